@@ -1,0 +1,81 @@
+//! What is wrong in the user's text, and where. A diagnostic never stops the page: the last good network stays.
+
+use super::words::{self, Lang};
+use serde::Serialize;
+
+/// How much a diagnostic matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The text cannot be applied.
+    Error,
+    /// The text is applied, but something in it will surprise.
+    Warning,
+    /// The text is applied; part of it is accepted and not simulated.
+    Info,
+}
+
+/// A stretch of the text, as byte offsets: `start..end`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// Offset of the first byte.
+    pub start: usize,
+    /// Offset after the last byte.
+    pub end: usize,
+}
+
+/// A line and a column, both counted from 1; columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Line number, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl Span {
+    /// Where the span begins in `text`. A span past the end is placed at the end.
+    pub fn place(self, text: &str) -> Place {
+        let mut start = self.start.min(text.len());
+        while !text.is_char_boundary(start) {
+            start -= 1;
+        }
+        let before = &text[..start];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Place {
+            line: before.bytes().filter(|&byte| byte == b'\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+}
+
+/// One finding about the user's text: a key of the catalogue with its arguments, so that it reads in any language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How much it matters.
+    pub severity: Severity,
+    /// Where in the text; `None` where there is no place, as for an empty text.
+    pub span: Option<Span>,
+    /// The object, as `Pod/default/web`; empty when the text did not get that far.
+    pub object: String,
+    /// The field, as `spec.containers[1].ports[0].containerPort`; empty for the whole object.
+    pub path: String,
+    /// Key of the message in the catalogue.
+    pub message: &'static str,
+    /// Key of the remedy in the catalogue, if there is one.
+    pub hint: Option<&'static str>,
+    /// What fills `{0}`, `{1}` … in the message and in the hint.
+    pub args: Vec<String>,
+}
+
+impl Diagnostic {
+    /// The message in `lang`, arguments filled in.
+    pub fn message_in(&self, lang: Lang) -> String {
+        words::text(lang, self.message, &self.args)
+    }
+
+    /// The remedy in `lang`, if there is one.
+    pub fn hint_in(&self, lang: Lang) -> Option<String> {
+        self.hint.map(|key| words::text(lang, key, &self.args))
+    }
+}

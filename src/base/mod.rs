@@ -1,0 +1,19 @@
+//! The ground floor: time, identifiers, addresses, chance, words and diagnostics. Everything above imports from
+//! here; nothing here imports from above.
+
+mod diagnostic;
+mod id;
+mod mac;
+mod time;
+pub mod words;
+
+pub use diagnostic::{Diagnostic, Place, Severity, Span};
+pub use id::{ChangeId, EventId, IfIndex, JourneyId, NetnsId, OutputId, PacketId, ProcessId, SocketId};
+pub use mac::MacAddr;
+pub use time::{Duration, SimTime};
+
+pub use ipnet::Ipv4Net;
+pub use std::net::Ipv4Addr;
+
+/// The seeded generator that all chance in a simulation comes from.
+pub type Rng = fastrand::Rng;

@@ -1,0 +1,322 @@
+//! All tables as they stood after a given event: a fold over the trace, so that stepping back takes every table back.
+
+use super::{
+    AddrRow, Disposition, Event, EventKind, FdbRow, KubeEventRow, LinkRow, NeighRow, NetnsRow, NodeRow,
+    PodRow, RouteRow, StepRow, Table, TableChange, Trace,
+};
+use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Every table at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// How many events are folded in.
+    pub upto: usize,
+    /// Time of the last event folded in.
+    pub now: SimTime,
+    /// Network namespaces.
+    pub netns: BTreeMap<NetnsId, NetnsState>,
+    /// Nodes by name.
+    pub nodes: BTreeMap<Arc<str>, NodeRow>,
+    /// Pods by namespace and name.
+    pub pods: BTreeMap<(Arc<str>, Arc<str>), PodRow>,
+    /// Kubernetes Events with the time of each, oldest first.
+    pub kube_events: Vec<(SimTime, KubeEventRow)>,
+    /// Steps of Pod creation and termination with the time of each, oldest first.
+    pub steps: Vec<(EventId, StepRow)>,
+}
+
+/// The tables of one network namespace. Each row comes with the change that gave it its present form.
+#[derive(Clone, Debug)]
+pub struct NetnsState {
+    /// The namespace itself.
+    pub row: NetnsRow,
+    /// Links by interface number.
+    pub links: BTreeMap<IfIndex, LinkRow>,
+    /// Counters by interface number.
+    pub counters: BTreeMap<IfIndex, Counters>,
+    /// Addresses in the order in which they were added.
+    pub addrs: Vec<AddrRow>,
+    /// Routes in the order in which they were added.
+    pub routes: Vec<(ChangeId, RouteRow)>,
+    /// Neighbour entries.
+    pub neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
+    /// Forwarding databases, in the order in which entries were added.
+    pub fdb: Vec<Fdb>,
+}
+
+/// A neighbour entry with when it was last used.
+#[derive(Clone, Debug)]
+pub struct Neighbor {
+    /// The change that gave the row its present form.
+    pub change: ChangeId,
+    /// The row.
+    pub row: NeighRow,
+    /// When a packet last asked for it.
+    pub used: SimTime,
+}
+
+/// A forwarding database entry with when it was last used.
+#[derive(Clone, Debug)]
+pub struct Fdb {
+    /// The change that gave the row its present form.
+    pub change: ChangeId,
+    /// The row.
+    pub row: FdbRow,
+    /// When a frame was last sent by it.
+    pub used: SimTime,
+}
+
+/// Interface counters, as `ip -s link` shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Frames received.
+    pub rx_packets: u64,
+    /// Frames dropped on receiving.
+    pub rx_dropped: u64,
+    /// Multicast frames received.
+    pub rx_multicast: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Frames sent.
+    pub tx_packets: u64,
+    /// Frames dropped on sending.
+    pub tx_dropped: u64,
+}
+
+impl NetnsState {
+    fn new(row: NetnsRow) -> Self {
+        Self {
+            row,
+            links: BTreeMap::new(),
+            counters: BTreeMap::new(),
+            addrs: Vec::new(),
+            routes: Vec::new(),
+            neighbors: BTreeMap::new(),
+            fdb: Vec::new(),
+        }
+    }
+
+    /// The link called `name`.
+    pub fn link_named(&self, name: &str) -> Option<&LinkRow> {
+        self.links.values().find(|link| &*link.name == name)
+    }
+
+    /// Name of an interface; `ifN` where it is gone.
+    pub fn ifname(&self, ifindex: IfIndex) -> Arc<str> {
+        self.links.get(&ifindex).map_or_else(|| format!("if{}", ifindex.0).into(), |link| link.name.clone())
+    }
+}
+
+impl Inventory {
+    /// The tables after the first `upto` events of `trace`.
+    pub fn at(trace: &Trace, upto: usize) -> Self {
+        let mut inventory = Self::default();
+        inventory.advance(trace, upto);
+        inventory
+    }
+
+    /// Folds in the events up to `upto`, which must not lie before what is folded in already.
+    pub fn advance(&mut self, trace: &Trace, upto: usize) {
+        assert!(self.upto <= upto, "an inventory is folded forward; build it anew to go back");
+        for index in self.upto..upto.min(trace.len()) {
+            self.fold(trace, EventId(index as u32));
+        }
+        self.upto = upto.min(trace.len());
+    }
+
+    /// The namespace called `name`.
+    pub fn netns_named(&self, name: &str) -> Option<&NetnsState> {
+        self.netns.values().find(|netns| &*netns.row.name == name)
+    }
+
+    fn fold(&mut self, trace: &Trace, id: EventId) {
+        let event = trace.event(id);
+        self.now = event.at;
+        match event.kind {
+            EventKind::Changed(change) => self.apply(trace, id, change),
+            EventKind::Transmitted | EventKind::Received(_) => self.count(trace, event),
+            EventKind::Decided(table, row) => self.mark_used(trace, event, table, row),
+            EventKind::Ended(Disposition::Dropped(reason)) => self.count_drop(event, reason),
+            EventKind::Originated
+            | EventKind::Passed(_)
+            | EventKind::Queued
+            | EventKind::Encapsulated
+            | EventKind::Decapsulated
+            | EventKind::Ended(_)
+            | EventKind::Wrote(_)
+            | EventKind::Started(_)
+            | EventKind::Exited(..) => {}
+        }
+    }
+
+    fn state(&mut self, netns: NetnsId) -> Option<&mut NetnsState> {
+        self.netns.get_mut(&netns)
+    }
+
+    fn count(&mut self, trace: &Trace, event: &Event) {
+        let Some(frame) = trace.frame_of(event) else { return };
+        let Some(state) = self.netns.get_mut(&event.netns) else { return };
+        let Some(link) = state.links.get(&event.ifindex) else { return };
+        let bytes = frame.wire_len() as u64;
+        let counters = state.counters.entry(event.ifindex).or_default();
+        if event.kind == EventKind::Transmitted {
+            counters.tx_packets += 1;
+            counters.tx_bytes += bytes;
+        } else {
+            // A bridge and a VXLAN device count what they hand up without the Ethernet header, which
+            // `eth_type_trans` has taken off by then.
+            let header = match link.kind {
+                super::LinkKind::Bridge { .. } | super::LinkKind::Vxlan { .. } => 14,
+                super::LinkKind::Loopback
+                | super::LinkKind::Veth { .. }
+                | super::LinkKind::Physical { .. } => 0,
+            };
+            counters.rx_packets += 1;
+            counters.rx_bytes += bytes - header;
+            // Devices with a driver of their own count group frames here; a veth does not.
+            if frame.dst.is_multicast() && matches!(link.kind, super::LinkKind::Bridge { .. }) {
+                counters.rx_multicast += u64::from(!frame.dst.is_broadcast());
+            }
+        }
+    }
+
+    fn count_drop(&mut self, event: &Event, reason: super::DropReason) {
+        let Some(state) = self.state(event.netns) else { return };
+        if !state.links.contains_key(&event.ifindex) {
+            return;
+        }
+        let counters = state.counters.entry(event.ifindex).or_default();
+        match reason {
+            super::DropReason::VxlanNoRemote
+            | super::DropReason::NoCarrier
+            | super::DropReason::Recursion => {
+                counters.tx_dropped += 1;
+            }
+            super::DropReason::OversizeReceive => counters.rx_dropped += 1,
+            _ => {}
+        }
+    }
+
+    fn mark_used(&mut self, trace: &Trace, event: &Event, table: Table, row: ChangeId) {
+        if !row.is_some() {
+            return;
+        }
+        let now = event.at;
+        let Some(state) = self.state(event.netns) else { return };
+        match (table, &trace.changes[row.index()]) {
+            (Table::Neighbor, TableChange::Neigh(row)) => {
+                if let Some(entry) = state.neighbors.get_mut(&(row.ifindex, row.addr)) {
+                    entry.used = now;
+                }
+            }
+            (Table::BridgeFdb | Table::VxlanFdb, TableChange::Fdb(row)) => {
+                let (ifindex, master, mac) = (row.ifindex, row.master, row.mac);
+                if let Some(entry) = state.fdb_entry(master, ifindex, mac) {
+                    entry.used = now;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn apply(&mut self, trace: &Trace, event: EventId, id: ChangeId) {
+        let now = self.now;
+        match &trace.changes[id.index()] {
+            TableChange::Netns(row) => {
+                self.netns.insert(row.netns, NetnsState::new(row.clone()));
+            }
+            TableChange::NetnsGone(netns) => {
+                self.netns.remove(netns);
+            }
+            TableChange::Node(row) => {
+                self.nodes.insert(row.name.clone(), row.clone());
+            }
+            TableChange::NodeGone(name) => {
+                self.nodes.remove(name);
+            }
+            TableChange::Pod(row) => {
+                self.pods.insert((row.namespace.clone(), row.name.clone()), row.clone());
+            }
+            TableChange::PodGone(namespace, name) => {
+                self.pods.remove(&(namespace.clone(), name.clone()));
+            }
+            TableChange::KubeEvent(row) => self.kube_events.push((now, row.clone())),
+            TableChange::Step(row) => self.steps.push((event, row.clone())),
+            TableChange::Link(row) => self.with(row.netns, |state| state.set_link(row)),
+            TableChange::LinkGone(netns, ifindex) => self.with(*netns, |state| state.remove_link(*ifindex)),
+            TableChange::Addr(row) => self.with(row.netns, |state| state.addrs.push(*row)),
+            TableChange::AddrGone(netns, ifindex, addr) => self.with(*netns, |state| {
+                state.addrs.retain(|row| row.ifindex != *ifindex || row.addr.addr() != *addr);
+            }),
+            TableChange::Route(row) => self.with(row.netns, |state| state.routes.push((id, *row))),
+            TableChange::RouteGone(row) => {
+                self.with(row.netns, |state| state.routes.retain(|(_, route)| route != row));
+            }
+            TableChange::Neigh(row) => self.with(row.netns, |state| state.set_neighbor(id, row, now)),
+            TableChange::NeighGone(netns, ifindex, addr) => self.with(*netns, |state| {
+                state.neighbors.remove(&(*ifindex, *addr));
+            }),
+            TableChange::Fdb(row) => self.with(row.netns, |state| state.set_fdb(id, row, now)),
+            TableChange::FdbGone(row) => self.with(row.netns, |state| {
+                state.fdb.retain(|entry| {
+                    entry.row.mac != row.mac
+                        || entry.row.master != row.master
+                        || (row.master.is_none() && entry.row.ifindex != row.ifindex)
+                });
+            }),
+        }
+    }
+
+    fn with(&mut self, netns: NetnsId, change: impl FnOnce(&mut NetnsState)) {
+        if let Some(state) = self.netns.get_mut(&netns) {
+            change(state);
+        }
+    }
+}
+
+impl NetnsState {
+    fn set_link(&mut self, row: &LinkRow) {
+        self.links.insert(row.ifindex, row.clone());
+    }
+
+    fn remove_link(&mut self, ifindex: IfIndex) {
+        self.links.remove(&ifindex);
+        self.counters.remove(&ifindex);
+        self.addrs.retain(|row| row.ifindex != ifindex);
+        self.routes.retain(|(_, row)| row.oif != Some(ifindex));
+        self.neighbors.retain(|(at, _), _| *at != ifindex);
+        self.fdb.retain(|entry| entry.row.ifindex != ifindex && entry.row.master != Some(ifindex));
+    }
+
+    fn set_neighbor(&mut self, change: ChangeId, row: &NeighRow, now: SimTime) {
+        let entry = self.neighbors.entry((row.ifindex, row.addr));
+        let used = match &entry {
+            std::collections::btree_map::Entry::Occupied(old) => old.get().used,
+            std::collections::btree_map::Entry::Vacant(_) => now,
+        };
+        entry.insert_entry(Neighbor { change, row: *row, used });
+    }
+
+    /// A bridge's database has one entry an address, whichever port it is at; a device's own has one an address too.
+    fn fdb_entry(&mut self, master: Option<IfIndex>, ifindex: IfIndex, mac: MacAddr) -> Option<&mut Fdb> {
+        self.fdb.iter_mut().find(|entry| {
+            entry.row.mac == mac
+                && entry.row.master == master
+                && (master.is_some() || entry.row.ifindex == ifindex)
+        })
+    }
+
+    fn set_fdb(&mut self, change: ChangeId, row: &FdbRow, now: SimTime) {
+        match self.fdb_entry(row.master, row.ifindex, row.mac) {
+            Some(entry) => {
+                entry.change = change;
+                entry.row = *row;
+            }
+            None => self.fdb.push(Fdb { change, row: *row, used: now }),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What happened, as plain data: an append-only list of small [`Event`]s, the packets they saw, and every version of
+//! every table row. The picture, the inspector, the terminal's tables, the printed trace and the capture file are all
+//! read from here; nothing is simulated again to show it.
+
+mod drop_reason;
+mod event;
+mod inventory;
+mod rows;
+
+pub use drop_reason::DropReason;
+pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Relation, Stream, Table};
+pub use inventory::{Counters, Fdb, Inventory, Neighbor, NetnsState};
+pub use rows::{
+    AddrRow, ContainerRow, ContainerState, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow, NetnsRole,
+    NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope,
+    StepRow, Steps, TableChange,
+};
+
+use crate::base::{ChangeId, EventId, JourneyId, OutputId, PacketId, ProcessId};
+use crate::wire::Frame;
+use std::sync::Arc;
+
+/// Everything that happened, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    /// The events, ordered by time, then by the order in which they came about. An [`EventId`] is an index here.
+    pub events: Vec<Event>,
+    /// The packets that events refer to. A [`PacketId`] is an index here.
+    pub packets: Vec<Arc<Frame>>,
+    /// Every version of every table row. A [`ChangeId`] is an index here.
+    pub changes: Vec<TableChange>,
+    /// What processes wrote. An [`OutputId`] is an index here.
+    pub outputs: Vec<Output>,
+    /// Where each journey comes from. A [`JourneyId`] is an index here.
+    pub journeys: Vec<JourneyInfo>,
+}
+
+/// A piece of text that a process wrote to its terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Who wrote it.
+    pub process: ProcessId,
+    /// Where to.
+    pub stream: Stream,
+    /// What.
+    pub text: String,
+}
+
+impl Trace {
+    /// Number of events.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether nothing has happened yet.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The event `id`.
+    pub fn event(&self, id: EventId) -> &Event {
+        &self.events[id.index()]
+    }
+
+    /// The frame that `event` saw, if it saw one.
+    pub fn frame_of(&self, event: &Event) -> Option<&Arc<Frame>> {
+        event.packet.is_some().then(|| &self.packets[event.packet.index()])
+    }
+
+    /// The journey that all of this began with: the user's packet behind an ARP request, a reply or an error.
+    pub fn root_of(&self, journey: JourneyId) -> JourneyId {
+        let mut at = journey;
+        while let Some(parent) = self.journeys[at.index()].parent {
+            at = parent;
+        }
+        at
+    }
+
+    /// Adds an event and returns its number.
+    pub fn push(&mut self, event: Event) -> EventId {
+        let id = EventId(self.events.len() as u32);
+        self.events.push(event);
+        id
+    }
+
+    /// Stores a packet and returns its number.
+    pub fn store(&mut self, frame: Arc<Frame>) -> PacketId {
+        let id = PacketId(self.packets.len() as u32);
+        self.packets.push(frame);
+        id
+    }
+
+    /// Stores a version of a table row and returns its number. The caller adds the event that refers to it.
+    pub fn record(&mut self, change: TableChange) -> ChangeId {
+        let id = ChangeId(self.changes.len() as u32);
+        self.changes.push(change);
+        id
+    }
+
+    /// Stores a piece of output and returns its number.
+    pub fn write(&mut self, output: Output) -> OutputId {
+        let id = OutputId(self.outputs.len() as u32);
+        self.outputs.push(output);
+        id
+    }
+
+    /// Begins a journey and returns its number.
+    pub fn begin(&mut self, info: JourneyInfo) -> JourneyId {
+        let id = JourneyId(self.journeys.len() as u32);
+        self.journeys.push(info);
+        id
+    }
+}

@@ -1,0 +1,460 @@
+//! Rows of the tables that people look at, as plain data. The kernel and the control plane record a row whenever it
+//! comes or changes, and its key when it goes; see [`super::Inventory`].
+
+use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A table row that came or changed, or the key of one that went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableChange {
+    /// A network namespace came.
+    Netns(NetnsRow),
+    /// A network namespace went, with everything in it.
+    NetnsGone(NetnsId),
+    /// A link came or changed.
+    Link(LinkRow),
+    /// A link went.
+    LinkGone(NetnsId, IfIndex),
+    /// An address came.
+    Addr(AddrRow),
+    /// An address went.
+    AddrGone(NetnsId, IfIndex, Ipv4Addr),
+    /// A route came.
+    Route(RouteRow),
+    /// A route went.
+    RouteGone(RouteRow),
+    /// A neighbour entry came or changed.
+    Neigh(NeighRow),
+    /// A neighbour entry went.
+    NeighGone(NetnsId, IfIndex, Ipv4Addr),
+    /// An entry of a bridge's or a VXLAN device's forwarding database came or changed.
+    Fdb(FdbRow),
+    /// An entry of a forwarding database went.
+    FdbGone(FdbRow),
+    /// A Node object came or changed.
+    Node(NodeRow),
+    /// A Node object went, by name.
+    NodeGone(Arc<str>),
+    /// A Pod object came or changed.
+    Pod(PodRow),
+    /// A Pod object went, by namespace and name.
+    PodGone(Arc<str>, Arc<str>),
+    /// A Kubernetes Event was recorded.
+    KubeEvent(KubeEventRow),
+    /// A step of a Pod's creation or termination was taken.
+    Step(StepRow),
+}
+
+/// What a network namespace belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetnsRole {
+    /// A Kubernetes node's root namespace.
+    Node,
+    /// A Pod sandbox on the node whose root namespace is given.
+    Pod {
+        /// Namespace of the Pod object.
+        namespace: Arc<str>,
+        /// Name of the Pod object.
+        pod: Arc<str>,
+        /// The node's root namespace.
+        node: NetnsId,
+    },
+    /// The switch that the nodes' cables go to.
+    Switch,
+    /// A router outside the cluster.
+    Router,
+    /// Another host outside the cluster.
+    Host,
+}
+
+/// A network namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetnsRow {
+    /// Its number.
+    pub netns: NetnsId,
+    /// Its name as captures show it: `node1`, `gw`, `default/web`.
+    pub name: Arc<str>,
+    /// What it belongs to.
+    pub role: NetnsRole,
+}
+
+/// A link, as `ip -d link` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// Interface number.
+    pub ifindex: IfIndex,
+    /// Interface name, at most 15 bytes.
+    pub name: Arc<str>,
+    /// Kind and what belongs to it.
+    pub kind: LinkKind,
+    /// Ethernet address.
+    pub mac: MacAddr,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// Administrative state (`IFF_UP`).
+    pub up: bool,
+    /// Whether there is a carrier (`IFF_LOWER_UP`).
+    pub carrier: bool,
+    /// Transmit queue length; 0 for veths that CNI plug-ins make, which `ip` then does not print.
+    pub txqlen: u32,
+    /// The bridge this is a port of, and the port's settings.
+    pub port: Option<PortRow>,
+}
+
+/// Kind of a link (`IFLA_INFO_KIND`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkKind {
+    /// `lo`.
+    Loopback,
+    /// One end of a veth pair.
+    Veth {
+        /// Namespace of the other end.
+        peer_netns: NetnsId,
+        /// Interface number of the other end.
+        peer: IfIndex,
+        /// `link-netnsid` of the other end's namespace, as `ip` prints it.
+        peer_nsid: u32,
+    },
+    /// A bridge.
+    Bridge {
+        /// Ageing time of learnt entries, in seconds.
+        ageing_secs: u32,
+    },
+    /// A VXLAN tunnel end.
+    Vxlan {
+        /// Network identifier.
+        vni: u32,
+        /// Local address of the outer packets.
+        local: Ipv4Addr,
+        /// The underlying interface.
+        dev: IfIndex,
+        /// UDP destination port.
+        port: u16,
+        /// Whether it learns source addresses.
+        learning: bool,
+    },
+    /// A network card with a cable to a port elsewhere.
+    Physical {
+        /// Namespace of the other end of the cable.
+        peer_netns: NetnsId,
+        /// Interface number of the other end.
+        peer: IfIndex,
+    },
+}
+
+/// A bridge port, as `bridge -d link` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRow {
+    /// The bridge.
+    pub master: IfIndex,
+    /// Port number, from 1.
+    pub number: u16,
+    /// Spanning tree state.
+    pub state: PortState,
+    /// Whether frames may go out where they came in.
+    pub hairpin: bool,
+    /// Whether source addresses are learnt.
+    pub learning: bool,
+    /// Whether unknown unicast is flooded to it.
+    pub flood: bool,
+}
+
+/// State of a bridge port (`BR_STATE_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PortState {
+    /// Down.
+    Disabled,
+    /// Listening for spanning tree packets only.
+    Listening,
+    /// Learning addresses, not forwarding.
+    Learning,
+    /// Forwarding.
+    Forwarding,
+    /// Blocked by the spanning tree.
+    Blocking,
+}
+
+/// Scope of an address or a route (`rtnetlink(7)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Anywhere (0).
+    Global,
+    /// Directly attached (253).
+    Link,
+    /// This host (254).
+    Host,
+}
+
+/// An address of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddrRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// Interface.
+    pub ifindex: IfIndex,
+    /// Address and prefix length; the host bits are set.
+    pub addr: Ipv4Net,
+    /// Broadcast address, where one was set.
+    pub broadcast: Option<Ipv4Addr>,
+    /// Scope.
+    pub scope: Scope,
+}
+
+/// Type of a route (`RTN_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RouteKind {
+    /// To a next hop or a directly attached network.
+    Unicast,
+    /// To this host.
+    Local,
+    /// To everybody on the link.
+    Broadcast,
+    /// Dropped in silence.
+    Blackhole,
+    /// Answered with host unreachable.
+    Unreachable,
+    /// Answered with communication administratively prohibited.
+    Prohibit,
+}
+
+/// Who installed a route (`RTPROT_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RouteProtocol {
+    /// The kernel, with an address.
+    Kernel,
+    /// `ip route add` without a protocol.
+    Boot,
+    /// An administrator.
+    Static,
+    /// The BIRD routing daemon.
+    Bird,
+}
+
+/// A route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RouteRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// Routing table: 254 main, 255 local.
+    pub table: u32,
+    /// Destination.
+    pub dst: Ipv4Net,
+    /// Type.
+    pub kind: RouteKind,
+    /// Next hop.
+    pub gateway: Option<Ipv4Addr>,
+    /// Way out; `None` for blackhole and the like.
+    pub oif: Option<IfIndex>,
+    /// Preferred source address.
+    pub prefsrc: Option<Ipv4Addr>,
+    /// Metric, 0 unless set; the lower wins.
+    pub metric: u32,
+    /// Scope of the destination.
+    pub scope: Scope,
+    /// Who installed it.
+    pub protocol: RouteProtocol,
+    /// Whether the next hop counts as attached even if no network says so (`RTNH_F_ONLINK`).
+    pub onlink: bool,
+}
+
+/// Neighbour unreachability detection state (`NUD_*`, RFC 4861 section 7.3 as Linux applies it to ARP).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Nud {
+    /// Asked, no answer yet.
+    Incomplete,
+    /// Confirmed lately.
+    Reachable,
+    /// Known, to be confirmed when used.
+    Stale,
+    /// Used while stale; a confirmation from above may still come.
+    Delay,
+    /// Being asked by unicast.
+    Probe,
+    /// No answer.
+    Failed,
+    /// Set by hand, never checked.
+    Permanent,
+    /// Needs no resolution, as on `lo`.
+    NoArp,
+}
+
+/// A neighbour entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NeighRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// Interface.
+    pub ifindex: IfIndex,
+    /// Protocol address.
+    pub addr: Ipv4Addr,
+    /// Hardware address, where known.
+    pub mac: Option<MacAddr>,
+    /// State.
+    pub state: Nud,
+    /// Requests sent since the last confirmation.
+    pub probes: u8,
+    /// When the state or address last changed.
+    pub updated: SimTime,
+    /// When it was last confirmed.
+    pub confirmed: SimTime,
+}
+
+/// An entry of a forwarding database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FdbRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// The bridge port, the bridge itself, or the VXLAN device.
+    pub ifindex: IfIndex,
+    /// The bridge whose database this is; `None` for a device's own (`self`).
+    pub master: Option<IfIndex>,
+    /// Ethernet address.
+    pub mac: MacAddr,
+    /// Whether it neither ages nor moves (`permanent`): the address of a port or an entry set by hand.
+    pub permanent: bool,
+    /// Tunnel end for a VXLAN device.
+    pub dst: Option<Ipv4Addr>,
+    /// When it was learnt, moved or set.
+    pub updated: SimTime,
+}
+
+/// A Node object, as far as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRow {
+    /// Name.
+    pub name: Arc<str>,
+    /// Its root namespace.
+    pub netns: NetnsId,
+    /// Internal address.
+    pub address: Ipv4Addr,
+    /// `spec.podCIDR`.
+    pub pod_cidr: Ipv4Net,
+    /// Condition Ready.
+    pub ready: bool,
+    /// `spec.unschedulable`.
+    pub unschedulable: bool,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.creationTimestamp`.
+    pub created: SimTime,
+}
+
+/// Phase of a Pod (`status.phase`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PodPhase {
+    /// Not all containers have started yet.
+    Pending,
+    /// At least one container runs or restarts.
+    Running,
+    /// All ended well.
+    Succeeded,
+    /// All ended, one badly.
+    Failed,
+}
+
+/// A Pod object, as far as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodRow {
+    /// Namespace.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// `spec.nodeName`, once scheduled.
+    pub node: Option<Arc<str>>,
+    /// Its sandbox's network namespace, once made; the node's own with `hostNetwork`.
+    pub netns: Option<NetnsId>,
+    /// `status.phase`.
+    pub phase: PodPhase,
+    /// `status.reason`, or the reason the sandbox waits for.
+    pub reason: Option<Arc<str>>,
+    /// `status.podIP`.
+    pub ip: Option<Ipv4Addr>,
+    /// `status.hostIP`.
+    pub host_ip: Option<Ipv4Addr>,
+    /// Init containers, then containers, in the order of the spec.
+    pub containers: Vec<ContainerRow>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.creationTimestamp`.
+    pub created: SimTime,
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+}
+
+/// A container of a Pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerRow {
+    /// Name.
+    pub name: Arc<str>,
+    /// Image.
+    pub image: Arc<str>,
+    /// Declared ports, as `80/TCP`.
+    pub ports: Vec<Arc<str>>,
+    /// Whether it is an init container.
+    pub init: bool,
+    /// State.
+    pub state: ContainerState,
+    /// Restarts.
+    pub restarts: u32,
+}
+
+/// State of a container (`status.containerStatuses[].state`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContainerState {
+    /// Waiting, with the reason (`ContainerCreating`, `PodInitializing` …).
+    Waiting(Arc<str>),
+    /// Running since.
+    Running(SimTime),
+    /// Ended, with its exit code and reason.
+    Terminated(u8, Arc<str>),
+}
+
+/// A Kubernetes Event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KubeEventRow {
+    /// Kind of the object concerned.
+    pub kind: Arc<str>,
+    /// Namespace of the object concerned.
+    pub namespace: Arc<str>,
+    /// Name of the object concerned.
+    pub name: Arc<str>,
+    /// Whether it is a Warning.
+    pub warning: bool,
+    /// Reason in camel case.
+    pub reason: Arc<str>,
+    /// Message.
+    pub message: String,
+    /// Reporting component.
+    pub component: Arc<str>,
+}
+
+/// The two lists of eight steps that the lesson teaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Steps {
+    /// A Pod comes up.
+    Creation,
+    /// A Pod goes down.
+    Termination,
+}
+
+/// A step of a Pod's creation or termination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepRow {
+    /// Namespace of the Pod.
+    pub namespace: Arc<str>,
+    /// Name of the Pod.
+    pub pod: Arc<str>,
+    /// Which list.
+    pub steps: Steps,
+    /// Number in the list, 1 to 8. Its text is `step.creation.N` or `step.termination.N` in the catalogue.
+    pub number: u8,
+    /// What was asked, as JSON, where this step is a CNI call.
+    pub request: Option<Arc<str>>,
+    /// What came back, as JSON.
+    pub result: Option<Arc<str>>,
+    /// Arguments of the step's text: node, address …
+    pub args: Vec<String>,
+}
