@@ -5,6 +5,7 @@
 //! that changes a TTL copies the IPv4 header and shares the rest.
 
 mod arp;
+mod checksum;
 mod error;
 mod ethernet;
 mod icmp;
