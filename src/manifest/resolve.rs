@@ -1,0 +1,1 @@
+//! The cluster with all defaults filled in.
