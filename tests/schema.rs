@@ -4,7 +4,9 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use k8s_openapi::Resource;
-use k8s_openapi::api::{apps, autoscaling, batch, core, discovery, networking, policy, rbac, scheduling, storage};
+use k8s_openapi::api::{
+    apps, autoscaling, batch, core, discovery, networking, policy, rbac, scheduling, storage,
+};
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
@@ -75,10 +77,13 @@ fn compact(definitions: &BTreeMap<String, Value>) -> String {
         let go = go_name(name);
         let mut text = String::new();
         if schema["x-kubernetes-int-or-string"] == true {
-            writeln!(text, "= {}", if go.ends_with("Quantity") { "quantity" } else { "intorstring" }).unwrap();
+            writeln!(text, "= {}", if go.ends_with("Quantity") { "quantity" } else { "intorstring" })
+                .unwrap();
         } else if let Some(fields) = schema["properties"].as_object() {
             for (field, schema_of_field) in fields {
-                let required = schema["required"].as_array().is_some_and(|all| all.contains(&Value::from(field.as_str())))
+                let required = schema["required"]
+                    .as_array()
+                    .is_some_and(|all| all.contains(&Value::from(field.as_str())))
                     && !NOT_REQUIRED.contains(&format!("{go}.{field}").as_str());
                 let mark = if required { "!" } else { "" };
                 writeln!(text, "{field}{mark} {}", type_of(schema_of_field)).unwrap();

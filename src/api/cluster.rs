@@ -3,8 +3,8 @@
 mod resolved;
 
 pub use resolved::{
-    Backend, ClusterSpec, Cni, Delays, DnsSpec, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, NodeSpec,
-    VxlanSpec,
+    Backend, ClusterSpec, Cni, Delays, DnsSpec, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic,
+    NodeSpec, VxlanSpec,
 };
 
 use super::{ObjectMeta, Taint};

@@ -11,17 +11,18 @@ mod object;
 mod pod;
 
 pub use cluster::{
-    Backend, Cluster, ClusterSpec, Cni, Delays, DnsSpec, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic,
-    NodeSpec, VxlanSpec, WrittenDns, WrittenExternal, WrittenInterface, WrittenIpam, WrittenNetwork, WrittenNode,
-    WrittenSpec, WrittenVxlan,
+    Backend, Cluster, ClusterSpec, Cni, Delays, DnsSpec, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec,
+    Nic, NodeSpec, VxlanSpec, WrittenDns, WrittenExternal, WrittenInterface, WrittenIpam, WrittenNetwork,
+    WrittenNode, WrittenSpec, WrittenVxlan,
 };
 pub use meta::{NamespacedName, ObjectMeta, OwnerReference};
 pub use node::{
-    Node, NodeAddress, NodeAddressType, NodeCondition, NodeResourceSpec, NodeStatus, NodeSystemInfo, Taint, TaintEffect,
+    Node, NodeAddress, NodeAddressType, NodeCondition, NodeResourceSpec, NodeStatus, NodeSystemInfo, Taint,
+    TaintEffect,
 };
 pub use object::{Object, Unsimulated};
 pub use pod::{
-    Container, ContainerPort, ContainerState, ContainerStatus, DnsPolicy, EnvVar, HostAlias, HostIp, Lifecycle, Pod,
-    PodCondition, PodDnsConfig, PodDnsConfigOption, PodIp, PodReadinessGate, PodSpec, PodStatus, Protocol,
-    RestartPolicy, Toleration, VolumeMount,
+    Container, ContainerPort, ContainerState, ContainerStatus, DnsPolicy, EnvVar, HostAlias, HostIp,
+    Lifecycle, Pod, PodCondition, PodDnsConfig, PodDnsConfigOption, PodIp, PodReadinessGate, PodSpec,
+    PodStatus, Protocol, RestartPolicy, Toleration, VolumeMount,
 };

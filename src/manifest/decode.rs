@@ -70,11 +70,13 @@ impl<'s> Checker<'s, '_, '_> {
             return self.mismatch(node, type_name, "decode.type.map.hint", owner);
         };
         self.duplicates(entries);
-        let inner = Owner { type_name, parent: if owner.type_name == type_name { "" } else { owner.type_name } };
+        let inner =
+            Owner { type_name, parent: if owner.type_name == type_name { "" } else { owner.type_name } };
         for entry in entries {
             match fields.iter().find(|field| field.name == entry.key) {
                 Some(field) => {
-                    let step = if self.path.is_empty() { entry.key.clone() } else { format!(".{}", entry.key) };
+                    let step =
+                        if self.path.is_empty() { entry.key.clone() } else { format!(".{}", entry.key) };
                     self.within(&step, |checker| checker.value(&entry.value, field.type_name, inner));
                 }
                 None => self.unknown(entry, fields, inner.parent),
@@ -102,7 +104,9 @@ impl<'s> Checker<'s, '_, '_> {
         let hint = match type_name {
             "string" | "[]uint8" if !value.is_string() => "decode.type.string.hint",
             "bool" if !value.is_boolean() => "decode.type.bool.hint",
-            "int32" if value.as_i64().is_none_or(|number| i32::try_from(number).is_err()) => "decode.type.number.hint",
+            "int32" if value.as_i64().is_none_or(|number| i32::try_from(number).is_err()) => {
+                "decode.type.number.hint"
+            }
             "int64" if value.as_i64().is_none() => "decode.type.number.hint",
             "float64" if !value.is_number() => "decode.type.number.hint",
             "intorstring" if !(value.is_string() || value.as_i64().is_some()) => "decode.type.scalar.hint",
@@ -117,8 +121,26 @@ impl<'s> Checker<'s, '_, '_> {
         let body = text.trim_start_matches(['+', '-']);
         let digits = body.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
         let suffix = digits.trim_start_matches(['e', 'E']).trim_start_matches(['+', '-']);
-        let exponent = suffix.len() < digits.len() && !suffix.is_empty() && suffix.bytes().all(|b| b.is_ascii_digit());
-        let unit = matches!(digits, "" | "n" | "u" | "m" | "k" | "M" | "G" | "T" | "P" | "E" | "Ki" | "Mi" | "Gi" | "Ti" | "Pi" | "Ei");
+        let exponent =
+            suffix.len() < digits.len() && !suffix.is_empty() && suffix.bytes().all(|b| b.is_ascii_digit());
+        let unit = matches!(
+            digits,
+            "" | "n"
+                | "u"
+                | "m"
+                | "k"
+                | "M"
+                | "G"
+                | "T"
+                | "P"
+                | "E"
+                | "Ki"
+                | "Mi"
+                | "Gi"
+                | "Ti"
+                | "Pi"
+                | "Ei"
+        );
         if body.len() == digits.len() || !(unit || exponent) {
             let path = self.path.clone();
             self.report.error(&path, "decode.quantity", Some("decode.quantity.hint"), &[&text]);
@@ -141,11 +163,21 @@ impl<'s> Checker<'s, '_, '_> {
         let meant = nearest(&entry.key, fields.iter().map(|field| field.name));
         let above = self.schema.fields(parent).iter().any(|field| field.name == entry.key);
         let (hint, meant) = match meant {
-            Some(name) if !above || name.eq_ignore_ascii_case(&entry.key) => ("decode.unknown.nearest.hint", name.to_owned()),
+            Some(name) if !above || name.eq_ignore_ascii_case(&entry.key) => {
+                ("decode.unknown.nearest.hint", name.to_owned())
+            }
             _ if above => ("decode.unknown.above.hint", bare(parent).to_owned()),
-            _ => ("decode.unknown.hint", fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", ")),
+            _ => {
+                ("decode.unknown.hint", fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", "))
+            }
         };
-        self.report.error_at(entry.key_span, &path, "decode.unknown", Some(hint), &[&path, &meant, &entry.key]);
+        self.report.error_at(
+            entry.key_span,
+            &path,
+            "decode.unknown",
+            Some(hint),
+            &[&path, &meant, &entry.key],
+        );
     }
 
     fn mismatch(&mut self, node: &Node, type_name: &str, hint: &'static str, owner: Owner<'s>) {
@@ -154,7 +186,9 @@ impl<'s> Checker<'s, '_, '_> {
             NodeValue::Mapping(_) => ("object".to_owned(), String::new()),
             NodeValue::Scalar(Value::String(text)) => ("string".to_owned(), text.clone()),
             NodeValue::Scalar(Value::Bool(flag)) => ("bool".to_owned(), flag.to_string()),
-            NodeValue::Scalar(Value::Number(number)) if type_name.starts_with("int") => (format!("number {number}"), number.to_string()),
+            NodeValue::Scalar(Value::Number(number)) if type_name.starts_with("int") => {
+                (format!("number {number}"), number.to_string())
+            }
             NodeValue::Scalar(other) => ("number".to_owned(), other.to_string()),
         };
         let go_type = match type_name {

@@ -10,6 +10,7 @@ mod scalar;
 mod schema;
 mod tree;
 mod validate;
+mod values;
 
 pub use output::{check_json, check_text};
 
@@ -76,7 +77,9 @@ impl Parsed {
 pub fn parse_bytes(bytes: &[u8]) -> Parsed {
     match std::str::from_utf8(bytes) {
         Ok(text) => parse(text),
-        Err(error) => whole_text(Severity::Error, "text.binary", "text.binary.hint", &error.valid_up_to().to_string()),
+        Err(error) => {
+            whole_text(Severity::Error, "text.binary", "text.binary.hint", &error.valid_up_to().to_string())
+        }
     }
 }
 

@@ -39,7 +39,9 @@ pub(super) fn collect<'t>(root: &'t Node, found: &mut Vec<Found<'t>>, diagnostic
 
 /// What an object is called in a diagnostic: `Pod/default/web`.
 pub(super) fn label(kind: &str, namespaced: bool, metadata: Option<&Node>) -> String {
-    let text = |key| metadata.and_then(|metadata| metadata.get(key)).and_then(Node::as_str).filter(|text| !text.is_empty());
+    let text = |key| {
+        metadata.and_then(|metadata| metadata.get(key)).and_then(Node::as_str).filter(|text| !text.is_empty())
+    };
     let name = text("name").or_else(|| text("generateName"));
     let namespace = namespaced.then(|| text("namespace").unwrap_or("default"));
     [Some(kind), namespace, name].into_iter().flatten().collect::<Vec<_>>().join("/")
@@ -80,11 +82,14 @@ fn unknown_kind(root: &Node, report: &mut Report<'_>) {
         (_, None) => report.error("", "object.no-kind", Some("object.no-kind.hint"), &[]),
         (None, _) => {
             let known = kind.and_then(Node::as_str).and_then(|kind| versions(kind).first().copied());
-            let hint = if known.is_some() { "object.no-version.known.hint" } else { "object.no-version.hint" };
+            let hint =
+                if known.is_some() { "object.no-version.known.hint" } else { "object.no-version.hint" };
             report.error("", "object.no-version", Some(hint), &[known.unwrap_or("")]);
         }
         (Some(Some(api_version)), Some(Some(kind))) => no_match(api_version, kind, report),
-        (Some(None), _) => report.error("apiVersion", "object.no-string", Some("object.no-string.hint"), &["apiVersion"]),
+        (Some(None), _) => {
+            report.error("apiVersion", "object.no-string", Some("object.no-string.hint"), &["apiVersion"])
+        }
         (_, Some(None)) => report.error("kind", "object.no-string", Some("object.no-string.hint"), &["kind"]),
     }
 }
@@ -142,7 +147,9 @@ fn from_json<T: DeserializeOwned>(value: Value) -> serde_json::Result<Box<T>> {
 }
 
 fn metadata(value: &Value) -> serde_json::Result<ObjectMeta> {
-    value.get("metadata").map_or_else(|| Ok(ObjectMeta::default()), |metadata| serde_json::from_value(metadata.clone()))
+    value
+        .get("metadata")
+        .map_or_else(|| Ok(ObjectMeta::default()), |metadata| serde_json::from_value(metadata.clone()))
 }
 
 fn metadata_mut(object: &mut Object) -> &mut ObjectMeta {

@@ -17,7 +17,13 @@ impl<'t> Report<'t> {
     }
 
     /// An error at the field `path`.
-    pub(super) fn error(&mut self, path: &str, message: &'static str, hint: Option<&'static str>, args: &[&str]) {
+    pub(super) fn error(
+        &mut self,
+        path: &str,
+        message: &'static str,
+        hint: Option<&'static str>,
+        args: &[&str],
+    ) {
         let span = self.root.at(path);
         self.add(Severity::Error, span, path, message, hint, args);
     }
@@ -35,13 +41,25 @@ impl<'t> Report<'t> {
     }
 
     /// A warning at the field `path`.
-    pub(super) fn warning(&mut self, path: &str, message: &'static str, hint: Option<&'static str>, args: &[&str]) {
+    pub(super) fn warning(
+        &mut self,
+        path: &str,
+        message: &'static str,
+        hint: Option<&'static str>,
+        args: &[&str],
+    ) {
         let span = self.root.at(path);
         self.add(Severity::Warning, span, path, message, hint, args);
     }
 
     /// A remark at the field `path`.
-    pub(super) fn info(&mut self, path: &str, message: &'static str, hint: Option<&'static str>, args: &[&str]) {
+    pub(super) fn info(
+        &mut self,
+        path: &str,
+        message: &'static str,
+        hint: Option<&'static str>,
+        args: &[&str],
+    ) {
         let span = if path.is_empty() { self.root.at("kind") } else { self.root.at(path) };
         self.add(Severity::Info, span, path, message, hint, args);
     }

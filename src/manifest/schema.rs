@@ -94,7 +94,8 @@ fn load(schema: &mut Schema, text: &'static str) {
                 schema.types.insert(current, Type::Form(form));
             }
             [name, type_name] => {
-                let field = Field { name: name.trim_end_matches('!'), type_name, required: name.ends_with('!') };
+                let field =
+                    Field { name: name.trim_end_matches('!'), type_name, required: name.ends_with('!') };
                 if let Some(Type::Struct(fields)) = schema.types.get_mut(current) {
                     fields.push(field);
                 }
@@ -107,6 +108,9 @@ fn load(schema: &mut Schema, text: &'static str) {
 /// The name among `names` that was probably meant by `word`, if one is near enough.
 pub(super) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let lower = word.to_lowercase();
-    let near = names.into_iter().map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name));
-    near.filter(|&(distance, name)| distance <= name.len().max(word.len()).div_ceil(3)).min_by_key(|&(distance, _)| distance).map(|(_, name)| name)
+    let near =
+        names.into_iter().map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name));
+    near.filter(|&(distance, name)| distance <= name.len().max(word.len()).div_ceil(3))
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, name)| name)
 }

@@ -101,9 +101,11 @@ impl Node {
         for step in steps(path) {
             let next = match &node.value {
                 NodeValue::Mapping(_) => node.entry(step).map(|entry| (&entry.value, entry.key_span)),
-                NodeValue::Sequence(items) => {
-                    step.parse::<usize>().ok().and_then(|index| items.get(index)).map(|item| (item, item.span))
-                }
+                NodeValue::Sequence(items) => step
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|index| items.get(index))
+                    .map(|item| (item, item.span)),
                 NodeValue::Scalar(_) => None,
             };
             let Some((next, key_span)) = next else { break };
@@ -208,11 +210,8 @@ type Step = Result<(), Box<Diagnostic>>;
 
 impl<'t> Builder<'t> {
     fn new(start: usize, text: &'t str) -> Self {
-        let offsets = if text.is_ascii() {
-            Vec::new()
-        } else {
-            text.char_indices().map(|(at, _)| at as u32).collect()
-        };
+        let offsets =
+            if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at as u32).collect() };
         Self {
             start,
             text,
@@ -317,7 +316,8 @@ impl<'t> Builder<'t> {
             let span = Span { start: tab, end: tab + 1 };
             return problem(span, "yaml.tab", Some("yaml.tab.hint"), Vec::new());
         }
-        let hint = Some(if error.info().contains("anchor") { "yaml.anchor.hint" } else { "yaml.syntax.hint" });
+        let hint =
+            Some(if error.info().contains("anchor") { "yaml.anchor.hint" } else { "yaml.syntax.hint" });
         problem(Span { start: at, end }, "yaml.syntax", hint, vec![error.info().to_owned()])
     }
 

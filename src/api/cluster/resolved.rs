@@ -195,8 +195,12 @@ pub struct Delays {
 
 impl Cni {
     /// Every plug-in, with its name in the cluster document.
-    pub const ALL: [(&'static str, Self); 4] =
-        [("bridge", Self::Bridge), ("flannel", Self::Flannel), ("calico", Self::Calico), ("cilium", Self::Cilium)];
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("bridge", Self::Bridge),
+        ("flannel", Self::Flannel),
+        ("calico", Self::Calico),
+        ("cilium", Self::Cilium),
+    ];
 }
 
 impl Backend {
