@@ -3,7 +3,7 @@
 
 use crate::base::{Duration, Ipv4Addr, NetnsId, SimTime, SocketId};
 pub use crate::kernel::{Errno, PathMtuDiscovery, PingMessage, PingSocket};
-use crate::trace::{Inventory, Stream};
+use crate::trace::Stream;
 use crate::wire::Bytes;
 
 /// What wakes a process.
@@ -46,8 +46,6 @@ pub trait Os {
     fn resolve(&self, name: &str) -> Option<Ipv4Addr>;
     /// The namespace the process lives in.
     fn netns(&self) -> NetnsId;
-    /// All tables as they stand now.
-    fn inventory(&self) -> &Inventory;
     /// A chance number.
     fn random(&mut self) -> u32;
 }
