@@ -1,6 +1,10 @@
 //! Simulated processes, each a state machine over sockets and timers. A process sees the world only through
 //! [`Os`], which stands for the system calls.
 
+pub mod busybox_ping;
+pub mod ping;
+pub mod sleep;
+
 use crate::base::{Duration, Ipv4Addr, NetnsId, SimTime, SocketId};
 pub use crate::kernel::{Errno, PathMtuDiscovery, PingMessage, PingSocket};
 use crate::trace::Stream;
@@ -44,6 +48,10 @@ pub trait Os {
     fn mtu_towards(&self, dst: Ipv4Addr) -> Option<u32>;
     /// Looks a name up in `/etc/hosts` of the process. DNS is not simulated yet.
     fn resolve(&self, name: &str) -> Option<Ipv4Addr>;
+    /// Looks an address up in `/etc/hosts` of the process: the first name of the first line that has it.
+    fn name_of(&self, _addr: Ipv4Addr) -> Option<String> {
+        None
+    }
     /// The namespace the process lives in.
     fn netns(&self) -> NetnsId;
     /// A chance number.
