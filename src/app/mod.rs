@@ -44,6 +44,8 @@ pub trait Os {
     fn receive(&mut self, socket: SocketId) -> Option<PingMessage>;
     /// The source address the kernel would choose towards `dst` (`connect(2)` then `getsockname(2)`).
     fn source_towards(&self, dst: Ipv4Addr) -> Result<Ipv4Addr, Errno>;
+    /// The first address of a device, by name (`getifaddrs(3)`); `Enodev` where there is no such device.
+    fn device_address(&self, device: &str) -> Result<Option<Ipv4Addr>, Errno>;
     /// MTU of the route towards `dst`, in bytes (`IP_MTU`).
     fn mtu_towards(&self, dst: Ipv4Addr) -> Option<u32>;
     /// Looks a name up in `/etc/hosts` of the process. DNS is not simulated yet.

@@ -107,6 +107,12 @@ impl<A: Actor> Simulation<A> {
         self.queue.is_quiet(upto)
     }
 
+    /// Lets time pass to `at`, before which nothing may be left to happen.
+    pub fn wait_until(&mut self, at: SimTime) {
+        debug_assert!(self.next_at().is_none_or(|next| at <= next), "nothing may be passed over");
+        self.now = self.now.max(at);
+    }
+
     /// When the next thing happens.
     pub fn next_at(&self) -> Option<SimTime> {
         self.queue.next_at()

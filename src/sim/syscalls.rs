@@ -90,6 +90,12 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         netns.ip_route_output(self.sim.now, dst, None, None).map(|flow| flow.src)
     }
 
+    fn device_address(&self, device: &str) -> Result<Option<Ipv4Addr>, Errno> {
+        let netns = self.sim.netns(self.netns).ok_or(Errno::Enodev)?;
+        let ifindex = netns.link_named(device).ok_or(Errno::Enodev)?.ifindex;
+        Ok(netns.addrs().iter().find(|row| row.ifindex == ifindex).map(|row| row.addr.addr()))
+    }
+
     fn mtu_towards(&self, dst: Ipv4Addr) -> Option<u32> {
         let netns = self.sim.netns(self.netns)?;
         netns.ip_route_output(self.sim.now, dst, None, None).ok().map(|flow| flow.mtu)
