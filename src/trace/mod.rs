@@ -5,9 +5,11 @@
 mod drop_reason;
 mod event;
 pub mod explain;
+pub mod format;
 mod hash;
 mod inventory;
 mod josa;
+pub mod json;
 mod pcapng;
 mod rows;
 pub mod rows_text;
