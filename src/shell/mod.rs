@@ -8,6 +8,7 @@ pub mod change;
 mod files;
 mod getopt;
 mod ip;
+pub mod kubectl;
 mod line;
 mod nettools;
 mod out;
@@ -96,6 +97,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "echo" => files::echo(words),
         "false" => Out::default().done(1),
         "hostname" => files::hostname(context, words),
+        "kubectl" => kubectl::kubectl(context, words),
         "netstat" if words == ["-rn"] || words == ["-nr"] => nettools::netstat_routes(context),
         "route" => nettools::route(context, words),
         "sleep" => files::sleep(words),

@@ -169,6 +169,10 @@ fn write_json(out: &mut String, value: &Value, depth: Option<usize>) {
             }
             out.push('}');
         }
+        // Seconds with hundredths are the only fractions that these tools print.
+        Value::Number(number) if number.is_f64() => {
+            out.push_str(&format!("{:.2}", number.as_f64().unwrap_or(0.0)));
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
             out.push_str(&value.to_string())
         }
