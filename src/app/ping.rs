@@ -274,13 +274,9 @@ impl Ping {
                 Err(errno) => Err((format!("connect: {}", errno.text()), 2)),
             };
         };
-        let netns = os.inventory().netns.get(&os.netns());
-        let Some(link) = netns.and_then(|state| state.link_named(device)) else {
+        let Ok(on_device) = os.device_address(device) else {
             return Err((format!("SO_BINDTODEVICE {device}: {}", Errno::Enodev.text()), 2));
         };
-        let on_device = netns
-            .and_then(|state| state.addrs.iter().find(|row| row.ifindex == link.ifindex))
-            .map(|row| row.addr.addr());
         if let Some(address) = on_device {
             return Ok(address);
         }
