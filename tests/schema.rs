@@ -96,7 +96,7 @@ fn compact(definitions: &BTreeMap<String, Value>) -> String {
         let before = types.insert(go.clone(), text);
         assert!(before.is_none(), "two types are named {go}");
     }
-    types.iter().map(|(name, text)| format!("type {name}\n{text}")).collect()
+    types.iter().map(|(name, text)| format!(": {name}\n{text}")).collect()
 }
 
 fn generate() -> String {

@@ -37,14 +37,17 @@ pub(super) fn collect<'t>(root: &'t Node, found: &mut Vec<Found<'t>>, diagnostic
     found.extend(object.map(|located| Found { located, root }));
 }
 
-/// What an object is called in a diagnostic: `Pod/default/web`.
+/// What an object is called in a diagnostic: `Pod/default/web`; the bare kind for an object without a name.
 pub(super) fn label(kind: &str, namespaced: bool, metadata: Option<&Node>) -> String {
-    let text = |key| {
-        metadata.and_then(|metadata| metadata.get(key)).and_then(Node::as_str).filter(|text| !text.is_empty())
+    let text = |key| match metadata.and_then(|metadata| metadata.get(key)).map(Node::to_json) {
+        Some(Value::String(text)) => Some(text).filter(|text| !text.is_empty()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => None,
     };
-    let name = text("name").or_else(|| text("generateName"));
-    let namespace = namespaced.then(|| text("namespace").unwrap_or("default"));
-    [Some(kind), namespace, name].into_iter().flatten().collect::<Vec<_>>().join("/")
+    let Some(name) = text("name").or_else(|| text("generateName")) else { return kind.to_owned() };
+    let namespace = namespaced.then(|| text("namespace").unwrap_or_else(|| "default".to_owned()));
+    let kind = Some(kind.to_owned()).filter(|kind| !kind.is_empty());
+    [kind, namespace, Some(name)].into_iter().flatten().collect::<Vec<_>>().join("/")
 }
 
 fn read(root: &Node) -> (Option<Located>, Vec<Diagnostic>) {
@@ -57,7 +60,7 @@ fn read(root: &Node) -> (Option<Located>, Vec<Diagnostic>) {
     };
     let mut report = Report::new(root, label(kind.kind, kind.namespaced, root.get("metadata")));
     decode::check(schema(), kind.type_name, root, &mut report);
-    if report.has_errors() {
+    if report.is_undecodable() {
         return (None, report.finish());
     }
     let raw = root.to_json();

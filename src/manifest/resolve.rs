@@ -30,7 +30,10 @@ impl Parsed {
     pub fn resolve_cluster(&self) -> ClusterSpec {
         let written = self.cluster().map(|cluster: &Cluster| cluster.spec.clone()).unwrap_or_default();
         let external = external(&written);
-        let network = network(&written.network);
+        let mut network = network(&written.network);
+        if written.network.pod_cidr.is_none() && written.nodes.is_none() {
+            network.pod_cidr = around_nodes(self);
+        }
         let nodes = nodes(self, &written, &network, &external);
         let dns = DnsSpec {
             cluster_domain: written.dns.cluster_domain.unwrap_or_else(|| "cluster.local".to_owned()),
@@ -65,6 +68,21 @@ fn network(written: &WrittenNetwork) -> NetworkSpec {
         nic: choose(&Nic::ALL, written.nic.as_deref()),
         delays: delays(written),
     }
+}
+
+/// The range of all Pods where no document says it, only Node objects, which may come from any cluster: the default,
+/// unless their own ranges lie elsewhere; then the smallest one around them that is no smaller than a `/16`.
+fn around_nodes(parsed: &Parsed) -> Ipv4Net {
+    let ranges =
+        parsed.nodes().filter_map(|node| range(&WrittenNode::default(), Some(node))).collect::<Vec<_>>();
+    let around = |wide: &Ipv4Net| ranges.iter().all(|range| wide.contains(range));
+    if around(&DEFAULT_POD_CIDR) {
+        return DEFAULT_POD_CIDR;
+    }
+    let first = ranges.first().map_or(DEFAULT_POD_CIDR.network(), Ipv4Net::network);
+    let wider =
+        (0..=DEFAULT_POD_CIDR.prefix_len()).rev().filter_map(|length| Ipv4Net::new(first, length).ok());
+    wider.map(|wide| wide.trunc()).find(around).unwrap_or(DEFAULT_POD_CIDR)
 }
 
 fn delays(written: &WrittenNetwork) -> Delays {
