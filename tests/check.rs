@@ -2,10 +2,12 @@
 //! `UPDATE_EXPECT=1` writes the expectations anew.
 
 #![cfg(not(target_arch = "wasm32"))]
+#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
 use proptest::prelude::*;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 use vethscope::base::Severity;
 use vethscope::base::words::Lang;
@@ -142,15 +144,25 @@ fn the_longest_text_allowed_is_read_in_bounded_time() {
     let parsed = parse(&text);
     let took = start.elapsed();
     assert_eq!((parsed.objects.len(), parsed.diagnostics.len()), (count, 0));
-    assert!(took < Duration::from_secs(60), "{took:?}");
+    assert!(took < Duration::from_mins(1), "{took:?}");
 }
 
-fn corpus() -> Vec<Vec<u8>> {
-    cases().iter().map(|path| std::fs::read(path).unwrap()).collect()
+#[test]
+fn a_flood_of_errors_is_cut_off() {
+    let pod = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: A}\nspec: {containers: []}\n";
+    let parsed = parse(&pod.repeat(1000));
+    assert_eq!(parsed.diagnostics.len(), 201);
+    assert_eq!(parsed.diagnostics[200].message_in(Lang::En), "There are 1800 more findings.");
+    assert!(parsed.has_errors());
+}
+
+fn corpus() -> &'static [Vec<u8>] {
+    static CORPUS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    CORPUS.get_or_init(|| cases().iter().map(|path| std::fs::read(path).unwrap()).collect())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_bytes_make_the_reader_fail(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {

@@ -95,6 +95,7 @@ impl<'t> Report<'t> {
         self.found
     }
 
+    #[expect(clippy::too_many_arguments, reason = "they are the fields of a diagnostic")]
     fn add(
         &mut self,
         severity: Severity,

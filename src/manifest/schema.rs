@@ -12,7 +12,7 @@ pub(super) struct Kind {
     /// Group and version.
     pub(super) api_version: &'static str,
     /// Name of the kind.
-    pub(super) kind: &'static str,
+    pub(super) name: &'static str,
     /// Whether its objects live in namespaces.
     pub(super) namespaced: bool,
     /// Its type.
@@ -63,7 +63,7 @@ impl Schema {
 
     /// The kind of this version and name.
     pub(super) fn kind(&self, api_version: &str, kind: &str) -> Option<Kind> {
-        self.kinds.iter().copied().find(|known| known.api_version == api_version && known.kind == kind)
+        self.kinds.iter().copied().find(|known| known.api_version == api_version && known.name == kind)
     }
 }
 
@@ -83,8 +83,8 @@ fn load(schema: &mut Schema, text: &'static str) {
     for line in text.lines() {
         let words = line.split(' ').collect::<Vec<_>>();
         match words[..] {
-            ["kind", api_version, kind, scope, type_name] => {
-                schema.kinds.push(Kind { api_version, kind, namespaced: scope == "Namespaced", type_name });
+            ["kind", api_version, name, scope, type_name] => {
+                schema.kinds.push(Kind { api_version, name, namespaced: scope == "Namespaced", type_name });
             }
             [":", name] => {
                 current = name;

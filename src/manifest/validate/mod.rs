@@ -20,7 +20,7 @@ use serde_json::Value;
 pub(super) fn object(kind: Kind, raw: &Value, report: &mut Report<'_>) {
     let root = Cursor::root(raw);
     meta::validate(kind, &root.get("metadata"), report);
-    match kind.kind {
+    match kind.name {
         "Pod" => pod::validate(&root.get("spec"), report),
         "Node" => node::validate(&root, report),
         "Cluster" => cluster::validate(&root.get("spec"), report),
