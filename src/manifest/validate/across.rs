@@ -1,6 +1,6 @@
 //! What objects say of each other: names that stand twice, ranges that overlap, nodes that are not there.
 
-use crate::api::{ClusterSpec, NodeSpec, Object};
+use crate::api::{ClusterSpec, NamespacedName, NodeSpec, Object};
 use crate::base::{Diagnostic, Ipv4Net, Severity};
 use crate::manifest::objects::label;
 use crate::manifest::report::Report;
@@ -60,7 +60,7 @@ fn twice(text: &str, entries: &[Entry<'_>]) -> Vec<Diagnostic> {
             continue;
         }
         let group = object.api_version().rsplit_once('/').map_or("", |(group, _)| group);
-        let name = if cluster { Default::default() } else { metadata.namespaced_name() };
+        let name = if cluster { NamespacedName::default() } else { metadata.namespaced_name() };
         let key = (group, object.kind(), name);
         match first.get(&key) {
             None => {

@@ -128,7 +128,7 @@ fn network(network: &Cursor<'_>, report: &mut Report<'_>) {
     cidr(&network.get("serviceCIDR"), report);
     between(&network.get("vxlan").get("vni"), 0, MAX_VNI, report);
     between(&network.get("vxlan").get("port"), 1, 65_535, report);
-    between(&network.get("ipam").get("rangeStart"), 2, i64::from(u32::MAX), report);
+    between(&network.get("ipam").get("rangeStart"), 2, i64::from(i32::MAX), report);
     for (name, _) in network.get("delays").entries() {
         let delay = network.get("delays").get(name);
         if delay.is_set() && duration(delay.text()).is_none() {

@@ -113,7 +113,7 @@ impl<'v> Cursor<'v> {
         match self.value {
             Value::String(text) => quoted(text),
             Value::Null => "null".to_owned(),
-            other => other.to_string(),
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => self.value.to_string(),
         }
     }
 }

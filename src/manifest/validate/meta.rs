@@ -16,7 +16,7 @@ pub(super) fn validate(kind: Kind, metadata: &Cursor<'_>, report: &mut Report<'_
             &namespace.path,
             "invalid.cluster-scoped",
             Some("invalid.cluster-scoped.hint"),
-            &[kind.kind],
+            &[kind.name],
         );
     } else if !namespace.text().is_empty() {
         namespace.invalid(report, names::dns_label(namespace.text()));
@@ -27,7 +27,7 @@ pub(super) fn validate(kind: Kind, metadata: &Cursor<'_>, report: &mut Report<'_
 
 fn name(kind: Kind, metadata: &Cursor<'_>, report: &mut Report<'_>) {
     // The cluster document stands once; it needs no name.
-    if kind.kind == "Cluster" && !metadata.get("name").is_set() {
+    if kind.name == "Cluster" && !metadata.get("name").is_set() {
         return;
     }
     let name = metadata.get("name");
@@ -38,7 +38,7 @@ fn name(kind: Kind, metadata: &Cursor<'_>, report: &mut Report<'_>) {
         }
         return generated.invalid(report, names::dns_subdomain(generated.text().trim_end_matches('-')));
     }
-    let faults = match kind.kind {
+    let faults = match kind.name {
         "Namespace" => names::dns_label(name.text()),
         "Service" => names::dns1035_label(name.text()),
         "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" => Vec::new(),
