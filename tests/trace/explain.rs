@@ -58,7 +58,7 @@ fn decisions_name_the_row_and_why_it_won() {
         Table::Neighbor,
         0,
         Lang::En,
-        "There is no neighbor entry for 10.244.1.1 on default/a/eth0, so its Ethernet address must be asked for by \
+        "There is no usable neighbor entry for 10.244.1.1 on default/a/eth0, so its Ethernet address must be asked for by \
          ARP.",
     );
     decided(
