@@ -4,8 +4,7 @@ use crate::base::words::Lang;
 use crate::base::{EventId, ProcessId, SimTime};
 use crate::lab::{Lab, LabLog, Progress, Target};
 use crate::manifest;
-use crate::trace::format::{self, Selection};
-use crate::trace::{EventKind, Inventory, Stream, Trace, json};
+use crate::trace::{EventKind, Inventory, Stream, Trace, format, json};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
@@ -25,7 +24,12 @@ const LINGER_NS: u64 = 60_000_000_000;
 const SEED: u64 = 1;
 
 #[derive(Parser)]
-#[command(name = "vethscope", version, about = "A simulated Kubernetes cluster network", disable_help_subcommand = true)]
+#[command(
+    name = "vethscope",
+    version,
+    about = "A simulated Kubernetes cluster network",
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Verb,
@@ -219,7 +223,8 @@ fn settled(files: &Files) -> Result<Lab, Failure> {
                 let place = span.place(&text);
                 format!("{}:{}: ", place.line, place.column)
             });
-            let _ = writeln!(message, "{place}{} {}: {}", error.object, error.path, error.message_in(Lang::En));
+            let _ =
+                writeln!(message, "{place}{} {}: {}", error.object, error.path, error.message_in(Lang::En));
         }
         return Err(Failure { message, status: 1 });
     }
@@ -281,10 +286,9 @@ fn trace(at: &At, format: Format, pcapng: Option<&Path>) -> Result<u8, Failure> 
 }
 
 fn print_trace(trace: &Trace, range: Range<usize>, format: Format) {
-    let selection = Selection { range, process: None };
     let text = match format {
-        Format::Text => format::text(trace, &selection),
-        Format::Json => serde_json::json!(json::json(trace, &selection)).to_string() + "\n",
+        Format::Text => format::text(trace, range),
+        Format::Json => serde_json::json!(json::json(trace, range)).to_string() + "\n",
     };
     say(Stream::Stdout, &text);
 }

@@ -12,8 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use vethscope::base::MacAddr;
 use vethscope::lab::Lab;
-use vethscope::trace::format::{self, Selection};
-use vethscope::trace::{EventKind, Inventory};
+use vethscope::trace::{EventKind, Inventory, format};
 use vethscope::wire::{ArpOp, Body, Frame, Icmp, Ipv4, Payload, UdpPayload};
 
 /// Probes whose taps differ from the recording, and why.
@@ -75,7 +74,9 @@ fn body(packet: &Ipv4) -> String {
 fn icmp_text(icmp: &Icmp) -> String {
     let (kind, code) = icmp.kind_and_code();
     match icmp {
-        Icmp::EchoRequest { seq, .. } | Icmp::EchoReply { seq, .. } => format!(" icmp {kind}/{code} seq {seq}"),
+        Icmp::EchoRequest { seq, .. } | Icmp::EchoReply { seq, .. } => {
+            format!(" icmp {kind}/{code} seq {seq}")
+        }
         Icmp::DestinationUnreachable { mtu, .. } if *mtu != 0 => format!(" icmp {kind}/{code} mtu {mtu}"),
         Icmp::DestinationUnreachable { .. } | Icmp::TimeExceeded { .. } | Icmp::Other { .. } => {
             format!(" icmp {kind}/{code}")
@@ -142,7 +143,9 @@ fn play(probe: &Probe<'_>, seed: u64) -> (Lab, usize) {
             ("run", command) => {
                 common::run(&mut lab, command);
             }
-            ("apply", "+x") => common::apply(&mut lab, &(common::RECORDED_LAB.to_owned() + include_str!("oracle/x.yaml"))),
+            ("apply", "+x") => {
+                common::apply(&mut lab, &(common::RECORDED_LAB.to_owned() + include_str!("oracle/x.yaml")))
+            }
             ("apply", "-x") => common::apply(&mut lab, common::RECORDED_LAB),
             ("forget", _) => from = lab.trace().len(),
             other => panic!("unknown step {other:?}"),
@@ -171,7 +174,14 @@ fn differences(probe: &Probe<'_>, lab: &Lab, from: usize) -> String {
         for line in sim.iter().filter(|line| !real.contains(line)) {
             let _ = writeln!(out, "  only simulated: {line}");
         }
-        let _ = writeln!(out, "  {} real, {} simulated, in order:\n    {}\n  against\n    {}", real.len(), sim.len(), real.join("\n    "), sim.join("\n    "));
+        let _ = writeln!(
+            out,
+            "  {} real, {} simulated, in order:\n    {}\n  against\n    {}",
+            real.len(),
+            sim.len(),
+            real.join("\n    "),
+            sim.join("\n    ")
+        );
     }
     out
 }
@@ -180,7 +190,11 @@ fn differences(probe: &Probe<'_>, lab: &Lab, from: usize) -> String {
 fn every_tap_of_every_probe_agrees_with_the_recorded_kernel() {
     let mut failures = String::new();
     let mut count = 0;
-    let mut files: Vec<_> = std::fs::read_dir("tests/oracle").expect("the probes are there").flatten().map(|entry| entry.path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir("tests/oracle")
+        .expect("the probes are there")
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
     files.sort();
     for path in files.iter().filter(|path| path.extension().is_some_and(|ext| ext == "txt")) {
         let text = std::fs::read_to_string(path).expect("a probe can be read");
@@ -191,7 +205,7 @@ fn every_tap_of_every_probe_agrees_with_the_recorded_kernel() {
             let found = differences(&probe, &lab, from);
             let expected = REMAINING.iter().any(|(known, _)| *known == name);
             if found.is_empty() == expected {
-                let journey = format::text(lab.trace(), &Selection { range: from..lab.trace().len(), process: None });
+                let journey = format::text(lab.trace(), from..lab.trace().len());
                 let _ = writeln!(failures, "== {name}, seed {seed}\n{found}\n{journey}");
             }
         }

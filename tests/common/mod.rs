@@ -21,7 +21,8 @@ pub fn lab(text: &str, seed: u64) -> Lab {
 /// Applies a text and lets the cluster settle.
 pub fn apply(lab: &mut Lab, text: &str) {
     let diagnostics = lab.apply(text);
-    let errors: Vec<_> = diagnostics.iter().filter(|found| found.severity == vethscope::base::Severity::Error).collect();
+    let errors: Vec<_> =
+        diagnostics.iter().filter(|found| found.severity == vethscope::base::Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:?}");
     lab.settle(FOR_EVER);
 }
@@ -35,7 +36,8 @@ pub struct Ran {
 /// Runs a command line such as `a ping -c1 10.244.1.11` or `node/node1 ip addr` to its end.
 pub fn run(lab: &mut Lab, line: &str) -> Ran {
     let mut words = line.split_whitespace().map(str::to_owned);
-    let target = Target::parse(&words.next().expect("a command line begins with its target"), "default", None);
+    let target =
+        Target::parse(&words.next().expect("a command line begins with its target"), "default", None);
     let argv: Vec<String> = words.collect();
     run_argv(lab, &target, &argv)
 }
