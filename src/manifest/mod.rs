@@ -22,6 +22,9 @@ use serde_json::Value;
 /// otherwise; etcd takes objects of 1.5 MiB.
 pub const TEXT_LIMIT: usize = 4 << 20;
 
+/// How many diagnostics are kept.
+const DIAGNOSTIC_LIMIT: usize = 200;
+
 /// An object with its place in the text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Located {
@@ -104,9 +107,26 @@ pub fn parse(text: &str) -> Parsed {
     if objects.is_empty() && diagnostics.is_empty() {
         return whole_text(Severity::Info, "text.empty", "text.empty.hint", "");
     }
-    validate::across(&objects, &mut diagnostics);
+    let (objects, roots): (Vec<_>, Vec<_>) =
+        objects.into_iter().map(|found| (found.located, found.root)).unzip();
+    let mut parsed = Parsed { objects, diagnostics };
+    let across = validate::across(text, &parsed, &roots);
+    parsed.diagnostics.extend(across);
+    parsed.diagnostics.sort_by_key(|diagnostic| diagnostic.span);
+    limit(&mut parsed.diagnostics);
+    parsed
+}
+
+/// Keeps as many diagnostics as a person may read, errors before all others, and says how many more there are.
+fn limit(diagnostics: &mut Vec<Diagnostic>) {
+    if diagnostics.len() <= DIAGNOSTIC_LIMIT {
+        return;
+    }
+    diagnostics.sort_by_key(|diagnostic| diagnostic.severity);
+    let left = diagnostics.split_off(DIAGNOSTIC_LIMIT);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span);
-    Parsed { objects: objects.into_iter().map(|found| found.located).collect(), diagnostics }
+    let rest = whole_text(Severity::Info, "text.many", "text.many.hint", &left.len().to_string());
+    diagnostics.extend(rest.diagnostics);
 }
 
 fn whole_text(severity: Severity, message: &'static str, hint: &'static str, arg: &str) -> Parsed {
