@@ -33,6 +33,12 @@ impl From<Range<usize>> for Selection {
     }
 }
 
+impl From<&Selection> for Selection {
+    fn from(selection: &Selection) -> Self {
+        selection.clone()
+    }
+}
+
 impl Selection {
     /// Everything in the trace.
     pub fn all(trace: &Trace) -> Self {
