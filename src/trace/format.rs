@@ -1,4 +1,4 @@
-//! The trace for reading: as text with indented reasons, and as JSON (see [`super::json`] for its shape).
+//! The trace for reading: as text with indented reasons, and as JSON (see [`mod@super::json`] for its shape).
 //!
 //! ```text
 //! 0.000012  node1/veth1234  ← in   IP 10.244.1.10 > 10.244.2.10: ICMP echo request, id 7, seq 1, length 64
@@ -30,6 +30,12 @@ pub struct Selection {
 impl From<Range<usize>> for Selection {
     fn from(range: Range<usize>) -> Self {
         Self { range, process: None }
+    }
+}
+
+impl From<&Selection> for Selection {
+    fn from(selection: &Selection) -> Self {
+        selection.clone()
     }
 }
 
