@@ -397,7 +397,9 @@ impl Ping {
         while let Some(message) = os.receive(self.socket) {
             match message {
                 PingMessage::Error { from: None, mtu: limit, .. } => mtu = Some(limit),
-                other => self.pending.push_back(other),
+                other @ (PingMessage::Reply { .. } | PingMessage::Error { .. }) => {
+                    self.pending.push_back(other);
+                }
             }
         }
         let mtu = match (mtu, errno) {
