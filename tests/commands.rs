@@ -1,5 +1,6 @@
 //! What the tools print, held byte for byte against what real ones printed (`tests/commands/`, Debian 12) in the
 //! same state: each file is a label, a command, its output in terminal order, and its status.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 use std::collections::BTreeMap;
 use vethscope::base::{IfIndex, Ipv4Addr, MacAddr, NetnsId, Rng, SimTime};
