@@ -1,5 +1,11 @@
 //! The facade: a lab is a log of actions, and its state is the replay of that log.
 
+pub mod history;
+pub mod lessons;
+pub mod prompt;
+pub mod share;
+pub mod transcript;
+
 use crate::base::{Diagnostic, EventId, ProcessId, SimTime};
 use crate::trace::{Inventory, Trace};
 use serde::{Deserialize, Serialize};

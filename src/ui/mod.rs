@@ -1,8 +1,25 @@
 //! The page.
 
+mod app;
+mod bundles;
+mod dialogs;
+mod editor;
+mod export;
+mod header;
+mod keys;
+mod lab_driver;
+mod panels;
+mod placeholder;
+mod share;
 mod state;
+mod storage;
+mod terminal;
+mod theme;
 
 pub use state::{Selection, Theme, Ui};
 
 /// Mounts the page.
-pub fn mount() {}
+pub fn mount() {
+    console_error_panic_hook::set_once();
+    leptos::mount::mount_to_body(app::App);
+}
