@@ -7,6 +7,7 @@ use super::panels::{self, Edge, Fold, Side};
 use super::state::{Page, Tab, Work, use_page};
 use super::terminal::TerminalPanel;
 use super::{keys, lab_driver, share, theme};
+use crate::base::SimTime;
 use leptos::ev;
 use leptos::prelude::*;
 
@@ -93,7 +94,8 @@ fn SkipLinks() -> impl IntoView {
 /// Moves the focus to the element of this id.
 pub(super) fn focus(id: &str) {
     use wasm_bindgen::JsCast;
-    let element = document().get_element_by_id(id).and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok());
+    let element =
+        document().get_element_by_id(id).and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok());
     if let Some(element) = element {
         let _ = element.focus();
     }
@@ -179,26 +181,26 @@ fn WorkSign() -> impl IntoView {
     });
     // 20 frames are a third of a second: a shorter run needs no sign.
     let is_long = Memo::new(move |_| n_frames.get() > 20);
-    move || {
-        let work = page.work.get();
-        match work {
-            Work::Busy(now) if is_long.get() => Some(view! {
-                <div class="work" data-testid="work">
-                    <span>{page.ui.sentence("frame.work.busy", &[now.to_string()])}</span>
-                    <button class="button" data-testid="stop" on:click=move |_| lab_driver::halt(page)>
-                        {page.word("frame.work.stop")}
-                    </button>
-                </div>
-            }),
-            Work::Stopped(now) => Some(view! {
-                <div class="work" data-testid="work">
-                    <span>{page.ui.sentence("frame.work.stopped", &[now.to_string()])}</span>
-                    <button class="button" data-testid="resume" on:click=move |_| lab_driver::resume(page)>
-                        {page.word("frame.work.resume")}
-                    </button>
-                </div>
-            }),
+    type Button = (&'static str, &'static str, fn(Page));
+    let sign = move || -> Option<(&'static str, SimTime, Button)> {
+        match page.work.get() {
+            Work::Busy(now) if is_long.get() => {
+                Some(("frame.work.busy", now, ("frame.work.stop", "stop", lab_driver::halt)))
+            }
+            Work::Stopped(now) => {
+                Some(("frame.work.stopped", now, ("frame.work.resume", "resume", lab_driver::resume)))
+            }
             Work::Idle | Work::Ahead | Work::Busy(_) => None,
         }
+    };
+    move || {
+        sign().map(|(key, now, (label, id, act))| {
+            view! {
+                <div class="work" data-testid="work">
+                    <span>{page.ui.sentence(key, &[now.to_string()])}</span>
+                    <button class="button" data-testid=id on:click=move |_| act(page)>{page.word(label)}</button>
+                </div>
+            }
+        })
     }
 }

@@ -1,15 +1,14 @@
 //! The two script bundles, the editor and the terminal, as far as the page calls them. They are read after the first
 //! paint; until then, and where they cannot be read, plain fields stand in their place.
 
-#![expect(unsafe_code, reason = "what wasm_bindgen writes for imported functions is unsafe")]
-
+use js_sys::futures::JsFuture;
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(module = "/src/ui/bundle/load.js")]
 extern "C" {
     /// Reads `bundle/NAME.js`.
-    #[wasm_bindgen(js_name = loadBundle, catch)]
-    async fn load_bundle(name: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_name = loadBundle)]
+    fn load_bundle(name: &str) -> js_sys::Promise;
 }
 
 #[wasm_bindgen]
@@ -51,14 +50,10 @@ extern "C" {
 
 /// Calls `maker`, a function that the bundle `name` exports, with one object, and waits if that takes time.
 pub(super) async fn make(name: &str, maker: &str, options: &JsValue) -> Result<JsValue, JsValue> {
-    let module = load_bundle(name).await?;
+    let module = JsFuture::from(load_bundle(name)).await?;
     let function: js_sys::Function = js_sys::Reflect::get(&module, &maker.into())?.dyn_into()?;
     let made = function.call1(&JsValue::NULL, options)?;
-    wasm_bindgen_futures_await(made).await
-}
-
-async fn wasm_bindgen_futures_await(value: JsValue) -> Result<JsValue, JsValue> {
-    js_sys::futures::JsFuture::from(js_sys::Promise::resolve(&value)).await
+    JsFuture::from(js_sys::Promise::resolve(&made)).await
 }
 
 /// A plain object of these fields.

@@ -55,14 +55,21 @@ pub(super) fn EditorPanel() -> impl IntoView {
 /// Calls `load` when the page has been painted and rests.
 pub(super) fn request_idle_load(load: impl Fn() + 'static) {
     // Two frames: the first paint is then certainly over.
-    request_animation_frame(move || request_animation_frame(move || set_timeout(load, std::time::Duration::ZERO)));
+    request_animation_frame(move || {
+        request_animation_frame(move || set_timeout(load, std::time::Duration::ZERO))
+    });
 }
 
 type Fields = (NodeRef<html::Textarea>, NodeRef<html::Div>);
 type Progress = (RwSignal<bool>, StoredValue<String>);
 
 /// Puts the editor in the plain field's place, unless its bundle cannot be read: then the plain field stays.
-async fn load(page: Page, fields: Fields, editor: StoredValue<Option<Editor>, LocalStorage>, progress: Progress) {
+async fn load(
+    page: Page,
+    fields: Fields,
+    editor: StoredValue<Option<Editor>, LocalStorage>,
+    progress: Progress,
+) {
     let (plain, place) = fields;
     let (is_ready, reported) = progress;
     let Some(parent) = place.get_untracked() else { return };
@@ -81,7 +88,9 @@ async fn load(page: Page, fields: Fields, editor: StoredValue<Option<Editor>, Lo
         ("onChange", on_change.into_js_value()),
     ]);
     let Ok(made) = bundles::make("editor", "createEditor", &options).await else {
-        page.ui.announce(page.ui.lang.with_untracked(|lang| crate::base::words::word(*lang, "frame.editor.plain")));
+        page.ui.announce(
+            page.ui.lang.with_untracked(|lang| crate::base::words::word(*lang, "frame.editor.plain")),
+        );
         return;
     };
     let made: Editor = made.unchecked_into();
@@ -107,7 +116,12 @@ fn is_dark(theme: Theme) -> bool {
 }
 
 /// Keeps the field in step with the page: text set from elsewhere, diagnostics, light, theme and language.
-fn follow(page: Page, plain: NodeRef<html::Textarea>, editor: StoredValue<Option<Editor>, LocalStorage>, progress: Progress) {
+fn follow(
+    page: Page,
+    plain: NodeRef<html::Textarea>,
+    editor: StoredValue<Option<Editor>, LocalStorage>,
+    progress: Progress,
+) {
     let (is_ready, reported) = progress;
     let with = move |act: &dyn Fn(&Editor)| {
         is_ready.track();
@@ -181,7 +195,10 @@ fn range(text: &str, start: usize, end: usize) -> JsValue {
 
 /// What is wrong, in words, below the field.
 #[component]
-fn Problems(editor: StoredValue<Option<Editor>, LocalStorage>, plain: NodeRef<html::Textarea>) -> impl IntoView {
+fn Problems(
+    editor: StoredValue<Option<Editor>, LocalStorage>,
+    plain: NodeRef<html::Textarea>,
+) -> impl IntoView {
     let page = use_page();
     let go = move |offset: u32| {
         editor.with_value(|editor| match (editor, plain.get_untracked()) {
@@ -221,7 +238,7 @@ fn Problems(editor: StoredValue<Option<Editor>, LocalStorage>, plain: NodeRef<ht
     }
 }
 
-fn problem(page: Page, diagnostic: &Diagnostic, go: impl Fn(u32) + Copy + 'static) -> impl IntoView + use<> {
+fn problem(page: Page, diagnostic: &Diagnostic, go: impl Fn(u32) + Copy + Send + Sync + 'static) -> AnyView {
     let lang = page.ui.lang.get();
     let text = page.ui.text.get_untracked();
     let name = match diagnostic.severity {
@@ -244,6 +261,7 @@ fn problem(page: Page, diagnostic: &Diagnostic, go: impl Fn(u32) + Copy + 'stati
             {diagnostic.hint_in(lang).map(|hint| view! { <span class="hint">{hint}</span> })}
         </li>
     }
+    .into_any()
 }
 
 #[component]
@@ -293,7 +311,8 @@ fn open_file(page: Page, file: web_sys::File) {
         return;
     }
     leptos::task::spawn_local(async move {
-        let content = js_sys::futures::JsFuture::from(file.text()).await.ok().and_then(|text| text.as_string());
+        let content =
+            js_sys::futures::JsFuture::from(file.text()).await.ok().and_then(|text| text.as_string());
         match content {
             None => page.notify("frame.file.unreadable", vec![file.name()]),
             Some(text) if text.trim_start().starts_with('{') && text.contains("\"actions\"") => {

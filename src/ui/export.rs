@@ -8,9 +8,28 @@ use web_sys::{Element, HtmlAnchorElement, HtmlCanvasElement, HtmlImageElement};
 
 /// Properties of the style sheets that a picture takes along, since nobody else has our style sheets.
 const STYLES: [&str; 22] = [
-    "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap",
-    "stroke-linejoin", "opacity", "visibility", "display", "font-family", "font-size", "font-weight", "font-style",
-    "letter-spacing", "text-anchor", "dominant-baseline", "paint-order", "marker-end", "transform", "transform-origin",
+    "fill",
+    "fill-opacity",
+    "stroke",
+    "stroke-width",
+    "stroke-opacity",
+    "stroke-dasharray",
+    "stroke-linecap",
+    "stroke-linejoin",
+    "opacity",
+    "visibility",
+    "display",
+    "font-family",
+    "font-size",
+    "font-weight",
+    "font-style",
+    "letter-spacing",
+    "text-anchor",
+    "dominant-baseline",
+    "paint-order",
+    "marker-end",
+    "transform",
+    "transform-origin",
 ];
 
 /// How many pixels of the PNG make one of the page.
@@ -56,7 +75,11 @@ fn save(page: Page, content: &JsValue, name: &str, kind: &str) {
     match blob_url(content, kind) {
         Ok(url) => {
             download(&url, name);
-            page.ui.announce(crate::base::words::text(page.ui.lang.get_untracked(), "frame.export.saved", &[name.to_owned()]));
+            page.ui.announce(crate::base::words::text(
+                page.ui.lang.get_untracked(),
+                "frame.export.saved",
+                &[name.to_owned()],
+            ));
             // The download has taken the content by the end of this turn of the browser's loop.
             set_timeout(
                 move || {
@@ -93,7 +116,8 @@ struct Picture {
 }
 
 fn picture() -> Option<Picture> {
-    let drawn = document().query_selector("[data-testid=stage] svg, svg[data-testid=stage]").ok().flatten()?;
+    let drawn =
+        document().query_selector("[data-testid=stage] svg, svg[data-testid=stage]").ok().flatten()?;
     let copy: Element = drawn.clone_node_with_deep(true).ok()?.unchecked_into();
     dress(&drawn, &copy);
     let rect = drawn.get_bounding_client_rect();
@@ -117,7 +141,8 @@ fn dress(drawn: &Element, copy: &Element) {
     let Ok(Some(style)) = window().get_computed_style(drawn) else { return };
     let values = STYLES.iter().filter_map(|name| {
         let value = style.get_property_value(name).ok()?;
-        (!value.is_empty() && value != "none" || *name == "fill" || *name == "stroke").then(|| format!("{name}:{value}"))
+        (!value.is_empty() && value != "none" || *name == "fill" || *name == "stroke")
+            .then(|| format!("{name}:{value}"))
     });
     let text = values.collect::<Vec<_>>().join(";");
     let _ = copy.set_attribute("style", &text);

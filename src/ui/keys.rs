@@ -23,7 +23,11 @@ pub(super) const KEYS: [(&[&str], &str); 9] = [
 pub(super) fn listen(page: Page) {
     let _ = window_event_listener(ev::keydown, move |event| {
         let has_modifier = event.ctrl_key() || event.meta_key() || event.alt_key();
-        if has_modifier || event.default_prevented() || event.is_composing() || page.dialog.get_untracked().is_some() {
+        if has_modifier
+            || event.default_prevented()
+            || event.is_composing()
+            || page.dialog.get_untracked().is_some()
+        {
             return;
         }
         if event.key() == "Escape" {
@@ -50,7 +54,8 @@ fn action(page: Page, event: &web_sys::KeyboardEvent) -> Option<fn(Page)> {
     let has_single = page.settings.with_untracked(|settings| settings.single_keys);
     // A button takes Space, and some things take arrows for themselves.
     let is_pressed_by_space = is_in("button, a, summary, [role=button], [role=slider], [role=option]");
-    let has_arrows = is_in("[role=separator], [role=tab], [role=slider], [role=listbox], [role=tree], [role=grid]");
+    let has_arrows =
+        is_in("[role=separator], [role=tab], [role=slider], [role=listbox], [role=tree], [role=grid]");
     match event.key().as_str() {
         " " if !is_pressed_by_space => Some(lab_driver::toggle_playing),
         "." if has_single => Some(lab_driver::toggle_playing),
@@ -68,14 +73,18 @@ fn close_menus(inside: Option<web_sys::Element>) {
     let kept = inside.as_ref().and_then(|element| element.closest("details.menu").ok().flatten());
     let Ok(open) = document().query_selector_all("details.menu[open]") else { return };
     for index in 0..open.length() {
-        let Some(menu) = open.get(index).and_then(|node| node.dyn_into::<web_sys::Element>().ok()) else { continue };
+        let Some(menu) = open.get(index).and_then(|node| node.dyn_into::<web_sys::Element>().ok()) else {
+            continue;
+        };
         if kept.as_ref().is_some_and(|kept| kept.is_same_node(Some(&menu))) {
             continue;
         }
         let _ = menu.remove_attribute("open");
         let holds_focus = document().active_element().is_some_and(|active| menu.contains(Some(&active)));
         let summary = menu.query_selector("summary").ok().flatten();
-        if let (true, Some(summary)) = (holds_focus, summary.and_then(|summary| summary.dyn_into::<web_sys::HtmlElement>().ok())) {
+        if let (true, Some(summary)) =
+            (holds_focus, summary.and_then(|summary| summary.dyn_into::<web_sys::HtmlElement>().ok()))
+        {
             let _ = summary.focus();
         }
     }

@@ -87,7 +87,9 @@ pub(super) fn open_first(page: Page) {
 
 fn open_saved(page: Page) {
     let newest = storage::history().entries.into_iter().next();
-    match newest.and_then(|saved| crate::lab::share::decode(&saved.link).ok().map(|shared| (shared.log, saved.draft))) {
+    match newest
+        .and_then(|saved| crate::lab::share::decode(&saved.link).ok().map(|shared| (shared.log, saved.draft)))
+    {
         Some((log, draft)) => {
             open(page, &log, last_run(&log));
             if let Some(draft) = draft {
@@ -276,7 +278,11 @@ pub(super) fn redo(page: Page) {
     let Some(action) = page.driver.try_update_value(|driver| driver.redo.pop()).flatten() else { return };
     let mut log = page.ui.lab.with_value(|lab| lab.log().clone());
     log.actions.push(action);
-    let follow = if matches!(log.actions.last(), Some((_, Action::Run { .. }))) { last_run(&log) } else { Follow::End };
+    let follow = if matches!(log.actions.last(), Some((_, Action::Run { .. }))) {
+        last_run(&log)
+    } else {
+        Follow::End
+    };
     open(page, &log, follow);
     save_soon(page);
 }
@@ -419,7 +425,8 @@ fn move_playhead(page: Page, playback: &mut Playback, follow: Follow, began: Opt
 }
 
 fn start_queued(page: Page) {
-    let queued = page.driver.try_update_value(|driver| std::mem::take(&mut driver.queued)).unwrap_or_default();
+    let queued =
+        page.driver.try_update_value(|driver| std::mem::take(&mut driver.queued)).unwrap_or_default();
     for (target, argv) in queued {
         run(page, target, argv);
     }
@@ -530,7 +537,10 @@ pub(super) fn follow_visibility(page: Page) {
     if is_hidden && page.ui.playback.with_untracked(|playback| playback.playing) {
         page.driver.update_value(|driver| driver.resumes_when_visible = true);
         page.ui.playback.update(|playback| playback.playing = false);
-    } else if !is_hidden && page.driver.try_update_value(|driver| std::mem::take(&mut driver.resumes_when_visible)) == Some(true) {
+    } else if !is_hidden
+        && page.driver.try_update_value(|driver| std::mem::take(&mut driver.resumes_when_visible))
+            == Some(true)
+    {
         page.ui.playback.update(|playback| playback.playing = true);
     }
 }
@@ -574,7 +584,9 @@ pub(super) fn save(page: Page) {
         // Said once: a page whose storage is forbidden works all the same.
         let is_first = page.driver.try_update_value(|driver| driver.saving.take().is_some());
         if is_first == Some(true) {
-            page.ui.announce(page.ui.lang.with_untracked(|lang| crate::base::words::word(*lang, "frame.storage.failed")));
+            page.ui.announce(
+                page.ui.lang.with_untracked(|lang| crate::base::words::word(*lang, "frame.storage.failed")),
+            );
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The page.
 
+#![expect(unreachable_pub, reason = "the component macro writes a pub of its own")]
+
 mod app;
 mod bundles;
 mod dialogs;

@@ -1,8 +1,8 @@
 //! The link that holds the whole lab: in the page's address when it is opened, in a dialog when it is made.
 
+use super::export;
 use super::lab_driver;
 use super::state::{Page, use_page};
-use super::export;
 use crate::base::SimTime;
 use crate::lab::share::{self, LINK_LIMIT, ShareError, Shared};
 use leptos::html;
@@ -17,7 +17,8 @@ pub(super) fn from_location() -> Option<Result<Shared, ShareError>> {
 /// Takes the link out of the address: a reload then opens what was made of it since, not the link again.
 pub(super) fn leave_location() {
     let location = window().location();
-    let bare = location.pathname().ok().zip(location.search().ok()).map(|(path, search)| format!("{path}{search}"));
+    let bare =
+        location.pathname().ok().zip(location.search().ok()).map(|(path, search)| format!("{path}{search}"));
     if let (Some(bare), Ok(history)) = (bare, window().history()) {
         let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&bare));
     }
@@ -71,7 +72,9 @@ pub(super) fn ShareForm() -> impl IntoView {
             let promise = window().navigator().clipboard().write_text(&text);
             if js_sys::futures::JsFuture::from(promise).await.is_ok() {
                 is_copied.set(true);
-                page.ui.announce(page.ui.lang.with_untracked(|lang| crate::base::words::word(*lang, "frame.share.copied")));
+                page.ui.announce(
+                    page.ui.lang.with_untracked(|lang| crate::base::words::word(*lang, "frame.share.copied")),
+                );
             } else if let Some(field) = field.get_untracked() {
                 // Without the permission to write, the link is selected for the user's own Ctrl+C.
                 field.select();

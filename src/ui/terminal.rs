@@ -17,7 +17,21 @@ const COMMANDS: [&str; 8] = ["arp", "bridge", "cat", "clear", "hostname", "ip", 
 
 /// Words that Tab completes after the command, besides addresses and names.
 const WORDS: [&str; 16] = [
-    "addr", "fdb", "get", "link", "neigh", "nodes", "pods", "route", "show", "-c", "-s", "-t", "-M", "-W", "/etc/hosts",
+    "addr",
+    "fdb",
+    "get",
+    "link",
+    "neigh",
+    "nodes",
+    "pods",
+    "route",
+    "show",
+    "-c",
+    "-s",
+    "-t",
+    "-M",
+    "-W",
+    "/etc/hosts",
     "/etc/resolv.conf",
 ];
 
@@ -75,7 +89,9 @@ fn Where() -> impl IntoView {
     });
     let choose = move |event| {
         let value = event_target_value(&event);
-        if let Some((target, _)) = choices.get_untracked().into_iter().find(|(target, _)| name_of(target) == value) {
+        if let Some((target, _)) =
+            choices.get_untracked().into_iter().find(|(target, _)| name_of(target) == value)
+        {
             page.ui.terminal.set(target);
         }
     };
@@ -109,15 +125,24 @@ fn targets(page: Page) -> Vec<(Target, String)> {
             let is_single = containers.len() < 2;
             let names: Vec<Option<String>> =
                 containers.iter().map(|container| (!is_single).then(|| container.name.to_string())).collect();
-            let full = if &*pod.namespace == "default" { pod.name.to_string() } else { format!("{}/{}", pod.namespace, pod.name) };
+            let full = if &*pod.namespace == "default" {
+                pod.name.to_string()
+            } else {
+                format!("{}/{}", pod.namespace, pod.name)
+            };
             let (namespace, name) = (pod.namespace.to_string(), pod.name.to_string());
             names.into_iter().map(move |container| {
-                let label = container.as_ref().map_or(full.clone(), |container| format!("{full} · {container}"));
-                (Target::Pod { namespace: namespace.clone(), name: name.clone(), container }, format!("Pod {label}"))
+                let label =
+                    container.as_ref().map_or(full.clone(), |container| format!("{full} · {container}"));
+                (
+                    Target::Pod { namespace: namespace.clone(), name: name.clone(), container },
+                    format!("Pod {label}"),
+                )
             })
         });
         let nodes = live.nodes.keys().map(|name| (Target::Node(name.to_string()), name.to_string()));
-        let hosts = live.netns.values().filter(|netns| matches!(netns.row.role, NetnsRole::Router | NetnsRole::Host));
+        let hosts =
+            live.netns.values().filter(|netns| matches!(netns.row.role, NetnsRole::Router | NetnsRole::Host));
         let hosts = hosts.map(|netns| (Target::Host(netns.row.name.to_string()), netns.row.name.to_string()));
         pods.chain(nodes).chain(hosts).collect()
     })
@@ -191,11 +216,13 @@ fn show(screen: Shared, text: &str, is_waiting: bool, prompt: &str) {
             // Takes the line being typed away; it is drawn again below what comes.
             terminal.write("\r\x1b[J");
         }
-        if let Some(added) = text.strip_prefix(screen.written.as_str()).filter(|_| !screen.written.is_empty()) {
+        if let Some(added) = text.strip_prefix(screen.written.as_str()).filter(|_| !screen.written.is_empty())
+        {
             terminal.write(added);
         } else {
             terminal.clear();
-            screen.cleared = if text.starts_with(&screen.written) { screen.cleared.min(text.len()) } else { 0 };
+            screen.cleared =
+                if text.starts_with(&screen.written) { screen.cleared.min(text.len()) } else { 0 };
             terminal.write(text.get(screen.cleared..).unwrap_or(text));
         }
         text.clone_into(&mut screen.written);
@@ -275,8 +302,10 @@ fn complete(page: Page, screen: Shared, prompt: &str) {
 fn names(page: Page) -> Vec<String> {
     page.ui.lab.with_value(|lab| {
         let live = lab.live();
-        let addresses = live.netns.values().flat_map(|netns| netns.addrs.iter().map(|row| row.addr.addr().to_string()));
-        let links = live.netns.values().flat_map(|netns| netns.links.values().map(|link| link.name.to_string()));
+        let addresses =
+            live.netns.values().flat_map(|netns| netns.addrs.iter().map(|row| row.addr.addr().to_string()));
+        let links =
+            live.netns.values().flat_map(|netns| netns.links.values().map(|link| link.name.to_string()));
         let pods = live.pods.values().map(|pod| pod.name.to_string());
         let nodes = live.nodes.keys().map(ToString::to_string);
         addresses.chain(links).chain(pods).chain(nodes).chain(WORDS.map(str::to_owned)).collect()
