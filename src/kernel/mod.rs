@@ -1,1 +1,148 @@
-//! Being built.
+//! One network namespace's Linux data path, without sockets of the machine it runs on and without a clock: frames,
+//! timers and settings go in with `now`, and [`Effects`] come out. It knows Linux and no Kubernetes.
+//!
+//! Read it along the path of a packet: [`device`] takes frames in and hands them out, [`bridge`] and [`vxlan`] are
+//! devices with a mind of their own, `arp` and `neighbor` find hardware addresses, `input`, `forward` and `output`
+//! are IPv4, `icmp` answers, `ping` are the sockets, and `config` is what administrators do.
+
+mod arp;
+mod bridge;
+mod config;
+mod delays;
+mod device;
+mod effects;
+mod fib;
+mod fragment;
+mod icmp;
+mod input;
+mod link;
+mod neighbor;
+mod output;
+mod ping;
+mod socket;
+mod sysctl;
+mod timer;
+mod vxlan;
+
+pub use config::{Hairpin, NewLink};
+pub use delays::Delays;
+pub use effects::{Ctx, Effects, Skb, Timer, Urgency, Work};
+pub use fib::FibResult;
+pub use link::{Bridge, Kind, Link, Peer, Port, Vxlan};
+pub use output::Flow;
+pub use socket::{Errno, PathMtuDiscovery, PingMessage, PingSocket};
+pub use sysctl::Sysctl;
+
+use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SimTime, SocketId};
+use crate::trace::AddrRow;
+use fib::Fib;
+use fragment::Reassembly;
+use icmp::Limits;
+use neighbor::Neighbor;
+use ping::PingSock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A network namespace.
+#[derive(Clone, Debug)]
+pub struct Netns {
+    /// Its number.
+    pub id: NetnsId,
+    /// Its name as captures show it.
+    pub name: Arc<str>,
+    /// Settings under `/proc/sys/net`.
+    pub sysctl: Sysctl,
+    /// Links; the index is the interface number.
+    links: Vec<Option<Link>>,
+    addrs: Vec<AddrRow>,
+    fib: Fib,
+    neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
+    pings: BTreeMap<SocketId, PingSock>,
+    next_socket: u32,
+    reassembly: Reassembly,
+    limits: Limits,
+    /// Path MTUs learnt, with the moment at which each is forgotten (`ip route get` shows them as `cache`).
+    pmtu: BTreeMap<Ipv4Addr, (u32, SimTime)>,
+    next_ip_id: u16,
+    next_nsid: u32,
+    rng: Rng,
+}
+
+impl Netns {
+    /// A namespace with `lo` still to be made; see `config`.
+    pub fn new(id: NetnsId, name: Arc<str>, mut rng: Rng) -> Self {
+        Self {
+            id,
+            name,
+            sysctl: Sysctl::default(),
+            links: vec![None],
+            addrs: Vec::new(),
+            fib: Fib::default(),
+            neighbors: BTreeMap::new(),
+            pings: BTreeMap::new(),
+            next_socket: 0,
+            reassembly: Reassembly::default(),
+            limits: Limits::default(),
+            pmtu: BTreeMap::new(),
+            next_ip_id: rng.u16(..),
+            next_nsid: 0,
+            rng,
+        }
+    }
+
+    /// The link `ifindex`.
+    pub fn link(&self, ifindex: IfIndex) -> Option<&Link> {
+        self.links.get(ifindex.index())?.as_ref()
+    }
+
+    fn link_mut(&mut self, ifindex: IfIndex) -> Option<&mut Link> {
+        self.links.get_mut(ifindex.index())?.as_mut()
+    }
+
+    /// The links in the order of their numbers.
+    pub fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter().flatten()
+    }
+
+    /// The link called `name`.
+    pub fn link_named(&self, name: &str) -> Option<&Link> {
+        self.links().find(|link| &*link.name == name)
+    }
+
+    /// The addresses in the order in which they were added.
+    pub fn addrs(&self) -> &[AddrRow] {
+        &self.addrs
+    }
+
+    /// Whether `addr` is an address of this namespace.
+    pub fn has_addr(&self, addr: Ipv4Addr) -> bool {
+        self.addrs.iter().any(|row| row.addr.addr() == addr)
+    }
+
+    /// Takes up a piece of work at `ctx.now`.
+    pub fn work(&mut self, ctx: &mut Ctx<'_>, work: Work) {
+        match work {
+            Work::Receive(ifindex, skb) => self.netif_receive(ctx, ifindex, skb),
+            Work::Transmit(ifindex, skb) => self.dev_hard_start_xmit(ctx, ifindex, skb),
+            Work::Timer(timer) => self.fire(ctx, timer),
+        }
+    }
+
+    fn fire(&mut self, ctx: &mut Ctx<'_>, timer: Timer) {
+        match timer {
+            Timer::Neighbor(ifindex, addr, deadline) => self.neigh_timer_handler(ctx, ifindex, addr, deadline),
+            Timer::Reassembly(key) => self.ip_expire(ctx, key),
+            Timer::LinkWatch(ifindex) => self.linkwatch(ctx, ifindex),
+        }
+    }
+
+    /// The next identification for an IPv4 header (`__ip_select_ident`). The kernel keeps hashed counters; one
+    /// counter serves here, for the values are chance to everybody who looks at them.
+    fn next_ip_id(&mut self) -> u16 {
+        self.next_ip_id = self.next_ip_id.wrapping_add(1 + u16::from(self.rng.u8(..4)));
+        if self.next_ip_id == 0 {
+            self.next_ip_id = 1;
+        }
+        self.next_ip_id
+    }
+}

@@ -3,8 +3,3 @@
 mod playback;
 
 pub use playback::{Pace, Playback};
-
-/// Steps.
-pub fn steps_from(trace: &crate::trace::Trace, from: usize) -> Vec<crate::base::EventId> {
-    (from..trace.len()).map(|index| crate::base::EventId(index as u32)).collect()
-}

@@ -13,6 +13,17 @@ pub struct WireError {
     pub reason: &'static str,
 }
 
+impl WireError {
+    pub(super) fn new(layer: &'static str, offset: usize, reason: &'static str) -> Self {
+        Self { layer, offset, reason }
+    }
+
+    /// The bytes end at `offset` in the middle of `layer`.
+    pub(super) fn truncated(layer: &'static str, offset: usize) -> Self {
+        Self::new(layer, offset, "truncated")
+    }
+}
+
 impl fmt::Display for WireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at byte {}: {}", self.layer, self.offset, self.reason)

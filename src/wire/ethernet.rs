@@ -1,6 +1,6 @@
-//! Ethernet II frames (IEEE 802.3 clause 3, EtherTypes as IANA lists them).
+//! Ethernet II frames (IEEE 802.3 clause 3, with the EtherType numbers that IANA lists).
 
-use super::{Arp, Bytes, Ipv4};
+use super::{Arp, Bytes, Ipv4, WireError};
 use crate::base::MacAddr;
 
 /// An Ethernet II frame without its frame check sequence, which captures do not hold either.
@@ -38,6 +38,46 @@ impl Frame {
     /// on a veth.
     pub fn wire_len(&self) -> usize {
         Self::HEADER_LEN + self.payload.wire_len()
+    }
+
+    /// The frame's bytes. Lengths and checksums are computed here.
+    pub fn emit(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.wire_len());
+        self.emit_into(&mut out);
+        out
+    }
+
+    /// Appends the frame's bytes.
+    pub fn emit_into(&self, out: &mut Vec<u8>) {
+        out.reserve(self.wire_len());
+        out.extend_from_slice(&self.dst.0);
+        out.extend_from_slice(&self.src.0);
+        out.extend_from_slice(&self.payload.ethertype().to_be_bytes());
+        match &self.payload {
+            Payload::Arp(arp) => arp.emit_into(out),
+            Payload::Ipv4(packet) => packet.emit_into(out),
+            Payload::Other { bytes, .. } => out.extend_from_slice(bytes),
+        }
+    }
+
+    /// Reads a frame, down to the payload. What follows an ARP or IPv4 packet is padding and is left out.
+    pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
+        Self::parse_at(bytes, 0, 0)
+    }
+
+    /// Reads a frame that begins `base` bytes into the outermost one, inside `depth` tunnels.
+    pub(super) fn parse_at(bytes: &[u8], base: usize, depth: usize) -> Result<Self, WireError> {
+        let Some((header, rest)) = bytes.split_first_chunk::<{ Self::HEADER_LEN }>() else {
+            return Err(WireError::truncated("Ethernet", base + bytes.len()));
+        };
+        let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1] = *header;
+        let base = base + Self::HEADER_LEN;
+        let payload = match u16::from_be_bytes([t0, t1]) {
+            0x0806 => Payload::Arp(Arp::parse_at(rest, base)?),
+            0x0800 => Payload::Ipv4(Ipv4::parse_at(rest, base, depth)?),
+            ethertype => Payload::Other { ethertype, bytes: rest.into() },
+        };
+        Ok(Self { dst: MacAddr([d0, d1, d2, d3, d4, d5]), src: MacAddr([s0, s1, s2, s3, s4, s5]), payload })
     }
 
     /// The IPv4 packet carried, if it is one.

@@ -5,18 +5,24 @@
 //! that changes a TTL copies the IPv4 header and shares the rest.
 
 mod arp;
+mod checksum;
 mod error;
 mod ethernet;
+mod fields;
 mod icmp;
 mod ipv4;
+mod pretty;
+mod quote;
 mod udp;
 mod vxlan;
 
 pub use arp::{Arp, ArpOp};
 pub use error::WireError;
 pub use ethernet::{Frame, Payload};
+pub use fields::{Field, Layer, fields};
 pub use icmp::Icmp;
 pub use ipv4::{Body, Ipv4};
+pub use quote::Quote;
 pub use udp::{Udp, UdpChecksum, UdpPayload};
 pub use vxlan::Vxlan;
 

@@ -1,6 +1,7 @@
 //! UDP (RFC 768).
 
-use super::{Bytes, Vxlan};
+use super::checksum::Pseudo;
+use super::{Bytes, Vxlan, WireError};
 
 /// A UDP datagram.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +37,61 @@ pub enum UdpPayload {
 impl Udp {
     /// Length of the header, in bytes.
     pub const HEADER_LEN: usize = 8;
+
+    /// The pseudo header is needed for the checksum.
+    pub(super) fn emit_into(&self, pseudo: Pseudo, out: &mut Vec<u8>) {
+        let start = out.len();
+        let len = u16::try_from(self.wire_len()).expect("a UDP datagram fits into an IPv4 packet");
+        out.extend_from_slice(&self.src_port.to_be_bytes());
+        out.extend_from_slice(&self.dst_port.to_be_bytes());
+        out.extend_from_slice(&len.to_be_bytes());
+        out.extend_from_slice(&[0, 0]);
+        match &self.payload {
+            UdpPayload::Data(bytes) => out.extend_from_slice(bytes),
+            UdpPayload::Vxlan(vxlan) => vxlan.emit_into(out),
+        }
+        if self.checksum == UdpChecksum::Computed {
+            // A sum of zero is sent as its other form, since zero stands for "none" (RFC 768).
+            let sum = match pseudo.checksum(&out[start..]) {
+                0 => 0xffff,
+                sum => sum,
+            };
+            out[start + 6..start + 8].copy_from_slice(&sum.to_be_bytes());
+        }
+    }
+
+    pub(super) fn parse_at(
+        bytes: &[u8],
+        base: usize,
+        depth: usize,
+        pseudo: Pseudo,
+    ) -> Result<Self, WireError> {
+        let Some((header, rest)) = bytes.split_first_chunk::<{ Self::HEADER_LEN }>() else {
+            return Err(WireError::truncated("UDP", base + bytes.len()));
+        };
+        let [s0, s1, d0, d1, l0, l1, c0, c1] = *header;
+        let len = usize::from(u16::from_be_bytes([l0, l1]));
+        if len < Self::HEADER_LEN {
+            return Err(WireError::new("UDP", base + 4, "length is less than the header's"));
+        }
+        if bytes.len() < len {
+            return Err(WireError::truncated("UDP", base + bytes.len()));
+        }
+        if len < bytes.len() {
+            return Err(WireError::new("UDP", base + 4, "length is less than the IPv4 packet's"));
+        }
+        let checksum = if [c0, c1] == [0, 0] { UdpChecksum::Zero } else { UdpChecksum::Computed };
+        if checksum == UdpChecksum::Computed && pseudo.checksum(bytes) != 0 {
+            return Err(WireError::new("UDP", base + 6, "bad checksum"));
+        }
+        let dst_port = u16::from_be_bytes([d0, d1]);
+        let payload = if Vxlan::PORTS.contains(&dst_port) {
+            UdpPayload::Vxlan(Vxlan::parse_at(rest, base + Self::HEADER_LEN, depth)?)
+        } else {
+            UdpPayload::Data(rest.into())
+        };
+        Ok(Self { src_port: u16::from_be_bytes([s0, s1]), dst_port, checksum, payload })
+    }
 
     /// Length of the datagram in bytes.
     pub fn wire_len(&self) -> usize {

@@ -1,0 +1,486 @@
+//! What an administrator or a CNI plug-in does to a namespace: links, addresses, routes, entries. Every change is
+//! written to the trace.
+
+use super::fib::{LOCAL, MAIN};
+use super::link::{FdbEntry, VxlanRemote};
+use super::{Bridge, Ctx, FibResult, Kind, Link, Netns, Peer, Port, Timer, Urgency, Work};
+use crate::base::{ChangeId, Duration, EventId, IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime};
+use crate::trace::{
+    AddrRow, FdbRow, NeighRow, Nud, PortState, RouteKind, RouteProtocol, RouteRow, Scope, TableChange,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A link to be made.
+#[derive(Clone, Debug)]
+pub struct NewLink {
+    /// Interface name.
+    pub name: Arc<str>,
+    /// Kind.
+    pub kind: Kind,
+    /// Ethernet address.
+    pub mac: MacAddr,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// Transmit queue length for display; CNI plug-ins make veths with 0.
+    pub txqlen: u32,
+}
+
+impl Kind {
+    /// A bridge without ports (`ip link add type bridge`), ageing time 300 s.
+    pub fn bridge() -> Self {
+        Self::Bridge(Bridge { ports: Vec::new(), fdb: BTreeMap::new(), ageing: Duration::from_secs(300), next_port: 1 })
+    }
+}
+
+impl Netns {
+    /// The number the next link will get.
+    pub fn next_ifindex(&self) -> IfIndex {
+        IfIndex(self.links.len() as u32)
+    }
+
+    /// The `link-netnsid` for a namespace seen from here for the first time.
+    pub fn take_nsid(&mut self) -> u32 {
+        self.next_nsid += 1;
+        self.next_nsid - 1
+    }
+
+    /// Makes a link, down (`ip link add`).
+    pub fn add_link(&mut self, ctx: &mut Ctx<'_>, new: NewLink) -> IfIndex {
+        let ifindex = self.next_ifindex();
+        let wireless = matches!(new.kind, Kind::Loopback | Kind::Vxlan(_));
+        let NewLink { name, kind, mac, mtu, txqlen } = new;
+        let is_bridge = matches!(kind, Kind::Bridge(_));
+        let link =
+            Link { ifindex, name, kind, mac, mtu, up: false, carrier: wireless, txqlen, port: None };
+        self.links.push(Some(link));
+        self.record_link(ctx, ifindex);
+        if is_bridge {
+            self.fdb_insert_local(ctx, ifindex, ifindex, mac);
+        }
+        ifindex
+    }
+
+    /// Makes `lo` with 127.0.0.1/8 and sets it up.
+    pub fn add_loopback(&mut self, ctx: &mut Ctx<'_>) {
+        let lo = self.add_link(ctx, NewLink {
+            name: "lo".into(),
+            kind: Kind::Loopback,
+            mac: MacAddr::ZERO,
+            mtu: 65_536,
+            txqlen: 1000,
+        });
+        self.set_up(ctx, lo);
+        let net = Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8);
+        self.add_addr(ctx, lo, net, None, Scope::Host);
+    }
+
+    fn record_link(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+        if let Some(link) = self.link(ifindex) {
+            let row = link.row(self.id);
+            ctx.change(self.id, ifindex, EventId::NONE, TableChange::Link(row));
+        }
+    }
+
+    /// Renames a link, as the runtime renames a veth's inner end to `eth0`.
+    pub fn rename(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, name: Arc<str>) {
+        if let Some(link) = self.link_mut(ifindex) {
+            link.name = name;
+            self.record_link(ctx, ifindex);
+        }
+    }
+
+    /// Removes a link with its addresses, routes and entries (`ip link del`). The other end of a veth is the
+    /// caller's to remove.
+    pub fn del_link(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+        self.set_down(ctx, ifindex);
+        self.leave_bridge(ctx, ifindex);
+        self.addrs.retain(|row| row.ifindex != ifindex);
+        if let Some(slot) = self.links.get_mut(ifindex.index()) {
+            *slot = None;
+        }
+        ctx.change(self.id, ifindex, EventId::NONE, TableChange::LinkGone(self.id, ifindex));
+    }
+
+    fn leave_bridge(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+        let Some(port) = self.link(ifindex).and_then(|link| link.port) else { return };
+        let mut gone = Vec::new();
+        if let Some(Link { kind: Kind::Bridge(bridge), .. }) = self.link_mut(port.master) {
+            bridge.ports.retain(|&at| at != ifindex);
+            bridge.fdb.retain(|mac, entry| {
+                let goes = entry.port == ifindex;
+                if goes {
+                    gone.push((*mac, *entry));
+                }
+                !goes
+            });
+        }
+        for (mac, entry) in gone {
+            let row = self.bridge_fdb_row(port.master, mac, &entry);
+            ctx.change(self.id, ifindex, EventId::NONE, TableChange::FdbGone(row));
+        }
+        self.update_bridge_carrier(ctx, port.master);
+    }
+
+    /// Sets a link up (`ip link set up`). Its connected routes come with it.
+    pub fn set_up(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+        let Some(link) = self.link_mut(ifindex) else { return };
+        if link.up {
+            return;
+        }
+        link.up = true;
+        let peer = link.peer();
+        self.record_link(ctx, ifindex);
+        let rows: Vec<AddrRow> = self.addrs.iter().filter(|row| row.ifindex == ifindex).copied().collect();
+        for row in rows {
+            self.add_addr_routes(ctx, &row);
+        }
+        if let Some(peer) = peer {
+            ctx.effects.carrier.push((peer.netns, peer.ifindex, true));
+        }
+        self.update_bridge_carrier(ctx, ifindex);
+        if self.link(ifindex).is_some_and(Link::is_running) {
+            self.schedule_linkwatch(ctx, ifindex);
+        }
+    }
+
+    /// Sets a link down (`ip link set down`). Its routes and neighbour entries go.
+    pub fn set_down(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+        let Some(link) = self.link_mut(ifindex) else { return };
+        if !link.up {
+            return;
+        }
+        link.up = false;
+        let peer = link.peer();
+        self.record_link(ctx, ifindex);
+        self.set_port_state(ctx, ifindex, PortState::Disabled);
+        for route in self.fib.remove(|route| route.oif == Some(ifindex)) {
+            ctx.change(self.id, ifindex, EventId::NONE, TableChange::RouteGone(route));
+        }
+        self.flush_neighbors(ctx, ifindex);
+        if let Some(peer) = peer {
+            ctx.effects.carrier.push((peer.netns, peer.ifindex, false));
+        }
+    }
+
+    /// The other end of the wire came up or went down.
+    pub fn set_carrier(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, carrier: bool) {
+        let Some(link) = self.link_mut(ifindex) else { return };
+        if link.carrier == carrier {
+            return;
+        }
+        link.carrier = carrier;
+        self.record_link(ctx, ifindex);
+        self.schedule_linkwatch(ctx, ifindex);
+    }
+
+    fn schedule_linkwatch(&self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+        if self.link(ifindex).is_some_and(|link| link.port.is_some()) {
+            ctx.later(ctx.delays.linkwatch, Urgency::Now, Work::Timer(Timer::LinkWatch(ifindex)));
+        }
+    }
+
+    /// A bridge port forwards only once the carrier's coming was noticed (`br_port_carrier_check`).
+    pub(super) fn linkwatch(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+        let Some(link) = self.link(ifindex) else { return };
+        let Some(port) = link.port else { return };
+        let state = match (link.is_running(), port.state) {
+            (true, PortState::Disabled) => PortState::Forwarding,
+            (true, state) => state,
+            (false, _) => PortState::Disabled,
+        };
+        self.set_port_state(ctx, ifindex, state);
+    }
+
+    fn set_port_state(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, state: PortState) {
+        let Some(link) = self.link_mut(ifindex) else { return };
+        let Some(port) = link.port.as_mut().filter(|port| port.state != state) else { return };
+        port.state = state;
+        let master = port.master;
+        self.record_link(ctx, ifindex);
+        self.update_bridge_carrier(ctx, master);
+    }
+
+    /// A bridge has a carrier while one of its ports forwards (`br_port_state_selection`).
+    fn update_bridge_carrier(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+        let Some(Link { kind: Kind::Bridge(bridge), .. }) = self.link(ifindex) else { return };
+        let forwards = |at: &IfIndex| {
+            self.link(*at).and_then(|link| link.port).is_some_and(|port| port.state == PortState::Forwarding)
+        };
+        let carrier = bridge.ports.iter().any(forwards);
+        if let Some(link) = self.link_mut(ifindex)
+            && link.carrier != carrier
+        {
+            link.carrier = carrier;
+            self.record_link(ctx, ifindex);
+        }
+    }
+
+    /// Changes a link's MTU (`ip link set mtu`).
+    pub fn set_mtu(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mtu: u32) {
+        if let Some(link) = self.link_mut(ifindex) {
+            link.mtu = mtu;
+            self.record_link(ctx, ifindex);
+        }
+    }
+
+    /// Changes a link's Ethernet address (`ip link set address`). A bridge's own entry for it moves along.
+    pub fn set_mac(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mac: MacAddr) {
+        let Some(link) = self.link_mut(ifindex) else { return };
+        link.mac = mac;
+        let bridge = match (&link.kind, link.port) {
+            (Kind::Bridge(_), _) => Some(ifindex),
+            (_, Some(port)) => Some(port.master),
+            (_, None) => None,
+        };
+        self.record_link(ctx, ifindex);
+        if let Some(bridge) = bridge {
+            self.forget_local(ctx, bridge, ifindex);
+            self.fdb_insert_local(ctx, bridge, ifindex, mac);
+        }
+    }
+
+    fn forget_local(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, port: IfIndex) {
+        let Some(Link { kind: Kind::Bridge(state), .. }) = self.link_mut(bridge) else { return };
+        let old = state.fdb.iter().find(|(_, entry)| entry.local && entry.port == port).map(|(mac, entry)| (*mac, *entry));
+        let Some((mac, entry)) = old else { return };
+        state.fdb.remove(&mac);
+        let row = self.bridge_fdb_row(bridge, mac, &entry);
+        ctx.change(self.id, port, EventId::NONE, TableChange::FdbGone(row));
+    }
+
+    /// Makes a link a port of a bridge (`ip link set master`). `hairpin` lets frames out where they came in.
+    pub fn set_master(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, master: IfIndex, hairpin: Hairpin) {
+        let Some(mac) = self.link(ifindex).map(|link| link.mac) else { return };
+        let Some(Link { kind: Kind::Bridge(bridge), .. }) = self.link_mut(master) else { return };
+        let number = bridge.next_port;
+        bridge.next_port += 1;
+        bridge.ports.push(ifindex);
+        if let Some(link) = self.link_mut(ifindex) {
+            link.port = Some(Port {
+                master,
+                number,
+                state: PortState::Disabled,
+                hairpin: hairpin == Hairpin::On,
+                learning: true,
+                flood: true,
+            });
+        }
+        self.record_link(ctx, ifindex);
+        self.fdb_insert_local(ctx, master, ifindex, mac);
+        if self.link(ifindex).is_some_and(Link::is_running) {
+            self.schedule_linkwatch(ctx, ifindex);
+        }
+    }
+
+    fn fdb_insert_local(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, port: IfIndex, mac: MacAddr) {
+        let mut entry = FdbEntry { port, local: true, updated: ctx.now, change: ChangeId::NONE };
+        let row = self.bridge_fdb_row(bridge, mac, &entry);
+        entry.change = ctx.change(self.id, port, EventId::NONE, TableChange::Fdb(row));
+        if let Some(Link { kind: Kind::Bridge(bridge), .. }) = self.link_mut(bridge) {
+            bridge.fdb.insert(mac, entry);
+        }
+    }
+
+    pub(super) fn bridge_fdb_row(&self, bridge: IfIndex, mac: MacAddr, entry: &FdbEntry) -> FdbRow {
+        FdbRow {
+            netns: self.id,
+            ifindex: entry.port,
+            master: Some(bridge),
+            mac,
+            permanent: entry.local,
+            dst: None,
+            updated: entry.updated,
+        }
+    }
+
+    /// Adds an address, with its routes in the tables local and main (`fib_add_ifaddr`).
+    pub fn add_addr(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ifindex: IfIndex,
+        addr: Ipv4Net,
+        broadcast: Option<Ipv4Addr>,
+        scope: Scope,
+    ) {
+        let row = AddrRow { netns: self.id, ifindex, addr, broadcast, scope };
+        self.addrs.push(row);
+        ctx.change(self.id, ifindex, EventId::NONE, TableChange::Addr(row));
+        if self.link(ifindex).is_some_and(|link| link.up) {
+            self.add_addr_routes(ctx, &row);
+        }
+    }
+
+    /// Removes an address with its routes.
+    pub fn del_addr(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, addr: Ipv4Addr) {
+        self.addrs.retain(|row| row.ifindex != ifindex || row.addr.addr() != addr);
+        let gone = self.fib.remove(|route| {
+            route.oif == Some(ifindex) && route.protocol == RouteProtocol::Kernel && route.prefsrc == Some(addr)
+        });
+        for route in gone {
+            ctx.change(self.id, ifindex, EventId::NONE, TableChange::RouteGone(route));
+        }
+        ctx.change(self.id, ifindex, EventId::NONE, TableChange::AddrGone(self.id, ifindex, addr));
+    }
+
+    fn add_addr_routes(&mut self, ctx: &mut Ctx<'_>, row: &AddrRow) {
+        let addr = row.addr.addr();
+        let base = RouteRow {
+            netns: self.id,
+            table: LOCAL,
+            dst: host(addr),
+            kind: RouteKind::Local,
+            gateway: None,
+            oif: Some(row.ifindex),
+            prefsrc: Some(addr),
+            metric: 0,
+            scope: Scope::Host,
+            protocol: RouteProtocol::Kernel,
+            onlink: false,
+        };
+        self.put_route(ctx, base);
+        let net = row.addr.trunc();
+        if row.scope == Scope::Host {
+            self.put_route(ctx, RouteRow { dst: net, ..base });
+        } else if row.addr.prefix_len() < 32 {
+            self.put_route(ctx, RouteRow {
+                dst: net,
+                table: MAIN,
+                kind: RouteKind::Unicast,
+                scope: Scope::Link,
+                ..base
+            });
+        }
+        if row.addr.prefix_len() < 31 {
+            let broadcast = RouteRow {
+                dst: host(row.addr.broadcast()),
+                kind: RouteKind::Broadcast,
+                scope: Scope::Link,
+                ..base
+            };
+            self.put_route(ctx, broadcast);
+        }
+    }
+
+    /// Adds a route (`ip route add`). Returns `false` where one with that destination and metric is there already
+    /// (`EEXIST`).
+    pub fn add_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) -> bool {
+        if self.fib.same(&route).is_some() {
+            return false;
+        }
+        self.put_route(ctx, route);
+        true
+    }
+
+    fn put_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) {
+        let at = route.oif.unwrap_or(IfIndex::NONE);
+        let change = ctx.change(self.id, at, EventId::NONE, TableChange::Route(route));
+        self.fib.insert(FibResult { route, change });
+    }
+
+    /// Removes routes (`ip route del`); returns how many went.
+    pub fn del_routes(&mut self, ctx: &mut Ctx<'_>, goes: impl Fn(&RouteRow) -> bool) -> usize {
+        let gone = self.fib.remove(goes);
+        for &route in &gone {
+            let at = route.oif.unwrap_or(IfIndex::NONE);
+            ctx.change(self.id, at, EventId::NONE, TableChange::RouteGone(route));
+        }
+        gone.len()
+    }
+
+    /// The routes of the table main, longest prefix first.
+    pub fn main_routes(&self) -> impl Iterator<Item = &RouteRow> {
+        self.fib.main_routes()
+    }
+
+    /// A plain route of the table main, as `ip route add DST [via GATEWAY] dev IFNAME` makes it.
+    pub fn route_to(&self, dst: Ipv4Net, gateway: Option<Ipv4Addr>, oif: IfIndex) -> RouteRow {
+        RouteRow {
+            netns: self.id,
+            table: MAIN,
+            dst,
+            kind: RouteKind::Unicast,
+            gateway,
+            oif: Some(oif),
+            prefsrc: None,
+            metric: 0,
+            scope: if gateway.is_some() { Scope::Global } else { Scope::Link },
+            protocol: RouteProtocol::Boot,
+            onlink: false,
+        }
+    }
+
+    /// Sets a neighbour entry as it is given (`ip neigh replace`).
+    pub fn set_neighbor(&mut self, ctx: &mut Ctx<'_>, row: NeighRow) {
+        self.put_neighbor(ctx, NeighRow { updated: ctx.now, ..row });
+    }
+
+    /// Sets a permanent neighbour entry (`ip neigh replace … nud permanent`).
+    pub fn set_permanent_neighbor(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, addr: Ipv4Addr, mac: MacAddr) {
+        let row = NeighRow {
+            netns: self.id,
+            ifindex,
+            addr,
+            mac: Some(mac),
+            state: Nud::Permanent,
+            probes: 0,
+            updated: ctx.now,
+            confirmed: ctx.now,
+        };
+        self.put_neighbor(ctx, row);
+    }
+
+    /// Adds a tunnel end to a VXLAN device's forwarding database (`bridge fdb append … dst`).
+    pub fn add_vxlan_fdb(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mac: MacAddr, dst: Ipv4Addr) {
+        let row = self.vxlan_fdb_row(ifindex, mac, dst, true, ctx.now);
+        let change = ctx.change(self.id, ifindex, EventId::NONE, TableChange::Fdb(row));
+        if let Some(Link { kind: Kind::Vxlan(vxlan), .. }) = self.link_mut(ifindex) {
+            let remote = VxlanRemote { dst, permanent: true, updated: row.updated, change };
+            vxlan.fdb.entry(mac).or_default().push(remote);
+        }
+    }
+
+    /// Removes an address from a VXLAN device's forwarding database (`bridge fdb del`).
+    pub fn del_vxlan_fdb(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mac: MacAddr) {
+        let Some(Link { kind: Kind::Vxlan(vxlan), .. }) = self.link_mut(ifindex) else { return };
+        for remote in vxlan.fdb.remove(&mac).unwrap_or_default() {
+            let row = self.vxlan_fdb_row(ifindex, mac, remote.dst, remote.permanent, remote.updated);
+            ctx.change(self.id, ifindex, EventId::NONE, TableChange::FdbGone(row));
+        }
+    }
+
+    pub(super) fn vxlan_fdb_row(
+        &self,
+        ifindex: IfIndex,
+        mac: MacAddr,
+        dst: Ipv4Addr,
+        permanent: bool,
+        updated: SimTime,
+    ) -> FdbRow {
+        FdbRow { netns: self.id, ifindex, master: None, mac, permanent, dst: Some(dst), updated }
+    }
+
+    /// Whether any link has this name.
+    pub fn has_link(&self, name: &str) -> bool {
+        self.link_named(name).is_some()
+    }
+
+    /// The veth of this namespace whose other end is `peer`.
+    pub fn veth_towards(&self, peer: NetnsId) -> Option<IfIndex> {
+        self.links().find(|link| link.peer().is_some_and(|at: Peer| at.netns == peer)).map(|link| link.ifindex)
+    }
+}
+
+/// Hairpin mode of a bridge port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hairpin {
+    /// Frames do not go out where they came in.
+    Off,
+    /// They may.
+    On,
+}
+
+/// A host route's prefix.
+fn host(addr: Ipv4Addr) -> Ipv4Net {
+    Ipv4Net::new_assert(addr, 32)
+}

@@ -1,0 +1,97 @@
+//! Frames coming in and going out of a device (`net/core/dev.c`), and the wires between namespaces
+//! (`drivers/net/veth.c`).
+
+use super::{Ctx, Kind, Link, Netns, Peer, Skb, Urgency, Work};
+use crate::base::{Duration, IfIndex};
+use crate::trace::{DropReason, EventKind, PacketType};
+use crate::wire::{Frame, Payload};
+
+impl Netns {
+    /// Takes in a frame (`__netif_receive_skb_core`).
+    pub(super) fn netif_receive(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mut skb: Skb) {
+        let at = (self.id, ifindex);
+        let Some(link) = self.link(ifindex).filter(|link| link.up) else {
+            return ctx.drop(at, skb, DropReason::DevReady);
+        };
+        if is_oversize(link, &skb.frame) {
+            return ctx.drop(at, skb, DropReason::OversizeReceive);
+        }
+        let kind = packet_type(link, &skb.frame);
+        let port = link.port;
+        ctx.note(at, &mut skb, EventKind::Received(kind));
+        match port {
+            Some(port) => self.br_handle_frame(ctx, ifindex, port, skb),
+            None => self.deliver_up(ctx, ifindex, kind, skb),
+        }
+    }
+
+    fn deliver_up(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, kind: PacketType, skb: Skb) {
+        match skb.frame.payload {
+            Payload::Arp(arp) => self.arp_rcv(ctx, ifindex, kind, arp, skb),
+            Payload::Ipv4(_) => self.ip_rcv(ctx, ifindex, kind, skb),
+            Payload::Other { .. } => ctx.drop((self.id, ifindex), skb, DropReason::UnhandledProto),
+        }
+    }
+
+    /// A frame that a bridge hands up to its own device (`br_pass_frame_up`).
+    pub(super) fn br_pass_frame_up(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, mut skb: Skb) {
+        let at = (self.id, bridge);
+        let Some(link) = self.link(bridge).filter(|link| link.up) else {
+            return ctx.drop(at, skb, DropReason::DevReady);
+        };
+        let kind = packet_type(link, &skb.frame);
+        ctx.note(at, &mut skb, EventKind::Received(kind));
+        self.deliver_up(ctx, bridge, kind, skb);
+    }
+
+    /// Hands a frame to a device (`dev_queue_xmit`, then `dev_hard_start_xmit`).
+    pub(super) fn dev_hard_start_xmit(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mut skb: Skb) {
+        let at = (self.id, ifindex);
+        let Some(link) = self.link(ifindex).filter(|link| link.up) else {
+            return ctx.drop(at, skb, DropReason::DevReady);
+        };
+        if !link.carrier {
+            return ctx.drop(at, skb, DropReason::NoCarrier);
+        }
+        let next = match &link.kind {
+            Kind::Loopback => Next::Loop,
+            Kind::Veth(peer, _) => Next::Wire(*peer, ctx.delays.veth),
+            Kind::Physical(peer) => Next::Wire(*peer, ctx.delays.link),
+            Kind::Bridge(_) => Next::Bridge,
+            Kind::Vxlan(_) => Next::Vxlan,
+        };
+        ctx.note(at, &mut skb, EventKind::Transmitted);
+        match next {
+            Next::Loop => ctx.later(ctx.delays.veth, Urgency::Now, Work::Receive(ifindex, skb)),
+            Next::Wire(peer, delay) => ctx.effects.wire.push((delay, peer.netns, peer.ifindex, skb)),
+            Next::Bridge => self.br_dev_xmit(ctx, ifindex, skb),
+            Next::Vxlan => self.vxlan_xmit(ctx, ifindex, skb),
+        }
+    }
+}
+
+enum Next {
+    Loop,
+    Wire(Peer, Duration),
+    Bridge,
+    Vxlan,
+}
+
+/// A veth drops on receiving what exceeds its own MTU, with room for a VLAN tag (`is_skb_forwardable`).
+fn is_oversize(link: &Link, frame: &Frame) -> bool {
+    const VLAN_LEN: usize = 4;
+    matches!(link.kind, Kind::Veth(..)) && frame.wire_len() > link.mtu as usize + Frame::HEADER_LEN + VLAN_LEN
+}
+
+/// `eth_type_trans`.
+fn packet_type(link: &Link, frame: &Frame) -> PacketType {
+    if frame.dst.is_broadcast() {
+        PacketType::Broadcast
+    } else if frame.dst.is_multicast() {
+        PacketType::Multicast
+    } else if frame.dst == link.mac {
+        PacketType::Host
+    } else {
+        PacketType::OtherHost
+    }
+}

@@ -1,0 +1,100 @@
+//! The routing tables (`net/ipv4/fib_trie.c`): the table local (255), then main (254), each by longest prefix, then
+//! lowest metric.
+
+use crate::base::{ChangeId, Ipv4Addr};
+use crate::trace::RouteRow;
+
+/// Number of the table main.
+pub(super) const MAIN: u32 = 254;
+/// Number of the table local.
+pub(super) const LOCAL: u32 = 255;
+
+/// What a lookup found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FibResult {
+    /// The deciding route.
+    pub route: RouteRow,
+    /// Its row in the trace.
+    pub change: ChangeId,
+}
+
+/// The routing tables of a namespace.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fib {
+    local: Vec<FibResult>,
+    main: Vec<FibResult>,
+}
+
+/// Longer prefixes first, then by network, then by metric; among equals the older route stays in front.
+fn key(route: &RouteRow) -> (u8, u32, u32) {
+    (32 - route.dst.prefix_len(), u32::from(route.dst.network()), route.metric)
+}
+
+impl Fib {
+    fn table(&self, table: u32) -> &Vec<FibResult> {
+        if table == LOCAL { &self.local } else { &self.main }
+    }
+
+    fn table_mut(&mut self, table: u32) -> &mut Vec<FibResult> {
+        if table == LOCAL { &mut self.local } else { &mut self.main }
+    }
+
+    /// The deciding route for `dst`, or `None` (`fib_lookup`).
+    pub(super) fn lookup(&self, dst: Ipv4Addr) -> Option<FibResult> {
+        lookup_in(&self.local, dst).or_else(|| lookup_in(&self.main, dst))
+    }
+
+    /// The deciding route for `dst` among those of the table main that leave by `oif`.
+    pub(super) fn lookup_by(&self, dst: Ipv4Addr, oif: crate::base::IfIndex) -> Option<FibResult> {
+        self.main.iter().find(|entry| entry.route.oif == Some(oif) && entry.route.dst.contains(&dst)).copied()
+    }
+
+    /// The route with the same destination and metric, which `ip route add` would not replace.
+    pub(super) fn same(&self, route: &RouteRow) -> Option<FibResult> {
+        let table = self.table(route.table);
+        table.binary_search_by_key(&key(route), |entry| key(&entry.route)).ok().map(|at| table[at])
+    }
+
+    pub(super) fn insert(&mut self, entry: FibResult) {
+        let table = self.table_mut(entry.route.table);
+        let at = table.partition_point(|old| key(&old.route) <= key(&entry.route));
+        table.insert(at, entry);
+    }
+
+    /// Takes out every route that `gone` says, in order.
+    pub(super) fn remove(&mut self, gone: impl Fn(&RouteRow) -> bool) -> Vec<RouteRow> {
+        let mut out = Vec::new();
+        for table in [&mut self.local, &mut self.main] {
+            table.retain(|entry| {
+                let goes = gone(&entry.route);
+                if goes {
+                    out.push(entry.route);
+                }
+                !goes
+            });
+        }
+        out
+    }
+
+    /// All routes of the table main, longest prefix first.
+    pub(super) fn main_routes(&self) -> impl Iterator<Item = &RouteRow> {
+        self.main.iter().map(|entry| &entry.route)
+    }
+}
+
+/// Walks the prefix lengths that occur, longest first, with one binary search each.
+fn lookup_in(table: &[FibResult], dst: Ipv4Addr) -> Option<FibResult> {
+    let dst = u32::from(dst);
+    let mut rest = table;
+    while let Some(first) = rest.first() {
+        let inverse = 32 - first.route.dst.prefix_len();
+        let of_len = rest.partition_point(|entry| 32 - entry.route.dst.prefix_len() == inverse);
+        let network = if inverse == 32 { 0 } else { dst >> inverse << inverse };
+        let at = rest[..of_len].partition_point(|entry| u32::from(entry.route.dst.network()) < network);
+        if at < of_len && u32::from(rest[at].route.dst.network()) == network {
+            return Some(rest[at]);
+        }
+        rest = &rest[of_len..];
+    }
+    None
+}

@@ -1,0 +1,186 @@
+//! IPv4 coming in (`net/ipv4/ip_input.c`, `route.c`, `ip_forward.c`): the hook, the route, then up or on.
+
+use super::icmp::IcmpError;
+use super::{Ctx, FibResult, Netns, Skb};
+use crate::base::{ChangeId, IfIndex, Ipv4Addr};
+use crate::trace::{Disposition, DropReason, EventKind, Hook, PacketType, RouteKind, Table};
+use crate::wire::{Body, Icmp, Ipv4, Payload, UdpPayload};
+
+/// What the routing decision for an incoming packet says.
+enum Verdict {
+    Local,
+    Forward(FibResult),
+    Drop(DropReason),
+    Error(DropReason, IcmpError),
+}
+
+impl Netns {
+    /// `ip_rcv`.
+    pub(super) fn ip_rcv(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, kind: PacketType, mut skb: Skb) {
+        let at = (self.id, ifindex);
+        if kind == PacketType::OtherHost {
+            return ctx.drop(at, skb, DropReason::OtherHost);
+        }
+        ctx.note(at, &mut skb, EventKind::Passed(Hook::Prerouting));
+        if self.sysctl.conntrack {
+            match self.defragment(ctx, ifindex, skb) {
+                Some(whole) => skb = whole,
+                None => return,
+            }
+        }
+        match self.ip_route_input(ctx, ifindex, &mut skb) {
+            Verdict::Local => self.ip_local_deliver(ctx, ifindex, kind, skb),
+            Verdict::Forward(route) => self.ip_forward(ctx, ifindex, kind, route, skb),
+            Verdict::Drop(reason) => ctx.drop(at, skb, reason),
+            Verdict::Error(reason, error) => {
+                self.ip_error(ctx, ifindex, &skb, error);
+                ctx.drop(at, skb, reason);
+            }
+        }
+    }
+
+    /// `ip_route_input_slow`.
+    fn ip_route_input(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, skb: &mut Skb) -> Verdict {
+        let Some(packet) = skb.frame.ipv4() else { return Verdict::Drop(DropReason::IpInHdr) };
+        let (src, dst) = (packet.src, packet.dst);
+        if let Some(reason) = self.martian(ifindex, src, dst) {
+            return Verdict::Drop(reason);
+        }
+        if dst.is_broadcast() {
+            return Verdict::Local;
+        }
+        let found = self.fib.lookup(dst);
+        let change = found.map_or(ChangeId::NONE, |found| found.change);
+        ctx.note((self.id, ifindex), skb, EventKind::Decided(Table::Fib, change));
+        let Some(found) = found else { return self.no_route() };
+        match found.route.kind {
+            RouteKind::Local | RouteKind::Broadcast => Verdict::Local,
+            _ if !self.sysctl.ip_forward => Verdict::Drop(DropReason::IpInAddrErrors),
+            RouteKind::Unicast => Verdict::Forward(found),
+            RouteKind::Blackhole => Verdict::Drop(DropReason::Blackhole),
+            RouteKind::Unreachable => Verdict::Error(DropReason::Unreachable, IcmpError::HOST_UNREACHABLE),
+            RouteKind::Prohibit => Verdict::Error(DropReason::Prohibit, IcmpError::PACKET_FILTERED),
+        }
+    }
+
+    fn no_route(&self) -> Verdict {
+        if self.sysctl.ip_forward {
+            Verdict::Error(DropReason::IpInNoRoutes, IcmpError::NET_UNREACHABLE)
+        } else {
+            Verdict::Drop(DropReason::IpInAddrErrors)
+        }
+    }
+
+    /// Addresses that may not come from the outside (RFC 1812 section 5.3.7, `fib_validate_source`).
+    fn martian(&self, ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr) -> Option<DropReason> {
+        let from_lo = self.link(ifindex).is_some_and(|link| matches!(link.kind, super::Kind::Loopback));
+        if src.is_multicast() || src.is_broadcast() || (src.is_unspecified() && !dst.is_broadcast()) {
+            return Some(DropReason::IpMartianSource);
+        }
+        if from_lo {
+            return None;
+        }
+        if (src.is_loopback() || dst.is_loopback()) && !self.sysctl.route_localnet {
+            return Some(DropReason::IpMartianSource);
+        }
+        if self.has_addr(src) {
+            return Some(DropReason::IpMartianSource);
+        }
+        let back = || self.fib.lookup(src).map(|found| found.route.oif);
+        match self.sysctl.rp_filter {
+            0 => None,
+            1 if back() == Some(Some(ifindex)) => None,
+            2 if back().is_some() => None,
+            _ => Some(DropReason::IpRpFilter),
+        }
+    }
+
+    /// `ip_local_deliver`.
+    fn ip_local_deliver(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, kind: PacketType, skb: Skb) {
+        let Some(mut skb) = self.defragment(ctx, ifindex, skb) else { return };
+        ctx.note((self.id, ifindex), &mut skb, EventKind::Passed(Hook::Input));
+        let frame = skb.frame.clone();
+        let Payload::Ipv4(packet) = &frame.payload else {
+            return ctx.drop((self.id, ifindex), skb, DropReason::IpInHdr);
+        };
+        match &*packet.body {
+            Body::Icmp(icmp) => self.icmp_rcv(ctx, ifindex, kind, (packet, icmp), skb),
+            Body::Udp(udp) => {
+                if let UdpPayload::Vxlan(vxlan) = &udp.payload
+                    && let Some(tunnel) = self.vxlan_listening(udp.dst_port)
+                {
+                    return self.vxlan_rcv(ctx, ifindex, tunnel, (packet.src, vxlan), skb);
+                }
+                self.unclaimed(ctx, ifindex, kind, IcmpError::PORT_UNREACHABLE, skb);
+            }
+            Body::Raw { .. } => self.unclaimed(ctx, ifindex, kind, IcmpError::PROTOCOL_UNREACHABLE, skb),
+        }
+    }
+
+    /// Nobody listens for it.
+    fn unclaimed(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, kind: PacketType, error: IcmpError, skb: Skb) {
+        if kind == PacketType::Host {
+            self.icmp_send(ctx, ifindex, &skb, error);
+        }
+        ctx.drop((self.id, ifindex), skb, DropReason::NoSocket);
+    }
+
+    /// `ip_forward`.
+    fn ip_forward(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, kind: PacketType, route: FibResult, mut skb: Skb) {
+        let at = (self.id, ifindex);
+        if kind != PacketType::Host {
+            return ctx.drop(at, skb, DropReason::OtherHost);
+        }
+        let Some(packet) = skb.frame.ipv4() else { return ctx.drop(at, skb, DropReason::IpInHdr) };
+        if packet.ttl <= 1 {
+            self.icmp_send(ctx, ifindex, &skb, IcmpError::TTL_EXCEEDED);
+            return ctx.drop(at, skb, DropReason::TtlExceeded);
+        }
+        let Some(oif) = route.route.oif else { return ctx.drop(at, skb, DropReason::IpInNoRoutes) };
+        let mtu = self.link(oif).map_or(0, |link| link.mtu);
+        // A packet put together from fragments counts by its largest one (`ip_exceeds_mtu`).
+        let size = if skb.frag_max > 0 { usize::from(skb.frag_max) } else { packet.wire_len() };
+        if size > mtu as usize && packet.dont_fragment {
+            self.icmp_send(ctx, ifindex, &skb, IcmpError::frag_needed(mtu));
+            return ctx.drop(at, skb, DropReason::PktTooBig);
+        }
+        let next_hop = route.route.gateway.unwrap_or(packet.dst);
+        if let Payload::Ipv4(packet) = &mut skb.frame_mut().payload {
+            packet.ttl -= 1;
+        }
+        ctx.note(at, &mut skb, EventKind::Passed(Hook::Forward));
+        let after = ctx.delays.netfilter + ctx.delays.forward;
+        self.ip_output(ctx, oif, next_hop, after, skb);
+    }
+
+    /// `icmp_rcv`.
+    fn icmp_rcv(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ifindex: IfIndex,
+        kind: PacketType,
+        (packet, icmp): (&Ipv4, &Icmp),
+        skb: Skb,
+    ) {
+        let at = (self.id, ifindex);
+        match icmp {
+            Icmp::EchoRequest { id, seq, data } => {
+                if kind == PacketType::Host && !self.sysctl.icmp_echo_ignore_all {
+                    let reply = Icmp::EchoReply { id: *id, seq: *seq, data: data.clone() };
+                    self.icmp_reply(ctx, ifindex, packet, reply, &skb);
+                }
+                ctx.end(at, skb, Disposition::Consumed);
+            }
+            Icmp::EchoReply { id, seq, data } => self.ping_rcv(ctx, ifindex, packet, (*id, *seq, data), skb),
+            Icmp::DestinationUnreachable { code, mtu, quote } => {
+                self.icmp_error_rcv(ctx, ifindex, packet.src, ((3, *code), *mtu, quote), skb);
+            }
+            Icmp::TimeExceeded { code, quote } => {
+                self.icmp_error_rcv(ctx, ifindex, packet.src, ((11, *code), 0, quote), skb);
+            }
+            Icmp::Other { .. } => {
+                ctx.end(at, skb, Disposition::Consumed);
+            }
+        }
+    }
+}

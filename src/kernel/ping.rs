@@ -1,0 +1,148 @@
+//! ICMP ping sockets (`net/ipv4/ping.c`, `icmp(7)`). The identifier of a request is the socket's number, which the
+//! kernel draws; replies and errors find their socket by it.
+
+use super::icmp::Quoted;
+use super::{Ctx, Errno, Netns, PathMtuDiscovery, PingMessage, PingSocket, Skb};
+use crate::base::{IfIndex, Ipv4Addr, MacAddr, ProcessId, SimTime, SocketId};
+use crate::trace::{Disposition, DropReason, EventKind, Relation};
+use crate::wire::{Body, Bytes, Frame, Icmp, Ipv4, Payload};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A ping socket.
+#[derive(Clone, Debug)]
+pub(super) struct PingSock {
+    process: ProcessId,
+    ident: u16,
+    options: PingSocket,
+    device: Option<IfIndex>,
+    queue: VecDeque<PingMessage>,
+}
+
+impl Netns {
+    /// Opens a ping socket for a process.
+    pub fn ping_open(&mut self, process: ProcessId, options: PingSocket) -> Result<SocketId, Errno> {
+        let device = match &options.device {
+            None => None,
+            Some(name) => Some(self.link_named(name).ok_or(Errno::Enodev)?.ifindex),
+        };
+        if options.source.is_some_and(|source| !self.has_addr(source) && !source.is_loopback()) {
+            return Err(Errno::Eaddrnotavail);
+        }
+        let mut ident = self.rng.u16(1..);
+        while self.pings.values().any(|sock| sock.ident == ident) {
+            ident = ident.wrapping_add(1).max(1);
+        }
+        let socket = SocketId(self.next_socket);
+        self.next_socket += 1;
+        self.pings.insert(socket, PingSock { process, ident, options, device, queue: VecDeque::new() });
+        Ok(socket)
+    }
+
+    /// Closes the sockets of a process that ended.
+    pub fn close_sockets_of(&mut self, process: ProcessId) {
+        self.pings.retain(|_, sock| sock.process != process);
+    }
+
+    /// Takes what a socket received next.
+    pub fn ping_receive(&mut self, socket: SocketId) -> Option<PingMessage> {
+        self.pings.get_mut(&socket)?.queue.pop_front()
+    }
+
+    /// Sends an echo request (`ping_v4_sendmsg`).
+    pub fn ping_send(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        socket: SocketId,
+        dst: Ipv4Addr,
+        (seq, data): (u16, Bytes),
+    ) -> Result<(), Errno> {
+        let Some(sock) = self.pings.get(&socket) else { return Err(Errno::Einval) };
+        let (ident, process, options, device) = (sock.ident, sock.process, sock.options.clone(), sock.device);
+        let flow = self.ip_route_output(ctx.now, dst, options.source, device)?;
+        if flow.broadcast || dst.is_broadcast() {
+            return Err(Errno::Eacces);
+        }
+        let body = Body::Icmp(Icmp::EchoRequest { id: ident, seq, data });
+        let len = 20 + body.wire_len();
+        let fits = len <= flow.mtu as usize;
+        if options.discovery == PathMtuDiscovery::Do && !fits {
+            self.local_error(ctx, socket, flow.mtu, seq);
+            return Err(Errno::Emsgsize);
+        }
+        if len > usize::from(u16::MAX) {
+            return Err(Errno::Emsgsize);
+        }
+        let packet = Ipv4 {
+            tos: options.tos,
+            id: if options.discovery == PathMtuDiscovery::Do { 0 } else { self.next_ip_id() },
+            dont_fragment: options.discovery != PathMtuDiscovery::Dont && fits,
+            more_fragments: false,
+            fragment_offset: 0,
+            ttl: options.ttl.unwrap_or(self.sysctl.ip_default_ttl),
+            src: flow.src,
+            dst,
+            options: None,
+            body: Arc::new(body),
+        };
+        let frame = Frame { dst: MacAddr::ZERO, src: MacAddr::ZERO, payload: Payload::Ipv4(packet) };
+        let mut skb = ctx.fresh(Relation::Sent, process, Arc::new(frame));
+        ctx.note((self.id, flow.oif), &mut skb, EventKind::Originated);
+        let mut limited = skb;
+        // The path MTU may be smaller than the device's: what is larger is cut here to the path's size.
+        limited.frag_max = if fits { 0 } else { flow.mtu as u16 };
+        self.ip_local_out(ctx, &flow, ctx.delays.output, limited);
+        Ok(())
+    }
+
+    fn local_error(&mut self, ctx: &mut Ctx<'_>, socket: SocketId, mtu: u32, seq: u16) {
+        if let Some(sock) = self.pings.get_mut(&socket) {
+            sock.queue.push_back(PingMessage::Error { from: None, kind_and_code: None, mtu, seq });
+            ctx.effects.readable.push((sock.process, socket));
+        }
+    }
+
+    fn ping_by_ident(&mut self, ident: u16) -> Option<(SocketId, &mut PingSock)> {
+        self.pings.iter_mut().find(|(_, sock)| sock.ident == ident).map(|(id, sock)| (*id, sock))
+    }
+
+    /// An echo reply came (`ping_rcv`).
+    pub(super) fn ping_rcv(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ifindex: IfIndex,
+        packet: &Ipv4,
+        (ident, seq, data): (u16, u16, &Bytes),
+        skb: Skb,
+    ) {
+        let at = (self.id, ifindex);
+        let now: SimTime = ctx.now;
+        let Some((socket, sock)) = self.ping_by_ident(ident) else {
+            return ctx.drop(at, skb, DropReason::NoPingSocket);
+        };
+        let message = PingMessage::Reply { from: packet.src, ttl: packet.ttl, seq, data: data.clone(), at: now };
+        sock.queue.push_back(message);
+        ctx.effects.readable.push((sock.process, socket));
+        ctx.end(at, skb, Disposition::Delivered(socket));
+    }
+
+    /// An error about one of our requests came (`ping_err`).
+    pub(super) fn ping_err(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        from: Ipv4Addr,
+        kind_and_code: (u8, u8),
+        mtu: u16,
+        quoted: &Quoted,
+    ) -> Option<SocketId> {
+        let (socket, sock) = self.ping_by_ident(quoted.id)?;
+        sock.queue.push_back(PingMessage::Error {
+            from: Some(from),
+            kind_and_code: Some(kind_and_code),
+            mtu: u32::from(mtu),
+            seq: quoted.seq,
+        });
+        ctx.effects.readable.push((sock.process, socket));
+        Some(socket)
+    }
+}

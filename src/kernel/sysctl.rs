@@ -1,0 +1,84 @@
+//! Settings under `/proc/sys/net`, each with Linux's default. Only what this data path obeys is kept; a setting that
+//! is not listed is *not modelled*.
+
+use crate::base::Duration;
+
+/// Settings of one network namespace. All of them are *simulated*.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sysctl {
+    /// `net.ipv4.ip_forward`.
+    pub ip_forward: bool,
+    /// `net.ipv4.conf.all.rp_filter`: 0 off, 1 strict (RFC 3704), 2 loose.
+    pub rp_filter: u8,
+    /// `net.ipv4.conf.all.arp_ignore`: 0 answers for any local address, 1 only for those of the interface asked.
+    pub arp_ignore: u8,
+    /// `net.ipv4.conf.all.route_localnet`.
+    pub route_localnet: bool,
+    /// `net.bridge.bridge-nf-call-iptables`.
+    pub bridge_nf_call_iptables: bool,
+    /// Whether connection tracking is loaded here, so that fragments are put together at the first hook
+    /// (`nf_defrag_ipv4`).
+    pub conntrack: bool,
+    /// `net.ipv4.ip_default_ttl`.
+    pub ip_default_ttl: u8,
+    /// `net.ipv4.icmp_echo_ignore_all`.
+    pub icmp_echo_ignore_all: bool,
+    /// `net.ipv4.icmp_ratelimit`.
+    pub icmp_ratelimit: Duration,
+    /// `net.ipv4.neigh.default.base_reachable_time_ms`.
+    pub base_reachable_time: Duration,
+    /// `net.ipv4.neigh.default.delay_first_probe_time`.
+    pub delay_first_probe_time: Duration,
+    /// `net.ipv4.neigh.default.retrans_time_ms`.
+    pub retrans_time: Duration,
+    /// `net.ipv4.neigh.default.ucast_solicit`.
+    pub ucast_solicit: u8,
+    /// `net.ipv4.neigh.default.mcast_solicit`.
+    pub mcast_solicit: u8,
+    /// `net.ipv4.neigh.default.unres_qlen_bytes`.
+    pub unres_qlen_bytes: usize,
+}
+
+impl Default for Sysctl {
+    fn default() -> Self {
+        Self {
+            ip_forward: false,
+            rp_filter: 0,
+            arp_ignore: 0,
+            route_localnet: false,
+            bridge_nf_call_iptables: false,
+            conntrack: false,
+            ip_default_ttl: 64,
+            icmp_echo_ignore_all: false,
+            icmp_ratelimit: Duration::from_secs(1),
+            base_reachable_time: Duration::from_secs(30),
+            delay_first_probe_time: Duration::from_secs(5),
+            retrans_time: Duration::from_secs(1),
+            ucast_solicit: 3,
+            mcast_solicit: 3,
+            unres_qlen_bytes: 212_992,
+        }
+    }
+}
+
+impl Sysctl {
+    /// Changes a setting by its key with dots, as `sysctl -w` does; `false` where there is no such setting here or the
+    /// value is no number.
+    pub fn set(&mut self, key: &str, value: &str) -> bool {
+        let Ok(number) = value.parse::<u64>() else { return false };
+        let flag = number != 0;
+        let small = u8::try_from(number).unwrap_or(u8::MAX);
+        match key {
+            "net.ipv4.ip_forward" | "net.ipv4.conf.all.forwarding" => self.ip_forward = flag,
+            "net.ipv4.conf.all.rp_filter" => self.rp_filter = small,
+            "net.ipv4.conf.all.arp_ignore" => self.arp_ignore = small,
+            "net.ipv4.conf.all.route_localnet" => self.route_localnet = flag,
+            "net.bridge.bridge-nf-call-iptables" => self.bridge_nf_call_iptables = flag,
+            "net.ipv4.ip_default_ttl" => self.ip_default_ttl = small,
+            "net.ipv4.icmp_echo_ignore_all" => self.icmp_echo_ignore_all = flag,
+            "net.ipv4.icmp_ratelimit" => self.icmp_ratelimit = Duration::from_ms(number),
+            _ => return false,
+        }
+        true
+    }
+}

@@ -1,0 +1,131 @@
+//! One line a frame, as `tcpdump -n` prints it after the time.
+//!
+//! Two things differ. What a VXLAN packet carries stands on the same line after ` > ` instead of on a line of its own;
+//! and port 8472 is called VXLAN, whereas tcpdump takes it for OTV, which has the same header.
+
+use super::{Arp, ArpOp, Body, Frame, Icmp, Ipv4, Payload, Quote, Udp, UdpPayload};
+use crate::base::{Ipv4Addr, MacAddr};
+use std::fmt;
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.payload {
+            Payload::Arp(arp) => write!(f, "ARP, {arp}"),
+            Payload::Ipv4(packet) => write!(f, "IP {packet}"),
+            Payload::Other { ethertype, bytes } => {
+                write!(f, "{} > {}, ethertype Unknown (0x{ethertype:04x}), ", self.src, self.dst)?;
+                write!(f, "length {}", bytes.len())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Arp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.op {
+            ArpOp::Request => {
+                write!(f, "Request who-has {}", self.target_ip)?;
+                if self.target_mac != MacAddr::ZERO {
+                    write!(f, " ({})", self.target_mac)?;
+                }
+                write!(f, " tell {}", self.sender_ip)?;
+            }
+            ArpOp::Reply => write!(f, "Reply {} is-at {}", self.sender_ip, self.sender_mac)?,
+            ArpOp::Other(code) => write!(f, "Unknown ({code})")?,
+        }
+        write!(f, ", length {}", Self::LEN)
+    }
+}
+
+impl fmt::Display for Ipv4 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (src, dst) = (self.src, self.dst);
+        match &*self.body {
+            Body::Icmp(icmp) => write!(f, "{src} > {dst}: {icmp}"),
+            Body::Udp(udp) => {
+                write!(f, "{src}.{} > {dst}.{}: {udp}", udp.src_port, udp.dst_port)
+            }
+            Body::Raw { protocol, .. } if self.fragment_offset != 0 => {
+                write!(f, "{src} > {dst}: ip-proto-{protocol}")
+            }
+            Body::Raw { protocol: 1, bytes } if bytes.len() >= Icmp::HEADER_LEN => {
+                write!(f, "{src} > {dst}: ")?;
+                icmp_line(f, bytes)
+            }
+            Body::Raw { protocol: 17, bytes } if bytes.len() >= Udp::HEADER_LEN => {
+                let word = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+                write!(f, "{src}.{} > {dst}.{}: UDP, ", word(0), word(2))?;
+                // Only the first fragment comes here, so its length speaks of more than is there.
+                write!(f, "bad length {} > {}", word(4).saturating_sub(8), bytes.len() - 8)
+            }
+            Body::Raw { protocol, bytes } => {
+                write!(f, "{src} > {dst}: ip-proto-{protocol} {}", bytes.len())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Udp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.payload {
+            UdpPayload::Data(bytes) => write!(f, "UDP, length {}", bytes.len()),
+            UdpPayload::Vxlan(vxlan) => {
+                write!(f, "VXLAN, flags [I] (0x08), vni {} > {}", vxlan.vni, vxlan.inner)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Icmp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = Vec::with_capacity(self.wire_len());
+        self.emit_into(&mut bytes);
+        icmp_line(f, &bytes)
+    }
+}
+
+/// An ICMP message, of which at least the header is there.
+fn icmp_line(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    let word = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+    let quote = Quote::read(&bytes[Icmp::HEADER_LEN..]);
+    f.write_str("ICMP ")?;
+    match (bytes[0], bytes[1], quote) {
+        (8, _, _) => write!(f, "echo request, id {}, seq {}", word(4), word(6))?,
+        (0, _, _) => write!(f, "echo reply, id {}, seq {}", word(4), word(6))?,
+        (3, code, Some(quote)) => unreachable_text(f, code, word(6), &quote)?,
+        (5, code, Some(quote)) => redirect_text(f, code, [bytes[4], bytes[5], bytes[6], bytes[7]], &quote)?,
+        (11, 0, _) => f.write_str("time exceeded in-transit")?,
+        (11, 1, _) => f.write_str("ip reassembly time exceeded")?,
+        (11, code, _) => write!(f, "time exceeded-#{code}")?,
+        (13, _, _) => f.write_str("time stamp request")?,
+        (14, _, _) => f.write_str("time stamp reply")?,
+        (kind, code, _) => write!(f, "type-#{kind}, code {code}")?,
+    }
+    write!(f, ", length {}", bytes.len())
+}
+
+fn unreachable_text(f: &mut fmt::Formatter<'_>, code: u8, mtu: u16, quote: &Quote<'_>) -> fmt::Result {
+    let dst = quote.dst;
+    match (code, quote.protocol, quote.ports()) {
+        (0, ..) => write!(f, "net {dst} unreachable"),
+        (1, ..) => write!(f, "host {dst} unreachable"),
+        (2, protocol, _) => write!(f, "{dst} protocol {protocol} unreachable"),
+        (3, 6, Some((_, port))) => write!(f, "{dst} tcp port {port} unreachable"),
+        (3, 17, Some((_, port))) => write!(f, "{dst} udp port {port} unreachable"),
+        (3, protocol, _) => write!(f, "{dst} protocol {protocol} port unreachable"),
+        (4, ..) if mtu == 0 => write!(f, "{dst} unreachable - need to frag"),
+        (4, ..) => write!(f, "{dst} unreachable - need to frag (mtu {mtu})"),
+        (5, ..) => write!(f, "{dst} unreachable - source route failed"),
+        (6, ..) => write!(f, "net {dst} unreachable - unknown"),
+        (7, ..) => write!(f, "host {dst} unreachable - unknown"),
+        (9, ..) => write!(f, "net {dst} unreachable - admin prohibited"),
+        (10, ..) => write!(f, "host {dst} unreachable - admin prohibited"),
+        (13, ..) => write!(f, "host {dst} unreachable - admin prohibited filter"),
+        (code, ..) => write!(f, "{dst} unreachable - #{code}"),
+    }
+}
+
+fn redirect_text(f: &mut fmt::Formatter<'_>, code: u8, to: [u8; 4], quote: &Quote<'_>) -> fmt::Result {
+    let what = if code.is_multiple_of(2) { "net" } else { "host" };
+    write!(f, "redirect {} to {what} {}", quote.dst, Ipv4Addr::from(to))
+}

@@ -1,0 +1,134 @@
+//! Any packet that can be built.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use vethscope::base::MacAddr;
+use vethscope::wire::{Arp, ArpOp, Body, Frame, Icmp, Ipv4, Payload, Udp, UdpChecksum, UdpPayload, Vxlan};
+
+fn mac() -> BoxedStrategy<MacAddr> {
+    any::<[u8; 6]>().prop_map(MacAddr).boxed()
+}
+
+fn data() -> BoxedStrategy<Arc<[u8]>> {
+    vec(any::<u8>(), 0..90).prop_map(Arc::from).boxed()
+}
+
+fn arp() -> BoxedStrategy<Arp> {
+    (any::<u16>(), mac(), any::<Ipv4Addr>(), mac(), any::<Ipv4Addr>())
+        .prop_map(|(op, sender_mac, sender_ip, target_mac, target_ip)| Arp {
+            op: ArpOp::from_code(op % 5),
+            sender_mac,
+            sender_ip,
+            target_mac,
+            target_ip,
+        })
+        .boxed()
+}
+
+pub(crate) fn icmp() -> BoxedStrategy<Icmp> {
+    prop_oneof![
+        (any::<u16>(), any::<u16>(), data()).prop_map(|(id, seq, data)| Icmp::EchoRequest { id, seq, data }),
+        (any::<u16>(), any::<u16>(), data()).prop_map(|(id, seq, data)| Icmp::EchoReply { id, seq, data }),
+        (0..16u8, any::<u16>(), data()).prop_map(|(code, mtu, quote)| Icmp::DestinationUnreachable {
+            code,
+            mtu: if code == 4 { mtu } else { 0 },
+            quote,
+        }),
+        (0..2u8, data()).prop_map(|(code, quote)| Icmp::TimeExceeded { code, quote }),
+        (12..40u8, any::<u8>(), any::<[u8; 4]>(), data()).prop_map(|(kind, code, rest, data)| Icmp::Other {
+            kind,
+            code,
+            rest,
+            data
+        }),
+    ]
+    .boxed()
+}
+
+fn udp(payload: impl Strategy<Value = UdpPayload> + 'static) -> BoxedStrategy<Udp> {
+    (any::<u16>(), any::<u16>(), any::<bool>(), payload)
+        .prop_map(|(src_port, port, summed, payload)| Udp {
+            src_port,
+            dst_port: match &payload {
+                UdpPayload::Vxlan(_) => Vxlan::PORTS[usize::from(port % 2)],
+                UdpPayload::Data(_) => port.max(9000),
+            },
+            checksum: if summed { UdpChecksum::Computed } else { UdpChecksum::Zero },
+            payload,
+        })
+        .boxed()
+}
+
+fn raw() -> BoxedStrategy<Body> {
+    (any::<u8>(), data())
+        .prop_map(|(protocol, bytes)| Body::Raw {
+            protocol: if matches!(protocol, 1 | 17) { 132 } else { protocol },
+            bytes,
+        })
+        .boxed()
+}
+
+pub(crate) fn ipv4(body: impl Strategy<Value = Body> + 'static, fragment: bool) -> BoxedStrategy<Ipv4> {
+    let options = proptest::option::of(vec(any::<[u8; 4]>(), 1..=10));
+    let head = (any::<u8>(), any::<u16>(), any::<bool>(), any::<bool>(), 0..1u16 << 13, any::<u8>());
+    (head, any::<Ipv4Addr>(), any::<Ipv4Addr>(), options, body)
+        .prop_map(move |((tos, id, dont_fragment, more, offset, ttl), src, dst, options, body)| Ipv4 {
+            tos,
+            id,
+            dont_fragment,
+            more_fragments: fragment && (more || offset == 0),
+            fragment_offset: if fragment { offset } else { 0 },
+            ttl,
+            src,
+            dst,
+            options: options.map(|words| words.concat().into()),
+            body: Arc::new(body),
+        })
+        .boxed()
+}
+
+/// Frames of which every byte is accounted for by a length, so that cutting one is noticed.
+fn closed_payload() -> BoxedStrategy<Payload> {
+    let fragment = (any::<u8>(), data()).prop_map(|(protocol, bytes)| Body::Raw { protocol, bytes });
+    let plain = prop_oneof![
+        icmp().prop_map(Body::Icmp),
+        udp(data().prop_map(UdpPayload::Data)).prop_map(Body::Udp),
+        raw(),
+    ];
+    prop_oneof![
+        arp().prop_map(Payload::Arp),
+        ipv4(plain, false).prop_map(Payload::Ipv4),
+        ipv4(fragment, true).prop_map(Payload::Ipv4),
+    ]
+    .boxed()
+}
+
+fn frame_of(payload: impl Strategy<Value = Payload> + 'static) -> BoxedStrategy<Frame> {
+    (mac(), mac(), payload).prop_map(|(dst, src, payload)| Frame { dst, src, payload }).boxed()
+}
+
+fn tunnelled(inner: impl Strategy<Value = Frame> + 'static) -> BoxedStrategy<Frame> {
+    let vxlan = (0..1u32 << 24, inner)
+        .prop_map(|(vni, inner)| UdpPayload::Vxlan(Vxlan { vni, inner: Arc::new(inner) }));
+    frame_of(ipv4(udp(vxlan).prop_map(Body::Udp), false).prop_map(Payload::Ipv4)).boxed()
+}
+
+pub(crate) fn closed_frame() -> BoxedStrategy<Frame> {
+    prop_oneof![
+        frame_of(closed_payload()),
+        tunnelled(frame_of(closed_payload())),
+        tunnelled(tunnelled(frame_of(closed_payload()))),
+    ]
+    .boxed()
+}
+
+pub(crate) fn frame() -> BoxedStrategy<Frame> {
+    let other = (0x0600..=u16::MAX, data()).prop_map(|(ethertype, bytes)| Payload::Other {
+        ethertype: if matches!(ethertype, 0x0800 | 0x0806) { 0x86dd } else { ethertype },
+        bytes,
+    });
+    let other = frame_of(other);
+    prop_oneof![3 => closed_frame(), 1 => other].boxed()
+}
