@@ -26,6 +26,21 @@ pub fn steps(trace: &Trace) -> Vec<EventId> {
     index.steps
 }
 
+/// The steps among the events from `from` on.
+pub fn steps_from(trace: &Trace, from: usize) -> Vec<EventId> {
+    let is_step = |id: &EventId| look::step_kind(trace, trace.event(*id)).is_some();
+    let ids = |range: std::ops::Range<usize>| range.map(|at| EventId(at as u32));
+    let mut last = ids(0..from.min(trace.len())).rev().find(is_step);
+    let mut steps = Vec::new();
+    for id in ids(from..trace.len()).filter(is_step) {
+        if !last.is_some_and(|last| is_one_flood(trace, last, id)) {
+            steps.push(id);
+        }
+        last = Some(id);
+    }
+    steps
+}
+
 impl Index {
     /// Takes in what was added to the trace. A trace that is not a continuation of the one before is read anew.
     pub fn extend(&mut self, trace: &Trace) {
@@ -71,20 +86,8 @@ impl Index {
         }
     }
 
-    /// Whether an event is a further copy of the flood that the last step began.
     fn belongs_to_last(&self, trace: &Trace, id: EventId) -> bool {
-        let Some(&last) = self.steps.last() else { return false };
-        let (before, now) = (trace.event(last), trace.event(id));
-        let alike = match (before.kind, now.kind) {
-            (EventKind::Transmitted, EventKind::Transmitted) => before.netns == now.netns,
-            (EventKind::Received(_), EventKind::Received(_)) => true,
-            _ => false,
-        };
-        alike
-            && before.journey != now.journey
-            && before.journey.is_some()
-            && now.journey.is_some()
-            && flood_of(trace, before.journey) == flood_of(trace, now.journey)
+        self.steps.last().is_some_and(|last| is_one_flood(trace, *last, id))
     }
 
     /// The events that are steps.
@@ -131,6 +134,21 @@ impl Index {
     pub(super) fn family(&self, root: JourneyId) -> &[JourneyId] {
         self.families.get(&root).map_or(&[], Vec::as_slice)
     }
+}
+
+/// Whether the step `id` is a further copy of the flood that the step before it belongs to.
+fn is_one_flood(trace: &Trace, before: EventId, id: EventId) -> bool {
+    let (before, now) = (trace.event(before), trace.event(id));
+    let alike = match (before.kind, now.kind) {
+        (EventKind::Transmitted, EventKind::Transmitted) => before.netns == now.netns,
+        (EventKind::Received(_), EventKind::Received(_)) => true,
+        _ => false,
+    };
+    alike
+        && before.journey != now.journey
+        && before.journey.is_some()
+        && now.journey.is_some()
+        && flood_of(trace, before.journey) == flood_of(trace, now.journey)
 }
 
 /// The journey that a flood copied.
