@@ -1,1 +1,28 @@
-//! Being built.
+//! Kubernetes objects as small serde structs, with the API's own names and fields
+//! (<https://kubernetes.io/docs/reference/kubernetes-api/>), and vethscope's own `Cluster` document.
+//!
+//! Only what the simulation reads stands here; the manifest room keeps each object's whole JSON beside it, so nothing
+//! of what the user wrote is lost.
+
+mod cluster;
+mod meta;
+mod node;
+mod object;
+mod pod;
+
+pub use cluster::{
+    Backend, Cluster, ClusterSpec, Cni, Delays, DnsSpec, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec,
+    Nic, NodeSpec, VxlanSpec, WrittenDns, WrittenExternal, WrittenInterface, WrittenIpam, WrittenNetwork,
+    WrittenNode, WrittenSpec, WrittenVxlan,
+};
+pub use meta::{NamespacedName, ObjectMeta, OwnerReference};
+pub use node::{
+    Node, NodeAddress, NodeAddressType, NodeCondition, NodeResourceSpec, NodeStatus, NodeSystemInfo, Taint,
+    TaintEffect,
+};
+pub use object::{Object, Unsimulated};
+pub use pod::{
+    Container, ContainerPort, ContainerState, ContainerStatus, DnsPolicy, EnvVar, HostAlias, HostIp,
+    Lifecycle, Pod, PodCondition, PodDnsConfig, PodDnsConfigOption, PodIp, PodReadinessGate, PodSpec,
+    PodStatus, Protocol, RestartPolicy, Toleration, VolumeMount,
+};

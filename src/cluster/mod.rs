@@ -1,1 +1,5 @@
-//! Being built.
+//! Decisions of the control plane, desired state to observed, as pure functions: it knows Kubernetes and no Linux.
+
+pub mod ipam;
+pub mod names;
+pub mod scheduler;

@@ -1,1 +1,123 @@
-//! Being built.
+//! YAML text → API objects and diagnostics with their places. Nothing here fails: what is wrong in the text becomes a
+//! [`Diagnostic`], and what is right is there all the same.
+
+mod decode;
+mod objects;
+mod output;
+mod report;
+mod resolve;
+mod scalar;
+mod schema;
+mod tree;
+mod validate;
+mod values;
+
+pub use output::{check_json, check_text};
+
+use crate::api::{Cluster, Node, Object, Pod};
+use crate::base::{Diagnostic, Severity, Span};
+use serde_json::Value;
+
+/// The longest text that is read, in bytes. The largest cluster that the benches know (30,000 Pods) is built
+/// otherwise; etcd takes objects of 1.5 MiB.
+pub const TEXT_LIMIT: usize = 4 << 20;
+
+/// An object with its place in the text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Located {
+    /// Where the object stands: the whole document, or the element of a list.
+    pub span: Span,
+    /// The whole object as JSON, just as it was written.
+    pub raw: Value,
+    /// The object, with the namespace filled in.
+    pub object: Object,
+}
+
+/// What a text turned out to hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parsed {
+    /// The objects without errors, in the order of the text.
+    pub objects: Vec<Located>,
+    /// What was found, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Parsed {
+    /// Whether anything is wrong, so that the text cannot be applied.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// The Pods in the order of the text.
+    pub fn pods(&self) -> impl Iterator<Item = &Pod> {
+        self.objects.iter().filter_map(|located| match &located.object {
+            Object::Pod(pod) => Some(&**pod),
+            Object::Node(_) | Object::Cluster(_) | Object::Other(_) => None,
+        })
+    }
+
+    /// The Nodes in the order of the text.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.objects.iter().filter_map(|located| match &located.object {
+            Object::Node(node) => Some(&**node),
+            Object::Pod(_) | Object::Cluster(_) | Object::Other(_) => None,
+        })
+    }
+
+    /// The cluster document, if there is one.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.objects.iter().find_map(|located| match &located.object {
+            Object::Cluster(cluster) => Some(&**cluster),
+            Object::Pod(_) | Object::Node(_) | Object::Other(_) => None,
+        })
+    }
+}
+
+/// Reads a text. With bytes that are no text at all, the only diagnostic says so.
+pub fn parse_bytes(bytes: &[u8]) -> Parsed {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => parse(text),
+        Err(error) => {
+            whole_text(Severity::Error, "text.binary", "text.binary.hint", &error.valid_up_to().to_string())
+        }
+    }
+}
+
+/// Reads a text.
+pub fn parse(text: &str) -> Parsed {
+    if text.len() > TEXT_LIMIT {
+        return whole_text(Severity::Error, "text.long", "text.long.hint", &(TEXT_LIMIT >> 20).to_string());
+    }
+    // What YAML forbids in a text: control characters other than line ends and tabs.
+    let control = |byte: &u8| *byte < b' ' && !matches!(*byte, b'\n' | b'\r' | b'\t');
+    if let Some(at) = text.bytes().position(|byte| control(&byte)) {
+        let mut parsed = whole_text(Severity::Error, "text.binary", "text.binary.hint", &at.to_string());
+        parsed.diagnostics[0].span = Some(Span { start: at, end: at + 1 });
+        return parsed;
+    }
+    let (start, body) = text.strip_prefix('\u{feff}').map_or((0, text), |body| (3, body));
+    let (roots, mut diagnostics) = tree::read(start, body);
+    let mut objects = Vec::new();
+    for root in &roots {
+        objects::collect(root, &mut objects, &mut diagnostics);
+    }
+    if objects.is_empty() && diagnostics.is_empty() {
+        return whole_text(Severity::Info, "text.empty", "text.empty.hint", "");
+    }
+    validate::across(&objects, &mut diagnostics);
+    diagnostics.sort_by_key(|diagnostic| diagnostic.span);
+    Parsed { objects: objects.into_iter().map(|found| found.located).collect(), diagnostics }
+}
+
+fn whole_text(severity: Severity, message: &'static str, hint: &'static str, arg: &str) -> Parsed {
+    let diagnostic = Diagnostic {
+        severity,
+        span: None,
+        object: String::new(),
+        path: String::new(),
+        message,
+        hint: Some(hint),
+        args: vec![arg.to_owned()],
+    };
+    Parsed { objects: Vec::new(), diagnostics: vec![diagnostic] }
+}

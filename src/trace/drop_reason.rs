@@ -18,7 +18,7 @@ pub enum DropReason {
     IpOutNoRoutes,
     /// `IP_INADDRERRORS`: not for us, and forwarding is off.
     IpInAddrErrors,
-    /// `IP_MARTIAN_SOURCE` and the like: an address that may not come from there.
+    /// `IP_INVALID_SOURCE` and the like: an address that may not come from there.
     IpMartianSource,
     /// `IP_RPFILTER`: the way back leads elsewhere.
     IpRpFilter,
@@ -48,11 +48,11 @@ pub enum DropReason {
     ArpIgnored,
     /// The bridge has no other port for it, or the port does not forward yet (`BRIDGE_INGRESS_STP_STATE`).
     BridgePortState,
-    /// `BRIDGE_NO_EGRESS_PORT`: the only way out is the way in.
+    /// `NO_TX_TARGET`: the only way out is the way in.
     BridgeNoEgressPort,
     /// `VXLAN_VNI_NOT_FOUND`.
     VxlanVniNotFound,
-    /// `VXLAN_NO_REMOTE`: the forwarding database names no tunnel end for that address.
+    /// `NO_TX_TARGET`, before Linux 6.14 `VXLAN_NO_REMOTE`: the forwarding database names no tunnel end for that address.
     VxlanNoRemote,
     /// `VXLAN_INVALID_HDR`.
     VxlanInvalidHdr,
@@ -66,4 +66,88 @@ pub enum DropReason {
     NoPingSocket,
     /// Tunnel inside itself: more than the kernel's limit of nested devices (`XMIT_RECURSION_LIMIT`).
     Recursion,
+}
+
+impl DropReason {
+    /// All of them.
+    pub const ALL: [Self; 31] = [
+        Self::NoSocket,
+        Self::OtherHost,
+        Self::IpInHdr,
+        Self::TtlExceeded,
+        Self::IpInNoRoutes,
+        Self::IpOutNoRoutes,
+        Self::IpInAddrErrors,
+        Self::IpMartianSource,
+        Self::IpRpFilter,
+        Self::Blackhole,
+        Self::Prohibit,
+        Self::Unreachable,
+        Self::PktTooBig,
+        Self::FragReasmTimeout,
+        Self::NeighFailed,
+        Self::NeighQueueFull,
+        Self::NeighDead,
+        Self::DevReady,
+        Self::NoCarrier,
+        Self::NetfilterDrop,
+        Self::ArpIgnored,
+        Self::BridgePortState,
+        Self::BridgeNoEgressPort,
+        Self::VxlanVniNotFound,
+        Self::VxlanNoRemote,
+        Self::VxlanInvalidHdr,
+        Self::UnhandledProto,
+        Self::OversizeReceive,
+        Self::IcmpRateLimit,
+        Self::NoPingSocket,
+        Self::Recursion,
+    ];
+
+    /// The kernel's word (`SKB_DROP_REASON_*` as of Linux 6.18), or ours without that beginning where the kernel gives
+    /// no reason at all. Where the kernel uses one word for several things, several of ours share it.
+    pub fn name(self) -> &'static str {
+        self.names().1
+    }
+
+    /// Key of the sentence that explains it, `drop.KEY`, and of what to do about it, `drop.KEY.remedy`.
+    pub fn key(self) -> &'static str {
+        self.names().0
+    }
+
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NoSocket => ("drop.no_socket", "SKB_DROP_REASON_NO_SOCKET"),
+            Self::OtherHost => ("drop.other_host", "SKB_DROP_REASON_OTHERHOST"),
+            Self::IpInHdr => ("drop.ip_in_hdr", "SKB_DROP_REASON_IP_INHDR"),
+            Self::TtlExceeded => ("drop.ttl_exceeded", "SKB_DROP_REASON_IP_INHDR"),
+            Self::IpInNoRoutes => ("drop.ip_in_no_routes", "SKB_DROP_REASON_IP_INNOROUTES"),
+            Self::IpOutNoRoutes => ("drop.ip_out_no_routes", "SKB_DROP_REASON_IP_OUTNOROUTES"),
+            Self::IpInAddrErrors => ("drop.ip_in_addr_errors", "SKB_DROP_REASON_IP_INADDRERRORS"),
+            Self::IpMartianSource => ("drop.ip_martian_source", "SKB_DROP_REASON_IP_INVALID_SOURCE"),
+            Self::IpRpFilter => ("drop.ip_rp_filter", "SKB_DROP_REASON_IP_RPFILTER"),
+            Self::Blackhole => ("drop.blackhole", "ROUTE_BLACKHOLE"),
+            Self::Prohibit => ("drop.prohibit", "ROUTE_PROHIBIT"),
+            Self::Unreachable => ("drop.unreachable", "ROUTE_UNREACHABLE"),
+            Self::PktTooBig => ("drop.pkt_too_big", "SKB_DROP_REASON_PKT_TOO_BIG"),
+            Self::FragReasmTimeout => ("drop.frag_reasm_timeout", "SKB_DROP_REASON_FRAG_REASM_TIMEOUT"),
+            Self::NeighFailed => ("drop.neigh_failed", "SKB_DROP_REASON_NEIGH_FAILED"),
+            Self::NeighQueueFull => ("drop.neigh_queue_full", "SKB_DROP_REASON_NEIGH_QUEUEFULL"),
+            Self::NeighDead => ("drop.neigh_dead", "SKB_DROP_REASON_NEIGH_DEAD"),
+            Self::DevReady => ("drop.dev_ready", "SKB_DROP_REASON_DEV_READY"),
+            Self::NoCarrier => ("drop.no_carrier", "NO_CARRIER"),
+            Self::NetfilterDrop => ("drop.netfilter_drop", "SKB_DROP_REASON_NETFILTER_DROP"),
+            Self::ArpIgnored => ("drop.arp_ignored", "ARP_IGNORED"),
+            Self::BridgePortState => ("drop.bridge_port_state", "SKB_DROP_REASON_BRIDGE_INGRESS_STP_STATE"),
+            Self::BridgeNoEgressPort => ("drop.bridge_no_egress_port", "SKB_DROP_REASON_NO_TX_TARGET"),
+            Self::VxlanVniNotFound => ("drop.vxlan_vni_not_found", "SKB_DROP_REASON_VXLAN_VNI_NOT_FOUND"),
+            Self::VxlanNoRemote => ("drop.vxlan_no_remote", "SKB_DROP_REASON_NO_TX_TARGET"),
+            Self::VxlanInvalidHdr => ("drop.vxlan_invalid_hdr", "SKB_DROP_REASON_VXLAN_INVALID_HDR"),
+            Self::UnhandledProto => ("drop.unhandled_proto", "SKB_DROP_REASON_UNHANDLED_PROTO"),
+            Self::OversizeReceive => ("drop.oversize_receive", "OVERSIZE_RECEIVE"),
+            Self::IcmpRateLimit => ("drop.icmp_rate_limit", "ICMP_RATELIMIT"),
+            Self::NoPingSocket => ("drop.no_ping_socket", "SKB_DROP_REASON_NO_SOCKET"),
+            Self::Recursion => ("drop.recursion", "SKB_DROP_REASON_RECURSION_LIMIT"),
+        }
+    }
 }

@@ -4,17 +4,25 @@
 
 mod drop_reason;
 mod event;
+pub mod explain;
+mod hash;
 mod inventory;
+mod josa;
+mod pcapng;
 mod rows;
+pub mod rows_text;
+mod surroundings;
 
 pub use drop_reason::DropReason;
 pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Relation, Stream, Table};
 pub use inventory::{Counters, Fdb, Inventory, Neighbor, NetnsState};
+pub use pcapng::pcapng;
 pub use rows::{
     AddrRow, ContainerRow, ContainerState, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow, NetnsRole,
     NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope,
     StepRow, Steps, TableChange,
 };
+pub use surroundings::Surroundings;
 
 use crate::base::{ChangeId, EventId, JourneyId, OutputId, PacketId, ProcessId};
 use crate::wire::Frame;

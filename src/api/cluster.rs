@@ -1,0 +1,153 @@
+//! The cluster document (`vethscope.dev/v1alpha1`, kind `Cluster`): as it is written, and with all defaults filled in.
+
+mod resolved;
+
+pub use resolved::{
+    Backend, ClusterSpec, Cni, Delays, DnsSpec, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic,
+    NodeSpec, VxlanSpec,
+};
+
+use super::{ObjectMeta, Taint};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The cluster document as it is written; what is left out is filled in by the manifest room.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Cluster {
+    /// Metadata.
+    pub metadata: ObjectMeta,
+    /// The settings.
+    pub spec: WrittenSpec,
+}
+
+impl Cluster {
+    /// Group and version of the cluster document.
+    pub const API_VERSION: &'static str = "vethscope.dev/v1alpha1";
+}
+
+/// The settings as they are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WrittenSpec {
+    /// Nodes; the lesson's two where `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<Vec<WrittenNode>>,
+    /// The network.
+    pub network: WrittenNetwork,
+    /// The cluster's DNS.
+    pub dns: WrittenDns,
+    /// Hosts that are no nodes; the lesson's where `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external: Option<Vec<WrittenExternal>>,
+}
+
+/// A node as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WrittenNode {
+    /// Name.
+    pub name: String,
+    /// Address, optionally with a prefix length.
+    pub address: Option<String>,
+    /// Range of the node's Pods.
+    #[serde(rename = "podCIDR")]
+    pub pod_cidr: Option<String>,
+    /// Default gateway, or `none`.
+    pub gateway: Option<String>,
+    /// Text of `/etc/resolv.conf`.
+    pub resolv_conf: Option<String>,
+    /// Further interfaces.
+    pub interfaces: Vec<WrittenInterface>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Taints.
+    pub taints: Vec<Taint>,
+}
+
+/// An interface as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WrittenInterface {
+    /// Name.
+    pub name: String,
+    /// Address with a prefix length.
+    pub address: Option<String>,
+    /// MTU in bytes.
+    pub mtu: Option<u32>,
+    /// Hardware address.
+    pub mac: Option<String>,
+}
+
+/// The network as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WrittenNetwork {
+    /// CNI plug-in.
+    pub cni: Option<String>,
+    /// How nodes are connected.
+    pub backend: Option<String>,
+    /// Range of all Pods.
+    #[serde(rename = "podCIDR")]
+    pub pod_cidr: Option<String>,
+    /// Range of all Services.
+    #[serde(rename = "serviceCIDR")]
+    pub service_cidr: Option<String>,
+    /// MTU of the nodes' network in bytes.
+    pub mtu: Option<u32>,
+    /// The VXLAN.
+    pub vxlan: WrittenVxlan,
+    /// Address allocation.
+    pub ipam: WrittenIpam,
+    /// Kind of the nodes' `eth0`.
+    pub nic: Option<String>,
+    /// Delays as Go durations.
+    pub delays: BTreeMap<String, String>,
+}
+
+/// The VXLAN as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WrittenVxlan {
+    /// VXLAN network identifier.
+    pub vni: Option<u32>,
+    /// UDP port.
+    pub port: Option<u16>,
+    /// Whether the device learns where hardware addresses are.
+    pub learning: Option<bool>,
+}
+
+/// Address allocation as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WrittenIpam {
+    /// First host number handed out.
+    pub range_start: Option<u32>,
+}
+
+/// The cluster's DNS as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WrittenDns {
+    /// Domain of the cluster.
+    pub cluster_domain: Option<String>,
+    /// Address of the DNS Service.
+    #[serde(rename = "serviceIP")]
+    pub service_ip: Option<String>,
+}
+
+/// A host that is no node, as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WrittenExternal {
+    /// Name.
+    pub name: String,
+    /// Address, optionally with a prefix length.
+    pub address: Option<String>,
+    /// Whether it forwards packets.
+    pub router: bool,
+    /// TCP ports that answer.
+    pub ports: Vec<u16>,
+    /// Router that leads there.
+    pub behind: Option<String>,
+}

@@ -1,0 +1,61 @@
+//! Any object of a manifest.
+
+use super::{Cluster, Node, ObjectMeta, Pod};
+use serde_json::Value;
+
+/// An object of a manifest.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Object {
+    /// A Pod.
+    Pod(Box<Pod>),
+    /// A Node.
+    Node(Box<Node>),
+    /// The cluster document.
+    Cluster(Box<Cluster>),
+    /// A valid object of a kind that is kept as it is.
+    Other(Box<Unsimulated>),
+}
+
+/// An object that is accepted and kept, and does nothing in the simulation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unsimulated {
+    /// Group and version, as `apps/v1`.
+    pub api_version: String,
+    /// Kind, as `Deployment`.
+    pub kind: String,
+    /// Metadata.
+    pub metadata: ObjectMeta,
+    /// The whole object.
+    pub raw: Value,
+}
+
+impl Object {
+    /// Group and version, as `v1` or `apps/v1`.
+    pub fn api_version(&self) -> &str {
+        match self {
+            Self::Pod(_) | Self::Node(_) => "v1",
+            Self::Cluster(_) => Cluster::API_VERSION,
+            Self::Other(other) => &other.api_version,
+        }
+    }
+
+    /// Kind, as `Pod`.
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::Pod(_) => "Pod",
+            Self::Node(_) => "Node",
+            Self::Cluster(_) => "Cluster",
+            Self::Other(other) => &other.kind,
+        }
+    }
+
+    /// Metadata.
+    pub fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Self::Pod(pod) => &pod.metadata,
+            Self::Node(node) => &node.metadata,
+            Self::Cluster(cluster) => &cluster.metadata,
+            Self::Other(other) => &other.metadata,
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Strict decoding: every field must be one that the type has, and every value of the field's type. The words are the
+//! API server's (`strict decoding error: unknown field …`, `json: cannot unmarshal …`).
+
+use super::report::Report;
+use super::schema::{Field, Schema, Type, nearest};
+use super::tree::{Entry, Node, NodeValue};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Checks `node` against the type `type_name` and reports what does not fit.
+pub(super) fn check(schema: &Schema, type_name: &str, node: &Node, report: &mut Report<'_>) {
+    let mut checker = Checker { schema, report, path: String::new() };
+    checker.value(node, type_name, Owner { type_name, parent: "" });
+}
+
+struct Checker<'s, 'r, 't> {
+    schema: &'s Schema,
+    report: &'r mut Report<'t>,
+    path: String,
+}
+
+/// The struct that a value belongs to, and the struct around that one.
+#[derive(Clone, Copy)]
+struct Owner<'s> {
+    type_name: &'s str,
+    parent: &'s str,
+}
+
+impl<'s> Checker<'s, '_, '_> {
+    fn value(&mut self, node: &Node, type_name: &'s str, owner: Owner<'s>) {
+        if node.is_null() {
+            return;
+        }
+        if let Some(element) = type_name.strip_prefix("[]").filter(|&element| element != "uint8") {
+            return self.sequence(node, type_name, element, owner);
+        }
+        if let Some(element) = type_name.strip_prefix("map[string]") {
+            return self.map(node, type_name, element, owner);
+        }
+        let schema: &'s Schema = self.schema;
+        match schema.type_named(type_name) {
+            Some(Type::Struct(fields)) => self.structure(node, type_name, fields, owner),
+            Some(Type::Form(form)) => self.scalar(node, form, owner),
+            None => self.scalar(node, type_name, owner),
+        }
+    }
+
+    fn sequence(&mut self, node: &Node, type_name: &str, element: &'s str, owner: Owner<'s>) {
+        let NodeValue::Sequence(items) = &node.value else {
+            return self.mismatch(node, type_name, "decode.type.list.hint", owner);
+        };
+        for (index, item) in items.iter().enumerate() {
+            self.within(&format!("[{index}]"), |checker| checker.value(item, element, owner));
+        }
+    }
+
+    fn map(&mut self, node: &Node, type_name: &str, element: &'s str, owner: Owner<'s>) {
+        let NodeValue::Mapping(entries) = &node.value else {
+            return self.mismatch(node, type_name, "decode.type.map.hint", owner);
+        };
+        self.duplicates(entries);
+        for entry in entries {
+            let step = format!("[{}]", entry.key);
+            self.within(&step, |checker| checker.value(&entry.value, element, owner));
+        }
+    }
+
+    fn structure(&mut self, node: &Node, type_name: &'s str, fields: &'s [Field], owner: Owner<'s>) {
+        let NodeValue::Mapping(entries) = &node.value else {
+            return self.mismatch(node, type_name, "decode.type.map.hint", owner);
+        };
+        self.duplicates(entries);
+        let inner =
+            Owner { type_name, parent: if owner.type_name == type_name { "" } else { owner.type_name } };
+        for entry in entries {
+            match fields.iter().find(|field| field.name == entry.key) {
+                Some(field) => {
+                    let step =
+                        if self.path.is_empty() { entry.key.clone() } else { format!(".{}", entry.key) };
+                    self.within(&step, |checker| checker.value(&entry.value, field.type_name, inner));
+                }
+                None => self.unknown(entry, fields, inner.parent),
+            }
+        }
+        // What the observed state lacks is no fault of the user's.
+        if self.path == "status" || self.path.starts_with("status.") {
+            return;
+        }
+        for field in fields.iter().filter(|field| field.required && field.name != "metadata") {
+            if node.get(field.name).is_none_or(Node::is_null) {
+                let path = self.child(field.name);
+                self.report.error(&path, "invalid.required", Some("invalid.required.hint"), &[field.name]);
+            }
+        }
+    }
+
+    fn scalar(&mut self, node: &Node, type_name: &str, owner: Owner<'s>) {
+        let NodeValue::Scalar(value) = &node.value else {
+            if type_name != "any" {
+                self.mismatch(node, type_name, "decode.type.scalar.hint", owner);
+            }
+            return;
+        };
+        let hint = match type_name {
+            "string" | "[]uint8" if !value.is_string() => "decode.type.string.hint",
+            "bool" if !value.is_boolean() => "decode.type.bool.hint",
+            "int32" if value.as_i64().is_none_or(|number| i32::try_from(number).is_err()) => {
+                "decode.type.number.hint"
+            }
+            "int64" if value.as_i64().is_none() => "decode.type.number.hint",
+            "float64" if !value.is_number() => "decode.type.number.hint",
+            "intorstring" if !(value.is_string() || value.as_i64().is_some()) => "decode.type.scalar.hint",
+            "quantity" => return self.quantity(value),
+            _ => return,
+        };
+        self.mismatch(node, type_name, hint, owner);
+    }
+
+    fn quantity(&mut self, value: &Value) {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let body = text.trim_start_matches(['+', '-']);
+        let digits = body.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let suffix = digits.trim_start_matches(['e', 'E']).trim_start_matches(['+', '-']);
+        let exponent =
+            suffix.len() < digits.len() && !suffix.is_empty() && suffix.bytes().all(|b| b.is_ascii_digit());
+        let unit = matches!(
+            digits,
+            "" | "n"
+                | "u"
+                | "m"
+                | "k"
+                | "M"
+                | "G"
+                | "T"
+                | "P"
+                | "E"
+                | "Ki"
+                | "Mi"
+                | "Gi"
+                | "Ti"
+                | "Pi"
+                | "Ei"
+        );
+        if body.len() == digits.len() || !(unit || exponent) {
+            let path = self.path.clone();
+            self.report.error(&path, "decode.quantity", Some("decode.quantity.hint"), &[&text]);
+        }
+    }
+
+    fn duplicates(&mut self, entries: &[Entry]) {
+        let mut seen = BTreeSet::new();
+        for entry in entries {
+            if !seen.insert(entry.key.as_str()) {
+                let path = self.child(&entry.key);
+                let hint = Some("decode.duplicate.hint");
+                self.report.error_at(entry.key_span, &path, "decode.duplicate", hint, &[&path, &entry.key]);
+            }
+        }
+    }
+
+    fn unknown(&mut self, entry: &Entry, fields: &[Field], parent: &str) {
+        let path = self.child(&entry.key);
+        let meant = nearest(&entry.key, fields.iter().map(|field| field.name));
+        let above = self.schema.fields(parent).iter().any(|field| field.name == entry.key);
+        let (hint, meant) = match meant {
+            Some(name) if !above || name.eq_ignore_ascii_case(&entry.key) => {
+                ("decode.unknown.nearest.hint", name.to_owned())
+            }
+            _ if above => ("decode.unknown.above.hint", bare(parent).to_owned()),
+            _ => {
+                ("decode.unknown.hint", fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", "))
+            }
+        };
+        self.report.error_at(
+            entry.key_span,
+            &path,
+            "decode.unknown",
+            Some(hint),
+            &[&path, &meant, &entry.key],
+        );
+    }
+
+    fn mismatch(&mut self, node: &Node, type_name: &str, hint: &'static str, owner: Owner<'s>) {
+        let (found, text) = match &node.value {
+            NodeValue::Sequence(_) => ("array".to_owned(), String::new()),
+            NodeValue::Mapping(_) => ("object".to_owned(), String::new()),
+            NodeValue::Scalar(Value::String(text)) => ("string".to_owned(), text.clone()),
+            NodeValue::Scalar(Value::Bool(flag)) => ("bool".to_owned(), flag.to_string()),
+            NodeValue::Scalar(Value::Number(number)) if type_name.starts_with("int") => {
+                (format!("number {number}"), number.to_string())
+            }
+            NodeValue::Scalar(other) => ("number".to_owned(), other.to_string()),
+        };
+        let go_type = match type_name {
+            "intorstring" => "intstr.IntOrString",
+            other => other.split('@').next().unwrap_or(other),
+        };
+        let place = format!("{}.{}", bare(owner.type_name), without_indices(&self.path));
+        let path = self.path.clone();
+        self.report.error_at(node.span, &path, "decode.type", Some(hint), &[&found, &place, go_type, &text]);
+    }
+
+    fn child(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    fn within(&mut self, step: &str, inside: impl FnOnce(&mut Self)) {
+        let length = self.path.len();
+        self.path.push_str(step);
+        inside(self);
+        self.path.truncate(length);
+    }
+}
+
+/// The name of a Go type without its package.
+fn bare(type_name: &str) -> &str {
+    let name = type_name.rsplit('.').next().unwrap_or(type_name);
+    name.split('@').next().unwrap_or(name)
+}
+
+/// `spec.containers[0].name` as Go's decoder writes it: `spec.containers.name`.
+fn without_indices(path: &str) -> String {
+    path.split('[').enumerate().fold(String::new(), |text, (index, part)| {
+        text + if index == 0 { part } else { part.split_once(']').map_or("", |(_, rest)| rest) }
+    })
+}

@@ -1,0 +1,174 @@
+//! From a document to objects: which kind it is, whether it decodes, whether it is valid.
+
+use super::report::Report;
+use super::schema::{Kind, nearest, schema};
+use super::tree::Node;
+use super::{Located, decode, validate};
+use crate::api::{Object, ObjectMeta, Unsimulated};
+use crate::base::Diagnostic;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Kinds that are part of the simulation, or that mean nothing beyond their name.
+const SIMULATED: [&str; 4] = ["Pod", "Node", "Cluster", "Namespace"];
+
+/// An object with the tree that it came from.
+pub(super) struct Found<'t> {
+    /// The object.
+    pub(super) located: Located,
+    /// Its text.
+    pub(super) root: &'t Node,
+}
+
+/// Takes the objects of a document; a list is taken apart.
+pub(super) fn collect<'t>(root: &'t Node, found: &mut Vec<Found<'t>>, diagnostics: &mut Vec<Diagnostic>) {
+    if root.is_null() {
+        return;
+    }
+    let kind = root.get("kind").and_then(Node::as_str).unwrap_or("");
+    if kind.ends_with("List") && root.get("items").is_some() {
+        for item in root.get("items").map_or(&[][..], Node::items) {
+            collect(item, found, diagnostics);
+        }
+        return;
+    }
+    let (object, findings) = read(root);
+    diagnostics.extend(findings);
+    found.extend(object.map(|located| Found { located, root }));
+}
+
+/// What an object is called in a diagnostic: `Pod/default/web`.
+pub(super) fn label(kind: &str, namespaced: bool, metadata: Option<&Node>) -> String {
+    let text = |key| {
+        metadata.and_then(|metadata| metadata.get(key)).and_then(Node::as_str).filter(|text| !text.is_empty())
+    };
+    let name = text("name").or_else(|| text("generateName"));
+    let namespace = namespaced.then(|| text("namespace").unwrap_or("default"));
+    [Some(kind), namespace, name].into_iter().flatten().collect::<Vec<_>>().join("/")
+}
+
+fn read(root: &Node) -> (Option<Located>, Vec<Diagnostic>) {
+    let text = |key| root.get(key).and_then(Node::as_str).unwrap_or("");
+    let (api_version, name) = (text("apiVersion"), text("kind"));
+    let Some(kind) = schema().kind(api_version, name) else {
+        let mut report = Report::new(root, label(name, true, root.get("metadata")));
+        unknown_kind(root, &mut report);
+        return (None, report.finish());
+    };
+    let mut report = Report::new(root, label(kind.kind, kind.namespaced, root.get("metadata")));
+    decode::check(schema(), kind.type_name, root, &mut report);
+    if report.has_errors() {
+        return (None, report.finish());
+    }
+    let raw = root.to_json();
+    validate::object(kind, &raw, &mut report);
+    if report.has_errors() {
+        return (None, report.finish());
+    }
+    let object = typed(kind, &raw, &mut report);
+    if !SIMULATED.contains(&kind.kind) {
+        report.info("", "object.unsimulated", Some("object.unsimulated.hint"), &[kind.kind]);
+    }
+    (object.map(|object| Located { span: root.span, raw, object }), report.finish())
+}
+
+fn unknown_kind(root: &Node, report: &mut Report<'_>) {
+    let api_version = root.get("apiVersion").filter(|node| !node.is_null());
+    let kind = root.get("kind").filter(|node| !node.is_null());
+    if !matches!(root.value, super::tree::NodeValue::Mapping(_)) {
+        return report.error("", "object.no-mapping", Some("object.no-mapping.hint"), &[]);
+    }
+    match (api_version.map(Node::as_str), kind.map(Node::as_str)) {
+        (_, None) => report.error("", "object.no-kind", Some("object.no-kind.hint"), &[]),
+        (None, _) => {
+            let known = kind.and_then(Node::as_str).and_then(|kind| versions(kind).first().copied());
+            let hint =
+                if known.is_some() { "object.no-version.known.hint" } else { "object.no-version.hint" };
+            report.error("", "object.no-version", Some(hint), &[known.unwrap_or("")]);
+        }
+        (Some(Some(api_version)), Some(Some(kind))) => no_match(api_version, kind, report),
+        (Some(None), _) => {
+            report.error("apiVersion", "object.no-string", Some("object.no-string.hint"), &["apiVersion"])
+        }
+        (_, Some(None)) => report.error("kind", "object.no-string", Some("object.no-string.hint"), &["kind"]),
+    }
+}
+
+fn no_match(api_version: &str, kind: &str, report: &mut Report<'_>) {
+    let args = |meant: &str| [kind.to_owned(), api_version.to_owned(), meant.to_owned()];
+    let say = |report: &mut Report<'_>, path: &str, hint: &'static str, args: [String; 3]| {
+        report.error(path, "object.no-match", Some(hint), &args.each_ref().map(String::as_str));
+    };
+    let versions = versions(kind);
+    if !versions.is_empty() {
+        return say(report, "apiVersion", "object.no-match.version.hint", args(&versions.join(", ")));
+    }
+    let kinds = schema().kinds.iter().map(|known| known.kind).chain(["List"]);
+    match nearest(kind, kinds) {
+        Some(meant) => say(report, "kind", "object.no-match.kind.hint", args(meant)),
+        None => say(report, "kind", "object.no-match.hint", args("")),
+    }
+}
+
+/// The versions in which there is a kind of this name.
+fn versions(kind: &str) -> Vec<&'static str> {
+    schema().kinds.iter().filter(|known| known.kind == kind).map(|known| known.api_version).collect()
+}
+
+fn typed(kind: Kind, raw: &Value, report: &mut Report<'_>) -> Option<Object> {
+    let mut value = raw.clone();
+    drop_nulls(&mut value);
+    let result = match (kind.api_version, kind.kind) {
+        ("v1", "Pod") => from_json(value).map(Object::Pod),
+        ("v1", "Node") => from_json(value).map(Object::Node),
+        (_, "Cluster") => from_json(value).map(Object::Cluster),
+        _ => metadata(&value).map(|metadata| {
+            let (api_version, kind) = (kind.api_version.to_owned(), kind.kind.to_owned());
+            Object::Other(Box::new(Unsimulated { api_version, kind, metadata, raw: raw.clone() }))
+        }),
+    };
+    match result {
+        Ok(mut object) => {
+            let metadata = metadata_mut(&mut object);
+            if kind.namespaced && metadata.namespace.is_empty() {
+                "default".clone_into(&mut metadata.namespace);
+            }
+            Some(object)
+        }
+        Err(error) => {
+            report.error("", "object.undecodable", Some("object.undecodable.hint"), &[&error.to_string()]);
+            None
+        }
+    }
+}
+
+fn from_json<T: DeserializeOwned>(value: Value) -> serde_json::Result<Box<T>> {
+    serde_json::from_value(value).map(Box::new)
+}
+
+fn metadata(value: &Value) -> serde_json::Result<ObjectMeta> {
+    value
+        .get("metadata")
+        .map_or_else(|| Ok(ObjectMeta::default()), |metadata| serde_json::from_value(metadata.clone()))
+}
+
+fn metadata_mut(object: &mut Object) -> &mut ObjectMeta {
+    match object {
+        Object::Pod(pod) => &mut pod.metadata,
+        Object::Node(node) => &mut node.metadata,
+        Object::Cluster(cluster) => &mut cluster.metadata,
+        Object::Other(other) => &mut other.metadata,
+    }
+}
+
+/// A field that is `null` is a field that is not there.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

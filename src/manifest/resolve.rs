@@ -1,0 +1,292 @@
+//! The cluster with all defaults filled in: from the cluster document, from plain Node objects, or the lesson's own.
+
+use super::Parsed;
+use super::values::{duration, net_of};
+use crate::api::{
+    Backend, Cluster, ClusterSpec, Cni, Delays, DnsSpec, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec,
+    Nic, Node, NodeAddressType, NodeSpec, VxlanSpec, WrittenExternal, WrittenInterface, WrittenNetwork,
+    WrittenNode, WrittenSpec,
+};
+use crate::base::{Ipv4Addr, Ipv4Net};
+use std::collections::BTreeSet;
+
+/// Annotation of a Node with its further addresses, separated by commas.
+const EXTRA_ADDRESSES: &str = "vethscope.dev/extra-addresses";
+/// Prefix length of a host's network where none is written.
+const HOST_PREFIX_LEN: u8 = 24;
+/// Prefix length of a node's Pod range where none is written, as kube-controller-manager allots them
+/// (`--node-cidr-mask-size-ipv4`).
+const NODE_POD_PREFIX_LEN: u8 = 24;
+const DEFAULT_POD_CIDR: Ipv4Net = net(10, 244, 0, 0, 16);
+const DEFAULT_SERVICE_CIDR: Ipv4Net = net(10, 96, 0, 0, 12);
+const DEFAULT_MTU: u32 = 1500;
+
+const fn net(a: u8, b: u8, c: u8, d: u8, prefix_len: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix_len)
+}
+
+impl Parsed {
+    /// The cluster with all defaults filled in. What has errors counts as not written.
+    pub fn resolve_cluster(&self) -> ClusterSpec {
+        let written = self.cluster().map(|cluster: &Cluster| cluster.spec.clone()).unwrap_or_default();
+        let external = external(&written);
+        let network = network(&written.network);
+        let nodes = nodes(self, &written, &network, &external);
+        let dns = DnsSpec {
+            cluster_domain: written.dns.cluster_domain.unwrap_or_else(|| "cluster.local".to_owned()),
+            service_ip: written
+                .dns
+                .service_ip
+                .and_then(|text| text.parse().ok())
+                .unwrap_or_else(|| default_dns_address(network.service_cidr)),
+        };
+        ClusterSpec { nodes, network, dns, external }
+    }
+}
+
+/// The tenth address of the Service range, as kubeadm chooses it.
+fn default_dns_address(service_cidr: Ipv4Net) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(service_cidr.network()).saturating_add(10))
+}
+
+fn network(written: &WrittenNetwork) -> NetworkSpec {
+    NetworkSpec {
+        cni: choose(&Cni::ALL, written.cni.as_deref()),
+        backend: choose(&Backend::ALL, written.backend.as_deref()),
+        pod_cidr: parsed(written.pod_cidr.as_deref(), DEFAULT_POD_CIDR),
+        service_cidr: parsed(written.service_cidr.as_deref(), DEFAULT_SERVICE_CIDR),
+        mtu: written.mtu.unwrap_or(DEFAULT_MTU),
+        vxlan: VxlanSpec {
+            vni: written.vxlan.vni.unwrap_or(1),
+            port: written.vxlan.port.unwrap_or(8472),
+            learning: written.vxlan.learning.unwrap_or(false),
+        },
+        ipam: IpamSpec { range_start: written.ipam.range_start.unwrap_or(2) },
+        nic: choose(&Nic::ALL, written.nic.as_deref()),
+        delays: delays(written),
+    }
+}
+
+fn delays(written: &WrittenNetwork) -> Delays {
+    let delay = |name: &str| written.delays.get(name).and_then(|text| duration(text));
+    Delays {
+        veth: delay("veth"),
+        bridge: delay("bridge"),
+        forward: delay("forward"),
+        input: delay("input"),
+        output: delay("output"),
+        vxlan: delay("vxlan"),
+        link: delay("link"),
+    }
+}
+
+fn choose<T: Copy + Default>(all: &[(&str, T)], written: Option<&str>) -> T {
+    written.and_then(|name| all.iter().find(|known| known.0 == name)).map(|known| known.1).unwrap_or_default()
+}
+
+fn parsed(written: Option<&str>, default: Ipv4Net) -> Ipv4Net {
+    written.and_then(|text| text.parse::<Ipv4Net>().ok()).map_or(default, |net| net.trunc())
+}
+
+/// The lesson's hosts outside the cluster.
+fn default_external() -> Vec<ExternalSpec> {
+    let host = |name: &str, address, router, ports: &[u16], behind: Option<&str>| ExternalSpec {
+        name: name.to_owned(),
+        address,
+        prefix_len: HOST_PREFIX_LEN,
+        router,
+        ports: ports.to_vec(),
+        behind: behind.map(str::to_owned),
+    };
+    vec![
+        host("gw", Ipv4Addr::new(192, 168, 1, 1), true, &[], None),
+        host("ext", Ipv4Addr::new(192, 168, 1, 100), false, &[80], None),
+        host("example.com", Ipv4Addr::new(203, 0, 113, 10), false, &[80, 443], Some("gw")),
+    ]
+}
+
+fn external(written: &WrittenSpec) -> Vec<ExternalSpec> {
+    let Some(hosts) = &written.external else { return default_external() };
+    let host = |host: &WrittenExternal| {
+        let (address, prefix_len) = host_address(host.address.as_deref()?)?;
+        Some(ExternalSpec {
+            name: host.name.clone(),
+            address,
+            prefix_len,
+            router: host.router,
+            ports: host.ports.clone(),
+            behind: host.behind.clone(),
+        })
+    };
+    hosts.iter().filter_map(host).collect()
+}
+
+fn host_address(text: &str) -> Option<(Ipv4Addr, u8)> {
+    let net = net_of(text, HOST_PREFIX_LEN)?;
+    Some((net.addr(), net.prefix_len()))
+}
+
+/// Node entries before their defaults: from the cluster document, then from Node objects, which override and extend;
+/// with neither, the lesson's two.
+fn nodes(
+    parsed: &Parsed,
+    written: &WrittenSpec,
+    network: &NetworkSpec,
+    external: &[ExternalSpec],
+) -> Vec<NodeSpec> {
+    let mut entries = match &written.nodes {
+        Some(nodes) => nodes.iter().map(|node| (node.clone(), None)).collect::<Vec<_>>(),
+        None if parsed.nodes().next().is_none() => lesson_nodes().map(|node| (node, None)).into(),
+        None => Vec::new(),
+    };
+    for node in parsed.nodes() {
+        match entries.iter_mut().find(|entry| entry.0.name == node.metadata.name) {
+            Some(entry) => entry.1 = Some(node),
+            None => {
+                entries.push((
+                    WrittenNode { name: node.metadata.name.clone(), ..WrittenNode::default() },
+                    Some(node),
+                ));
+            }
+        }
+    }
+    let mut free = Free::new(&entries, network, external);
+    entries.iter().map(|(written, node)| resolve_node(written, *node, network, external, &mut free)).collect()
+}
+
+fn lesson_nodes() -> [WrittenNode; 2] {
+    let node = |name: &str, address: &str, pod_cidr: &str| WrittenNode {
+        name: name.to_owned(),
+        address: Some(address.to_owned()),
+        pod_cidr: Some(pod_cidr.to_owned()),
+        ..WrittenNode::default()
+    };
+    [node("node1", "192.168.1.10", "10.244.1.0/24"), node("node2", "192.168.1.11", "10.244.2.0/24")]
+}
+
+/// What is left to give to nodes that do not say what they want.
+struct Free {
+    addresses: BTreeSet<Ipv4Addr>,
+    ranges: Vec<Ipv4Net>,
+    within: Ipv4Net,
+}
+
+impl Free {
+    fn new(
+        entries: &[(WrittenNode, Option<&Node>)],
+        network: &NetworkSpec,
+        external: &[ExternalSpec],
+    ) -> Self {
+        let addresses =
+            entries.iter().filter_map(|(written, node)| address(written, *node)).map(|found| found.0);
+        let addresses = addresses.chain(external.iter().map(|host| host.address)).collect();
+        let ranges = entries.iter().filter_map(|(written, node)| range(written, *node)).collect();
+        Self { addresses, ranges, within: network.pod_cidr }
+    }
+
+    fn address(&mut self) -> Ipv4Addr {
+        let address = (10..=254).map(|host| Ipv4Addr::new(192, 168, 1, host));
+        let address = address.into_iter().find(|address| !self.addresses.contains(address));
+        // With the lesson's own network full, the next one goes on; its nodes are reached over the router.
+        let more = (0..=u16::MAX).map(|host| Ipv4Addr::from(0xc0a8_0200 + u32::from(host)));
+        let address = address.or_else(|| more.into_iter().find(|address| !self.addresses.contains(address)));
+        let address = address.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        self.addresses.insert(address);
+        address
+    }
+
+    fn range(&mut self) -> Ipv4Net {
+        let length = NODE_POD_PREFIX_LEN.max(self.within.prefix_len());
+        let taken =
+            |range: &Ipv4Net| self.ranges.iter().any(|other| other.contains(range) || range.contains(other));
+        let free = self.within.subnets(length).into_iter().flatten().find(|range| !taken(range));
+        let range = free.unwrap_or(self.within);
+        self.ranges.push(range);
+        range
+    }
+}
+
+fn address(written: &WrittenNode, node: Option<&Node>) -> Option<(Ipv4Addr, u8)> {
+    let internal = node.and_then(|node| {
+        let mut addresses =
+            node.status.addresses.iter().filter(|address| address.kind == NodeAddressType::InternalIP);
+        addresses.find_map(|address| host_address(&address.address))
+    });
+    let own = written.address.as_deref().and_then(host_address);
+    // A Node object names the address alone; the length of the prefix is the cluster document's to say.
+    match (internal, own) {
+        (Some((address, _)), Some((_, prefix_len))) => Some((address, prefix_len)),
+        (internal, own) => internal.or(own),
+    }
+}
+
+fn range(written: &WrittenNode, node: Option<&Node>) -> Option<Ipv4Net> {
+    let of_node = node.and_then(|node| {
+        let all = node.spec.pod_cidr.iter().chain(&node.spec.pod_cidrs);
+        all.into_iter().find_map(|text| text.parse::<Ipv4Net>().ok())
+    });
+    of_node.or_else(|| written.pod_cidr.as_deref()?.parse().ok()).map(|range: Ipv4Net| range.trunc())
+}
+
+fn resolve_node(
+    written: &WrittenNode,
+    node: Option<&Node>,
+    network: &NetworkSpec,
+    external: &[ExternalSpec],
+    free: &mut Free,
+) -> NodeSpec {
+    let (address, prefix_len) = address(written, node).unwrap_or_else(|| (free.address(), HOST_PREFIX_LEN));
+    let mut labels = written.labels.clone();
+    labels.entry("kubernetes.io/hostname".to_owned()).or_insert_with(|| written.name.clone());
+    labels.extend(node.map(|node| node.metadata.labels.clone()).unwrap_or_default());
+    let annotations = node.map(|node| node.metadata.annotations.clone()).unwrap_or_default();
+    let extra = annotations.get(EXTRA_ADDRESSES).map_or("", String::as_str);
+    NodeSpec {
+        name: written.name.clone(),
+        address,
+        prefix_len,
+        extra_addresses: extra.split(',').filter_map(|text| text.trim().parse().ok()).collect(),
+        pod_cidr: range(written, node).unwrap_or_else(|| free.range()),
+        gateway: gateway(written, address, prefix_len, external),
+        resolv_conf: written.resolv_conf.clone(),
+        interfaces: written
+            .interfaces
+            .iter()
+            .map(|interface| resolve_interface(interface, network))
+            .collect(),
+        labels,
+        annotations,
+        taints: match node {
+            Some(node) if !node.spec.taints.is_empty() => node.spec.taints.clone(),
+            Some(_) | None => written.taints.clone(),
+        },
+        unschedulable: node.is_some_and(|node| node.spec.unschedulable == Some(true)),
+    }
+}
+
+/// The gateway that is written, or the first router in the node's own network.
+fn gateway(
+    written: &WrittenNode,
+    address: Ipv4Addr,
+    prefix_len: u8,
+    external: &[ExternalSpec],
+) -> Option<Ipv4Addr> {
+    match written.gateway.as_deref() {
+        Some("none") => None,
+        Some(text) => text.parse().ok(),
+        None => {
+            let lan = Ipv4Net::new(address, prefix_len).ok()?;
+            let mut routers = external.iter().filter(|host| host.router && host.behind.is_none());
+            routers.find(|router| lan.contains(&router.address)).map(|router| router.address)
+        }
+    }
+}
+
+fn resolve_interface(written: &WrittenInterface, network: &NetworkSpec) -> InterfaceSpec {
+    InterfaceSpec {
+        name: written.name.clone(),
+        address: written.address.as_deref().and_then(|text| net_of(text, HOST_PREFIX_LEN)),
+        mtu: written.mtu.unwrap_or(network.mtu),
+        mac: written.mac.as_deref().and_then(|text| text.parse().ok()),
+    }
+}

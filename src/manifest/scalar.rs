@@ -1,0 +1,120 @@
+//! What a YAML scalar means to the API server. Its parser (go-yaml v2, which follows YAML 1.1) reads unquoted words
+//! such as `yes`, `0777` or `1_000` in its own way, and so must this one.
+
+use serde_json::{Number, Value};
+
+const TRUE: [&str; 11] = ["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"];
+const FALSE: [&str; 11] = ["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"];
+const NULL: [&str; 5] = ["", "~", "null", "Null", "NULL"];
+
+/// The value of an unquoted scalar.
+pub(super) fn resolve(text: &str) -> Value {
+    if NULL.contains(&text) {
+        return Value::Null;
+    }
+    if TRUE.contains(&text) {
+        return Value::Bool(true);
+    }
+    if FALSE.contains(&text) {
+        return Value::Bool(false);
+    }
+    number(text).map_or_else(|| Value::String(text.to_owned()), Value::Number)
+}
+
+fn number(text: &str) -> Option<Number> {
+    if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) {
+        return None;
+    }
+    let plain = text.replace('_', "");
+    integer(&plain).or_else(|| float(&plain))
+}
+
+/// `strconv.ParseInt(text, 0, 64)`: the base follows from the prefix, and a leading zero means octal.
+fn integer(text: &str) -> Option<Number> {
+    let (negative, digits) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let (radix, digits) = match lower.as_bytes() {
+        [b'0', b'x', ..] => (16, &lower[2..]),
+        [b'0', b'o', ..] => (8, &lower[2..]),
+        [b'0', b'b', ..] => (2, &lower[2..]),
+        [b'0', _, ..] => (8, &lower[1..]),
+        _ => (10, lower.as_str()),
+    };
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
+    let magnitude = u64::from_str_radix(digits, radix).ok()?;
+    if negative {
+        0i64.checked_sub_unsigned(magnitude).map(Number::from)
+    } else {
+        Some(Number::from(magnitude))
+    }
+}
+
+/// The decimal forms that go-yaml takes for a float: `1.5`, `.5`, `1e3`, but neither `1.2.3` nor `inf`.
+fn float(text: &str) -> Option<Number> {
+    let body = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (mantissa, exponent) = match body.find(['e', 'E']) {
+        Some(at) => (&body[..at], Some(&body[at + 1..])),
+        None => (body, None),
+    };
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let exponent_fits = exponent.is_none_or(|text| {
+        let text = text.strip_prefix(['+', '-']).unwrap_or(text);
+        !text.is_empty() && digits(text)
+    });
+    if !digits(whole) || !digits(fraction) || whole.len() + fraction.len() == 0 || !exponent_fits {
+        return None;
+    }
+    let value: f64 = text.parse().ok()?;
+    // A float without a fraction becomes an integer when the YAML is turned into JSON.
+    if value.fract() == 0.0 && value.abs() < 9e15 {
+        #[expect(clippy::cast_possible_truncation, reason = "whole and well inside the range of i64")]
+        return Some(Number::from(value as i64));
+    }
+    Number::from_f64(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn unquoted_words_mean_what_go_yaml_makes_of_them() {
+        for (text, value) in [
+            ("yes", json!(true)),
+            ("Off", json!(false)),
+            ("n", json!(false)),
+            ("~", json!(null)),
+            ("", json!(null)),
+            ("0777", json!(511)),
+            ("0o17", json!(15)),
+            ("0x1F", json!(31)),
+            ("0b11", json!(3)),
+            ("1_000", json!(1000)),
+            ("-7", json!(-7)),
+            ("+7", json!(7)),
+            ("08", json!(8)),
+            ("80.0", json!(80)),
+            ("1.5", json!(1.5)),
+            ("1e3", json!(1000)),
+            (".5", json!(0.5)),
+            ("1.2.3.4", json!("1.2.3.4")),
+            ("10.244.0.0/16", json!("10.244.0.0/16")),
+            ("-", json!("-")),
+            ("--1", json!("--1")),
+            ("1e", json!("1e")),
+            ("2024-01-01", json!("2024-01-01")),
+            ("12:30", json!("12:30")),
+            ("yEs", json!("yEs")),
+        ] {
+            assert_eq!(resolve(text), value, "{text}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Which kinds there are and which fields they have, read from the compact files in `schema/`.
+//!
+//! `kind GROUP/VERSION KIND SCOPE TYPE` names a kind; `type NAME` opens a type, written as in Go, and the lines after it
+//! are its fields (`!` marks a required one) or `= FORM` for what is no struct.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+/// A kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind {
+    /// Group and version.
+    pub(super) api_version: &'static str,
+    /// Name of the kind.
+    pub(super) kind: &'static str,
+    /// Whether its objects live in namespaces.
+    pub(super) namespaced: bool,
+    /// Its type.
+    pub(super) type_name: &'static str,
+}
+
+/// A type that has a name.
+#[derive(Clone, Debug)]
+pub(super) enum Type {
+    /// A struct with its fields in order.
+    Struct(Vec<Field>),
+    /// Another form: `string`, `any`, `quantity` or `intorstring`.
+    Form(&'static str),
+}
+
+/// A field of a struct.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    /// Name.
+    pub(super) name: &'static str,
+    /// Type, as `[]v1.Container`.
+    pub(super) type_name: &'static str,
+    /// Whether it must be there.
+    pub(super) required: bool,
+}
+
+/// All kinds and types.
+#[derive(Debug, Default)]
+pub(super) struct Schema {
+    /// Kinds in the order of the files.
+    pub(super) kinds: Vec<Kind>,
+    types: BTreeMap<&'static str, Type>,
+}
+
+impl Schema {
+    /// The type of this name; none for what is no named type.
+    pub(super) fn type_named(&self, name: &str) -> Option<&Type> {
+        self.types.get(name)
+    }
+
+    /// The fields of a struct; none for anything else.
+    pub(super) fn fields(&self, name: &str) -> &[Field] {
+        match self.types.get(name) {
+            Some(Type::Struct(fields)) => fields,
+            Some(Type::Form(_)) | None => &[],
+        }
+    }
+
+    /// The kind of this version and name.
+    pub(super) fn kind(&self, api_version: &str, kind: &str) -> Option<Kind> {
+        self.kinds.iter().copied().find(|known| known.api_version == api_version && known.kind == kind)
+    }
+}
+
+/// The schema, read once.
+pub(super) fn schema() -> &'static Schema {
+    static SCHEMA: OnceLock<Schema> = OnceLock::new();
+    SCHEMA.get_or_init(|| {
+        let mut schema = Schema::default();
+        load(&mut schema, include_str!("schema/kubernetes.txt"));
+        load(&mut schema, include_str!("schema/cluster.txt"));
+        schema
+    })
+}
+
+fn load(schema: &mut Schema, text: &'static str) {
+    let mut current = "";
+    for line in text.lines() {
+        let words = line.split(' ').collect::<Vec<_>>();
+        match words[..] {
+            ["kind", api_version, kind, scope, type_name] => {
+                schema.kinds.push(Kind { api_version, kind, namespaced: scope == "Namespaced", type_name });
+            }
+            ["type", name] => {
+                current = name;
+                schema.types.insert(name, Type::Struct(Vec::new()));
+            }
+            ["=", form] => {
+                schema.types.insert(current, Type::Form(form));
+            }
+            [name, type_name] => {
+                let field =
+                    Field { name: name.trim_end_matches('!'), type_name, required: name.ends_with('!') };
+                if let Some(Type::Struct(fields)) = schema.types.get_mut(current) {
+                    fields.push(field);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The name among `names` that was probably meant by `word`, if one is near enough.
+pub(super) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let lower = word.to_lowercase();
+    let near =
+        names.into_iter().map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name));
+    near.filter(|&(distance, name)| distance <= name.len().max(word.len()).div_ceil(3))
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,387 @@
+//! YAML text as a tree in which every key and value knows its place.
+//!
+//! Documents are split first, as the API server's reader does it (a line that begins with `---`), and each is parsed
+//! apart: one that cannot be read does not take the others with it.
+
+use super::scalar;
+use crate::base::{Diagnostic, Severity, Span};
+use indexmap::IndexMap;
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// How deep collections may nest. The deepest field of any kind lies far above that.
+const DEPTH_LIMIT: usize = 64;
+/// How many nodes all aliases of a document may add together.
+const ALIAS_LIMIT: usize = 20_000;
+
+/// A value with its place.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    /// Where it stands.
+    pub(super) span: Span,
+    /// What it is.
+    pub(super) value: NodeValue,
+}
+
+/// What a node is.
+#[derive(Clone, Debug)]
+pub(super) enum NodeValue {
+    /// A scalar, with its meaning.
+    Scalar(Value),
+    /// A sequence.
+    Sequence(Vec<Node>),
+    /// A mapping, in the order of the text.
+    Mapping(Vec<Entry>),
+}
+
+/// A key with its value.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// The key.
+    pub(super) key: String,
+    /// Where the key stands.
+    pub(super) key_span: Span,
+    /// The value.
+    pub(super) value: Node,
+    /// Whether it came in through a merge key (`<<`), which an explicit key overrides.
+    merged: bool,
+}
+
+impl Node {
+    /// The value of `key` in a mapping; with a key given twice, the last, as the API server's parser has it.
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+        self.entry(key).map(|entry| &entry.value)
+    }
+
+    /// The entry of `key` in a mapping.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        match &self.value {
+            NodeValue::Mapping(entries) => entries.iter().rev().find(|entry| entry.key == key),
+            NodeValue::Scalar(_) | NodeValue::Sequence(_) => None,
+        }
+    }
+
+    /// The elements of a sequence; none for anything else.
+    pub(super) fn items(&self) -> &[Self] {
+        match &self.value {
+            NodeValue::Sequence(items) => items,
+            NodeValue::Scalar(_) | NodeValue::Mapping(_) => &[],
+        }
+    }
+
+    /// The text of a string scalar.
+    pub(super) fn as_str(&self) -> Option<&str> {
+        match &self.value {
+            NodeValue::Scalar(value) => value.as_str(),
+            NodeValue::Sequence(_) | NodeValue::Mapping(_) => None,
+        }
+    }
+
+    /// Whether nothing stands here.
+    pub(super) fn is_null(&self) -> bool {
+        matches!(self.value, NodeValue::Scalar(Value::Null))
+    }
+
+    /// The tree as JSON, without places.
+    pub(super) fn to_json(&self) -> Value {
+        match &self.value {
+            NodeValue::Scalar(value) => value.clone(),
+            NodeValue::Sequence(items) => items.iter().map(Self::to_json).collect(),
+            NodeValue::Mapping(entries) => {
+                entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect()
+            }
+        }
+    }
+
+    /// The node that a path such as `spec.containers[1].name` leads to; the deepest one that exists.
+    pub(super) fn at(&self, path: &str) -> Span {
+        let mut node = self;
+        let mut span = node.span;
+        for step in steps(path) {
+            let next = match &node.value {
+                NodeValue::Mapping(_) => node.entry(step).map(|entry| (&entry.value, entry.key_span)),
+                NodeValue::Sequence(items) => step
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|index| items.get(index))
+                    .map(|item| (item, item.span)),
+                NodeValue::Scalar(_) => None,
+            };
+            let Some((next, key_span)) = next else { break };
+            node = next;
+            span = match node.value {
+                NodeValue::Scalar(Value::Null) | NodeValue::Sequence(_) | NodeValue::Mapping(_) => key_span,
+                NodeValue::Scalar(_) => node.span,
+            };
+        }
+        span
+    }
+}
+
+/// The steps of a path: names and what stands in brackets.
+fn steps(path: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        if let Some(inner) = rest.strip_prefix('[') {
+            let end = inner.find(']').unwrap_or(inner.len());
+            found.push(&inner[..end]);
+            rest = inner.get(end + 1..).unwrap_or("");
+        } else {
+            rest = rest.strip_prefix('.').unwrap_or(rest);
+            let end = rest.find(['.', '[']).unwrap_or(rest.len());
+            if end == 0 {
+                break;
+            }
+            found.push(&rest[..end]);
+            rest = &rest[end..];
+        }
+    }
+    found
+}
+
+/// Reads every document of `text`, which begins at `start` of the whole.
+pub(super) fn read(start: usize, text: &str) -> (Vec<Node>, Vec<Diagnostic>) {
+    let mut nodes = Vec::new();
+    let mut diagnostics = Vec::new();
+    for (at, document) in documents(text) {
+        read_document(start + at, document, &mut nodes, &mut diagnostics);
+    }
+    (nodes, diagnostics)
+}
+
+/// The documents of a text with their offsets. A separator line opens the document that follows it.
+fn documents(text: &str) -> Vec<(usize, &str)> {
+    let mut starts = vec![0];
+    let mut only_directives = true;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if line.starts_with("---") && line[3..].chars().next().is_none_or(char::is_whitespace) {
+            if !only_directives {
+                starts.push(at);
+            }
+            only_directives = false;
+        } else if !line.trim().is_empty() && !line.starts_with(['#', '%']) {
+            only_directives = false;
+        }
+        at += line.len();
+    }
+    let ends = starts.iter().skip(1).copied().chain([text.len()]).collect::<Vec<_>>();
+    starts.iter().zip(ends).map(|(&start, end)| (start, &text[start..end])).collect()
+}
+
+fn read_document(start: usize, text: &str, nodes: &mut Vec<Node>, diagnostics: &mut Vec<Diagnostic>) {
+    let mut builder = Builder::new(start, text);
+    let mut parser = Parser::new_from_str(text);
+    while let Some(event) = parser.next_event() {
+        let step = match event {
+            Ok((Event::StreamEnd, _)) => break,
+            Ok((event, span)) => builder.take(event, span),
+            Err(error) => Err(builder.syntax(&error)),
+        };
+        if let Err(diagnostic) = step {
+            diagnostics.push(*diagnostic);
+            return;
+        }
+    }
+    nodes.append(&mut builder.roots);
+}
+
+/// A collection that is being read.
+struct Open {
+    node: Node,
+    anchor: usize,
+    key: Option<(String, Span)>,
+}
+
+struct Builder<'t> {
+    start: usize,
+    text: &'t str,
+    /// Byte offset of each character; empty where the text is ASCII and both are the same.
+    offsets: Vec<u32>,
+    open: Vec<Open>,
+    roots: Vec<Node>,
+    anchors: IndexMap<usize, (Node, usize)>,
+    alias_budget: usize,
+}
+
+type Step = Result<(), Box<Diagnostic>>;
+
+impl<'t> Builder<'t> {
+    fn new(start: usize, text: &'t str) -> Self {
+        let offsets =
+            if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at as u32).collect() };
+        Self {
+            start,
+            text,
+            offsets,
+            open: Vec::new(),
+            roots: Vec::new(),
+            anchors: IndexMap::new(),
+            alias_budget: ALIAS_LIMIT,
+        }
+    }
+
+    fn offset(&self, marker: &Marker) -> usize {
+        let local = if self.offsets.is_empty() {
+            marker.index()
+        } else {
+            self.offsets.get(marker.index()).map_or(self.text.len(), |&at| at as usize)
+        };
+        self.start + local.min(self.text.len())
+    }
+
+    fn span(&self, span: saphyr_parser::Span) -> Span {
+        let (start, end) = (self.offset(&span.start), self.offset(&span.end));
+        Span { start, end: end.max(start) }
+    }
+
+    fn take(&mut self, event: Event<'_>, span: saphyr_parser::Span) -> Step {
+        let span = self.span(span);
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let value = scalar_value(text, style, tag.as_deref());
+                self.finish(Node { span, value: NodeValue::Scalar(value) }, anchor)
+            }
+            Event::SequenceStart(anchor, _) => self.begin(span, NodeValue::Sequence(Vec::new()), anchor),
+            Event::MappingStart(anchor, _) => self.begin(span, NodeValue::Mapping(Vec::new()), anchor),
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Some(mut open) = self.open.pop() else { return Ok(()) };
+                open.node.span.end = open.node.span.end.max(span.start);
+                merge(&mut open.node);
+                self.finish(open.node, open.anchor)
+            }
+            Event::Alias(anchor) => self.alias(anchor, span),
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, span: Span, value: NodeValue, anchor: usize) -> Step {
+        if self.open.len() >= DEPTH_LIMIT {
+            return Err(problem(span, "yaml.depth", Some("yaml.depth.hint"), vec![DEPTH_LIMIT.to_string()]));
+        }
+        self.open.push(Open { node: Node { span, value }, anchor, key: None });
+        Ok(())
+    }
+
+    fn alias(&mut self, anchor: usize, span: Span) -> Step {
+        let Some((node, size)) = self.anchors.get(&anchor) else {
+            return Err(problem(span, "yaml.alias-cycle", Some("yaml.alias-cycle.hint"), Vec::new()));
+        };
+        let Some(left) = self.alias_budget.checked_sub(*size) else {
+            let limit = ALIAS_LIMIT.to_string();
+            return Err(problem(span, "yaml.alias-bomb", Some("yaml.alias-bomb.hint"), vec![limit]));
+        };
+        self.alias_budget = left;
+        let node = Node { span, value: node.value.clone() };
+        self.finish(node, 0)
+    }
+
+    /// Puts a whole node where it belongs: into the collection being read, or to the roots.
+    fn finish(&mut self, node: Node, anchor: usize) -> Step {
+        if anchor != 0 {
+            let size = size(&node);
+            self.anchors.insert(anchor, (node.clone(), size));
+        }
+        let Some(open) = self.open.last_mut() else {
+            self.roots.push(node);
+            return Ok(());
+        };
+        match (&mut open.node.value, open.key.take()) {
+            (NodeValue::Sequence(items), _) => items.push(node),
+            (NodeValue::Mapping(entries), Some((key, key_span))) => {
+                entries.push(Entry { key, key_span, value: node, merged: false });
+            }
+            (NodeValue::Mapping(_), None) => {
+                let NodeValue::Scalar(value) = &node.value else {
+                    return Err(problem(node.span, "yaml.key", Some("yaml.key.hint"), Vec::new()));
+                };
+                let key = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                open.key = Some((key, node.span));
+            }
+            (NodeValue::Scalar(_), _) => {}
+        }
+        Ok(())
+    }
+
+    fn syntax(&self, error: &ScanError) -> Box<Diagnostic> {
+        let at = self.offset(error.marker());
+        let end = self.text[at - self.start..].find('\n').map_or(self.start + self.text.len(), |n| at + n);
+        if let Some(tab) = self.tab_before(at) {
+            let span = Span { start: tab, end: tab + 1 };
+            return problem(span, "yaml.tab", Some("yaml.tab.hint"), Vec::new());
+        }
+        let hint =
+            Some(if error.info().contains("anchor") { "yaml.anchor.hint" } else { "yaml.syntax.hint" });
+        problem(Span { start: at, end }, "yaml.syntax", hint, vec![error.info().to_owned()])
+    }
+
+    /// The last tab in the indentation of the line at `at` or of the one before it.
+    fn tab_before(&self, at: usize) -> Option<usize> {
+        let local = at - self.start;
+        let line_end = self.text[local..].find('\n').map_or(self.text.len(), |n| local + n);
+        let mut line_start = line_end;
+        for _ in 0..2 {
+            let end = line_start;
+            line_start = self.text[..end].trim_end_matches('\n').rfind('\n').map_or(0, |n| n + 1);
+            let indent = self.text[line_start..end].bytes().take_while(|byte| matches!(byte, b' ' | b'\t'));
+            if let Some(tab) = indent.enumerate().find(|&(_, byte)| byte == b'\t') {
+                return Some(self.start + line_start + tab.0);
+            }
+        }
+        None
+    }
+}
+
+fn scalar_value(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Value {
+    let core = tag.filter(|tag| tag.is_yaml_core_schema()).map(|tag| tag.suffix.as_str());
+    let plain = style == ScalarStyle::Plain && tag.is_none();
+    match core {
+        Some("int" | "float" | "bool" | "null") => scalar::resolve(&text),
+        _ if plain => scalar::resolve(&text),
+        _ => Value::String(text.into_owned()),
+    }
+}
+
+fn size(node: &Node) -> usize {
+    1 + match &node.value {
+        NodeValue::Scalar(_) => 0,
+        NodeValue::Sequence(items) => items.iter().map(size).sum(),
+        NodeValue::Mapping(entries) => entries.iter().map(|entry| size(&entry.value)).sum(),
+    }
+}
+
+/// Expands merge keys (`<<: *base`): what the mapping does not have itself comes from there.
+fn merge(node: &mut Node) {
+    let NodeValue::Mapping(entries) = &mut node.value else { return };
+    while let Some(at) = entries.iter().position(|entry| entry.key == "<<" && !entry.merged) {
+        let source = entries.remove(at).value;
+        let sources = match source.value {
+            NodeValue::Sequence(items) => items,
+            NodeValue::Mapping(_) | NodeValue::Scalar(_) => vec![source],
+        };
+        for source in sources {
+            let NodeValue::Mapping(inherited) = source.value else { continue };
+            for entry in inherited {
+                if !entries.iter().any(|own| own.key == entry.key) {
+                    entries.push(Entry { merged: true, key_span: source.span, ..entry });
+                }
+            }
+        }
+    }
+}
+
+fn problem(
+    span: Span,
+    message: &'static str,
+    hint: Option<&'static str>,
+    args: Vec<String>,
+) -> Box<Diagnostic> {
+    let (object, path) = (String::new(), String::new());
+    Box::new(Diagnostic { severity: Severity::Error, span: Some(span), object, path, message, hint, args })
+}

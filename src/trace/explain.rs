@@ -1,0 +1,396 @@
+//! One plain sentence for every event: what this hop did, and why.
+//!
+//! The sentences stand in the catalogues (`why.*`, `drop.*`, `step.*`); here they are chosen and filled in.
+
+use super::rows_text::{self, FdbStyle, RouteStyle};
+use super::{
+    Disposition, DropReason, Event, EventKind, FdbRow, Hook, LinkKind, LinkRow, NeighRow, Nud, PacketType,
+    PortRow, Relation, RouteKind, RouteRow, StepRow, Steps, Surroundings, Table, TableChange, Trace, josa,
+};
+use crate::base::words::{self, Lang};
+use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId};
+use crate::wire::{Body, Frame, Payload, UdpPayload};
+
+/// The sentence for the event `id`.
+pub fn why(trace: &Trace, id: EventId, lang: Lang) -> String {
+    why_in(trace, &Surroundings::of(trace, id), id, lang)
+}
+
+/// The same, for whoever goes through a trace and carries the surroundings along; they must include the event.
+pub fn why_in(trace: &Trace, around: &Surroundings, id: EventId, lang: Lang) -> String {
+    let event = trace.event(id);
+    let text = Teller { trace, around, event, lang }.event();
+    match lang {
+        Lang::En => text,
+        Lang::Ko => josa::resolve(&text),
+    }
+}
+
+/// The kernel's word for a drop (`SKB_DROP_REASON_*`), or ours where it has none.
+pub fn drop_name(reason: DropReason) -> &'static str {
+    reason.name()
+}
+
+/// The sentence of a step of a Pod's life.
+pub fn step_text(row: &StepRow, lang: Lang) -> String {
+    let list = match row.steps {
+        Steps::Creation => "creation",
+        Steps::Termination => "termination",
+    };
+    words::text(lang, &format!("step.{list}.{}", row.number), &row.args)
+}
+
+/// The catalogue's text for an event kept together with all that it is chosen by.
+struct Teller<'a> {
+    trace: &'a Trace,
+    around: &'a Surroundings,
+    event: &'a Event,
+    lang: Lang,
+}
+
+impl Teller<'_> {
+    fn event(&self) -> String {
+        match self.event.kind {
+            EventKind::Originated => self.originated(),
+            EventKind::Transmitted => self.transmitted(),
+            EventKind::Received(packet_type) => self.received(packet_type),
+            EventKind::Passed(hook) => self.say("why.passed", &[self.netns(), hook_name(hook).to_string()]),
+            EventKind::Decided(table, row) => self.decided(table, row),
+            EventKind::Changed(change) => self.changed(&self.trace.changes[change.index()]),
+            EventKind::Queued => {
+                let next_hop = self.next_hop().map_or_else(String::new, |addr| addr.to_string());
+                self.say("why.queued", &[self.place(), next_hop])
+            }
+            EventKind::Encapsulated => self.encapsulated(),
+            EventKind::Decapsulated => self.say("why.decapsulated", &[self.place(), self.line()]),
+            EventKind::Ended(disposition) => self.ended(disposition),
+            EventKind::Wrote(output) => {
+                let text = &self.trace.outputs[output.index()].text;
+                self.say("why.wrote", &[self.netns(), text.trim_end().to_string()])
+            }
+            EventKind::Started(_) => self.say("why.started", &[self.netns()]),
+            EventKind::Exited(_, status) => self.say("why.exited", &[self.netns(), status.to_string()]),
+        }
+    }
+
+    fn say(&self, key: &str, args: &[String]) -> String {
+        words::text(self.lang, key, args)
+    }
+
+    fn netns(&self) -> String {
+        self.around.netns(self.event.netns).to_string()
+    }
+
+    fn place(&self) -> String {
+        self.around.place(self.event.netns, self.event.ifindex)
+    }
+
+    fn place_of(&self, netns: NetnsId, ifindex: IfIndex) -> String {
+        self.around.place(netns, ifindex)
+    }
+
+    fn ifname(&self, netns: NetnsId, ifindex: IfIndex) -> String {
+        self.around.ifname(netns, ifindex).to_string()
+    }
+
+    fn link(&self) -> Option<&LinkRow> {
+        self.around.link(self.event.netns, self.event.ifindex)
+    }
+
+    fn frame(&self) -> Option<&Frame> {
+        self.trace.frame_of(self.event).map(|frame| &**frame)
+    }
+
+    fn line(&self) -> String {
+        self.frame().map_or_else(String::new, ToString::to_string)
+    }
+
+    /// The journey's events before this one, latest first.
+    fn before(&self) -> impl Iterator<Item = &Event> {
+        let journey = self.event.journey;
+        std::iter::successors(Some(self.event), move |event| {
+            let cause = event.cause.is_some().then(|| self.trace.event(event.cause))?;
+            (cause.journey == journey).then_some(cause)
+        })
+        .skip(1)
+    }
+
+    /// The address that ARP is asked for: what the route before this decision led to.
+    fn next_hop(&self) -> Option<Ipv4Addr> {
+        let dst = self.frame().and_then(Frame::ipv4).map(|packet| packet.dst);
+        let route = self.before().find_map(|event| {
+            let EventKind::Decided(Table::Fib, row) = event.kind else { return None };
+            let change = row.is_some().then(|| &self.trace.changes[row.index()])?;
+            let TableChange::Route(route) = change else { return None };
+            (event.netns == self.event.netns).then_some(*route)
+        });
+        route.and_then(|route| route.gateway).or(dst)
+    }
+
+    fn originated(&self) -> String {
+        let journey = self.event.journey;
+        let relation = journey.is_some().then(|| self.trace.journeys[journey.index()].relation);
+        let key = match relation.unwrap_or(Relation::Unasked) {
+            Relation::Sent => "why.originated.sent",
+            Relation::Reply => "why.originated.reply",
+            Relation::Resolution => return self.resolution(),
+            Relation::Error => "why.originated.error",
+            Relation::Copy => "why.originated.copy",
+            Relation::Fragment => "why.originated.fragment",
+            Relation::Unasked => "why.originated.unasked",
+        };
+        self.say(key, &[self.netns(), self.line()])
+    }
+
+    fn resolution(&self) -> String {
+        let Some(Frame { dst, payload: Payload::Arp(arp), .. }) = self.frame() else {
+            return self.say("why.originated.unasked", &[self.netns(), self.line()]);
+        };
+        let key = if dst.is_broadcast() { "why.originated.resolution" } else { "why.originated.probe" };
+        let dev = self.ifname(self.event.netns, self.event.ifindex);
+        self.say(key, &[self.netns(), arp.target_ip.to_string(), dev])
+    }
+
+    fn transmitted(&self) -> String {
+        let (key, other) = match self.link().map(|link| &link.kind) {
+            Some(LinkKind::Loopback) => ("why.transmitted.loopback", String::new()),
+            Some(LinkKind::Veth { peer_netns, peer, .. }) => {
+                ("why.transmitted.veth", self.place_of(*peer_netns, *peer))
+            }
+            Some(LinkKind::Bridge { .. }) => ("why.transmitted.bridge", String::new()),
+            Some(LinkKind::Vxlan { vni, .. }) => ("why.transmitted.vxlan", vni.to_string()),
+            Some(LinkKind::Physical { peer_netns, peer }) => {
+                ("why.transmitted.physical", self.place_of(*peer_netns, *peer))
+            }
+            None => ("why.transmitted.other", String::new()),
+        };
+        self.say(key, &[self.place(), other])
+    }
+
+    fn received(&self, packet_type: PacketType) -> String {
+        let (port, kind) = self.link().map_or((None, None), |link| (link.port, Some(&link.kind)));
+        let (key, master) = match (port, kind, packet_type) {
+            (Some(PortRow { master, .. }), _, _) => {
+                ("why.received.port", self.ifname(self.event.netns, master))
+            }
+            (None, Some(LinkKind::Bridge { .. }), PacketType::Host | PacketType::Broadcast) => {
+                ("why.received.bridge", String::new())
+            }
+            (None, Some(LinkKind::Vxlan { .. }), _) => ("why.received.vxlan", String::new()),
+            (None, _, PacketType::Host) => ("why.received.host", String::new()),
+            (None, _, PacketType::Broadcast) => ("why.received.broadcast", String::new()),
+            (None, _, PacketType::Multicast) => ("why.received.multicast", String::new()),
+            (None, _, PacketType::OtherHost) => ("why.received.other_host", String::new()),
+        };
+        self.say(key, &[self.place(), master])
+    }
+
+    fn decided(&self, table: Table, row: ChangeId) -> String {
+        let row = row.is_some().then(|| &self.trace.changes[row.index()]);
+        match (table, row) {
+            (Table::Fib, Some(TableChange::Route(row))) => self.fib(row),
+            (Table::Fib, _) => {
+                let dst = self.frame().and_then(Frame::ipv4).map(|packet| packet.dst.to_string());
+                self.say("why.fib.none", &[self.netns(), dst.unwrap_or_default()])
+            }
+            (Table::Neighbor, Some(TableChange::Neigh(row))) => self.neighbor(row),
+            (Table::Neighbor, _) => {
+                let addr = self.next_hop().map_or_else(String::new, |addr| addr.to_string());
+                self.say("why.neigh.none", &[addr, String::new(), self.place()])
+            }
+            (Table::BridgeFdb, Some(TableChange::Fdb(row))) => self.bridge_fdb(row),
+            (Table::BridgeFdb, _) => {
+                let Some(frame) = self.frame() else { return String::new() };
+                let key =
+                    if frame.dst.is_multicast() { "why.bridge_fdb.group" } else { "why.bridge_fdb.flood" };
+                self.say(key, &[self.bridge(), frame.dst.to_string()])
+            }
+            (Table::VxlanFdb, Some(TableChange::Fdb(row))) => {
+                let key = if row.permanent { "why.vxlan_fdb.programmed" } else { "why.vxlan_fdb.learnt" };
+                let remote = row.dst.map_or_else(String::new, |dst| dst.to_string());
+                self.say(key, &[self.place_of(row.netns, row.ifindex), row.mac.to_string(), remote])
+            }
+            (Table::VxlanFdb, _) => {
+                let mac = self.frame().map_or_else(String::new, |frame| frame.dst.to_string());
+                self.say("why.vxlan_fdb.none", &[self.place(), mac])
+            }
+        }
+    }
+
+    fn fib(&self, row: &RouteRow) -> String {
+        // A lookup for the outer packet of a tunnel may be recorded with the inner packet still.
+        let dst = self.frame().and_then(Frame::ipv4).map(|packet| packet.dst);
+        let fits = dst.filter(|dst| row.dst.contains(dst));
+        let dst = fits.unwrap_or(row.dst.addr());
+        let rivals = self.around.fitting_routes(row.netns, dst);
+        let rivals = rivals.iter().filter(|rival| rival.table == row.table).collect::<Vec<_>>();
+        let ties = rivals.iter().filter(|rival| rival.dst == row.dst).count();
+        let key = match row.kind {
+            RouteKind::Local => "why.fib.local",
+            RouteKind::Broadcast => "why.fib.broadcast",
+            RouteKind::Blackhole => "why.fib.blackhole",
+            RouteKind::Unreachable => "why.fib.unreachable",
+            RouteKind::Prohibit => "why.fib.prohibit",
+            RouteKind::Unicast if ties > 1 => "why.fib.metric",
+            RouteKind::Unicast if row.dst.prefix_len() == 0 => "why.fib.default",
+            RouteKind::Unicast if rivals.len() > 1 => "why.fib.longest",
+            RouteKind::Unicast => "why.fib.only",
+        };
+        let args = [
+            self.netns(),
+            dst.to_string(),
+            self.route(row),
+            rivals.len().to_string(),
+            row.dst.prefix_len().to_string(),
+        ];
+        let mut text = self.say(key, &args);
+        if let (RouteKind::Unicast, Some(oif)) = (row.kind, row.oif) {
+            let dev = self.ifname(row.netns, oif);
+            text += " ";
+            text += &match row.gateway {
+                Some(gateway) => self.say("why.fib.via", &[gateway.to_string(), dev]),
+                None => self.say("why.fib.direct", &[dev]),
+            };
+        }
+        text
+    }
+
+    fn neighbor(&self, row: &NeighRow) -> String {
+        let link = self.around.link(row.netns, row.ifindex);
+        let is_overlay = link.is_some_and(|link| matches!(link.kind, LinkKind::Vxlan { .. }));
+        let key = match row.state {
+            Nud::Incomplete => "why.neigh.incomplete",
+            Nud::Reachable => "why.neigh.reachable",
+            Nud::Stale => "why.neigh.stale",
+            Nud::Delay => "why.neigh.delay",
+            Nud::Probe => "why.neigh.probe",
+            Nud::Failed => "why.neigh.failed",
+            Nud::Permanent if is_overlay => "why.neigh.programmed",
+            Nud::Permanent => "why.neigh.permanent",
+            Nud::NoArp => "why.neigh.noarp",
+        };
+        let mac = row.mac.map_or_else(String::new, |mac| mac.to_string());
+        self.say(key, &[row.addr.to_string(), mac, self.place_of(row.netns, row.ifindex)])
+    }
+
+    /// The bridge that this event's interface is, or is a port of.
+    fn bridge(&self) -> String {
+        let master = self.link().and_then(|link| link.port).map(|port| port.master);
+        self.ifname(self.event.netns, master.unwrap_or(self.event.ifindex))
+    }
+
+    fn bridge_fdb(&self, row: &FdbRow) -> String {
+        let bridge = row.master.unwrap_or(row.ifindex);
+        // The addresses of ports are the bridge's own too (`BR_FDB_LOCAL`).
+        let key = if row.permanent { "why.bridge_fdb.local" } else { "why.bridge_fdb.hit" };
+        let port = self.ifname(row.netns, row.ifindex);
+        self.say(key, &[self.ifname(row.netns, bridge), row.mac.to_string(), port])
+    }
+
+    fn encapsulated(&self) -> String {
+        let outer = self.frame().and_then(Frame::ipv4);
+        let Some(outer) = outer else { return self.say("why.transmitted.other", &[self.place()]) };
+        let Body::Udp(udp) = &*outer.body else {
+            return self.say("why.transmitted.other", &[self.place()]);
+        };
+        let vni = match &udp.payload {
+            UdpPayload::Vxlan(vxlan) => vxlan.vni.to_string(),
+            UdpPayload::Data(_) => String::new(),
+        };
+        let args = [
+            self.place(),
+            outer.src.to_string(),
+            outer.dst.to_string(),
+            vni,
+            udp.dst_port.to_string(),
+            outer.wire_len().to_string(),
+        ];
+        self.say("why.encapsulated", &args)
+    }
+
+    fn ended(&self, disposition: Disposition) -> String {
+        let key = match disposition {
+            Disposition::Delivered(_) => "why.ended.delivered",
+            Disposition::Consumed => "why.ended.consumed",
+            Disposition::Dropped(reason) => {
+                let remedy = words::word(self.lang, &format!("{}.remedy", reason.key()));
+                let why = words::word(self.lang, reason.key());
+                return self
+                    .say("why.ended.dropped", &[self.place(), why, reason.name().to_string(), remedy]);
+            }
+            Disposition::Fragmented => "why.ended.fragmented",
+            Disposition::Reassembled => "why.ended.reassembled",
+            Disposition::Loop => "why.ended.loop",
+        };
+        self.say(key, &[self.netns()])
+    }
+
+    fn route(&self, row: &RouteRow) -> String {
+        let style = RouteStyle { names_table: true, ..RouteStyle::default() };
+        let name = |ifindex| self.around.ifname(row.netns, ifindex);
+        rows_text::route(row, &name, style).trim_end().to_string()
+    }
+
+    fn fdb(&self, row: &FdbRow) -> String {
+        let name = |ifindex| self.around.ifname(row.netns, ifindex);
+        rows_text::fdb(row, &name, FdbStyle::default()).trim_end().to_string()
+    }
+
+    fn changed(&self, change: &TableChange) -> String {
+        let of = |netns: NetnsId| self.around.netns(netns).to_string();
+        let (key, args) = match change {
+            TableChange::Netns(row) => ("netns", vec![row.name.to_string()]),
+            TableChange::NetnsGone(netns) => ("netns_gone", vec![of(*netns)]),
+            TableChange::Link(row) => ("link", vec![self.place_of(row.netns, row.ifindex), link_text(row)]),
+            TableChange::LinkGone(netns, ifindex) => ("link_gone", vec![self.place_of(*netns, *ifindex)]),
+            TableChange::Addr(row) => {
+                ("addr", vec![self.place_of(row.netns, row.ifindex), row.addr.to_string()])
+            }
+            TableChange::AddrGone(netns, ifindex, addr) => {
+                ("addr_gone", vec![self.place_of(*netns, *ifindex), addr.to_string()])
+            }
+            TableChange::Route(row) => ("route", vec![of(row.netns), self.route(row)]),
+            TableChange::RouteGone(row) => ("route_gone", vec![of(row.netns), self.route(row)]),
+            TableChange::Neigh(row) => {
+                let name = |ifindex| self.around.ifname(row.netns, ifindex);
+                let line = rows_text::neigh(row, &name, "").trim_end().to_string();
+                ("neigh", vec![of(row.netns), line])
+            }
+            TableChange::NeighGone(netns, _, addr) => ("neigh_gone", vec![of(*netns), addr.to_string()]),
+            TableChange::Fdb(row) if row.permanent => ("fdb", vec![of(row.netns), self.fdb(row)]),
+            TableChange::Fdb(row) => ("fdb_learnt", vec![of(row.netns), self.fdb(row)]),
+            TableChange::FdbGone(row) => ("fdb_gone", vec![of(row.netns), self.fdb(row)]),
+            TableChange::Node(row) => ("node", vec![row.name.to_string()]),
+            TableChange::NodeGone(name) => ("node_gone", vec![name.to_string()]),
+            TableChange::Pod(row) => {
+                ("pod", vec![format!("{}/{}", row.namespace, row.name), format!("{:?}", row.phase)])
+            }
+            TableChange::PodGone(namespace, name) => ("pod_gone", vec![format!("{namespace}/{name}")]),
+            TableChange::KubeEvent(row) => (
+                "kube_event",
+                vec![format!("{} {}", row.kind, row.name), format!("{} {}", row.reason, row.message)],
+            ),
+            TableChange::Step(row) => {
+                let pod = format!("{}/{}", row.namespace, row.pod);
+                ("step", vec![pod, step_text(row, self.lang), row.number.to_string()])
+            }
+        };
+        self.say(&format!("why.changed.{key}"), &args)
+    }
+}
+
+fn link_text(row: &LinkRow) -> String {
+    let carrier = if row.carrier { "LOWER_UP" } else { "NO-CARRIER" };
+    format!("{}, mtu {}, {}", if row.up { carrier } else { "DOWN" }, row.mtu, row.mac)
+}
+
+/// Name of a netfilter hook, as iptables calls its built-in chains.
+pub fn hook_name(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Prerouting => "PREROUTING",
+        Hook::Input => "INPUT",
+        Hook::Forward => "FORWARD",
+        Hook::Output => "OUTPUT",
+        Hook::Postrouting => "POSTROUTING",
+    }
+}

@@ -1,0 +1,237 @@
+//! Table rows as the real tools print them (iproute2 6.1): `ip route`, `ip neigh`, `bridge fdb`.
+//!
+//! The lines end where the tools end them: some with a blank. Whoever shows a row inside a sentence trims it.
+
+use super::{FdbRow, NeighRow, Nud, RouteKind, RouteProtocol, RouteRow, Scope};
+use crate::base::{IfIndex, Ipv4Net};
+use std::sync::Arc;
+
+/// Gives an interface's name.
+pub type IfName<'a> = &'a dyn Fn(IfIndex) -> Arc<str>;
+
+/// How `ip route` was called, as far as it changes a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RouteStyle {
+    /// Tables other than main are named, as with `table all`.
+    pub names_table: bool,
+    /// `-d`: type, protocol and scope are always there.
+    pub details: bool,
+    /// The way out has no carrier.
+    pub linkdown: bool,
+}
+
+/// A line of `ip route`, with its final blank.
+pub fn route(row: &RouteRow, ifname: IfName<'_>, style: RouteStyle) -> String {
+    let mut words = Vec::new();
+    if style.details || row.kind != RouteKind::Unicast {
+        words.push(route_kind(row.kind).to_string());
+    }
+    words.push(destination(row.dst));
+    words.extend(row.gateway.map(|gateway| format!("via {gateway}")));
+    words.extend(row.oif.map(|oif| format!("dev {}", ifname(oif))));
+    if style.names_table && (style.details || row.table != 254) {
+        words.push(format!("table {}", table(row.table)));
+    }
+    if style.details || row.protocol != RouteProtocol::Boot {
+        words.push(format!("proto {}", route_protocol(row.protocol)));
+    }
+    if style.details || row.scope != Scope::Global {
+        words.push(format!("scope {}", scope(row.scope)));
+    }
+    words.extend(row.prefsrc.map(|src| format!("src {src}")));
+    if row.metric != 0 {
+        words.push(format!("metric {}", row.metric));
+    }
+    if row.onlink {
+        words.push("onlink".to_string());
+    }
+    if style.linkdown {
+        words.push("linkdown".to_string());
+    }
+    words.join(" ") + " "
+}
+
+/// A destination as `ip route` prints it: `default`, an address, or a prefix.
+pub fn destination(dst: Ipv4Net) -> String {
+    match dst.prefix_len() {
+        0 => "default".to_string(),
+        32 => dst.addr().to_string(),
+        _ => dst.to_string(),
+    }
+}
+
+/// A line of `ip neigh`, with its final blank. `stats` stands before the state: what `-s` adds, or nothing.
+pub fn neigh(row: &NeighRow, ifname: IfName<'_>, stats: &str) -> String {
+    let mac = row.mac.map_or_else(String::new, |mac| format!("lladdr {mac} "));
+    format!("{} dev {} {mac}{stats}{} ", row.addr, ifname(row.ifindex), nud(row.state))
+}
+
+/// How `bridge fdb` was called, as far as it changes a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FdbStyle<'a> {
+    /// One device was asked for by `dev`, which is then not repeated.
+    pub hides_dev: bool,
+    /// What `-s` adds, as `used 0/0 `, or nothing.
+    pub stats: &'a str,
+}
+
+/// A line of `bridge fdb`. A learnt entry's ends with a blank, a permanent one's does not.
+pub fn fdb(row: &FdbRow, ifname: IfName<'_>, style: FdbStyle<'_>) -> String {
+    let dev = if style.hides_dev { String::new() } else { format!("dev {} ", ifname(row.ifindex)) };
+    let dst = row.dst.map_or_else(String::new, |dst| format!("dst {dst} "));
+    let owner =
+        row.master.map_or_else(|| "self ".to_string(), |bridge| format!("master {} ", ifname(bridge)));
+    let state = if row.permanent { "permanent" } else { "" };
+    format!("{} {dev}{dst}{}{owner}{state}", row.mac, style.stats)
+}
+
+/// Name of a route's type (`rtnetlink(7)`, `RTN_*`).
+pub fn route_kind(kind: RouteKind) -> &'static str {
+    match kind {
+        RouteKind::Unicast => "unicast",
+        RouteKind::Local => "local",
+        RouteKind::Broadcast => "broadcast",
+        RouteKind::Blackhole => "blackhole",
+        RouteKind::Unreachable => "unreachable",
+        RouteKind::Prohibit => "prohibit",
+    }
+}
+
+/// Name of a route's origin (`/etc/iproute2/rt_protos`).
+pub fn route_protocol(protocol: RouteProtocol) -> &'static str {
+    match protocol {
+        RouteProtocol::Kernel => "kernel",
+        RouteProtocol::Boot => "boot",
+        RouteProtocol::Static => "static",
+        RouteProtocol::Bird => "bird",
+    }
+}
+
+/// Name of a scope (`/etc/iproute2/rt_scopes`).
+pub fn scope(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Global => "global",
+        Scope::Link => "link",
+        Scope::Host => "host",
+    }
+}
+
+/// Name of a neighbour entry's state.
+pub fn nud(state: Nud) -> &'static str {
+    match state {
+        Nud::Incomplete => "INCOMPLETE",
+        Nud::Reachable => "REACHABLE",
+        Nud::Stale => "STALE",
+        Nud::Delay => "DELAY",
+        Nud::Probe => "PROBE",
+        Nud::Failed => "FAILED",
+        Nud::Permanent => "PERMANENT",
+        Nud::NoArp => "NOARP",
+    }
+}
+
+fn table(table: u32) -> String {
+    match table {
+        255 => "local".to_string(),
+        254 => "main".to_string(),
+        253 => "default".to_string(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{NetnsId, SimTime};
+
+    fn name(ifindex: IfIndex) -> Arc<str> {
+        ["lo", "eth0", "flannel.1", "cni0"][ifindex.index() - 1].into()
+    }
+
+    fn row(dst: &str) -> RouteRow {
+        RouteRow {
+            netns: NetnsId(0),
+            table: 254,
+            dst: dst.parse().unwrap(),
+            kind: RouteKind::Unicast,
+            gateway: None,
+            oif: None,
+            prefsrc: None,
+            metric: 0,
+            scope: Scope::Global,
+            protocol: RouteProtocol::Boot,
+            onlink: false,
+        }
+    }
+
+    #[test]
+    fn routes_are_printed_as_ip_prints_them() {
+        let check = |row: &RouteRow, names_table, line: &str| {
+            let style = RouteStyle { names_table, ..RouteStyle::default() };
+            assert_eq!(route(row, &name, style), line);
+        };
+        let gateway = Some("10.244.2.0".parse().unwrap());
+        let overlay = RouteRow { gateway, oif: Some(IfIndex(3)), onlink: true, ..row("10.244.2.0/24") };
+        check(&overlay, true, "10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink ");
+        let attached = RouteRow {
+            oif: Some(IfIndex(4)),
+            prefsrc: Some("10.244.1.1".parse().unwrap()),
+            scope: Scope::Link,
+            protocol: RouteProtocol::Kernel,
+            ..row("10.244.1.0/24")
+        };
+        check(&attached, true, "10.244.1.0/24 dev cni0 proto kernel scope link src 10.244.1.1 ");
+        let local = RouteRow {
+            table: 255,
+            kind: RouteKind::Local,
+            scope: Scope::Host,
+            dst: "10.244.1.1/32".parse().unwrap(),
+            ..attached
+        };
+        check(&local, false, "local 10.244.1.1 dev cni0 proto kernel scope host src 10.244.1.1 ");
+        check(&local, true, "local 10.244.1.1 dev cni0 table local proto kernel scope host src 10.244.1.1 ");
+        check(
+            &RouteRow { kind: RouteKind::Blackhole, ..row("198.51.100.1/32") },
+            true,
+            "blackhole 198.51.100.1 ",
+        );
+        let default = RouteRow { gateway, oif: Some(IfIndex(2)), metric: 32, ..row("0.0.0.0/0") };
+        check(&default, true, "default via 10.244.2.0 dev eth0 metric 32 ");
+    }
+
+    #[test]
+    fn neighbours_and_forwarding_entries_are_printed_as_the_tools_print_them() {
+        let entry = NeighRow {
+            netns: NetnsId(0),
+            ifindex: IfIndex(2),
+            addr: "10.244.1.77".parse().unwrap(),
+            mac: None,
+            state: Nud::Failed,
+            probes: 3,
+            updated: SimTime::ZERO,
+            confirmed: SimTime::ZERO,
+        };
+        assert_eq!(neigh(&entry, &name, ""), "10.244.1.77 dev eth0 FAILED ");
+        let mac = "0a:58:0a:f4:01:0b".parse().unwrap();
+        let known = NeighRow { mac: Some(mac), state: Nud::Reachable, ..entry };
+        assert_eq!(
+            neigh(&known, &name, " ref 1 used 0/0/0probes 4 "),
+            "10.244.1.77 dev eth0 lladdr 0a:58:0a:f4:01:0b  ref 1 used 0/0/0probes 4 REACHABLE "
+        );
+        let tunnel = FdbRow {
+            netns: NetnsId(0),
+            ifindex: IfIndex(3),
+            master: None,
+            mac,
+            permanent: true,
+            dst: Some("192.168.1.11".parse().unwrap()),
+            updated: SimTime::ZERO,
+        };
+        let style = FdbStyle { hides_dev: true, stats: "" };
+        assert_eq!(fdb(&tunnel, &name, style), "0a:58:0a:f4:01:0b dst 192.168.1.11 self permanent");
+        let learnt =
+            FdbRow { master: Some(IfIndex(4)), dst: None, permanent: false, ifindex: IfIndex(2), ..tunnel };
+        let style = FdbStyle { hides_dev: false, stats: "used 0/0 " };
+        assert_eq!(fdb(&learnt, &name, style), "0a:58:0a:f4:01:0b dev eth0 used 0/0 master cni0 ");
+    }
+}

@@ -1,0 +1,106 @@
+//! What is needed to speak of an event: the names of namespaces and interfaces, and the routes as they stood.
+//!
+//! Unlike the inventory it keeps the names of what is gone, and it is cheap enough to be carried along a whole trace.
+
+use super::{EventKind, LinkRow, NetnsRow, RouteRow, TableChange, Trace};
+use crate::base::{EventId, IfIndex, Ipv4Addr, NetnsId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Names and routes after the first events of a trace.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    upto: usize,
+    netns: BTreeMap<NetnsId, NetnsRow>,
+    links: BTreeMap<(NetnsId, IfIndex), LinkRow>,
+    routes: BTreeMap<NetnsId, Vec<RouteRow>>,
+}
+
+impl Surroundings {
+    /// As the event `id` of `trace` found them, its own change included.
+    pub fn of(trace: &Trace, id: EventId) -> Self {
+        let mut surroundings = Self::default();
+        surroundings.advance(trace, id.index() + 1);
+        surroundings
+    }
+
+    /// Folds in the events up to `upto`.
+    pub fn advance(&mut self, trace: &Trace, upto: usize) {
+        for event in trace.events.get(self.upto..upto.min(trace.len())).unwrap_or_default() {
+            if let EventKind::Changed(change) = event.kind {
+                self.apply(&trace.changes[change.index()]);
+            }
+        }
+        self.upto = self.upto.max(upto);
+    }
+
+    fn apply(&mut self, change: &TableChange) {
+        match change {
+            TableChange::Netns(row) => {
+                self.netns.insert(row.netns, row.clone());
+                self.routes.remove(&row.netns);
+            }
+            TableChange::NetnsGone(netns) => {
+                self.routes.remove(netns);
+            }
+            TableChange::Link(row) => {
+                self.links.insert((row.netns, row.ifindex), row.clone());
+            }
+            TableChange::LinkGone(netns, ifindex) => {
+                let routes = self.routes.entry(*netns).or_default();
+                routes.retain(|row| row.oif != Some(*ifindex));
+            }
+            TableChange::Route(row) => self.routes.entry(row.netns).or_default().push(*row),
+            TableChange::RouteGone(row) => {
+                self.routes.entry(row.netns).or_default().retain(|route| route != row);
+            }
+            TableChange::Addr(_)
+            | TableChange::AddrGone(..)
+            | TableChange::Neigh(_)
+            | TableChange::NeighGone(..)
+            | TableChange::Fdb(_)
+            | TableChange::FdbGone(_)
+            | TableChange::Node(_)
+            | TableChange::NodeGone(_)
+            | TableChange::Pod(_)
+            | TableChange::PodGone(..)
+            | TableChange::KubeEvent(_)
+            | TableChange::Step(_) => {}
+        }
+    }
+
+    /// Name of a namespace.
+    pub fn netns(&self, netns: NetnsId) -> Arc<str> {
+        let name = || format!("netns{}", netns.0).into();
+        self.netns.get(&netns).map_or_else(name, |row| row.name.clone())
+    }
+
+    /// A link that is there or once was.
+    pub fn link(&self, netns: NetnsId, ifindex: IfIndex) -> Option<&LinkRow> {
+        self.links.get(&(netns, ifindex))
+    }
+
+    /// Name of an interface.
+    pub fn ifname(&self, netns: NetnsId, ifindex: IfIndex) -> Arc<str> {
+        let name = || format!("if{}", ifindex.0).into();
+        self.link(netns, ifindex).map_or_else(name, |row| row.name.clone())
+    }
+
+    /// A place as captures name it: `node1/cni0`, or the namespace alone where there is no interface.
+    pub fn place(&self, netns: NetnsId, ifindex: IfIndex) -> String {
+        match (netns.is_some(), ifindex.is_some()) {
+            (false, _) => String::new(),
+            (true, false) => self.netns(netns).to_string(),
+            (true, true) => format!("{}/{}", self.netns(netns), self.ifname(netns, ifindex)),
+        }
+    }
+
+    /// The routes of a namespace that fit an address, longest prefix first, then lowest metric.
+    pub fn fitting_routes(&self, netns: NetnsId, dst: Ipv4Addr) -> Vec<RouteRow> {
+        let routes = self.routes.get(&netns).map(Vec::as_slice).unwrap_or_default();
+        let mut fitting: Vec<_> = routes.iter().filter(|row| row.dst.contains(&dst)).copied().collect();
+        // The local table is asked first (`ip rule` 0), whatever the prefix.
+        fitting.sort_by_key(|row| (row.table != 255, 32 - row.dst.prefix_len(), row.metric));
+        fitting
+    }
+}

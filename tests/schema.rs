@@ -1,0 +1,152 @@
+//! The compact schema in `src/manifest/schema/kubernetes.txt` is generated here from the API's own types, and this
+//! test holds it current; `UPDATE_EXPECT=1` writes it anew.
+
+#![cfg(not(target_arch = "wasm32"))]
+
+use k8s_openapi::Resource;
+use k8s_openapi::api::{
+    apps, autoscaling, batch, core, discovery, networking, policy, rbac, scheduling, storage,
+};
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use schemars::{JsonSchema, Schema};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/manifest/schema/kubernetes.txt");
+
+/// Fields that the schema calls required, while the API server takes their absence for the zero value.
+const NOT_REQUIRED: [&str; 4] = [
+    "v1.NetworkPolicySpec.podSelector",
+    "v1.EndpointSlice.endpoints",
+    "v1.HTTPHeader.value",
+    "v1.RoleRef.apiGroup",
+];
+
+struct Generator {
+    generator: SchemaGenerator,
+    kinds: String,
+}
+
+impl Generator {
+    fn kind<T: Resource + JsonSchema>(&mut self) {
+        self.generator.subschema_for::<T>();
+        let scope =
+            if std::any::type_name::<T::Scope>().contains("Namespace") { "Namespaced" } else { "Cluster" };
+        let name = go_name(&T::schema_name());
+        writeln!(self.kinds, "kind {} {} {scope} {name}", T::API_VERSION, T::KIND).unwrap();
+    }
+}
+
+/// Types that have a namesake in the core group; their group is written behind the name.
+const NAMESAKES: [&str; 1] = ["discovery.v1.EndpointPort"];
+
+/// `io.k8s.api.core.v1.Pod` is `v1.Pod` in Go.
+fn go_name(schema_name: &str) -> String {
+    let parts = schema_name.rsplit('.').take(3).collect::<Vec<_>>();
+    let [name, version, group] = parts[..] else { panic!("no name of a type: {schema_name}") };
+    if NAMESAKES.contains(&format!("{group}.{version}.{name}").as_str()) {
+        return format!("{version}.{name}@{group}");
+    }
+    format!("{version}.{name}")
+}
+
+fn type_of(schema: &Value) -> String {
+    let reference = schema["$ref"].as_str().or_else(|| schema["allOf"][0]["$ref"].as_str());
+    if let Some(reference) = reference {
+        return go_name(reference);
+    }
+    let kind = schema["type"].as_str().or_else(|| schema["type"][0].as_str());
+    match kind {
+        Some("array") => format!("[]{}", type_of(&schema["items"])),
+        Some("object") if schema["additionalProperties"].is_object() => {
+            format!("map[string]{}", type_of(&schema["additionalProperties"]))
+        }
+        Some("integer") => schema["format"].as_str().unwrap_or("int64").to_owned(),
+        Some("number") => "float64".to_owned(),
+        Some("boolean") => "bool".to_owned(),
+        Some("string") if schema["format"] == "byte" => "[]uint8".to_owned(),
+        Some("string") => "string".to_owned(),
+        _ => "any".to_owned(),
+    }
+}
+
+fn compact(definitions: &BTreeMap<String, Value>) -> String {
+    let mut types = BTreeMap::new();
+    for (name, schema) in definitions {
+        let go = go_name(name);
+        let mut text = String::new();
+        if schema["x-kubernetes-int-or-string"] == true {
+            writeln!(text, "= {}", if go.ends_with("Quantity") { "quantity" } else { "intorstring" })
+                .unwrap();
+        } else if let Some(fields) = schema["properties"].as_object() {
+            for (field, schema_of_field) in fields {
+                let required = schema["required"]
+                    .as_array()
+                    .is_some_and(|all| all.contains(&Value::from(field.as_str())))
+                    && !NOT_REQUIRED.contains(&format!("{go}.{field}").as_str());
+                let mark = if required { "!" } else { "" };
+                writeln!(text, "{field}{mark} {}", type_of(schema_of_field)).unwrap();
+            }
+        } else if schema["type"] == "string" {
+            writeln!(text, "= string").unwrap();
+        } else {
+            writeln!(text, "= any").unwrap();
+        }
+        let before = types.insert(go.clone(), text);
+        assert!(before.is_none(), "two types are named {go}");
+    }
+    types.iter().map(|(name, text)| format!("type {name}\n{text}")).collect()
+}
+
+fn generate() -> String {
+    let mut all = Generator { generator: SchemaSettings::openapi3().into_generator(), kinds: String::new() };
+    all.kind::<core::v1::Pod>();
+    all.kind::<core::v1::Node>();
+    all.kind::<core::v1::Namespace>();
+    all.kind::<core::v1::Service>();
+    all.kind::<core::v1::Endpoints>();
+    all.kind::<core::v1::ConfigMap>();
+    all.kind::<core::v1::Secret>();
+    all.kind::<core::v1::ServiceAccount>();
+    all.kind::<core::v1::PersistentVolumeClaim>();
+    all.kind::<core::v1::PersistentVolume>();
+    all.kind::<core::v1::ReplicationController>();
+    all.kind::<core::v1::ResourceQuota>();
+    all.kind::<core::v1::LimitRange>();
+    all.kind::<apps::v1::Deployment>();
+    all.kind::<apps::v1::ReplicaSet>();
+    all.kind::<apps::v1::StatefulSet>();
+    all.kind::<apps::v1::DaemonSet>();
+    all.kind::<batch::v1::Job>();
+    all.kind::<batch::v1::CronJob>();
+    all.kind::<discovery::v1::EndpointSlice>();
+    all.kind::<networking::v1::NetworkPolicy>();
+    all.kind::<networking::v1::Ingress>();
+    all.kind::<networking::v1::IngressClass>();
+    all.kind::<scheduling::v1::PriorityClass>();
+    all.kind::<storage::v1::StorageClass>();
+    all.kind::<rbac::v1::Role>();
+    all.kind::<rbac::v1::RoleBinding>();
+    all.kind::<rbac::v1::ClusterRole>();
+    all.kind::<rbac::v1::ClusterRoleBinding>();
+    all.kind::<autoscaling::v2::HorizontalPodAutoscaler>();
+    all.kind::<policy::v1::PodDisruptionBudget>();
+    let definitions = all.generator.definitions().iter();
+    let definitions = definitions
+        .map(|(name, schema)| (name.clone(), Schema::try_from(schema.clone()).unwrap().to_value()))
+        .collect();
+    let head = "# Generated by tests/schema.rs from the API's own types; UPDATE_EXPECT=1 cargo test --test schema.\n";
+    format!("{head}{}{}", all.kinds, compact(&definitions))
+}
+
+#[test]
+fn the_schema_is_current() {
+    let fresh = generate();
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(PATH, &fresh).unwrap();
+    }
+    let stored = std::fs::read_to_string(PATH).unwrap_or_default();
+    assert!(stored == fresh, "run UPDATE_EXPECT=1 cargo test --test schema");
+    assert!(stored.len() < 100_000, "the schema ships in the page: {} bytes", stored.len());
+}
