@@ -11,7 +11,14 @@ const LOCKTIME: Duration = Duration::from_secs(1);
 
 impl Netns {
     /// `arp_rcv`, then `arp_process`.
-    pub(super) fn arp_rcv(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, kind: PacketType, arp: Arp, skb: Skb) {
+    pub(super) fn arp_rcv(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ifindex: IfIndex,
+        kind: PacketType,
+        arp: Arp,
+        skb: Skb,
+    ) {
         let at = (self.id, ifindex);
         if kind == PacketType::OtherHost {
             return ctx.drop(at, skb, DropReason::OtherHost);
@@ -38,7 +45,8 @@ impl Netns {
             self.fib.lookup(arp.target_ip),
             Some(FibResult { route, .. }) if route.kind == RouteKind::Local
         );
-        let of_this_link = || self.addrs.iter().any(|row| row.ifindex == ifindex && row.addr.addr() == arp.target_ip);
+        let of_this_link =
+            || self.addrs.iter().any(|row| row.ifindex == ifindex && row.addr.addr() == arp.target_ip);
         // A request that carries one of our own addresses as its sender is our own echo, or an impostor's.
         local && !self.has_addr(arp.sender_ip) && (self.sysctl.arp_ignore == 0 || of_this_link())
     }
@@ -98,8 +106,13 @@ impl Netns {
             .filter(|&src| self.has_addr(src))
             .or_else(|| self.inet_select_addr(ifindex, Some(target)));
         let Some(sender_ip) = source else { return };
-        let request =
-            Arp { op: ArpOp::Request, sender_mac: mac, sender_ip, target_mac: MacAddr::ZERO, target_ip: target };
+        let request = Arp {
+            op: ArpOp::Request,
+            sender_mac: mac,
+            sender_ip,
+            target_mac: MacAddr::ZERO,
+            target_ip: target,
+        };
         let dst = known.unwrap_or(MacAddr::BROADCAST);
         let frame = Arc::new(Frame { dst, src: mac, payload: Payload::Arp(request) });
         let skb = match waiting {

@@ -121,7 +121,14 @@ impl Netns {
             .is_some_and(|port| port.state == PortState::Forwarding && (port.hairpin || from != Some(to)))
     }
 
-    fn br_forward(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, from: Option<IfIndex>, to: IfIndex, skb: Skb) {
+    fn br_forward(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        bridge: IfIndex,
+        from: Option<IfIndex>,
+        to: IfIndex,
+        skb: Skb,
+    ) {
         if !self.should_deliver(from, to) {
             return ctx.drop((self.id, from.unwrap_or(bridge)), skb, DropReason::BridgeNoEgressPort);
         }
@@ -150,7 +157,14 @@ impl Netns {
     }
 
     /// The last step to a port, through netfilter's hooks where `bridge-nf-call-iptables` asks for it.
-    fn br_send(&mut self, ctx: &mut Ctx<'_>, from: Option<IfIndex>, to: IfIndex, delay: Duration, mut skb: Skb) {
+    fn br_send(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        from: Option<IfIndex>,
+        to: IfIndex,
+        delay: Duration,
+        mut skb: Skb,
+    ) {
         let mut delay = delay;
         if let Some(from) = from
             && self.is_hooked(&skb)

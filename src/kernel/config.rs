@@ -29,7 +29,12 @@ pub struct NewLink {
 impl Kind {
     /// A bridge without ports (`ip link add type bridge`), ageing time 300 s.
     pub fn bridge() -> Self {
-        Self::Bridge(Bridge { ports: Vec::new(), fdb: BTreeMap::new(), ageing: Duration::from_secs(300), next_port: 1 })
+        Self::Bridge(Bridge {
+            ports: Vec::new(),
+            fdb: BTreeMap::new(),
+            ageing: Duration::from_secs(300),
+            next_port: 1,
+        })
     }
 }
 
@@ -51,8 +56,7 @@ impl Netns {
         let wireless = matches!(new.kind, Kind::Loopback | Kind::Vxlan(_));
         let NewLink { name, kind, mac, mtu, txqlen } = new;
         let is_bridge = matches!(kind, Kind::Bridge(_));
-        let link =
-            Link { ifindex, name, kind, mac, mtu, up: false, carrier: wireless, txqlen, port: None };
+        let link = Link { ifindex, name, kind, mac, mtu, up: false, carrier: wireless, txqlen, port: None };
         self.links.push(Some(link));
         self.record_link(ctx, ifindex);
         if is_bridge {
@@ -63,13 +67,16 @@ impl Netns {
 
     /// Makes `lo` with 127.0.0.1/8 and sets it up.
     pub fn add_loopback(&mut self, ctx: &mut Ctx<'_>) {
-        let lo = self.add_link(ctx, NewLink {
-            name: "lo".into(),
-            kind: Kind::Loopback,
-            mac: MacAddr::ZERO,
-            mtu: 65_536,
-            txqlen: 1000,
-        });
+        let lo = self.add_link(
+            ctx,
+            NewLink {
+                name: "lo".into(),
+                kind: Kind::Loopback,
+                mac: MacAddr::ZERO,
+                mtu: 65_536,
+                txqlen: 1000,
+            },
+        );
         self.set_up(ctx, lo);
         let net = Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8);
         self.add_addr(ctx, lo, net, None, Scope::Host);
@@ -315,7 +322,9 @@ impl Netns {
     pub fn del_addr(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, addr: Ipv4Addr) {
         self.addrs.retain(|row| row.ifindex != ifindex || row.addr.addr() != addr);
         let gone = self.fib.remove(|route| {
-            route.oif == Some(ifindex) && route.protocol == RouteProtocol::Kernel && route.prefsrc == Some(addr)
+            route.oif == Some(ifindex)
+                && route.protocol == RouteProtocol::Kernel
+                && route.prefsrc == Some(addr)
         });
         for route in gone {
             ctx.change(self.id, ifindex, EventId::NONE, TableChange::RouteGone(route));
@@ -343,13 +352,10 @@ impl Netns {
         if row.scope == Scope::Host {
             self.put_route(ctx, RouteRow { dst: net, ..base });
         } else if row.addr.prefix_len() < 32 {
-            self.put_route(ctx, RouteRow {
-                dst: net,
-                table: MAIN,
-                kind: RouteKind::Unicast,
-                scope: Scope::Link,
-                ..base
-            });
+            self.put_route(
+                ctx,
+                RouteRow { dst: net, table: MAIN, kind: RouteKind::Unicast, scope: Scope::Link, ..base },
+            );
         }
         if row.addr.prefix_len() < 31 {
             let broadcast = RouteRow {
@@ -416,7 +422,13 @@ impl Netns {
     }
 
     /// Sets a permanent neighbour entry (`ip neigh replace … nud permanent`).
-    pub fn set_permanent_neighbor(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, addr: Ipv4Addr, mac: MacAddr) {
+    pub fn set_permanent_neighbor(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ifindex: IfIndex,
+        addr: Ipv4Addr,
+        mac: MacAddr,
+    ) {
         let row = NeighRow {
             netns: self.id,
             ifindex,
@@ -467,7 +479,9 @@ impl Netns {
 
     /// The veth of this namespace whose other end is `peer`.
     pub fn veth_towards(&self, peer: NetnsId) -> Option<IfIndex> {
-        self.links().find(|link| link.peer().is_some_and(|at: Peer| at.netns == peer)).map(|link| link.ifindex)
+        self.links()
+            .find(|link| link.peer().is_some_and(|at: Peer| at.netns == peer))
+            .map(|link| link.ifindex)
     }
 }
 

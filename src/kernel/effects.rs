@@ -3,7 +3,8 @@
 use super::Delays;
 use super::fragment::FragmentKey;
 use crate::base::{
-    ChangeId, Duration, EventId, IfIndex, Ipv4Addr, JourneyId, NetnsId, PacketId, ProcessId, SimTime, SocketId,
+    ChangeId, Duration, EventId, IfIndex, Ipv4Addr, JourneyId, NetnsId, PacketId, ProcessId, SimTime,
+    SocketId,
 };
 use crate::trace::{Disposition, DropReason, Event, EventKind, JourneyInfo, Relation, TableChange, Trace};
 use crate::wire::Frame;
@@ -120,7 +121,13 @@ impl Ctx<'_> {
     }
 
     /// Writes down that a table row came, changed or went.
-    pub fn change(&mut self, netns: NetnsId, ifindex: IfIndex, cause: EventId, change: TableChange) -> ChangeId {
+    pub fn change(
+        &mut self,
+        netns: NetnsId,
+        ifindex: IfIndex,
+        cause: EventId,
+        change: TableChange,
+    ) -> ChangeId {
         let id = self.trace.record(change);
         self.trace.push(Event {
             at: self.now,

@@ -33,7 +33,8 @@ impl Netns {
     /// (`ip_defrag`).
     pub(super) fn defragment(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, skb: Skb) -> Option<Skb> {
         let Some(packet) = skb.frame.ipv4().filter(|packet| packet.is_fragment()) else { return Some(skb) };
-        let key = FragmentKey { src: packet.src, dst: packet.dst, id: packet.id, protocol: packet.protocol() };
+        let key =
+            FragmentKey { src: packet.src, dst: packet.dst, id: packet.id, protocol: packet.protocol() };
         let queue = self.reassembly.queues.entry(key).or_default();
         if queue.is_empty() {
             ctx.later(IPFRAG_TIME, Urgency::Background, Work::Timer(Timer::Reassembly(key)));
@@ -47,7 +48,8 @@ impl Netns {
 
     /// The fragments' journeys end; that of the first begins anew as the whole packet's.
     fn finish(&mut self, ctx: &mut Ctx<'_>, queue: Vec<(IfIndex, Skb)>, whole: Ipv4) -> Skb {
-        let frag_max = queue.iter().filter_map(|(_, skb)| skb.frame.ipv4()).map(Ipv4::wire_len).max().unwrap_or(0);
+        let frag_max =
+            queue.iter().filter_map(|(_, skb)| skb.frame.ipv4()).map(Ipv4::wire_len).max().unwrap_or(0);
         let first = &queue[0].1;
         let frame = Frame { dst: first.frame.dst, src: first.frame.src, payload: Payload::Ipv4(whole) };
         let mut skb = ctx.child(first, Relation::Fragment, Arc::new(frame));
@@ -74,7 +76,9 @@ impl Netns {
     pub(super) fn refragment(&mut self, ctx: &mut Ctx<'_>, oif: IfIndex, skb: Skb) -> Vec<Skb> {
         let device_mtu = self.link(oif).map_or(0, |link| link.mtu as usize);
         let mtu = if skb.frag_max > 0 { device_mtu.min(usize::from(skb.frag_max)) } else { device_mtu };
-        let Some(packet) = skb.frame.ipv4().filter(|packet| packet.wire_len() > mtu) else { return vec![skb] };
+        let Some(packet) = skb.frame.ipv4().filter(|packet| packet.wire_len() > mtu) else {
+            return vec![skb];
+        };
         let pieces = cut(packet, mtu);
         let out = pieces
             .into_iter()

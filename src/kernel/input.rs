@@ -118,7 +118,14 @@ impl Netns {
     }
 
     /// Nobody listens for it.
-    fn unclaimed(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, kind: PacketType, error: IcmpError, skb: Skb) {
+    fn unclaimed(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ifindex: IfIndex,
+        kind: PacketType,
+        error: IcmpError,
+        skb: Skb,
+    ) {
         if kind == PacketType::Host {
             self.icmp_send(ctx, ifindex, &skb, error);
         }
@@ -126,7 +133,14 @@ impl Netns {
     }
 
     /// `ip_forward`.
-    fn ip_forward(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, kind: PacketType, route: FibResult, mut skb: Skb) {
+    fn ip_forward(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ifindex: IfIndex,
+        kind: PacketType,
+        route: FibResult,
+        mut skb: Skb,
+    ) {
         let at = (self.id, ifindex);
         if kind != PacketType::Host {
             return ctx.drop(at, skb, DropReason::OtherHost);

@@ -222,7 +222,8 @@ impl Netns {
         deadline: SimTime,
     ) {
         let key = (ifindex, addr);
-        let Some(entry) = self.neighbors.get_mut(&key).filter(|entry| entry.deadline == Some(deadline)) else {
+        let Some(entry) = self.neighbors.get_mut(&key).filter(|entry| entry.deadline == Some(deadline))
+        else {
             return;
         };
         entry.deadline = None;

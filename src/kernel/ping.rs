@@ -120,7 +120,8 @@ impl Netns {
         let Some((socket, sock)) = self.ping_by_ident(ident) else {
             return ctx.drop(at, skb, DropReason::NoPingSocket);
         };
-        let message = PingMessage::Reply { from: packet.src, ttl: packet.ttl, seq, data: data.clone(), at: now };
+        let message =
+            PingMessage::Reply { from: packet.src, ttl: packet.ttl, seq, data: data.clone(), at: now };
         sock.queue.push_back(message);
         ctx.effects.readable.push((sock.process, socket));
         ctx.end(at, skb, Disposition::Delivered(socket));

@@ -14,8 +14,7 @@ const LOCAL_PORTS: (u16, u16) = (32_768, 60_999);
 impl Netns {
     /// Whether a tunnel end of this namespace listens on this port (its socket exists while the link is up).
     pub(super) fn vxlan_listening(&self, port: u16) -> Option<u16> {
-        let listens =
-            |link: &Link| link.up && matches!(&link.kind, Kind::Vxlan(vxlan) if vxlan.port == port);
+        let listens = |link: &Link| link.up && matches!(&link.kind, Kind::Vxlan(vxlan) if vxlan.port == port);
         self.links().any(listens).then_some(port)
     }
 
@@ -24,7 +23,8 @@ impl Netns {
         let at = (self.id, ifindex);
         let Some(Link { kind: Kind::Vxlan(vxlan), .. }) = self.link(ifindex) else { return };
         let dst = skb.frame.dst;
-        let remotes = vxlan.fdb.get(&dst).or_else(|| vxlan.fdb.get(&MacAddr::ZERO)).cloned().unwrap_or_default();
+        let remotes =
+            vxlan.fdb.get(&dst).or_else(|| vxlan.fdb.get(&MacAddr::ZERO)).cloned().unwrap_or_default();
         let row = remotes.first().map_or(ChangeId::NONE, |remote| remote.change);
         ctx.note(at, &mut skb, EventKind::Decided(Table::VxlanFdb, row));
         let Some((last, others)) = remotes.split_last() else {
