@@ -25,7 +25,12 @@ const LINGER_NS: u64 = 60_000_000_000;
 const SEED: u64 = 1;
 
 #[derive(Parser)]
-#[command(name = "vethscope", version, about = "A simulated Kubernetes cluster network", disable_help_subcommand = true)]
+#[command(
+    name = "vethscope",
+    version,
+    about = "A simulated Kubernetes cluster network",
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Verb,
@@ -219,7 +224,8 @@ fn settled(files: &Files) -> Result<Lab, Failure> {
                 let place = span.place(&text);
                 format!("{}:{}: ", place.line, place.column)
             });
-            let _ = writeln!(message, "{place}{} {}: {}", error.object, error.path, error.message_in(Lang::En));
+            let _ =
+                writeln!(message, "{place}{} {}: {}", error.object, error.path, error.message_in(Lang::En));
         }
         return Err(Failure { message, status: 1 });
     }

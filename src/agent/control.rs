@@ -82,12 +82,17 @@ impl ControlPlane {
             world.set_delays(delays(&desired.cluster));
             self.fabric.build_switch(world);
         }
-        let gone: Vec<Arc<str>> = self.store.nodes.keys().filter(|name| !has_node(&desired.cluster, name)).cloned().collect();
+        let gone: Vec<Arc<str>> =
+            self.store.nodes.keys().filter(|name| !has_node(&desired.cluster, name)).cloned().collect();
         for name in gone {
             self.remove_node(world, &name);
         }
-        let new: Vec<&NodeSpec> =
-            desired.cluster.nodes.iter().filter(|node| !self.store.nodes.contains_key(node.name.as_str())).collect();
+        let new: Vec<&NodeSpec> = desired
+            .cluster
+            .nodes
+            .iter()
+            .filter(|node| !self.store.nodes.contains_key(node.name.as_str()))
+            .collect();
         for node in new {
             self.add_node(world, node, &desired.cluster);
         }
@@ -150,8 +155,10 @@ impl ControlPlane {
     }
 
     fn apply_pods(&mut self, world: &mut dyn World, pods: &[Arc<Pod>]) {
-        let wanted: BTreeMap<(&str, &str), &Arc<Pod>> =
-            pods.iter().map(|pod| ((pod.metadata.namespace.as_str(), pod.metadata.name.as_str()), pod)).collect();
+        let wanted: BTreeMap<(&str, &str), &Arc<Pod>> = pods
+            .iter()
+            .map(|pod| ((pod.metadata.namespace.as_str(), pod.metadata.name.as_str()), pod))
+            .collect();
         let present: Vec<PodKey> = self.store.pods.keys().cloned().collect();
         for key in &present {
             match wanted.get(&(&*key.namespace, &*key.name)) {
@@ -244,13 +251,18 @@ impl ControlPlane {
     }
 
     fn schedule(&mut self, world: &mut dyn World, key: &PodKey) {
-        let Some(entry) = self.store.pods.get(key).filter(|entry| entry.stage == Stage::Unscheduled) else { return };
+        let Some(entry) = self.store.pods.get(key).filter(|entry| entry.stage == Stage::Unscheduled) else {
+            return;
+        };
         let chosen = match &entry.pod.spec.node_name {
             // A Pod that names its node passes the scheduler by; its kubelet takes it, if there is one.
             Some(name) => Ok(name.clone()),
             None => {
                 let candidates: Vec<Candidate<'_>> = (self.store.nodes.iter())
-                    .map(|(name, node)| Candidate { node: &node.spec, pods: self.store.pods_on(name).count() })
+                    .map(|(name, node)| Candidate {
+                        node: &node.spec,
+                        pods: self.store.pods_on(name).count(),
+                    })
                     .collect();
                 scheduler::schedule(&entry.pod, &candidates)
             }
@@ -283,7 +295,8 @@ impl ControlPlane {
     /// Writes down a Pod's row as it is now.
     pub(super) fn record_pod(&self, world: &mut dyn World, key: &PodKey) {
         let Some(entry) = self.store.pods.get(key) else { return };
-        let host_ip = entry.node.as_ref().and_then(|name| self.store.nodes.get(name)).map(|node| node.spec.address);
+        let host_ip =
+            entry.node.as_ref().and_then(|name| self.store.nodes.get(name)).map(|node| node.spec.address);
         world.record(TableChange::Pod(entry.row(key, host_ip)));
     }
 

@@ -67,7 +67,12 @@ impl Fabric {
     }
 
     /// Builds a node with its `eth0` and routes; the CNI plug-in's parts come later.
-    pub(super) fn build_node(&self, world: &mut dyn World, spec: &NodeSpec, cluster: &ClusterSpec) -> NetnsId {
+    pub(super) fn build_node(
+        &self,
+        world: &mut dyn World,
+        spec: &NodeSpec,
+        cluster: &ClusterSpec,
+    ) -> NetnsId {
         let name: Arc<str> = spec.name.as_str().into();
         let node = world.new_netns(name, NetnsRole::Node);
         let net = Ipv4Net::new_assert(spec.address, spec.prefix_len);
@@ -123,7 +128,9 @@ impl Fabric {
 
     /// Connects a host with a router by a cable of its own. The router takes the first address of the host's network.
     fn plug_behind(&self, world: &mut dyn World, spec: &ExternalSpec, router: &str) {
-        let (Some(&host), Some(&router)) = (self.hosts.get(&spec.name), self.hosts.get(router)) else { return };
+        let (Some(&host), Some(&router)) = (self.hosts.get(&spec.name), self.hosts.get(router)) else {
+            return;
+        };
         let net = Ipv4Net::new_assert(spec.address, spec.prefix_len);
         let first = Ipv4Addr::from(u32::from(net.network()) + 1);
         let ifname = world.netns(router).map_or(1, |netns| netns.next_ifindex().0 - 2);
@@ -149,7 +156,8 @@ impl Fabric {
     /// A machine without a default gateway still knows the networks behind the routers of its own network.
     fn route_behind_routers(world: &mut dyn World, machine: NetnsId, cluster: &ClusterSpec) {
         for spec in &cluster.external {
-            let router = spec.behind.as_ref().and_then(|name| cluster.external.iter().find(|host| host.name == *name));
+            let router =
+                spec.behind.as_ref().and_then(|name| cluster.external.iter().find(|host| host.name == *name));
             let Some(router) = router else { continue };
             let net = Ipv4Net::new_assert(spec.address, spec.prefix_len).trunc();
             with(world, machine, |netns, ctx| {

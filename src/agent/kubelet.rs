@@ -264,7 +264,8 @@ fn start_main(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let now = world.now();
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     entry.set_containers(|_, container| !container.init, &ContainerState::Running(now));
-    let names: Vec<String> = entry.pod.spec.containers.iter().map(|container| container.name.clone()).collect();
+    let names: Vec<String> =
+        entry.pod.spec.containers.iter().map(|container| container.name.clone()).collect();
     let (first, count) = (entry.pod.spec.init_containers.len(), names.len());
     for index in first..first + count {
         started(control, world, key, index);
@@ -274,10 +275,17 @@ fn start_main(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
 }
 
 fn started(control: &ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
-    let Some(container) = control.store.pods.get(key).and_then(|entry| entry.containers.get(index)) else { return };
+    let Some(container) = control.store.pods.get(key).and_then(|entry| entry.containers.get(index)) else {
+        return;
+    };
     let image = container.image.clone();
     let kubelet = |reason| (reason, "kubelet");
-    control.kube_event(world, key, kubelet("Pulled"), format!("Container image \"{image}\" already present on machine"));
+    control.kube_event(
+        world,
+        key,
+        kubelet("Pulled"),
+        format!("Container image \"{image}\" already present on machine"),
+    );
     control.kube_event(world, key, kubelet("Created"), "Container created".to_owned());
     control.kube_event(world, key, kubelet("Started"), "Container started".to_owned());
 }
@@ -298,8 +306,14 @@ pub(super) fn terminate(control: &mut ControlPlane, world: &mut dyn World, key: 
 
 fn stop(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let Some(entry) = control.store.pods.get(key) else { return };
-    let names: Vec<String> = entry.pod.spec.containers.iter().map(|container| container.name.clone()).collect();
-    let grace = entry.pod.spec.termination_grace_period_seconds.and_then(|secs| u64::try_from(secs).ok()).unwrap_or(30);
+    let names: Vec<String> =
+        entry.pod.spec.containers.iter().map(|container| container.name.clone()).collect();
+    let grace = entry
+        .pod
+        .spec
+        .termination_grace_period_seconds
+        .and_then(|secs| u64::try_from(secs).ok())
+        .unwrap_or(30);
     for name in &names {
         control.kube_event(world, key, ("Killing", "kubelet"), format!("Stopping container {name}"));
     }
@@ -327,7 +341,8 @@ fn call_plugin_del(control: &mut ControlPlane, world: &mut dyn World, key: &PodK
 }
 
 fn release(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let freed = entry_and_node(control, key).and_then(|(entry, node)| bridge::release(&mut node.ipam, &entry.sandbox));
+    let freed = entry_and_node(control, key)
+        .and_then(|(entry, node)| bridge::release(&mut node.ipam, &entry.sandbox));
     let addr = freed.map_or_else(String::new, |addr| addr.to_string());
     terminated(world, key, 5, vec![addr]);
     wait(control, world, key, (Stage::Detached, TEARDOWN));

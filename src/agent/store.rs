@@ -79,7 +79,11 @@ impl PodEntry {
     }
 
     /// Sets the state of the containers that `which` chooses.
-    pub(super) fn set_containers(&mut self, which: impl Fn(usize, &ContainerRow) -> bool, state: &ContainerState) {
+    pub(super) fn set_containers(
+        &mut self,
+        which: impl Fn(usize, &ContainerRow) -> bool,
+        state: &ContainerState,
+    ) {
         for (index, container) in self.containers.iter_mut().enumerate() {
             if which(index, container) {
                 container.state = state.clone();

@@ -53,7 +53,11 @@ pub enum Patience {
 }
 
 /// Works on a network namespace and returns what the work returns; `None` where the namespace is gone.
-pub fn with<T>(world: &mut dyn World, netns: NetnsId, work: impl FnOnce(&mut Netns, &mut Ctx<'_>) -> T) -> Option<T> {
+pub fn with<T>(
+    world: &mut dyn World,
+    netns: NetnsId,
+    work: impl FnOnce(&mut Netns, &mut Ctx<'_>) -> T,
+) -> Option<T> {
     let mut work = Some(work);
     let mut out = None;
     world.visit(netns, &mut |netns, ctx| {

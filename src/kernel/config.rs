@@ -249,7 +249,11 @@ impl Netns {
 
     fn forget_local(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, port: IfIndex) {
         let Some(Link { kind: Kind::Bridge(state), .. }) = self.link_mut(bridge) else { return };
-        let old = state.fdb.iter().find(|(_, entry)| entry.local && entry.port == port).map(|(mac, entry)| (*mac, *entry));
+        let old = state
+            .fdb
+            .iter()
+            .find(|(_, entry)| entry.local && entry.port == port)
+            .map(|(mac, entry)| (*mac, *entry));
         let Some((mac, entry)) = old else { return };
         state.fdb.remove(&mac);
         let row = self.bridge_fdb_row(bridge, mac, &entry);

@@ -121,7 +121,8 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         }
         KernelChange::ReplaceRoute(row) => {
             netns.del_routes(ctx, |route| {
-                (route.table, route.dst, route.metric) == (row.table, row.dst, row.metric) && route.scope != Scope::Host
+                (route.table, route.dst, route.metric) == (row.table, row.dst, row.metric)
+                    && route.scope != Scope::Host
             });
             netns.add_route(ctx, row);
         }

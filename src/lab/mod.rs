@@ -264,3 +264,8 @@ impl Lab {
         &self.runs
     }
 }
+
+/// What is wrong in a text, without applying it.
+pub fn check(text: &str) -> Vec<Diagnostic> {
+    manifest::parse(text).diagnostics
+}

@@ -5,7 +5,11 @@ use crate::trace::{Inventory, PodPhase, PodRow};
 use serde_json::{Value, json};
 
 /// The object of this kind, namespace and name.
-pub(super) fn object(parsed: &Parsed, live: &Inventory, (kind, namespace, name): (&str, &str, &str)) -> Option<Value> {
+pub(super) fn object(
+    parsed: &Parsed,
+    live: &Inventory,
+    (kind, namespace, name): (&str, &str, &str),
+) -> Option<Value> {
     let applied = parsed.objects.iter().find(|located| {
         let object = &located.object;
         let meta = object.metadata();

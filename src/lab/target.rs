@@ -42,7 +42,11 @@ impl fmt::Display for StartError {
                 write!(f, "Error from server (NotFound): {kind} \"{name}\" not found")
             }
             Self::NoSuchContainer(container, pod, names) => {
-                write!(f, "Error from server (BadRequest): container {container} is not valid for pod {pod}; it has: {}", names.join(", "))
+                write!(
+                    f,
+                    "Error from server (BadRequest): container {container} is not valid for pod {pod}; it has: {}",
+                    names.join(", ")
+                )
             }
             Self::NotRunning(pod, state) => {
                 write!(f, "error: cannot exec into a container of pod {pod}: its state is {state}")

@@ -77,7 +77,9 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn send_echo(&mut self, socket: SocketId, dst: Ipv4Addr, seq: u16, data: Bytes) -> Result<(), Errno> {
-        let send = |netns: &mut crate::kernel::Netns, ctx: &mut Ctx<'_>| netns.ping_send(ctx, socket, dst, (seq, data));
+        let send = |netns: &mut crate::kernel::Netns, ctx: &mut Ctx<'_>| {
+            netns.ping_send(ctx, socket, dst, (seq, data))
+        };
         self.sim.administer(self.netns, send).unwrap_or(Err(Errno::Enetunreach))
     }
 

@@ -65,7 +65,8 @@ impl<A: Actor> World for Simulation<A> {
 
     fn add_wire(&mut self, wire: Wire, a: (NetnsId, NewLink), b: (NetnsId, NewLink)) -> (IfIndex, IfIndex) {
         let next = |sim: &Self, at: NetnsId| Self::netns(sim, at).map_or(IfIndex::NONE, Netns::next_ifindex);
-        let ends = (Peer { netns: a.0, ifindex: next(self, a.0) }, Peer { netns: b.0, ifindex: next(self, b.0) });
+        let ends =
+            (Peer { netns: a.0, ifindex: next(self, a.0) }, Peer { netns: b.0, ifindex: next(self, b.0) });
         let (nsid_a, nsid_b) = (self.nsid(a.0), self.nsid(b.0));
         let kind = |peer, nsid| match wire {
             Wire::Veth => Kind::Veth(peer, nsid),
@@ -77,7 +78,8 @@ impl<A: Actor> World for Simulation<A> {
     }
 
     fn del_wire(&mut self, netns: NetnsId, ifindex: IfIndex) {
-        let peer = Self::netns(self, netns).and_then(|netns| netns.link(ifindex)).and_then(|link| link.peer());
+        let peer =
+            Self::netns(self, netns).and_then(|netns| netns.link(ifindex)).and_then(|link| link.peer());
         self.visit_netns(netns, &mut |netns, ctx| netns.del_link(ctx, ifindex));
         if let Some(peer) = peer {
             self.visit_netns(peer.netns, &mut |netns, ctx| netns.del_link(ctx, peer.ifindex));

@@ -17,6 +17,7 @@ pub(super) fn App() -> impl IntoView {
     let page = Page::new();
     provide_context(page);
     provide_context(page.ui);
+    provide_context(super::stage::Show::new(page.ui));
     theme::dress_root(page);
     keys::listen(page);
     begin(page);
@@ -32,18 +33,18 @@ pub(super) fn App() -> impl IntoView {
             <LeftPanel/>
             <Edge side=Side::Left/>
             <main class="middle" id="stage" tabindex="-1" aria-label=move || page.word("frame.panel.stage")>
-                <super::placeholder::Stage/>
+                <super::stage::Stage/>
                 <WorkSign/>
             </main>
             <Edge side=Side::Right/>
             <aside class="panel right" id="inspector" tabindex="-1" aria-label=move || page.word("frame.panel.why")>
                 <Fold side=Side::Right/>
-                <div class="panel-body"><super::placeholder::Inspector/></div>
+                <div class="panel-body"><super::inspector::Inspector/></div>
             </aside>
             <Edge side=Side::Bottom/>
             <section class="panel bottom" id="timeline" tabindex="-1" aria-label=move || page.word("frame.panel.time")>
                 <Fold side=Side::Bottom/>
-                <div class="panel-body"><super::placeholder::Timeline/></div>
+                <div class="panel-body"><super::timeline::Timeline/></div>
             </section>
         </div>
         <Dialogs/>

@@ -37,7 +37,7 @@ const SCALE: f64 = 2.0;
 
 /// The capture of every tapped interface, for Wireshark.
 pub(super) fn pcapng(page: Page) {
-    let bytes = page.ui.lab.with_value(|lab| crate::lab::pcapng(lab));
+    let bytes = page.ui.lab.with_value(|lab| crate::trace::pcapng(lab.trace(), 0..lab.trace().len()));
     let array = js_sys::Uint8Array::from(bytes.as_slice());
     save(page, &array.into(), "vethscope.pcapng", "application/x-pcapng");
 }
@@ -67,7 +67,7 @@ pub(super) fn yaml(page: Page) {
 
 /// The log that makes this lab.
 pub(super) fn log(page: Page) {
-    let text = page.ui.lab.with_value(|lab| share::to_file(lab.log()));
+    let text = page.ui.lab.with_value(|lab| share::to_file(&lab.log()));
     save(page, &text.into(), "vethscope-log.json", "application/json");
 }
 

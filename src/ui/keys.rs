@@ -59,10 +59,10 @@ fn action(page: Page, event: &web_sys::KeyboardEvent) -> Option<fn(Page)> {
     match event.key().as_str() {
         " " if !is_pressed_by_space => Some(lab_driver::toggle_playing),
         "." if has_single => Some(lab_driver::toggle_playing),
-        "ArrowRight" if !has_arrows => Some(|page| lab_driver::step_by(page, 1)),
-        "ArrowLeft" if !has_arrows => Some(|page| lab_driver::step_by(page, -1)),
-        "PageDown" if !is_in(".panel") => Some(|page| lab_driver::step_by(page, 1)),
-        "PageUp" if !is_in(".panel") => Some(|page| lab_driver::step_by(page, -1)),
+        "ArrowRight" if !has_arrows => Some(lab_driver::step_forward),
+        "ArrowLeft" if !has_arrows => Some(lab_driver::step_back),
+        "PageDown" if !is_in(".panel") => Some(lab_driver::step_forward),
+        "PageUp" if !is_in(".panel") => Some(lab_driver::step_back),
         "?" if has_single => Some(|page| page.dialog.set(Some(Dialog::Shortcuts))),
         _ => None,
     }

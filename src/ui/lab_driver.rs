@@ -5,11 +5,11 @@
 use super::state::{Page, Tab, Work};
 use super::{share, storage};
 use crate::base::words::Lang;
-use crate::base::{Diagnostic, Duration, EventId, ProcessId, Severity, SimTime};
+use crate::base::{Diagnostic, EventId, ProcessId, Severity, SimTime};
 use crate::lab::history::Entry as Saved;
 use crate::lab::transcript::{Entry, Transcript};
-use crate::lab::{Action, Lab, LabLog, Progress, StartError, Target, lessons};
-use crate::scene::{Pace, Playback};
+use crate::lab::{self, Action, Lab, LabLog, Progress, Target, lessons};
+use crate::scene::{self, Playback};
 use leptos::prelude::*;
 use std::time::Duration as WallDuration;
 
@@ -62,8 +62,7 @@ pub(super) struct Driver {
 
 /// A playhead before anything has happened.
 pub(super) fn new_playback() -> Playback {
-    let pace = Pace::PerStep(Duration::from_ms(450));
-    Playback { steps: Vec::new(), at: 0, elapsed: 0, playing: true, pace }
+    Playback { playing: true, ..Playback::default() }
 }
 
 /// Opens what the page begins with: a link, else what was saved, else the lesson with its first command.
@@ -88,7 +87,7 @@ pub(super) fn open_first(page: Page) {
 fn open_saved(page: Page) {
     let newest = storage::history().entries.into_iter().next();
     match newest
-        .and_then(|saved| crate::lab::share::decode(&saved.link).ok().map(|shared| (shared.log, saved.draft)))
+        .and_then(|saved| lab::share::decode(&saved.link).ok().map(|shared| (shared.log, saved.draft)))
     {
         Some((log, draft)) => {
             open(page, &log, last_run(&log));
@@ -131,10 +130,9 @@ fn open(page: Page, log: &LabLog, follow: Follow) {
     });
     page.diagnostics.set(check(&text));
     page.ui.text.set(text);
-    page.ui.playback.update(|playback| {
-        playback.steps.clear();
-        (playback.at, playback.elapsed) = (0, 0);
-    });
+    follow_language(page, page.ui.lang.get_untracked());
+    page.ui.playback.update(|playback| (playback.steps, playback.at, playback.elapsed) = (Vec::new(), 0, 0));
+    page.ui.version.update(|version| *version += 1);
     wake(page);
 }
 
@@ -152,7 +150,7 @@ fn last_text(log: &LabLog) -> Option<&str> {
 
 /// What is wrong in a text.
 pub(super) fn check(text: &str) -> Vec<Diagnostic> {
-    crate::lab::check(text)
+    lab::check(text)
 }
 
 /// Takes in what stands in the editor now. It is checked in the next frame and applied when the typing pauses.
@@ -203,7 +201,7 @@ pub(super) fn run(page: Page, target: Target, argv: Vec<String>) {
     let started = page.ui.lab.try_update_value(|lab| lab.start(&target, &argv));
     match started {
         Some(Ok(_)) => {
-            let run = page.ui.lab.with_value(|lab| n_runs(lab.log())).saturating_sub(1);
+            let run = page.ui.lab.with_value(|lab| lab.processes().len()).saturating_sub(1) as u32;
             page.driver.update_value(|driver| {
                 driver.follow = Follow::Run(run);
                 driver.redo.clear();
@@ -216,7 +214,7 @@ pub(super) fn run(page: Page, target: Target, argv: Vec<String>) {
                 line: line_of(&argv),
                 process: None,
                 entered: n_events,
-                note: Some(start_error(page, &error)),
+                note: Some(error.to_string()),
                 interrupted: None,
             };
             page.driver.update_value(|driver| driver.notes.push((target, entry)));
@@ -228,25 +226,14 @@ pub(super) fn run(page: Page, target: Target, argv: Vec<String>) {
     wake(page);
 }
 
-fn start_error(page: Page, error: &StartError) -> String {
-    let (key, args) = match error {
-        StartError::NoSuchTarget(name) => ("frame.terminal.no_target", vec![name.clone()]),
-        StartError::NoSuchContainer(name, names) => {
-            ("frame.terminal.no_container", vec![name.clone(), names.join(", ")])
-        }
-        StartError::NotRunning(why) => ("frame.terminal.not_running", vec![why.clone()]),
-    };
-    crate::base::words::text(page.ui.lang.get_untracked(), key, &args)
-}
-
 /// Types Ctrl-C at what runs in the terminal. What already ended, but is still ahead of the playhead, is shown to its
 /// end instead.
 pub(super) fn interrupt(page: Page) {
     let target = page.ui.terminal.get_untracked();
     let running = page.ui.lab.with_value(|lab| {
-        runs(lab.log())
-            .filter(|(_, (at, _))| *at == &target)
-            .map(|(run, _)| process_of(run))
+        let log = lab.log();
+        let here = runs(&log).filter(|(_, (at, _))| **at == target);
+        here.filter_map(|(run, _)| process_of(lab, run))
             .filter(|process| lab.status(*process).is_none())
             .last()
     });
@@ -260,7 +247,7 @@ pub(super) fn interrupt(page: Page) {
 
 /// Takes the last action back: the lab is replayed without it.
 pub(super) fn undo(page: Page) {
-    let mut log = page.ui.lab.with_value(|lab| lab.log().clone());
+    let mut log = page.ui.lab.with_value(Lab::log);
     if log.actions.len() <= 1 || page.driver.with_value(|driver| driver.is_replaying) {
         return;
     }
@@ -276,7 +263,7 @@ pub(super) fn redo(page: Page) {
         return;
     }
     let Some(action) = page.driver.try_update_value(|driver| driver.redo.pop()).flatten() else { return };
-    let mut log = page.ui.lab.with_value(|lab| lab.log().clone());
+    let mut log = page.ui.lab.with_value(Lab::log);
     log.actions.push(action);
     let follow = if matches!(log.actions.last(), Some((_, Action::Run { .. }))) {
         last_run(&log)
@@ -290,7 +277,7 @@ pub(super) fn redo(page: Page) {
 /// Stops the simulation where it is; `resume` goes on.
 pub(super) fn halt(page: Page) {
     page.driver.update_value(|driver| driver.is_halted = true);
-    page.work.set(Work::Stopped(page.ui.lab.with_value(|lab| lab.live().now)));
+    page.work.set(Work::Stopped(page.ui.lab.with_value(Lab::now)));
 }
 
 /// Goes on after a stop.
@@ -365,28 +352,24 @@ fn is_far_ahead(page: Page) -> bool {
 
 /// Brings steps, transcript and playhead up to date with the trace.
 fn take_in(page: Page, progress: Progress) {
+    let is_done = !matches!(progress, Progress::Busy(_));
+    let from = page.driver.with_value(|driver| driver.n_scanned);
     let (added, n_events, is_past_log) = page.ui.lab.with_value(|lab| {
         let trace = lab.trace();
-        let from = page.driver.with_value(|driver| driver.n_scanned);
         page.driver.update_value(|driver| driver.transcript.extend(trace));
-        let last_action = lab.log().actions.last().map_or(SimTime::ZERO, |(at, _)| *at);
-        (steps_from(trace, from), trace.len(), lab.live().now >= last_action)
+        let is_past_log = lab.log().actions.last().is_none_or(|(at, _)| *at <= lab.now());
+        (scene::steps_from(trace, from), trace.len(), is_past_log)
     });
-    let is_done = !matches!(progress, Progress::Busy(_));
     let follow = page
         .driver
         .try_update_value(|driver| {
             driver.n_scanned = n_events;
             driver.is_replaying &= !is_done && !is_past_log;
-            let follow = driver.follow;
-            if is_done {
-                driver.follow = Follow::Stay;
-            }
-            follow
+            if is_done { std::mem::take(&mut driver.follow) } else { driver.follow }
         })
         .unwrap_or_default();
     let began = match follow {
-        Follow::Run(run) => page.driver.with_value(|driver| driver.transcript.start(process_of(run))),
+        Follow::Run(run) => page.ui.lab.with_value(|lab| lab.began(process_of(lab, run)?)),
         Follow::Stay | Follow::End | Follow::Moment(_) => None,
     };
     if !added.is_empty() || follow != Follow::Stay {
@@ -399,8 +382,13 @@ fn take_in(page: Page, progress: Progress) {
         page.driver.update_value(|driver| driver.follow = Follow::Stay);
     }
     page.ui.version.update(|version| *version += 1);
-    let log_len = page.ui.lab.with_value(|lab| lab.log().actions.len());
-    page.can_undo.set((log_len > 1, page.driver.with_value(|driver| !driver.redo.is_empty())));
+    let can = (
+        page.ui.lab.with_value(|lab| lab.log().actions.len() > 1),
+        page.driver.with_value(|driver| !driver.redo.is_empty()),
+    );
+    if page.can_undo.get_untracked() != can {
+        page.can_undo.set(can);
+    }
 }
 
 fn move_playhead(page: Page, playback: &mut Playback, follow: Follow, began: Option<EventId>) {
@@ -416,7 +404,7 @@ fn move_playhead(page: Page, playback: &mut Playback, follow: Follow, began: Opt
             playback.steps.partition_point(|step| lab.trace().event(*step).at < moment).min(last)
         }),
     };
-    (playback.at, playback.elapsed) = (at, 0);
+    playback.seek(at);
     playback.playing = match follow {
         Follow::Run(_) => true,
         Follow::Moment(_) => false,
@@ -432,30 +420,18 @@ fn start_queued(page: Page) {
     }
 }
 
-/// Events from `from` on that are steps of the playhead.
-fn steps_from(trace: &crate::trace::Trace, from: usize) -> Vec<EventId> {
-    crate::scene::steps_from(trace, from)
+/// The commands of a log with their targets, numbered.
+fn runs(log: &LabLog) -> impl Iterator<Item = (u32, (&Target, &[String]))> {
+    let runs = log.actions.iter().filter_map(|(_, action)| match action {
+        Action::Run { target, argv } => Some((target, argv.as_slice())),
+        Action::Apply(_) | Action::Interrupt(_) => None,
+    });
+    (0..).zip(runs)
 }
 
-fn runs(log: &LabLog) -> impl DoubleEndedIterator<Item = (u32, (&Target, &[String]))> {
-    let runs: Vec<_> = log
-        .actions
-        .iter()
-        .filter_map(|(_, action)| match action {
-            Action::Run { target, argv } => Some((target, argv.as_slice())),
-            Action::Apply(_) | Action::Interrupt(_) => None,
-        })
-        .collect();
-    runs.into_iter().enumerate().map(|(run, what)| (run as u32, what))
-}
-
-fn n_runs(log: &LabLog) -> u32 {
-    runs(log).count() as u32
-}
-
-/// The process that the `run`-th `Run` of the log started.
-fn process_of(run: u32) -> ProcessId {
-    ProcessId(run)
+/// The process that the `run`-th `Run` of the log started, once it did.
+fn process_of(lab: &Lab, run: u32) -> Option<ProcessId> {
+    lab.processes().get(run as usize).copied()
 }
 
 /// What the terminal at `target` shows at the playhead, and whether its shell waits for a command.
@@ -472,15 +448,16 @@ pub(super) fn screen(page: Page, target: &Target) -> (String, bool) {
 }
 
 fn entries(driver: &Driver, lab: &Lab, target: &Target) -> Vec<Entry> {
-    let started = runs(lab.log()).filter(|(_, (at, _))| *at == target).filter_map(|(run, (at, argv))| {
-        let began = driver.transcript.start(process_of(run))?;
+    let log = lab.log();
+    let started = runs(&log).filter(|(_, (at, _))| *at == target).filter_map(|(run, (at, argv))| {
+        let process = process_of(lab, run)?;
         Some(Entry {
             prompt: prompt(at),
             line: line_of(argv),
-            process: Some(process_of(run)),
-            entered: began.index(),
+            process: Some(process),
+            entered: lab.began(process)?.index(),
             note: None,
-            interrupted: interrupted(lab.log(), run),
+            interrupted: interrupted(&log, run),
         })
     });
     let noted = driver.notes.iter().filter(|(at, _)| at == target).map(|(_, entry)| entry.clone());
@@ -516,19 +493,19 @@ fn line_of(argv: &[String]) -> String {
     quoted.collect::<Vec<_>>().join(" ")
 }
 
-/// Plays or pauses. At the end, playing begins again from the start of the last command.
+/// Plays or pauses.
 pub(super) fn toggle_playing(page: Page) {
-    page.ui.playback.update(|playback| playback.playing = !playback.playing);
+    page.ui.playback.update(Playback::toggle);
 }
 
-/// Moves the playhead by a number of steps and stops it there.
-pub(super) fn step_by(page: Page, n_steps: isize) {
-    page.ui.playback.update(|playback| {
-        let last = playback.steps.len().saturating_sub(1);
-        playback.at = playback.at.saturating_add_signed(n_steps).min(last);
-        playback.elapsed = 0;
-        playback.playing = false;
-    });
+/// Goes one step on and stops there.
+pub(super) fn step_forward(page: Page) {
+    page.ui.playback.update(Playback::forward);
+}
+
+/// Goes one step back and stops there.
+pub(super) fn step_back(page: Page) {
+    page.ui.playback.update(Playback::back);
 }
 
 /// Pauses while the tab is hidden, and goes on only if it was this that paused.
@@ -574,10 +551,10 @@ pub(super) fn save_soon(page: Page) {
 
 /// Saves the lab now.
 pub(super) fn save(page: Page) {
-    let log = page.ui.lab.with_value(|lab| lab.log().clone());
+    let log = page.ui.lab.with_value(Lab::log);
     let text = page.ui.text.get_untracked();
     let draft = page.driver.with_value(|driver| driver.applied != text).then_some(text);
-    let link = crate::lab::share::encode(&crate::lab::share::Shared { log, at: None });
+    let link = lab::share::encode(&lab::share::Shared { log, at: None });
     let mut history = storage::history();
     history.save(Saved { saved_ms: js_sys::Date::now() as u64, link, draft });
     if !storage::save_history(history) {

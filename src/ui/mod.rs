@@ -8,15 +8,17 @@ mod dialogs;
 mod editor;
 mod export;
 mod header;
+pub mod inspector;
 mod keys;
 mod lab_driver;
 mod panels;
-mod placeholder;
 mod share;
+pub mod stage;
 mod state;
 mod storage;
 mod terminal;
 mod theme;
+pub mod timeline;
 
 pub use state::{Selection, Theme, Ui};
 

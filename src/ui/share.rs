@@ -4,6 +4,7 @@ use super::export;
 use super::lab_driver;
 use super::state::{Page, use_page};
 use crate::base::SimTime;
+use crate::lab::Lab;
 use crate::lab::share::{self, LINK_LIMIT, ShareError, Shared};
 use leptos::html;
 use leptos::prelude::*;
@@ -43,7 +44,7 @@ pub(super) fn open_location(page: Page) {
 /// The link to the lab as it stands now.
 fn link(page: Page, with_moment: bool) -> String {
     let at = with_moment.then(|| moment(page)).flatten();
-    let log = page.ui.lab.with_value(|lab| lab.log().clone());
+    let log = page.ui.lab.with_value(Lab::log);
     let location = window().location();
     let base = location.href().unwrap_or_default();
     let base = base.split('#').next().unwrap_or_default();

@@ -118,7 +118,7 @@ fn name_of(target: &Target) -> String {
 
 /// Every place that has a shell, with its label.
 fn targets(page: Page) -> Vec<(Target, String)> {
-    page.ui.lab.with_value(|lab| {
+    let all = page.ui.lab.try_update_value(|lab| {
         let live = lab.live();
         let pods = live.pods.values().flat_map(|pod| {
             let containers: Vec<_> = pod.containers.iter().filter(|container| !container.init).collect();
@@ -145,7 +145,8 @@ fn targets(page: Page) -> Vec<(Target, String)> {
             live.netns.values().filter(|netns| matches!(netns.row.role, NetnsRole::Router | NetnsRole::Host));
         let hosts = hosts.map(|netns| (Target::Host(netns.row.name.to_string()), netns.row.name.to_string()));
         pods.chain(nodes).chain(hosts).collect()
-    })
+    });
+    all.unwrap_or_default()
 }
 
 async fn load(page: Page, place: NodeRef<html::Div>, screen: Shared, is_ready: RwSignal<bool>) {
@@ -300,7 +301,7 @@ fn complete(page: Page, screen: Shared, prompt: &str) {
 
 /// Addresses and names that a command may be given.
 fn names(page: Page) -> Vec<String> {
-    page.ui.lab.with_value(|lab| {
+    let all = page.ui.lab.try_update_value(|lab| {
         let live = lab.live();
         let addresses =
             live.netns.values().flat_map(|netns| netns.addrs.iter().map(|row| row.addr.addr().to_string()));
@@ -309,7 +310,8 @@ fn names(page: Page) -> Vec<String> {
         let pods = live.pods.values().map(|pod| pod.name.to_string());
         let nodes = live.nodes.keys().map(ToString::to_string);
         addresses.chain(links).chain(pods).chain(nodes).chain(WORDS.map(str::to_owned)).collect()
-    })
+    });
+    all.unwrap_or_default()
 }
 
 /// Runs a line.

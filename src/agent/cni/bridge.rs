@@ -165,7 +165,8 @@ fn veth(name: Arc<str>, mac: MacAddr, mtu: u32) -> NewLink {
 }
 
 fn ensure_bridge(world: &mut dyn World, node: NetnsId, mtu: u32) -> (IfIndex, MacAddr) {
-    let there = world.netns(node).and_then(|netns| netns.link_named(BRIDGE)).map(|link| (link.ifindex, link.mac));
+    let there =
+        world.netns(node).and_then(|netns| netns.link_named(BRIDGE)).map(|link| (link.ifindex, link.mac));
     if let Some(found) = there {
         return found;
     }

@@ -74,7 +74,12 @@ pub(in crate::agent) fn start(world: &mut dyn World, netns: NetnsId, node: &Node
 }
 
 /// Another node's lease is seen: neighbour, forwarding entry, route, in this order (`handleSubnetEvents`).
-pub(in crate::agent) fn add_lease(world: &mut dyn World, netns: NetnsId, far: &NodeSpec, cluster: &ClusterSpec) {
+pub(in crate::agent) fn add_lease(
+    world: &mut dyn World,
+    netns: NetnsId,
+    far: &NodeSpec,
+    cluster: &ClusterSpec,
+) {
     with(world, netns, |netns, ctx| match way(cluster) {
         Way::Vxlan => {
             let Some(device) = netns.link_named(DEVICE).map(|link| link.ifindex) else { return };
