@@ -3,10 +3,9 @@
 say() { printf '%s\n' "$*" >&2; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
-# One hash over the names and contents of all files under the given paths that git does not ignore.
+# One hash over the names and contents of all files under the given paths, installed packages left out.
 content_of() {
-  git ls-files -z --cached --others --exclude-standard -- "$@" | LC_ALL=C sort -zu \
-    | while IFS= read -r -d '' file; do if [ -f "$file" ]; then printf '%s\0' "$file"; fi; done \
+  find "$@" -name node_modules -prune -o -type f -print0 | LC_ALL=C sort -z \
     | xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1
 }
 

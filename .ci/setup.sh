@@ -14,7 +14,7 @@ export PATH="$tools/bin:$tools/node_modules/.bin:$PATH"
 readonly linked=vethscope-wasm
 readonly trunk_version=0.21.14
 readonly binaryen_version=132.0.0
-readonly cargo_deny_version=0.20.2
+readonly cargo_deny_version=0.19.0
 readonly oldest_rust=1.95
 readonly oldest_node=20
 

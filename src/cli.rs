@@ -4,8 +4,7 @@ use crate::base::words::Lang;
 use crate::base::{EventId, ProcessId, SimTime};
 use crate::lab::{Lab, LabLog, Progress, Target};
 use crate::manifest;
-use crate::trace::format::{self, Selection};
-use crate::trace::{EventKind, Inventory, Stream, Trace, json};
+use crate::trace::{EventKind, Inventory, Stream, Trace, format, json};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
@@ -287,10 +286,9 @@ fn trace(at: &At, format: Format, pcapng: Option<&Path>) -> Result<u8, Failure> 
 }
 
 fn print_trace(trace: &Trace, range: Range<usize>, format: Format) {
-    let selection = Selection { range, process: None };
     let text = match format {
-        Format::Text => format::text(trace, &selection),
-        Format::Json => serde_json::json!(json::json(trace, &selection)).to_string() + "\n",
+        Format::Text => format::text(trace, range),
+        Format::Json => serde_json::json!(json::json(trace, range)).to_string() + "\n",
     };
     say(Stream::Stdout, &text);
 }

@@ -2,13 +2,18 @@
 //!
 //! A command line is parsed here into [`Command`]: either it answers at once from the tables, or it becomes a process.
 
+mod bridge;
 mod busybox;
 pub mod change;
 mod files;
 mod getopt;
+mod ip;
+pub mod kubectl;
 mod line;
+mod nettools;
 mod out;
 mod ping;
+mod print;
 
 pub use change::KernelChange;
 pub use line::{Joiner, parse_line};
@@ -16,6 +21,7 @@ pub use line::{Joiner, parse_line};
 use crate::app::Process;
 use crate::base::{NetnsId, Rng};
 use crate::trace::{Inventory, Stream};
+use nettools::Edition;
 use out::{Out, refuse};
 
 /// What a command needs to know of its surroundings.
@@ -82,11 +88,18 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         return busybox::run(context, argv);
     }
     match name {
+        "ifconfig" => nettools::ifconfig(context, words, Edition::NetTools),
+        "ip" => ip::ip(context, words),
         "ping" => ping::ping(words),
+        "arp" => nettools::arp(context, words, Edition::NetTools),
+        "bridge" => bridge::bridge(context, words),
         "cat" => files::cat(context, words),
         "echo" => files::echo(words),
         "false" => Out::default().done(1),
         "hostname" => files::hostname(context, words),
+        "kubectl" => kubectl::kubectl(context, words),
+        "netstat" if words == ["-rn"] || words == ["-nr"] => nettools::netstat_routes(context),
+        "route" => nettools::route(context, words),
         "sleep" => files::sleep(words),
         "true" | ":" => Out::default().done(0),
         _ => refuse(format!("sh: 1: {name}: not found\n"), 127),

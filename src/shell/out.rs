@@ -28,6 +28,11 @@ impl Out {
         }
     }
 
+    /// Adds all of `other`.
+    pub(super) fn append(&mut self, other: Self) {
+        other.pieces.into_iter().for_each(|(stream, text)| self.add(stream, text));
+    }
+
     /// The pieces in order.
     pub(super) fn into_pieces(self) -> Vec<(Stream, String)> {
         self.pieces

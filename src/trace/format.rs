@@ -1,4 +1,4 @@
-//! The trace for reading: as text with indented reasons, and as JSON (see [`super::json`] for its shape).
+//! The trace for reading: as text with indented reasons, and as JSON (see [`mod@super::json`] for its shape).
 //!
 //! ```text
 //! 0.000012  node1/veth1234  ← in   IP 10.244.1.10 > 10.244.2.10: ICMP echo request, id 7, seq 1, length 64
@@ -7,8 +7,10 @@
 //! A line with a time is a frame at an interface, a packet being made, or a journey's end; the lines below it say what
 //! was decided then, with the row that decided as the real tool prints it.
 
+use super::explain;
 use super::rows_text::{self, FdbStyle, RouteStyle};
-use super::{Disposition, Event, EventKind, RouteRow, Surroundings, Table, TableChange, Trace};
+use super::{Disposition, Event, EventKind, Nud, RouteRow, Surroundings, Table, TableChange, Trace};
+use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, JourneyId, NetnsId, ProcessId, SimTime};
 use crate::wire::{Body, Frame, Ipv4, Udp, UdpPayload};
 use std::fmt::Write;
@@ -23,6 +25,18 @@ pub struct Selection {
     pub range: Range<usize>,
     /// Only what this process caused; `None` for everything.
     pub process: Option<ProcessId>,
+}
+
+impl From<Range<usize>> for Selection {
+    fn from(range: Range<usize>) -> Self {
+        Self { range, process: None }
+    }
+}
+
+impl From<&Selection> for Selection {
+    fn from(selection: &Selection) -> Self {
+        selection.clone()
+    }
 }
 
 impl Selection {
@@ -59,13 +73,17 @@ impl Selection {
             | EventKind::Queued
             | EventKind::Encapsulated
             | EventKind::Decapsulated
-            | EventKind::Ended(_) => {
-                // A row may change because of a packet without being part of its journey.
-                let cause = event.cause.is_some().then(|| trace.event(event.cause).journey);
-                let journey = if event.journey.is_some() { Some(event.journey) } else { cause };
-                journey.is_some_and(|journey| is_for(trace, journey, process))
-            }
+            | EventKind::Ended(_) => is_for(trace, journey_of(trace, event), process),
         }
+    }
+}
+
+/// The journey that an event belongs to: a row changes because of a packet without being part of its journey.
+fn journey_of(trace: &Trace, event: &Event) -> JourneyId {
+    if event.journey.is_some() || !event.cause.is_some() {
+        event.journey
+    } else {
+        trace.event(event.cause).journey
     }
 }
 
@@ -76,7 +94,8 @@ fn is_for(trace: &Trace, journey: JourneyId, process: ProcessId) -> bool {
 }
 
 /// The selected events as text.
-pub fn text(trace: &Trace, selection: &Selection) -> String {
+pub fn text(trace: &Trace, selection: impl Into<Selection>) -> String {
+    let selection = selection.into();
     let mut writer = Writer {
         trace,
         around: Surroundings::default(),
@@ -86,7 +105,7 @@ pub fn text(trace: &Trace, selection: &Selection) -> String {
     };
     for (id, event) in selection.events(trace) {
         writer.around.advance(trace, id.index() + 1);
-        writer.event(event);
+        writer.event(id, event);
     }
     writer.out
 }
@@ -101,21 +120,29 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn event(&mut self, event: &Event) {
+    fn event(&mut self, id: EventId, event: &Event) {
         match event.kind {
             EventKind::Originated => self.head(event, "* new"),
             EventKind::Transmitted => self.head(event, "→ out"),
             EventKind::Received(_) => self.head(event, "← in"),
             EventKind::Ended(disposition) => self.ended(event, disposition),
             EventKind::Decided(table, row) => {
-                let reason = decision(self.trace, &self.around, event, table, row);
+                let reason = decision(self.trace, &self.around, id, table, row);
                 self.reason(event, &reason);
             }
             EventKind::Queued => self.reason(event, "queued until ARP is answered"),
             EventKind::Encapsulated => self.frame_reason(event, "encapsulated"),
             EventKind::Decapsulated => self.frame_reason(event, "decapsulated"),
             EventKind::Changed(change) => {
-                if let Some(row) = row_text(&self.around, &self.trace.changes[change.index()]) {
+                let change = &self.trace.changes[change.index()];
+                if let TableChange::Step(row) = change {
+                    let text = explain::step_text(row, Lang::En);
+                    self.line(
+                        event,
+                        "# step",
+                        &format!("{}/{} {}: {text}", row.namespace, row.pod, row.number),
+                    );
+                } else if let Some(row) = row_text(&self.around, change) {
                     self.reason(event, &format!("changed: {row}"));
                 }
             }
@@ -141,7 +168,7 @@ impl Writer<'_> {
     }
 
     fn reason(&mut self, event: &Event, reason: &str) {
-        let place = if self.head == (event.journey, event.netns) {
+        let place = if self.head == (journey_of(self.trace, event), event.netns) {
             String::new()
         } else {
             format!("[{}] ", self.around.place(event.netns, event.ifindex))
@@ -158,7 +185,7 @@ impl Writer<'_> {
     fn ended(&mut self, event: &Event, disposition: Disposition) {
         match disposition {
             Disposition::Dropped(reason) => {
-                let why = crate::base::words::word(crate::base::words::Lang::En, reason.key());
+                let why = words::word(Lang::En, reason.key());
                 self.line(event, "× drop", &format!("{}: {why}", reason.name()));
             }
             Disposition::Delivered(_) => self.reason(event, "delivered to a socket"),
@@ -206,9 +233,10 @@ fn ipv4_marks(packet: &Ipv4) -> String {
 }
 
 /// A decision as a phrase: the row that decided, and why it was that one.
-fn decision(trace: &Trace, around: &Surroundings, event: &Event, table: Table, row: ChangeId) -> String {
+fn decision(trace: &Trace, around: &Surroundings, id: EventId, table: Table, row: ChangeId) -> String {
     let change = row.is_some().then(|| &trace.changes[row.index()]);
-    let frame = trace.frame_of(event);
+    let event = trace.event(id);
+    let frame = trace.frame_at(id);
     let dst = frame.map_or_else(String::new, |frame| frame.dst.to_string());
     match (table, change) {
         (Table::Fib, Some(TableChange::Route(row))) => {
@@ -219,6 +247,11 @@ fn decision(trace: &Trace, around: &Surroundings, event: &Event, table: Table, r
             )
         }
         (Table::Fib, _) => "no route fits".to_string(),
+        (Table::Neighbor, Some(TableChange::Neigh(entry)))
+            if entry.state == Nud::Incomplete && trace.is_fresh(id, row) =>
+        {
+            format!("no usable neighbor entry for {}: ARP has to ask", entry.addr)
+        }
         (Table::Neighbor, None) => "no neighbor entry: ARP has to ask".to_string(),
         (_, Some(row)) => row_text(around, row).unwrap_or_default(),
         (Table::BridgeFdb, None) if frame.is_some_and(|frame| frame.dst.is_multicast()) => {

@@ -14,7 +14,7 @@ use crate::base::{EventId, Ipv4Addr, JourneyId, MacAddr};
 use crate::wire::{Body, Frame, Icmp, Ipv4, Payload, Quote, UdpChecksum, UdpPayload};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// The whole answer.
 #[derive(Clone, Debug, Serialize)]
@@ -23,6 +23,12 @@ pub struct TraceJson {
     pub events: Vec<EventJson>,
     /// The journeys that these events are part of.
     pub journeys: Vec<JourneyJson>,
+}
+
+impl fmt::Display for TraceJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
 }
 
 /// One event.
@@ -276,7 +282,8 @@ pub struct VxlanJson {
 }
 
 /// The selected events and their journeys.
-pub fn json(trace: &Trace, selection: &Selection) -> TraceJson {
+pub fn json(trace: &Trace, selection: impl Into<Selection>) -> TraceJson {
+    let selection = selection.into();
     let mut around = Surroundings::default();
     let began = selection.began(trace);
     let mut journeys: BTreeMap<JourneyId, Vec<u32>> = BTreeMap::new();

@@ -1,10 +1,10 @@
 //! The sentences.
 
 use crate::sample::sample;
-use vethscope::base::EventId;
 use vethscope::base::words::{Lang, word};
+use vethscope::base::{EventId, JourneyId, PacketId};
 use vethscope::trace::explain::why;
-use vethscope::trace::{DropReason, EventKind, Table, Trace};
+use vethscope::trace::{DropReason, Event, EventKind, NeighRow, Nud, Table, TableChange, Trace};
 
 fn sentences(lang: Lang) -> Vec<String> {
     let (trace, _) = sample();
@@ -58,7 +58,7 @@ fn decisions_name_the_row_and_why_it_won() {
         Table::Neighbor,
         0,
         Lang::En,
-        "There is no neighbor entry for 10.244.1.1 on default/a/eth0, so its Ethernet address must be asked for by \
+        "There is no usable neighbor entry for 10.244.1.1 on default/a/eth0, so its Ethernet address must be asked for by \
          ARP.",
     );
     decided(
@@ -127,4 +127,27 @@ fn all_steps_of_a_pods_life_have_a_text() {
             assert!(!word(Lang::Ko, &key).starts_with('['), "{key}");
         }
     }
+}
+
+/// The kernel makes an entry before it asks the table, so that the decision finds it INCOMPLETE; a reader is told that
+/// there was none. A later packet finds the same entry.
+#[test]
+fn a_neighbor_entry_made_for_this_packet_is_told_from_one_that_waits_already() {
+    let (mut trace, _) = sample();
+    let queued = find(&trace, |kind| *kind == EventKind::Queued, 0);
+    let known = trace.changes.iter().find_map(|change| {
+        let TableChange::Neigh(row) = change else { return None };
+        Some(*row)
+    });
+    let asked = NeighRow { state: Nud::Incomplete, mac: None, ..known.unwrap() };
+    let change = trace.record(TableChange::Neigh(asked));
+    let packet = Event { packet: PacketId::NONE, ..*trace.event(queued) };
+    let first = trace.push(Event { kind: EventKind::Originated, ..packet });
+    trace.push(Event { kind: EventKind::Changed(change), journey: JourneyId::NONE, cause: first, ..packet });
+    let decided = EventKind::Decided(Table::Neighbor, change);
+    let fresh = trace.push(Event { kind: decided, cause: first, ..packet });
+    let later = trace.push(Event { kind: decided, cause: fresh, ..packet });
+    assert!(why(&trace, fresh, Lang::En).starts_with("There is no usable neighbor entry for 10.244.1.1"));
+    assert!(why(&trace, later, Lang::En).starts_with("10.244.1.1 was already asked for by ARP"));
+    assert_eq!(trace.frame_at(later), trace.frame_of(trace.event(queued)), "the packet of the step before");
 }

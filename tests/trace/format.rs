@@ -18,14 +18,14 @@ fn check(name: &str, actual: &str) {
 fn the_trace_as_text() {
     let (trace, start) = sample();
     let selection = Selection { range: start..trace.len(), process: None };
-    check("ping.txt", &text(&trace, &selection));
+    check("ping.txt", &text(&trace, selection));
 }
 
 #[test]
 fn the_trace_as_json() {
     let (trace, start) = sample();
     let selection = Selection { range: start..trace.len(), process: None };
-    check("ping.json", &(serde_json::to_string_pretty(&json(&trace, &selection)).unwrap() + "\n"));
+    check("ping.json", &(serde_json::to_string_pretty(&json(&trace, selection)).unwrap() + "\n"));
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn only_what_a_process_caused_is_selected() {
     assert_eq!(of(1).events(&trace).count(), 0);
     let first = of(0).events(&trace).next().unwrap().0;
     assert_eq!(first.index(), start);
-    let journeys = json(&trace, &of(0)).journeys;
+    let journeys = json(&trace, of(0)).journeys;
     assert_eq!(journeys.len(), 2);
     assert_eq!(journeys[1].parent, Some(0));
 }

@@ -235,7 +235,7 @@ fn links(builder: &mut Builder) {
         number: 1,
         request: None,
         result: None,
-        args: vec!["node1".to_string()],
+        args: vec!["a".to_string(), "node1".to_string()],
     };
     builder.change(TableChange::Step(step));
 }
