@@ -59,7 +59,9 @@ impl HostLocal {
         let free = self.candidates().find(|addr| !self.reserved.contains_key(addr));
         let Some(addr) = free else {
             let (start, end) = (self.first(), self.end);
-            return Err(format!("failed to allocate for range 0: no IP addresses available in range set: {start}-{end}"));
+            return Err(format!(
+                "failed to allocate for range 0: no IP addresses available in range set: {start}-{end}"
+            ));
         };
         self.reserve(addr, container);
         self.last_reserved = Some(addr);
@@ -75,7 +77,11 @@ impl HostLocal {
             return Err(format!("failed to allocate all requested IPs: {addr}"));
         }
         if self.reserved.contains_key(&addr) {
-            return Err(format!("failed to allocate for range 0: requested IP address {addr} is not available in range set {}-{}", self.first(), self.end));
+            return Err(format!(
+                "failed to allocate for range 0: requested IP address {addr} is not available in range set {}-{}",
+                self.first(),
+                self.end
+            ));
         }
         debug_assert!(subnet.contains(&addr), "the range lies in its subnet");
         self.reserve(addr, container);
@@ -107,7 +113,9 @@ impl HostLocal {
         let after_last = self.last_reserved.map(u32::from).filter(|last| (first..=end).contains(last));
         let offset = after_last.map_or(0, |last| last - first + 1);
         (0..count)
-            .map(move |step| Ipv4Addr::from(first + ((u64::from(offset) + u64::from(step)) % u64::from(count)) as u32))
+            .map(move |step| {
+                Ipv4Addr::from(first + ((u64::from(offset) + u64::from(step)) % u64::from(count)) as u32)
+            })
             .filter(move |addr| *addr != gateway)
     }
 }
@@ -123,7 +131,8 @@ mod tests {
     #[test]
     fn the_first_pod_gets_the_second_host() {
         let mut range = range("10.244.1.0/24");
-        let got: Vec<String> = (0..3).map(|n| range.allocate(&n.to_string(), None).unwrap().to_string()).collect();
+        let got: Vec<String> =
+            (0..3).map(|n| range.allocate(&n.to_string(), None).unwrap().to_string()).collect();
         assert_eq!(got, ["10.244.1.2", "10.244.1.3", "10.244.1.4"]);
     }
 
@@ -141,7 +150,8 @@ mod tests {
         range.allocate("a", None).unwrap();
         assert_eq!(
             range.allocate("b", None),
-            Err("failed to allocate for range 0: no IP addresses available in range set: 10.0.0.1-10.0.0.2".to_owned())
+            Err("failed to allocate for range 0: no IP addresses available in range set: 10.0.0.1-10.0.0.2"
+                .to_owned())
         );
         range.release("a");
         assert_eq!(range.allocate("b", None), Ok("10.0.0.2".parse().unwrap()));

@@ -29,7 +29,9 @@ pub fn hosts_file(pod: &Pod, addr: Ipv4Addr, cluster_domain: &str) -> String {
     let host = hostname(pod, "");
     let namespace = &pod.metadata.namespace;
     let _ = match &pod.spec.subdomain {
-        Some(subdomain) => writeln!(out, "{addr}\t{host}.{subdomain}.{namespace}.svc.{cluster_domain}\t{host}"),
+        Some(subdomain) => {
+            writeln!(out, "{addr}\t{host}.{subdomain}.{namespace}.svc.{cluster_domain}\t{host}")
+        }
         None => writeln!(out, "{addr}\t{host}"),
     };
     out + &host_aliases(pod)

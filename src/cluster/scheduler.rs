@@ -52,7 +52,8 @@ fn why_not(pod: &Pod, node: &NodeSpec) -> Option<String> {
 
 /// `Toleration.ToleratesTaint`.
 fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let effect = toleration.effect.as_deref().is_none_or(|effect| effect.is_empty() || effect == taint.effect.name());
+    let effect =
+        toleration.effect.as_deref().is_none_or(|effect| effect.is_empty() || effect == taint.effect.name());
     let key = toleration.key.as_deref().unwrap_or("");
     let exists = toleration.operator.as_deref() == Some("Exists");
     let value = exists || toleration.value.as_deref().unwrap_or("") == taint.value.as_deref().unwrap_or("");

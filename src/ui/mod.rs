@@ -1,6 +1,9 @@
 //! The page.
 
+pub mod inspector;
+pub mod stage;
 mod state;
+pub mod timeline;
 
 pub use state::{Selection, Theme, Ui};
 
