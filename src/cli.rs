@@ -1,5 +1,332 @@
-//! Being built.
+//! The command line. Its words and shapes are a contract: they are added to, not changed.
+
+use crate::base::words::Lang;
+use crate::base::{EventId, ProcessId, SimTime};
+use crate::lab::{Lab, LabLog, Progress, Target};
+use crate::manifest;
+use crate::trace::{EventKind, Inventory, Stream, Trace, format, json};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Exit status for wrong usage or input that cannot be read.
+const USAGE: u8 = 2;
+/// The cluster has this long to settle, in simulated time.
+const SETTLE: SimTime = SimTime(600_000_000_000);
+/// A command has this long, in simulated time; then it gets Ctrl-C.
+const COMMAND_NS: u64 = 3_600_000_000_000;
+/// What a command caused may take this much longer: neighbours being checked.
+const LINGER_NS: u64 = 60_000_000_000;
+/// Seed of a run from the command line.
+const SEED: u64 = 1;
+
+#[derive(Parser)]
+#[command(
+    name = "vethscope",
+    version,
+    about = "A simulated Kubernetes cluster network",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Validates as the API server would.
+    Check {
+        #[command(flatten)]
+        files: Files,
+        /// Shape of the answer.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+        /// Language of the messages.
+        #[arg(long, value_enum, default_value_t = Language::En)]
+        lang: Language,
+    },
+    /// Runs a command in a Pod, on a node or on a host, and prints what the real tool would print.
+    Exec {
+        #[command(flatten)]
+        at: At,
+    },
+    /// The same, and prints every hop of every packet that the command caused, and why.
+    Trace {
+        #[command(flatten)]
+        at: At,
+        /// Shape of the answer.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+        /// Writes what every tapped device saw.
+        #[arg(long, value_name = "OUT")]
+        pcapng: Option<PathBuf>,
+    },
+    /// Prints objects as `kubectl get` does.
+    Get {
+        #[command(flatten)]
+        files: Files,
+        /// Kind, name and options of `kubectl get`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        args: Vec<String>,
+    },
+    /// Replays a log that the page shared or exported.
+    Replay {
+        /// The log, as JSON; `-` is standard input.
+        log: PathBuf,
+        /// Shape of the answer.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+}
+
+#[derive(Args)]
+struct Files {
+    /// A file with any number of documents; may repeat, `-` is standard input.
+    #[arg(short = 'f', long = "file", value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+struct At {
+    #[command(flatten)]
+    files: Files,
+    /// Namespace of the Pod.
+    #[arg(short = 'n', long, default_value = "default")]
+    namespace: String,
+    /// Container of the Pod.
+    #[arg(short = 'c', long)]
+    container: Option<String>,
+    /// `POD`, `NAMESPACE/POD`, `node/NAME` or `host/NAME`.
+    target: String,
+    /// The command.
+    #[arg(last = true, required = true)]
+    command: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Language {
+    En,
+    Ko,
+}
+
+/// Why a run ended before it answered.
+struct Failure {
+    message: String,
+    status: u8,
+}
+
 /// Runs the command line.
-pub fn run() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn run() -> ExitCode {
+    match dispatch(Cli::parse().command) {
+        Ok(status) => ExitCode::from(status),
+        Err(Failure { message, status }) => {
+            say(Stream::Stderr, &message);
+            ExitCode::from(status)
+        }
+    }
+}
+
+fn dispatch(verb: Verb) -> Result<u8, Failure> {
+    match verb {
+        Verb::Check { files, format, lang } => check(&files, format, lang),
+        Verb::Exec { at } => exec(&at),
+        Verb::Trace { at, format, pcapng } => trace(&at, format, pcapng.as_deref()),
+        Verb::Get { files, args } => get(&files, args),
+        Verb::Replay { log, format } => replay(&log, format),
+    }
+}
+
+fn say(stream: Stream, text: &str) {
+    // A reader that went away (`| head`) is no error of ours.
+    let _ = match stream {
+        Stream::Stdout => std::io::stdout().write_all(text.as_bytes()),
+        Stream::Stderr => std::io::stderr().write_all(text.as_bytes()),
+    };
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(path)
+    };
+    bytes.map_err(|error| Failure { message: format!("{}: {error}\n", path.display()), status: USAGE })
+}
+
+/// The files as one text, documents separated.
+fn read_all(files: &Files) -> Result<String, Failure> {
+    let mut text = String::new();
+    for path in &files.files {
+        let bytes = read(path)?;
+        let part = String::from_utf8(bytes).map_err(|error| Failure {
+            message: format!(
+                "{}: not a text: byte {} is no UTF-8; give a YAML file\n",
+                path.display(),
+                error.utf8_error().valid_up_to()
+            ),
+            status: USAGE,
+        })?;
+        if !text.is_empty() {
+            text.push_str("\n---\n");
+        }
+        text.push_str(&part);
+    }
+    Ok(text)
+}
+
+/// Diagnostics of each file with that file's own lines.
+fn check(files: &Files, format: Format, lang: Language) -> Result<u8, Failure> {
+    let lang = match lang {
+        Language::En => Lang::En,
+        Language::Ko => Lang::Ko,
+    };
+    let mut all = Vec::new();
+    let mut bad = false;
+    for path in &files.files {
+        let bytes = read(path)?;
+        let parsed = manifest::parse_bytes(&bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        bad |= parsed.has_errors();
+        let name = path.display().to_string();
+        match format {
+            Format::Text => say(Stream::Stdout, &manifest::check_text(&name, &text, &parsed, lang)),
+            Format::Json => all.extend(manifest::check_json(&name, &text, &parsed, lang)),
+        }
+    }
+    if matches!(format, Format::Json) {
+        say(Stream::Stdout, &(serde_json::json!({ "diagnostics": all }).to_string() + "\n"));
+    }
+    Ok(u8::from(bad))
+}
+
+/// A lab with the files applied and settled.
+fn settled(files: &Files) -> Result<Lab, Failure> {
+    let text = read_all(files)?;
+    let mut lab = Lab::new(SEED);
+    let diagnostics = lab.apply(&text);
+    let errors: Vec<_> =
+        diagnostics.iter().filter(|diagnostic| diagnostic.severity == crate::base::Severity::Error).collect();
+    if !errors.is_empty() {
+        let mut message = String::new();
+        for error in errors {
+            let place = error.span.map_or_else(String::new, |span| {
+                let place = span.place(&text);
+                format!("{}:{}: ", place.line, place.column)
+            });
+            let _ =
+                writeln!(message, "{place}{} {}: {}", error.object, error.path, error.message_in(Lang::En));
+        }
+        return Err(Failure { message, status: 1 });
+    }
+    lab.settle(SETTLE);
+    Ok(lab)
+}
+
+fn start(lab: &mut Lab, at: &At) -> Result<(ProcessId, usize), Failure> {
+    let target = Target::parse(&at.target, &at.namespace, at.container.as_deref());
+    let from = lab.trace().len();
+    let process = lab
+        .start(&target, &at.command)
+        .map_err(|error| Failure { message: format!("{error}\n"), status: 1 })?;
+    Ok((process, from))
+}
+
+/// Runs a process to its end. One that would go on for ever gets Ctrl-C.
+fn finish(lab: &mut Lab, process: ProcessId) -> u8 {
+    let limit = SimTime(lab.now().0.saturating_add(COMMAND_NS));
+    if matches!(lab.finish(process, limit), Progress::Stopped(_)) && lab.status(process).is_none() {
+        lab.interrupt(process);
+        lab.finish(process, SimTime(u64::MAX));
+    }
+    lab.status(process).unwrap_or(1)
+}
+
+fn exec(at: &At) -> Result<u8, Failure> {
+    let mut lab = settled(&at.files)?;
+    let (process, from) = start(&mut lab, at)?;
+    let status = finish(&mut lab, process);
+    print_output(lab.trace(), from);
+    Ok(status)
+}
+
+fn print_output(trace: &Trace, from: usize) {
+    for event in &trace.events[from..] {
+        if let EventKind::Wrote(output) = event.kind {
+            let output = &trace.outputs[output.index()];
+            say(output.stream, &output.text);
+        }
+    }
+}
+
+fn trace(at: &At, format: Format, pcapng: Option<&Path>) -> Result<u8, Failure> {
+    let mut lab = settled(&at.files)?;
+    let (process, from) = start(&mut lab, at)?;
+    let status = finish(&mut lab, process);
+    let limit = SimTime(lab.now().0.saturating_add(LINGER_NS));
+    lab.linger(limit);
+    let trace = lab.trace();
+    let range = from..trace.len();
+    if let Some(path) = pcapng {
+        let bytes = crate::trace::pcapng(trace, range.clone());
+        std::fs::write(path, bytes)
+            .map_err(|error| Failure { message: format!("{}: {error}\n", path.display()), status: USAGE })?;
+    }
+    print_trace(trace, range, format);
+    Ok(status)
+}
+
+fn print_trace(trace: &Trace, range: Range<usize>, format: Format) {
+    let text = match format {
+        Format::Text => format::text(trace, range),
+        Format::Json => serde_json::json!(json::json(trace, range)).to_string() + "\n",
+    };
+    say(Stream::Stdout, &text);
+}
+
+fn get(files: &Files, args: Vec<String>) -> Result<u8, Failure> {
+    let mut lab = settled(files)?;
+    let argv = ["kubectl".to_owned(), "get".to_owned()].into_iter().chain(args).collect::<Vec<_>>();
+    let from = lab.trace().len();
+    let Some(node) = first_node(lab.live()) else {
+        return Err(Failure { message: "the cluster has no nodes\n".to_owned(), status: 1 });
+    };
+    let process = lab
+        .start(&Target::Node(node), &argv)
+        .map_err(|error| Failure { message: format!("{error}\n"), status: 1 })?;
+    let status = finish(&mut lab, process);
+    print_output(lab.trace(), from);
+    Ok(status)
+}
+
+fn first_node(live: &Inventory) -> Option<String> {
+    live.nodes.keys().next().map(ToString::to_string)
+}
+
+fn replay(path: &Path, format: Format) -> Result<u8, Failure> {
+    let bytes = read(path)?;
+    let log: LabLog = serde_json::from_slice(&bytes).map_err(|error| Failure {
+        message: format!("{}: not a log of this program: {error}\n", path.display()),
+        status: USAGE,
+    })?;
+    let mut lab = Lab::open(&log);
+    while matches!(lab.advance(10_000), Progress::Busy(_)) {}
+    let trace = lab.trace();
+    print_trace(trace, began(&lab)..trace.len(), format);
+    Ok(0)
+}
+
+/// The first event of the first command, or the beginning where there is none.
+fn began(lab: &Lab) -> usize {
+    let first = lab.processes().iter().find_map(|&process| lab.began(process));
+    first.map_or(0, EventId::index)
 }

@@ -2,6 +2,7 @@
 //! test holds it current; `UPDATE_EXPECT=1` writes it anew.
 
 #![cfg(not(target_arch = "wasm32"))]
+#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
 use k8s_openapi::Resource;
 use k8s_openapi::api::{
@@ -9,9 +10,12 @@ use k8s_openapi::api::{
 };
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Debug, Write as _};
+use vethscope::api::Object;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/manifest/schema/kubernetes.txt");
 
@@ -96,7 +100,7 @@ fn compact(definitions: &BTreeMap<String, Value>) -> String {
         let before = types.insert(go.clone(), text);
         assert!(before.is_none(), "two types are named {go}");
     }
-    types.iter().map(|(name, text)| format!("type {name}\n{text}")).collect()
+    types.iter().fold(String::new(), |all, (name, text)| all + ": " + name + "\n" + text)
 }
 
 fn generate() -> String {
@@ -149,4 +153,29 @@ fn the_schema_is_current() {
     let stored = std::fs::read_to_string(PATH).unwrap_or_default();
     assert!(stored == fresh, "run UPDATE_EXPECT=1 cargo test --test schema");
     assert!(stored.len() < 100_000, "the schema ships in the page: {} bytes", stored.len());
+}
+
+/// `object` written by our struct and read by the API's own type must be what that type reads from the text itself.
+fn assert_same<T: DeserializeOwned + PartialEq + Debug>(object: &impl Serialize, raw: &Value) {
+    let ours = serde_json::to_value(object).unwrap();
+    let mut ours: Value = ours;
+    for field in ["apiVersion", "kind"] {
+        ours[field] = raw[field].clone();
+    }
+    let ours = serde_json::from_value::<T>(ours).unwrap();
+    assert_eq!(ours, serde_json::from_value::<T>(raw.clone()).unwrap());
+}
+
+#[test]
+fn our_structs_carry_what_the_api_types_carry() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/check/as-kubectl-prints.yaml");
+    let parsed = vethscope::manifest::parse(&std::fs::read_to_string(path).unwrap());
+    assert_eq!((parsed.pods().count(), parsed.nodes().count()), (1, 1), "{:?}", parsed.diagnostics);
+    for located in &parsed.objects {
+        match &located.object {
+            Object::Pod(pod) => assert_same::<core::v1::Pod>(pod, &located.raw),
+            Object::Node(node) => assert_same::<core::v1::Node>(node, &located.raw),
+            Object::Cluster(_) | Object::Other(_) => {}
+        }
+    }
 }

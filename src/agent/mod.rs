@@ -1,1 +1,14 @@
-//! Being built.
+//! The only code that writes kernel tables: what builds the machines and cables, the kubelet, and the CNI plug-ins.
+//! Everything here acts when a watch or a timer wakes it, on the one event queue, so order and delay come about by
+//! themselves.
+
+mod cni;
+mod control;
+mod fabric;
+mod kubelet;
+mod store;
+mod world;
+
+pub use control::{ControlPlane, Desired};
+pub use store::PodKey;
+pub use world::{Actor, Patience, Wakeup, Wire, World, with};

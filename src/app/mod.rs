@@ -1,9 +1,13 @@
 //! Simulated processes, each a state machine over sockets and timers. A process sees the world only through
 //! [`Os`], which stands for the system calls.
 
+pub mod busybox_ping;
+pub mod ping;
+pub mod sleep;
+
 use crate::base::{Duration, Ipv4Addr, NetnsId, SimTime, SocketId};
 pub use crate::kernel::{Errno, PathMtuDiscovery, PingMessage, PingSocket};
-use crate::trace::{Inventory, Stream};
+use crate::trace::Stream;
 use crate::wire::Bytes;
 
 /// What wakes a process.
@@ -40,14 +44,18 @@ pub trait Os {
     fn receive(&mut self, socket: SocketId) -> Option<PingMessage>;
     /// The source address the kernel would choose towards `dst` (`connect(2)` then `getsockname(2)`).
     fn source_towards(&self, dst: Ipv4Addr) -> Result<Ipv4Addr, Errno>;
+    /// The first address of a device, by name (`getifaddrs(3)`); `Enodev` where there is no such device.
+    fn device_address(&self, device: &str) -> Result<Option<Ipv4Addr>, Errno>;
     /// MTU of the route towards `dst`, in bytes (`IP_MTU`).
     fn mtu_towards(&self, dst: Ipv4Addr) -> Option<u32>;
     /// Looks a name up in `/etc/hosts` of the process. DNS is not simulated yet.
     fn resolve(&self, name: &str) -> Option<Ipv4Addr>;
+    /// Looks an address up in `/etc/hosts` of the process: the first name of the first line that has it.
+    fn name_of(&self, _addr: Ipv4Addr) -> Option<String> {
+        None
+    }
     /// The namespace the process lives in.
     fn netns(&self) -> NetnsId;
-    /// All tables as they stand now.
-    fn inventory(&self) -> &Inventory;
     /// A chance number.
     fn random(&mut self) -> u32;
 }

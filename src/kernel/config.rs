@@ -231,6 +231,35 @@ impl Netns {
         }
     }
 
+    /// Changes a link's Ethernet address (`ip link set address`). A bridge's own entry for it moves along.
+    pub fn set_mac(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mac: MacAddr) {
+        let Some(link) = self.link_mut(ifindex) else { return };
+        link.mac = mac;
+        let bridge = match (&link.kind, link.port) {
+            (Kind::Bridge(_), _) => Some(ifindex),
+            (_, Some(port)) => Some(port.master),
+            (_, None) => None,
+        };
+        self.record_link(ctx, ifindex);
+        if let Some(bridge) = bridge {
+            self.forget_local(ctx, bridge, ifindex);
+            self.fdb_insert_local(ctx, bridge, ifindex, mac);
+        }
+    }
+
+    fn forget_local(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, port: IfIndex) {
+        let Some(Link { kind: Kind::Bridge(state), .. }) = self.link_mut(bridge) else { return };
+        let old = state
+            .fdb
+            .iter()
+            .find(|(_, entry)| entry.local && entry.port == port)
+            .map(|(mac, entry)| (*mac, *entry));
+        let Some((mac, entry)) = old else { return };
+        state.fdb.remove(&mac);
+        let row = self.bridge_fdb_row(bridge, mac, &entry);
+        ctx.change(self.id, port, EventId::NONE, TableChange::FdbGone(row));
+    }
+
     /// Makes a link a port of a bridge (`ip link set master`). `hairpin` lets frames out where they came in.
     pub fn set_master(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, master: IfIndex, hairpin: Hairpin) {
         let Some(mac) = self.link(ifindex).map(|link| link.mac) else { return };
@@ -389,6 +418,11 @@ impl Netns {
             protocol: RouteProtocol::Boot,
             onlink: false,
         }
+    }
+
+    /// Sets a neighbour entry as it is given (`ip neigh replace`).
+    pub fn set_neighbor(&mut self, ctx: &mut Ctx<'_>, row: NeighRow) {
+        self.put_neighbor(ctx, NeighRow { updated: ctx.now, ..row });
     }
 
     /// Sets a permanent neighbour entry (`ip neigh replace … nud permanent`).

@@ -1,7 +1,7 @@
 //! ICMP that the kernel sends (`net/ipv4/icmp.c`, RFC 792, RFC 1812 section 4.3) and its rate limits.
 
-use super::{Ctx, Netns, Skb};
-use crate::base::{IfIndex, Ipv4Addr, MacAddr, SimTime};
+use super::{Ctx, Flow, Netns, Skb};
+use crate::base::{Duration, IfIndex, Ipv4Addr, MacAddr, SimTime};
 use crate::trace::{Disposition, DropReason, EventKind, Relation};
 use crate::wire::{Body, Bytes, Frame, Icmp, Ipv4, Payload};
 use std::collections::BTreeMap;
@@ -100,13 +100,24 @@ impl Netns {
     }
 
     /// A next hop did not answer (`ipv4_link_failure`).
-    pub(super) fn ipv4_link_failure(&mut self, ctx: &mut Ctx<'_>, oif: IfIndex, skb: Skb) {
-        self.icmp_send(ctx, oif, &skb, IcmpError::HOST_UNREACHABLE);
+    pub(super) fn ipv4_link_failure(&mut self, ctx: &mut Ctx<'_>, oif: IfIndex, after: Duration, skb: Skb) {
+        self.icmp_send_after(ctx, oif, &skb, IcmpError::HOST_UNREACHABLE, after);
         ctx.drop((self.id, oif), skb, DropReason::NeighFailed);
     }
 
     /// Reports an error about a packet to its sender (`__icmp_send`).
     pub(super) fn icmp_send(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, about: &Skb, error: IcmpError) {
+        self.icmp_send_after(ctx, ifindex, about, error, ctx.delays.input);
+    }
+
+    fn icmp_send_after(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ifindex: IfIndex,
+        about: &Skb,
+        error: IcmpError,
+        after: Duration,
+    ) {
         let Some(packet) = about.frame.ipv4() else { return };
         if !deserves_error(packet) {
             return;
@@ -131,7 +142,7 @@ impl Netns {
         let answer = self.icmp_packet(&flow, packet.src, tos, message);
         let mut skb = ctx.child(about, Relation::Error, Arc::new(answer));
         ctx.note((self.id, ifindex), &mut skb, EventKind::Originated);
-        self.ip_local_out(ctx, &flow, ctx.delays.input, skb);
+        self.ip_local_out(ctx, &flow, after, skb);
     }
 
     /// Answers a packet from the address it was sent to (`icmp_reply`).
@@ -190,13 +201,11 @@ impl Netns {
 
     /// `ip_rt_update_pmtu`: remembered for 10 minutes, never below `min_pmtu` (552).
     fn remember_pmtu(&mut self, now: SimTime, dst: Ipv4Addr, mtu: u16) {
-        const EXPIRES: crate::base::Duration = crate::base::Duration::from_secs(600);
+        const EXPIRES: Duration = Duration::from_secs(600);
         let mtu = u32::from(mtu).max(552);
         self.pmtu.insert(dst, (mtu, now + EXPIRES));
     }
 }
-
-use super::Flow;
 
 /// The start of a packet quoted in an error.
 #[derive(Clone, Copy, Debug)]

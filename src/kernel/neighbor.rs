@@ -289,8 +289,11 @@ impl Netns {
             entry.row.updated = now;
         });
         let Some(entry) = self.neighbors.get_mut(&key) else { return };
+        // One report after the other: each takes the time that making an answer takes.
+        let mut after = ctx.delays.input;
         for skb in std::mem::take(&mut entry.queue) {
-            self.ipv4_link_failure(ctx, key.0, skb);
+            self.ipv4_link_failure(ctx, key.0, after, skb);
+            after = after + ctx.delays.input;
         }
     }
 

@@ -60,3 +60,25 @@ impl Default for Sysctl {
         }
     }
 }
+
+impl Sysctl {
+    /// Changes a setting by its key with dots, as `sysctl -w` does; `false` where there is no such setting here or the
+    /// value is no number.
+    pub fn set(&mut self, key: &str, value: &str) -> bool {
+        let Ok(number) = value.parse::<u64>() else { return false };
+        let flag = number != 0;
+        let small = u8::try_from(number).unwrap_or(u8::MAX);
+        match key {
+            "net.ipv4.ip_forward" | "net.ipv4.conf.all.forwarding" => self.ip_forward = flag,
+            "net.ipv4.conf.all.rp_filter" => self.rp_filter = small,
+            "net.ipv4.conf.all.arp_ignore" => self.arp_ignore = small,
+            "net.ipv4.conf.all.route_localnet" => self.route_localnet = flag,
+            "net.bridge.bridge-nf-call-iptables" => self.bridge_nf_call_iptables = flag,
+            "net.ipv4.ip_default_ttl" => self.ip_default_ttl = small,
+            "net.ipv4.icmp_echo_ignore_all" => self.icmp_echo_ignore_all = flag,
+            "net.ipv4.icmp_ratelimit" => self.icmp_ratelimit = Duration::from_ms(number),
+            _ => return false,
+        }
+        true
+    }
+}

@@ -1,27 +1,26 @@
 //! The facade: a lab is a log of actions, and its state is the replay of that log.
 
-use crate::base::{Diagnostic, EventId, ProcessId, SimTime};
+mod commands;
+pub mod history;
+pub mod lessons;
+mod objects;
+pub mod prompt;
+pub mod share;
+mod target;
+pub mod transcript;
+
+pub use target::{StartError, Target};
+
+use crate::agent::{ControlPlane, Desired, Wakeup};
+use crate::base::{Diagnostic, EventId, ProcessId, Severity, SimTime};
+use crate::kernel::Urgency;
+use crate::manifest::{self, Parsed};
+use crate::shell::Joiner;
+use crate::sim::{EVENTS_MAX, Simulation};
 use crate::trace::{Inventory, Trace};
 use serde::{Deserialize, Serialize};
-
-/// Where a command runs.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Target {
-    /// A container of a Pod.
-    Pod {
-        /// Namespace of the Pod.
-        namespace: String,
-        /// Name of the Pod.
-        name: String,
-        /// Name of the container; the first one where `None`.
-        container: Option<String>,
-    },
-    /// A node, by name.
-    Node(String),
-    /// A host outside the cluster, by name.
-    Host(String),
-}
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Something a user did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,67 +55,217 @@ pub enum Progress {
     Idle,
     /// There is more to do; simulated time reached.
     Busy(SimTime),
-    /// A limit was reached (of the trace's size or of simulated time) and the run was stopped.
+    /// A limit was reached (of the trace's size) and the run was stopped.
     Stopped(SimTime),
 }
 
-/// Why a command could not be started at all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StartError {
-    /// There is no such Pod, node or host.
-    NoSuchTarget(String),
-    /// The Pod has no such container; the names it has.
-    NoSuchContainer(String, Vec<String>),
-    /// The Pod does not run yet, and why.
-    NotRunning(String),
+/// The rest of a command line that a process has still to run.
+#[derive(Debug, Default)]
+struct Script {
+    rest: VecDeque<(Joiner, Vec<String>)>,
+    container: Container,
+}
+
+/// The container a command runs in.
+#[derive(Clone, Debug, Default)]
+struct Container {
+    image: Option<String>,
+    namespace: String,
 }
 
 /// A running lab.
-pub struct Lab;
+pub struct Lab {
+    sim: Simulation<ControlPlane>,
+    log: LabLog,
+    /// Actions of a log being replayed that are still to come.
+    upcoming: VecDeque<(SimTime, Action)>,
+    live: Inventory,
+    parsed: Parsed,
+    scripts: BTreeMap<ProcessId, Script>,
+    /// Processes in the order of the log's `Run` actions.
+    runs: Vec<ProcessId>,
+}
 
 impl Lab {
     /// An empty lab: no nodes, no Pods, until a text is applied.
-    pub fn new(_seed: u64) -> Self {
-        unimplemented!("the simulation is being built")
+    pub fn new(seed: u64) -> Self {
+        Self {
+            sim: Simulation::new(seed, ControlPlane::default()),
+            log: LabLog { seed, actions: Vec::new() },
+            upcoming: VecDeque::new(),
+            live: Inventory::default(),
+            parsed: manifest::parse(""),
+            scripts: BTreeMap::new(),
+            runs: Vec::new(),
+        }
     }
-    /// Replays a log from the beginning.
-    pub fn open(_log: &LabLog) -> Self {
-        unimplemented!("the simulation is being built")
+
+    /// Replays a log: its actions are taken as [`Self::advance`] reaches their time.
+    pub fn open(log: &LabLog) -> Self {
+        let mut lab = Self::new(log.seed);
+        lab.upcoming = log.actions.iter().cloned().collect();
+        lab
     }
-    /// Applies a text. With an error among the diagnostics nothing is applied and nothing is logged.
-    pub fn apply(&mut self, _text: &str) -> Vec<Diagnostic> {
-        unimplemented!("the simulation is being built")
+
+    /// Applies a text now. With an error among the diagnostics nothing is applied and nothing is logged.
+    pub fn apply(&mut self, text: &str) -> Vec<Diagnostic> {
+        let parsed = manifest::parse(text);
+        let diagnostics = parsed.diagnostics.clone();
+        if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+            return diagnostics;
+        }
+        self.log.actions.push((self.sim.now(), Action::Apply(text.to_owned())));
+        let pods = parsed.pods().map(|pod| Arc::new(pod.clone())).collect();
+        let desired = Desired { cluster: parsed.resolve_cluster(), pods };
+        self.sim.tell(Wakeup::Apply(Arc::new(desired)));
+        self.parsed = parsed;
+        diagnostics
     }
+
     /// Starts a command now.
-    pub fn start(&mut self, _target: &Target, _argv: &[String]) -> Result<ProcessId, StartError> {
-        unimplemented!("the simulation is being built")
+    pub fn start(&mut self, target: &Target, argv: &[String]) -> Result<ProcessId, StartError> {
+        let (netns, container) = self.find(target)?;
+        self.log.actions.push((self.sim.now(), Action::Run { target: target.clone(), argv: argv.to_vec() }));
+        let process = self.sim.begin(netns);
+        self.runs.push(process);
+        self.launch(process, argv, container);
+        Ok(process)
     }
-    /// Types Ctrl-C.
-    pub fn interrupt(&mut self, _process: ProcessId) {
-        unimplemented!("the simulation is being built")
+
+    /// Types Ctrl-C at a process.
+    pub fn interrupt(&mut self, process: ProcessId) {
+        if let Some(run) = self.runs.iter().position(|&at| at == process) {
+            self.log.actions.push((self.sim.now(), Action::Interrupt(run as u32)));
+            if let Some(script) = self.scripts.get_mut(&process) {
+                script.rest.clear();
+            }
+            self.sim.interrupt(process);
+        }
     }
+
     /// Works through at most `steps` entries of the event queue, so that a page never blocks.
-    pub fn advance(&mut self, _steps: u32) -> Progress {
-        unimplemented!("the simulation is being built")
+    pub fn advance(&mut self, steps: u32) -> Progress {
+        for _ in 0..steps {
+            if self.sim.trace().len() >= EVENTS_MAX {
+                return Progress::Stopped(self.sim.now());
+            }
+            self.take_upcoming();
+            if self.is_idle() || !self.step() {
+                return Progress::Idle;
+            }
+        }
+        Progress::Busy(self.sim.now())
     }
+
+    /// Runs until nothing is under way, as after applying a text. Stops at a limit of simulated time.
+    pub fn settle(&mut self, limit: SimTime) -> Progress {
+        self.run_while(limit, |lab| !lab.sim.is_quiet(Urgency::Now) || !lab.upcoming.is_empty())
+    }
+
+    /// Runs until a process ended.
+    pub fn finish(&mut self, process: ProcessId, limit: SimTime) -> Progress {
+        self.run_while(limit, |lab| lab.sim.status(process).is_none())
+    }
+
+    /// Runs until all that was caused has happened: no packet under way, no neighbour asked or about to be checked.
+    pub fn linger(&mut self, limit: SimTime) -> Progress {
+        self.run_while(limit, |lab| !lab.sim.is_quiet(Urgency::Soon))
+    }
+
+    fn run_while(&mut self, limit: SimTime, goes_on: impl Fn(&Self) -> bool) -> Progress {
+        while goes_on(self) {
+            let late = self.sim.next_at().is_none_or(|at| at > limit);
+            if self.sim.trace().len() >= EVENTS_MAX || late {
+                return Progress::Stopped(self.sim.now());
+            }
+            self.take_upcoming();
+            self.step();
+        }
+        Progress::Idle
+    }
+
+    /// Nothing is left to do before the next action: upkeep of the kernel alone does not count.
+    fn is_idle(&self) -> bool {
+        self.sim.is_quiet(Urgency::Soon) && self.upcoming.is_empty()
+    }
+
+    fn step(&mut self) -> bool {
+        let stepped = self.sim.step();
+        for (process, status) in self.sim.take_ended() {
+            self.go_on(process, status);
+        }
+        stepped
+    }
+
+    /// Takes the actions of a replayed log whose time has come.
+    fn take_upcoming(&mut self) {
+        while let Some((at, _)) = self.upcoming.front() {
+            let comes_first = self.sim.next_at().is_none_or(|next| *at < next);
+            if !comes_first {
+                return;
+            }
+            let Some((at, action)) = self.upcoming.pop_front() else { return };
+            self.sim.wait_until(at);
+            match action {
+                Action::Apply(text) => {
+                    self.apply(&text);
+                }
+                Action::Run { target, argv } => self.replay_run(&target, &argv),
+                Action::Interrupt(run) => {
+                    if let Some(&process) = self.runs.get(run as usize) {
+                        self.interrupt(process);
+                    }
+                }
+            }
+        }
+    }
+
     /// Everything that happened so far.
     pub fn trace(&self) -> &Trace {
-        unimplemented!("the simulation is being built")
+        self.sim.trace()
     }
+
     /// All tables as they stand at the end of the trace.
-    pub fn live(&self) -> &Inventory {
-        unimplemented!("the simulation is being built")
+    pub fn live(&mut self) -> &Inventory {
+        let trace = self.sim.trace();
+        self.live.advance(trace, trace.len());
+        &self.live
     }
-    /// The log that makes this lab.
-    pub fn log(&self) -> &LabLog {
-        unimplemented!("the simulation is being built")
+
+    /// The log that makes this lab, the actions still to be replayed included.
+    pub fn log(&self) -> LabLog {
+        let mut log = self.log.clone();
+        log.actions.extend(self.upcoming.iter().cloned());
+        log
     }
+
+    /// Simulated time.
+    pub fn now(&self) -> SimTime {
+        self.sim.now()
+    }
+
+    /// The text applied last, as parsed.
+    pub fn parsed(&self) -> &Parsed {
+        &self.parsed
+    }
+
     /// Exit status of a process, once it ended.
-    pub fn status(&self, _process: ProcessId) -> Option<u8> {
-        unimplemented!("the simulation is being built")
+    pub fn status(&self, process: ProcessId) -> Option<u8> {
+        self.sim.status(process)
     }
+
     /// The event with which a process began.
-    pub fn began(&self, _process: ProcessId) -> EventId {
-        unimplemented!("the simulation is being built")
+    pub fn began(&self, process: ProcessId) -> Option<EventId> {
+        self.sim.began(process)
     }
+
+    /// Processes in the order in which they were started.
+    pub fn processes(&self) -> &[ProcessId] {
+        &self.runs
+    }
+}
+
+/// What is wrong in a text, without applying it.
+pub fn check(text: &str) -> Vec<Diagnostic> {
+    manifest::parse(text).diagnostics
 }

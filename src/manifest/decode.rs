@@ -89,7 +89,7 @@ impl<'s> Checker<'s, '_, '_> {
         for field in fields.iter().filter(|field| field.required && field.name != "metadata") {
             if node.get(field.name).is_none_or(Node::is_null) {
                 let path = self.child(field.name);
-                self.report.error(&path, "invalid.required", Some("invalid.required.hint"), &[field.name]);
+                self.report.required(&path, field.name);
             }
         }
     }
@@ -191,6 +191,7 @@ impl<'s> Checker<'s, '_, '_> {
             }
             NodeValue::Scalar(other) => ("number".to_owned(), other.to_string()),
         };
+        let text = node.source.as_deref().map_or(text, str::to_owned);
         let go_type = match type_name {
             "intorstring" => "intstr.IntOrString",
             other => other.split('@').next().unwrap_or(other),

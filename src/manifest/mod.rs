@@ -12,7 +12,7 @@ mod tree;
 mod validate;
 mod values;
 
-pub use output::{check_json, check_text};
+pub use output::{Sources, check_json, check_text};
 
 use crate::api::{Cluster, Node, Object, Pod};
 use crate::base::{Diagnostic, Severity, Span};
@@ -21,6 +21,9 @@ use serde_json::Value;
 /// The longest text that is read, in bytes. The largest cluster that the benches know (30,000 Pods) is built
 /// otherwise; etcd takes objects of 1.5 MiB.
 pub const TEXT_LIMIT: usize = 4 << 20;
+
+/// How many diagnostics are kept.
+const DIAGNOSTIC_LIMIT: usize = 200;
 
 /// An object with its place in the text.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,9 +107,26 @@ pub fn parse(text: &str) -> Parsed {
     if objects.is_empty() && diagnostics.is_empty() {
         return whole_text(Severity::Info, "text.empty", "text.empty.hint", "");
     }
-    validate::across(&objects, &mut diagnostics);
+    let (objects, roots): (Vec<_>, Vec<_>) =
+        objects.into_iter().map(|found| (found.located, found.root)).unzip();
+    let mut parsed = Parsed { objects, diagnostics };
+    let across = validate::across(text, &parsed, &roots);
+    parsed.diagnostics.extend(across);
+    parsed.diagnostics.sort_by_key(|diagnostic| diagnostic.span);
+    limit(&mut parsed.diagnostics);
+    parsed
+}
+
+/// Keeps as many diagnostics as a person may read, errors before all others, and says how many more there are.
+fn limit(diagnostics: &mut Vec<Diagnostic>) {
+    if diagnostics.len() <= DIAGNOSTIC_LIMIT {
+        return;
+    }
+    diagnostics.sort_by_key(|diagnostic| diagnostic.severity);
+    let left = diagnostics.split_off(DIAGNOSTIC_LIMIT);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span);
-    Parsed { objects: objects.into_iter().map(|found| found.located).collect(), diagnostics }
+    let rest = whole_text(Severity::Info, "text.many", "text.many.hint", &left.len().to_string());
+    diagnostics.extend(rest.diagnostics);
 }
 
 fn whole_text(severity: Severity, message: &'static str, hint: &'static str, arg: &str) -> Parsed {

@@ -37,14 +37,17 @@ pub(super) fn collect<'t>(root: &'t Node, found: &mut Vec<Found<'t>>, diagnostic
     found.extend(object.map(|located| Found { located, root }));
 }
 
-/// What an object is called in a diagnostic: `Pod/default/web`.
+/// What an object is called in a diagnostic: `Pod/default/web`; the bare kind for an object without a name.
 pub(super) fn label(kind: &str, namespaced: bool, metadata: Option<&Node>) -> String {
-    let text = |key| {
-        metadata.and_then(|metadata| metadata.get(key)).and_then(Node::as_str).filter(|text| !text.is_empty())
+    let text = |key| match metadata.and_then(|metadata| metadata.get(key)).map(Node::to_json) {
+        Some(Value::String(text)) => Some(text).filter(|text| !text.is_empty()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => None,
     };
-    let name = text("name").or_else(|| text("generateName"));
-    let namespace = namespaced.then(|| text("namespace").unwrap_or("default"));
-    [Some(kind), namespace, name].into_iter().flatten().collect::<Vec<_>>().join("/")
+    let Some(name) = text("name").or_else(|| text("generateName")) else { return kind.to_owned() };
+    let namespace = namespaced.then(|| text("namespace").unwrap_or_else(|| "default".to_owned()));
+    let kind = Some(kind.to_owned()).filter(|kind| !kind.is_empty());
+    [kind, namespace, Some(name)].into_iter().flatten().collect::<Vec<_>>().join("/")
 }
 
 fn read(root: &Node) -> (Option<Located>, Vec<Diagnostic>) {
@@ -55,9 +58,9 @@ fn read(root: &Node) -> (Option<Located>, Vec<Diagnostic>) {
         unknown_kind(root, &mut report);
         return (None, report.finish());
     };
-    let mut report = Report::new(root, label(kind.kind, kind.namespaced, root.get("metadata")));
+    let mut report = Report::new(root, label(kind.name, kind.namespaced, root.get("metadata")));
     decode::check(schema(), kind.type_name, root, &mut report);
-    if report.has_errors() {
+    if report.is_undecodable() {
         return (None, report.finish());
     }
     let raw = root.to_json();
@@ -66,8 +69,8 @@ fn read(root: &Node) -> (Option<Located>, Vec<Diagnostic>) {
         return (None, report.finish());
     }
     let object = typed(kind, &raw, &mut report);
-    if !SIMULATED.contains(&kind.kind) {
-        report.info("", "object.unsimulated", Some("object.unsimulated.hint"), &[kind.kind]);
+    if !SIMULATED.contains(&kind.name) {
+        report.info("", "object.unsimulated", Some("object.unsimulated.hint"), &[kind.name]);
     }
     (object.map(|object| Located { span: root.span, raw, object }), report.finish())
 }
@@ -88,7 +91,7 @@ fn unknown_kind(root: &Node, report: &mut Report<'_>) {
         }
         (Some(Some(api_version)), Some(Some(kind))) => no_match(api_version, kind, report),
         (Some(None), _) => {
-            report.error("apiVersion", "object.no-string", Some("object.no-string.hint"), &["apiVersion"])
+            report.error("apiVersion", "object.no-string", Some("object.no-string.hint"), &["apiVersion"]);
         }
         (_, Some(None)) => report.error("kind", "object.no-string", Some("object.no-string.hint"), &["kind"]),
     }
@@ -103,7 +106,7 @@ fn no_match(api_version: &str, kind: &str, report: &mut Report<'_>) {
     if !versions.is_empty() {
         return say(report, "apiVersion", "object.no-match.version.hint", args(&versions.join(", ")));
     }
-    let kinds = schema().kinds.iter().map(|known| known.kind).chain(["List"]);
+    let kinds = schema().kinds.iter().map(|known| known.name).chain(["List"]);
     match nearest(kind, kinds) {
         Some(meant) => say(report, "kind", "object.no-match.kind.hint", args(meant)),
         None => say(report, "kind", "object.no-match.hint", args("")),
@@ -112,18 +115,18 @@ fn no_match(api_version: &str, kind: &str, report: &mut Report<'_>) {
 
 /// The versions in which there is a kind of this name.
 fn versions(kind: &str) -> Vec<&'static str> {
-    schema().kinds.iter().filter(|known| known.kind == kind).map(|known| known.api_version).collect()
+    schema().kinds.iter().filter(|known| known.name == kind).map(|known| known.api_version).collect()
 }
 
 fn typed(kind: Kind, raw: &Value, report: &mut Report<'_>) -> Option<Object> {
     let mut value = raw.clone();
     drop_nulls(&mut value);
-    let result = match (kind.api_version, kind.kind) {
+    let result = match (kind.api_version, kind.name) {
         ("v1", "Pod") => from_json(value).map(Object::Pod),
         ("v1", "Node") => from_json(value).map(Object::Node),
         (_, "Cluster") => from_json(value).map(Object::Cluster),
         _ => metadata(&value).map(|metadata| {
-            let (api_version, kind) = (kind.api_version.to_owned(), kind.kind.to_owned());
+            let (api_version, kind) = (kind.api_version.to_owned(), kind.name.to_owned());
             Object::Other(Box::new(Unsimulated { api_version, kind, metadata, raw: raw.clone() }))
         }),
     };

@@ -2,14 +2,51 @@
 
 use super::Parsed;
 use crate::base::words::Lang;
-use crate::base::{Diagnostic, Place, Severity};
+use crate::base::{Diagnostic, Place, Severity, Span};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
-/// The diagnostics of one file as JSON, one value for each.
-pub fn check_json(text: &str, file: &str, parsed: &Parsed, lang: Lang) -> Vec<Value> {
+/// One text made of several files, so that what objects of different files say of each other is checked as well.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    text: String,
+    files: Vec<(String, Span)>,
+}
+
+impl Sources {
+    /// Joins files, each with its name and its text; each begins a document of its own.
+    pub fn new<'f>(files: impl IntoIterator<Item = (&'f str, &'f str)>) -> Self {
+        let mut sources = Self::default();
+        for (name, text) in files {
+            if !sources.files.is_empty() {
+                sources.text.push_str("\n---\n");
+            }
+            let start = sources.text.len();
+            sources.text.push_str(if start == 0 { text } else { text.trim_start_matches('\u{feff}') });
+            sources.files.push((name.to_owned(), Span { start, end: sources.text.len() }));
+        }
+        sources
+    }
+
+    /// The whole text, to be parsed.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The file that holds a place, and the place in it. What has no place stands at the beginning of the first file.
+    fn locate(&self, span: Option<Span>) -> (&str, Place) {
+        let start = span.map_or(0, |span| span.start);
+        let file = self.files.iter().rev().find(|file| file.1.start <= start);
+        let Some((name, range)) = file else { return ("", Place { line: 1, column: 1 }) };
+        let local = start.min(range.end) - range.start;
+        (name, Span { start: local, end: local }.place(&self.text[range.start..range.end]))
+    }
+}
+
+/// The diagnostics as JSON, one value for each.
+pub fn check_json(sources: &Sources, parsed: &Parsed, lang: Lang) -> Vec<Value> {
     let one = |diagnostic: &Diagnostic| {
-        let place = place(text, diagnostic);
+        let (file, place) = sources.locate(diagnostic.span);
         json!({
             "severity": diagnostic.severity,
             "file": file,
@@ -24,11 +61,11 @@ pub fn check_json(text: &str, file: &str, parsed: &Parsed, lang: Lang) -> Vec<Va
     parsed.diagnostics.iter().map(one).collect()
 }
 
-/// The diagnostics of one file as text: `FILE:LINE:COLUMN: SEVERITY: OBJECT: PATH: MESSAGE`, and the remedy below.
-pub fn check_text(text: &str, file: &str, parsed: &Parsed, lang: Lang) -> String {
+/// The diagnostics as text: `FILE:LINE:COLUMN: SEVERITY: OBJECT: PATH: MESSAGE`, and the remedy below.
+pub fn check_text(sources: &Sources, parsed: &Parsed, lang: Lang) -> String {
     let mut out = String::new();
     for diagnostic in &parsed.diagnostics {
-        let Place { line, column } = place(text, diagnostic);
+        let (file, Place { line, column }) = sources.locate(diagnostic.span);
         let severity = match diagnostic.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
@@ -46,8 +83,4 @@ pub fn check_text(text: &str, file: &str, parsed: &Parsed, lang: Lang) -> String
         }
     }
     out
-}
-
-fn place(text: &str, diagnostic: &Diagnostic) -> Place {
-    diagnostic.span.map_or(Place { line: 1, column: 1 }, |span| span.place(text))
 }

@@ -28,6 +28,14 @@ impl<'t> Report<'t> {
         self.add(Severity::Error, span, path, message, hint, args);
     }
 
+    /// `Required value` at the field `path`, whose name is `name`. Decoding and validation may both say so.
+    pub(super) fn required(&mut self, path: &str, name: &str) {
+        let known = |known: &Diagnostic| known.message == "invalid.required" && known.path == path;
+        if !self.found.iter().any(known) {
+            self.error(path, "invalid.required", Some("invalid.required.hint"), &[name]);
+        }
+    }
+
     /// An error at the field `path`, with its place told apart.
     pub(super) fn error_at(
         &mut self,
@@ -38,6 +46,12 @@ impl<'t> Report<'t> {
         args: &[&str],
     ) {
         self.add(Severity::Error, span, path, message, hint, args);
+    }
+
+    /// An error that the API server reports at `path`, shown at the deeper `place`.
+    pub(super) fn error_near(&mut self, place: &str, path: &str, message: &'static str, args: &[&str]) {
+        let span = self.root.at(place);
+        self.add(Severity::Error, span, path, message, Some("invalid.name.hint"), args);
     }
 
     /// A warning at the field `path`.
@@ -69,11 +83,19 @@ impl<'t> Report<'t> {
         self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
+    /// Whether the object cannot even be decoded. A missing value can.
+    pub(super) fn is_undecodable(&self) -> bool {
+        let wrong =
+            |found: &Diagnostic| found.severity == Severity::Error && found.message != "invalid.required";
+        self.found.iter().any(wrong)
+    }
+
     /// What was found.
     pub(super) fn finish(self) -> Vec<Diagnostic> {
         self.found
     }
 
+    #[expect(clippy::too_many_arguments, reason = "they are the fields of a diagnostic")]
     fn add(
         &mut self,
         severity: Severity,

@@ -30,7 +30,10 @@ impl Parsed {
     pub fn resolve_cluster(&self) -> ClusterSpec {
         let written = self.cluster().map(|cluster: &Cluster| cluster.spec.clone()).unwrap_or_default();
         let external = external(&written);
-        let network = network(&written.network);
+        let mut network = network(&written.network);
+        if written.network.pod_cidr.is_none() && written.nodes.is_none() {
+            network.pod_cidr = around_nodes(self);
+        }
         let nodes = nodes(self, &written, &network, &external);
         let dns = DnsSpec {
             cluster_domain: written.dns.cluster_domain.unwrap_or_else(|| "cluster.local".to_owned()),
@@ -65,6 +68,21 @@ fn network(written: &WrittenNetwork) -> NetworkSpec {
         nic: choose(&Nic::ALL, written.nic.as_deref()),
         delays: delays(written),
     }
+}
+
+/// The range of all Pods where no document says it, only Node objects, which may come from any cluster: the default,
+/// unless their own ranges lie elsewhere; then the smallest one around them that is no smaller than a `/16`.
+fn around_nodes(parsed: &Parsed) -> Ipv4Net {
+    let ranges =
+        parsed.nodes().filter_map(|node| range(&WrittenNode::default(), Some(node))).collect::<Vec<_>>();
+    let around = |wide: &Ipv4Net| ranges.iter().all(|range| wide.contains(range));
+    if around(&DEFAULT_POD_CIDR) {
+        return DEFAULT_POD_CIDR;
+    }
+    let first = ranges.first().map_or(DEFAULT_POD_CIDR.network(), Ipv4Net::network);
+    let wider =
+        (0..=DEFAULT_POD_CIDR.prefix_len()).rev().filter_map(|length| Ipv4Net::new(first, length).ok());
+    wider.map(|wide| wide.trunc()).find(around).unwrap_or(DEFAULT_POD_CIDR)
 }
 
 fn delays(written: &WrittenNetwork) -> Delays {
@@ -288,5 +306,68 @@ fn resolve_interface(written: &WrittenInterface, network: &NetworkSpec) -> Inter
         address: written.address.as_deref().and_then(|text| net_of(text, HOST_PREFIX_LEN)),
         mtu: written.mtu.unwrap_or(network.mtu),
         mac: written.mac.as_deref().and_then(|text| text.parse().ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::{ClusterSpec, NodeSpec};
+    use crate::manifest::parse;
+
+    fn resolve(text: &str) -> ClusterSpec {
+        let parsed = parse(text);
+        assert!(!parsed.has_errors(), "{:?}", parsed.diagnostics);
+        parsed.resolve_cluster()
+    }
+
+    fn line(node: &NodeSpec) -> String {
+        let gateway = node.gateway.map_or("none".to_owned(), |gateway| gateway.to_string());
+        format!("{} {}/{} {} {gateway}", node.name, node.address, node.prefix_len, node.pod_cidr)
+    }
+
+    fn check(text: &str, nodes: &[&str]) -> ClusterSpec {
+        let spec = resolve(text);
+        assert_eq!(spec.nodes.iter().map(line).collect::<Vec<_>>(), nodes);
+        spec
+    }
+
+    #[test]
+    fn without_a_document_the_lesson_stands() {
+        let nodes = [
+            "node1 192.168.1.10/24 10.244.1.0/24 192.168.1.1",
+            "node2 192.168.1.11/24 10.244.2.0/24 192.168.1.1",
+        ];
+        let spec = check("", &nodes);
+        assert_eq!(
+            spec.external.iter().map(|host| &*host.name).collect::<Vec<_>>(),
+            ["gw", "ext", "example.com"]
+        );
+        assert_eq!((spec.network.vxlan.port, spec.network.ipam.range_start), (8472, 2));
+        assert_eq!(spec.dns.service_ip.to_string(), "10.96.0.10");
+    }
+
+    #[test]
+    fn what_a_node_leaves_out_is_allotted_in_order() {
+        let text = "apiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n  nodes:\n  - {name: a}\n  \
+                    - {name: b, address: 192.168.1.10, podCIDR: 10.244.0.0/24, gateway: none}\n  - {name: c, address: 172.16.0.1/16}\n";
+        let nodes = [
+            "a 192.168.1.11/24 10.244.1.0/24 192.168.1.1",
+            "b 192.168.1.10/24 10.244.0.0/24 none",
+            "c 172.16.0.1/16 10.244.2.0/24 none",
+        ];
+        check(text, &nodes);
+    }
+
+    #[test]
+    fn node_objects_are_the_nodes_and_override_the_document() {
+        let node = "apiVersion: v1\nkind: Node\nmetadata: {name: a}\nspec: {podCIDR: 10.42.3.0/24}\n\
+                    status: {addresses: [{type: InternalIP, address: 192.168.1.77}]}\n";
+        let spec = check(node, &["a 192.168.1.77/24 10.42.3.0/24 192.168.1.1"]);
+        assert_eq!(spec.network.pod_cidr.to_string(), "10.42.0.0/16");
+        let cluster = "apiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n  network: {podCIDR: 10.40.0.0/13}\n  \
+                       nodes: [{name: a, address: 192.168.1.5/16}, {name: b}]\n";
+        let nodes =
+            ["a 192.168.1.77/16 10.42.3.0/24 192.168.1.1", "b 192.168.1.10/24 10.40.0.0/24 192.168.1.1"];
+        check(&format!("{cluster}---\n{node}"), &nodes);
     }
 }

@@ -1,6 +1,6 @@
 //! Which kinds there are and which fields they have, read from the compact files in `schema/`.
 //!
-//! `kind GROUP/VERSION KIND SCOPE TYPE` names a kind; `type NAME` opens a type, written as in Go, and the lines after it
+//! `kind GROUP/VERSION KIND SCOPE TYPE` names a kind; `: NAME` opens a type, written as in Go, and the lines after it
 //! are its fields (`!` marks a required one) or `= FORM` for what is no struct.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ pub(super) struct Kind {
     /// Group and version.
     pub(super) api_version: &'static str,
     /// Name of the kind.
-    pub(super) kind: &'static str,
+    pub(super) name: &'static str,
     /// Whether its objects live in namespaces.
     pub(super) namespaced: bool,
     /// Its type.
@@ -63,7 +63,7 @@ impl Schema {
 
     /// The kind of this version and name.
     pub(super) fn kind(&self, api_version: &str, kind: &str) -> Option<Kind> {
-        self.kinds.iter().copied().find(|known| known.api_version == api_version && known.kind == kind)
+        self.kinds.iter().copied().find(|known| known.api_version == api_version && known.name == kind)
     }
 }
 
@@ -83,10 +83,10 @@ fn load(schema: &mut Schema, text: &'static str) {
     for line in text.lines() {
         let words = line.split(' ').collect::<Vec<_>>();
         match words[..] {
-            ["kind", api_version, kind, scope, type_name] => {
-                schema.kinds.push(Kind { api_version, kind, namespaced: scope == "Namespaced", type_name });
+            ["kind", api_version, name, scope, type_name] => {
+                schema.kinds.push(Kind { api_version, name, namespaced: scope == "Namespaced", type_name });
             }
-            ["type", name] => {
+            [":", name] => {
                 current = name;
                 schema.types.insert(name, Type::Struct(Vec::new()));
             }
@@ -105,12 +105,19 @@ fn load(schema: &mut Schema, text: &'static str) {
     }
 }
 
-/// The name among `names` that was probably meant by `word`, if one is near enough.
+/// The name among `names` that was probably meant by `word`, if one is near enough: it differs in a third of its
+/// letters at most, or one contains the other.
 pub(super) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    // A word that long is no misspelling, and comparing it would be slow.
+    if word.len() > 64 {
+        return None;
+    }
     let lower = word.to_lowercase();
-    let near =
-        names.into_iter().map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name));
-    near.filter(|&(distance, name)| distance <= name.len().max(word.len()).div_ceil(3))
-        .min_by_key(|&(distance, _)| distance)
-        .map(|(_, name)| name)
+    let distance = |name: &'n str| {
+        let other = name.to_lowercase();
+        let inside = lower.len() > 2 && other.len() > 2 && (lower.contains(&other) || other.contains(&lower));
+        let distance = strsim::damerau_levenshtein(&lower, &other);
+        (distance <= (name.len().max(word.len()) / 3).max(1) || inside).then_some((distance, name))
+    };
+    names.into_iter().filter_map(distance).min_by_key(|&(distance, _)| distance).map(|(_, name)| name)
 }

@@ -22,6 +22,8 @@ pub(super) struct Node {
     pub(super) span: Span,
     /// What it is.
     pub(super) value: NodeValue,
+    /// How a scalar that is no string was written, such as `0777` for 511.
+    pub(super) source: Option<Box<str>>,
 }
 
 /// What a node is.
@@ -241,8 +243,10 @@ impl<'t> Builder<'t> {
         let span = self.span(span);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
+                let source = Box::from(&*text);
                 let value = scalar_value(text, style, tag.as_deref());
-                self.finish(Node { span, value: NodeValue::Scalar(value) }, anchor)
+                let source = (!value.is_string()).then_some(source);
+                self.finish(Node { span, value: NodeValue::Scalar(value), source }, anchor)
             }
             Event::SequenceStart(anchor, _) => self.begin(span, NodeValue::Sequence(Vec::new()), anchor),
             Event::MappingStart(anchor, _) => self.begin(span, NodeValue::Mapping(Vec::new()), anchor),
@@ -265,7 +269,7 @@ impl<'t> Builder<'t> {
         if self.open.len() >= DEPTH_LIMIT {
             return Err(problem(span, "yaml.depth", Some("yaml.depth.hint"), vec![DEPTH_LIMIT.to_string()]));
         }
-        self.open.push(Open { node: Node { span, value }, anchor, key: None });
+        self.open.push(Open { node: Node { span, value, source: None }, anchor, key: None });
         Ok(())
     }
 
@@ -278,7 +282,7 @@ impl<'t> Builder<'t> {
             return Err(problem(span, "yaml.alias-bomb", Some("yaml.alias-bomb.hint"), vec![limit]));
         };
         self.alias_budget = left;
-        let node = Node { span, value: node.value.clone() };
+        let node = Node { span, ..node.clone() };
         self.finish(node, 0)
     }
 
@@ -315,6 +319,11 @@ impl<'t> Builder<'t> {
         if let Some(tab) = self.tab_before(at) {
             let span = Span { start: tab, end: tab + 1 };
             return problem(span, "yaml.tab", Some("yaml.tab.hint"), Vec::new());
+        }
+        // The scanner has a limit of its own, above ours, for brackets.
+        if error.info().contains("recursion limit") {
+            let args = vec![DEPTH_LIMIT.to_string()];
+            return problem(Span { start: at, end }, "yaml.depth", Some("yaml.depth.hint"), args);
         }
         let hint =
             Some(if error.info().contains("anchor") { "yaml.anchor.hint" } else { "yaml.syntax.hint" });

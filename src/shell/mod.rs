@@ -2,9 +2,27 @@
 //!
 //! A command line is parsed here into [`Command`]: either it answers at once from the tables, or it becomes a process.
 
+mod bridge;
+mod busybox;
+pub mod change;
+mod files;
+mod getopt;
+mod ip;
+pub mod kubectl;
+mod line;
+mod nettools;
+mod out;
+mod ping;
+mod print;
+
+pub use change::KernelChange;
+pub use line::{Joiner, parse_line};
+
 use crate::app::Process;
 use crate::base::{NetnsId, Rng};
 use crate::trace::{Inventory, Stream};
+use nettools::Edition;
+use out::{Out, refuse};
 
 /// What a command needs to know of its surroundings.
 pub struct Context<'a> {
@@ -36,11 +54,54 @@ pub enum Command {
         status: u8,
     },
     /// It runs on as a process.
-    Process(Box<dyn Process>),
+    Process {
+        /// What it wrote before anything else.
+        output: Vec<(Stream, String)>,
+        /// The process.
+        process: Box<dyn Process>,
+    },
+    /// It asks for changes to the kernel of its namespace, and succeeds with this output once they are made.
+    Change {
+        /// The changes in order.
+        changes: Vec<KernelChange>,
+        /// Output in order.
+        output: Vec<(Stream, String)>,
+    },
+}
+
+impl Command {
+    fn process(process: impl Process + 'static, output: Out) -> Self {
+        Self::Process { output: output.into_pieces(), process: Box::new(process) }
+    }
 }
 
 /// Parses and, where possible, answers the command `argv`. The first word is the program's name.
-pub fn run(_context: &mut Context<'_>, argv: &[String]) -> Command {
-    let name = argv.first().map_or("", String::as_str);
-    Command::Done { output: vec![(Stream::Stderr, format!("sh: 1: {name}: not found\n"))], status: 127 }
+pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
+    let Some((name, words)) = argv.split_first() else {
+        return Command::Done { output: Vec::new(), status: 0 };
+    };
+    let name = name.rsplit('/').next().unwrap_or(name);
+    if name == "busybox" {
+        return busybox::run(context, words);
+    }
+    if context.image.is_some_and(busybox::is_busybox) && busybox::has(name) {
+        return busybox::run(context, argv);
+    }
+    match name {
+        "ifconfig" => nettools::ifconfig(context, words, Edition::NetTools),
+        "ip" => ip::ip(context, words),
+        "ping" => ping::ping(words),
+        "arp" => nettools::arp(context, words, Edition::NetTools),
+        "bridge" => bridge::bridge(context, words),
+        "cat" => files::cat(context, words),
+        "echo" => files::echo(words),
+        "false" => Out::default().done(1),
+        "hostname" => files::hostname(context, words),
+        "kubectl" => kubectl::kubectl(context, words),
+        "netstat" if words == ["-rn"] || words == ["-nr"] => nettools::netstat_routes(context),
+        "route" => nettools::route(context, words),
+        "sleep" => files::sleep(words),
+        "true" | ":" => Out::default().done(0),
+        _ => refuse(format!("sh: 1: {name}: not found\n"), 127),
+    }
 }

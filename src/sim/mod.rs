@@ -1,1 +1,281 @@
-//! Being built.
+//! All namespaces and wires, and the event queue keyed by time and sequence. Time exists only here: everything below
+//! is told `now` and gives back deadlines.
+
+mod queue;
+mod syscalls;
+mod worldly;
+
+use crate::agent::{Actor, Wakeup};
+use crate::app::{Process, Wake};
+use crate::base::{EventId, IfIndex, JourneyId, NetnsId, PacketId, ProcessId, Rng, SimTime};
+use crate::kernel::{Ctx, Delays, Effects, Netns, Urgency, Work};
+use crate::trace::{Event, EventKind, Output, Stream, Trace};
+use queue::Queue;
+use std::collections::BTreeMap;
+
+/// Most events that a trace may hold before a run is stopped.
+pub const EVENTS_MAX: usize = 4_000_000;
+
+/// Something to be done at a time.
+#[derive(Clone, Debug)]
+enum Task {
+    Net(NetnsId, Work),
+    Process(ProcessId, Wake, u64),
+    Agent(Box<Wakeup>),
+}
+
+/// A process.
+struct Slot {
+    netns: NetnsId,
+    process: Option<Box<dyn Process>>,
+    /// Exit status, once it ended.
+    status: Option<u8>,
+    began: EventId,
+    /// Timers set, each with the number that tells an outdated one.
+    timers: BTreeMap<u32, u64>,
+}
+
+/// The simulation.
+pub struct Simulation<A> {
+    now: SimTime,
+    queue: Queue<Task>,
+    netns: Vec<Option<Netns>>,
+    trace: Trace,
+    delays: Delays,
+    rng: Rng,
+    effects: Effects,
+    agent: Option<A>,
+    processes: Vec<Slot>,
+    files: BTreeMap<(NetnsId, String), String>,
+    next_timer: u64,
+    /// Processes that ended since they were last asked for.
+    ended: Vec<(ProcessId, u8)>,
+}
+
+impl<A: Actor> Simulation<A> {
+    /// An empty world.
+    pub fn new(seed: u64, agent: A) -> Self {
+        Self {
+            now: SimTime::ZERO,
+            queue: Queue::default(),
+            netns: Vec::new(),
+            trace: Trace::default(),
+            delays: Delays::default(),
+            rng: Rng::with_seed(seed),
+            effects: Effects::default(),
+            agent: Some(agent),
+            processes: Vec::new(),
+            files: BTreeMap::new(),
+            next_timer: 0,
+            ended: Vec::new(),
+        }
+    }
+
+    /// Simulated time.
+    pub fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// Everything that happened.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// The agent. It is away only while it acts.
+    pub fn agent(&self) -> Option<&A> {
+        self.agent.as_ref()
+    }
+
+    /// The source of chance.
+    pub fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
+    }
+
+    /// A namespace.
+    pub fn netns(&self, netns: NetnsId) -> Option<&Netns> {
+        self.netns.get(netns.index())?.as_ref()
+    }
+
+    /// A file as commands in that namespace read it.
+    pub fn file(&self, netns: NetnsId, path: &str) -> Option<&String> {
+        self.files.get(&(netns, path.to_owned()))
+    }
+
+    /// Whether nothing is under way: no packet, no change, no process. With `Urgency::Soon` no neighbour is being
+    /// asked or about to be checked either.
+    pub fn is_quiet(&self, upto: Urgency) -> bool {
+        self.queue.is_quiet(upto)
+    }
+
+    /// Lets time pass to `at`, before which nothing may be left to happen.
+    pub fn wait_until(&mut self, at: SimTime) {
+        debug_assert!(self.next_at().is_none_or(|next| at <= next), "nothing may be passed over");
+        self.now = self.now.max(at);
+    }
+
+    /// When the next thing happens.
+    pub fn next_at(&self) -> Option<SimTime> {
+        self.queue.next_at()
+    }
+
+    /// Wakes the agent with this, now.
+    pub fn tell(&mut self, wakeup: Wakeup) {
+        self.queue.push(self.now, Urgency::Now, Task::Agent(Box::new(wakeup)));
+    }
+
+    /// Does the next thing. Returns whether there was one.
+    pub fn step(&mut self) -> bool {
+        let Some((at, task)) = self.queue.pop() else { return false };
+        debug_assert!(self.now <= at, "time runs forward");
+        self.now = at;
+        match task {
+            Task::Net(netns, work) => self.work(netns, work),
+            Task::Process(process, wake, timer) => self.wake(process, wake, timer),
+            Task::Agent(wakeup) => self.wake_agent(*wakeup),
+        }
+        true
+    }
+
+    fn work(&mut self, netns: NetnsId, work: Work) {
+        let Some(Some(state)) = self.netns.get_mut(netns.index()) else {
+            return self.lose(netns, work);
+        };
+        let mut ctx =
+            Ctx { now: self.now, trace: &mut self.trace, effects: &mut self.effects, delays: &self.delays };
+        state.work(&mut ctx, work);
+        self.take_effects(netns);
+    }
+
+    /// A frame on its way to a namespace that is gone is lost with it.
+    fn lose(&mut self, netns: NetnsId, work: Work) {
+        let (Work::Receive(ifindex, skb) | Work::Transmit(ifindex, skb)) = work else { return };
+        let reason = crate::trace::DropReason::DevReady;
+        self.trace.push(Event {
+            at: self.now,
+            netns,
+            ifindex,
+            packet: skb.packet,
+            journey: skb.journey,
+            cause: skb.cause,
+            kind: EventKind::Ended(crate::trace::Disposition::Dropped(reason)),
+        });
+    }
+
+    /// Queues what a namespace wants done. Carriers change at once, for the wire has no delay for that.
+    fn take_effects(&mut self, from: NetnsId) {
+        let mut effects = std::mem::take(&mut self.effects);
+        for (after, urgency, work) in effects.later.drain(..) {
+            self.queue.push(self.now + after, urgency, Task::Net(from, work));
+        }
+        for (after, netns, ifindex, skb) in effects.wire.drain(..) {
+            self.queue.push(self.now + after, Urgency::Now, Task::Net(netns, Work::Receive(ifindex, skb)));
+        }
+        for (process, socket) in effects.readable.drain(..) {
+            self.queue.push(self.now, Urgency::Now, Task::Process(process, Wake::Readable(socket), 0));
+        }
+        let carriers = std::mem::take(&mut effects.carrier);
+        self.effects = effects;
+        for (netns, ifindex, carrier) in carriers {
+            self.visit_netns(netns, &mut |netns, ctx| netns.set_carrier(ctx, ifindex, carrier));
+        }
+    }
+
+    fn visit_netns(&mut self, netns: NetnsId, visitor: &mut dyn FnMut(&mut Netns, &mut Ctx<'_>)) {
+        let Some(Some(state)) = self.netns.get_mut(netns.index()) else { return };
+        let mut ctx =
+            Ctx { now: self.now, trace: &mut self.trace, effects: &mut self.effects, delays: &self.delays };
+        visitor(state, &mut ctx);
+        self.take_effects(netns);
+    }
+
+    /// Works on a namespace as an administrator does, from the shell.
+    pub fn administer<T>(
+        &mut self,
+        netns: NetnsId,
+        work: impl FnOnce(&mut Netns, &mut Ctx<'_>) -> T,
+    ) -> Option<T> {
+        let mut work = Some(work);
+        let mut out = None;
+        self.visit_netns(netns, &mut |netns, ctx| {
+            if let Some(work) = work.take() {
+                out = Some(work(netns, ctx));
+            }
+        });
+        out
+    }
+
+    fn wake_agent(&mut self, wakeup: Wakeup) {
+        let Some(mut agent) = self.agent.take() else { return };
+        agent.wake(self, wakeup);
+        self.agent = Some(agent);
+    }
+
+    /// Makes room for a process in a namespace and writes down that it began. It does nothing until it is given a
+    /// program.
+    pub fn begin(&mut self, netns: NetnsId) -> ProcessId {
+        let id = ProcessId(self.processes.len() as u32);
+        let began = self.note(netns, EventKind::Started(id));
+        self.processes.push(Slot { netns, process: None, status: None, began, timers: BTreeMap::new() });
+        id
+    }
+
+    /// Has a process run this program from now on.
+    pub fn run(&mut self, id: ProcessId, program: Box<dyn Process>) {
+        let slot = &mut self.processes[id.index()];
+        slot.process = Some(program);
+        slot.timers.clear();
+        self.queue.push(self.now, Urgency::Now, Task::Process(id, Wake::Start, 0));
+    }
+
+    /// Wakes a process with SIGINT.
+    pub fn interrupt(&mut self, id: ProcessId) {
+        self.queue.push(self.now, Urgency::Now, Task::Process(id, Wake::Interrupt, 0));
+    }
+
+    /// Writes text for a process.
+    pub fn write(&mut self, process: ProcessId, stream: Stream, text: &str) {
+        let output = self.trace.write(Output { process, stream, text: text.to_owned() });
+        let netns = self.processes[process.index()].netns;
+        self.note(netns, EventKind::Wrote(output));
+    }
+
+    /// Ends a process for good, with this status.
+    pub fn end(&mut self, process: ProcessId, status: u8) {
+        let slot = &mut self.processes[process.index()];
+        slot.status = Some(status);
+        let netns = slot.netns;
+        self.note(netns, EventKind::Exited(process, status));
+    }
+
+    /// Programs that ended since this was last asked, with their status. Their process lives on until [`Self::end`].
+    pub fn take_ended(&mut self) -> Vec<(ProcessId, u8)> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// The namespace of a process.
+    pub fn netns_of(&self, process: ProcessId) -> NetnsId {
+        self.processes[process.index()].netns
+    }
+
+    /// Exit status of a process that ended.
+    pub fn status(&self, process: ProcessId) -> Option<u8> {
+        self.processes.get(process.index())?.status
+    }
+
+    /// The event with which a process began.
+    pub fn began(&self, process: ProcessId) -> Option<EventId> {
+        self.processes.get(process.index()).map(|slot| slot.began)
+    }
+
+    fn note(&mut self, netns: NetnsId, kind: EventKind) -> EventId {
+        self.trace.push(Event {
+            at: self.now,
+            netns,
+            ifindex: IfIndex::NONE,
+            packet: PacketId::NONE,
+            journey: JourneyId::NONE,
+            cause: EventId::NONE,
+            kind,
+        })
+    }
+}

@@ -8,7 +8,7 @@ use super::{
     PortRow, Relation, RouteKind, RouteRow, StepRow, Steps, Surroundings, Table, TableChange, Trace, josa,
 };
 use crate::base::words::{self, Lang};
-use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId};
+use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId};
 use crate::wire::{Body, Frame, Payload, UdpPayload};
 
 /// The sentence for the event `id`.
@@ -19,7 +19,7 @@ pub fn why(trace: &Trace, id: EventId, lang: Lang) -> String {
 /// The same, for whoever goes through a trace and carries the surroundings along; they must include the event.
 pub fn why_in(trace: &Trace, around: &Surroundings, id: EventId, lang: Lang) -> String {
     let event = trace.event(id);
-    let text = Teller { trace, around, event, lang }.event();
+    let text = Teller { trace, around, id, event, lang }.event();
     match lang {
         Lang::En => text,
         Lang::Ko => josa::resolve(&text),
@@ -44,6 +44,7 @@ pub fn step_text(row: &StepRow, lang: Lang) -> String {
 struct Teller<'a> {
     trace: &'a Trace,
     around: &'a Surroundings,
+    id: EventId,
     event: &'a Event,
     lang: Lang,
 }
@@ -98,27 +99,17 @@ impl Teller<'_> {
     }
 
     fn frame(&self) -> Option<&Frame> {
-        self.trace.frame_of(self.event).map(|frame| &**frame)
+        self.trace.frame_at(self.id).map(|frame| &**frame)
     }
 
     fn line(&self) -> String {
         self.frame().map_or_else(String::new, ToString::to_string)
     }
 
-    /// The journey's events before this one, latest first.
-    fn before(&self) -> impl Iterator<Item = &Event> {
-        let journey = self.event.journey;
-        std::iter::successors(Some(self.event), move |event| {
-            let cause = event.cause.is_some().then(|| self.trace.event(event.cause))?;
-            (cause.journey == journey).then_some(cause)
-        })
-        .skip(1)
-    }
-
     /// The address that ARP is asked for: what the route before this decision led to.
     fn next_hop(&self) -> Option<Ipv4Addr> {
         let dst = self.frame().and_then(Frame::ipv4).map(|packet| packet.dst);
-        let route = self.before().find_map(|event| {
+        let route = self.trace.before(self.id).find_map(|event| {
             let EventKind::Decided(Table::Fib, row) = event.kind else { return None };
             let change = row.is_some().then(|| &self.trace.changes[row.index()])?;
             let TableChange::Route(route) = change else { return None };
@@ -185,15 +176,17 @@ impl Teller<'_> {
         self.say(key, &[self.place(), master])
     }
 
-    fn decided(&self, table: Table, row: ChangeId) -> String {
-        let row = row.is_some().then(|| &self.trace.changes[row.index()]);
+    fn decided(&self, table: Table, change: ChangeId) -> String {
+        let row = change.is_some().then(|| &self.trace.changes[change.index()]);
         match (table, row) {
             (Table::Fib, Some(TableChange::Route(row))) => self.fib(row),
             (Table::Fib, _) => {
                 let dst = self.frame().and_then(Frame::ipv4).map(|packet| packet.dst.to_string());
                 self.say("why.fib.none", &[self.netns(), dst.unwrap_or_default()])
             }
-            (Table::Neighbor, Some(TableChange::Neigh(row))) => self.neighbor(row),
+            (Table::Neighbor, Some(TableChange::Neigh(row))) => {
+                self.neighbor(row, self.trace.is_fresh(self.id, change))
+            }
             (Table::Neighbor, _) => {
                 let addr = self.next_hop().map_or_else(String::new, |addr| addr.to_string());
                 self.say("why.neigh.none", &[addr, String::new(), self.place()])
@@ -206,9 +199,14 @@ impl Teller<'_> {
                 self.say(key, &[self.bridge(), frame.dst.to_string()])
             }
             (Table::VxlanFdb, Some(TableChange::Fdb(row))) => {
-                let key = if row.permanent { "why.vxlan_fdb.programmed" } else { "why.vxlan_fdb.learnt" };
+                let asked = self.frame().map_or(row.mac, |frame| frame.dst);
+                let key = match (row.mac == MacAddr::ZERO, row.permanent) {
+                    (true, _) => "why.vxlan_fdb.default",
+                    (false, true) => "why.vxlan_fdb.programmed",
+                    (false, false) => "why.vxlan_fdb.learnt",
+                };
                 let remote = row.dst.map_or_else(String::new, |dst| dst.to_string());
-                self.say(key, &[self.place_of(row.netns, row.ifindex), row.mac.to_string(), remote])
+                self.say(key, &[self.place_of(row.netns, row.ifindex), asked.to_string(), remote])
             }
             (Table::VxlanFdb, _) => {
                 let mac = self.frame().map_or_else(String::new, |frame| frame.dst.to_string());
@@ -255,13 +253,16 @@ impl Teller<'_> {
         text
     }
 
-    fn neighbor(&self, row: &NeighRow) -> String {
+    /// An entry that this very packet made or woke is spoken of as it was found.
+    fn neighbor(&self, row: &NeighRow, is_fresh: bool) -> String {
         let link = self.around.link(row.netns, row.ifindex);
         let is_overlay = link.is_some_and(|link| matches!(link.kind, LinkKind::Vxlan { .. }));
         let key = match row.state {
+            Nud::Incomplete if is_fresh => "why.neigh.none",
             Nud::Incomplete => "why.neigh.incomplete",
             Nud::Reachable => "why.neigh.reachable",
             Nud::Stale => "why.neigh.stale",
+            Nud::Delay if is_fresh => "why.neigh.stale",
             Nud::Delay => "why.neigh.delay",
             Nud::Probe => "why.neigh.probe",
             Nud::Failed => "why.neigh.failed",

@@ -5,9 +5,11 @@
 mod drop_reason;
 mod event;
 pub mod explain;
+pub mod format;
 mod hash;
 mod inventory;
 mod josa;
+pub mod json;
 mod pcapng;
 mod rows;
 pub mod rows_text;
@@ -15,6 +17,7 @@ mod surroundings;
 
 pub use drop_reason::DropReason;
 pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Relation, Stream, Table};
+pub use format::{Selection, json, text};
 pub use inventory::{Counters, Fdb, Inventory, Neighbor, NetnsState};
 pub use pcapng::pcapng;
 pub use rows::{
@@ -73,6 +76,30 @@ impl Trace {
     /// The frame that `event` saw, if it saw one.
     pub fn frame_of(&self, event: &Event) -> Option<&Arc<Frame>> {
         event.packet.is_some().then(|| &self.packets[event.packet.index()])
+    }
+
+    /// The events of a journey before `id`, latest first.
+    pub fn before(&self, id: EventId) -> impl Iterator<Item = &Event> {
+        let event = self.event(id);
+        let earlier = move |event: &&Event| {
+            let cause = event.cause.is_some().then(|| self.event(event.cause))?;
+            (cause.journey == event.journey).then_some(cause)
+        };
+        std::iter::successors(Some(event), earlier).skip(1)
+    }
+
+    /// The frame that an event is about: its own, or that of the step before, for decisions on the way store none.
+    pub fn frame_at(&self, id: EventId) -> Option<&Arc<Frame>> {
+        let own = self.frame_of(self.event(id));
+        own.or_else(|| self.before(id).find_map(|event| self.frame_of(event)))
+    }
+
+    /// Whether `row`, which the event `id` was decided by, had only just come to be because of the same packet: the
+    /// table was asked, and what it held before was not good enough.
+    pub fn is_fresh(&self, id: EventId, row: ChangeId) -> bool {
+        let cause = self.event(id).cause;
+        let from = if cause.is_some() { cause.index() } else { id.index() };
+        self.events[from..id.index()].iter().any(|event| event.kind == EventKind::Changed(row))
     }
 
     /// The journey that all of this began with: the user's packet behind an ARP request, a reply or an error.

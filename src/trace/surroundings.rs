@@ -69,8 +69,11 @@ impl Surroundings {
         }
     }
 
-    /// Name of a namespace.
+    /// Name of a namespace; empty for none.
     pub fn netns(&self, netns: NetnsId) -> Arc<str> {
+        if !netns.is_some() {
+            return "".into();
+        }
         let name = || format!("netns{}", netns.0).into();
         self.netns.get(&netns).map_or_else(name, |row| row.name.clone())
     }
@@ -88,10 +91,10 @@ impl Surroundings {
 
     /// A place as captures name it: `node1/cni0`, or the namespace alone where there is no interface.
     pub fn place(&self, netns: NetnsId, ifindex: IfIndex) -> String {
-        match (netns.is_some(), ifindex.is_some()) {
-            (false, _) => String::new(),
-            (true, false) => self.netns(netns).to_string(),
-            (true, true) => format!("{}/{}", self.netns(netns), self.ifname(netns, ifindex)),
+        if netns.is_some() && ifindex.is_some() {
+            format!("{}/{}", self.netns(netns), self.ifname(netns, ifindex))
+        } else {
+            self.netns(netns).to_string()
         }
     }
 

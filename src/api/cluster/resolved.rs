@@ -108,7 +108,7 @@ pub enum Backend {
     Gre,
     /// IP-in-IP tunnels.
     Ipip,
-    /// IPsec.
+    /// `IPsec` tunnels.
     Ipsec,
     /// Routes learned by BGP.
     Bgp,

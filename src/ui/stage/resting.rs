@@ -83,7 +83,8 @@ fn ShapeView(show: Show, focus: RwSignal<String>, shape: Shape) -> impl IntoView
     let radius = radius(&shape, show);
     let labels: Vec<_> = shape.labels.iter().map(|label| {
         let (anchor, style) = (anchor(label.anchor), style_class(label.style));
-        view! { <text class=style x=label.at.x y=label.at.y text-anchor=anchor>{label.text.clone()}</text> }
+        let (at, text) = (label.at, label.text.clone());
+        view! { <text class=style x=at.x y=at.y text-anchor=anchor>{text}</text> }
     }).collect();
     let stop = shape.is_stop();
     let lit = lit(show, &shape);
@@ -100,7 +101,7 @@ fn ShapeView(show: Show, focus: RwSignal<String>, shape: Shape) -> impl IntoView
         let focus = focus.get();
         let scene = show.scene.get_untracked();
         let is_first = scene.shape(&focus).is_none()
-            && scene.shapes.iter().find(|shape| shape.is_stop()).is_some_and(|shape| shape.key == first);
+            && scene.shapes.iter().find(|shape| shape.is_stop()).map(|shape| &shape.key) == Some(&first);
         Some(if focus == own || is_first { "0" } else { "-1" })
     };
     let select = {

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Every check, stage by stage, each with how long it took. All stages run even when one fails; the last line counts the
+# tests that passed and failed, where a stage that holds no tests counts as one.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+. .ci/lib.sh
+eval "$(.ci/setup.sh env)"
+export CARGO_TERM_COLOR=never
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=wasm-bindgen-test-runner
+CHROMEDRIVER=$(command -v chromedriver) && export CHROMEDRIVER
+readonly logs=target/test-logs
+mkdir -p "$logs"
+passed=0
+failed=0
+summary=()
+
+stage() { # name, command and arguments
+  local name="$1" begun=$SECONDS status ok bad; shift
+  printf '\n=== %s\n' "$name"
+  "$@" 2>&1 | tee "$logs/${name// /-}.log"
+  status=${PIPESTATUS[0]}
+  read -r ok bad < <(counts "$logs/${name// /-}.log")
+  if [ "$status" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
+  if [ "$status" = 0 ] && [ $((ok + bad)) = 0 ]; then ok=1; fi
+  passed=$((passed + ok))
+  failed=$((failed + bad))
+  summary+=("$(printf '%-6s %4d s  %s (%d passed, %d failed)' "$([ "$status" = 0 ] && echo ok || echo FAILED)" $((SECONDS - begun)) "$name" "$ok" "$bad")")
+  printf '%s\n' "--- ${summary[-1]}"
+}
+
+# Sums the closing lines of cargo test and of node's test runner.
+counts() {
+  awk '/^test result: / { for (i = 1; i < NF; i++) { if ($(i+1) == "passed;") ok += $i; if ($(i+1) == "failed;") bad += $i } }
+       /^ℹ pass / { ok += $3 } /^ℹ (fail|cancelled) / { bad += $3 }
+       END { print ok + 0, bad + 0 }' "$1"
+}
+
+# The test targets for wasm32, by their names: tests/NAME_wasm.rs.
+wasm_tests() {
+  local file
+  for file in tests/*_wasm.rs; do
+    if [ -e "$file" ]; then printf -- '--test\n%s\n' "$(basename "$file" .rs)"; fi
+  done
+}
+mapfile -t wasm_targets < <(wasm_tests)
+
+browser_tests() {
+  npm_packages tests/browser && node --test --test-reporter=spec --test-concurrency=2 tests/browser/*.test.mjs
+}
+docs() { RUSTDOCFLAGS="-D warnings" "$@"; }
+
+stage "rustfmt" cargo fmt --check
+stage "clippy native" cargo clippy --locked --all-targets -- -D warnings
+stage "tests native" cargo test --locked --no-fail-fast
+stage "docs native" docs cargo doc --locked --no-deps
+stage "page build" .ci/page.sh
+stage "clippy wasm32" wasm_cargo cargo clippy --locked --target wasm32-unknown-unknown --lib --bins "${wasm_targets[@]}" -- -D warnings
+stage "docs wasm32" docs wasm_cargo cargo doc --locked --no-deps --target wasm32-unknown-unknown
+stage "tests wasm32" wasm_cargo cargo test --locked --no-fail-fast --target wasm32-unknown-unknown "${wasm_targets[@]}"
+stage "tests browser" browser_tests
+
+printf '\n=== all stages, %d s\n' "$SECONDS"
+printf '%s\n' "${summary[@]}"
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]

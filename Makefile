@@ -1,0 +1,30 @@
+# Each target does all of its own set-up and skips what is there.
+.PHONY: serve watch build test install bench audit
+PORT ?= 8080
+
+serve: build ## builds the page and serves it on http://localhost:8080
+	@node .ci/serve.mjs dist $(PORT)
+
+watch: ## for work on the page: an unoptimised build at each saved change
+	@.ci/setup.sh page
+	@eval "$$(.ci/setup.sh env)" && . .ci/lib.sh && export TRUNK_SKIP_VERSION_CHECK=true && unset NO_COLOR && wasm_cargo trunk serve --port $(PORT) --dist target/watch
+
+build: ## leaves the static page in dist/, to be served from anywhere
+	@.ci/setup.sh page
+	@.ci/page.sh
+
+test: ## every check
+	@.ci/setup.sh test
+	@.ci/test.sh
+
+install: ## puts vethscope on the PATH
+	@.ci/setup.sh native
+	cargo install --path . --locked
+
+bench: ## speed of the core
+	@.ci/setup.sh native
+	cargo bench --locked
+
+audit: ## licences, advisories and sources of the dependencies
+	@.ci/setup.sh audit
+	@eval "$$(.ci/setup.sh env)" && cargo deny --locked check

@@ -1,0 +1,405 @@
+//! The API server's side: what the user applied becomes objects in the store, and who watches them is woken. The
+//! scheduler binds Pods to nodes.
+
+use super::cni::flannel;
+use super::fabric::Fabric;
+use super::kubelet::{self, Stage};
+use super::store::{NodeEntry, PodEntry, PodKey, Store};
+use super::world::{Actor, Patience, Wakeup, World};
+use crate::api::{ClusterSpec, Container, NodeSpec, Pod, Protocol};
+use crate::base::{Duration, NetnsId};
+use crate::cluster::ipam::HostLocal;
+use crate::cluster::scheduler::{self, Candidate};
+use crate::kernel::Delays;
+use crate::trace::{ContainerRow, ContainerState, KubeEventRow, PodPhase, StepRow, Steps, TableChange};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How long the scheduler takes for a Pod.
+const SCHEDULING: Duration = Duration::from_ms(5);
+/// How long after a node's start its flannel daemon has its lease and its device.
+const FLANNEL_START: Duration = Duration::from_secs(2);
+
+/// What the user wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    /// The cluster.
+    pub cluster: ClusterSpec,
+    /// Its Pods, in the order of the text.
+    pub pods: Vec<Arc<Pod>>,
+}
+
+/// API server, scheduler, kubelets and CNI plug-ins.
+#[derive(Clone, Debug, Default)]
+pub struct ControlPlane {
+    pub(super) store: Store,
+    pub(super) cluster: Option<ClusterSpec>,
+    fabric: Fabric,
+    next_uid: u32,
+}
+
+impl Actor for ControlPlane {
+    fn wake(&mut self, world: &mut dyn World, wakeup: Wakeup) {
+        match wakeup {
+            Wakeup::Apply(desired) => self.apply(world, &desired),
+            Wakeup::FlannelStarted(node) => self.flannel_started(world, &node),
+            Wakeup::Schedule(key) => self.schedule(world, &key),
+            Wakeup::Kubelet(key, turn) => kubelet::go_on(self, world, &key, turn),
+        }
+    }
+}
+
+impl ControlPlane {
+    /// The namespace of a Pod that runs, or why there is none: `None` for no such Pod, `Some(Err)` with its state.
+    pub fn pod_netns(&self, namespace: &str, name: &str) -> Option<Result<NetnsId, String>> {
+        let entry = &self.store.pods[self.store.pod_named(namespace, name)?];
+        let netns = entry.netns.filter(|_| entry.stage == Stage::Running);
+        Some(netns.ok_or_else(|| entry.status_word().to_owned()))
+    }
+
+    /// A Pod object as applied.
+    pub fn pod(&self, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
+        self.store.pod_named(namespace, name).map(|key| &self.store.pods[key].pod)
+    }
+
+    /// The namespace of a node.
+    pub fn node_netns(&self, name: &str) -> Option<NetnsId> {
+        self.store.nodes.get(name).map(|node| node.netns)
+    }
+
+    /// The namespace of a host outside the cluster, or of the switch.
+    pub fn host_netns(&self, name: &str) -> Option<NetnsId> {
+        self.fabric.hosts.get(name).copied().or_else(|| self.fabric.switch.filter(|_| name == "switch"))
+    }
+
+    fn apply(&mut self, world: &mut dyn World, desired: &Desired) {
+        let rebuilt = match &self.cluster {
+            Some(old) => needs_rebuilding(old, &desired.cluster),
+            None => true,
+        };
+        if rebuilt {
+            self.tear_down(world);
+            world.set_delays(delays(&desired.cluster));
+            self.fabric.build_switch(world);
+        }
+        let gone: Vec<Arc<str>> =
+            self.store.nodes.keys().filter(|name| !has_node(&desired.cluster, name)).cloned().collect();
+        for name in gone {
+            self.remove_node(world, &name);
+        }
+        let new: Vec<&NodeSpec> = desired
+            .cluster
+            .nodes
+            .iter()
+            .filter(|node| !self.store.nodes.contains_key(node.name.as_str()))
+            .collect();
+        for node in new {
+            self.add_node(world, node, &desired.cluster);
+        }
+        if rebuilt {
+            self.fabric.build_external(world, &desired.cluster);
+        }
+        self.cluster = Some(desired.cluster.clone());
+        self.apply_pods(world, &desired.pods);
+    }
+
+    fn tear_down(&mut self, world: &mut dyn World) {
+        let pods: Vec<PodKey> = self.store.pods.keys().cloned().collect();
+        for key in pods {
+            self.forget_pod(world, &key);
+        }
+        for (name, node) in std::mem::take(&mut self.store.nodes) {
+            world.del_netns(node.netns);
+            world.record(TableChange::NodeGone(name));
+        }
+        self.fabric.tear_down(world);
+    }
+
+    fn add_node(&mut self, world: &mut dyn World, spec: &NodeSpec, cluster: &ClusterSpec) {
+        let name: Arc<str> = spec.name.as_str().into();
+        let netns = self.fabric.build_node(world, spec, cluster);
+        let ipam = HostLocal::new(spec.pod_cidr, cluster.network.ipam.range_start);
+        let entry = NodeEntry { spec: spec.clone(), netns, ipam, flannel: false, created: world.now() };
+        world.record(entry.row());
+        self.store.nodes.insert(name.clone(), entry);
+        world.wake_in(FLANNEL_START, Patience::Prompt, Wakeup::FlannelStarted(name));
+    }
+
+    fn remove_node(&mut self, world: &mut dyn World, name: &Arc<str>) {
+        let pods: Vec<PodKey> = self.store.pods_on(name).map(|(key, _)| key.clone()).collect();
+        for key in pods {
+            self.forget_pod(world, &key);
+        }
+        let Some(gone) = self.store.nodes.remove(name) else { return };
+        world.del_netns(gone.netns);
+        world.record(TableChange::NodeGone(name.clone()));
+        for node in self.store.nodes.values() {
+            flannel::del_lease(world, node.netns, &gone.spec);
+        }
+    }
+
+    /// A daemon makes its device, takes the leases that are there, and the others take its own.
+    fn flannel_started(&mut self, world: &mut dyn World, name: &Arc<str>) {
+        let (Some(node), Some(cluster)) = (self.store.nodes.get_mut(name), &self.cluster) else { return };
+        if std::mem::replace(&mut node.flannel, true) {
+            return;
+        }
+        let (netns, spec) = (node.netns, node.spec.clone());
+        flannel::start(world, netns, &spec, cluster);
+        for (other_name, other) in &self.store.nodes {
+            if other.flannel && other_name != name {
+                flannel::add_lease(world, netns, &other.spec, cluster);
+                flannel::add_lease(world, other.netns, &spec, cluster);
+            }
+        }
+    }
+
+    fn apply_pods(&mut self, world: &mut dyn World, pods: &[Arc<Pod>]) {
+        let wanted: BTreeMap<(&str, &str), &Arc<Pod>> = pods
+            .iter()
+            .map(|pod| ((pod.metadata.namespace.as_str(), pod.metadata.name.as_str()), pod))
+            .collect();
+        let present: Vec<PodKey> = self.store.pods.keys().cloned().collect();
+        for key in &present {
+            match wanted.get(&(&*key.namespace, &*key.name)) {
+                None => self.delete_pod(world, key, None),
+                Some(pod) => self.update_pod(world, key, pod),
+            }
+        }
+        for pod in pods {
+            if self.store.pod_named(&pod.metadata.namespace, &pod.metadata.name).is_none() {
+                self.create_pod(world, pod.clone());
+            }
+        }
+    }
+
+    /// Labels and annotations change in place; any other change makes the Pod anew, as `kubectl replace --force` does.
+    fn update_pod(&mut self, world: &mut dyn World, key: &PodKey, pod: &Arc<Pod>) {
+        let Some(entry) = self.store.pods.get_mut(key) else { return };
+        if entry.deleting {
+            entry.successor = Some(pod.clone());
+            return;
+        }
+        let same = entry.pod.spec == pod.spec && entry.pod.status == pod.status;
+        if !same {
+            return self.delete_pod(world, key, Some(pod.clone()));
+        }
+        if entry.pod != *pod {
+            entry.pod = pod.clone();
+            self.record_pod(world, key);
+        }
+    }
+
+    pub(super) fn create_pod(&mut self, world: &mut dyn World, pod: Arc<Pod>) {
+        self.next_uid += 1;
+        let key = PodKey {
+            namespace: pod.metadata.namespace.as_str().into(),
+            name: pod.metadata.name.as_str().into(),
+            uid: self.next_uid,
+        };
+        let entry = PodEntry {
+            node: None,
+            netns: None,
+            ip: None,
+            phase: PodPhase::Pending,
+            reason: None,
+            containers: containers(&pod),
+            created: world.now(),
+            deleting: false,
+            stage: Stage::Unscheduled,
+            turn: 0,
+            sandbox: hex(world, 64),
+            successor: None,
+            attempts: 0,
+            pod,
+        };
+        self.store.pods.insert(key.clone(), entry);
+        self.record_pod(world, &key);
+        world.wake_in(SCHEDULING, Patience::Prompt, Wakeup::Schedule(key));
+    }
+
+    fn delete_pod(&mut self, world: &mut dyn World, key: &PodKey, successor: Option<Arc<Pod>>) {
+        let Some(entry) = self.store.pods.get_mut(key) else { return };
+        entry.successor = successor;
+        if entry.deleting {
+            return;
+        }
+        entry.deleting = true;
+        if entry.stage == Stage::Unscheduled {
+            return self.finish_pod(world, key);
+        }
+        self.record_pod(world, key);
+        kubelet::terminate(self, world, key);
+    }
+
+    /// The Pod's object is removed; what takes its place comes.
+    pub(super) fn finish_pod(&mut self, world: &mut dyn World, key: &PodKey) {
+        let Some(entry) = self.store.pods.remove(key) else { return };
+        world.record(TableChange::PodGone(key.namespace.clone(), key.name.clone()));
+        if let Some(pod) = entry.successor {
+            self.create_pod(world, pod);
+        }
+    }
+
+    /// The Pod and its sandbox go at once, as when the machine under them is gone.
+    fn forget_pod(&mut self, world: &mut dyn World, key: &PodKey) {
+        let Some(entry) = self.store.pods.remove(key) else { return };
+        if let Some(netns) = entry.netns.filter(|_| !entry.pod.spec.host_network) {
+            world.del_netns(netns);
+        }
+        world.record(TableChange::PodGone(key.namespace.clone(), key.name.clone()));
+    }
+
+    fn schedule(&mut self, world: &mut dyn World, key: &PodKey) {
+        let Some(entry) = self.store.pods.get(key).filter(|entry| entry.stage == Stage::Unscheduled) else {
+            return;
+        };
+        let chosen = match &entry.pod.spec.node_name {
+            // A Pod that names its node passes the scheduler by; its kubelet takes it, if there is one.
+            Some(name) => Ok(name.clone()),
+            None => {
+                let candidates: Vec<Candidate<'_>> = (self.store.nodes.iter())
+                    .map(|(name, node)| Candidate {
+                        node: &node.spec,
+                        pods: self.store.pods_on(name).count(),
+                    })
+                    .collect();
+                scheduler::schedule(&entry.pod, &candidates)
+            }
+        };
+        match chosen {
+            Ok(node) => self.bind(world, key, &node),
+            Err(reason) => {
+                self.kube_event(world, key, ("FailedScheduling", "default-scheduler"), reason);
+            }
+        }
+    }
+
+    fn bind(&mut self, world: &mut dyn World, key: &PodKey, node: &str) {
+        let exists = self.store.nodes.contains_key(node);
+        let Some(entry) = self.store.pods.get_mut(key) else { return };
+        let by_scheduler = entry.pod.spec.node_name.is_none();
+        entry.node = Some(node.into());
+        self.record_pod(world, key);
+        if !exists {
+            return;
+        }
+        if by_scheduler {
+            let message = format!("Successfully assigned {}/{} to {node}", key.namespace, key.name);
+            self.kube_event(world, key, ("Scheduled", "default-scheduler"), message);
+        }
+        Self::step(world, key, (Steps::Creation, 1), vec![key.name.to_string(), node.to_owned()]);
+        kubelet::admit(self, world, key);
+    }
+
+    /// Writes down a Pod's row as it is now.
+    pub(super) fn record_pod(&self, world: &mut dyn World, key: &PodKey) {
+        let Some(entry) = self.store.pods.get(key) else { return };
+        let host_ip =
+            entry.node.as_ref().and_then(|name| self.store.nodes.get(name)).map(|node| node.spec.address);
+        world.record(TableChange::Pod(entry.row(key, host_ip)));
+    }
+
+    pub(super) fn step(world: &mut dyn World, key: &PodKey, (steps, number): (Steps, u8), args: Vec<String>) {
+        Self::step_with(world, key, (steps, number), args, (None, None));
+    }
+
+    pub(super) fn step_with(
+        world: &mut dyn World,
+        key: &PodKey,
+        (steps, number): (Steps, u8),
+        args: Vec<String>,
+        (request, result): (Option<Arc<str>>, Option<Arc<str>>),
+    ) {
+        let (namespace, pod) = (key.namespace.clone(), key.name.clone());
+        world.record(TableChange::Step(StepRow { namespace, pod, steps, number, request, result, args }));
+    }
+
+    pub(super) fn kube_event(
+        &self,
+        world: &mut dyn World,
+        key: &PodKey,
+        (reason, component): (&str, &str),
+        message: String,
+    ) {
+        let warning = reason.starts_with("Failed");
+        world.record(TableChange::KubeEvent(KubeEventRow {
+            kind: "Pod".into(),
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+            warning,
+            reason: reason.into(),
+            message,
+            component: component.into(),
+        }));
+    }
+}
+
+impl PodEntry {
+    /// A word for what a Pod that does not run is doing.
+    fn status_word(&self) -> &'static str {
+        match (self.deleting, self.stage) {
+            (true, _) => "Terminating",
+            (false, Stage::Unscheduled) => "Pending",
+            (false, _) => "ContainerCreating",
+        }
+    }
+}
+
+fn has_node(cluster: &ClusterSpec, name: &str) -> bool {
+    cluster.nodes.iter().any(|node| node.name == name)
+}
+
+/// Nodes may come and go; anything else makes the cluster anew, for the machines' own settings changed.
+fn needs_rebuilding(old: &ClusterSpec, new: &ClusterSpec) -> bool {
+    let changed = |node: &NodeSpec| new.nodes.iter().any(|other| other.name == node.name && other != node);
+    old.network != new.network
+        || old.external != new.external
+        || old.dns != new.dns
+        || old.nodes.iter().any(changed)
+}
+
+fn delays(cluster: &ClusterSpec) -> Delays {
+    let given = &cluster.network.delays;
+    let own = Delays::default();
+    Delays {
+        veth: given.veth.unwrap_or(own.veth),
+        link: given.link.unwrap_or(own.link),
+        bridge: given.bridge.unwrap_or(own.bridge),
+        forward: given.forward.unwrap_or(own.forward),
+        input: given.input.unwrap_or(own.input),
+        output: given.output.unwrap_or(own.output),
+        vxlan: given.vxlan.unwrap_or(own.vxlan),
+        ..own
+    }
+}
+
+fn containers(pod: &Pod) -> Vec<ContainerRow> {
+    let row = |container: &Container, init: bool, reason: &str| ContainerRow {
+        name: container.name.as_str().into(),
+        image: container.image.as_deref().unwrap_or("").into(),
+        ports: container
+            .ports
+            .iter()
+            .map(|port| {
+                let protocol = match port.protocol {
+                    Protocol::Tcp => "TCP",
+                    Protocol::Udp => "UDP",
+                    Protocol::Sctp => "SCTP",
+                };
+                format!("{}/{protocol}", port.container_port).into()
+            })
+            .collect(),
+        init,
+        state: ContainerState::Waiting(reason.into()),
+        restarts: 0,
+    };
+    let waiting = if pod.spec.init_containers.is_empty() { "ContainerCreating" } else { "PodInitializing" };
+    let inits = pod.spec.init_containers.iter().map(|container| row(container, true, "PodInitializing"));
+    inits.chain(pod.spec.containers.iter().map(|container| row(container, false, waiting))).collect()
+}
+
+/// Random hexadecimal digits, as container ids are made of.
+pub(super) fn hex(world: &mut dyn World, digits: usize) -> String {
+    (0..digits).map(|_| char::from_digit(world.rng().u32(..16), 16).unwrap_or('0')).collect()
+}

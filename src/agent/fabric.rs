@@ -1,0 +1,188 @@
+//! The machines and cables under the cluster: nodes, the switch between them, the router and hosts outside.
+
+use super::world::{Wire, World, with};
+use crate::api::{ClusterSpec, ExternalSpec, Nic, NodeSpec};
+use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
+use crate::cluster::names;
+use crate::kernel::{Hairpin, Kind, NewLink};
+use crate::trace::{NetnsRole, Scope};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Leading octets of the Ethernet addresses of machines; the address follows.
+const NIC: [u8; 2] = [0x02, 0x00];
+/// Interface number of a machine's `eth0`, the first link after `lo`.
+pub(super) const ETH0: IfIndex = IfIndex(2);
+
+/// What was built.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fabric {
+    pub(super) switch: Option<NetnsId>,
+    bridge: IfIndex,
+    /// Outside hosts by name.
+    pub(super) hosts: BTreeMap<String, NetnsId>,
+}
+
+fn link(name: &str, mac: MacAddr, mtu: u32) -> NewLink {
+    NewLink { name: name.into(), kind: Kind::Loopback, mac, mtu, txqlen: 1000 }
+}
+
+impl Fabric {
+    /// Builds the switch.
+    pub(super) fn build_switch(&mut self, world: &mut dyn World) {
+        let switch = world.new_netns("switch".into(), NetnsRole::Switch);
+        let bridge = with(world, switch, |netns, ctx| {
+            let mac = MacAddr([0x02, 0, 0, 0, 0xb0, 0]);
+            let new = NewLink { kind: Kind::bridge(), ..link("br0", mac, 1500) };
+            let bridge = netns.add_link(ctx, new);
+            netns.set_up(ctx, bridge);
+            bridge
+        });
+        self.switch = Some(switch);
+        self.bridge = bridge.unwrap_or(IfIndex::NONE);
+    }
+
+    /// Plugs a machine's `eth0` into a port `p-NAME` of the switch and gives it its address.
+    fn plug(&self, world: &mut dyn World, machine: (NetnsId, &str), nic: Nic, net: Ipv4Net, mtu: u32) {
+        let Some(switch) = self.switch else { return };
+        let (netns, name) = machine;
+        let mac = MacAddr::from_ipv4(NIC, net.addr());
+        let port_mac = random_mac(world);
+        let port_name: String = format!("p-{name}").chars().take(15).collect();
+        let wire = match nic {
+            Nic::Veth => Wire::Veth,
+            Nic::Physical => Wire::Cable,
+        };
+        let (port, eth0) =
+            world.add_wire(wire, (switch, link(&port_name, port_mac, mtu)), (netns, link("eth0", mac, mtu)));
+        let bridge = self.bridge;
+        with(world, switch, |netns, ctx| {
+            netns.set_master(ctx, port, bridge, Hairpin::Off);
+            netns.set_up(ctx, port);
+        });
+        with(world, netns, |netns, ctx| {
+            netns.add_addr(ctx, eth0, net, None, Scope::Global);
+            netns.set_up(ctx, eth0);
+        });
+    }
+
+    /// Builds a node with its `eth0` and routes; the CNI plug-in's parts come later.
+    pub(super) fn build_node(
+        &self,
+        world: &mut dyn World,
+        spec: &NodeSpec,
+        cluster: &ClusterSpec,
+    ) -> NetnsId {
+        let name: Arc<str> = spec.name.as_str().into();
+        let node = world.new_netns(name, NetnsRole::Node);
+        let net = Ipv4Net::new_assert(spec.address, spec.prefix_len);
+        self.plug(world, (node, &spec.name), cluster.network.nic, net, cluster.network.mtu);
+        with(world, node, |netns, ctx| {
+            netns.sysctl.ip_forward = true;
+            netns.sysctl.bridge_nf_call_iptables = true;
+            netns.sysctl.conntrack = true;
+            for &extra in &spec.extra_addresses {
+                netns.add_addr(ctx, ETH0, Ipv4Net::new_assert(extra, spec.prefix_len), None, Scope::Global);
+            }
+            if let Some(gateway) = spec.gateway {
+                netns.add_route(ctx, netns.route_to(Ipv4Net::default(), Some(gateway), ETH0));
+            }
+        });
+        if spec.gateway.is_none() {
+            Self::route_behind_routers(world, node, cluster);
+        }
+        world.write_file(node, "/etc/hosts", names::node_hosts_file(&spec.name));
+        world.write_file(node, "/etc/hostname", format!("{}\n", spec.name));
+        world.write_file(node, "/etc/resolv.conf", names::node_resolv_conf(spec));
+        node
+    }
+
+    /// Builds the router and the other hosts outside the cluster.
+    pub(super) fn build_external(&mut self, world: &mut dyn World, cluster: &ClusterSpec) {
+        for spec in &cluster.external {
+            let role = if spec.router { NetnsRole::Router } else { NetnsRole::Host };
+            let netns = world.new_netns(spec.name.as_str().into(), role);
+            world.write_file(netns, "/etc/hosts", names::node_hosts_file(&spec.name));
+            world.write_file(netns, "/etc/hostname", format!("{}\n", spec.name));
+            self.hosts.insert(spec.name.clone(), netns);
+            if spec.router {
+                with(world, netns, |netns, _| netns.sysctl.ip_forward = true);
+            }
+            if spec.behind.is_none() {
+                let net = Ipv4Net::new_assert(spec.address, spec.prefix_len);
+                self.plug(world, (netns, &spec.name), Nic::Veth, net, cluster.network.mtu);
+            }
+        }
+        for spec in &cluster.external {
+            match &spec.behind {
+                Some(router) => self.plug_behind(world, spec, router),
+                None if !spec.router => {
+                    if let Some(&netns) = self.hosts.get(&spec.name) {
+                        Self::route_behind_routers(world, netns, cluster);
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Connects a host with a router by a cable of its own. The router takes the first address of the host's network.
+    fn plug_behind(&self, world: &mut dyn World, spec: &ExternalSpec, router: &str) {
+        let (Some(&host), Some(&router)) = (self.hosts.get(&spec.name), self.hosts.get(router)) else {
+            return;
+        };
+        let net = Ipv4Net::new_assert(spec.address, spec.prefix_len);
+        let first = Ipv4Addr::from(u32::from(net.network()) + 1);
+        let ifname = world.netns(router).map_or(1, |netns| netns.next_ifindex().0 - 2);
+        let router_end = link(&format!("eth{ifname}"), MacAddr::from_ipv4(NIC, first), 1500);
+        let host_end = link("eth0", MacAddr::from_ipv4(NIC, spec.address), 1500);
+        let (there, here) = world.add_wire(Wire::Veth, (router, router_end), (host, host_end));
+        with(world, router, |netns, ctx| {
+            let taken = netns.has_addr(first);
+            let prefix_len = if taken { 32 } else { spec.prefix_len };
+            netns.add_addr(ctx, there, Ipv4Net::new_assert(first, prefix_len), None, Scope::Global);
+            netns.set_up(ctx, there);
+            if taken {
+                netns.add_route(ctx, netns.route_to(Ipv4Net::new_assert(spec.address, 32), None, there));
+            }
+        });
+        with(world, host, |netns, ctx| {
+            netns.add_addr(ctx, here, net, None, Scope::Global);
+            netns.set_up(ctx, here);
+            netns.add_route(ctx, netns.route_to(Ipv4Net::default(), Some(first), here));
+        });
+    }
+
+    /// A machine without a default gateway still knows the networks behind the routers of its own network.
+    fn route_behind_routers(world: &mut dyn World, machine: NetnsId, cluster: &ClusterSpec) {
+        for spec in &cluster.external {
+            let router =
+                spec.behind.as_ref().and_then(|name| cluster.external.iter().find(|host| host.name == *name));
+            let Some(router) = router else { continue };
+            let net = Ipv4Net::new_assert(spec.address, spec.prefix_len).trunc();
+            with(world, machine, |netns, ctx| {
+                netns.add_route(ctx, netns.route_to(net, Some(router.address), ETH0));
+            });
+        }
+    }
+
+    /// Takes everything down.
+    pub(super) fn tear_down(&mut self, world: &mut dyn World) {
+        for (_, netns) in std::mem::take(&mut self.hosts) {
+            world.del_netns(netns);
+        }
+        if let Some(switch) = self.switch.take() {
+            world.del_netns(switch);
+        }
+    }
+}
+
+/// A random locally administered address, as the kernel gives to a link made without one (`eth_random_addr`).
+pub(super) fn random_mac(world: &mut dyn World) -> MacAddr {
+    let mut octets = [0; 6];
+    for octet in &mut octets {
+        *octet = world.rng().u8(..);
+    }
+    octets[0] = octets[0] & 0xfe | 0x02;
+    MacAddr(octets)
+}

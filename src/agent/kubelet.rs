@@ -1,0 +1,368 @@
+//! The kubelet and the container runtime: a Pod's way up and down in the eight steps each that the lesson teaches.
+//! Each step happens when the one before has taken its time; the times are round numbers near what a small node needs
+//! with images present.
+
+use super::cni::bridge::{self, Attached, Call};
+use super::control::{ControlPlane, hex};
+use super::store::{PodEntry, PodKey};
+use super::world::{Patience, Wakeup, World};
+use crate::api::RestartPolicy;
+use crate::base::{Duration, Ipv4Addr};
+use crate::cluster::names;
+use crate::trace::{ContainerState, NetnsRole, PodPhase, Steps};
+use std::sync::Arc;
+
+const ADMISSION: Duration = Duration::from_ms(20);
+const SANDBOX: Duration = Duration::from_ms(100);
+const PLUGIN_START: Duration = Duration::from_ms(20);
+const PLUGIN_HALF: Duration = Duration::from_ms(15);
+const CONTAINER_START: Duration = Duration::from_ms(150);
+const INIT_RUN: Duration = Duration::from_ms(500);
+const STATUS: Duration = Duration::from_ms(50);
+const SIGTERM: Duration = Duration::from_ms(10);
+/// How long a process takes to end after SIGTERM. *Simplified*: every program obeys it.
+const SHUTDOWN: Duration = Duration::from_ms(500);
+const TEARDOWN: Duration = Duration::from_ms(10);
+/// The kubelet tries again with the next sync of the Pod (`podSyncFailed`, 10 to 15 s).
+const RETRY: Duration = Duration::from_secs(12);
+
+/// Where the kubelet stands with a Pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Unscheduled,
+    Admitted,
+    Sandbox,
+    PluginCalled,
+    Attached,
+    Configured,
+    /// This init container runs.
+    Init(usize),
+    ContainersStarted,
+    Running,
+    Sigterm,
+    Stopped,
+    PluginDel,
+    Released,
+    Detached,
+    Gone,
+}
+
+fn wait(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, (stage, after): (Stage, Duration)) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    entry.stage = stage;
+    entry.turn += 1;
+    world.wake_in(after, Patience::Prompt, Wakeup::Kubelet(key.clone(), entry.turn));
+}
+
+/// The kubelet sees a Pod bound to its node.
+pub(super) fn admit(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    wait(control, world, key, (Stage::Admitted, ADMISSION));
+}
+
+/// Takes the step whose time has come.
+pub(super) fn go_on(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, turn: u32) {
+    let Some(entry) = control.store.pods.get(key).filter(|entry| entry.turn == turn) else { return };
+    match entry.stage {
+        Stage::Unscheduled | Stage::Running => {}
+        Stage::Admitted => begin(control, world, key),
+        Stage::Sandbox => make_netns(control, world, key),
+        Stage::PluginCalled => call_plugin(control, world, key),
+        Stage::Attached => attach(control, world, key),
+        Stage::Configured => configured(control, world, key),
+        Stage::Init(index) => init_done(control, world, key, index),
+        Stage::ContainersStarted => report(control, world, key),
+        Stage::Sigterm => stop(control, world, key),
+        Stage::Stopped => clean_up(control, world, key),
+        Stage::PluginDel => call_plugin_del(control, world, key),
+        Stage::Released => release(control, world, key),
+        Stage::Detached => detach(control, world, key),
+        Stage::Gone => gone(control, world, key),
+    }
+}
+
+fn created(world: &mut dyn World, key: &PodKey, number: u8, args: Vec<String>) {
+    ControlPlane::step(world, key, (Steps::Creation, number), args);
+}
+
+fn terminated(world: &mut dyn World, key: &PodKey, number: u8, args: Vec<String>) {
+    ControlPlane::step(world, key, (Steps::Termination, number), args);
+}
+
+fn begin(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let node = node_of(control, key);
+    created(world, key, 2, vec![key.name.to_string(), node]);
+    control.record_pod(world, key);
+    wait(control, world, key, (Stage::Sandbox, SANDBOX));
+}
+
+fn node_of(control: &ControlPlane, key: &PodKey) -> String {
+    control.store.pods.get(key).and_then(|entry| entry.node.as_deref()).unwrap_or("").to_owned()
+}
+
+/// The runtime makes the sandbox with its network namespace; a Pod with `hostNetwork` lives in the node's.
+fn make_netns(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let name: Arc<str> = format!("{}/{}", key.namespace, key.name).into();
+    let Some((entry, node)) = entry_and_node(control, key) else { return };
+    let (node_netns, address) = (node.netns, node.spec.address);
+    if entry.pod.spec.host_network {
+        entry.netns = Some(node_netns);
+        entry.ip = Some(address);
+        created(world, key, 3, vec![name.to_string()]);
+        return start_containers(control, world, key);
+    }
+    let role = NetnsRole::Pod { namespace: key.namespace.clone(), pod: key.name.clone(), node: node_netns };
+    let netns = world.new_netns(name.clone(), role);
+    if let Some(entry) = control.store.pods.get_mut(key) {
+        entry.netns = Some(netns);
+    }
+    created(world, key, 3, vec![name.to_string()]);
+    control.record_pod(world, key);
+    wait(control, world, key, (Stage::PluginCalled, PLUGIN_START));
+}
+
+type EntryAndNode<'a> = (&'a mut PodEntry, &'a mut super::store::NodeEntry);
+
+fn entry_and_node<'a>(control: &'a mut ControlPlane, key: &PodKey) -> Option<EntryAndNode<'a>> {
+    let entry = control.store.pods.get_mut(key)?;
+    let node = control.store.nodes.get_mut(entry.node.as_ref()?)?;
+    Some((entry, node))
+}
+
+/// Runs `work` with the plug-in call for this Pod.
+fn with_call<T>(
+    control: &mut ControlPlane,
+    key: &PodKey,
+    work: impl FnOnce(&Call<'_>, &mut crate::cluster::ipam::HostLocal) -> T,
+) -> Option<T> {
+    let cluster = control.cluster.clone()?;
+    let (entry, node) = entry_and_node(control, key)?;
+    let path = format!("/var/run/netns/cni-{}", &entry.sandbox[..32]);
+    let call = Call {
+        node: node.netns,
+        sandbox: entry.netns?,
+        container: &entry.sandbox,
+        netns_path: &path,
+        pod: (&key.namespace, &key.name),
+        requested: requested_ip(entry, &node.ipam),
+        cluster: &cluster,
+    };
+    Some(work(&call, &mut node.ipam))
+}
+
+/// An object pasted with its status keeps its address where it is free.
+fn requested_ip(entry: &PodEntry, ipam: &crate::cluster::ipam::HostLocal) -> Option<Ipv4Addr> {
+    let status = &entry.pod.status;
+    let addr: Ipv4Addr = status.pod_ip.as_deref()?.parse().ok()?;
+    ipam.clone().allocate(&entry.sandbox, Some(addr)).is_ok().then_some(addr)
+}
+
+fn call_plugin(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let request = with_call(control, key, |call, ipam| bridge::request("ADD", call, ipam).to_string());
+    let args = vec![key.name.to_string()];
+    ControlPlane::step_with(world, key, (Steps::Creation, 4), args, (request.map(Into::into), None));
+    wait(control, world, key, (Stage::Attached, PLUGIN_HALF));
+}
+
+fn attach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let made = with_call(control, key, |call, ipam| bridge::attach(world, call, ipam));
+    match made {
+        None => {}
+        Some(Err(error)) => sandbox_failed(control, world, key, &error),
+        Some(Ok(made)) => {
+            created(world, key, 5, vec![made.addr.to_string(), made.veth.0.to_string()]);
+            configure(control, world, key, &made);
+        }
+    }
+}
+
+fn configure(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, made: &Attached) {
+    let result = with_call(control, key, |call, ipam| {
+        bridge::configure(world, call, ipam, made);
+        (bridge::result(call, ipam, made).to_string(), ipam.gateway())
+    });
+    let Some((result, gateway)) = result else { return };
+    if let Some(entry) = control.store.pods.get_mut(key) {
+        entry.ip = Some(made.addr);
+    }
+    let args = vec![gateway.to_string()];
+    ControlPlane::step_with(world, key, (Steps::Creation, 6), args, (None, Some(result.into())));
+    wait(control, world, key, (Stage::Configured, PLUGIN_HALF));
+}
+
+/// The plug-in failed: the sandbox is taken down, the Pod stays ContainerCreating, and the kubelet tries again.
+fn sandbox_failed(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, error: &str) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let message = format!(
+        "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox \"{}\": \
+         plugin type=\"flannel\" failed (add): failed to delegate add: {error}",
+        entry.sandbox
+    );
+    entry.attempts += 1;
+    let netns = entry.netns.take();
+    entry.stage = Stage::Sandbox;
+    entry.turn += 1;
+    entry.sandbox = hex(world, 64);
+    let wakeup = Wakeup::Kubelet(key.clone(), entry.turn);
+    if let Some(netns) = netns {
+        world.del_netns(netns);
+    }
+    control.kube_event(world, key, ("FailedCreatePodSandBox", "kubelet"), message);
+    control.record_pod(world, key);
+    world.wake_in(RETRY, Patience::Patient, wakeup);
+}
+
+fn configured(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    write_files(control, world, key);
+    start_containers(control, world, key);
+}
+
+fn write_files(control: &ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let (Some(entry), Some(cluster)) = (control.store.pods.get(key), &control.cluster) else { return };
+    let Some(node) = entry.node.as_ref().and_then(|name| control.store.nodes.get(name)) else { return };
+    let (Some(netns), Some(ip)) = (entry.netns, entry.ip) else { return };
+    world.write_file(netns, "/etc/hosts", names::hosts_file(&entry.pod, ip, &cluster.dns.cluster_domain));
+    world.write_file(netns, "/etc/hostname", names::hostname(&entry.pod, &node.spec.name) + "\n");
+    world.write_file(netns, "/etc/resolv.conf", names::resolv_conf(&entry.pod, &node.spec, cluster));
+}
+
+fn start_containers(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let Some(entry) = control.store.pods.get(key) else { return };
+    let inits = entry.pod.spec.init_containers.len();
+    if inits > 0 {
+        return run_init(control, world, key, 0);
+    }
+    start_main(control, world, key);
+}
+
+/// A sidecar (an init container with `restartPolicy: Always`) starts and stays; others run to their end first.
+fn run_init(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
+    let now = world.now();
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let sidecar = entry.pod.spec.init_containers[index].restart_policy == Some(RestartPolicy::Always);
+    entry.set_containers(|at, _| at == index, &ContainerState::Running(now));
+    started(control, world, key, index);
+    control.record_pod(world, key);
+    wait(control, world, key, (Stage::Init(index), if sidecar { CONTAINER_START } else { INIT_RUN }));
+}
+
+fn init_done(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let inits = entry.pod.spec.init_containers.len();
+    let sidecar = entry.pod.spec.init_containers[index].restart_policy == Some(RestartPolicy::Always);
+    if !sidecar {
+        entry.set_containers(|at, _| at == index, &ContainerState::Terminated(0, "Completed".into()));
+    }
+    control.record_pod(world, key);
+    if index + 1 < inits {
+        run_init(control, world, key, index + 1);
+    } else {
+        start_main(control, world, key);
+    }
+}
+
+fn start_main(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let now = world.now();
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    entry.set_containers(|_, container| !container.init, &ContainerState::Running(now));
+    let names: Vec<String> =
+        entry.pod.spec.containers.iter().map(|container| container.name.clone()).collect();
+    let (first, count) = (entry.pod.spec.init_containers.len(), names.len());
+    for index in first..first + count {
+        started(control, world, key, index);
+    }
+    created(world, key, 7, vec![names.join(", ")]);
+    wait(control, world, key, (Stage::ContainersStarted, CONTAINER_START + STATUS));
+}
+
+fn started(control: &ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
+    let Some(container) = control.store.pods.get(key).and_then(|entry| entry.containers.get(index)) else {
+        return;
+    };
+    let image = container.image.clone();
+    let kubelet = |reason| (reason, "kubelet");
+    control.kube_event(
+        world,
+        key,
+        kubelet("Pulled"),
+        format!("Container image \"{image}\" already present on machine"),
+    );
+    control.kube_event(world, key, kubelet("Created"), "Container created".to_owned());
+    control.kube_event(world, key, kubelet("Started"), "Container started".to_owned());
+}
+
+fn report(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    entry.phase = PodPhase::Running;
+    entry.stage = Stage::Running;
+    let ip = entry.ip.map_or_else(String::new, |ip| ip.to_string());
+    created(world, key, 8, vec![key.name.to_string(), ip]);
+    control.record_pod(world, key);
+}
+
+/// The Pod is to go: wherever it stands, its kubelet begins to take it down.
+pub(super) fn terminate(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    wait(control, world, key, (Stage::Sigterm, SIGTERM));
+}
+
+fn stop(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let Some(entry) = control.store.pods.get(key) else { return };
+    let names: Vec<String> =
+        entry.pod.spec.containers.iter().map(|container| container.name.clone()).collect();
+    let grace = entry
+        .pod
+        .spec
+        .termination_grace_period_seconds
+        .and_then(|secs| u64::try_from(secs).ok())
+        .unwrap_or(30);
+    for name in &names {
+        control.kube_event(world, key, ("Killing", "kubelet"), format!("Stopping container {name}"));
+    }
+    terminated(world, key, 1, vec![names.join(", ")]);
+    let shutdown = SHUTDOWN.min(Duration::from_secs(grace));
+    terminated(world, key, 2, vec![grace.to_string()]);
+    wait(control, world, key, (Stage::Stopped, shutdown));
+}
+
+fn clean_up(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    entry.set_containers(|_, _| true, &ContainerState::Terminated(0, "Completed".into()));
+    terminated(world, key, 3, vec![key.name.to_string()]);
+    control.record_pod(world, key);
+    let host_network = control.store.pods.get(key).is_some_and(|entry| entry.pod.spec.host_network);
+    let next = if host_network { Stage::Gone } else { Stage::PluginDel };
+    wait(control, world, key, (next, TEARDOWN));
+}
+
+fn call_plugin_del(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let request = with_call(control, key, |call, ipam| bridge::request("DEL", call, ipam).to_string());
+    let args = vec![key.name.to_string()];
+    ControlPlane::step_with(world, key, (Steps::Termination, 4), args, (request.map(Into::into), None));
+    wait(control, world, key, (Stage::Released, TEARDOWN));
+}
+
+fn release(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let freed = entry_and_node(control, key)
+        .and_then(|(entry, node)| bridge::release(&mut node.ipam, &entry.sandbox));
+    let addr = freed.map_or_else(String::new, |addr| addr.to_string());
+    terminated(world, key, 5, vec![addr]);
+    wait(control, world, key, (Stage::Detached, TEARDOWN));
+}
+
+fn detach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    if let Some(netns) = control.store.pods.get(key).and_then(|entry| entry.netns) {
+        bridge::detach(world, netns);
+    }
+    terminated(world, key, 6, vec![key.name.to_string()]);
+    terminated(world, key, 7, vec![key.name.to_string()]);
+    wait(control, world, key, (Stage::Gone, TEARDOWN));
+}
+
+fn gone(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let own = entry.netns.take().filter(|_| !entry.pod.spec.host_network);
+    if let Some(netns) = own {
+        world.del_netns(netns);
+    }
+    terminated(world, key, 8, vec![key.name.to_string()]);
+    control.finish_pod(world, key);
+}

@@ -1,0 +1,120 @@
+//! The API server's store: the objects as they are, with what the agents remember about each.
+
+use crate::api::{NodeSpec, Pod};
+use crate::base::{Ipv4Addr, NetnsId, SimTime};
+use crate::cluster::ipam::HostLocal;
+use crate::trace::{ContainerRow, ContainerState, NodeRow, PodPhase, PodRow, TableChange};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Namespace and name of a Pod, with the number of its incarnation: a Pod made anew under an old name is another Pod.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PodKey {
+    /// Namespace.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// Incarnation, as `metadata.uid` tells them apart.
+    pub uid: u32,
+}
+
+/// A Pod in the store.
+#[derive(Clone, Debug)]
+pub(super) struct PodEntry {
+    pub(super) pod: Arc<Pod>,
+    pub(super) node: Option<Arc<str>>,
+    pub(super) netns: Option<NetnsId>,
+    pub(super) ip: Option<Ipv4Addr>,
+    pub(super) phase: PodPhase,
+    pub(super) reason: Option<Arc<str>>,
+    pub(super) containers: Vec<ContainerRow>,
+    pub(super) created: SimTime,
+    pub(super) deleting: bool,
+    /// Where the kubelet stands with it.
+    pub(super) stage: super::kubelet::Stage,
+    /// Tells an outdated wake-up of the kubelet.
+    pub(super) turn: u32,
+    /// Sandbox (container) id, 64 hexadecimal digits.
+    pub(super) sandbox: String,
+    /// What takes its place when it is gone.
+    pub(super) successor: Option<Arc<Pod>>,
+    /// Failed attempts to make the sandbox.
+    pub(super) attempts: u32,
+}
+
+/// A node in the store.
+#[derive(Clone, Debug)]
+pub(super) struct NodeEntry {
+    pub(super) spec: NodeSpec,
+    pub(super) netns: NetnsId,
+    pub(super) ipam: HostLocal,
+    /// Whether its flannel daemon has started.
+    pub(super) flannel: bool,
+    pub(super) created: SimTime,
+}
+
+/// All objects.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Store {
+    pub(super) nodes: BTreeMap<Arc<str>, NodeEntry>,
+    pub(super) pods: BTreeMap<PodKey, PodEntry>,
+}
+
+impl PodEntry {
+    pub(super) fn row(&self, key: &PodKey, host_ip: Option<Ipv4Addr>) -> PodRow {
+        PodRow {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+            node: self.node.clone(),
+            netns: self.netns,
+            phase: self.phase,
+            reason: self.reason.clone(),
+            ip: self.ip,
+            host_ip: host_ip.filter(|_| self.stage != super::kubelet::Stage::Unscheduled),
+            containers: self.containers.clone(),
+            labels: self.pod.metadata.labels.clone(),
+            created: self.created,
+            deleting: self.deleting,
+        }
+    }
+
+    /// Sets the state of the containers that `which` chooses.
+    pub(super) fn set_containers(
+        &mut self,
+        which: impl Fn(usize, &ContainerRow) -> bool,
+        state: &ContainerState,
+    ) {
+        for (index, container) in self.containers.iter_mut().enumerate() {
+            if which(index, container) {
+                container.state = state.clone();
+            }
+        }
+    }
+}
+
+impl NodeEntry {
+    pub(super) fn row(&self) -> TableChange {
+        TableChange::Node(NodeRow {
+            name: self.spec.name.as_str().into(),
+            netns: self.netns,
+            address: self.spec.address,
+            pod_cidr: self.spec.pod_cidr,
+            ready: true,
+            unschedulable: self.spec.unschedulable,
+            labels: self.spec.labels.clone(),
+            created: self.created,
+        })
+    }
+}
+
+impl Store {
+    /// The Pod that bears this name now, if there is one.
+    pub(super) fn pod_named(&self, namespace: &str, name: &str) -> Option<&PodKey> {
+        self.pods.keys().find(|key| &*key.namespace == namespace && &*key.name == name)
+    }
+
+    /// Pods bound to a node.
+    pub(super) fn pods_on<'a>(&'a self, node: &'a str) -> impl Iterator<Item = (&'a PodKey, &'a PodEntry)> {
+        self.pods.iter().filter(move |(_, entry)| entry.node.as_deref() == Some(node))
+    }
+}

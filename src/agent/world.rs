@@ -1,0 +1,88 @@
+//! What agents can do to the world, and what wakes them.
+
+use super::{Desired, PodKey};
+use crate::base::{Duration, IfIndex, NetnsId, Rng, SimTime};
+use crate::kernel::{Ctx, Netns, NewLink};
+use crate::trace::{NetnsRole, TableChange};
+use std::sync::Arc;
+
+/// The world as agents see it.
+pub trait World {
+    /// Simulated time.
+    fn now(&self) -> SimTime;
+    /// Writes down that a row of the control plane's own came, changed or went.
+    fn record(&mut self, change: TableChange);
+    /// Makes a network namespace with `lo` up.
+    fn new_netns(&mut self, name: Arc<str>, role: NetnsRole) -> NetnsId;
+    /// Removes a network namespace with everything in it.
+    fn del_netns(&mut self, netns: NetnsId);
+    /// A network namespace.
+    fn netns(&self, netns: NetnsId) -> Option<&Netns>;
+    /// Works on a network namespace. See [`with`] for a form that returns something.
+    fn visit(&mut self, netns: NetnsId, visitor: &mut dyn FnMut(&mut Netns, &mut Ctx<'_>));
+    /// Makes both ends of a wire, down. The kinds in `a` and `b` are replaced by the right ones.
+    fn add_wire(&mut self, wire: Wire, a: (NetnsId, NewLink), b: (NetnsId, NewLink)) -> (IfIndex, IfIndex);
+    /// Removes a veth pair by one end.
+    fn del_wire(&mut self, netns: NetnsId, ifindex: IfIndex);
+    /// Puts a file where commands in that namespace read it.
+    fn write_file(&mut self, netns: NetnsId, path: &str, text: String);
+    /// Sets how long things take.
+    fn set_delays(&mut self, delays: crate::kernel::Delays);
+    /// Wakes the agents with this after a while. `patient` wake-ups do not keep the cluster from counting as settled.
+    fn wake_in(&mut self, after: Duration, patience: Patience, wakeup: Wakeup);
+    /// The source of chance.
+    fn rng(&mut self) -> &mut Rng;
+}
+
+/// Kind of a wire between two namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// A veth pair.
+    Veth,
+    /// A cable between two network cards.
+    Cable,
+}
+
+/// Whether the cluster counts as settled while a wake-up is pending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// It does not.
+    Prompt,
+    /// It does: a retry that may go on for ever.
+    Patient,
+}
+
+/// Works on a network namespace and returns what the work returns; `None` where the namespace is gone.
+pub fn with<T>(
+    world: &mut dyn World,
+    netns: NetnsId,
+    work: impl FnOnce(&mut Netns, &mut Ctx<'_>) -> T,
+) -> Option<T> {
+    let mut work = Some(work);
+    let mut out = None;
+    world.visit(netns, &mut |netns, ctx| {
+        if let Some(work) = work.take() {
+            out = Some(work(netns, ctx));
+        }
+    });
+    out
+}
+
+/// What wakes the agents.
+#[derive(Clone, Debug)]
+pub enum Wakeup {
+    /// The user applied a text.
+    Apply(Arc<Desired>),
+    /// The flannel daemon of this node has started.
+    FlannelStarted(Arc<str>),
+    /// The scheduler looks at this Pod.
+    Schedule(PodKey),
+    /// The kubelet goes on with this Pod; the number tells an outdated wake-up.
+    Kubelet(PodKey, u32),
+}
+
+/// Somebody who acts over time.
+pub trait Actor: Clone {
+    /// Acts, then waits again.
+    fn wake(&mut self, world: &mut dyn World, wakeup: Wakeup);
+}

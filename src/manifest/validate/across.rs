@@ -1,0 +1,206 @@
+//! What objects say of each other: names that stand twice, ranges that overlap, nodes that are not there.
+
+use crate::api::{ClusterSpec, NamespacedName, NodeSpec, Object};
+use crate::base::{Diagnostic, Ipv4Net, Severity};
+use crate::manifest::objects::label;
+use crate::manifest::report::Report;
+use crate::manifest::tree::Node;
+use crate::manifest::{Located, Parsed};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An object with its text.
+#[derive(Clone, Copy)]
+struct Entry<'a> {
+    located: &'a Located,
+    root: &'a Node,
+}
+
+impl<'a> Entry<'a> {
+    fn report(self) -> Report<'a> {
+        let object = &self.located.object;
+        let namespaced = !object.metadata().namespace.is_empty();
+        Report::new(self.root, label(object.kind(), namespaced, self.root.get("metadata")))
+    }
+
+    fn find(self, say: impl FnOnce(&mut Report<'a>)) -> Vec<Diagnostic> {
+        let mut report = self.report();
+        say(&mut report);
+        report.finish()
+    }
+}
+
+/// Validates what the objects of `parsed` say of each other; `roots` are their texts in the same order.
+pub(in crate::manifest) fn across(text: &str, parsed: &Parsed, roots: &[&Node]) -> Vec<Diagnostic> {
+    let entries = parsed.objects.iter().zip(roots).map(|(located, root)| Entry { located, root });
+    let entries = entries.collect::<Vec<_>>();
+    let mut found = twice(text, &entries);
+    // With a node or the cluster in error, what the nodes are is not known, and complaints would be noise.
+    let unsure = |diagnostic: &Diagnostic| {
+        let kind = diagnostic.object.split('/').next().unwrap_or("");
+        diagnostic.severity == Severity::Error && matches!(kind, "Cluster" | "Node" | "")
+    };
+    if !parsed.diagnostics.iter().chain(&found).any(unsure) {
+        let spec = parsed.resolve_cluster();
+        found.extend(ranges(&spec, &entries));
+        found.extend(addresses(&spec, &entries));
+        found.extend(missing_nodes(&spec, &entries));
+    }
+    found
+}
+
+fn twice(text: &str, entries: &[Entry<'_>]) -> Vec<Diagnostic> {
+    let mut first = BTreeMap::new();
+    let mut found = Vec::new();
+    for &entry in entries {
+        let object = &entry.located.object;
+        let metadata = object.metadata();
+        let cluster = matches!(object, Object::Cluster(_));
+        // The API server makes up what follows a generateName.
+        if metadata.name.is_empty() && !cluster {
+            continue;
+        }
+        let group = object.api_version().rsplit_once('/').map_or("", |(group, _)| group);
+        let name = if cluster { NamespacedName::default() } else { metadata.namespaced_name() };
+        let key = (group, object.kind(), name);
+        match first.get(&key) {
+            None => {
+                first.insert(key, entry.located.span);
+            }
+            Some(span) => found.extend(entry.find(|report| {
+                let line = span.place(text).line.to_string();
+                let (message, hint, path) = if cluster {
+                    ("across.cluster-twice", "across.cluster-twice.hint", "kind")
+                } else {
+                    ("across.twice", "across.twice.hint", "metadata.name")
+                };
+                report.error(path, message, Some(hint), &[&metadata.name, &line, object.kind()]);
+            })),
+        }
+    }
+    found
+}
+
+/// The object that a node comes from, with the path to the node's `field` in it.
+fn place<'a>(spec: &NodeSpec, entries: &[Entry<'a>], field: &str) -> Option<(Entry<'a>, String)> {
+    let of_node = entries.iter().find(|entry| match &entry.located.object {
+        Object::Node(node) => node.metadata.name == spec.name,
+        Object::Pod(_) | Object::Cluster(_) | Object::Other(_) => false,
+    });
+    let written = |entry: &&Entry<'a>| match field {
+        "podCIDR" => entry.root.get("spec").is_some_and(|spec| spec.get("podCIDR").is_some()),
+        _ => entry.root.get("status").is_some(),
+    };
+    if let Some(&entry) = of_node.filter(written) {
+        let path = if field == "podCIDR" { "spec.podCIDR" } else { "status.addresses" };
+        return Some((entry, path.to_owned()));
+    }
+    let in_cluster = entries.iter().find_map(|&entry| {
+        let Object::Cluster(cluster) = &entry.located.object else { return None };
+        let nodes = cluster.spec.nodes.as_ref()?;
+        let index = nodes.iter().position(|node| node.name == spec.name)?;
+        Some((entry, format!("spec.nodes[{index}].{field}")))
+    });
+    in_cluster.or_else(|| of_node.map(|&entry| (entry, "metadata.name".to_owned())))
+}
+
+fn ranges(spec: &ClusterSpec, entries: &[Entry<'_>]) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut error = |node: &NodeSpec, message, hint, args: &[&str]| {
+        if let Some((entry, path)) = place(node, entries, "podCIDR") {
+            found.extend(entry.find(|report| report.error(&path, message, Some(hint), args)));
+        }
+    };
+    let within = spec.network.pod_cidr;
+    for node in &spec.nodes {
+        let (range, name) = (node.pod_cidr.to_string(), node.name.as_str());
+        if !within.contains(&node.pod_cidr) {
+            error(node, "across.outside", "across.outside.hint", &[&range, &within.to_string(), name]);
+        }
+        let last = u64::from(u32::from(node.pod_cidr.broadcast()) - u32::from(node.pod_cidr.network()));
+        let start = u64::from(spec.network.ipam.range_start);
+        if start >= last {
+            error(node, "across.range-start", "across.range-start.hint", &[&start.to_string(), &range]);
+        }
+    }
+    let mut sorted = spec.nodes.iter().collect::<Vec<_>>();
+    sorted.sort_by_key(|node| (node.pod_cidr.network(), node.pod_cidr.prefix_len()));
+    let mut widest: Option<&NodeSpec> = None;
+    for node in sorted {
+        match widest.filter(|other| overlap(other.pod_cidr, node.pod_cidr)) {
+            Some(other) => {
+                let later = |node: &&NodeSpec| spec.nodes.iter().position(|known| known.name == node.name);
+                let (first, second) =
+                    if later(&other) < later(&node) { (other, node) } else { (node, other) };
+                let (own, theirs) = (second.pod_cidr.to_string(), first.pod_cidr.to_string());
+                error(second, "across.overlap", "across.overlap.hint", &[&own, &theirs, &first.name]);
+            }
+            None => widest = Some(node),
+        }
+    }
+    found.extend(cluster_ranges(spec, entries));
+    found
+}
+
+fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
+    one.contains(&other) || other.contains(&one)
+}
+
+fn cluster_ranges(spec: &ClusterSpec, entries: &[Entry<'_>]) -> Vec<Diagnostic> {
+    let cluster = entries.iter().find(|entry| matches!(entry.located.object, Object::Cluster(_)));
+    let Some(cluster) = cluster else { return Vec::new() };
+    let (pods, services) = (spec.network.pod_cidr, spec.network.service_cidr);
+    cluster.find(|report| {
+        if overlap(pods, services) {
+            let args = [&*services.to_string(), &*pods.to_string()];
+            report.error(
+                "spec.network.serviceCIDR",
+                "across.service-range",
+                Some("across.service-range.hint"),
+                &args,
+            );
+        }
+        if !services.contains(&spec.dns.service_ip) {
+            let args = [&*spec.dns.service_ip.to_string(), &*services.to_string()];
+            report.error("spec.dns.serviceIP", "across.dns-address", Some("across.dns-address.hint"), &args);
+        }
+    })
+}
+
+fn addresses(spec: &ClusterSpec, entries: &[Entry<'_>]) -> Vec<Diagnostic> {
+    let mut seen =
+        spec.external.iter().map(|host| (host.address, host.name.as_str())).collect::<BTreeMap<_, _>>();
+    let mut found = Vec::new();
+    for node in &spec.nodes {
+        let address = node.address.to_string();
+        let other = seen.insert(node.address, &node.name);
+        let (message, hint, arg) = if let Some(other) = other {
+            ("across.address-twice", "across.address-twice.hint", other.to_owned())
+        } else if spec.network.pod_cidr.contains(&node.address) {
+            ("across.address-in-pods", "across.address-in-pods.hint", spec.network.pod_cidr.to_string())
+        } else {
+            continue;
+        };
+        if let Some((entry, path)) = place(node, entries, "address") {
+            found.extend(entry.find(|report| report.error(&path, message, Some(hint), &[&address, &arg])));
+        }
+    }
+    found
+}
+
+fn missing_nodes(spec: &ClusterSpec, entries: &[Entry<'_>]) -> Vec<Diagnostic> {
+    let names = spec.nodes.iter().map(|node| node.name.as_str()).collect::<BTreeSet<_>>();
+    let mut found = Vec::new();
+    for entry in entries {
+        let Object::Pod(pod) = &entry.located.object else { continue };
+        let Some(node) =
+            pod.spec.node_name.as_deref().filter(|name| !name.is_empty() && !names.contains(name))
+        else {
+            continue;
+        };
+        let known = names.iter().copied().collect::<Vec<_>>().join(", ");
+        found.extend(entry.find(|report| {
+            report.warning("spec.nodeName", "across.no-node", Some("across.no-node.hint"), &[node, &known]);
+        }));
+    }
+    found
+}

@@ -1,0 +1,123 @@
+//! Walking through an object while remembering the path, and saying what is wrong there.
+
+use super::names::Fault;
+use crate::manifest::report::Report;
+use serde_json::{Map, Value};
+use std::fmt::Display;
+
+/// A value with its path.
+#[derive(Clone, Debug)]
+pub(super) struct Cursor<'v> {
+    /// The value; null for what is not there.
+    pub(super) value: &'v Value,
+    /// Its path, as `spec.containers[0].name`.
+    pub(super) path: String,
+}
+
+const NULL: &Value = &Value::Null;
+
+impl<'v> Cursor<'v> {
+    /// The object itself.
+    pub(super) fn root(value: &'v Value) -> Self {
+        Self { value, path: String::new() }
+    }
+
+    /// A field.
+    pub(super) fn get(&self, name: &str) -> Self {
+        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        Self { value: self.value.get(name).unwrap_or(NULL), path }
+    }
+
+    /// The elements of a list.
+    pub(super) fn items(&self) -> impl Iterator<Item = Self> + use<'v> {
+        let items: &'v [Value] = self.value.as_array().map_or(&[], Vec::as_slice);
+        let path = self.path.clone();
+        items.iter().enumerate().map(move |(index, value)| Self { value, path: format!("{path}[{index}]") })
+    }
+
+    /// The entries of a map.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'v String, Self)> + use<'v> {
+        let entries = self.value.as_object().into_iter().flat_map(Map::iter);
+        let path = self.path.clone();
+        entries.map(move |(key, value)| (key, Self { value, path: format!("{path}[{key}]") }))
+    }
+
+    /// How many elements a list has.
+    pub(super) fn len(&self) -> usize {
+        self.value.as_array().map_or(0, Vec::len)
+    }
+
+    /// The text of a string; empty for what is not there.
+    pub(super) fn text(&self) -> &'v str {
+        self.value.as_str().unwrap_or("")
+    }
+
+    /// The number; 0 for what is not there.
+    pub(super) fn number(&self) -> i64 {
+        self.value.as_i64().unwrap_or(0)
+    }
+
+    /// Whether a value stands here.
+    pub(super) fn is_set(&self) -> bool {
+        !self.value.is_null()
+    }
+
+    /// `Invalid value: …: WHY` for each fault.
+    pub(super) fn invalid(&self, report: &mut Report<'_>, faults: Vec<Fault>) {
+        let shown = self.shown();
+        for (message, args) in faults {
+            let args =
+                std::iter::once(shown.as_str()).chain(args.iter().map(String::as_str)).collect::<Vec<_>>();
+            report.error(&self.path, message, Some("invalid.name.hint"), &args);
+        }
+    }
+
+    /// `Invalid value: …: WHY` with a remedy; `{0}` is the value.
+    pub(super) fn fault(
+        &self,
+        report: &mut Report<'_>,
+        message: &'static str,
+        hint: &'static str,
+        args: &[&str],
+    ) {
+        let shown = self.shown();
+        let args = std::iter::once(shown.as_str()).chain(args.iter().copied()).collect::<Vec<_>>();
+        report.error(&self.path, message, Some(hint), &args);
+    }
+
+    /// `Required value`.
+    pub(super) fn required(&self, report: &mut Report<'_>) {
+        let name = self.path.rsplit('.').next().unwrap_or("");
+        report.required(&self.path, name);
+    }
+
+    /// `Duplicate value: …`.
+    pub(super) fn duplicate(&self, report: &mut Report<'_>) {
+        self.fault(report, "invalid.duplicate", "invalid.duplicate.hint", &[]);
+    }
+
+    /// `Unsupported value: …: supported values: …`, when a text is set that is none of these.
+    pub(super) fn one_of(&self, report: &mut Report<'_>, allowed: &[&str]) {
+        if !self.is_set() || allowed.contains(&self.text()) {
+            return;
+        }
+        let list = allowed.iter().map(quoted).collect::<Vec<_>>().join(", ");
+        let meant = crate::manifest::schema::nearest(self.text(), allowed.iter().copied());
+        let hint =
+            if meant.is_some() { "invalid.unsupported.nearest.hint" } else { "invalid.unsupported.hint" };
+        self.fault(report, "invalid.unsupported", hint, &[&list, meant.unwrap_or("")]);
+    }
+
+    /// The value as the API server shows it in an error.
+    pub(super) fn shown(&self) -> String {
+        match self.value {
+            Value::String(text) => quoted(text),
+            Value::Null => "null".to_owned(),
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => self.value.to_string(),
+        }
+    }
+}
+
+fn quoted(text: impl Display) -> String {
+    Value::String(text.to_string()).to_string()
+}

@@ -1,0 +1,127 @@
+//! Forms of names, with the API server's words (k8s.io/apimachinery `util/validation`). Each check returns the keys of
+//! what is wrong, with the arguments of each.
+
+use crate::base::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// What is wrong with a value: key of the message and its arguments behind the value itself.
+pub(super) type Fault = (&'static str, Vec<String>);
+
+fn lower_alphanumeric(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
+}
+
+/// Whether `text` begins and ends with what `outer` takes, and has only that and `inner` between.
+fn shaped(text: &str, outer: fn(u8) -> bool, inner: &[u8]) -> bool {
+    let bytes = text.as_bytes();
+    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return false };
+    outer(first) && outer(last) && bytes.iter().all(|&byte| outer(byte) || inner.contains(&byte))
+}
+
+fn too_long(text: &str, limit: usize) -> Option<Fault> {
+    (text.len() > limit).then(|| ("invalid.long", vec![limit.to_string()]))
+}
+
+/// `IsDNS1123Label`.
+pub(super) fn dns_label(text: &str) -> Vec<Fault> {
+    let form = (!shaped(text, lower_alphanumeric, b"-")).then(|| ("invalid.label", Vec::new()));
+    too_long(text, 63).into_iter().chain(form).collect()
+}
+
+/// `IsDNS1123Subdomain`.
+pub(super) fn dns_subdomain(text: &str) -> Vec<Fault> {
+    let form = !text.split('.').all(|part| shaped(part, lower_alphanumeric, b"-"));
+    too_long(text, 253).into_iter().chain(form.then(|| ("invalid.subdomain", Vec::new()))).collect()
+}
+
+/// `IsDNS1035Label`.
+pub(super) fn dns1035_label(text: &str) -> Vec<Fault> {
+    let form = !shaped(text, lower_alphanumeric, b"-") || text.starts_with(|c: char| c.is_ascii_digit());
+    too_long(text, 63).into_iter().chain(form.then(|| ("invalid.dns1035", Vec::new()))).collect()
+}
+
+/// A search domain: a subdomain in which `_` may stand, with an optional dot at its end, or the root alone.
+pub(super) fn search_domain(text: &str) -> Vec<Fault> {
+    if text == "." {
+        return Vec::new();
+    }
+    let body = text.strip_suffix('.').unwrap_or(text);
+    let outer: fn(u8) -> bool = |byte| lower_alphanumeric(byte) || byte == b'_';
+    let form = !body.split('.').all(|part| shaped(part, outer, b"-_"));
+    too_long(body, 253).into_iter().chain(form.then(|| ("invalid.search", Vec::new()))).collect()
+}
+
+/// `IsValidPortName`: an IANA service name (RFC 6335).
+pub(super) fn port_name(text: &str) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    if text.len() > 15 {
+        faults.push(("invalid.long", vec!["15".to_owned()]));
+    }
+    if !text.bytes().all(|byte| lower_alphanumeric(byte) || byte == b'-') {
+        faults.push(("invalid.port-chars", Vec::new()));
+    }
+    if !text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        faults.push(("invalid.port-letter", Vec::new()));
+    }
+    if text.contains("--") {
+        faults.push(("invalid.port-hyphens", Vec::new()));
+    }
+    if text.starts_with('-') || text.ends_with('-') {
+        faults.push(("invalid.port-edge", Vec::new()));
+    }
+    faults
+}
+
+/// `IsQualifiedName`: a label's key.
+pub(super) fn qualified_name(text: &str) -> Vec<Fault> {
+    let (prefix, name) = match text.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, text),
+    };
+    let mut faults = Vec::new();
+    if let Some(prefix) = prefix {
+        let wrong = prefix.is_empty() || !dns_subdomain(prefix).is_empty();
+        faults.extend(wrong.then(|| ("invalid.qualified-prefix", Vec::new())));
+    }
+    if name.is_empty() {
+        faults.push(("invalid.qualified-empty", Vec::new()));
+    } else if name.len() > 63 {
+        faults.push(("invalid.qualified-long", Vec::new()));
+    }
+    if !shaped(name, |byte| byte.is_ascii_alphanumeric(), b"-_.") {
+        faults.push(("invalid.qualified", Vec::new()));
+    }
+    faults
+}
+
+/// `IsValidLabelValue`.
+pub(super) fn label_value(text: &str) -> Vec<Fault> {
+    let form = !text.is_empty() && !shaped(text, |byte| byte.is_ascii_alphanumeric(), b"-_.");
+    too_long(text, 63).into_iter().chain(form.then(|| ("invalid.label-value", Vec::new()))).collect()
+}
+
+/// `IsEnvVarName` in its relaxed form: printable ASCII without `=`.
+pub(super) fn env_name(text: &str) -> Vec<Fault> {
+    let form = text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'=');
+    (!form).then(|| ("invalid.env", Vec::new())).into_iter().collect()
+}
+
+/// `IsValidPortNum`.
+pub(super) fn port_number(number: i64) -> bool {
+    (1..=65535).contains(&number)
+}
+
+/// Whether the API server takes the text for an IP address.
+pub(super) fn is_ip(text: &str) -> bool {
+    text.parse::<Ipv4Addr>().is_ok() || text.parse::<Ipv6Addr>().is_ok()
+}
+
+/// Whether the API server takes the text for a CIDR.
+pub(super) fn is_cidr(text: &str) -> bool {
+    let Some((address, length)) = text.split_once('/') else { return false };
+    let Ok(address) = address.parse::<IpAddr>() else { return false };
+    let limit = if address.is_ipv4() { 32 } else { 128 };
+    !length.is_empty()
+        && length.bytes().all(|byte| byte.is_ascii_digit())
+        && length.parse::<u8>().is_ok_and(|length| length <= limit)
+}

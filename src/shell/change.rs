@@ -1,0 +1,36 @@
+//! Changes to a kernel's tables that commands ask for, as plain data. What the kernel would refuse is refused before,
+//! with the text of the tool; the rest is for whoever owns the kernels to carry out.
+
+use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr};
+use crate::trace::{AddrRow, NeighRow, RouteRow};
+
+/// A change to the tables of the namespace that the command runs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KernelChange {
+    /// `ip link set DEV up`.
+    SetLinkUp(IfIndex),
+    /// `ip link set DEV down`.
+    SetLinkDown(IfIndex),
+    /// `ip link set DEV mtu BYTES`.
+    SetMtu(IfIndex, u32),
+    /// `ip link set DEV address MAC`.
+    SetMac(IfIndex, MacAddr),
+    /// `ip addr add`.
+    AddAddr(AddrRow),
+    /// `ip addr del`: the interface, the address with its prefix length.
+    DelAddr(IfIndex, Ipv4Net),
+    /// `ip route add`.
+    AddRoute(RouteRow),
+    /// `ip route del`: a row that exists.
+    DelRoute(RouteRow),
+    /// `ip route replace`: a row of the same destination and metric goes, this one comes.
+    ReplaceRoute(RouteRow),
+    /// `ip neigh add`, `replace` or `change`.
+    AddNeigh(NeighRow),
+    /// `ip neigh del`.
+    DelNeigh(IfIndex, Ipv4Addr),
+    /// `ip neigh flush`: the entries that the tool asks to go.
+    FlushNeigh(Vec<(IfIndex, Ipv4Addr)>),
+    /// `sysctl -w`: the key with dots, and the value.
+    SetSysctl(String, String),
+}

@@ -1,0 +1,119 @@
+//! Small commands: `cat`, `echo`, `hostname`, `sleep`.
+
+use super::out::{Out, answer, refuse};
+use super::{Command, Context};
+use crate::app::sleep::Sleep;
+use crate::base::{Duration, Ipv4Addr};
+
+/// `cat` of files that exist here.
+pub(super) fn cat(context: &Context<'_>, words: &[String]) -> Command {
+    let mut out = Out::default();
+    if let Some(option) = words.iter().find(|word| word.len() > 1 && word.starts_with('-') && *word != "--") {
+        let letter = option.trim_start_matches('-').chars().next().unwrap_or('-');
+        out.err(format!("cat: invalid option -- '{letter}'\nTry 'cat --help' for more information.\n"));
+        return out.done(1);
+    }
+    let mut status = 0;
+    for path in words.iter().filter(|word| *word != "--" && *word != "-") {
+        match (context.files)(path) {
+            Some(text) => out.out(text),
+            None => {
+                out.err(format!("cat: {path}: No such file or directory\n"));
+                status = 1;
+            }
+        }
+    }
+    out.done(status)
+}
+
+/// `echo`, as a shell has it built in: no option but `-n`.
+pub(super) fn echo(words: &[String]) -> Command {
+    let (end, words) = match words.split_first() {
+        Some((first, rest)) if first == "-n" => ("", rest),
+        _ => ("\n", words),
+    };
+    answer(words.join(" ") + end)
+}
+
+/// `hostname`, and its addresses with `-i` and `-I`.
+pub(super) fn hostname(context: &Context<'_>, words: &[String]) -> Command {
+    match words.first().map(String::as_str) {
+        None => answer(format!("{}\n", context.hostname)),
+        Some("-s" | "--short") => {
+            let short = context.hostname.split('.').next().unwrap_or(context.hostname);
+            answer(format!("{short}\n"))
+        }
+        Some("-I" | "--all-ip-addresses") => {
+            let state = context.inventory.netns.get(&context.netns);
+            let addrs = state.map_or(&[][..], |state| &state.addrs);
+            let addrs = addrs.iter().map(|row| row.addr.addr()).filter(|addr| !addr.is_loopback());
+            answer(addrs.map(|addr| format!("{addr} ")).collect::<String>() + "\n")
+        }
+        Some("-i" | "--ip-address") => match own_address(context) {
+            Some(address) => answer(format!("{address}\n")),
+            None => refuse("hostname: Name or service not known\n", 1),
+        },
+        Some("-f" | "--fqdn" | "--long") => answer(format!("{}\n", own_name(context))),
+        Some(option) if option.starts_with('-') => {
+            let letter = option.trim_start_matches('-').chars().next().unwrap_or('-');
+            refuse(format!("hostname: invalid option -- '{letter}'\n"), 255)
+        }
+        Some(_) => refuse("hostname: you must be root to change the host name\n", 1),
+    }
+}
+
+/// The line of `/etc/hosts` that has the host's own name: its address and its names.
+fn own_line(context: &Context<'_>) -> Option<(Ipv4Addr, Vec<String>)> {
+    let hosts = (context.files)("/etc/hosts")?;
+    hosts.lines().find_map(|line| {
+        let mut words = line.split('#').next().unwrap_or("").split_whitespace();
+        let address = words.next()?.parse().ok()?;
+        let names: Vec<String> = words.map(str::to_owned).collect();
+        names.iter().any(|name| name == context.hostname).then_some((address, names))
+    })
+}
+
+fn own_address(context: &Context<'_>) -> Option<Ipv4Addr> {
+    own_line(context).map(|(address, _)| address)
+}
+
+fn own_name(context: &Context<'_>) -> String {
+    let first = own_line(context).and_then(|(_, names)| names.into_iter().next());
+    first.unwrap_or_else(|| context.hostname.to_owned())
+}
+
+/// `sleep`: seconds with decimals, or with a unit; several add up.
+pub(super) fn sleep(words: &[String]) -> Command {
+    if words.is_empty() {
+        return refuse("sleep: missing operand\nTry 'sleep --help' for more information.\n", 1);
+    }
+    let mut total = Duration::ZERO;
+    for word in words {
+        match interval(word) {
+            Some(duration) => total = total + duration,
+            None => {
+                let text = "Try 'sleep --help' for more information.";
+                return refuse(format!("sleep: invalid time interval '{word}'\n{text}\n"), 1);
+            }
+        }
+    }
+    Command::process(Sleep { duration: total }, Out::default())
+}
+
+fn interval(word: &str) -> Option<Duration> {
+    let (digits, unit_secs) = match word.strip_suffix(['s', 'm', 'h', 'd']) {
+        Some(digits) if word.ends_with('m') => (digits, 60),
+        Some(digits) if word.ends_with('h') => (digits, 3_600),
+        Some(digits) if word.ends_with('d') => (digits, 86_400),
+        Some(digits) => (digits, 1),
+        None => (word, 1),
+    };
+    let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return None;
+    }
+    let secs: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let decimals: String = decimals.chars().chain("000000000".chars()).take(9).collect();
+    let ns = secs.checked_mul(1_000_000_000)?.checked_add(decimals.parse().ok()?)?;
+    Some(Duration::from_ns(ns.checked_mul(unit_secs)?))
+}

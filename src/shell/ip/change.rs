@@ -1,0 +1,353 @@
+//! The commands of `ip` that change tables: what the kernel would refuse is refused here with its words.
+
+use super::addr::{prefix, scope};
+use super::neigh::{nud, read_filter};
+use super::route::{LOCAL, MAIN, kind, protocol, table};
+use super::{Ip, Stop, next};
+use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr};
+use crate::shell::change::KernelChange;
+use crate::shell::{Command, out};
+use crate::trace::{AddrRow, LinkKind, NeighRow, Nud, RouteKind, RouteProtocol, RouteRow, Scope};
+
+/// What a command does if the entry is there already, or is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// `add`: it must not exist.
+    Refused,
+    /// `change`: it must exist.
+    Required,
+    /// `replace`: either is fine.
+    Replaced,
+}
+
+fn answers(text: &str) -> Stop {
+    (format!("RTNETLINK answers: {text}\n"), 2)
+}
+
+fn kernel(text: &str) -> Stop {
+    (format!("Error: {text}\n"), 2)
+}
+
+fn no_device() -> Stop {
+    ("Not enough information: \"dev\" argument is required.\n".to_owned(), 1)
+}
+
+/// `ip link set`.
+pub(super) fn link_set(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
+    let mut device = None;
+    let mut wanted = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "up" | "down" => wanted.push((word.as_str(), "")),
+            "mtu" | "address" => wanted.push((word.as_str(), next(&mut words)?)),
+            word if device.is_none() => device = Some(if word == "dev" { next(&mut words)? } else { word }),
+            word => {
+                return Err((
+                    format!("Error: either \"dev\" is duplicate, or \"{word}\" is a garbage.\n"),
+                    255,
+                ));
+            }
+        }
+    }
+    let missing = || ("Not enough information: \"dev\" argument is required.\n".to_owned(), 255);
+    let link = ip.device(device.ok_or_else(missing)?)?;
+    let mut changes = Vec::new();
+    for (word, value) in wanted {
+        changes.push(match word {
+            "up" => KernelChange::SetLinkUp(link.ifindex),
+            "down" => KernelChange::SetLinkDown(link.ifindex),
+            "mtu" => {
+                let wrong =
+                    || (format!("Error: argument \"{value}\" is wrong: Invalid \"mtu\" value\n\n"), 255);
+                let mtu: u32 = value.parse().map_err(|_| wrong())?;
+                let (min, max) = if link.kind == LinkKind::Loopback { (0, u32::MAX) } else { (68, 65535) };
+                if mtu < min {
+                    return Err(kernel("mtu less than device minimum."));
+                }
+                if mtu > max {
+                    return Err(kernel("mtu greater than device maximum."));
+                }
+                KernelChange::SetMtu(link.ifindex, mtu)
+            }
+            _ => KernelChange::SetMac(link.ifindex, mac(value)?),
+        });
+    }
+    Ok(change(changes))
+}
+
+fn change(changes: Vec<KernelChange>) -> Command {
+    Command::Change { changes, output: Vec::new() }
+}
+
+fn mac(word: &str) -> Result<MacAddr, Stop> {
+    word.parse().map_err(|_| match word.split(':').all(|part| u8::from_str_radix(part, 16).is_ok()) {
+        true => kernel("Invalid link address."),
+        false => (format!("\"{word}\" is invalid lladdr.\n"), 1),
+    })
+}
+
+/// An address with the interface, as `ip addr add` and `del` read it.
+fn read_addr(ip: &Ip<'_>, words: &[String]) -> Result<(AddrRow, bool), Stop> {
+    let mut addr: Option<Ipv4Net> = None;
+    let mut device = None;
+    let mut broadcast = None;
+    let mut given_scope = None;
+    let mut bare = false;
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "dev" => device = Some(next(&mut words)?),
+            "brd" | "broadcast" => broadcast = Some(next(&mut words)?),
+            "scope" => given_scope = Some(scope(next(&mut words)?)?),
+            word => {
+                let word = if word == "local" { next(&mut words)? } else { word };
+                if addr.is_some() {
+                    return Err((
+                        format!("Error: either \"local\" is duplicate, or \"{word}\" is a garbage.\n"),
+                        255,
+                    ));
+                }
+                bare = !word.contains('/');
+                addr = Some(prefix(word)?);
+            }
+        }
+    }
+    let link = ip.device(device.ok_or_else(no_device)?)?;
+    let addr = addr.ok_or_else(|| answers("Invalid argument"))?;
+    let broadcast = match broadcast {
+        Some("+") => Some(addr.broadcast()),
+        Some("-") => Some(addr.network()),
+        Some(word) => Some(prefix(word)?.addr()),
+        None => None,
+    };
+    let default = if addr.addr().is_loopback() { Scope::Host } else { Scope::Global };
+    let scope = given_scope.unwrap_or(default);
+    Ok((AddrRow { netns: link.netns, ifindex: link.ifindex, addr, broadcast, scope }, bare))
+}
+
+/// `ip addr add`.
+pub(super) fn addr_add(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
+    let (row, _) = read_addr(ip, words)?;
+    if ip.state.addrs.iter().any(|other| other.ifindex == row.ifindex && other.addr == row.addr) {
+        return Err(kernel("ipv4: Address already assigned."));
+    }
+    Ok(change(vec![KernelChange::AddAddr(row)]))
+}
+
+/// `ip addr del`.
+pub(super) fn addr_del(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
+    let (row, bare) = read_addr(ip, words)?;
+    let found = ip.state.addrs.iter().find(|other| {
+        let same = if bare { other.addr.addr() == row.addr.addr() } else { other.addr == row.addr };
+        other.ifindex == row.ifindex && same
+    });
+    let found = found.ok_or_else(|| kernel("ipv4: Address not found."))?;
+    let mut output = out::Out::default();
+    if bare {
+        output.err(format!(
+            "Warning: Executing wildcard deletion to stay compatible with old scripts.\n\
+             \x20        Explicitly specify the prefix length ({}/32) to avoid this warning.\n\
+             \x20        This special behaviour is likely to disappear in further releases,\n\
+             \x20        fix your scripts!\n",
+            row.addr.addr()
+        ));
+    }
+    let changes = vec![KernelChange::DelAddr(row.ifindex, found.addr)];
+    Ok(Command::Change { changes, output: output.into_pieces() })
+}
+
+/// What `ip route add` and `del` say of a route.
+#[derive(Default)]
+struct Wanted {
+    dst: Option<Ipv4Net>,
+    kind: Option<RouteKind>,
+    gateway: Option<Ipv4Addr>,
+    oif: Option<IfIndex>,
+    prefsrc: Option<Ipv4Addr>,
+    metric: Option<u32>,
+    scope: Option<Scope>,
+    protocol: Option<RouteProtocol>,
+    table: Option<u32>,
+    onlink: bool,
+}
+
+fn read_route(ip: &Ip<'_>, words: &[String]) -> Result<Wanted, Stop> {
+    let mut wanted = Wanted::default();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "via" => wanted.gateway = Some(prefix(next(&mut words)?)?.addr()),
+            "dev" | "oif" => wanted.oif = Some(ip.device(next(&mut words)?)?.ifindex),
+            "src" => wanted.prefsrc = Some(prefix(next(&mut words)?)?.addr()),
+            "metric" | "priority" | "preference" => {
+                let value = next(&mut words)?;
+                let wrong = || {
+                    (format!("Error: argument \"{value}\" is wrong: \"metric\" value is invalid\n\n"), 255)
+                };
+                wanted.metric = Some(value.parse().map_err(|_| wrong())?);
+            }
+            "scope" => wanted.scope = Some(scope(next(&mut words)?)?),
+            "proto" | "protocol" => wanted.protocol = Some(protocol(next(&mut words)?)?),
+            "table" => wanted.table = Some(table(next(&mut words)?)?),
+            "onlink" => wanted.onlink = true,
+            "to" => wanted.dst = Some(prefix(next(&mut words)?)?),
+            word => match kind(word) {
+                Some(kind) if wanted.dst.is_none() => wanted.kind = Some(kind),
+                _ if wanted.dst.is_some() => {
+                    return Err((
+                        format!("Error: either \"to\" is duplicate, or \"{word}\" is a garbage.\n"),
+                        255,
+                    ));
+                }
+                _ => wanted.dst = Some(prefix(word)?),
+            },
+        }
+    }
+    Ok(wanted)
+}
+
+/// `ip route add`, `change`, `replace`: the checks of `fib_create_info` in their order.
+pub(super) fn route_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Result<Command, Stop> {
+    let wanted = read_route(ip, words)?;
+    let dst = wanted.dst.unwrap_or_default();
+    let kind = wanted.kind.unwrap_or(RouteKind::Unicast);
+    if dst.addr() != dst.network() {
+        return Err(kernel("Invalid prefix for given prefix length."));
+    }
+    let forwards = matches!(kind, RouteKind::Unicast | RouteKind::Local | RouteKind::Broadcast);
+    let mut oif = wanted.oif;
+    if let Some(gateway) = wanted.gateway.filter(|_| !wanted.onlink) {
+        let attached = ip.state.routes.iter().map(|(_, row)| row).find(|row| {
+            row.table == MAIN
+                && row.gateway.is_none()
+                && row.kind == RouteKind::Unicast
+                && row.dst.contains(&gateway)
+                && oif.is_none_or(|oif| row.oif == Some(oif))
+        });
+        oif = Some(attached.and_then(|row| row.oif).ok_or_else(|| kernel("Nexthop has invalid gateway."))?);
+    }
+    if forwards && oif.is_none() {
+        return Err(answers("No such device"));
+    }
+    let up = |oif: IfIndex| ip.state.links.get(&oif).is_some_and(|link| link.up);
+    if forwards && !oif.is_some_and(up) {
+        return Err(kernel("Device for nexthop is not up."));
+    }
+    if wanted.prefsrc.is_some_and(|source| ip.state.addrs.iter().all(|row| row.addr.addr() != source)) {
+        return Err(kernel("Invalid prefsrc address."));
+    }
+    let near = if forwards && wanted.gateway.is_none() { Scope::Link } else { Scope::Global };
+    let row = RouteRow {
+        netns: ip.state.row.netns,
+        table: wanted.table.unwrap_or(if kind == RouteKind::Local { LOCAL } else { MAIN }),
+        dst,
+        kind,
+        gateway: wanted.gateway,
+        oif: oif.filter(|_| forwards),
+        prefsrc: wanted.prefsrc,
+        metric: wanted.metric.unwrap_or(0),
+        scope: wanted.scope.unwrap_or(if kind == RouteKind::Local { Scope::Host } else { near }),
+        protocol: wanted.protocol.unwrap_or(RouteProtocol::Boot),
+        onlink: wanted.onlink,
+    };
+    let same =
+        |other: &RouteRow| other.table == row.table && other.dst == row.dst && other.metric == row.metric;
+    let exists = ip.state.routes.iter().any(|(_, other)| same(other));
+    match existing {
+        Existing::Refused if exists => Err(answers("File exists")),
+        Existing::Required if !exists => Err(answers("No such file or directory")),
+        Existing::Refused => Ok(change(vec![KernelChange::AddRoute(row)])),
+        Existing::Required | Existing::Replaced => Ok(change(vec![KernelChange::ReplaceRoute(row)])),
+    }
+}
+
+/// `ip route del`: the first route of that destination that has all that was said.
+pub(super) fn route_del(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
+    let wanted = read_route(ip, words)?;
+    let dst = wanted.dst.unwrap_or_default();
+    let fits = |row: &&RouteRow| {
+        row.table == wanted.table.unwrap_or(MAIN)
+            && row.dst == dst
+            && wanted.kind.is_none_or(|kind| row.kind == kind)
+            && wanted.gateway.is_none_or(|gateway| row.gateway == Some(gateway))
+            && wanted.oif.is_none_or(|oif| row.oif == Some(oif))
+            && wanted.prefsrc.is_none_or(|source| row.prefsrc == Some(source))
+            && wanted.metric.is_none_or(|metric| row.metric == metric)
+            && wanted.scope.is_none_or(|scope| row.scope == scope)
+            && wanted.protocol.is_none_or(|protocol| row.protocol == protocol)
+    };
+    let rows = ip.state.routes.iter().map(|(_, row)| row).filter(fits);
+    let row = rows.min_by_key(|row| row.metric).ok_or_else(|| answers("No such process"))?;
+    Ok(change(vec![KernelChange::DelRoute(*row)]))
+}
+
+/// `ip route flush` of the routes that a selector named.
+pub(super) fn route_flush(rows: Vec<&RouteRow>) -> Command {
+    if rows.is_empty() {
+        return out::answer("Nothing to flush.\n");
+    }
+    change(rows.into_iter().map(|row| KernelChange::DelRoute(*row)).collect())
+}
+
+/// `ip neigh add`, `change`, `replace`.
+pub(super) fn neigh_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Result<Command, Stop> {
+    let (mut addr, mut device, mut lladdr, mut state) = (None, None, None, Nud::Permanent);
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "dev" => device = Some(next(&mut words)?),
+            "lladdr" => lladdr = Some(next(&mut words)?),
+            "nud" => {
+                let states = nud(next(&mut words)?)?;
+                state = *states.first().unwrap_or(&Nud::Permanent);
+            }
+            "to" => addr = Some(prefix(next(&mut words)?)?.addr()),
+            word => addr = Some(prefix(word)?.addr()),
+        }
+    }
+    let (Some(device), Some(addr)) = (device, addr) else {
+        return Err(("Device and destination are required arguments.\n".to_owned(), 255));
+    };
+    let mac = lladdr.map(mac).transpose()?;
+    let link = ip.device(device)?;
+    if mac.is_none() && matches!(state, Nud::Permanent | Nud::Reachable | Nud::Stale | Nud::Delay) {
+        return Err(kernel("No link layer address given."));
+    }
+    let exists = ip.state.neighbors.contains_key(&(link.ifindex, addr));
+    match existing {
+        Existing::Refused if exists => return Err(answers("File exists")),
+        Existing::Required if !exists => return Err(answers("No such file or directory")),
+        Existing::Refused | Existing::Required | Existing::Replaced => {}
+    }
+    let (netns, ifindex, now) = (link.netns, link.ifindex, ip.now);
+    let row = NeighRow { netns, ifindex, addr, mac, state, probes: 0, updated: now, confirmed: now };
+    Ok(change(vec![KernelChange::AddNeigh(row)]))
+}
+
+/// `ip neigh del`.
+pub(super) fn neigh_del(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
+    let filter = read_filter(ip, words)?;
+    let (Some(ifindex), Some(to)) = (filter.ifindex, filter.to) else {
+        return Err(("Device and destination are required arguments.\n".to_owned(), 255));
+    };
+    if !ip.state.neighbors.contains_key(&(ifindex, to.addr())) {
+        return Err(answers("No such file or directory"));
+    }
+    Ok(change(vec![KernelChange::DelNeigh(ifindex, to.addr())]))
+}
+
+/// `ip neigh flush`: what is permanent stays unless its state was named.
+pub(super) fn neigh_flush(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
+    if words.is_empty() {
+        return Err(("Flush requires arguments.\n".to_owned(), 1));
+    }
+    let filter = read_filter(ip, words)?;
+    let spared = |state| filter.states.is_empty() && matches!(state, Nud::Permanent | Nud::NoArp);
+    let rows = ip.state.neighbors.values().filter(|entry| filter.accepts(entry) && !spared(entry.row.state));
+    let entries: Vec<_> = rows.map(|entry| (entry.row.ifindex, entry.row.addr)).collect();
+    if entries.is_empty() {
+        return Ok(out::answer(""));
+    }
+    Ok(change(vec![KernelChange::FlushNeigh(entries)]))
+}

@@ -1,0 +1,251 @@
+//! `ip link`, and what it shares with `ip addr`: the lines about a link (`print_linkinfo`).
+
+use super::options::Family;
+use super::{Ip, Stop, change, command_named, details, done, next, stats};
+use crate::base::IfIndex;
+use crate::shell::Command;
+use crate::shell::print::{Color, Printer};
+use crate::trace::{LinkKind, LinkRow};
+
+/// Which links are shown.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Filter {
+    pub(super) ifindex: Option<IfIndex>,
+    pub(super) up: bool,
+    pub(super) kind: Option<String>,
+    pub(super) master: Option<IfIndex>,
+    pub(super) nomaster: bool,
+}
+
+impl Filter {
+    pub(super) fn accepts(&self, link: &LinkRow) -> bool {
+        let master = link.port.map(|port| port.master);
+        self.ifindex.is_none_or(|ifindex| ifindex == link.ifindex)
+            && (!self.up || link.up)
+            && self.kind.as_deref().is_none_or(|kind| is_of_kind(link, kind))
+            && self.master.is_none_or(|wanted| master == Some(wanted))
+            && !(self.nomaster && master.is_some())
+    }
+}
+
+fn is_of_kind(link: &LinkRow, kind: &str) -> bool {
+    kind_name(link) == Some(kind) || (kind == "bridge_slave" && link.port.is_some())
+}
+
+/// `IFLA_INFO_KIND`. A network card shows itself as the end of a veth pair, which is what stands for cards in the
+/// recorded lab, as in every cluster of containers.
+pub(super) fn kind_name(link: &LinkRow) -> Option<&'static str> {
+    match link.kind {
+        LinkKind::Loopback => None,
+        LinkKind::Veth { .. } | LinkKind::Physical { .. } => Some("veth"),
+        LinkKind::Bridge { .. } => Some("bridge"),
+        LinkKind::Vxlan { .. } => Some("vxlan"),
+    }
+}
+
+/// Runs `ip link`.
+pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
+    let Some((word, rest)) = words.split_first() else { return show(ip, &[]) };
+    let names = [
+        "add", "change", "replace", "delete", "set", "show", "lst", "list", "xstats", "afstats", "property",
+        "help",
+    ];
+    match command_named("link", word, &names)? {
+        "set" | "change" => change::link_set(ip, rest),
+        "show" | "lst" | "list" => show(ip, rest),
+        _ => Err((format!("Command \"{word}\" is unknown, try \"ip link help\".\n"), 255)),
+    }
+}
+
+fn show(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
+    let mut filter = Filter::default();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if !read_filter(ip, &mut filter, word, &mut words)? {
+            set_device(ip, &mut filter, word, &mut words)?;
+        }
+    }
+    let mut printer = ip.options.printer();
+    for link in ip.state.links.values().filter(|link| filter.accepts(link)) {
+        printer.object("");
+        print_link(ip, &mut printer, link, Shown::Link);
+        printer.close();
+    }
+    Ok(done(printer.finish()))
+}
+
+/// Reads a word of the filter that `ip link` and `ip addr` have in common; `false` if it is none.
+pub(super) fn read_filter<'w>(
+    ip: &Ip<'_>,
+    filter: &mut Filter,
+    word: &str,
+    words: &mut impl Iterator<Item = &'w String>,
+) -> Result<bool, Stop> {
+    match word {
+        "up" => filter.up = true,
+        "type" => filter.kind = Some(next(words)?.to_owned()),
+        "nomaster" => filter.nomaster = true,
+        "master" => {
+            let name = next(words)?;
+            let missing = || (format!("Device does not exist\n: \"{name}\" is not a valid device\n"), 255);
+            filter.master = Some(ip.link(name).ok_or_else(missing)?.ifindex);
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Reads the interface's name, with or without `dev` before it.
+pub(super) fn set_device<'w>(
+    ip: &Ip<'_>,
+    filter: &mut Filter,
+    word: &'w str,
+    words: &mut impl Iterator<Item = &'w String>,
+) -> Result<(), Stop> {
+    let name = if word == "dev" { next(words)? } else { word };
+    if filter.ifindex.is_some() {
+        return Err((format!("Error: either \"dev\" is duplicate, or \"{name}\" is a garbage.\n"), 255));
+    }
+    let link = ip.link(name).ok_or_else(|| (format!("Device \"{name}\" does not exist.\n"), 1))?;
+    filter.ifindex = Some(link.ifindex);
+    Ok(())
+}
+
+/// Which command shows a link: they differ in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    Link,
+    Addr,
+}
+
+/// Flags in the order of iproute2's `print_link_flags`.
+pub(in crate::shell) fn flags(link: &LinkRow) -> Vec<&'static str> {
+    let loopback = link.kind == LinkKind::Loopback;
+    let mut flags = Vec::new();
+    if link.up && !link.carrier {
+        flags.push("NO-CARRIER");
+    }
+    flags.extend(if loopback { &["LOOPBACK"][..] } else { &["BROADCAST", "MULTICAST"][..] });
+    if link.up {
+        flags.push("UP");
+        flags.extend(link.carrier.then_some("LOWER_UP"));
+    }
+    flags
+}
+
+/// `operstate`.
+pub(super) fn state(link: &LinkRow) -> &'static str {
+    match link.kind {
+        _ if !link.up => "DOWN",
+        LinkKind::Loopback | LinkKind::Vxlan { .. } => "UNKNOWN",
+        LinkKind::Veth { .. } | LinkKind::Bridge { .. } | LinkKind::Physical { .. } => {
+            match (link.carrier, &link.kind) {
+                (true, _) => "UP",
+                (false, LinkKind::Veth { .. } | LinkKind::Physical { .. }) => "LOWERLAYERDOWN",
+                (false, _) => "DOWN",
+            }
+        }
+    }
+}
+
+/// Interface number of the other end and, where it lives elsewhere, the identifier of that namespace.
+pub(super) fn peer(link: &LinkRow) -> (Option<IfIndex>, Option<u32>) {
+    match link.kind {
+        LinkKind::Veth { peer_netns, peer, peer_nsid } => {
+            (Some(peer), (peer_netns != link.netns).then_some(peer_nsid))
+        }
+        // A cable was there before any Pod: its other end's namespace got the first identifier.
+        LinkKind::Physical { peer, .. } => (Some(peer), Some(0)),
+        LinkKind::Loopback | LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } => (None, None),
+    }
+}
+
+fn name_and_peer(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, pad: usize) {
+    let (peer, elsewhere) = peer(link);
+    let mut name = link.name.to_string();
+    if let Some(peer) = peer {
+        match (elsewhere, ip.state.links.get(&peer)) {
+            (None, Some(other)) => {
+                printer.field("link", &*other.name);
+                name += &format!("@{}", other.name);
+            }
+            _ => {
+                printer.field("link_index", peer.0);
+                name += &format!("@if{}", peer.0);
+            }
+        }
+    }
+    let text = if pad > 0 { format!("{name:<pad$} ") } else { format!("{name}: ") };
+    printer.colored(Color::Name, "ifname", &*link.name, text);
+}
+
+/// The lines about one link, without the end of the last one.
+pub(super) fn print_link(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, shown: Shown) {
+    if ip.options.brief {
+        print_brief(ip, printer, link, shown);
+        return;
+    }
+    printer.any("ifindex", link.ifindex.0, format!("{}: ", link.ifindex.0));
+    name_and_peer(ip, printer, link, 0);
+    let flags = flags(link);
+    printer.any("flags", flags.clone(), format!("<{}> ", flags.join(",")));
+    printer.any("mtu", link.mtu, format!("mtu {} ", link.mtu));
+    printer.any("qdisc", "noqueue", "qdisc noqueue ");
+    if let Some(port) = link.port {
+        let master = ip.ifname(port.master);
+        printer.any("master", master.as_str(), format!("master {master} "));
+    }
+    print_state(printer, link, "state ", 0);
+    if shown == Shown::Link {
+        printer.any("linkmode", "DEFAULT", "mode DEFAULT ");
+    }
+    printer.any("group", "default", "group default ");
+    if link.txqlen > 0 {
+        printer.any("txqlen", link.txqlen, format!("qlen {}", link.txqlen));
+    }
+    let inet_only = ip.options.family == Some(Family::Inet) && shown == Shown::Addr;
+    if !inet_only {
+        printer.plain(ip.options.separator());
+        let kind = if link.kind == LinkKind::Loopback { "loopback" } else { "ether" };
+        printer.any("link_type", kind, format!("    link/{kind} "));
+        let broadcast = if kind == "loopback" { "00:00:00:00:00:00" } else { "ff:ff:ff:ff:ff:ff" };
+        let mac = link.mac.to_string();
+        printer.colored(Color::Mac, "address", mac.as_str(), mac.as_str());
+        printer.plain(" brd ");
+        printer.colored(Color::Mac, "broadcast", broadcast, broadcast);
+    }
+    if let (_, Some(nsid)) = peer(link) {
+        printer.any("link_netnsid", nsid, format!(" link-netnsid {nsid}"));
+    }
+    if ip.options.details && !inet_only {
+        details::print(ip, printer, link);
+    }
+    if ip.options.stats > 0 {
+        stats::print(ip, printer, link);
+    }
+    printer.plain("\n");
+}
+
+fn print_state(printer: &mut Printer, link: &LinkRow, before: &str, pad: usize) {
+    let state = state(link);
+    let color = match state {
+        "UP" => Color::Up,
+        "DOWN" => Color::Down,
+        _ => Color::Plain,
+    };
+    printer.plain(before);
+    printer.colored(color, "operstate", state, format!("{state:<pad$} "));
+}
+
+fn print_brief(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, shown: Shown) {
+    name_and_peer(ip, printer, link, 16);
+    print_state(printer, link, "", 14);
+    if shown == Shown::Addr {
+        return;
+    }
+    let mac = link.mac.to_string();
+    printer.colored(Color::Mac, "address", mac.as_str(), format!("{mac} "));
+    let flags = flags(link);
+    printer.any("flags", flags.clone(), format!("<{}> ", flags.join(",")));
+    printer.plain("\n");
+}

@@ -1,0 +1,142 @@
+//! `ip` of iproute2 6.1.
+
+mod addr;
+mod change;
+mod details;
+mod link;
+mod neigh;
+mod options;
+mod route;
+mod route_get;
+mod rule;
+mod stats;
+
+use super::out::{Out, answer, refuse};
+use super::{Command, Context};
+use crate::base::IfIndex;
+use crate::trace::{LinkRow, NetnsState};
+pub(super) use details::state_name as port_state_name;
+pub(super) use link::flags as link_flags;
+use options::{Family, Options};
+
+const USAGE: &str = include_str!("../usage/ip.txt");
+
+/// What stops a command of `ip`: its text on standard error and its status.
+type Stop = (String, u8);
+
+/// What the objects of `ip` work with.
+struct Ip<'a> {
+    options: Options,
+    state: &'a NetnsState,
+    now: crate::base::SimTime,
+}
+
+/// Runs `ip` with these words after its name.
+pub(super) fn ip(context: &Context<'_>, words: &[String]) -> Command {
+    let (options, rest) = match options::read(words) {
+        Ok(read) => read,
+        Err((text, status)) => return refuse(text, status),
+    };
+    if options.version {
+        return answer("ip utility, iproute2-6.1.0, libbpf 1.1.2\n");
+    }
+    let Some(state) = context.inventory.netns.get(&context.netns) else {
+        return refuse("Cannot open network namespace: No such file or directory\n", 1);
+    };
+    let Some((object, rest)) = rest.split_first() else { return refuse(USAGE, 255) };
+    let ip = Ip { options, state, now: context.inventory.now };
+    let outcome = match object_named(object) {
+        Some("address") => addr::run(&ip, rest),
+        Some("link") => link::run(&ip, rest),
+        Some("neighbor") => neigh::run(&ip, rest),
+        Some("route") => route::run(&ip, rest),
+        Some("rule") => rule::run(&ip, rest),
+        // No namespace has a name, as in a Pod.
+        Some("netns")
+            if matches!(rest.first().map_or("list", String::as_str), "list" | "show" | "ls" | "l") =>
+        {
+            Ok(answer(""))
+        }
+        Some("help") => return refuse(USAGE, 255),
+        Some(_) | None => Err((format!("Object \"{object}\" is unknown, try \"ip help\".\n"), 1)),
+    };
+    outcome.unwrap_or_else(|(text, status)| refuse(text, status))
+}
+
+/// The object that a word stands for: the first in the program's table that begins with it. Objects that are not
+/// simulated keep their places, so that an abbreviation means here what it means there.
+fn object_named(word: &str) -> Option<&'static str> {
+    const OBJECTS: [(&str, &str); 30] = [
+        ("address", "address"),
+        ("addrlabel", ""),
+        ("maddress", ""),
+        ("route", "route"),
+        ("rule", "rule"),
+        ("neighbor", "neighbor"),
+        ("neighbour", "neighbor"),
+        ("ntable", ""),
+        ("ntbl", ""),
+        ("link", "link"),
+        ("l2tp", ""),
+        ("fou", ""),
+        ("ila", ""),
+        ("macsec", ""),
+        ("tunnel", ""),
+        ("tunl", ""),
+        ("tuntap", ""),
+        ("tap", ""),
+        ("token", ""),
+        ("tcpmetrics", ""),
+        ("monitor", ""),
+        ("xfrm", ""),
+        ("mroute", ""),
+        ("mrule", ""),
+        ("netns", "netns"),
+        ("netconf", ""),
+        ("vrf", ""),
+        ("sr", ""),
+        ("nexthop", ""),
+        ("help", "help"),
+    ];
+    let found = OBJECTS.iter().find(|(name, _)| name.starts_with(word)).map(|(_, object)| *object)?;
+    Some(found).filter(|object| !object.is_empty() && !word.is_empty())
+}
+
+/// The sub-command that a word stands for: the first of `names` that begins with it (`matches`).
+fn command_named<'a>(object: &str, word: &str, names: &[&'a str]) -> Result<&'a str, Stop> {
+    names
+        .iter()
+        .find(|name| name.starts_with(word))
+        .copied()
+        .ok_or_else(|| (format!("Command \"{word}\" is unknown, try \"ip {object} help\".\n"), 255))
+}
+
+impl<'a> Ip<'a> {
+    fn link(&self, name: &str) -> Option<&'a LinkRow> {
+        self.state.link_named(name)
+    }
+
+    fn device(&self, name: &str) -> Result<&'a LinkRow, Stop> {
+        self.link(name).ok_or_else(|| (format!("Cannot find device \"{name}\"\n"), 1))
+    }
+
+    fn ifname(&self, ifindex: IfIndex) -> String {
+        self.state.ifname(ifindex).to_string()
+    }
+
+    fn is_inet6(&self) -> bool {
+        self.options.family == Some(Family::Inet6)
+    }
+}
+
+/// The next word, or the error of `NEXT_ARG`.
+fn next<'w>(words: &mut impl Iterator<Item = &'w String>) -> Result<&'w str, Stop> {
+    let missing = || ("Command line is not complete. Try option \"help\"\n".to_owned(), 255);
+    words.next().map(String::as_str).ok_or_else(missing)
+}
+
+fn done(text: String) -> Command {
+    let mut out = Out::default();
+    out.out(text);
+    out.done(0)
+}

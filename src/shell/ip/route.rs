@@ -1,0 +1,260 @@
+//! `ip route show`, and the words that all sub-commands of `ip route` share.
+
+use super::addr::{prefix, scope, scope_name};
+use super::{Ip, Stop, change, command_named, done, next, route_get};
+use crate::base::{IfIndex, Ipv4Addr, Ipv4Net};
+use crate::shell::Command;
+use crate::shell::out::{answer, refuse};
+use crate::shell::print::{Color, Printer};
+use crate::trace::{RouteKind, RouteProtocol, RouteRow, Scope};
+
+/// Number of the main table.
+pub(super) const MAIN: u32 = 254;
+/// Number of the table of local addresses.
+pub(super) const LOCAL: u32 = 255;
+
+/// Which routes are shown.
+#[derive(Default)]
+struct Filter {
+    table: Option<u32>,
+    all_tables: bool,
+    dev: Option<IfIndex>,
+    via: Option<Ipv4Addr>,
+    protocol: Option<RouteProtocol>,
+    scope: Option<Scope>,
+    kind: Option<RouteKind>,
+    source: Option<Ipv4Addr>,
+    exact: Option<Ipv4Net>,
+    root: Option<Ipv4Net>,
+    covering: Option<Ipv4Net>,
+}
+
+impl Filter {
+    fn accepts(&self, row: &RouteRow) -> bool {
+        (self.all_tables || row.table == self.table.unwrap_or(MAIN))
+            && self.dev.is_none_or(|dev| row.oif == Some(dev))
+            && self.via.is_none_or(|via| row.gateway == Some(via))
+            && self.protocol.is_none_or(|protocol| row.protocol == protocol)
+            && self.scope.is_none_or(|scope| row.scope == scope)
+            && self.kind.is_none_or(|kind| row.kind == kind)
+            && self.source.is_none_or(|source| row.prefsrc == Some(source))
+            && self.exact.is_none_or(|exact| row.dst == exact)
+            && self.root.is_none_or(|root| root.contains(&row.dst))
+            && self.covering.is_none_or(|inner| row.dst.contains(&inner))
+    }
+}
+
+/// Runs `ip route`.
+pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
+    let Some((word, rest)) = words.split_first() else { return show(ip, &[]) };
+    let names = [
+        "list", "show", "lst", "get", "add", "change", "chg", "replace", "prepend", "append", "delete",
+        "flush", "help",
+    ];
+    match command_named("route", word, &names)? {
+        "list" | "show" | "lst" => show(ip, rest),
+        "get" => route_get::run(ip, rest),
+        "add" => change::route_add(ip, rest, change::Existing::Refused),
+        "change" | "chg" => change::route_add(ip, rest, change::Existing::Required),
+        "replace" => change::route_add(ip, rest, change::Existing::Replaced),
+        "delete" => change::route_del(ip, rest),
+        "flush" => match rest.first().map(String::as_str) {
+            // There is no cache of routes any more; the program has nothing to do.
+            Some("cache") => Ok(answer("")),
+            None => Ok(refuse("\"ip route flush\" requires arguments.\n", 1)),
+            Some(_) => Ok(change::route_flush(matching(ip, rest)?)),
+        },
+        _ => Err((format!("Command \"{word}\" is unknown, try \"ip route help\".\n"), 255)),
+    }
+}
+
+/// The routes that a selector names, in the order in which the kernel lists them.
+fn matching<'a>(ip: &Ip<'a>, words: &[String]) -> Result<Vec<&'a RouteRow>, Stop> {
+    let filter = read_filter(ip, words)?;
+    Ok(select(ip, &filter))
+}
+
+fn select<'a>(ip: &Ip<'a>, filter: &Filter) -> Vec<&'a RouteRow> {
+    let mut rows: Vec<&RouteRow> =
+        ip.state.routes.iter().map(|(_, row)| row).filter(|row| filter.accepts(row)).collect();
+    rows.sort_by_key(|row| (row.table & 0xff, row.dst.network(), 32 - row.dst.prefix_len(), row.metric));
+    rows
+}
+
+fn show(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
+    let filter = read_filter(ip, words)?;
+    let mut printer = ip.options.printer();
+    if ip.is_inet6() {
+        return Ok(done(printer.finish()));
+    }
+    let known =
+        |table| matches!(table, 253..=LOCAL) || ip.state.routes.iter().any(|(_, row)| row.table == table);
+    if let Some(table) = filter.table.filter(|table| !filter.all_tables && !known(*table)) {
+        let _ = table;
+        return Err(("Error: ipv4: FIB table does not exist.\nDump terminated\n".to_owned(), 2));
+    }
+    for row in select(ip, &filter) {
+        printer.object("");
+        print(ip, &mut printer, row, &filter);
+        printer.close();
+    }
+    Ok(done(printer.finish()))
+}
+
+fn read_filter(ip: &Ip<'_>, words: &[String]) -> Result<Filter, Stop> {
+    let mut filter = Filter::default();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "table" => {
+                let name = next(&mut words)?;
+                filter.all_tables = matches!(name, "all" | "0");
+                filter.table = if filter.all_tables { None } else { Some(table(name)?) };
+            }
+            "dev" | "oif" => filter.dev = Some(ip.device(next(&mut words)?)?.ifindex),
+            "via" => filter.via = Some(prefix(next(&mut words)?)?.addr()),
+            "src" => filter.source = Some(prefix(next(&mut words)?)?.addr()),
+            "proto" | "protocol" => filter.protocol = Some(protocol(next(&mut words)?)?),
+            "scope" => filter.scope = Some(scope(next(&mut words)?)?),
+            "type" => {
+                let name = next(&mut words)?;
+                let wrong =
+                    || (format!("Error: argument \"{name}\" is wrong: node type value is invalid\n\n"), 255);
+                filter.kind = Some(kind(name).ok_or_else(wrong)?);
+            }
+            "root" => filter.root = Some(prefix(next(&mut words)?)?),
+            "match" => filter.covering = Some(prefix(next(&mut words)?)?),
+            "exact" | "to" => filter.exact = Some(prefix(next(&mut words)?)?.trunc()),
+            word => filter.exact = Some(prefix(word)?.trunc()),
+        }
+    }
+    Ok(filter)
+}
+
+/// A table by name or number.
+pub(super) fn table(name: &str) -> Result<u32, Stop> {
+    match name {
+        "main" => Ok(MAIN),
+        "local" => Ok(LOCAL),
+        "default" => Ok(253),
+        _ => name.parse().map_err(|_| {
+            (format!("Error: argument \"{name}\" is wrong: table id value is invalid\n\n"), 255)
+        }),
+    }
+}
+
+/// A protocol by name or number.
+pub(super) fn protocol(name: &str) -> Result<RouteProtocol, Stop> {
+    match name {
+        "kernel" | "2" => Ok(RouteProtocol::Kernel),
+        "boot" | "3" => Ok(RouteProtocol::Boot),
+        "static" | "4" => Ok(RouteProtocol::Static),
+        "bird" | "12" => Ok(RouteProtocol::Bird),
+        _ => Err((format!("Error: argument \"{name}\" is wrong: \"protocol\" value is invalid\n\n"), 255)),
+    }
+}
+
+/// A route's type by name.
+pub(super) fn kind(name: &str) -> Option<RouteKind> {
+    Some(match name {
+        "unicast" => RouteKind::Unicast,
+        "local" => RouteKind::Local,
+        "broadcast" | "brd" => RouteKind::Broadcast,
+        "blackhole" => RouteKind::Blackhole,
+        "unreachable" => RouteKind::Unreachable,
+        "prohibit" => RouteKind::Prohibit,
+        _ => return None,
+    })
+}
+
+pub(super) fn kind_name(kind: RouteKind) -> &'static str {
+    match kind {
+        RouteKind::Unicast => "unicast",
+        RouteKind::Local => "local",
+        RouteKind::Broadcast => "broadcast",
+        RouteKind::Blackhole => "blackhole",
+        RouteKind::Unreachable => "unreachable",
+        RouteKind::Prohibit => "prohibit",
+    }
+}
+
+fn protocol_name(protocol: RouteProtocol) -> &'static str {
+    match protocol {
+        RouteProtocol::Kernel => "kernel",
+        RouteProtocol::Boot => "boot",
+        RouteProtocol::Static => "static",
+        RouteProtocol::Bird => "bird",
+    }
+}
+
+/// A destination as iproute2 prints it: no length for a single address.
+pub(super) fn destination(dst: Ipv4Net) -> String {
+    match dst.prefix_len() {
+        0 => "default".to_owned(),
+        32 => dst.addr().to_string(),
+        _ => dst.to_string(),
+    }
+}
+
+/// What the kernel reports for a route that is listed as it stands.
+pub(super) fn print_plain(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow) {
+    print(ip, printer, row, &Filter::default());
+}
+
+/// `print_route`: what a filter already says is left out of the text.
+fn print(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow, filter: &Filter) {
+    let details = ip.options.details;
+    if row.kind != RouteKind::Unicast || details {
+        let kind = kind_name(row.kind);
+        printer.any("type", kind, format!("{kind} "));
+    }
+    let dst = destination(row.dst);
+    printer.colored(Color::Inet, "dst", dst.as_str(), format!("{dst} "));
+    if let Some(gateway) = row.gateway.filter(|_| filter.via.is_none()) {
+        let gateway = gateway.to_string();
+        printer.plain("via ");
+        printer.colored(Color::Inet, "gateway", gateway.as_str(), format!("{gateway} "));
+    }
+    if let Some(oif) = row.oif.filter(|_| filter.dev.is_none()) {
+        let name = ip.ifname(oif);
+        printer.plain("dev ");
+        printer.colored(Color::Name, "dev", name.as_str(), format!("{name} "));
+    }
+    if row.table != MAIN && filter.table.is_none() {
+        let table = if row.table == LOCAL { "local".to_owned() } else { row.table.to_string() };
+        printer.any("table", table.as_str(), format!("table {table} "));
+    }
+    if (row.protocol != RouteProtocol::Boot || details) && filter.protocol.is_none() {
+        let protocol = protocol_name(row.protocol);
+        printer.any("protocol", protocol, format!("proto {protocol} "));
+    }
+    if (row.scope != Scope::Global || details) && filter.scope.is_none() {
+        let scope = scope_name(row.scope);
+        printer.any("scope", scope, format!("scope {scope} "));
+    }
+    if let Some(source) = row.prefsrc {
+        let source = source.to_string();
+        printer.plain("src ");
+        printer.colored(Color::Inet, "prefsrc", source.as_str(), format!("{source} "));
+    }
+    if row.metric > 0 {
+        printer.any("metric", row.metric, format!("metric {} ", row.metric));
+    }
+    print_flags(ip, printer, row);
+    printer.plain("\n");
+}
+
+/// Flags of the next hop. The kernel marks a route whose interface has no carrier.
+fn print_flags(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow) {
+    let link = row.oif.and_then(|oif| ip.state.links.get(&oif));
+    let flags: Vec<&str> =
+        [("onlink", row.onlink), ("linkdown", link.is_some_and(|link| link.up && !link.carrier))]
+            .into_iter()
+            .filter_map(|(flag, set)| set.then_some(flag))
+            .collect();
+    printer.any(
+        "flags",
+        flags.clone(),
+        flags.iter().map(|flag| format!("{flag} ")).collect::<Vec<_>>().concat(),
+    );
+}

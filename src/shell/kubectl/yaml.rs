@@ -1,0 +1,141 @@
+//! Objects as `-o yaml` and `-o json` print them: keys in order, lists at the indent of their key.
+
+use serde_json::{Map, Value};
+
+/// The same value with the keys of every object sorted.
+pub(super) fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort();
+            Value::Object(keys.into_iter().map(|key| (key.clone(), sorted(&map[key]))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+/// JSON with an indent of four blanks.
+pub(super) fn json(value: &Value) -> String {
+    let mut out = String::new();
+    write_json(&mut out, value, 0);
+    out.push('\n');
+    out
+}
+
+fn write_json(out: &mut String, value: &Value, depth: usize) {
+    let (open, close, items): (_, _, Vec<(Option<&String>, &Value)>) = match value {
+        Value::Array(items) if !items.is_empty() => {
+            ('[', ']', items.iter().map(|item| (None, item)).collect())
+        }
+        Value::Object(map) if !map.is_empty() => {
+            ('{', '}', map.iter().map(|(key, item)| (Some(key), item)).collect())
+        }
+        other => {
+            out.push_str(&other.to_string());
+            return;
+        }
+    };
+    out.push(open);
+    for (index, (key, item)) in items.into_iter().enumerate() {
+        out.push_str(if index > 0 { ",\n" } else { "\n" });
+        out.push_str(&"    ".repeat(depth + 1));
+        if let Some(key) = key {
+            out.push_str(&format!("{}: ", Value::from(key.as_str())));
+        }
+        write_json(out, item, depth + 1);
+    }
+    out.push('\n');
+    out.push_str(&"    ".repeat(depth));
+    out.push(close);
+}
+
+/// YAML.
+pub(super) fn yaml(value: &Value) -> String {
+    let mut out = String::new();
+    match value {
+        Value::Object(map) if !map.is_empty() => write_map(&mut out, map, 0, false),
+        other => {
+            out.push_str(&scalar(other, 0));
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn write_map(out: &mut String, map: &Map<String, Value>, depth: usize, after_dash: bool) {
+    for (index, (key, value)) in map.iter().enumerate() {
+        if !(after_dash && index == 0) {
+            out.push_str(&"  ".repeat(depth));
+        }
+        out.push_str(&scalar(&Value::from(key.as_str()), depth));
+        out.push(':');
+        match value {
+            Value::Object(map) if !map.is_empty() => {
+                out.push('\n');
+                write_map(out, map, depth + 1, false);
+            }
+            Value::Array(items) if !items.is_empty() => {
+                out.push('\n');
+                write_list(out, items, depth);
+            }
+            other => out.push_str(&format!(" {}\n", scalar(other, depth + 1))),
+        }
+    }
+}
+
+fn write_list(out: &mut String, items: &[Value], depth: usize) {
+    for item in items {
+        out.push_str(&"  ".repeat(depth));
+        out.push_str("- ");
+        match item {
+            Value::Object(map) if !map.is_empty() => write_map(out, map, depth + 1, true),
+            Value::Array(items) if !items.is_empty() => {
+                out.push('\n');
+                write_list(out, items, depth + 1);
+            }
+            other => out.push_str(&format!("{}\n", scalar(other, depth + 1))),
+        }
+    }
+}
+
+fn scalar(value: &Value, depth: usize) -> String {
+    let Value::String(text) = value else {
+        return match value {
+            Value::Array(_) => "[]".to_owned(),
+            Value::Object(_) => "{}".to_owned(),
+            other => other.to_string(),
+        };
+    };
+    if text.contains('\n') {
+        let tail = if text.ends_with('\n') { "" } else { "-" };
+        let indent = "  ".repeat(depth);
+        let lines = text.trim_end_matches('\n').split('\n').map(|line| format!("\n{indent}{line}"));
+        return format!("|{tail}{}", lines.collect::<Vec<_>>().concat());
+    }
+    if is_plain(text) { text.clone() } else { Value::from(text.as_str()).to_string() }
+}
+
+/// Whether a text may stand without quotes and still be read as text.
+fn is_plain(text: &str) -> bool {
+    let looks_like_other = text.is_empty()
+        || matches!(
+            text.to_ascii_lowercase().as_str(),
+            "true" | "false" | "null" | "~" | "yes" | "no" | "on" | "off" | "y" | "n"
+        )
+        || text.parse::<f64>().is_ok()
+        || text.starts_with(|first: char| {
+            "-?:,[]{}#&*!|>'\"%@` ".contains(first)
+                && !(first == '-' && text.len() > 1 && !text.starts_with("- "))
+        })
+        || text.ends_with([' ', ':'])
+        || text.contains(": ")
+        || text.contains(" #")
+        || text.bytes().any(|byte| byte < b' ');
+    // A time stamp is read as one unless quoted.
+    let like_time = text.len() >= 10
+        && text.as_bytes()[4] == b'-'
+        && text.as_bytes()[7] == b'-'
+        && text[..4].parse::<u32>().is_ok();
+    !looks_like_other && !like_time
+}

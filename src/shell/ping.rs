@@ -1,0 +1,172 @@
+//! The command lines of `ping`: of iputils 20221126, and of busybox 1.35.
+
+use super::getopt::getopt;
+use super::out::{Out, answer, refuse};
+use super::{Command, busybox};
+use crate::app::PathMtuDiscovery;
+use crate::app::busybox_ping::{BusyboxPing, BusyboxPingOptions};
+use crate::app::ping::{Ping, PingOptions};
+
+const USAGE: &str = include_str!("usage/ping.txt");
+const BUSYBOX_USAGE: &str = include_str!("usage/busybox-ping.txt");
+const VERSION: &str = "ping from iputils 20221126\n\
+    libcap: yes, IDN: yes, NLS: no, error.h: yes, getrandom(): yes, __fpending(): yes\n";
+/// Options that are simulated; any other letter is refused as an unknown one.
+const LETTERS: &str = "h?4aBbc:Dfi:I:l:M:nOp:qQ:s:t:VW:w:";
+
+/// `ping` of iputils.
+pub(super) fn ping(words: &[String]) -> Command {
+    let parsed = match getopt(LETTERS, words) {
+        Ok(parsed) => parsed,
+        Err(text) => return refuse(format!("ping: {text}\n{USAGE}"), 2),
+    };
+    let mut out = Out::default();
+    let mut options = PingOptions::new("");
+    for (letter, argument) in &parsed.options {
+        match letter {
+            'V' => return answer(VERSION),
+            'h' | '?' => return refuse(USAGE, 2),
+            _ => {}
+        }
+        if let Err((text, status)) = set(&mut options, *letter, argument, &mut out) {
+            out.err(format!("ping: {text}\n"));
+            return out.done(status);
+        }
+    }
+    match parsed.operands.as_slice() {
+        [] => refuse("ping: usage error: Destination address required\n", 1),
+        [target] => {
+            options.target.clone_from(target);
+            Command::process(Ping::new(options), out)
+        }
+        // More hosts ask for source routing, which the kernel does not permit.
+        _ => refuse("ping: record route: Operation not permitted\n", 2),
+    }
+}
+
+fn set(options: &mut PingOptions, letter: char, argument: &str, out: &mut Out) -> Result<(), (String, u8)> {
+    match letter {
+        'a' => options.audible = true,
+        'b' => options.broadcast = true,
+        'c' => options.count = Some(number(argument, 1, i64::MAX)?.unsigned_abs()),
+        'D' => options.timestamps = true,
+        'f' => options.flood = true,
+        'i' => options.interval_ms = Some(seconds(argument, "bad timing interval", out)?),
+        'I' => match argument.parse() {
+            Ok(address) => options.source = Some(address),
+            Err(_) => options.device = Some(argument.to_owned()),
+        },
+        'l' => options.preload = number(argument, 1, 0x10000)? as u32,
+        'M' => {
+            options.discovery = Some(match argument {
+                "do" => PathMtuDiscovery::Do,
+                "dont" => PathMtuDiscovery::Dont,
+                "want" => PathMtuDiscovery::Want,
+                _ => return Err((format!("invalid -M argument: {argument}"), 2)),
+            });
+        }
+        'n' => options.numeric = true,
+        'O' => options.outstanding = true,
+        'p' => {
+            let pattern = pattern(argument)?;
+            let hex: String = pattern.iter().map(|byte| format!("{byte:02x}")).collect();
+            out.out(format!("PATTERN: 0x{hex}\n"));
+            options.pattern = Some(pattern);
+        }
+        'q' => options.quiet = true,
+        'Q' => options.tos = type_of_service(argument)?,
+        's' => options.size = number(argument, 0, i64::from(i32::MAX))? as usize,
+        't' => options.ttl = Some(number(argument, 0, 255)? as u8),
+        'W' => options.linger_ms = seconds(argument, "bad linger time", out)?,
+        'w' => options.deadline_secs = number(argument, 0, i64::from(i32::MAX))? as u32,
+        // The others change nothing here: IPv4 is all there is, and the source sticks anyway.
+        _ => {}
+    }
+    Ok(())
+}
+
+/// `strtol_or_err`.
+fn number(text: &str, min: i64, max: i64) -> Result<i64, (String, u8)> {
+    let value: i128 = text.trim_start().parse().map_err(|_| (format!("invalid argument: '{text}'"), 1))?;
+    let value = i64::try_from(value)
+        .map_err(|_| (format!("invalid argument: '{text}': Numerical result out of range"), 1))?;
+    if (min..=max).contains(&value) {
+        return Ok(value);
+    }
+    Err((format!("invalid argument: '{text}': out of range: {min} <= value <= {max}"), 1))
+}
+
+/// `ping_strtod`: seconds with decimals, as milliseconds. What follows the number is only complained about.
+fn seconds(text: &str, what: &str, out: &mut Out) -> Result<u32, (String, u8)> {
+    let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+    if end < text.len() || text.is_empty() {
+        if text.starts_with('-') {
+            return Err((format!("{what}: {text}"), 2));
+        }
+        out.err(format!("ping: option argument contains garbage: {text}\n"));
+        out.err("ping: this will become fatal error in the future\n");
+    }
+    let (whole, decimals) = text[..end].split_once('.').unwrap_or((&text[..end], ""));
+    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().unwrap_or(u64::MAX) };
+    if whole > u64::from(i32::MAX.unsigned_abs()) / 1000 {
+        return Err((format!("{what}: {text}"), 2));
+    }
+    let decimals: String = decimals.chars().chain("000".chars()).take(3).collect();
+    Ok(whole as u32 * 1000 + decimals.parse().unwrap_or(0))
+}
+
+fn pattern(text: &str) -> Result<Vec<u8>, (String, u8)> {
+    if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err((format!("patterns must be specified as hex digits: {text}"), 2));
+    }
+    let digits: Vec<u8> = text.bytes().map(|byte| (byte as char).to_digit(16).unwrap_or(0) as u8).collect();
+    Ok(digits.chunks(2).take(16).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
+}
+
+fn type_of_service(text: &str) -> Result<u8, (String, u8)> {
+    let value = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => i64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    let value = value.map_err(|_| (format!("bad TOS value: {text}"), 2))?;
+    u8::try_from(value)
+        .map_err(|_| (format!("the decimal value of TOS bits must be in range 0-255: {value}"), 2))
+}
+
+/// `ping` of busybox.
+pub(super) fn busybox_ping(words: &[String]) -> Command {
+    let usage = |text: &str| refuse(format!("{text}{}{BUSYBOX_USAGE}", busybox::BANNER), 1);
+    let parsed = match getopt("4c:s:t:I:i:W:w:qp:", words) {
+        Ok(parsed) => parsed,
+        Err(text) => return usage(&format!("ping: {text}\n")),
+    };
+    let [target] = parsed.operands.as_slice() else { return usage("") };
+    let mut options = BusyboxPingOptions::new(target);
+    for (letter, argument) in &parsed.options {
+        let value = argument.parse::<u32>();
+        let invalid = || refuse(format!("ping: invalid number '{argument}'\n"), 1);
+        match (letter, value) {
+            ('q', _) => options.quiet = true,
+            ('4', _) => {}
+            ('I', _) => match argument.parse() {
+                Ok(address) => options.source = Some(address),
+                Err(_) => options.device = Some(argument.clone()),
+            },
+            ('i', _) => match seconds(argument, "", &mut Out::default()) {
+                Ok(ms) => options.interval_ms = ms,
+                Err(_) => return invalid(),
+            },
+            ('p', _) => match u8::from_str_radix(argument, 16) {
+                Ok(byte) => options.pattern = byte,
+                Err(_) => return invalid(),
+            },
+            ('t', Ok(ttl)) => options.ttl = Some(ttl as u8),
+            ('c', Ok(count)) => options.count = count,
+            ('s', Ok(size)) => options.size = size as usize,
+            ('W', Ok(secs)) => options.linger_secs = secs,
+            ('w', Ok(secs)) => options.deadline_secs = secs,
+            (_, _) => return invalid(),
+        }
+    }
+    Command::process(BusyboxPing::new(options), Out::default())
+}

@@ -1,0 +1,122 @@
+//! System calls of simulated processes.
+
+use super::{Simulation, Task};
+use crate::agent::Actor;
+use crate::app::{Errno, Os, PingMessage, PingSocket, Wake};
+use crate::base::{Duration, Ipv4Addr, NetnsId, ProcessId, SimTime, SocketId};
+use crate::kernel::{Ctx, Urgency};
+use crate::trace::Stream;
+use crate::wire::Bytes;
+
+/// The system calls of one process.
+struct Syscalls<'a, A> {
+    sim: &'a mut Simulation<A>,
+    process: ProcessId,
+    netns: NetnsId,
+    exit: Option<u8>,
+}
+
+impl<A: Actor> Simulation<A> {
+    /// Wakes a process, unless it ended or the timer was set anew meanwhile.
+    pub(super) fn wake(&mut self, id: ProcessId, wake: Wake, timer: u64) {
+        let slot = &mut self.processes[id.index()];
+        if let Wake::Timer(token) = wake {
+            if slot.timers.get(&token) != Some(&timer) {
+                return;
+            }
+            slot.timers.remove(&token);
+        }
+        let Some(mut process) = slot.process.take() else { return };
+        let netns = slot.netns;
+        let mut os = Syscalls { sim: self, process: id, netns, exit: None };
+        process.wake(&mut os, wake);
+        let exit = os.exit;
+        let slot = &mut self.processes[id.index()];
+        match exit {
+            None => slot.process = Some(process),
+            Some(status) => {
+                slot.timers.clear();
+                self.ended.push((id, status));
+                if let Some(Some(netns)) = self.netns.get_mut(netns.index()) {
+                    netns.close_sockets_of(id);
+                }
+            }
+        }
+    }
+}
+
+impl<A: Actor> Os for Syscalls<'_, A> {
+    fn now(&self) -> SimTime {
+        self.sim.now
+    }
+
+    fn write(&mut self, stream: Stream, text: &str) {
+        self.sim.write(self.process, stream, text);
+    }
+
+    fn exit(&mut self, status: u8) {
+        self.exit = Some(status);
+    }
+
+    fn set_timer(&mut self, token: u32, after: Duration) {
+        self.sim.next_timer += 1;
+        let number = self.sim.next_timer;
+        self.sim.processes[self.process.index()].timers.insert(token, number);
+        let task = Task::Process(self.process, Wake::Timer(token), number);
+        self.sim.queue.push(self.sim.now + after, Urgency::Now, task);
+    }
+
+    fn cancel_timer(&mut self, token: u32) {
+        self.sim.processes[self.process.index()].timers.remove(&token);
+    }
+
+    fn ping_socket(&mut self, options: PingSocket) -> Result<SocketId, Errno> {
+        let process = self.process;
+        let netns = self.sim.netns.get_mut(self.netns.index()).and_then(Option::as_mut);
+        netns.ok_or(Errno::Enetunreach)?.ping_open(process, options)
+    }
+
+    fn send_echo(&mut self, socket: SocketId, dst: Ipv4Addr, seq: u16, data: Bytes) -> Result<(), Errno> {
+        let send = |netns: &mut crate::kernel::Netns, ctx: &mut Ctx<'_>| {
+            netns.ping_send(ctx, socket, dst, (seq, data))
+        };
+        self.sim.administer(self.netns, send).unwrap_or(Err(Errno::Enetunreach))
+    }
+
+    fn receive(&mut self, socket: SocketId) -> Option<PingMessage> {
+        self.sim.netns.get_mut(self.netns.index())?.as_mut()?.ping_receive(socket)
+    }
+
+    fn source_towards(&self, dst: Ipv4Addr) -> Result<Ipv4Addr, Errno> {
+        let netns = self.sim.netns(self.netns).ok_or(Errno::Enetunreach)?;
+        netns.ip_route_output(self.sim.now, dst, None, None).map(|flow| flow.src)
+    }
+
+    fn device_address(&self, device: &str) -> Result<Option<Ipv4Addr>, Errno> {
+        let netns = self.sim.netns(self.netns).ok_or(Errno::Enodev)?;
+        let ifindex = netns.link_named(device).ok_or(Errno::Enodev)?.ifindex;
+        Ok(netns.addrs().iter().find(|row| row.ifindex == ifindex).map(|row| row.addr.addr()))
+    }
+
+    fn mtu_towards(&self, dst: Ipv4Addr) -> Option<u32> {
+        let netns = self.sim.netns(self.netns)?;
+        netns.ip_route_output(self.sim.now, dst, None, None).ok().map(|flow| flow.mtu)
+    }
+
+    fn resolve(&self, name: &str) -> Option<Ipv4Addr> {
+        let hosts = self.sim.file(self.netns, "/etc/hosts")?;
+        hosts.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
+            let mut words = line.split_whitespace();
+            let addr = words.next()?.parse().ok()?;
+            words.any(|word| word == name).then_some(addr)
+        })
+    }
+
+    fn netns(&self) -> NetnsId {
+        self.netns
+    }
+
+    fn random(&mut self) -> u32 {
+        self.sim.rng.u32(..)
+    }
+}

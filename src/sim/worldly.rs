@@ -1,0 +1,108 @@
+//! The world as the agents see it.
+
+use super::{Simulation, Task};
+use crate::agent::{Actor, Patience, Wakeup, Wire, World};
+use crate::base::{Duration, EventId, IfIndex, NetnsId, Rng, SimTime};
+use crate::kernel::{Ctx, Delays, Kind, Netns, NewLink, Peer, Urgency};
+use crate::trace::{NetnsRole, NetnsRow, TableChange};
+use std::sync::Arc;
+
+impl<A: Actor> Simulation<A> {
+    fn change(&mut self, netns: NetnsId, change: TableChange) {
+        let mut ctx =
+            Ctx { now: self.now, trace: &mut self.trace, effects: &mut self.effects, delays: &self.delays };
+        ctx.change(netns, IfIndex::NONE, EventId::NONE, change);
+    }
+
+    /// The number under which `at` sees the namespace `other`; nodes count what they see, a Pod sees only its node.
+    fn nsid(&mut self, at: NetnsId) -> u32 {
+        self.netns.get_mut(at.index()).and_then(Option::as_mut).map_or(0, Netns::take_nsid)
+    }
+
+    fn add_end(&mut self, at: NetnsId, new: NewLink) -> IfIndex {
+        let mut made = IfIndex::NONE;
+        self.visit_netns(at, &mut |netns, ctx| made = netns.add_link(ctx, new.clone()));
+        made
+    }
+}
+
+impl<A: Actor> World for Simulation<A> {
+    fn now(&self) -> SimTime {
+        self.now
+    }
+
+    fn record(&mut self, change: TableChange) {
+        self.change(NetnsId::NONE, change);
+    }
+
+    fn new_netns(&mut self, name: Arc<str>, role: NetnsRole) -> NetnsId {
+        let id = NetnsId(self.netns.len() as u32);
+        let seed = self.rng.u64(..);
+        self.netns.push(Some(Netns::new(id, name.clone(), Rng::with_seed(seed))));
+        self.change(id, TableChange::Netns(NetnsRow { netns: id, name, role }));
+        self.visit_netns(id, &mut |netns, ctx| netns.add_loopback(ctx));
+        id
+    }
+
+    fn del_netns(&mut self, netns: NetnsId) {
+        let Some(state) = self.netns.get_mut(netns.index()).and_then(Option::take) else { return };
+        for link in state.links() {
+            if let Some(peer) = link.peer() {
+                self.visit_netns(peer.netns, &mut |netns, ctx| netns.del_link(ctx, peer.ifindex));
+            }
+        }
+        self.files.retain(|(at, _), _| *at != netns);
+        self.change(netns, TableChange::NetnsGone(netns));
+    }
+
+    fn netns(&self, netns: NetnsId) -> Option<&Netns> {
+        Self::netns(self, netns)
+    }
+
+    fn visit(&mut self, netns: NetnsId, visitor: &mut dyn FnMut(&mut Netns, &mut Ctx<'_>)) {
+        self.visit_netns(netns, visitor);
+    }
+
+    fn add_wire(&mut self, wire: Wire, a: (NetnsId, NewLink), b: (NetnsId, NewLink)) -> (IfIndex, IfIndex) {
+        let next = |sim: &Self, at: NetnsId| Self::netns(sim, at).map_or(IfIndex::NONE, Netns::next_ifindex);
+        let ends =
+            (Peer { netns: a.0, ifindex: next(self, a.0) }, Peer { netns: b.0, ifindex: next(self, b.0) });
+        let (nsid_a, nsid_b) = (self.nsid(a.0), self.nsid(b.0));
+        let kind = |peer, nsid| match wire {
+            Wire::Veth => Kind::Veth(peer, nsid),
+            Wire::Cable => Kind::Physical(peer),
+        };
+        let made_a = self.add_end(a.0, NewLink { kind: kind(ends.1, nsid_a), ..a.1 });
+        let made_b = self.add_end(b.0, NewLink { kind: kind(ends.0, nsid_b), ..b.1 });
+        (made_a, made_b)
+    }
+
+    fn del_wire(&mut self, netns: NetnsId, ifindex: IfIndex) {
+        let peer =
+            Self::netns(self, netns).and_then(|netns| netns.link(ifindex)).and_then(|link| link.peer());
+        self.visit_netns(netns, &mut |netns, ctx| netns.del_link(ctx, ifindex));
+        if let Some(peer) = peer {
+            self.visit_netns(peer.netns, &mut |netns, ctx| netns.del_link(ctx, peer.ifindex));
+        }
+    }
+
+    fn write_file(&mut self, netns: NetnsId, path: &str, text: String) {
+        self.files.insert((netns, path.to_owned()), text);
+    }
+
+    fn set_delays(&mut self, delays: Delays) {
+        self.delays = delays;
+    }
+
+    fn wake_in(&mut self, after: Duration, patience: Patience, wakeup: Wakeup) {
+        let urgency = match patience {
+            Patience::Prompt => Urgency::Now,
+            Patience::Patient => Urgency::Background,
+        };
+        self.queue.push(self.now + after, urgency, Task::Agent(Box::new(wakeup)));
+    }
+
+    fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
+    }
+}

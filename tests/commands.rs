@@ -1,0 +1,290 @@
+//! What the tools print, held byte for byte against what real ones printed (`tests/commands/`, Debian 12) in the
+//! same state: each file is a label, a command, its output in terminal order, and its status.
+
+use std::collections::BTreeMap;
+use vethscope::base::{IfIndex, Ipv4Addr, MacAddr, NetnsId, Rng, SimTime};
+use vethscope::shell::{self, Command, Context};
+use vethscope::trace::{
+    AddrRow, Counters, Fdb, FdbRow, Inventory, LinkKind, LinkRow, NeighRow, Neighbor, NetnsRole, NetnsRow,
+    NetnsState, Nud, PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope,
+};
+
+const NODE: NetnsId = NetnsId(0);
+const POD: NetnsId = NetnsId(1);
+const NOW: SimTime = SimTime(749_000_000_000);
+
+/// What a real system does not determine, and how it is made equal on both sides. This is the only place for it.
+/// - Neighbours come in the order of the kernel's hash table, here by interface and address: lines (or the items of
+///   the JSON list) are sorted.
+/// - Ages after `used` and numbers of probes follow from how long the recording took.
+/// - A bridge's `gc_timer` counts down all the time.
+fn normalized(command: &str, text: &str) -> String {
+    let mut text = text.to_owned();
+    for marker in [" used ", "probes ", "gc_timer "] {
+        text = masked(&text, marker);
+    }
+    if command.contains("neigh") || command.contains("arp") {
+        let separator = if command.contains("-j") { "},{" } else { "\n" };
+        let (body, end) = text.split_once("}]\n").unwrap_or((&text, ""));
+        let mut lines: Vec<&str> = body.trim_start_matches("[{").split(separator).collect();
+        lines.sort_unstable();
+        text = lines.join(separator) + end;
+    }
+    text
+}
+
+/// Replaces the figures of the word after each `marker`, and the blanks before it, by `N`.
+fn masked(text: &str, marker: &str) -> String {
+    let mut parts = text.split(marker);
+    let mut out = parts.next().unwrap_or("").to_owned();
+    for part in parts {
+        let part = part.trim_start_matches(' ');
+        let end = part
+            .find(|letter: char| !letter.is_ascii_digit() && !"./".contains(letter))
+            .unwrap_or(part.len());
+        out += marker;
+        out += "N";
+        out += &part[end..];
+    }
+    out
+}
+
+fn mac(text: &str) -> MacAddr {
+    text.parse().unwrap()
+}
+
+fn link(netns: NetnsId, ifindex: u32, name: &str, kind: LinkKind, mac_text: &str, mtu: u32) -> LinkRow {
+    LinkRow {
+        netns,
+        ifindex: IfIndex(ifindex),
+        name: name.into(),
+        kind,
+        mac: mac(mac_text),
+        mtu,
+        up: true,
+        carrier: true,
+        txqlen: 1000,
+        port: None,
+    }
+}
+
+fn veth(peer_netns: NetnsId, peer: u32, peer_nsid: u32) -> LinkKind {
+    LinkKind::Veth { peer_netns, peer: IfIndex(peer), peer_nsid }
+}
+
+struct Builder {
+    state: NetnsState,
+}
+
+impl Builder {
+    fn new(netns: NetnsId, name: &str, role: NetnsRole) -> Self {
+        let state = NetnsState {
+            row: NetnsRow { netns, name: name.into(), role },
+            links: BTreeMap::new(),
+            counters: BTreeMap::new(),
+            addrs: Vec::new(),
+            routes: Vec::new(),
+            neighbors: BTreeMap::new(),
+            fdb: Vec::new(),
+        };
+        let mut builder = Self { state };
+        builder.link(link(netns, 1, "lo", LinkKind::Loopback, "00:00:00:00:00:00", 65536), [0; 4]);
+        builder.addr(1, "127.0.0.1/8", None);
+        builder.local_routes(1, "127.0.0.1", Some("127.255.255.255"));
+        builder.route_row(255, "127.0.0.0/8", RouteKind::Local, Some(1), Some("127.0.0.1"));
+        builder
+    }
+
+    /// Adds a link with the counters bytes and packets received, bytes and packets sent.
+    fn link(&mut self, row: LinkRow, [rx_bytes, rx_packets, tx_bytes, tx_packets]: [u64; 4]) {
+        let counters = Counters { rx_bytes, rx_packets, tx_bytes, tx_packets, ..Counters::default() };
+        self.state.counters.insert(row.ifindex, counters);
+        self.state.links.insert(row.ifindex, row);
+    }
+
+    fn addr(&mut self, ifindex: u32, addr: &str, broadcast: Option<&str>) {
+        let scope = if ifindex == 1 { Scope::Host } else { Scope::Global };
+        let broadcast = broadcast.map(|text| text.parse().unwrap());
+        let netns = self.state.row.netns;
+        let addr = addr.parse().unwrap();
+        self.state.addrs.push(AddrRow { netns, ifindex: IfIndex(ifindex), addr, broadcast, scope });
+    }
+
+    fn local_routes(&mut self, ifindex: u32, addr: &str, broadcast: Option<&str>) {
+        self.route_row(255, &format!("{addr}/32"), RouteKind::Local, Some(ifindex), Some(addr));
+        if let Some(broadcast) = broadcast {
+            self.route_row(255, &format!("{broadcast}/32"), RouteKind::Broadcast, Some(ifindex), Some(addr));
+        }
+    }
+
+    fn route_row(&mut self, table: u32, dst: &str, kind: RouteKind, oif: Option<u32>, prefsrc: Option<&str>) {
+        let scope = if kind == RouteKind::Local { Scope::Host } else { Scope::Link };
+        let row = RouteRow {
+            netns: self.state.row.netns,
+            table,
+            dst: dst.parse().unwrap(),
+            kind,
+            gateway: None,
+            oif: oif.map(IfIndex),
+            prefsrc: prefsrc.map(|text| text.parse().unwrap()),
+            metric: 0,
+            scope,
+            protocol: RouteProtocol::Kernel,
+            onlink: false,
+        };
+        self.state.routes.push((Default::default(), row));
+    }
+
+    fn via(&mut self, dst: &str, gateway: &str, oif: u32, onlink: bool) {
+        self.route_row(254, dst, RouteKind::Unicast, Some(oif), None);
+        let (_, row) = self.state.routes.last_mut().unwrap();
+        row.gateway = Some(gateway.parse().unwrap());
+        (row.scope, row.protocol, row.onlink) = (Scope::Global, RouteProtocol::Boot, onlink);
+    }
+
+    fn neigh(&mut self, ifindex: u32, addr: &str, mac_text: Option<&str>, state: Nud) {
+        let (ifindex, addr): (_, Ipv4Addr) = (IfIndex(ifindex), addr.parse().unwrap());
+        let netns = self.state.row.netns;
+        let mac = mac_text.map(mac);
+        let row = NeighRow { netns, ifindex, addr, mac, state, probes: 0, updated: NOW, confirmed: NOW };
+        let entry = Neighbor { change: Default::default(), row, used: NOW };
+        self.state.neighbors.insert((ifindex, addr), entry);
+    }
+
+    fn fdb(&mut self, ifindex: u32, master: Option<u32>, mac_text: &str, permanent: bool, dst: Option<&str>) {
+        let row = FdbRow {
+            netns: self.state.row.netns,
+            ifindex: IfIndex(ifindex),
+            master: master.map(IfIndex),
+            mac: mac(mac_text),
+            permanent,
+            dst: dst.map(|text| text.parse().unwrap()),
+            updated: SimTime::ZERO,
+        };
+        self.state.fdb.push(Fdb { change: Default::default(), row, used: SimTime::ZERO });
+    }
+}
+
+/// The namespace of node 1 as it was recorded.
+fn node() -> NetnsState {
+    let mut node = Builder::new(NODE, "node1", NetnsRole::Node);
+    let uplink = LinkKind::Physical { peer_netns: NetnsId(9), peer: IfIndex(3) };
+    node.link(link(NODE, 2, "eth0", uplink, "02:00:c0:a8:01:0a", 1500), [2712, 17, 2822, 22]);
+    let bridge = LinkKind::Bridge { ageing_secs: 300 };
+    node.link(link(NODE, 3, "cni0", bridge, "5a:cc:9b:80:5c:2a", 1450), [1520, 24, 2058, 19]);
+    for (ifindex, name, mac, counters) in [
+        (4, "veth53fc90e0", "a2:53:0f:a6:bd:45", [5507, 61, 5809, 55]),
+        (5, "veth1cf37a32", "42:0a:83:70:68:22", [1824, 18, 1850, 22]),
+    ] {
+        let mut port = link(NODE, ifindex, name, veth(NetnsId(ifindex), 2, ifindex - 3), mac, 1450);
+        port.txqlen = 0;
+        port.port = Some(PortRow {
+            master: IfIndex(3),
+            number: ifindex as u16 - 3,
+            state: PortState::Forwarding,
+            hairpin: true,
+            learning: true,
+            flood: true,
+        });
+        node.link(port, counters);
+        node.fdb(ifindex, Some(3), mac, true, None);
+    }
+    let local = Ipv4Addr::new(192, 168, 1, 10);
+    let vxlan = LinkKind::Vxlan { vni: 1, local, dev: IfIndex(2), port: 8472, learning: false };
+    node.link(link(NODE, 6, "flannel.1", vxlan, "02:f1:0a:f4:01:00", 1450), [1656, 15, 1436, 21]);
+    node.fdb(3, Some(3), "5a:cc:9b:80:5c:2a", true, None);
+    node.fdb(4, Some(3), "0a:58:0a:f4:01:0a", false, None);
+    node.fdb(5, Some(3), "0a:58:0a:f4:01:0b", false, None);
+    node.fdb(6, None, "02:f1:0a:f4:02:00", true, Some("192.168.1.11"));
+    node.addr(2, "192.168.1.10/24", None);
+    node.addr(3, "10.244.1.1/24", Some("10.244.1.255"));
+    node.addr(6, "10.244.1.0/32", None);
+    node.local_routes(2, "192.168.1.10", Some("192.168.1.255"));
+    node.local_routes(3, "10.244.1.1", Some("10.244.1.255"));
+    node.local_routes(6, "10.244.1.0", None);
+    node.route_row(254, "192.168.1.0/24", RouteKind::Unicast, Some(2), Some("192.168.1.10"));
+    node.route_row(254, "10.244.1.0/24", RouteKind::Unicast, Some(3), Some("10.244.1.1"));
+    node.via("203.0.113.0/24", "192.168.1.1", 2, false);
+    node.via("10.244.2.0/24", "10.244.2.0", 6, true);
+    node.neigh(6, "10.244.2.0", Some("02:f1:0a:f4:02:00"), Nud::Permanent);
+    node.neigh(2, "192.168.1.11", Some("02:00:c0:a8:01:0b"), Nud::Reachable);
+    node.neigh(3, "10.244.1.10", Some("0a:58:0a:f4:01:0a"), Nud::Delay);
+    node.neigh(3, "10.244.1.11", Some("0a:58:0a:f4:01:0b"), Nud::Reachable);
+    node.state
+}
+
+/// The namespace of Pod A as it was recorded, before or after pings to addresses where nobody is.
+fn pod(after_failures: bool) -> NetnsState {
+    let role = NetnsRole::Pod { namespace: "default".into(), pod: "a".into(), node: NODE };
+    let mut pod = Builder::new(POD, "default/a", role);
+    let mut eth0 = link(POD, 2, "eth0", veth(NODE, 4, 0), "0a:58:0a:f4:01:0a", 1450);
+    eth0.txqlen = 0;
+    pod.link(eth0, [5809, 55, 5507, 61]);
+    pod.addr(2, "10.244.1.10/24", Some("10.244.1.255"));
+    pod.local_routes(2, "10.244.1.10", Some("10.244.1.255"));
+    pod.route_row(254, "10.244.1.0/24", RouteKind::Unicast, Some(2), Some("10.244.1.10"));
+    pod.via("10.244.0.0/16", "10.244.1.1", 2, false);
+    pod.via("0.0.0.0/0", "10.244.1.1", 2, false);
+    pod.neigh(2, "10.244.1.1", Some("5a:cc:9b:80:5c:2a"), Nud::Reachable);
+    let other = if after_failures { Nud::Stale } else { Nud::Delay };
+    pod.neigh(2, "10.244.1.11", Some("0a:58:0a:f4:01:0b"), other);
+    for host in [77, 95, 91, 92, 93, 94].into_iter().filter(|_| after_failures) {
+        pod.neigh(2, &format!("10.244.1.{host}"), None, Nud::Failed);
+    }
+    pod.state
+}
+
+fn run(netns: NetnsId, inventory: &Inventory, words: &[String]) -> (String, u8) {
+    let mut context = Context {
+        inventory,
+        netns,
+        files: &|_| None,
+        hostname: "a",
+        image: None,
+        kube_namespace: "default",
+        objects: &|_, _, _| None,
+        rng: &mut Rng::with_seed(1),
+    };
+    match shell::run(&mut context, words) {
+        Command::Done { output, status } => (output.into_iter().map(|(_, text)| text).collect(), status),
+        Command::Process { .. } => panic!("{words:?} became a process"),
+        Command::Change { changes, .. } => panic!("{words:?} asks for {changes:?}"),
+    }
+}
+
+#[test]
+fn the_tools_print_what_the_real_ones_print() {
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/commands")).unwrap();
+    let mut paths: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let mut wrong = Vec::new();
+    for path in &paths {
+        let recorded = std::fs::read_to_string(path).unwrap();
+        let (head, expected) = recorded.split_once('\n').unwrap();
+        let (label, command) = head.strip_prefix("$ [").unwrap().split_once("] ").unwrap();
+        let (netns, state) = match label {
+            "node" => (NODE, node()),
+            "pod" => (POD, pod(false)),
+            "pod with failed neighbours" => (POD, pod(true)),
+            other => panic!("{other} is no state"),
+        };
+        let inventory =
+            Inventory { now: NOW, netns: BTreeMap::from([(netns, state)]), ..Inventory::default() };
+        let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+        let (text, status) = run(netns, &inventory, &words);
+        let found = normalized(command, &format!("{text}rc={status}\n"));
+        let expected = normalized(command, expected);
+        if found != expected {
+            wrong.push(format!("{command}\n--- real\n{expected}--- ours\n{found}"));
+        }
+    }
+    assert!(!paths.is_empty());
+    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), paths.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let inventory = Inventory { netns: BTreeMap::from([(POD, pod(false))]), ..Inventory::default() };
+    let words = ["cat", "/x"].map(str::to_owned);
+    assert_eq!(run(POD, &inventory, &words), ("cat: /x: No such file or directory\n".to_owned(), 1));
+}
