@@ -1,12 +1,12 @@
 //! The command line. Its words and shapes are a contract: they are added to, not changed.
 
 use crate::base::words::Lang;
-use crate::base::{EventId, ProcessId, SimTime};
+use crate::base::{EventId, ProcessId, Severity, SimTime};
 use crate::lab::{Lab, LabLog, Progress, Target};
-use crate::manifest;
-use crate::trace::{EventKind, Inventory, Stream, Trace, format, json};
+use crate::manifest::{self, Parsed, Sources};
+use crate::trace::json::json;
+use crate::trace::{EventKind, Inventory, Stream, Trace, format};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -163,12 +163,11 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     bytes.map_err(|error| Failure { message: format!("{}: {error}\n", path.display()), status: USAGE })
 }
 
-/// The files as one text, documents separated.
-fn read_all(files: &Files) -> Result<String, Failure> {
-    let mut text = String::new();
+/// The files as one text, which knows which line came from where.
+fn read_all(files: &Files) -> Result<Sources, Failure> {
+    let mut texts = Vec::new();
     for path in &files.files {
-        let bytes = read(path)?;
-        let part = String::from_utf8(bytes).map_err(|error| Failure {
+        let text = String::from_utf8(read(path)?).map_err(|error| Failure {
             message: format!(
                 "{}: not a text: byte {} is no UTF-8; give a YAML file\n",
                 path.display(),
@@ -176,57 +175,38 @@ fn read_all(files: &Files) -> Result<String, Failure> {
             ),
             status: USAGE,
         })?;
-        if !text.is_empty() {
-            text.push_str("\n---\n");
-        }
-        text.push_str(&part);
+        texts.push((path.display().to_string(), text));
     }
-    Ok(text)
+    Ok(Sources::new(texts.iter().map(|(name, text)| (name.as_str(), text.as_str()))))
 }
 
-/// Diagnostics of each file with that file's own lines.
 fn check(files: &Files, format: Format, lang: Language) -> Result<u8, Failure> {
     let lang = match lang {
         Language::En => Lang::En,
         Language::Ko => Lang::Ko,
     };
-    let mut all = Vec::new();
-    let mut bad = false;
-    for path in &files.files {
-        let bytes = read(path)?;
-        let parsed = manifest::parse_bytes(&bytes);
-        let text = String::from_utf8_lossy(&bytes);
-        bad |= parsed.has_errors();
-        let name = path.display().to_string();
-        match format {
-            Format::Text => say(Stream::Stdout, &manifest::check_text(&name, &text, &parsed, lang)),
-            Format::Json => all.extend(manifest::check_json(&name, &text, &parsed, lang)),
+    let sources = read_all(files)?;
+    let parsed = manifest::parse(sources.text());
+    let answer = match format {
+        Format::Text => manifest::check_text(&sources, &parsed, lang),
+        Format::Json => {
+            let found = manifest::check_json(&sources, &parsed, lang);
+            serde_json::json!({ "diagnostics": found }).to_string() + "\n"
         }
-    }
-    if matches!(format, Format::Json) {
-        say(Stream::Stdout, &(serde_json::json!({ "diagnostics": all }).to_string() + "\n"));
-    }
-    Ok(u8::from(bad))
+    };
+    say(Stream::Stdout, &answer);
+    Ok(u8::from(parsed.has_errors()))
 }
 
 /// A lab with the files applied and settled.
 fn settled(files: &Files) -> Result<Lab, Failure> {
-    let text = read_all(files)?;
+    let sources = read_all(files)?;
     let mut lab = Lab::new(SEED);
-    let diagnostics = lab.apply(&text);
-    let errors: Vec<_> =
-        diagnostics.iter().filter(|diagnostic| diagnostic.severity == crate::base::Severity::Error).collect();
-    if !errors.is_empty() {
-        let mut message = String::new();
-        for error in errors {
-            let place = error.span.map_or_else(String::new, |span| {
-                let place = span.place(&text);
-                format!("{}:{}: ", place.line, place.column)
-            });
-            let _ =
-                writeln!(message, "{place}{} {}: {}", error.object, error.path, error.message_in(Lang::En));
-        }
-        return Err(Failure { message, status: 1 });
+    let mut diagnostics = lab.apply(sources.text());
+    diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
+    if !diagnostics.is_empty() {
+        let refused = Parsed { objects: Vec::new(), diagnostics };
+        return Err(Failure { message: manifest::check_text(&sources, &refused, Lang::En), status: 1 });
     }
     lab.settle(SETTLE);
     Ok(lab)
@@ -288,7 +268,7 @@ fn trace(at: &At, format: Format, pcapng: Option<&Path>) -> Result<u8, Failure> 
 fn print_trace(trace: &Trace, range: Range<usize>, format: Format) {
     let text = match format {
         Format::Text => format::text(trace, range),
-        Format::Json => serde_json::json!(json::json(trace, range)).to_string() + "\n",
+        Format::Json => json(trace, range).to_string() + "\n",
     };
     say(Stream::Stdout, &text);
 }

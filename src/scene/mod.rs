@@ -9,18 +9,17 @@ mod look;
 mod model;
 mod node;
 mod outside;
+pub mod packet;
 mod playback;
 mod pod;
 mod ports;
-pub mod packet;
 pub mod rows;
 #[cfg(test)]
 mod sample;
 mod score;
-pub mod sentence;
-mod walk;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use frame::{Burst, Frame, Moment, Note, Token, TrailPiece, frame_at};
 pub use geometry::{Point, Rect, along, length};
@@ -31,5 +30,5 @@ pub use look::{Mark, PacketLook, Protocol, StepKind, is_quiet, look_of, step_kin
 pub use model::{Anchor, HookSlot, Label, LabelStyle, Scene, Shape, ShapeKind, Spot, Wire, WireKind};
 pub use playback::{Pace, Playback};
 pub use pod::phase_word;
-pub use walk::Direction;
 pub use score::{Line, Score, ScoreMark, place_name, score};
+pub use walk::Direction;

@@ -24,7 +24,7 @@ const MAX_POD_PREFIX_LEN: u8 = 30;
 
 /// Values that exist and do nothing yet.
 const PENDING_CNI: [&str; 2] = ["calico", "cilium"];
-const PENDING_BACKEND: [&str; 8] = ["host-gw", "gre", "ipip", "ipsec", "bgp", "ospf", "rip", "static"];
+const PENDING_BACKEND: [&str; 6] = ["gre", "ipip", "ipsec", "bgp", "ospf", "rip"];
 
 pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let mut names = BTreeSet::new();
