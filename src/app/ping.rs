@@ -8,11 +8,13 @@
 )]
 #![expect(clippy::cast_possible_wrap, reason = "counts and simulated times are far below 2^63")]
 
+mod options;
 mod text;
 
+pub use options::PingOptions;
 pub use text::parse_address;
 
-use super::{Errno, Os, PathMtuDiscovery, PingMessage, PingSocket, Process, Wake};
+use super::{Errno, Os, PingMessage, PingSocket, Process, Wake};
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
 use std::collections::{BTreeSet, VecDeque};
@@ -32,83 +34,6 @@ const SCREEN_WIDTH: i64 = 120;
 
 const TIMER_NEXT: u32 = 1;
 const TIMER_ALARM: u32 = 2;
-
-/// What the options of the command line ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option letter of the program")]
-pub struct PingOptions {
-    /// The destination as typed.
-    pub target: String,
-    /// `-c`: stop after so many replies.
-    pub count: Option<u64>,
-    /// `-i`, in milliseconds.
-    pub interval_ms: Option<u32>,
-    /// `-s`: bytes of data.
-    pub size: usize,
-    /// `-t`.
-    pub ttl: Option<u8>,
-    /// `-M`.
-    pub discovery: Option<PathMtuDiscovery>,
-    /// `-W`, in milliseconds.
-    pub linger_ms: u32,
-    /// `-w`, in seconds; 0 for none.
-    pub deadline_secs: u32,
-    /// `-I` with an address.
-    pub source: Option<Ipv4Addr>,
-    /// `-I` with a name.
-    pub device: Option<String>,
-    /// `-Q`.
-    pub tos: u8,
-    /// `-l`.
-    pub preload: u32,
-    /// `-p`: bytes to fill the data with.
-    pub pattern: Option<Vec<u8>>,
-    /// `-q`.
-    pub quiet: bool,
-    /// `-D`.
-    pub timestamps: bool,
-    /// `-O`.
-    pub outstanding: bool,
-    /// `-n`.
-    pub numeric: bool,
-    /// `-f`.
-    pub flood: bool,
-    /// `-v`.
-    pub verbose: bool,
-    /// `-b`.
-    pub broadcast: bool,
-    /// `-a`.
-    pub audible: bool,
-}
-
-impl PingOptions {
-    /// What `ping TARGET` alone means.
-    pub fn new(target: &str) -> Self {
-        Self {
-            target: target.to_owned(),
-            count: None,
-            interval_ms: None,
-            size: 56,
-            ttl: None,
-            discovery: None,
-            linger_ms: 10_000,
-            deadline_secs: 0,
-            source: None,
-            device: None,
-            tos: 0,
-            preload: 1,
-            pattern: None,
-            quiet: false,
-            timestamps: false,
-            outstanding: false,
-            numeric: false,
-            flood: false,
-            verbose: false,
-            broadcast: false,
-            audible: false,
-        }
-    }
-}
 
 /// Figures that the statistics are made of; times in microseconds.
 #[derive(Clone, Debug, Default)]
@@ -397,7 +322,9 @@ impl Ping {
         while let Some(message) = os.receive(self.socket) {
             match message {
                 PingMessage::Error { from: None, mtu: limit, .. } => mtu = Some(limit),
-                other => self.pending.push_back(other),
+                other @ (PingMessage::Reply { .. } | PingMessage::Error { .. }) => {
+                    self.pending.push_back(other);
+                }
             }
         }
         let mtu = match (mtu, errno) {

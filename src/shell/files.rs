@@ -15,12 +15,11 @@ pub(super) fn cat(context: &Context<'_>, words: &[String]) -> Command {
     }
     let mut status = 0;
     for path in words.iter().filter(|word| *word != "--" && *word != "-") {
-        match (context.files)(path) {
-            Some(text) => out.out(text),
-            None => {
-                out.err(format!("cat: {path}: No such file or directory\n"));
-                status = 1;
-            }
+        if let Some(text) = (context.files)(path) {
+            out.out(text);
+        } else {
+            out.err(format!("cat: {path}: No such file or directory\n"));
+            status = 1;
         }
     }
     out.done(status)
@@ -47,7 +46,7 @@ pub(super) fn hostname(context: &Context<'_>, words: &[String]) -> Command {
             let state = context.inventory.netns.get(&context.netns);
             let addrs = state.map_or(&[][..], |state| &state.addrs);
             let addrs = addrs.iter().map(|row| row.addr.addr()).filter(|addr| !addr.is_loopback());
-            answer(addrs.map(|addr| format!("{addr} ")).collect::<String>() + "\n")
+            answer(addrs.map(|addr| format!("{addr} ")).collect::<Vec<_>>().concat() + "\n")
         }
         Some("-i" | "--ip-address") => match own_address(context) {
             Some(address) => answer(format!("{address}\n")),
@@ -89,13 +88,11 @@ pub(super) fn sleep(words: &[String]) -> Command {
     }
     let mut total = Duration::ZERO;
     for word in words {
-        match interval(word) {
-            Some(duration) => total = total + duration,
-            None => {
-                let text = "Try 'sleep --help' for more information.";
-                return refuse(format!("sleep: invalid time interval '{word}'\n{text}\n"), 1);
-            }
-        }
+        let Some(duration) = interval(word) else {
+            let text = "Try 'sleep --help' for more information.";
+            return refuse(format!("sleep: invalid time interval '{word}'\n{text}\n"), 1);
+        };
+        total = total + duration;
     }
     Command::process(Sleep { duration: total }, Out::default())
 }

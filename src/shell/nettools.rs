@@ -1,4 +1,8 @@
 //! `arp`, `route` and `ifconfig` of net-tools 2.10, and what busybox 1.35 prints in their place.
+#![expect(
+    clippy::format_push_string,
+    reason = "lines are put together piece by piece, as the program prints them"
+)]
 
 use super::getopt::getopt;
 use super::ip::link_flags;
@@ -310,17 +314,12 @@ fn busybox_ip_block(state: &NetnsState, link: &LinkRow, with_addrs: bool) -> Str
     let mut name = link.name.to_string();
     if let LinkKind::Veth { peer, .. } | LinkKind::Physical { peer, .. } = link.kind {
         // It looks the other end's number up in this namespace.
-        match state.links.get(&peer) {
-            Some(other) => {
-                name = format!("{name}@{}", other.name);
-                if !other.up {
-                    flags.push("M-DOWN");
-                }
-            }
-            None => {
-                name = format!("{name}@if{}", peer.0);
-                flags.push("M-DOWN");
-            }
+        if let Some(other) = state.links.get(&peer) {
+            name = format!("{name}@{}", other.name);
+            flags.extend((!other.up).then_some("M-DOWN"));
+        } else {
+            name = format!("{name}@if{}", peer.0);
+            flags.push("M-DOWN");
         }
     }
     let mut text =

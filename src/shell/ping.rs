@@ -56,7 +56,7 @@ fn set(options: &mut PingOptions, letter: char, argument: &str, out: &mut Out) -
             Ok(address) => options.source = Some(address),
             Err(_) => options.device = Some(argument.to_owned()),
         },
-        'l' => options.preload = number(argument, 1, 0x10000)? as u32,
+        'l' => options.preload = number(argument, 1, 0x10000)?.unsigned_abs() as u32,
         'M' => {
             options.discovery = Some(match argument {
                 "do" => PathMtuDiscovery::Do,
@@ -69,16 +69,16 @@ fn set(options: &mut PingOptions, letter: char, argument: &str, out: &mut Out) -
         'O' => options.outstanding = true,
         'p' => {
             let pattern = pattern(argument)?;
-            let hex: String = pattern.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = pattern.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
             out.out(format!("PATTERN: 0x{hex}\n"));
             options.pattern = Some(pattern);
         }
         'q' => options.quiet = true,
         'Q' => options.tos = type_of_service(argument)?,
-        's' => options.size = number(argument, 0, i64::from(i32::MAX))? as usize,
-        't' => options.ttl = Some(number(argument, 0, 255)? as u8),
+        's' => options.size = number(argument, 0, i64::from(i32::MAX))?.unsigned_abs() as usize,
+        't' => options.ttl = Some(number(argument, 0, 255)?.unsigned_abs() as u8),
         'W' => options.linger_ms = seconds(argument, "bad linger time", out)?,
-        'w' => options.deadline_secs = number(argument, 0, i64::from(i32::MAX))? as u32,
+        'w' => options.deadline_secs = number(argument, 0, i64::from(i32::MAX))?.unsigned_abs() as u32,
         // The others change nothing here: IPv4 is all there is, and the source sticks anyway.
         _ => {}
     }

@@ -1,5 +1,9 @@
 //! One printer for text and JSON, in the manner of iproute2's `json_print.c`: each field is given once with its key,
 //! its value and its text, and comes out in the form that was asked for.
+#![expect(
+    clippy::format_push_string,
+    reason = "lines are put together piece by piece, as the program prints them"
+)]
 
 use serde_json::{Map, Value};
 
@@ -174,7 +178,7 @@ fn write_json(out: &mut String, value: &Value, depth: Option<usize>) {
             out.push_str(&format!("{:.2}", number.as_f64().unwrap_or(0.0)));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            out.push_str(&value.to_string())
+            out.push_str(&value.to_string());
         }
     }
 }

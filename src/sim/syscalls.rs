@@ -45,6 +45,18 @@ impl<A: Actor> Simulation<A> {
     }
 }
 
+impl<A: Actor> Syscalls<'_, A> {
+    /// The IPv4 lines of `/etc/hosts`: address and names (`hosts(5)`).
+    fn hosts(&self) -> impl Iterator<Item = (Ipv4Addr, std::str::SplitWhitespace<'_>)> {
+        let text = self.sim.file(self.netns, "/etc/hosts").map_or("", String::as_str);
+        text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let addr = words.next()?.parse().ok()?;
+            Some((addr, words))
+        })
+    }
+}
+
 impl<A: Actor> Os for Syscalls<'_, A> {
     fn now(&self) -> SimTime {
         self.sim.now
@@ -104,12 +116,12 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn resolve(&self, name: &str) -> Option<Ipv4Addr> {
-        let hosts = self.sim.file(self.netns, "/etc/hosts")?;
-        hosts.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
-            let mut words = line.split_whitespace();
-            let addr = words.next()?.parse().ok()?;
-            words.any(|word| word == name).then_some(addr)
-        })
+        self.hosts().find_map(|(addr, mut names)| names.any(|at| at == name).then_some(addr))
+    }
+
+    fn name_of(&self, addr: Ipv4Addr) -> Option<String> {
+        self.hosts()
+            .find_map(|(at, mut names)| if at == addr { names.next().map(str::to_owned) } else { None })
     }
 
     fn netns(&self) -> NetnsId {

@@ -81,10 +81,9 @@ fn change(changes: Vec<KernelChange>) -> Command {
 }
 
 fn mac(word: &str) -> Result<MacAddr, Stop> {
-    word.parse().map_err(|_| match word.split(':').all(|part| u8::from_str_radix(part, 16).is_ok()) {
-        true => kernel("Invalid link address."),
-        false => (format!("\"{word}\" is invalid lladdr.\n"), 1),
-    })
+    let octets = word.split(':').all(|part| u8::from_str_radix(part, 16).is_ok());
+    let invalid = || (format!("\"{word}\" is invalid lladdr.\n"), 1);
+    word.parse().map_err(|_| if octets { kernel("Invalid link address.") } else { invalid() })
 }
 
 /// An address with the interface, as `ip addr add` and `del` read it.

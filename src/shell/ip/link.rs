@@ -1,4 +1,8 @@
 //! `ip link`, and what it shares with `ip addr`: the lines about a link (`print_linkinfo`).
+#![expect(
+    clippy::format_push_string,
+    reason = "lines are put together piece by piece, as the program prints them"
+)]
 
 use super::options::Family;
 use super::{Ip, Stop, change, command_named, details, done, next, stats};
@@ -164,15 +168,12 @@ fn name_and_peer(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, pad: usize)
     let (peer, elsewhere) = peer(link);
     let mut name = link.name.to_string();
     if let Some(peer) = peer {
-        match (elsewhere, ip.state.links.get(&peer)) {
-            (None, Some(other)) => {
-                printer.field("link", &*other.name);
-                name += &format!("@{}", other.name);
-            }
-            _ => {
-                printer.field("link_index", peer.0);
-                name += &format!("@if{}", peer.0);
-            }
+        if let (None, Some(other)) = (elsewhere, ip.state.links.get(&peer)) {
+            printer.field("link", &*other.name);
+            name += &format!("@{}", other.name);
+        } else {
+            printer.field("link_index", peer.0);
+            name += &format!("@if{}", peer.0);
         }
     }
     let text = if pad > 0 { format!("{name:<pad$} ") } else { format!("{name}: ") };

@@ -69,7 +69,7 @@ pub(super) fn read(words: &[String]) -> Result<(Options, &[String]), Stop> {
             // Names are never looked up here, and figures are too small to be shortened.
             _ if is("-resolve", 2) => {}
             _ if is("-color", 2) || option == "-color=always" || option == "-c=always" => {
-                options.color = true
+                options.color = true;
             }
             "-c=never" | "-color=never" => options.color = false,
             "-c=auto" | "-color=auto" => options.color = true,

@@ -1,4 +1,8 @@
 //! Counters of `ip -s link` (`print_link_stats64`): columns as wide as the widest figure or heading.
+#![expect(
+    clippy::format_push_string,
+    reason = "lines are put together piece by piece, as the program prints them"
+)]
 
 use super::Ip;
 use crate::shell::print::Printer;

@@ -63,17 +63,7 @@ pub(super) fn read(words: &[String], namespace: &str) -> Result<Query, String> {
             operands.push(word);
             continue;
         };
-        let (name, joined) = match flag.strip_prefix('-') {
-            Some(long) => match long.split_once('=') {
-                Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-                None => (long.to_owned(), None),
-            },
-            None => {
-                let letter: String = flag.chars().take(1).collect();
-                let value = flag[letter.len()..].trim_start_matches('=').to_owned();
-                (letter, Some(value).filter(|value| !value.is_empty()))
-            }
-        };
+        let (name, joined) = flag_parts(flag);
         let mut value = || {
             let missing = || {
                 let flag = if name.len() == 1 { format!("'{name}' in -{name}") } else { format!("--{name}") };
@@ -102,6 +92,17 @@ pub(super) fn read(words: &[String], namespace: &str) -> Result<Query, String> {
         return Err("error: name cannot be provided when a selector is specified\n".to_owned());
     }
     Ok(query)
+}
+
+/// A flag's name and the value joined to it: `--name=value`, `-nvalue`, `-n=value`.
+fn flag_parts(flag: &str) -> (String, Option<String>) {
+    if let Some(long) = flag.strip_prefix('-') {
+        let (name, value) = long.split_once('=').unzip();
+        return (name.unwrap_or(long).to_owned(), value.map(str::to_owned));
+    }
+    let letter: String = flag.chars().take(1).collect();
+    let value = flag[letter.len()..].trim_start_matches('=').to_owned();
+    (letter, Some(value).filter(|value| !value.is_empty()))
 }
 
 fn unknown_flag(word: &str, name: &str) -> String {

@@ -59,7 +59,9 @@ pub fn get(inventory: &Inventory, objects: &Objects<'_>, namespace: &str, words:
         Format::Table | Format::Wide if !failed => print_tables(&query, &found, &mut text),
         Format::Name => {
             for (resource, items) in &found {
-                items.iter().for_each(|item| text.out(format!("{}/{}\n", resource.singular(), item.name)));
+                for item in items {
+                    text.out(format!("{}/{}\n", resource.singular(), item.name));
+                }
             }
         }
         Format::Json | Format::Yaml if !failed => {

@@ -1,4 +1,8 @@
 //! Objects as `-o yaml` and `-o json` print them: keys in order, lists at the indent of their key.
+#![expect(
+    clippy::format_push_string,
+    reason = "lines are put together piece by piece, as the program prints them"
+)]
 
 use serde_json::{Map, Value};
 
@@ -31,7 +35,12 @@ fn write_json(out: &mut String, value: &Value, depth: usize) {
         Value::Object(map) if !map.is_empty() => {
             ('{', '}', map.iter().map(|(key, item)| (Some(key), item)).collect())
         }
-        other => {
+        other @ (Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_)) => {
             out.push_str(&other.to_string());
             return;
         }
@@ -55,7 +64,12 @@ pub(super) fn yaml(value: &Value) -> String {
     let mut out = String::new();
     match value {
         Value::Object(map) if !map.is_empty() => write_map(&mut out, map, 0, false),
-        other => {
+        other @ (Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_)) => {
             out.push_str(&scalar(other, 0));
             out.push('\n');
         }
@@ -79,7 +93,12 @@ fn write_map(out: &mut String, map: &Map<String, Value>, depth: usize, after_das
                 out.push('\n');
                 write_list(out, items, depth);
             }
-            other => out.push_str(&format!(" {}\n", scalar(other, depth + 1))),
+            other @ (Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_)) => out.push_str(&format!(" {}\n", scalar(other, depth + 1))),
         }
     }
 }
@@ -94,7 +113,12 @@ fn write_list(out: &mut String, items: &[Value], depth: usize) {
                 out.push('\n');
                 write_list(out, items, depth + 1);
             }
-            other => out.push_str(&format!("{}\n", scalar(other, depth + 1))),
+            other @ (Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_)) => out.push_str(&format!("{}\n", scalar(other, depth + 1))),
         }
     }
 }
@@ -104,7 +128,7 @@ fn scalar(value: &Value, depth: usize) -> String {
         return match value {
             Value::Array(_) => "[]".to_owned(),
             Value::Object(_) => "{}".to_owned(),
-            other => other.to_string(),
+            other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other.to_string(),
         };
     };
     if text.contains('\n') {
