@@ -5,12 +5,14 @@ mod diagnostic;
 mod id;
 mod mac;
 mod time;
+mod utf16;
 pub mod words;
 
 pub use diagnostic::{Diagnostic, Place, Severity, Span};
 pub use id::{ChangeId, EventId, IfIndex, JourneyId, NetnsId, OutputId, PacketId, ProcessId, SocketId};
 pub use mac::MacAddr;
 pub use time::{Duration, SimTime};
+pub use utf16::{byte_offset, utf16_offset};
 
 pub use ipnet::Ipv4Net;
 pub use std::net::Ipv4Addr;

@@ -1,8 +1,13 @@
 //! The facade: a lab is a log of actions, and its state is the replay of that log.
 
 mod commands;
+pub mod history;
+pub mod lessons;
 mod objects;
+pub mod prompt;
+pub mod share;
 mod target;
+pub mod transcript;
 
 pub use target::{StartError, Target};
 
@@ -258,4 +263,9 @@ impl Lab {
     pub fn processes(&self) -> &[ProcessId] {
         &self.runs
     }
+}
+
+/// What is wrong in a text, without applying it.
+pub fn check(text: &str) -> Vec<Diagnostic> {
+    manifest::parse(text).diagnostics
 }

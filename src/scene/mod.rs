@@ -1,5 +1,34 @@
 //! From trace to picture, still without a screen: what stands where, what lights up at a moment, and how time plays.
 
+mod frame;
+mod geometry;
+mod history;
+mod index;
+mod layout;
+mod look;
+mod model;
+mod node;
+mod outside;
+pub mod packet;
 mod playback;
+mod pod;
+mod ports;
+pub mod rows;
+#[cfg(test)]
+mod sample;
+mod score;
+#[cfg(test)]
+mod tests;
+mod walk;
 
+pub use frame::{Burst, Frame, Moment, Note, Token, TrailPiece, frame_at};
+pub use geometry::{Point, Rect, along, length};
+pub use history::History;
+pub use index::{Index, steps, steps_from};
+pub use layout::{LayoutOptions, layout};
+pub use look::{Mark, PacketLook, Protocol, StepKind, is_quiet, look_of, step_kind};
+pub use model::{Anchor, HookSlot, Label, LabelStyle, Scene, Shape, ShapeKind, Spot, Wire, WireKind};
 pub use playback::{Pace, Playback};
+pub use pod::phase_word;
+pub use score::{Line, Score, ScoreMark, place_name, score};
+pub use walk::Direction;

@@ -1,8 +1,29 @@
 //! The page.
 
+#![expect(unreachable_pub, reason = "the component macro writes a pub of its own")]
+
+mod app;
+mod bundles;
+mod dialogs;
+mod editor;
+mod export;
+mod header;
+pub mod inspector;
+mod keys;
+mod lab_driver;
+mod panels;
+mod share;
+pub mod stage;
 mod state;
+mod storage;
+mod terminal;
+mod theme;
+pub mod timeline;
 
 pub use state::{Selection, Theme, Ui};
 
 /// Mounts the page.
-pub fn mount() {}
+pub fn mount() {
+    console_error_panic_hook::set_once();
+    leptos::mount::mount_to_body(app::App);
+}

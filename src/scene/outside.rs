@@ -1,0 +1,195 @@
+//! What stands below the nodes: the switch with a port for each cable, and the routers and hosts outside the cluster.
+
+use super::geometry::{Point, Rect};
+use super::layout::{Draft, address_of, is_outside, natural, stack_of};
+use super::model::{ShapeKind, Spot, WireKind};
+use crate::base::NetnsId;
+use crate::trace::{LinkKind, LinkRow, NetnsRole, NetnsState};
+use std::collections::BTreeSet;
+
+/// Draws everything outside the nodes under `bottom`.
+pub(super) fn place(draft: &mut Draft<'_>, bottom: i32) {
+    let mut all: Vec<&NetnsState> =
+        draft.inventory.netns.values().filter(|state| is_outside(state)).collect();
+    all.sort_by_cached_key(|state| natural(&state.row.name));
+    let (switches, hosts): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|state| state.row.role == NetnsRole::Switch);
+    let at_switch = |state: &&NetnsState| {
+        cables(state).any(|(_, far)| switches.iter().any(|switch| switch.row.netns == far.0))
+    };
+    let (near, far): (Vec<_>, Vec<_>) = hosts.into_iter().partition(at_switch);
+    let (left, right) = span(draft);
+    let (h, gap) = (draft.px(44), draft.px(56));
+    let y = bottom + if bottom > 0 { gap } else { 0 };
+    // One or two hosts stand beside the switch; more of them have a row of their own under it.
+    let beside = near.len() <= 2 && far.is_empty();
+    let host_width = draft.px(if draft.options.compact { 124 } else { 176 });
+    let room = if beside { near.len() as i32 * (host_width + draft.px(28)) } else { 0 };
+    let inset = if draft.options.compact { 0 } else { draft.px(20) };
+    let rect = Rect::new(left + inset, y, right - left - 2 * inset - room, h);
+    for switch in &switches {
+        place_switch(draft, switch, rect);
+    }
+    let mut done: BTreeSet<NetnsId> = BTreeSet::new();
+    let row = if beside { y } else { y + h + draft.px(44) };
+    let start = if beside { rect.right() + draft.px(28) } else { rect.x };
+    place_hosts(draft, &near, start, row, host_width, &mut done);
+    let last = if beside { y } else { row + h + draft.px(44) };
+    place_hosts(draft, &far, rect.x, last, host_width, &mut done);
+    connect(draft, &switches, &near, &far, beside);
+}
+
+/// Left and right edge of what is drawn so far.
+fn span(draft: &Draft<'_>) -> (i32, i32) {
+    let edges = draft.scene.shapes.iter().map(|shape| shape.rect).reduce(Rect::union);
+    edges.map_or((0, draft.px(640)), |rect| (rect.x, rect.right().max(rect.x + draft.px(480))))
+}
+
+/// The cables of a namespace with their far ends.
+fn cables(state: &NetnsState) -> impl Iterator<Item = (&LinkRow, Spot)> {
+    state.links.values().filter_map(|link| match link.kind {
+        LinkKind::Physical { peer_netns, peer } => Some((link, (peer_netns, peer))),
+        LinkKind::Loopback | LinkKind::Veth { .. } | LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } => None,
+    })
+}
+
+fn place_switch(draft: &mut Draft<'_>, state: &NetnsState, rect: Rect) {
+    let netns = state.row.netns;
+    let bridge = state.links.values().find(|link| matches!(link.kind, LinkKind::Bridge { .. }));
+    let home = bridge.map_or(stack_of(netns), |link| (netns, link.ifindex));
+    let shape =
+        draft.shape(format!("switch {}", state.row.name), ShapeKind::Switch, rect, Some(stack_of(netns)));
+    let detail = bridge.map_or_else(String::new, |link| format!("{} · MTU {}", link.name, link.mtu));
+    draft.device(shape, &state.row.name, &detail);
+    draft.rest(home, rect.center());
+    draft.scene.ways.share(stack_of(netns), home);
+}
+
+fn place_hosts(
+    draft: &mut Draft<'_>,
+    hosts: &[&NetnsState],
+    start: i32,
+    y: i32,
+    w: i32,
+    done: &mut BTreeSet<NetnsId>,
+) {
+    let mut x = start;
+    for state in hosts {
+        let netns = state.row.netns;
+        done.insert(netns);
+        let rect = Rect::new(x, y, w, draft.px(44));
+        x = rect.right() + draft.px(28);
+        let home = stack_of(netns);
+        let shape = draft.shape(format!("host {}", state.row.name), ShapeKind::Outside, rect, Some(home));
+        let address = cables(state)
+            .map(|(link, _)| address_of(state, link.ifindex, false))
+            .find(|address| !address.is_empty());
+        let address = address.unwrap_or_default();
+        let last = address.rsplit('.').next().map(|octet| format!(".{octet}")).unwrap_or_default();
+        let room = w - draft.px(32) - draft.mono_width(&state.row.name);
+        let detail = if draft.mono_width(&address) <= room { address } else { last };
+        draft.device(shape, &state.row.name, &detail);
+        draft.rest(home, rect.center());
+        draft.scene.notes.insert(netns, Point::new(rect.x, rect.bottom() + draft.px(8)));
+    }
+}
+
+/// Draws the cables, from the nodes' cards to the switch and from the switch to the hosts.
+fn connect(
+    draft: &mut Draft<'_>,
+    switches: &[&NetnsState],
+    near: &[&NetnsState],
+    far: &[&NetnsState],
+    beside: bool,
+) {
+    for switch in switches {
+        let home = draft.scene.rest(stack_of(switch.row.netns));
+        let Some(middle) = home else { continue };
+        for (link, other) in cables(switch) {
+            let port = (switch.row.netns, link.ifindex);
+            // The cable of a collapsed node is not drawn.
+            if !is_drawn(draft, other, near) {
+                draft.scene.ways.share(port, stack_of(port.0));
+                continue;
+            }
+            let outside = near.iter().find(|state| state.row.netns == other.0);
+            let at = match outside {
+                Some(_) if beside => None,
+                Some(_) | None => draft.scene.rest(other),
+            };
+            let Some(rect) = switch_rect(draft, switch) else { continue };
+            match (outside, at) {
+                (None, Some(rest)) => port_on_edge(draft, port, other, Point::new(rest.x, rect.y), middle),
+                (Some(_), Some(rest)) => {
+                    host_end(draft, other, Point::new(rest.x, rest.y - draft.px(22)));
+                    port_on_edge(draft, port, other, Point::new(rest.x, rect.bottom()), middle);
+                }
+                (Some(state), None) => beside_switch(draft, port, other, state, rect),
+                (None, None) => {}
+            }
+        }
+    }
+    for state in far {
+        for (link, other) in cables(state) {
+            let Some(rest) = draft.scene.rest(stack_of(state.row.netns)) else { continue };
+            let own = (state.row.netns, link.ifindex);
+            host_end(draft, own, Point::new(rest.x, rest.y - draft.px(22)));
+            let Some(up) = draft.scene.rest(stack_of(other.0)) else { continue };
+            host_end(draft, other, Point::new(up.x, up.y + draft.px(22)));
+            let y = rest.y - draft.px(44);
+            draft.wire(WireKind::Cable, own, other, &[Point::new(rest.x, y), Point::new(up.x, y)]);
+        }
+    }
+}
+
+fn is_drawn(draft: &Draft<'_>, spot: Spot, hosts: &[&NetnsState]) -> bool {
+    draft.scene.ways.has(spot) || hosts.iter().any(|state| state.row.netns == spot.0)
+}
+
+fn switch_rect(draft: &Draft<'_>, switch: &NetnsState) -> Option<Rect> {
+    draft.scene.shape(&format!("switch {}", switch.row.name)).map(|shape| shape.rect)
+}
+
+/// A switch port straight above or below what its cable leads to.
+fn port_on_edge(draft: &mut Draft<'_>, port: Spot, other: Spot, edge: Point, middle: Point) {
+    let Some(rest) = draft.scene.rest(other) else { return };
+    let (w, h) = (draft.px(28), draft.px(10));
+    let rect = Rect::new(edge.x - w / 2, edge.y - h / 2, w, h);
+    draft.shape(format!("{}.{}", port.0.0, port.1.0), ShapeKind::Port, rect, Some(port));
+    let outer = if rest.y < edge.y { rect.y } else { rect.bottom() };
+    draft.rest(port, Point::new(edge.x, outer));
+    draft.wire(WireKind::Cable, other, port, &[]);
+    draft.scene.ways.connect(port, stack_of(port.0), &[Point::new(edge.x, middle.y)]);
+}
+
+/// The interface of a host, on its edge.
+fn host_end(draft: &mut Draft<'_>, spot: Spot, at: Point) {
+    draft.rest(spot, at);
+    draft.scene.ways.connect(spot, stack_of(spot.0), &[]);
+}
+
+/// A host at the right of the switch, at the end of a short cable.
+fn beside_switch(draft: &mut Draft<'_>, port: Spot, other: Spot, state: &NetnsState, switch: Rect) {
+    let Some(host) = draft.scene.shape(&format!("host {}", state.row.name)).map(|shape| shape.rect) else {
+        return;
+    };
+    // The second host's cable runs below the first.
+    let first = host.x <= switch.right() + draft.px(28);
+    let y = switch.center().y;
+    host_end(
+        draft,
+        other,
+        if first { Point::new(host.x, y) } else { Point::new(host.center().x, host.bottom()) },
+    );
+    let edge = if first {
+        Point::new(switch.right(), y)
+    } else {
+        Point::new(switch.right() - draft.px(24), switch.bottom())
+    };
+    draft.rest(port, edge);
+    let below = switch.bottom() + draft.px(16);
+    let corners =
+        if first { vec![] } else { vec![Point::new(edge.x, below), Point::new(host.center().x, below)] };
+    draft.wire(WireKind::Cable, port, other, &corners);
+    draft.scene.ways.connect(port, stack_of(port.0), &[Point::new(edge.x, y)]);
+}

@@ -1,0 +1,147 @@
+//! A packet opened: its layers and fields beside its bytes, with what the last hop changed.
+
+use super::look;
+use crate::base::EventId;
+use crate::trace::Trace;
+use crate::wire::{Frame, Layer, fields};
+use std::ops::Range;
+
+/// A packet as the inspector shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Layers, outermost first.
+    pub layers: Vec<OpenedLayer>,
+    /// The frame's bytes.
+    pub bytes: Vec<u8>,
+    /// Names of the layers that the last hop took off.
+    pub removed: Vec<&'static str>,
+    /// Length of the frame one hop before, where there was one.
+    pub length_before: Option<usize>,
+}
+
+/// A layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedLayer {
+    /// Protocol.
+    pub name: &'static str,
+    /// How many tunnels it lies in.
+    pub depth: usize,
+    /// Its bytes.
+    pub range: Range<usize>,
+    /// What matters most of it, in one line.
+    pub summary: String,
+    /// Whether the last hop put it on.
+    pub added: bool,
+    /// Its fields.
+    pub fields: Vec<OpenedField>,
+}
+
+/// A field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedField {
+    /// Name.
+    pub name: &'static str,
+    /// Value.
+    pub value: String,
+    /// Its bytes.
+    pub range: Range<usize>,
+    /// The value one hop before, where it was another.
+    pub before: Option<String>,
+}
+
+impl OpenedLayer {
+    /// Whether the last hop changed anything in it.
+    pub fn is_changed(&self) -> bool {
+        self.added || self.fields.iter().any(|field| field.before.is_some())
+    }
+}
+
+impl Opened {
+    /// Which bytes the last hop changed or put on.
+    pub fn is_changed(&self, at: usize) -> bool {
+        self.layers.iter().filter(|layer| layer.range.contains(&at)).any(|layer| {
+            let here = |field: &OpenedField| field.before.is_some() && field.range.contains(&at);
+            layer.added || layer.fields.iter().any(here)
+        })
+    }
+}
+
+/// The packet's station before `event`: the step of the same journey that led to it.
+pub fn station_before(trace: &Trace, event: EventId) -> Option<EventId> {
+    let seen = trace.event(event);
+    let mut at = seen.cause;
+    while at.is_some() {
+        let before = trace.event(at);
+        if before.journey != seen.journey {
+            return None;
+        }
+        if before.packet.is_some() && look::step_kind(trace, before).is_some() {
+            return Some(at);
+        }
+        at = before.cause;
+    }
+    None
+}
+
+/// Opens the packet that `event` saw and compares it with its station before.
+pub fn open(trace: &Trace, event: EventId) -> Option<Opened> {
+    let frame = trace.frame_of(trace.event(event))?;
+    let before = station_before(trace, event).and_then(|at| trace.frame_of(trace.event(at)));
+    Some(compare(frame, before.map(|frame| &**frame)))
+}
+
+fn compare(frame: &Frame, before: Option<&Frame>) -> Opened {
+    let now = fields(frame);
+    let then = before.map(fields).unwrap_or_default();
+    // What is inside stays inside: the layers are matched from the innermost outwards.
+    let shared = now.iter().rev().zip(then.iter().rev()).take_while(|(a, b)| a.name == b.name).count();
+    let added = now.len() - shared;
+    let off = then.len() - shared;
+    let layers = now.iter().enumerate().map(|(at, layer)| {
+        let old = at.checked_sub(added).map(|at| &then[at + off]);
+        let fields = layer.fields.iter().enumerate().map(|(at, field)| OpenedField {
+            name: field.name,
+            value: field.value.clone(),
+            range: field.range.clone(),
+            before: old
+                .and_then(|old| old.fields.get(at).filter(|old| old.name == field.name))
+                .filter(|old| old.value != field.value)
+                .map(|old| old.value.clone()),
+        });
+        OpenedLayer {
+            name: layer.name,
+            depth: layer.depth,
+            range: layer.range.clone(),
+            summary: summary(layer),
+            added: before.is_some() && old.is_none(),
+            fields: fields.collect(),
+        }
+    });
+    Opened {
+        layers: layers.collect(),
+        bytes: frame.emit(),
+        removed: then[..off].iter().map(|layer| layer.name).collect(),
+        length_before: before.map(Frame::wire_len),
+    }
+}
+
+/// Fields worth a line, by protocol; the first names found are shown.
+const SUMMARIES: [(&str, &[&str], &str); 7] = [
+    ("Ethernet", &["Source", "Destination"], " → "),
+    ("ARP", &["Operation", "Sender protocol address", "Target protocol address"], " · "),
+    ("IPv4", &["Source address", "Destination address", "Time to live"], " · "),
+    ("UDP", &["Source port", "Destination port"], " → "),
+    ("VXLAN", &["VXLAN network identifier (VNI)"], " "),
+    ("ICMP", &["Type", "Identifier", "Sequence number"], " · "),
+    ("TCP", &["Source port", "Destination port", "Flags"], " · "),
+];
+
+fn summary(layer: &Layer) -> String {
+    let find = |wanted: &str| layer.fields.iter().find(|field| field.name == wanted);
+    let Some((_, names, between)) = SUMMARIES.iter().find(|(name, ..)| *name == layer.name) else {
+        return format!("{} B", layer.range.len());
+    };
+    let found: Vec<String> =
+        names.iter().filter_map(|name| find(name)).map(|field| field.value.clone()).collect();
+    found.join(between)
+}

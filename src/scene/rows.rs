@@ -1,0 +1,92 @@
+//! Table rows as text, as `ip` and `bridge` print them, in a head and a tail so that a narrow box can break them.
+
+use crate::base::{ChangeId, IfIndex, NetnsId};
+use crate::trace::{FdbRow, Inventory, NeighRow, Nud, RouteKind, RouteRow, Table, TableChange, Trace};
+
+/// A row in two pieces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowText {
+    /// What it is about: a prefix, an address.
+    pub head: String,
+    /// What it says of that.
+    pub tail: String,
+}
+
+fn ifname(inventory: &Inventory, netns: NetnsId, ifindex: IfIndex) -> String {
+    let state = inventory.netns.get(&netns);
+    state.map_or_else(|| format!("if{}", ifindex.0), |state| state.ifname(ifindex).to_string())
+}
+
+/// A route.
+pub fn route(inventory: &Inventory, row: &RouteRow) -> RowText {
+    let kind = match row.kind {
+        RouteKind::Unicast => "",
+        RouteKind::Local => "local ",
+        RouteKind::Broadcast => "broadcast ",
+        RouteKind::Blackhole => "blackhole ",
+        RouteKind::Unreachable => "unreachable ",
+        RouteKind::Prohibit => "prohibit ",
+    };
+    let dst = match row.dst.prefix_len() {
+        0 => "default".to_string(),
+        32 => row.dst.addr().to_string(),
+        _ => row.dst.to_string(),
+    };
+    let mut tail = Vec::new();
+    tail.extend(row.gateway.map(|gateway| format!("via {gateway}")));
+    tail.extend(row.oif.map(|oif| format!("dev {}", ifname(inventory, row.netns, oif))));
+    tail.extend((row.gateway.is_none()).then_some(row.prefsrc).flatten().map(|src| format!("src {src}")));
+    tail.extend((row.metric > 0).then(|| format!("metric {}", row.metric)));
+    tail.extend(row.onlink.then(|| "onlink".to_string()));
+    RowText { head: format!("{kind}{dst}"), tail: tail.join(" ") }
+}
+
+/// The state of a neighbour as `ip neigh` prints it.
+pub fn nud(state: Nud) -> &'static str {
+    match state {
+        Nud::Incomplete => "INCOMPLETE",
+        Nud::Reachable => "REACHABLE",
+        Nud::Stale => "STALE",
+        Nud::Delay => "DELAY",
+        Nud::Probe => "PROBE",
+        Nud::Failed => "FAILED",
+        Nud::Permanent => "PERMANENT",
+        Nud::NoArp => "NOARP",
+    }
+}
+
+/// A neighbour entry.
+pub fn neighbor(inventory: &Inventory, row: &NeighRow) -> RowText {
+    let mac = row.mac.map_or_else(String::new, |mac| format!("lladdr {mac} "));
+    let dev = ifname(inventory, row.netns, row.ifindex);
+    RowText { head: row.addr.to_string(), tail: format!("dev {dev} {mac}{}", nud(row.state)) }
+}
+
+/// An entry of a forwarding database.
+pub fn fdb(inventory: &Inventory, row: &FdbRow) -> RowText {
+    let dev = ifname(inventory, row.netns, row.ifindex);
+    let mut tail = vec![format!("dev {dev}")];
+    tail.extend(row.dst.map(|dst| format!("dst {dst}")));
+    tail.extend(row.permanent.then(|| "permanent".to_string()));
+    RowText { head: row.mac.to_string(), tail: tail.join(" ") }
+}
+
+/// The row that decided; empty where none fitted.
+pub fn decision(trace: &Trace, inventory: &Inventory, table: Table, row: Option<ChangeId>) -> RowText {
+    let Some(row) = row else { return RowText::default() };
+    match (table, &trace.changes[row.index()]) {
+        (Table::Fib, TableChange::Route(row)) => route(inventory, row),
+        (Table::Neighbor, TableChange::Neigh(row)) => {
+            let mut text = neighbor(inventory, row);
+            // Narrow: the device is on the picture already.
+            text.tail = row.mac.map_or_else(|| nud(row.state).to_string(), |mac| format!("lladdr {mac}"));
+            text
+        }
+        (Table::BridgeFdb, TableChange::Fdb(row)) => fdb(inventory, row),
+        (Table::VxlanFdb, TableChange::Fdb(row)) => {
+            let tail = row.dst.map_or_else(String::new, |dst| format!("dst {dst}"));
+            RowText { head: row.mac.to_string(), tail }
+        }
+        _ => RowText::default(),
+    }
+}

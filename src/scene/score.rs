@@ -1,0 +1,117 @@
+//! Time as a score: one line for each place, one mark for each step, evenly spaced.
+
+use super::layout::natural;
+use super::look::{self, StepKind};
+use crate::base::{EventId, JourneyId, NetnsId};
+use crate::trace::{EventKind, Inventory, NetnsRole, TableChange, Trace};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A window of the score.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Score {
+    /// Places from top to bottom: the order of a way from the first node's Pods to the last node's.
+    pub lines: Vec<Line>,
+    /// Marks in order.
+    pub marks: Vec<ScoreMark>,
+}
+
+/// A line of the score.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The namespace.
+    pub netns: NetnsId,
+    /// Its name.
+    pub name: Arc<str>,
+}
+
+/// A mark on the score.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScoreMark {
+    /// The step.
+    pub step: usize,
+    /// Its event.
+    pub event: EventId,
+    /// The line it stands on.
+    pub line: usize,
+    /// What it shows.
+    pub kind: StepKind,
+    /// The conversation it belongs to, or `NONE`.
+    pub root: JourneyId,
+}
+
+/// The steps in `window` as a score.
+pub fn score(trace: &Trace, inventory: &Inventory, steps: &[EventId], window: Range<usize>) -> Score {
+    let window = window.start.min(steps.len())..window.end.min(steps.len());
+    let marks: Vec<(usize, EventId, NetnsId, StepKind)> = window
+        .filter_map(|step| {
+            let event = trace.event(steps[step]);
+            let kind = look::step_kind(trace, event)?;
+            Some((step, steps[step], place(trace, inventory, steps[step]), kind))
+        })
+        .collect();
+    let mut places: Vec<NetnsId> = marks.iter().map(|mark| mark.2).collect();
+    places.sort_unstable();
+    places.dedup();
+    places.sort_by_cached_key(|netns| order(inventory, *netns));
+    let line_of: BTreeMap<NetnsId, usize> =
+        places.iter().enumerate().map(|(at, netns)| (*netns, at)).collect();
+    let marks = marks
+        .into_iter()
+        .map(|(step, event, netns, kind)| {
+            let journey = trace.event(event).journey;
+            let root = if journey.is_some() { trace.root_of(journey) } else { journey };
+            ScoreMark { step, event, line: line_of[&netns], kind, root }
+        })
+        .collect();
+    let name = |netns| place_name(inventory, netns);
+    let lines = places.into_iter().map(|netns| Line { netns, name: name(netns) }).collect();
+    Score { lines, marks }
+}
+
+/// The name of a namespace for people: a Pod's without `default/`.
+pub fn place_name(inventory: &Inventory, netns: NetnsId) -> Arc<str> {
+    let Some(state) = inventory.netns.get(&netns) else { return "·".into() };
+    match &state.row.role {
+        NetnsRole::Pod { namespace, pod, .. } if &**namespace == "default" => pod.clone(),
+        NetnsRole::Node | NetnsRole::Pod { .. } | NetnsRole::Switch | NetnsRole::Router | NetnsRole::Host => {
+            state.row.name.clone()
+        }
+    }
+}
+
+/// Where a step is: its namespace, or for a Pod's step the Pod's or its node's.
+fn place(trace: &Trace, inventory: &Inventory, event: EventId) -> NetnsId {
+    let seen = trace.event(event);
+    if let EventKind::Changed(change) = seen.kind
+        && let TableChange::Step(row) = &trace.changes[change.index()]
+        && let Some(pod) = inventory.pods.get(&(row.namespace.clone(), row.pod.clone()))
+    {
+        let node = pod.node.as_ref().and_then(|name| inventory.nodes.get(name)).map(|node| node.netns);
+        return node.or(pod.netns).unwrap_or(seen.netns);
+    }
+    seen.netns
+}
+
+/// Order of the lines: nodes by name with their Pods outside, the switch in the middle of the first two.
+fn order(inventory: &Inventory, netns: NetnsId) -> (usize, u8, String, u64) {
+    let mut nodes: Vec<_> = inventory.nodes.values().collect();
+    nodes.sort_by_cached_key(|node| natural(&node.name));
+    let rank = |node: NetnsId| nodes.iter().position(|row| row.netns == node).unwrap_or(nodes.len());
+    let Some(state) = inventory.netns.get(&netns) else { return (usize::MAX, 9, String::new(), 0) };
+    let (head, number, _) = natural(&state.row.name);
+    match &state.row.role {
+        NetnsRole::Pod { node, .. } => {
+            let rank = rank(*node);
+            (2 * rank + usize::from(rank > 0), if rank == 0 { 0 } else { 2 }, head, number)
+        }
+        NetnsRole::Node => {
+            let rank = rank(netns);
+            (2 * rank + usize::from(rank > 0), 1, head, number)
+        }
+        NetnsRole::Switch => (1, 0, head, number),
+        NetnsRole::Router => (1, 1, head, number),
+        NetnsRole::Host => (1, 2, head, number),
+    }
+}

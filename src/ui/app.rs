@@ -1,0 +1,207 @@
+//! The page's shell: text at the left, the network in the middle, why at the right, time at the bottom.
+
+use super::dialogs::Dialogs;
+use super::editor::EditorPanel;
+use super::header::Header;
+use super::panels::{self, Edge, Fold, Side};
+use super::state::{Page, Tab, Work, use_page};
+use super::terminal::TerminalPanel;
+use super::{keys, lab_driver, share, theme};
+use crate::base::SimTime;
+use leptos::ev;
+use leptos::prelude::*;
+
+/// The whole page.
+#[component]
+pub(super) fn App() -> impl IntoView {
+    let page = Page::new();
+    provide_context(page);
+    provide_context(page.ui);
+    provide_context(super::stage::Show::new(page.ui));
+    theme::dress_root(page);
+    keys::listen(page);
+    begin(page);
+    view! {
+        <SkipLinks/>
+        <div class="page" data-testid="page" class:left-folded=move || panels::is_folded(page, Side::Left)
+            class:right-folded=move || panels::is_folded(page, Side::Right)
+            class:bottom-folded=move || panels::is_folded(page, Side::Bottom)
+            style:--left=move || panels::pixels(page, Side::Left) style:--right=move || panels::pixels(page, Side::Right)
+            style:--bottom=move || panels::pixels(page, Side::Bottom)>
+            <Header/>
+            <NoticeBar/>
+            <LeftPanel/>
+            <Edge side=Side::Left/>
+            <main class="middle" id="stage" tabindex="-1" aria-label=move || page.word("frame.panel.stage")>
+                <super::stage::Stage/>
+                <WorkSign/>
+            </main>
+            <Edge side=Side::Right/>
+            <aside class="panel right" id="inspector" tabindex="-1" aria-label=move || page.word("frame.panel.why")>
+                <Fold side=Side::Right/>
+                <div class="panel-body"><super::inspector::Inspector/></div>
+            </aside>
+            <Edge side=Side::Bottom/>
+            <section class="panel bottom" id="timeline" tabindex="-1" aria-label=move || page.word("frame.panel.time")>
+                <Fold side=Side::Bottom/>
+                <div class="panel-body"><super::timeline::Timeline/></div>
+            </section>
+        </div>
+        <Dialogs/>
+        <p class="visually-hidden" role="status" aria-live="polite" data-testid="live">
+            {move || page.ui.announcement.get()}
+        </p>
+    }
+}
+
+/// Starts what runs beside the view.
+fn begin(page: Page) {
+    // After the first paint, so that the page stands before the simulation begins.
+    request_animation_frame(move || {
+        lab_driver::open_first(page);
+    });
+    let at = Memo::new(move |_| page.ui.playback.with(|playback| playback.at));
+    Effect::new(move || {
+        at.track();
+        lab_driver::wake(page);
+    });
+    let _ = window_event_listener(ev::visibilitychange, move |_| lab_driver::follow_visibility(page));
+    let _ = window_event_listener(ev::hashchange, move |_| share::open_location(page));
+    let _ = window_event_listener(ev::pagehide, move |_| lab_driver::save(page));
+}
+
+#[component]
+fn SkipLinks() -> impl IntoView {
+    let page = use_page();
+    let link = move |target: &'static str, key: &'static str| {
+        // A fragment would look like a shared link and stay in the address, so the click moves the focus itself.
+        view! {
+            <a class="skip" href=target on:click=move |event| {
+                event.prevent_default();
+                focus(&target[1..]);
+            }>{move || page.word(key)}</a>
+        }
+    };
+    view! {
+        <nav class="skips" aria-label=move || page.word("frame.skip")>
+            {link("#stage", "frame.skip.stage")}
+            {link("#text", "frame.skip.text")}
+            {link("#inspector", "frame.skip.why")}
+            {link("#timeline", "frame.skip.time")}
+        </nav>
+    }
+}
+
+/// Moves the focus to the element of this id.
+pub(super) fn focus(id: &str) {
+    use wasm_bindgen::JsCast;
+    let element =
+        document().get_element_by_id(id).and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok());
+    if let Some(element) = element {
+        let _ = element.focus();
+    }
+}
+
+#[component]
+fn LeftPanel() -> impl IntoView {
+    let page = use_page();
+    let tab = move |tab: Tab, key: &'static str, id: &'static str| {
+        let is_shown = move || page.tab.get() == tab;
+        view! {
+            <button class="tab" role="tab" id=format!("tab-{id}") data-testid=format!("tab-{id}")
+                aria-selected=move || is_shown().to_string() aria-controls=format!("panel-{id}")
+                tabindex=move || if is_shown() { "0" } else { "-1" }
+                on:click=move |_| choose_tab(page, tab) on:keydown=move |event| tab_key(page, &event)>
+                {move || page.word(key)}
+            </button>
+        }
+    };
+    view! {
+        <section class="panel left" id="text" tabindex="-1" aria-label=move || page.word("frame.panel.text")>
+            <div class="tabs">
+                <div role="tablist" aria-label=move || page.word("frame.panel.text")>
+                    {tab(Tab::Yaml, "frame.tab.yaml", "yaml")}
+                    {tab(Tab::Terminal, "frame.tab.terminal", "terminal")}
+                </div>
+                <Fold side=Side::Left/>
+            </div>
+            <div class="tab-panel" role="tabpanel" id="panel-yaml" aria-labelledby="tab-yaml"
+                hidden=move || page.tab.get() != Tab::Yaml><EditorPanel/></div>
+            <div class="tab-panel" role="tabpanel" id="panel-terminal" aria-labelledby="tab-terminal"
+                hidden=move || page.tab.get() != Tab::Terminal><TerminalPanel/></div>
+        </section>
+    }
+}
+
+pub(super) fn choose_tab(page: Page, tab: Tab) {
+    page.tab.set(tab);
+    page.set(|settings| settings.terminal_tab = tab == Tab::Terminal);
+}
+
+/// Arrow keys go from tab to tab (ARIA Authoring Practices, tabs).
+fn tab_key(page: Page, event: &web_sys::KeyboardEvent) {
+    let tab = match event.key().as_str() {
+        "ArrowLeft" | "ArrowRight" => match page.tab.get_untracked() {
+            Tab::Yaml => Tab::Terminal,
+            Tab::Terminal => Tab::Yaml,
+        },
+        "Home" => Tab::Yaml,
+        "End" => Tab::Terminal,
+        _ => return,
+    };
+    event.prevent_default();
+    choose_tab(page, tab);
+    focus(if tab == Tab::Yaml { "tab-yaml" } else { "tab-terminal" });
+}
+
+#[component]
+fn NoticeBar() -> impl IntoView {
+    let page = use_page();
+    move || {
+        page.notice.get().map(|notice| {
+            view! {
+                <div class="notice" data-testid="notice">
+                    <p>{move || page.ui.sentence(notice.key, &notice.args)}</p>
+                    <button class="button" on:click=move |_| page.notice.set(None)>
+                        {move || page.word("frame.dismiss")}
+                    </button>
+                </div>
+            }
+        })
+    }
+}
+
+/// What the simulation is doing, shown once it takes longer than a moment, with a way to stop it.
+#[component]
+fn WorkSign() -> impl IntoView {
+    let page = use_page();
+    let n_frames = RwSignal::new(0_u32);
+    Effect::new(move || match page.work.get() {
+        Work::Busy(_) => n_frames.update(|n| *n += 1),
+        Work::Idle | Work::Ahead | Work::Stopped(_) => n_frames.set(0),
+    });
+    // 20 frames are a third of a second: a shorter run needs no sign.
+    let is_long = Memo::new(move |_| n_frames.get() > 20);
+    type Button = (&'static str, &'static str, fn(Page));
+    let sign = move || -> Option<(&'static str, SimTime, Button)> {
+        match page.work.get() {
+            Work::Busy(now) if is_long.get() => {
+                Some(("frame.work.busy", now, ("frame.work.stop", "stop", lab_driver::halt)))
+            }
+            Work::Stopped(now) => {
+                Some(("frame.work.stopped", now, ("frame.work.resume", "resume", lab_driver::resume)))
+            }
+            Work::Idle | Work::Ahead | Work::Busy(_) => None,
+        }
+    };
+    move || {
+        sign().map(|(key, now, (label, id, act))| {
+            view! {
+                <div class="work" data-testid="work">
+                    <span>{page.ui.sentence(key, &[now.to_string()])}</span>
+                    <button class="button" data-testid=id on:click=move |_| act(page)>{page.word(label)}</button>
+                </div>
+            }
+        })
+    }
+}

@@ -1,0 +1,124 @@
+//! Tables as they stand at the playhead, with the row that decided and the rows that just changed marked.
+
+use crate::base::{ChangeId, EventId, NetnsId};
+use crate::scene::rows::{self, RowText};
+use crate::trace::{EventKind, Inventory, NetnsState, Table};
+use crate::ui::stage::Show;
+use leptos::prelude::*;
+use std::sync::Arc;
+
+/// A row ready to be shown.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Row {
+    pub(super) text: RowText,
+    /// Whether it decided.
+    pub(super) decided: bool,
+    /// Whether it came or changed with the step shown.
+    pub(super) fresh: bool,
+}
+
+/// The tables asked on the way to an event, in order, with the deciding rows lit.
+#[component]
+pub(super) fn Deciding(show: Show, event: EventId) -> impl IntoView {
+    let asked = show.with_trace(|trace| {
+        let seen = trace.event(event);
+        let mut asked: Vec<(Table, NetnsId, Option<ChangeId>)> = Vec::new();
+        let mut at = event;
+        // Back to the packet's station before.
+        while at.is_some() && asked.len() < 4 {
+            let here = trace.event(at);
+            if here.netns != seen.netns || here.journey != seen.journey {
+                break;
+            }
+            if let EventKind::Decided(table, row) = here.kind {
+                asked.push((table, here.netns, row.is_some().then_some(row)));
+            } else if at != event && crate::scene::step_kind(trace, here).is_some() {
+                break;
+            }
+            at = here.cause;
+        }
+        asked.reverse();
+        asked
+    });
+    let lists = asked.into_iter().map(|(table, netns, decided)| {
+        let rows = move || {
+            let tables = show.tables.get();
+            tables.netns.get(&netns).map(|state| table_rows(&tables, state, table, decided)).unwrap_or_default()
+        };
+        let title = format!("inspector.table.{}", slug(table));
+        let missing = format!("stage.none.{}", slug(table));
+        view! {
+            <h4>{move || show.ui.word(&title)}</h4>
+            <Rows rows=Signal::derive(rows)/>
+            {decided.is_none().then(|| view! { <p class="row is-decided row-none">{move || show.ui.word(&missing)}</p> })}
+        }
+    });
+    lists.collect::<Vec<_>>()
+}
+
+fn slug(table: Table) -> &'static str {
+    match table {
+        Table::Fib => "fib",
+        Table::Neighbor => "neighbor",
+        Table::BridgeFdb => "bridge-fdb",
+        Table::VxlanFdb => "vxlan-fdb",
+    }
+}
+
+/// Rows worth showing beside a decision: the main table, and the deciding row wherever it is; at most a handful.
+fn table_rows(tables: &Inventory, state: &NetnsState, table: Table, decided: Option<ChangeId>) -> Vec<Row> {
+    let row = |change: ChangeId, text: RowText| Row { text, decided: Some(change) == decided, fresh: false };
+    let mut all: Vec<Row> = match table {
+        Table::Fib => state
+            .routes
+            .iter()
+            .filter(|(change, route)| route.table == 254 || Some(*change) == decided)
+            .map(|(change, route)| row(*change, rows::route(tables, route)))
+            .collect(),
+        Table::Neighbor => state
+            .neighbors
+            .values()
+            .map(|entry| row(entry.change, rows::neighbor(tables, &entry.row)))
+            .collect(),
+        Table::BridgeFdb | Table::VxlanFdb => state
+            .fdb
+            .iter()
+            .filter(|entry| (entry.row.master.is_some()) == (table == Table::BridgeFdb))
+            .map(|entry| row(entry.change, rows::fdb(tables, &entry.row)))
+            .collect(),
+    };
+    if all.len() > 8 {
+        let at = all.iter().position(|row| row.decided).unwrap_or(0);
+        let start = at.saturating_sub(3).min(all.len() - 7);
+        all = all.drain(start..start + 7).collect();
+    }
+    all
+}
+
+/// A table as lines.
+#[component]
+pub(super) fn Rows(rows: Signal<Vec<Row>>) -> impl IntoView {
+    view! {
+        <ul class="rows mono">
+            {move || rows.get().into_iter().map(|row| view! {
+                <li class="row" class:is-decided=row.decided class:is-fresh=row.fresh>
+                    <span class="row-head">{row.text.head}</span>" "
+                    <span class="row-tail">{row.text.tail}</span>
+                </li>
+            }).collect::<Vec<_>>()}
+        </ul>
+    }
+}
+
+/// A piece of JSON under a title, folded away.
+#[component]
+pub(super) fn Json(show: Show, key: &'static str, text: Option<Arc<str>>) -> impl IntoView {
+    text.map(|text| {
+        view! {
+            <details class="json" open>
+                <summary>{move || show.ui.word(key)}</summary>
+                <pre>{text.to_string()}</pre>
+            </details>
+        }
+    })
+}

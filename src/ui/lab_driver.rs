@@ -1,0 +1,569 @@
+//! Drives the lab: applies what was typed, runs commands, and works through the event queue in slices of a frame, so
+//! that the page never blocks. Simulated time runs only so far ahead of the playhead, since a `ping` without a count
+//! never ends.
+
+use super::state::{Page, Tab, Work};
+use super::{share, storage};
+use crate::base::words::Lang;
+use crate::base::{Diagnostic, EventId, ProcessId, Severity, SimTime};
+use crate::lab::history::Entry as Saved;
+use crate::lab::transcript::{Entry, Transcript};
+use crate::lab::{self, Action, Lab, LabLog, Progress, Target, lessons};
+use crate::scene::{self, Playback};
+use leptos::prelude::*;
+use std::time::Duration as WallDuration;
+
+/// Milliseconds of a frame that the simulation may take.
+const SLICE_MS: f64 = 8.0;
+
+/// Entries of the event queue worked through between two looks at the clock.
+const STEPS_PER_LOOK: u32 = 200;
+
+/// Steps that the simulation may be ahead of the playhead.
+const LOOKAHEAD: usize = 600;
+
+/// Milliseconds without a key stroke after which a text without errors is applied.
+const TYPING_PAUSE: WallDuration = WallDuration::from_millis(300);
+
+/// Milliseconds after a change before it is saved.
+const SAVING_PAUSE: WallDuration = WallDuration::from_millis(400);
+
+/// Where the playhead goes when new events come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Follow {
+    /// It stays.
+    #[default]
+    Stay,
+    /// To the newest step: an edit shows its result at once.
+    End,
+    /// To the beginning of this run, and on from there.
+    Run(u32),
+    /// To this moment.
+    Moment(SimTime),
+}
+
+/// The loop's own state.
+#[derive(Default)]
+pub(super) struct Driver {
+    is_scheduled: bool,
+    is_replaying: bool,
+    is_halted: bool,
+    follow: Follow,
+    queued: Vec<(Target, Vec<String>)>,
+    redo: Vec<(SimTime, Action)>,
+    applied: String,
+    transcript: Transcript,
+    notes: Vec<(Target, Entry)>,
+    n_scanned: usize,
+    typing: Option<TimeoutHandle>,
+    saving: Option<TimeoutHandle>,
+    resumes_when_visible: bool,
+}
+
+/// A playhead before anything has happened.
+pub(super) fn new_playback() -> Playback {
+    Playback { playing: true, ..Playback::default() }
+}
+
+/// Opens what the page begins with: a link, else what was saved, else the lesson with its first command.
+pub(super) fn open_first(page: Page) {
+    match share::from_location() {
+        Some(Ok(shared)) => {
+            let follow = shared.at.map_or_else(|| last_run(&shared.log), Follow::Moment);
+            open(page, &shared.log, follow);
+            share::leave_location();
+            page.notify("frame.link.opened", Vec::new());
+        }
+        Some(Err(error)) => {
+            open_saved(page);
+            share::leave_location();
+            let (key, args) = error.words();
+            page.notify(key, args);
+        }
+        None => open_saved(page),
+    }
+}
+
+fn open_saved(page: Page) {
+    let newest = storage::history().entries.into_iter().next();
+    match newest
+        .and_then(|saved| lab::share::decode(&saved.link).ok().map(|shared| (shared.log, saved.draft)))
+    {
+        Some((log, draft)) => {
+            open(page, &log, last_run(&log));
+            if let Some(draft) = draft {
+                page.ui.text.set(draft);
+                page.diagnostics.set(check(&page.ui.text.get_untracked()));
+            }
+        }
+        None => open_lesson(page),
+    }
+}
+
+/// Opens the lesson from its beginning.
+pub(super) fn open_lesson(page: Page) {
+    open(page, &lessons::opening(page.ui.lang.get_untracked()), Follow::Stay);
+    let (target, argv) = lessons::first_command();
+    page.ui.terminal.set(target.clone());
+    page.driver.update_value(|driver| driver.queued.push((target, argv)));
+}
+
+/// Opens a log from outside: a file or an entry of the history.
+pub(super) fn open_log(page: Page, log: &LabLog) {
+    open(page, log, last_run(log));
+    save_soon(page);
+}
+
+/// Replays `log` in place of what is open.
+fn open(page: Page, log: &LabLog, follow: Follow) {
+    let text = last_text(log).unwrap_or_default().to_owned();
+    page.ui.lab.set_value(Lab::open(log));
+    page.driver.update_value(|driver| {
+        driver.is_replaying = true;
+        driver.is_halted = false;
+        driver.follow = follow;
+        driver.queued.clear();
+        driver.transcript = Transcript::default();
+        driver.notes.clear();
+        driver.n_scanned = 0;
+        driver.applied.clone_from(&text);
+    });
+    page.diagnostics.set(check(&text));
+    page.ui.text.set(text);
+    follow_language(page, page.ui.lang.get_untracked());
+    page.ui.playback.update(|playback| (playback.steps, playback.at, playback.elapsed) = (Vec::new(), 0, 0));
+    page.ui.version.update(|version| *version += 1);
+    wake(page);
+}
+
+fn last_run(log: &LabLog) -> Follow {
+    let n_runs = log.actions.iter().filter(|(_, action)| matches!(action, Action::Run { .. })).count();
+    n_runs.checked_sub(1).map_or(Follow::End, |run| Follow::Run(run as u32))
+}
+
+fn last_text(log: &LabLog) -> Option<&str> {
+    log.actions.iter().rev().find_map(|(_, action)| match action {
+        Action::Apply(text) => Some(text.as_str()),
+        Action::Run { .. } | Action::Interrupt(_) => None,
+    })
+}
+
+/// What is wrong in a text.
+pub(super) fn check(text: &str) -> Vec<Diagnostic> {
+    lab::check(text)
+}
+
+/// Takes in what stands in the editor now. It is checked in the next frame and applied when the typing pauses.
+pub(super) fn typed(page: Page, text: String) {
+    page.ui.text.set(text);
+    let timer = set_timeout_with_handle(move || apply_typed(page), TYPING_PAUSE).ok();
+    page.driver.update_value(|driver| {
+        if let Some(earlier) = std::mem::replace(&mut driver.typing, timer) {
+            earlier.clear();
+        }
+    });
+    request_animation_frame(move || page.diagnostics.set(check(&page.ui.text.get_untracked())));
+    save_soon(page);
+}
+
+/// Applies the text in the editor to the running lab, if nothing is wrong in it.
+pub(super) fn apply_typed(page: Page) {
+    let text = page.ui.text.get_untracked();
+    let is_new = page.driver.with_value(|driver| driver.applied != text);
+    if !is_new || has_errors(&check(&text)) || page.driver.with_value(|driver| driver.is_replaying) {
+        return;
+    }
+    let diagnostics = page.ui.lab.try_update_value(|lab| lab.apply(&text)).unwrap_or_default();
+    if !has_errors(&diagnostics) {
+        page.driver.update_value(|driver| {
+            driver.applied = text;
+            driver.follow = Follow::End;
+            driver.redo.clear();
+        });
+    }
+    page.diagnostics.set(diagnostics);
+    save_soon(page);
+    wake(page);
+}
+
+/// Whether the text cannot be applied.
+pub(super) fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+}
+
+/// Runs a command line that was entered at the terminal.
+pub(super) fn run(page: Page, target: Target, argv: Vec<String>) {
+    if page.driver.with_value(|driver| driver.is_replaying) {
+        page.driver.update_value(|driver| driver.queued.push((target, argv)));
+        return;
+    }
+    let n_events = page.ui.lab.with_value(|lab| lab.trace().len());
+    let started = page.ui.lab.try_update_value(|lab| lab.start(&target, &argv));
+    match started {
+        Some(Ok(_)) => {
+            let run = page.ui.lab.with_value(|lab| lab.processes().len()).saturating_sub(1) as u32;
+            page.driver.update_value(|driver| {
+                driver.follow = Follow::Run(run);
+                driver.redo.clear();
+            });
+            page.ui.playback.update(|playback| playback.playing = true);
+        }
+        Some(Err(error)) => {
+            let entry = Entry {
+                prompt: prompt(&target),
+                line: line_of(&argv),
+                process: None,
+                entered: n_events,
+                note: Some(error.to_string()),
+                interrupted: None,
+            };
+            page.driver.update_value(|driver| driver.notes.push((target, entry)));
+            page.ui.version.update(|version| *version += 1);
+        }
+        None => {}
+    }
+    save_soon(page);
+    wake(page);
+}
+
+/// Types Ctrl-C at what runs in the terminal. What already ended, but is still ahead of the playhead, is shown to its
+/// end instead.
+pub(super) fn interrupt(page: Page) {
+    let target = page.ui.terminal.get_untracked();
+    let running = page.ui.lab.with_value(|lab| {
+        let log = lab.log();
+        let here = runs(&log).filter(|(_, (at, _))| **at == target);
+        here.filter_map(|(run, _)| process_of(lab, run))
+            .filter(|process| lab.status(*process).is_none())
+            .last()
+    });
+    if let Some(process) = running {
+        page.ui.lab.update_value(|lab| lab.interrupt(process));
+        save_soon(page);
+    }
+    page.driver.update_value(|driver| driver.follow = Follow::End);
+    wake(page);
+}
+
+/// Takes the last action back: the lab is replayed without it.
+pub(super) fn undo(page: Page) {
+    let mut log = page.ui.lab.with_value(Lab::log);
+    if log.actions.len() <= 1 || page.driver.with_value(|driver| driver.is_replaying) {
+        return;
+    }
+    let Some(action) = log.actions.pop() else { return };
+    page.driver.update_value(|driver| driver.redo.push(action));
+    open(page, &log, Follow::End);
+    save_soon(page);
+}
+
+/// Does the last action that was taken back again.
+pub(super) fn redo(page: Page) {
+    if page.driver.with_value(|driver| driver.is_replaying) {
+        return;
+    }
+    let Some(action) = page.driver.try_update_value(|driver| driver.redo.pop()).flatten() else { return };
+    let mut log = page.ui.lab.with_value(Lab::log);
+    log.actions.push(action);
+    let follow = if matches!(log.actions.last(), Some((_, Action::Run { .. }))) {
+        last_run(&log)
+    } else {
+        Follow::End
+    };
+    open(page, &log, follow);
+    save_soon(page);
+}
+
+/// Stops the simulation where it is; `resume` goes on.
+pub(super) fn halt(page: Page) {
+    page.driver.update_value(|driver| driver.is_halted = true);
+    page.work.set(Work::Stopped(page.ui.lab.with_value(Lab::now)));
+}
+
+/// Goes on after a stop.
+pub(super) fn resume(page: Page) {
+    page.driver.update_value(|driver| driver.is_halted = false);
+    wake(page);
+}
+
+/// Has the next frame work on, unless that is so already.
+pub(super) fn wake(page: Page) {
+    let is_new = page.driver.try_update_value(|driver| !std::mem::replace(&mut driver.is_scheduled, true));
+    if is_new == Some(true) {
+        request_animation_frame(move || tick(page));
+    }
+}
+
+fn tick(page: Page) {
+    page.driver.update_value(|driver| driver.is_scheduled = false);
+    if page.driver.with_value(|driver| driver.is_halted) {
+        return;
+    }
+    let is_urgent = page.driver.with_value(|driver| driver.is_replaying || driver.follow != Follow::Stay);
+    if !is_urgent && is_far_ahead(page) {
+        set_work(page, Work::Ahead);
+        return;
+    }
+    let progress = slice(page);
+    take_in(page, progress);
+    match progress {
+        Progress::Idle => {
+            set_work(page, Work::Idle);
+            start_queued(page);
+        }
+        Progress::Busy(now) => {
+            set_work(page, Work::Busy(now));
+            wake(page);
+        }
+        Progress::Stopped(now) => {
+            page.driver.update_value(|driver| driver.is_replaying = false);
+            set_work(page, Work::Stopped(now));
+        }
+    }
+}
+
+fn set_work(page: Page, work: Work) {
+    if page.work.get_untracked() != work {
+        page.work.set(work);
+    }
+}
+
+/// Works for at most [`SLICE_MS`].
+fn slice(page: Page) -> Progress {
+    let clock = window().performance();
+    let now = || clock.as_ref().map_or(0.0, web_sys::Performance::now);
+    let began = now();
+    page.ui
+        .lab
+        .try_update_value(|lab| {
+            loop {
+                let progress = lab.advance(STEPS_PER_LOOK);
+                if !matches!(progress, Progress::Busy(_)) || now() - began > SLICE_MS {
+                    return progress;
+                }
+            }
+        })
+        .unwrap_or(Progress::Idle)
+}
+
+fn is_far_ahead(page: Page) -> bool {
+    page.ui.playback.with_untracked(|playback| playback.steps.len() > playback.at + LOOKAHEAD)
+}
+
+/// Brings steps, transcript and playhead up to date with the trace.
+fn take_in(page: Page, progress: Progress) {
+    let is_done = !matches!(progress, Progress::Busy(_));
+    let from = page.driver.with_value(|driver| driver.n_scanned);
+    let (added, n_events, is_past_log) = page.ui.lab.with_value(|lab| {
+        let trace = lab.trace();
+        page.driver.update_value(|driver| driver.transcript.extend(trace));
+        let is_past_log = lab.log().actions.last().is_none_or(|(at, _)| *at <= lab.now());
+        (scene::steps_from(trace, from), trace.len(), is_past_log)
+    });
+    let follow = page
+        .driver
+        .try_update_value(|driver| {
+            driver.n_scanned = n_events;
+            driver.is_replaying &= !is_done && !is_past_log;
+            if is_done { std::mem::take(&mut driver.follow) } else { driver.follow }
+        })
+        .unwrap_or_default();
+    let began = match follow {
+        Follow::Run(run) => page.ui.lab.with_value(|lab| lab.began(process_of(lab, run)?)),
+        Follow::Stay | Follow::End | Follow::Moment(_) => None,
+    };
+    if !added.is_empty() || follow != Follow::Stay {
+        page.ui.playback.update(|playback| {
+            playback.steps.extend(added);
+            move_playhead(page, playback, follow, began);
+        });
+    }
+    if began.is_some() {
+        page.driver.update_value(|driver| driver.follow = Follow::Stay);
+    }
+    page.ui.version.update(|version| *version += 1);
+    let can = (
+        page.ui.lab.with_value(|lab| lab.log().actions.len() > 1),
+        page.driver.with_value(|driver| !driver.redo.is_empty()),
+    );
+    if page.can_undo.get_untracked() != can {
+        page.can_undo.set(can);
+    }
+}
+
+fn move_playhead(page: Page, playback: &mut Playback, follow: Follow, began: Option<EventId>) {
+    let last = playback.steps.len().saturating_sub(1);
+    let at = match follow {
+        Follow::Stay => return,
+        Follow::End => last,
+        Follow::Run(_) => match began {
+            Some(began) => playback.steps.partition_point(|step| *step < began).min(last),
+            None => return,
+        },
+        Follow::Moment(moment) => page.ui.lab.with_value(|lab| {
+            playback.steps.partition_point(|step| lab.trace().event(*step).at < moment).min(last)
+        }),
+    };
+    playback.seek(at);
+    playback.playing = match follow {
+        Follow::Run(_) => true,
+        Follow::Moment(_) => false,
+        Follow::Stay | Follow::End => playback.playing,
+    };
+}
+
+fn start_queued(page: Page) {
+    let queued =
+        page.driver.try_update_value(|driver| std::mem::take(&mut driver.queued)).unwrap_or_default();
+    for (target, argv) in queued {
+        run(page, target, argv);
+    }
+}
+
+/// The commands of a log with their targets, numbered.
+fn runs(log: &LabLog) -> impl Iterator<Item = (u32, (&Target, &[String]))> {
+    let runs = log.actions.iter().filter_map(|(_, action)| match action {
+        Action::Run { target, argv } => Some((target, argv.as_slice())),
+        Action::Apply(_) | Action::Interrupt(_) => None,
+    });
+    (0..).zip(runs)
+}
+
+/// The process that the `run`-th `Run` of the log started, once it did.
+fn process_of(lab: &Lab, run: u32) -> Option<ProcessId> {
+    lab.processes().get(run as usize).copied()
+}
+
+/// What the terminal at `target` shows at the playhead, and whether its shell waits for a command.
+pub(super) fn screen(page: Page, target: &Target) -> (String, bool) {
+    page.ui.version.track();
+    let upto = page.ui.playback.with(|playback| playback.steps.get(playback.at + 1).map(|step| step.index()));
+    page.ui.lab.with_value(|lab| {
+        let upto = upto.unwrap_or(lab.trace().len());
+        page.driver.with_value(|driver| {
+            let entries = entries(driver, lab, target);
+            driver.transcript.text(lab.trace(), &entries, upto)
+        })
+    })
+}
+
+fn entries(driver: &Driver, lab: &Lab, target: &Target) -> Vec<Entry> {
+    let log = lab.log();
+    let started = runs(&log).filter(|(_, (at, _))| *at == target).filter_map(|(run, (at, argv))| {
+        let process = process_of(lab, run)?;
+        Some(Entry {
+            prompt: prompt(at),
+            line: line_of(argv),
+            process: Some(process),
+            entered: lab.began(process)?.index(),
+            note: None,
+            interrupted: interrupted(&log, run),
+        })
+    });
+    let noted = driver.notes.iter().filter(|(at, _)| at == target).map(|(_, entry)| entry.clone());
+    let mut all: Vec<Entry> = started.chain(noted).collect();
+    all.sort_by_key(|entry| entry.entered);
+    all
+}
+
+fn interrupted(log: &LabLog, run: u32) -> Option<SimTime> {
+    log.actions.iter().find_map(|(at, action)| match action {
+        Action::Interrupt(number) if *number == run => Some(*at),
+        Action::Interrupt(_) | Action::Apply(_) | Action::Run { .. } => None,
+    })
+}
+
+/// The shell's prompt in a namespace: the host name of a Pod is its own name.
+pub(super) fn prompt(target: &Target) -> String {
+    match target {
+        Target::Pod { name, .. } => format!("root@{name}:/# "),
+        Target::Node(name) | Target::Host(name) => format!("{name}:~# "),
+    }
+}
+
+fn line_of(argv: &[String]) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./:=,@%+".contains(c);
+    let quoted = argv.iter().map(|word| {
+        if !word.is_empty() && word.chars().all(is_plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// Plays or pauses.
+pub(super) fn toggle_playing(page: Page) {
+    page.ui.playback.update(Playback::toggle);
+}
+
+/// Goes one step on and stops there.
+pub(super) fn step_forward(page: Page) {
+    page.ui.playback.update(Playback::forward);
+}
+
+/// Goes one step back and stops there.
+pub(super) fn step_back(page: Page) {
+    page.ui.playback.update(Playback::back);
+}
+
+/// Pauses while the tab is hidden, and goes on only if it was this that paused.
+pub(super) fn follow_visibility(page: Page) {
+    let is_hidden = document().hidden();
+    if is_hidden && page.ui.playback.with_untracked(|playback| playback.playing) {
+        page.driver.update_value(|driver| driver.resumes_when_visible = true);
+        page.ui.playback.update(|playback| playback.playing = false);
+    } else if !is_hidden
+        && page.driver.try_update_value(|driver| std::mem::take(&mut driver.resumes_when_visible))
+            == Some(true)
+    {
+        page.ui.playback.update(|playback| playback.playing = true);
+    }
+}
+
+/// Puts the lesson in the editor: applied like any other edit, so it can be undone.
+pub(super) fn reset_to_lesson(page: Page) {
+    page.ui.text.set(lessons::vxlan(page.ui.lang.get_untracked()).to_owned());
+    apply_typed(page);
+    page.diagnostics.set(check(&page.ui.text.get_untracked()));
+    page.tab.set(Tab::Yaml);
+}
+
+/// A lesson that nobody has changed follows the language of the page. The lab is opened anew, which shows the same.
+pub(super) fn follow_language(page: Page, lang: Lang) {
+    let text = page.ui.text.get_untracked();
+    if lessons::is_lesson(&text) && text != lessons::vxlan(lang) {
+        page.ui.text.set(lessons::vxlan(lang).to_owned());
+        page.driver.update_value(|driver| driver.applied = lessons::vxlan(lang).to_owned());
+    }
+}
+
+/// Saves the lab soon, so that a reload or a crash loses nothing.
+pub(super) fn save_soon(page: Page) {
+    let timer = set_timeout_with_handle(move || save(page), SAVING_PAUSE).ok();
+    page.driver.update_value(|driver| {
+        if let Some(earlier) = std::mem::replace(&mut driver.saving, timer) {
+            earlier.clear();
+        }
+    });
+}
+
+/// Saves the lab now.
+pub(super) fn save(page: Page) {
+    let log = page.ui.lab.with_value(Lab::log);
+    let text = page.ui.text.get_untracked();
+    let draft = page.driver.with_value(|driver| driver.applied != text).then_some(text);
+    let link = lab::share::encode(&lab::share::Shared { log, at: None });
+    let mut history = storage::history();
+    history.save(Saved { saved_ms: js_sys::Date::now() as u64, link, draft });
+    if !storage::save_history(history) {
+        // Said once: a page whose storage is forbidden works all the same.
+        let is_first = page.driver.try_update_value(|driver| driver.saving.take().is_some());
+        if is_first == Some(true) {
+            page.ui.announce(
+                page.ui.lang.with_untracked(|lang| crate::base::words::word(*lang, "frame.storage.failed")),
+            );
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! What stands: nodes, Pods, devices and wires. A shape is drawn anew only when it changed.
+
+use super::{Show, shape_id};
+use crate::base::IfIndex;
+use crate::scene::{Anchor, HookSlot, LabelStyle, Point, Shape, ShapeKind, WireKind};
+use crate::ui::Selection;
+use leptos::ev::KeyboardEvent;
+use leptos::prelude::*;
+
+#[component]
+pub(super) fn Resting(show: Show, focus: RwSignal<String>) -> impl IntoView {
+    let wires = move || show.scene.get().wires.clone();
+    let shapes = move |ground: bool| {
+        let scene = show.scene.get();
+        let is_ground = |shape: &&Shape| matches!(shape.kind, ShapeKind::Node | ShapeKind::Waiting) == ground;
+        scene.shapes.iter().filter(is_ground).cloned().collect::<Vec<_>>()
+    };
+    // A shape that looks different is another one; the rest keeps its elements.
+    let key = |shape: &Shape| format!("{shape:?}");
+    view! {
+        <For each=move || shapes(true) key=key let:shape><ShapeView show focus shape/></For>
+        <g class="wires" aria-hidden="true">
+            <For each=wires key=|wire| format!("{wire:?}") let:wire>
+                <path class=format!("wire {}", wire_class(wire.kind)) d=path_data(&wire.path)></path>
+            </For>
+        </g>
+        <Trail show/>
+        <For each=move || shapes(false) key=key let:shape><ShapeView show focus shape/></For>
+    }
+}
+
+fn wire_class(kind: WireKind) -> &'static str {
+    match kind {
+        WireKind::Veth => "wire-veth",
+        WireKind::Inside => "wire-inside",
+        WireKind::Cable => "wire-cable",
+    }
+}
+
+/// A path's corners as SVG path data.
+pub(super) fn path_data(path: &[Point]) -> String {
+    let mut data = String::new();
+    for (at, point) in path.iter().enumerate() {
+        data.push_str(if at == 0 { "M" } else { " L" });
+        data.push_str(&format!("{},{}", point.x, point.y));
+    }
+    data
+}
+
+/// The ways behind the packets: under the devices, so that it runs into them and comes out again.
+#[component]
+fn Trail(show: Show) -> impl IntoView {
+    let pieces = move || {
+        let frame = show.frame.get();
+        let mut pieces = frame.trail.clone();
+        pieces.dedup();
+        pieces.into_iter().enumerate().collect::<Vec<_>>()
+    };
+    view! {
+        <g class="trail" aria-hidden="true">
+            <For each=pieces key=|piece| format!("{piece:?}") let:piece>
+                {
+                    let piece = piece.1;
+                    let data = path_data(&piece.path);
+                    let faint = if piece.main { "" } else { " is-faint" };
+                    view! {
+                        {piece.look.tunnel.is_some().then(|| {
+                            view! { <path class=format!("trail-tunnel{faint}") d=data.clone()></path> }
+                        })}
+                        <path class=format!("trail-line stroke-{}{faint}", piece.look.protocol.slug()) d=data.clone()></path>
+                    }
+                }
+            </For>
+        </g>
+    }
+}
+
+#[component]
+fn ShapeView(show: Show, focus: RwSignal<String>, shape: Shape) -> impl IntoView {
+    let kind = kind_class(shape.kind);
+    let class = if shape.pending { format!("shape {kind} is-pending") } else { format!("shape {kind}") };
+    let rect = shape.rect;
+    let radius = radius(&shape, show);
+    let labels: Vec<_> = shape
+        .labels
+        .iter()
+        .map(|label| {
+            let (anchor, style) = (anchor(label.anchor), style_class(label.style));
+            let (at, text) = (label.at, label.text.clone());
+            view! { <text class=style x=at.x y=at.y text-anchor=anchor>{text}</text> }
+        })
+        .collect();
+    let stop = shape.is_stop();
+    let lit = lit(show, &shape);
+    let name = spoken(&shape);
+    let selected = {
+        let shape = shape.clone();
+        move || is_selected(&show.ui.selection.get(), &shape)
+    };
+    let (first, own) = (shape.key.clone(), shape.key.clone());
+    let tab = move || {
+        if !stop {
+            return None;
+        }
+        let focus = focus.get();
+        let scene = show.scene.get_untracked();
+        let is_first = scene.shape(&focus).is_none()
+            && scene.shapes.iter().find(|shape| shape.is_stop()).map(|shape| &shape.key) == Some(&first);
+        Some(if focus == own || is_first { "0" } else { "-1" })
+    };
+    let select = {
+        let shape = shape.clone();
+        move || {
+            focus.set(shape.key.clone());
+            let ifname = shape.ifname.as_ref().map(ToString::to_string);
+            show.ui.selection.set(Selection::Place(shape.netns.to_string(), ifname));
+        }
+    };
+    let by_key = select.clone();
+    let number = lamp_number(show, &shape);
+    view! {
+        <g
+            class=class
+            class:is-lit=lit
+            class:is-selected=selected
+            id=shape_id(&shape.key)
+            role=stop.then_some("button")
+            aria-label=stop.then_some(name)
+            tabindex=tab
+            on:click=move |event| {
+                if stop {
+                    event.stop_propagation();
+                    select();
+                }
+            }
+            on:keydown=move |event: KeyboardEvent| {
+                if stop && (event.key() == "Enter" || event.key() == " ") {
+                    event.prevent_default();
+                    event.stop_propagation();
+                    by_key();
+                }
+            }
+        >
+            <rect x=rect.x y=rect.y width=rect.w height=rect.h rx=radius></rect>
+            {labels}
+            {number}
+        </g>
+    }
+}
+
+/// Corners: 18 for nodes, 12 for Pods, 8 for devices.
+fn radius(shape: &Shape, show: Show) -> i32 {
+    let px = |length: i32| {
+        length * if show.ui.theme.get_untracked() == crate::ui::Theme::Projector { 20 } else { 14 } / 14
+    };
+    let full = match shape.kind {
+        ShapeKind::Node | ShapeKind::Waiting => 18,
+        ShapeKind::Pod | ShapeKind::PodTile | ShapeKind::PodPile | ShapeKind::NodeTile => 12,
+        ShapeKind::Hook(_) => 6,
+        ShapeKind::Container
+        | ShapeKind::Loopback
+        | ShapeKind::Port
+        | ShapeKind::Bridge
+        | ShapeKind::Stack
+        | ShapeKind::Tunnel
+        | ShapeKind::Card
+        | ShapeKind::Switch
+        | ShapeKind::Outside => 8,
+    };
+    px(full).min(shape.rect.h / 2)
+}
+
+fn kind_class(kind: ShapeKind) -> &'static str {
+    match kind {
+        ShapeKind::Node => "shape-node",
+        ShapeKind::NodeTile => "shape-device",
+        ShapeKind::Waiting => "shape-waiting",
+        ShapeKind::Pod => "shape-pod",
+        ShapeKind::PodTile => "shape-pod shape-tile",
+        ShapeKind::PodPile => "shape-pod shape-pile",
+        ShapeKind::Container => "shape-container",
+        ShapeKind::Loopback => "shape-lo",
+        ShapeKind::Port => "shape-port",
+        ShapeKind::Bridge | ShapeKind::Card | ShapeKind::Switch | ShapeKind::Outside => "shape-device",
+        ShapeKind::Stack => "shape-stack",
+        ShapeKind::Hook(_) => "shape-hook",
+        ShapeKind::Tunnel => "shape-tunnel",
+    }
+}
+
+fn style_class(style: LabelStyle) -> &'static str {
+    match style {
+        LabelStyle::Heading => "label-heading",
+        LabelStyle::Name => "label-name",
+        LabelStyle::Device => "label-device",
+        LabelStyle::Detail => "label-detail",
+        LabelStyle::Word => "label-word",
+    }
+}
+
+fn anchor(anchor: Anchor) -> &'static str {
+    match anchor {
+        Anchor::Start => "start",
+        Anchor::Middle => "middle",
+        Anchor::End => "end",
+    }
+}
+
+/// Whether a shape is lit at the step shown.
+fn lit(show: Show, shape: &Shape) -> impl Fn() -> bool + Send + use<> {
+    let (kind, spot) = (shape.kind, shape.spot);
+    let pod = shape.key.strip_prefix("pod ").map(ToString::to_string);
+    move || {
+        let Some(spot) = spot else { return false };
+        show.frame.with(|frame| match kind {
+            ShapeKind::Hook(slot) => frame.lamps.contains_key(&(spot.0, slot)),
+            ShapeKind::Pod | ShapeKind::PodTile => {
+                let steps = frame
+                    .pod
+                    .as_ref()
+                    .is_some_and(|row| pod == Some(format!("{}/{}", row.namespace, row.pod)));
+                steps || frame.lit.iter().any(|lit| lit.0 == spot.0)
+            }
+            ShapeKind::Switch | ShapeKind::Outside | ShapeKind::NodeTile => {
+                frame.lit.iter().any(|lit| lit.0 == spot.0)
+            }
+            ShapeKind::Stack => frame.lamps.keys().any(|(netns, _)| *netns == spot.0),
+            ShapeKind::Node
+            | ShapeKind::Waiting
+            | ShapeKind::PodPile
+            | ShapeKind::Container
+            | ShapeKind::Loopback
+            | ShapeKind::Port
+            | ShapeKind::Bridge
+            | ShapeKind::Tunnel
+            | ShapeKind::Card => spot.1 != IfIndex::NONE && frame.lit.contains(&spot),
+        })
+    }
+}
+
+/// The number of a lamp in the order passed.
+fn lamp_number(show: Show, shape: &Shape) -> Option<impl IntoView + use<>> {
+    let ShapeKind::Hook(slot) = shape.kind else { return None };
+    let netns = shape.spot?.0;
+    let (x, y) = (shape.rect.right() - 2, shape.rect.y + 2);
+    let number = move || order(show, (netns, slot));
+    Some(view! {
+        <g class="lamp-number" class:is-on=move || number().is_some() aria-hidden="true">
+            <circle cx=x cy=y r="9"></circle>
+            <text x=x y=y + 4 text-anchor="middle">{move || number().map(|number| number.to_string())}</text>
+        </g>
+    })
+}
+
+fn order(show: Show, lamp: (crate::base::NetnsId, HookSlot)) -> Option<usize> {
+    show.frame.with(|frame| frame.lamps.get(&lamp).copied())
+}
+
+fn is_selected(selection: &Selection, shape: &Shape) -> bool {
+    match selection {
+        Selection::Place(netns, ifname) => {
+            shape.is_stop()
+                && **netns == *shape.netns
+                && ifname.as_deref() == shape.ifname.as_deref()
+                && !matches!(shape.kind, ShapeKind::Stack)
+        }
+        Selection::Playhead | Selection::Event(_) => false,
+    }
+}
+
+/// What a screen reader says of a shape.
+fn spoken(shape: &Shape) -> String {
+    let labels: Vec<&str> = shape.labels.iter().map(|label| label.text.as_str()).collect();
+    format!("{} {}", shape.netns, labels.join(" "))
+}

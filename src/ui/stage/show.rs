@@ -1,0 +1,215 @@
+//! What the stage, the timeline and the inspector have in common: everything that follows from the lab and the
+//! playhead, worked out once a step.
+
+use crate::base::words::Lang;
+use crate::base::{EventId, NetnsId};
+use crate::lab::Lab;
+use crate::scene::{
+    self, Frame, History, Index, LayoutOptions, Moment, PacketLook, Protocol, Scene, StepKind,
+};
+use crate::trace::{Inventory, Trace, explain};
+use crate::ui::{Selection, Theme, Ui};
+use leptos::prelude::*;
+use std::collections::BTreeSet;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// A value handed around by reference; the same only if it is the very same.
+#[derive(Debug)]
+pub(in crate::ui) struct Shared<T>(Arc<T>);
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> PartialEq for Shared<T> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> From<T> for Shared<T> {
+    fn from(value: T) -> Self {
+        Self(Arc::new(value))
+    }
+}
+
+/// What is hidden from the timeline: a protocol, tunnelled packets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::ui) struct Filter {
+    pub(in crate::ui) hidden: BTreeSet<Protocol>,
+    pub(in crate::ui) tunnel_hidden: bool,
+}
+
+impl Filter {
+    fn lets_look(&self, look: PacketLook) -> bool {
+        !self.hidden.contains(&look.protocol) && !(self.tunnel_hidden && look.tunnel.is_some())
+    }
+
+    fn lets(&self, kind: StepKind) -> bool {
+        match kind {
+            StepKind::Packet(look) => self.lets_look(look),
+            StepKind::Drop(..) | StepKind::Pod(_) | StepKind::Process => true,
+        }
+    }
+}
+
+/// The view of the lab at the playhead.
+#[derive(Clone, Copy)]
+pub struct Show {
+    pub(in crate::ui) ui: Ui,
+    index: StoredValue<Index, LocalStorage>,
+    /// The step shown.
+    pub(in crate::ui) at: Memo<usize>,
+    /// Number of steps.
+    pub(in crate::ui) count: Memo<usize>,
+    /// The event shown.
+    pub(in crate::ui) event: Memo<Option<EventId>>,
+    /// The tables at the step shown.
+    pub(in crate::ui) tables: Memo<Shared<Inventory>>,
+    /// Where everything stands.
+    pub(in crate::ui) scene: Memo<Arc<Scene>>,
+    /// What is on it.
+    pub(in crate::ui) frame: Memo<Shared<Frame>>,
+    /// Whether the stage is too narrow for wide Pods.
+    pub(in crate::ui) compact: RwSignal<bool>,
+    /// What is hidden.
+    pub(in crate::ui) filter: RwSignal<Filter>,
+}
+
+impl Show {
+    /// Builds the view; to be handed down as a context of the whole page.
+    pub fn new(ui: Ui) -> Self {
+        let index = StoredValue::new_local(Index::default());
+        let history = StoredValue::new_local(History::default());
+        let compact = RwSignal::new(false);
+        let filter = RwSignal::new(Filter::default());
+        let at = Memo::new(move |_| ui.playback.with(|play| play.at));
+        let count = Memo::new(move |_| ui.playback.with(|play| play.steps.len()));
+        let event = Memo::new(move |_| ui.playback.with(scene::Playback::event));
+        let tables = Memo::new(move |_| {
+            ui.version.track();
+            let (at, end) = (at.get(), at.get() + 1 >= count.get());
+            ui.lab.with_value(|lab| {
+                let trace = lab.trace();
+                index.update_value(|index| index.extend(trace));
+                let steps = ui.playback.with_untracked(|play| play.steps.clone());
+                let horizon = index.with_value(|index| index.horizon(trace, &steps, at));
+                let upto = horizon.filter(|_| !end).map_or(trace.len(), |event| event.index() + 1);
+                let mut tables = None;
+                history.update_value(|history| tables = Some(history.at(trace, upto)));
+                Shared(tables.unwrap_or_default())
+            })
+        });
+        let focus = Memo::new(move |_| {
+            ui.version.track();
+            ui.lab.with_value(|lab| busy_places(lab.trace()))
+        });
+        let scene = Memo::new(move |_| {
+            let text = if ui.theme.get() == Theme::Projector { 20 } else { 14 };
+            let options =
+                LayoutOptions { lang: ui.lang.get(), text, compact: compact.get(), focus: focus.get() };
+            Arc::new(tables.with(|tables| scene::layout(tables, &options)))
+        });
+        let frame = Memo::new(move |_| {
+            let (at, tables, scene) = (at.get(), tables.get(), scene.get());
+            let steps = ui.playback.with_untracked(|play| play.steps.clone());
+            ui.lab.with_value(|lab| {
+                index.with_value(|index| {
+                    let moment = Moment { trace: lab.trace(), index, steps: &steps, at };
+                    Shared::from(scene::frame_at(&scene, &tables, moment))
+                })
+            })
+        });
+        let show = Self { ui, index, at, count, event, tables, scene, frame, compact, filter };
+        show.keep_filtered();
+        show
+    }
+
+    /// Keeps the steps played in accord with the filter as the trace grows.
+    fn keep_filtered(self) {
+        let Self { ui, index, filter, .. } = self;
+        Effect::new(move || {
+            ui.version.track();
+            let filter = filter.get();
+            let wanted = ui.lab.with_value(|lab| {
+                index.update_value(|index| index.extend(lab.trace()));
+                index.with_value(|index| index.filtered(lab.trace(), |kind| filter.lets(kind)))
+            });
+            if ui.playback.with_untracked(|play| play.steps != wanted) {
+                ui.playback.update(|play| play.replace(wanted));
+            }
+        });
+    }
+
+    /// Position of the playhead in steps; between steps only where motion is wanted.
+    pub(in crate::ui) fn position(self) -> f64 {
+        if self.ui.reduced_motion.get() {
+            self.at.get() as f64
+        } else {
+            self.ui.playback.with(scene::Playback::position)
+        }
+    }
+
+    /// Reads the trace.
+    pub(in crate::ui) fn with_trace<R>(self, read: impl FnOnce(&Trace) -> R) -> R {
+        self.ui.lab.with_value(|lab: &Lab| read(lab.trace()))
+    }
+
+    /// The language.
+    pub(in crate::ui) fn lang(self) -> Lang {
+        self.ui.lang.get()
+    }
+
+    /// The sentence of an event.
+    pub(in crate::ui) fn why(self, event: EventId) -> String {
+        let lang = self.lang();
+        self.with_trace(|trace| {
+            if event.index() < trace.len() { explain::why(trace, event, lang) } else { String::new() }
+        })
+    }
+
+    /// The event that the inspector shows.
+    pub(in crate::ui) fn inspected(self) -> Option<EventId> {
+        match self.ui.selection.get() {
+            Selection::Event(event) => Some(event),
+            Selection::Playhead | Selection::Place(..) => self.event.get(),
+        }
+    }
+
+    /// Selects an event and goes to it.
+    pub(in crate::ui) fn go_to(self, event: EventId) {
+        self.ui.playback.update(|play| play.seek_event(event));
+        self.ui.selection.set(Selection::Playhead);
+    }
+}
+
+/// The view, from the context; built anew where the page has not handed one down.
+pub(in crate::ui) fn use_show() -> Show {
+    use_context::<Show>().unwrap_or_else(|| {
+        let show = Show::new(expect_context::<Ui>());
+        provide_context(show);
+        show
+    })
+}
+
+/// Namespaces in which processes ran: their Pods are drawn one by one.
+fn busy_places(trace: &Trace) -> BTreeSet<NetnsId> {
+    let is_start = |kind| {
+        matches!(
+            kind,
+            crate::trace::EventKind::Started(_)
+                | crate::trace::EventKind::Ended(crate::trace::Disposition::Delivered(_))
+        )
+    };
+    trace.events.iter().filter(|event| is_start(event.kind)).map(|event| event.netns).collect()
+}

@@ -1,0 +1,85 @@
+//! The events as a ladder diagram: places beside each other, time downwards, an arrow for each hop.
+
+use crate::base::Duration;
+use crate::scene::{self, ScoreMark, StepKind};
+use crate::ui::stage::{PacketShape, Show};
+use leptos::prelude::*;
+
+const ROW: usize = 30;
+const LEFT: usize = 130;
+const COLUMN: usize = 150;
+/// Arrows drawn at once, around the playhead.
+const ROWS: usize = 60;
+
+#[component]
+pub(super) fn Ladder(show: Show) -> impl IntoView {
+    let start = Memo::new(move |_| {
+        let at = show.at.get();
+        (at / (ROWS / 2) * (ROWS / 2)).saturating_sub(ROWS / 4)
+    });
+    let score = Memo::new(move |_| {
+        let (start, tables) = (start.get(), show.tables.get());
+        show.count.track();
+        show.ui.playback.with_untracked(|play| {
+            show.with_trace(|trace| scene::score(trace, &tables, &play.steps, start..start + ROWS))
+        })
+    });
+    let body = move || {
+        let score = score.get();
+        let first = score.marks.first().map_or(0, |mark| mark.step);
+        let height = 44 + ROW * score.marks.len();
+        let column = |line: usize| LEFT + COLUMN * line + COLUMN / 2;
+        let lines = score.lines.iter().enumerate().map(|(at, line)| view! {
+            <text class="score-name" x=column(at) y="18" text-anchor="middle">{line.name.to_string()}</text>
+            <line class="score-line" x1=column(at) x2=column(at) y1="28" y2=height></line>
+        }).collect::<Vec<_>>();
+        let arrows = score
+            .marks
+            .iter()
+            .enumerate()
+            .map(|(at, mark)| {
+                // The hop that led here: from the same conversation's mark before.
+                let before = score.marks[..at]
+                    .iter()
+                    .rev()
+                    .find(|other| other.root == mark.root && mark.root.is_some());
+                let from = before.filter(|before| before.line != mark.line).map(|before| column(before.line));
+                arrow(show, mark, from, column(mark.line), 44 + ROW * (mark.step - first))
+            })
+            .collect::<Vec<_>>();
+        let width = LEFT + COLUMN * score.lines.len().max(1);
+        view! { <svg class="ladder-picture" width=width height=height role="img" aria-label=show.ui.word("timeline.ladder")>{lines}{arrows}</svg> }
+    };
+    view! { <div class="ladder" data-testid="ladder">{body}</div> }
+}
+
+fn arrow(show: Show, mark: &ScoreMark, from: Option<usize>, x: usize, y: usize) -> impl IntoView + use<> {
+    let (step, event) = (mark.step, mark.event);
+    let time = show.with_trace(|trace| Duration(trace.event(event).at.0).to_string());
+    let (shape, slug) = match mark.kind {
+        StepKind::Packet(look) => {
+            (Some(look.protocol), if look.tunnel.is_some() { "tunnel" } else { look.protocol.slug() })
+        }
+        StepKind::Drop(look, _) => (look.map(|look| look.protocol), "drop"),
+        StepKind::Pod(_) | StepKind::Process => (None, "other"),
+    };
+    view! {
+        <g
+            class="ladder-row"
+            class:is-now=move || show.at.get() == step
+            class:is-future=move || show.at.get() < step
+            on:click=move |_| show.go_to(event)
+        >
+            <rect class="ladder-hit" x="0" y=y - ROW / 2 width="100%" height=ROW></rect>
+            <text class="ladder-time" x="8" y=y + 5>{time}</text>
+            {from.map(|from| view! { <line class=format!("score-way stroke-{slug}") x1=from x2=x y1=y y2=y></line> })}
+            <g transform=format!("translate({x} {y})")>
+                {match shape {
+                    Some(protocol) => view! { <PacketShape protocol size=0.75/> }.into_any(),
+                    None => view! { <path class="score-process" d="M-6,-5 L0,0 L-6,5 M1,6 H7"></path> }.into_any(),
+                }}
+                {(slug == "drop").then(|| view! { <path class="score-cross" d="M-9,-9 L9,9 M9,-9 L-9,9"></path> })}
+            </g>
+        </g>
+    }
+}
