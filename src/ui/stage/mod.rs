@@ -171,8 +171,7 @@ fn key(show: Show, camera: Camera, focus: RwSignal<String>, event: &KeyboardEven
 fn focus_shape(shape: &Shape) {
     use wasm_bindgen::JsCast;
     let element = document().get_element_by_id(&shape_id(&shape.key));
-    if let Some(element) = element.and_then(|element| element.dyn_into::<web_sys::SvgElement>().ok())
-    {
+    if let Some(element) = element.and_then(|element| element.dyn_into::<web_sys::SvgElement>().ok()) {
         let _ = element.focus();
     }
 }

@@ -81,11 +81,15 @@ fn ShapeView(show: Show, focus: RwSignal<String>, shape: Shape) -> impl IntoView
     let class = if shape.pending { format!("shape {kind} is-pending") } else { format!("shape {kind}") };
     let rect = shape.rect;
     let radius = radius(&shape, show);
-    let labels: Vec<_> = shape.labels.iter().map(|label| {
-        let (anchor, style) = (anchor(label.anchor), style_class(label.style));
-        let (at, text) = (label.at, label.text.clone());
-        view! { <text class=style x=at.x y=at.y text-anchor=anchor>{text}</text> }
-    }).collect();
+    let labels: Vec<_> = shape
+        .labels
+        .iter()
+        .map(|label| {
+            let (anchor, style) = (anchor(label.anchor), style_class(label.style));
+            let (at, text) = (label.at, label.text.clone());
+            view! { <text class=style x=at.x y=at.y text-anchor=anchor>{text}</text> }
+        })
+        .collect();
     let stop = shape.is_stop();
     let lit = lit(show, &shape);
     let name = spoken(&shape);
@@ -203,7 +207,7 @@ fn anchor(anchor: Anchor) -> &'static str {
 }
 
 /// Whether a shape is lit at the step shown.
-fn lit(show: Show, shape: &Shape) -> impl Fn() -> bool + Send + 'static {
+fn lit(show: Show, shape: &Shape) -> impl Fn() -> bool + Send + use<> {
     let (kind, spot) = (shape.kind, shape.spot);
     let pod = shape.key.strip_prefix("pod ").map(ToString::to_string);
     move || {

@@ -87,8 +87,7 @@ pub fn Timeline() -> impl IntoView {
 fn focus(id: &str) {
     use wasm_bindgen::JsCast;
     let element = document().get_element_by_id(id);
-    if let Some(element) = element.and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok())
-    {
+    if let Some(element) = element.and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok()) {
         let _ = element.focus();
     }
 }
