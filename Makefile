@@ -27,4 +27,5 @@ bench: ## speed of the core
 
 audit: ## licences, advisories and sources of the dependencies
 	@.ci/setup.sh audit
-	@eval "$$(.ci/setup.sh env)" && cargo deny --locked check
+	@eval "$$(.ci/setup.sh env)" && cargo deny --locked check licenses bans sources
+	@eval "$$(.ci/setup.sh env)" && cargo deny --locked check advisories || { echo "advisories: see above; they are read from the RustSec database on GitHub, which has to be reachable" >&2; exit 1; }

@@ -1,8 +1,9 @@
 //! What the tools print, held byte for byte against what real ones printed (`tests/commands/`, Debian 12) in the
 //! same state: each file is a label, a command, its output in terminal order, and its status.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 use std::collections::BTreeMap;
-use vethscope::base::{IfIndex, Ipv4Addr, MacAddr, NetnsId, Rng, SimTime};
+use vethscope::base::{ChangeId, IfIndex, Ipv4Addr, MacAddr, NetnsId, Rng, SimTime};
 use vethscope::shell::{self, Command, Context};
 use vethscope::trace::{
     AddrRow, Counters, Fdb, FdbRow, Inventory, LinkKind, LinkRow, NeighRow, Neighbor, NetnsRole, NetnsRow,
@@ -132,7 +133,7 @@ impl Builder {
             protocol: RouteProtocol::Kernel,
             onlink: false,
         };
-        self.state.routes.push((Default::default(), row));
+        self.state.routes.push((ChangeId::default(), row));
     }
 
     fn via(&mut self, dst: &str, gateway: &str, oif: u32, onlink: bool) {
@@ -147,7 +148,7 @@ impl Builder {
         let netns = self.state.row.netns;
         let mac = mac_text.map(mac);
         let row = NeighRow { netns, ifindex, addr, mac, state, probes: 0, updated: NOW, confirmed: NOW };
-        let entry = Neighbor { change: Default::default(), row, used: NOW };
+        let entry = Neighbor { change: ChangeId::default(), row, used: NOW };
         self.state.neighbors.insert((ifindex, addr), entry);
     }
 
@@ -161,7 +162,7 @@ impl Builder {
             dst: dst.map(|text| text.parse().unwrap()),
             updated: SimTime::ZERO,
         };
-        self.state.fdb.push(Fdb { change: Default::default(), row, used: SimTime::ZERO });
+        self.state.fdb.push(Fdb { change: ChangeId::default(), row, used: SimTime::ZERO });
     }
 }
 

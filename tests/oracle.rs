@@ -90,11 +90,10 @@ fn taps(lab: &Lab, from: usize) -> BTreeMap<String, Vec<String>> {
     let mut inventory = Inventory::at(trace, from);
     let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (index, event) in trace.events.iter().enumerate().skip(from) {
-        let way = match event.kind {
-            EventKind::Transmitted => "out",
-            EventKind::Received(_) => "in",
-            _ => continue,
-        };
+        let way = if event.kind == EventKind::Transmitted { "out" } else { "in" };
+        if way == "in" && !matches!(event.kind, EventKind::Received(_)) {
+            continue;
+        }
         inventory.advance(trace, index);
         let netns = &inventory.netns[&event.netns];
         let name = netns.ifname(event.ifindex);
@@ -144,7 +143,7 @@ fn play(probe: &Probe<'_>, seed: u64) -> (Lab, usize) {
                 common::run(&mut lab, command);
             }
             ("apply", "+x") => {
-                common::apply(&mut lab, &(common::RECORDED_LAB.to_owned() + include_str!("oracle/x.yaml")))
+                common::apply(&mut lab, &(common::RECORDED_LAB.to_owned() + include_str!("oracle/x.yaml")));
             }
             ("apply", "-x") => common::apply(&mut lab, common::RECORDED_LAB),
             ("forget", _) => from = lab.trace().len(),

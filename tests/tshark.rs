@@ -1,4 +1,5 @@
 //! The reader of capture files finds what is wrong, and only that.
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 #![cfg(not(target_arch = "wasm32"))]
 
 #[path = "common/tshark.rs"]

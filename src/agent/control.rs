@@ -254,25 +254,21 @@ impl ControlPlane {
         let Some(entry) = self.store.pods.get(key).filter(|entry| entry.stage == Stage::Unscheduled) else {
             return;
         };
-        let chosen = match &entry.pod.spec.node_name {
-            // A Pod that names its node passes the scheduler by; its kubelet takes it, if there is one.
-            Some(name) => Ok(name.clone()),
-            None => {
-                let candidates: Vec<Candidate<'_>> = (self.store.nodes.iter())
-                    .map(|(name, node)| Candidate {
-                        node: &node.spec,
-                        pods: self.store.pods_on(name).count(),
-                    })
-                    .collect();
-                scheduler::schedule(&entry.pod, &candidates)
-            }
-        };
+        // A Pod that names its node passes the scheduler by; its kubelet takes it, if there is one.
+        let chosen = entry.pod.spec.node_name.clone().map_or_else(|| self.choose_node(&entry.pod), Ok);
         match chosen {
             Ok(node) => self.bind(world, key, &node),
             Err(reason) => {
-                self.kube_event(world, key, ("FailedScheduling", "default-scheduler"), reason);
+                Self::kube_event(world, key, ("FailedScheduling", "default-scheduler"), reason);
             }
         }
+    }
+
+    fn choose_node(&self, pod: &Pod) -> Result<String, String> {
+        let pods_on = |name: &str| self.store.pods_on(name).count();
+        let candidate = |(name, node): (&Arc<str>, _)| Candidate { node, pods: pods_on(name) };
+        let nodes = self.store.nodes.iter().map(|(name, entry)| (name, &entry.spec));
+        scheduler::schedule(pod, &nodes.map(candidate).collect::<Vec<_>>())
     }
 
     fn bind(&mut self, world: &mut dyn World, key: &PodKey, node: &str) {
@@ -286,7 +282,7 @@ impl ControlPlane {
         }
         if by_scheduler {
             let message = format!("Successfully assigned {}/{} to {node}", key.namespace, key.name);
-            self.kube_event(world, key, ("Scheduled", "default-scheduler"), message);
+            Self::kube_event(world, key, ("Scheduled", "default-scheduler"), message);
         }
         Self::step(world, key, (Steps::Creation, 1), vec![key.name.to_string(), node.to_owned()]);
         kubelet::admit(self, world, key);
@@ -316,7 +312,6 @@ impl ControlPlane {
     }
 
     pub(super) fn kube_event(
-        &self,
         world: &mut dyn World,
         key: &PodKey,
         (reason, component): (&str, &str),

@@ -189,7 +189,7 @@ fn configure(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, ma
     wait(control, world, key, (Stage::Configured, PLUGIN_HALF));
 }
 
-/// The plug-in failed: the sandbox is taken down, the Pod stays ContainerCreating, and the kubelet tries again.
+/// The plug-in failed: the sandbox is taken down, the Pod stays `ContainerCreating`, and the kubelet tries again.
 fn sandbox_failed(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, error: &str) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     let message = format!(
@@ -206,7 +206,7 @@ fn sandbox_failed(control: &mut ControlPlane, world: &mut dyn World, key: &PodKe
     if let Some(netns) = netns {
         world.del_netns(netns);
     }
-    control.kube_event(world, key, ("FailedCreatePodSandBox", "kubelet"), message);
+    ControlPlane::kube_event(world, key, ("FailedCreatePodSandBox", "kubelet"), message);
     control.record_pod(world, key);
     world.wake_in(RETRY, Patience::Patient, wakeup);
 }
@@ -280,14 +280,14 @@ fn started(control: &ControlPlane, world: &mut dyn World, key: &PodKey, index: u
     };
     let image = container.image.clone();
     let kubelet = |reason| (reason, "kubelet");
-    control.kube_event(
+    ControlPlane::kube_event(
         world,
         key,
         kubelet("Pulled"),
         format!("Container image \"{image}\" already present on machine"),
     );
-    control.kube_event(world, key, kubelet("Created"), "Container created".to_owned());
-    control.kube_event(world, key, kubelet("Started"), "Container started".to_owned());
+    ControlPlane::kube_event(world, key, kubelet("Created"), "Container created".to_owned());
+    ControlPlane::kube_event(world, key, kubelet("Started"), "Container started".to_owned());
 }
 
 fn report(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
@@ -315,7 +315,7 @@ fn stop(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
         .and_then(|secs| u64::try_from(secs).ok())
         .unwrap_or(30);
     for name in &names {
-        control.kube_event(world, key, ("Killing", "kubelet"), format!("Stopping container {name}"));
+        ControlPlane::kube_event(world, key, ("Killing", "kubelet"), format!("Stopping container {name}"));
     }
     terminated(world, key, 1, vec![names.join(", ")]);
     let shutdown = SHUTDOWN.min(Duration::from_secs(grace));

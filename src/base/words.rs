@@ -72,13 +72,12 @@ fn fill(pattern: &str, args: &[String]) -> String {
             rest = after;
             continue;
         };
-        match number.parse::<usize>() {
-            Ok(index) => out.push_str(args.get(index).map_or("", String::as_str)),
-            Err(_) => {
-                out.push('{');
-                out.push_str(number);
-                out.push('}');
-            }
+        if let Ok(index) = number.parse::<usize>() {
+            out.push_str(args.get(index).map_or("", String::as_str));
+        } else {
+            out.push('{');
+            out.push_str(number);
+            out.push('}');
         }
         rest = tail;
     }

@@ -131,7 +131,7 @@ impl Netns {
     fn fire(&mut self, ctx: &mut Ctx<'_>, timer: Timer) {
         match timer {
             Timer::Neighbor(ifindex, addr, deadline) => {
-                self.neigh_timer_handler(ctx, ifindex, addr, deadline)
+                self.neigh_timer_handler(ctx, ifindex, addr, deadline);
             }
             Timer::Reassembly(key) => self.ip_expire(ctx, key),
             Timer::LinkWatch(ifindex) => self.linkwatch(ctx, ifindex),

@@ -5,6 +5,7 @@ use crate::base::Duration;
 
 /// Settings of one network namespace. All of them are *simulated*.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the kernel under its own name")]
 pub struct Sysctl {
     /// `net.ipv4.ip_forward`.
     pub ip_forward: bool,

@@ -5,7 +5,7 @@ use super::link::VxlanRemote;
 use super::{Ctx, Kind, Link, Netns, Skb};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr};
 use crate::trace::{DropReason, EventKind, Table, TableChange};
-use crate::wire::{Body, Frame, Icmp, Ipv4, Payload, Udp, UdpChecksum, UdpPayload, Vxlan};
+use crate::wire::{Body, Frame, Ipv4, Payload, Udp, UdpChecksum, UdpPayload, Vxlan};
 use std::sync::Arc;
 
 /// `net.ipv4.ip_local_port_range`, from which the source port is taken.
@@ -155,7 +155,7 @@ fn hash_ports(hash: &mut Fnv, body: &Body) {
             hash.add(&udp.dst_port.to_be_bytes());
         }
         Body::Raw { protocol: 6, bytes } => hash.add(bytes.get(..4).unwrap_or(&[])),
-        Body::Icmp(Icmp::EchoRequest { .. } | Icmp::EchoReply { .. }) | Body::Icmp(_) | Body::Raw { .. } => {}
+        Body::Icmp(_) | Body::Raw { .. } => {}
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Simulation, Task};
 use crate::agent::{Actor, Patience, Wakeup, Wire, World};
 use crate::base::{Duration, EventId, IfIndex, NetnsId, Rng, SimTime};
-use crate::kernel::{Ctx, Delays, Kind, Netns, NewLink, Peer, Urgency};
+use crate::kernel::{Ctx, Delays, Kind, Link, Netns, NewLink, Peer, Urgency};
 use crate::trace::{NetnsRole, NetnsRow, TableChange};
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ impl<A: Actor> Simulation<A> {
         self.netns.get_mut(at.index()).and_then(Option::as_mut).map_or(0, Netns::take_nsid)
     }
 
-    fn add_end(&mut self, at: NetnsId, new: NewLink) -> IfIndex {
+    fn add_end(&mut self, at: NetnsId, new: &NewLink) -> IfIndex {
         let mut made = IfIndex::NONE;
         self.visit_netns(at, &mut |netns, ctx| made = netns.add_link(ctx, new.clone()));
         made
@@ -72,14 +72,13 @@ impl<A: Actor> World for Simulation<A> {
             Wire::Veth => Kind::Veth(peer, nsid),
             Wire::Cable => Kind::Physical(peer),
         };
-        let made_a = self.add_end(a.0, NewLink { kind: kind(ends.1, nsid_a), ..a.1 });
-        let made_b = self.add_end(b.0, NewLink { kind: kind(ends.0, nsid_b), ..b.1 });
+        let made_a = self.add_end(a.0, &NewLink { kind: kind(ends.1, nsid_a), ..a.1 });
+        let made_b = self.add_end(b.0, &NewLink { kind: kind(ends.0, nsid_b), ..b.1 });
         (made_a, made_b)
     }
 
     fn del_wire(&mut self, netns: NetnsId, ifindex: IfIndex) {
-        let peer =
-            Self::netns(self, netns).and_then(|netns| netns.link(ifindex)).and_then(|link| link.peer());
+        let peer = Self::netns(self, netns).and_then(|netns| netns.link(ifindex)).and_then(Link::peer);
         self.visit_netns(netns, &mut |netns, ctx| netns.del_link(ctx, ifindex));
         if let Some(peer) = peer {
             self.visit_netns(peer.netns, &mut |netns, ctx| netns.del_link(ctx, peer.ifindex));

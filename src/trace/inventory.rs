@@ -1,8 +1,8 @@
 //! All tables as they stood after a given event: a fold over the trace, so that stepping back takes every table back.
 
 use super::{
-    AddrRow, Disposition, Event, EventKind, FdbRow, KubeEventRow, LinkRow, NeighRow, NetnsRow, NodeRow,
-    PodRow, RouteRow, StepRow, Table, TableChange, Trace,
+    AddrRow, Disposition, DropReason, Event, EventKind, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow,
+    NetnsRow, NodeRow, PodRow, RouteRow, StepRow, Table, TableChange, Trace,
 };
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime};
 use std::collections::BTreeMap;
@@ -170,34 +170,28 @@ impl Inventory {
             // A bridge and a VXLAN device count what they hand up without the Ethernet header, which
             // `eth_type_trans` has taken off by then.
             let header = match link.kind {
-                super::LinkKind::Bridge { .. } | super::LinkKind::Vxlan { .. } => 14,
-                super::LinkKind::Loopback
-                | super::LinkKind::Veth { .. }
-                | super::LinkKind::Physical { .. } => 0,
+                LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } => 14,
+                LinkKind::Loopback | LinkKind::Veth { .. } | LinkKind::Physical { .. } => 0,
             };
             counters.rx_packets += 1;
             counters.rx_bytes += bytes - header;
             // Devices with a driver of their own count group frames here; a veth does not.
-            if frame.dst.is_multicast() && matches!(link.kind, super::LinkKind::Bridge { .. }) {
+            if frame.dst.is_multicast() && matches!(link.kind, LinkKind::Bridge { .. }) {
                 counters.rx_multicast += u64::from(!frame.dst.is_broadcast());
             }
         }
     }
 
-    fn count_drop(&mut self, event: &Event, reason: super::DropReason) {
+    fn count_drop(&mut self, event: &Event, reason: DropReason) {
         let Some(state) = self.state(event.netns) else { return };
         if !state.links.contains_key(&event.ifindex) {
             return;
         }
         let counters = state.counters.entry(event.ifindex).or_default();
-        match reason {
-            super::DropReason::VxlanNoRemote
-            | super::DropReason::NoCarrier
-            | super::DropReason::Recursion => {
-                counters.tx_dropped += 1;
-            }
-            super::DropReason::OversizeReceive => counters.rx_dropped += 1,
-            _ => {}
+        if matches!(reason, DropReason::VxlanNoRemote | DropReason::NoCarrier | DropReason::Recursion) {
+            counters.tx_dropped += 1;
+        } else if reason == DropReason::OversizeReceive {
+            counters.rx_dropped += 1;
         }
     }
 

@@ -6,20 +6,20 @@ use vethscope::lab::{Lab, Target};
 use vethscope::trace::{EventKind, Stream};
 
 /// The recorded topology.
-pub const RECORDED_LAB: &str = include_str!("../scenarios/recorded_lab.yaml");
+pub(crate) const RECORDED_LAB: &str = include_str!("../scenarios/recorded_lab.yaml");
 
 /// A limit of simulated time that no test comes near.
-pub const FOR_EVER: SimTime = SimTime(u64::MAX);
+pub(crate) const FOR_EVER: SimTime = SimTime(u64::MAX);
 
 /// A lab with `text` applied and settled.
-pub fn lab(text: &str, seed: u64) -> Lab {
+pub(crate) fn lab(text: &str, seed: u64) -> Lab {
     let mut lab = Lab::new(seed);
     apply(&mut lab, text);
     lab
 }
 
 /// Applies a text and lets the cluster settle.
-pub fn apply(lab: &mut Lab, text: &str) {
+pub(crate) fn apply(lab: &mut Lab, text: &str) {
     let diagnostics = lab.apply(text);
     let errors: Vec<_> =
         diagnostics.iter().filter(|found| found.severity == vethscope::base::Severity::Error).collect();
@@ -28,13 +28,13 @@ pub fn apply(lab: &mut Lab, text: &str) {
 }
 
 /// What a command wrote, and its status.
-pub struct Ran {
+pub(crate) struct Ran {
     pub output: String,
     pub status: u8,
 }
 
 /// Runs a command line such as `a ping -c1 10.244.1.11` or `node/node1 ip addr` to its end.
-pub fn run(lab: &mut Lab, line: &str) -> Ran {
+pub(crate) fn run(lab: &mut Lab, line: &str) -> Ran {
     let mut words = line.split_whitespace().map(str::to_owned);
     let target =
         Target::parse(&words.next().expect("a command line begins with its target"), "default", None);
@@ -43,7 +43,7 @@ pub fn run(lab: &mut Lab, line: &str) -> Ran {
 }
 
 /// Runs a command to its end.
-pub fn run_argv(lab: &mut Lab, target: &Target, argv: &[String]) -> Ran {
+pub(crate) fn run_argv(lab: &mut Lab, target: &Target, argv: &[String]) -> Ran {
     let from = lab.trace().len();
     let process = lab.start(target, argv).unwrap_or_else(|error| panic!("{argv:?}: {error}"));
     lab.finish(process, FOR_EVER);

@@ -9,6 +9,7 @@ use crate::cluster::ipam::HostLocal;
 use crate::kernel::{Ctx, Hairpin, Kind, Netns, NewLink};
 use crate::trace::Scope;
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Leading octets of a Pod's Ethernet address; its IPv4 address follows (`SetHWAddrByIP`).
@@ -57,9 +58,9 @@ pub(in crate::agent) fn request(command: &str, call: &Call<'_>, ipam: &HostLocal
     }
     let (namespace, name) = call.pod;
     let mut args = format!("IgnoreUnknown=1;K8S_POD_NAMESPACE={namespace};K8S_POD_NAME={name}");
-    args += &format!(";K8S_POD_INFRA_CONTAINER_ID={}", call.container);
+    let _ = write!(args, ";K8S_POD_INFRA_CONTAINER_ID={}", call.container);
     if let Some(addr) = call.requested {
-        args += &format!(";IP={addr}");
+        let _ = write!(args, ";IP={addr}");
     }
     json!({
         "env": {
