@@ -170,8 +170,8 @@ async fn draw() -> Result<String, JsValue> {
     image.set_src(&blob_url(&picture.text.into(), "image/svg+xml")?);
     js_sys::futures::JsFuture::from(image.decode()).await?;
     let canvas: HtmlCanvasElement = document().create_element("canvas")?.unchecked_into();
-    canvas.set_width((picture.width * SCALE) as u32);
-    canvas.set_height((picture.height * SCALE) as u32);
+    canvas.set_width(pixels(picture.width));
+    canvas.set_height(pixels(picture.height));
     let context: web_sys::CanvasRenderingContext2d =
         canvas.get_context("2d")?.ok_or(JsValue::NULL)?.unchecked_into();
     context.draw_image_with_html_image_element_and_dw_and_dh(
@@ -182,4 +182,9 @@ async fn draw() -> Result<String, JsValue> {
         picture.height * SCALE,
     )?;
     canvas.to_data_url()
+}
+
+#[expect(clippy::cast_sign_loss, reason = "a size on the screen is not negative")]
+fn pixels(size: f64) -> u32 {
+    (size * SCALE) as u32
 }

@@ -44,6 +44,7 @@ enum Follow {
 
 /// The loop's own state.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, not a state of one machine")]
 pub(super) struct Driver {
     is_scheduled: bool,
     is_replaying: bool,
@@ -535,7 +536,7 @@ pub(super) fn follow_language(page: Page, lang: Lang) {
     let text = page.ui.text.get_untracked();
     if lessons::is_lesson(&text) && text != lessons::vxlan(lang) {
         page.ui.text.set(lessons::vxlan(lang).to_owned());
-        page.driver.update_value(|driver| driver.applied = lessons::vxlan(lang).to_owned());
+        page.driver.update_value(|driver| lessons::vxlan(lang).clone_into(&mut driver.applied));
     }
 }
 
@@ -556,7 +557,9 @@ pub(super) fn save(page: Page) {
     let draft = page.driver.with_value(|driver| driver.applied != text).then_some(text);
     let link = lab::share::encode(&lab::share::Shared { log, at: None });
     let mut history = storage::history();
-    history.save(Saved { saved_ms: js_sys::Date::now() as u64, link, draft });
+    #[expect(clippy::cast_sign_loss, reason = "the clock of the browser is past 1970")]
+    let saved_ms = js_sys::Date::now() as u64;
+    history.save(Saved { saved_ms, link, draft });
     if !storage::save_history(history) {
         // Said once: a page whose storage is forbidden works all the same.
         let is_first = page.driver.try_update_value(|driver| driver.saving.take().is_some());
