@@ -1,10 +1,10 @@
 //! What stands below the nodes: the switch with a port for each cable, and the routers and hosts outside the cluster.
 
 use super::geometry::{Point, Rect};
-use super::layout::{Draft, address_of, is_outside, natural, stack_of};
+use super::layout::{Draft, address_of, cable_end, is_outside, natural, stack_of};
 use super::model::{ShapeKind, Spot, WireKind};
 use crate::base::NetnsId;
-use crate::trace::{LinkKind, LinkRow, NetnsRole, NetnsState};
+use crate::trace::{Inventory, LinkKind, LinkRow, NetnsRole, NetnsState};
 use std::collections::BTreeSet;
 
 /// Draws everything outside the nodes under `bottom`.
@@ -15,7 +15,7 @@ pub(super) fn place(draft: &mut Draft<'_>, bottom: i32) {
     let (switches, hosts): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|state| state.row.role == NetnsRole::Switch);
     let at_switch = |state: &&NetnsState| {
-        cables(state).any(|(_, far)| switches.iter().any(|switch| switch.row.netns == far.0))
+        cables(draft.inventory, state).any(|(_, far)| switches.iter().any(|switch| switch.row.netns == far.0))
     };
     let (near, far): (Vec<_>, Vec<_>) = hosts.into_iter().partition(at_switch);
     let (left, right) = span(draft);
@@ -46,11 +46,8 @@ fn span(draft: &Draft<'_>) -> (i32, i32) {
 }
 
 /// The cables of a namespace with their far ends.
-fn cables(state: &NetnsState) -> impl Iterator<Item = (&LinkRow, Spot)> {
-    state.links.values().filter_map(|link| match link.kind {
-        LinkKind::Physical { peer_netns, peer } => Some((link, (peer_netns, peer))),
-        LinkKind::Loopback | LinkKind::Veth { .. } | LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } => None,
-    })
+fn cables<'a>(inventory: &'a Inventory, state: &'a NetnsState) -> impl Iterator<Item = (&'a LinkRow, Spot)> {
+    state.links.values().filter_map(|link| Some((link, cable_end(inventory, link)?)))
 }
 
 fn place_switch(draft: &mut Draft<'_>, state: &NetnsState, rect: Rect) {
@@ -81,7 +78,7 @@ fn place_hosts(
         x = rect.right() + draft.px(28);
         let home = stack_of(netns);
         let shape = draft.shape(format!("host {}", state.row.name), ShapeKind::Outside, rect, Some(home));
-        let address = cables(state)
+        let address = cables(draft.inventory, state)
             .map(|(link, _)| address_of(state, link.ifindex, false))
             .find(|address| !address.is_empty());
         let address = address.unwrap_or_default();
@@ -105,7 +102,7 @@ fn connect(
     for switch in switches {
         let home = draft.scene.rest(stack_of(switch.row.netns));
         let Some(middle) = home else { continue };
-        for (link, other) in cables(switch) {
+        for (link, other) in cables(draft.inventory, switch) {
             let port = (switch.row.netns, link.ifindex);
             // The cable of a collapsed node is not drawn.
             if !is_drawn(draft, other, near) {
@@ -130,7 +127,7 @@ fn connect(
         }
     }
     for state in far {
-        for (link, other) in cables(state) {
+        for (link, other) in cables(draft.inventory, state) {
             let Some(rest) = draft.scene.rest(stack_of(state.row.netns)) else { continue };
             let own = (state.row.netns, link.ifindex);
             host_end(draft, own, Point::new(rest.x, rest.y - draft.px(22)));

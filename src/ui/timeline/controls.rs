@@ -25,14 +25,14 @@ pub(super) fn Controls(show: Show) -> impl IntoView {
         <div class="time-controls">
             <div class="time-group" role="group" aria-label=word("timeline.controls")>
                 <button class="button" data-testid="to-start" on:click=act(Playback::to_start)>
-                    <Icon sign="⏮"/>{word("timeline.start")}
+                    <Icon sign="|◀"/>{word("timeline.start")}
                 </button>
                 <button class="button" data-testid="back" on:click=act(Playback::back)>
                     <Icon sign="◀"/>{word("timeline.back")}
                 </button>
                 <button class="button primary play" data-testid="play" on:click=act(Playback::toggle)>
                     {move || if playing.get() {
-                        view! { <Icon sign="❚❚"/> }.into_any()
+                        view! { <Icon sign="Ⅱ"/> }.into_any()
                     } else {
                         view! { <Icon sign="▶"/> }.into_any()
                     }}
@@ -45,10 +45,10 @@ pub(super) fn Controls(show: Show) -> impl IntoView {
                     {word("timeline.drop")}<Icon sign="✕"/>
                 </button>
                 <button class="button" data-testid="next-packet" on:click=move |_| to_next_packet(show)>
-                    {word("timeline.packet")}<Icon sign="⤼"/>
+                    {word("timeline.packet")}<Icon sign="⇥"/>
                 </button>
                 <button class="button" data-testid="to-end" on:click=act(Playback::to_end)>
-                    {word("timeline.end")}<Icon sign="⏭"/>
+                    {word("timeline.end")}<Icon sign="▶|"/>
                 </button>
                 <button
                     class="button"
