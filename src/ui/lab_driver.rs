@@ -22,7 +22,7 @@ const STEPS_PER_LOOK: u32 = 200;
 /// Steps that the simulation may be ahead of the playhead.
 const LOOKAHEAD: usize = 200;
 
-/// Events after which a slice ends that only works ahead of the playhead.
+/// Events after which a slice ends, unless it replays what was there before.
 const AHEAD_EVENTS: usize = 1_000;
 
 /// Milliseconds without a key stroke after which a text without errors is applied.
@@ -308,7 +308,10 @@ fn tick(page: Page) {
         set_work(page, Work::Ahead);
         return;
     }
-    let progress = slice(page, if is_urgent { usize::MAX } else { AHEAD_EVENTS });
+    let progress = slice(
+        page,
+        if page.driver.with_value(|driver| driver.is_replaying) { usize::MAX } else { AHEAD_EVENTS },
+    );
     take_in(page, progress);
     match progress {
         Progress::Idle => {
