@@ -34,8 +34,9 @@ pub(super) fn place(draft: &mut Draft<'_>, bottom: i32) {
     let row = if beside { y } else { y + h + draft.px(44) };
     let start = if beside { rect.right() + draft.px(28) } else { rect.x };
     place_hosts(draft, &near, start, row, host_width, &mut done);
-    let last = if beside { y } else { row + h + draft.px(44) };
-    place_hosts(draft, &far, rect.x, last, host_width, &mut done);
+    // What lies behind a router follows in the same row.
+    let next = rect.x + near.len() as i32 * (host_width + draft.px(28));
+    place_hosts(draft, &far, next, row, host_width, &mut done);
     connect(draft, &switches, &near, &far, beside);
 }
 
@@ -130,10 +131,10 @@ fn connect(
         for (link, other) in cables(draft.inventory, state) {
             let Some(rest) = draft.scene.rest(stack_of(state.row.netns)) else { continue };
             let own = (state.row.netns, link.ifindex);
-            host_end(draft, own, Point::new(rest.x, rest.y - draft.px(22)));
+            host_end(draft, own, Point::new(rest.x, rest.y + draft.px(22)));
             let Some(up) = draft.scene.rest(stack_of(other.0)) else { continue };
             host_end(draft, other, Point::new(up.x, up.y + draft.px(22)));
-            let y = rest.y - draft.px(44);
+            let y = rest.y + draft.px(36);
             draft.wire(WireKind::Cable, own, other, &[Point::new(rest.x, y), Point::new(up.x, y)]);
         }
     }
