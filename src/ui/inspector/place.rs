@@ -90,9 +90,9 @@ fn fresh(show: Show) -> BTreeSet<ChangeId> {
             .get(start..upto.min(trace.len()))
             .unwrap_or_default()
             .iter()
-            .filter_map(|event| match event.kind {
-                EventKind::Changed(change) => Some(change),
-                _ => None,
+            .filter_map(|event| {
+                let EventKind::Changed(change) = event.kind else { return None };
+                Some(change)
             })
             .collect()
     })

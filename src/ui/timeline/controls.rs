@@ -144,7 +144,7 @@ fn Filters(show: Show) -> impl IntoView {
                         filter.hidden.insert(protocol);
                     }
                 }
-            })
+            });
         };
         let label = move || match name {
             "" => show.ui.word("timeline.tunnel"),

@@ -95,7 +95,7 @@ fn Row(show: Show, step: usize, event: EventId) -> impl IntoView {
     };
     let drop = matches!(kind, Some(StepKind::Drop(..)));
     Effect::new(move || {
-        if shown() && show.ui.playback.with_untracked(|play| !play.playing || step % 4 == 0) {
+        if shown() && show.ui.playback.with_untracked(|play| !play.playing || step.is_multiple_of(4)) {
             scroll_to(step);
         }
     });
