@@ -76,6 +76,11 @@ impl Fib {
         out
     }
 
+    /// All routes, the table local first.
+    pub(super) fn routes(&self) -> impl Iterator<Item = &RouteRow> {
+        self.local.iter().chain(&self.main).map(|entry| &entry.route)
+    }
+
     /// All routes of the table main, longest prefix first.
     pub(super) fn main_routes(&self) -> impl Iterator<Item = &RouteRow> {
         self.main.iter().map(|entry| &entry.route)

@@ -34,7 +34,7 @@ pub use socket::{Errno, PathMtuDiscovery, PingMessage, PingSocket};
 pub use sysctl::Sysctl;
 
 use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SimTime, SocketId};
-use crate::trace::AddrRow;
+use crate::trace::{AddrRow, FdbRow, NeighRow, RouteRow};
 use fib::Fib;
 use fragment::Reassembly;
 use icmp::Limits;
@@ -117,6 +117,37 @@ impl Netns {
     /// Whether `addr` is an address of this namespace.
     pub fn has_addr(&self, addr: Ipv4Addr) -> bool {
         self.addrs.iter().any(|row| row.addr.addr() == addr)
+    }
+
+    /// The routes of all tables, the table local first.
+    pub fn routes(&self) -> impl Iterator<Item = &RouteRow> {
+        self.fib.routes()
+    }
+
+    /// The neighbour entries by interface and address.
+    pub fn neighbors(&self) -> impl Iterator<Item = &NeighRow> {
+        self.neighbors.values().map(|entry| &entry.row)
+    }
+
+    /// The entries of all forwarding databases, link by link.
+    pub fn fdb(&self) -> Vec<FdbRow> {
+        let mut rows = Vec::new();
+        for link in self.links() {
+            match &link.kind {
+                Kind::Bridge(bridge) => {
+                    rows.extend(
+                        bridge.fdb.iter().map(|(&mac, entry)| self.bridge_fdb_row(link.ifindex, mac, entry)),
+                    );
+                }
+                Kind::Vxlan(vxlan) => rows.extend(vxlan.fdb.iter().flat_map(|(&mac, remotes)| {
+                    remotes.iter().map(move |remote| {
+                        self.vxlan_fdb_row(link.ifindex, mac, remote.dst, remote.permanent, remote.updated)
+                    })
+                })),
+                Kind::Loopback | Kind::Veth(..) | Kind::Physical(_) => {}
+            }
+        }
+        rows
     }
 
     /// Takes up a piece of work at `ctx.now`.

@@ -12,8 +12,8 @@ pub mod transcript;
 pub use target::{StartError, Target};
 
 use crate::agent::{ControlPlane, Desired, Wakeup};
-use crate::base::{Diagnostic, EventId, ProcessId, Severity, SimTime};
-use crate::kernel::Urgency;
+use crate::base::{Diagnostic, EventId, NetnsId, ProcessId, Severity, SimTime};
+use crate::kernel::{Netns, Urgency};
 use crate::manifest::{self, Parsed};
 use crate::shell::Joiner;
 use crate::sim::{EVENTS_MAX, Simulation};
@@ -114,6 +114,7 @@ impl Lab {
         if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
             return diagnostics;
         }
+        self.catch_up();
         self.log.actions.push((self.sim.now(), Action::Apply(text.to_owned())));
         let pods = parsed.pods().map(|pod| Arc::new(pod.clone())).collect();
         let desired = Desired { cluster: parsed.resolve_cluster(), pods };
@@ -124,6 +125,7 @@ impl Lab {
 
     /// Starts a command now.
     pub fn start(&mut self, target: &Target, argv: &[String]) -> Result<ProcessId, StartError> {
+        self.catch_up();
         let (netns, container) = self.find(target)?;
         self.log.actions.push((self.sim.now(), Action::Run { target: target.clone(), argv: argv.to_vec() }));
         let process = self.sim.begin(netns);
@@ -135,6 +137,7 @@ impl Lab {
     /// Types Ctrl-C at a process.
     pub fn interrupt(&mut self, process: ProcessId) {
         if let Some(run) = self.runs.iter().position(|&at| at == process) {
+            self.catch_up();
             self.log.actions.push((self.sim.now(), Action::Interrupt(run as u32)));
             if let Some(script) = self.scripts.get_mut(&process) {
                 script.rest.clear();
@@ -197,6 +200,15 @@ impl Lab {
         stepped
     }
 
+    /// Whatever happens at this very moment happens before a new action, so that the moment alone says where an action
+    /// stands among the events, and a replay finds the same place.
+    fn catch_up(&mut self) {
+        let now = self.sim.now();
+        while self.sim.next_at().is_some_and(|at| at <= now) && self.sim.trace().len() < EVENTS_MAX {
+            self.step();
+        }
+    }
+
     /// Takes the actions of a replayed log whose time has come.
     fn take_upcoming(&mut self) {
         while let Some((at, _)) = self.upcoming.front() {
@@ -230,6 +242,11 @@ impl Lab {
         let trace = self.sim.trace();
         self.live.advance(trace, trace.len());
         &self.live
+    }
+
+    /// A network namespace as its kernel has it; [`Self::live`] tells the same from the trace.
+    pub fn netns(&self, netns: NetnsId) -> Option<&Netns> {
+        self.sim.netns(netns)
     }
 
     /// The log that makes this lab, the actions still to be replayed included.

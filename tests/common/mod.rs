@@ -1,6 +1,9 @@
 //! What several tests need: a lab with the recorded topology, and running commands in it.
 #![allow(dead_code, reason = "each test target uses its own part of this")]
 
+pub(crate) mod invariants;
+pub(crate) mod scenario;
+
 use vethscope::base::SimTime;
 use vethscope::lab::{Lab, Target};
 use vethscope::trace::{EventKind, Stream};
