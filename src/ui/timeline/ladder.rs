@@ -1,6 +1,5 @@
 //! The events as a ladder diagram: places beside each other, time downwards, an arrow for each hop.
 
-use crate::base::Duration;
 use crate::scene::{self, ScoreMark, StepKind};
 use crate::ui::stage::{PacketShape, Show};
 use leptos::prelude::*;
@@ -55,7 +54,7 @@ pub(super) fn Ladder(show: Show) -> impl IntoView {
 
 fn arrow(show: Show, mark: &ScoreMark, from: Option<usize>, x: usize, y: usize) -> impl IntoView + use<> {
     let (step, event) = (mark.step, mark.event);
-    let time = show.with_trace(|trace| Duration(trace.event(event).at.0).to_string());
+    let time = show.with_trace(|trace| trace.event(event).at.to_string());
     let (shape, slug) = match mark.kind {
         StepKind::Packet(look) => {
             (Some(look.protocol), if look.tunnel.is_some() { "tunnel" } else { look.protocol.slug() })
