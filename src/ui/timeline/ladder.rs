@@ -23,6 +23,11 @@ pub(super) fn Ladder(show: Show) -> impl IntoView {
             show.with_trace(|trace| scene::score(trace, &tables, &play.steps, start..start + ROWS))
         })
     });
+    Effect::new(move || {
+        let row = show.at.get().saturating_sub(start.get());
+        score.track();
+        request_animation_frame(move || scroll_to(row));
+    });
     let body = move || {
         let score = score.get();
         let first = score.marks.first().map_or(0, |mark| mark.step);
@@ -50,6 +55,16 @@ pub(super) fn Ladder(show: Show) -> impl IntoView {
         view! { <svg class="ladder-picture" width=width height=height role="img" aria-label=show.ui.word("timeline.ladder")>{lines}{arrows}</svg> }
     };
     view! { <div class="ladder" data-testid="ladder">{body}</div> }
+}
+
+/// Brings a row into the ladder's own window.
+fn scroll_to(row: usize) {
+    let Ok(Some(ladder)) = document().query_selector(".ladder") else { return };
+    let (top, height) = ((44 + ROW * row) as i32, ladder.client_height());
+    let seen = ladder.scroll_top();
+    if top < seen + 60 || top > seen + height - 30 {
+        ladder.set_scroll_top(top - height / 3);
+    }
 }
 
 fn arrow(show: Show, mark: &ScoreMark, from: Option<usize>, x: usize, y: usize) -> impl IntoView + use<> {
