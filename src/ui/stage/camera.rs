@@ -83,10 +83,12 @@ impl Camera {
             x: (width - w * scale) / 2.0 - x * scale,
             y: CAPTION + (height - h * scale) / 2.0 - y * scale,
         };
-        if fit >= LEAST_FIT || width == 0.0 {
+        let large = self.show.ui.theme.get() == crate::ui::Theme::Projector;
+        let least = if large { LEAST_FIT * 14.0 / 20.0 } else { LEAST_FIT };
+        if fit >= least || width == 0.0 {
             return centered(fit.max(0.05));
         }
-        let scale = LEAST_FIT;
+        let scale = least;
         let main = self.show.frame.with(|frame| {
             let token = frame.tokens.iter().find(|token| token.main && !token.waits)?;
             Some(token.at(self.show.at.get() as f64 + 1.0))

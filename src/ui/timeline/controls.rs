@@ -1,6 +1,5 @@
 //! The buttons of time. They say in words what they do.
 
-use crate::base::Duration;
 use crate::scene::{self, Pace, Playback, Protocol, StepKind};
 use crate::ui::stage::{Filter, Legend, Show};
 use leptos::prelude::*;
@@ -77,7 +76,7 @@ fn Clock(show: Show) -> impl IntoView {
     let text = move || {
         show.event.get().map_or_else(String::new, |event| {
             let at = show.with_trace(|trace| trace.events.get(event.index()).map(|event| event.at));
-            at.map_or_else(String::new, |at| Duration(at.0).to_string())
+            at.map_or_else(String::new, |at| format!("{at} s"))
         })
     };
     let count = move || {
