@@ -1,0 +1,97 @@
+//! What is measured, the same natively and in wasm.
+#![allow(dead_code, reason = "each bench uses its own part of this")]
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fmt::Write as _;
+use vethscope::base::SimTime;
+use vethscope::kernel::Kind;
+use vethscope::lab::{Lab, Target};
+use vethscope::trace::EventKind;
+
+/// The lesson's cluster.
+pub(crate) const LESSON: &str = include_str!("../../tests/scenarios/recorded_lab.yaml");
+
+/// Pings in one measurement: long enough to be steady, short enough for the trace's limit.
+pub(crate) const PINGS: usize = 5_000;
+/// Data bytes of a ping as people send it.
+pub(crate) const DATA: usize = 56;
+/// Data bytes that make the inner frame 64 bytes long: Ethernet 14, IPv4 20, ICMP 8. UDP sockets are not simulated
+/// yet; a datagram of that size would take the same way.
+pub(crate) const DATA_OF_64_BYTE_FRAME: usize = 22;
+
+const FOR_EVER: SimTime = SimTime(u64::MAX);
+
+/// The lesson's cluster, up, with every table filled that a ping from Pod a to Pod b needs.
+pub(crate) fn warm() -> Lab {
+    let mut lab = settled(LESSON);
+    ping(&mut lab, 3, DATA);
+    lab
+}
+
+/// A lab with this text applied and settled.
+pub(crate) fn settled(text: &str) -> Lab {
+    let mut lab = Lab::new(1);
+    lab.apply(text);
+    lab.settle(FOR_EVER);
+    lab
+}
+
+/// Has Pod a send so many pings to Pod b, with everything recorded in the trace.
+pub(crate) fn ping(lab: &mut Lab, count: usize, size: usize) {
+    let line = format!("ping -q -c {count} -i 0.01 -s {size} 10.244.2.10");
+    let target = Target::parse("a", "default", None);
+    let argv = line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let process = lab.start(&target, &argv).expect("Pod a runs");
+    lab.finish(process, FOR_EVER);
+    assert_eq!(lab.status(process), Some(0), "every ping is answered");
+}
+
+/// Wire hops since event `from`: what veths and network cards handed to their wire. The tunnel's and the bridges' own
+/// transmissions are not counted.
+pub(crate) fn hops(lab: &Lab, from: usize) -> usize {
+    let is_wire = |event: &&vethscope::trace::Event| {
+        event.kind == EventKind::Transmitted
+            && lab
+                .netns(event.netns)
+                .and_then(|netns| netns.link(event.ifindex))
+                .is_some_and(|link| matches!(link.kind, Kind::Veth(..) | Kind::Physical(_)))
+    };
+    lab.trace().events[from..].iter().filter(is_wire).count()
+}
+
+/// A cluster of `nodes` nodes with `pods` Pods spread over them by the scheduler.
+pub(crate) fn cluster(nodes: usize, pods: usize) -> String {
+    let mut out = String::new();
+    for pod in 0..pods {
+        let _ = writeln!(
+            out,
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p{pod}}}\nspec: {{containers: [{{name: app, image: nginx}}]}}\n---"
+        );
+    }
+    out += "apiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n  \
+            network: {podCIDR: 10.0.0.0/12, serviceCIDR: 172.30.0.0/16}\n  external: []\n  nodes:\n";
+    for node in 0..nodes {
+        let (high, low) = (node / 250, node % 250 + 1);
+        let _ = writeln!(
+            out,
+            "  - {{name: n{node}, address: 192.168.{high}.{low}/16, podCIDR: 10.{high}.{low}.0/24, gateway: none}}"
+        );
+    }
+    out
+}
+
+/// The bare event heap, for scale: `rounds` times the next of `pending` entries is taken and put back later.
+pub(crate) fn heap(pending: u64, rounds: u64) -> u64 {
+    let mut heap: BinaryHeap<Reverse<(u64, u64)>> =
+        (0..pending).map(|at| Reverse((at * 7 % pending, at))).collect();
+    let mut seq = pending;
+    let mut now = 0;
+    for _ in 0..rounds {
+        let Some(Reverse((at, _))) = heap.pop() else { break };
+        now = at;
+        seq += 1;
+        heap.push(Reverse((at + 1 + seq * 2_654_435_761 % pending.max(1), seq)));
+    }
+    now
+}
