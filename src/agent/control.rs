@@ -370,7 +370,7 @@ fn delays(cluster: &ClusterSpec) -> Delays {
 }
 
 fn containers(pod: &Pod) -> Vec<ContainerRow> {
-    let row = |container: &Container, init: bool, reason: &str| ContainerRow {
+    let row = |container: &Container, init: bool| ContainerRow {
         name: container.name.as_str().into(),
         image: container.image.as_deref().unwrap_or("").into(),
         ports: container
@@ -386,12 +386,12 @@ fn containers(pod: &Pod) -> Vec<ContainerRow> {
             })
             .collect(),
         init,
-        state: ContainerState::Waiting(reason.into()),
+        state: ContainerState::Waiting("".into()),
         restarts: 0,
     };
-    let waiting = if pod.spec.init_containers.is_empty() { "ContainerCreating" } else { "PodInitializing" };
-    let inits = pod.spec.init_containers.iter().map(|container| row(container, true, "PodInitializing"));
-    inits.chain(pod.spec.containers.iter().map(|container| row(container, false, waiting))).collect()
+    // No status yet: the kubelet writes the first one when it takes the Pod up.
+    let inits = pod.spec.init_containers.iter().map(|container| row(container, true));
+    inits.chain(pod.spec.containers.iter().map(|container| row(container, false))).collect()
 }
 
 /// Random hexadecimal digits, as container ids are made of.

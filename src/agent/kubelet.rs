@@ -91,6 +91,11 @@ fn terminated(world: &mut dyn World, key: &PodKey, number: u8, args: Vec<String>
 fn begin(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let node = node_of(control, key);
     created(world, key, 2, vec![key.name.to_string(), node]);
+    if let Some(entry) = control.store.pods.get_mut(key) {
+        let reason =
+            if entry.pod.spec.init_containers.is_empty() { "ContainerCreating" } else { "PodInitializing" };
+        entry.set_containers(|_, _| true, &ContainerState::Waiting(reason.into()));
+    }
     control.record_pod(world, key);
     wait(control, world, key, (Stage::Sandbox, SANDBOX));
 }

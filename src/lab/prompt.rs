@@ -141,7 +141,7 @@ impl Prompt {
         out.push_str(&up(wrapped(end, n_columns).0 - cursor.0));
         out.push('\r');
         if cursor.1 > 0 {
-            out.push_str(&format!("\x1b[{}C", cursor.1));
+            out.push_str(&right(cursor.1));
         }
         self.drawn_row = cursor.0;
         out
@@ -273,6 +273,10 @@ fn quoted(quote: char, chars: &mut std::str::Chars<'_>, word: &mut String) -> Re
 fn common_prefix<'a>(a: &'a str, b: &str) -> &'a str {
     let len = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
     &a[..len]
+}
+
+fn right(n_columns: usize) -> String {
+    format!("\x1b[{n_columns}C")
 }
 
 fn up(n_rows: usize) -> String {

@@ -91,7 +91,11 @@ pub fn decode(fragment: &str) -> Result<Shared, ShareError> {
         {
             TINFLStatus::HasMoreOutput => ShareError::TooLarge,
             TINFLStatus::FailedCannotMakeProgress | TINFLStatus::NeedsMoreInput => ShareError::CutOff,
-            _ => ShareError::Damaged,
+            TINFLStatus::BadParam
+            | TINFLStatus::Adler32Mismatch
+            | TINFLStatus::Failed
+            | TINFLStatus::Done
+            | _ => ShareError::Damaged,
         })?;
     let shared: Shared =
         serde_json::from_slice(&json).map_err(|error| ShareError::NotALog(error.to_string()))?;

@@ -323,7 +323,8 @@ impl Moment<'_> {
             passed = lamps(&passage);
         }
         for (at, lamp) in passed.into_iter().enumerate() {
-            frame.lamps.insert(lamp, at + 1);
+            // A hook that the outer packet passes again keeps its first number.
+            frame.lamps.entry(lamp).or_insert(at + 1);
         }
     }
 

@@ -7,7 +7,7 @@ use super::model::{Anchor, Label, LabelStyle, Scene, Shape, ShapeKind, Spot, Wir
 use super::{node, outside};
 use crate::base::words::Lang;
 use crate::base::{IfIndex, NetnsId};
-use crate::trace::{Inventory, NetnsRole, NetnsState, NodeRow, PodRow};
+use crate::trace::{Inventory, LinkKind, LinkRow, NetnsRole, NetnsState, NodeRow, PodRow};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -200,6 +200,22 @@ pub(super) fn is_outside(state: &NetnsState) -> bool {
     match state.row.role {
         NetnsRole::Switch | NetnsRole::Router | NetnsRole::Host => true,
         NetnsRole::Node | NetnsRole::Pod { .. } => false,
+    }
+}
+
+/// The far end of a link that is a cable between machines: a network card's, or a veth's that leads to no Pod, as in a
+/// lab where each machine is a namespace.
+pub(super) fn cable_end(inventory: &Inventory, link: &LinkRow) -> Option<Spot> {
+    let is_pod = |netns: NetnsId| {
+        let role = inventory.netns.get(&netns).map(|state| &state.row.role);
+        role.is_none_or(|role| matches!(role, NetnsRole::Pod { .. }))
+    };
+    match link.kind {
+        LinkKind::Physical { peer_netns, peer } => Some((peer_netns, peer)),
+        LinkKind::Veth { peer_netns, peer, .. } => {
+            (!is_pod(link.netns) && !is_pod(peer_netns)).then_some((peer_netns, peer))
+        }
+        LinkKind::Loopback | LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } => None,
     }
 }
 

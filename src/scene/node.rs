@@ -1,7 +1,7 @@
 //! A node as a column: its Pods, and under them the rows of its root namespace.
 
 use super::geometry::{Point, Rect};
-use super::layout::{Column, Draft, address_of, stack_of};
+use super::layout::{Column, Draft, address_of, cable_end, stack_of};
 use super::model::{Anchor, HookSlot, LabelStyle, ShapeKind, Spot, WireKind};
 use super::{pod, ports};
 use crate::base::NetnsId;
@@ -198,7 +198,8 @@ fn place_namespace(draft: &mut Draft<'_>, state: &NetnsState, rows: &Rows, inner
         }
     }
     let tunnels = of_kind(|kind| matches!(kind, LinkKind::Vxlan { .. }));
-    let cards = of_kind(|kind| matches!(kind, LinkKind::Physical { .. }));
+    let is_card = |link: &&LinkRow| cable_end(draft.inventory, link).is_some();
+    let cards: Vec<LinkRow> = state.links.values().filter(is_card).cloned().collect();
     place_cards(draft, state, &cards, Rect::new(inner.x, rows.card, inner.w, h), stack);
     if let Some(y) = rows.tunnel {
         let half = Rect::new(inner.x, y, (inner.w - draft.px(12)) * 45 / 100, h);

@@ -1,10 +1,10 @@
 //! What stands below the nodes: the switch with a port for each cable, and the routers and hosts outside the cluster.
 
 use super::geometry::{Point, Rect};
-use super::layout::{Draft, address_of, is_outside, natural, stack_of};
+use super::layout::{Draft, address_of, cable_end, is_outside, natural, stack_of};
 use super::model::{ShapeKind, Spot, WireKind};
 use crate::base::NetnsId;
-use crate::trace::{LinkKind, LinkRow, NetnsRole, NetnsState};
+use crate::trace::{Inventory, LinkKind, LinkRow, NetnsRole, NetnsState};
 use std::collections::BTreeSet;
 
 /// Draws everything outside the nodes under `bottom`.
@@ -15,7 +15,7 @@ pub(super) fn place(draft: &mut Draft<'_>, bottom: i32) {
     let (switches, hosts): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|state| state.row.role == NetnsRole::Switch);
     let at_switch = |state: &&NetnsState| {
-        cables(state).any(|(_, far)| switches.iter().any(|switch| switch.row.netns == far.0))
+        cables(draft.inventory, state).any(|(_, far)| switches.iter().any(|switch| switch.row.netns == far.0))
     };
     let (near, far): (Vec<_>, Vec<_>) = hosts.into_iter().partition(at_switch);
     let (left, right) = span(draft);
@@ -34,8 +34,9 @@ pub(super) fn place(draft: &mut Draft<'_>, bottom: i32) {
     let row = if beside { y } else { y + h + draft.px(44) };
     let start = if beside { rect.right() + draft.px(28) } else { rect.x };
     place_hosts(draft, &near, start, row, host_width, &mut done);
-    let last = if beside { y } else { row + h + draft.px(44) };
-    place_hosts(draft, &far, rect.x, last, host_width, &mut done);
+    // What lies behind a router follows in the same row.
+    let next = rect.x + near.len() as i32 * (host_width + draft.px(28));
+    place_hosts(draft, &far, next, row, host_width, &mut done);
     connect(draft, &switches, &near, &far, beside);
 }
 
@@ -46,11 +47,8 @@ fn span(draft: &Draft<'_>) -> (i32, i32) {
 }
 
 /// The cables of a namespace with their far ends.
-fn cables(state: &NetnsState) -> impl Iterator<Item = (&LinkRow, Spot)> {
-    state.links.values().filter_map(|link| match link.kind {
-        LinkKind::Physical { peer_netns, peer } => Some((link, (peer_netns, peer))),
-        LinkKind::Loopback | LinkKind::Veth { .. } | LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } => None,
-    })
+fn cables<'a>(inventory: &'a Inventory, state: &'a NetnsState) -> impl Iterator<Item = (&'a LinkRow, Spot)> {
+    state.links.values().filter_map(|link| Some((link, cable_end(inventory, link)?)))
 }
 
 fn place_switch(draft: &mut Draft<'_>, state: &NetnsState, rect: Rect) {
@@ -81,7 +79,7 @@ fn place_hosts(
         x = rect.right() + draft.px(28);
         let home = stack_of(netns);
         let shape = draft.shape(format!("host {}", state.row.name), ShapeKind::Outside, rect, Some(home));
-        let address = cables(state)
+        let address = cables(draft.inventory, state)
             .map(|(link, _)| address_of(state, link.ifindex, false))
             .find(|address| !address.is_empty());
         let address = address.unwrap_or_default();
@@ -105,7 +103,7 @@ fn connect(
     for switch in switches {
         let home = draft.scene.rest(stack_of(switch.row.netns));
         let Some(middle) = home else { continue };
-        for (link, other) in cables(switch) {
+        for (link, other) in cables(draft.inventory, switch) {
             let port = (switch.row.netns, link.ifindex);
             // The cable of a collapsed node is not drawn.
             if !is_drawn(draft, other, near) {
@@ -130,13 +128,13 @@ fn connect(
         }
     }
     for state in far {
-        for (link, other) in cables(state) {
+        for (link, other) in cables(draft.inventory, state) {
             let Some(rest) = draft.scene.rest(stack_of(state.row.netns)) else { continue };
             let own = (state.row.netns, link.ifindex);
-            host_end(draft, own, Point::new(rest.x, rest.y - draft.px(22)));
+            host_end(draft, own, Point::new(rest.x, rest.y + draft.px(22)));
             let Some(up) = draft.scene.rest(stack_of(other.0)) else { continue };
             host_end(draft, other, Point::new(up.x, up.y + draft.px(22)));
-            let y = rest.y - draft.px(44);
+            let y = rest.y + draft.px(36);
             draft.wire(WireKind::Cable, own, other, &[Point::new(rest.x, y), Point::new(up.x, y)]);
         }
     }

@@ -1,7 +1,7 @@
 //! The node's ends of the veth pairs: ports on the bridge, or on the stack where there is no bridge.
 
 use super::geometry::{Point, Rect};
-use super::layout::{Draft, stack_of};
+use super::layout::{Draft, cable_end, stack_of};
 use super::model::{Anchor, LabelStyle, ShapeKind, Spot, WireKind};
 use super::pod;
 use crate::base::{IfIndex, NetnsId};
@@ -20,7 +20,8 @@ fn peer(link: &LinkRow) -> Option<Spot> {
 /// Draws the veth ends of a namespace under their Pods, standing on the row that begins at `base`.
 pub(super) fn place(draft: &mut Draft<'_>, state: &NetnsState, base: i32, pods_bottom: i32, inner: Rect) {
     let netns = state.row.netns;
-    let veths: Vec<LinkRow> = state.links.values().filter(|link| peer(link).is_some()).cloned().collect();
+    let veths: Vec<LinkRow> =
+        state.links.values().filter(|link| cable_end(draft.inventory, link).is_none()).cloned().collect();
     let drawn = |draft: &Draft<'_>, spot: Spot| {
         let key = format!("{}.{}", spot.0.0, spot.1.0);
         draft.scene.shapes.iter().any(|shape| shape.key == key)

@@ -252,11 +252,16 @@ pub(crate) fn cluster() -> Scribe {
         None,
     );
     for (port, name, peer) in [(2, "p-node1", NODE1), (3, "p-node2", NODE2), (4, "p-gw", GW)] {
-        let kind = LinkKind::Physical { peer_netns: peer, peer: ETH0 };
+        // The router's cable is a veth, as in a lab of namespaces.
+        let kind = if peer == GW {
+            LinkKind::Veth { peer_netns: peer, peer: ETH0, peer_nsid: 0 }
+        } else {
+            LinkKind::Physical { peer_netns: peer, peer: ETH0 }
+        };
         link(&mut s, (SWITCH, IfIndex(port)), name, kind, MacAddr::ZERO, Some(IfIndex(1)));
     }
     netns(&mut s, GW, "gw", NetnsRole::Router);
-    let cable = LinkKind::Physical { peer_netns: SWITCH, peer: IfIndex(4) };
+    let cable = LinkKind::Veth { peer_netns: SWITCH, peer: IfIndex(4), peer_nsid: 0 };
     link(&mut s, (GW, ETH0), "eth0", cable, mac("02:00:c0:a8:01:01"), None);
     addr(&mut s, (GW, ETH0), "192.168.1.1/24");
     pod(&mut s, POD_A, "a", (NODE1, 1), "10.244.1.10", VETH);

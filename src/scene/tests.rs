@@ -96,6 +96,8 @@ fn rows_are_layers_in_the_same_order_on_every_node() {
         ];
         assert!(order.is_sorted_by(|a, b| a < b), "{order:?}");
     }
+    let cables = scene.wires.iter().filter(|wire| wire.kind == WireKind::Cable).count();
+    assert_eq!(cables, 3, "both nodes and the router hang on the switch");
     assert_eq!(rect(&scene, "node node1").y, rect(&scene, "node node2").y);
     assert!(rect(&scene, "node node1").right() < rect(&scene, "node node2").x);
 }

@@ -163,18 +163,20 @@ impl Inventory {
         let Some(link) = state.links.get(&event.ifindex) else { return };
         let bytes = frame.wire_len() as u64;
         let counters = state.counters.entry(event.ifindex).or_default();
+        let without_header = bytes - 14;
         if event.kind == EventKind::Transmitted {
             counters.tx_packets += 1;
-            counters.tx_bytes += bytes;
+            // VXLAN counts after it has taken over the frame (`vxlan_xmit_one`).
+            counters.tx_bytes +=
+                if matches!(link.kind, LinkKind::Vxlan { .. }) { without_header } else { bytes };
         } else {
             // A bridge and a VXLAN device count what they hand up without the Ethernet header, which
             // `eth_type_trans` has taken off by then.
-            let header = match link.kind {
-                LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } => 14,
-                LinkKind::Loopback | LinkKind::Veth { .. } | LinkKind::Physical { .. } => 0,
-            };
             counters.rx_packets += 1;
-            counters.rx_bytes += bytes - header;
+            counters.rx_bytes += match link.kind {
+                LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } => without_header,
+                LinkKind::Loopback | LinkKind::Veth { .. } | LinkKind::Physical { .. } => bytes,
+            };
             // Devices with a driver of their own count group frames here; a veth does not.
             if frame.dst.is_multicast() && matches!(link.kind, LinkKind::Bridge { .. }) {
                 counters.rx_multicast += u64::from(!frame.dst.is_broadcast());

@@ -171,6 +171,9 @@ fn NoticeBar() -> impl IntoView {
     }
 }
 
+/// Key of a button's word, its name for tests, and what it does.
+type Button = (&'static str, &'static str, fn(Page));
+
 /// What the simulation is doing, shown once it takes longer than a moment, with a way to stop it.
 #[component]
 fn WorkSign() -> impl IntoView {
@@ -182,7 +185,6 @@ fn WorkSign() -> impl IntoView {
     });
     // 20 frames are a third of a second: a shorter run needs no sign.
     let is_long = Memo::new(move |_| n_frames.get() > 20);
-    type Button = (&'static str, &'static str, fn(Page));
     let sign = move || -> Option<(&'static str, SimTime, Button)> {
         match page.work.get() {
             Work::Busy(now) if is_long.get() => {

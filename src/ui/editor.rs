@@ -56,7 +56,7 @@ pub(super) fn EditorPanel() -> impl IntoView {
 pub(super) fn request_idle_load(load: impl Fn() + 'static) {
     // Two frames: the first paint is then certainly over.
     request_animation_frame(move || {
-        request_animation_frame(move || set_timeout(load, std::time::Duration::ZERO))
+        request_animation_frame(move || set_timeout(load, std::time::Duration::ZERO));
     });
 }
 

@@ -32,6 +32,9 @@ const STYLES: [&str; 22] = [
     "transform-origin",
 ];
 
+/// The namespace of SVG elements.
+const SVG: &str = "http://www.w3.org/2000/svg";
+
 /// How many pixels of the PNG make one of the page.
 const SCALE: f64 = 2.0;
 
@@ -124,29 +127,34 @@ fn picture() -> Option<Picture> {
     let (width, height) = (rect.width(), rect.height());
     let root = document().document_element()?;
     let background = window().get_computed_style(&root).ok()??.get_property_value("background-color").ok()?;
-    for (name, value) in [
-        ("xmlns", "http://www.w3.org/2000/svg".to_owned()),
-        ("width", width.to_string()),
-        ("height", height.to_string()),
-        ("style", format!("background:{background}")),
-    ] {
-        copy.set_attribute(name, &value).ok()?;
+    let sheet = document().create_element_ns(Some(SVG), "rect").ok()?;
+    let size = [("width", width.to_string()), ("height", height.to_string())];
+    for (name, value) in &size {
+        sheet.set_attribute(name, value).ok()?;
+        copy.set_attribute(name, value).ok()?;
     }
+    sheet.set_attribute("fill", &background).ok()?;
+    copy.set_attribute("xmlns", SVG).ok()?;
+    copy.insert_before(&sheet, copy.first_child().as_ref()).ok()?;
     let text = web_sys::XmlSerializer::new().ok()?.serialize_to_string(&copy).ok()?;
     Some(Picture { text, width, height })
 }
 
-/// Writes the style of each drawn element to its copy, as attributes.
+/// Writes the style of each drawn element to its copy, as presentation attributes: a `style` attribute is what the
+/// page's own Content-Security-Policy forbids.
 fn dress(drawn: &Element, copy: &Element) {
     let Ok(Some(style)) = window().get_computed_style(drawn) else { return };
-    let values = STYLES.iter().filter_map(|name| {
-        let value = style.get_property_value(name).ok()?;
-        (!value.is_empty() && value != "none" || *name == "fill" || *name == "stroke")
-            .then(|| format!("{name}:{value}"))
-    });
-    let text = values.collect::<Vec<_>>().join(";");
-    let _ = copy.set_attribute("style", &text);
-    let _ = copy.remove_attribute("class");
+    for name in STYLES {
+        let value = style.get_property_value(name).unwrap_or_default();
+        let says_something =
+            !value.is_empty() && (value != "none" || matches!(name, "fill" | "stroke" | "display"));
+        if says_something {
+            let _ = copy.set_attribute(name, &value);
+        }
+    }
+    for name in ["class", "style"] {
+        let _ = copy.remove_attribute(name);
+    }
     let (from, to) = (drawn.children(), copy.children());
     for index in 0..from.length().min(to.length()) {
         if let (Some(from), Some(to)) = (from.item(index), to.item(index)) {
@@ -162,8 +170,8 @@ async fn draw() -> Result<String, JsValue> {
     image.set_src(&blob_url(&picture.text.into(), "image/svg+xml")?);
     js_sys::futures::JsFuture::from(image.decode()).await?;
     let canvas: HtmlCanvasElement = document().create_element("canvas")?.unchecked_into();
-    canvas.set_width((picture.width * SCALE) as u32);
-    canvas.set_height((picture.height * SCALE) as u32);
+    canvas.set_width(pixels(picture.width));
+    canvas.set_height(pixels(picture.height));
     let context: web_sys::CanvasRenderingContext2d =
         canvas.get_context("2d")?.ok_or(JsValue::NULL)?.unchecked_into();
     context.draw_image_with_html_image_element_and_dw_and_dh(
@@ -174,4 +182,9 @@ async fn draw() -> Result<String, JsValue> {
         picture.height * SCALE,
     )?;
     canvas.to_data_url()
+}
+
+#[expect(clippy::cast_sign_loss, reason = "a size on the screen is not negative")]
+fn pixels(size: f64) -> u32 {
+    (size * SCALE) as u32
 }

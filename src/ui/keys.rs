@@ -39,7 +39,8 @@ pub(super) fn listen(page: Page) {
         act(page);
     });
     let _ = window_event_listener(ev::pointerdown, move |event| {
-        close_menus(event.target().and_then(|target| target.dyn_into().ok()));
+        let inside = event.target().and_then(|target| target.dyn_into().ok());
+        close_menus(inside.as_ref());
     });
 }
 
@@ -69,8 +70,8 @@ fn action(page: Page, event: &web_sys::KeyboardEvent) -> Option<fn(Page)> {
 }
 
 /// Closes every open menu, except the one that `inside` is in. The focus goes back to the menu's button.
-fn close_menus(inside: Option<web_sys::Element>) {
-    let kept = inside.as_ref().and_then(|element| element.closest("details.menu").ok().flatten());
+fn close_menus(inside: Option<&web_sys::Element>) {
+    let kept = inside.and_then(|element| element.closest("details.menu").ok().flatten());
     let Ok(open) = document().query_selector_all("details.menu[open]") else { return };
     for index in 0..open.length() {
         let Some(menu) = open.get(index).and_then(|node| node.dyn_into::<web_sys::Element>().ok()) else {

@@ -20,7 +20,10 @@ const SLICE_MS: f64 = 8.0;
 const STEPS_PER_LOOK: u32 = 200;
 
 /// Steps that the simulation may be ahead of the playhead.
-const LOOKAHEAD: usize = 600;
+const LOOKAHEAD: usize = 200;
+
+/// Events after which a slice ends, unless it replays what was there before.
+const AHEAD_EVENTS: usize = 1_000;
 
 /// Milliseconds without a key stroke after which a text without errors is applied.
 const TYPING_PAUSE: WallDuration = WallDuration::from_millis(300);
@@ -44,6 +47,7 @@ enum Follow {
 
 /// The loop's own state.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, not a state of one machine")]
 pub(super) struct Driver {
     is_scheduled: bool,
     is_replaying: bool,
@@ -304,7 +308,10 @@ fn tick(page: Page) {
         set_work(page, Work::Ahead);
         return;
     }
-    let progress = slice(page);
+    let progress = slice(
+        page,
+        if page.driver.with_value(|driver| driver.is_replaying) { usize::MAX } else { AHEAD_EVENTS },
+    );
     take_in(page, progress);
     match progress {
         Progress::Idle => {
@@ -328,17 +335,19 @@ fn set_work(page: Page, work: Work) {
     }
 }
 
-/// Works for at most [`SLICE_MS`].
-fn slice(page: Page) -> Progress {
+/// Works for at most [`SLICE_MS`] and until `n_events` more have happened.
+fn slice(page: Page, n_events: usize) -> Progress {
     let clock = window().performance();
     let now = || clock.as_ref().map_or(0.0, web_sys::Performance::now);
     let began = now();
     page.ui
         .lab
         .try_update_value(|lab| {
+            let enough = lab.trace().len().saturating_add(n_events);
             loop {
                 let progress = lab.advance(STEPS_PER_LOOK);
-                if !matches!(progress, Progress::Busy(_)) || now() - began > SLICE_MS {
+                let is_enough = lab.trace().len() > enough || now() - began > SLICE_MS;
+                if !matches!(progress, Progress::Busy(_)) || is_enough {
                     return progress;
                 }
             }
@@ -368,6 +377,10 @@ fn take_in(page: Page, progress: Progress) {
             if is_done { std::mem::take(&mut driver.follow) } else { driver.follow }
         })
         .unwrap_or_default();
+    let follow = match follow {
+        Follow::Run(run) if page.ui.lab.with_value(|lab| is_over_at_once(lab, run)) => Follow::End,
+        Follow::Stay | Follow::End | Follow::Run(_) | Follow::Moment(_) => follow,
+    };
     let began = match follow {
         Follow::Run(run) => page.ui.lab.with_value(|lab| lab.began(process_of(lab, run)?)),
         Follow::Stay | Follow::End | Follow::Moment(_) => None,
@@ -389,6 +402,13 @@ fn take_in(page: Page, progress: Progress) {
     if page.can_undo.get_untracked() != can {
         page.can_undo.set(can);
     }
+}
+
+/// Whether a command has ended and sent nothing, as `ip route` does: there is nothing to watch, so its output shows at
+/// once.
+fn is_over_at_once(lab: &Lab, run: u32) -> bool {
+    let Some(process) = process_of(lab, run) else { return false };
+    lab.status(process).is_some() && !lab.trace().journeys.iter().any(|journey| journey.process == process)
 }
 
 fn move_playhead(page: Page, playback: &mut Playback, follow: Follow, began: Option<EventId>) {
@@ -535,7 +555,7 @@ pub(super) fn follow_language(page: Page, lang: Lang) {
     let text = page.ui.text.get_untracked();
     if lessons::is_lesson(&text) && text != lessons::vxlan(lang) {
         page.ui.text.set(lessons::vxlan(lang).to_owned());
-        page.driver.update_value(|driver| driver.applied = lessons::vxlan(lang).to_owned());
+        page.driver.update_value(|driver| lessons::vxlan(lang).clone_into(&mut driver.applied));
     }
 }
 
@@ -556,7 +576,9 @@ pub(super) fn save(page: Page) {
     let draft = page.driver.with_value(|driver| driver.applied != text).then_some(text);
     let link = lab::share::encode(&lab::share::Shared { log, at: None });
     let mut history = storage::history();
-    history.save(Saved { saved_ms: js_sys::Date::now() as u64, link, draft });
+    #[expect(clippy::cast_sign_loss, reason = "the clock of the browser is past 1970")]
+    let saved_ms = js_sys::Date::now() as u64;
+    history.save(Saved { saved_ms, link, draft });
     if !storage::save_history(history) {
         // Said once: a page whose storage is forbidden works all the same.
         let is_first = page.driver.try_update_value(|driver| driver.saving.take().is_some());

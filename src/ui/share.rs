@@ -65,7 +65,7 @@ pub(super) fn ShareForm() -> impl IntoView {
     let is_copied = RwSignal::new(false);
     let field = NodeRef::<html::Input>::new();
     let url = Memo::new(move |_| link(page, with_moment.get()));
-    let length = Memo::new(move |_| url.with(|url| url.len()));
+    let length = Memo::new(move |_| url.with(String::len));
     let is_short = Memo::new(move |_| length.get() <= LINK_LIMIT);
     let copy = move |_| {
         let text = url.get_untracked();
@@ -93,7 +93,7 @@ pub(super) fn ShareForm() -> impl IntoView {
             <div class="share-row">
                 <input class="mono" node_ref=field readonly data-testid="share-link"
                     aria-label=move || page.word("frame.share.link") prop:value=move || url.get()
-                    on:focus=move |event| { use wasm_bindgen::JsCast; event.target().map(|target| target.unchecked_into::<web_sys::HtmlInputElement>().select()); }/>
+                    on:focus=move |_| select(field)/>
                 <button class="button primary" data-testid="share-copy" on:click=copy>
                     {move || page.word(if is_copied.get() { "frame.share.copied" } else { "frame.share.copy" })}
                 </button>
@@ -108,5 +108,12 @@ pub(super) fn ShareForm() -> impl IntoView {
             </label>
         </Show>
         <p class="second">{move || page.word("frame.share.private")}</p>
+    }
+}
+
+/// Selects the whole link, to be copied by hand.
+fn select(field: NodeRef<html::Input>) {
+    if let Some(field) = field.get_untracked() {
+        field.select();
     }
 }

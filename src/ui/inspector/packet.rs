@@ -1,7 +1,7 @@
 //! A step: its sentence, the row that decided it, and its packet as layers and bytes, each lit by the other.
 
 use super::tables;
-use crate::base::{Duration, EventId};
+use crate::base::EventId;
 use crate::scene::packet::{self, Opened, OpenedField, OpenedLayer};
 use crate::scene::{self, StepKind};
 use crate::trace::{EventKind, StepRow, TableChange};
@@ -51,7 +51,7 @@ fn Head(show: Show, event: EventId) -> impl IntoView {
         let name = scene::place_name(&tables, seen.netns);
         let state = tables.netns.get(&seen.netns).filter(|_| seen.ifindex.is_some());
         let ifname = state.map(|state| format!("/{}", state.ifname(seen.ifindex))).unwrap_or_default();
-        (format!("{name}{ifname}"), Duration(seen.at.0).to_string())
+        (format!("{name}{ifname}"), format!("{} s", seen.at))
     });
     let number = show.ui.playback.with_untracked(|play| play.steps.partition_point(|step| *step <= event));
     let shape = match kind {

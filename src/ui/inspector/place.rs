@@ -1,7 +1,7 @@
 //! A place: the tables of a namespace at the playhead, and for a Pod its containers and how it came to be.
 
 use super::tables::{Json, Row, Rows};
-use crate::base::{ChangeId, EventId};
+use crate::base::{ChangeId, EventId, words};
 use crate::scene::phase_word;
 use crate::scene::rows::{self, RowText};
 use crate::trace::{
@@ -90,9 +90,9 @@ fn fresh(show: Show) -> BTreeSet<ChangeId> {
             .get(start..upto.min(trace.len()))
             .unwrap_or_default()
             .iter()
-            .filter_map(|event| match event.kind {
-                EventKind::Changed(change) => Some(change),
-                _ => None,
+            .filter_map(|event| {
+                let EventKind::Changed(change) = event.kind else { return None };
+                Some(change)
             })
             .collect()
     })
@@ -149,6 +149,7 @@ fn pod_of<'a>(tables: &'a Inventory, state: &NetnsState) -> Option<&'a PodRow> {
 
 #[component]
 fn PodView(show: Show, pod: PodRow, tables: crate::ui::stage::Shared<Inventory>) -> impl IntoView {
+    let lang = show.ui.lang.get_untracked();
     let containers = pod.containers.iter().map(|container| {
         let state = match &container.state {
             ContainerState::Waiting(reason) => reason.to_string(),
@@ -171,10 +172,10 @@ fn PodView(show: Show, pod: PodRow, tables: crate::ui::stage::Shared<Inventory>)
         </section>
         {(!steps.is_empty()).then(|| view! {
             <section>
-                <h3>{show.ui.word("inspector.steps")}</h3>
+                <h3>{words::word(lang, "inspector.steps")}</h3>
                 <ol class="pod-steps">
                     {steps.into_iter().map(|(event, row)| {
-                        let text = explain::step_text(&row, show.ui.lang.get());
+                        let text = explain::step_text(&row, lang);
                         view! {
                             <li value=row.number.to_string()>
                                 <button class="pod-step" on:click=move |_| show.go_to(event)>{text}</button>

@@ -117,8 +117,14 @@ pub(super) fn Json(show: Show, key: &'static str, text: Option<Arc<str>>) -> imp
         view! {
             <details class="json" open>
                 <summary>{move || show.ui.word(key)}</summary>
-                <pre>{text.to_string()}</pre>
+                <pre>{indented(&text)}</pre>
             </details>
         }
     })
+}
+
+/// JSON over several lines; what is no JSON stays as it is.
+fn indented(text: &str) -> String {
+    let value = serde_json::from_str::<serde_json::Value>(text);
+    value.and_then(|value| serde_json::to_string_pretty(&value)).unwrap_or_else(|_| text.to_string())
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// Below this scale text could not be read: the view follows the packet instead.
 const LEAST_FIT: f64 = 0.72;
+/// Kept free above the picture for the sentence.
+const CAPTION: f64 = 56.0;
 const LIMITS: (f64, f64) = (0.15, 4.0);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,6 +68,7 @@ impl Camera {
 
     fn fitted(self) -> View {
         let (width, height) = self.size.get();
+        let height = (height - CAPTION).max(1.0);
         let scene = self.show.scene.get();
         let bounds = scene.bounds;
         let (x, y, w, h) = (
@@ -78,12 +81,14 @@ impl Camera {
         let centered = |scale: f64| View {
             scale,
             x: (width - w * scale) / 2.0 - x * scale,
-            y: (height - h * scale) / 2.0 - y * scale,
+            y: CAPTION + (height - h * scale) / 2.0 - y * scale,
         };
-        if fit >= LEAST_FIT || width == 0.0 {
+        let large = self.show.ui.theme.get() == crate::ui::Theme::Projector;
+        let least = if large { LEAST_FIT * 14.0 / 20.0 } else { LEAST_FIT };
+        if fit >= least || width == 0.0 {
             return centered(fit.max(0.05));
         }
-        let scale = LEAST_FIT;
+        let scale = least;
         let main = self.show.frame.with(|frame| {
             let token = frame.tokens.iter().find(|token| token.main && !token.waits)?;
             Some(token.at(self.show.at.get() as f64 + 1.0))
@@ -99,7 +104,7 @@ impl Camera {
             }
             (size / 2.0 - target * scale).clamp(size - (start + length) * scale, -start * scale)
         };
-        View { scale, x: follow(px, width, x, w, cx), y: follow(py, height, y, h, cy) }
+        View { scale, x: follow(px, width, x, w, cx), y: CAPTION + follow(py, height, y, h, cy - CAPTION) }
     }
 
     fn view(self) -> View {

@@ -74,7 +74,7 @@ fn TokenView(show: Show, token: Token) -> impl IntoView {
             <title>{move || show.why(event)}</title>
             {body}
             {move || now.with(|token| token.waits).then(|| view! {
-                <text class="token-wait" y="-20" text-anchor="middle">{move || show.ui.word("stage.waits")}</text>
+                <text class="token-wait" x=if look.tunnel.is_some() { "-86" } else { "-20" } y="5" text-anchor="end">{move || show.ui.word("stage.waits")}</text>
             })}
         </g>
     }

@@ -41,7 +41,7 @@ pub fn Stage() -> impl IntoView {
                 on:pointermove=move |event| camera.drag(&event)
                 on:pointerup=move |_| camera.up()
                 on:pointercancel=move |_| camera.up()
-                on:keydown=move |event| key(show, camera, focus, &event)
+                on:keydown=move |event| key(&show, &camera, focus, &event)
             >
                 <g class="stage-world" class:is-held=move || camera.is_held() style:transform=move || camera.transform()>
                     <resting::Resting show focus/>
@@ -119,7 +119,7 @@ fn next_frame(show: Show, last: StoredValue<Option<f64>>) {
         }
         if let Some(before) = before {
             // A tab that was hidden does not jump ahead.
-            let passed = ((now - before).clamp(0.0, 250.0) * 1e6) as u64;
+            let passed = whole((now - before).clamp(0.0, 250.0) * 1e3) as u64 * 1_000;
             let waits = ui.playback.with_untracked(scene_end);
             if !waits {
                 ui.playback.update(|play| {
@@ -139,7 +139,7 @@ fn scene_end(play: &crate::scene::Playback) -> bool {
     play.at_end()
 }
 
-fn key(show: Show, camera: Camera, focus: RwSignal<String>, event: &KeyboardEvent) {
+fn key(show: &Show, camera: &Camera, focus: RwSignal<String>, event: &KeyboardEvent) {
     if event.ctrl_key() || event.meta_key() || event.alt_key() {
         return;
     }
@@ -174,6 +174,12 @@ fn focus_shape(shape: &Shape) {
     if let Some(element) = element.and_then(|element| element.dyn_into::<web_sys::SvgElement>().ok()) {
         let _ = element.focus();
     }
+}
+
+/// A number of pixels or the like as a whole number; what is below nothing is nothing.
+#[expect(clippy::cast_sign_loss, reason = "it is not negative here")]
+pub(in crate::ui) fn whole(value: f64) -> usize {
+    value.max(0.0) as usize
 }
 
 /// An id for the page from a shape's key.

@@ -42,7 +42,9 @@ pub(super) fn path_data(path: &[Point]) -> String {
     let mut data = String::new();
     for (at, point) in path.iter().enumerate() {
         data.push_str(if at == 0 { "M" } else { " L" });
-        data.push_str(&format!("{},{}", point.x, point.y));
+        data.push_str(&point.x.to_string());
+        data.push(',');
+        data.push_str(&point.y.to_string());
     }
     data
 }
@@ -173,7 +175,6 @@ fn radius(shape: &Shape, show: Show) -> i32 {
 fn kind_class(kind: ShapeKind) -> &'static str {
     match kind {
         ShapeKind::Node => "shape-node",
-        ShapeKind::NodeTile => "shape-device",
         ShapeKind::Waiting => "shape-waiting",
         ShapeKind::Pod => "shape-pod",
         ShapeKind::PodTile => "shape-pod shape-tile",
@@ -181,7 +182,11 @@ fn kind_class(kind: ShapeKind) -> &'static str {
         ShapeKind::Container => "shape-container",
         ShapeKind::Loopback => "shape-lo",
         ShapeKind::Port => "shape-port",
-        ShapeKind::Bridge | ShapeKind::Card | ShapeKind::Switch | ShapeKind::Outside => "shape-device",
+        ShapeKind::NodeTile
+        | ShapeKind::Bridge
+        | ShapeKind::Card
+        | ShapeKind::Switch
+        | ShapeKind::Outside => "shape-device",
         ShapeKind::Stack => "shape-stack",
         ShapeKind::Hook(_) => "shape-hook",
         ShapeKind::Tunnel => "shape-tunnel",

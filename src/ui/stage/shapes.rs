@@ -21,7 +21,7 @@ pub(in crate::ui) fn PacketShape(protocol: Protocol, #[prop(default = 1.0)] size
         <path
             class=format!("packet packet-{}", protocol.slug())
             d=outline(protocol)
-            transform=(size != 1.0).then(|| format!("scale({size})"))
+            transform=format!("scale({size})")
         ></path>
     }
 }

@@ -52,7 +52,8 @@ pub(in crate::ui) struct Filter {
 
 impl Filter {
     fn lets_look(&self, look: PacketLook) -> bool {
-        !self.hidden.contains(&look.protocol) && !(self.tunnel_hidden && look.tunnel.is_some())
+        let by_tunnel = self.tunnel_hidden && look.tunnel.is_some();
+        !by_tunnel && !self.hidden.contains(&look.protocol)
     }
 
     fn lets(&self, kind: StepKind) -> bool {

@@ -1,6 +1,5 @@
 //! The buttons of time. They say in words what they do.
 
-use crate::base::Duration;
 use crate::scene::{self, Pace, Playback, Protocol, StepKind};
 use crate::ui::stage::{Filter, Legend, Show};
 use leptos::prelude::*;
@@ -25,14 +24,14 @@ pub(super) fn Controls(show: Show) -> impl IntoView {
         <div class="time-controls">
             <div class="time-group" role="group" aria-label=word("timeline.controls")>
                 <button class="button" data-testid="to-start" on:click=act(Playback::to_start)>
-                    <Icon sign="⏮"/>{word("timeline.start")}
+                    <Icon sign="|◀"/>{word("timeline.start")}
                 </button>
                 <button class="button" data-testid="back" on:click=act(Playback::back)>
                     <Icon sign="◀"/>{word("timeline.back")}
                 </button>
                 <button class="button primary play" data-testid="play" on:click=act(Playback::toggle)>
                     {move || if playing.get() {
-                        view! { <Icon sign="❚❚"/> }.into_any()
+                        view! { <Icon sign="Ⅱ"/> }.into_any()
                     } else {
                         view! { <Icon sign="▶"/> }.into_any()
                     }}
@@ -45,10 +44,10 @@ pub(super) fn Controls(show: Show) -> impl IntoView {
                     {word("timeline.drop")}<Icon sign="✕"/>
                 </button>
                 <button class="button" data-testid="next-packet" on:click=move |_| to_next_packet(show)>
-                    {word("timeline.packet")}<Icon sign="⤼"/>
+                    {word("timeline.packet")}<Icon sign="⇥"/>
                 </button>
                 <button class="button" data-testid="to-end" on:click=act(Playback::to_end)>
-                    {word("timeline.end")}<Icon sign="⏭"/>
+                    {word("timeline.end")}<Icon sign="▶|"/>
                 </button>
                 <button
                     class="button"
@@ -77,7 +76,7 @@ fn Clock(show: Show) -> impl IntoView {
     let text = move || {
         show.event.get().map_or_else(String::new, |event| {
             let at = show.with_trace(|trace| trace.events.get(event.index()).map(|event| event.at));
-            at.map_or_else(String::new, |at| Duration(at.0).to_string())
+            at.map_or_else(String::new, |at| format!("{at} s"))
         })
     };
     let count = move || {
@@ -144,7 +143,7 @@ fn Filters(show: Show) -> impl IntoView {
                         filter.hidden.insert(protocol);
                     }
                 }
-            })
+            });
         };
         let label = move || match name {
             "" => show.ui.word("timeline.tunnel"),

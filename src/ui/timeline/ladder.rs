@@ -1,6 +1,5 @@
 //! The events as a ladder diagram: places beside each other, time downwards, an arrow for each hop.
 
-use crate::base::Duration;
 use crate::scene::{self, ScoreMark, StepKind};
 use crate::ui::stage::{PacketShape, Show};
 use leptos::prelude::*;
@@ -23,6 +22,11 @@ pub(super) fn Ladder(show: Show) -> impl IntoView {
         show.ui.playback.with_untracked(|play| {
             show.with_trace(|trace| scene::score(trace, &tables, &play.steps, start..start + ROWS))
         })
+    });
+    Effect::new(move || {
+        let row = show.at.get().saturating_sub(start.get());
+        score.track();
+        request_animation_frame(move || scroll_to(row));
     });
     let body = move || {
         let score = score.get();
@@ -53,9 +57,19 @@ pub(super) fn Ladder(show: Show) -> impl IntoView {
     view! { <div class="ladder" data-testid="ladder">{body}</div> }
 }
 
+/// Brings a row into the ladder's own window.
+fn scroll_to(row: usize) {
+    let Ok(Some(ladder)) = document().query_selector(".ladder") else { return };
+    let (top, height) = ((44 + ROW * row) as i32, ladder.client_height());
+    let seen = ladder.scroll_top();
+    if top < seen + 60 || top > seen + height - 30 {
+        ladder.set_scroll_top(top - height / 3);
+    }
+}
+
 fn arrow(show: Show, mark: &ScoreMark, from: Option<usize>, x: usize, y: usize) -> impl IntoView + use<> {
     let (step, event) = (mark.step, mark.event);
-    let time = show.with_trace(|trace| Duration(trace.event(event).at.0).to_string());
+    let time = show.with_trace(|trace| trace.event(event).at.to_string());
     let (shape, slug) = match mark.kind {
         StepKind::Packet(look) => {
             (Some(look.protocol), if look.tunnel.is_some() { "tunnel" } else { look.protocol.slug() })

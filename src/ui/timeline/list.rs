@@ -1,6 +1,6 @@
 //! The events as a table: the picture's twin in words, for the eye that prefers it and for screen readers.
 
-use crate::base::{Duration, EventId};
+use crate::base::EventId;
 use crate::scene::{self, StepKind};
 use crate::ui::stage::{Legend, Show};
 use leptos::ev::KeyboardEvent;
@@ -84,7 +84,7 @@ fn Row(show: Show, step: usize, event: EventId) -> impl IntoView {
             None => netns.to_string(),
         };
         let packet = trace.frame_of(seen).map_or_else(String::new, ToString::to_string);
-        (Duration(seen.at.0).to_string(), place, packet, scene::step_kind(trace, seen))
+        (seen.at.to_string(), place, packet, scene::step_kind(trace, seen))
     });
     let legend = match kind {
         Some(StepKind::Packet(look) | StepKind::Drop(Some(look), _)) => Some(view! {
@@ -95,7 +95,7 @@ fn Row(show: Show, step: usize, event: EventId) -> impl IntoView {
     };
     let drop = matches!(kind, Some(StepKind::Drop(..)));
     Effect::new(move || {
-        if shown() && show.ui.playback.with_untracked(|play| !play.playing || step % 4 == 0) {
+        if shown() && show.ui.playback.with_untracked(|play| !play.playing || step.is_multiple_of(4)) {
             scroll_to(step);
         }
     });
@@ -111,7 +111,7 @@ fn Row(show: Show, step: usize, event: EventId) -> impl IntoView {
         >
             <td class="mono number">{step + 1}</td>
             <td class="mono number">{time}</td>
-            <td class="mono">{place}</td>
+            <td class="mono nowrap">{place}</td>
             <td class="mono packet-line">{legend}{packet}</td>
             <td>{move || show.why(event)}</td>
         </tr>

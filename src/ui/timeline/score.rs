@@ -1,7 +1,7 @@
 //! The score: one line a place, one mark a step, a playhead to drag.
 
 use crate::scene::{self, Score, ScoreMark, StepKind};
-use crate::ui::stage::{PacketShape, Show};
+use crate::ui::stage::{PacketShape, Show, whole};
 use leptos::ev::{KeyboardEvent, PointerEvent};
 use leptos::html::Div;
 use leptos::prelude::*;
@@ -44,7 +44,7 @@ pub(super) fn ScoreView(show: Show) -> impl IntoView {
         let Some(node) = node.get_untracked() else { return };
         let x = f64::from(event.client_x()) - node.get_bounding_client_rect().x() - LEFT as f64;
         let window = window.get_untracked();
-        let at = (x / pitch.get_untracked() - 0.5).round().max(0.0) as usize + window.start;
+        let at = whole((x / pitch.get_untracked() - 0.5).round()) + window.start;
         show.ui.playback.update(|play| {
             play.playing = false;
             play.seek(at.min(window.end.saturating_sub(1)));
@@ -87,7 +87,7 @@ pub(super) fn ScoreView(show: Show) -> impl IntoView {
 }
 
 fn fitting(width: f64) -> usize {
-    (((width - LEFT as f64 - 24.0) / 26.0).max(8.0) as usize).min(PAGE)
+    whole((width - LEFT as f64 - 24.0) / 26.0).clamp(8, PAGE)
 }
 
 fn pitch_of(width: f64, steps: usize) -> f64 {
