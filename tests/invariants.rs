@@ -4,10 +4,14 @@
 
 mod common;
 
-use common::invariants::{faults, faults_at_rest, replay_faults};
+use common::invariants::{faults, faults_at_rest, faults_of, replay_faults};
 use common::scenario;
 use std::fmt::Write as _;
+use std::sync::Arc;
+use vethscope::base::SimTime;
 use vethscope::lab::Target;
+use vethscope::trace::{Disposition, EventKind};
+use vethscope::wire::Payload;
 
 /// Waiting fragments are given up after 30 seconds, which is upkeep that nobody waits for.
 fn sleep_until_fragments_are_gone(lab: &mut vethscope::lab::Lab) {
@@ -83,4 +87,32 @@ fn a_run_cut_into_slices_is_the_same_run() {
         while matches!(sliced.advance(7), vethscope::lab::Progress::Busy(_)) {}
         assert_eq!(sliced.trace().hash(), whole.trace().hash());
     }
+}
+
+#[test]
+fn a_trace_with_a_fault_is_found_out() {
+    let scenarios = scenario::all();
+    let lab = scenarios.iter().find(|scenario| scenario.name == "cross_node").expect("it is there").play(1);
+    let good = lab.trace();
+    assert!(faults_of(good).is_empty());
+    let at = |wanted: fn(&EventKind) -> bool| {
+        good.events.iter().position(|event| wanted(&event.kind)).expect("such an event")
+    };
+
+    let mut late = good.clone();
+    late.events[good.len() / 2].at = SimTime::ZERO;
+    assert!(faults_of(&late).to_string().contains("comes before"));
+
+    let mut dead = good.clone();
+    let received = at(|kind| matches!(kind, EventKind::Received(_)));
+    dead.events[received].kind = EventKind::Ended(Disposition::Consumed);
+    assert!(faults_of(&dead).to_string().contains("after its end"));
+
+    let mut risen = good.clone();
+    let decapsulated = at(|kind| *kind == EventKind::Decapsulated);
+    let packet = risen.events[decapsulated].packet.index();
+    if let Payload::Ipv4(packet) = &mut Arc::make_mut(&mut risen.packets[packet]).payload {
+        packet.ttl += 1;
+    }
+    assert!(faults_of(&risen).to_string().contains("TTL"), "{}", faults_of(&risen));
 }

@@ -43,13 +43,18 @@ impl std::fmt::Display for Faults {
 
 /// Everything that must hold while and after anything happened.
 pub(crate) fn faults(lab: &Lab) -> Faults {
+    let mut faults = faults_of(lab.trace());
+    walk(lab, &mut faults);
+    faults
+}
+
+/// What of that can be told from the trace alone.
+pub(crate) fn faults_of(trace: &Trace) -> Faults {
     let mut faults = Faults::default();
-    let trace = lab.trace();
     order(trace, &mut faults);
     endings(trace, &mut faults);
     time_to_live(trace, &mut faults);
     bytes(trace, &mut faults);
-    walk(lab, &mut faults);
     faults
 }
 
@@ -133,16 +138,13 @@ fn time_to_live(trace: &Trace, faults: &mut Faults) {
         if event.journey.is_some()
             && let Some(packet) = trace.frame_of(event).and_then(|frame| frame.ipv4())
         {
-            match event.kind {
-                EventKind::Encapsulated => ttls.push(packet.ttl),
-                EventKind::Decapsulated => {
-                    ttls.pop();
-                    if ttls.is_empty() {
-                        ttls.push(packet.ttl);
-                    }
-                }
-                _ if ttls.is_empty() => ttls = nested(packet),
-                _ => {}
+            if event.kind == EventKind::Encapsulated {
+                ttls.push(packet.ttl);
+            } else if event.kind == EventKind::Decapsulated {
+                ttls.pop();
+            }
+            if ttls.is_empty() {
+                ttls = nested(packet);
             }
             if let Some(last) = ttls.last_mut() {
                 if packet.ttl > *last {
@@ -281,19 +283,20 @@ fn tables(lab: &Lab, inventory: &Inventory, faults: &mut Faults) {
 fn namespace(netns: &Netns, state: &NetnsState, faults: &mut Faults) {
     let name = &state.row.name;
     let links: Vec<LinkRow> = netns.links().map(|link| link.row(netns.id)).collect();
-    same(faults, name, "links", links, state.links.values().cloned().collect());
-    same(faults, name, "addresses", netns.addrs().to_vec(), state.addrs.clone());
+    let told: Vec<LinkRow> = state.links.values().cloned().collect();
+    same(faults, name, "links", &links, &told);
+    same(faults, name, "addresses", netns.addrs(), &state.addrs);
     let route = |row: &RouteRow| (row.table, row.dst, row.metric, row.oif, row.gateway);
     let mut real: Vec<RouteRow> = netns.routes().copied().collect();
     let mut told: Vec<RouteRow> = state.routes.iter().map(|(_, row)| *row).collect();
     real.sort_by_key(route);
     told.sort_by_key(route);
-    same(faults, name, "routes", real, told);
+    same(faults, name, "routes", &real, &told);
     // When an entry was confirmed last is bookkeeping that no table shows at once.
     let neighbor = |row: &NeighRow| NeighRow { confirmed: SimTime::ZERO, ..*row };
     let real: Vec<NeighRow> = netns.neighbors().map(neighbor).collect();
     let told: Vec<NeighRow> = state.neighbors.values().map(|entry| neighbor(&entry.row)).collect();
-    same(faults, name, "neighbours", real, told);
+    same(faults, name, "neighbours", &real, &told);
     // That a source was seen again at the same port is no change of the table.
     let fdb = |row: &FdbRow| FdbRow { updated: SimTime::ZERO, ..*row };
     let key = |row: &FdbRow| (row.master, row.ifindex, row.mac, row.dst);
@@ -301,16 +304,10 @@ fn namespace(netns: &Netns, state: &NetnsState, faults: &mut Faults) {
     let mut told: Vec<FdbRow> = state.fdb.iter().map(|entry| fdb(&entry.row)).collect();
     real.sort_by_key(key);
     told.sort_by_key(key);
-    same(faults, name, "forwarding databases", real, told);
+    same(faults, name, "forwarding databases", &real, &told);
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(
-    faults: &mut Faults,
-    name: &str,
-    what: &str,
-    real: Vec<T>,
-    told: Vec<T>,
-) {
+fn same<T: PartialEq + std::fmt::Debug>(faults: &mut Faults, name: &str, what: &str, real: &[T], told: &[T]) {
     for row in real.iter().filter(|row| !told.contains(row)) {
         faults.add(format!("{name}, {what}: the trace lacks {row:?}"));
     }

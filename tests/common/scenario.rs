@@ -50,13 +50,13 @@ pub(crate) fn all() -> Vec<Scenario> {
 
 /// A scenario from its text.
 pub(crate) fn read(name: &str, text: String) -> Scenario {
-    let steps = text.lines().filter_map(|line| step(line.strip_prefix("#! ")?)).collect();
+    let steps = text.lines().filter_map(|line| line.strip_prefix("#! ")).map(step).collect();
     Scenario { name: name.to_owned(), text, steps }
 }
 
-fn step(line: &str) -> Option<Step> {
+fn step(line: &str) -> Step {
     let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
-    Some(match verb {
+    match verb {
         "run" => Step::Run(rest.to_owned()),
         "start" => Step::Start(rest.to_owned()),
         "linger" => Step::Linger,
@@ -67,7 +67,7 @@ fn step(line: &str) -> Option<Step> {
         "cut" => Step::Cut(rest.to_owned()),
         "without" => Step::Without(rest.to_owned()),
         other => panic!("a scenario has the unknown step {other}"),
-    })
+    }
 }
 
 impl Scenario {
