@@ -119,7 +119,8 @@ impl ControlPlane {
         let name: Arc<str> = spec.name.as_str().into();
         let netns = self.fabric.build_node(world, spec, cluster);
         let ipam = HostLocal::new(spec.pod_cidr, cluster.network.ipam.range_start);
-        let entry = NodeEntry { spec: spec.clone(), netns, ipam, flannel: false, created: world.now() };
+        let pods = self.store.pods_on(&name).len();
+        let entry = NodeEntry { spec: spec.clone(), netns, ipam, flannel: false, created: world.now(), pods };
         world.record(entry.row());
         self.store.nodes.insert(name.clone(), entry);
         world.wake_in(FLANNEL_START, Patience::Prompt, Wakeup::FlannelStarted(name));
@@ -265,10 +266,10 @@ impl ControlPlane {
     }
 
     fn choose_node(&self, pod: &Pod) -> Result<String, String> {
-        let pods_on = |name: &str| self.store.pods_on(name).len();
-        let candidate = |(name, node): (&Arc<str>, _)| Candidate { node, pods: pods_on(name) };
-        let nodes = self.store.nodes.iter().map(|(name, entry)| (name, &entry.spec));
-        scheduler::schedule(pod, &nodes.map(candidate).collect::<Vec<_>>())
+        let nodes = self.store.nodes.values();
+        let candidates: Vec<Candidate<'_>> =
+            nodes.map(|entry| Candidate { node: &entry.spec, pods: entry.pods }).collect();
+        scheduler::schedule(pod, &candidates)
     }
 
     fn bind(&mut self, world: &mut dyn World, key: &PodKey, node: &str) {

@@ -51,6 +51,8 @@ pub(super) struct NodeEntry {
     /// Whether its flannel daemon has started.
     pub(super) flannel: bool,
     pub(super) created: SimTime,
+    /// How many Pods are bound to it, as the scheduler asks for each Pod and each node.
+    pub(super) pods: usize,
 }
 
 /// All objects.
@@ -122,14 +124,22 @@ impl Store {
         let Some(entry) = self.pods.get_mut(key) else { return };
         let node: Arc<str> = node.into();
         entry.node = Some(node.clone());
-        self.bound.entry(node).or_default().insert(key.clone());
+        let is_new = self.bound.entry(node.clone()).or_default().insert(key.clone());
+        if let Some(entry) = self.nodes.get_mut(&node).filter(|_| is_new) {
+            entry.pods += 1;
+        }
     }
 
     /// Removes a Pod.
     pub(super) fn remove_pod(&mut self, key: &PodKey) -> Option<PodEntry> {
         let entry = self.pods.remove(key)?;
-        if let Some(bound) = entry.node.as_ref().and_then(|node| self.bound.get_mut(node)) {
-            bound.remove(key);
+        if let Some(node) = &entry.node {
+            if let Some(bound) = self.bound.get_mut(node) {
+                bound.remove(key);
+            }
+            if let Some(node) = self.nodes.get_mut(node) {
+                node.pods -= 1;
+            }
         }
         Some(entry)
     }
