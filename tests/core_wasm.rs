@@ -3,6 +3,10 @@
 //! Natively they are part of `cargo test`; for wasm32 the same file runs in Node. A fingerprint written down here is
 //! therefore compared on both sides.
 
+mod common;
+
+use common::scenario;
+use std::fmt::Write as _;
 use vethscope::base::words::Lang;
 use vethscope::base::{Duration, MacAddr, Rng, SimTime, words};
 
@@ -50,4 +54,33 @@ fn an_unknown_word_is_told_by_its_key() {
     for lang in [Lang::Ko, Lang::En] {
         assert!(words::word(lang, "no.such.word").contains("no.such.word"));
     }
+}
+
+/// Trace hashes of whole runs: what simulates, and that it simulates the same in the page. The file is written anew
+/// with `UPDATE_GOLDEN=1 cargo test --test core_wasm`, natively, and then holds for wasm32 too.
+const HASHES: &str = include_str!("golden/hashes.txt");
+
+const SCENARIOS: [(&str, &str); 6] = [
+    ("cross_node", include_str!("scenarios/cross_node.yaml")),
+    ("fragmentation", include_str!("scenarios/fragmentation.yaml")),
+    ("at_once", include_str!("scenarios/at_once.yaml")),
+    ("edits", include_str!("scenarios/edits.yaml")),
+    ("admin", include_str!("scenarios/admin.yaml")),
+    ("pool_exhausted", include_str!("scenarios/pool_exhausted.yaml")),
+];
+
+#[test]
+fn whole_runs_are_the_same_on_every_machine() {
+    let mut now = String::new();
+    for (name, text) in SCENARIOS {
+        for seed in [1, 2] {
+            let trace_hash = scenario::read(name, text.to_owned()).play(seed).trace().hash();
+            writeln!(now, "{name} {seed} {trace_hash:016x}").unwrap();
+        }
+    }
+    if cfg!(not(target_arch = "wasm32")) && std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write("tests/golden/hashes.txt", &now).unwrap();
+        return;
+    }
+    assert_eq!(now, HASHES, "left: this machine's hashes; right: those written down");
 }

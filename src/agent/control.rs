@@ -33,7 +33,7 @@ pub struct Desired {
 #[derive(Clone, Debug, Default)]
 pub struct ControlPlane {
     pub(super) store: Store,
-    pub(super) cluster: Option<ClusterSpec>,
+    pub(super) cluster: Option<Arc<ClusterSpec>>,
     fabric: Fabric,
     next_uid: u32,
 }
@@ -99,7 +99,7 @@ impl ControlPlane {
         if rebuilt {
             self.fabric.build_external(world, &desired.cluster);
         }
-        self.cluster = Some(desired.cluster.clone());
+        self.cluster = Some(Arc::new(desired.cluster.clone()));
         self.apply_pods(world, &desired.pods);
     }
 
@@ -126,7 +126,7 @@ impl ControlPlane {
     }
 
     fn remove_node(&mut self, world: &mut dyn World, name: &Arc<str>) {
-        let pods: Vec<PodKey> = self.store.pods_on(name).map(|(key, _)| key.clone()).collect();
+        let pods: Vec<PodKey> = self.store.pods_on(name).cloned().collect();
         for key in pods {
             self.forget_pod(world, &key);
         }
@@ -234,7 +234,7 @@ impl ControlPlane {
 
     /// The Pod's object is removed; what takes its place comes.
     pub(super) fn finish_pod(&mut self, world: &mut dyn World, key: &PodKey) {
-        let Some(entry) = self.store.pods.remove(key) else { return };
+        let Some(entry) = self.store.remove_pod(key) else { return };
         world.record(TableChange::PodGone(key.namespace.clone(), key.name.clone()));
         if let Some(pod) = entry.successor {
             self.create_pod(world, pod);
@@ -243,7 +243,7 @@ impl ControlPlane {
 
     /// The Pod and its sandbox go at once, as when the machine under them is gone.
     fn forget_pod(&mut self, world: &mut dyn World, key: &PodKey) {
-        let Some(entry) = self.store.pods.remove(key) else { return };
+        let Some(entry) = self.store.remove_pod(key) else { return };
         if let Some(netns) = entry.netns.filter(|_| !entry.pod.spec.host_network) {
             world.del_netns(netns);
         }
@@ -265,7 +265,7 @@ impl ControlPlane {
     }
 
     fn choose_node(&self, pod: &Pod) -> Result<String, String> {
-        let pods_on = |name: &str| self.store.pods_on(name).count();
+        let pods_on = |name: &str| self.store.pods_on(name).len();
         let candidate = |(name, node): (&Arc<str>, _)| Candidate { node, pods: pods_on(name) };
         let nodes = self.store.nodes.iter().map(|(name, entry)| (name, &entry.spec));
         scheduler::schedule(pod, &nodes.map(candidate).collect::<Vec<_>>())
@@ -273,9 +273,9 @@ impl ControlPlane {
 
     fn bind(&mut self, world: &mut dyn World, key: &PodKey, node: &str) {
         let exists = self.store.nodes.contains_key(node);
-        let Some(entry) = self.store.pods.get_mut(key) else { return };
+        let Some(entry) = self.store.pods.get(key) else { return };
         let by_scheduler = entry.pod.spec.node_name.is_none();
-        entry.node = Some(node.into());
+        self.store.bind(key, node);
         self.record_pod(world, key);
         if !exists {
             return;

@@ -4,7 +4,7 @@ use crate::api::{NodeSpec, Pod};
 use crate::base::{Ipv4Addr, NetnsId, SimTime};
 use crate::cluster::ipam::HostLocal;
 use crate::trace::{ContainerRow, ContainerState, NodeRow, PodPhase, PodRow, TableChange};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Namespace and name of a Pod, with the number of its incarnation: a Pod made anew under an old name is another Pod.
@@ -58,6 +58,8 @@ pub(super) struct NodeEntry {
 pub(super) struct Store {
     pub(super) nodes: BTreeMap<Arc<str>, NodeEntry>,
     pub(super) pods: BTreeMap<PodKey, PodEntry>,
+    /// The Pods bound to each node, so that scheduling does not look at all of them for each.
+    bound: BTreeMap<Arc<str>, BTreeSet<PodKey>>,
 }
 
 impl PodEntry {
@@ -110,11 +112,31 @@ impl NodeEntry {
 impl Store {
     /// The Pod that bears this name now, if there is one.
     pub(super) fn pod_named(&self, namespace: &str, name: &str) -> Option<&PodKey> {
-        self.pods.keys().find(|key| &*key.namespace == namespace && &*key.name == name)
+        let first = PodKey { namespace: namespace.into(), name: name.into(), uid: 0 };
+        let (key, _) = self.pods.range(first..).next()?;
+        (&*key.namespace == namespace && &*key.name == name).then_some(key)
+    }
+
+    /// Binds a Pod to a node, which need not exist.
+    pub(super) fn bind(&mut self, key: &PodKey, node: &str) {
+        let Some(entry) = self.pods.get_mut(key) else { return };
+        let node: Arc<str> = node.into();
+        entry.node = Some(node.clone());
+        self.bound.entry(node).or_default().insert(key.clone());
+    }
+
+    /// Removes a Pod.
+    pub(super) fn remove_pod(&mut self, key: &PodKey) -> Option<PodEntry> {
+        let entry = self.pods.remove(key)?;
+        if let Some(bound) = entry.node.as_ref().and_then(|node| self.bound.get_mut(node)) {
+            bound.remove(key);
+        }
+        Some(entry)
     }
 
     /// Pods bound to a node.
-    pub(super) fn pods_on<'a>(&'a self, node: &'a str) -> impl Iterator<Item = (&'a PodKey, &'a PodEntry)> {
-        self.pods.iter().filter(move |(_, entry)| entry.node.as_deref() == Some(node))
+    pub(super) fn pods_on(&self, node: &str) -> impl ExactSizeIterator<Item = &PodKey> {
+        static NONE: BTreeSet<PodKey> = BTreeSet::new();
+        self.bound.get(node).unwrap_or(&NONE).iter()
     }
 }

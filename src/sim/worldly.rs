@@ -51,7 +51,11 @@ impl<A: Actor> World for Simulation<A> {
                 self.visit_netns(peer.netns, &mut |netns, ctx| netns.del_link(ctx, peer.ifindex));
             }
         }
-        self.files.retain(|(at, _), _| *at != netns);
+        let own = (netns, String::new())..(NetnsId(netns.0 + 1), String::new());
+        let paths: Vec<_> = self.files.range(own).map(|(path, _)| path.clone()).collect();
+        for path in paths {
+            self.files.remove(&path);
+        }
         self.change(netns, TableChange::NetnsGone(netns));
     }
 

@@ -48,7 +48,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         .collect()
 }
 
-fn read(name: &str, text: String) -> Scenario {
+/// A scenario from its text.
+pub(crate) fn read(name: &str, text: String) -> Scenario {
     let steps = text.lines().filter_map(|line| step(line.strip_prefix("#! ")?)).collect();
     Scenario { name: name.to_owned(), text, steps }
 }
