@@ -180,7 +180,7 @@ fn read_document(start: usize, text: &str, nodes: &mut Vec<Node>, diagnostics: &
         let step = match event {
             Ok((Event::StreamEnd, _)) => break,
             Ok((event, span)) => builder.take(event, span),
-            Err(error) => Err(builder.syntax(&error)),
+            Err(error) => Err(Box::new(builder.syntax(&error))),
         };
         if let Err(diagnostic) = step {
             diagnostics.push(*diagnostic);
@@ -267,7 +267,12 @@ impl<'t> Builder<'t> {
 
     fn begin(&mut self, span: Span, value: NodeValue, anchor: usize) -> Step {
         if self.open.len() >= DEPTH_LIMIT {
-            return Err(problem(span, "yaml.depth", Some("yaml.depth.hint"), vec![DEPTH_LIMIT.to_string()]));
+            return Err(Box::new(problem(
+                span,
+                "yaml.depth",
+                Some("yaml.depth.hint"),
+                vec![DEPTH_LIMIT.to_string()],
+            )));
         }
         self.open.push(Open { node: Node { span, value, source: None }, anchor, key: None });
         Ok(())
@@ -275,11 +280,21 @@ impl<'t> Builder<'t> {
 
     fn alias(&mut self, anchor: usize, span: Span) -> Step {
         let Some((node, size)) = self.anchors.get(&anchor) else {
-            return Err(problem(span, "yaml.alias-cycle", Some("yaml.alias-cycle.hint"), Vec::new()));
+            return Err(Box::new(problem(
+                span,
+                "yaml.alias-cycle",
+                Some("yaml.alias-cycle.hint"),
+                Vec::new(),
+            )));
         };
         let Some(left) = self.alias_budget.checked_sub(*size) else {
             let limit = ALIAS_LIMIT.to_string();
-            return Err(problem(span, "yaml.alias-bomb", Some("yaml.alias-bomb.hint"), vec![limit]));
+            return Err(Box::new(problem(
+                span,
+                "yaml.alias-bomb",
+                Some("yaml.alias-bomb.hint"),
+                vec![limit],
+            )));
         };
         self.alias_budget = left;
         let node = Node { span, ..node.clone() };
@@ -303,7 +318,7 @@ impl<'t> Builder<'t> {
             }
             (NodeValue::Mapping(_), None) => {
                 let NodeValue::Scalar(value) = &node.value else {
-                    return Err(problem(node.span, "yaml.key", Some("yaml.key.hint"), Vec::new()));
+                    return Err(Box::new(problem(node.span, "yaml.key", Some("yaml.key.hint"), Vec::new())));
                 };
                 let key = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 open.key = Some((key, node.span));
@@ -313,7 +328,7 @@ impl<'t> Builder<'t> {
         Ok(())
     }
 
-    fn syntax(&self, error: &ScanError) -> Box<Diagnostic> {
+    fn syntax(&self, error: &ScanError) -> Diagnostic {
         let at = self.offset(error.marker());
         let end = self.text[at - self.start..].find('\n').map_or(self.start + self.text.len(), |n| at + n);
         if let Some(tab) = self.tab_before(at) {
@@ -385,12 +400,7 @@ fn merge(node: &mut Node) {
     }
 }
 
-fn problem(
-    span: Span,
-    message: &'static str,
-    hint: Option<&'static str>,
-    args: Vec<String>,
-) -> Box<Diagnostic> {
+fn problem(span: Span, message: &'static str, hint: Option<&'static str>, args: Vec<String>) -> Diagnostic {
     let (object, path) = (String::new(), String::new());
-    Box::new(Diagnostic { severity: Severity::Error, span: Some(span), object, path, message, hint, args })
+    Diagnostic { severity: Severity::Error, span: Some(span), object, path, message, hint, args }
 }
