@@ -14,7 +14,7 @@ use queue::Queue;
 use std::collections::BTreeMap;
 
 /// Most events that a trace may hold before a run is stopped.
-pub const EVENTS_MAX: usize = 4_000_000;
+pub const EVENTS_MAX: usize = 8_000_000;
 
 /// Something to be done at a time.
 #[derive(Clone, Debug)]
