@@ -1,7 +1,7 @@
 //! One network namespace's Linux data path, without sockets of the machine it runs on and without a clock: frames,
 //! timers and settings go in with `now`, and [`Effects`] come out. It knows Linux and no Kubernetes.
 //!
-//! Read it along the path of a packet: [`device`] takes frames in and hands them out, [`bridge`] and [`vxlan`] are
+//! Read it along the path of a packet: `device` takes frames in and hands them out, `bridge` and `vxlan` are
 //! devices with a mind of their own, `arp` and `neighbor` find hardware addresses, `input`, `forward` and `output`
 //! are IPv4, `icmp` answers, `ping` are the sockets, and `config` is what administrators do.
 
