@@ -2,6 +2,10 @@
 //!
 //! Natively they are part of `cargo test`; for wasm32 the same file runs in Node. A fingerprint written down here is
 //! therefore compared on both sides.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails where it unwraps; clippy does not know wasm tests as such"
+)]
 
 mod common;
 
