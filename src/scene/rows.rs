@@ -1,7 +1,7 @@
 //! Table rows as text, as `ip` and `bridge` print them, in a head and a tail so that a narrow box can break them.
 
 use crate::base::{ChangeId, IfIndex, NetnsId};
-use crate::trace::{FdbRow, Inventory, NeighRow, Nud, RouteKind, RouteRow, Table, TableChange, Trace};
+use crate::trace::{FdbRow, Inventory, NeighRow, RouteKind, RouteRow, Table, TableChange, Trace, rows_text};
 
 /// A row in two pieces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,25 +41,11 @@ pub fn route(inventory: &Inventory, row: &RouteRow) -> RowText {
     RowText { head: format!("{kind}{dst}"), tail: tail.join(" ") }
 }
 
-/// The state of a neighbour as `ip neigh` prints it.
-pub fn nud(state: Nud) -> &'static str {
-    match state {
-        Nud::Incomplete => "INCOMPLETE",
-        Nud::Reachable => "REACHABLE",
-        Nud::Stale => "STALE",
-        Nud::Delay => "DELAY",
-        Nud::Probe => "PROBE",
-        Nud::Failed => "FAILED",
-        Nud::Permanent => "PERMANENT",
-        Nud::NoArp => "NOARP",
-    }
-}
-
 /// A neighbour entry.
 pub fn neighbor(inventory: &Inventory, row: &NeighRow) -> RowText {
     let mac = row.mac.map_or_else(String::new, |mac| format!("lladdr {mac} "));
     let dev = ifname(inventory, row.netns, row.ifindex);
-    RowText { head: row.addr.to_string(), tail: format!("dev {dev} {mac}{}", nud(row.state)) }
+    RowText { head: row.addr.to_string(), tail: format!("dev {dev} {mac}{}", rows_text::nud(row.state)) }
 }
 
 /// An entry of a forwarding database.
@@ -79,7 +65,8 @@ pub fn decision(trace: &Trace, inventory: &Inventory, table: Table, row: Option<
         (Table::Neighbor, TableChange::Neigh(row)) => {
             let mut text = neighbor(inventory, row);
             // Narrow: the device is on the picture already.
-            text.tail = row.mac.map_or_else(|| nud(row.state).to_string(), |mac| format!("lladdr {mac}"));
+            text.tail =
+                row.mac.map_or_else(|| rows_text::nud(row.state).to_string(), |mac| format!("lladdr {mac}"));
             text
         }
         (Table::BridgeFdb, TableChange::Fdb(row)) => fdb(inventory, row),

@@ -8,8 +8,9 @@ use super::getopt::getopt;
 use super::ip::link_flags;
 use super::out::{answer, refuse};
 use super::{Command, Context};
-use crate::base::Ipv4Net;
+use crate::base::{Ipv4Addr, Ipv4Net};
 use crate::trace::{Counters, LinkKind, LinkRow, NeighRow, NetnsState, Nud, RouteKind, RouteRow};
+use std::sync::Arc;
 
 /// Whose output is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,12 @@ fn bsd_line(state: &NetnsState, row: &NeighRow, edition: Edition) -> String {
     }
 }
 
+/// Gateway and device as both listings show them; a route to nowhere has neither.
+fn way(state: &NetnsState, row: &RouteRow) -> (String, Arc<str>) {
+    let Some(oif) = row.oif else { return ("-".to_owned(), "-".into()) };
+    (row.gateway.unwrap_or(Ipv4Addr::UNSPECIFIED).to_string(), state.ifname(oif))
+}
+
 /// `route`, whose listing is the same in both editions.
 pub(super) fn route(context: &Context<'_>, words: &[String]) -> Command {
     if let Err(text) = getopt("ne", words) {
@@ -102,9 +109,7 @@ pub(super) fn route(context: &Context<'_>, words: &[String]) -> Command {
          Destination     Gateway         Genmask         Flags Metric Ref    Use Iface\n"
         .to_owned();
     for row in main_table(state) {
-        let gateway = row.gateway.map_or("0.0.0.0".to_owned(), |gateway| gateway.to_string());
-        let gateway = if row.oif.is_none() { "-".to_owned() } else { gateway };
-        let device = row.oif.map_or("-".into(), |oif| state.ifname(oif));
+        let (gateway, device) = way(state, row);
         text.push_str(&format!(
             "{:<15} {gateway:<15} {:<15} {:<5} {:<6} 0        0 {device}\n",
             row.dst.network().to_string(),
@@ -123,9 +128,7 @@ pub(super) fn netstat_routes(context: &Context<'_>) -> Command {
          Destination     Gateway         Genmask         Flags   MSS Window  irtt Iface\n"
         .to_owned();
     for row in main_table(state) {
-        let gateway = row.gateway.map_or("0.0.0.0".to_owned(), |gateway| gateway.to_string());
-        let gateway = if row.oif.is_none() { "-".to_owned() } else { gateway };
-        let device = row.oif.map_or("-".into(), |oif| state.ifname(oif));
+        let (gateway, device) = way(state, row);
         text.push_str(&format!(
             "{:<15} {gateway:<15} {:<15} {:<5}     0 0          0 {device}\n",
             row.dst.network().to_string(),

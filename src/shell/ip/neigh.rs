@@ -5,7 +5,7 @@ use super::{Ip, Stop, change, command_named, done, next};
 use crate::base::{Duration, IfIndex, Ipv4Net};
 use crate::shell::Command;
 use crate::shell::print::{Color, Printer};
-use crate::trace::{Neighbor, Nud};
+use crate::trace::{Neighbor, Nud, rows_text};
 
 /// Which entries are shown.
 #[derive(Default)]
@@ -131,7 +131,7 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, entry: &Neighbor, with_device: bool
     if ip.options.stats > 0 {
         print_stats(ip, printer, entry);
     }
-    let state = state_name(row.state);
+    let state = rows_text::nud(row.state);
     printer.any("state", vec![state], format!("{state} "));
     printer.plain("\n");
     printer.close();
@@ -153,18 +153,4 @@ fn print_stats(ip: &Ip<'_>, printer: &mut Printer, entry: &Neighbor) {
     printer.any("confirmed", confirmed, format!("{confirmed}/"));
     printer.any("updated", updated, format!("{updated}"));
     printer.any("probes", row.probes, format!("probes {} ", row.probes));
-}
-
-/// A state in the words of iproute2.
-pub(super) fn state_name(state: Nud) -> &'static str {
-    match state {
-        Nud::Incomplete => "INCOMPLETE",
-        Nud::Reachable => "REACHABLE",
-        Nud::Stale => "STALE",
-        Nud::Delay => "DELAY",
-        Nud::Probe => "PROBE",
-        Nud::Failed => "FAILED",
-        Nud::Permanent => "PERMANENT",
-        Nud::NoArp => "NOARP",
-    }
 }
