@@ -6,7 +6,7 @@ use super::fabric::Fabric;
 use super::kubelet::{self, Stage};
 use super::store::{NodeEntry, PodEntry, PodKey, Store};
 use super::world::{Actor, Patience, Wakeup, World};
-use crate::api::{ClusterSpec, Container, NodeSpec, Pod, Protocol};
+use crate::api::{ClusterSpec, Container, NodeSpec, Pod, Protocol, RestartPolicy};
 use crate::base::{Duration, NetnsId};
 use crate::cluster::ipam::HostLocal;
 use crate::cluster::scheduler::{self, Candidate};
@@ -167,7 +167,9 @@ impl ControlPlane {
                 Some(pod) => self.update_pod(world, key, pod),
             }
         }
-        for pod in pods {
+        // Pods pasted with their status come first, so that nobody else is given their address.
+        let pasted = |pod: &&Arc<Pod>| pod.status.pod_ip.is_some();
+        for pod in pods.iter().filter(pasted).chain(pods.iter().filter(|pod| !pasted(pod))) {
             if self.store.pod_named(&pod.metadata.namespace, &pod.metadata.name).is_none() {
                 self.create_pod(world, pod.clone());
             }
@@ -387,6 +389,7 @@ fn containers(pod: &Pod) -> Vec<ContainerRow> {
             })
             .collect(),
         init,
+        sidecar: init && container.restart_policy == Some(RestartPolicy::Always),
         state: ContainerState::Waiting("".into()),
         restarts: 0,
     };

@@ -1,7 +1,7 @@
 //! What an administrator or a CNI plug-in does to a namespace: links, addresses, routes, entries. Every change is
 //! written to the trace.
 
-use super::fib::{LOCAL, MAIN};
+use super::fib::MAIN;
 use super::link::{FdbEntry, VxlanRemote};
 use super::{Bridge, Ctx, FibResult, Kind, Link, Netns, Peer, Port, Timer, Urgency, Work};
 use crate::base::{ChangeId, Duration, EventId, IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime};
@@ -146,8 +146,19 @@ impl Netns {
             ctx.effects.carrier.push((peer.netns, peer.ifindex, true));
         }
         self.update_bridge_carrier(ctx, ifindex);
+        for port in self.ports_of(ifindex) {
+            self.linkwatch(ctx, port);
+        }
         if self.link(ifindex).is_some_and(Link::is_running) {
             self.schedule_linkwatch(ctx, ifindex);
+        }
+    }
+
+    /// The ports of a bridge; none for other links.
+    fn ports_of(&self, ifindex: IfIndex) -> Vec<IfIndex> {
+        match self.link(ifindex) {
+            Some(Link { kind: Kind::Bridge(bridge), .. }) => bridge.ports.clone(),
+            Some(_) | None => Vec::new(),
         }
     }
 
@@ -161,9 +172,11 @@ impl Netns {
         let peer = link.peer();
         self.record_link(ctx, ifindex);
         self.set_port_state(ctx, ifindex, PortState::Disabled);
-        for route in self.fib.remove(|route| route.oif == Some(ifindex)) {
-            ctx.change(self.id, ifindex, EventId::NONE, TableChange::RouteGone(route));
+        for port in self.ports_of(ifindex) {
+            self.set_port_state(ctx, port, PortState::Disabled);
         }
+        // The addresses stay this machine's own: their local routes are kept.
+        self.drop_routes(ctx, ifindex, |route| route.oif == Some(ifindex) && route.kind != RouteKind::Local);
         self.flush_neighbors(ctx, ifindex);
         if let Some(peer) = peer {
             ctx.effects.carrier.push((peer.netns, peer.ifindex, false));
@@ -191,7 +204,8 @@ impl Netns {
     pub(super) fn linkwatch(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
         let Some(link) = self.link(ifindex) else { return };
         let Some(port) = link.port else { return };
-        let state = match (link.is_running(), port.state) {
+        let bridge_up = self.link(port.master).is_some_and(|bridge| bridge.up);
+        let state = match (link.is_running() && bridge_up, port.state) {
             (true, PortState::Disabled) => PortState::Forwarding,
             (true, state) => state,
             (false, _) => PortState::Disabled,
@@ -305,73 +319,6 @@ impl Netns {
         }
     }
 
-    /// Adds an address, with its routes in the tables local and main (`fib_add_ifaddr`).
-    pub fn add_addr(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        ifindex: IfIndex,
-        addr: Ipv4Net,
-        broadcast: Option<Ipv4Addr>,
-        scope: Scope,
-    ) {
-        let row = AddrRow { netns: self.id, ifindex, addr, broadcast, scope };
-        self.addrs.push(row);
-        ctx.change(self.id, ifindex, EventId::NONE, TableChange::Addr(row));
-        if self.link(ifindex).is_some_and(|link| link.up) {
-            self.add_addr_routes(ctx, &row);
-        }
-    }
-
-    /// Removes an address with its routes.
-    pub fn del_addr(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, addr: Ipv4Addr) {
-        self.addrs.retain(|row| row.ifindex != ifindex || row.addr.addr() != addr);
-        let gone = self.fib.remove(|route| {
-            route.oif == Some(ifindex)
-                && route.protocol == RouteProtocol::Kernel
-                && route.prefsrc == Some(addr)
-        });
-        for route in gone {
-            ctx.change(self.id, ifindex, EventId::NONE, TableChange::RouteGone(route));
-        }
-        ctx.change(self.id, ifindex, EventId::NONE, TableChange::AddrGone(self.id, ifindex, addr));
-    }
-
-    fn add_addr_routes(&mut self, ctx: &mut Ctx<'_>, row: &AddrRow) {
-        let addr = row.addr.addr();
-        let base = RouteRow {
-            netns: self.id,
-            table: LOCAL,
-            dst: host(addr),
-            kind: RouteKind::Local,
-            gateway: None,
-            oif: Some(row.ifindex),
-            prefsrc: Some(addr),
-            metric: 0,
-            scope: Scope::Host,
-            protocol: RouteProtocol::Kernel,
-            onlink: false,
-        };
-        self.put_route(ctx, base);
-        let net = row.addr.trunc();
-        if row.scope == Scope::Host {
-            self.put_route(ctx, RouteRow { dst: net, ..base });
-        } else if row.addr.prefix_len() < 32 {
-            self.put_route(
-                ctx,
-                RouteRow { dst: net, table: MAIN, kind: RouteKind::Unicast, scope: Scope::Link, ..base },
-            );
-        }
-        if row.addr.prefix_len() < 31 {
-            let broadcast = RouteRow {
-                dst: host(row.addr.broadcast()),
-                kind: RouteKind::Broadcast,
-                scope: Scope::Link,
-                ..base
-            };
-            self.put_route(ctx, broadcast);
-        }
-    }
-
     /// Adds a route (`ip route add`). Returns `false` where one with that destination and metric is there already
     /// (`EEXIST`).
     pub fn add_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) -> bool {
@@ -382,7 +329,7 @@ impl Netns {
         true
     }
 
-    fn put_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) {
+    pub(super) fn put_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) {
         let at = route.oif.unwrap_or(IfIndex::NONE);
         let change = ctx.change(self.id, at, EventId::NONE, TableChange::Route(route));
         self.fib.insert(FibResult { route, change });
@@ -496,9 +443,4 @@ pub enum Hairpin {
     Off,
     /// They may.
     On,
-}
-
-/// A host route's prefix.
-fn host(addr: Ipv4Addr) -> Ipv4Net {
-    Ipv4Net::new_assert(addr, 32)
 }

@@ -55,6 +55,11 @@ impl Fib {
         table.binary_search_by_key(&key(route), |entry| key(&entry.route)).ok().map(|at| table[at])
     }
 
+    /// Whether this very route is there.
+    pub(super) fn has(&self, route: &RouteRow) -> bool {
+        self.table(route.table).iter().any(|entry| entry.route == *route)
+    }
+
     pub(super) fn insert(&mut self, entry: FibResult) {
         let table = self.table_mut(entry.route.table);
         let at = table.partition_point(|old| key(&old.route) <= key(&entry.route));

@@ -5,6 +5,7 @@
 //! devices with a mind of their own, `arp` and `neighbor` find hardware addresses, `input`, `forward` and `output`
 //! are IPv4, `icmp` answers, `ping` are the sockets, and `config` is what administrators do.
 
+mod addr;
 mod arp;
 mod bridge;
 mod config;

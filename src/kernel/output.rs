@@ -45,13 +45,17 @@ impl Netns {
         let local = route.kind == RouteKind::Local;
         let link_out = if local { IfIndex(1) } else { route.oif.ok_or(Errno::Enetunreach)? };
         let chosen = src.or_else(|| self.prefsrc(&found, dst)).ok_or(Errno::Enetunreach)?;
+        // `__mkroute_output`: an address of this machine alone may not leave it.
+        if chosen.is_loopback() && !local && !self.sysctl.route_localnet {
+            return Err(Errno::Einval);
+        }
         Ok(Flow {
             oif: link_out,
             next_hop: route.gateway.unwrap_or(dst),
             src: chosen,
             mtu: self.path_mtu(now, dst, link_out),
             change: found.change,
-            broadcast: route.kind == RouteKind::Broadcast,
+            broadcast: route.kind == RouteKind::Broadcast || dst.is_broadcast(),
         })
     }
 

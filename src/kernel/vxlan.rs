@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// `net.ipv4.ip_local_port_range`, from which the source port is taken.
 const LOCAL_PORTS: (u16, u16) = (32_768, 60_999);
 
+/// The largest frame that fits into an IPv4 packet together with the outer headers.
+const INNER_LEN_MAX: usize = u16::MAX as usize - 20 - Udp::HEADER_LEN - Vxlan::HEADER_LEN;
+
 impl Netns {
     /// Whether a tunnel end of this namespace listens on this port (its socket exists while the link is up).
     pub(super) fn vxlan_listening(&self, port: u16) -> Option<u16> {
@@ -46,6 +49,9 @@ impl Netns {
             Ok(flow) => flow,
             Err(_) => return ctx.drop(at, skb, DropReason::IpOutNoRoutes),
         };
+        if skb.frame.wire_len() > INNER_LEN_MAX {
+            return ctx.drop(at, skb, DropReason::PktTooBig);
+        }
         let udp = Udp {
             src_port: source_port(&skb.frame),
             dst_port: port,

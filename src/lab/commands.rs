@@ -112,7 +112,7 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         KernelChange::SetMtu(ifindex, mtu) => netns.set_mtu(ctx, ifindex, mtu),
         KernelChange::SetMac(ifindex, mac) => netns.set_mac(ctx, ifindex, mac),
         KernelChange::AddAddr(row) => netns.add_addr(ctx, row.ifindex, row.addr, row.broadcast, row.scope),
-        KernelChange::DelAddr(ifindex, addr) => netns.del_addr(ctx, ifindex, addr.addr()),
+        KernelChange::DelAddr(ifindex, addr) => netns.del_addr(ctx, ifindex, addr),
         KernelChange::AddRoute(row) => {
             netns.add_route(ctx, row);
         }

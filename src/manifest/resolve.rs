@@ -19,6 +19,7 @@ const HOST_PREFIX_LEN: u8 = 24;
 const NODE_POD_PREFIX_LEN: u8 = 24;
 const DEFAULT_POD_CIDR: Ipv4Net = net(10, 244, 0, 0, 16);
 const DEFAULT_SERVICE_CIDR: Ipv4Net = net(10, 96, 0, 0, 12);
+const DEFAULT_LAN: Ipv4Net = net(192, 168, 1, 0, 24);
 const DEFAULT_MTU: u32 = 1500;
 
 const fn net(a: u8, b: u8, c: u8, d: u8, prefix_len: u8) -> Ipv4Net {
@@ -29,7 +30,7 @@ impl Parsed {
     /// The cluster with all defaults filled in. What has errors counts as not written.
     pub fn resolve_cluster(&self) -> ClusterSpec {
         let written = self.cluster().map(|cluster: &Cluster| cluster.spec.clone()).unwrap_or_default();
-        let external = external(&written);
+        let external = external(self, &written);
         let mut network = network(&written.network);
         if written.network.pod_cidr.is_none() && written.nodes.is_none() {
             network.pod_cidr = around_nodes(self);
@@ -106,8 +107,9 @@ fn parsed(written: Option<&str>, default: Ipv4Net) -> Ipv4Net {
     written.and_then(|text| text.parse::<Ipv4Net>().ok()).map_or(default, |net| net.trunc())
 }
 
-/// The lesson's hosts outside the cluster.
-fn default_external() -> Vec<ExternalSpec> {
+/// The lesson's hosts outside the cluster, in the network that the nodes are in.
+fn default_external(lan: Ipv4Net) -> Vec<ExternalSpec> {
+    let in_lan = |number: u32| Ipv4Addr::from(u32::from(lan.network()) + number);
     let host = |name: &str, address, router, ports: &[u16], behind: Option<&str>| ExternalSpec {
         name: name.to_owned(),
         address,
@@ -117,14 +119,35 @@ fn default_external() -> Vec<ExternalSpec> {
         behind: behind.map(str::to_owned),
     };
     vec![
-        host("gw", Ipv4Addr::new(192, 168, 1, 1), true, &[], None),
-        host("ext", Ipv4Addr::new(192, 168, 1, 100), false, &[80], None),
+        host("gw", in_lan(1), true, &[], None),
+        host("ext", in_lan(100), false, &[80], None),
         host("example.com", Ipv4Addr::new(203, 0, 113, 10), false, &[80, 443], Some("gw")),
     ]
 }
 
-fn external(written: &WrittenSpec) -> Vec<ExternalSpec> {
-    let Some(hosts) = &written.external else { return default_external() };
+/// The network of the first node that says where it is; the lesson's own where none does.
+fn lan(parsed: &Parsed, written: &WrittenSpec) -> Ipv4Net {
+    let entries = written.nodes.iter().flatten().filter_map(|node| address(node, None));
+    let nothing = WrittenNode::default();
+    let mut objects = parsed.nodes().filter_map(|node| address(&nothing, Some(node)));
+    let found = entries.into_iter().next().or_else(|| objects.next());
+    found.map_or(DEFAULT_LAN, |(address, _)| Ipv4Net::new_assert(address, HOST_PREFIX_LEN).trunc())
+}
+
+/// The hosts that are written; without any, the lesson's, less those whose address a node has.
+fn external(parsed: &Parsed, written: &WrittenSpec) -> Vec<ExternalSpec> {
+    let Some(hosts) = &written.external else {
+        let mut hosts = default_external(lan(parsed, written));
+        let nothing = WrittenNode::default();
+        let written = written.nodes.iter().flatten().filter_map(|node| address(node, None));
+        let taken: BTreeSet<Ipv4Addr> = written
+            .chain(parsed.nodes().filter_map(|node| address(&nothing, Some(node))))
+            .map(|(address, _)| address)
+            .collect();
+        let gw_taken = taken.contains(&hosts[0].address);
+        hosts.retain(|host| !taken.contains(&host.address) && (host.behind.is_none() || !gw_taken));
+        return hosts;
+    };
     let host = |host: &WrittenExternal| {
         let (address, prefix_len) = host_address(host.address.as_deref()?)?;
         Some(ExternalSpec {

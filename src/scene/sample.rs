@@ -213,6 +213,7 @@ pub(crate) fn pod(
         image: image.into(),
         ports: ports.iter().map(|port| (*port).into()).collect(),
         init: false,
+        sidecar: false,
         state: ContainerState::Running(SimTime::ZERO),
         restarts: 0,
     };

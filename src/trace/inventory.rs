@@ -246,7 +246,7 @@ impl Inventory {
             TableChange::LinkGone(netns, ifindex) => self.with(*netns, |state| state.remove_link(*ifindex)),
             TableChange::Addr(row) => self.with(row.netns, |state| state.addrs.push(*row)),
             TableChange::AddrGone(netns, ifindex, addr) => self.with(*netns, |state| {
-                state.addrs.retain(|row| row.ifindex != *ifindex || row.addr.addr() != *addr);
+                state.addrs.retain(|row| row.ifindex != *ifindex || row.addr != *addr);
             }),
             TableChange::Route(row) => self.with(row.netns, |state| state.routes.push((id, *row))),
             TableChange::RouteGone(row) => {

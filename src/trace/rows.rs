@@ -19,7 +19,7 @@ pub enum TableChange {
     /// An address came.
     Addr(AddrRow),
     /// An address went.
-    AddrGone(NetnsId, IfIndex, Ipv4Addr),
+    AddrGone(NetnsId, IfIndex, Ipv4Net),
     /// A route came.
     Route(RouteRow),
     /// A route went.
@@ -395,6 +395,8 @@ pub struct ContainerRow {
     pub ports: Vec<Arc<str>>,
     /// Whether it is an init container.
     pub init: bool,
+    /// Whether it is an init container that stays (`restartPolicy: Always`).
+    pub sidecar: bool,
     /// State.
     pub state: ContainerState,
     /// Restarts.

@@ -196,18 +196,29 @@ pub(super) fn facts(pod: &PodRow) -> Facts {
             };
             let ready = state == State::Running;
             let restarts = u64::from(container.restarts);
-            Container { ready, started: ready, restarts, state, ..Container::default() }
+            Container {
+                ready,
+                started: ready,
+                sidecar: container.sidecar,
+                restarts,
+                state,
+                last_ended_secs: None,
+            }
         });
         containers.collect::<Vec<_>>()
     };
     // Before a node has taken the Pod, no status of its containers is reported.
     let (init, containers) = if pod.node.is_some() { (of(true), of(false)) } else { Default::default() };
-    let initialized =
-        init.iter().all(|container| matches!(container.state, State::Terminated { code: 0, .. }));
+    let is_done = |container: &Container| match container.state {
+        State::Terminated { code, .. } => code == 0,
+        State::Running => container.sidecar,
+        State::Waiting(_) | State::None => false,
+    };
+    let initialized = init.iter().all(is_done);
     Facts {
         phase: phase(pod.phase).to_owned(),
         reason: pod.reason.as_deref().unwrap_or("").to_owned(),
-        total: pod.containers.iter().filter(|container| !container.init).count(),
+        total: pod.containers.iter().filter(|container| !container.init || container.sidecar).count(),
         init_total: pod.containers.iter().filter(|container| container.init).count(),
         ready: !containers.is_empty() && containers.iter().all(|container| container.ready),
         init,
