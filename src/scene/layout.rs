@@ -192,8 +192,10 @@ impl<'a> Draft<'a> {
     }
 
     fn finish(mut self) -> Scene {
-        let bounds = self.scene.shapes.iter().map(|shape| shape.rect).reduce(Rect::union);
         // A wire to what lies behind a router runs below the last row.
+        let corners = self.scene.wires.iter().flat_map(|wire| &wire.path);
+        let corners = corners.map(|at| Rect::new(at.x, at.y, 0, 0));
+        let bounds = self.scene.shapes.iter().map(|shape| shape.rect).chain(corners).reduce(Rect::union);
         self.scene.bounds =
             bounds.unwrap_or_default().grown(self.px(if self.options.compact { 8 } else { 12 }));
         self.scene

@@ -334,7 +334,7 @@ test("nothing is cut at any size: the picture fits its window", async () => {
   for (const [width, height] of [[1920, 1080], [1366, 768], [390, 844]]) {
     const { page, context } = await open(world, { options: { viewport: { width, height } } });
     await ready(page);
-    await pause(page);
+    await goTo(page, 65);
     await page.waitForFunction(() => {
       const picture = document.querySelector(".stage-picture").getBoundingClientRect();
       const cut = [...document.querySelectorAll(".stage-picture .shape > rect")].filter((rect) => {
