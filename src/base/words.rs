@@ -3,6 +3,8 @@
 //! `words/en/` and `words/ko/` hold one file for each room that speaks, with one `key = text` a line in the same
 //! order; `{0}`, `{1}` … are filled in. A test holds that both have the same keys with the same placeholders.
 
+mod josa;
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -54,7 +56,11 @@ fn entries(sources: [&'static str; 4]) -> impl Iterator<Item = (&'static str, &'
 /// test turns into a failure.
 pub fn text(lang: Lang, key: &str, args: &[String]) -> String {
     let Some(pattern) = catalogue(lang).get(key) else { return format!("[{key}]") };
-    fill(pattern, args)
+    let filled = fill(pattern, args);
+    match lang {
+        Lang::En => filled,
+        Lang::Ko => josa::resolve(&filled),
+    }
 }
 
 /// The text of a key that takes no arguments.
@@ -103,6 +109,17 @@ mod tests {
         assert_eq!(keys(en), keys(ko));
         for (key, text) in en {
             assert_eq!(placeholders(text), placeholders(ko[key]), "{key}");
+        }
+    }
+
+    #[test]
+    fn no_korean_text_shows_both_forms_of_a_particle() {
+        let args: Vec<String> = ["web", "10.244.1.10", "노드", "eth0", "1", "b"].map(String::from).into();
+        for key in catalogue(Lang::Ko).keys() {
+            let text = text(Lang::Ko, key, &args);
+            for both in ["은(는)", "이(가)", "을(를)", "과(와)", "와(과)", "(으)로"] {
+                assert!(!text.contains(both), "{key}: {text}");
+            }
         }
     }
 

@@ -18,7 +18,7 @@ pub struct LayoutOptions {
     pub lang: Lang,
     /// Size of the text at 100 %: 14, or 20 for projectors. Everything grows with it.
     pub text: i32,
-    /// Whether Pods are drawn narrow, for small windows.
+    /// Whether everything is drawn close together, for small windows and large type.
     pub compact: bool,
     /// Namespaces of Pods that are drawn one by one even where the others are collapsed.
     pub focus: BTreeSet<NetnsId>,
@@ -42,7 +42,7 @@ pub fn layout(inventory: &Inventory, options: &LayoutOptions) -> Scene {
     let rows = node::Rows::new(&draft, &columns.full, has_bridge, has_tunnel);
     let mut x = 0;
     for column in &columns.full {
-        x = node::place(&mut draft, column, &rows, x) + draft.px(24);
+        x = node::place(&mut draft, column, &rows, x) + draft.px(if options.compact { 12 } else { 24 });
     }
     x = node::place_tiles(&mut draft, &columns.small, &rows, x);
     node::place_waiting(&mut draft, &columns.waiting, &rows, x);
@@ -129,6 +129,9 @@ impl<'a> Draft<'a> {
         let (pad, base) = (self.px(12), rect.center().y + self.px(5));
         let name = self.fitted(name, rect.w - 2 * pad);
         let room = rect.w - 2 * pad - self.mono_width(&name) - self.px(8);
+        // Where not all of it fits, the address at its end says more than the kind before it.
+        let last = detail.rsplit(" · ").next().unwrap_or(detail);
+        let detail = if self.mono_width(detail) <= room { detail } else { last };
         self.label(shape, Point::new(rect.x + pad, base), &name, LabelStyle::Device, Anchor::Start);
         if self.mono_width(detail) <= room {
             self.label(shape, Point::new(rect.right() - pad, base), detail, LabelStyle::Detail, Anchor::End);
@@ -189,8 +192,12 @@ impl<'a> Draft<'a> {
     }
 
     fn finish(mut self) -> Scene {
-        let bounds = self.scene.shapes.iter().map(|shape| shape.rect).reduce(Rect::union);
-        self.scene.bounds = bounds.unwrap_or_default().grown(self.px(24));
+        // A wire to what lies behind a router runs below the last row.
+        let corners = self.scene.wires.iter().flat_map(|wire| &wire.path);
+        let corners = corners.map(|at| Rect::new(at.x, at.y, 0, 0));
+        let bounds = self.scene.shapes.iter().map(|shape| shape.rect).chain(corners).reduce(Rect::union);
+        self.scene.bounds =
+            bounds.unwrap_or_default().grown(self.px(if self.options.compact { 8 } else { 12 }));
         self.scene
     }
 }

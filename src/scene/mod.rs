@@ -19,6 +19,7 @@ mod sample;
 mod score;
 #[cfg(test)]
 mod tests;
+mod title;
 mod walk;
 
 pub use frame::{Burst, Frame, Moment, Note, Token, TrailPiece, frame_at};
@@ -31,4 +32,5 @@ pub use model::{Anchor, HookSlot, Label, LabelStyle, Scene, Shape, ShapeKind, Sp
 pub use playback::{Pace, Playback};
 pub use pod::phase_word;
 pub use score::{Line, Score, ScoreMark, place_name, score};
+pub use title::packet_title;
 pub use walk::Direction;

@@ -39,12 +39,53 @@ pub(super) struct Rows {
     pub(super) bottom: i32,
 }
 
-const PAD: i32 = 20;
-const POD_GAP: i32 = 16;
 const TILE_HEIGHT: i32 = 54;
-/// Height of a bridge, a tunnel device and a network card.
-const DEVICE: i32 = 42;
-const STACK: i32 = 78;
+
+/// Lengths at 14 px: one set for a large stage, one for a small one.
+#[derive(Clone, Copy, Debug)]
+struct Measures {
+    /// Between a node's edge and what is in it.
+    pad: i32,
+    pod_gap: i32,
+    pod_width: i32,
+    pod_height: i32,
+    /// Height of a node's own line of text.
+    head: i32,
+    /// From the Pods to the ports under them.
+    veth: i32,
+    /// Height of a bridge, a tunnel device and a network card.
+    device: i32,
+    stack: i32,
+    /// Between two rows.
+    gap: i32,
+}
+
+const WIDE: Measures = Measures {
+    pad: 20,
+    pod_gap: 16,
+    pod_width: 208,
+    pod_height: 132,
+    head: 42,
+    veth: 40,
+    device: 36,
+    stack: 78,
+    gap: 24,
+};
+const CLOSE: Measures = Measures {
+    pad: 12,
+    pod_gap: 8,
+    pod_width: 124,
+    pod_height: 92,
+    head: 36,
+    veth: 32,
+    device: 32,
+    stack: 70,
+    gap: 18,
+};
+
+fn measures(draft: &Draft<'_>) -> Measures {
+    if draft.options.compact { CLOSE } else { WIDE }
+}
 
 pub(super) fn has_bridge(state: Option<&NetnsState>) -> bool {
     state.is_some_and(|state| state.links.values().any(|link| matches!(link.kind, LinkKind::Bridge { .. })))
@@ -64,27 +105,26 @@ impl Rows {
         } else {
             Detail::Pile
         };
-        let pod_width = if draft.options.compact { 152 } else { 208 };
-        let width = draft.px(2 * PAD + FULL_PODS as i32 * pod_width + POD_GAP);
+        let own = measures(draft);
+        let width = draft.px(2 * own.pad + FULL_PODS as i32 * own.pod_width + own.pod_gap);
         let tile_rows = |count: usize| count.div_ceil(TILE_COLUMNS) as i32 * (TILE_HEIGHT + 12) - 12;
         let pods_height = match detail {
-            Detail::Full if draft.options.compact => 112,
-            Detail::Full => 144,
+            Detail::Full => own.pod_height,
             Detail::Tiles => tile_rows(most),
             Detail::Pile => {
                 let focused = nodes.iter().map(|column| focused(draft, &column.pods).len()).max();
-                DEVICE + 16 + tile_rows(focused.unwrap_or(0).max(1))
+                own.device + 16 + tile_rows(focused.unwrap_or(0).max(1))
             }
         };
-        let pods = 46;
+        let pods = own.head;
         let pods_bottom = pods + pods_height;
-        let ports = pods_bottom + if detail == Detail::Full { 48 } else { 36 };
+        let ports = pods_bottom + if detail == Detail::Full { own.veth } else { 32 };
         let bridge_row = bridge.then_some(ports + 18);
-        let stack = if bridge { ports + 18 + DEVICE + 34 } else { ports + 18 };
-        let below = stack + STACK + 34;
+        let stack = if bridge { ports + 18 + own.device + own.gap } else { ports + 18 };
+        let below = stack + own.stack + own.gap;
         let tunnel_row = tunnel.then_some(below);
         // Without a tunnel the row stays: the deciding table row is shown there.
-        let card = below + DEVICE + 34;
+        let card = below + own.device + own.gap;
         Self {
             detail,
             width,
@@ -94,7 +134,7 @@ impl Rows {
             stack: draft.px(stack),
             tunnel: tunnel_row.map(|y| draft.px(y)),
             card: draft.px(card),
-            bottom: draft.px(card + DEVICE),
+            bottom: draft.px(card + own.device),
         }
     }
 
@@ -113,11 +153,11 @@ fn focused<'a>(draft: &Draft<'_>, pods: &[&'a PodRow]) -> Vec<&'a PodRow> {
 pub(super) fn place(draft: &mut Draft<'_>, column: &Column<'_>, rows: &Rows, x: i32) -> i32 {
     let netns = column.row.netns;
     let rect = Rect::new(x, 0, rows.width, rows.bottom);
-    let pad = draft.px(PAD);
+    let pad = draft.px(measures(draft).pad);
     let shape =
         draft.shape(format!("node {}", column.row.name), ShapeKind::Node, rect, Some(stack_of(netns)));
     draft.scene.shapes[shape].pending = !column.row.ready;
-    let base = draft.px(31);
+    let base = draft.px(measures(draft).head - 13);
     let name = draft.fitted(&column.row.name, rows.width / 2);
     draft.label(shape, Point::new(x + pad, base), &name, LabelStyle::Heading, Anchor::Start);
     let end = Point::new(rect.right() - pad, base);
@@ -137,7 +177,7 @@ fn place_pods(draft: &mut Draft<'_>, column: &Column<'_>, rows: &Rows, inner: Re
     let netns = column.row.netns;
     match rows.detail {
         Detail::Full => {
-            let gap = draft.px(POD_GAP);
+            let gap = draft.px(measures(draft).pod_gap);
             let w = (inner.w - gap) / FULL_PODS as i32;
             for (at, row) in column.pods.iter().enumerate() {
                 let x = inner.x + at as i32 * (w + gap);
@@ -157,7 +197,7 @@ fn place_pods(draft: &mut Draft<'_>, column: &Column<'_>, rows: &Rows, inner: Re
                 .collect();
             place_grid(draft, &close, netns, rows.pods, inner);
             if !far.is_empty() {
-                let h = draft.px(DEVICE);
+                let h = draft.px(measures(draft).device);
                 let rect = Rect::new(inner.x, rows.pods_bottom - h, inner.w, h);
                 let place = pod::place_pile(draft, &far, netns, rect);
                 ports::connect_pile(draft, place, netns, &far, rows.port_base());
@@ -178,8 +218,9 @@ fn place_grid(draft: &mut Draft<'_>, pods: &[&PodRow], netns: NetnsId, top: i32,
 
 fn place_namespace(draft: &mut Draft<'_>, state: &NetnsState, rows: &Rows, inner: Rect) {
     let netns = state.row.netns;
-    let h = draft.px(DEVICE);
-    let stack = Rect::new(inner.x, rows.stack, inner.w, draft.px(STACK));
+    let own = measures(draft);
+    let h = draft.px(own.device);
+    let stack = Rect::new(inner.x, rows.stack, inner.w, draft.px(own.stack));
     let middle = stack.center().x;
     let home = stack_of(netns);
     draft.rest(home, Point::new(middle, stack.y));
@@ -188,7 +229,7 @@ fn place_namespace(draft: &mut Draft<'_>, state: &NetnsState, rows: &Rows, inner
     };
     let bridges = of_kind(|kind| matches!(kind, LinkKind::Bridge { .. }));
     if let Some(y) = rows.bridge {
-        for (link, rect) in split(&bridges, Rect::new(inner.x, y, inner.w, h), draft.px(POD_GAP)) {
+        for (link, rect) in split(&bridges, Rect::new(inner.x, y, inner.w, h), draft.px(own.pod_gap)) {
             let shape = device(draft, link, ShapeKind::Bridge, rect);
             let detail = format!("bridge · {}", address_of(state, link.ifindex, true));
             draft.device(shape, &link.name, detail.trim_end_matches(" · "));
@@ -210,7 +251,7 @@ fn place_namespace(draft: &mut Draft<'_>, state: &NetnsState, rows: &Rows, inner
     } else {
         inner.x
     };
-    draft.scene.notes.insert(netns, Point::new(note, stack.bottom() + draft.px(14)));
+    draft.scene.notes.insert(netns, Point::new(note, stack.bottom() + draft.px(8)));
     place_stack(draft, netns, stack);
 }
 
@@ -232,7 +273,7 @@ fn split(links: &[LinkRow], rect: Rect, gap: i32) -> impl Iterator<Item = (&Link
 }
 
 fn place_cards(draft: &mut Draft<'_>, state: &NetnsState, cards: &[LinkRow], row: Rect, stack: Rect) {
-    for (link, rect) in split(cards, row, draft.px(POD_GAP)) {
+    for (link, rect) in split(cards, row, draft.px(measures(draft).pod_gap)) {
         let shape = device(draft, link, ShapeKind::Card, rect);
         draft.device(shape, &link.name, &address_of(state, link.ifindex, true));
         let spot = (link.netns, link.ifindex);
@@ -264,7 +305,7 @@ fn place_tunnels(draft: &mut Draft<'_>, state: &NetnsState, tunnels: &[LinkRow],
         draft.wire(WireKind::Inside, stack_of(link.netns), spot, &into);
         let card = (link.netns, dev);
         if let Some(end) = state.links.get(&dev).and_then(|_| draft.scene.rest(card)) {
-            let y = end.y - draft.px(DEVICE / 2);
+            let y = end.y - draft.px(measures(draft).device / 2);
             draft.wire(WireKind::Inside, spot, card, &[Point::new(rest.x, y), Point::new(end.x, y)]);
         }
     }
@@ -274,7 +315,7 @@ fn place_tunnels(draft: &mut Draft<'_>, state: &NetnsState, tunnels: &[LinkRow],
 fn place_stack(draft: &mut Draft<'_>, netns: NetnsId, stack: Rect) {
     let shape = draft.shape(format!("stack {}", netns.0), ShapeKind::Stack, stack, Some(stack_of(netns)));
     let title = words::word(draft.options.lang, "stage.stack");
-    let (pad, gap, h) = (draft.px(8), draft.px(8), draft.px(28));
+    let (pad, gap, h) = (draft.px(8), draft.px(8), draft.px(if draft.options.compact { 25 } else { 28 }));
     let full = draft.px(450) <= stack.w + draft.px(22);
     let names = if full {
         ["PREROUTING", "route", "FORWARD", "POSTROUTING", "INPUT", "OUTPUT"]
@@ -302,7 +343,7 @@ fn place_stack(draft: &mut Draft<'_>, netns: NetnsId, stack: Rect) {
     let (below, half) = (stack.y + pad + h + draft.px(6), boxes[3]);
     boxes.push(Rect::new(boxes[2].x, below, boxes[2].w, h));
     boxes.push(Rect::new(half.x, below, half.w, h));
-    let base = Point::new(stack.x + pad + draft.px(4), below + draft.px(19));
+    let base = Point::new(stack.x + pad + draft.px(4), below + h / 2 + draft.px(5));
     let title = draft.fitted(&title, boxes[4].x - base.x + draft.px(24));
     draft.label(shape, base, &title, LabelStyle::Word, Anchor::Start);
     for ((slot, name), rect) in slots.into_iter().zip(names).zip(boxes) {
@@ -349,7 +390,7 @@ pub(super) fn place_waiting(draft: &mut Draft<'_>, pods: &[&PodRow], rows: &Rows
     if pods.is_empty() {
         return;
     }
-    let (pad, tile, gap) = (draft.px(PAD), draft.px(TILE_HEIGHT), draft.px(12));
+    let (pad, tile, gap) = (draft.px(WIDE.pad), draft.px(TILE_HEIGHT), draft.px(12));
     let shown = pods.len().min(6);
     let height = draft.px(46) + shown as i32 * (tile + gap) + pad;
     let rect = Rect::new(x, 0, draft.px(208) + 2 * pad, height.min(rows.bottom.max(height)));

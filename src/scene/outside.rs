@@ -7,6 +7,9 @@ use crate::base::NetnsId;
 use crate::trace::{Inventory, LinkKind, LinkRow, NetnsRole, NetnsState};
 use std::collections::BTreeSet;
 
+/// Height of a switch, a router and a host.
+const HOST: i32 = 38;
+
 /// Draws everything outside the nodes under `bottom`.
 pub(super) fn place(draft: &mut Draft<'_>, bottom: i32) {
     let mut all: Vec<&NetnsState> =
@@ -19,19 +22,20 @@ pub(super) fn place(draft: &mut Draft<'_>, bottom: i32) {
     };
     let (near, far): (Vec<_>, Vec<_>) = hosts.into_iter().partition(at_switch);
     let (left, right) = span(draft);
-    let (h, gap) = (draft.px(44), draft.px(56));
+    let compact = draft.options.compact;
+    let (h, gap) = (draft.px(HOST), draft.px(if compact { 28 } else { 40 }));
     let y = bottom + if bottom > 0 { gap } else { 0 };
     // One or two hosts stand beside the switch; more of them have a row of their own under it.
     let beside = near.len() <= 2 && far.is_empty();
-    let host_width = draft.px(if draft.options.compact { 124 } else { 176 });
+    let host_width = draft.px(if compact { 124 } else { 176 });
     let room = if beside { near.len() as i32 * (host_width + draft.px(28)) } else { 0 };
-    let inset = if draft.options.compact { 0 } else { draft.px(20) };
+    let inset = if compact { 0 } else { draft.px(20) };
     let rect = Rect::new(left + inset, y, right - left - 2 * inset - room, h);
     for switch in &switches {
         place_switch(draft, switch, rect);
     }
     let mut done: BTreeSet<NetnsId> = BTreeSet::new();
-    let row = if beside { y } else { y + h + draft.px(44) };
+    let row = if beside { y } else { y + h + draft.px(if compact { 22 } else { 32 }) };
     let start = if beside { rect.right() + draft.px(28) } else { rect.x };
     place_hosts(draft, &near, start, row, host_width, &mut done);
     // What lies behind a router follows in the same row.
@@ -75,7 +79,7 @@ fn place_hosts(
     for state in hosts {
         let netns = state.row.netns;
         done.insert(netns);
-        let rect = Rect::new(x, y, w, draft.px(44));
+        let rect = Rect::new(x, y, w, draft.px(HOST));
         x = rect.right() + draft.px(28);
         let home = stack_of(netns);
         let shape = draft.shape(format!("host {}", state.row.name), ShapeKind::Outside, rect, Some(home));
@@ -119,7 +123,7 @@ fn connect(
             match (outside, at) {
                 (None, Some(rest)) => port_on_edge(draft, port, other, Point::new(rest.x, rect.y), middle),
                 (Some(_), Some(rest)) => {
-                    host_end(draft, other, Point::new(rest.x, rest.y - draft.px(22)));
+                    host_end(draft, other, Point::new(rest.x, rest.y - draft.px(HOST / 2)));
                     port_on_edge(draft, port, other, Point::new(rest.x, rect.bottom()), middle);
                 }
                 (Some(state), None) => beside_switch(draft, port, other, state, rect),
@@ -131,10 +135,10 @@ fn connect(
         for (link, other) in cables(draft.inventory, state) {
             let Some(rest) = draft.scene.rest(stack_of(state.row.netns)) else { continue };
             let own = (state.row.netns, link.ifindex);
-            host_end(draft, own, Point::new(rest.x, rest.y + draft.px(22)));
+            host_end(draft, own, Point::new(rest.x, rest.y + draft.px(HOST / 2)));
             let Some(up) = draft.scene.rest(stack_of(other.0)) else { continue };
-            host_end(draft, other, Point::new(up.x, up.y + draft.px(22)));
-            let y = rest.y + draft.px(36);
+            host_end(draft, other, Point::new(up.x, up.y + draft.px(HOST / 2)));
+            let y = rest.y + draft.px(HOST / 2 + 10);
             draft.wire(WireKind::Cable, own, other, &[Point::new(rest.x, y), Point::new(up.x, y)]);
         }
     }

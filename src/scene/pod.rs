@@ -63,19 +63,20 @@ pub(super) fn place(draft: &mut Draft<'_>, pod: &PodRow, node: NetnsId, rect: Re
     let state = sandbox(draft, pod, node);
     let spot = pod.netns.map(stack_of);
     let shape = draft.shape(key(pod), ShapeKind::Pod, rect, spot);
-    let (pad, compact) = (draft.px(14), draft.options.compact);
+    let compact = draft.options.compact;
+    let pad = draft.px(if compact { 10 } else { 14 });
     let running = !pod.deleting && pod.phase == PodPhase::Running;
     draft.scene.shapes[shape].pending = !running;
     let ip = pod.ip.map_or_else(String::new, |ip| ip.to_string());
     let name_room = rect.w - 2 * pad - if compact { 0 } else { draft.mono_width(&ip) + draft.px(8) };
     let name = draft.fitted(&short_name(pod), name_room);
-    let first = rect.y + draft.px(27);
+    let first = rect.y + draft.px(if compact { 21 } else { 26 });
     draft.label(shape, Point::new(rect.x + pad, first), &name, LabelStyle::Name, Anchor::Start);
     let end = Point::new(rect.right() - pad, first);
     let word = phase_word(pod).to_string();
     if compact {
         let second = if running { ip } else { draft.fitted(&word, rect.w - 2 * pad) };
-        let at = Point::new(rect.x + pad, rect.y + draft.px(47));
+        let at = Point::new(rect.x + pad, rect.y + draft.px(40));
         draft.label(shape, at, &second, LabelStyle::Detail, Anchor::Start);
     } else {
         draft.label(shape, end, &ip, LabelStyle::Detail, Anchor::End);
@@ -97,7 +98,7 @@ fn place_loopback(draft: &mut Draft<'_>, state: Option<&NetnsState>, rect: Rect,
     else {
         return;
     };
-    let size = Rect::new(rect.x + pad, rect.bottom() - draft.px(40), draft.px(50), draft.px(28));
+    let size = Rect::new(rect.x + pad, rect.bottom() - draft.px(38), draft.px(50), draft.px(26));
     let spot = (lo.netns, lo.ifindex);
     let key = format!("{}.{}", lo.netns.0, lo.ifindex.0);
     let shape = draft.shape(key, ShapeKind::Loopback, size, Some(spot));
@@ -115,8 +116,8 @@ fn shown(pod: &PodRow) -> Vec<&ContainerRow> {
 
 fn place_containers(draft: &mut Draft<'_>, pod: &PodRow, rect: Rect, spot: Option<Spot>) {
     let compact = draft.options.compact;
-    let (pad, gap) = (draft.px(14), draft.px(8));
-    let (top, height) = if compact { (56, 28) } else { (40, 48) };
+    let (pad, gap) = (draft.px(if compact { 10 } else { 14 }), draft.px(if compact { 4 } else { 8 }));
+    let (top, height) = if compact { (47, 26) } else { (38, 46) };
     let all = shown(pod);
     let most = if compact { 2 } else { 3 };
     let slots = all.len().min(most) as i32;
@@ -164,7 +165,7 @@ fn place_ports(draft: &mut Draft<'_>, state: &NetnsState, rect: Rect, named: boo
     let count = spots.len() as i32;
     for (at, spot) in spots.into_iter().enumerate() {
         let x = rect.x + rect.w * (at as i32 + 1) / (count + 1);
-        let (w, h) = if named { (draft.px(68), draft.px(32)) } else { (draft.px(14), draft.px(8)) };
+        let (w, h) = if named { (draft.px(64), draft.px(28)) } else { (draft.px(14), draft.px(8)) };
         let size = Rect::new(x - w / 2, rect.bottom() - h / 2, w, h);
         let shape = draft.shape(format!("{}.{}", spot.0.0, spot.1.0), ShapeKind::Port, size, Some(spot));
         if named {

@@ -34,7 +34,7 @@ pub(super) fn place(draft: &mut Draft<'_>, state: &NetnsState, base: i32, pods_b
         })
         .collect();
     let named = seen.len() <= 2;
-    let (w, h) = if named { (draft.px(112), draft.px(28)) } else { (draft.px(14), draft.px(10)) };
+    let (w, h) = if named { (draft.px(112), draft.px(26)) } else { (draft.px(14), draft.px(10)) };
     let widest = inner.w / seen.len().max(1) as i32 - draft.px(8);
     for (at, (link, other, from)) in seen.into_iter().enumerate() {
         let spot = (netns, link.ifindex);
@@ -43,7 +43,9 @@ pub(super) fn place(draft: &mut Draft<'_>, state: &NetnsState, base: i32, pods_b
         let shift = draft.px(8 + 4 * (at as i32 % 3));
         let lane = if upper { lane_right_of(draft, other).map_or(from.x, |x| x + shift) } else { from.x };
         let w = w.min(widest.max(draft.px(14)));
-        let rect = Rect::new(lane - w / 2, base - h * 2 / 3, w, h);
+        // It stands on its bridge, clear of what is written there.
+        let top = if named { base + draft.px(5) - h } else { base - h * 2 / 3 };
+        let rect = Rect::new(lane - w / 2, top, w, h);
         let shape = draft.shape(format!("{}.{}", netns.0, link.ifindex.0), ShapeKind::Port, rect, Some(spot));
         draft.scene.shapes[shape].pending = !(link.up && link.carrier);
         if named {

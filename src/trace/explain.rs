@@ -5,7 +5,7 @@
 use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::{
     Disposition, DropReason, Event, EventKind, FdbRow, Hook, LinkKind, LinkRow, NeighRow, Nud, PacketType,
-    PortRow, Relation, RouteKind, RouteRow, StepRow, Steps, Surroundings, Table, TableChange, Trace, josa,
+    PortRow, Relation, RouteKind, RouteRow, StepRow, Steps, Surroundings, Table, TableChange, Trace,
 };
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId};
@@ -19,11 +19,7 @@ pub fn why(trace: &Trace, id: EventId, lang: Lang) -> String {
 /// The same, for whoever goes through a trace and carries the surroundings along; they must include the event.
 pub fn why_in(trace: &Trace, around: &Surroundings, id: EventId, lang: Lang) -> String {
     let event = trace.event(id);
-    let text = Teller { trace, around, id, event, lang }.event();
-    match lang {
-        Lang::En => text,
-        Lang::Ko => josa::resolve(&text),
-    }
+    Teller { trace, around, id, event, lang }.event()
 }
 
 /// The kernel's word for a drop (`SKB_DROP_REASON_*`), or ours where it has none.

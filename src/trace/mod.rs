@@ -8,7 +8,6 @@ pub mod explain;
 pub mod format;
 mod hash;
 mod inventory;
-mod josa;
 pub mod json;
 mod pcapng;
 mod rows;

@@ -17,7 +17,9 @@ pub(super) fn App() -> impl IntoView {
     let page = Page::new();
     provide_context(page);
     provide_context(page.ui);
-    provide_context(super::stage::Show::new(page.ui));
+    let show = super::stage::Show::new(page.ui);
+    provide_context(show);
+    super::light::follow(page, show);
     theme::dress_root(page);
     keys::listen(page);
     begin(page);

@@ -1,5 +1,6 @@
 //! The bar at the top: what this is, what is open, and what concerns the whole page.
 
+use super::icon::{Icon, Sign};
 use super::state::{Dialog, Page, Theme, use_page};
 use super::{export, lab_driver, theme};
 use crate::base::words::Lang;
@@ -93,13 +94,13 @@ fn UndoRedo() -> impl IntoView {
         <div class="segments" role="group" aria-label=move || page.word("frame.history.group")>
             <button class="segment icon" data-testid="undo" title=move || page.word("frame.undo")
                 aria-label=move || page.word("frame.undo") prop:disabled=move || !page.can_undo.get().0
-                on:click=move |_| lab_driver::undo(page)>"↶"</button>
+                on:click=move |_| lab_driver::undo(page)><Icon sign=Sign::Undo/></button>
             <button class="segment icon" data-testid="redo" title=move || page.word("frame.redo")
                 aria-label=move || page.word("frame.redo") prop:disabled=move || !page.can_undo.get().1
-                on:click=move |_| lab_driver::redo(page)>"↷"</button>
+                on:click=move |_| lab_driver::redo(page)><Icon sign=Sign::Redo/></button>
             <button class="segment icon" data-testid="history" title=move || page.word("frame.history.title")
                 aria-label=move || page.word("frame.history.title")
-                on:click=move |_| page.dialog.set(Some(Dialog::History))>"⟲"</button>
+                on:click=move |_| page.dialog.set(Some(Dialog::History))><Icon sign=Sign::History/></button>
         </div>
     }
 }

@@ -174,7 +174,13 @@ pub(super) fn typed(page: Page, text: String) {
 pub(super) fn apply_typed(page: Page) {
     let text = page.ui.text.get_untracked();
     let is_new = page.driver.with_value(|driver| driver.applied != text);
-    if !is_new || has_errors(&check(&text)) || page.driver.with_value(|driver| driver.is_replaying) {
+    if !is_new || has_errors(&check(&text)) {
+        return;
+    }
+    if page.driver.with_value(|driver| driver.is_replaying) {
+        // Not lost, only later: the text is applied to what the replay ends in.
+        let timer = set_timeout_with_handle(move || apply_typed(page), TYPING_PAUSE).ok();
+        page.driver.update_value(|driver| driver.typing = timer);
         return;
     }
     let diagnostics = page.ui.lab.try_update_value(|lab| lab.apply(&text)).unwrap_or_default();
@@ -188,6 +194,11 @@ pub(super) fn apply_typed(page: Page) {
     page.diagnostics.set(diagnostics);
     save_soon(page);
     wake(page);
+}
+
+/// Whether the text in the editor is the one that was applied last.
+pub(super) fn is_applied(page: Page) -> bool {
+    page.ui.text.with(|text| page.driver.with_value(|driver| driver.applied == *text))
 }
 
 /// Whether the text cannot be applied.

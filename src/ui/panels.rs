@@ -1,6 +1,7 @@
 //! Panels around the stage: they are resized by dragging or with the arrow keys at their edge, fold away, and remember
 //! their size.
 
+use super::icon::{Icon, Sign};
 use super::state::{Page, use_page};
 use super::storage::PanelSize;
 use leptos::html;
@@ -135,15 +136,15 @@ pub(super) fn Fold(side: Side) -> impl IntoView {
         page.ui.sentence(key, &[page.word(side.key())])
     };
     let sign = move || match (side, is_folded(page, side)) {
-        (Side::Left, false) | (Side::Right, true) => "⟨",
-        (Side::Left, true) | (Side::Right, false) => "⟩",
-        (Side::Bottom, false) => "⌄",
-        (Side::Bottom, true) => "⌃",
+        (Side::Left, false) | (Side::Right, true) => Sign::Left,
+        (Side::Left, true) | (Side::Right, false) => Sign::Right,
+        (Side::Bottom, false) => Sign::Down,
+        (Side::Bottom, true) => Sign::Up,
     };
     view! {
         <button class="fold" data-testid=format!("fold-{}", side.name()) aria-label=label title=label
             aria-expanded=move || (!is_folded(page, side)).to_string()
-            on:click=move |_| fold(page, side)><span aria-hidden="true">{sign}</span></button>
+            on:click=move |_| fold(page, side)>{move || view! { <Icon sign=sign()/> }}</button>
     }
 }
 

@@ -41,9 +41,12 @@ pub(super) fn EventView(show: Show) -> impl IntoView {
 
 #[component]
 fn Head(show: Show, event: EventId) -> impl IntoView {
-    let (title, kind) = show.with_trace(|trace| {
+    let lang = show.lang();
+    let (title, line, kind) = show.with_trace(|trace| {
         let seen = trace.event(event);
-        (trace.frame_of(seen).map(ToString::to_string), scene::step_kind(trace, seen))
+        let frame = trace.frame_of(seen);
+        let title = frame.map(|frame| scene::packet_title(frame, lang));
+        (title, frame.map(ToString::to_string), scene::step_kind(trace, seen))
     });
     let (place, at) = show.with_trace(|trace| {
         let seen = trace.event(event);
@@ -58,7 +61,6 @@ fn Head(show: Show, event: EventId) -> impl IntoView {
         Some(StepKind::Packet(look) | StepKind::Drop(Some(look), _)) => Some(look),
         Some(StepKind::Drop(None, _) | StepKind::Pod(_) | StepKind::Process) | None => None,
     };
-    let short = title.map(|title| title.split(", length").next().unwrap_or_default().to_string());
     view! {
         <header class="inspector-head">
             <h2>
@@ -66,11 +68,12 @@ fn Head(show: Show, event: EventId) -> impl IntoView {
                     {look.tunnel.map(|_| view! { <Legend protocol=None/> })}
                     <Legend protocol=Some(look.protocol)/>
                 })}
-                <span class="inspector-title">{short.unwrap_or_else(|| place.clone())}</span>
+                <span class="inspector-title">{title.unwrap_or_else(|| place.clone())}</span>
             </h2>
             <p class="inspector-where">
                 {move || show.ui.sentence("inspector.where", &[number.to_string(), show.count.get().to_string(), place.clone(), at.clone()])}
             </p>
+            {line.map(|line| view! { <p class="inspector-line mono" data-testid="packet-line">{line}</p> })}
         </header>
     }
 }
@@ -254,8 +257,7 @@ fn FieldView(field: OpenedField, lit: RwSignal<Option<Range<usize>>>) -> impl In
 #[component]
 fn Bytes(show: Show, opened: Shared<Opened>, lit: RwSignal<Option<Range<usize>>>) -> impl IntoView {
     let lines = opened.bytes.chunks(16).enumerate().map(|(line, bytes)| {
-        let cells = bytes.iter().enumerate().map(|(at, byte)| {
-            let at = line * 16 + at;
+        let cell = |at: usize, byte: &u8| {
             let field = field_of(&opened, at);
             let changed = opened.is_changed(at);
             let hover = move |_| lit.set(field.clone());
@@ -269,13 +271,20 @@ fn Bytes(show: Show, opened: Shared<Opened>, lit: RwSignal<Option<Range<usize>>>
                     {format!("{byte:02x}")}
                 </span>
             }
+        };
+        // Where sixteen do not fit beside each other, the second half goes on in a line with an offset of its own.
+        let halves = bytes.chunks(8).enumerate().map(|(half, bytes)| {
+            let start = line * 16 + half * 8;
+            let cells = bytes.iter().enumerate().map(|(at, byte)| cell(start + at, byte));
+            let cells = cells.collect::<Vec<_>>();
+            view! {
+                <span class="byte-half">
+                    <span class="byte-offset">{format!("{start:04x}")}</span>
+                    {cells}
+                </span>
+            }
         });
-        view! {
-            <div class="byte-line">
-                <span class="byte-offset">{format!("{:04x}", line * 16)}</span>
-                {cells.collect::<Vec<_>>()}
-            </div>
-        }
+        view! { <div class="byte-line">{halves.collect::<Vec<_>>()}</div> }
     });
     let lines = lines.collect::<Vec<_>>();
     view! {

@@ -6,10 +6,10 @@ use leptos::prelude::*;
 use leptos::svg::Svg;
 use std::time::Duration;
 
-/// Below this scale text could not be read: the view follows the packet instead.
-const LEAST_FIT: f64 = 0.72;
-/// Kept free above the picture for the sentence.
-const CAPTION: f64 = 56.0;
+/// Below this scale nothing could be read: the view follows the packet instead.
+const LEAST_FIT: f64 = 0.5;
+/// What the wide picture of two nodes takes at 14 px: below it everything is drawn close together.
+const WIDE: (f64, f64) = (990.0, 655.0);
 const LIMITS: (f64, f64) = (0.15, 4.0);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +43,14 @@ impl Camera {
             camera.node.track();
             camera.measure();
         });
+        Effect::new(move || {
+            let (width, height) = camera.size.get();
+            let part = if camera.is_large() { 14.0 / 20.0 } else { 1.0 };
+            let small = width * part < WIDE.0 || height * part < WIDE.1;
+            if width > 0.0 && show.compact.get_untracked() != small {
+                show.compact.set(small);
+            }
+        });
         // Panels are dragged and folded as well as windows resized.
         if let Ok(handle) = set_interval_with_handle(move || camera.measure(), Duration::from_millis(400)) {
             on_cleanup(move || handle.clear());
@@ -58,17 +66,15 @@ impl Camera {
         let size = (rect.width(), rect.height());
         if size.0 > 0.0 && self.size.get_untracked() != size {
             self.size.set(size);
-            let large = self.show.ui.theme.get_untracked() == crate::ui::Theme::Projector;
-            let narrow = size.0 < if large { 1_250.0 } else { 900.0 };
-            if self.show.compact.get_untracked() != narrow {
-                self.show.compact.set(narrow);
-            }
         }
+    }
+
+    fn is_large(self) -> bool {
+        self.show.ui.theme.get() == crate::ui::Theme::Projector
     }
 
     fn fitted(self) -> View {
         let (width, height) = self.size.get();
-        let height = (height - CAPTION).max(1.0);
         let scene = self.show.scene.get();
         let bounds = scene.bounds;
         let (x, y, w, h) = (
@@ -81,10 +87,10 @@ impl Camera {
         let centered = |scale: f64| View {
             scale,
             x: (width - w * scale) / 2.0 - x * scale,
-            y: CAPTION + (height - h * scale) / 2.0 - y * scale,
+            y: (height - h * scale) / 2.0 - y * scale,
         };
-        let large = self.show.ui.theme.get() == crate::ui::Theme::Projector;
-        let least = if large { LEAST_FIT * 14.0 / 20.0 } else { LEAST_FIT };
+        // Whoever sits at the back reads labels of 20 px.
+        let least = if self.is_large() && width > 1_000.0 { 0.98 } else { LEAST_FIT };
         if fit >= least || width == 0.0 {
             return centered(fit.max(0.05));
         }
@@ -104,7 +110,7 @@ impl Camera {
             }
             (size / 2.0 - target * scale).clamp(size - (start + length) * scale, -start * scale)
         };
-        View { scale, x: follow(px, width, x, w, cx), y: CAPTION + follow(py, height, y, h, cy - CAPTION) }
+        View { scale, x: follow(px, width, x, w, cx), y: follow(py, height, y, h, cy) }
     }
 
     fn view(self) -> View {

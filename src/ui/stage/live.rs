@@ -106,16 +106,19 @@ fn NoteBox(show: Show, note: Note) -> impl IntoView {
             |text: &str| text.chars().map(|char| if char.is_ascii() { 8.5 } else { 14.0 }).sum::<f64>();
         width = width.max(wide(&text.head) + wide(&title) + 40.0).max(wide(&tail) + 28.0);
         lines.push((y, title, text.head.clone(), tail));
-        y += 46.0;
+        y += 42.0;
     }
     let right = width.max(180.0);
+    // Beside the last node it would run out of the picture.
+    let edge = f64::from(show.scene.with_untracked(|scene| scene.bounds.right())) - 4.0;
+    let x = f64::from(note.at.x).min(edge - right * scale).max(0.0);
     view! {
-        <g class="note" transform=format!("translate({} {}) scale({scale})", note.at.x, note.at.y)>
+        <g class="note" transform=format!("translate({x} {}) scale({scale})", note.at.y)>
             <rect width=right height=y + 6.0 rx="8"></rect>
             {lines.into_iter().map(|(y, title, head, tail)| view! {
-                <text class="note-head" x="14" y=y + 21.0>{head}</text>
-                <text class="note-title" x=right - 14.0 y=y + 21.0 text-anchor="end">{title}</text>
-                <text class="note-tail" x="14" y=y + 41.0>{tail}</text>
+                <text class="note-head" x="14" y=y + 20.0>{head}</text>
+                <text class="note-title" x=right - 14.0 y=y + 20.0 text-anchor="end">{title}</text>
+                <text class="note-tail" x="14" y=y + 39.0>{tail}</text>
             }).collect::<Vec<_>>()}
         </g>
     }

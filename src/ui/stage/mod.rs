@@ -14,6 +14,7 @@ pub(in crate::ui) use show::{Filter, Shared, use_show};
 use crate::base::Duration;
 use crate::scene::{Direction, Shape};
 use crate::ui::Selection;
+use crate::ui::icon::{Icon, Sign};
 use camera::Camera;
 use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
@@ -29,6 +30,7 @@ pub fn Stage() -> impl IntoView {
     let label = move || show.ui.word("stage.label");
     view! {
         <div class="stage" data-testid="stage">
+            <Caption show/>
             <svg
                 class="stage-picture"
                 class:reduced=move || show.ui.reduced_motion.get()
@@ -48,18 +50,17 @@ pub fn Stage() -> impl IntoView {
                     <live::Live show/>
                 </g>
             </svg>
-            <Caption show/>
             <div class="stage-buttons" role="group" aria-label=move || show.ui.word("stage.view")>
-                <ViewButton text="−" key="stage.out" act=move || camera.zoom(0.8)/>
-                <ViewButton text="+" key="stage.in" act=move || camera.zoom(1.25)/>
-                <ViewButton text="⤢" key="stage.fit" act=move || camera.fit()/>
+                <ViewButton sign=Sign::Minus key="stage.out" act=move || camera.zoom(0.8)/>
+                <ViewButton sign=Sign::Plus key="stage.in" act=move || camera.zoom(1.25)/>
+                <ViewButton sign=Sign::Fit key="stage.fit" act=move || camera.fit()/>
             </div>
         </div>
     }
 }
 
 #[component]
-fn ViewButton(text: &'static str, key: &'static str, act: impl Fn() + 'static) -> impl IntoView {
+fn ViewButton(sign: Sign, key: &'static str, act: impl Fn() + 'static) -> impl IntoView {
     let show = use_show();
     view! {
         <button
@@ -68,16 +69,16 @@ fn ViewButton(text: &'static str, key: &'static str, act: impl Fn() + 'static) -
             aria-label=move || show.ui.word(key)
             on:click=move |_| act()
         >
-            {text}
+            <Icon sign/>
         </button>
     }
 }
 
-/// One sentence for the step shown, over the picture.
+/// One sentence for the step shown, in a strip of its own above the picture. What does not fit stands in the inspector.
 #[component]
 fn Caption(show: Show) -> impl IntoView {
     let text = move || show.event.get().map_or_else(String::new, |event| show.why(event));
-    view! { <p class="stage-caption" data-testid="caption">{text}</p> }
+    view! { <p class="stage-caption" data-testid="caption" title=text>{text}</p> }
 }
 
 /// Has the page's live region say each step, once it rests there for a moment.

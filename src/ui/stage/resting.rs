@@ -143,6 +143,7 @@ fn ShapeView(show: Show, focus: RwSignal<String>, shape: Shape) -> impl IntoView
                 }
             }
         >
+            {full_name(&shape).map(|name| view! { <title>{name}</title> })}
             <rect x=rect.x y=rect.y width=rect.w height=rect.h rx=radius></rect>
             {labels}
             {number}
@@ -270,6 +271,30 @@ fn is_selected(selection: &Selection, shape: &Shape) -> bool {
                 && !matches!(shape.kind, ShapeKind::Stack)
         }
         Selection::Playhead | Selection::Event(_) => false,
+    }
+}
+
+/// The whole name of a thing whose label may have been cut.
+fn full_name(shape: &Shape) -> Option<String> {
+    match shape.kind {
+        ShapeKind::Container => shape.key.strip_prefix("pod ").map(ToString::to_string),
+        ShapeKind::Pod | ShapeKind::PodTile => {
+            Some(shape.key.strip_prefix("pod ").unwrap_or_default().to_string())
+        }
+        ShapeKind::Hook(_) | ShapeKind::Waiting | ShapeKind::PodPile => None,
+        ShapeKind::Node
+        | ShapeKind::NodeTile
+        | ShapeKind::Loopback
+        | ShapeKind::Port
+        | ShapeKind::Bridge
+        | ShapeKind::Stack
+        | ShapeKind::Tunnel
+        | ShapeKind::Card
+        | ShapeKind::Switch
+        | ShapeKind::Outside => match &shape.ifname {
+            Some(ifname) => Some(format!("{}/{ifname}", shape.netns)),
+            None => Some(shape.netns.to_string()),
+        },
     }
 }
 

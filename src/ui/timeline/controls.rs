@@ -1,6 +1,7 @@
 //! The buttons of time. They say in words what they do.
 
 use crate::scene::{self, Pace, Playback, Protocol, StepKind};
+use crate::ui::icon::{Icon, Sign};
 use crate::ui::stage::{Filter, Legend, Show};
 use leptos::prelude::*;
 
@@ -24,30 +25,30 @@ pub(super) fn Controls(show: Show) -> impl IntoView {
         <div class="time-controls">
             <div class="time-group" role="group" aria-label=word("timeline.controls")>
                 <button class="button" data-testid="to-start" on:click=act(Playback::to_start)>
-                    <Icon sign="|◀"/>{word("timeline.start")}
+                    <Icon sign=Sign::Start/>{word("timeline.start")}
                 </button>
                 <button class="button" data-testid="back" on:click=act(Playback::back)>
-                    <Icon sign="◀"/>{word("timeline.back")}
+                    <Icon sign=Sign::Back/>{word("timeline.back")}
                 </button>
                 <button class="button primary play" data-testid="play" on:click=act(Playback::toggle)>
                     {move || if playing.get() {
-                        view! { <Icon sign="Ⅱ"/> }.into_any()
+                        view! { <Icon sign=Sign::Pause/> }.into_any()
                     } else {
-                        view! { <Icon sign="▶"/> }.into_any()
+                        view! { <Icon sign=Sign::Forward/> }.into_any()
                     }}
                     {move || show.ui.word(if playing.get() { "timeline.pause" } else { "timeline.play" })}
                 </button>
                 <button class="button" data-testid="forward" on:click=act(Playback::forward)>
-                    {word("timeline.forward")}<Icon sign="▶"/>
+                    {word("timeline.forward")}<Icon sign=Sign::Forward/>
                 </button>
                 <button class="button" data-testid="next-drop" disabled=move || !has_drop(show) on:click=move |_| to_drop(show)>
-                    {word("timeline.drop")}<Icon sign="✕"/>
+                    {word("timeline.drop")}<Icon sign=Sign::Lost/>
                 </button>
                 <button class="button" data-testid="next-packet" on:click=move |_| to_next_packet(show)>
-                    {word("timeline.packet")}<Icon sign="⇥"/>
+                    {word("timeline.packet")}<Icon sign=Sign::Next/>
                 </button>
                 <button class="button" data-testid="to-end" on:click=act(Playback::to_end)>
-                    {word("timeline.end")}<Icon sign="▶|"/>
+                    {word("timeline.end")}<Icon sign=Sign::End/>
                 </button>
                 <button
                     class="button"
@@ -55,7 +56,7 @@ pub(super) fn Controls(show: Show) -> impl IntoView {
                     aria-pressed=move || live.get().to_string()
                     on:click=act(Playback::go_live)
                 >
-                    <Icon sign="●"/>{word("timeline.live")}
+                    <Icon sign=Sign::Live/>{word("timeline.live")}
                 </button>
             </div>
             <Clock show/>
@@ -63,11 +64,6 @@ pub(super) fn Controls(show: Show) -> impl IntoView {
             <Filters show/>
         </div>
     }
-}
-
-#[component]
-fn Icon(sign: &'static str) -> impl IntoView {
-    view! { <span class="icon" aria-hidden="true">{sign}</span> }
 }
 
 /// Simulated time and the number of the step.

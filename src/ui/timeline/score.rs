@@ -11,6 +11,8 @@ use std::time::Duration;
 /// Pixels between two steps, and left of the first.
 const PITCH: usize = 44;
 const LEFT: usize = 128;
+/// Letters of a place's name.
+const NAME: usize = 13;
 /// Steps drawn at once: a page of them, wider than any window.
 const PAGE: usize = 60;
 
@@ -137,6 +139,14 @@ fn line_y(size: (f64, f64), lines: usize, line: usize) -> f64 {
     16.0 + gap * line as f64
 }
 
+/// A name as far as it fits before the lines begin.
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= NAME {
+        return name.to_string();
+    }
+    name.chars().take(NAME - 1).chain(['…']).collect()
+}
+
 #[component]
 fn Lines(score: Memo<Score>, size: RwSignal<(f64, f64)>) -> impl IntoView {
     move || {
@@ -150,7 +160,7 @@ fn Lines(score: Memo<Score>, size: RwSignal<(f64, f64)>) -> impl IntoView {
                 .map(|(at, line)| {
                     let y = line_y(size, count, at);
                     view! {
-                        <text class="score-name" x="8" y=y + 5.0>{line.name.to_string()}</text>
+                        <text class="score-name" x="8" y=y + 5.0>{shortened(&line.name)}<title>{line.name.to_string()}</title></text>
                         <line class="score-line" x1=LEFT as f64 - 12.0 x2="100%" y1=y y2=y></line>
                     }
                 })

@@ -1,0 +1,62 @@
+//! A packet's short name for people, in their language.
+
+use crate::base::words::{self, Lang};
+use crate::wire::{ArpOp, Body, Frame, Icmp, Payload, UdpPayload};
+
+/// What a packet is in a few words, with what a tunnel wraps after a `›`.
+pub fn packet_title(frame: &Frame, lang: Lang) -> String {
+    let say = |key: &str, args: &[String]| words::text(lang, &format!("packet.{key}"), args);
+    match &frame.payload {
+        Payload::Arp(arp) => {
+            let key = match arp.op {
+                ArpOp::Request => "arp.request",
+                ArpOp::Reply => "arp.reply",
+                ArpOp::Other(_) => "arp.other",
+            };
+            say(key, &[arp.target_ip.to_string(), arp.sender_ip.to_string()])
+        }
+        Payload::Ipv4(packet) => match &*packet.body {
+            Body::Icmp(icmp) => icmp_title(icmp, lang),
+            Body::Udp(udp) => match &udp.payload {
+                UdpPayload::Vxlan(vxlan) => format!("VXLAN › {}", packet_title(&vxlan.inner, lang)),
+                UdpPayload::Data(_) => format!("UDP {} → {}", udp.src_port, udp.dst_port),
+            },
+            Body::Raw { protocol, .. } if packet.more_fragments || packet.fragment_offset > 0 => say(
+                "fragment",
+                &[protocol_name(*protocol), (u32::from(packet.fragment_offset) * 8).to_string()],
+            ),
+            Body::Raw { protocol, .. } => protocol_name(*protocol),
+        },
+        Payload::Other { ethertype, .. } => format!("EtherType 0x{ethertype:04x}"),
+    }
+}
+
+fn icmp_title(icmp: &Icmp, lang: Lang) -> String {
+    let say = |key: &str, args: &[String]| words::text(lang, &format!("packet.icmp.{key}"), args);
+    let (kind, code) = icmp.kind_and_code();
+    match icmp {
+        Icmp::EchoRequest { seq, .. } => say("echo_request", &[seq.to_string()]),
+        Icmp::EchoReply { seq, .. } => say("echo_reply", &[seq.to_string()]),
+        Icmp::DestinationUnreachable { .. } => {
+            let key = match code {
+                0 => "net_unreachable",
+                1 => "host_unreachable",
+                3 => "port_unreachable",
+                4 => "fragmentation_needed",
+                _ => "unreachable",
+            };
+            say(key, &[code.to_string()])
+        }
+        Icmp::TimeExceeded { .. } => say("time_exceeded", &[]),
+        Icmp::Other { .. } => say("other", &[kind.to_string(), code.to_string()]),
+    }
+}
+
+fn protocol_name(protocol: u8) -> String {
+    match protocol {
+        1 => "ICMP".into(),
+        6 => "TCP".into(),
+        17 => "UDP".into(),
+        other => format!("IPv4, protocol {other}"),
+    }
+}
