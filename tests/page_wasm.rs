@@ -22,7 +22,7 @@ wasm_bindgen_test_configure!(run_in_browser);
 fn lab() -> Lab {
     let run = |lab: &mut Lab| {
         for _ in 0..2_000 {
-            if !matches!(lab.advance(1_000), Progress::Busy(now) if now < SimTime::from_ns(20_000_000_000)) {
+            if !matches!(lab.advance(1_000), Progress::Busy(now) if now < SimTime(20_000_000_000)) {
                 return;
             }
         }
@@ -93,7 +93,7 @@ fn mount<V: IntoView + 'static>(lang: Lang, component: impl FnOnce() -> V + 'sta
 /// Lets effects run.
 async fn settle() {
     leptos::task::tick().await;
-    gloo::timers::future::TimeoutFuture::new(20).await;
+    leptos::task::tick().await;
 }
 
 #[wasm_bindgen_test]
