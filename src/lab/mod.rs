@@ -12,9 +12,9 @@ pub mod transcript;
 pub use target::{StartError, Target};
 
 use crate::agent::{ControlPlane, Desired, Wakeup};
-use crate::base::{Diagnostic, EventId, NetnsId, ProcessId, Severity, SimTime};
+use crate::base::{Diagnostic, EventId, NetnsId, ProcessId, Severity, SimTime, Span};
 use crate::kernel::{Netns, Urgency};
-use crate::manifest::{self, Parsed};
+use crate::manifest::{self, Located, Parsed};
 use crate::shell::Joiner;
 use crate::sim::{EVENTS_MAX, Simulation};
 use crate::trace::{Inventory, Trace};
@@ -264,6 +264,15 @@ impl Lab {
     /// The text applied last, as parsed.
     pub fn parsed(&self) -> &Parsed {
         &self.parsed
+    }
+
+    /// Where a Pod stands in the text applied last.
+    pub fn span_of_pod(&self, namespace: &str, name: &str) -> Option<Span> {
+        let is_it = |located: &&Located| {
+            let meta = located.object.metadata();
+            located.object.kind() == "Pod" && meta.name == name && meta.namespace == namespace
+        };
+        self.parsed.objects.iter().find(is_it).map(|located| located.span)
     }
 
     /// Exit status of a process, once it ended.

@@ -1,6 +1,8 @@
 //! The line a user types at a terminal, edited as a shell's line editor does it: keys come in as the bytes a terminal
 //! sends, and what has to be drawn goes out as the escape sequences it understands (ECMA-48).
 
+use super::Target;
+
 /// What a key stroke asks for beyond editing the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
@@ -316,6 +318,27 @@ fn width(c: char) -> usize {
         | 0x20000..=0x3fffd => 2,
         _ => 1,
     }
+}
+
+/// The shell's prompt in a namespace: the host name of a Pod is its own name.
+pub fn prompt_of(target: &Target) -> String {
+    match target {
+        Target::Pod { name, .. } => format!("root@{name}:/# "),
+        Target::Node(name) | Target::Host(name) => format!("{name}:~# "),
+    }
+}
+
+/// A command line that gives these words again, quoted where needed.
+pub fn line_of(argv: &[String]) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./:=,@%+".contains(c);
+    let quoted = argv.iter().map(|word| {
+        if !word.is_empty() && word.chars().all(is_plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::{share, storage};
 use crate::base::words::Lang;
 use crate::base::{Diagnostic, EventId, ProcessId, Severity, SimTime};
 use crate::lab::history::Entry as Saved;
+use crate::lab::prompt::{line_of, prompt_of};
 use crate::lab::transcript::{Entry, Transcript};
 use crate::lab::{self, Action, Lab, LabLog, Progress, Target, lessons};
 use crate::scene::{self, Playback};
@@ -225,7 +226,7 @@ pub(super) fn run(page: Page, target: Target, argv: Vec<String>) {
         }
         Some(Err(error)) => {
             let entry = Entry {
-                prompt: prompt(&target),
+                prompt: prompt_of(&target),
                 line: line_of(&argv),
                 process: None,
                 entered: n_events,
@@ -483,7 +484,7 @@ fn entries(driver: &Driver, lab: &Lab, target: &Target) -> Vec<Entry> {
     let started = runs(&log).filter(|(_, (at, _))| *at == target).filter_map(|(run, (at, argv))| {
         let process = process_of(lab, run)?;
         Some(Entry {
-            prompt: prompt(at),
+            prompt: prompt_of(at),
             line: line_of(argv),
             process: Some(process),
             entered: lab.began(process)?.index(),
@@ -502,26 +503,6 @@ fn interrupted(log: &LabLog, run: u32) -> Option<SimTime> {
         Action::Interrupt(number) if *number == run => Some(*at),
         Action::Interrupt(_) | Action::Apply(_) | Action::Run { .. } => None,
     })
-}
-
-/// The shell's prompt in a namespace: the host name of a Pod is its own name.
-pub(super) fn prompt(target: &Target) -> String {
-    match target {
-        Target::Pod { name, .. } => format!("root@{name}:/# "),
-        Target::Node(name) | Target::Host(name) => format!("{name}:~# "),
-    }
-}
-
-fn line_of(argv: &[String]) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./:=,@%+".contains(c);
-    let quoted = argv.iter().map(|word| {
-        if !word.is_empty() && word.chars().all(is_plain) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
 }
 
 /// Plays or pauses.

@@ -3,7 +3,6 @@
 
 use super::stage::Show;
 use super::state::{Page, Selection};
-use crate::api::Object;
 use crate::base::{EventId, Span};
 use crate::trace::{EventKind, NetnsRole, TableChange};
 use leptos::prelude::*;
@@ -49,11 +48,5 @@ fn span_of(page: Page, namespace: &str, name: &str) -> Option<Span> {
     if !super::lab_driver::is_applied(page) {
         return None;
     }
-    page.ui.lab.with_value(|lab| {
-        let is_it = |object: &Object| match object {
-            Object::Pod(pod) => pod.metadata.name == name && pod.metadata.namespace == namespace,
-            Object::Node(_) | Object::Cluster(_) | Object::Other(_) => false,
-        };
-        lab.parsed().objects.iter().find(|located| is_it(&located.object)).map(|located| located.span)
-    })
+    page.ui.lab.with_value(|lab| lab.span_of_pod(namespace, name))
 }

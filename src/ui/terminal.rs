@@ -192,7 +192,7 @@ fn follow(page: Page, screen: Shared, is_ready: RwSignal<bool>) {
         is_ready.track();
         let target = page.ui.terminal.get();
         let (text, is_waiting) = lab_driver::screen(page, &target);
-        show(screen, &text, is_waiting, &lab_driver::prompt(&target));
+        show(screen, &text, is_waiting, &crate::lab::prompt::prompt_of(&target));
     });
     Effect::new(move || {
         let theme = page.ui.theme.get();
@@ -240,7 +240,7 @@ fn show(screen: Shared, text: &str, is_waiting: bool, prompt: &str) {
 fn typed(page: Page, screen: Shared, data: &str) {
     let inputs = screen.try_update_value(|screen| screen.prompt.feed(data)).unwrap_or_default();
     let target = page.ui.terminal.get_untracked();
-    let prompt = lab_driver::prompt(&target);
+    let prompt = crate::lab::prompt::prompt_of(&target);
     for input in inputs {
         match input {
             Input::Changed => redraw(screen, &prompt),
@@ -316,7 +316,7 @@ fn names(page: Page) -> Vec<String> {
 
 /// Runs a line.
 fn enter(page: Page, screen: Shared, target: &Target, line: &str) {
-    let prompt = lab_driver::prompt(target);
+    let prompt = crate::lab::prompt::prompt_of(target);
     screen.update_value(|screen| screen.prompt.remember(line));
     match argv(line) {
         Ok(words) if words.is_empty() => {
@@ -373,7 +373,7 @@ fn Plain(screen: Shared, is_ready: RwSignal<bool>) -> impl IntoView {
         <div class="terminal-plain" hidden=move || is_ready.get()>
             <pre data-testid="terminal-text" tabindex="0">{text}</pre>
             <form on:submit=submit>
-                <label class="mono" for="terminal-line">{move || lab_driver::prompt(&page.ui.terminal.get())}</label>
+                <label class="mono" for="terminal-line">{move || crate::lab::prompt::prompt_of(&page.ui.terminal.get())}</label>
                 <input id="terminal-line" class="mono" node_ref=field data-testid="terminal-line" autocomplete="off"
                     autocapitalize="off" spellcheck="false" on:keydown=on_key/>
             </form>
