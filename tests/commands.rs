@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use vethscope::base::{ChangeId, IfIndex, Ipv4Addr, MacAddr, NetnsId, Rng, SimTime};
-use vethscope::shell::{self, Command, Context};
+use vethscope::shell::{self, Command, Context, KernelChange};
 use vethscope::trace::{
     AddrRow, Counters, Fdb, FdbRow, Inventory, LinkKind, LinkRow, NeighRow, Neighbor, NetnsRole, NetnsRow,
     NetnsState, Nud, PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope,
@@ -235,7 +235,7 @@ fn pod(after_failures: bool) -> NetnsState {
     pod.state
 }
 
-fn run(netns: NetnsId, inventory: &Inventory, words: &[String]) -> (String, u8) {
+fn command_of(netns: NetnsId, inventory: &Inventory, words: &[String]) -> Command {
     let mut context = Context {
         inventory,
         netns,
@@ -246,7 +246,11 @@ fn run(netns: NetnsId, inventory: &Inventory, words: &[String]) -> (String, u8) 
         objects: &|_, _, _| None,
         rng: &mut Rng::with_seed(1),
     };
-    match shell::run(&mut context, words) {
+    shell::run(&mut context, words)
+}
+
+fn run(netns: NetnsId, inventory: &Inventory, words: &[String]) -> (String, u8) {
+    match command_of(netns, inventory, words) {
         Command::Done { output, status } => (output.into_iter().map(|(_, text)| text).collect(), status),
         Command::Process { .. } => panic!("{words:?} became a process"),
         Command::Change { changes, .. } => panic!("{words:?} asks for {changes:?}"),
@@ -288,4 +292,90 @@ fn a_missing_file_is_named() {
     let inventory = Inventory { netns: BTreeMap::from([(POD, pod(false))]), ..Inventory::default() };
     let words = ["cat", "/x"].map(str::to_owned);
     assert_eq!(run(POD, &inventory, &words), ("cat: /x: No such file or directory\n".to_owned(), 1));
+}
+
+fn line(netns: NetnsId, line: &str) -> (String, u8) {
+    let state = if netns == NODE { node() } else { pod(false) };
+    let inventory = Inventory { now: NOW, netns: BTreeMap::from([(netns, state)]), ..Inventory::default() };
+    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    run(netns, &inventory, &words)
+}
+
+#[test]
+fn words_that_are_not_simulated_are_not_called_mistakes() {
+    for (command, who, word) in [
+        ("ip link set eth0 nomaster", "ip link set", "nomaster"),
+        ("ip link set eth0 name eth1", "ip link set", "name"),
+        ("ip link add br0 type bridge", "ip link", "add"),
+        ("ip addr add 10.0.0.1/8 dev eth0 label x", "ip address", "label"),
+        ("ip addr show label x", "ip", "label"),
+        ("ip route add 10.0.0.0/8 nexthop via 10.244.1.1", "ip route", "nexthop"),
+        ("ip route append 10.0.0.0/8 via 10.244.1.1", "ip route", "append"),
+        ("ip neigh show proxy", "ip neigh", "proxy"),
+        ("ip netns add x", "ip netns", "add"),
+        ("ip maddr", "ip", "maddr"),
+        ("bridge link set dev eth0 cost 4", "bridge link", "set"),
+        ("bridge mdb show", "bridge", "mdb"),
+        ("arp -s 10.244.1.9 0a:00:00:00:00:01", "arp", "-s"),
+    ] {
+        assert_eq!(line(POD, command), (format!("{who}: not simulated: {word}\n"), 1), "{command}");
+    }
+}
+
+#[test]
+fn what_there_is_not_is_refused_as_the_tools_do() {
+    for (netns, command, text, status) in [
+        (POD, "ip route flush 10.9.0.0/16", "", 0),
+        (POD, "ip -s route flush 10.9.0.0/16", "Nothing to flush.\n", 0),
+        (
+            POD,
+            "ip link show master NOSUCH",
+            "Error: argument \"NOSUCH\" is wrong: Device does not exist\n\n",
+            255,
+        ),
+        (POD, "arp -d 10.244.1.99", "No ARP entry for 10.244.1.99\n", 255),
+        (
+            NODE,
+            "bridge fdb add 02:f1:0a:f4:02:00 dev flannel.1 dst 192.168.1.12",
+            "RTNETLINK answers: File exists\n",
+            2,
+        ),
+        (
+            NODE,
+            "bridge fdb del 02:f1:0a:f4:09:00 dev flannel.1 dst 192.168.1.12",
+            "RTNETLINK answers: No such file or directory\n",
+            2,
+        ),
+    ] {
+        assert_eq!(line(netns, command), (text.to_owned(), status), "{command}");
+    }
+}
+
+#[test]
+fn changes_to_tables_are_asked_for() {
+    let flannel: IfIndex = IfIndex(6);
+    let (known, new) = (mac("02:f1:0a:f4:02:00"), mac("02:f1:0a:f4:03:00"));
+    let far = Ipv4Addr::new(192, 168, 1, 12);
+    let add = |mac| KernelChange::AddVxlanFdb(flannel, mac, far);
+    let del = KernelChange::DelVxlanFdb(flannel, known);
+    for (command, wanted) in [
+        ("ip addr flush dev cni0", vec![KernelChange::DelAddr(IfIndex(3), "10.244.1.1/24".parse().unwrap())]),
+        ("bridge fdb add 02:f1:0a:f4:03:00 dev flannel.1 dst 192.168.1.12", vec![add(new)]),
+        ("bridge fdb append 02:f1:0a:f4:03:00 dev flannel.1 dst 192.168.1.12 self", vec![add(new)]),
+        (
+            "bridge fdb replace 02:f1:0a:f4:02:00 dev flannel.1 dst 192.168.1.12",
+            vec![del.clone(), add(known)],
+        ),
+        ("bridge fdb del 02:f1:0a:f4:02:00 dev flannel.1 dst 192.168.1.11", vec![del.clone()]),
+        ("arp -d 10.244.1.10", vec![KernelChange::DelNeigh(IfIndex(3), Ipv4Addr::new(10, 244, 1, 10))]),
+    ] {
+        let inventory =
+            Inventory { now: NOW, netns: BTreeMap::from([(NODE, node())]), ..Inventory::default() };
+        let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+        match command_of(NODE, &inventory, &words) {
+            Command::Change { changes, .. } => assert_eq!(changes, wanted, "{command}"),
+            Command::Done { output, .. } => panic!("{command} says {output:?}"),
+            Command::Process { .. } => panic!("{command} became a process"),
+        }
+    }
 }
