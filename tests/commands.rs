@@ -2,8 +2,11 @@
 //! same state: each file is a label, a command, its output in terminal order, and its status.
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use vethscope::base::{ChangeId, IfIndex, Ipv4Addr, MacAddr, NetnsId, Rng, SimTime};
+use vethscope::lab::Target;
 use vethscope::shell::{self, Command, Context, KernelChange};
 use vethscope::trace::{
     AddrRow, Counters, Fdb, FdbRow, Inventory, LinkKind, LinkRow, NeighRow, Neighbor, NetnsRole, NetnsRow,
@@ -378,4 +381,81 @@ fn changes_to_tables_are_asked_for() {
             Command::Process { .. } => panic!("{command} became a process"),
         }
     }
+}
+
+#[test]
+fn what_is_accepted_but_not_simulated_is_not_called_unknown() {
+    let said = |word: &str| line(NODE, &format!("kubectl get {word}"));
+    for word in ["svc", "services", "service/web", "Service"] {
+        assert_eq!(said(word), ("kubectl get: not simulated: services\n".to_owned(), 1), "{word}");
+    }
+    assert_eq!(said("deploy"), ("kubectl get: not simulated: deployments\n".to_owned(), 1));
+    let unknown = "error: the server doesn't have a resource type \"widgets\"\n";
+    assert_eq!(said("widgets"), (unknown.to_owned(), 1));
+}
+
+const TWO_AND_INIT: &str = "apiVersion: v1
+kind: Pod
+metadata: {name: p1}
+spec:
+  initContainers:
+  - {name: i, image: busybox}
+  containers:
+  - {name: c, image: debian}
+  - {name: d, image: debian}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p2}
+spec:
+  containers:
+  - {name: c, image: debian}
+";
+
+#[test]
+fn a_container_must_be_there_and_run() {
+    let mut lab = common::lab(TWO_AND_INIT, 1);
+    let mut refusal = |container: &str| {
+        let target = Target::parse("p1", "default", Some(container));
+        lab.start(&target, &["true".to_owned()]).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let invalid = "error: container zzz is not valid for pod p1 out of: c, d, i (init)";
+    assert_eq!(refusal("zzz"), Err(invalid.to_owned()));
+    let ended = "error: Internal error occurred: unable to upgrade connection: container not found (\"i\")";
+    assert_eq!(refusal("i"), Err(ended.to_owned()));
+    assert_eq!(refusal("d"), Ok(()));
+}
+
+#[test]
+fn pings_that_no_one_answers() {
+    let mut lab = common::lab(TWO_AND_INIT, 1);
+    let address = common::run(&mut lab, "p1 ip -4 -br addr show eth0").output;
+    let own = address.split_whitespace().nth(2).unwrap().split('/').next().unwrap().to_owned();
+    let (net, _) = own.rsplit_once('.').unwrap();
+    let refusal = "ping: Do you want to ping broadcast? Then -b. If not, check your local firewall rules\n";
+    for dst in [format!("{net}.255"), "255.255.255.255".to_owned()] {
+        let ran = common::run(&mut lab, &format!("p1 ping -c1 {dst}"));
+        assert_eq!((ran.output.as_str(), ran.status), (refusal, 2), "{dst}");
+        let from = lab.trace().len();
+        let ran = common::run(&mut lab, &format!("p1 ping -b -c1 -W1 {dst}"));
+        let head =
+            format!("WARNING: pinging broadcast address\nPING {dst} ({dst}) 56(84) bytes of data.\n\n");
+        assert!(ran.output.starts_with(&head), "{}", ran.output);
+        assert!(ran.output.contains("1 packets transmitted, 0 received, 100% packet loss"), "{}", ran.output);
+        assert_eq!(ran.status, 1);
+        let text = vethscope::trace::format::text(lab.trace(), from..lab.trace().len());
+        // A frame to all reaches the bridge itself, which looks at the packet and does not answer.
+        assert!(text.contains("node1/cni0             ← in"), "{text}");
+        assert!(!text.contains("echo reply"), "{text}");
+    }
+    let ran = common::run(&mut lab, "p1 ping -c1 -W1 -I lo 10.244.9.9");
+    let head = format!(
+        "ping: Warning: source address might be selected on device other than: lo\n\
+         PING 10.244.9.9 (10.244.9.9) from {own} lo: 56(84) bytes of data.\n"
+    );
+    assert!(ran.output.starts_with(&head), "{}", ran.output);
+    let ran = common::run(&mut lab, "p1 ping -c1 -W1 -s 70000 10.244.9.9");
+    assert!(ran.output.contains("data.\nping: sendmsg: Message too long\n\n---"), "{}", ran.output);
+    let ran = common::run(&mut lab, "p1 ping -t 0 10.244.9.9");
+    assert_eq!(ran.output, "ping: cannot set unicast time-to-live: Invalid argument\n");
 }

@@ -84,7 +84,7 @@ impl Os for Network {
     fn device_addresses(&self, device: &str) -> Result<Vec<Ipv4Addr>, Errno> {
         match device {
             "eth0" => Ok(vec![Ipv4Addr::new(10, 244, 1, 10)]),
-            "lo" => Ok(vec![Ipv4Addr::new(127, 0, 0, 1)]),
+            "lo" => Ok(vec![Ipv4Addr::LOCALHOST]),
             _ => Err(Errno::Enodev),
         }
     }

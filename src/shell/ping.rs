@@ -98,6 +98,7 @@ fn number(text: &str, min: i64, max: i64) -> Result<i64, (String, u8)> {
 
 /// `ping_strtod`: seconds with decimals, as milliseconds, of at least `min`. What follows the number is only
 /// complained about.
+#[expect(clippy::cast_sign_loss, reason = "what is below the bound is refused before")]
 fn seconds(text: &str, what: &str, min: f64, out: &mut Out) -> Result<u32, (String, u8)> {
     if text.is_empty() {
         return Err((format!("{what}: {text}: Invalid argument"), 2));
@@ -110,7 +111,7 @@ fn seconds(text: &str, what: &str, min: f64, out: &mut Out) -> Result<u32, (Stri
         out.err(format!("ping: option argument contains garbage: {}\n", &text[end..]));
         out.err("ping: this will become fatal error in the future\n");
     }
-    if value < min || value > f64::from(i32::MAX) / 1000.0 {
+    if value < min.max(0.0) || value > f64::from(i32::MAX) / 1000.0 {
         return Err((format!("{what}: {text}"), 2));
     }
     Ok((value * 1000.0) as u32)
