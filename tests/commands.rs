@@ -2,9 +2,12 @@
 //! same state: each file is a label, a command, its output in terminal order, and its status.
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use vethscope::base::{ChangeId, IfIndex, Ipv4Addr, MacAddr, NetnsId, Rng, SimTime};
-use vethscope::shell::{self, Command, Context};
+use vethscope::lab::Target;
+use vethscope::shell::{self, Command, Context, KernelChange};
 use vethscope::trace::{
     AddrRow, Counters, Fdb, FdbRow, Inventory, LinkKind, LinkRow, NeighRow, Neighbor, NetnsRole, NetnsRow,
     NetnsState, Nud, PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope,
@@ -235,7 +238,7 @@ fn pod(after_failures: bool) -> NetnsState {
     pod.state
 }
 
-fn run(netns: NetnsId, inventory: &Inventory, words: &[String]) -> (String, u8) {
+fn command_of(netns: NetnsId, inventory: &Inventory, words: &[String]) -> Command {
     let mut context = Context {
         inventory,
         netns,
@@ -246,7 +249,11 @@ fn run(netns: NetnsId, inventory: &Inventory, words: &[String]) -> (String, u8) 
         objects: &|_, _, _| None,
         rng: &mut Rng::with_seed(1),
     };
-    match shell::run(&mut context, words) {
+    shell::run(&mut context, words)
+}
+
+fn run(netns: NetnsId, inventory: &Inventory, words: &[String]) -> (String, u8) {
+    match command_of(netns, inventory, words) {
         Command::Done { output, status } => (output.into_iter().map(|(_, text)| text).collect(), status),
         Command::Process { .. } => panic!("{words:?} became a process"),
         Command::Change { changes, .. } => panic!("{words:?} asks for {changes:?}"),
@@ -288,4 +295,167 @@ fn a_missing_file_is_named() {
     let inventory = Inventory { netns: BTreeMap::from([(POD, pod(false))]), ..Inventory::default() };
     let words = ["cat", "/x"].map(str::to_owned);
     assert_eq!(run(POD, &inventory, &words), ("cat: /x: No such file or directory\n".to_owned(), 1));
+}
+
+fn line(netns: NetnsId, line: &str) -> (String, u8) {
+    let state = if netns == NODE { node() } else { pod(false) };
+    let inventory = Inventory { now: NOW, netns: BTreeMap::from([(netns, state)]), ..Inventory::default() };
+    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    run(netns, &inventory, &words)
+}
+
+#[test]
+fn words_that_are_not_simulated_are_not_called_mistakes() {
+    for (command, who, word) in [
+        ("ip link set eth0 nomaster", "ip link set", "nomaster"),
+        ("ip link set eth0 name eth1", "ip link set", "name"),
+        ("ip link add br0 type bridge", "ip link", "add"),
+        ("ip addr add 10.0.0.1/8 dev eth0 label x", "ip address", "label"),
+        ("ip addr show label x", "ip", "label"),
+        ("ip route add 10.0.0.0/8 nexthop via 10.244.1.1", "ip route", "nexthop"),
+        ("ip route append 10.0.0.0/8 via 10.244.1.1", "ip route", "append"),
+        ("ip neigh show proxy", "ip neigh", "proxy"),
+        ("ip netns add x", "ip netns", "add"),
+        ("ip maddr", "ip", "maddr"),
+        ("bridge link set dev eth0 cost 4", "bridge link", "set"),
+        ("bridge mdb show", "bridge", "mdb"),
+        ("arp -s 10.244.1.9 0a:00:00:00:00:01", "arp", "-s"),
+    ] {
+        assert_eq!(line(POD, command), (format!("{who}: not simulated: {word}\n"), 1), "{command}");
+    }
+}
+
+#[test]
+fn what_there_is_not_is_refused_as_the_tools_do() {
+    for (netns, command, text, status) in [
+        (POD, "ip route flush 10.9.0.0/16", "", 0),
+        (POD, "ip -s route flush 10.9.0.0/16", "Nothing to flush.\n", 0),
+        (
+            POD,
+            "ip link show master NOSUCH",
+            "Error: argument \"NOSUCH\" is wrong: Device does not exist\n\n",
+            255,
+        ),
+        (POD, "arp -d 10.244.1.99", "No ARP entry for 10.244.1.99\n", 255),
+        (
+            NODE,
+            "bridge fdb add 02:f1:0a:f4:02:00 dev flannel.1 dst 192.168.1.12",
+            "RTNETLINK answers: File exists\n",
+            2,
+        ),
+        (
+            NODE,
+            "bridge fdb del 02:f1:0a:f4:09:00 dev flannel.1 dst 192.168.1.12",
+            "RTNETLINK answers: No such file or directory\n",
+            2,
+        ),
+    ] {
+        assert_eq!(line(netns, command), (text.to_owned(), status), "{command}");
+    }
+}
+
+#[test]
+fn changes_to_tables_are_asked_for() {
+    let flannel: IfIndex = IfIndex(6);
+    let (known, new) = (mac("02:f1:0a:f4:02:00"), mac("02:f1:0a:f4:03:00"));
+    let far = Ipv4Addr::new(192, 168, 1, 12);
+    let add = |mac| KernelChange::AddVxlanFdb(flannel, mac, far);
+    let del = KernelChange::DelVxlanFdb(flannel, known);
+    for (command, wanted) in [
+        ("ip addr flush dev cni0", vec![KernelChange::DelAddr(IfIndex(3), "10.244.1.1/24".parse().unwrap())]),
+        ("bridge fdb add 02:f1:0a:f4:03:00 dev flannel.1 dst 192.168.1.12", vec![add(new)]),
+        ("bridge fdb append 02:f1:0a:f4:03:00 dev flannel.1 dst 192.168.1.12 self", vec![add(new)]),
+        (
+            "bridge fdb replace 02:f1:0a:f4:02:00 dev flannel.1 dst 192.168.1.12",
+            vec![del.clone(), add(known)],
+        ),
+        ("bridge fdb del 02:f1:0a:f4:02:00 dev flannel.1 dst 192.168.1.11", vec![del.clone()]),
+        ("arp -d 10.244.1.10", vec![KernelChange::DelNeigh(IfIndex(3), Ipv4Addr::new(10, 244, 1, 10))]),
+    ] {
+        let inventory =
+            Inventory { now: NOW, netns: BTreeMap::from([(NODE, node())]), ..Inventory::default() };
+        let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+        match command_of(NODE, &inventory, &words) {
+            Command::Change { changes, .. } => assert_eq!(changes, wanted, "{command}"),
+            Command::Done { output, .. } => panic!("{command} says {output:?}"),
+            Command::Process { .. } => panic!("{command} became a process"),
+        }
+    }
+}
+
+#[test]
+fn what_is_accepted_but_not_simulated_is_not_called_unknown() {
+    let said = |word: &str| line(NODE, &format!("kubectl get {word}"));
+    for word in ["svc", "services", "service/web", "Service"] {
+        assert_eq!(said(word), ("kubectl get: not simulated: services\n".to_owned(), 1), "{word}");
+    }
+    assert_eq!(said("deploy"), ("kubectl get: not simulated: deployments\n".to_owned(), 1));
+    let unknown = "error: the server doesn't have a resource type \"widgets\"\n";
+    assert_eq!(said("widgets"), (unknown.to_owned(), 1));
+}
+
+const TWO_AND_INIT: &str = "apiVersion: v1
+kind: Pod
+metadata: {name: p1}
+spec:
+  initContainers:
+  - {name: i, image: busybox}
+  containers:
+  - {name: c, image: debian}
+  - {name: d, image: debian}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p2}
+spec:
+  containers:
+  - {name: c, image: debian}
+";
+
+#[test]
+fn a_container_must_be_there_and_run() {
+    let mut lab = common::lab(TWO_AND_INIT, 1);
+    let mut refusal = |container: &str| {
+        let target = Target::parse("p1", "default", Some(container));
+        lab.start(&target, &["true".to_owned()]).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let invalid = "error: container zzz is not valid for pod p1 out of: c, d, i (init)";
+    assert_eq!(refusal("zzz"), Err(invalid.to_owned()));
+    let ended = "error: Internal error occurred: unable to upgrade connection: container not found (\"i\")";
+    assert_eq!(refusal("i"), Err(ended.to_owned()));
+    assert_eq!(refusal("d"), Ok(()));
+}
+
+#[test]
+fn pings_that_no_one_answers() {
+    let mut lab = common::lab(TWO_AND_INIT, 1);
+    let address = common::run(&mut lab, "p1 ip -4 -br addr show eth0").output;
+    let own = address.split_whitespace().nth(2).unwrap().split('/').next().unwrap().to_owned();
+    let (net, _) = own.rsplit_once('.').unwrap();
+    let refusal = "ping: Do you want to ping broadcast? Then -b. If not, check your local firewall rules\n";
+    for dst in [format!("{net}.255"), "255.255.255.255".to_owned()] {
+        let ran = common::run(&mut lab, &format!("p1 ping -c1 {dst}"));
+        assert_eq!((ran.output.as_str(), ran.status), (refusal, 2), "{dst}");
+        let from = lab.trace().len();
+        let ran = common::run(&mut lab, &format!("p1 ping -b -c1 -W1 {dst}"));
+        let head =
+            format!("WARNING: pinging broadcast address\nPING {dst} ({dst}) 56(84) bytes of data.\n\n");
+        assert!(ran.output.starts_with(&head), "{}", ran.output);
+        assert!(ran.output.contains("1 packets transmitted, 0 received, 100% packet loss"), "{}", ran.output);
+        assert_eq!(ran.status, 1);
+        let text = vethscope::trace::format::text(lab.trace(), from..lab.trace().len());
+        // A frame to all reaches the bridge itself, which looks at the packet and does not answer.
+        assert!(text.contains("node1/cni0             ← in"), "{text}");
+        assert!(!text.contains("echo reply"), "{text}");
+    }
+    let ran = common::run(&mut lab, "p1 ping -c1 -W1 -I lo 10.244.9.9");
+    let head = format!(
+        "ping: Warning: source address might be selected on device other than: lo\n\
+         PING 10.244.9.9 (10.244.9.9) from {own} lo: 56(84) bytes of data.\n"
+    );
+    assert!(ran.output.starts_with(&head), "{}", ran.output);
+    let ran = common::run(&mut lab, "p1 ping -c1 -W1 -s 70000 10.244.9.9");
+    assert!(ran.output.contains("data.\nping: sendmsg: Message too long\n\n---"), "{}", ran.output);
+    let ran = common::run(&mut lab, "p1 ping -t 0 10.244.9.9");
+    assert_eq!(ran.output, "ping: cannot set unicast time-to-live: Invalid argument\n");
 }

@@ -40,22 +40,33 @@ impl Os for Network {
     fn cancel_timer(&mut self, token: u32) {
         self.timers.remove(&token);
     }
-    fn ping_socket(&mut self, _options: PingSocket) -> Result<SocketId, Errno> {
-        Ok(SocketId(0))
+    fn ping_socket(&mut self, options: PingSocket) -> Result<SocketId, Errno> {
+        if options.ttl == Some(0) { Err(Errno::Einval) } else { Ok(SocketId(0)) }
     }
     fn send_echo(&mut self, _socket: SocketId, _dst: Ipv4Addr, seq: u16, data: Data) -> Result<(), Errno> {
-        let coming = (self.fate)(self.now, seq, &data)?;
+        let outcome = (self.fate)(self.now, seq, &data);
+        if outcome == Err(Errno::Emsgsize) && data.len() <= 65507 {
+            let error = PingMessage::Error { from: None, kind_and_code: None, mtu: 1450, seq };
+            self.received.push_back(error);
+        }
+        let coming = outcome?;
         self.coming.extend(coming);
         Ok(())
     }
     fn receive(&mut self, _socket: SocketId) -> Option<PingMessage> {
         self.received.pop_front()
     }
-    fn source_towards(&self, dst: Ipv4Addr) -> Result<Ipv4Addr, Errno> {
-        if dst == Ipv4Addr::new(8, 8, 8, 8) {
-            Err(Errno::Enetunreach)
-        } else {
-            Ok(Ipv4Addr::new(10, 244, 1, 10))
+    fn source_towards(
+        &self,
+        dst: Ipv4Addr,
+        device: Option<&str>,
+        broadcast: bool,
+    ) -> Result<Ipv4Addr, Errno> {
+        match dst.octets() {
+            _ if device.is_some_and(|name| name != "eth0" && name != "lo") => Err(Errno::Enodev),
+            [8, 8, 8, 8] => Err(Errno::Enetunreach),
+            [.., 255] if !broadcast => Err(Errno::Eacces),
+            _ => Ok(Ipv4Addr::new(10, 244, 1, 10)),
         }
     }
     fn mtu_towards(&self, _dst: Ipv4Addr) -> Option<u32> {
@@ -70,8 +81,12 @@ impl Os for Network {
     fn netns(&self) -> NetnsId {
         NetnsId(0)
     }
-    fn device_address(&self, device: &str) -> Result<Option<Ipv4Addr>, Errno> {
-        if device == "eth0" { Ok(Some(Ipv4Addr::new(10, 244, 1, 10))) } else { Err(Errno::Enodev) }
+    fn device_addresses(&self, device: &str) -> Result<Vec<Ipv4Addr>, Errno> {
+        match device {
+            "eth0" => Ok(vec![Ipv4Addr::new(10, 244, 1, 10)]),
+            "lo" => Ok(vec![Ipv4Addr::LOCALHOST]),
+            _ => Err(Errno::Enodev),
+        }
     }
     fn random(&mut self) -> u32 {
         4
@@ -224,6 +239,15 @@ fn what_stops_it_at_once() {
         ("ping -c x 127.0.0.1", "ping: invalid argument: 'x'\nrc=1\n"),
         ("ping -t 300 127.0.0.1", "ping: invalid argument: '300': out of range: 0 <= value <= 255\nrc=1\n"),
         ("ping -M x 127.0.0.1", "ping: invalid -M argument: x\nrc=2\n"),
+        ("ping -t 0 127.0.0.1", "ping: cannot set unicast time-to-live: Invalid argument\nrc=2\n"),
+        ("ping -W 0 127.0.0.1", "ping: bad linger time: 0\nrc=2\n"),
+        ("ping -W  127.0.0.1", "ping: bad linger time: : Invalid argument\nrc=2\n"),
+        ("ping -i -1 127.0.0.1", "ping: bad timing interval: -1\nrc=2\n"),
+        (
+            "ping -c1 10.244.1.255",
+            "ping: Do you want to ping broadcast? Then -b. If not, check your local firewall rules\nrc=2\n",
+        ),
+        ("ping -I eth9 127.0.0.1", "ping: SO_BINDTODEVICE eth9: No such device\nrc=2\n"),
         ("ping -p zz 127.0.0.1", "ping: patterns must be specified as hex digits: zz\nrc=2\n"),
     ] {
         assert_eq!(run(line, SILENCE(), None), expected, "{line}");
@@ -231,7 +255,48 @@ fn what_stops_it_at_once() {
 }
 
 #[test]
+fn broadcast_is_warned_of_where_it_is_one() {
+    let text = run("ping -b -c1 -W1 10.244.1.255", SILENCE(), None);
+    let head = "WARNING: pinging broadcast address\nPING 10.244.1.255 (10.244.1.255) 56(84) bytes of data.\n";
+    assert!(text.starts_with(head), "{text}");
+    let text = run("ping -b -c1 10.244.2.10", replies(&[100], 62), None);
+    assert!(text.starts_with("PING 10.244.2.10 (10.244.2.10) 56(84)"), "{text}");
+}
+
+#[test]
+fn a_number_may_have_a_rest() {
+    let text = run("ping -c1 -W 1x 10.244.2.10", replies(&[100], 62), None);
+    let head =
+        "ping: option argument contains garbage: x\nping: this will become fatal error in the future\nPING ";
+    assert!(text.starts_with(head), "{text}");
+}
+
+#[test]
+fn a_size_beyond_ip_is_no_error_of_the_path() {
+    let too_big: Box<Fate> = Box::new(|_, _, _| Err(Errno::Emsgsize));
+    let text = run("ping -c1 -W1 -s 70000 10.244.2.10", too_big, None);
+    assert!(text.contains("70000(70028) bytes of data.\nping: sendmsg: Message too long\n\n---"), "{text}");
+    assert!(text.contains("1 packets transmitted, 0 received, 100% packet loss"), "{text}");
+}
+
+#[test]
+fn a_device_without_the_source_is_warned_of() {
+    let text = run("ping -c1 -I lo 10.244.2.10", replies(&[100], 62), None);
+    let head = "ping: Warning: source address might be selected on device other than: lo\n\
+        PING 10.244.2.10 (10.244.2.10) from 10.244.1.10 lo: 56(84) bytes of data.\n";
+    assert!(text.starts_with(head), "{text}");
+}
+
+#[test]
 fn busybox() {
+    for ttl in ["0", "300"] {
+        let line = format!("busybox ping -c3 -t {ttl} 10.244.2.10");
+        check(&line, replies(&[166], 62), None, include_str!("ping/busybox-c3.txt"));
+    }
+    let interrupt = Some(SimTime(60_000_000_000));
+    let text = run("busybox ping -c1 -W0 10.244.2.10", SILENCE(), interrupt);
+    assert!(text.contains("data bytes\n^C\n---"), "{text}");
+
     check("busybox ping -c3 10.244.2.10", replies(&[166], 62), None, include_str!("ping/busybox-c3.txt"));
     let unreachable: Box<Fate> = Box::new(|now, seq, _| {
         Ok(vec![error(now + Duration::from_secs(3), [10, 244, 1, 10], (3, 1), 0, seq)])

@@ -130,11 +130,14 @@ impl BusyboxPing {
             .or_else(|| os.resolve(target))
             .ok_or_else(|| format!("bad address '{target}'"))?;
         let socket = PingSocket {
-            ttl: self.options.ttl,
+            // It does not look at what setting the option gave: what the kernel refuses changes nothing.
+            ttl: self.options.ttl.filter(|ttl| *ttl > 0),
             discovery: PathMtuDiscovery::Want,
             source: self.options.source,
             device: self.options.device.clone(),
             tos: 0,
+            // It sets `SO_BROADCAST` always.
+            broadcast: true,
         };
         self.socket = os.ping_socket(socket).map_err(|errno| match (errno, &self.options.device) {
             (Errno::Enodev, Some(device)) => format!("can't bind to interface {device}: {}", errno.text()),
@@ -169,6 +172,10 @@ impl BusyboxPing {
             return;
         }
         self.all_sent = true;
+        // `alarm(0)` sets none: what is still to come is waited for without an end.
+        if self.received == 0 && self.options.linger_secs == 0 {
+            return;
+        }
         let secs = match self.received {
             0 => self.options.linger_secs,
             _ => (self.time_max / (512 * 1024)).max(1),

@@ -42,10 +42,12 @@ pub trait Os {
     fn send_echo(&mut self, socket: SocketId, dst: Ipv4Addr, seq: u16, data: Bytes) -> Result<(), Errno>;
     /// Takes what the socket received next.
     fn receive(&mut self, socket: SocketId) -> Option<PingMessage>;
-    /// The source address the kernel would choose towards `dst` (`connect(2)` then `getsockname(2)`).
-    fn source_towards(&self, dst: Ipv4Addr) -> Result<Ipv4Addr, Errno>;
-    /// The first address of a device, by name (`getifaddrs(3)`); `Enodev` where there is no such device.
-    fn device_address(&self, device: &str) -> Result<Option<Ipv4Addr>, Errno>;
+    /// The source address the kernel would choose towards `dst` (`connect(2)` then `getsockname(2)`) on a socket bound
+    /// to `device`, if any. Without `broadcast` (`SO_BROADCAST`) a broadcast address is refused with `Eacces`.
+    fn source_towards(&self, dst: Ipv4Addr, device: Option<&str>, broadcast: bool)
+    -> Result<Ipv4Addr, Errno>;
+    /// The addresses of a device, by name (`getifaddrs(3)`); `Enodev` where there is no such device.
+    fn device_addresses(&self, device: &str) -> Result<Vec<Ipv4Addr>, Errno>;
     /// MTU of the route towards `dst`, in bytes (`IP_MTU`).
     fn mtu_towards(&self, dst: Ipv4Addr) -> Option<u32>;
     /// Looks a name up in `/etc/hosts` of the process. DNS is not simulated yet.

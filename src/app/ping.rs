@@ -14,7 +14,7 @@ mod text;
 pub use options::PingOptions;
 pub use text::parse_address;
 
-use super::{Errno, Os, PingMessage, PingSocket, Process, Wake};
+use super::{Errno, Os, PathMtuDiscovery, PingMessage, PingSocket, Process, Wake};
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
 use std::collections::{BTreeSet, VecDeque};
@@ -133,22 +133,27 @@ impl Ping {
     /// Name, source, socket and first line; what fails there ends the program with this text and status.
     fn begin(&mut self, os: &mut dyn Os) -> Result<(), (String, u8)> {
         self.resolve(os)?;
-        if self.options.broadcast {
-            os.write(Stream::Stderr, "WARNING: pinging broadcast address\n");
-        }
         let source = self.source(os)?;
         if self.destination.is_unspecified() {
             self.destination = source;
         }
         let socket = PingSocket {
             ttl: self.options.ttl,
-            discovery: self.options.discovery.unwrap_or_default(),
+            discovery: self.options.discovery.unwrap_or(if self.options.broadcast {
+                PathMtuDiscovery::Do
+            } else {
+                PathMtuDiscovery::default()
+            }),
             source: self.options.source,
             device: self.options.device.clone(),
             tos: self.options.tos,
+            broadcast: self.options.broadcast,
         };
         self.socket = os.ping_socket(socket).map_err(|errno| match (errno, &self.options.device) {
             (Errno::Enodev, Some(device)) => (format!("SO_BINDTODEVICE {device}: {}", errno.text()), 2),
+            (Errno::Einval, _) if self.options.ttl == Some(0) => {
+                (format!("cannot set unicast time-to-live: {}", errno.text()), 2)
+            }
             (Errno::Eaddrnotavail, _) => (format!("bind: {}", errno.text()), 2),
             _ => (format!("socket: {}", errno.text()), 2),
         })?;
@@ -187,28 +192,29 @@ impl Ping {
         if let Some(source) = self.options.source {
             return Ok(source);
         }
-        let Some(device) = &self.options.device else {
-            return match os.source_towards(self.destination) {
-                Ok(source) => Ok(source),
-                Err(Errno::Eacces) if self.options.broadcast => Ok(Ipv4Addr::UNSPECIFIED),
-                Err(Errno::Eacces) => {
-                    let hint =
-                        "Do you want to ping broadcast? Then -b. If not, check your local firewall rules";
-                    Err((hint.to_owned(), 2))
-                }
-                Err(errno) => Err((format!("connect: {}", errno.text()), 2)),
-            };
+        let device = self.options.device.as_deref();
+        let source = match os.source_towards(self.destination, device, false) {
+            Err(Errno::Eacces) if !self.options.broadcast => {
+                let hint = "Do you want to ping broadcast? Then -b. If not, check your local firewall rules";
+                return Err((hint.to_owned(), 2));
+            }
+            Err(Errno::Eacces) => {
+                os.write(Stream::Stderr, "WARNING: pinging broadcast address\n");
+                os.source_towards(self.destination, device, true)
+            }
+            found => found,
         };
-        let Ok(on_device) = os.device_address(device) else {
-            return Err((format!("SO_BINDTODEVICE {device}: {}", Errno::Enodev.text()), 2));
-        };
-        if let Some(address) = on_device {
-            return Ok(address);
+        let source = source.map_err(|errno| match (errno, device) {
+            (Errno::Enodev, Some(device)) => (format!("SO_BINDTODEVICE {device}: {}", errno.text()), 2),
+            _ => (format!("connect: {}", errno.text()), 2),
+        })?;
+        if let Some(device) = device
+            && !os.device_addresses(device).is_ok_and(|addresses| addresses.contains(&source))
+        {
+            let warning =
+                format!("ping: Warning: source address might be selected on device other than: {device}\n");
+            os.write(Stream::Stderr, &warning);
         }
-        let source = os.source_towards(self.destination).unwrap_or(Ipv4Addr::UNSPECIFIED);
-        let warning =
-            format!("ping: Warning: source address might be selected on device other than: {device}\n");
-        os.write(Stream::Stderr, &warning);
         Ok(source)
     }
 
@@ -296,7 +302,7 @@ impl Ping {
         let data = self.data(os.now());
         let outcome = os.send_echo(self.socket, self.destination, seq as u16, data.into());
         if let Err(errno) = outcome {
-            let reported = self.report_local_error(os, errno);
+            let reported = self.report_local_error(os);
             self.figures.transmitted += 1;
             if !reported && !self.options.quiet {
                 if self.options.flood {
@@ -317,23 +323,20 @@ impl Ping {
     }
 
     /// What the kernel put on the socket's error queue for a request it refused; `false` if nothing.
-    fn report_local_error(&mut self, os: &mut dyn Os, errno: Errno) -> bool {
-        let mut mtu = None;
+    fn report_local_error(&mut self, os: &mut dyn Os) -> bool {
+        let mut limit = None;
         while let Some(message) = os.receive(self.socket) {
             match message {
-                PingMessage::Error { from: None, mtu: limit, .. } => mtu = Some(limit),
+                PingMessage::Error { from: None, mtu, .. } => limit = Some(mtu),
                 other @ (PingMessage::Reply { .. } | PingMessage::Error { .. }) => {
                     self.pending.push_back(other);
                 }
             }
         }
-        let mtu = match (mtu, errno) {
-            (Some(mtu), _) => mtu,
-            (None, Errno::Emsgsize) => os.mtu_towards(self.destination).unwrap_or(0),
-            (None, _) => return false,
-        };
-        self.local_error(os, mtu);
-        true
+        if let Some(mtu) = limit {
+            self.local_error(os, mtu);
+        }
+        limit.is_some()
     }
 
     fn local_error(&mut self, os: &mut dyn Os, mtu: u32) {

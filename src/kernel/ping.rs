@@ -26,6 +26,9 @@ impl Netns {
             None => None,
             Some(name) => Some(self.link_named(name).ok_or(Errno::Enodev)?.ifindex),
         };
+        if options.ttl == Some(0) {
+            return Err(Errno::Einval);
+        }
         if options.source.is_some_and(|source| !self.has_addr(source) && !source.is_loopback()) {
             return Err(Errno::Eaddrnotavail);
         }
@@ -59,18 +62,20 @@ impl Netns {
     ) -> Result<(), Errno> {
         let Some(sock) = self.pings.get(&socket) else { return Err(Errno::Einval) };
         let (ident, process, options, device) = (sock.ident, sock.process, sock.options.clone(), sock.device);
-        let flow = self.ip_route_output(ctx.now, dst, options.source, device)?;
-        if flow.broadcast || dst.is_broadcast() {
-            return Err(Errno::Eacces);
-        }
         let body = Body::Icmp(Icmp::EchoRequest { id: ident, seq, data });
-        let len = 20 + body.wire_len();
-        let fits = len <= flow.mtu as usize;
-        if options.discovery == PathMtuDiscovery::Do && !fits {
-            self.local_error(ctx, socket, flow.mtu, seq);
+        // No length field could hold it: refused before there is a route, and with no word on the error queue.
+        if body.wire_len() > usize::from(u16::MAX) {
             return Err(Errno::Emsgsize);
         }
-        if len > usize::from(u16::MAX) {
+        let mut flow = self.ip_route_output(ctx.now, dst, options.source, device)?;
+        flow.broadcast |= dst.is_broadcast();
+        if flow.broadcast && !options.broadcast {
+            return Err(Errno::Eacces);
+        }
+        let len = 20 + body.wire_len();
+        let fits = len <= flow.mtu as usize;
+        if len > usize::from(u16::MAX) || (options.discovery == PathMtuDiscovery::Do && !fits) {
+            self.local_error(ctx, socket, flow.mtu, seq);
             return Err(Errno::Emsgsize);
         }
         let packet = Ipv4 {

@@ -57,6 +57,8 @@ pub struct PingSocket {
     pub device: Option<String>,
     /// Type of service octet.
     pub tos: u8,
+    /// `SO_BROADCAST`.
+    pub broadcast: bool,
 }
 
 /// An error of a system call, by its C name (`errno(3)`).

@@ -126,6 +126,8 @@ impl Lab {
     /// Starts a command now.
     pub fn start(&mut self, target: &Target, argv: &[String]) -> Result<ProcessId, StartError> {
         self.catch_up();
+        let trace = self.sim.trace();
+        self.live.advance(trace, trace.len());
         let (netns, container) = self.find(target)?;
         self.log.actions.push((self.sim.now(), Action::Run { target: target.clone(), argv: argv.to_vec() }));
         let process = self.sim.begin(netns);

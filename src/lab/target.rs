@@ -2,6 +2,7 @@
 
 use super::{Container, Lab};
 use crate::base::NetnsId;
+use crate::trace::ContainerState;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -29,10 +30,12 @@ pub enum Target {
 pub enum StartError {
     /// There is no such Pod, node or host: its kind and name.
     NoSuchTarget(&'static str, String),
-    /// The Pod has no such container; the container, the Pod, the names it has.
+    /// The Pod has no such container; the container, the Pod, the names it has as `kubectl` lists them.
     NoSuchContainer(String, String, Vec<String>),
     /// The Pod does not run: its name and state.
     NotRunning(String, String),
+    /// The Pod runs, but this container of it has ended: its name.
+    Ended(String),
 }
 
 impl fmt::Display for StartError {
@@ -44,9 +47,14 @@ impl fmt::Display for StartError {
             Self::NoSuchContainer(container, pod, names) => {
                 write!(
                     f,
-                    "Error from server (BadRequest): container {container} is not valid for pod {pod}; it has: {}",
+                    "error: container {container} is not valid for pod {pod} out of: {}",
                     names.join(", ")
                 )
+            }
+            // The kubelet looks only among what the runtime has running.
+            Self::Ended(container) => {
+                let what = format!("container not found (\"{container}\")");
+                write!(f, "error: Internal error occurred: unable to upgrade connection: {what}")
             }
             Self::NotRunning(pod, state) => {
                 write!(f, "error: cannot exec into a container of pod {pod}: its state is {state}")
@@ -90,13 +98,25 @@ impl Lab {
                 let chosen = match container {
                     None => containers().next(),
                     Some(wanted) => Some(containers().find(|at| at.name == *wanted).ok_or_else(|| {
-                        let names = containers().map(|at| at.name.clone()).collect();
-                        StartError::NoSuchContainer(wanted.clone(), name.clone(), names)
+                        let inits = pod.spec.init_containers.iter().map(|at| format!("{} (init)", at.name));
+                        let names = pod.spec.containers.iter().map(|at| at.name.clone()).chain(inits);
+                        StartError::NoSuchContainer(wanted.clone(), name.clone(), names.collect())
                     })?),
                 };
+                if let Some(chosen) = chosen.filter(|chosen| self.has_ended(namespace, name, &chosen.name)) {
+                    return Err(StartError::Ended(chosen.name.clone()));
+                }
                 let image = chosen.map(|container| container.image.clone().unwrap_or_default());
                 Ok((netns, Container { image, namespace: namespace.clone() }))
             }
         }
+    }
+
+    /// Whether a container of a Pod has ended, as an init container has where the Pod runs.
+    fn has_ended(&self, namespace: &str, pod: &str, container: &str) -> bool {
+        let row = self.live.pods.get(&(namespace.into(), pod.into()));
+        let mut containers = row.iter().flat_map(|row| &row.containers);
+        let found = containers.find(|at| &*at.name == container);
+        found.is_some_and(|found| matches!(found.state, ContainerState::Terminated(..)))
     }
 }

@@ -1,7 +1,9 @@
 //! `bridge` of iproute2 6.1.
 
+mod fdb_change;
+
 use super::ip::{link_flags, port_state_name};
-use super::out::{answer, refuse};
+use super::out::{answer, not_simulated, refuse};
 use super::print::{Color, Printer};
 use super::{Command, Context};
 use crate::base::{IfIndex, MacAddr, SimTime};
@@ -53,13 +55,28 @@ pub(super) fn bridge(context: &Context<'_>, words: &[String]) -> Command {
     let (command, rest) = rest.split_first().map_or(("show", rest), |(word, rest)| (word.as_str(), rest));
     let shows = ["show", "lst", "list"].iter().any(|name| name.starts_with(command));
     let outcome = match object.as_str() {
+        word if "fdb".starts_with(word) && fdb_change::takes(command) => {
+            return match fdb_change::run(&bridge, command, rest) {
+                Ok(changes) => Command::Change { changes, output: Vec::new() },
+                Err((text, status)) => refuse(text, status),
+            };
+        }
         word if "link".starts_with(word) && shows => bridge.links(rest),
         word if "fdb".starts_with(word) && shows => bridge.fdb(rest),
         word if "vlan".starts_with(word) && shows => Ok(bridge.vlans()),
         word if ["link", "fdb", "vlan"].iter().any(|name| name.starts_with(word)) => {
             let object =
                 ["link", "fdb", "vlan"].into_iter().find(|name| name.starts_with(word)).unwrap_or(word);
+            let known =
+                ["set", "change", "add", "append", "replace", "delete", "get", "flush", "tunnelshow", "help"];
+            if known.iter().any(|name| name.starts_with(command)) {
+                let (text, status) = not_simulated(&format!("bridge {object}"), command);
+                return refuse(text, status);
+            }
             Err((format!("Command \"{command}\" is unknown, try \"bridge {object} help\".\n"), 255))
+        }
+        word if ["mdb", "vni", "monitor"].iter().any(|name| name.starts_with(word)) => {
+            Err(not_simulated("bridge", word))
         }
         word => Err((format!("Object \"{word}\" is unknown, try \"bridge help\".\n"), 255)),
     };

@@ -31,6 +31,10 @@ pub enum KernelChange {
     DelNeigh(IfIndex, Ipv4Addr),
     /// `ip neigh flush`: the entries that the tool asks to go.
     FlushNeigh(Vec<(IfIndex, Ipv4Addr)>),
+    /// `bridge fdb add` or `append` for a VXLAN device: its number, the address, the tunnel end.
+    AddVxlanFdb(IfIndex, MacAddr, Ipv4Addr),
+    /// `bridge fdb del` for a VXLAN device: all tunnel ends of the address.
+    DelVxlanFdb(IfIndex, MacAddr),
     /// `sysctl -w`: the key with dots, and the value.
     SetSysctl(String, String),
 }

@@ -6,8 +6,8 @@
 
 use super::getopt::getopt;
 use super::ip::link_flags;
-use super::out::{answer, refuse};
-use super::{Command, Context};
+use super::out::{Out, answer, not_simulated, refuse};
+use super::{Command, Context, KernelChange};
 use crate::base::{Ipv4Addr, Ipv4Net};
 use crate::trace::{Counters, LinkKind, LinkRow, NeighRow, NetnsState, Nud, RouteKind, RouteRow};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ fn complete(row: &NeighRow) -> Option<String> {
 
 /// `arp`. Names are not looked up, so `-n` changes nothing.
 pub(super) fn arp(context: &Context<'_>, words: &[String], edition: Edition) -> Command {
-    let parsed = match getopt("anevi:", words) {
+    let parsed = match getopt("anevi:dsfD", words) {
         Ok(parsed) => parsed,
         Err(text) => return refuse(format!("arp: {text}\n"), 255),
     };
@@ -45,6 +45,13 @@ pub(super) fn arp(context: &Context<'_>, words: &[String], edition: Edition) -> 
     let has = |letter| parsed.options.iter().any(|(option, _)| *option == letter);
     let device = parsed.options.iter().find(|(option, _)| *option == 'i').map(|(_, name)| name.as_str());
     let host = parsed.operands.first();
+    if let Some((letter, _)) = parsed.options.iter().find(|(letter, _)| "sfD".contains(*letter)) {
+        let (text, status) = not_simulated("arp", &format!("-{letter}"));
+        return refuse(text, status);
+    }
+    if has('d') {
+        return arp_delete(state, host, device);
+    }
     let rows: Vec<&NeighRow> = entries(state)
         .filter(|row| host.is_none_or(|host| row.addr.to_string() == *host))
         .filter(|row| device.is_none_or(|device| &*state.ifname(row.ifindex) == device))
@@ -62,6 +69,20 @@ pub(super) fn arp(context: &Context<'_>, words: &[String], edition: Edition) -> 
         head.to_owned() + &lines.collect::<Vec<_>>().concat()
     };
     answer(text)
+}
+
+/// `arp -d HOST`: the entry of that address, on a device where one is named.
+fn arp_delete(state: &NetnsState, host: Option<&String>, device: Option<&str>) -> Command {
+    let Some(host) = host else { return refuse("arp: need host name\n", 255) };
+    let found = entries(state).find(|row| {
+        row.addr.to_string() == *host && device.is_none_or(|device| &*state.ifname(row.ifindex) == device)
+    });
+    let Some(row) = found else {
+        let mut out = Out::default();
+        out.out(format!("No ARP entry for {host}\n"));
+        return out.done(255);
+    };
+    Command::Change { changes: vec![KernelChange::DelNeigh(row.ifindex, row.addr)], output: Vec::new() }
 }
 
 fn table_line(state: &NetnsState, row: &NeighRow) -> String {

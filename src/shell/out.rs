@@ -51,6 +51,12 @@ pub(super) fn answer(text: impl Into<String>) -> Command {
     out.done(0)
 }
 
+/// What is said of a word that the real program knows and this one does not: a message of our own, so that nobody
+/// takes the word for a mistake. Text and status.
+pub(super) fn not_simulated(program: &str, word: &str) -> (String, u8) {
+    (format!("{program}: not simulated: {word}\n"), 1)
+}
+
 /// A command that says one thing on standard error and fails.
 pub(super) fn refuse(text: impl Into<String>, status: u8) -> Command {
     let mut out = Out::default();

@@ -51,7 +51,7 @@ fn set(options: &mut PingOptions, letter: char, argument: &str, out: &mut Out) -
         'c' => options.count = Some(number(argument, 1, i64::MAX)?.unsigned_abs()),
         'D' => options.timestamps = true,
         'f' => options.flood = true,
-        'i' => options.interval_ms = Some(seconds(argument, "bad timing interval", out)?),
+        'i' => options.interval_ms = Some(seconds(argument, "bad timing interval", 0.0, out)?),
         'I' => match argument.parse() {
             Ok(address) => options.source = Some(address),
             Err(_) => options.device = Some(argument.to_owned()),
@@ -77,7 +77,7 @@ fn set(options: &mut PingOptions, letter: char, argument: &str, out: &mut Out) -
         'Q' => options.tos = type_of_service(argument)?,
         's' => options.size = number(argument, 0, i64::from(i32::MAX))?.unsigned_abs() as usize,
         't' => options.ttl = Some(number(argument, 0, 255)?.unsigned_abs() as u8),
-        'W' => options.linger_ms = seconds(argument, "bad linger time", out)?,
+        'W' => options.linger_ms = seconds(argument, "bad linger time", 0.001, out)?,
         'w' => options.deadline_secs = number(argument, 0, i64::from(i32::MAX))?.unsigned_abs() as u32,
         // The others change nothing here: IPv4 is all there is, and the source sticks anyway.
         _ => {}
@@ -96,23 +96,25 @@ fn number(text: &str, min: i64, max: i64) -> Result<i64, (String, u8)> {
     Err((format!("invalid argument: '{text}': out of range: {min} <= value <= {max}"), 1))
 }
 
-/// `ping_strtod`: seconds with decimals, as milliseconds. What follows the number is only complained about.
-fn seconds(text: &str, what: &str, out: &mut Out) -> Result<u32, (String, u8)> {
-    let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
-    if end < text.len() || text.is_empty() {
-        if text.starts_with('-') {
-            return Err((format!("{what}: {text}"), 2));
-        }
-        out.err(format!("ping: option argument contains garbage: {text}\n"));
+/// `ping_strtod`: seconds with decimals, as milliseconds, of at least `min`. What follows the number is only
+/// complained about.
+#[expect(clippy::cast_sign_loss, reason = "what is below the bound is refused before")]
+fn seconds(text: &str, what: &str, min: f64, out: &mut Out) -> Result<u32, (String, u8)> {
+    if text.is_empty() {
+        return Err((format!("{what}: {text}: Invalid argument"), 2));
+    }
+    let plain = |letter: char| letter.is_ascii_digit() || ".+-eE".contains(letter);
+    let longest = text.find(|letter| !plain(letter)).unwrap_or(text.len());
+    let number = (1..=longest).rev().find_map(|end| text[..end].parse::<f64>().ok().map(|at| (at, end)));
+    let (value, end) = number.unwrap_or((0.0, 0));
+    if end < text.len() {
+        out.err(format!("ping: option argument contains garbage: {}\n", &text[end..]));
         out.err("ping: this will become fatal error in the future\n");
     }
-    let (whole, decimals) = text[..end].split_once('.').unwrap_or((&text[..end], ""));
-    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().unwrap_or(u64::MAX) };
-    if whole > u64::from(i32::MAX.unsigned_abs()) / 1000 {
+    if value < min.max(0.0) || value > f64::from(i32::MAX) / 1000.0 {
         return Err((format!("{what}: {text}"), 2));
     }
-    let decimals: String = decimals.chars().chain("000".chars()).take(3).collect();
-    Ok(whole as u32 * 1000 + decimals.parse().unwrap_or(0))
+    Ok((value * 1000.0) as u32)
 }
 
 fn pattern(text: &str) -> Result<Vec<u8>, (String, u8)> {
@@ -152,7 +154,7 @@ pub(super) fn busybox_ping(words: &[String]) -> Command {
                 Ok(address) => options.source = Some(address),
                 Err(_) => options.device = Some(argument.clone()),
             },
-            ('i', _) => match seconds(argument, "", &mut Out::default()) {
+            ('i', _) => match seconds(argument, "", 0.0, &mut Out::default()) {
                 Ok(ms) => options.interval_ms = ms,
                 Err(_) => return invalid(),
             },
@@ -160,7 +162,8 @@ pub(super) fn busybox_ping(words: &[String]) -> Command {
                 Ok(byte) => options.pattern = byte,
                 Err(_) => return invalid(),
             },
-            ('t', Ok(ttl)) => options.ttl = Some(ttl as u8),
+            // What the kernel would refuse leaves the default in place.
+            ('t', Ok(ttl)) => options.ttl = u8::try_from(ttl).ok(),
             ('c', Ok(count)) => options.count = count,
             ('s', Ok(size)) => options.size = size as usize,
             ('W', Ok(secs)) => options.linger_secs = secs,

@@ -99,15 +99,26 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         self.sim.netns.get_mut(self.netns.index())?.as_mut()?.ping_receive(socket)
     }
 
-    fn source_towards(&self, dst: Ipv4Addr) -> Result<Ipv4Addr, Errno> {
+    fn source_towards(
+        &self,
+        dst: Ipv4Addr,
+        device: Option<&str>,
+        broadcast: bool,
+    ) -> Result<Ipv4Addr, Errno> {
         let netns = self.sim.netns(self.netns).ok_or(Errno::Enetunreach)?;
-        netns.ip_route_output(self.sim.now, dst, None, None).map(|flow| flow.src)
+        let device = device.map(|name| netns.link_named(name).ok_or(Errno::Enodev)).transpose()?;
+        let flow = netns.ip_route_output(self.sim.now, dst, None, device.map(|link| link.ifindex))?;
+        if (flow.broadcast || dst.is_broadcast()) && !broadcast {
+            return Err(Errno::Eacces);
+        }
+        Ok(flow.src)
     }
 
-    fn device_address(&self, device: &str) -> Result<Option<Ipv4Addr>, Errno> {
+    fn device_addresses(&self, device: &str) -> Result<Vec<Ipv4Addr>, Errno> {
         let netns = self.sim.netns(self.netns).ok_or(Errno::Enodev)?;
         let ifindex = netns.link_named(device).ok_or(Errno::Enodev)?.ifindex;
-        Ok(netns.addrs().iter().find(|row| row.ifindex == ifindex).map(|row| row.addr.addr()))
+        let rows = netns.addrs().iter().filter(|row| row.ifindex == ifindex);
+        Ok(rows.map(|row| row.addr.addr()).collect())
     }
 
     fn mtu_towards(&self, dst: Ipv4Addr) -> Option<u32> {

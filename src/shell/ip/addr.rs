@@ -5,6 +5,7 @@ use super::options::Family;
 use super::{Ip, Stop, change, command_named, done, next};
 use crate::base::Ipv4Net;
 use crate::shell::Command;
+use crate::shell::out::not_simulated;
 use crate::shell::print::{Color, Printer};
 use crate::trace::{AddrRow, LinkRow, Scope};
 
@@ -30,11 +31,13 @@ pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
         "add" | "change" | "chg" | "replace" => change::addr_add(ip, rest),
         "delete" => change::addr_del(ip, rest),
         "show" | "lst" | "list" => show(ip, rest),
-        _ => Err((format!("Command \"{word}\" is unknown, try \"ip address help\".\n"), 255)),
+        "flush" => flush(ip, rest),
+        name => Err(not_simulated("ip address", name)),
     }
 }
 
-fn show(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
+/// Reads which interfaces and addresses are meant.
+fn read_filters(ip: &Ip<'_>, words: &[String]) -> Result<(Filter, AddrFilter), Stop> {
     let mut filter = Filter::default();
     let mut addrs = AddrFilter::default();
     let mut words = words.iter();
@@ -47,6 +50,22 @@ fn show(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
             _ => set_device(ip, &mut filter, word, &mut words)?,
         }
     }
+    Ok((filter, addrs))
+}
+
+/// `ip addr flush`: it wants to be told which.
+fn flush(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
+    if words.is_empty() {
+        return Err(("Flush requires arguments.\n".to_owned(), 1));
+    }
+    let (filter, addrs) = read_filters(ip, words)?;
+    let links = || ip.state.links.values().filter(|link| filter.accepts(link));
+    let rows = links().flat_map(|link| ip.state.addrs.iter().filter(|row| row.ifindex == link.ifindex));
+    Ok(change::addr_flush(rows.filter(|row| addrs.accepts(row))))
+}
+
+fn show(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
+    let (filter, addrs) = read_filters(ip, words)?;
     let mut printer = ip.options.printer();
     for link in ip.state.links.values().filter(|link| filter.accepts(link)) {
         let rows: Vec<&AddrRow> = ip

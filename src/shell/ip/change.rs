@@ -32,6 +32,96 @@ fn no_device() -> Stop {
     ("Not enough information: \"dev\" argument is required.\n".to_owned(), 1)
 }
 
+/// Words that the real `ip link set` knows besides those that are simulated.
+const LINK_WORDS: [&str; 33] = [
+    "name",
+    "index",
+    "link",
+    "broadcast",
+    "brd",
+    "qlen",
+    "txqueuelen",
+    "txqlen",
+    "netns",
+    "multicast",
+    "allmulticast",
+    "promisc",
+    "trailers",
+    "arp",
+    "vf",
+    "master",
+    "nomaster",
+    "vrf",
+    "dynamic",
+    "type",
+    "alias",
+    "group",
+    "mode",
+    "state",
+    "addrgenmode",
+    "link-netnsid",
+    "protodown",
+    "xdp",
+    "carrier",
+    "altname",
+    "gso_max_size",
+    "gso_max_segs",
+    "gro_max_size",
+];
+/// Words that the real `ip addr add` knows besides those that are simulated.
+const ADDR_WORDS: [&str; 15] = [
+    "peer",
+    "remote",
+    "anycast",
+    "label",
+    "metric",
+    "priority",
+    "preference",
+    "valid_lft",
+    "preferred_lft",
+    "home",
+    "nodad",
+    "mngtmpaddr",
+    "noprefixroute",
+    "autojoin",
+    "proto",
+];
+/// Words and types of routes that the real `ip route add` knows besides those that are simulated.
+const ROUTE_WORDS: [&str; 32] = [
+    "nexthop",
+    "nhid",
+    "mtu",
+    "lock",
+    "advmss",
+    "rtt",
+    "rttvar",
+    "window",
+    "cwnd",
+    "initcwnd",
+    "initrwnd",
+    "hoplimit",
+    "features",
+    "quickack",
+    "congctl",
+    "rto_min",
+    "reordering",
+    "realms",
+    "tos",
+    "dsfield",
+    "encap",
+    "as",
+    "pref",
+    "expires",
+    "fastopen_no_cookie",
+    "ttl-propagate",
+    "pervasive",
+    "vrf",
+    "throw",
+    "nat",
+    "anycast",
+    "multicast",
+];
+
 /// `ip link set`.
 pub(super) fn link_set(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     let mut device = None;
@@ -41,6 +131,7 @@ pub(super) fn link_set(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
         match word.as_str() {
             "up" | "down" => wanted.push((word.as_str(), "")),
             "mtu" | "address" => wanted.push((word.as_str(), next(&mut words)?)),
+            word if LINK_WORDS.contains(&word) => return Err(out::not_simulated("ip link set", word)),
             word if device.is_none() => device = Some(if word == "dev" { next(&mut words)? } else { word }),
             word => {
                 return Err((
@@ -99,6 +190,7 @@ fn read_addr(ip: &Ip<'_>, words: &[String]) -> Result<(AddrRow, bool), Stop> {
             "dev" => device = Some(next(&mut words)?),
             "brd" | "broadcast" => broadcast = Some(next(&mut words)?),
             "scope" => given_scope = Some(scope(next(&mut words)?)?),
+            word if ADDR_WORDS.contains(&word) => return Err(out::not_simulated("ip address", word)),
             word => {
                 let word = if word == "local" { next(&mut words)? } else { word };
                 if addr.is_some() {
@@ -156,6 +248,11 @@ pub(super) fn addr_del(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     Ok(Command::Change { changes, output: output.into_pieces() })
 }
 
+/// `ip addr flush` of the addresses that a selector named.
+pub(super) fn addr_flush<'a>(rows: impl Iterator<Item = &'a AddrRow>) -> Command {
+    change(rows.map(|row| KernelChange::DelAddr(row.ifindex, row.addr)).collect())
+}
+
 /// What `ip route add` and `del` say of a route.
 #[derive(Default)]
 struct Wanted {
@@ -190,6 +287,7 @@ fn read_route(ip: &Ip<'_>, words: &[String]) -> Result<Wanted, Stop> {
             "proto" | "protocol" => wanted.protocol = Some(protocol(next(&mut words)?)?),
             "table" => wanted.table = Some(table(next(&mut words)?)?),
             "onlink" => wanted.onlink = true,
+            word if ROUTE_WORDS.contains(&word) => return Err(out::not_simulated("ip route", word)),
             "to" => wanted.dst = Some(prefix(next(&mut words)?)?),
             word => match kind(word) {
                 Some(kind) if wanted.dst.is_none() => wanted.kind = Some(kind),
@@ -282,9 +380,9 @@ pub(super) fn route_del(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> 
 }
 
 /// `ip route flush` of the routes that a selector named.
-pub(super) fn route_flush(rows: Vec<&RouteRow>) -> Command {
+pub(super) fn route_flush(ip: &Ip<'_>, rows: Vec<&RouteRow>) -> Command {
     if rows.is_empty() {
-        return out::answer("Nothing to flush.\n");
+        return out::answer(if ip.options.stats > 0 { "Nothing to flush.\n" } else { "" });
     }
     change(rows.into_iter().map(|row| KernelChange::DelRoute(*row)).collect())
 }

@@ -8,6 +8,7 @@ use super::options::Family;
 use super::{Ip, Stop, change, command_named, details, done, next, stats};
 use crate::base::IfIndex;
 use crate::shell::Command;
+use crate::shell::out::not_simulated;
 use crate::shell::print::{Color, Printer};
 use crate::trace::{LinkKind, LinkRow};
 
@@ -57,7 +58,7 @@ pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     match command_named("link", word, &names)? {
         "set" | "change" => change::link_set(ip, rest),
         "show" | "lst" | "list" => show(ip, rest),
-        _ => Err((format!("Command \"{word}\" is unknown, try \"ip link help\".\n"), 255)),
+        name => Err(not_simulated("ip link", name)),
     }
 }
 
@@ -91,8 +92,12 @@ pub(super) fn read_filter<'w>(
         "nomaster" => filter.nomaster = true,
         "master" => {
             let name = next(words)?;
-            let missing = || (format!("Device does not exist\n: \"{name}\" is not a valid device\n"), 255);
+            let missing = || (format!("Error: argument \"{name}\" is wrong: Device does not exist\n\n"), 255);
             filter.master = Some(ip.link(name).ok_or_else(missing)?.ifindex);
+        }
+        "vrf" | "group" | "label" | "tentative" | "deprecated" | "dadfailed" | "temporary" | "secondary"
+        | "dynamic" | "home" | "mngtmpaddr" | "nodad" | "noprefixroute" | "autojoin" | "proto" => {
+            return Err(not_simulated("ip", word));
         }
         _ => return Ok(false),
     }

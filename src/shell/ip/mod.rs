@@ -11,7 +11,7 @@ mod route_get;
 mod rule;
 mod stats;
 
-use super::out::{Out, answer, refuse};
+use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context};
 use crate::base::IfIndex;
 use crate::trace::{LinkRow, NetnsState};
@@ -58,13 +58,15 @@ pub(super) fn ip(context: &Context<'_>, words: &[String]) -> Command {
             Ok(answer(""))
         }
         Some("help") => return refuse(USAGE, 255),
+        Some("netns") => Err(not_simulated("ip netns", &rest[0])),
+        Some("") => Err(not_simulated("ip", object)),
         Some(_) | None => Err((format!("Object \"{object}\" is unknown, try \"ip help\".\n"), 1)),
     };
     outcome.unwrap_or_else(|(text, status)| refuse(text, status))
 }
 
 /// The object that a word stands for: the first in the program's table that begins with it. Objects that are not
-/// simulated keep their places, so that an abbreviation means here what it means there.
+/// simulated have no name here but keep their places, so that an abbreviation means here what it means there.
 fn object_named(word: &str) -> Option<&'static str> {
     const OBJECTS: [(&str, &str); 30] = [
         ("address", "address"),
@@ -99,7 +101,7 @@ fn object_named(word: &str) -> Option<&'static str> {
         ("help", "help"),
     ];
     let found = OBJECTS.iter().find(|(name, _)| name.starts_with(word)).map(|(_, object)| *object)?;
-    Some(found).filter(|object| !object.is_empty() && !word.is_empty())
+    Some(found).filter(|_| !word.is_empty())
 }
 
 /// The sub-command that a word stands for: the first of `names` that begins with it (`matches`).

@@ -4,6 +4,7 @@ use super::addr::prefix;
 use super::{Ip, Stop, change, command_named, done, next};
 use crate::base::{Duration, IfIndex, Ipv4Net};
 use crate::shell::Command;
+use crate::shell::out::not_simulated;
 use crate::shell::print::{Color, Printer};
 use crate::trace::{Neighbor, Nud, rows_text};
 
@@ -39,7 +40,7 @@ pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
         "get" => get(ip, rest),
         "show" | "lst" | "list" => show(ip, rest),
         "flush" => change::neigh_flush(ip, rest),
-        _ => Err((format!("Command \"{word}\" is unknown, try \"ip neigh help\".\n"), 255)),
+        name => Err(not_simulated("ip neigh", name)),
     }
 }
 
@@ -56,6 +57,8 @@ pub(super) fn read_filter(ip: &Ip<'_>, words: &[String]) -> Result<Filter, Stop>
             }
             "to" => filter.to = Some(prefix(next(&mut words)?)?),
             "all" | "any" => {}
+            "proxy" | "unused" | "master" | "nomaster" | "vrf" | "router" | "extern_learn" | "managed"
+            | "protocol" => return Err(not_simulated("ip neigh", word)),
             word => filter.to = Some(prefix(word)?),
         }
     }

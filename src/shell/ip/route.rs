@@ -4,7 +4,7 @@ use super::addr::{prefix, scope, scope_name};
 use super::{Ip, Stop, change, command_named, done, next, route_get};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net};
 use crate::shell::Command;
-use crate::shell::out::{answer, refuse};
+use crate::shell::out::{answer, not_simulated, refuse};
 use crate::shell::print::{Color, Printer};
 use crate::trace::{RouteKind, RouteProtocol, RouteRow, Scope};
 
@@ -48,8 +48,8 @@ impl Filter {
 pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     let Some((word, rest)) = words.split_first() else { return show(ip, &[]) };
     let names = [
-        "list", "show", "lst", "get", "add", "change", "chg", "replace", "prepend", "append", "delete",
-        "flush", "help",
+        "list", "show", "lst", "get", "add", "change", "chg", "replace", "prepend", "append", "test",
+        "delete", "flush", "save", "restore", "showdump", "help",
     ];
     match command_named("route", word, &names)? {
         "list" | "show" | "lst" => show(ip, rest),
@@ -62,9 +62,9 @@ pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
             // There is no cache of routes any more; the program has nothing to do.
             Some("cache") => Ok(answer("")),
             None => Ok(refuse("\"ip route flush\" requires arguments.\n", 1)),
-            Some(_) => Ok(change::route_flush(matching(ip, rest)?)),
+            Some(_) => Ok(change::route_flush(ip, matching(ip, rest)?)),
         },
-        _ => Err((format!("Command \"{word}\" is unknown, try \"ip route help\".\n"), 255)),
+        name => Err(not_simulated("ip route", name)),
     }
 }
 
@@ -124,6 +124,8 @@ fn read_filter(ip: &Ip<'_>, words: &[String]) -> Result<Filter, Stop> {
             }
             "root" => filter.root = Some(prefix(next(&mut words)?)?),
             "match" => filter.covering = Some(prefix(next(&mut words)?)?),
+            "cached" | "cloned" | "tos" | "dsfield" | "realms" | "metric" | "priority" | "preference"
+            | "from" | "nhid" | "vrf" | "mark" | "iif" => return Err(not_simulated("ip route", word)),
             "exact" | "to" => filter.exact = Some(prefix(next(&mut words)?)?.trunc()),
             word => filter.exact = Some(prefix(word)?.trunc()),
         }

@@ -1,6 +1,8 @@
 //! The words of `kubectl get`.
 
 use super::tables::Resource;
+use super::unsimulated;
+use crate::shell::out::not_simulated;
 use std::collections::BTreeMap;
 
 /// Form of the output.
@@ -131,7 +133,10 @@ fn format(word: &str) -> Result<Format, String> {
 
 fn resources(operands: &[&str]) -> Result<Vec<(Resource, Vec<String>)>, String> {
     let Some((first, rest)) = operands.split_first() else { return Err(NO_TYPE.to_owned()) };
-    let unknown = |word: &str| format!("error: the server doesn't have a resource type \"{word}\"\n");
+    let unknown = |word: &str| match unsimulated::named(word) {
+        Some(plural) => not_simulated("kubectl get", plural).0,
+        None => format!("error: the server doesn't have a resource type \"{word}\"\n"),
+    };
     if operands.iter().any(|operand| operand.contains('/')) {
         let mut wanted: Vec<(Resource, Vec<String>)> = Vec::new();
         for operand in operands {

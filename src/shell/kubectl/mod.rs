@@ -4,6 +4,7 @@ mod age;
 mod args;
 mod status;
 mod tables;
+mod unsimulated;
 mod yaml;
 
 use super::out::{Out, refuse};
