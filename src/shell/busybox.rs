@@ -7,13 +7,11 @@ use super::{Command, Context, files, ip, ping};
 /// First line of every usage text.
 pub(super) const BANNER: &str = "BusyBox v1.35.0 (Debian 1:1.35.0-4+deb12u1+b1) multi-call binary.\n";
 
-/// Whether an image has busybox in place of the full tools.
+/// Whether an image has busybox in place of the full tools: its name or tag says so.
 pub(super) fn is_busybox(image: &str) -> bool {
-    let name = image.rsplit('/').next().unwrap_or(image);
-    let name = name.split([':', '@']).next().unwrap_or(name);
-    name == "alpine"
-        || name.starts_with("busybox")
-        || image.split_once(':').is_some_and(|(_, tag)| tag.contains("alpine"))
+    let last = image.rsplit('/').next().unwrap_or(image);
+    let named = last.split('@').next().unwrap_or(last);
+    ["busybox", "alpine"].iter().any(|word| named.contains(word))
 }
 
 /// Whether there is an applet of this name.
@@ -52,4 +50,25 @@ fn prints_its_own(words: &[String]) -> bool {
     !object.is_empty()
         && ("address".starts_with(object) || "link".starts_with(object))
         && !changes.iter().any(|name| command.len() > 1 && name.starts_with(command))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_busybox;
+
+    #[test]
+    fn an_image_says_whether_it_has_busybox() {
+        for image in [
+            "busybox",
+            "docker.io/library/busybox:1.36",
+            "alpine:3",
+            "nginx:1.27-alpine",
+            "r:5000/my-alpine@sha256:0",
+        ] {
+            assert!(is_busybox(image), "{image}");
+        }
+        for image in ["debian:12", "curlimages/curl", "alpine/git", "alpine.example:5000/debian"] {
+            assert!(!is_busybox(image), "{image}");
+        }
+    }
 }

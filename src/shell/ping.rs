@@ -51,7 +51,7 @@ fn set(options: &mut PingOptions, letter: char, argument: &str, out: &mut Out) -
         'c' => options.count = Some(number(argument, 1, i64::MAX)?.unsigned_abs()),
         'D' => options.timestamps = true,
         'f' => options.flood = true,
-        'i' => options.interval_ms = Some(seconds(argument, "bad timing interval", 0.0, out)?),
+        'i' => options.interval_ms = Some(seconds(argument, "bad timing interval", 0, out)?),
         'I' => match argument.parse() {
             Ok(address) => options.source = Some(address),
             Err(_) => options.device = Some(argument.to_owned()),
@@ -77,7 +77,7 @@ fn set(options: &mut PingOptions, letter: char, argument: &str, out: &mut Out) -
         'Q' => options.tos = type_of_service(argument)?,
         's' => options.size = number(argument, 0, i64::from(i32::MAX))?.unsigned_abs() as usize,
         't' => options.ttl = Some(number(argument, 0, 255)?.unsigned_abs() as u8),
-        'W' => options.linger_ms = seconds(argument, "bad linger time", 0.001, out)?,
+        'W' => options.linger_ms = seconds(argument, "bad linger time", 1, out)?,
         'w' => options.deadline_secs = number(argument, 0, i64::from(i32::MAX))?.unsigned_abs() as u32,
         // The others change nothing here: IPv4 is all there is, and the source sticks anyway.
         _ => {}
@@ -96,25 +96,55 @@ fn number(text: &str, min: i64, max: i64) -> Result<i64, (String, u8)> {
     Err((format!("invalid argument: '{text}': out of range: {min} <= value <= {max}"), 1))
 }
 
-/// `ping_strtod`: seconds with decimals, as milliseconds, of at least `min`. What follows the number is only
+/// `ping_strtod`: seconds with decimals, as milliseconds, of at least `min_ms`. What follows the number is only
 /// complained about.
-#[expect(clippy::cast_sign_loss, reason = "what is below the bound is refused before")]
-fn seconds(text: &str, what: &str, min: f64, out: &mut Out) -> Result<u32, (String, u8)> {
+fn seconds(text: &str, what: &str, min_ms: u32, out: &mut Out) -> Result<u32, (String, u8)> {
     if text.is_empty() {
         return Err((format!("{what}: {text}: Invalid argument"), 2));
     }
-    let plain = |letter: char| letter.is_ascii_digit() || ".+-eE".contains(letter);
-    let longest = text.find(|letter| !plain(letter)).unwrap_or(text.len());
-    let number = (1..=longest).rev().find_map(|end| text[..end].parse::<f64>().ok().map(|at| (at, end)));
-    let (value, end) = number.unwrap_or((0.0, 0));
-    if end < text.len() {
-        out.err(format!("ping: option argument contains garbage: {}\n", &text[end..]));
+    let (ms, rest) = decimal(text).unwrap_or((0, text));
+    if !rest.is_empty() {
+        out.err(format!("ping: option argument contains garbage: {rest}\n"));
         out.err("ping: this will become fatal error in the future\n");
     }
-    if value < min.max(0.0) || value > f64::from(i32::MAX) / 1000.0 {
-        return Err((format!("{what}: {text}"), 2));
+    u32::try_from(ms)
+        .ok()
+        .filter(|ms| (min_ms..=i32::MAX.unsigned_abs()).contains(ms))
+        .ok_or_else(|| (format!("{what}: {text}"), 2))
+}
+
+/// `strtod`, in thousandths: sign, digits with a point, an exponent; then what follows. A negative number of any size
+/// is at most -1.
+fn decimal(text: &str) -> Option<(i128, &str)> {
+    let digits_end = |text: &str| text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (whole, mut rest) = unsigned.split_at(digits_end(unsigned));
+    let mut decimals = "";
+    if let Some(after) = rest.strip_prefix('.').filter(|after| digits_end(after) + whole.len() > 0) {
+        (decimals, rest) = after.split_at(digits_end(after));
     }
-    Ok((value * 1000.0) as u32)
+    let mut digits = format!("{whole}{decimals}");
+    if digits.is_empty() {
+        return None;
+    }
+    let mut exponent = 0;
+    if let Some(after) = rest.strip_prefix(['e', 'E']) {
+        let sign = usize::from(after.starts_with(['-', '+']));
+        let end = sign + digits_end(&after[sign..]);
+        if end > sign {
+            exponent = after[..end].parse::<i16>().unwrap_or(i16::MAX);
+            rest = &after[end..];
+        }
+    }
+    if text.starts_with('-') && digits.contains(|digit| digit != '0') {
+        return Some((-1, rest));
+    }
+    let point = whole.len() as i64 + 3 + i64::from(exponent);
+    let point = usize::try_from(point).unwrap_or(0);
+    digits.extend(std::iter::repeat_n('0', point.saturating_sub(digits.len())));
+    digits.truncate(point);
+    let thousandths = if digits.is_empty() { 0 } else { digits.parse().unwrap_or(i128::MAX) };
+    Some((thousandths, rest))
 }
 
 fn pattern(text: &str) -> Result<Vec<u8>, (String, u8)> {
@@ -154,7 +184,7 @@ pub(super) fn busybox_ping(words: &[String]) -> Command {
                 Ok(address) => options.source = Some(address),
                 Err(_) => options.device = Some(argument.clone()),
             },
-            ('i', _) => match seconds(argument, "", 0.0, &mut Out::default()) {
+            ('i', _) => match seconds(argument, "", 0, &mut Out::default()) {
                 Ok(ms) => options.interval_ms = ms,
                 Err(_) => return invalid(),
             },
@@ -172,4 +202,30 @@ pub(super) fn busybox_ping(words: &[String]) -> Command {
         }
     }
     Command::process(BusyboxPing::new(options), Out::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decimal;
+
+    #[test]
+    fn numbers_are_read_as_strtod_reads_them() {
+        for (text, wanted) in [
+            ("1", Some((1000, ""))),
+            ("0.2", Some((200, ""))),
+            (".5x", Some((500, "x"))),
+            ("1.", Some((1000, ""))),
+            ("0.0009", Some((0, ""))),
+            ("2e-1", Some((200, ""))),
+            ("1e3s", Some((1_000_000, "s"))),
+            ("1ex", Some((1000, "ex"))),
+            ("+3", Some((3000, ""))),
+            ("-0", Some((0, ""))),
+            ("-0.0001", Some((-1, ""))),
+            ("abc", None),
+            (".", None),
+        ] {
+            assert_eq!(decimal(text), wanted, "{text}");
+        }
+    }
 }
