@@ -44,8 +44,7 @@ const FOR_SCREENS: [&str; 6] = ["lab", "scene", "trace", "base", "manifest", "wi
 const WEB: [&str; 6] = ["web_sys", "js_sys", "wasm_bindgen", "wasm_bindgen_futures", "gloo", "leptos"];
 
 /// Where floats may stand, and why.
-const FLOATS: [(&str, &str); 5] = [
-    ("src/shell/ping.rs", "an option is read as strtod(3) reads it, then counted in milliseconds"),
+const FLOATS: [(&str, &str); 4] = [
     (
         "src/scene/",
         "positions between two events, for drawing: nothing of them flows back into the simulation",
