@@ -42,11 +42,6 @@ pub fn node_hosts_file(name: &str) -> String {
     format!("127.0.0.1\tlocalhost\n127.0.1.1\t{name}\n")
 }
 
-/// `/etc/hosts` of a Pod in the node's namespace (`nodeHostsFileContent`).
-pub fn host_network_hosts_file(pod: &Pod, node: &str) -> String {
-    format!("# Kubernetes-managed hosts file (host network).\n{}{}", node_hosts_file(node), host_aliases(pod))
-}
-
 fn host_aliases(pod: &Pod) -> String {
     if pod.spec.host_aliases.is_empty() {
         return String::new();

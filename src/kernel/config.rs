@@ -3,8 +3,8 @@
 
 use super::fib::MAIN;
 use super::link::{FdbEntry, VxlanRemote};
-use super::{Bridge, Ctx, FibResult, Kind, Link, Netns, Peer, Port, Timer, Urgency, Work};
-use crate::base::{ChangeId, Duration, EventId, IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime};
+use super::{Bridge, Ctx, FibResult, Kind, Link, Netns, Port, Timer, Urgency, Work};
+use crate::base::{ChangeId, Duration, EventId, IfIndex, Ipv4Addr, Ipv4Net, MacAddr, SimTime};
 use crate::trace::{
     AddrRow, FdbRow, NeighRow, Nud, PortState, RouteKind, RouteProtocol, RouteRow, Scope, TableChange,
 };
@@ -86,14 +86,6 @@ impl Netns {
         if let Some(link) = self.link(ifindex) {
             let row = link.row(self.id);
             ctx.change(self.id, ifindex, EventId::NONE, TableChange::Link(row));
-        }
-    }
-
-    /// Renames a link, as the runtime renames a veth's inner end to `eth0`.
-    pub fn rename(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, name: Arc<str>) {
-        if let Some(link) = self.link_mut(ifindex) {
-            link.name = name;
-            self.record_link(ctx, ifindex);
         }
     }
 
@@ -345,11 +337,6 @@ impl Netns {
         gone.len()
     }
 
-    /// The routes of the table main, longest prefix first.
-    pub fn main_routes(&self) -> impl Iterator<Item = &RouteRow> {
-        self.fib.main_routes()
-    }
-
     /// A plain route of the table main, as `ip route add DST [via GATEWAY] dev IFNAME` makes it.
     pub fn route_to(&self, dst: Ipv4Net, gateway: Option<Ipv4Addr>, oif: IfIndex) -> RouteRow {
         RouteRow {
@@ -421,18 +408,6 @@ impl Netns {
         updated: SimTime,
     ) -> FdbRow {
         FdbRow { netns: self.id, ifindex, master: None, mac, permanent, dst: Some(dst), updated }
-    }
-
-    /// Whether any link has this name.
-    pub fn has_link(&self, name: &str) -> bool {
-        self.link_named(name).is_some()
-    }
-
-    /// The veth of this namespace whose other end is `peer`.
-    pub fn veth_towards(&self, peer: NetnsId) -> Option<IfIndex> {
-        self.links()
-            .find(|link| link.peer().is_some_and(|at: Peer| at.netns == peer))
-            .map(|link| link.ifindex)
     }
 }
 

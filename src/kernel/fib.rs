@@ -85,11 +85,6 @@ impl Fib {
     pub(super) fn routes(&self) -> impl Iterator<Item = &RouteRow> {
         self.local.iter().chain(&self.main).map(|entry| &entry.route)
     }
-
-    /// All routes of the table main, longest prefix first.
-    pub(super) fn main_routes(&self) -> impl Iterator<Item = &RouteRow> {
-        self.main.iter().map(|entry| &entry.route)
-    }
 }
 
 /// Walks the prefix lengths that occur, longest first, with one binary search each.

@@ -43,8 +43,6 @@ pub struct PingOptions {
     pub numeric: bool,
     /// `-f`.
     pub flood: bool,
-    /// `-v`.
-    pub verbose: bool,
     /// `-b`.
     pub broadcast: bool,
     /// `-a`.
@@ -73,7 +71,6 @@ impl PingOptions {
             outstanding: false,
             numeric: false,
             flood: false,
-            verbose: false,
             broadcast: false,
             audible: false,
         }
