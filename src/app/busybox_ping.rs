@@ -110,6 +110,8 @@ impl Process for BusyboxPing {
             Wake::Timer(_) => self.send(os),
             Wake::Interrupt => self.finish(os),
             Wake::Readable(_) => self.receive(os),
+            Wake::Terminate => os.exit(143),
+            Wake::Writable(_) => {}
         }
     }
 

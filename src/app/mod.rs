@@ -6,9 +6,13 @@ pub mod ping;
 pub mod sleep;
 
 use crate::base::{Duration, Ipv4Addr, NetnsId, SimTime, SocketId};
-pub use crate::kernel::{Errno, PathMtuDiscovery, PingMessage, PingSocket};
+pub use crate::kernel::{
+    Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
+    Transport,
+};
 use crate::trace::Stream;
 use crate::wire::Bytes;
+use std::net::SocketAddrV4;
 
 /// What wakes a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +21,13 @@ pub enum Wake {
     Start,
     /// The timer it set with this token went off.
     Timer(u32),
-    /// Something can be received from this socket.
+    /// Something can be received from this socket: data, a connection to accept, an error or the end.
     Readable(SocketId),
+    /// A connection attempt of this socket ended, well or not (see [`Os::take_error`]), or its send buffer has room
+    /// again.
+    Writable(SocketId),
+    /// `SIGTERM`: the container runtime wants it to end.
+    Terminate,
     /// `SIGINT`: the user typed Ctrl-C.
     Interrupt,
 }
@@ -42,6 +51,70 @@ pub trait Os {
     fn send_echo(&mut self, socket: SocketId, dst: Ipv4Addr, seq: u16, data: Bytes) -> Result<(), Errno>;
     /// Takes what the socket received next.
     fn receive(&mut self, socket: SocketId) -> Option<PingMessage>;
+    // Sockets. An [`Os`] without a transport layer of its own, as a test's, has none to give.
+
+    /// Opens a socket (`socket(AF_INET, SOCK_STREAM | SOCK_DGRAM | SOCK_NONBLOCK, 0)`).
+    fn socket(&mut self, _transport: Transport) -> Result<SocketId, Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Sets an option (`setsockopt(2)`).
+    fn set_option(&mut self, _socket: SocketId, _option: SocketOption) -> Result<(), Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Binds to a local address and port; port 0 has the kernel choose one (`bind(2)`).
+    fn bind(&mut self, _socket: SocketId, _local: SocketAddrV4) -> Result<(), Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Takes connections from now on, at most `backlog` waiting (`listen(2)`).
+    fn listen(&mut self, _socket: SocketId, _backlog: u16) -> Result<(), Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Connects (`connect(2)`, not blocking): `Einprogress` for TCP, and [`Wake::Writable`] when it is decided.
+    fn connect(&mut self, _socket: SocketId, _remote: SocketAddrV4) -> Result<(), Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Takes the next waiting connection and its far end (`accept(2)`); `Eagain` where there is none.
+    fn accept(&mut self, _socket: SocketId) -> Result<(SocketId, SocketAddrV4), Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Sends on a connected socket (`send(2)`): the bytes taken.
+    fn send(&mut self, _socket: SocketId, _data: &[u8]) -> Result<usize, Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Sends one datagram (`sendto(2)`).
+    fn send_to(&mut self, _socket: SocketId, _remote: SocketAddrV4, _data: &[u8]) -> Result<usize, Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Takes at most `most` bytes of a stream (`recv(2)`): empty at its end, `Eagain` where nothing is there.
+    fn receive_stream(&mut self, _socket: SocketId, _most: usize) -> Result<Vec<u8>, Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Takes the next datagram (`recvmsg(2)`), `Eagain` where there is none, or the pending error.
+    fn receive_from(&mut self, _socket: SocketId) -> Result<Datagram, Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Takes the next entry of the error queue (`MSG_ERRQUEUE`), kept with [`SocketOption::ReceiveErrors`].
+    fn receive_error(&mut self, _socket: SocketId) -> Option<SocketError> {
+        None
+    }
+    /// Takes the pending error (`SO_ERROR`).
+    fn take_error(&mut self, _socket: SocketId) -> Option<Errno> {
+        None
+    }
+    /// The local end (`getsockname(2)`).
+    fn local_addr(&self, _socket: SocketId) -> Option<SocketAddrV4> {
+        None
+    }
+    /// The far end (`getpeername(2)`).
+    fn remote_addr(&self, _socket: SocketId) -> Option<SocketAddrV4> {
+        None
+    }
+    /// Ends one or both directions (`shutdown(2)`).
+    fn shutdown(&mut self, _socket: SocketId, _how: Shutdown) -> Result<(), Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Closes the socket (`close(2)`). What a process leaves open is closed when it ends.
+    fn close(&mut self, _socket: SocketId) {}
     /// The source address the kernel would choose towards `dst` (`connect(2)` then `getsockname(2)`) on a socket bound
     /// to `device`, if any. Without `broadcast` (`SO_BROADCAST`) a broadcast address is refused with `Eacces`.
     fn source_towards(&self, dst: Ipv4Addr, device: Option<&str>, broadcast: bool)

@@ -121,6 +121,8 @@ impl Process for Ping {
                     self.run(os);
                 }
             }
+            Wake::Terminate => os.exit(143),
+            Wake::Writable(_) => {}
         }
     }
 

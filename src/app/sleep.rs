@@ -17,7 +17,8 @@ impl Process for Sleep {
             Wake::Timer(_) => os.exit(0),
             // A process that SIGINT ends is reported by its shell as 128 plus the signal's number.
             Wake::Interrupt => os.exit(130),
-            Wake::Readable(_) => {}
+            Wake::Terminate => os.exit(143),
+            Wake::Readable(_) | Wake::Writable(_) => {}
         }
     }
 

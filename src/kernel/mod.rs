@@ -31,7 +31,10 @@ pub use effects::{Ctx, Effects, Skb, Timer, Urgency, Work};
 pub use fib::FibResult;
 pub use link::{Bridge, Kind, Link, Peer, Port, Vxlan};
 pub use output::Flow;
-pub use socket::{Errno, PathMtuDiscovery, PingMessage, PingSocket};
+pub use socket::{
+    Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
+    Transport,
+};
 pub use sysctl::Sysctl;
 
 use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SimTime, SocketId};

@@ -2,6 +2,7 @@
 
 use crate::base::{Ipv4Addr, SimTime};
 use crate::wire::Bytes;
+use std::net::SocketAddrV4;
 
 /// What a ping socket receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub enum PathMtuDiscovery {
     Want,
     /// `IP_PMTUDISC_DO`: set DF, refuse what is larger.
     Do,
+    /// `IP_PMTUDISC_PROBE`: set DF, ignore the path MTU, refuse only what is larger than the device's.
+    Probe,
 }
 
 /// Options of a ping socket.
@@ -59,6 +62,83 @@ pub struct PingSocket {
     pub tos: u8,
     /// `SO_BROADCAST`.
     pub broadcast: bool,
+}
+
+/// Transport protocol of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// `SOCK_STREAM`.
+    Tcp,
+    /// `SOCK_DGRAM`.
+    Udp,
+}
+
+/// An option of a TCP or UDP socket (`socket(7)`, `ip(7)`, `tcp(7)`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SocketOption {
+    /// `SO_REUSEADDR`.
+    ReuseAddress(bool),
+    /// `SO_REUSEPORT`.
+    ReusePort(bool),
+    /// `SO_BINDTODEVICE`.
+    BindToDevice(String),
+    /// `SO_BROADCAST`.
+    Broadcast(bool),
+    /// `IP_TTL`.
+    Ttl(u8),
+    /// `IP_TOS`.
+    Tos(u8),
+    /// `IP_MTU_DISCOVER`.
+    MtuDiscovery(PathMtuDiscovery),
+    /// `IP_RECVERR`: ICMP errors are queued for [`crate::app::Os::receive_error`].
+    ReceiveErrors(bool),
+    /// `TCP_NODELAY`.
+    NoDelay(bool),
+    /// `SO_KEEPALIVE`.
+    KeepAlive(bool),
+}
+
+/// A datagram received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// Sender.
+    pub from: SocketAddrV4,
+    /// Data.
+    pub data: Bytes,
+    /// TTL as received (`IP_RECVTTL`).
+    pub ttl: u8,
+    /// Moment at which the kernel received it.
+    pub at: SimTime,
+}
+
+/// An entry of a socket's error queue (`struct sock_extended_err`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketError {
+    /// The error.
+    pub errno: Errno,
+    /// Who reported it (`SO_EE_OFFENDER`); `None` for a local error.
+    pub offender: Option<Ipv4Addr>,
+    /// ICMP type and code; `None` for a local error.
+    pub kind_and_code: Option<(u8, u8)>,
+    /// Next-hop MTU where the error carries one (`ee_info`).
+    pub mtu: u32,
+    /// Where the datagram was going.
+    pub remote: SocketAddrV4,
+    /// TTL of the ICMP message as received (`IP_RECVTTL`); 0 for a local error.
+    pub ttl: u8,
+    /// Moment at which the kernel received it.
+    pub at: SimTime,
+}
+
+/// Directions that `shutdown(2)` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shutdown {
+    /// `SHUT_RD`.
+    Read,
+    /// `SHUT_WR`.
+    Write,
+    /// `SHUT_RDWR`.
+    Both,
 }
 
 /// An error of a system call, by its C name (`errno(3)`).
@@ -80,6 +160,40 @@ pub enum Errno {
     Eaddrnotavail,
     /// Broadcast without permission, or not permitted by the kernel.
     Eperm,
+    /// Nobody listens there.
+    Econnrefused,
+    /// The far end reset the connection.
+    Econnreset,
+    /// The connection is closed for sending.
+    Epipe,
+    /// No answer in time.
+    Etimedout,
+    /// Somebody else has this address and port.
+    Eaddrinuse,
+    /// The connection is being made.
+    Einprogress,
+    /// A connection attempt is under way already.
+    Ealready,
+    /// Nothing is there yet.
+    Eagain,
+    /// Connected already.
+    Eisconn,
+    /// Not connected.
+    Enotconn,
+    /// No destination was given.
+    Edestaddrreq,
+    /// Not possible with this kind of socket.
+    Eopnotsupp,
+    /// No such socket.
+    Ebadf,
+    /// The next hop is down.
+    Ehostdown,
+    /// The far end does not speak this protocol.
+    Enoprotoopt,
+    /// The far end reported a protocol error.
+    Eproto,
+    /// The kernel lacks this system call.
+    Enosys,
 }
 
 impl Errno {
@@ -94,6 +208,23 @@ impl Errno {
             Self::Enodev => "No such device",
             Self::Eaddrnotavail => "Cannot assign requested address",
             Self::Eperm => "Operation not permitted",
+            Self::Econnrefused => "Connection refused",
+            Self::Econnreset => "Connection reset by peer",
+            Self::Epipe => "Broken pipe",
+            Self::Etimedout => "Connection timed out",
+            Self::Eaddrinuse => "Address already in use",
+            Self::Einprogress => "Operation now in progress",
+            Self::Ealready => "Operation already in progress",
+            Self::Eagain => "Resource temporarily unavailable",
+            Self::Eisconn => "Transport endpoint is already connected",
+            Self::Enotconn => "Transport endpoint is not connected",
+            Self::Edestaddrreq => "Destination address required",
+            Self::Eopnotsupp => "Operation not supported",
+            Self::Ebadf => "Bad file descriptor",
+            Self::Ehostdown => "Host is down",
+            Self::Enoprotoopt => "Protocol not available",
+            Self::Eproto => "Protocol error",
+            Self::Enosys => "Function not implemented",
         }
     }
 }
