@@ -9,6 +9,7 @@ mod meta;
 mod node;
 mod object;
 mod pod;
+mod service;
 
 pub use cluster::{
     Backend, Cluster, ClusterSpec, Cni, Delays, DnsSpec, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec,
@@ -25,4 +26,10 @@ pub use pod::{
     Container, ContainerPort, ContainerState, ContainerStatus, DnsPolicy, EnvVar, HostAlias, HostIp,
     Lifecycle, Pod, PodCondition, PodDnsConfig, PodDnsConfigOption, PodIp, PodReadinessGate, PodSpec,
     PodStatus, Protocol, RestartPolicy, Toleration, VolumeMount,
+};
+pub use service::{
+    ClientIpConfig, Endpoint, EndpointAddress, EndpointConditions, EndpointPort, EndpointSlice,
+    EndpointSubset, Endpoints, LoadBalancerIngress, LoadBalancerStatus, ObjectReference, SERVICE_NAME_LABEL,
+    Service, ServicePort, ServiceSpec, ServiceStatus, ServiceType, SessionAffinity, SessionAffinityConfig,
+    TrafficPolicy,
 };
