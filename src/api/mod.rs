@@ -28,8 +28,8 @@ pub use pod::{
     PodStatus, Protocol, RestartPolicy, Toleration, VolumeMount,
 };
 pub use service::{
-    ClientIpConfig, Endpoint, EndpointAddress, EndpointConditions, EndpointPort, EndpointSlice,
-    EndpointSubset, Endpoints, LoadBalancerIngress, LoadBalancerStatus, ObjectReference, SERVICE_NAME_LABEL,
-    Service, ServicePort, ServiceSpec, ServiceStatus, ServiceType, SessionAffinity, SessionAffinityConfig,
-    TrafficPolicy,
+    ClientIpConfig, Endpoint, EndpointAddress, EndpointConditions, EndpointHints, EndpointPort,
+    EndpointSlice, EndpointSubset, Endpoints, ForZone, LoadBalancerIngress, LoadBalancerStatus,
+    ObjectReference, SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec, ServiceStatus, ServiceType,
+    SessionAffinity, SessionAffinityConfig, TrafficPolicy,
 };

@@ -183,6 +183,24 @@ pub struct Endpoint {
     pub target_ref: Option<ObjectReference>,
     /// Zone of its node.
     pub zone: Option<String>,
+    /// Where it had best be used from.
+    pub hints: Option<EndpointHints>,
+}
+
+/// Where an endpoint had best be used from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EndpointHints {
+    /// Zones.
+    pub for_zones: Vec<ForZone>,
+}
+
+/// A zone in which an endpoint had best be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ForZone {
+    /// Name of the zone.
+    pub name: String,
 }
 
 /// Conditions of an endpoint; absent stands for `true`, for `terminating` for `false`.

@@ -3,4 +3,5 @@
 pub mod dns;
 pub mod ipam;
 pub mod names;
+pub mod proxy;
 pub mod scheduler;
