@@ -1,7 +1,7 @@
 //! IPv4 (RFC 791).
 
 use super::checksum::{self, Pseudo};
-use super::{Bytes, Icmp, Udp, WireError};
+use super::{Bytes, Esp, Gre, Icmp, Igmp, Udp, WireError};
 use crate::base::Ipv4Addr;
 use std::sync::Arc;
 
@@ -37,6 +37,14 @@ pub enum Body {
     Icmp(Icmp),
     /// Protocol 17.
     Udp(Udp),
+    /// Protocol 2.
+    Igmp(Igmp),
+    /// Protocol 4: an IPv4 packet inside this one (RFC 2003).
+    Ipip(Arc<Ipv4>),
+    /// Protocol 47.
+    Gre(Gre),
+    /// Protocol 50.
+    Esp(Esp),
     /// Any other protocol, and every fragment of any protocol.
     Raw {
         /// IP protocol number.
@@ -173,6 +181,10 @@ impl Body {
         match self {
             Self::Icmp(icmp) => icmp.emit_into(out),
             Self::Udp(udp) => udp.emit_into(Pseudo { src, dst, protocol: 17 }, out),
+            Self::Igmp(igmp) => igmp.emit_into(out),
+            Self::Ipip(packet) => packet.emit_into(out),
+            Self::Gre(gre) => gre.emit_into(out),
+            Self::Esp(esp) => esp.emit_into(out),
             Self::Raw { bytes, .. } => out.extend_from_slice(bytes),
         }
     }
@@ -186,6 +198,13 @@ impl Body {
         Ok(match pseudo.protocol {
             1 => Self::Icmp(Icmp::parse_at(bytes, base)?),
             17 => Self::Udp(Udp::parse_at(bytes, base, depth, pseudo)?),
+            2 => Self::Igmp(Igmp::parse_at(bytes, base)?),
+            4 if depth == super::MAX_DEPTH => {
+                return Err(WireError::new("IPv4", base, "too many tunnels inside one another"));
+            }
+            4 => Self::Ipip(Arc::new(Ipv4::parse_at(bytes, base, depth + 1)?)),
+            47 => Self::Gre(Gre::parse_at(bytes, base, depth)?),
+            50 => Self::Esp(Esp::parse_at(bytes, base)?),
             protocol => Self::Raw { protocol, bytes: bytes.into() },
         })
     }
@@ -195,6 +214,10 @@ impl Body {
         match self {
             Self::Icmp(icmp) => icmp.wire_len(),
             Self::Udp(udp) => udp.wire_len(),
+            Self::Igmp(igmp) => igmp.wire_len(),
+            Self::Ipip(packet) => packet.wire_len(),
+            Self::Gre(gre) => gre.wire_len(),
+            Self::Esp(esp) => esp.wire_len(),
             Self::Raw { bytes, .. } => bytes.len(),
         }
     }
@@ -204,6 +227,10 @@ impl Body {
         match self {
             Self::Icmp(_) => 1,
             Self::Udp(_) => 17,
+            Self::Igmp(_) => 2,
+            Self::Ipip(_) => 4,
+            Self::Gre(_) => 47,
+            Self::Esp(_) => 50,
             Self::Raw { protocol, .. } => *protocol,
         }
     }
