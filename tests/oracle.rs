@@ -30,6 +30,7 @@ fn packet(frame: &Frame) -> String {
             format!("arp {op} {} {}{broadcast}", arp.sender_ip, arp.target_ip)
         }
         Payload::Ipv4(packet) => ipv4(packet),
+        Payload::Vlan(_) | Payload::Bpdu(_) => frame.to_string(),
         Payload::Other { ethertype, .. } => format!("other {ethertype:#06x}"),
     }
 }
@@ -68,6 +69,7 @@ fn body(packet: &Ipv4) -> String {
         Body::Raw { protocol: 1, bytes } if packet.fragment_offset == 0 => {
             format!(" icmp {}/{} seq {}", bytes[0], bytes[1], u16::from_be_bytes([bytes[6], bytes[7]]))
         }
+        Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) => format!(" {packet}"),
         Body::Raw { .. } => String::new(),
     }
 }

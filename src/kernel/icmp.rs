@@ -237,7 +237,13 @@ impl Quoted {
 fn deserves_error(packet: &Ipv4) -> bool {
     let about_error = match &*packet.body {
         Body::Icmp(icmp) => icmp.is_error(),
-        Body::Tcp(_) | Body::Udp(_) | Body::Raw { .. } => false,
+        Body::Tcp(_)
+        | Body::Udp(_)
+        | Body::Igmp(_)
+        | Body::Ipip(_)
+        | Body::Gre(_)
+        | Body::Esp(_)
+        | Body::Raw { .. } => false,
     };
     !about_error
         && packet.fragment_offset == 0

@@ -113,7 +113,7 @@ impl Netns {
                 }
                 self.unclaimed(ctx, ifindex, kind, IcmpError::PORT_UNREACHABLE, skb);
             }
-            Body::Tcp(_) | Body::Raw { .. } => {
+            Body::Tcp(_) | Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) | Body::Raw { .. } => {
                 self.unclaimed(ctx, ifindex, kind, IcmpError::PROTOCOL_UNREACHABLE, skb);
             }
         }

@@ -137,7 +137,7 @@ fn cause_of(skb: &Skb) -> EventId {
 /// into it in order of size, so a conversation without ports has the same one both ways, as on a real kernel.
 fn source_port(inner: &Frame) -> u16 {
     let mut hash = Fnv::default();
-    match &inner.payload {
+    match inner.inner_payload() {
         Payload::Ipv4(packet) => {
             let (low, high) = (packet.src.min(packet.dst), packet.src.max(packet.dst));
             hash.add(&low.octets());
@@ -145,7 +145,7 @@ fn source_port(inner: &Frame) -> u16 {
             hash.add(&[packet.protocol()]);
             hash_ports(&mut hash, &packet.body);
         }
-        Payload::Arp(_) | Payload::Other { .. } => {
+        Payload::Arp(_) | Payload::Vlan(_) | Payload::Bpdu(_) | Payload::Other { .. } => {
             hash.add(&inner.dst.0);
             hash.add(&inner.src.0);
         }
@@ -164,7 +164,7 @@ fn hash_ports(hash: &mut Fnv, body: &Body) {
             hash.add(&tcp.src_port.to_be_bytes());
             hash.add(&tcp.dst_port.to_be_bytes());
         }
-        Body::Icmp(_) | Body::Raw { .. } => {}
+        Body::Icmp(_) | Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) | Body::Raw { .. } => {}
     }
 }
 
