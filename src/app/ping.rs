@@ -330,7 +330,9 @@ impl Ping {
         while let Some(message) = os.receive(self.socket) {
             match message {
                 PingMessage::Error { from: None, mtu, .. } => limit = Some(mtu),
-                other @ (PingMessage::Reply { .. } | PingMessage::Error { .. }) => {
+                other @ (PingMessage::Reply { .. }
+                | PingMessage::Redirect { .. }
+                | PingMessage::Error { .. }) => {
                     self.pending.push_back(other);
                 }
             }
@@ -398,6 +400,9 @@ impl Ping {
                     self.remote_error(os, from, kind_and_code.unwrap_or((3, 1)), mtu, seq);
                 }
                 PingMessage::Error { from: None, mtu, .. } => self.local_error(os, mtu),
+                PingMessage::Redirect { from, code, gateway, seq } => {
+                    self.redirected(os, from, (code, gateway), seq);
+                }
             }
             if self.in_flight() == 0 {
                 break;
@@ -444,6 +449,22 @@ impl Ping {
             self.address(os, from),
             icmp_text(kind.0, kind.1, mtu)
         );
+        os.write(Stream::Stdout, &line);
+    }
+
+    /// A redirect is no error to `ping`: the request goes on to its destination.
+    fn redirected(&self, os: &mut dyn Os, from: Ipv4Addr, (code, gateway): (u8, Ipv4Addr), seq: u16) {
+        if self.options.quiet || self.options.flood {
+            return;
+        }
+        let what = match code {
+            0 => "Redirect Network",
+            1 => "Redirect Host",
+            2 => "Redirect Type of Service and Network",
+            _ => "Redirect Type of Service and Host",
+        };
+        let (time, from, gateway) = (self.timestamp(os), self.address(os, from), self.address(os, gateway));
+        let line = format!("{time}From {from}: icmp_seq={seq} {what}(New nexthop: {gateway})\n");
         os.write(Stream::Stdout, &line);
     }
 

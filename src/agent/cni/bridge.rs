@@ -157,7 +157,9 @@ fn ensure_gateway(netns: &mut Netns, ctx: &mut Ctx<'_>, net: Ipv4Net) {
     if !netns.has_addr(net.addr()) {
         netns.add_addr(ctx, bridge, net, Some(net.broadcast()), Scope::Global);
     }
-    netns.sysctl.ip_forward = true;
+    if !netns.sysctl.ip_forward {
+        netns.set_sysctl(ctx, "net.ipv4.ip_forward", "1");
+    }
 }
 
 fn veth(name: Arc<str>, mac: MacAddr, mtu: u32) -> NewLink {
