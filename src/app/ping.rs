@@ -18,7 +18,7 @@ use super::{Errno, Os, PathMtuDiscovery, PingMessage, PingSocket, Process, Wake}
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
 use std::collections::{BTreeSet, VecDeque};
-use text::{elapsed_ms, icmp_text, percent, thousandths, time_text};
+use text::{elapsed_ms, icmp_text, percent, redirect_text, thousandths, time_text};
 
 /// Shortest wait that the program's scheduling knows, in milliseconds (`MININTERVAL`).
 const INTERVAL_MS_MIN: i64 = 10;
@@ -457,14 +457,9 @@ impl Ping {
         if self.options.quiet || self.options.flood {
             return;
         }
-        let what = match code {
-            0 => "Redirect Network",
-            1 => "Redirect Host",
-            2 => "Redirect Type of Service and Network",
-            _ => "Redirect Type of Service and Host",
-        };
         let (time, from, gateway) = (self.timestamp(os), self.address(os, from), self.address(os, gateway));
-        let line = format!("{time}From {from}: icmp_seq={seq} {what}(New nexthop: {gateway})\n");
+        let line =
+            format!("{time}From {from}: icmp_seq={seq} {}(New nexthop: {gateway})\n", redirect_text(code));
         os.write(Stream::Stdout, &line);
     }
 

@@ -6,6 +6,7 @@ mod cluster;
 mod cursor;
 mod meta;
 mod names;
+mod network;
 mod node;
 mod pod;
 
