@@ -191,7 +191,9 @@ fn play(probe: &Probe<'_>, seed: u64) -> (Lab, usize) {
 fn differences(probe: &Probe<'_>, lab: &Lab, from: usize) -> String {
     let mut simulated = taps(lab, from);
     if probe.arp_only {
-        simulated.values_mut().for_each(|lines| lines.retain(|line| line.contains(" arp ")));
+        for lines in simulated.values_mut() {
+            lines.retain(|line| line.contains(" arp "));
+        }
         simulated.retain(|_, lines| !lines.is_empty());
     }
     let mut out = String::new();
