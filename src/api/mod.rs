@@ -9,6 +9,7 @@ mod meta;
 mod node;
 mod object;
 mod pod;
+mod service;
 
 pub use cluster::{
     Autodetection, Backend, BridgeSpec, CalicoSpec, Cluster, ClusterSpec, Cni, Delays, DnsSpec,
@@ -26,4 +27,10 @@ pub use pod::{
     Container, ContainerPort, ContainerState, ContainerStatus, DnsPolicy, EnvVar, HostAlias, HostIp,
     Lifecycle, Pod, PodCondition, PodDnsConfig, PodDnsConfigOption, PodIp, PodReadinessGate, PodSpec,
     PodStatus, Protocol, RestartPolicy, Toleration, VolumeMount,
+};
+pub use service::{
+    ClientIpConfig, Endpoint, EndpointAddress, EndpointConditions, EndpointHints, EndpointPort,
+    EndpointSlice, EndpointSubset, Endpoints, ForZone, LoadBalancerIngress, LoadBalancerStatus,
+    ObjectReference, SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec, ServiceStatus, ServiceType,
+    SessionAffinity, SessionAffinityConfig, TrafficPolicy,
 };
