@@ -83,6 +83,8 @@ struct Builder {
 impl Builder {
     fn new(netns: NetnsId, name: &str, role: NetnsRole) -> Self {
         let state = NetnsState {
+            exceptions: BTreeMap::new(),
+            sysctls: BTreeMap::new(),
             row: NetnsRow { netns, name: name.into(), role },
             links: BTreeMap::new(),
             counters: BTreeMap::new(),

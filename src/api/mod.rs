@@ -12,9 +12,10 @@ mod pod;
 mod service;
 
 pub use cluster::{
-    Backend, Cluster, ClusterSpec, Cni, Delays, DnsSpec, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec,
-    Nic, NodeSpec, VxlanSpec, WrittenDns, WrittenExternal, WrittenInterface, WrittenIpam, WrittenNetwork,
-    WrittenNode, WrittenSpec, WrittenVxlan,
+    Autodetection, Backend, BridgeSpec, CalicoSpec, Cluster, ClusterSpec, Cni, Delays, DnsSpec,
+    Encapsulation, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, NodeSpec, VxlanSpec,
+    WrittenBridge, WrittenCalico, WrittenDns, WrittenExternal, WrittenFlannel, WrittenInterface, WrittenIpam,
+    WrittenNetwork, WrittenNode, WrittenSpec, WrittenVxlan,
 };
 pub use meta::{NamespacedName, ObjectMeta, OwnerReference};
 pub use node::{

@@ -40,6 +40,8 @@ pub enum Work {
     Receive(IfIndex, Skb),
     /// A frame is to leave by this interface.
     Transmit(IfIndex, Skb),
+    /// A proxy has waited long enough to answer this ARP request.
+    ProxyArp(IfIndex, Skb),
     /// A timer went off.
     Timer(Timer),
 }

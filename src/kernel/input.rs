@@ -52,10 +52,10 @@ impl Netns {
         let found = self.fib.lookup(dst);
         let change = found.map_or(ChangeId::NONE, |found| found.change);
         ctx.note((self.id, ifindex), skb, EventKind::Decided(Table::Fib, change));
-        let Some(found) = found else { return self.no_route() };
+        let Some(found) = found else { return self.no_route(ifindex) };
         match found.route.kind {
             RouteKind::Local | RouteKind::Broadcast => Verdict::Local,
-            _ if !self.sysctl.ip_forward => Verdict::Drop(DropReason::IpInAddrErrors),
+            _ if !self.forwards(ifindex) => Verdict::Drop(DropReason::IpInAddrErrors),
             RouteKind::Unicast => Verdict::Forward(found),
             RouteKind::Blackhole => Verdict::Drop(DropReason::Blackhole),
             RouteKind::Unreachable => Verdict::Error(DropReason::Unreachable, IcmpError::HOST_UNREACHABLE),
@@ -63,8 +63,8 @@ impl Netns {
         }
     }
 
-    fn no_route(&self) -> Verdict {
-        if self.sysctl.ip_forward {
+    fn no_route(&self, ifindex: IfIndex) -> Verdict {
+        if self.forwards(ifindex) {
             Verdict::Error(DropReason::IpInNoRoutes, IcmpError::NET_UNREACHABLE)
         } else {
             Verdict::Drop(DropReason::IpInAddrErrors)
@@ -72,7 +72,7 @@ impl Netns {
     }
 
     /// Addresses that may not come from the outside (RFC 1812 section 5.3.7, `fib_validate_source`).
-    fn martian(&self, ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr) -> Option<DropReason> {
+    pub(super) fn martian(&self, ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr) -> Option<DropReason> {
         let from_lo = self.link(ifindex).is_some_and(|link| matches!(link.kind, super::Kind::Loopback));
         if src.is_multicast() || src.is_broadcast() || (src.is_unspecified() && !dst.is_broadcast()) {
             return Some(DropReason::IpMartianSource);
@@ -80,14 +80,14 @@ impl Netns {
         if from_lo {
             return None;
         }
-        if (src.is_loopback() || dst.is_loopback()) && !self.sysctl.route_localnet {
+        if (src.is_loopback() || dst.is_loopback()) && !self.conf_or(ifindex, |conf| conf.route_localnet) {
             return Some(DropReason::IpMartianSource);
         }
-        if self.has_addr(src) {
+        if self.has_addr(src) && !self.conf_or(ifindex, |conf| conf.accept_local) {
             return Some(DropReason::IpMartianSource);
         }
         let back = || self.fib.lookup(src).map(|found| found.route.oif);
-        match self.sysctl.rp_filter {
+        match self.conf_max(ifindex, |conf| conf.rp_filter) {
             0 => None,
             1 if back() == Some(Some(ifindex)) => None,
             2 if back().is_some() => None,
@@ -160,9 +160,14 @@ impl Netns {
             self.icmp_send(ctx, ifindex, &skb, IcmpError::frag_needed(mtu));
             return ctx.drop(at, skb, DropReason::PktTooBig);
         }
-        let next_hop = route.route.gateway.unwrap_or(packet.dst);
+        let learnt = self.exception(ctx.now, packet.dst, route.change).and_then(|row| row.gateway);
+        let next_hop = learnt.or(route.route.gateway).unwrap_or(packet.dst);
+        let redirects = self.deserves_redirect(ifindex, packet.src, &route);
         if let Payload::Ipv4(packet) = &mut skb.frame_mut().payload {
             packet.ttl -= 1;
+        }
+        if redirects {
+            self.ip_rt_send_redirect(ctx, ifindex, next_hop, &skb);
         }
         ctx.note(at, &mut skb, EventKind::Passed(Hook::Forward));
         let after = ctx.delays.netfilter + ctx.delays.forward;
@@ -193,6 +198,9 @@ impl Netns {
             }
             Icmp::TimeExceeded { code, quote } => {
                 self.icmp_error_rcv(ctx, ifindex, packet.src, ((11, *code), 0, quote), skb);
+            }
+            Icmp::Other { kind: 5, code: code @ 0..=3, rest, data } => {
+                self.icmp_redirect(ctx, ifindex, packet.src, (*code, (*rest).into(), data), skb);
             }
             Icmp::Other { .. } => {
                 ctx.end(at, skb, Disposition::Consumed);

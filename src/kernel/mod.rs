@@ -8,10 +8,12 @@
 mod addr;
 mod arp;
 mod bridge;
+mod conf;
 mod config;
 mod delays;
 mod device;
 mod effects;
+mod exception;
 mod fib;
 mod fragment;
 mod icmp;
@@ -25,6 +27,7 @@ mod sysctl;
 mod timer;
 mod vxlan;
 
+pub use conf::{DeviceConf, default_setting};
 pub use config::{Hairpin, NewLink};
 pub use delays::Delays;
 pub use effects::{Ctx, Effects, Skb, Timer, Urgency, Work};
@@ -37,8 +40,9 @@ pub use socket::{
 };
 pub use sysctl::Sysctl;
 
-use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SimTime, SocketId};
+use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SocketId};
 use crate::trace::{AddrRow, FdbRow, NeighRow, RouteRow};
+use exception::Exception;
 use fib::Fib;
 use fragment::Reassembly;
 use icmp::Limits;
@@ -65,8 +69,8 @@ pub struct Netns {
     next_socket: u32,
     reassembly: Reassembly,
     limits: Limits,
-    /// Path MTUs learnt, with the moment at which each is forgotten (`ip route get` shows them as `cache`).
-    pmtu: BTreeMap<Ipv4Addr, (u32, SimTime)>,
+    /// Path MTUs and better next hops learnt (`ip route get` shows them as `cache`).
+    exceptions: BTreeMap<Ipv4Addr, Exception>,
     next_ip_id: u16,
     next_nsid: u32,
     rng: Rng,
@@ -87,7 +91,7 @@ impl Netns {
             next_socket: 0,
             reassembly: Reassembly::default(),
             limits: Limits::default(),
-            pmtu: BTreeMap::new(),
+            exceptions: BTreeMap::new(),
             next_ip_id: rng.u16(..),
             next_nsid: 0,
             rng,
@@ -159,6 +163,7 @@ impl Netns {
         match work {
             Work::Receive(ifindex, skb) => self.netif_receive(ctx, ifindex, skb),
             Work::Transmit(ifindex, skb) => self.dev_hard_start_xmit(ctx, ifindex, skb),
+            Work::ProxyArp(ifindex, skb) => self.arp_redo(ctx, ifindex, skb),
             Work::Timer(timer) => self.fire(ctx, timer),
         }
     }

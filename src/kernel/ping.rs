@@ -132,6 +132,19 @@ impl Netns {
         ctx.end(at, skb, Disposition::Delivered(socket));
     }
 
+    /// Hands a message to the socket of this identifier, if there is one.
+    pub(super) fn ping_deliver(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ident: u16,
+        message: PingMessage,
+    ) -> Option<SocketId> {
+        let (socket, sock) = self.ping_by_ident(ident)?;
+        sock.queue.push_back(message);
+        ctx.effects.readable.push((sock.process, socket));
+        Some(socket)
+    }
+
     /// An error about one of our requests came (`ping_err`).
     pub(super) fn ping_err(
         &mut self,

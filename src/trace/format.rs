@@ -308,6 +308,8 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
             format!("link {} {state} mtu {}", row.name, row.mtu)
         }
         TableChange::LinkGone(netns, ifindex) => format!("link gone {}", around.ifname(*netns, *ifindex)),
+        TableChange::Exception(row) => rows_text::exception(row),
+        TableChange::Sysctl(row) => format!("sysctl {} = {}", row.key, row.value),
         TableChange::Netns(_)
         | TableChange::NetnsGone(_)
         | TableChange::Node(_)

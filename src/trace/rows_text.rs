@@ -2,7 +2,7 @@
 //!
 //! The lines end where the tools end them: some with a blank. Whoever shows a row inside a sentence trims it.
 
-use super::{FdbRow, NeighRow, Nud, RouteKind, RouteProtocol, RouteRow, Scope};
+use super::{ExceptionRow, FdbRow, NeighRow, Nud, RouteKind, RouteProtocol, RouteRow, Scope};
 use crate::base::{IfIndex, Ipv4Net};
 use std::sync::Arc;
 
@@ -49,6 +49,13 @@ pub fn route(row: &RouteRow, ifname: IfName<'_>, style: RouteStyle) -> String {
         words.push("linkdown".to_string());
     }
     words.join(" ") + " "
+}
+
+/// What was learnt about a destination: `203.0.113.10 via 192.168.1.1 (redirected)`, `10.244.2.10 mtu 1450`.
+pub fn exception(row: &ExceptionRow) -> String {
+    let gateway = row.gateway.map_or_else(String::new, |gateway| format!(" via {gateway} (redirected)"));
+    let mtu = row.mtu.map_or_else(String::new, |mtu| format!(" mtu {mtu}"));
+    format!("cached {}{gateway}{mtu}", row.dst)
 }
 
 /// A destination as `ip route` prints it: `default`, an address, or a prefix.

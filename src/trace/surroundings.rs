@@ -60,6 +60,8 @@ impl Surroundings {
             | TableChange::NeighGone(..)
             | TableChange::Fdb(_)
             | TableChange::FdbGone(_)
+            | TableChange::Exception(_)
+            | TableChange::Sysctl(_)
             | TableChange::Node(_)
             | TableChange::NodeGone(_)
             | TableChange::Pod(_)
