@@ -307,6 +307,8 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
             format!("link {} {state} mtu {}", row.name, row.mtu)
         }
         TableChange::LinkGone(netns, ifindex) => format!("link gone {}", around.ifname(*netns, *ifindex)),
+        TableChange::Socket(row) => format!("socket {}", rows_text::socket(row)),
+        TableChange::SocketGone(_, socket) => format!("socket gone #{}", socket.0),
         TableChange::Netns(_)
         | TableChange::NetnsGone(_)
         | TableChange::Node(_)
