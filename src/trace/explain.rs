@@ -361,6 +361,8 @@ impl Teller<'_> {
             TableChange::Sysctl(row) => {
                 ("sysctl", vec![of(row.netns), row.key.to_string(), row.value.to_string()])
             }
+            TableChange::Socket(row) => ("socket", vec![of(row.netns), rows_text::socket(row)]),
+            TableChange::SocketGone(netns, socket) => ("socket_gone", vec![of(*netns), socket.0.to_string()]),
             TableChange::Node(row) => ("node", vec![row.name.to_string()]),
             TableChange::NodeGone(name) => ("node_gone", vec![name.to_string()]),
             TableChange::Pod(row) => {

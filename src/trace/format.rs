@@ -310,6 +310,8 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         TableChange::LinkGone(netns, ifindex) => format!("link gone {}", around.ifname(*netns, *ifindex)),
         TableChange::Exception(row) => rows_text::exception(row),
         TableChange::Sysctl(row) => format!("sysctl {} = {}", row.key, row.value),
+        TableChange::Socket(row) => format!("socket {}", rows_text::socket(row)),
+        TableChange::SocketGone(_, socket) => format!("socket gone #{}", socket.0),
         TableChange::Netns(_)
         | TableChange::NetnsGone(_)
         | TableChange::Node(_)

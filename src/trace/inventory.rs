@@ -2,9 +2,9 @@
 
 use super::{
     AddrRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FdbRow, KubeEventRow, LinkKind,
-    LinkRow, NeighRow, NetnsRow, NodeRow, PodRow, RouteRow, StepRow, Table, TableChange, Trace,
+    LinkRow, NeighRow, NetnsRow, NodeRow, PodRow, RouteRow, SocketRow, StepRow, Table, TableChange, Trace,
 };
-use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime};
+use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -48,6 +48,8 @@ pub struct NetnsState {
     pub exceptions: BTreeMap<Ipv4Addr, ExceptionRow>,
     /// Settings that were changed, by key.
     pub sysctls: BTreeMap<Arc<str>, Arc<str>>,
+    /// TCP and UDP sockets.
+    pub sockets: BTreeMap<SocketId, SocketRow>,
 }
 
 /// A neighbour entry with when it was last used.
@@ -103,6 +105,7 @@ impl NetnsState {
             fdb: Vec::new(),
             exceptions: BTreeMap::new(),
             sysctls: BTreeMap::new(),
+            sockets: BTreeMap::new(),
         }
     }
 
@@ -268,6 +271,12 @@ impl Inventory {
             }),
             TableChange::Sysctl(row) => self.with(row.netns, |state| {
                 state.sysctls.insert(row.key.clone(), row.value.clone());
+            }),
+            TableChange::Socket(row) => self.with(row.netns, |state| {
+                state.sockets.insert(row.socket, (**row).clone());
+            }),
+            TableChange::SocketGone(netns, socket) => self.with(*netns, |state| {
+                state.sockets.remove(socket);
             }),
             TableChange::FdbGone(row) => self.with(row.netns, |state| {
                 state.fdb.retain(|entry| {

@@ -1,7 +1,8 @@
 //! Rows of the tables that people look at, as plain data. The kernel and the control plane record a row whenever it
 //! comes or changes, and its key when it goes; see [`super::Inventory`].
 
-use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime};
+use super::SocketRow;
+use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -36,6 +37,10 @@ pub enum TableChange {
     Exception(ExceptionRow),
     /// A kernel setting was changed.
     Sysctl(SysctlRow),
+    /// A TCP or UDP socket came or changed.
+    Socket(Box<SocketRow>),
+    /// A socket went.
+    SocketGone(NetnsId, SocketId),
     /// A Node object came or changed.
     Node(NodeRow),
     /// A Node object went, by name.

@@ -62,6 +62,8 @@ impl Surroundings {
             | TableChange::FdbGone(_)
             | TableChange::Exception(_)
             | TableChange::Sysctl(_)
+            | TableChange::Socket(_)
+            | TableChange::SocketGone(..)
             | TableChange::Node(_)
             | TableChange::NodeGone(_)
             | TableChange::Pod(_)
