@@ -237,7 +237,7 @@ impl Quoted {
 fn deserves_error(packet: &Ipv4) -> bool {
     let about_error = match &*packet.body {
         Body::Icmp(icmp) => icmp.is_error(),
-        Body::Udp(_) | Body::Raw { .. } => false,
+        Body::Tcp(_) | Body::Udp(_) | Body::Raw { .. } => false,
     };
     !about_error
         && packet.fragment_offset == 0

@@ -113,7 +113,9 @@ impl Netns {
                 }
                 self.unclaimed(ctx, ifindex, kind, IcmpError::PORT_UNREACHABLE, skb);
             }
-            Body::Raw { .. } => self.unclaimed(ctx, ifindex, kind, IcmpError::PROTOCOL_UNREACHABLE, skb),
+            Body::Tcp(_) | Body::Raw { .. } => {
+                self.unclaimed(ctx, ifindex, kind, IcmpError::PROTOCOL_UNREACHABLE, skb);
+            }
         }
     }
 

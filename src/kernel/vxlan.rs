@@ -160,7 +160,10 @@ fn hash_ports(hash: &mut Fnv, body: &Body) {
             hash.add(&udp.src_port.to_be_bytes());
             hash.add(&udp.dst_port.to_be_bytes());
         }
-        Body::Raw { protocol: 6, bytes } => hash.add(bytes.get(..4).unwrap_or(&[])),
+        Body::Tcp(tcp) => {
+            hash.add(&tcp.src_port.to_be_bytes());
+            hash.add(&tcp.dst_port.to_be_bytes());
+        }
         Body::Icmp(_) | Body::Raw { .. } => {}
     }
 }

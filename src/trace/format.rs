@@ -217,7 +217,7 @@ fn frame_text(frame: &Frame) -> String {
 fn innermost(frame: &Frame) -> &Frame {
     match frame.ipv4().map(|packet| &*packet.body) {
         Some(Body::Udp(Udp { payload: UdpPayload::Vxlan(vxlan), .. })) => innermost(&vxlan.inner),
-        Some(Body::Udp(_) | Body::Icmp(_) | Body::Raw { .. }) | None => frame,
+        Some(Body::Tcp(_) | Body::Udp(_) | Body::Icmp(_) | Body::Raw { .. }) | None => frame,
     }
 }
 

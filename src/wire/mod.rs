@@ -15,6 +15,7 @@ mod ipv4;
 pub mod names;
 mod pretty;
 mod quote;
+mod tcp;
 mod udp;
 mod vxlan;
 
@@ -25,6 +26,7 @@ pub use fields::{Field, Layer, fields};
 pub use icmp::Icmp;
 pub use ipv4::{Body, Ipv4};
 pub use quote::Quote;
+pub use tcp::{Tcp, TcpFlags, TcpOption};
 pub use udp::{Udp, UdpChecksum, UdpPayload};
 pub use vxlan::Vxlan;
 
