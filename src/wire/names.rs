@@ -12,7 +12,8 @@ pub fn service_name(port: u16, protocol: &str) -> Option<&'static str> {
 
 /// Port of a name (`getservbyname(3)`); the protocol is `tcp` or `udp`.
 pub fn service_port(name: &str, protocol: &str) -> Option<u16> {
-    services().find_map(|(port, of, mut names)| (of == protocol && names.any(|at| at == name)).then_some(port))
+    services()
+        .find_map(|(port, of, mut names)| (of == protocol && names.any(|at| at == name)).then_some(port))
 }
 
 /// Number of an IP protocol (`getprotobyname(3)`).

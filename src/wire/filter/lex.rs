@@ -19,7 +19,7 @@ pub(super) enum Token {
     V6(Ipv6Addr, String),
     /// An Ethernet address.
     Mac(MacAddr),
-    /// An ARCnet address.
+    /// An address of the network `ARCnet`.
     Arcnet,
     /// No word at all, and why where the scanner says it.
     Wrong(Option<String>),

@@ -3,7 +3,7 @@
 
 use super::code::{Arith, Compare, Op, Operator, Place, Test};
 use super::lex::{self, Placed, Token};
-use super::primitive::{Dir, Expr, Kind, Primitives, Qualifiers, negated};
+use super::primitive::{Dir, Expr, Kind, Primitives, Qualifiers, not};
 use super::{FilterError, SYNTAX_ERROR, Setting};
 
 /// Deepest nesting of parentheses and negations. The real parser's stack ends at some thousands.
@@ -54,7 +54,14 @@ fn after_parens(tokens: &[Placed]) -> Vec<usize> {
                     after[begin] = at + 1;
                 }
             }
-            _ => {}
+            Token::Word(_)
+            | Token::Number(_)
+            | Token::Name(_)
+            | Token::Dotted(_)
+            | Token::V6(..)
+            | Token::Mac(_)
+            | Token::Arcnet
+            | Token::Wrong(_) => {}
         }
     }
     after
@@ -64,7 +71,21 @@ fn is_operator(token: Option<&Token>) -> bool {
     matches!(
         token,
         Some(Token::Word(
-            "+" | "-" | "*" | "/" | "%" | "&" | "|" | "^" | "<<" | ">>" | "<" | ">" | "=" | "!=" | "<=" | ">="
+            "+" | "-"
+                | "*"
+                | "/"
+                | "%"
+                | "&"
+                | "|"
+                | "^"
+                | "<<"
+                | ">>"
+                | "<"
+                | ">"
+                | "="
+                | "!="
+                | "<="
+                | ">="
         ))
     )
 }
@@ -131,7 +152,9 @@ impl<'a> Parser<'a> {
             }
             self.emit(part);
         }
-        jumps.into_iter().for_each(|jump| self.land(jump));
+        for jump in jumps {
+            self.land(jump);
+        }
     }
 
     fn jump(&mut self, when: bool) -> usize {
@@ -202,7 +225,7 @@ impl<'a> Parser<'a> {
         self.after.get(self.at).is_some_and(|after| is_operator(self.tokens.get(*after).map(|at| &at.token)))
     }
 
-    /// Whether a bare name or number stands here, perhaps in parentheses or negated.
+    /// Whether a bare name or number stands here, perhaps in parentheses or not.
     fn is_bare(&self) -> bool {
         let mut ahead = 0;
         loop {
@@ -215,9 +238,9 @@ impl<'a> Parser<'a> {
                     }
                 }
                 Some(Token::Number(_)) => return !is_operator(self.peek(ahead + 1)),
-                Some(
-                    Token::Name(_) | Token::Dotted(_) | Token::V6(..) | Token::Mac(_) | Token::Arcnet,
-                ) => return true,
+                Some(Token::Name(_) | Token::Dotted(_) | Token::V6(..) | Token::Mac(_) | Token::Arcnet) => {
+                    return true;
+                }
                 Some(Token::Word(_) | Token::Wrong(_)) | None => return false,
             }
             ahead += 1;
@@ -237,7 +260,7 @@ impl<'a> Parser<'a> {
             return self.relation();
         }
         self.at += usize::from(proto.is_some());
-        if let Some(q) = self.head(proto)? {
+        if let Some(q) = self.head(proto) {
             self.id(q)?;
             return Ok(q);
         }
@@ -247,7 +270,9 @@ impl<'a> Parser<'a> {
             (None, Some(_)) if !matches!(self.word(0), "and" | "or" | ")") && self.at < self.tokens.len() => {
                 return Err(self.unexpected());
             }
-            (None, Some(name)) => self.primitives.protocol(name).map_err(|text| self.error_at(start, text))?,
+            (None, Some(name)) => {
+                self.primitives.protocol(name).map_err(|text| self.error_at(start, text))?
+            }
             (None, None) => return Err(self.undefined()),
         };
         self.emit(&expr);
@@ -265,7 +290,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `head`: the qualifiers in front of a name.
-    fn head(&mut self, proto: Option<&'static str>) -> Parse<Option<Qualifiers>> {
+    fn head(&mut self, proto: Option<&'static str>) -> Option<Qualifiers> {
         let dir = match self.word(0) {
             "src" | "dst" => self.direction(),
             _ => None,
@@ -279,11 +304,11 @@ impl<'a> Parser<'a> {
             "proto" if dir.is_none() => Kind::Proto,
             "protochain" if dir.is_none() => Kind::Protochain,
             _ => {
-                return Ok(dir.map(|dir| Qualifiers { proto, dir, kind: Kind::Default }));
+                return dir.map(|dir| Qualifiers { proto, dir, kind: Kind::Default });
             }
         };
         self.at += 1;
-        Ok(Some(Qualifiers { proto, dir: dir.unwrap_or(Dir::Default), kind }))
+        Some(Qualifiers { proto, dir: dir.unwrap_or(Dir::Default), kind })
     }
 
     fn direction(&mut self) -> Option<Dir> {
@@ -319,7 +344,7 @@ impl<'a> Parser<'a> {
                 let value = self.plain_number()?;
                 Primitives::byte(offset, operator, value).ok_or_else(|| SYNTAX_ERROR.to_owned())
             }
-            "inbound" => self.primitives.outbound().map(negated),
+            "inbound" => self.primitives.outbound().map(not),
             "outbound" => self.primitives.outbound(),
             "ifindex" => {
                 let number = self.plain_number()?;

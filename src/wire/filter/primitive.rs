@@ -81,7 +81,8 @@ fn masked(base: Base, offset: u32, size: u8, mask: u32, compare: Compare, value:
     Expr::Test(Test::Bytes(Place { base, offset, size }, mask, compare, value))
 }
 
-fn not(expr: Expr) -> Expr {
+/// The inverse of a test.
+pub(super) fn not(expr: Expr) -> Expr {
     Expr::Not(Box::new(expr))
 }
 
@@ -250,7 +251,12 @@ impl<'a> Primitives<'a> {
     }
 
     /// `gen_mcode6` and `gen_host6`.
-    pub(super) fn v6(&self, (addr, text): (Ipv6Addr, &str), bits: u32, q: Qualifiers) -> Result<Expr, String> {
+    pub(super) fn v6(
+        &self,
+        (addr, text): (Ipv6Addr, &str),
+        bits: u32,
+        q: Qualifiers,
+    ) -> Result<Expr, String> {
         if bits > 128 {
             return Err("mask length must be <= 128".to_owned());
         }
@@ -358,7 +364,12 @@ impl<'a> Primitives<'a> {
     }
 
     /// `gen_mcode`: an IPv4 network with a prefix length or a mask.
-    pub(super) fn network_of(&self, text: &str, mask: Result<&str, u32>, q: Qualifiers) -> Result<Expr, String> {
+    pub(super) fn network_of(
+        &self,
+        text: &str,
+        mask: Result<&str, u32>,
+        q: Qualifiers,
+    ) -> Result<Expr, String> {
         let (value, bits) = dotted(text)?;
         let value = value << (32 - bits);
         let (mask, shown) = match mask {
@@ -459,9 +470,9 @@ impl<'a> Primitives<'a> {
     }
 
     fn mac_at(offset: u32, mac: MacAddr) -> Expr {
-        let [a, b, c, d, e, f] = mac.0;
-        let end = bytes(Base::Link, offset + 2, 4, u32::from_be_bytes([c, d, e, f]));
-        Expr::And(vec![end, bytes(Base::Link, offset, 2, u32::from_be_bytes([0, 0, a, b]))])
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
+        let end = bytes(Base::Link, offset + 2, 4, number(&mac.0[2..]));
+        Expr::And(vec![end, bytes(Base::Link, offset, 2, number(&mac.0[..2]))])
     }
 
     /// `gen_broadcast`.
@@ -485,9 +496,7 @@ impl<'a> Primitives<'a> {
     pub(super) fn multicast(&self, proto: Option<&str>) -> Result<Expr, String> {
         let first = |offset, compare, value| masked(self.network(), offset, 1, 0xff, compare, value);
         match (proto, self.setting.link) {
-            (None | Some("link"), Link::Ethernet) => {
-                Ok(masked(Base::Link, 0, 1, 1, Compare::NotEqual, 0))
-            }
+            (None | Some("link"), Link::Ethernet) => Ok(masked(Base::Link, 0, 1, 1, Compare::NotEqual, 0)),
             (Some("ip"), _) => {
                 Ok(Expr::And(vec![self.ethertype(IP), first(16, Compare::GreaterOrEqual, 224)]))
             }
@@ -587,9 +596,4 @@ fn port_of(name: &str) -> Option<(u32, Option<u32>)> {
         (None, Some(port)) => Some((u32::from(port), Some(UDP))),
         (None, None) => None,
     }
-}
-
-/// The inverse of a test.
-pub(super) fn negated(expr: Expr) -> Expr {
-    not(expr)
 }

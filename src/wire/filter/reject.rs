@@ -13,10 +13,13 @@ enum Known {
     IsNot(u32),
 }
 
+/// Places under a mask, and what is known of each.
+type Facts = Vec<(Place, u32, Known)>;
+
 /// Walks every way through the program on which no test contradicts an earlier one of the same bytes.
 pub(super) fn rejects_everything(ops: &[Op]) -> bool {
     let mut steps = 0;
-    let mut ways: Vec<(usize, bool, Vec<(Place, u32, Known)>)> = vec![(0, true, Vec::new())];
+    let mut ways: Vec<(usize, bool, Facts)> = vec![(0, true, Vec::new())];
     while let Some((at, flag, known)) = ways.pop() {
         steps += 1;
         if steps > STEPS_MAX {
@@ -42,8 +45,8 @@ pub(super) fn rejects_everything(ops: &[Op]) -> bool {
 }
 
 /// What is known after a test came out so; `None` where it cannot.
-fn with(known: &[(Place, u32, Known)], test: &Test, outcome: bool) -> Option<Vec<(Place, u32, Known)>> {
-    let mut known = known.to_vec();
+fn with(known: &Facts, test: &Test, outcome: bool) -> Option<Facts> {
+    let mut known = known.clone();
     match test {
         Test::Relation(left, compare, right) => {
             if let ([Arith::Number(left)], [Arith::Number(right)]) = (left.as_slice(), right.as_slice())
