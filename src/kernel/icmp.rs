@@ -37,6 +37,11 @@ impl IcmpError {
     pub(super) const TTL_EXCEEDED: Self = Self { kind: 11, code: 0, mtu: 0 };
     pub(super) const REASSEMBLY_EXCEEDED: Self = Self { kind: 11, code: 1, mtu: 0 };
 
+    /// Destination unreachable with a code.
+    pub(super) fn unreachable(code: u8) -> Self {
+        Self { kind: 3, code, mtu: 0 }
+    }
+
     pub(super) fn frag_needed(mtu: u32) -> Self {
         Self { kind: 3, code: 4, mtu: u16::try_from(mtu).unwrap_or(u16::MAX) }
     }

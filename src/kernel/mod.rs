@@ -18,6 +18,7 @@ mod icmp;
 mod input;
 mod link;
 mod neighbor;
+mod netfilter;
 mod output;
 mod ping;
 mod socket;
@@ -30,6 +31,7 @@ pub use delays::Delays;
 pub use effects::{Ctx, Effects, Skb, Timer, Urgency, Work};
 pub use fib::FibResult;
 pub use link::{Bridge, Kind, Link, Peer, Port, Vxlan};
+pub use netfilter::{NetfilterOp, Nf};
 pub use output::Flow;
 pub use socket::{
     Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
@@ -64,6 +66,7 @@ pub struct Netns {
     pings: BTreeMap<SocketId, PingSock>,
     next_socket: u32,
     reassembly: Reassembly,
+    netfilter: netfilter::Netfilter,
     limits: Limits,
     /// Path MTUs learnt, with the moment at which each is forgotten (`ip route get` shows them as `cache`).
     pmtu: BTreeMap<Ipv4Addr, (u32, SimTime)>,
@@ -86,6 +89,7 @@ impl Netns {
             pings: BTreeMap::new(),
             next_socket: 0,
             reassembly: Reassembly::default(),
+            netfilter: netfilter::Netfilter::default(),
             limits: Limits::default(),
             pmtu: BTreeMap::new(),
             next_ip_id: rng.u16(..),
@@ -170,6 +174,7 @@ impl Netns {
             }
             Timer::Reassembly(key) => self.ip_expire(ctx, key),
             Timer::LinkWatch(ifindex) => self.linkwatch(ctx, ifindex),
+            Timer::Netfilter(deadline) => self.nf_timer(ctx, deadline),
         }
     }
 

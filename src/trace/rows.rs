@@ -1,6 +1,7 @@
 //! Rows of the tables that people look at, as plain data. The kernel and the control plane record a row whenever it
 //! comes or changes, and its key when it goes; see [`super::Inventory`].
 
+use super::NetfilterChange;
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub enum TableChange {
     Fdb(FdbRow),
     /// An entry of a forwarding database went.
     FdbGone(FdbRow),
+    /// A row of netfilter came, changed or went.
+    Netfilter(NetfilterChange),
     /// A Node object came or changed.
     Node(NodeRow),
     /// A Node object went, by name.

@@ -60,6 +60,7 @@ impl Surroundings {
             | TableChange::NeighGone(..)
             | TableChange::Fdb(_)
             | TableChange::FdbGone(_)
+            | TableChange::Netfilter(_)
             | TableChange::Node(_)
             | TableChange::NodeGone(_)
             | TableChange::Pod(_)
