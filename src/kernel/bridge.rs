@@ -5,7 +5,7 @@
 use super::link::FdbEntry;
 use super::{Ctx, Kind, Link, Netns, Port, Skb, Urgency, Work};
 use crate::base::{ChangeId, Duration, IfIndex, MacAddr};
-use crate::trace::{DropReason, EventKind, Hook, PortState, Table, TableChange};
+use crate::trace::{DropReason, EventKind, PortState, Table, TableChange};
 use crate::wire::Payload;
 
 /// Where the forwarding database sends a frame.
@@ -22,18 +22,24 @@ impl Netns {
         if skb.frame.src.is_multicast() {
             return ctx.drop(at, skb, DropReason::UnhandledProto);
         }
+        if port.state == PortState::Forwarding && self.is_hooked(&skb) {
+            match self.br_nf_pre_routing(ctx, ifindex, port, skb) {
+                Some(passed) => skb = passed,
+                None => return,
+            }
+        }
+        self.br_handle_frame_finish(ctx, ifindex, port, skb);
+    }
+
+    /// Learns and forwards.
+    fn br_handle_frame_finish(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, port: Port, mut skb: Skb) {
+        let at = (self.id, ifindex);
         let may_learn = matches!(port.state, PortState::Learning | PortState::Forwarding);
         if may_learn && port.learning {
             self.br_fdb_update(ctx, port.master, ifindex, &skb);
         }
         if port.state != PortState::Forwarding {
             return ctx.drop(at, skb, DropReason::BridgePortState);
-        }
-        if self.is_hooked(&skb) && self.sysctl.conntrack {
-            match self.defragment(ctx, ifindex, skb) {
-                Some(whole) => skb = whole,
-                None => return,
-            }
         }
         let dst = skb.frame.dst;
         if dst.is_multicast() {
@@ -51,6 +57,9 @@ impl Netns {
 
     /// A frame of this machine's own leaves by the bridge device (`br_dev_xmit`).
     pub(super) fn br_dev_xmit(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, mut skb: Skb) {
+        if let Some((ifindex, port)) = self.br_nf_dev_xmit(&mut skb) {
+            return self.br_handle_frame_finish(ctx, ifindex, port, skb);
+        }
         let dst = skb.frame.dst;
         if dst.is_multicast() {
             return self.br_flood(ctx, bridge, None, skb);
@@ -169,8 +178,9 @@ impl Netns {
         if let Some(from) = from
             && self.is_hooked(&skb)
         {
-            for hook in [Hook::Prerouting, Hook::Forward, Hook::Postrouting] {
-                ctx.note((self.id, from), &mut skb, EventKind::Passed(hook));
+            match self.br_nf_forward(ctx, from, to, skb) {
+                Some(passed) => skb = passed,
+                None => return,
             }
             delay = delay + ctx.delays.netfilter;
         }

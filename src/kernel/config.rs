@@ -175,6 +175,7 @@ impl Netns {
         // The addresses stay this machine's own: their local routes are kept.
         self.drop_routes(ctx, ifindex, |route| route.oif == Some(ifindex) && route.kind != RouteKind::Local);
         self.flush_neighbors(ctx, ifindex);
+        self.flush_masquerade(ctx, ifindex, None);
         if let Some(peer) = peer {
             ctx.effects.carrier.push((peer.netns, peer.ifindex, false));
         }

@@ -65,7 +65,10 @@ impl Netns {
         ctx.note(at, &mut skb, EventKind::Transmitted);
         match next {
             Next::Loop => ctx.later(ctx.delays.veth, Urgency::Now, Work::Receive(ifindex, skb)),
-            Next::Wire(peer, delay) => ctx.effects.wire.push((delay, peer.netns, peer.ifindex, skb)),
+            Next::Wire(peer, delay) => {
+                skb.nf = skb.nf.scrubbed(true);
+                ctx.effects.wire.push((delay, peer.netns, peer.ifindex, skb));
+            }
             Next::Bridge => self.br_dev_xmit(ctx, ifindex, skb),
             Next::Vxlan => self.vxlan_xmit(ctx, ifindex, skb),
         }

@@ -44,6 +44,11 @@ impl IcmpError {
     pub(super) const TTL_EXCEEDED: Self = error(11, 0);
     pub(super) const REASSEMBLY_EXCEEDED: Self = error(11, 1);
 
+    /// Destination unreachable with a code.
+    pub(super) fn unreachable(code: u8) -> Self {
+        error(3, code)
+    }
+
     pub(super) fn frag_needed(mtu: u32) -> Self {
         Self { mtu: u16::try_from(mtu).unwrap_or(u16::MAX), ..error(3, 4) }
     }

@@ -20,6 +20,7 @@ mod icmp;
 mod input;
 mod link;
 mod neighbor;
+mod netfilter;
 mod output;
 mod ping;
 mod sock;
@@ -34,6 +35,7 @@ pub use delays::Delays;
 pub use effects::{Ctx, Effects, Skb, Timer, Urgency, Work};
 pub use fib::FibResult;
 pub use link::{Bridge, Kind, Link, Peer, Port, Vxlan};
+pub use netfilter::{NetfilterOp, Nf};
 pub use output::Flow;
 pub use sock::Woken;
 pub use socket::{
@@ -73,6 +75,7 @@ pub struct Netns {
     socks: Socks,
     hash_secret: u64,
     reassembly: Reassembly,
+    netfilter: netfilter::Netfilter,
     limits: Limits,
     /// Path MTUs and better next hops learnt (`ip route get` shows them as `cache`).
     exceptions: BTreeMap<Ipv4Addr, Exception>,
@@ -97,6 +100,7 @@ impl Netns {
             socks: Socks::default(),
             hash_secret: rng.get_seed(),
             reassembly: Reassembly::default(),
+            netfilter: netfilter::Netfilter::default(),
             limits: Limits::default(),
             exceptions: BTreeMap::new(),
             next_ip_id: rng.u16(..),
@@ -182,6 +186,7 @@ impl Netns {
             }
             Timer::Reassembly(key) => self.ip_expire(ctx, key),
             Timer::LinkWatch(ifindex) => self.linkwatch(ctx, ifindex),
+            Timer::Netfilter(deadline) => self.nf_timer(ctx, deadline),
         }
     }
 

@@ -91,8 +91,7 @@ impl Netns {
         let mut limited = skb;
         // The path MTU may be smaller than the device's: what is larger is cut here to the path's size.
         limited.frag_max = if fits { 0 } else { flow.mtu as u16 };
-        self.ip_local_out(ctx, &flow, ctx.delays.output, limited);
-        Ok(())
+        self.ip_local_out(ctx, &flow, ctx.delays.output, limited).map_or(Ok(()), Err)
     }
 
     fn local_error(&mut self, ctx: &mut Ctx<'_>, socket: SocketId, mtu: u32, seq: u16) {

@@ -73,6 +73,7 @@ impl Netns {
         let frame = Frame { dst: MacAddr::ZERO, src: MacAddr::ZERO, payload: Payload::Ipv4(outer) };
         *skb.frame_mut() = frame;
         skb.frag_max = 0;
+        skb.nf = skb.nf.scrubbed(false);
         ctx.note(at, &mut skb, EventKind::Encapsulated);
         self.ip_local_out(ctx, &flow, ctx.delays.vxlan, skb);
     }
@@ -100,6 +101,7 @@ impl Netns {
         skb.frame = vxlan.inner.clone();
         skb.packet = crate::base::PacketId::NONE;
         skb.frag_max = 0;
+        skb.nf = skb.nf.scrubbed(false);
         ctx.note((self.id, tunnel), &mut skb, EventKind::Decapsulated);
         self.vxlan_snoop(ctx, tunnel, from, &skb);
         self.netif_receive(ctx, tunnel, skb);

@@ -8,6 +8,7 @@
 //! was decided then, with the row that decided as the real tool prints it.
 
 use super::explain;
+use super::netfilter;
 use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::{Disposition, Event, EventKind, Nud, RouteRow, Surroundings, Table, TableChange, Trace};
 use crate::base::words::{self, Lang};
@@ -260,6 +261,8 @@ fn decision(trace: &Trace, around: &Surroundings, id: EventId, table: Table, row
         }
         (Table::BridgeFdb, None) => format!("fdb has no entry for {dst}: flooded to all ports"),
         (Table::VxlanFdb, None) => format!("fdb names no tunnel end for {dst}"),
+        (Table::Netfilter, None) => "no rule fits".to_string(),
+        (Table::Conntrack, None) => "belongs to no connection (INVALID)".to_string(),
     }
 }
 
@@ -284,6 +287,7 @@ fn route_line(around: &Surroundings, row: &RouteRow) -> String {
 pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<String> {
     Some(match change {
         TableChange::Route(row) => format!("route {}", route_line(around, row)),
+        TableChange::Netfilter(change) => netfilter::row_line(change)?,
         TableChange::RouteGone(row) => format!("route gone {}", route_line(around, row)),
         TableChange::Neigh(row) => {
             let name = |ifindex| around.ifname(row.netns, ifindex);

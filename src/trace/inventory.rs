@@ -1,5 +1,6 @@
 //! All tables as they stood after a given event: a fold over the trace, so that stepping back takes every table back.
 
+use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
     AddrRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FdbRow, KubeEventRow, LinkKind,
     LinkRow, NeighRow, NetnsRow, NodeRow, PodRow, RouteRow, SocketRow, StepRow, Table, TableChange, Trace,
@@ -50,6 +51,8 @@ pub struct NetnsState {
     pub sysctls: BTreeMap<Arc<str>, Arc<str>>,
     /// TCP and UDP sockets.
     pub sockets: BTreeMap<SocketId, SocketRow>,
+    /// netfilter's tables.
+    pub netfilter: Netfilter,
 }
 
 /// A neighbour entry with when it was last used.
@@ -106,6 +109,7 @@ impl NetnsState {
             exceptions: BTreeMap::new(),
             sysctls: BTreeMap::new(),
             sockets: BTreeMap::new(),
+            netfilter: Netfilter::default(),
         }
     }
 
@@ -148,7 +152,7 @@ impl Inventory {
         match event.kind {
             EventKind::Changed(change) => self.apply(trace, id, change),
             EventKind::Transmitted | EventKind::Received(_) => self.count(trace, event),
-            EventKind::Decided(table, row) => self.mark_used(trace, event, table, row),
+            EventKind::Decided(table, row) => self.mark_used(trace, id, table, row),
             EventKind::Ended(Disposition::Dropped(reason)) => self.count_drop(event, reason),
             EventKind::Originated
             | EventKind::Passed(_)
@@ -206,10 +210,11 @@ impl Inventory {
         }
     }
 
-    fn mark_used(&mut self, trace: &Trace, event: &Event, table: Table, row: ChangeId) {
+    fn mark_used(&mut self, trace: &Trace, id: EventId, table: Table, row: ChangeId) {
         if !row.is_some() {
             return;
         }
+        let event = trace.event(id);
         let now = event.at;
         let Some(state) = self.state(event.netns) else { return };
         match (table, &trace.changes[row.index()]) {
@@ -222,6 +227,18 @@ impl Inventory {
                 let (ifindex, master, mac) = (row.ifindex, row.master, row.mac);
                 if let Some(entry) = state.fdb_entry(master, ifindex, mac) {
                     entry.used = now;
+                }
+            }
+            (Table::Netfilter, TableChange::Netfilter(NetfilterChange::Rule(row))) => {
+                if let Some(rule) = state.netfilter.rules.get_mut(&row.handle) {
+                    let packet = trace.frame_at(id).and_then(|frame| frame.ipv4());
+                    rule.packets += 1;
+                    rule.bytes += packet.map_or(0, |packet| packet.wire_len() as u64);
+                }
+            }
+            (Table::Conntrack, TableChange::Netfilter(NetfilterChange::Conntrack(row))) => {
+                if let Some(connection) = state.netfilter.conntrack.get_mut(&row.id) {
+                    connection.seen = now;
                 }
             }
             _ => {}
@@ -265,6 +282,9 @@ impl Inventory {
             TableChange::NeighGone(netns, ifindex, addr) => self.with(*netns, |state| {
                 state.neighbors.remove(&(*ifindex, *addr));
             }),
+            TableChange::Netfilter(change) => {
+                self.with(netns_of(change), |state| state.netfilter.apply(id, change, now));
+            }
             TableChange::Fdb(row) => self.with(row.netns, |state| state.set_fdb(id, row, now)),
             TableChange::Exception(row) => self.with(row.netns, |state| {
                 state.exceptions.insert(row.dst, *row);

@@ -67,7 +67,7 @@ pub struct EventJson {
     /// The netfilter hook, as `FORWARD`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hook: Option<&'static str>,
-    /// The table that decided: `fib`, `neighbor`, `bridgeFdb` or `vxlanFdb`.
+    /// The table that decided: `fib`, `neighbor`, `bridgeFdb`, `vxlanFdb`, `netfilter` or `conntrack`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<&'static str>,
     /// The row that decided, came or went, as the real tool prints it, with the table's name before it.
@@ -417,6 +417,8 @@ fn table_name(table: Table) -> &'static str {
         Table::Neighbor => "neighbor",
         Table::BridgeFdb => "bridgeFdb",
         Table::VxlanFdb => "vxlanFdb",
+        Table::Netfilter => "netfilter",
+        Table::Conntrack => "conntrack",
     }
 }
 

@@ -9,6 +9,7 @@ pub mod format;
 mod hash;
 mod inventory;
 pub mod json;
+mod netfilter;
 mod pcapng;
 mod rows;
 pub mod rows_text;
@@ -19,6 +20,10 @@ pub use drop_reason::DropReason;
 pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Relation, Stream, Table};
 pub use format::{Selection, json, text};
 pub use inventory::{Counters, Fdb, Inventory, Neighbor, NetnsState};
+pub use netfilter::{
+    Chain, ChainRow, Connection, ConntrackRow, Netfilter, NetfilterChange, RuleRow, RuleState, SetMember,
+    SetRow, TcpTracking, Tuple,
+};
 pub use pcapng::pcapng;
 pub use rows::{
     AddrRow, ContainerRow, ContainerState, ExceptionRow, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow,

@@ -1,7 +1,7 @@
 //! Rows of the tables that people look at, as plain data. The kernel and the control plane record a row whenever it
 //! comes or changes, and its key when it goes; see [`super::Inventory`].
 
-use super::SocketRow;
+use super::{NetfilterChange, SocketRow};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +41,8 @@ pub enum TableChange {
     Socket(Box<SocketRow>),
     /// A socket went.
     SocketGone(NetnsId, SocketId),
+    /// A row of netfilter came, changed or went.
+    Netfilter(NetfilterChange),
     /// A Node object came or changed.
     Node(NodeRow),
     /// A Node object went, by name.

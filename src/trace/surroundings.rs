@@ -64,6 +64,7 @@ impl Surroundings {
             | TableChange::Sysctl(_)
             | TableChange::Socket(_)
             | TableChange::SocketGone(..)
+            | TableChange::Netfilter(_)
             | TableChange::Node(_)
             | TableChange::NodeGone(_)
             | TableChange::Pod(_)
