@@ -2,6 +2,7 @@
 //! states; and its netfilter hook (`br_netfilter_hooks.c`). Not modelled here: spanning tree packets, VLAN filtering,
 //! multicast snooping (group frames are flooded, as without a querier).
 
+use super::device::is_skb_forwardable;
 use super::link::FdbEntry;
 use super::{Ctx, Kind, Link, Netns, Port, Skb, Urgency, Work};
 use crate::base::{ChangeId, Duration, IfIndex, MacAddr};
@@ -157,25 +158,25 @@ impl Netns {
     }
 
     /// The last step to a port, through netfilter's hooks where `bridge-nf-call-iptables` asks for it.
-    fn br_send(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        from: Option<IfIndex>,
-        to: IfIndex,
-        delay: Duration,
-        mut skb: Skb,
-    ) {
+    fn br_send(&mut self, ctx: &mut Ctx<'_>, from: Option<IfIndex>, to: IfIndex, delay: Duration, skb: Skb) {
         let mut delay = delay;
+        let mut pieces = vec![skb];
         if let Some(from) = from
-            && self.is_hooked(&skb)
+            && let Some(skb) = pieces.first_mut().filter(|skb| self.is_hooked(skb))
         {
             for hook in [Hook::Prerouting, Hook::Forward, Hook::Postrouting] {
-                ctx.note((self.id, from), &mut skb, EventKind::Passed(hook));
+                ctx.note((self.id, from), skb, EventKind::Passed(hook));
             }
             delay = delay + ctx.delays.netfilter;
+            pieces = pieces.into_iter().flat_map(|skb| self.br_refragment(ctx, to, skb)).collect();
         }
-        for piece in self.refragment(ctx, to, skb) {
-            ctx.later(delay, Urgency::Now, Work::Transmit(to, piece));
+        for piece in pieces {
+            // `br_dev_queue_push_xmit` sends nothing that the port cannot take.
+            if self.link(to).is_some_and(|link| !is_skb_forwardable(link, &piece.frame)) {
+                ctx.drop((self.id, to), piece, DropReason::PktTooBig);
+            } else {
+                ctx.later(delay, Urgency::Now, Work::Transmit(to, piece));
+            }
         }
     }
 
