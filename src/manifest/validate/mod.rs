@@ -9,6 +9,7 @@ mod cursor;
 mod endpoints;
 mod meta;
 mod names;
+mod network;
 mod node;
 mod pod;
 mod policy;
