@@ -17,7 +17,7 @@ impl Netns {
         scope: Scope,
     ) {
         let row = AddrRow { netns: self.id, ifindex, addr, broadcast, scope };
-        self.addrs.push(row);
+        self.addrs.insert(row.place_among(&self.addrs), row);
         ctx.change(self.id, ifindex, EventId::NONE, TableChange::Addr(row));
         self.add_addr_routes(ctx, &row);
     }

@@ -2,6 +2,7 @@
 //! states; and its netfilter hook (`br_netfilter_hooks.c`). Not modelled here: spanning tree packets, VLAN filtering,
 //! multicast snooping (group frames are flooded, as without a querier).
 
+use super::device::is_skb_forwardable;
 use super::link::FdbEntry;
 use super::{Ctx, Kind, Link, Netns, Port, Skb, Urgency, Work};
 use crate::base::{ChangeId, Duration, IfIndex, MacAddr};
@@ -166,26 +167,22 @@ impl Netns {
     }
 
     /// The last step to a port, through netfilter's hooks where `bridge-nf-call-iptables` asks for it.
-    fn br_send(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        from: Option<IfIndex>,
-        to: IfIndex,
-        delay: Duration,
-        mut skb: Skb,
-    ) {
-        let mut delay = delay;
+    fn br_send(&mut self, ctx: &mut Ctx<'_>, from: Option<IfIndex>, to: IfIndex, delay: Duration, skb: Skb) {
+        let (mut delay, mut pieces) = (delay, vec![skb]);
         if let Some(from) = from
-            && self.is_hooked(&skb)
+            && let Some(skb) = pieces.pop_if(|skb| self.is_hooked(skb))
         {
-            match self.br_nf_forward(ctx, from, to, skb) {
-                Some(passed) => skb = passed,
-                None => return,
-            }
+            let Some(passed) = self.br_nf_forward(ctx, from, to, skb) else { return };
             delay = delay + ctx.delays.netfilter;
+            pieces = self.br_refragment(ctx, to, passed);
         }
-        for piece in self.refragment(ctx, to, skb) {
-            ctx.later(delay, Urgency::Now, Work::Transmit(to, piece));
+        for piece in pieces {
+            // `br_dev_queue_push_xmit` sends nothing that the port cannot take.
+            if self.link(to).is_some_and(|link| !is_skb_forwardable(link, &piece.frame)) {
+                ctx.drop((self.id, to), piece, DropReason::PktTooBig);
+            } else {
+                ctx.later(delay, Urgency::Now, Work::Transmit(to, piece));
+            }
         }
     }
 

@@ -82,10 +82,15 @@ enum Next {
     Vxlan,
 }
 
-/// A veth drops on receiving what exceeds its own MTU, with room for a VLAN tag (`is_skb_forwardable`).
+/// A veth drops on receiving what exceeds its own MTU (`__dev_forward_skb`).
 fn is_oversize(link: &Link, frame: &Frame) -> bool {
+    matches!(link.kind, Kind::Veth(..)) && !is_skb_forwardable(link, frame)
+}
+
+/// Whether a device's MTU has room for a frame, with a VLAN tag to spare (`is_skb_forwardable`).
+pub(super) fn is_skb_forwardable(link: &Link, frame: &Frame) -> bool {
     const VLAN_LEN: usize = 4;
-    matches!(link.kind, Kind::Veth(..)) && frame.wire_len() > link.mtu as usize + Frame::HEADER_LEN + VLAN_LEN
+    frame.wire_len() <= link.mtu as usize + Frame::HEADER_LEN + VLAN_LEN
 }
 
 /// `eth_type_trans`.

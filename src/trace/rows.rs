@@ -214,6 +214,25 @@ pub struct AddrRow {
     pub scope: Scope,
 }
 
+impl AddrRow {
+    /// Where among `addrs` this one goes: the primaries of a link stand before its secondaries, those of a wider scope
+    /// behind those of a narrower one (`__inet_insert_ifa`).
+    pub fn place_among(&self, addrs: &[Self]) -> usize {
+        let here = || addrs.iter().enumerate().filter(|(_, row)| row.ifindex == self.ifindex);
+        let kin = |one: &Self, other: &Self| {
+            one.addr.prefix_len() == other.addr.prefix_len() && one.addr.contains(&other.addr.addr())
+        };
+        let is_secondary =
+            |(at, row): &(usize, &Self)| here().any(|(other, first)| other < *at && kin(first, row));
+        if here().any(|(_, row)| kin(row, self)) {
+            return addrs.len();
+        }
+        let reaches = |(_, row): &(usize, &Self)| self.scope <= row.scope;
+        let last = here().filter(|row| !is_secondary(row) && reaches(row)).next_back();
+        last.map_or_else(|| here().next().map_or(addrs.len(), |(first, _)| first), |(at, _)| at + 1)
+    }
+}
+
 /// Type of a route (`RTN_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RouteKind {
