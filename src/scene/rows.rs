@@ -1,7 +1,9 @@
 //! Table rows as text, as `ip` and `bridge` print them, in a head and a tail so that a narrow box can break them.
 
 use crate::base::{ChangeId, IfIndex, NetnsId};
-use crate::trace::{FdbRow, Inventory, NeighRow, RouteKind, RouteRow, Table, TableChange, Trace, rows_text};
+use crate::trace::{
+    BpfRow, FdbRow, Inventory, NeighRow, RouteKind, RouteRow, Table, TableChange, Trace, rows_text,
+};
 
 /// A row in two pieces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +59,14 @@ pub fn fdb(inventory: &Inventory, row: &FdbRow) -> RowText {
     RowText { head: row.mac.to_string(), tail: tail.join(" ") }
 }
 
+/// An entry of an eBPF map.
+pub fn bpf(inventory: &Inventory, row: &BpfRow) -> RowText {
+    let ifname = inventory.netns.get(&row.netns).map_or_else(|| "".into(), |state| state.ifname(row.ifindex));
+    let line = rows_text::bpf(row, &ifname);
+    let mut words = line.splitn(3, ' ').skip(1).map(str::to_owned);
+    RowText { head: words.next().unwrap_or_default(), tail: words.next().unwrap_or_default() }
+}
+
 /// The row that decided; empty where none fitted.
 pub fn decision(trace: &Trace, inventory: &Inventory, table: Table, row: Option<ChangeId>) -> RowText {
     let Some(row) = row else { return RowText::default() };
@@ -69,6 +79,7 @@ pub fn decision(trace: &Trace, inventory: &Inventory, table: Table, row: Option<
                 row.mac.map_or_else(|| rows_text::nud(row.state).to_string(), |mac| format!("lladdr {mac}"));
             text
         }
+        (Table::Bpf, TableChange::Bpf(row)) => bpf(inventory, row),
         (Table::BridgeFdb, TableChange::Fdb(row)) => fdb(inventory, row),
         (Table::VxlanFdb, TableChange::Fdb(row)) => {
             let tail = row.dst.map_or_else(String::new, |dst| format!("dst {dst}"));

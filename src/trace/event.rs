@@ -95,6 +95,8 @@ pub enum Table {
     BridgeFdb,
     /// A VXLAN device's forwarding database.
     VxlanFdb,
+    /// The maps of an eBPF program.
+    Bpf,
 }
 
 /// How a journey ended. Every journey has exactly one.

@@ -404,6 +404,7 @@ fn table_name(table: Table) -> &'static str {
         Table::Neighbor => "neighbor",
         Table::BridgeFdb => "bridgeFdb",
         Table::VxlanFdb => "vxlanFdb",
+        Table::Bpf => "bpf",
     }
 }
 

@@ -62,6 +62,8 @@ impl Surroundings {
             | TableChange::FdbGone(_)
             | TableChange::Exception(_)
             | TableChange::Sysctl(_)
+            | TableChange::Bpf(_)
+            | TableChange::BpfGone(_)
             | TableChange::Node(_)
             | TableChange::NodeGone(_)
             | TableChange::Pod(_)

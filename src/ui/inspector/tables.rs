@@ -62,6 +62,7 @@ fn slug(table: Table) -> &'static str {
         Table::Neighbor => "neighbor",
         Table::BridgeFdb => "bridge-fdb",
         Table::VxlanFdb => "vxlan-fdb",
+        Table::Bpf => "bpf",
     }
 }
 
@@ -80,6 +81,9 @@ fn table_rows(tables: &Inventory, state: &NetnsState, table: Table, decided: Opt
             .values()
             .map(|entry| row(entry.change, rows::neighbor(tables, &entry.row)))
             .collect(),
+        Table::Bpf => {
+            state.bpf.iter().map(|(change, entry)| row(*change, rows::bpf(tables, entry))).collect()
+        }
         Table::BridgeFdb | Table::VxlanFdb => state
             .fdb
             .iter()
