@@ -79,7 +79,8 @@ fn every_scenario_is_a_clean_capture() {
 
 /// The steps of a recorded probe, as its file says them; `tests/oracle.rs` compares what comes of them.
 fn play_probe(text: &str) -> Lab {
-    let mut lab = common::lab(common::RECORDED_LAB, 1);
+    let network = text.lines().find_map(|line| line.strip_prefix("network: ")).unwrap_or("vxlan");
+    let mut lab = common::lab(&common::recorded_in(network), 1);
     let with_x = common::RECORDED_LAB.to_owned() + include_str!("oracle/x.yaml");
     let head = text.split("\n\n").next().expect("a probe has a head");
     for line in head.lines().filter(|line| !line.starts_with('#')) {
@@ -89,6 +90,7 @@ fn play_probe(text: &str) -> Lab {
             }
             ("apply", "+x") => common::apply(&mut lab, &with_x),
             ("apply", "-x") => common::apply(&mut lab, common::RECORDED_LAB),
+            ("network" | "only", _) => {}
             ("linger" | "forget", _) => {
                 lab.linger(common::FOR_EVER);
             }

@@ -83,6 +83,7 @@ struct Builder {
 impl Builder {
     fn new(netns: NetnsId, name: &str, role: NetnsRole) -> Self {
         let state = NetnsState {
+            bpf: Vec::new(),
             exceptions: BTreeMap::new(),
             sysctls: BTreeMap::new(),
             row: NetnsRow { netns, name: name.into(), role },

@@ -114,20 +114,6 @@ fn taps(lab: &Lab, from: usize) -> BTreeMap<String, Vec<String>> {
     out
 }
 
-/// The recorded topology with the network that a probe was recorded in.
-fn text_of(network: &str) -> String {
-    let text = common::RECORDED_LAB;
-    let with = |lines: &str| text.replace("  network:\n", &format!("  network:\n{lines}"));
-    match network {
-        "vxlan" => text.to_owned(),
-        "hostgw" => with("    backend: host-gw\n"),
-        // There each node has a default route, and protects its whole range as one block.
-        "calico" => with("    cni: calico\n    backend: bgp\n    calico: {blockSize: 24}\n")
-            .replace(", gateway: none", ""),
-        other => panic!("unknown network {other:?}"),
-    }
-}
-
 struct Probe<'a> {
     network: &'a str,
     /// Only ARP was recorded.
@@ -166,7 +152,7 @@ fn read(text: &str) -> Probe<'_> {
 
 /// Plays a probe; returns the lab and the event from which on its hops count.
 fn play(probe: &Probe<'_>, seed: u64) -> (Lab, usize) {
-    let mut lab = common::lab(&text_of(probe.network), seed);
+    let mut lab = common::lab(&common::recorded_in(probe.network), seed);
     if let Some(command) = probe.warm {
         common::run(&mut lab, command);
         lab.linger(common::FOR_EVER);

@@ -1,12 +1,13 @@
 //! The API server's side: what the user applied becomes objects in the store, and who watches them is woken. The
 //! scheduler binds Pods to nodes.
 
+use super::cni::cilium::{self, Identities};
 use super::cni::{self, Peer};
 use super::fabric::Fabric;
 use super::kubelet::{self, Stage};
 use super::store::{NodeEntry, PodEntry, PodKey, Store};
 use super::world::{Actor, Patience, Wakeup, World};
-use crate::api::{ClusterSpec, Container, NodeSpec, Pod, Protocol, RestartPolicy};
+use crate::api::{ClusterSpec, Cni, Container, NodeSpec, Pod, Protocol, RestartPolicy};
 use crate::base::{Duration, NetnsId};
 use crate::cluster::ipam::Ipam;
 use crate::cluster::scheduler::{self, Candidate};
@@ -34,6 +35,8 @@ pub struct Desired {
 pub struct ControlPlane {
     pub(super) store: Store,
     pub(super) cluster: Option<Arc<ClusterSpec>>,
+    /// Security identities, which Cilium gives to label sets.
+    pub(super) identities: Identities,
     fabric: Fabric,
     next_uid: u32,
 }
@@ -118,7 +121,13 @@ impl ControlPlane {
     fn add_node(&mut self, world: &mut dyn World, spec: &NodeSpec, cluster: &ClusterSpec) {
         let name: Arc<str> = spec.name.as_str().into();
         let netns = self.fabric.build_node(world, spec, cluster);
-        let ipam = cni::ipam(spec, cluster);
+        let mut ipam = cni::ipam(spec, cluster);
+        // The node's own tunnel device comes before its Pods.
+        if let Ipam::Blocks(blocks) = &mut ipam
+            && cni::has_tunnel_address(cluster)
+        {
+            blocks.tunnel_address();
+        }
         let pods = self.store.pods_on(&name).len();
         let entry =
             NodeEntry { spec: spec.clone(), netns, ipam, connected: false, created: world.now(), pods };
@@ -150,13 +159,14 @@ impl ControlPlane {
         if std::mem::replace(&mut node.connected, true) {
             return;
         }
-        if let Ipam::Blocks(blocks) = &mut node.ipam
-            && cni::has_tunnel_address(&cluster)
-        {
-            blocks.tunnel_address();
-        }
         cni::start(world, &peer(node), &cluster);
         self.connect(world, name);
+        let own = |entry: &PodEntry| entry.ip.is_some() && !entry.pod.spec.host_network;
+        let known: Vec<PodKey> =
+            self.store.pods.iter().filter(|(_, entry)| own(entry)).map(|(key, _)| key.clone()).collect();
+        for key in known.iter().filter(|_| cluster.network.cni == Cni::Cilium) {
+            self.publish(world, key);
+        }
     }
 
     /// Sees to it that a node and the others have the routes to each other. It is called again when a node claims
@@ -175,6 +185,37 @@ impl ControlPlane {
                 cni::connect(world, &far, &near, cluster);
             }
         }
+    }
+
+    /// Cilium's agents hear of a Pod's address.
+    pub(super) fn publish(&mut self, world: &mut dyn World, key: &PodKey) {
+        let (Some(entry), true) = (self.store.pods.get(key), self.is_cilium()) else { return };
+        let (Some(addr), Some(home)) = (entry.ip, entry.node.clone()) else { return };
+        let identity = self.identities.of(&key.namespace, &entry.pod.metadata.labels);
+        let home = self.store.nodes.get(&home).map(|node| (node.netns, node.spec.address));
+        for node in self.store.nodes.values() {
+            let elsewhere = home.filter(|home| home.0 != node.netns && self.tunnels()).map(|home| home.1);
+            cilium::publish(world, node.netns, (addr, identity), elsewhere);
+        }
+    }
+
+    /// Cilium's agents hear that a Pod is gone.
+    pub(super) fn withdraw(&self, world: &mut dyn World, key: &PodKey) {
+        let own = |entry: &&PodEntry| !entry.pod.spec.host_network;
+        let Some(addr) = self.store.pods.get(key).filter(own).and_then(|entry| entry.ip) else { return };
+        if self.is_cilium() {
+            for node in self.store.nodes.values() {
+                cilium::withdraw(world, node.netns, addr);
+            }
+        }
+    }
+
+    fn is_cilium(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.network.cni == Cni::Cilium)
+    }
+
+    fn tunnels(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cilium::is_tunnelled(cluster))
     }
 
     fn apply_pods(&mut self, world: &mut dyn World, pods: &[Arc<Pod>]) {
@@ -268,6 +309,7 @@ impl ControlPlane {
 
     /// The Pod and its sandbox go at once, as when the machine under them is gone.
     fn forget_pod(&mut self, world: &mut dyn World, key: &PodKey) {
+        self.withdraw(world, key);
         let Some(entry) = self.store.remove_pod(key) else { return };
         if let Some(netns) = entry.netns.filter(|_| !entry.pod.spec.host_network) {
             world.del_netns(netns);

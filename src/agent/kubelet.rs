@@ -141,6 +141,8 @@ fn with_call<T>(
     work: impl FnOnce(&Call<'_>, &mut Ipam) -> T,
 ) -> Option<T> {
     let cluster = control.cluster.clone()?;
+    let labels = control.store.pods.get(key)?.pod.metadata.labels.clone();
+    let identity = control.identities.of(&key.namespace, &labels);
     let (entry, node) = entry_and_node(control, key)?;
     let path = format!("/var/run/netns/cni-{}", &entry.sandbox[..32]);
     let call = Call {
@@ -151,6 +153,7 @@ fn with_call<T>(
         netns_path: &path,
         pod: (&key.namespace, &key.name),
         requested: requested_ip(entry, &node.ipam),
+        identity,
         cluster: &cluster,
     };
     Some(work(&call, &mut node.ipam))
@@ -198,12 +201,13 @@ fn blocks(control: &mut ControlPlane, key: &PodKey) -> usize {
 fn configure(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, made: &Attached) {
     let result = with_call(control, key, |call, ipam| {
         cni::configure(world, call, ipam, made);
-        (cni::result(call, ipam, made).to_string(), cni::gateway(ipam))
+        (cni::result(call, ipam, made).to_string(), cni::gateway(call, ipam))
     });
     let Some((result, gateway)) = result else { return };
     if let Some(entry) = control.store.pods.get_mut(key) {
         entry.ip = Some(made.addr);
     }
+    control.publish(world, key);
     let args = vec![gateway.to_string()];
     ControlPlane::step_with(world, key, (Steps::Creation, 6), args, (None, Some(result.into())));
     wait(control, world, key, (Stage::Configured, PLUGIN_HALF));
@@ -368,9 +372,12 @@ fn release(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
 }
 
 fn detach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    if let Some(netns) = control.store.pods.get(key).and_then(|entry| entry.netns) {
-        cni::detach(world, netns);
+    if let Some((entry, node)) = entry_and_node(control, key)
+        && let Some(netns) = entry.netns
+    {
+        cni::detach(world, (node.netns, netns), entry.ip);
     }
+    control.withdraw(world, key);
     terminated(world, key, 6, vec![key.name.to_string()]);
     terminated(world, key, 7, vec![key.name.to_string()]);
     wait(control, world, key, (Stage::Gone, TEARDOWN));

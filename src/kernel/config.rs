@@ -59,8 +59,19 @@ impl Netns {
         let NewLink { name, kind, mac, mtu, txqlen } = new;
         let is_bridge = matches!(kind, Kind::Bridge(_));
         let conf = self.sysctl.default;
-        let link =
-            Link { ifindex, name, kind, mac, mtu, up: false, carrier: wireless, txqlen, port: None, conf };
+        let link = Link {
+            ifindex,
+            name,
+            kind,
+            mac,
+            mtu,
+            up: false,
+            carrier: wireless,
+            txqlen,
+            port: None,
+            conf,
+            bpf: None,
+        };
         self.links.push(Some(link));
         self.record_link(ctx, ifindex);
         if is_bridge {

@@ -21,7 +21,11 @@ impl Netns {
         ctx.note(at, &mut skb, EventKind::Received(kind));
         match port {
             Some(port) => self.br_handle_frame(ctx, ifindex, port, skb),
-            None => self.deliver_up(ctx, ifindex, kind, skb),
+            None => {
+                if let Some(skb) = self.bpf_ingress(ctx, ifindex, skb) {
+                    self.deliver_up(ctx, ifindex, kind, skb);
+                }
+            }
         }
     }
 
@@ -47,7 +51,7 @@ impl Netns {
     }
 
     /// Hands a frame to a device (`dev_queue_xmit`, then `dev_hard_start_xmit`).
-    pub(super) fn dev_hard_start_xmit(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mut skb: Skb) {
+    pub(super) fn dev_hard_start_xmit(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, skb: Skb) {
         let at = (self.id, ifindex);
         let Some(link) = self.link(ifindex).filter(|link| link.up) else {
             return ctx.drop(at, skb, DropReason::DevReady);
@@ -55,6 +59,8 @@ impl Netns {
         if !link.carrier {
             return ctx.drop(at, skb, DropReason::NoCarrier);
         }
+        let Some(mut skb) = self.bpf_egress(ctx, ifindex, skb) else { return };
+        let Some(link) = self.link(ifindex) else { return ctx.drop(at, skb, DropReason::DevReady) };
         let next = match &link.kind {
             Kind::Loopback => Next::Loop,
             Kind::Veth(peer, _) => Next::Wire(*peer, ctx.delays.veth),

@@ -1,6 +1,6 @@
 //! Links (`struct net_device`) and what each kind keeps.
 
-use super::DeviceConf;
+use super::{BpfProgram, DeviceConf};
 use crate::base::{ChangeId, Duration, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime};
 use crate::trace::{LinkKind, LinkRow, PortRow, PortState};
 use std::collections::BTreeMap;
@@ -29,6 +29,8 @@ pub struct Link {
     pub port: Option<Port>,
     /// Its settings under `net.ipv4.conf`.
     pub conf: DeviceConf,
+    /// The eBPF program attached to it.
+    pub bpf: Option<BpfProgram>,
 }
 
 /// Kind of a link.

@@ -7,6 +7,7 @@
 
 mod addr;
 mod arp;
+mod bpf;
 mod bridge;
 mod conf;
 mod config;
@@ -29,6 +30,7 @@ mod sysctl;
 mod timer;
 mod vxlan;
 
+pub use bpf::BpfProgram;
 pub use conf::{DeviceConf, default_setting};
 pub use config::{Hairpin, NewLink};
 pub use delays::Delays;
@@ -46,6 +48,7 @@ pub use sysctl::Sysctl;
 
 use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SocketId};
 use crate::trace::{AddrRow, FdbRow, NeighRow, RouteRow};
+use bpf::BpfMaps;
 use exception::Exception;
 use fib::Fib;
 use fragment::Reassembly;
@@ -79,6 +82,7 @@ pub struct Netns {
     limits: Limits,
     /// Path MTUs and better next hops learnt (`ip route get` shows them as `cache`).
     exceptions: BTreeMap<Ipv4Addr, Exception>,
+    bpf: BpfMaps,
     next_ip_id: u16,
     next_nsid: u32,
     rng: Rng,
@@ -103,6 +107,7 @@ impl Netns {
             netfilter: netfilter::Netfilter::default(),
             limits: Limits::default(),
             exceptions: BTreeMap::new(),
+            bpf: BpfMaps::default(),
             next_ip_id: rng.u16(..),
             next_nsid: 0,
             rng,

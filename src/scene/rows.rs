@@ -2,7 +2,8 @@
 
 use crate::base::{ChangeId, IfIndex, NetnsId};
 use crate::trace::{
-    FdbRow, Inventory, NeighRow, NetfilterChange, RouteKind, RouteRow, Table, TableChange, Trace, rows_text,
+    BpfRow, FdbRow, Inventory, NeighRow, NetfilterChange, RouteKind, RouteRow, Table, TableChange, Trace,
+    rows_text,
 };
 
 /// A row in two pieces.
@@ -77,6 +78,14 @@ pub fn netfilter(change: &NetfilterChange) -> RowText {
     }
 }
 
+/// An entry of an eBPF map.
+pub fn bpf(inventory: &Inventory, row: &BpfRow) -> RowText {
+    let ifname = inventory.netns.get(&row.netns).map_or_else(|| "".into(), |state| state.ifname(row.ifindex));
+    let line = rows_text::bpf(row, &ifname);
+    let mut words = line.splitn(3, ' ').skip(1).map(str::to_owned);
+    RowText { head: words.next().unwrap_or_default(), tail: words.next().unwrap_or_default() }
+}
+
 /// The row that decided; empty where none fitted.
 pub fn decision(trace: &Trace, inventory: &Inventory, table: Table, row: Option<ChangeId>) -> RowText {
     let Some(row) = row else { return RowText::default() };
@@ -89,6 +98,7 @@ pub fn decision(trace: &Trace, inventory: &Inventory, table: Table, row: Option<
                 row.mac.map_or_else(|| rows_text::nud(row.state).to_string(), |mac| format!("lladdr {mac}"));
             text
         }
+        (Table::Bpf, TableChange::Bpf(row)) => bpf(inventory, row),
         (Table::BridgeFdb, TableChange::Fdb(row)) => fdb(inventory, row),
         (Table::VxlanFdb, TableChange::Fdb(row)) => {
             let tail = row.dst.map_or_else(String::new, |dst| format!("dst {dst}"));

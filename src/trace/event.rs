@@ -99,6 +99,8 @@ pub enum Table {
     Netfilter,
     /// The tracked connections; without a row the packet belongs to none (`INVALID`).
     Conntrack,
+    /// The maps of an eBPF program.
+    Bpf,
 }
 
 /// How a journey ended. Every journey has exactly one.

@@ -5,8 +5,9 @@
 use super::netfilter::{self, NetfilterChange};
 use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::{
-    Disposition, DropReason, Event, EventKind, FdbRow, Hook, LinkKind, LinkRow, NeighRow, Nud, PacketType,
-    PortRow, Relation, RouteKind, RouteRow, StepRow, Steps, Surroundings, Table, TableChange, Trace,
+    BpfMap, BpfRow, Disposition, DropReason, Event, EventKind, FdbRow, Hook, LinkKind, LinkRow, NeighRow,
+    Nud, PacketType, PortRow, Relation, RouteKind, RouteRow, StepRow, Steps, Surroundings, Table,
+    TableChange, Trace,
 };
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId};
@@ -196,6 +197,8 @@ impl Teller<'_> {
                     if frame.dst.is_multicast() { "why.bridge_fdb.group" } else { "why.bridge_fdb.flood" };
                 self.say(key, &[self.bridge(), frame.dst.to_string()])
             }
+            (Table::Bpf, Some(TableChange::Bpf(row))) => self.bpf_decision(row),
+            (Table::Bpf, _) => self.say("why.bpf.none", &[self.place()]),
             (Table::VxlanFdb, Some(TableChange::Fdb(row))) => {
                 let asked = self.frame().map_or(row.mac, |frame| frame.dst);
                 let key = match (row.mac == MacAddr::ZERO, row.permanent) {
@@ -345,6 +348,25 @@ impl Teller<'_> {
         rows_text::route(row, &name, style).trim_end().to_string()
     }
 
+    fn bpf(&self, row: &BpfRow) -> String {
+        rows_text::bpf(row, &self.around.ifname(row.netns, row.ifindex))
+    }
+
+    fn bpf_decision(&self, row: &BpfRow) -> String {
+        let key = rows_text::destination(row.key);
+        let (place, identity) = (self.place(), row.identity.to_string());
+        match (row.map, row.tunnel) {
+            (BpfMap::Endpoints, _) => {
+                let veth = self.around.ifname(row.netns, row.ifindex).to_string();
+                self.say("why.bpf.endpoint", &[place, key, veth])
+            }
+            (BpfMap::Ipcache, Some(node)) => {
+                self.say("why.bpf.tunnel", &[place, key, identity, node.to_string()])
+            }
+            (BpfMap::Ipcache, None) => self.say("why.bpf.stack", &[place, key, identity]),
+        }
+    }
+
     fn fdb(&self, row: &FdbRow) -> String {
         let name = |ifindex| self.around.ifname(row.netns, ifindex);
         rows_text::fdb(row, &name, FdbStyle::default()).trim_end().to_string()
@@ -375,6 +397,8 @@ impl Teller<'_> {
             TableChange::Fdb(row) => ("fdb_learnt", vec![of(row.netns), self.fdb(row)]),
             TableChange::FdbGone(row) => ("fdb_gone", vec![of(row.netns), self.fdb(row)]),
             TableChange::Exception(row) => ("exception", vec![of(row.netns), rows_text::exception(row)]),
+            TableChange::Bpf(row) => ("bpf", vec![of(row.netns), self.bpf(row)]),
+            TableChange::BpfGone(row) => ("bpf_gone", vec![of(row.netns), self.bpf(row)]),
             TableChange::Sysctl(row) => {
                 ("sysctl", vec![of(row.netns), row.key.to_string(), row.value.to_string()])
             }

@@ -10,7 +10,7 @@
 use super::explain;
 use super::netfilter;
 use super::rows_text::{self, FdbStyle, RouteStyle};
-use super::{Disposition, Event, EventKind, Nud, RouteRow, Surroundings, Table, TableChange, Trace};
+use super::{BpfRow, Disposition, Event, EventKind, Nud, RouteRow, Surroundings, Table, TableChange, Trace};
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, JourneyId, NetnsId, ProcessId, SimTime};
 use crate::wire::{Frame, Inner, Ipv4};
@@ -260,10 +260,15 @@ fn decision(trace: &Trace, around: &Surroundings, id: EventId, table: Table, row
             format!("{dst} is for more than one: flooded to all ports")
         }
         (Table::BridgeFdb, None) => format!("fdb has no entry for {dst}: flooded to all ports"),
+        (Table::Bpf, None) => "no eBPF map has it: up to the stack".to_string(),
         (Table::VxlanFdb, None) => format!("fdb names no tunnel end for {dst}"),
         (Table::Netfilter, None) => "no rule fits".to_string(),
         (Table::Conntrack, None) => "belongs to no connection (INVALID)".to_string(),
     }
+}
+
+fn bpf_line(around: &Surroundings, row: &BpfRow) -> String {
+    rows_text::bpf(row, &around.ifname(row.netns, row.ifindex))
 }
 
 /// Why a route won: the longest prefix of those that fit.
@@ -313,6 +318,8 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         }
         TableChange::LinkGone(netns, ifindex) => format!("link gone {}", around.ifname(*netns, *ifindex)),
         TableChange::Exception(row) => rows_text::exception(row),
+        TableChange::Bpf(row) => bpf_line(around, row),
+        TableChange::BpfGone(row) => format!("gone: {}", bpf_line(around, row)),
         TableChange::Sysctl(row) => format!("sysctl {} = {}", row.key, row.value),
         TableChange::Socket(row) => format!("socket {}", rows_text::socket(row)),
         TableChange::SocketGone(_, socket) => format!("socket gone #{}", socket.0),

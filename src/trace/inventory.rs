@@ -2,7 +2,7 @@
 
 use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
-    AddrRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FdbRow, KubeEventRow, LinkKind,
+    AddrRow, BpfRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FdbRow, KubeEventRow, LinkKind,
     LinkRow, NeighRow, NetnsRow, NodeRow, PodRow, RouteRow, SocketRow, StepRow, Table, TableChange, Trace,
 };
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime, SocketId};
@@ -47,6 +47,8 @@ pub struct NetnsState {
     pub fdb: Vec<Fdb>,
     /// What was learnt about single destinations.
     pub exceptions: BTreeMap<Ipv4Addr, ExceptionRow>,
+    /// Entries of eBPF maps, in the order in which they were added.
+    pub bpf: Vec<(ChangeId, BpfRow)>,
     /// Settings that were changed, by key.
     pub sysctls: BTreeMap<Arc<str>, Arc<str>>,
     /// TCP and UDP sockets.
@@ -107,6 +109,7 @@ impl NetnsState {
             neighbors: BTreeMap::new(),
             fdb: Vec::new(),
             exceptions: BTreeMap::new(),
+            bpf: Vec::new(),
             sysctls: BTreeMap::new(),
             sockets: BTreeMap::new(),
             netfilter: Netfilter::default(),
@@ -321,6 +324,10 @@ impl Inventory {
             TableChange::Exception(row) => self.with(row.netns, |state| {
                 state.exceptions.insert(row.dst, *row);
             }),
+            TableChange::Bpf(row) => self.with(row.netns, |state| state.set_bpf(id, row)),
+            TableChange::BpfGone(row) => self.with(row.netns, |state| {
+                state.bpf.retain(|(_, old)| (old.map, old.key) != (row.map, row.key));
+            }),
             TableChange::Sysctl(row) => self.with(row.netns, |state| {
                 state.sysctls.insert(row.key.clone(), row.value.clone());
             }),
@@ -359,6 +366,13 @@ impl NetnsState {
         self.routes.retain(|(_, row)| row.oif != Some(ifindex));
         self.neighbors.retain(|(at, _), _| *at != ifindex);
         self.fdb.retain(|entry| entry.row.ifindex != ifindex && entry.row.master != Some(ifindex));
+    }
+
+    fn set_bpf(&mut self, change: ChangeId, row: &BpfRow) {
+        match self.bpf.iter_mut().find(|(_, old)| (old.map, old.key) == (row.map, row.key)) {
+            Some(entry) => *entry = (change, *row),
+            None => self.bpf.push((change, *row)),
+        }
     }
 
     fn set_neighbor(&mut self, change: ChangeId, row: &NeighRow, now: SimTime) {

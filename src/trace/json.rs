@@ -419,6 +419,7 @@ fn table_name(table: Table) -> &'static str {
         Table::VxlanFdb => "vxlanFdb",
         Table::Netfilter => "netfilter",
         Table::Conntrack => "conntrack",
+        Table::Bpf => "bpf",
     }
 }
 

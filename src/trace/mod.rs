@@ -26,9 +26,9 @@ pub use netfilter::{
 };
 pub use pcapng::pcapng;
 pub use rows::{
-    AddrRow, ContainerRow, ContainerState, ExceptionRow, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow,
-    NetnsRole, NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState, RouteKind, RouteProtocol,
-    RouteRow, Scope, StepRow, Steps, SysctlRow, TableChange,
+    AddrRow, BpfMap, BpfRow, ContainerRow, ContainerState, ExceptionRow, FdbRow, KubeEventRow, LinkKind,
+    LinkRow, NeighRow, NetnsRole, NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState, RouteKind,
+    RouteProtocol, RouteRow, Scope, StepRow, Steps, SysctlRow, TableChange,
 };
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
 pub use surroundings::Surroundings;

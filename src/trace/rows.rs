@@ -35,6 +35,10 @@ pub enum TableChange {
     FdbGone(FdbRow),
     /// A path MTU or a better next hop was learnt.
     Exception(ExceptionRow),
+    /// An entry of an eBPF map came or changed.
+    Bpf(BpfRow),
+    /// An entry of an eBPF map went.
+    BpfGone(BpfRow),
     /// A kernel setting was changed.
     Sysctl(SysctlRow),
     /// A TCP or UDP socket came or changed.
@@ -261,6 +265,8 @@ pub enum RouteProtocol {
     Static,
     /// The BIRD routing daemon.
     Bird,
+    /// Calico's Felix, which uses the number 80; `ip` has no name for it.
+    Felix,
 }
 
 /// A route.
@@ -365,6 +371,34 @@ pub struct ExceptionRow {
     pub mtu: Option<u32>,
     /// When it is forgotten.
     pub expires: SimTime,
+}
+
+/// A map that eBPF programs look into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BpfMap {
+    /// The endpoints of this node (`cilium_lxc`).
+    Endpoints,
+    /// All addresses with their identities and, where they are elsewhere, the node's address (`cilium_ipcache`).
+    Ipcache,
+}
+
+/// An entry of an eBPF map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BpfRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// The map.
+    pub map: BpfMap,
+    /// The address or range.
+    pub key: Ipv4Net,
+    /// The endpoint's interface at the node; `NONE` in the ipcache.
+    pub ifindex: IfIndex,
+    /// The endpoint's Ethernet address.
+    pub mac: Option<MacAddr>,
+    /// The security identity.
+    pub identity: u32,
+    /// The node whose tunnel end leads there.
+    pub tunnel: Option<Ipv4Addr>,
 }
 
 /// A setting under `/proc/sys/net` that was changed from what the kernel begins with.

@@ -65,6 +65,8 @@ impl Surroundings {
             | TableChange::Socket(_)
             | TableChange::SocketGone(..)
             | TableChange::Netfilter(_)
+            | TableChange::Bpf(_)
+            | TableChange::BpfGone(_)
             | TableChange::Node(_)
             | TableChange::NodeGone(_)
             | TableChange::Pod(_)

@@ -3,6 +3,7 @@
 
 mod bridge;
 mod calico;
+pub(super) mod cilium;
 mod nodes;
 
 pub(super) use nodes::{Peer, connect, forget, protect, start};
@@ -32,8 +33,16 @@ pub(super) struct Call<'a> {
     pub(super) pod: (&'a str, &'a str),
     /// The address asked for (`CNI_ARGS`, `IP=`).
     pub(super) requested: Option<Ipv4Addr>,
+    /// The Pod's security identity, which Cilium alone asks for.
+    pub(super) identity: u32,
     /// The cluster.
     pub(super) cluster: &'a ClusterSpec,
+}
+
+impl Call<'_> {
+    fn is_cilium(&self) -> bool {
+        self.cluster.network.cni == Cni::Cilium
+    }
 }
 
 /// What the first half of `ADD` made.
@@ -59,7 +68,8 @@ pub(super) fn ipam(node: &NodeSpec, cluster: &ClusterSpec) -> Ipam {
             Ipam::HostLocal(HostLocal::new(node.pod_cidr, network.ipam.range_start))
         }
         Cni::Calico => Ipam::Blocks(Blocks::new(node.pod_cidr, network.calico.block_size, first)),
-        Cni::Cilium => Ipam::Blocks(Blocks::new(node.pod_cidr, node.pod_cidr.prefix_len(), first.max(1))),
+        // The first address is the router's.
+        Cni::Cilium => Ipam::Blocks(Blocks::new(node.pod_cidr, node.pod_cidr.prefix_len(), first.max(2))),
     }
 }
 
@@ -92,6 +102,7 @@ pub(super) fn request(command: &str, call: &Call<'_>, ipam: &Ipam) -> Value {
     }
     let stdin = match ipam {
         Ipam::HostLocal(range) => bridge::config(call, range),
+        Ipam::Blocks(_) if call.is_cilium() => cilium::config(),
         Ipam::Blocks(_) => calico::config(call),
     };
     json!({
@@ -112,6 +123,7 @@ pub(super) fn attach(world: &mut dyn World, call: &Call<'_>, ipam: &mut Ipam) ->
     let addr = ipam.allocate(call.container, call.requested)?;
     Ok(match ipam {
         Ipam::HostLocal(_) => bridge::attach(world, call, addr),
+        Ipam::Blocks(_) if call.is_cilium() => cilium::attach(world, call, addr),
         Ipam::Blocks(_) => calico::attach(world, call, addr),
     })
 }
@@ -120,6 +132,9 @@ pub(super) fn attach(world: &mut dyn World, call: &Call<'_>, ipam: &mut Ipam) ->
 pub(super) fn configure(world: &mut dyn World, call: &Call<'_>, ipam: &Ipam, made: &Attached) {
     match ipam {
         Ipam::HostLocal(range) => bridge::configure(world, call, range, made),
+        Ipam::Blocks(blocks) if call.is_cilium() => {
+            cilium::configure(world, call, made, cilium::router(blocks.range()));
+        }
         Ipam::Blocks(_) => calico::configure(world, call, made),
     }
 }
@@ -128,14 +143,18 @@ pub(super) fn configure(world: &mut dyn World, call: &Call<'_>, ipam: &Ipam, mad
 pub(super) fn result(call: &Call<'_>, ipam: &Ipam, made: &Attached) -> Value {
     match ipam {
         Ipam::HostLocal(range) => bridge::result(call, range, made),
+        Ipam::Blocks(blocks) if call.is_cilium() => {
+            cilium::result(call, made, cilium::router(blocks.range()))
+        }
         Ipam::Blocks(_) => calico::result(made),
     }
 }
 
 /// The Pod's gateway.
-pub(super) fn gateway(ipam: &Ipam) -> Ipv4Addr {
+pub(super) fn gateway(call: &Call<'_>, ipam: &Ipam) -> Ipv4Addr {
     match ipam {
         Ipam::HostLocal(range) => range.gateway(),
+        Ipam::Blocks(blocks) if call.is_cilium() => cilium::router(blocks.range()),
         Ipam::Blocks(_) => calico::GATEWAY,
     }
 }
@@ -151,7 +170,10 @@ pub(super) fn failure(cluster: &ClusterSpec, error: &str) -> String {
 }
 
 /// Second half of `DEL` (`ip.DelLinkByNameAddr`): the veth pair goes, and with it the routes by its end at the node.
-pub(super) fn detach(world: &mut dyn World, sandbox: NetnsId) {
+pub(super) fn detach(world: &mut dyn World, (node, sandbox): (NetnsId, NetnsId), addr: Option<Ipv4Addr>) {
+    if let Some(addr) = addr {
+        cilium::detach(world, node, addr);
+    }
     let eth0 = world.netns(sandbox).and_then(|netns| netns.link_named("eth0")).map(|link| link.ifindex);
     if let Some(eth0) = eth0 {
         world.del_wire(sandbox, eth0);

@@ -4,8 +4,8 @@
 //! Routes taught by BGP, OSPF or RIP are a static stand-in: they appear as soon as both nodes' daemons run, marked as
 //! bird marks them.
 
-use super::calico;
 use super::pod_mtu;
+use super::{calico, cilium};
 use crate::agent::fabric::ETH0;
 use crate::agent::world::{World, with};
 use crate::api::{Backend, ClusterSpec, Cni, Encapsulation, NodeSpec};
@@ -95,9 +95,15 @@ fn device(cluster: &ClusterSpec) -> &'static str {
 
 /// The daemon starts on a node: it makes its device.
 pub(in crate::agent) fn start(world: &mut dyn World, node: &Peer, cluster: &ClusterSpec) {
-    if way(cluster) != Way::Vxlan {
-        return;
+    if way(cluster) == Way::Vxlan {
+        add_vxlan(world, node, cluster);
     }
+    if cluster.network.cni == Cni::Cilium {
+        cilium::start(world, node, cluster);
+    }
+}
+
+fn add_vxlan(world: &mut dyn World, node: &Peer, cluster: &ClusterSpec) {
     let vxlan = &cluster.network.vxlan;
     let kind = Kind::Vxlan(Vxlan {
         vni: vxlan.vni,
@@ -112,7 +118,10 @@ pub(in crate::agent) fn start(world: &mut dyn World, node: &Peer, cluster: &Clus
     let addr = Ipv4Net::new_assert(node.tunnel, 32);
     with(world, node.netns, |netns, ctx| {
         let device = netns.add_link(ctx, new);
-        netns.add_addr(ctx, device, addr, None, Scope::Global);
+        // Cilium's device has no address: its program alone takes what comes in.
+        if cluster.network.cni != Cni::Cilium {
+            netns.add_addr(ctx, device, addr, None, Scope::Global);
+        }
         netns.set_up(ctx, device);
     });
 }
@@ -130,7 +139,7 @@ pub(in crate::agent) fn protect(world: &mut dyn World, node: &Peer, cluster: &Cl
                 scope: Scope::Global,
                 protocol: match way(cluster) {
                     Way::Direct(protocol) => protocol,
-                    Way::Vxlan | Way::None => RouteProtocol::Boot,
+                    Way::Vxlan | Way::None => RouteProtocol::Felix,
                 },
                 ..netns.route_to(range, None, IfIndex::NONE)
             };
@@ -149,6 +158,12 @@ fn add_missing(netns: &mut Netns, ctx: &mut Ctx<'_>, route: RouteRow) {
 /// route in this order (`handleSubnetEvents`).
 pub(in crate::agent) fn connect(world: &mut dyn World, near: &Peer, far: &Peer, cluster: &ClusterSpec) {
     let way = way_between(near, far, cluster);
+    if cluster.network.cni == Cni::Cilium {
+        cilium::connect(world, near.netns, near, far, cluster);
+        if way == Way::Vxlan {
+            return;
+        }
+    }
     with(world, near.netns, |netns, ctx| match way {
         Way::Vxlan => {
             let Some(device) = netns.link_named(device(cluster)).map(|link| link.ifindex) else { return };

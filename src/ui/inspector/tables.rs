@@ -66,6 +66,7 @@ fn slug(table: Table) -> &'static str {
         Table::VxlanFdb => "vxlan-fdb",
         Table::Netfilter => "netfilter",
         Table::Conntrack => "conntrack",
+        Table::Bpf => "bpf",
     }
 }
 
@@ -97,6 +98,9 @@ fn table_rows(tables: &Inventory, state: &NetnsState, table: Table, decided: Opt
             .values()
             .map(|entry| row(entry.change, rows::netfilter(&NetfilterChange::Conntrack(entry.row))))
             .collect(),
+        Table::Bpf => {
+            state.bpf.iter().map(|(change, entry)| row(*change, rows::bpf(tables, entry))).collect()
+        }
         Table::BridgeFdb | Table::VxlanFdb => state
             .fdb
             .iter()

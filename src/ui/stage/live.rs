@@ -88,6 +88,7 @@ fn table_key(table: Table) -> &'static str {
         Table::VxlanFdb => "vxlan-fdb",
         Table::Netfilter => "netfilter",
         Table::Conntrack => "conntrack",
+        Table::Bpf => "bpf",
     }
 }
 
