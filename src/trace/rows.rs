@@ -232,7 +232,7 @@ impl AddrRow {
             return addrs.len();
         }
         let reaches = |(_, row): &(usize, &Self)| self.scope <= row.scope;
-        let last = here().filter(|row| !is_secondary(row) && reaches(row)).next_back();
+        let last = here().rfind(|row| !is_secondary(row) && reaches(row));
         last.map_or_else(|| here().next().map_or(addrs.len(), |(first, _)| first), |(at, _)| at + 1)
     }
 }
