@@ -83,6 +83,8 @@ struct Builder {
 impl Builder {
     fn new(netns: NetnsId, name: &str, role: NetnsRole) -> Self {
         let state = NetnsState {
+            exceptions: BTreeMap::new(),
+            sysctls: BTreeMap::new(),
             row: NetnsRow { netns, name: name.into(), role },
             links: BTreeMap::new(),
             counters: BTreeMap::new(),
@@ -90,6 +92,7 @@ impl Builder {
             routes: Vec::new(),
             neighbors: BTreeMap::new(),
             fdb: Vec::new(),
+            sockets: BTreeMap::new(),
         };
         let mut builder = Self { state };
         builder.link(link(netns, 1, "lo", LinkKind::Loopback, "00:00:00:00:00:00", 65536), [0; 4]);

@@ -1,5 +1,5 @@
 //! Addresses and the routes that come and go with them (`net/ipv4/devinet.c`, `fib_frontend.c`). Secondaries go with
-//! their primary (`promote_secondaries` 0, the kernel's own default).
+//! their primary, unless `promote_secondaries` has one take its place.
 
 use super::fib::{LOCAL, MAIN};
 use super::{Ctx, Netns};
@@ -30,6 +30,8 @@ impl Netns {
         };
         let secondaries: Vec<Ipv4Net> = match self.primary_of(&self.addrs[gone]) {
             Some(_) => Vec::new(),
+            // A secondary takes its place (`promote_secondaries`).
+            None if self.conf_or(ifindex, |conf| conf.promote_secondaries) => Vec::new(),
             None => self.secondaries_of(&self.addrs[gone]),
         };
         for secondary in secondaries {
@@ -44,6 +46,11 @@ impl Netns {
                 route.kind == RouteKind::Local && route.dst.addr() == local && route.dst.prefix_len() == 32;
             !still_ours && (route.prefsrc == Some(local) || of_address)
         });
+        let promoted = |row: &&AddrRow| row.ifindex == ifindex && row.addr.trunc() == addr.trunc();
+        let promoted: Vec<AddrRow> = self.addrs.iter().filter(promoted).copied().collect();
+        for row in promoted {
+            self.add_addr_routes(ctx, &row);
+        }
         if !self.addrs.iter().any(|row| row.ifindex == ifindex) {
             self.drop_routes(ctx, ifindex, |route| route.oif == Some(ifindex));
         }
@@ -63,7 +70,7 @@ impl Netns {
 
     /// The primary of a secondary address: the first address of the same network on the same link
     /// (`inet_ifa_byprefix`). `None` for a primary.
-    fn primary_of(&self, row: &AddrRow) -> Option<Ipv4Addr> {
+    pub(super) fn primary_of(&self, row: &AddrRow) -> Option<Ipv4Addr> {
         let first = self.addrs.iter().find(|other| is_of_one_network(other, row))?;
         (first.addr != row.addr).then(|| first.addr.addr())
     }

@@ -56,7 +56,9 @@ impl Netns {
         let wireless = matches!(new.kind, Kind::Loopback | Kind::Vxlan(_));
         let NewLink { name, kind, mac, mtu, txqlen } = new;
         let is_bridge = matches!(kind, Kind::Bridge(_));
-        let link = Link { ifindex, name, kind, mac, mtu, up: false, carrier: wireless, txqlen, port: None };
+        let conf = self.sysctl.default;
+        let link =
+            Link { ifindex, name, kind, mac, mtu, up: false, carrier: wireless, txqlen, port: None, conf };
         self.links.push(Some(link));
         self.record_link(ctx, ifindex);
         if is_bridge {
@@ -136,6 +138,9 @@ impl Netns {
         }
         if let Some(peer) = peer {
             ctx.effects.carrier.push((peer.netns, peer.ifindex, true));
+        }
+        if self.conf_or(ifindex, |conf| conf.arp_notify) {
+            self.announce_all(ctx, ifindex);
         }
         self.update_bridge_carrier(ctx, ifindex);
         for port in self.ports_of(ifindex) {

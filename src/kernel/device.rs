@@ -29,7 +29,9 @@ impl Netns {
         match skb.frame.payload {
             Payload::Arp(arp) => self.arp_rcv(ctx, ifindex, kind, arp, skb),
             Payload::Ipv4(_) => self.ip_rcv(ctx, ifindex, kind, skb),
-            Payload::Other { .. } => ctx.drop((self.id, ifindex), skb, DropReason::UnhandledProto),
+            Payload::Vlan(_) | Payload::Bpdu(_) | Payload::Other { .. } => {
+                ctx.drop((self.id, ifindex), skb, DropReason::UnhandledProto);
+            }
         }
     }
 

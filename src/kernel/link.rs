@@ -1,5 +1,6 @@
 //! Links (`struct net_device`) and what each kind keeps.
 
+use super::DeviceConf;
 use crate::base::{ChangeId, Duration, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime};
 use crate::trace::{LinkKind, LinkRow, PortRow, PortState};
 use std::collections::BTreeMap;
@@ -26,6 +27,8 @@ pub struct Link {
     pub txqlen: u32,
     /// The bridge it is a port of.
     pub port: Option<Port>,
+    /// Its settings under `net.ipv4.conf`.
+    pub conf: DeviceConf,
 }
 
 /// Kind of a link.

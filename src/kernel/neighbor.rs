@@ -178,6 +178,21 @@ impl Netns {
         }
     }
 
+    /// Whether a neighbour's address is known; asks for it where it is not, although no packet waits for it
+    /// (`neigh_event_send` without a packet).
+    pub(super) fn neigh_ask(&mut self, ctx: &mut Ctx<'_>, key: (IfIndex, Ipv4Addr), cause: EventId) -> bool {
+        self.neigh_create(ctx, key.0, key.1);
+        let state = self.neighbors[&key].row.state;
+        if is_valid(state) {
+            return true;
+        }
+        self.neigh_event_send(ctx, key, cause);
+        if state == Nud::Failed {
+            self.neigh_probe(ctx, key);
+        }
+        false
+    }
+
     /// Lets a packet wait; the oldest goes when too many bytes wait. The first to wait triggers the first request.
     fn neigh_enqueue(&mut self, ctx: &mut Ctx<'_>, key: (IfIndex, Ipv4Addr), mut skb: Skb) {
         ctx.note((self.id, key.0), &mut skb, EventKind::Queued);

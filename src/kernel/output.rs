@@ -45,15 +45,18 @@ impl Netns {
         let local = route.kind == RouteKind::Local;
         let link_out = if local { IfIndex(1) } else { route.oif.ok_or(Errno::Enetunreach)? };
         let chosen = src.or_else(|| self.prefsrc(&found, dst)).ok_or(Errno::Enetunreach)?;
+        let learnt = self.exception(now, dst, found.change);
+        let gateway = learnt.and_then(|row| row.gateway).or(route.gateway);
+        let device_mtu = self.link(link_out).map_or(0, |link| link.mtu);
         // `__mkroute_output`: an address of this machine alone may not leave it.
-        if chosen.is_loopback() && !local && !self.sysctl.route_localnet {
+        if chosen.is_loopback() && !local && !self.conf_or(link_out, |conf| conf.route_localnet) {
             return Err(Errno::Einval);
         }
         Ok(Flow {
             oif: link_out,
-            next_hop: route.gateway.unwrap_or(dst),
+            next_hop: gateway.unwrap_or(dst),
             src: chosen,
-            mtu: self.path_mtu(now, dst, link_out),
+            mtu: learnt.and_then(|row| row.mtu).map_or(device_mtu, |mtu| mtu.min(device_mtu)),
             change: found.change,
             broadcast: route.kind == RouteKind::Broadcast || dst.is_broadcast(),
         })
@@ -79,14 +82,6 @@ impl Netns {
         Ok(Flow { oif, next_hop: dst, src, mtu, change: ChangeId::NONE, broadcast: false })
     }
 
-    fn path_mtu(&self, now: crate::base::SimTime, dst: Ipv4Addr, oif: IfIndex) -> u32 {
-        let device = self.link(oif).map_or(0, |link| link.mtu);
-        match self.pmtu.get(&dst) {
-            Some(&(mtu, expires)) if now < expires => mtu.min(device),
-            Some(_) | None => device,
-        }
-    }
-
     /// The source address that a route prefers (`fib_result_prefsrc`).
     fn prefsrc(&self, found: &FibResult, dst: Ipv4Addr) -> Option<Ipv4Addr> {
         let route = &found.route;
@@ -99,11 +94,16 @@ impl Netns {
     /// The address of `ifindex` that shares a network with `towards`, else its first one, else the first of any
     /// other interface (`inet_select_addr`, `man 8 ip-route`, "src").
     pub(super) fn inet_select_addr(&self, ifindex: IfIndex, towards: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
-        let usable = || self.addrs.iter().filter(|row| row.scope != Scope::Host);
-        let here = || usable().filter(|row| row.ifindex == ifindex);
-        let matching = towards.and_then(|dst| here().find(|row| row.addr.contains(&dst)));
-        let elsewhere = || usable().find(|row| row.ifindex != ifindex);
-        matching.or_else(|| here().next()).or_else(elsewhere).map(|row| row.addr.addr())
+        let usable =
+            |row: &&crate::trace::AddrRow| row.scope != Scope::Host && self.primary_of(row).is_none();
+        let of = |at: IfIndex| self.addrs.iter().filter(move |row| row.ifindex == at).filter(usable);
+        let matching = towards.and_then(|dst| of(ifindex).find(|row| row.addr.contains(&dst)));
+        // Interfaces are asked in the order in which they were made; addresses of scope link stay on their own.
+        let elsewhere = || {
+            let others = self.links().filter(|link| link.ifindex != ifindex);
+            others.flat_map(|link| of(link.ifindex)).find(|row| row.scope != Scope::Link)
+        };
+        matching.or_else(|| of(ifindex).next()).or_else(elsewhere).map(|row| row.addr.addr())
     }
 
     /// Sends a packet of this machine's own (`ip_local_out`). Its frame still lacks Ethernet addresses.

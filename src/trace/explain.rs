@@ -357,6 +357,12 @@ impl Teller<'_> {
             TableChange::Fdb(row) if row.permanent => ("fdb", vec![of(row.netns), self.fdb(row)]),
             TableChange::Fdb(row) => ("fdb_learnt", vec![of(row.netns), self.fdb(row)]),
             TableChange::FdbGone(row) => ("fdb_gone", vec![of(row.netns), self.fdb(row)]),
+            TableChange::Exception(row) => ("exception", vec![of(row.netns), rows_text::exception(row)]),
+            TableChange::Sysctl(row) => {
+                ("sysctl", vec![of(row.netns), row.key.to_string(), row.value.to_string()])
+            }
+            TableChange::Socket(row) => ("socket", vec![of(row.netns), rows_text::socket(row)]),
+            TableChange::SocketGone(netns, socket) => ("socket_gone", vec![of(*netns), socket.0.to_string()]),
             TableChange::Node(row) => ("node", vec![row.name.to_string()]),
             TableChange::NodeGone(name) => ("node_gone", vec![name.to_string()]),
             TableChange::Pod(row) => {

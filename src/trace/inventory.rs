@@ -1,10 +1,10 @@
 //! All tables as they stood after a given event: a fold over the trace, so that stepping back takes every table back.
 
 use super::{
-    AddrRow, Disposition, DropReason, Event, EventKind, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow,
-    NetnsRow, NodeRow, PodRow, RouteRow, StepRow, Table, TableChange, Trace,
+    AddrRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FdbRow, KubeEventRow, LinkKind,
+    LinkRow, NeighRow, NetnsRow, NodeRow, PodRow, RouteRow, SocketRow, StepRow, Table, TableChange, Trace,
 };
-use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime};
+use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -44,6 +44,12 @@ pub struct NetnsState {
     pub neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
     /// Forwarding databases, in the order in which entries were added.
     pub fdb: Vec<Fdb>,
+    /// What was learnt about single destinations.
+    pub exceptions: BTreeMap<Ipv4Addr, ExceptionRow>,
+    /// Settings that were changed, by key.
+    pub sysctls: BTreeMap<Arc<str>, Arc<str>>,
+    /// TCP and UDP sockets.
+    pub sockets: BTreeMap<SocketId, SocketRow>,
 }
 
 /// A neighbour entry with when it was last used.
@@ -97,6 +103,9 @@ impl NetnsState {
             routes: Vec::new(),
             neighbors: BTreeMap::new(),
             fdb: Vec::new(),
+            exceptions: BTreeMap::new(),
+            sysctls: BTreeMap::new(),
+            sockets: BTreeMap::new(),
         }
     }
 
@@ -257,6 +266,18 @@ impl Inventory {
                 state.neighbors.remove(&(*ifindex, *addr));
             }),
             TableChange::Fdb(row) => self.with(row.netns, |state| state.set_fdb(id, row, now)),
+            TableChange::Exception(row) => self.with(row.netns, |state| {
+                state.exceptions.insert(row.dst, *row);
+            }),
+            TableChange::Sysctl(row) => self.with(row.netns, |state| {
+                state.sysctls.insert(row.key.clone(), row.value.clone());
+            }),
+            TableChange::Socket(row) => self.with(row.netns, |state| {
+                state.sockets.insert(row.socket, (**row).clone());
+            }),
+            TableChange::SocketGone(netns, socket) => self.with(*netns, |state| {
+                state.sockets.remove(socket);
+            }),
             TableChange::FdbGone(row) => self.with(row.netns, |state| {
                 state.fdb.retain(|entry| {
                     entry.row.mac != row.mac

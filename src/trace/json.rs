@@ -4,6 +4,10 @@
 //! does not apply is left out. Times are nanoseconds since the first event shown, packets are decoded down to the
 //! innermost layer, and table rows stand as the real tools print them.
 
+mod tunnel;
+
+pub use tunnel::{EspJson, GreJson, IgmpJson, StpJson, TunnelJson, VlanJson};
+
 use super::format::{Selection, row_text};
 use super::{
     Disposition, Event, EventKind, JourneyInfo, PacketType, Relation, Stream, Surroundings, Table, Trace,
@@ -11,7 +15,7 @@ use super::{
 };
 use crate::base::words::{self, Lang};
 use crate::base::{EventId, Ipv4Addr, JourneyId, MacAddr};
-use crate::wire::{Body, Frame, Icmp, Ipv4, Payload, Quote, UdpChecksum, UdpPayload};
+use crate::wire::{Body, Frame, Icmp, Ipv4, Payload, Quote, Tcp, TcpFlags, UdpChecksum, UdpPayload};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -150,6 +154,12 @@ pub struct FrameJson {
     /// The ARP packet, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arp: Option<ArpJson>,
+    /// The VLAN tags, outermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vlan: Vec<VlanJson>,
+    /// The spanning tree packet, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stp: Option<StpJson>,
     /// The IPv4 packet, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ipv4: Option<Ipv4Json>,
@@ -213,6 +223,12 @@ pub struct Ipv4Json {
     /// The UDP datagram, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub udp: Option<UdpJson>,
+    /// TCP, if the packet carries that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<TcpJson>,
+    /// The tunnelled or group packet, if it is one.
+    #[serde(flatten)]
+    pub tunnel: Option<TunnelJson>,
 }
 
 /// An ICMP message.
@@ -270,6 +286,28 @@ pub struct UdpJson {
     /// The VXLAN packet, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vxlan: Option<VxlanJson>,
+}
+
+/// A TCP segment.
+#[derive(Clone, Debug, Serialize)]
+pub struct TcpJson {
+    /// Source port.
+    pub source_port: u16,
+    /// Destination port.
+    pub destination_port: u16,
+    /// Sequence number.
+    pub sequence: u32,
+    /// Acknowledgment number, with ACK.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledgment: Option<u32>,
+    /// The flags as tcpdump writes them, `S.` for SYN and ACK.
+    pub flags: String,
+    /// Window as in the header, not scaled.
+    pub window: u16,
+    /// The options as tcpdump writes them.
+    pub options: Vec<String>,
+    /// Bytes of data.
+    pub data: usize,
 }
 
 /// A VXLAN packet.
@@ -446,7 +484,7 @@ fn packet_json(frame: &Frame) -> PacketJson {
 }
 
 fn frame_json(frame: &Frame) -> FrameJson {
-    let arp = match &frame.payload {
+    let arp = match frame.inner_payload() {
         Payload::Arp(arp) => Some(ArpJson {
             operation: arp.op.code(),
             sender_mac: arp.sender_mac,
@@ -454,16 +492,18 @@ fn frame_json(frame: &Frame) -> FrameJson {
             target_mac: arp.target_mac,
             target_ip: arp.target_ip,
         }),
-        Payload::Ipv4(_) | Payload::Other { .. } => None,
+        Payload::Ipv4(_) | Payload::Vlan(_) | Payload::Bpdu(_) | Payload::Other { .. } => None,
     };
     let ethernet =
         EthernetJson { destination: frame.dst, source: frame.src, ether_type: frame.payload.ethertype() };
-    FrameJson { ethernet, arp, ipv4: frame.ipv4().map(ipv4_json) }
+    let (vlan, stp) = (tunnel::vlans(frame), tunnel::stp(frame));
+    FrameJson { ethernet, arp, vlan, stp, ipv4: frame.inner_ipv4().map(ipv4_json) }
 }
 
 fn ipv4_json(packet: &Ipv4) -> Ipv4Json {
-    let (icmp, udp) = match &*packet.body {
-        Body::Icmp(icmp) => (Some(icmp_json(icmp)), None),
+    let (icmp, udp, tcp) = match &*packet.body {
+        Body::Icmp(icmp) => (Some(icmp_json(icmp)), None, None),
+        Body::Tcp(tcp) => (None, None, Some(tcp_json(tcp))),
         Body::Udp(udp) => {
             let vxlan = match &udp.payload {
                 UdpPayload::Vxlan(vxlan) => {
@@ -478,9 +518,9 @@ fn ipv4_json(packet: &Ipv4) -> Ipv4Json {
                 checksummed: udp.checksum == UdpChecksum::Computed,
                 vxlan,
             };
-            (None, Some(udp))
+            (None, Some(udp), None)
         }
-        Body::Raw { .. } => (None, None),
+        Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) | Body::Raw { .. } => (None, None, None),
     };
     Ipv4Json {
         source: packet.src,
@@ -495,6 +535,21 @@ fn ipv4_json(packet: &Ipv4) -> Ipv4Json {
         fragment_offset: u32::from(packet.fragment_offset) * 8,
         icmp,
         udp,
+        tcp,
+        tunnel: tunnel::tunnel(packet),
+    }
+}
+
+fn tcp_json(tcp: &Tcp) -> TcpJson {
+    TcpJson {
+        source_port: tcp.src_port,
+        destination_port: tcp.dst_port,
+        sequence: tcp.seq,
+        acknowledgment: tcp.flags.contains(TcpFlags::ACK).then_some(tcp.ack),
+        flags: tcp.flags.to_string(),
+        window: tcp.window,
+        options: tcp.options().iter().map(ToString::to_string).collect(),
+        data: tcp.data.len(),
     }
 }
 

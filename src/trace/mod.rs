@@ -12,6 +12,7 @@ pub mod json;
 mod pcapng;
 mod rows;
 pub mod rows_text;
+mod socket_rows;
 mod surroundings;
 
 pub use drop_reason::DropReason;
@@ -20,10 +21,11 @@ pub use format::{Selection, json, text};
 pub use inventory::{Counters, Fdb, Inventory, Neighbor, NetnsState};
 pub use pcapng::pcapng;
 pub use rows::{
-    AddrRow, ContainerRow, ContainerState, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow, NetnsRole,
-    NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope,
-    StepRow, Steps, TableChange,
+    AddrRow, ContainerRow, ContainerState, ExceptionRow, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow,
+    NetnsRole, NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState, RouteKind, RouteProtocol,
+    RouteRow, Scope, StepRow, Steps, SysctlRow, TableChange,
 };
+pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
 pub use surroundings::Surroundings;
 
 use crate::base::{ChangeId, EventId, JourneyId, OutputId, PacketId, ProcessId};
