@@ -14,6 +14,7 @@ mod icmp;
 mod ipv4;
 pub mod names;
 mod pretty;
+pub mod print;
 mod quote;
 mod tcp;
 mod udp;
