@@ -16,7 +16,10 @@ use vethscope::trace::{EventKind, Inventory, format};
 use vethscope::wire::{ArpOp, Body, Frame, Icmp, Ipv4, Payload, UdpPayload};
 
 /// Probes whose taps differ from the recording, and why.
-const REMAINING: [(&str, &str); 0] = [];
+const REMAINING: [(&str, &str); 1] = [(
+    "hostgw_redirect",
+    "the first redirect is lost in the NAT of the node, whose connection is not confirmed yet; there is no NAT here",
+)];
 
 fn packet(frame: &Frame) -> String {
     match &frame.payload {
@@ -30,6 +33,7 @@ fn packet(frame: &Frame) -> String {
             format!("arp {op} {} {}{broadcast}", arp.sender_ip, arp.target_ip)
         }
         Payload::Ipv4(packet) => ipv4(packet),
+        Payload::Vlan(_) | Payload::Bpdu(_) => frame.to_string(),
         Payload::Other { ethertype, .. } => format!("other {ethertype:#06x}"),
     }
 }
@@ -68,6 +72,7 @@ fn body(packet: &Ipv4) -> String {
         Body::Raw { protocol: 1, bytes } if packet.fragment_offset == 0 => {
             format!(" icmp {}/{} seq {}", bytes[0], bytes[1], u16::from_be_bytes([bytes[6], bytes[7]]))
         }
+        Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) => format!(" {packet}"),
         Body::Raw { .. } => String::new(),
     }
 }
@@ -79,6 +84,9 @@ fn icmp_text(icmp: &Icmp) -> String {
             format!(" icmp {kind}/{code} seq {seq}")
         }
         Icmp::DestinationUnreachable { mtu, .. } if *mtu != 0 => format!(" icmp {kind}/{code} mtu {mtu}"),
+        Icmp::Other { kind: 5, rest, .. } => {
+            format!(" icmp {kind}/{code} gateway {}", std::net::Ipv4Addr::from(*rest))
+        }
         Icmp::DestinationUnreachable { .. } | Icmp::TimeExceeded { .. } | Icmp::Other { .. } => {
             format!(" icmp {kind}/{code}")
         }
@@ -98,7 +106,7 @@ fn taps(lab: &Lab, from: usize) -> BTreeMap<String, Vec<String>> {
         inventory.advance(trace, index);
         let netns = &inventory.netns[&event.netns];
         let name = netns.ifname(event.ifindex);
-        let role = if name.starts_with("veth") { "veth" } else { &name };
+        let role = ["veth", "cali"].into_iter().find(|role| name.starts_with(role)).unwrap_or(&name);
         let frame = trace.frame_of(event).expect("a tap has a frame");
         let line = format!("{way} {}", packet(frame));
         out.entry(format!("{}/{role}", netns.row.name)).or_default().push(line);
@@ -106,7 +114,24 @@ fn taps(lab: &Lab, from: usize) -> BTreeMap<String, Vec<String>> {
     out
 }
 
+/// The recorded topology with the network that a probe was recorded in.
+fn text_of(network: &str) -> String {
+    let text = common::RECORDED_LAB;
+    let with = |lines: &str| text.replace("  network:\n", &format!("  network:\n{lines}"));
+    match network {
+        "vxlan" => text.to_owned(),
+        "hostgw" => with("    backend: host-gw\n"),
+        // There each node has a default route, and protects its whole range as one block.
+        "calico" => with("    cni: calico\n    backend: bgp\n    calico: {blockSize: 24}\n")
+            .replace(", gateway: none", ""),
+        other => panic!("unknown network {other:?}"),
+    }
+}
+
 struct Probe<'a> {
+    network: &'a str,
+    /// Only ARP was recorded.
+    arp_only: bool,
     warm: Option<&'a str>,
     steps: Vec<(&'a str, &'a str)>,
     linger: bool,
@@ -115,10 +140,19 @@ struct Probe<'a> {
 
 fn read(text: &str) -> Probe<'_> {
     let (head, hops) = text.split_once("\n\n").expect("an empty line divides head and hops");
-    let mut probe = Probe { warm: None, steps: Vec::new(), linger: false, taps: BTreeMap::new() };
+    let mut probe = Probe {
+        network: "vxlan",
+        arp_only: false,
+        warm: None,
+        steps: Vec::new(),
+        linger: false,
+        taps: BTreeMap::new(),
+    };
     for line in head.lines().filter(|line| !line.starts_with('#')) {
         match line.split_once(": ").unwrap_or((line, "")) {
             ("warm", command) => probe.warm = Some(command),
+            ("network", name) => probe.network = name,
+            ("only", "arp") => probe.arp_only = true,
             ("linger", answer) => probe.linger = answer == "yes",
             step => probe.steps.push(step),
         }
@@ -132,7 +166,7 @@ fn read(text: &str) -> Probe<'_> {
 
 /// Plays a probe; returns the lab and the event from which on its hops count.
 fn play(probe: &Probe<'_>, seed: u64) -> (Lab, usize) {
-    let mut lab = common::lab(common::RECORDED_LAB, seed);
+    let mut lab = common::lab(&text_of(probe.network), seed);
     if let Some(command) = probe.warm {
         common::run(&mut lab, command);
         lab.linger(common::FOR_EVER);
@@ -158,7 +192,13 @@ fn play(probe: &Probe<'_>, seed: u64) -> (Lab, usize) {
 }
 
 fn differences(probe: &Probe<'_>, lab: &Lab, from: usize) -> String {
-    let simulated = taps(lab, from);
+    let mut simulated = taps(lab, from);
+    if probe.arp_only {
+        for lines in simulated.values_mut() {
+            lines.retain(|line| line.contains(" arp "));
+        }
+        simulated.retain(|_, lines| !lines.is_empty());
+    }
     let mut out = String::new();
     let empty = Vec::new();
     let names: std::collections::BTreeSet<&String> = probe.taps.keys().chain(simulated.keys()).collect();

@@ -105,7 +105,7 @@ pub struct Burst {
 /// A wire hop that takes long in steps is shown moving for at most this many.
 const LONGEST_MOVE: usize = 6;
 /// How far back a passage through one namespace is followed.
-const LONGEST_PASSAGE: usize = 64;
+const LONGEST_PASSAGE: usize = 256;
 
 /// What is to be shown, besides where.
 #[derive(Clone, Copy)]
@@ -337,6 +337,7 @@ impl Moment<'_> {
         let mut decided: Vec<Decision> = Vec::new();
         for id in self.passage(event) {
             if let EventKind::Decided(table, row) = self.trace.event(id).kind
+                && !matches!(table, Table::Netfilter | Table::Conntrack)
                 && !decided.iter().any(|(other, ..)| *other == table)
             {
                 let row = row.is_some().then_some(row);

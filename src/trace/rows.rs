@@ -1,7 +1,8 @@
 //! Rows of the tables that people look at, as plain data. The kernel and the control plane record a row whenever it
 //! comes or changes, and its key when it goes; see [`super::Inventory`].
 
-use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime};
+use super::{NetfilterChange, SocketRow};
+use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -32,6 +33,16 @@ pub enum TableChange {
     Fdb(FdbRow),
     /// An entry of a forwarding database went.
     FdbGone(FdbRow),
+    /// A path MTU or a better next hop was learnt.
+    Exception(ExceptionRow),
+    /// A kernel setting was changed.
+    Sysctl(SysctlRow),
+    /// A TCP or UDP socket came or changed.
+    Socket(Box<SocketRow>),
+    /// A socket went.
+    SocketGone(NetnsId, SocketId),
+    /// A row of netfilter came, changed or went.
+    Netfilter(NetfilterChange),
     /// A Node object came or changed.
     Node(NodeRow),
     /// A Node object went, by name.
@@ -203,6 +214,25 @@ pub struct AddrRow {
     pub scope: Scope,
 }
 
+impl AddrRow {
+    /// Where among `addrs` this one goes: the primaries of a link stand before its secondaries, those of a wider scope
+    /// behind those of a narrower one (`__inet_insert_ifa`).
+    pub fn place_among(&self, addrs: &[Self]) -> usize {
+        let here = || addrs.iter().enumerate().filter(|(_, row)| row.ifindex == self.ifindex);
+        let kin = |one: &Self, other: &Self| {
+            one.addr.prefix_len() == other.addr.prefix_len() && one.addr.contains(&other.addr.addr())
+        };
+        let is_secondary =
+            |(at, row): &(usize, &Self)| here().any(|(other, first)| other < *at && kin(first, row));
+        if here().any(|(_, row)| kin(row, self)) {
+            return addrs.len();
+        }
+        let reaches = |(_, row): &(usize, &Self)| self.scope <= row.scope;
+        let last = here().filter(|row| !is_secondary(row) && reaches(row)).next_back();
+        last.map_or_else(|| here().next().map_or(addrs.len(), |(first, _)| first), |(at, _)| at + 1)
+    }
+}
+
 /// Type of a route (`RTN_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RouteKind {
@@ -319,6 +349,33 @@ pub struct FdbRow {
     pub dst: Option<Ipv4Addr>,
     /// When it was learnt, moved or set.
     pub updated: SimTime,
+}
+
+/// What was learnt about one destination beside its route (`struct fib_nh_exception`): `ip route get` shows it as
+/// `cache`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExceptionRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// Destination.
+    pub dst: Ipv4Addr,
+    /// The better next hop that a redirect named.
+    pub gateway: Option<Ipv4Addr>,
+    /// The path MTU that "fragmentation needed" named, in bytes.
+    pub mtu: Option<u32>,
+    /// When it is forgotten.
+    pub expires: SimTime,
+}
+
+/// A setting under `/proc/sys/net` that was changed from what the kernel begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SysctlRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// Its key with dots.
+    pub key: Arc<str>,
+    /// Its value.
+    pub value: Arc<str>,
 }
 
 /// A Node object, as far as it is shown.

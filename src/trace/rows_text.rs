@@ -2,7 +2,9 @@
 //!
 //! The lines end where the tools end them: some with a blank. Whoever shows a row inside a sentence trims it.
 
-use super::{FdbRow, NeighRow, Nud, RouteKind, RouteProtocol, RouteRow, Scope};
+use super::{
+    ExceptionRow, FdbRow, NeighRow, Nud, RouteKind, RouteProtocol, RouteRow, Scope, SocketRow, Transport,
+};
 use crate::base::{IfIndex, Ipv4Net};
 use std::sync::Arc;
 
@@ -51,6 +53,13 @@ pub fn route(row: &RouteRow, ifname: IfName<'_>, style: RouteStyle) -> String {
     words.join(" ") + " "
 }
 
+/// What was learnt about a destination: `203.0.113.10 via 192.168.1.1 (redirected)`, `10.244.2.10 mtu 1450`.
+pub fn exception(row: &ExceptionRow) -> String {
+    let gateway = row.gateway.map_or_else(String::new, |gateway| format!(" via {gateway} (redirected)"));
+    let mtu = row.mtu.map_or_else(String::new, |mtu| format!(" mtu {mtu}"));
+    format!("cached {}{gateway}{mtu}", row.dst)
+}
+
 /// A destination as `ip route` prints it: `default`, an address, or a prefix.
 pub fn destination(dst: Ipv4Net) -> String {
     match dst.prefix_len() {
@@ -83,6 +92,22 @@ pub fn fdb(row: &FdbRow, ifname: IfName<'_>, style: FdbStyle<'_>) -> String {
         row.master.map_or_else(|| "self ".to_string(), |bridge| format!("master {} ", ifname(bridge)));
     let state = if row.permanent { "permanent" } else { "" };
     format!("{} {dev}{dst}{}{owner}{state}", row.mac, style.stats)
+}
+
+/// A socket in one line: number, protocol, state, both ends, and what waits in its queues.
+pub fn socket(row: &SocketRow) -> String {
+    let transport = match row.transport {
+        Transport::Tcp => "tcp",
+        Transport::Udp => "udp",
+    };
+    let number = row.socket.0;
+    let ends = format!("{} {}", row.local, row.remote);
+    format!(
+        "#{number} {transport} {} {ends} recv {} send {}",
+        row.state.name(),
+        row.recv_queue,
+        row.send_queue
+    )
 }
 
 /// Name of a route's type (`rtnetlink(7)`, `RTN_*`).

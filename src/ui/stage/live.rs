@@ -86,6 +86,8 @@ fn table_key(table: Table) -> &'static str {
         Table::Neighbor => "neighbor",
         Table::BridgeFdb => "bridge-fdb",
         Table::VxlanFdb => "vxlan-fdb",
+        Table::Netfilter => "netfilter",
+        Table::Conntrack => "conntrack",
     }
 }
 
