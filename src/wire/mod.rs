@@ -17,6 +17,7 @@ mod igmp;
 mod ipv4;
 pub mod names;
 mod pretty;
+pub mod print;
 mod quote;
 mod stp;
 mod tcp;
