@@ -5,7 +5,7 @@
 mod common;
 
 use std::collections::BTreeMap;
-use vethscope::base::{ChangeId, IfIndex, Ipv4Addr, MacAddr, NetnsId, Rng, SimTime};
+use vethscope::base::{ChangeId, IfIndex, Ipv4Addr, MacAddr, NetnsId, PidNsId, Rng, SimTime};
 use vethscope::lab::Target;
 use vethscope::shell::{self, Command, Context, KernelChange};
 use vethscope::trace::{
@@ -247,6 +247,11 @@ fn command_of(netns: NetnsId, inventory: &Inventory, words: &[String]) -> Comman
         image: None,
         kube_namespace: "default",
         objects: &|_, _, _| None,
+        input: None,
+        pidns: PidNsId(0),
+        pid: 1,
+        variables: &[],
+        logs: &|_| String::new(),
         rng: &mut Rng::with_seed(1),
     };
     shell::run(&mut context, words)
@@ -401,15 +406,15 @@ spec:
   initContainers:
   - {name: i, image: busybox}
   containers:
-  - {name: c, image: debian}
-  - {name: d, image: debian}
+  - {name: c, image: debian, command: [sleep, infinity]}
+  - {name: d, image: debian, command: [sleep, infinity]}
 ---
 apiVersion: v1
 kind: Pod
 metadata: {name: p2}
 spec:
   containers:
-  - {name: c, image: debian}
+  - {name: c, image: debian, command: [sleep, infinity]}
 ";
 
 #[test]

@@ -2,12 +2,14 @@
 //! scheduler binds Pods to nodes.
 
 use super::cni::flannel;
+use super::containers;
 use super::fabric::Fabric;
 use super::kubelet::{self, Stage};
+use super::launch::Environment;
 use super::store::{NodeEntry, PodEntry, PodKey, Store};
 use super::world::{Actor, Patience, Wakeup, World};
 use crate::api::{ClusterSpec, Container, NodeSpec, Pod, Protocol, RestartPolicy};
-use crate::base::{Duration, NetnsId};
+use crate::base::{Duration, NetnsId, ProcessId};
 use crate::cluster::ipam::HostLocal;
 use crate::cluster::scheduler::{self, Candidate};
 use crate::kernel::Delays;
@@ -36,6 +38,8 @@ pub struct ControlPlane {
     pub(super) cluster: Option<Arc<ClusterSpec>>,
     fabric: Fabric,
     next_uid: u32,
+    /// Main processes that live, each with the container it belongs to.
+    pub(super) mains: BTreeMap<ProcessId, (PodKey, usize)>,
 }
 
 impl Actor for ControlPlane {
@@ -45,6 +49,8 @@ impl Actor for ControlPlane {
             Wakeup::FlannelStarted(node) => self.flannel_started(world, &node),
             Wakeup::Schedule(key) => self.schedule(world, &key),
             Wakeup::Kubelet(key, turn) => kubelet::go_on(self, world, &key, turn),
+            Wakeup::Container(key, index, turn) => containers::look(self, world, &key, (index, turn)),
+            Wakeup::Exited(process, exit) => containers::exited(self, world, process, &exit),
         }
     }
 }
@@ -60,6 +66,11 @@ impl ControlPlane {
     /// A Pod object as applied.
     pub fn pod(&self, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
         self.store.pod_named(namespace, name).map(|key| &self.store.pods[key].pod)
+    }
+
+    /// What commands in a container of a Pod see, by the container's place among init containers and containers.
+    pub fn environment(&self, namespace: &str, name: &str, index: usize) -> Option<&Environment> {
+        self.store.pods[self.store.pod_named(namespace, name)?].environment(index)
     }
 
     /// The namespace of a node.
@@ -206,7 +217,7 @@ impl ControlPlane {
             ip: None,
             phase: PodPhase::Pending,
             reason: None,
-            containers: containers(&pod),
+            containers: container_rows(&pod),
             created: world.now(),
             deleting: false,
             stage: Stage::Unscheduled,
@@ -214,6 +225,8 @@ impl ControlPlane {
             sandbox: hex(world, 64),
             successor: None,
             attempts: 0,
+            runtimes: Vec::new(),
+            shared: containers::Shared::default(),
             pod,
         };
         self.store.pods.insert(key.clone(), entry);
@@ -247,6 +260,10 @@ impl ControlPlane {
     /// The Pod and its sandbox go at once, as when the machine under them is gone.
     fn forget_pod(&mut self, world: &mut dyn World, key: &PodKey) {
         let Some(entry) = self.store.remove_pod(key) else { return };
+        for process in entry.processes() {
+            self.mains.remove(&process);
+            world.kill(process);
+        }
         if let Some(netns) = entry.netns.filter(|_| !entry.pod.spec.host_network) {
             world.del_netns(netns);
         }
@@ -320,7 +337,7 @@ impl ControlPlane {
         (reason, component): (&str, &str),
         message: String,
     ) {
-        let warning = reason.starts_with("Failed");
+        let warning = reason.starts_with("Failed") || reason == "BackOff";
         world.record(TableChange::KubeEvent(KubeEventRow {
             kind: "Pod".into(),
             namespace: key.namespace.clone(),
@@ -372,7 +389,7 @@ fn delays(cluster: &ClusterSpec) -> Delays {
     }
 }
 
-fn containers(pod: &Pod) -> Vec<ContainerRow> {
+fn container_rows(pod: &Pod) -> Vec<ContainerRow> {
     let row = |container: &Container, init: bool| ContainerRow {
         name: container.name.as_str().into(),
         image: container.image.as_deref().unwrap_or("").into(),
@@ -392,6 +409,7 @@ fn containers(pod: &Pod) -> Vec<ContainerRow> {
         sidecar: init && container.restart_policy == Some(RestartPolicy::Always),
         state: ContainerState::Waiting("".into()),
         restarts: 0,
+        last: None,
     };
     // No status yet: the kubelet writes the first one when it takes the Pod up.
     let inits = pod.spec.init_containers.iter().map(|container| row(container, true));

@@ -1,5 +1,7 @@
 //! Decisions of the control plane, desired state to observed, as pure functions: it knows Kubernetes and no Linux.
 
+pub mod images;
 pub mod ipam;
 pub mod names;
+pub mod processes;
 pub mod scheduler;

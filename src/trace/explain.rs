@@ -371,6 +371,10 @@ impl Teller<'_> {
                 let pod = format!("{}/{}", row.namespace, row.pod);
                 ("step", vec![pod, step_text(row, self.lang), row.number.to_string()])
             }
+            TableChange::Process(row) => {
+                ("process", vec![of(row.netns), row.pid.to_string(), row.args.to_string()])
+            }
+            TableChange::ProcessGone(_) => ("process_gone", Vec::new()),
         };
         self.say(&format!("why.changed.{key}"), &args)
     }

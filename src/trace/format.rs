@@ -314,6 +314,8 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         | TableChange::Pod(_)
         | TableChange::PodGone(..)
         | TableChange::KubeEvent(_)
-        | TableChange::Step(_) => return None,
+        | TableChange::Step(_)
+        | TableChange::Process(_)
+        | TableChange::ProcessGone(_) => return None,
     })
 }

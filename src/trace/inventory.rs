@@ -2,9 +2,9 @@
 
 use super::{
     AddrRow, Disposition, DropReason, Event, EventKind, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow,
-    NetnsRow, NodeRow, PodRow, RouteRow, StepRow, Table, TableChange, Trace,
+    NetnsRow, NodeRow, PodRow, ProcessRow, RouteRow, StepRow, Table, TableChange, Trace,
 };
-use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime};
+use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, ProcessId, SimTime};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ pub struct Inventory {
     pub pods: BTreeMap<(Arc<str>, Arc<str>), PodRow>,
     /// Kubernetes Events with the time of each, oldest first.
     pub kube_events: Vec<(SimTime, KubeEventRow)>,
+    /// Processes that live, by their number in the simulation.
+    pub processes: BTreeMap<ProcessId, ProcessRow>,
     /// Steps of Pod creation and termination with the time of each, oldest first.
     pub steps: Vec<(EventId, StepRow)>,
 }
@@ -242,6 +244,12 @@ impl Inventory {
             }
             TableChange::KubeEvent(row) => self.kube_events.push((now, row.clone())),
             TableChange::Step(row) => self.steps.push((event, row.clone())),
+            TableChange::Process(row) => {
+                self.processes.insert(row.process, row.clone());
+            }
+            TableChange::ProcessGone(process) => {
+                self.processes.remove(process);
+            }
             TableChange::Link(row) => self.with(row.netns, |state| state.set_link(row)),
             TableChange::LinkGone(netns, ifindex) => self.with(*netns, |state| state.remove_link(*ifindex)),
             TableChange::Addr(row) => self.with(row.netns, |state| state.addrs.push(*row)),

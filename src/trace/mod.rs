@@ -20,9 +20,9 @@ pub use format::{Selection, json, text};
 pub use inventory::{Counters, Fdb, Inventory, Neighbor, NetnsState};
 pub use pcapng::pcapng;
 pub use rows::{
-    AddrRow, ContainerRow, ContainerState, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow, NetnsRole,
-    NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope,
-    StepRow, Steps, TableChange,
+    AddrRow, ContainerRef, ContainerRow, ContainerState, FdbRow, KubeEventRow, LastState, LinkKind, LinkRow,
+    NeighRow, NetnsRole, NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState, ProcessRow, RouteKind,
+    RouteProtocol, RouteRow, Scope, StepRow, Steps, TableChange,
 };
 pub use surroundings::Surroundings;
 

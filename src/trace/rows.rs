@@ -1,7 +1,7 @@
 //! Rows of the tables that people look at, as plain data. The kernel and the control plane record a row whenever it
 //! comes or changes, and its key when it goes; see [`super::Inventory`].
 
-use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime};
+use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, PidNsId, ProcessId, SimTime};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -44,6 +44,44 @@ pub enum TableChange {
     KubeEvent(KubeEventRow),
     /// A step of a Pod's creation or termination was taken.
     Step(StepRow),
+    /// A process came, or runs another program.
+    Process(ProcessRow),
+    /// A process ended.
+    ProcessGone(ProcessId),
+}
+
+/// A process, as `ps` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessRow {
+    /// Its number in the simulation.
+    pub process: ProcessId,
+    /// Its network namespace.
+    pub netns: NetnsId,
+    /// Its PID namespace.
+    pub pidns: PidNsId,
+    /// Its number there.
+    pub pid: u32,
+    /// The container it is the main process of; `None` for what a user started.
+    pub container: Option<ContainerRef>,
+    /// Command line.
+    pub args: Arc<str>,
+    /// When it began.
+    pub started: SimTime,
+}
+
+/// A container of a Pod, in one of its lives.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ContainerRef {
+    /// Namespace of the Pod.
+    pub namespace: Arc<str>,
+    /// Name of the Pod.
+    pub pod: Arc<str>,
+    /// Number of the Pod's incarnation.
+    pub uid: u32,
+    /// Name of the container.
+    pub container: Arc<str>,
+    /// How often it was started before.
+    pub restarts: u32,
 }
 
 /// What a network namespace belongs to.
@@ -401,6 +439,21 @@ pub struct ContainerRow {
     pub state: ContainerState,
     /// Restarts.
     pub restarts: u32,
+    /// How it ended the last time (`lastState.terminated`).
+    pub last: Option<LastState>,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastState {
+    /// Exit code.
+    pub code: u8,
+    /// Reason: `Completed`, `Error`, `StartError`.
+    pub reason: Arc<str>,
+    /// When it had started.
+    pub started: SimTime,
+    /// When it ended.
+    pub finished: SimTime,
 }
 
 /// State of a container (`status.containerStatuses[].state`).

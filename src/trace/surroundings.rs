@@ -65,7 +65,9 @@ impl Surroundings {
             | TableChange::Pod(_)
             | TableChange::PodGone(..)
             | TableChange::KubeEvent(_)
-            | TableChange::Step(_) => {}
+            | TableChange::Step(_)
+            | TableChange::Process(_)
+            | TableChange::ProcessGone(_) => {}
         }
     }
 
