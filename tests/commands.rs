@@ -90,6 +90,7 @@ impl Builder {
             routes: Vec::new(),
             neighbors: BTreeMap::new(),
             fdb: Vec::new(),
+            sockets: BTreeMap::new(),
         };
         let mut builder = Self { state };
         builder.link(link(netns, 1, "lo", LinkKind::Loopback, "00:00:00:00:00:00", 65536), [0; 4]);

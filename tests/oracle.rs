@@ -57,6 +57,7 @@ fn ipv4(packet: &Ipv4) -> String {
 fn body(packet: &Ipv4) -> String {
     match &*packet.body {
         Body::Icmp(icmp) => icmp_text(icmp),
+        Body::Tcp(tcp) => format!(" tcp >{} [{}] len {}", tcp.dst_port, tcp.flags, tcp.data.len()),
         Body::Udp(udp) => match &udp.payload {
             UdpPayload::Vxlan(vxlan) => {
                 format!(" udp >{} vxlan vni {} [ {} ]", udp.dst_port, vxlan.vni, self::packet(&vxlan.inner))

@@ -134,15 +134,12 @@ fn expanded(word: &str, variables: &[(String, String)]) -> String {
         let named = after.split_once(')');
         let value = named.and_then(|(name, _)| variables.iter().find(|(known, _)| known == name));
         out.push_str(before);
-        match (named, value) {
-            (Some((_, tail)), Some((_, value))) => {
-                out.push_str(value);
-                rest = tail;
-            }
-            _ => {
-                out.push_str("$(");
-                rest = after;
-            }
+        if let (Some((_, tail)), Some((_, value))) = (named, value) {
+            out.push_str(value);
+            rest = tail;
+        } else {
+            out.push_str("$(");
+            rest = after;
         }
     }
     out + rest

@@ -328,7 +328,9 @@ fn stop(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     }
     // What does not end by itself is killed when the grace period is over.
     wait(control, world, key, (Stage::Stopped, Duration::from_secs(grace)));
-    processes.into_iter().for_each(|process| world.terminate(process));
+    for process in processes {
+        world.terminate(process);
+    }
 }
 
 /// The last main process ended before the grace period did.

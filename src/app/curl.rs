@@ -2,6 +2,7 @@
 
 mod options;
 mod text;
+mod variables;
 
 pub use options::CurlOptions;
 
@@ -246,7 +247,6 @@ impl Curl {
     fn timed_out(&mut self, os: &mut dyn Os, token: u32) {
         let took = self.took(os).as_ms();
         let text = match (&self.phase, token) {
-            (Phase::Over, _) => return,
             (Phase::Connecting, TIMER_TOTAL) => format!("Connection timed out after {took} milliseconds"),
             (Phase::Connecting, _) => {
                 let (host, port) = (&self.url.host, self.url.port());
@@ -262,7 +262,7 @@ impl Curl {
                     self.figures.received
                 ),
             },
-            (Phase::Asked | Phase::Body(_), _) => return,
+            (Phase::Over | Phase::Asked | Phase::Body(_), _) => return,
         };
         self.info(os, &text);
         self.close_and_fail(os, code::TIMEOUT, &text);
@@ -289,8 +289,8 @@ impl Curl {
     fn ask(&mut self, os: &mut dyn Os) {
         let (lines, body) = self.options.request(&self.url, self.redirects > 0);
         if self.options.verbose {
-            let shown: String = lines.iter().map(|line| format!("> {line}\r\n")).collect();
-            os.write(Stream::Stderr, &(shown + "> \r\n"));
+            let shown = format!("> {}\r\n> \r\n", lines.join("\r\n> "));
+            os.write(Stream::Stderr, &shown);
         }
         self.figures.sent = body.len() as u64;
         self.unsent = (lines.join("\r\n") + "\r\n\r\n" + &body).into_bytes();
@@ -462,8 +462,7 @@ impl Curl {
                 self.info(os, text);
                 self.close_and_fail(os, code::EMPTY, text);
             }
-            Phase::Asked => self.transferred(os),
-            Phase::Body(Length::UntilClose) => self.transferred(os),
+            Phase::Asked | Phase::Body(Length::UntilClose) => self.transferred(os),
             Phase::Body(Length::Fixed(left)) => {
                 let text = format!("transfer closed with {left} bytes remaining to read");
                 self.info(os, &text);
@@ -562,10 +561,8 @@ impl Curl {
             os.write(Stream::Stderr, &errors);
             self.line.push_str(&out);
         }
-        if let Some(path) = &self.options.output {
-            if path != "/dev/null" {
-                os.write_file(path, &String::from_utf8_lossy(&self.content));
-            }
+        if let Some(path) = self.options.output.as_deref().filter(|path| *path != "/dev/null") {
+            os.write_file(path, &String::from_utf8_lossy(&self.content));
         }
         let rest = std::mem::take(&mut self.line);
         if !rest.is_empty() {
@@ -574,53 +571,5 @@ impl Curl {
         self.phase = Phase::Over;
         os.close(self.socket);
         os.exit(status);
-    }
-
-    /// A variable of `-w`.
-    fn variable(&self, os: &dyn Os, name: &str, (status, error): (u8, &str)) -> Option<String> {
-        let since =
-            |at: Option<SimTime>| text::seconds(at.map_or(Duration::ZERO, |at| at.since(self.moments.begun)));
-        let took = self.took(os);
-        let port = |addr: Option<SocketAddrV4>| addr.map_or(0, |addr| addr.port()).to_string();
-        let is_connected = self.moments.connected.is_some();
-        Some(match name {
-            "http_code" | "response_code" => format!("{:03}", self.head.status().unwrap_or(0)),
-            "http_version" => if self.head.start.contains("HTTP/1.0") { "1" } else { "1.1" }.to_owned(),
-            "remote_ip" => {
-                if is_connected {
-                    self.address.to_string()
-                } else {
-                    String::new()
-                }
-            }
-            "remote_port" => if is_connected { self.url.port() } else { 0 }.to_string(),
-            "local_ip" => self.local.map_or(String::new(), |addr| addr.ip().to_string()),
-            "local_port" => port(self.local),
-            "time_total" => text::seconds(took),
-            "time_connect" => since(self.moments.connected),
-            "time_pretransfer" => since(self.moments.connected),
-            "time_starttransfer" => since(self.moments.first_byte),
-            "time_namelookup" | "time_appconnect" | "time_redirect" => text::seconds(Duration::ZERO),
-            "size_download" => self.figures.received.to_string(),
-            "size_upload" => self.figures.sent.to_string(),
-            "size_header" => self.header_bytes.to_string(),
-            "speed_download" => (self.figures.received * 1_000_000 / took.as_us().max(1)).to_string(),
-            "speed_upload" => (self.figures.sent * 1_000_000 / took.as_us().max(1)).to_string(),
-            "num_connects" => self.n_connects.to_string(),
-            "num_redirects" => self.redirects.to_string(),
-            "num_headers" => self.head.fields.len().to_string(),
-            "url" => self.options.typed.clone(),
-            "url_effective" => format!("http://{}{}", self.url.authority(), self.url.path),
-            "redirect_url" => self
-                .redirect
-                .as_ref()
-                .map_or(String::new(), |url| format!("http://{}{}", url.authority(), url.path)),
-            "content_type" => self.head.get("Content-Type").unwrap_or("").to_owned(),
-            "method" => self.options.method().to_owned(),
-            "scheme" => self.url.scheme.to_ascii_uppercase(),
-            "exitcode" => status.to_string(),
-            "errormsg" => error.to_owned(),
-            _ => return None,
-        })
     }
 }

@@ -265,12 +265,11 @@ impl Url {
         if location.contains("://") {
             return Self::parse(location);
         }
-        let path = match location.strip_prefix('/') {
-            Some(_) => location.to_owned(),
-            None => {
-                let base = self.path.rsplit_once('/').map_or("", |(base, _)| base);
-                format!("{base}/{location}")
-            }
+        let path = if location.starts_with('/') {
+            location.to_owned()
+        } else {
+            let base = self.path.rsplit_once('/').map_or("", |(base, _)| base);
+            format!("{base}/{location}")
         };
         Some(Self { path, ..self.clone() })
     }

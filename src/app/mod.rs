@@ -5,10 +5,13 @@ pub mod busybox_ping;
 pub mod curl;
 mod dial;
 pub mod http;
+pub mod nc;
 pub mod ping;
 pub mod server;
 pub mod services;
 pub mod sleep;
+pub mod telnet;
+pub mod wget;
 
 use crate::base::{Duration, Ipv4Addr, NetnsId, SimTime, SocketId};
 pub use crate::kernel::{

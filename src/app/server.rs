@@ -114,6 +114,8 @@ impl Server {
         for listener in &self.listeners {
             match open(os, listener, &self.persona) {
                 Ok(socket) => sockets.push(socket),
+                // A kernel without this transport: the program runs, and nobody reaches it.
+                Err(Errno::Enosys) => {}
                 Err(errno) => {
                     for socket in sockets {
                         os.close(socket);
@@ -126,7 +128,7 @@ impl Server {
                         return os.set_timer(TIMER_BIND, BIND_RETRY);
                     }
                     if again {
-                        self.persona.gives_up_binding(os, self.started);
+                        persona::nginx_gives_up(os, self.started);
                     }
                     return os.exit(self.persona.bind_status());
                 }
@@ -231,7 +233,7 @@ fn open(os: &mut dyn Os, listener: &Listener, persona: &Persona) -> Result<Socke
 }
 
 fn bind(os: &mut dyn Os, socket: SocketId, listener: &Listener, persona: &Persona) -> Result<(), Errno> {
-    if listener.transport == Transport::Tcp && persona.reuses_address() {
+    if listener.transport == Transport::Tcp {
         os.set_option(socket, SocketOption::ReuseAddress(true))?;
     }
     os.bind(socket, listener.local)?;

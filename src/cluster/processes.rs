@@ -24,7 +24,7 @@ pub enum Kind {
     Say,
     /// Redis.
     Redis,
-    /// PostgreSQL's first answers.
+    /// `PostgreSQL`'s first answers.
     Postgres,
     /// memcached.
     Memcached,

@@ -54,6 +54,7 @@ impl Netns {
         let frame = Frame { dst: first.frame.dst, src: first.frame.src, payload: Payload::Ipv4(whole) };
         let mut skb = ctx.child(first, Relation::Fragment, Arc::new(frame));
         skb.frag_max = frag_max as u16;
+        skb.hash = first.hash;
         for (ifindex, fragment) in queue {
             skb.cause = ctx.end((self.id, ifindex), fragment, Disposition::Reassembled);
         }
@@ -84,7 +85,9 @@ impl Netns {
             .into_iter()
             .map(|piece| {
                 let frame = Frame { dst: skb.frame.dst, src: skb.frame.src, payload: Payload::Ipv4(piece) };
-                ctx.child(&skb, Relation::Fragment, Arc::new(frame))
+                let mut piece = ctx.child(&skb, Relation::Fragment, Arc::new(frame));
+                piece.hash = skb.hash;
+                piece
             })
             .collect();
         ctx.end((self.id, oif), skb, Disposition::Fragmented);

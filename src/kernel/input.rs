@@ -1,6 +1,7 @@
 //! IPv4 coming in (`net/ipv4/ip_input.c`, `route.c`, `ip_forward.c`): the hook, the route, then up or on.
 
 use super::icmp::IcmpError;
+use super::sock::IcmpReport;
 use super::{Ctx, FibResult, Netns, Skb};
 use crate::base::{ChangeId, IfIndex, Ipv4Addr};
 use crate::trace::{Disposition, DropReason, EventKind, Hook, PacketType, RouteKind, Table};
@@ -111,14 +112,16 @@ impl Netns {
                 {
                     return self.vxlan_rcv(ctx, ifindex, tunnel, (packet.src, vxlan), skb);
                 }
-                self.unclaimed(ctx, ifindex, kind, IcmpError::PORT_UNREACHABLE, skb);
+                self.udp_rcv(ctx, ifindex, kind, (packet, udp), skb);
             }
-            Body::Raw { .. } => self.unclaimed(ctx, ifindex, kind, IcmpError::PROTOCOL_UNREACHABLE, skb),
+            Body::Tcp(_) | Body::Raw { .. } => {
+                self.unclaimed(ctx, ifindex, kind, IcmpError::PROTOCOL_UNREACHABLE, skb);
+            }
         }
     }
 
     /// Nobody listens for it.
-    fn unclaimed(
+    pub(super) fn unclaimed(
         &mut self,
         ctx: &mut Ctx<'_>,
         ifindex: IfIndex,
@@ -187,10 +190,14 @@ impl Netns {
             }
             Icmp::EchoReply { id, seq, data } => self.ping_rcv(ctx, ifindex, packet, (*id, *seq, data), skb),
             Icmp::DestinationUnreachable { code, mtu, quote } => {
-                self.icmp_error_rcv(ctx, ifindex, packet.src, ((3, *code), *mtu, quote), skb);
+                let report =
+                    IcmpReport { from: packet.src, ttl: packet.ttl, kind_and_code: (3, *code), mtu: *mtu };
+                self.icmp_error_rcv(ctx, ifindex, report, quote, skb);
             }
             Icmp::TimeExceeded { code, quote } => {
-                self.icmp_error_rcv(ctx, ifindex, packet.src, ((11, *code), 0, quote), skb);
+                let report =
+                    IcmpReport { from: packet.src, ttl: packet.ttl, kind_and_code: (11, *code), mtu: 0 };
+                self.icmp_error_rcv(ctx, ifindex, report, quote, skb);
             }
             Icmp::Other { .. } => {
                 ctx.end(at, skb, Disposition::Consumed);

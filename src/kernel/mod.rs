@@ -3,7 +3,7 @@
 //!
 //! Read it along the path of a packet: `device` takes frames in and hands them out, `bridge` and `vxlan` are
 //! devices with a mind of their own, `arp` and `neighbor` find hardware addresses, `input`, `forward` and `output`
-//! are IPv4, `icmp` answers, `ping` are the sockets, and `config` is what administrators do.
+//! are IPv4, `icmp` answers, `ping` and `sock` are the sockets, and `config` is what administrators do.
 
 mod addr;
 mod arp;
@@ -20,6 +20,7 @@ mod link;
 mod neighbor;
 mod output;
 mod ping;
+mod sock;
 mod socket;
 mod sysctl;
 mod timer;
@@ -31,6 +32,7 @@ pub use effects::{Ctx, Effects, Skb, Timer, Urgency, Work};
 pub use fib::FibResult;
 pub use link::{Bridge, Kind, Link, Peer, Port, Vxlan};
 pub use output::Flow;
+pub use sock::Woken;
 pub use socket::{
     Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
     Transport,
@@ -44,6 +46,7 @@ use fragment::Reassembly;
 use icmp::Limits;
 use neighbor::Neighbor;
 use ping::PingSock;
+use sock::Socks;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -63,6 +66,8 @@ pub struct Netns {
     neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
     pings: BTreeMap<SocketId, PingSock>,
     next_socket: u32,
+    socks: Socks,
+    hash_secret: u64,
     reassembly: Reassembly,
     limits: Limits,
     /// Path MTUs learnt, with the moment at which each is forgotten (`ip route get` shows them as `cache`).
@@ -85,6 +90,8 @@ impl Netns {
             neighbors: BTreeMap::new(),
             pings: BTreeMap::new(),
             next_socket: 0,
+            socks: Socks::default(),
+            hash_secret: rng.get_seed(),
             reassembly: Reassembly::default(),
             limits: Limits::default(),
             pmtu: BTreeMap::new(),

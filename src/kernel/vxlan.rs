@@ -53,7 +53,7 @@ impl Netns {
             return ctx.drop(at, skb, DropReason::PktTooBig);
         }
         let udp = Udp {
-            src_port: source_port(&skb.frame),
+            src_port: source_port(&skb),
             dst_port: port,
             checksum: UdpChecksum::Computed,
             payload: UdpPayload::Vxlan(Vxlan { vni, inner: skb.frame.clone() }),
@@ -135,7 +135,13 @@ fn cause_of(skb: &Skb) -> EventId {
 
 /// The outer source port: a hash of the inner flow within the local port range (`udp_flow_src_port`). Addresses go
 /// into it in order of size, so a conversation without ports has the same one both ways, as on a real kernel.
-fn source_port(inner: &Frame) -> u16 {
+fn source_port(skb: &Skb) -> u16 {
+    let (min, max) = LOCAL_PORTS;
+    let inner = &skb.frame;
+    if skb.hash != 0 {
+        let hash = skb.hash ^ skb.hash << 16;
+        return min + ((u64::from(hash) * u64::from(max - min)) >> 32) as u16;
+    }
     let mut hash = Fnv::default();
     match &inner.payload {
         Payload::Ipv4(packet) => {
@@ -150,7 +156,6 @@ fn source_port(inner: &Frame) -> u16 {
             hash.add(&inner.src.0);
         }
     }
-    let (min, max) = LOCAL_PORTS;
     min + (hash.0 % (u64::from(max - min) + 1)) as u16
 }
 
@@ -160,7 +165,10 @@ fn hash_ports(hash: &mut Fnv, body: &Body) {
             hash.add(&udp.src_port.to_be_bytes());
             hash.add(&udp.dst_port.to_be_bytes());
         }
-        Body::Raw { protocol: 6, bytes } => hash.add(bytes.get(..4).unwrap_or(&[])),
+        Body::Tcp(tcp) => {
+            hash.add(&tcp.src_port.to_be_bytes());
+            hash.add(&tcp.dst_port.to_be_bytes());
+        }
         Body::Icmp(_) | Body::Raw { .. } => {}
     }
 }

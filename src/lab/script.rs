@@ -443,13 +443,15 @@ impl Lab {
                 script.steps.clear();
                 Some(status)
             }
-            "exec" if words.len() > 1 => {
+            "exec" => {
+                if words.len() == 1 {
+                    return Some(0);
+                }
                 script.steps.retain(|step| matches!(step, Step::Restore(..)));
                 script.title = words[1..].join(" ");
                 script.steps.push(Step::Run(literal(&words[1..])));
                 Some(0)
             }
-            "exec" => Some(0),
             "[" | "test" => {
                 let end = words.len()
                     - usize::from(words[0] == "[" && words.last().is_some_and(|last| last == "]"));

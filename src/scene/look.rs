@@ -83,6 +83,7 @@ pub fn look_of(frame: &Frame) -> PacketLook {
         ),
         Payload::Ipv4(packet) => match &*packet.body {
             Body::Icmp(icmp) => plain(Protocol::Icmp, Mark::Type(icmp.kind_and_code().0)),
+            Body::Tcp(_) => plain(Protocol::Tcp, Mark::None),
             Body::Udp(udp) => match &udp.payload {
                 UdpPayload::Vxlan(vxlan) => {
                     let inner = look_of(&vxlan.inner);

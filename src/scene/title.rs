@@ -17,6 +17,7 @@ pub fn packet_title(frame: &Frame, lang: Lang) -> String {
         }
         Payload::Ipv4(packet) => match &*packet.body {
             Body::Icmp(icmp) => icmp_title(icmp, lang),
+            Body::Tcp(tcp) => format!("TCP {} → {} [{}]", tcp.src_port, tcp.dst_port, tcp.flags),
             Body::Udp(udp) => match &udp.payload {
                 UdpPayload::Vxlan(vxlan) => format!("VXLAN › {}", packet_title(&vxlan.inner, lang)),
                 UdpPayload::Data(_) => format!("UDP {} → {}", udp.src_port, udp.dst_port),

@@ -2,7 +2,8 @@
 
 use super::nettools::{self, Edition};
 use super::out::{answer, refuse};
-use super::{Command, Context, files, filters, ip, ping, servers};
+use super::{Command, Context, files, filters, ip, nc, ping, servers, wget};
+use crate::cluster::images::{self, Tools};
 
 /// First line of every usage text.
 pub(super) const BANNER: &str = "BusyBox v1.35.0 (Debian 1:1.35.0-4+deb12u1+b1) multi-call binary.\n";
@@ -42,7 +43,10 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "ps" => filters::busybox_ps(context),
         "seq" => filters::seq(words),
         "tail" => filters::tail(context, words),
+        "nc" => nc::busybox(words, context.image.is_none_or(|image| images::tools(image) != Tools::Busybox)),
+        "telnet" => nc::telnet(words),
         "wc" => filters::wc(context, words),
+        "wget" => wget::busybox(words),
         _ => refuse(format!("{applet}: applet not found\n"), 127),
     }
 }

@@ -54,7 +54,9 @@ pub(super) fn grep(context: &Context<'_>, words: &[String]) -> Command {
     if has('c') {
         out.out(format!("{}\n", lines.len()));
     } else if !has('q') {
-        lines.iter().for_each(|line| out.out(format!("{line}\n")));
+        for line in lines {
+            out.out(format!("{line}\n"));
+        }
     }
     out.done(status)
 }
@@ -143,7 +145,7 @@ pub(super) fn wc(context: &Context<'_>, words: &[String]) -> Command {
     match chosen.as_slice() {
         [one] => answer(format!("{one}{name}\n")),
         several => {
-            let cells: String = several.iter().map(|figure| format!(" {figure:7}")).collect();
+            let cells = several.iter().map(|figure| format!(" {figure:7}")).collect::<Vec<_>>().concat();
             answer(format!("{}{name}\n", if name.is_empty() { cells } else { cells.replacen(' ', "", 1) }))
         }
     }

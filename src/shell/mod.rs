@@ -11,6 +11,7 @@ mod filters;
 mod getopt;
 mod ip;
 pub mod kubectl;
+mod nc;
 mod nettools;
 mod out;
 mod ping;
@@ -18,6 +19,7 @@ mod print;
 mod programs;
 mod script;
 mod servers;
+mod wget;
 
 pub use change::KernelChange;
 pub use programs::has_program;
@@ -127,6 +129,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "hostname" => files::hostname(context, words),
         "kubectl" => kubectl::kubectl(context, words),
         "memcached" => servers::memcached(words),
+        "nc" | "netcat" | "nc.openbsd" | "nc.traditional" => nc::nc(name, words),
         "nginx" => servers::nginx(context, words),
         "pause" => servers::pause(),
         "postgres" => servers::postgres(words),
@@ -136,7 +139,9 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "redis-server" => servers::redis(words),
         "seq" => filters::seq(words),
         "tail" => filters::tail(context, words),
+        "telnet" => nc::telnet(words),
         "wc" => filters::wc(context, words),
+        "wget" => wget::wget(words),
         "netstat" if words == ["-rn"] || words == ["-nr"] => nettools::netstat_routes(context),
         "route" => nettools::route(context, words),
         "sleep" => files::sleep(words),

@@ -4,13 +4,14 @@ use super::busybox;
 use crate::cluster::images::{self, Tools};
 
 /// Programs of a Linux distribution, and the servers of the images that are known.
-const FULL: [&str; 38] = [
+const FULL: [&str; 46] = [
     "agnhost",
     "arp",
     "bridge",
     "busybox",
     "cat",
     "curl",
+    "date",
     "echo",
     "env",
     "false",
@@ -23,6 +24,10 @@ const FULL: [&str; 38] = [
     "ip",
     "kubectl",
     "memcached",
+    "nc",
+    "nc.openbsd",
+    "nc.traditional",
+    "netcat",
     "netstat",
     "nginx",
     "pause",
@@ -37,12 +42,15 @@ const FULL: [&str; 38] = [
     "route",
     "seq",
     "sleep",
-    "sysctl",
     "tail",
-    "tee",
+    "telnet",
     "true",
     "wc",
-    "date",
+    "wget",
+    "ss",
+    "ethtool",
+    "sysctl",
+    "tc",
 ];
 
 /// Programs that come with an image whatever else is in it.

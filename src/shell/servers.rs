@@ -119,7 +119,7 @@ pub(super) fn python(words: &[String]) -> Command {
                 Some(found) => ip = found,
                 None => return refuse("server.py: error: argument -b/--bind: expected one argument\n", 2),
             },
-            "-d" | "--directory" => root = value.or_else(|| words.next()).unwrap_or("/").to_owned(),
+            "-d" | "--directory" => root = value.or_else(|| words.next()).unwrap_or("/").into(),
             text => match text.parse() {
                 Ok(found) => port = found,
                 Err(_) => {
@@ -185,7 +185,7 @@ pub(super) fn agnhost(words: &[String]) -> Command {
     }
 }
 
-/// `http-echo` of HashiCorp.
+/// `http-echo` of `HashiCorp`.
 pub(super) fn http_echo(words: &[String]) -> Command {
     let Some(text) = flag(words, "text") else {
         return refuse("Missing -text option!\n", 127);

@@ -3,6 +3,7 @@
 
 mod processes;
 mod queue;
+mod sockets;
 mod syscalls;
 mod worldly;
 
@@ -11,7 +12,7 @@ pub use processes::{Stderr, Stdin};
 use crate::agent::{Actor, Environment, Launch, Wakeup};
 use crate::app::Wake;
 use crate::base::{DirId, EventId, IfIndex, JourneyId, NetnsId, PacketId, ProcessId, Rng, SimTime};
-use crate::kernel::{Ctx, Delays, Effects, Netns, Urgency, Work};
+use crate::kernel::{Ctx, Delays, Effects, Netns, Urgency, Woken, Work};
 use crate::trace::{Event, EventKind, Trace};
 use processes::Slot;
 use queue::Queue;
@@ -179,6 +180,13 @@ impl<A: Actor> Simulation<A> {
         }
         for (process, socket) in effects.readable.drain(..) {
             self.queue.push(self.now, Urgency::Now, Task::Process(process, Wake::Readable(socket), 0));
+        }
+        for (after, process, socket, woken) in effects.wakes.drain(..) {
+            let wake = match woken {
+                Woken::Readable => Wake::Readable(socket),
+                Woken::Writable => Wake::Writable(socket),
+            };
+            self.queue.push(self.now + after, Urgency::Now, Task::Process(process, wake, 0));
         }
         let carriers = std::mem::take(&mut effects.carrier);
         self.effects = effects;

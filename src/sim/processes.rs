@@ -37,6 +37,7 @@ pub enum Stderr {
 }
 
 /// A process.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, not a state of one machine")]
 pub(super) struct Slot {
     pub(super) netns: NetnsId,
     pub(super) process: Option<Box<dyn Process>>,
@@ -254,9 +255,7 @@ impl<A: Actor> Simulation<A> {
 
     /// The kernel closes what a process left open.
     pub(super) fn close_sockets(&mut self, netns: NetnsId, id: ProcessId) {
-        if let Some(Some(netns)) = self.netns.get_mut(netns.index()) {
-            netns.close_sockets_of(id);
-        }
+        self.administer(netns, |netns, ctx| netns.close_sockets_of(ctx, id));
     }
 
     /// Writes text for a process.
@@ -306,7 +305,9 @@ impl<A: Actor> Simulation<A> {
                 .filter(|(_, slot)| slot.pidns == pidns && slot.status.is_none())
                 .map(|(index, _)| ProcessId(index as u32))
                 .collect();
-            others.into_iter().for_each(|other| self.send_kill(other));
+            for other in others {
+                self.send_kill(other);
+            }
         }
         if is_main {
             self.tell(Wakeup::Exited(process, exit));

@@ -357,6 +357,8 @@ impl Teller<'_> {
             TableChange::Fdb(row) if row.permanent => ("fdb", vec![of(row.netns), self.fdb(row)]),
             TableChange::Fdb(row) => ("fdb_learnt", vec![of(row.netns), self.fdb(row)]),
             TableChange::FdbGone(row) => ("fdb_gone", vec![of(row.netns), self.fdb(row)]),
+            TableChange::Socket(row) => ("socket", vec![of(row.netns), rows_text::socket(row)]),
+            TableChange::SocketGone(netns, socket) => ("socket_gone", vec![of(*netns), socket.0.to_string()]),
             TableChange::Node(row) => ("node", vec![row.name.to_string()]),
             TableChange::NodeGone(name) => ("node_gone", vec![name.to_string()]),
             TableChange::Pod(row) => {

@@ -217,7 +217,7 @@ fn frame_text(frame: &Frame) -> String {
 fn innermost(frame: &Frame) -> &Frame {
     match frame.ipv4().map(|packet| &*packet.body) {
         Some(Body::Udp(Udp { payload: UdpPayload::Vxlan(vxlan), .. })) => innermost(&vxlan.inner),
-        Some(Body::Udp(_) | Body::Icmp(_) | Body::Raw { .. }) | None => frame,
+        Some(Body::Tcp(_) | Body::Udp(_) | Body::Icmp(_) | Body::Raw { .. }) | None => frame,
     }
 }
 
@@ -307,6 +307,8 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
             format!("link {} {state} mtu {}", row.name, row.mtu)
         }
         TableChange::LinkGone(netns, ifindex) => format!("link gone {}", around.ifname(*netns, *ifindex)),
+        TableChange::Socket(row) => format!("socket {}", rows_text::socket(row)),
+        TableChange::SocketGone(_, socket) => format!("socket gone #{}", socket.0),
         TableChange::Netns(_)
         | TableChange::NetnsGone(_)
         | TableChange::Node(_)

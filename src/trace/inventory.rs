@@ -2,9 +2,9 @@
 
 use super::{
     AddrRow, Disposition, DropReason, Event, EventKind, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow,
-    NetnsRow, NodeRow, PodRow, ProcessRow, RouteRow, StepRow, Table, TableChange, Trace,
+    NetnsRow, NodeRow, PodRow, ProcessRow, RouteRow, SocketRow, StepRow, Table, TableChange, Trace,
 };
-use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, ProcessId, SimTime};
+use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, ProcessId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -46,6 +46,8 @@ pub struct NetnsState {
     pub neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
     /// Forwarding databases, in the order in which entries were added.
     pub fdb: Vec<Fdb>,
+    /// TCP and UDP sockets.
+    pub sockets: BTreeMap<SocketId, SocketRow>,
 }
 
 /// A neighbour entry with when it was last used.
@@ -99,6 +101,7 @@ impl NetnsState {
             routes: Vec::new(),
             neighbors: BTreeMap::new(),
             fdb: Vec::new(),
+            sockets: BTreeMap::new(),
         }
     }
 
@@ -265,6 +268,12 @@ impl Inventory {
                 state.neighbors.remove(&(*ifindex, *addr));
             }),
             TableChange::Fdb(row) => self.with(row.netns, |state| state.set_fdb(id, row, now)),
+            TableChange::Socket(row) => self.with(row.netns, |state| {
+                state.sockets.insert(row.socket, (**row).clone());
+            }),
+            TableChange::SocketGone(netns, socket) => self.with(*netns, |state| {
+                state.sockets.remove(socket);
+            }),
             TableChange::FdbGone(row) => self.with(row.netns, |state| {
                 state.fdb.retain(|entry| {
                     entry.row.mac != row.mac

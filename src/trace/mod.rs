@@ -12,6 +12,7 @@ pub mod json;
 mod pcapng;
 mod rows;
 pub mod rows_text;
+mod socket_rows;
 mod surroundings;
 
 pub use drop_reason::DropReason;
@@ -24,6 +25,7 @@ pub use rows::{
     NeighRow, NetnsRole, NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState, ProcessRow, RouteKind,
     RouteProtocol, RouteRow, Scope, StepRow, Steps, TableChange,
 };
+pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
 pub use surroundings::Surroundings;
 
 use crate::base::{ChangeId, EventId, JourneyId, OutputId, PacketId, ProcessId};

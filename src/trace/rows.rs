@@ -1,7 +1,8 @@
 //! Rows of the tables that people look at, as plain data. The kernel and the control plane record a row whenever it
 //! comes or changes, and its key when it goes; see [`super::Inventory`].
 
-use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, PidNsId, ProcessId, SimTime};
+use super::SocketRow;
+use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, PidNsId, ProcessId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -32,6 +33,10 @@ pub enum TableChange {
     Fdb(FdbRow),
     /// An entry of a forwarding database went.
     FdbGone(FdbRow),
+    /// A TCP or UDP socket came or changed.
+    Socket(Box<SocketRow>),
+    /// A socket went.
+    SocketGone(NetnsId, SocketId),
     /// A Node object came or changed.
     Node(NodeRow),
     /// A Node object went, by name.

@@ -60,6 +60,8 @@ impl Surroundings {
             | TableChange::NeighGone(..)
             | TableChange::Fdb(_)
             | TableChange::FdbGone(_)
+            | TableChange::Socket(_)
+            | TableChange::SocketGone(..)
             | TableChange::Node(_)
             | TableChange::NodeGone(_)
             | TableChange::Pod(_)

@@ -2,7 +2,7 @@
 //!
 //! The fields of a layer cover its bytes exactly, in order and without gaps, and the layers cover the frame.
 
-use super::{Body, Frame, Ipv4, Payload, Quote, Udp, UdpPayload};
+use super::{Body, Frame, Ipv4, Payload, Quote, Tcp, TcpOption, Udp, UdpPayload};
 use crate::base::{Ipv4Addr, MacAddr};
 use std::ops::Range;
 
@@ -186,6 +186,7 @@ impl<'a> Reader<'a> {
         self.ipv4_header(at, packet.header_len());
         match &*packet.body {
             Body::Icmp(icmp) => self.icmp(body, body + icmp.wire_len()),
+            Body::Tcp(tcp) => self.tcp(body, body + tcp.wire_len()),
             Body::Udp(udp) => self.udp(udp, body),
             Body::Raw { bytes, .. } => self.data(body..body + bytes.len()),
         }
@@ -262,6 +263,7 @@ impl<'a> Reader<'a> {
                 let at = range.start + quote.header_len;
                 match (quote.protocol, quote.fragment_offset, range.end - at) {
                     (1, 0, 8..) => self.icmp(at, range.end),
+                    (6, 0, 8..) => self.tcp(at, range.end),
                     (17, 0, 8..) => {
                         self.udp_header(at);
                         self.data(at + Udp::HEADER_LEN..range.end);
@@ -272,6 +274,52 @@ impl<'a> Reader<'a> {
             None => self.data(range),
         }
         self.quoted = false;
+    }
+
+    /// A segment, or what a quotation leaves of it: at least the ports and the sequence number.
+    fn tcp(&mut self, at: usize, end: usize) {
+        let mut layer = self.begin(at);
+        layer.number("Source port", 2);
+        layer.number("Destination port", 2);
+        layer.number("Sequence number", 4);
+        if end - at < Tcp::HEADER_LEN {
+            let rest = layer.at..end;
+            self.end("TCP", layer);
+            return self.data(rest);
+        }
+        layer.number("Acknowledgment number", 4);
+        let header_len = usize::from(self.bytes[at + 12] >> 4) * 4;
+        layer.bits(
+            2,
+            &[
+                ("Data offset", 4, |words| format!("{} bytes", words * 4)),
+                ("Reserved", 4, decimal),
+                ("Flag CWR", 1, flag),
+                ("Flag ECE", 1, flag),
+                ("Flag URG", 1, flag),
+                ("Flag ACK", 1, flag),
+                ("Flag PSH", 1, flag),
+                ("Flag RST", 1, flag),
+                ("Flag SYN", 1, flag),
+                ("Flag FIN", 1, flag),
+            ],
+        );
+        layer.number("Window", 2);
+        layer.hex("Checksum", 2);
+        layer.number("Urgent pointer", 2);
+        let options = at + Tcp::HEADER_LEN..(at + header_len).clamp(layer.at, end);
+        match TcpOption::parse_all(&self.bytes[options.clone()], 0) {
+            Ok(list) => {
+                for option in list {
+                    layer.next(option_name(&option), option.wire_len(), |_| option.to_string());
+                }
+            }
+            // A quotation may cut an option in two.
+            Err(_) => layer.hex("Options", options.len()),
+        }
+        let rest = layer.at..end;
+        self.end("TCP", layer);
+        self.data(rest);
     }
 
     fn udp(&mut self, udp: &Udp, at: usize) {
@@ -311,6 +359,19 @@ impl<'a> Reader<'a> {
             sum => format!("0x{sum:04x}"),
         });
         self.end("UDP", layer);
+    }
+}
+
+fn option_name(option: &TcpOption) -> &'static str {
+    match option {
+        TcpOption::End(_) => "Option: end of list",
+        TcpOption::Nop => "Option: no operation",
+        TcpOption::MaxSegmentSize(_) => "Option: maximum segment size",
+        TcpOption::WindowScale(_) => "Option: window scale",
+        TcpOption::SackPermitted => "Option: SACK permitted",
+        TcpOption::Sack(_) => "Option: SACK",
+        TcpOption::Timestamps { .. } => "Option: timestamps",
+        TcpOption::Unknown { .. } => "Option",
     }
 }
 

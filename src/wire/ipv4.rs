@@ -1,7 +1,7 @@
 //! IPv4 (RFC 791).
 
 use super::checksum::{self, Pseudo};
-use super::{Bytes, Icmp, Udp, WireError};
+use super::{Bytes, Icmp, Tcp, Udp, WireError};
 use crate::base::Ipv4Addr;
 use std::sync::Arc;
 
@@ -35,6 +35,8 @@ pub struct Ipv4 {
 pub enum Body {
     /// Protocol 1.
     Icmp(Icmp),
+    /// Protocol 6.
+    Tcp(Tcp),
     /// Protocol 17.
     Udp(Udp),
     /// Any other protocol, and every fragment of any protocol.
@@ -162,7 +164,7 @@ impl Ipv4 {
 }
 
 impl Body {
-    /// The body's bytes. The addresses are those of the IPv4 header, for the UDP checksum's pseudo header.
+    /// The body's bytes. The addresses are those of the IPv4 header, for the pseudo header of the TCP or UDP checksum.
     pub fn emit(&self, src: Ipv4Addr, dst: Ipv4Addr) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.wire_len());
         self.emit_into(src, dst, &mut out);
@@ -172,6 +174,7 @@ impl Body {
     fn emit_into(&self, src: Ipv4Addr, dst: Ipv4Addr, out: &mut Vec<u8>) {
         match self {
             Self::Icmp(icmp) => icmp.emit_into(out),
+            Self::Tcp(tcp) => tcp.emit_into(Pseudo { src, dst, protocol: 6 }, out),
             Self::Udp(udp) => udp.emit_into(Pseudo { src, dst, protocol: 17 }, out),
             Self::Raw { bytes, .. } => out.extend_from_slice(bytes),
         }
@@ -185,6 +188,7 @@ impl Body {
     fn parse_at(bytes: &[u8], base: usize, depth: usize, pseudo: Pseudo) -> Result<Self, WireError> {
         Ok(match pseudo.protocol {
             1 => Self::Icmp(Icmp::parse_at(bytes, base)?),
+            6 => Self::Tcp(Tcp::parse_at(bytes, base, pseudo)?),
             17 => Self::Udp(Udp::parse_at(bytes, base, depth, pseudo)?),
             protocol => Self::Raw { protocol, bytes: bytes.into() },
         })
@@ -194,6 +198,7 @@ impl Body {
     pub fn wire_len(&self) -> usize {
         match self {
             Self::Icmp(icmp) => icmp.wire_len(),
+            Self::Tcp(tcp) => tcp.wire_len(),
             Self::Udp(udp) => udp.wire_len(),
             Self::Raw { bytes, .. } => bytes.len(),
         }
@@ -203,6 +208,7 @@ impl Body {
     pub fn protocol(&self) -> u8 {
         match self {
             Self::Icmp(_) => 1,
+            Self::Tcp(_) => 6,
             Self::Udp(_) => 17,
             Self::Raw { protocol, .. } => *protocol,
         }

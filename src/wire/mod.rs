@@ -13,6 +13,7 @@ mod icmp;
 mod ipv4;
 mod pretty;
 mod quote;
+mod tcp;
 mod udp;
 mod vxlan;
 
@@ -23,6 +24,7 @@ pub use fields::{Field, Layer, fields};
 pub use icmp::Icmp;
 pub use ipv4::{Body, Ipv4};
 pub use quote::Quote;
+pub use tcp::{Tcp, TcpFlags, TcpOption};
 pub use udp::{Udp, UdpChecksum, UdpPayload};
 pub use vxlan::Vxlan;
 

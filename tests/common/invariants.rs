@@ -182,7 +182,7 @@ fn nested(packet: &Ipv4) -> Ttls {
                 UdpPayload::Vxlan(vxlan) => vxlan.inner.ipv4(),
                 UdpPayload::Data(_) => None,
             },
-            Body::Icmp(_) | Body::Raw { .. } => None,
+            Body::Icmp(_) | Body::Tcp(_) | Body::Raw { .. } => None,
         };
     }
     ttls

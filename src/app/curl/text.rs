@@ -77,9 +77,12 @@ pub(super) fn write_out(format: &str, value: impl Fn(&str) -> Option<String>) ->
     let mut rest = format;
     while let Some(letter) = rest.chars().next() {
         if let Some((name, after)) = rest.strip_prefix("%{").and_then(|inner| inner.split_once('}')) {
-            match value(name) {
-                Some(text) => out.push_str(&text),
-                None => errors += &format!("curl: unknown --write-out variable: '{name}'\n"),
+            if let Some(text) = value(name) {
+                out.push_str(&text);
+            } else {
+                errors.push_str("curl: unknown --write-out variable: '");
+                errors.push_str(name);
+                errors.push_str("'\n");
             }
             rest = after;
             continue;

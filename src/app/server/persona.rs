@@ -3,7 +3,6 @@
 use super::{Listener, complain, say};
 use crate::app::{Errno, Os, Transport, http};
 use crate::base::SimTime;
-use crate::trace::Stream;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
@@ -22,7 +21,7 @@ pub enum Persona {
     Apache,
     /// `redis-server`.
     Redis,
-    /// PostgreSQL.
+    /// `postgres`.
     Postgres,
     /// memcached.
     Memcached,
@@ -31,11 +30,6 @@ pub enum Persona {
 }
 
 impl Persona {
-    /// Whether it sets `SO_REUSEADDR`.
-    pub(super) fn reuses_address(&self) -> bool {
-        true
-    }
-
     /// The length of the queue that it asks for with `listen(2)`.
     pub(super) fn backlog(&self) -> u16 {
         match self {
@@ -76,8 +70,9 @@ impl Persona {
                     &format!("nginx/{version}"),
                     "start worker processes",
                 ];
-                let text: String = lines.iter().map(|line| format!("{head}{line}\n")).collect();
-                os.write(Stream::Stderr, &text);
+                for line in lines {
+                    complain(os, &format!("{head}{line}"));
+                }
             }
             // Standard output that is no terminal is written when its buffer is full, so a log never shows this line.
             Self::Python if os.is_terminal() => {
@@ -97,10 +92,10 @@ impl Persona {
                     let date = go_date(os.now());
                     match transport {
                         Transport::Tcp => {
-                            complain(os, &format!("{date} Started HTTP server on port {}", local.port()))
+                            complain(os, &format!("{date} Started HTTP server on port {}", local.port()));
                         }
                         Transport::Udp => {
-                            complain(os, &format!("{date} Started UDP server on port  {}", local.port()))
+                            complain(os, &format!("{date} Started UDP server on port  {}", local.port()));
                         }
                     }
                 }
@@ -164,12 +159,6 @@ impl Persona {
         }
     }
 
-    /// It stops trying.
-    pub(super) fn gives_up_binding(&self, os: &mut dyn Os, started: SimTime) {
-        let pid = os.pid();
-        complain(os, &format!("{} [emerg] {pid}#{pid}: still could not bind()", nginx_date(started)));
-    }
-
     /// Exit status when it could not bind.
     pub(super) fn bind_status(&self) -> u8 {
         match self {
@@ -223,6 +212,12 @@ impl Persona {
             Self::BusyboxHttpd | Self::Agnhost | Self::Apache | Self::Other(_) => 130,
         }
     }
+}
+
+/// nginx stops trying to bind.
+pub(super) fn nginx_gives_up(os: &mut dyn Os, started: SimTime) {
+    let pid = os.pid();
+    complain(os, &format!("{} [emerg] {pid}#{pid}: still could not bind()", nginx_date(started)));
 }
 
 const PYTHON_TRACEBACK: &str = r#"Traceback (most recent call last):

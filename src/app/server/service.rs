@@ -23,7 +23,7 @@ pub enum Serve {
     Netexec,
     /// The protocol of Redis: `PING`, `ECHO`, `SET`, `GET`, `DEL`, `EXISTS`, `INCR`, `DBSIZE`, `QUIT`; inline and RESP.
     Redis,
-    /// The protocol of PostgreSQL as far as its first answers: no TLS, and a password is asked for.
+    /// The protocol of `PostgreSQL` as far as its first answers: no TLS, and a password is asked for.
     Postgres,
     /// The text protocol of memcached: `set`, `get`, `delete`, `version`, `quit`.
     Memcached,
@@ -44,7 +44,7 @@ pub(super) enum Talk {
 #[derive(Clone, Debug)]
 pub(super) struct Http {
     peer: SocketAddrV4,
-    asked: Option<(Head, Length, Vec<u8>)>,
+    asked: Option<(Head, Length)>,
     /// Bytes after which the next piece is sent by itself.
     cuts: Vec<usize>,
     exits: Option<u8>,
@@ -109,10 +109,10 @@ impl Talk {
         output: &mut Vec<u8>,
     ) -> bool {
         match self {
-            Self::Http(http) => match serve {
-                Serve::Http(site) => http.take(os, site, input, output),
-                _ => true,
-            },
+            Self::Http(http) => {
+                let Serve::Http(site) = serve else { return true };
+                http.take(os, site, input, output)
+            }
             Self::Echo => {
                 output.append(input);
                 false
@@ -157,35 +157,35 @@ impl Http {
             if self.asked.is_none() {
                 let Some((head, len)) = Head::read(input) else {
                     // A first line that is no request is refused without waiting for more.
-                    let refused = site.refuses_line(input);
+                    let refused = Site::refuses_line(input);
                     if let Some(line) = refused {
                         input.clear();
-                        self.answer(output, site.bad_request(os, self.peer, &line));
+                        self.answer(output, &site.bad_request(os, self.peer, &line));
                         return true;
                     }
                     return false;
                 };
                 input.drain(..len);
                 let length = Length::of_request(&head);
-                self.asked = Some((head, length, Vec::new()));
+                self.asked = Some((head, length));
             }
-            let Some((_, length, body)) = &mut self.asked else { return false };
-            body.extend(length.take(input));
+            let Some((_, length)) = &mut self.asked else { return false };
+            length.take(input);
             if !length.is_over() {
                 return false;
             }
-            let Some((head, _, body)) = self.asked.take() else { return false };
-            let answer = site.answer(os, self.peer, &head, &body);
+            let Some((head, _)) = self.asked.take() else { return false };
+            let answer = site.answer(os, self.peer, &head);
             self.exits = answer.exits;
             let closes = answer.closes;
-            self.answer(output, answer);
+            self.answer(output, &answer);
             if closes || self.exits.is_some() {
                 return true;
             }
         }
     }
 
-    fn answer(&mut self, output: &mut Vec<u8>, answer: Answer) {
+    fn answer(&mut self, output: &mut Vec<u8>, answer: &Answer) {
         output.extend_from_slice(answer.head.as_bytes());
         if answer.in_two {
             self.cuts.push(output.len());
@@ -312,8 +312,9 @@ fn memcached(store: &mut BTreeMap<String, String>, input: &mut Vec<u8>, output: 
             }
             ["get", keys @ ..] => {
                 let found = keys.iter().filter_map(|key| store.get(*key).map(|value| (key, value)));
-                let values: String = found.map(|(key, value)| format!("VALUE {key} {value}\r\n")).collect();
-                values + "END\r\n"
+                let values: Vec<String> =
+                    found.map(|(key, value)| format!("VALUE {key} {value}\r\n")).collect();
+                values.concat() + "END\r\n"
             }
             ["delete", key] => {
                 if store.remove(*key).is_some() { "DELETED\r\n" } else { "NOT_FOUND\r\n" }.to_owned()

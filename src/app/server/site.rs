@@ -55,7 +55,6 @@ struct Asked<'a> {
     method: &'a str,
     target: &'a str,
     head: &'a Head,
-    body: &'a [u8],
     closes: bool,
 }
 
@@ -97,7 +96,7 @@ pub(super) fn hostname(os: &dyn Os) -> String {
 
 impl Site {
     /// Whether what has come cannot become a request: its first line, then.
-    pub(super) fn refuses_line(&self, input: &[u8]) -> Option<String> {
+    pub(super) fn refuses_line(input: &[u8]) -> Option<String> {
         let end = input.iter().position(|byte| *byte == b'\n')?;
         let line = String::from_utf8_lossy(&input[..end]).trim_end().to_owned();
         let method = line.split(' ').next().unwrap_or("");
@@ -111,18 +110,18 @@ impl Site {
     /// The answer to what is no request.
     pub(super) fn bad_request(&self, os: &mut dyn Os, peer: SocketAddrV4, line: &str) -> Answer {
         let head = Head { start: line.to_owned(), fields: Vec::new() };
-        let asked = Asked { peer, line, method: "", target: "", head: &head, body: &[], closes: true };
+        let asked = Asked { peer, line, method: "", target: "", head: &head, closes: true };
         let found = Found::page(400, self.error_page(400, &asked));
         self.put_together(os, &asked, found)
     }
 
     /// The answer to a request.
-    pub(super) fn answer(&self, os: &mut dyn Os, peer: SocketAddrV4, head: &Head, body: &[u8]) -> Answer {
+    pub(super) fn answer(&self, os: &mut dyn Os, peer: SocketAddrV4, head: &Head) -> Answer {
         let mut words = head.start.split(' ');
         let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
         let is_bad = !target.starts_with('/') && !target.starts_with("http://")
             || !head.start.contains(" HTTP/1.")
-            || target.split('/').scan(0i32, climb).any(|depth| depth < 0)
+            || climbs_out(target)
             || (head.start.ends_with("HTTP/1.1") && head.get("Host").is_none());
         if is_bad {
             return self.bad_request(os, peer, &head.start);
@@ -133,7 +132,7 @@ impl Site {
             Url::parse(target).map_or_else(|| "/".to_owned(), |url| url.path)
         };
         let closes = !head.keeps_alive() || matches!(self.flavor, Flavor::Python | Flavor::Busybox);
-        let asked = Asked { peer, line: &head.start, method, target: &target, head, body, closes };
+        let asked = Asked { peer, line: &head.start, method, target: &target, head, closes };
         let mut exits = None;
         let found = match self.flavor {
             Flavor::Netexec => self.netexec(os, &asked, &mut exits),
@@ -164,8 +163,7 @@ impl Site {
             _ => text,
         };
         match (text, refused) {
-            (None, None) => Found::page(404, self.error_page(404, asked)),
-            (None, Some(405)) => Found::page(404, self.error_page(404, asked)),
+            (None, None | Some(405)) => Found::page(404, self.error_page(404, asked)),
             (_, Some(status)) => Found::page(status, self.error_page(status, asked)),
             (Some(body), None) => Found { kind: kind_of(&name), is_file: true, ..Found::page(200, body) },
         }
@@ -302,8 +300,7 @@ impl Site {
                     let message = python_message(status, asked);
                     text = format!("{ip} - - [{date}] code {status}, message {message}\n");
                 }
-                text += &format!("{ip} - - [{date}] \"{line}\" {status} -\n");
-                os.write(Stream::Stderr, &text);
+                os.write(Stream::Stderr, &format!("{text}{ip} - - [{date}] \"{line}\" {status} -\n"));
             }
             Flavor::Netexec => {
                 let path = asked.target.split('?').next().unwrap_or("");
@@ -315,14 +312,17 @@ impl Site {
     }
 }
 
-/// Keeps count of how deep a path is; below the root is negative.
-fn climb(depth: &mut i32, part: &str) -> Option<i32> {
-    match part {
-        ".." => *depth -= 1,
-        "" | "." => {}
-        _ => *depth += 1,
-    }
-    Some(*depth)
+/// Whether a path leads above the root.
+fn climbs_out(path: &str) -> bool {
+    let mut depth = 0;
+    path.split('/').any(|part| {
+        match part {
+            ".." => depth -= 1,
+            "" | "." => {}
+            _ => depth += 1,
+        }
+        depth < 0
+    })
 }
 
 fn etag(len: usize) -> String {
