@@ -128,6 +128,7 @@ fn run(line: &str, fate: Box<Fate>, interrupt: Option<SimTime>) -> String {
         image: None,
         kube_namespace: "default",
         objects: &|_, _, _| None,
+        columns: Some(120),
         input: None,
         pidns: PidNsId(0),
         pid: 1,

@@ -180,6 +180,10 @@ pub trait Process {
     fn wake(&mut self, os: &mut dyn Os, wake: Wake);
     /// A copy, for checkpoints.
     fn boxed_clone(&self) -> Box<dyn Process>;
+    /// The title that the program gives itself in place of its command line (`setproctitle(3)`).
+    fn title(&self, _args: &str) -> Option<String> {
+        None
+    }
     /// Whether the program has a handler for `SIGTERM`. The first process of a PID namespace is not ended by a signal
     /// that it does not handle (`pid_namespaces(7)`).
     fn handles_termination(&self) -> bool {

@@ -102,6 +102,10 @@ impl Process for Server {
         Box::new(self.clone())
     }
 
+    fn title(&self, args: &str) -> Option<String> {
+        matches!(self.persona, Persona::Nginx(_)).then(|| format!("nginx: master process {args}"))
+    }
+
     fn handles_termination(&self) -> bool {
         self.persona.handles_termination()
     }

@@ -7,6 +7,9 @@ use crate::kernel::{Ctx, Netns};
 use crate::shell::{self, Command, Context, KernelChange};
 use crate::trace::Scope;
 
+/// Width of every terminal.
+const COLUMNS: usize = 120;
+
 impl Lab {
     /// Runs one command. Its status where it ended at once; `None` where it goes on as a process.
     pub(super) fn run_command(
@@ -37,6 +40,7 @@ impl Lab {
             image: environment.image.as_deref(),
             kube_namespace: &environment.kube_namespace,
             objects: &objects,
+            columns: sim.is_terminal(process).then_some(COLUMNS),
             input,
             pidns: environment.pidns,
             pid: sim.pid_of(process),

@@ -2,7 +2,7 @@
 
 use super::nettools::{self, Edition};
 use super::out::{answer, refuse};
-use super::{Command, Context, files, filters, ip, nc, ping, servers, wget};
+use super::{Command, Context, files, filters, ip, nc, netstat, ping, servers, wget};
 use crate::cluster::images::{self, Tools};
 
 /// First line of every usage text.
@@ -44,6 +44,7 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "seq" => filters::seq(words),
         "tail" => filters::tail(context, words),
         "nc" => nc::busybox(words, context.image.is_none_or(|image| images::tools(image) != Tools::Busybox)),
+        "netstat" => netstat::netstat(context, words, Edition::Busybox),
         "telnet" => nc::telnet(words),
         "wc" => filters::wc(context, words),
         "wget" => wget::busybox(words),

@@ -12,6 +12,7 @@ mod getopt;
 mod ip;
 pub mod kubectl;
 mod nc;
+mod netstat;
 mod nettools;
 mod out;
 mod ping;
@@ -19,6 +20,7 @@ mod print;
 mod programs;
 mod script;
 mod servers;
+mod ss;
 mod wget;
 
 pub use change::KernelChange;
@@ -48,6 +50,8 @@ pub struct Context<'a> {
     pub kube_namespace: &'a str,
     /// The API objects as `-o yaml` and `-o json` print them: kind, namespace and name to a JSON value.
     pub objects: &'a dyn Fn(&str, &str, &str) -> Option<serde_json::Value>,
+    /// Columns of the terminal; `None` where output goes elsewhere.
+    pub columns: Option<usize>,
     /// What comes in by a pipe or from a file; `None` at a terminal.
     pub input: Option<&'a str>,
     /// The PID namespace it runs in.
@@ -142,7 +146,8 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "telnet" => nc::telnet(words),
         "wc" => filters::wc(context, words),
         "wget" => wget::wget(words),
-        "netstat" if words == ["-rn"] || words == ["-nr"] => nettools::netstat_routes(context),
+        "netstat" => netstat::netstat(context, words, Edition::NetTools),
+        "ss" => ss::ss(context, words),
         "route" => nettools::route(context, words),
         "sleep" => files::sleep(words),
         "true" | ":" => Out::default().done(0),

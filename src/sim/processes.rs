@@ -144,6 +144,7 @@ impl<A: Actor> Simulation<A> {
 
     /// Has a process run this program from now on, under this command line.
     pub fn run(&mut self, id: ProcessId, program: Box<dyn Process>, args: &str) {
+        let args = program.title(args).unwrap_or_else(|| args.to_owned());
         let slot = &mut self.processes[id.index()];
         slot.process = Some(program);
         slot.timers.clear();
@@ -202,6 +203,11 @@ impl<A: Actor> Simulation<A> {
     /// Whether it is a main process, or was started by one in the background.
     pub fn is_main(&self, id: ProcessId) -> bool {
         self.processes[id.index()].main_since.is_some()
+    }
+
+    /// Whether standard output of a process is a terminal.
+    pub fn is_terminal(&self, id: ProcessId) -> bool {
+        self.processes[id.index()].is_terminal
     }
 
     /// Number of a process in its PID namespace.

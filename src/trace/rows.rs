@@ -74,6 +74,21 @@ pub struct ProcessRow {
     pub started: SimTime,
 }
 
+impl ProcessRow {
+    /// The name of the program, as the kernel keeps it (`/proc/PID/comm`): at most 15 characters.
+    pub fn comm(&self) -> String {
+        let first = self.args.split([' ', ':']).next().unwrap_or("");
+        first.rsplit('/').next().unwrap_or("").chars().take(15).collect()
+    }
+
+    /// The command line from the program's name on.
+    pub fn title(&self) -> &str {
+        let first = self.args.split(' ').next().unwrap_or("");
+        let path = first.rfind('/').map_or(0, |at| at + 1);
+        &self.args[path..]
+    }
+}
+
 /// A container of a Pod, in one of its lives.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ContainerRef {
