@@ -163,11 +163,11 @@ impl Process for Nc {
     }
 }
 
-impl Nc {
-    fn complain(&self, os: &mut dyn Os, text: &str) {
-        os.write(Stream::Stderr, &format!("{text}\n"));
-    }
+fn complain(os: &mut dyn Os, text: &str) {
+    os.write(Stream::Stderr, &format!("{text}\n"));
+}
 
+impl Nc {
     fn end(&mut self, os: &mut dyn Os, status: u8) {
         self.phase = Phase::Over;
         os.exit(status);
@@ -189,14 +189,13 @@ impl Nc {
                 Edition::Traditional => format!("{host}: forward host lookup failed: Unknown host"),
                 Edition::Busybox => format!("{program}: bad address '{host}'"),
             };
-            self.complain(os, &text);
+            complain(os, &text);
             return self.end(os, 1);
         };
         self.address = address;
-        if self.options.edition == Edition::Traditional && self.options.verbose && !self.options.numeric {
-            if os.name_of(address).is_none() {
-                self.complain(os, &format!("{address}: inverse host lookup failed: Unknown host"));
-            }
+        let asks = self.options.verbose && !self.options.numeric;
+        if self.options.edition == Edition::Traditional && asks && os.name_of(address).is_none() {
+            complain(os, &format!("{address}: inverse host lookup failed: Unknown host"));
         }
         self.next_port(os);
     }
@@ -265,7 +264,7 @@ impl Nc {
         };
         let speaks = self.options.verbose || self.options.edition == Edition::Busybox;
         if speaks {
-            self.complain(os, &text);
+            complain(os, &text);
         }
         self.next_port(os);
     }
@@ -313,7 +312,7 @@ impl Nc {
             Edition::Traditional => format!("{} open", self.traditional_name(os)),
             Edition::Busybox => return,
         };
-        self.complain(os, &text);
+        complain(os, &text);
     }
 
     /// `udptest`: sends a byte a second; an error that comes back says that nobody is there.
@@ -343,14 +342,14 @@ impl Nc {
                 match self.options.edition {
                     Edition::OpenBsd if self.options.verbose => {
                         let text = "timed out: Operation now in progress";
-                        self.complain(os, &format!("{program}: connect to {host} port {port} (tcp) {text}"));
+                        complain(os, &format!("{program}: connect to {host} port {port} (tcp) {text}"));
                     }
                     Edition::Traditional if self.options.verbose => {
                         let name = self.traditional_name(os);
-                        self.complain(os, &format!("{name} : Connection timed out"));
+                        complain(os, &format!("{name} : Connection timed out"));
                     }
                     Edition::Busybox => {
-                        self.complain(os, &format!("{program}: timed out"));
+                        complain(os, &format!("{program}: timed out"));
                         return self.end(os, 1);
                     }
                     Edition::OpenBsd | Edition::Traditional => {}
@@ -381,7 +380,7 @@ impl Nc {
                     }
                     Edition::Busybox => format!("{program}: bind: {}", errno.text()),
                 };
-                self.complain(os, &text);
+                complain(os, &text);
                 return self.end(os, 1);
             }
         }
@@ -389,15 +388,13 @@ impl Nc {
         if self.options.verbose {
             let any = address.is_unspecified();
             match self.options.edition {
-                Edition::OpenBsd if self.options.udp => {
-                    self.complain(os, &format!("Bound on {address} {port}"))
-                }
-                Edition::OpenBsd => self.complain(os, &format!("Listening on {address} {port}")),
-                Edition::Traditional if any => self.complain(os, &format!("listening on [any] {port} ...")),
-                Edition::Traditional => self.complain(os, &format!("listening on [{address}] {port} ...")),
+                Edition::OpenBsd if self.options.udp => complain(os, &format!("Bound on {address} {port}")),
+                Edition::OpenBsd => complain(os, &format!("Listening on {address} {port}")),
+                Edition::Traditional if any => complain(os, &format!("listening on [any] {port} ...")),
+                Edition::Traditional => complain(os, &format!("listening on [{address}] {port} ...")),
                 Edition::Busybox => {
                     let real = os.local_addr(self.listener).unwrap_or(local);
-                    self.complain(os, &format!("listening on {real} ..."));
+                    complain(os, &format!("listening on {real} ..."));
                 }
             }
         }
@@ -465,7 +462,7 @@ impl Nc {
                 format!("connect to {own} from {} ({peer})", peer.ip())
             }
         };
-        self.complain(os, &text);
+        complain(os, &text);
     }
 
     /// The first datagram says who the far end is.

@@ -16,6 +16,11 @@ pub struct Telnet {
     is_connected: bool,
 }
 
+fn fail(os: &mut dyn Os, text: &str) {
+    os.write(Stream::Stderr, &format!("telnet: {text}\n"));
+    os.exit(1);
+}
+
 impl Telnet {
     /// A `telnet` that has not begun yet.
     pub fn new(host: &str, port: u16) -> Self {
@@ -28,18 +33,13 @@ impl Telnet {
         }
     }
 
-    fn fail(&self, os: &mut dyn Os, text: &str) {
-        os.write(Stream::Stderr, &format!("telnet: {text}\n"));
-        os.exit(1);
-    }
-
     fn refused(&self, os: &mut dyn Os, text: &str) {
-        self.fail(os, &format!("can't connect to remote host ({}): {text}", self.address));
+        fail(os, &format!("can't connect to remote host ({}): {text}", self.address));
     }
 
     fn begin(&mut self, os: &mut dyn Os) {
         let Some(address) = dial::address_of(os, &self.host) else {
-            return self.fail(os, &format!("bad address '{}'", self.host));
+            return fail(os, &format!("bad address '{}'", self.host));
         };
         self.address = address;
         match dial::connect(os, SocketAddrV4::new(address, self.port)) {
@@ -59,7 +59,10 @@ impl Telnet {
     }
 
     fn send_input(&mut self, os: &mut dyn Os) {
-        while self.is_connected {
+        if !self.is_connected {
+            return;
+        }
+        loop {
             match os.read_input() {
                 Input::Data(data) => {
                     let text = String::from_utf8_lossy(&data).replace('\n', "\r\n");

@@ -17,6 +17,7 @@ const TIMER_RETRY: u32 = 2;
 
 /// What the options of the command line ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct WgetOptions {
     /// The URL.
     pub url: Url,
@@ -188,10 +189,8 @@ impl Wget {
         self.phase = Phase::Over;
         self.log(os, &format!("failed: {}.\n", errno.text()));
         os.close(self.socket);
-        match errno {
-            Errno::Econnrefused | Errno::Enetunreach | Errno::Ehostunreach | Errno::Eacces => self.end(os, 4),
-            _ => self.retry(os),
-        }
+        let lasting = [Errno::Econnrefused, Errno::Enetunreach, Errno::Ehostunreach, Errno::Einval];
+        if lasting.contains(&errno) { self.end(os, 4) } else { self.retry(os) }
     }
 
     fn retry(&mut self, os: &mut dyn Os) {
@@ -248,12 +247,7 @@ impl Wget {
         if sent.and_then(|()| dial::write(os, self.socket, &mut body)).is_err() {
             return self.retry(os);
         }
-        let kind = if self.options.spider {
-            "HTTP request sent, awaiting response... "
-        } else {
-            "HTTP request sent, awaiting response... "
-        };
-        self.log(os, kind);
+        self.log(os, "HTTP request sent, awaiting response... ");
         self.phase = Phase::Asked;
         self.input.clear();
     }

@@ -1,7 +1,10 @@
 //! Decisions of the control plane, desired state to observed, as pure functions: it knows Kubernetes and no Linux.
 
+pub mod blocks;
+pub mod dns;
 pub mod images;
 pub mod ipam;
 pub mod names;
 pub mod processes;
+pub mod proxy;
 pub mod scheduler;

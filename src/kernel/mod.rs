@@ -7,17 +7,21 @@
 
 mod addr;
 mod arp;
+mod bpf;
 mod bridge;
+mod conf;
 mod config;
 mod delays;
 mod device;
 mod effects;
+mod exception;
 mod fib;
 mod fragment;
 mod icmp;
 mod input;
 mod link;
 mod neighbor;
+mod netfilter;
 mod output;
 mod ping;
 mod sock;
@@ -26,11 +30,14 @@ mod sysctl;
 mod timer;
 mod vxlan;
 
+pub use bpf::BpfProgram;
+pub use conf::{DeviceConf, default_setting};
 pub use config::{Hairpin, NewLink};
 pub use delays::Delays;
 pub use effects::{Ctx, Effects, Skb, Timer, Urgency, Work};
 pub use fib::FibResult;
 pub use link::{Bridge, Kind, Link, Peer, Port, Vxlan};
+pub use netfilter::{NetfilterOp, Nf};
 pub use output::Flow;
 pub use sock::Woken;
 pub use socket::{
@@ -39,8 +46,10 @@ pub use socket::{
 };
 pub use sysctl::Sysctl;
 
-use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SimTime, SocketId};
+use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SocketId};
 use crate::trace::{AddrRow, FdbRow, NeighRow, RouteRow};
+use bpf::BpfMaps;
+use exception::Exception;
 use fib::Fib;
 use fragment::Reassembly;
 use icmp::Limits;
@@ -69,9 +78,11 @@ pub struct Netns {
     socks: Socks,
     hash_secret: u64,
     reassembly: Reassembly,
+    netfilter: netfilter::Netfilter,
     limits: Limits,
-    /// Path MTUs learnt, with the moment at which each is forgotten (`ip route get` shows them as `cache`).
-    pmtu: BTreeMap<Ipv4Addr, (u32, SimTime)>,
+    /// Path MTUs and better next hops learnt (`ip route get` shows them as `cache`).
+    exceptions: BTreeMap<Ipv4Addr, Exception>,
+    bpf: BpfMaps,
     next_ip_id: u16,
     next_nsid: u32,
     rng: Rng,
@@ -93,8 +104,10 @@ impl Netns {
             socks: Socks::default(),
             hash_secret: rng.get_seed(),
             reassembly: Reassembly::default(),
+            netfilter: netfilter::Netfilter::default(),
             limits: Limits::default(),
-            pmtu: BTreeMap::new(),
+            exceptions: BTreeMap::new(),
+            bpf: BpfMaps::default(),
             next_ip_id: rng.u16(..),
             next_nsid: 0,
             rng,
@@ -166,6 +179,7 @@ impl Netns {
         match work {
             Work::Receive(ifindex, skb) => self.netif_receive(ctx, ifindex, skb),
             Work::Transmit(ifindex, skb) => self.dev_hard_start_xmit(ctx, ifindex, skb),
+            Work::ProxyArp(ifindex, skb) => self.arp_redo(ctx, ifindex, skb),
             Work::Timer(timer) => self.fire(ctx, timer),
         }
     }
@@ -177,6 +191,7 @@ impl Netns {
             }
             Timer::Reassembly(key) => self.ip_expire(ctx, key),
             Timer::LinkWatch(ifindex) => self.linkwatch(ctx, ifindex),
+            Timer::Netfilter(deadline) => self.nf_timer(ctx, deadline),
         }
     }
 

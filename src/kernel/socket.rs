@@ -21,6 +21,17 @@ pub enum PingMessage {
         /// Moment at which the kernel received it.
         at: SimTime,
     },
+    /// A router named a better next hop for one of its requests.
+    Redirect {
+        /// The router.
+        from: Ipv4Addr,
+        /// ICMP code: 0 for the net, 1 for the host.
+        code: u8,
+        /// The better next hop.
+        gateway: Ipv4Addr,
+        /// Sequence number of the request quoted.
+        seq: u16,
+    },
     /// An ICMP error about one of its requests, or a local error such as `EMSGSIZE`.
     Error {
         /// Who reported it; `None` for a local error.

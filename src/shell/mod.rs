@@ -21,6 +21,7 @@ mod programs;
 mod script;
 mod servers;
 mod ss;
+mod sysctl;
 mod wget;
 
 pub use change::KernelChange;
@@ -150,6 +151,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "ss" => ss::ss(context, words),
         "route" => nettools::route(context, words),
         "sleep" => files::sleep(words),
+        "sysctl" => sysctl::sysctl(context, words),
         "true" | ":" => Out::default().done(0),
         _ => missing(context.image, name),
     }

@@ -156,7 +156,11 @@ impl<A: Actor> Simulation<A> {
 
     /// A frame on its way to a namespace that is gone is lost with it.
     fn lose(&mut self, netns: NetnsId, work: Work) {
-        let (Work::Receive(ifindex, skb) | Work::Transmit(ifindex, skb)) = work else { return };
+        let (Work::Receive(ifindex, skb) | Work::Transmit(ifindex, skb) | Work::ProxyArp(ifindex, skb)) =
+            work
+        else {
+            return;
+        };
         let reason = crate::trace::DropReason::DevReady;
         self.trace.push(Event {
             at: self.now,

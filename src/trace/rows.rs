@@ -1,8 +1,8 @@
 //! Rows of the tables that people look at, as plain data. The kernel and the control plane record a row whenever it
 //! comes or changes, and its key when it goes; see [`super::Inventory`].
 
-use super::SocketRow;
-use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, PidNsId, ProcessId, SimTime, SocketId};
+use super::{NetfilterChange, ProcessRow, SocketRow};
+use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ProcessId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -33,10 +33,20 @@ pub enum TableChange {
     Fdb(FdbRow),
     /// An entry of a forwarding database went.
     FdbGone(FdbRow),
+    /// A path MTU or a better next hop was learnt.
+    Exception(ExceptionRow),
+    /// An entry of an eBPF map came or changed.
+    Bpf(BpfRow),
+    /// An entry of an eBPF map went.
+    BpfGone(BpfRow),
+    /// A kernel setting was changed.
+    Sysctl(SysctlRow),
     /// A TCP or UDP socket came or changed.
     Socket(Box<SocketRow>),
     /// A socket went.
     SocketGone(NetnsId, SocketId),
+    /// A row of netfilter came, changed or went.
+    Netfilter(NetfilterChange),
     /// A Node object came or changed.
     Node(NodeRow),
     /// A Node object went, by name.
@@ -53,55 +63,6 @@ pub enum TableChange {
     Process(ProcessRow),
     /// A process ended.
     ProcessGone(ProcessId),
-}
-
-/// A process, as `ps` shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProcessRow {
-    /// Its number in the simulation.
-    pub process: ProcessId,
-    /// Its network namespace.
-    pub netns: NetnsId,
-    /// Its PID namespace.
-    pub pidns: PidNsId,
-    /// Its number there.
-    pub pid: u32,
-    /// The container it is the main process of; `None` for what a user started.
-    pub container: Option<ContainerRef>,
-    /// Command line.
-    pub args: Arc<str>,
-    /// When it began.
-    pub started: SimTime,
-}
-
-impl ProcessRow {
-    /// The name of the program, as the kernel keeps it (`/proc/PID/comm`): at most 15 characters.
-    pub fn comm(&self) -> String {
-        let first = self.args.split([' ', ':']).next().unwrap_or("");
-        first.rsplit('/').next().unwrap_or("").chars().take(15).collect()
-    }
-
-    /// The command line from the program's name on.
-    pub fn title(&self) -> &str {
-        let first = self.args.split(' ').next().unwrap_or("");
-        let path = first.rfind('/').map_or(0, |at| at + 1);
-        &self.args[path..]
-    }
-}
-
-/// A container of a Pod, in one of its lives.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ContainerRef {
-    /// Namespace of the Pod.
-    pub namespace: Arc<str>,
-    /// Name of the Pod.
-    pub pod: Arc<str>,
-    /// Number of the Pod's incarnation.
-    pub uid: u32,
-    /// Name of the container.
-    pub container: Arc<str>,
-    /// How often it was started before.
-    pub restarts: u32,
 }
 
 /// What a network namespace belongs to.
@@ -261,6 +222,25 @@ pub struct AddrRow {
     pub scope: Scope,
 }
 
+impl AddrRow {
+    /// Where among `addrs` this one goes: the primaries of a link stand before its secondaries, those of a wider scope
+    /// behind those of a narrower one (`__inet_insert_ifa`).
+    pub fn place_among(&self, addrs: &[Self]) -> usize {
+        let here = || addrs.iter().enumerate().filter(|(_, row)| row.ifindex == self.ifindex);
+        let kin = |one: &Self, other: &Self| {
+            one.addr.prefix_len() == other.addr.prefix_len() && one.addr.contains(&other.addr.addr())
+        };
+        let is_secondary =
+            |(at, row): &(usize, &Self)| here().any(|(other, first)| other < *at && kin(first, row));
+        if here().any(|(_, row)| kin(row, self)) {
+            return addrs.len();
+        }
+        let reaches = |(_, row): &(usize, &Self)| self.scope <= row.scope;
+        let last = here().rfind(|row| !is_secondary(row) && reaches(row));
+        last.map_or_else(|| here().next().map_or(addrs.len(), |(first, _)| first), |(at, _)| at + 1)
+    }
+}
+
 /// Type of a route (`RTN_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RouteKind {
@@ -289,6 +269,8 @@ pub enum RouteProtocol {
     Static,
     /// The BIRD routing daemon.
     Bird,
+    /// Calico's Felix, which uses the number 80; `ip` has no name for it.
+    Felix,
 }
 
 /// A route.
@@ -377,6 +359,61 @@ pub struct FdbRow {
     pub dst: Option<Ipv4Addr>,
     /// When it was learnt, moved or set.
     pub updated: SimTime,
+}
+
+/// What was learnt about one destination beside its route (`struct fib_nh_exception`): `ip route get` shows it as
+/// `cache`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExceptionRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// Destination.
+    pub dst: Ipv4Addr,
+    /// The better next hop that a redirect named.
+    pub gateway: Option<Ipv4Addr>,
+    /// The path MTU that "fragmentation needed" named, in bytes.
+    pub mtu: Option<u32>,
+    /// When it is forgotten.
+    pub expires: SimTime,
+}
+
+/// A map that eBPF programs look into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BpfMap {
+    /// The endpoints of this node (`cilium_lxc`).
+    Endpoints,
+    /// All addresses with their identities and, where they are elsewhere, the node's address (`cilium_ipcache`).
+    Ipcache,
+}
+
+/// An entry of an eBPF map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BpfRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// The map.
+    pub map: BpfMap,
+    /// The address or range.
+    pub key: Ipv4Net,
+    /// The endpoint's interface at the node; `NONE` in the ipcache.
+    pub ifindex: IfIndex,
+    /// The endpoint's Ethernet address.
+    pub mac: Option<MacAddr>,
+    /// The security identity.
+    pub identity: u32,
+    /// The node whose tunnel end leads there.
+    pub tunnel: Option<Ipv4Addr>,
+}
+
+/// A setting under `/proc/sys/net` that was changed from what the kernel begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SysctlRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// Its key with dots.
+    pub key: Arc<str>,
+    /// Its value.
+    pub value: Arc<str>,
 }
 
 /// A Node object, as far as it is shown.

@@ -103,14 +103,12 @@ impl BusyboxWget {
             "Connection: close".to_owned(),
         ];
         lines.extend(self.options.headers.iter().cloned());
-        let mut request = lines.join("\r\n") + "\r\n";
         if let Some(post) = &self.options.post {
-            let kind = "Content-Type: application/x-www-form-urlencoded";
-            request += &format!("{kind}\r\nContent-Length: {}\r\n\r\n{post}", post.len());
-        } else {
-            request += "\r\n";
+            lines.push("Content-Type: application/x-www-form-urlencoded".to_owned());
+            lines.push(format!("Content-Length: {}", post.len()));
         }
-        let mut request = request.into_bytes();
+        let body = self.options.post.as_deref().unwrap_or("");
+        let mut request = (lines.join("\r\n") + "\r\n\r\n" + body).into_bytes();
         if dial::write(os, self.socket, &mut request).is_err() {
             return self.fail(os, "error getting response");
         }
