@@ -114,7 +114,8 @@ impl Netns {
                 }
                 self.udp_rcv(ctx, ifindex, kind, (packet, udp), skb);
             }
-            Body::Tcp(_) | Body::Raw { .. } => {
+            Body::Tcp(tcp) => self.tcp_rcv(ctx, ifindex, kind, (packet, tcp), skb),
+            Body::Raw { .. } => {
                 self.unclaimed(ctx, ifindex, kind, IcmpError::PROTOCOL_UNREACHABLE, skb);
             }
         }
