@@ -31,7 +31,7 @@ pub use script::{Node, Piece, Redirection, Simple, Word, parse};
 use crate::app::Process;
 use crate::base::{NetnsId, PidNsId, Rng};
 use crate::cluster::images::{self, Tools};
-use crate::trace::{ContainerRef, Inventory, Stream};
+use crate::trace::{Inventory, Stream};
 use nettools::Edition;
 use out::{Out, refuse};
 
@@ -61,11 +61,15 @@ pub struct Context<'a> {
     pub pid: u32,
     /// Environment variables.
     pub variables: &'a [(String, String)],
-    /// What the main process of a container wrote, in one of its lives.
-    pub logs: &'a dyn Fn(&ContainerRef) -> String,
+    /// What the main process of a container wrote, by namespace, Pod and container, and how often it was restarted
+    /// before.
+    pub logs: &'a Logs<'a>,
     /// Chance, for tools that draw numbers of their own.
     pub rng: &'a mut Rng,
 }
+
+/// Finds the log of a container in one of its lives.
+pub type Logs<'a> = dyn Fn((&str, &str, &str), u32) -> String + 'a;
 
 /// What became of a command line.
 pub enum Command {

@@ -143,7 +143,7 @@ fn or_none(text: Option<String>) -> String {
 }
 
 fn pod_item(pod: &PodRow, now: SimTime, wide: bool) -> Item {
-    let cells = status::cells(&status::facts(pod));
+    let cells = status::cells(&status::facts(pod, now));
     let mut row =
         vec![pod.name.to_string(), cells.ready, cells.status, cells.restarts, age(now, pod.created)];
     if wide {
