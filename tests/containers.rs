@@ -1,6 +1,4 @@
 //! Containers: their programs, how they end and start again, what they write, the files they share.
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
-
 mod common;
 
 use common::{apply, lab, run};
@@ -164,7 +162,7 @@ fn a_loop_that_never_waits_still_takes_time() {
         let mut lab = lab(&pod("p", "Always", &["name: c, image: debian, command: [sleep, infinity]"]), 1);
         let target = vethscope::lab::Target::parse("p", "default", None);
         let argv = ["sh", "-c", "while true; do :; done"].map(str::to_owned);
-        let process = lab.start(&target, &argv).unwrap();
+        let process = lab.start(&target, &argv).expect("it starts");
         let limit = vethscope::base::SimTime(lab.now().0 + 1_000_000_000);
         lab.finish(process, limit);
         lab.interrupt(process);

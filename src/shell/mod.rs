@@ -22,6 +22,7 @@ mod script;
 mod servers;
 mod ss;
 mod sysctl;
+mod traceroute;
 mod wget;
 
 pub use change::KernelChange;
@@ -149,6 +150,8 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "seq" => filters::seq(words),
         "tail" => filters::tail(context, words),
         "telnet" => nc::telnet(words),
+        "tracepath" => traceroute::tracepath(words),
+        "traceroute" => traceroute::traceroute(words, false),
         "wc" => filters::wc(context, words),
         "wget" => wget::wget(words),
         "netstat" => netstat::netstat(context, words, Edition::NetTools),

@@ -37,7 +37,6 @@ pub enum Stderr {
 }
 
 /// A process.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, not a state of one machine")]
 pub(super) struct Slot {
     pub(super) netns: NetnsId,
     pub(super) process: Option<Box<dyn Process>>,

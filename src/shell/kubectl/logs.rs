@@ -1,7 +1,7 @@
 //! `kubectl logs`.
 
-use super::super::out::{Out, not_simulated, refuse};
-use super::super::{Command, Context};
+use crate::shell::out::{Out, not_simulated, refuse};
+use crate::shell::{Command, Context};
 use crate::trace::{ContainerRow, ContainerState, PodRow};
 
 /// What the words ask for.
