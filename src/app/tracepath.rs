@@ -208,17 +208,17 @@ impl Tracepath {
         let asymmetry = if back == self.ttl { String::new() } else { format!("asymm {back:2} ") };
         match kind {
             (11, 0) => {
-                self.line(os, "", &name, &format!("{}{asymmetry}", time));
+                self.line(os, "", &name, &format!("{time}{asymmetry}"));
                 self.next_hop(os);
             }
             (3, 3) => {
                 self.hops = Some((self.ttl, back));
-                self.line(os, "", &name, &format!("{}{asymmetry}reached", time));
+                self.line(os, "", &name, &format!("{time}{asymmetry}reached"));
                 self.resume(os);
             }
             (3, 4) => {
                 self.mtu = error.mtu;
-                self.line(os, "", &name, &format!("{}{asymmetry}pmtu {}", time, error.mtu));
+                self.line(os, "", &name, &format!("{time}{asymmetry}pmtu {}", error.mtu));
                 self.probe(os);
             }
             (3, code) => {
@@ -229,7 +229,7 @@ impl Tracepath {
                     13 => "!A",
                     _ => "!X",
                 };
-                self.line(os, "", &name, &format!("{}{asymmetry}{mark}", time));
+                self.line(os, "", &name, &format!("{time}{asymmetry}{mark}"));
                 self.resume(os);
             }
             _ => self.next_hop(os),

@@ -280,7 +280,7 @@ impl Traceroute {
     fn take(&mut self, os: &mut dyn Os, socket: SocketId) {
         let Some(at) = self.probes.iter().position(|probe| probe.socket == Some(socket)) else { return };
         let answer = match self.options.method {
-            Method::Udp => self.udp_answer(os, socket),
+            Method::Udp => Self::udp_answer(os, socket),
             Method::Icmp => Self::icmp_answer(os, socket),
         };
         let Some((from, note, last)) = answer else { return };
@@ -296,7 +296,7 @@ impl Traceroute {
     }
 
     /// Who answered, what is printed after the time, and whether it is the end of the way.
-    fn udp_answer(&self, os: &mut dyn Os, socket: SocketId) -> Option<(Ipv4Addr, String, bool)> {
+    fn udp_answer(os: &mut dyn Os, socket: SocketId) -> Option<(Ipv4Addr, String, bool)> {
         if let Some(SocketError { offender: Some(from), kind_and_code: Some(kind), mtu, .. }) =
             os.receive_error(socket)
         {
@@ -321,13 +321,13 @@ impl Traceroute {
         while self.printed < end && self.probes[self.printed].done {
             let probe = self.probes[self.printed].clone();
             let mut text = String::new();
-            if self.printed % per_hop == 0 {
+            if self.printed.is_multiple_of(per_hop) {
                 self.shown = None;
                 text = format!("{:2} ", self.printed / per_hop + 1);
             }
             text += &self.probe_text(os, &probe);
             self.printed += 1;
-            if self.printed % per_hop == 0 {
+            if self.printed.is_multiple_of(per_hop) {
                 text.push('\n');
             }
             os.write(Stream::Stdout, &text);
@@ -342,7 +342,7 @@ impl Traceroute {
         if self.shown != Some(from) {
             let named = || format!("{} ({from})", os.name_of(from).unwrap_or_else(|| from.to_string()));
             let who = if self.options.numeric { from.to_string() } else { named() };
-            text = if self.options.busybox { format!(" {who}") } else { format!(" {who}") };
+            text = format!(" {who}");
             self.shown = Some(from);
         }
         let us = received.since(sent).as_us();

@@ -164,6 +164,19 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         debug_assert!(closed.is_ok() || closed == Err(Errno::Ebadf), "closing fails only without a socket");
     }
 
+    fn listen(&mut self, socket: SocketId, backlog: u16) -> Result<(), Errno> {
+        self.on_socket(socket, |netns, ctx| netns.socket_listen(ctx, socket, backlog))
+    }
+
+    fn accept(&mut self, socket: SocketId) -> Result<(SocketId, SocketAddrV4), Errno> {
+        let process = self.process;
+        self.on_socket(socket, |netns, ctx| netns.socket_accept(ctx, socket, process))
+    }
+
+    fn receive_stream(&mut self, socket: SocketId, most: usize) -> Result<Vec<u8>, Errno> {
+        self.on_socket(socket, |netns, ctx| netns.socket_receive_stream(ctx, socket, most))
+    }
+
     fn send(&mut self, socket: SocketId, data: &[u8]) -> Result<usize, Errno> {
         self.on_socket(socket, |netns, ctx| netns.socket_send(ctx, socket, data))
     }
