@@ -298,7 +298,7 @@ fn command_at(columns: Option<usize>, netns: NetnsId, inventory: &Inventory, wor
         pidns: PidNsId(0),
         pid: 1,
         variables: &[],
-        logs: &|_| String::new(),
+        logs: &|_, _| String::new(),
         rng: &mut Rng::with_seed(1),
     };
     shell::run(&mut context, words)

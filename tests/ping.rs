@@ -133,7 +133,7 @@ fn run(line: &str, fate: Box<Fate>, interrupt: Option<SimTime>) -> String {
         pidns: PidNsId(0),
         pid: 1,
         variables: &[],
-        logs: &|_| String::new(),
+        logs: &|_, _| String::new(),
         rng: &mut Rng::with_seed(1),
     };
     let words: Vec<String> = line.split(' ').map(str::to_owned).collect();

@@ -9,7 +9,7 @@ use super::world::{Patience, Wakeup, World};
 use crate::api::{Container, RestartPolicy};
 use crate::app::Transport;
 use crate::app::server::{Flavor, Listener, Serve, Site};
-use crate::base::{DirId, Duration, Ipv4Addr, PidNsId, ProcessId, SimTime};
+use crate::base::{DirId, Duration, Ipv4Addr, NetnsId, PidNsId, ProcessId, SimTime};
 use crate::cluster::{images, processes};
 use crate::trace::{ContainerRef, ContainerState, LastState, PodPhase};
 use std::collections::BTreeMap;
@@ -42,6 +42,10 @@ pub(super) struct Runtime {
 pub(super) struct Shared {
     volumes: BTreeMap<String, DirId>,
     pidns: Option<PidNsId>,
+    /// The sandbox's own process, where its PID namespace is everybody's.
+    pause: Option<ProcessId>,
+    /// When what still runs is killed.
+    pub(super) kill_at: Option<SimTime>,
 }
 
 impl PodEntry {
@@ -98,11 +102,9 @@ fn launch(entry: &mut PodEntry, world: &mut dyn World, key: &PodKey, index: usiz
         restarts: row.restarts,
     };
     let (is_init, is_sidecar) = (row.init, row.sidecar);
-    let pidns = if entry.pod.spec.share_process_namespace == Some(true) {
-        // The sandbox's own process is the first there.
-        *entry.shared.pidns.get_or_insert_with(|| world.new_pidns(2))
-    } else {
-        world.new_pidns(1)
+    let pidns = match entry.pod.spec.share_process_namespace {
+        Some(true) => shared_pidns(entry, world, netns),
+        Some(false) | None => world.new_pidns(1),
     };
     let variables: Vec<(String, String)> =
         spec.env.iter().map(|env| (env.name.clone(), env.value.clone().unwrap_or_default())).collect();
@@ -124,6 +126,38 @@ fn launch(entry: &mut PodEntry, world: &mut dyn World, key: &PodKey, index: usiz
     };
     let serves = serves.map(|specs| specs.iter().map(listener).collect());
     Some(Launch { netns, container: Some(container), environment, argv, serves, stand_in })
+}
+
+/// The PID namespace that a Pod's containers share. The sandbox's own process is the first there.
+fn shared_pidns(entry: &mut PodEntry, world: &mut dyn World, netns: NetnsId) -> PidNsId {
+    if let Some(pidns) = entry.shared.pidns {
+        return pidns;
+    }
+    let pidns = world.new_pidns(1);
+    let environment = Environment {
+        image: Some("registry.k8s.io/pause:3.10".into()),
+        kube_namespace: "default".into(),
+        pidns,
+        variables: Arc::new([]),
+        mounts: Arc::new(Mounts { own: world.new_dir(), volumes: Vec::new() }),
+    };
+    let argv = vec!["/pause".to_owned()];
+    let pause =
+        Launch { netns, container: None, environment, argv, serves: None, stand_in: StandIn::Refused };
+    entry.shared.pause = Some(world.launch(pause));
+    entry.shared.pidns = Some(pidns);
+    pidns
+}
+
+/// Kills what still runs of a Pod, the sandbox's process last.
+pub(super) fn kill_all(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let processes = entry.processes();
+    let pause = entry.shared.pause.take();
+    for process in processes.into_iter().chain(pause) {
+        control.mains.remove(&process);
+        world.kill(process);
+    }
 }
 
 /// Variables of a container's `command` and `args`: `$(NAME)` (`expansion.Expand`); what is not known stays.

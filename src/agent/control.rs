@@ -344,11 +344,8 @@ impl ControlPlane {
     /// The Pod and its sandbox go at once, as when the machine under them is gone.
     fn forget_pod(&mut self, world: &mut dyn World, key: &PodKey) {
         self.withdraw(world, key);
+        containers::kill_all(self, world, key);
         let Some(entry) = self.store.remove_pod(key) else { return };
-        for process in entry.processes() {
-            self.mains.remove(&process);
-            world.kill(process);
-        }
         if let Some(netns) = entry.netns.filter(|_| !entry.pod.spec.host_network) {
             world.del_netns(netns);
         }

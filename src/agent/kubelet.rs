@@ -20,6 +20,8 @@ const PLUGIN_HALF: Duration = Duration::from_ms(15);
 const CONTAINER_START: Duration = Duration::from_ms(150);
 const STATUS: Duration = Duration::from_ms(50);
 const SIGTERM: Duration = Duration::from_ms(10);
+/// How often it looks whether the containers have ended.
+const RECHECK: Duration = Duration::from_secs(1);
 const TEARDOWN: Duration = Duration::from_ms(10);
 /// The kubelet tries again with the next sync of the Pod (`podSyncFailed`, 10 to 15 s).
 const RETRY: Duration = Duration::from_secs(12);
@@ -346,7 +348,11 @@ fn stop(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
         return wait(control, world, key, (Stage::Stopped, TEARDOWN));
     }
     // What does not end by itself is killed when the grace period is over.
-    wait(control, world, key, (Stage::Stopped, Duration::from_secs(grace)));
+    let kill_at = world.now() + Duration::from_secs(grace);
+    if let Some(entry) = control.store.pods.get_mut(key) {
+        entry.shared.kill_at = Some(kill_at);
+    }
+    wait(control, world, key, (Stage::Stopped, RECHECK.min(Duration::from_secs(grace))));
     for process in processes {
         world.terminate(process);
     }
@@ -358,11 +364,13 @@ pub(super) fn all_stopped(control: &mut ControlPlane, world: &mut dyn World, key
 }
 
 fn clean_up(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let now = world.now();
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    for process in entry.processes() {
-        control.mains.remove(&process);
-        world.kill(process);
+    let still_in_grace = entry.shared.kill_at.is_some_and(|at| now < at);
+    if still_in_grace && !entry.processes().is_empty() {
+        return wait(control, world, key, (Stage::Stopped, RECHECK));
     }
+    containers::kill_all(control, world, key);
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     let runs = |container: &ContainerRow| matches!(container.state, ContainerState::Running(_));
     entry.set_containers(|_, container| runs(container), &ContainerState::Terminated(137, "Error".into()));

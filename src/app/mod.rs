@@ -11,6 +11,8 @@ pub mod server;
 pub mod services;
 pub mod sleep;
 pub mod telnet;
+pub mod tracepath;
+pub mod traceroute;
 pub mod wget;
 
 use crate::base::{Duration, Ipv4Addr, NetnsId, SimTime, SocketId};

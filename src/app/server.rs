@@ -118,8 +118,6 @@ impl Server {
         for listener in &self.listeners {
             match open(os, listener, &self.persona) {
                 Ok(socket) => sockets.push(socket),
-                // A kernel without this transport: the program runs, and nobody reaches it.
-                Err(Errno::Enosys) => {}
                 Err(errno) => {
                     for socket in sockets {
                         os.close(socket);

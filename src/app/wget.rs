@@ -12,6 +12,9 @@ use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
 use std::net::SocketAddrV4;
 
+/// Least time that writing the content takes; simulated programs take none for their own work.
+const WRITING: Duration = Duration::from_us(5);
+
 const TIMER_LIMIT: u32 = 1;
 const TIMER_RETRY: u32 = 2;
 
@@ -370,7 +373,7 @@ impl Wget {
             self.log(os, "Remote file exists.\n\n");
             return self.end(os, 0);
         }
-        let took = os.now().since(self.started);
+        let took = os.now().since(self.started).max(WRITING);
         let (target, received) = (self.target(), self.received);
         if os.is_terminal() {
             self.log(os, &text::bar(&target, received, self.expected, Some(took)));

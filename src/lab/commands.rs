@@ -45,7 +45,7 @@ impl Lab {
             pidns: environment.pidns,
             pid: sim.pid_of(process),
             variables: &environment.variables,
-            logs: &|container| super::objects::log(trace, container),
+            logs: &|container, restarts| super::objects::log(trace, container, restarts),
             rng: &mut rng,
         };
         let command = shell::run(&mut context, argv);

@@ -116,6 +116,7 @@ impl Lab {
     pub(super) fn launch_main(&mut self, process: ProcessId, launch: Launch) {
         let title = launch.argv.join(" ");
         let name = launch.container.as_ref().map_or("app".into(), |container| container.container.clone());
+        self.sim.announce(process, &title);
         if let Some(listeners) = launch.serves {
             let title = if title.is_empty() { name.to_string() } else { title };
             let server = Server::new(Persona::Other(name), listeners);

@@ -2,7 +2,7 @@
 
 use super::nettools::{self, Edition};
 use super::out::{answer, refuse};
-use super::{Command, Context, files, filters, ip, nc, netstat, ping, servers, wget};
+use super::{Command, Context, files, filters, ip, nc, netstat, ping, servers, traceroute, wget};
 use crate::cluster::images::{self, Tools};
 
 /// First line of every usage text.
@@ -10,10 +10,34 @@ pub(super) const BANNER: &str = "BusyBox v1.35.0 (Debian 1:1.35.0-4+deb12u1+b1) 
 
 /// Whether there is an applet of this name.
 pub(super) fn has(applet: &str) -> bool {
-    const APPLETS: [&str; 26] = [
-        "arp", "cat", "date", "echo", "env", "false", "grep", "head", "hostname", "httpd", "ifconfig", "ip",
-        "nc", "netstat", "ping", "printenv", "printf", "ps", "route", "seq", "sleep", "tail", "telnet",
-        "true", "wc", "wget",
+    const APPLETS: [&str; 27] = [
+        "arp",
+        "cat",
+        "date",
+        "echo",
+        "env",
+        "false",
+        "grep",
+        "head",
+        "hostname",
+        "httpd",
+        "ifconfig",
+        "ip",
+        "nc",
+        "netstat",
+        "ping",
+        "printenv",
+        "printf",
+        "ps",
+        "route",
+        "seq",
+        "sleep",
+        "tail",
+        "telnet",
+        "traceroute",
+        "true",
+        "wc",
+        "wget",
     ];
     APPLETS.contains(&applet)
 }
@@ -46,6 +70,7 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "nc" => nc::busybox(words, context.image.is_none_or(|image| images::tools(image) != Tools::Busybox)),
         "netstat" => netstat::netstat(context, words, Edition::Busybox),
         "telnet" => nc::telnet(words),
+        "traceroute" => traceroute::traceroute(words, true),
         "wc" => filters::wc(context, words),
         "wget" => wget::busybox(words),
         _ => refuse(format!("{applet}: applet not found\n"), 127),

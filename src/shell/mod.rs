@@ -22,6 +22,7 @@ mod script;
 mod servers;
 mod ss;
 mod sysctl;
+mod traceroute;
 mod wget;
 
 pub use change::KernelChange;
@@ -31,7 +32,7 @@ pub use script::{Node, Piece, Redirection, Simple, Word, parse};
 use crate::app::Process;
 use crate::base::{NetnsId, PidNsId, Rng};
 use crate::cluster::images::{self, Tools};
-use crate::trace::{ContainerRef, Inventory, Stream};
+use crate::trace::{Inventory, Stream};
 use nettools::Edition;
 use out::{Out, refuse};
 
@@ -61,11 +62,15 @@ pub struct Context<'a> {
     pub pid: u32,
     /// Environment variables.
     pub variables: &'a [(String, String)],
-    /// What the main process of a container wrote, in one of its lives.
-    pub logs: &'a dyn Fn(&ContainerRef) -> String,
+    /// What the main process of a container wrote, by namespace, Pod and container, and how often it was restarted
+    /// before.
+    pub logs: &'a Logs<'a>,
     /// Chance, for tools that draw numbers of their own.
     pub rng: &'a mut Rng,
 }
+
+/// Finds the log of a container in one of its lives.
+pub type Logs<'a> = dyn Fn((&str, &str, &str), u32) -> String + 'a;
 
 /// What became of a command line.
 pub enum Command {
@@ -145,6 +150,8 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "seq" => filters::seq(words),
         "tail" => filters::tail(context, words),
         "telnet" => nc::telnet(words),
+        "tracepath" => traceroute::tracepath(words),
+        "traceroute" => traceroute::traceroute(words, false),
         "wc" => filters::wc(context, words),
         "wget" => wget::wget(words),
         "netstat" => netstat::netstat(context, words, Edition::NetTools),

@@ -4,7 +4,7 @@ use super::busybox;
 use crate::cluster::images::{self, Tools};
 
 /// Programs of a Linux distribution, and the servers of the images that are known.
-const FULL: [&str; 46] = [
+const FULL: [&str; 48] = [
     "agnhost",
     "arp",
     "bridge",
@@ -44,6 +44,8 @@ const FULL: [&str; 46] = [
     "sleep",
     "tail",
     "telnet",
+    "tracepath",
+    "traceroute",
     "true",
     "wc",
     "wget",

@@ -37,7 +37,6 @@ pub enum Stderr {
 }
 
 /// A process.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, not a state of one machine")]
 pub(super) struct Slot {
     pub(super) netns: NetnsId,
     pub(super) process: Option<Box<dyn Process>>,
@@ -62,8 +61,8 @@ pub(super) struct Slot {
     container: Option<ContainerRef>,
     /// Whether another process started it in the background.
     is_child: bool,
-    /// Whether a row of the process table stands for it.
-    has_row: bool,
+    /// Its command line, where a row of the process table has it.
+    args: Option<Arc<str>>,
 }
 
 impl<A: Actor> Simulation<A> {
@@ -92,7 +91,7 @@ impl<A: Actor> Simulation<A> {
             has_shell: false,
             container: None,
             is_child: false,
-            has_row: false,
+            args: None,
         });
         id
     }
@@ -148,18 +147,7 @@ impl<A: Actor> Simulation<A> {
         let slot = &mut self.processes[id.index()];
         slot.process = Some(program);
         slot.timers.clear();
-        slot.has_row = true;
-        let row = ProcessRow {
-            process: id,
-            netns: slot.netns,
-            pidns: slot.pidns,
-            pid: slot.pid,
-            container: slot.container.clone(),
-            args: args.into(),
-            started: self.now,
-        };
-        let netns = slot.netns;
-        self.change(netns, TableChange::Process(row));
+        self.announce(id, &args);
         self.queue.push(self.now, Urgency::Now, Task::Process(id, Wake::Start, 0));
     }
 
@@ -170,6 +158,26 @@ impl<A: Actor> Simulation<A> {
         let slot = &mut self.processes[id.index()];
         (slot.is_child, slot.main_since) = (true, main_since.or(Some(self.now)));
         id
+    }
+
+    /// Writes down the command line of a process in the process table, where it changed.
+    pub fn announce(&mut self, id: ProcessId, args: &str) {
+        let slot = &mut self.processes[id.index()];
+        if slot.args.as_deref() == Some(args) {
+            return;
+        }
+        slot.args = Some(args.into());
+        let row = ProcessRow {
+            process: id,
+            netns: slot.netns,
+            pidns: slot.pidns,
+            pid: slot.pid,
+            container: slot.container.clone(),
+            args: args.into(),
+            started: self.trace.event(slot.began).at,
+        };
+        let netns = slot.netns;
+        self.change(netns, TableChange::Process(row));
     }
 
     /// Sets standard input, whether standard output is kept for a pipe or a file, and where standard error goes.
@@ -299,7 +307,7 @@ impl<A: Actor> Simulation<A> {
         slot.process = None;
         let is_main = slot.main_since.is_some() && !slot.is_child;
         let (netns, first, pidns) = (slot.netns, slot.pid == 1, slot.pidns);
-        let had_row = std::mem::take(&mut slot.has_row);
+        let had_row = slot.args.take().is_some();
         self.note(netns, EventKind::Exited(process, status));
         if had_row {
             self.change(netns, TableChange::ProcessGone(process));

@@ -69,14 +69,18 @@ impl Netns {
 
     /// Shares connections among a group of sockets by a hash over both ends (`reuseport_select_sock`).
     pub(super) fn reuseport_select(&self, ends: Ends, group: &[SocketId]) -> SocketId {
-        let mut hash = self.hash_secret;
-        let ports = [ends.local.port(), ends.remote.port()].map(u64::from);
+        let ports = u64::from(ends.local.port()) << 16 | u64::from(ends.remote.port());
         let addrs = [*ends.local.ip(), *ends.remote.ip()].map(|addr| u64::from(u32::from(addr)));
-        for word in addrs.into_iter().chain(ports) {
-            hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            hash ^= hash >> 29;
-        }
+        let hash = self.keyed_hash([addrs[0], addrs[1], ports]);
         group[(((hash & 0xffff_ffff) * group.len() as u64) >> 32) as usize]
+    }
+
+    /// A hash under a secret of this namespace, where the kernel uses siphash.
+    pub(in crate::kernel) fn keyed_hash(&self, words: [u64; 3]) -> u64 {
+        words.into_iter().fold(self.hash_secret, |hash, word| {
+            let mixed = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            mixed ^ mixed >> 29
+        })
     }
 }
 

@@ -210,6 +210,7 @@ impl Netns {
 /// `tcp_new_space`: a process that waited for room is woken once a third is free.
 fn tcp_new_space(ctx: &mut Ctx<'_>, sock: &mut Sock) {
     let Some(tcb) = sock.tcp_mut() else { return };
+    tcb.expand_sndbuf();
     let queued = tcb.queued_memory();
     if tcb.no_space && tcb.sndbuf.saturating_sub(queued) >= queued >> 1 {
         tcb.no_space = false;

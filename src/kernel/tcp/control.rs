@@ -166,6 +166,8 @@ pub(in crate::kernel) struct Tcb {
     pub(super) pushed: u8,
     pub(super) last_received: SimTime,
     pub(super) last_challenge: Option<SimTime>,
+    /// When a segment without data from outside the window was last answered.
+    pub(super) last_oow: Option<SimTime>,
 
     // Timers: deadlines.
     pub(super) pending: Option<(Pending, SimTime)>,
@@ -279,6 +281,7 @@ impl Default for Tcb {
             pushed: 0,
             last_received: SimTime::ZERO,
             last_challenge: None,
+            last_oow: None,
             pending: None,
             delack_at: None,
             keepalive_at: None,

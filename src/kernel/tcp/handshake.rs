@@ -5,7 +5,7 @@ use super::input::Taken;
 use super::output::Outgoing;
 use super::segment::Segment;
 use super::{MAX_QUICKACKS, MSS_DEFAULT, TIMEOUT_INIT, TSTAMP_ALIGNED};
-use crate::base::SocketId;
+use crate::base::{Duration, SimTime, SocketId};
 use crate::kernel::sock::{Ends, Sock, SockKind, Woken};
 use crate::kernel::{Ctx, Errno, Netns, Skb};
 use crate::trace::{DropReason, SocketState};
@@ -45,8 +45,9 @@ impl Netns {
         }
         let source = flow.src;
         let port = self.tcp_hash_connect(ctx, socket, (source, remote))?;
-        let (isn, txhash, ip_id) = (self.rng.u32(..), self.rng.u32(1..), self.rng.u16(..));
-        let offset = self.rng.u32(..);
+        let (txhash, ip_id) = (self.rng.u32(1..), self.rng.u16(..));
+        let isn = self.tcp_secure_seq(ctx.now, sock_key(source, port, remote));
+        let offset = self.tcp_ts_offset(source, *remote.ip());
         let device_mtu = self.link(flow.oif).map_or(flow.mtu, |link| link.mtu);
         let sock = self.sock_mut(socket)?;
         (sock.source, sock.remote, sock.txhash, sock.ip_id) = (source, Some(remote), txhash, ip_id);
@@ -137,8 +138,9 @@ impl Netns {
         let Ok(flow) = self.ip_route_output(ctx.now, *ends.remote.ip(), Some(*ends.local.ip()), None) else {
             return Err(DropReason::IpOutNoRoutes);
         };
-        let isn = self.tcp_next_isn.take().unwrap_or_else(|| self.rng.u32(..));
-        let (txhash, offset) = (self.rng.u32(1..), self.rng.u32(..));
+        let isn = self.tcp_next_isn.take();
+        let isn = isn.unwrap_or_else(|| self.tcp_secure_seq(ctx.now, (ends.local, ends.remote)));
+        let (txhash, offset) = (self.rng.u32(1..), self.tcp_ts_offset(*ends.local.ip(), *ends.remote.ip()));
         let id = self.add_sock(SockKind::Tcp(Box::default()));
         let parent = listener.id;
         let (options, local) = (listener.options.clone(), ends.local);
@@ -180,8 +182,10 @@ impl Netns {
         let (syn, ack) = (segment.has(TcpFlags::SYN), segment.has(TcpFlags::ACK));
         let reset = segment.has(TcpFlags::RST);
         if segment.seq == irs && syn && !ack && !reset && !paws {
-            // The SYN came again: so does the answer.
+            // The SYN came again: so does the answer, and its timer begins anew.
+            let after = Duration(TIMEOUT_INIT.0 << tcb.retransmits);
             self.tcp_send_synack(ctx, sock);
+            self.tcp_set_keepalive(ctx, sock, after);
             return Ok(());
         }
         if ack && segment.ack != tcb.snd_una.wrapping_add(1) {
@@ -322,11 +326,28 @@ impl Netns {
         }
     }
 
+    /// Where the numbers of a connection begin: a secret of these two ends, moved on by a clock of 64 ns
+    /// (`secure_tcp_seq`), so that a later connection's lie beyond an earlier one's.
+    fn tcp_secure_seq(&self, now: SimTime, (local, remote): (SocketAddrV4, SocketAddrV4)) -> u32 {
+        let ports = u64::from(local.port()) << 16 | u64::from(remote.port());
+        let hash = self.keyed_hash([addr_word(*local.ip()), addr_word(*remote.ip()), ports]);
+        (hash as u32).wrapping_add((now.0 >> 6) as u32)
+    }
+
+    /// What is added to the clock in timestamps, the same for all connections of two addresses (`secure_tcp_ts_off`).
+    fn tcp_ts_offset(&self, local: std::net::Ipv4Addr, remote: std::net::Ipv4Addr) -> u32 {
+        self.keyed_hash([addr_word(local), addr_word(remote), u64::MAX]) as u32
+    }
+
     /// The listening socket that a packet for `local` would find.
     pub(super) fn tcp_listener_for(&self, local: SocketAddrV4, skb: &Skb) -> Option<SocketId> {
         let remote = SocketAddrV4::new(skb.frame.ipv4()?.src, 0);
         self.tcp_lookup_listener(Ends { local, remote, ifindex: crate::base::IfIndex::NONE })
     }
+}
+
+fn addr_word(addr: std::net::Ipv4Addr) -> u64 {
+    u64::from(u32::from(addr))
 }
 
 fn sock_key(source: std::net::Ipv4Addr, port: u16, remote: SocketAddrV4) -> (SocketAddrV4, SocketAddrV4) {
@@ -376,7 +397,7 @@ impl Tcb {
     }
 
     /// Takes over what the answer to a SYN says, as the side that called.
-    fn take_peer_options(&mut self, segment: &Segment, now: crate::base::SimTime) {
+    fn take_peer_options(&mut self, segment: &Segment, now: SimTime) {
         self.ts_ok = segment.timestamps.is_some();
         if let Some((value, _)) = segment.timestamps {
             (self.ts_recent, self.ts_recent_at) = (value, Some(now));

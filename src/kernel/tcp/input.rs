@@ -211,6 +211,13 @@ impl Netns {
     /// `tcp_send_dupack`.
     fn tcp_send_dupack(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, segment: &Segment) {
         let Some(tcb) = sock.tcp_mut() else { return };
+        // `tcp_oow_rate_limited`: without data it might be part of a loop of acknowledgments.
+        if segment.data.is_empty() {
+            if tcb.last_oow.is_some_and(|last| ctx.now.since(last) < INVALID_RATELIMIT) {
+                return;
+            }
+            tcb.last_oow = Some(ctx.now);
+        }
         if segment.end_seq != segment.seq && before(segment.seq, tcb.rcv_nxt) {
             tcb.enter_quickack(MAX_QUICKACKS);
             if tcb.sack_ok {
@@ -340,7 +347,6 @@ impl Tcb {
         }
         self.enter_quickack(MAX_QUICKACKS);
         self.ack_scheduled = true;
-        self.ack_now = true;
     }
 
     /// Puts data that is next into the receive queue (`tcp_queue_rcv`).

@@ -33,6 +33,8 @@ use crate::base::{Duration, SocketId};
 const JIFFY: Duration = Duration::from_ms(4);
 /// `TCP_RTO_MIN`.
 const RTO_MIN_US: u64 = 200_000;
+/// `TCP_TIMEOUT_MIN_US`.
+const TIMEOUT_MIN_US: u64 = 2_000;
 /// `TCP_TIMEOUT_INIT`.
 const TIMEOUT_INIT: Duration = Duration::from_secs(1);
 /// `TCP_RTO_MAX`.

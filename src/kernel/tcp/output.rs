@@ -17,6 +17,15 @@ pub(super) struct Outgoing {
     pub(super) data: Bytes,
 }
 
+impl Outgoing {
+    /// The last segment of several that go to the device as one asks for a push (`__tcp_transmit_skb`).
+    fn push_if(&mut self, ends_burst: bool) {
+        if ends_burst {
+            self.flags |= TcpFlags::PSH;
+        }
+    }
+}
+
 impl Tcb {
     /// `tcp_sync_mss`: the segment size that a path MTU gives.
     pub(super) fn sync_mss(&mut self, pmtu: u32) {
@@ -153,6 +162,18 @@ impl Tcb {
         self.fits_window(at) && !self.nagle_waits(&self.queue[at], no_delay)
     }
 
+    /// Cuts the segment at `at` to what is left of the window behind the full segments before it
+    /// (`tcp_mss_split_point`); whether that may go.
+    fn fill_window(&mut self, at: usize, no_delay: bool) -> bool {
+        let seq = self.queue[at].seq;
+        if !after(self.wnd_end(), seq) || self.fits_window(at) {
+            return false;
+        }
+        let room = self.wnd_end().wrapping_sub(seq);
+        split(&mut self.queue, at, room as usize);
+        !self.nagle_waits(&self.queue[at], no_delay)
+    }
+
     /// A connection that was idle begins slowly again (`tcp_cwnd_restart`).
     fn restart_after_idle(&mut self, ctx: &Ctx<'_>) {
         if self.packets_out() > 0 || self.srtt_us == 0 {
@@ -211,20 +232,18 @@ impl Netns {
         while sent < most
             && let Some(tcb) = sock.tcp_mut()
             && let Some(at) = tcb.send_head()
-            && tcb.may_go(at, no_delay)
+            && (tcb.may_go(at, no_delay) || (sent > 0 && tcb.fill_window(at, no_delay)))
         {
-            let more = sent + 1 < most && at + 1 < tcb.queue.len() && tcb.fits_window(at + 1);
-            if sent > 0 && !more {
-                tcb.queue[at].psh = true;
-            }
-            self.tcp_send_new(ctx, sock, at);
+            let more =
+                sent + 1 < most && at + 1 < tcb.queue.len() && after(tcb.wnd_end(), tcb.queue[at + 1].seq);
+            self.tcp_send_new(ctx, sock, at, sent > 0 && !more);
             sent += 1;
         }
         sent
     }
 
     /// Sends the segment at `at` of the queue for the first time (`tcp_event_new_data_sent`).
-    fn tcp_send_new(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, at: usize) {
+    fn tcp_send_new(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, at: usize, ends_burst: bool) {
         let Some(tcb) = sock.tcp_mut() else { return };
         let (now, mss) = (ctx.now, tcb.current_mss());
         let skb = &mut tcb.queue[at];
@@ -234,7 +253,8 @@ impl Netns {
             tcb.snd_sml = end;
         }
         tcb.snd_nxt = end;
-        let out = outgoing(&tcb.queue[at]);
+        let mut out = outgoing(&tcb.queue[at]);
+        out.push_if(ends_burst);
         let first = at == 0;
         self.tcp_transmit(ctx, sock, &out);
         if first && !matches!(sock.tcp().and_then(|tcb| tcb.pending), Some((Pending::LossProbe, _))) {
@@ -243,14 +263,15 @@ impl Netns {
     }
 
     /// Sends a segment of the queue again (`__tcp_retransmit_skb`).
-    pub(super) fn tcp_retransmit(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, at: usize) {
+    pub(super) fn tcp_retransmit(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, at: usize, ends_burst: bool) {
         let Some(tcb) = sock.tcp_mut() else { return };
         let now = ctx.now;
         let mss = tcb.current_mss() as usize;
         split(&mut tcb.queue, at, mss);
         let skb = &mut tcb.queue[at];
         (skb.sent, skb.retrans, skb.ever_retrans) = (Some(now), true, true);
-        let out = outgoing(skb);
+        let mut out = outgoing(skb);
+        out.push_if(ends_burst);
         tcb.stats.total_retrans += 1;
         tcb.stats.bytes_retrans += out.data.len() as u64;
         tcb.retrans_since.get_or_insert(now);

@@ -2,15 +2,13 @@
 
 use super::ack::Acked;
 use super::control::{CaState, Pending, Tcb};
-use super::{after, before};
+use super::{TIMEOUT_MIN_US, after, before};
 use crate::base::{Duration, SimTime};
 use crate::kernel::sock::Sock;
 use crate::kernel::{Ctx, Netns};
 
 /// Duplicates that prove a loss (`net.ipv4.tcp_reordering`).
 const REORDERING: u32 = 3;
-/// Two jiffies, the least a timer of this kind is set for (`TCP_TIMEOUT_MIN_US`).
-const TIMEOUT_MIN: Duration = Duration::from_ms(8);
 
 impl Tcb {
     /// `tcp_reno_cong_avoid`, where the congestion window was what held the sender back.
@@ -161,7 +159,7 @@ impl Netns {
         }
         tcb.cwnd_limited = false;
         if let Some(wait) = wait {
-            self.tcp_set_pending(ctx, sock, Pending::Reorder, wait + TIMEOUT_MIN);
+            self.tcp_set_pending(ctx, sock, Pending::Reorder, wait + Duration::from_us(TIMEOUT_MIN_US));
         }
         self.tcp_xmit_retransmit_queue(ctx, sock);
     }
@@ -194,10 +192,8 @@ impl Netns {
             let cut = tcb.queue[at].data.len() > tcb.mss as usize;
             let follows =
                 tcb.queue.get(at + 1).is_some_and(|next| next.lost && !next.retrans && !next.sacked);
-            if any && !cut && (room == 1 || !follows) {
-                tcb.queue[at].psh = true;
-            }
-            self.tcp_retransmit(ctx, sock, at);
+            let ends_burst = any && !cut && (room == 1 || !follows);
+            self.tcp_retransmit(ctx, sock, at, ends_burst);
             any = true;
         }
         if any {

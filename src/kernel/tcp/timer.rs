@@ -2,8 +2,8 @@
 
 use super::control::{CaState, Pending, Tcb, TcpTimer};
 use super::{
-    JIFFY, KEEPALIVE, RETRIES2, RTO_MAX, RTO_MIN_US, SYN_LINEAR_TIMEOUTS, SYN_RETRIES, SYNACK_RETRIES,
-    TIMEOUT_INIT, TIMEWAIT_LEN,
+    KEEPALIVE, RETRIES2, RTO_MAX, RTO_MIN_US, SYN_LINEAR_TIMEOUTS, SYN_RETRIES, SYNACK_RETRIES, TIMEOUT_INIT,
+    TIMEOUT_MIN_US, TIMEWAIT_LEN,
 };
 use crate::base::{Duration, SimTime, SocketId};
 use crate::kernel::sock::Sock;
@@ -74,7 +74,7 @@ impl Netns {
         let mut after = if tcb.srtt_us == 0 {
             TIMEOUT_INIT
         } else {
-            let slack = if tcb.packets_out() == 1 { RTO_MIN_US } else { 2 * JIFFY.0 / 1000 };
+            let slack = if tcb.packets_out() == 1 { RTO_MIN_US } else { TIMEOUT_MIN_US };
             Duration::from_us((tcb.srtt_us >> 2) + slack)
         };
         let left = tcb.rto.0.saturating_sub(ctx.now.since(head).0);
@@ -146,7 +146,7 @@ impl Netns {
         tcb.enter_loss();
         tcb.retransmits = tcb.retransmits.saturating_add(1);
         let linear = tcb.state == SocketState::SynSent && tcb.retransmits <= SYN_LINEAR_TIMEOUTS;
-        self.tcp_retransmit(ctx, sock, 0);
+        self.tcp_retransmit(ctx, sock, 0, false);
         let Some(tcb) = sock.tcp_mut() else { return };
         if !linear {
             tcb.backoff = tcb.backoff.saturating_add(1);
@@ -196,7 +196,7 @@ impl Netns {
                 }
             } else {
                 sock.txhash = self.rng.u32(1..);
-                self.tcp_retransmit(ctx, sock, last);
+                self.tcp_retransmit(ctx, sock, last, false);
             }
             if let Some(tcb) = sock.tcp_mut() {
                 tcb.tlp_high_seq = Some(tcb.snd_nxt);

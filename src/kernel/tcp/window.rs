@@ -37,10 +37,9 @@ impl Tcb {
         self.rcv_ssthresh = self.rcv_wnd;
     }
 
-    /// `tcp_init_buffer_space`, and the send buffer's growth (`tcp_sndbuf_expand`).
+    /// `tcp_init_buffer_space`.
     pub(super) fn init_buffer_space(&mut self) {
-        let per_segment = truesize(self.mss_clamp.min(65_483).max(self.mss) as usize);
-        self.sndbuf = self.sndbuf.max((2 * INIT_CWND as usize * per_segment).min(super::TCP_WMEM.1));
+        self.expand_sndbuf();
         let full = self.full_space();
         if self.window_clamp >= full {
             self.window_clamp = full;
@@ -49,6 +48,13 @@ impl Tcb {
             self.window_clamp = (2 * self.advmss).max(full.saturating_sub(self.advmss));
         }
         self.rcv_ssthresh = self.rcv_ssthresh.min(self.window_clamp);
+    }
+
+    /// The send buffer grows with the congestion window (`tcp_sndbuf_expand`).
+    pub(super) fn expand_sndbuf(&mut self) {
+        let per_segment = truesize(self.mss_clamp.min(65_483).max(self.mss) as usize);
+        let segments = self.cwnd.max(INIT_CWND) as usize;
+        self.sndbuf = self.sndbuf.max((2 * segments * per_segment).min(super::TCP_WMEM.1));
     }
 
     /// `tcp_initialize_rcv_mss`.

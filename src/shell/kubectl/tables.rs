@@ -179,7 +179,7 @@ pub(super) fn item(namespace: &str, name: &str, cells: Vec<String>) -> Item {
 }
 
 fn pod_item(pod: &PodRow, now: SimTime, wide: bool) -> Item {
-    let cells = status::cells(&status::facts(pod));
+    let cells = status::cells(&status::facts(pod, now));
     let mut row =
         vec![pod.name.to_string(), cells.ready, cells.status, cells.restarts, age(now, pod.created)];
     if wide {
