@@ -1,7 +1,7 @@
 //! What goes into and comes out of a namespace: work to do, and the effects of having done it.
 
-use super::Delays;
 use super::fragment::FragmentKey;
+use super::{Delays, StpTimer};
 use crate::base::{
     ChangeId, Duration, EventId, IfIndex, Ipv4Addr, JourneyId, NetnsId, PacketId, ProcessId, SimTime,
     SocketId,
@@ -23,6 +23,20 @@ pub struct Skb {
     pub cause: EventId,
     /// Size of the largest fragment this packet was put together from; 0 for none (`IPCB(skb)->frag_max_size`).
     pub frag_max: u16,
+    /// What routing decided beyond the way out.
+    pub dst: Dst,
+    /// How many devices of this machine have handed it to the next since it was made or came in
+    /// (`dev_xmit_recursion`).
+    pub nesting: u8,
+}
+
+/// What routing decided about a packet beyond the way out (`struct dst_entry`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dst {
+    /// The host to hand it to, for devices without hardware addresses.
+    pub next_hop: Option<Ipv4Addr>,
+    /// Path MTU of a packet of this machine's own; 0 for the device's.
+    pub mtu: u32,
 }
 
 impl Skb {
@@ -53,6 +67,8 @@ pub enum Timer {
     Reassembly(FragmentKey),
     /// The carrier of this interface changed.
     LinkWatch(IfIndex),
+    /// A timer of the spanning tree, with the deadline it was set for.
+    Stp(StpTimer, SimTime),
 }
 
 /// Whether a run may end before a piece of work is done.
@@ -145,19 +161,35 @@ impl Ctx<'_> {
     pub(super) fn child(&mut self, parent: &Skb, relation: Relation, frame: Arc<Frame>) -> Skb {
         let process = self.trace.journeys[parent.journey.index()].process;
         let journey = self.trace.begin(JourneyInfo { parent: Some(parent.journey), relation, process });
-        Skb { frame, packet: PacketId::NONE, journey, cause: parent.cause, frag_max: 0 }
+        Skb {
+            frame,
+            packet: PacketId::NONE,
+            journey,
+            cause: parent.cause,
+            frag_max: 0,
+            dst: Dst::default(),
+            nesting: parent.nesting,
+        }
     }
 
     /// A copy of a packet, which shares its bytes.
     pub(super) fn copy(&mut self, skb: &Skb) -> Skb {
         let child = self.child(skb, Relation::Copy, skb.frame.clone());
-        Skb { packet: skb.packet, frag_max: skb.frag_max, ..child }
+        Skb { packet: skb.packet, frag_max: skb.frag_max, dst: skb.dst, ..child }
     }
 
     /// A new packet that no other packet gave rise to.
     pub(super) fn fresh(&mut self, relation: Relation, process: ProcessId, frame: Arc<Frame>) -> Skb {
         let journey = self.trace.begin(JourneyInfo { parent: None, relation, process });
-        Skb { frame, packet: PacketId::NONE, journey, cause: EventId::NONE, frag_max: 0 }
+        Skb {
+            frame,
+            packet: PacketId::NONE,
+            journey,
+            cause: EventId::NONE,
+            frag_max: 0,
+            dst: Dst::default(),
+            nesting: 0,
+        }
     }
 
     /// Has this namespace do `work` after `after`.

@@ -192,6 +192,9 @@ impl Netns {
         {
             self.remember_pmtu(ctx.now, quoted.dst, mtu);
         }
+        if let Some(quoted) = Quoted::read(quote) {
+            self.ip_tunnel_err(ctx.now, (quoted.protocol, quoted.dst), kind_and_code);
+        }
         let quoted = Quoted::read(quote).filter(|quoted| quoted.protocol == 1 && quoted.echo_request);
         match quoted.and_then(|quoted| self.ping_err(ctx, from, kind_and_code, mtu, &quoted)) {
             Some(socket) => ctx.end((self.id, ifindex), skb, Disposition::Delivered(socket)),
@@ -200,7 +203,7 @@ impl Netns {
     }
 
     /// `ip_rt_update_pmtu`: remembered for 10 minutes, never below `min_pmtu` (552).
-    fn remember_pmtu(&mut self, now: SimTime, dst: Ipv4Addr, mtu: u16) {
+    pub(super) fn remember_pmtu(&mut self, now: SimTime, dst: Ipv4Addr, mtu: u16) {
         const EXPIRES: Duration = Duration::from_secs(600);
         let mtu = u32::from(mtu).max(552);
         self.pmtu.insert(dst, (mtu, now + EXPIRES));

@@ -113,14 +113,16 @@ impl Netns {
                 }
                 self.unclaimed(ctx, ifindex, kind, IcmpError::PORT_UNREACHABLE, skb);
             }
-            Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) | Body::Raw { .. } => {
+            Body::Ipip(inner) => self.ipip_rcv(ctx, ifindex, kind, (packet, inner), skb),
+            Body::Gre(gre) => self.gre_rcv(ctx, ifindex, kind, (packet, gre), skb),
+            Body::Igmp(_) | Body::Esp(_) | Body::Raw { .. } => {
                 self.unclaimed(ctx, ifindex, kind, IcmpError::PROTOCOL_UNREACHABLE, skb);
             }
         }
     }
 
     /// Nobody listens for it.
-    fn unclaimed(
+    pub(super) fn unclaimed(
         &mut self,
         ctx: &mut Ctx<'_>,
         ifindex: IfIndex,
@@ -161,6 +163,7 @@ impl Netns {
             return ctx.drop(at, skb, DropReason::PktTooBig);
         }
         let next_hop = route.route.gateway.unwrap_or(packet.dst);
+        skb.dst = super::Dst::default();
         if let Payload::Ipv4(packet) = &mut skb.frame_mut().payload {
             packet.ttl -= 1;
         }

@@ -8,33 +8,47 @@
 mod addr;
 mod arp;
 mod bridge;
+mod bridge_config;
+mod bridge_vlan;
 mod config;
 mod delays;
 mod device;
 mod effects;
 mod fib;
 mod fragment;
+mod gre;
 mod icmp;
 mod input;
+mod ip_tunnel;
+mod ipip;
 mod link;
 mod neighbor;
+mod new_link;
 mod output;
 mod ping;
 mod socket;
+mod stp;
+mod stp_timer;
 mod sysctl;
 mod timer;
 mod vxlan;
 
+pub use bridge_config::{BridgeOption, PortOption};
+pub use bridge_vlan::Vlans;
 pub use config::{Hairpin, NewLink};
 pub use delays::Delays;
-pub use effects::{Ctx, Effects, Skb, Timer, Urgency, Work};
+pub use effects::{Ctx, Dst, Effects, Skb, Timer, Urgency, Work};
 pub use fib::FibResult;
-pub use link::{Bridge, Kind, Link, Peer, Port, Vxlan};
+pub use ip_tunnel::Tunnel;
+pub use link::{Bridge, Kind, Link, Peer, Port, VlanLink, Vxlan};
+pub use new_link::LinkSpec;
 pub use output::Flow;
 pub use socket::{
     Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
     Transport,
 };
+pub use stp::{Stp, StpTimes};
+pub use stp_timer::{BridgeTimer, PortTimer, StpTimer};
 pub use sysctl::Sysctl;
 
 use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SimTime, SocketId};
@@ -140,7 +154,7 @@ impl Netns {
             match &link.kind {
                 Kind::Bridge(bridge) => {
                     rows.extend(
-                        bridge.fdb.iter().map(|(&mac, entry)| self.bridge_fdb_row(link.ifindex, mac, entry)),
+                        bridge.fdb.iter().map(|(&key, entry)| self.bridge_fdb_row(link.ifindex, key, entry)),
                     );
                 }
                 Kind::Vxlan(vxlan) => rows.extend(vxlan.fdb.iter().flat_map(|(&mac, remotes)| {
@@ -148,7 +162,16 @@ impl Netns {
                         self.vxlan_fdb_row(link.ifindex, mac, remote.dst, remote.permanent, remote.updated)
                     })
                 })),
-                Kind::Loopback | Kind::Veth(..) | Kind::Physical(_) => {}
+                Kind::Loopback
+                | Kind::Veth(..)
+                | Kind::Physical(_)
+                | Kind::Dummy
+                | Kind::Vlan(_)
+                | Kind::Macvlan { .. }
+                | Kind::Ipvlan { .. }
+                | Kind::Ipip(_)
+                | Kind::Gre(_)
+                | Kind::Gretap(_) => {}
             }
         }
         rows
@@ -169,6 +192,7 @@ impl Netns {
                 self.neigh_timer_handler(ctx, ifindex, addr, deadline);
             }
             Timer::Reassembly(key) => self.ip_expire(ctx, key),
+            Timer::Stp(which, deadline) => self.stp_timer(ctx, which, deadline),
             Timer::LinkWatch(ifindex) => self.linkwatch(ctx, ifindex),
         }
     }

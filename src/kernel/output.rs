@@ -1,6 +1,7 @@
 //! IPv4 going out (`net/ipv4/ip_output.c`, `route.c`, `fib_semantics.c`): choosing route and source, hooks,
 //! fragmentation, next hop.
 
+use super::icmp::IcmpError;
 use super::{Ctx, Errno, FibResult, Netns, Skb, Urgency, Work};
 use crate::base::{ChangeId, Duration, IfIndex, Ipv4Addr, MacAddr};
 use crate::trace::{DropReason, EventKind, Hook, RouteKind, Scope, Table};
@@ -110,6 +111,7 @@ impl Netns {
     pub(super) fn ip_local_out(&mut self, ctx: &mut Ctx<'_>, flow: &Flow, after: Duration, mut skb: Skb) {
         let at = (self.id, flow.oif);
         ctx.note(at, &mut skb, EventKind::Decided(Table::Fib, flow.change));
+        skb.dst.mtu = flow.mtu;
         ctx.note(at, &mut skb, EventKind::Passed(Hook::Output));
         if flow.broadcast {
             return self.ip_mc_output(ctx, flow.oif, after, skb);
@@ -128,14 +130,39 @@ impl Netns {
     ) {
         ctx.note((self.id, oif), &mut skb, EventKind::Passed(Hook::Postrouting));
         let Some(link) = self.link(oif) else { return ctx.drop((self.id, oif), skb, DropReason::DevReady) };
-        let looped = matches!(link.kind, super::Kind::Loopback);
-        for piece in self.refragment(ctx, oif, skb) {
-            if looped {
+        let bare = link.is_raw_ip() || matches!(link.kind, super::Kind::Loopback);
+        let (noarp, mac) = (link.is_noarp(), link.mac);
+        if self.exceeds_path_mtu(oif, &skb) {
+            let mtu = self.dst_mtu(oif, &skb);
+            self.icmp_send(ctx, oif, &skb, IcmpError::frag_needed(mtu));
+            return ctx.drop((self.id, oif), skb, DropReason::PktTooBig);
+        }
+        for mut piece in self.refragment(ctx, oif, skb) {
+            piece.dst.next_hop = Some(next_hop);
+            if bare {
+                ctx.later(after, Urgency::Now, Work::Transmit(oif, piece));
+            } else if noarp {
+                // `arp_constructor`: the device's own address stands for everybody's.
+                let frame = piece.frame_mut();
+                (frame.dst, frame.src) = (mac, mac);
                 ctx.later(after, Urgency::Now, Work::Transmit(oif, piece));
             } else {
                 self.neigh_output(ctx, oif, next_hop, after, piece);
             }
         }
+    }
+
+    /// The path MTU by which a packet leaves (`ip_skb_dst_mtu`): for a packet of this machine's own what was learnt
+    /// counts, for one that is passed on only the device's.
+    pub(super) fn dst_mtu(&self, oif: IfIndex, skb: &Skb) -> u32 {
+        let device = self.link(oif).map_or(0, |link| link.mtu);
+        if skb.dst.mtu == 0 { device } else { skb.dst.mtu.min(device) }
+    }
+
+    /// Whether a packet is too large for its way and must not be cut (`ip_fragment`).
+    fn exceeds_path_mtu(&self, oif: IfIndex, skb: &Skb) -> bool {
+        let Some(packet) = skb.frame.ipv4() else { return false };
+        skb.frag_max == 0 && packet.dont_fragment && packet.wire_len() > self.dst_mtu(oif, skb) as usize
     }
 
     fn ip_mc_output(&mut self, ctx: &mut Ctx<'_>, oif: IfIndex, after: Duration, mut skb: Skb) {

@@ -2,9 +2,9 @@
 
 use super::{
     AddrRow, Disposition, DropReason, Event, EventKind, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow,
-    NetnsRow, NodeRow, PodRow, RouteRow, StepRow, Table, TableChange, Trace,
+    NetnsRow, NodeRow, PodRow, RouteRow, StepRow, Table, TableChange, Trace, VlanRow,
 };
-use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime};
+use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId, SimTime};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -44,6 +44,8 @@ pub struct NetnsState {
     pub neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
     /// Forwarding databases, in the order in which entries were added.
     pub fdb: Vec<Fdb>,
+    /// VLANs of bridges and their ports.
+    pub vlans: BTreeMap<(IfIndex, u16), VlanRow>,
 }
 
 /// A neighbour entry with when it was last used.
@@ -97,6 +99,7 @@ impl NetnsState {
             routes: Vec::new(),
             neighbors: BTreeMap::new(),
             fdb: Vec::new(),
+            vlans: BTreeMap::new(),
         }
     }
 
@@ -164,6 +167,8 @@ impl Inventory {
         let bytes = frame.wire_len() as u64;
         let counters = state.counters.entry(event.ifindex).or_default();
         let without_header = bytes - 14;
+        // What has no Ethernet header counts none.
+        let bytes = if link.kind.is_raw_ip() { without_header } else { bytes };
         if event.kind == EventKind::Transmitted {
             counters.tx_packets += 1;
             // VXLAN counts after it has taken over the frame (`vxlan_xmit_one`).
@@ -174,8 +179,18 @@ impl Inventory {
             // `eth_type_trans` has taken off by then.
             counters.rx_packets += 1;
             counters.rx_bytes += match link.kind {
-                LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } => without_header,
-                LinkKind::Loopback | LinkKind::Veth { .. } | LinkKind::Physical { .. } => bytes,
+                LinkKind::Bridge { .. }
+                | LinkKind::Vxlan { .. }
+                | LinkKind::Vlan { .. }
+                | LinkKind::Macvlan { .. }
+                | LinkKind::Ipvlan { .. }
+                | LinkKind::Gretap(_) => without_header,
+                LinkKind::Loopback
+                | LinkKind::Veth { .. }
+                | LinkKind::Physical { .. }
+                | LinkKind::Dummy
+                | LinkKind::Ipip(_)
+                | LinkKind::Gre(_) => bytes,
             };
             // Devices with a driver of their own count group frames here; a veth does not.
             if frame.dst.is_multicast() && matches!(link.kind, LinkKind::Bridge { .. }) {
@@ -210,8 +225,7 @@ impl Inventory {
                 }
             }
             (Table::BridgeFdb | Table::VxlanFdb, TableChange::Fdb(row)) => {
-                let (ifindex, master, mac) = (row.ifindex, row.master, row.mac);
-                if let Some(entry) = state.fdb_entry(master, ifindex, mac) {
+                if let Some(entry) = state.fdb_entry(row) {
                     entry.used = now;
                 }
             }
@@ -257,9 +271,16 @@ impl Inventory {
                 state.neighbors.remove(&(*ifindex, *addr));
             }),
             TableChange::Fdb(row) => self.with(row.netns, |state| state.set_fdb(id, row, now)),
+            TableChange::Vlan(row) => self.with(row.netns, |state| {
+                state.vlans.insert((row.ifindex, row.id), *row);
+            }),
+            TableChange::VlanGone(netns, ifindex, vlan) => self.with(*netns, |state| {
+                state.vlans.remove(&(*ifindex, *vlan));
+            }),
             TableChange::FdbGone(row) => self.with(row.netns, |state| {
                 state.fdb.retain(|entry| {
                     entry.row.mac != row.mac
+                        || entry.row.vlan != row.vlan
                         || entry.row.master != row.master
                         || (row.master.is_none() && entry.row.ifindex != row.ifindex)
                 });
@@ -285,6 +306,7 @@ impl NetnsState {
         self.addrs.retain(|row| row.ifindex != ifindex);
         self.routes.retain(|(_, row)| row.oif != Some(ifindex));
         self.neighbors.retain(|(at, _), _| *at != ifindex);
+        self.vlans.retain(|(at, _), _| *at != ifindex);
         self.fdb.retain(|entry| entry.row.ifindex != ifindex && entry.row.master != Some(ifindex));
     }
 
@@ -298,16 +320,17 @@ impl NetnsState {
     }
 
     /// A bridge's database has one entry an address, whichever port it is at; a device's own has one an address too.
-    fn fdb_entry(&mut self, master: Option<IfIndex>, ifindex: IfIndex, mac: MacAddr) -> Option<&mut Fdb> {
+    fn fdb_entry(&mut self, row: &FdbRow) -> Option<&mut Fdb> {
         self.fdb.iter_mut().find(|entry| {
-            entry.row.mac == mac
-                && entry.row.master == master
-                && (master.is_some() || entry.row.ifindex == ifindex)
+            entry.row.mac == row.mac
+                && entry.row.vlan == row.vlan
+                && entry.row.master == row.master
+                && (row.master.is_some() || entry.row.ifindex == row.ifindex)
         })
     }
 
     fn set_fdb(&mut self, change: ChangeId, row: &FdbRow, now: SimTime) {
-        match self.fdb_entry(row.master, row.ifindex, row.mac) {
+        match self.fdb_entry(row) {
             Some(entry) => {
                 entry.change = change;
                 entry.row = *row;

@@ -11,6 +11,7 @@ mod inventory;
 pub mod json;
 mod pcapng;
 mod rows;
+mod rows_link;
 pub mod rows_text;
 mod surroundings;
 
@@ -23,6 +24,9 @@ pub use rows::{
     AddrRow, ContainerRow, ContainerState, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow, NetnsRole,
     NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope,
     StepRow, Steps, TableChange,
+};
+pub use rows_link::{
+    BridgeRow, Designated, IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow,
 };
 pub use surroundings::Surroundings;
 

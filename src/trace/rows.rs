@@ -1,7 +1,9 @@
 //! Rows of the tables that people look at, as plain data. The kernel and the control plane record a row whenever it
 //! comes or changes, and its key when it goes; see [`super::Inventory`].
 
+use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime};
+use crate::wire::VlanProtocol;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -32,6 +34,10 @@ pub enum TableChange {
     Fdb(FdbRow),
     /// An entry of a forwarding database went.
     FdbGone(FdbRow),
+    /// A port, or a bridge itself, became a member of a VLAN, or in another way.
+    Vlan(VlanRow),
+    /// A port, or a bridge itself, left a VLAN.
+    VlanGone(NetnsId, IfIndex, u16),
     /// A Node object came or changed.
     Node(NodeRow),
     /// A Node object went, by name.
@@ -102,6 +108,8 @@ pub struct LinkRow {
     pub txqlen: u32,
     /// The bridge this is a port of, and the port's settings.
     pub port: Option<PortRow>,
+    /// What else is known of it.
+    pub extra: LinkExtra,
 }
 
 /// Kind of a link (`IFLA_INFO_KIND`).
@@ -143,6 +151,116 @@ pub enum LinkKind {
         /// Interface number of the other end.
         peer: IfIndex,
     },
+    /// A device that swallows what is sent to it.
+    Dummy,
+    /// The frames of one VLAN on another device.
+    Vlan {
+        /// The device that carries the tagged frames.
+        lower: IfIndex,
+        /// VLAN identifier.
+        id: u16,
+        /// Kind of tag.
+        protocol: VlanProtocol,
+    },
+    /// A device with an address of its own on another device.
+    Macvlan {
+        /// The device below.
+        lower: IfIndex,
+        /// Mode.
+        mode: MacvlanMode,
+    },
+    /// A device with the address of the device below.
+    Ipvlan {
+        /// The device below.
+        lower: IfIndex,
+        /// Mode.
+        mode: IpvlanMode,
+    },
+    /// A tunnel of IPv4 in IPv4.
+    Ipip(TunnelRow),
+    /// A tunnel of GRE.
+    Gre(TunnelRow),
+    /// A tunnel of Ethernet in GRE.
+    Gretap(TunnelRow),
+}
+
+impl LinkKind {
+    /// Whether frames on it have no Ethernet header: a tunnel that carries bare IPv4 packets.
+    pub fn is_raw_ip(&self) -> bool {
+        matches!(self, Self::Ipip(_) | Self::Gre(_))
+    }
+
+    /// Whether it is a tunnel of IPv4 packets, with its settings.
+    pub fn tunnel(&self) -> Option<&TunnelRow> {
+        match self {
+            Self::Ipip(row) | Self::Gre(row) | Self::Gretap(row) => Some(row),
+            Self::Loopback
+            | Self::Veth { .. }
+            | Self::Bridge { .. }
+            | Self::Vxlan { .. }
+            | Self::Physical { .. }
+            | Self::Dummy
+            | Self::Vlan { .. }
+            | Self::Macvlan { .. }
+            | Self::Ipvlan { .. } => None,
+        }
+    }
+
+    /// The device that this one stands on, in the same namespace (`IFLA_LINK`).
+    pub fn lower(&self) -> Option<IfIndex> {
+        match self {
+            Self::Vlan { lower, .. } | Self::Macvlan { lower, .. } | Self::Ipvlan { lower, .. } => {
+                Some(*lower)
+            }
+            Self::Loopback
+            | Self::Veth { .. }
+            | Self::Bridge { .. }
+            | Self::Vxlan { .. }
+            | Self::Physical { .. }
+            | Self::Dummy
+            | Self::Ipip(_)
+            | Self::Gre(_)
+            | Self::Gretap(_) => None,
+        }
+    }
+
+    /// The other end of a wire, if it is one: namespace and interface number.
+    pub fn wire(&self) -> Option<(NetnsId, IfIndex)> {
+        match self {
+            Self::Veth { peer_netns, peer, .. } | Self::Physical { peer_netns, peer } => {
+                Some((*peer_netns, *peer))
+            }
+            Self::Loopback
+            | Self::Bridge { .. }
+            | Self::Vxlan { .. }
+            | Self::Dummy
+            | Self::Vlan { .. }
+            | Self::Macvlan { .. }
+            | Self::Ipvlan { .. }
+            | Self::Ipip(_)
+            | Self::Gre(_)
+            | Self::Gretap(_) => None,
+        }
+    }
+
+    /// Name of the kind as iproute2 has it (`IFLA_INFO_KIND`); nothing for `lo`.
+    pub fn name(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Loopback => return None,
+            // A network card shows itself as the end of a veth pair, which is what stands for cards in every cluster
+            // of containers.
+            Self::Veth { .. } | Self::Physical { .. } => "veth",
+            Self::Bridge { .. } => "bridge",
+            Self::Vxlan { .. } => "vxlan",
+            Self::Dummy => "dummy",
+            Self::Vlan { .. } => "vlan",
+            Self::Macvlan { .. } => "macvlan",
+            Self::Ipvlan { .. } => "ipvlan",
+            Self::Ipip(_) => "ipip",
+            Self::Gre(_) => "gre",
+            Self::Gretap(_) => "gretap",
+        })
+    }
 }
 
 /// A bridge port, as `bridge -d link` shows it.
@@ -160,6 +278,8 @@ pub struct PortRow {
     pub learning: bool,
     /// Whether unknown unicast is flooded to it.
     pub flood: bool,
+    /// Further settings and its spanning tree.
+    pub extra: PortExtra,
 }
 
 /// State of a bridge port (`BR_STATE_*`).
@@ -313,6 +433,8 @@ pub struct FdbRow {
     pub master: Option<IfIndex>,
     /// Ethernet address.
     pub mac: MacAddr,
+    /// VLAN; 0 where the bridge does not filter by VLAN.
+    pub vlan: u16,
     /// Whether it neither ages nor moves (`permanent`): the address of a port or an entry set by hand.
     pub permanent: bool,
     /// Tunnel end for a VXLAN device.

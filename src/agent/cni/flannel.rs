@@ -61,6 +61,7 @@ pub(in crate::agent) fn start(world: &mut dyn World, netns: NetnsId, node: &Node
         dev: ETH0,
         port: vxlan.port,
         learning: vxlan.learning,
+        group: None,
         fdb: BTreeMap::new(),
     });
     let mtu = super::bridge::pod_mtu(cluster);
