@@ -9,8 +9,8 @@ use vethscope::base::{ChangeId, IfIndex, Ipv4Addr, MacAddr, NetnsId, Rng, SimTim
 use vethscope::lab::Target;
 use vethscope::shell::{self, Command, Context, KernelChange};
 use vethscope::trace::{
-    AddrRow, Counters, Fdb, FdbRow, Inventory, LinkKind, LinkRow, NeighRow, Neighbor, NetnsRole, NetnsRow,
-    NetnsState, Nud, PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope,
+    AddrRow, Counters, Fdb, FdbRow, Inventory, LinkKind, LinkRow, NeighRow, Neighbor, Netfilter, NetnsRole,
+    NetnsRow, NetnsState, Nud, PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope,
 };
 
 const NODE: NetnsId = NetnsId(0);
@@ -85,6 +85,9 @@ impl Builder {
     fn new(netns: NetnsId, name: &str, role: NetnsRole) -> Self {
         let state = NetnsState {
             vlans: BTreeMap::new(),
+            bpf: Vec::new(),
+            exceptions: BTreeMap::new(),
+            sysctls: BTreeMap::new(),
             row: NetnsRow { netns, name: name.into(), role },
             links: BTreeMap::new(),
             counters: BTreeMap::new(),
@@ -92,6 +95,8 @@ impl Builder {
             routes: Vec::new(),
             neighbors: BTreeMap::new(),
             fdb: Vec::new(),
+            sockets: BTreeMap::new(),
+            netfilter: Netfilter::default(),
         };
         let mut builder = Self { state };
         builder.link(link(netns, 1, "lo", LinkKind::Loopback, "00:00:00:00:00:00", 65536), [0; 4]);

@@ -2,12 +2,13 @@
 //! Each step happens when the one before has taken its time; the times are round numbers near what a small node needs
 //! with images present.
 
-use super::cni::bridge::{self, Attached, Call};
+use super::cni::{self, Attached, Call};
 use super::control::{ControlPlane, hex};
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World};
 use crate::api::RestartPolicy;
 use crate::base::{Duration, Ipv4Addr};
+use crate::cluster::ipam::Ipam;
 use crate::cluster::names;
 use crate::trace::{ContainerState, NetnsRole, PodPhase, Steps};
 use std::sync::Arc;
@@ -137,58 +138,76 @@ fn entry_and_node<'a>(control: &'a mut ControlPlane, key: &PodKey) -> Option<Ent
 fn with_call<T>(
     control: &mut ControlPlane,
     key: &PodKey,
-    work: impl FnOnce(&Call<'_>, &mut crate::cluster::ipam::HostLocal) -> T,
+    work: impl FnOnce(&Call<'_>, &mut Ipam) -> T,
 ) -> Option<T> {
     let cluster = control.cluster.clone()?;
+    let labels = control.store.pods.get(key)?.pod.metadata.labels.clone();
+    let identity = control.identities.of(&key.namespace, &labels);
     let (entry, node) = entry_and_node(control, key)?;
     let path = format!("/var/run/netns/cni-{}", &entry.sandbox[..32]);
     let call = Call {
         node: node.netns,
+        node_name: &node.spec.name,
         sandbox: entry.netns?,
         container: &entry.sandbox,
         netns_path: &path,
         pod: (&key.namespace, &key.name),
         requested: requested_ip(entry, &node.ipam),
+        identity,
         cluster: &cluster,
     };
     Some(work(&call, &mut node.ipam))
 }
 
 /// An object pasted with its status keeps its address where it is free.
-fn requested_ip(entry: &PodEntry, ipam: &crate::cluster::ipam::HostLocal) -> Option<Ipv4Addr> {
+fn requested_ip(entry: &PodEntry, ipam: &Ipam) -> Option<Ipv4Addr> {
     let status = &entry.pod.status;
     let addr: Ipv4Addr = status.pod_ip.as_deref()?.parse().ok()?;
     ipam.clone().allocate(&entry.sandbox, Some(addr)).is_ok().then_some(addr)
 }
 
 fn call_plugin(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let request = with_call(control, key, |call, ipam| bridge::request("ADD", call, ipam).to_string());
+    let request = with_call(control, key, |call, ipam| cni::request("ADD", call, ipam).to_string());
     let args = vec![key.name.to_string()];
     ControlPlane::step_with(world, key, (Steps::Creation, 4), args, (request.map(Into::into), None));
     wait(control, world, key, (Stage::Attached, PLUGIN_HALF));
 }
 
 fn attach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let made = with_call(control, key, |call, ipam| bridge::attach(world, call, ipam));
+    let before = blocks(control, key);
+    let made = with_call(control, key, |call, ipam| cni::attach(world, call, ipam));
     match made {
         None => {}
         Some(Err(error)) => sandbox_failed(control, world, key, &error),
         Some(Ok(made)) => {
+            if blocks(control, key) != before {
+                let node = node_of(control, key);
+                control.connect(world, &node);
+            }
             created(world, key, 5, vec![made.addr.to_string(), made.veth.0.to_string()]);
             configure(control, world, key, &made);
         }
     }
 }
 
+/// How many blocks of addresses the Pod's node has claimed.
+fn blocks(control: &mut ControlPlane, key: &PodKey) -> usize {
+    match entry_and_node(control, key).map(|(_, node)| &node.ipam) {
+        Some(Ipam::Blocks(blocks)) => blocks.claimed().count(),
+        Some(Ipam::HostLocal(_)) | None => 0,
+    }
+}
+
 fn configure(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, made: &Attached) {
     let result = with_call(control, key, |call, ipam| {
-        bridge::configure(world, call, ipam, made);
-        (bridge::result(call, ipam, made).to_string(), ipam.gateway())
+        cni::configure(world, call, ipam, made);
+        (cni::result(call, ipam, made).to_string(), cni::gateway(call, ipam))
     });
     let Some((result, gateway)) = result else { return };
     if let Some(entry) = control.store.pods.get_mut(key) {
         entry.ip = Some(made.addr);
     }
+    control.publish(world, key);
     let args = vec![gateway.to_string()];
     ControlPlane::step_with(world, key, (Steps::Creation, 6), args, (None, Some(result.into())));
     wait(control, world, key, (Stage::Configured, PLUGIN_HALF));
@@ -196,10 +215,10 @@ fn configure(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, ma
 
 /// The plug-in failed: the sandbox is taken down, the Pod stays `ContainerCreating`, and the kubelet tries again.
 fn sandbox_failed(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, error: &str) {
+    let failure = control.cluster.as_ref().map_or_else(String::new, |cluster| cni::failure(cluster, error));
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     let message = format!(
-        "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox \"{}\": \
-         plugin type=\"flannel\" failed (add): failed to delegate add: {error}",
+        "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox \"{}\": {failure}",
         entry.sandbox
     );
     entry.attempts += 1;
@@ -339,24 +358,26 @@ fn clean_up(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
 }
 
 fn call_plugin_del(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let request = with_call(control, key, |call, ipam| bridge::request("DEL", call, ipam).to_string());
+    let request = with_call(control, key, |call, ipam| cni::request("DEL", call, ipam).to_string());
     let args = vec![key.name.to_string()];
     ControlPlane::step_with(world, key, (Steps::Termination, 4), args, (request.map(Into::into), None));
     wait(control, world, key, (Stage::Released, TEARDOWN));
 }
 
 fn release(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let freed = entry_and_node(control, key)
-        .and_then(|(entry, node)| bridge::release(&mut node.ipam, &entry.sandbox));
+    let freed = entry_and_node(control, key).and_then(|(entry, node)| node.ipam.release(&entry.sandbox));
     let addr = freed.map_or_else(String::new, |addr| addr.to_string());
     terminated(world, key, 5, vec![addr]);
     wait(control, world, key, (Stage::Detached, TEARDOWN));
 }
 
 fn detach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    if let Some(netns) = control.store.pods.get(key).and_then(|entry| entry.netns) {
-        bridge::detach(world, netns);
+    if let Some((entry, node)) = entry_and_node(control, key)
+        && let Some(netns) = entry.netns
+    {
+        cni::detach(world, (node.netns, netns), entry.ip);
     }
+    control.withdraw(world, key);
     terminated(world, key, 6, vec![key.name.to_string()]);
     terminated(world, key, 7, vec![key.name.to_string()]);
     wait(control, world, key, (Stage::Gone, TEARDOWN));

@@ -2,7 +2,7 @@
 
 use crate::api::{NodeSpec, Pod};
 use crate::base::{Ipv4Addr, NetnsId, SimTime};
-use crate::cluster::ipam::HostLocal;
+use crate::cluster::ipam::Ipam;
 use crate::trace::{ContainerRow, ContainerState, NodeRow, PodPhase, PodRow, TableChange};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,9 +47,9 @@ pub(super) struct PodEntry {
 pub(super) struct NodeEntry {
     pub(super) spec: NodeSpec,
     pub(super) netns: NetnsId,
-    pub(super) ipam: HostLocal,
-    /// Whether its flannel daemon has started.
-    pub(super) flannel: bool,
+    pub(super) ipam: Ipam,
+    /// Whether the daemon of its network plug-in has started.
+    pub(super) connected: bool,
     pub(super) created: SimTime,
     /// How many Pods are bound to it, as the scheduler asks for each Pod and each node.
     pub(super) pods: usize,

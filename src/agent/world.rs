@@ -73,8 +73,8 @@ pub fn with<T>(
 pub enum Wakeup {
     /// The user applied a text.
     Apply(Arc<Desired>),
-    /// The flannel daemon of this node has started.
-    FlannelStarted(Arc<str>),
+    /// The daemon of this node's network plug-in has started.
+    DaemonStarted(Arc<str>),
     /// The scheduler looks at this Pod.
     Schedule(PodKey),
     /// The kubelet goes on with this Pod; the number tells an outdated wake-up.

@@ -1,5 +1,8 @@
 //! Decisions of the control plane, desired state to observed, as pure functions: it knows Kubernetes and no Linux.
 
+pub mod blocks;
+pub mod dns;
 pub mod ipam;
 pub mod names;
+pub mod proxy;
 pub mod scheduler;

@@ -54,6 +54,8 @@ impl Kind {
             },
             stp: Stp::default(),
             has_vlans: false,
+            mtu_set: false,
+            nf_mtu: 1500,
         })
     }
 }
@@ -82,6 +84,7 @@ impl Netns {
         let is_bridge = matches!(kind, Kind::Bridge(_));
         let vlans = Vlans::default();
         let extra = LinkExtra { never_up: true, ..LinkExtra::default() };
+        let conf = self.sysctl.default;
         let link = Link {
             ifindex,
             name,
@@ -94,6 +97,8 @@ impl Netns {
             port: None,
             extra,
             vlans,
+            conf,
+            bpf: None,
         };
         self.links.push(Some(link));
         self.record_link(ctx, ifindex);
@@ -185,6 +190,26 @@ impl Netns {
         }
         self.br_stp_recalculate_bridge_id(ctx, port.master);
         self.update_bridge_carrier(ctx, port.master);
+        self.br_mtu_auto_adjust(ctx, port.master);
+    }
+
+    /// A bridge is as wide as its narrowest port, and 1500 without any, unless somebody said otherwise
+    /// (`br_mtu_auto_adjust`).
+    fn br_mtu_auto_adjust(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex) {
+        const ETH_DATA_LEN: u32 = 1500;
+        let Some(Link { kind: Kind::Bridge(state), .. }) = self.link(bridge) else { return };
+        if state.mtu_set {
+            return;
+        }
+        let widths = state.ports.iter().filter_map(|&port| self.link(port)).map(|port| port.mtu);
+        let mtu = widths.min().unwrap_or(ETH_DATA_LEN);
+        if let Some(link) = self.link_mut(bridge).filter(|link| link.mtu != mtu) {
+            link.mtu = mtu;
+            if let Kind::Bridge(state) = &mut link.kind {
+                state.nf_mtu = mtu;
+            }
+            self.record_link(ctx, bridge);
+        }
     }
 
     /// Sets a link up (`ip link set up`). Its connected routes come with it.
@@ -203,6 +228,9 @@ impl Netns {
         }
         if let Some(peer) = peer {
             ctx.effects.carrier.push((peer.netns, peer.ifindex, true));
+        }
+        if self.conf_or(ifindex, |conf| conf.arp_notify) {
+            self.announce_all(ctx, ifindex);
         }
         self.update_bridge_carrier(ctx, ifindex);
         self.br_stp_enable_bridge(ctx, ifindex);
@@ -236,6 +264,7 @@ impl Netns {
         // The addresses stay this machine's own: their local routes are kept.
         self.drop_routes(ctx, ifindex, |route| route.oif == Some(ifindex) && route.kind != RouteKind::Local);
         self.flush_neighbors(ctx, ifindex);
+        self.flush_masquerade(ctx, ifindex, None);
         if let Some(peer) = peer {
             ctx.effects.carrier.push((peer.netns, peer.ifindex, false));
         }
@@ -296,9 +325,16 @@ impl Netns {
 
     /// Changes a link's MTU (`ip link set mtu`).
     pub fn set_mtu(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mtu: u32) {
-        if let Some(link) = self.link_mut(ifindex) {
-            link.mtu = mtu;
-            self.record_link(ctx, ifindex);
+        let Some(link) = self.link_mut(ifindex) else { return };
+        link.mtu = mtu;
+        if let Kind::Bridge(bridge) = &mut link.kind {
+            bridge.mtu_set = true;
+            bridge.nf_mtu = mtu;
+        }
+        let master = link.port.map(|port| port.master);
+        self.record_link(ctx, ifindex);
+        if let Some(master) = master {
+            self.br_mtu_auto_adjust(ctx, master);
         }
     }
 
@@ -357,6 +393,7 @@ impl Netns {
         self.fdb_insert_local(ctx, master, ifindex, mac);
         self.nbp_vlan_init(ctx, master, ifindex);
         self.br_stp_recalculate_bridge_id(ctx, master);
+        self.br_mtu_auto_adjust(ctx, master);
         if self.link(ifindex).is_some_and(Link::is_running) {
             self.schedule_linkwatch(ctx, ifindex);
         }

@@ -1,12 +1,14 @@
 //! What goes into and comes out of a namespace: work to do, and the effects of having done it.
 
 use super::fragment::FragmentKey;
-use super::{Delays, StpTimer};
+use super::{Delays, Nf, StpTimer, Woken};
 use crate::base::{
     ChangeId, Duration, EventId, IfIndex, Ipv4Addr, JourneyId, NetnsId, PacketId, ProcessId, SimTime,
     SocketId,
 };
-use crate::trace::{Disposition, DropReason, Event, EventKind, JourneyInfo, Relation, TableChange, Trace};
+use crate::trace::{
+    Disposition, DropReason, Event, EventKind, JourneyInfo, Relation, Table, TableChange, Trace,
+};
 use crate::wire::Frame;
 use std::sync::Arc;
 
@@ -23,6 +25,10 @@ pub struct Skb {
     pub cause: EventId,
     /// Size of the largest fragment this packet was put together from; 0 for none (`IPCB(skb)->frag_max_size`).
     pub frag_max: u16,
+    /// Hash of the flow as the sending socket drew it; 0 where none did (`skb->hash`).
+    pub hash: u32,
+    /// What netfilter keeps with it.
+    pub nf: Nf,
     /// What routing decided beyond the way out.
     pub dst: Dst,
     /// How many devices of this machine have handed it to the next since it was made or came in
@@ -54,6 +60,8 @@ pub enum Work {
     Receive(IfIndex, Skb),
     /// A frame is to leave by this interface.
     Transmit(IfIndex, Skb),
+    /// A proxy has waited long enough to answer this ARP request.
+    ProxyArp(IfIndex, Skb),
     /// A timer went off.
     Timer(Timer),
 }
@@ -69,6 +77,8 @@ pub enum Timer {
     LinkWatch(IfIndex),
     /// A timer of the spanning tree, with the deadline it was set for.
     Stp(StpTimer, SimTime),
+    /// The collector of connections comes by.
+    Netfilter(SimTime),
 }
 
 /// Whether a run may end before a piece of work is done.
@@ -91,6 +101,8 @@ pub struct Effects {
     pub wire: Vec<(Duration, NetnsId, IfIndex, Skb)>,
     /// Sockets that have something to receive.
     pub readable: Vec<(ProcessId, SocketId)>,
+    /// Processes to be woken for a TCP or UDP socket after a delay.
+    pub wakes: Vec<(Duration, ProcessId, SocketId, Woken)>,
     /// Other ends of wires whose carrier changed.
     pub carrier: Vec<(NetnsId, IfIndex, bool)>,
 }
@@ -169,13 +181,15 @@ impl Ctx<'_> {
             frag_max: 0,
             dst: Dst::default(),
             nesting: parent.nesting,
+            hash: 0,
+            nf: Nf::default(),
         }
     }
 
     /// A copy of a packet, which shares its bytes.
     pub(super) fn copy(&mut self, skb: &Skb) -> Skb {
         let child = self.child(skb, Relation::Copy, skb.frame.clone());
-        Skb { packet: skb.packet, frag_max: skb.frag_max, dst: skb.dst, ..child }
+        Skb { packet: skb.packet, frag_max: skb.frag_max, hash: skb.hash, nf: skb.nf, dst: skb.dst, ..child }
     }
 
     /// A new packet that no other packet gave rise to.
@@ -189,6 +203,8 @@ impl Ctx<'_> {
             frag_max: 0,
             dst: Dst::default(),
             nesting: 0,
+            hash: 0,
+            nf: Nf::default(),
         }
     }
 
@@ -207,6 +223,8 @@ fn stores_packet(kind: EventKind) -> bool {
         | EventKind::Queued
         | EventKind::Encapsulated
         | EventKind::Decapsulated
+        // Counters are folded from the packets that rules fitted.
+        | EventKind::Decided(Table::Netfilter, _)
         | EventKind::Ended(_) => true,
         EventKind::Passed(_)
         | EventKind::Decided(..)

@@ -125,6 +125,7 @@ impl Netns {
         *out.skb.frame_mut() = frame;
         out.skb.frag_max = 0;
         out.skb.nesting += 1;
+        out.skb.nf = out.skb.nf.scrubbed(false);
         ctx.note(at, &mut out.skb, EventKind::Encapsulated);
         self.ip_local_out(ctx, &flow, ctx.delays.tunnel, out.skb);
     }
@@ -154,7 +155,8 @@ impl Netns {
         let room = flow.mtu.saturating_sub((Ipv4::HEADER_LEN + out.header_len) as u32);
         let mtu = if dont_fragment { room } else { self.link(ifindex).map_or(room, |link| link.mtu) };
         if mtu < inner.wire_len() as u32 {
-            self.remember_pmtu(ctx.now, inner.dst, u16::try_from(mtu).unwrap_or(u16::MAX));
+            let known = u16::try_from(mtu).unwrap_or(u16::MAX);
+            self.update_pmtu(ctx, inner.dst, known, out.skb.cause);
         }
         if inner.dont_fragment && mtu < inner.wire_len() as u32 {
             self.icmp_send(ctx, ifindex, &out.skb, IcmpError::frag_needed(mtu));
@@ -252,6 +254,7 @@ impl Netns {
         skb.packet = crate::base::PacketId::NONE;
         skb.frag_max = 0;
         skb.dst = super::Dst::default();
+        skb.nf = skb.nf.scrubbed(false);
         if !ecn_decapsulate(outer_tos, &mut skb) {
             return ctx.drop((self.id, tunnel), skb, DropReason::IpInHdr);
         }

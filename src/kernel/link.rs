@@ -1,5 +1,6 @@
 //! Links (`struct net_device`) and what each kind keeps.
 
+use super::{BpfProgram, DeviceConf};
 use super::{Stp, Tunnel, Vlans};
 use crate::base::{ChangeId, Duration, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime};
 use crate::trace::{
@@ -34,6 +35,10 @@ pub struct Link {
     pub extra: LinkExtra,
     /// VLANs it is a member of, as a port or as the bridge itself.
     pub vlans: Vlans,
+    /// Its settings under `net.ipv4.conf`.
+    pub conf: DeviceConf,
+    /// The eBPF program attached to it.
+    pub bpf: Option<BpfProgram>,
 }
 
 /// Kind of a link.
@@ -134,6 +139,10 @@ pub struct Bridge {
     pub stp: Stp,
     /// Whether its ports have tables of VLANs.
     pub has_vlans: bool,
+    /// Whether somebody set its MTU, which otherwise follows its ports (`BROPT_MTU_SET_BY_USER`).
+    pub mtu_set: bool,
+    /// The MTU by which netfilter cuts bridged packets: 1500 until the bridge's own is changed (`fake_rtable`).
+    pub nf_mtu: u32,
 }
 
 /// An entry of a bridge's forwarding database.

@@ -3,17 +3,20 @@
 //!
 //! Read it along the path of a packet: `device` takes frames in and hands them out, `bridge` and `vxlan` are
 //! devices with a mind of their own, `arp` and `neighbor` find hardware addresses, `input`, `forward` and `output`
-//! are IPv4, `icmp` answers, `ping` are the sockets, and `config` is what administrators do.
+//! are IPv4, `icmp` answers, `ping` and `sock` are the sockets, and `config` is what administrators do.
 
 mod addr;
 mod arp;
+mod bpf;
 mod bridge;
 mod bridge_config;
 mod bridge_vlan;
+mod conf;
 mod config;
 mod delays;
 mod device;
 mod effects;
+mod exception;
 mod fib;
 mod fragment;
 mod gre;
@@ -23,9 +26,11 @@ mod ip_tunnel;
 mod ipip;
 mod link;
 mod neighbor;
+mod netfilter;
 mod new_link;
 mod output;
 mod ping;
+mod sock;
 mod socket;
 mod stp;
 mod stp_timer;
@@ -33,16 +38,20 @@ mod sysctl;
 mod timer;
 mod vxlan;
 
+pub use bpf::BpfProgram;
 pub use bridge_config::{BridgeOption, PortOption};
 pub use bridge_vlan::Vlans;
+pub use conf::{DeviceConf, default_setting};
 pub use config::{Hairpin, NewLink};
 pub use delays::Delays;
 pub use effects::{Ctx, Dst, Effects, Skb, Timer, Urgency, Work};
 pub use fib::FibResult;
 pub use ip_tunnel::Tunnel;
 pub use link::{Bridge, Kind, Link, Peer, Port, VlanLink, Vxlan};
+pub use netfilter::{NetfilterOp, Nf};
 pub use new_link::LinkSpec;
 pub use output::Flow;
+pub use sock::Woken;
 pub use socket::{
     Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
     Transport,
@@ -51,13 +60,16 @@ pub use stp::{Stp, StpTimes};
 pub use stp_timer::{BridgeTimer, PortTimer, StpTimer};
 pub use sysctl::Sysctl;
 
-use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SimTime, SocketId};
+use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SocketId};
 use crate::trace::{AddrRow, FdbRow, NeighRow, RouteRow};
+use bpf::BpfMaps;
+use exception::Exception;
 use fib::Fib;
 use fragment::Reassembly;
 use icmp::Limits;
 use neighbor::Neighbor;
 use ping::PingSock;
+use sock::Socks;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -77,10 +89,14 @@ pub struct Netns {
     neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
     pings: BTreeMap<SocketId, PingSock>,
     next_socket: u32,
+    socks: Socks,
+    hash_secret: u64,
     reassembly: Reassembly,
+    netfilter: netfilter::Netfilter,
     limits: Limits,
-    /// Path MTUs learnt, with the moment at which each is forgotten (`ip route get` shows them as `cache`).
-    pmtu: BTreeMap<Ipv4Addr, (u32, SimTime)>,
+    /// Path MTUs and better next hops learnt (`ip route get` shows them as `cache`).
+    exceptions: BTreeMap<Ipv4Addr, Exception>,
+    bpf: BpfMaps,
     next_ip_id: u16,
     next_nsid: u32,
     rng: Rng,
@@ -99,9 +115,13 @@ impl Netns {
             neighbors: BTreeMap::new(),
             pings: BTreeMap::new(),
             next_socket: 0,
+            socks: Socks::default(),
+            hash_secret: rng.get_seed(),
             reassembly: Reassembly::default(),
+            netfilter: netfilter::Netfilter::default(),
             limits: Limits::default(),
-            pmtu: BTreeMap::new(),
+            exceptions: BTreeMap::new(),
+            bpf: BpfMaps::default(),
             next_ip_id: rng.u16(..),
             next_nsid: 0,
             rng,
@@ -182,6 +202,7 @@ impl Netns {
         match work {
             Work::Receive(ifindex, skb) => self.netif_receive(ctx, ifindex, skb),
             Work::Transmit(ifindex, skb) => self.dev_hard_start_xmit(ctx, ifindex, skb),
+            Work::ProxyArp(ifindex, skb) => self.arp_redo(ctx, ifindex, skb),
             Work::Timer(timer) => self.fire(ctx, timer),
         }
     }
@@ -194,6 +215,7 @@ impl Netns {
             Timer::Reassembly(key) => self.ip_expire(ctx, key),
             Timer::Stp(which, deadline) => self.stp_timer(ctx, which, deadline),
             Timer::LinkWatch(ifindex) => self.linkwatch(ctx, ifindex),
+            Timer::Netfilter(deadline) => self.nf_timer(ctx, deadline),
         }
     }
 

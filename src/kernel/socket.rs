@@ -1,6 +1,7 @@
 //! Sockets as processes see them: options, what is received, and errors.
 
 use crate::base::{Ipv4Addr, SimTime};
+pub use crate::trace::Transport;
 use crate::wire::Bytes;
 use std::net::SocketAddrV4;
 
@@ -19,6 +20,17 @@ pub enum PingMessage {
         data: Bytes,
         /// Moment at which the kernel received it.
         at: SimTime,
+    },
+    /// A router named a better next hop for one of its requests.
+    Redirect {
+        /// The router.
+        from: Ipv4Addr,
+        /// ICMP code: 0 for the net, 1 for the host.
+        code: u8,
+        /// The better next hop.
+        gateway: Ipv4Addr,
+        /// Sequence number of the request quoted.
+        seq: u16,
     },
     /// An ICMP error about one of its requests, or a local error such as `EMSGSIZE`.
     Error {
@@ -62,15 +74,6 @@ pub struct PingSocket {
     pub tos: u8,
     /// `SO_BROADCAST`.
     pub broadcast: bool,
-}
-
-/// Transport protocol of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Transport {
-    /// `SOCK_STREAM`.
-    Tcp,
-    /// `SOCK_DGRAM`.
-    Udp,
 }
 
 /// An option of a TCP or UDP socket (`socket(7)`, `ip(7)`, `tcp(7)`).
@@ -188,6 +191,8 @@ pub enum Errno {
     Ebadf,
     /// The next hop is down.
     Ehostdown,
+    /// The machine is not on the network.
+    Enonet,
     /// The far end does not speak this protocol.
     Enoprotoopt,
     /// The far end reported a protocol error.
@@ -222,6 +227,7 @@ impl Errno {
             Self::Eopnotsupp => "Operation not supported",
             Self::Ebadf => "Bad file descriptor",
             Self::Ehostdown => "Host is down",
+            Self::Enonet => "Machine is not on the network",
             Self::Enoprotoopt => "Protocol not available",
             Self::Eproto => "Protocol error",
             Self::Enosys => "Function not implemented",

@@ -2,7 +2,7 @@
 //! clear, TOS 0, TTL 64, source port chosen by the inner flow.
 
 use super::link::VxlanRemote;
-use super::{Ctx, Kind, Link, Netns, Skb};
+use super::{BpfProgram, Ctx, Kind, Link, Netns, Skb};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr};
 use crate::trace::{DropReason, EventKind, Table, TableChange};
 use crate::wire::{Body, Frame, Ipv4, Payload, Udp, UdpChecksum, UdpPayload, Vxlan};
@@ -25,7 +25,7 @@ impl Netns {
     pub(super) fn vxlan_xmit(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mut skb: Skb) {
         let at = (self.id, ifindex);
         let Some(Link { kind: Kind::Vxlan(vxlan), .. }) = self.link(ifindex) else { return };
-        let dst = skb.frame.dst;
+        let (dst, vni) = (skb.frame.dst, vxlan.vni);
         let remotes =
             vxlan.fdb.get(&dst).or_else(|| vxlan.fdb.get(&MacAddr::ZERO)).cloned().unwrap_or_default();
         let row = remotes.first().map_or(ChangeId::NONE, |remote| remote.change);
@@ -35,15 +35,22 @@ impl Netns {
         };
         for remote in others {
             let copy = ctx.copy(&skb);
-            self.vxlan_xmit_one(ctx, ifindex, remote.dst, copy);
+            self.vxlan_xmit_one(ctx, ifindex, (remote.dst, vni), copy);
         }
-        self.vxlan_xmit_one(ctx, ifindex, last.dst, skb);
+        self.vxlan_xmit_one(ctx, ifindex, (last.dst, vni), skb);
     }
 
-    fn vxlan_xmit_one(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, remote: Ipv4Addr, mut skb: Skb) {
+    /// Puts a frame into a packet for this tunnel end, in this virtual network.
+    pub(super) fn vxlan_xmit_one(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ifindex: IfIndex,
+        (remote, vni): (Ipv4Addr, u32),
+        mut skb: Skb,
+    ) {
         let at = (self.id, ifindex);
         let Some(Link { kind: Kind::Vxlan(vxlan), .. }) = self.link(ifindex) else { return };
-        let (vni, port) = (vxlan.vni, vxlan.port);
+        let port = vxlan.port;
         let local = Some(vxlan.local).filter(|local| !local.is_unspecified());
         let flow = match self.ip_route_output(ctx.now, remote, local, None) {
             Ok(flow) if flow.oif == ifindex => return ctx.drop(at, skb, DropReason::Recursion),
@@ -54,7 +61,7 @@ impl Netns {
             return ctx.drop(at, skb, DropReason::PktTooBig);
         }
         let udp = Udp {
-            src_port: source_port(&skb.frame),
+            src_port: source_port(&skb),
             dst_port: port,
             checksum: UdpChecksum::Computed,
             payload: UdpPayload::Vxlan(Vxlan { vni, inner: skb.frame.clone() }),
@@ -75,6 +82,7 @@ impl Netns {
         *skb.frame_mut() = frame;
         skb.frag_max = 0;
         skb.nesting += 1;
+        skb.nf = skb.nf.scrubbed(false);
         ctx.note(at, &mut skb, EventKind::Encapsulated);
         self.ip_local_out(ctx, &flow, ctx.delays.vxlan, skb);
     }
@@ -89,7 +97,10 @@ impl Netns {
         mut skb: Skb,
     ) {
         let is_ours = |link: &&Link| {
-            link.up && matches!(&link.kind, Kind::Vxlan(own) if own.vni == vxlan.vni && own.port == port)
+            // A device with a program of its own takes in every virtual network, and tells the program which.
+            let all = link.bpf == Some(BpfProgram::FromOverlay);
+            link.up
+                && matches!(&link.kind, Kind::Vxlan(own) if (all || own.vni == vxlan.vni) && own.port == port)
         };
         let Some(tunnel) = self.links().find(is_ours).map(|link| (link.ifindex, link.mac)) else {
             return ctx.drop((self.id, ifindex), skb, DropReason::VxlanVniNotFound);
@@ -102,6 +113,7 @@ impl Netns {
         skb.frame = vxlan.inner.clone();
         skb.packet = crate::base::PacketId::NONE;
         skb.frag_max = 0;
+        skb.nf = skb.nf.scrubbed(false);
         ctx.note((self.id, tunnel), &mut skb, EventKind::Decapsulated);
         self.vxlan_snoop(ctx, tunnel, from, &skb);
         self.netif_receive(ctx, tunnel, skb);
@@ -137,7 +149,13 @@ fn cause_of(skb: &Skb) -> EventId {
 
 /// The outer source port: a hash of the inner flow within the local port range (`udp_flow_src_port`). Addresses go
 /// into it in order of size, so a conversation without ports has the same one both ways, as on a real kernel.
-fn source_port(inner: &Frame) -> u16 {
+fn source_port(skb: &Skb) -> u16 {
+    let (min, max) = LOCAL_PORTS;
+    let inner = &skb.frame;
+    if skb.hash != 0 {
+        let hash = skb.hash ^ skb.hash << 16;
+        return min + ((u64::from(hash) * u64::from(max - min)) >> 32) as u16;
+    }
     let mut hash = Fnv::default();
     match inner.inner_payload() {
         Payload::Ipv4(packet) => {
@@ -152,7 +170,6 @@ fn source_port(inner: &Frame) -> u16 {
             hash.add(&inner.src.0);
         }
     }
-    let (min, max) = LOCAL_PORTS;
     min + (hash.0 % (u64::from(max - min) + 1)) as u16
 }
 
@@ -162,7 +179,10 @@ fn hash_ports(hash: &mut Fnv, body: &Body) {
             hash.add(&udp.src_port.to_be_bytes());
             hash.add(&udp.dst_port.to_be_bytes());
         }
-        Body::Raw { protocol: 6, bytes } => hash.add(bytes.get(..4).unwrap_or(&[])),
+        Body::Tcp(tcp) => {
+            hash.add(&tcp.src_port.to_be_bytes());
+            hash.add(&tcp.dst_port.to_be_bytes());
+        }
         Body::Icmp(_) | Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) | Body::Raw { .. } => {}
     }
 }

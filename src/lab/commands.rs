@@ -155,7 +155,7 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         KernelChange::AddVxlanFdb(ifindex, mac, dst) => netns.add_vxlan_fdb(ctx, ifindex, mac, dst),
         KernelChange::DelVxlanFdb(ifindex, mac) => netns.del_vxlan_fdb(ctx, ifindex, mac),
         KernelChange::SetSysctl(key, value) => {
-            netns.sysctl.set(&key, &value);
+            netns.set_sysctl(ctx, &key, &value);
         }
     }
 }

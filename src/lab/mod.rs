@@ -177,6 +177,15 @@ impl Lab {
         self.run_while(limit, |lab| !lab.sim.is_quiet(Urgency::Soon))
     }
 
+    /// Lets time pass to `at`, with everything that happens until then.
+    pub fn wait_until(&mut self, at: SimTime) -> Progress {
+        let progress = self.run_while(at, |_| true);
+        if self.sim.next_at().is_none_or(|next| next > at) && self.sim.now() < at {
+            self.sim.wait_until(at);
+        }
+        progress
+    }
+
     fn run_while(&mut self, limit: SimTime, goes_on: impl Fn(&Self) -> bool) -> Progress {
         while goes_on(self) {
             let late = self.sim.next_at().is_none_or(|at| at > limit);

@@ -53,25 +53,22 @@ impl Parsed {
 
     /// The Pods in the order of the text.
     pub fn pods(&self) -> impl Iterator<Item = &Pod> {
-        self.objects.iter().filter_map(|located| match &located.object {
-            Object::Pod(pod) => Some(&**pod),
-            Object::Node(_) | Object::Cluster(_) | Object::Other(_) => None,
-        })
+        self.objects
+            .iter()
+            .filter_map(|located| if let Object::Pod(pod) = &located.object { Some(&**pod) } else { None })
     }
 
     /// The Nodes in the order of the text.
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.objects.iter().filter_map(|located| match &located.object {
-            Object::Node(node) => Some(&**node),
-            Object::Pod(_) | Object::Cluster(_) | Object::Other(_) => None,
-        })
+        self.objects
+            .iter()
+            .filter_map(|located| if let Object::Node(node) = &located.object { Some(&**node) } else { None })
     }
 
     /// The cluster document, if there is one.
     pub fn cluster(&self) -> Option<&Cluster> {
-        self.objects.iter().find_map(|located| match &located.object {
-            Object::Cluster(cluster) => Some(&**cluster),
-            Object::Pod(_) | Object::Node(_) | Object::Other(_) => None,
+        self.objects.iter().find_map(|located| {
+            if let Object::Cluster(cluster) = &located.object { Some(&**cluster) } else { None }
         })
     }
 }

@@ -88,6 +88,7 @@ fn look_of_payload(payload: &Payload, wire_len: usize) -> PacketLook {
         ),
         Payload::Ipv4(packet) => match &*packet.body {
             Body::Icmp(icmp) => plain(Protocol::Icmp, Mark::Type(icmp.kind_and_code().0)),
+            Body::Tcp(_) => plain(Protocol::Tcp, Mark::None),
             Body::Udp(Udp { payload: UdpPayload::Data(_), .. }) => plain(Protocol::Udp, Mark::None),
             Body::Udp(_) | Body::Ipip(_) | Body::Gre(_) => look_of_tunnel(packet, wire_len),
             // What ESP carries cannot be seen.

@@ -33,6 +33,7 @@ fn ipv4_title(packet: &Ipv4, lang: Lang) -> String {
     let say = |key: &str, args: &[String]| words::text(lang, &format!("packet.{key}"), args);
     match &*packet.body {
         Body::Icmp(icmp) => icmp_title(icmp, lang),
+        Body::Tcp(tcp) => format!("TCP {} → {} [{}]", tcp.src_port, tcp.dst_port, tcp.flags),
         Body::Udp(udp) => match &udp.payload {
             UdpPayload::Vxlan(vxlan) => format!("VXLAN › {}", packet_title(&vxlan.inner, lang)),
             UdpPayload::Data(_) => format!("UDP {} → {}", udp.src_port, udp.dst_port),

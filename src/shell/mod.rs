@@ -14,6 +14,7 @@ mod nettools;
 mod out;
 mod ping;
 mod print;
+mod sysctl;
 
 pub use change::KernelChange;
 pub use line::{Joiner, parse_line};
@@ -101,6 +102,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "netstat" if words == ["-rn"] || words == ["-nr"] => nettools::netstat_routes(context),
         "route" => nettools::route(context, words),
         "sleep" => files::sleep(words),
+        "sysctl" => sysctl::sysctl(context, words),
         "true" | ":" => Out::default().done(0),
         _ => refuse(format!("sh: 1: {name}: not found\n"), 127),
     }

@@ -2,13 +2,14 @@
 //! is told `now` and gives back deadlines.
 
 mod queue;
+mod sockets;
 mod syscalls;
 mod worldly;
 
 use crate::agent::{Actor, Wakeup};
 use crate::app::{Process, Wake};
 use crate::base::{EventId, IfIndex, JourneyId, NetnsId, PacketId, ProcessId, Rng, SimTime};
-use crate::kernel::{Ctx, Delays, Effects, Netns, Urgency, Work};
+use crate::kernel::{Ctx, Delays, Effects, Netns, Urgency, Woken, Work};
 use crate::trace::{Event, EventKind, Output, Stream, Trace};
 use queue::Queue;
 use std::collections::BTreeMap;
@@ -148,7 +149,11 @@ impl<A: Actor> Simulation<A> {
 
     /// A frame on its way to a namespace that is gone is lost with it.
     fn lose(&mut self, netns: NetnsId, work: Work) {
-        let (Work::Receive(ifindex, skb) | Work::Transmit(ifindex, skb)) = work else { return };
+        let (Work::Receive(ifindex, skb) | Work::Transmit(ifindex, skb) | Work::ProxyArp(ifindex, skb)) =
+            work
+        else {
+            return;
+        };
         let reason = crate::trace::DropReason::DevReady;
         self.trace.push(Event {
             at: self.now,
@@ -172,6 +177,13 @@ impl<A: Actor> Simulation<A> {
         }
         for (process, socket) in effects.readable.drain(..) {
             self.queue.push(self.now, Urgency::Now, Task::Process(process, Wake::Readable(socket), 0));
+        }
+        for (after, process, socket, woken) in effects.wakes.drain(..) {
+            let wake = match woken {
+                Woken::Readable => Wake::Readable(socket),
+                Woken::Writable => Wake::Writable(socket),
+            };
+            self.queue.push(self.now + after, Urgency::Now, Task::Process(process, wake, 0));
         }
         let carriers = std::mem::take(&mut effects.carrier);
         self.effects = effects;

@@ -2,17 +2,20 @@
 
 use super::{Simulation, Task};
 use crate::agent::Actor;
-use crate::app::{Errno, Os, PingMessage, PingSocket, Wake};
+use crate::app::{
+    Datagram, Errno, Os, PingMessage, PingSocket, Shutdown, SocketError, SocketOption, Transport, Wake,
+};
 use crate::base::{Duration, Ipv4Addr, NetnsId, ProcessId, SimTime, SocketId};
 use crate::kernel::{Ctx, Urgency};
 use crate::trace::Stream;
 use crate::wire::Bytes;
+use std::net::SocketAddrV4;
 
 /// The system calls of one process.
-struct Syscalls<'a, A> {
-    sim: &'a mut Simulation<A>,
-    process: ProcessId,
-    netns: NetnsId,
+pub(super) struct Syscalls<'a, A> {
+    pub(super) sim: &'a mut Simulation<A>,
+    pub(super) process: ProcessId,
+    pub(super) netns: NetnsId,
     exit: Option<u8>,
 }
 
@@ -26,8 +29,15 @@ impl<A: Actor> Simulation<A> {
             }
             slot.timers.remove(&token);
         }
-        let Some(mut process) = slot.process.take() else { return };
         let netns = slot.netns;
+        // A socket that was closed meanwhile wakes nobody.
+        if let Wake::Readable(socket) | Wake::Writable(socket) = wake
+            && !self.netns(netns).is_some_and(|netns| netns.holds(id, socket))
+        {
+            return;
+        }
+        let slot = &mut self.processes[id.index()];
+        let Some(mut process) = slot.process.take() else { return };
         let mut os = Syscalls { sim: self, process: id, netns, exit: None };
         process.wake(&mut os, wake);
         let exit = os.exit;
@@ -37,9 +47,7 @@ impl<A: Actor> Simulation<A> {
             Some(status) => {
                 slot.timers.clear();
                 self.ended.push((id, status));
-                if let Some(Some(netns)) = self.netns.get_mut(netns.index()) {
-                    netns.close_sockets_of(id);
-                }
+                self.administer(netns, |netns, ctx| netns.close_sockets_of(ctx, id));
             }
         }
     }
@@ -97,6 +105,64 @@ impl<A: Actor> Os for Syscalls<'_, A> {
 
     fn receive(&mut self, socket: SocketId) -> Option<PingMessage> {
         self.sim.netns.get_mut(self.netns.index())?.as_mut()?.ping_receive(socket)
+    }
+
+    fn socket(&mut self, transport: Transport) -> Result<SocketId, Errno> {
+        self.socket_open(transport)
+    }
+
+    fn set_option(&mut self, socket: SocketId, option: SocketOption) -> Result<(), Errno> {
+        self.on_socket(socket, |netns, _| netns.socket_set_option(socket, &option))
+    }
+
+    fn bind(&mut self, socket: SocketId, local: SocketAddrV4) -> Result<(), Errno> {
+        self.on_socket(socket, |netns, ctx| netns.socket_bind(ctx, socket, local))
+    }
+
+    fn connect(&mut self, socket: SocketId, remote: SocketAddrV4) -> Result<(), Errno> {
+        self.on_socket(socket, |netns, ctx| netns.socket_connect(ctx, socket, remote))
+    }
+
+    fn send_to(&mut self, socket: SocketId, remote: SocketAddrV4, data: &[u8]) -> Result<usize, Errno> {
+        let bytes = Bytes::from(data);
+        self.on_socket(socket, |netns, ctx| netns.socket_send_to(ctx, socket, Some(remote), bytes))?;
+        Ok(data.len())
+    }
+
+    fn receive_from(&mut self, socket: SocketId) -> Result<Datagram, Errno> {
+        self.on_socket(socket, |netns, ctx| netns.socket_receive_from(ctx, socket))
+    }
+
+    fn receive_error(&mut self, socket: SocketId) -> Option<SocketError> {
+        self.on_socket(socket, |netns, _| netns.socket_receive_error(socket).ok_or(Errno::Eagain)).ok()
+    }
+
+    fn take_error(&mut self, socket: SocketId) -> Option<Errno> {
+        self.on_socket(socket, |netns, _| netns.socket_take_error(socket).ok_or(Errno::Eagain)).ok()
+    }
+
+    fn local_addr(&self, socket: SocketId) -> Option<SocketAddrV4> {
+        self.sim.netns(self.netns)?.socket_local(socket)
+    }
+
+    fn remote_addr(&self, socket: SocketId) -> Option<SocketAddrV4> {
+        self.sim.netns(self.netns)?.socket_remote(socket)
+    }
+
+    fn shutdown(&mut self, socket: SocketId, how: Shutdown) -> Result<(), Errno> {
+        self.on_socket(socket, |netns, ctx| netns.socket_shutdown(ctx, socket, how))
+    }
+
+    fn close(&mut self, socket: SocketId) {
+        let closed = self.on_socket(socket, |netns, ctx| {
+            netns.socket_close(ctx, socket);
+            Ok(())
+        });
+        debug_assert!(closed.is_ok() || closed == Err(Errno::Ebadf), "closing fails only without a socket");
+    }
+
+    fn send(&mut self, socket: SocketId, data: &[u8]) -> Result<usize, Errno> {
+        self.on_socket(socket, |netns, ctx| netns.socket_send(ctx, socket, data))
     }
 
     fn source_towards(

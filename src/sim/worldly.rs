@@ -69,9 +69,11 @@ impl<A: Actor> World for Simulation<A> {
 
     fn add_wire(&mut self, wire: Wire, a: (NetnsId, NewLink), b: (NetnsId, NewLink)) -> (IfIndex, IfIndex) {
         let next = |sim: &Self, at: NetnsId| Self::netns(sim, at).map_or(IfIndex::NONE, Netns::next_ifindex);
-        let ends =
-            (Peer { netns: a.0, ifindex: next(self, a.0) }, Peer { netns: b.0, ifindex: next(self, b.0) });
-        let (nsid_a, nsid_b) = (self.nsid(a.0), self.nsid(b.0));
+        // Both ends may be in one namespace; the second one then comes behind the first.
+        let behind = u32::from(a.0 == b.0);
+        let second = IfIndex(next(self, b.0).0 + behind);
+        let ends = (Peer { netns: a.0, ifindex: next(self, a.0) }, Peer { netns: b.0, ifindex: second });
+        let (nsid_a, nsid_b) = if a.0 == b.0 { (0, 0) } else { (self.nsid(a.0), self.nsid(b.0)) };
         let kind = |peer, nsid| match wire {
             Wire::Veth => Kind::Veth(peer, nsid),
             Wire::Cable => Kind::Physical(peer),

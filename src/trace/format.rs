@@ -8,9 +8,10 @@
 //! was decided then, with the row that decided as the real tool prints it.
 
 use super::explain;
+use super::netfilter;
 use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::{
-    Disposition, Event, EventKind, Nud, PortState, RouteRow, Surroundings, Table, TableChange, Trace,
+    BpfRow, Disposition, Event, EventKind, Nud, PortState, RouteRow, Surroundings, Table, TableChange, Trace,
 };
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, JourneyId, NetnsId, ProcessId, SimTime};
@@ -261,8 +262,15 @@ fn decision(trace: &Trace, around: &Surroundings, id: EventId, table: Table, row
             format!("{dst} is for more than one: flooded to all ports")
         }
         (Table::BridgeFdb, None) => format!("fdb has no entry for {dst}: flooded to all ports"),
+        (Table::Bpf, None) => "no eBPF map has it: up to the stack".to_string(),
         (Table::VxlanFdb, None) => format!("fdb names no tunnel end for {dst}"),
+        (Table::Netfilter, None) => "no rule fits".to_string(),
+        (Table::Conntrack, None) => "belongs to no connection (INVALID)".to_string(),
     }
+}
+
+fn bpf_line(around: &Surroundings, row: &BpfRow) -> String {
+    rows_text::bpf(row, &around.ifname(row.netns, row.ifindex))
 }
 
 /// Why a route won: the longest prefix of those that fit.
@@ -286,6 +294,7 @@ fn route_line(around: &Surroundings, row: &RouteRow) -> String {
 pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<String> {
     Some(match change {
         TableChange::Route(row) => format!("route {}", route_line(around, row)),
+        TableChange::Netfilter(change) => netfilter::row_line(change)?,
         TableChange::RouteGone(row) => format!("route gone {}", route_line(around, row)),
         TableChange::Neigh(row) => {
             let name = |ifindex| around.ifname(row.netns, ifindex);
@@ -320,6 +329,12 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
             format!("link {} {state} mtu {}{port}", row.name, row.mtu)
         }
         TableChange::LinkGone(netns, ifindex) => format!("link gone {}", around.ifname(*netns, *ifindex)),
+        TableChange::Exception(row) => rows_text::exception(row),
+        TableChange::Bpf(row) => bpf_line(around, row),
+        TableChange::BpfGone(row) => format!("gone: {}", bpf_line(around, row)),
+        TableChange::Sysctl(row) => format!("sysctl {} = {}", row.key, row.value),
+        TableChange::Socket(row) => format!("socket {}", rows_text::socket(row)),
+        TableChange::SocketGone(_, socket) => format!("socket gone #{}", socket.0),
         TableChange::Netns(_)
         | TableChange::NetnsGone(_)
         | TableChange::Node(_)

@@ -1,10 +1,12 @@
 //! All tables as they stood after a given event: a fold over the trace, so that stepping back takes every table back.
 
+use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
-    AddrRow, Disposition, DropReason, Event, EventKind, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow,
-    NetnsRow, NodeRow, PodRow, RouteRow, StepRow, Table, TableChange, Trace, VlanRow,
+    AddrRow, BpfRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FdbRow, KubeEventRow, LinkKind,
+    LinkRow, NeighRow, NetnsRow, NodeRow, PodRow, RouteRow, SocketRow, StepRow, Table, TableChange, Trace,
+    VlanRow,
 };
-use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId, SimTime};
+use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -36,7 +38,7 @@ pub struct NetnsState {
     pub links: BTreeMap<IfIndex, LinkRow>,
     /// Counters by interface number.
     pub counters: BTreeMap<IfIndex, Counters>,
-    /// Addresses in the order in which they were added.
+    /// Addresses; those of one link in the order in which the kernel lists them.
     pub addrs: Vec<AddrRow>,
     /// Routes in the order in which they were added.
     pub routes: Vec<(ChangeId, RouteRow)>,
@@ -46,6 +48,16 @@ pub struct NetnsState {
     pub fdb: Vec<Fdb>,
     /// VLANs of bridges and their ports.
     pub vlans: BTreeMap<(IfIndex, u16), VlanRow>,
+    /// What was learnt about single destinations.
+    pub exceptions: BTreeMap<Ipv4Addr, ExceptionRow>,
+    /// Entries of eBPF maps, in the order in which they were added.
+    pub bpf: Vec<(ChangeId, BpfRow)>,
+    /// Settings that were changed, by key.
+    pub sysctls: BTreeMap<Arc<str>, Arc<str>>,
+    /// TCP and UDP sockets.
+    pub sockets: BTreeMap<SocketId, SocketRow>,
+    /// netfilter's tables.
+    pub netfilter: Netfilter,
 }
 
 /// A neighbour entry with when it was last used.
@@ -100,6 +112,11 @@ impl NetnsState {
             neighbors: BTreeMap::new(),
             fdb: Vec::new(),
             vlans: BTreeMap::new(),
+            exceptions: BTreeMap::new(),
+            bpf: Vec::new(),
+            sysctls: BTreeMap::new(),
+            sockets: BTreeMap::new(),
+            netfilter: Netfilter::default(),
         }
     }
 
@@ -142,8 +159,8 @@ impl Inventory {
         match event.kind {
             EventKind::Changed(change) => self.apply(trace, id, change),
             EventKind::Transmitted | EventKind::Received(_) => self.count(trace, event),
-            EventKind::Decided(table, row) => self.mark_used(trace, event, table, row),
-            EventKind::Ended(Disposition::Dropped(reason)) => self.count_drop(event, reason),
+            EventKind::Decided(table, row) => self.mark_used(trace, id, table, row),
+            EventKind::Ended(Disposition::Dropped(reason)) => self.count_drop(trace, event, reason),
             EventKind::Originated
             | EventKind::Passed(_)
             | EventKind::Queued
@@ -171,22 +188,34 @@ impl Inventory {
         let bytes = if link.kind.is_raw_ip() { without_header } else { bytes };
         if event.kind == EventKind::Transmitted {
             counters.tx_packets += 1;
-            // VXLAN counts after it has taken over the frame (`vxlan_xmit_one`).
-            counters.tx_bytes +=
-                if matches!(link.kind, LinkKind::Vxlan { .. }) { without_header } else { bytes };
+            // VXLAN counts after it has taken over the frame (`vxlan_xmit_one`), and `lo` as it receives
+            // (`loopback_xmit`).
+            counters.tx_bytes += match link.kind {
+                LinkKind::Loopback | LinkKind::Vxlan { .. } => without_header,
+                LinkKind::Bridge { .. }
+                | LinkKind::Veth { .. }
+                | LinkKind::Physical { .. }
+                | LinkKind::Dummy
+                | LinkKind::Vlan { .. }
+                | LinkKind::Macvlan { .. }
+                | LinkKind::Ipvlan { .. }
+                | LinkKind::Ipip(_)
+                | LinkKind::Gre(_)
+                | LinkKind::Gretap(_) => bytes,
+            };
         } else {
-            // A bridge and a VXLAN device count what they hand up without the Ethernet header, which
+            // `lo`, a bridge and a VXLAN device count what they hand up without the Ethernet header, which
             // `eth_type_trans` has taken off by then.
             counters.rx_packets += 1;
             counters.rx_bytes += match link.kind {
-                LinkKind::Bridge { .. }
+                LinkKind::Loopback
+                | LinkKind::Bridge { .. }
                 | LinkKind::Vxlan { .. }
                 | LinkKind::Vlan { .. }
                 | LinkKind::Macvlan { .. }
                 | LinkKind::Ipvlan { .. }
                 | LinkKind::Gretap(_) => without_header,
-                LinkKind::Loopback
-                | LinkKind::Veth { .. }
+                LinkKind::Veth { .. }
                 | LinkKind::Physical { .. }
                 | LinkKind::Dummy
                 | LinkKind::Ipip(_)
@@ -199,23 +228,51 @@ impl Inventory {
         }
     }
 
-    fn count_drop(&mut self, event: &Event, reason: DropReason) {
-        let Some(state) = self.state(event.netns) else { return };
-        if !state.links.contains_key(&event.ifindex) {
-            return;
-        }
+    fn count_drop(&mut self, trace: &Trace, event: &Event, reason: DropReason) {
+        let Some(state) = self.netns.get_mut(&event.netns) else { return };
+        let Some(link) = state.links.get(&event.ifindex) else { return };
         let counters = state.counters.entry(event.ifindex).or_default();
+        // What VXLAN cannot send on it does not count as sent (`vxlan_xmit_one`).
+        let unsent =
+            matches!(reason, DropReason::VxlanNoRemote | DropReason::IpOutNoRoutes | DropReason::Recursion);
+        if matches!(link.kind, LinkKind::Vxlan { .. })
+            && unsent
+            && let Some(frame) = trace.frame_of(event)
+        {
+            counters.tx_packets = counters.tx_packets.saturating_sub(1);
+            counters.tx_bytes = counters.tx_bytes.saturating_sub(frame.wire_len() as u64 - 14);
+        }
         if matches!(reason, DropReason::VxlanNoRemote | DropReason::NoCarrier | DropReason::Recursion) {
             counters.tx_dropped += 1;
         } else if reason == DropReason::OversizeReceive {
             counters.rx_dropped += 1;
+            self.take_back(trace, event);
         }
     }
 
-    fn mark_used(&mut self, trace: &Trace, event: &Event, table: Table, row: ChangeId) {
+    /// A veth learns at once that its other end did not take a frame, and counts it as dropped instead of sent
+    /// (`veth_xmit`).
+    fn take_back(&mut self, trace: &Trace, event: &Event) {
+        let link = self.netns.get(&event.netns).and_then(|state| state.links.get(&event.ifindex));
+        let (Some(LinkRow { kind: LinkKind::Veth { peer_netns, peer, .. }, .. }), Some(frame)) =
+            (link, trace.frame_of(event))
+        else {
+            return;
+        };
+        let (peer_netns, peer, bytes) = (*peer_netns, *peer, frame.wire_len() as u64);
+        let Some(counters) = self.state(peer_netns).and_then(|state| state.counters.get_mut(&peer)) else {
+            return;
+        };
+        counters.tx_packets = counters.tx_packets.saturating_sub(1);
+        counters.tx_bytes = counters.tx_bytes.saturating_sub(bytes);
+        counters.tx_dropped += 1;
+    }
+
+    fn mark_used(&mut self, trace: &Trace, id: EventId, table: Table, row: ChangeId) {
         if !row.is_some() {
             return;
         }
+        let event = trace.event(id);
         let now = event.at;
         let Some(state) = self.state(event.netns) else { return };
         match (table, &trace.changes[row.index()]) {
@@ -229,10 +286,23 @@ impl Inventory {
                     entry.used = now;
                 }
             }
+            (Table::Netfilter, TableChange::Netfilter(NetfilterChange::Rule(row))) => {
+                if let Some(rule) = state.netfilter.rules.get_mut(&row.handle) {
+                    let packet = trace.frame_at(id).and_then(|frame| frame.ipv4());
+                    rule.packets += 1;
+                    rule.bytes += packet.map_or(0, |packet| packet.wire_len() as u64);
+                }
+            }
+            (Table::Conntrack, TableChange::Netfilter(NetfilterChange::Conntrack(row))) => {
+                if let Some(connection) = state.netfilter.conntrack.get_mut(&row.id) {
+                    connection.seen = now;
+                }
+            }
             _ => {}
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of change")]
     fn apply(&mut self, trace: &Trace, event: EventId, id: ChangeId) {
         let now = self.now;
         match &trace.changes[id.index()] {
@@ -258,7 +328,9 @@ impl Inventory {
             TableChange::Step(row) => self.steps.push((event, row.clone())),
             TableChange::Link(row) => self.with(row.netns, |state| state.set_link(row)),
             TableChange::LinkGone(netns, ifindex) => self.with(*netns, |state| state.remove_link(*ifindex)),
-            TableChange::Addr(row) => self.with(row.netns, |state| state.addrs.push(*row)),
+            TableChange::Addr(row) => self.with(row.netns, |state| {
+                state.addrs.insert(row.place_among(&state.addrs), *row);
+            }),
             TableChange::AddrGone(netns, ifindex, addr) => self.with(*netns, |state| {
                 state.addrs.retain(|row| row.ifindex != *ifindex || row.addr != *addr);
             }),
@@ -270,12 +342,31 @@ impl Inventory {
             TableChange::NeighGone(netns, ifindex, addr) => self.with(*netns, |state| {
                 state.neighbors.remove(&(*ifindex, *addr));
             }),
+            TableChange::Netfilter(change) => {
+                self.with(netns_of(change), |state| state.netfilter.apply(id, change, now));
+            }
             TableChange::Fdb(row) => self.with(row.netns, |state| state.set_fdb(id, row, now)),
             TableChange::Vlan(row) => self.with(row.netns, |state| {
                 state.vlans.insert((row.ifindex, row.id), *row);
             }),
             TableChange::VlanGone(netns, ifindex, vlan) => self.with(*netns, |state| {
                 state.vlans.remove(&(*ifindex, *vlan));
+            }),
+            TableChange::Exception(row) => self.with(row.netns, |state| {
+                state.exceptions.insert(row.dst, *row);
+            }),
+            TableChange::Bpf(row) => self.with(row.netns, |state| state.set_bpf(id, row)),
+            TableChange::BpfGone(row) => self.with(row.netns, |state| {
+                state.bpf.retain(|(_, old)| (old.map, old.key) != (row.map, row.key));
+            }),
+            TableChange::Sysctl(row) => self.with(row.netns, |state| {
+                state.sysctls.insert(row.key.clone(), row.value.clone());
+            }),
+            TableChange::Socket(row) => self.with(row.netns, |state| {
+                state.sockets.insert(row.socket, (**row).clone());
+            }),
+            TableChange::SocketGone(netns, socket) => self.with(*netns, |state| {
+                state.sockets.remove(socket);
             }),
             TableChange::FdbGone(row) => self.with(row.netns, |state| {
                 state.fdb.retain(|entry| {
@@ -308,6 +399,13 @@ impl NetnsState {
         self.neighbors.retain(|(at, _), _| *at != ifindex);
         self.vlans.retain(|(at, _), _| *at != ifindex);
         self.fdb.retain(|entry| entry.row.ifindex != ifindex && entry.row.master != Some(ifindex));
+    }
+
+    fn set_bpf(&mut self, change: ChangeId, row: &BpfRow) {
+        match self.bpf.iter_mut().find(|(_, old)| (old.map, old.key) == (row.map, row.key)) {
+            Some(entry) => *entry = (change, *row),
+            None => self.bpf.push((change, *row)),
+        }
     }
 
     fn set_neighbor(&mut self, change: ChangeId, row: &NeighRow, now: SimTime) {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::base::words::{self, Lang};
 use crate::base::{EventId, Ipv4Addr, JourneyId, MacAddr};
-use crate::wire::{Body, Frame, Icmp, Ipv4, Payload, Quote, UdpChecksum, UdpPayload};
+use crate::wire::{Body, Frame, Icmp, Ipv4, Payload, Quote, Tcp, TcpFlags, UdpChecksum, UdpPayload};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -67,7 +67,7 @@ pub struct EventJson {
     /// The netfilter hook, as `FORWARD`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hook: Option<&'static str>,
-    /// The table that decided: `fib`, `neighbor`, `bridgeFdb` or `vxlanFdb`.
+    /// The table that decided: `fib`, `neighbor`, `bridgeFdb`, `vxlanFdb`, `netfilter` or `conntrack`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<&'static str>,
     /// The row that decided, came or went, as the real tool prints it, with the table's name before it.
@@ -223,6 +223,9 @@ pub struct Ipv4Json {
     /// The UDP datagram, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub udp: Option<UdpJson>,
+    /// TCP, if the packet carries that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<TcpJson>,
     /// The tunnelled or group packet, if it is one.
     #[serde(flatten)]
     pub tunnel: Option<TunnelJson>,
@@ -283,6 +286,28 @@ pub struct UdpJson {
     /// The VXLAN packet, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vxlan: Option<VxlanJson>,
+}
+
+/// A TCP segment.
+#[derive(Clone, Debug, Serialize)]
+pub struct TcpJson {
+    /// Source port.
+    pub source_port: u16,
+    /// Destination port.
+    pub destination_port: u16,
+    /// Sequence number.
+    pub sequence: u32,
+    /// Acknowledgment number, with ACK.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledgment: Option<u32>,
+    /// The flags as tcpdump writes them, `S.` for SYN and ACK.
+    pub flags: String,
+    /// Window as in the header, not scaled.
+    pub window: u16,
+    /// The options as tcpdump writes them.
+    pub options: Vec<String>,
+    /// Bytes of data.
+    pub data: usize,
 }
 
 /// A VXLAN packet.
@@ -392,6 +417,9 @@ fn table_name(table: Table) -> &'static str {
         Table::Neighbor => "neighbor",
         Table::BridgeFdb => "bridgeFdb",
         Table::VxlanFdb => "vxlanFdb",
+        Table::Netfilter => "netfilter",
+        Table::Conntrack => "conntrack",
+        Table::Bpf => "bpf",
     }
 }
 
@@ -476,8 +504,9 @@ fn frame_json(frame: &Frame) -> FrameJson {
 }
 
 fn ipv4_json(packet: &Ipv4) -> Ipv4Json {
-    let (icmp, udp) = match &*packet.body {
-        Body::Icmp(icmp) => (Some(icmp_json(icmp)), None),
+    let (icmp, udp, tcp) = match &*packet.body {
+        Body::Icmp(icmp) => (Some(icmp_json(icmp)), None, None),
+        Body::Tcp(tcp) => (None, None, Some(tcp_json(tcp))),
         Body::Udp(udp) => {
             let vxlan = match &udp.payload {
                 UdpPayload::Vxlan(vxlan) => {
@@ -492,9 +521,9 @@ fn ipv4_json(packet: &Ipv4) -> Ipv4Json {
                 checksummed: udp.checksum == UdpChecksum::Computed,
                 vxlan,
             };
-            (None, Some(udp))
+            (None, Some(udp), None)
         }
-        Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) | Body::Raw { .. } => (None, None),
+        Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) | Body::Raw { .. } => (None, None, None),
     };
     Ipv4Json {
         source: packet.src,
@@ -509,7 +538,21 @@ fn ipv4_json(packet: &Ipv4) -> Ipv4Json {
         fragment_offset: u32::from(packet.fragment_offset) * 8,
         icmp,
         udp,
+        tcp,
         tunnel: tunnel::tunnel(packet),
+    }
+}
+
+fn tcp_json(tcp: &Tcp) -> TcpJson {
+    TcpJson {
+        source_port: tcp.src_port,
+        destination_port: tcp.dst_port,
+        sequence: tcp.seq,
+        acknowledgment: tcp.flags.contains(TcpFlags::ACK).then_some(tcp.ack),
+        flags: tcp.flags.to_string(),
+        window: tcp.window,
+        options: tcp.options().iter().map(ToString::to_string).collect(),
+        data: tcp.data.len(),
     }
 }
 

@@ -9,25 +9,32 @@ pub mod format;
 mod hash;
 mod inventory;
 pub mod json;
+mod netfilter;
 mod pcapng;
 mod rows;
 mod rows_link;
 pub mod rows_text;
+mod socket_rows;
 mod surroundings;
 
 pub use drop_reason::DropReason;
 pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Relation, Stream, Table};
 pub use format::{Selection, json, text};
 pub use inventory::{Counters, Fdb, Inventory, Neighbor, NetnsState};
+pub use netfilter::{
+    Chain, ChainRow, Connection, ConntrackRow, Netfilter, NetfilterChange, RuleRow, RuleState, SetMember,
+    SetRow, TcpTracking, Tuple,
+};
 pub use pcapng::pcapng;
 pub use rows::{
-    AddrRow, ContainerRow, ContainerState, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow, NetnsRole,
-    NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope,
-    StepRow, Steps, TableChange,
+    AddrRow, BpfMap, BpfRow, ContainerRow, ContainerState, ExceptionRow, FdbRow, KubeEventRow, LinkKind,
+    LinkRow, NeighRow, NetnsRole, NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState, RouteKind,
+    RouteProtocol, RouteRow, Scope, StepRow, Steps, SysctlRow, TableChange,
 };
 pub use rows_link::{
     BridgeRow, Designated, IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow,
 };
+pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
 pub use surroundings::Surroundings;
 
 use crate::base::{ChangeId, EventId, JourneyId, OutputId, PacketId, ProcessId};

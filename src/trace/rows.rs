@@ -2,7 +2,8 @@
 //! comes or changes, and its key when it goes; see [`super::Inventory`].
 
 use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
-use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime};
+use super::{NetfilterChange, SocketRow};
+use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime, SocketId};
 use crate::wire::VlanProtocol;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,6 +39,20 @@ pub enum TableChange {
     Vlan(VlanRow),
     /// A port, or a bridge itself, left a VLAN.
     VlanGone(NetnsId, IfIndex, u16),
+    /// A path MTU or a better next hop was learnt.
+    Exception(ExceptionRow),
+    /// An entry of an eBPF map came or changed.
+    Bpf(BpfRow),
+    /// An entry of an eBPF map went.
+    BpfGone(BpfRow),
+    /// A kernel setting was changed.
+    Sysctl(SysctlRow),
+    /// A TCP or UDP socket came or changed.
+    Socket(Box<SocketRow>),
+    /// A socket went.
+    SocketGone(NetnsId, SocketId),
+    /// A row of netfilter came, changed or went.
+    Netfilter(NetfilterChange),
     /// A Node object came or changed.
     Node(NodeRow),
     /// A Node object went, by name.
@@ -184,85 +199,6 @@ pub enum LinkKind {
     Gretap(TunnelRow),
 }
 
-impl LinkKind {
-    /// Whether frames on it have no Ethernet header: a tunnel that carries bare IPv4 packets.
-    pub fn is_raw_ip(&self) -> bool {
-        matches!(self, Self::Ipip(_) | Self::Gre(_))
-    }
-
-    /// Whether it is a tunnel of IPv4 packets, with its settings.
-    pub fn tunnel(&self) -> Option<&TunnelRow> {
-        match self {
-            Self::Ipip(row) | Self::Gre(row) | Self::Gretap(row) => Some(row),
-            Self::Loopback
-            | Self::Veth { .. }
-            | Self::Bridge { .. }
-            | Self::Vxlan { .. }
-            | Self::Physical { .. }
-            | Self::Dummy
-            | Self::Vlan { .. }
-            | Self::Macvlan { .. }
-            | Self::Ipvlan { .. } => None,
-        }
-    }
-
-    /// The device that this one stands on, in the same namespace (`IFLA_LINK`).
-    pub fn lower(&self) -> Option<IfIndex> {
-        match self {
-            Self::Vlan { lower, .. } | Self::Macvlan { lower, .. } | Self::Ipvlan { lower, .. } => {
-                Some(*lower)
-            }
-            Self::Loopback
-            | Self::Veth { .. }
-            | Self::Bridge { .. }
-            | Self::Vxlan { .. }
-            | Self::Physical { .. }
-            | Self::Dummy
-            | Self::Ipip(_)
-            | Self::Gre(_)
-            | Self::Gretap(_) => None,
-        }
-    }
-
-    /// The other end of a wire, if it is one: namespace and interface number.
-    pub fn wire(&self) -> Option<(NetnsId, IfIndex)> {
-        match self {
-            Self::Veth { peer_netns, peer, .. } | Self::Physical { peer_netns, peer } => {
-                Some((*peer_netns, *peer))
-            }
-            Self::Loopback
-            | Self::Bridge { .. }
-            | Self::Vxlan { .. }
-            | Self::Dummy
-            | Self::Vlan { .. }
-            | Self::Macvlan { .. }
-            | Self::Ipvlan { .. }
-            | Self::Ipip(_)
-            | Self::Gre(_)
-            | Self::Gretap(_) => None,
-        }
-    }
-
-    /// Name of the kind as iproute2 has it (`IFLA_INFO_KIND`); nothing for `lo`.
-    pub fn name(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::Loopback => return None,
-            // A network card shows itself as the end of a veth pair, which is what stands for cards in every cluster
-            // of containers.
-            Self::Veth { .. } | Self::Physical { .. } => "veth",
-            Self::Bridge { .. } => "bridge",
-            Self::Vxlan { .. } => "vxlan",
-            Self::Dummy => "dummy",
-            Self::Vlan { .. } => "vlan",
-            Self::Macvlan { .. } => "macvlan",
-            Self::Ipvlan { .. } => "ipvlan",
-            Self::Ipip(_) => "ipip",
-            Self::Gre(_) => "gre",
-            Self::Gretap(_) => "gretap",
-        })
-    }
-}
-
 /// A bridge port, as `bridge -d link` shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortRow {
@@ -323,6 +259,25 @@ pub struct AddrRow {
     pub scope: Scope,
 }
 
+impl AddrRow {
+    /// Where among `addrs` this one goes: the primaries of a link stand before its secondaries, those of a wider scope
+    /// behind those of a narrower one (`__inet_insert_ifa`).
+    pub fn place_among(&self, addrs: &[Self]) -> usize {
+        let here = || addrs.iter().enumerate().filter(|(_, row)| row.ifindex == self.ifindex);
+        let kin = |one: &Self, other: &Self| {
+            one.addr.prefix_len() == other.addr.prefix_len() && one.addr.contains(&other.addr.addr())
+        };
+        let is_secondary =
+            |(at, row): &(usize, &Self)| here().any(|(other, first)| other < *at && kin(first, row));
+        if here().any(|(_, row)| kin(row, self)) {
+            return addrs.len();
+        }
+        let reaches = |(_, row): &(usize, &Self)| self.scope <= row.scope;
+        let last = here().rfind(|row| !is_secondary(row) && reaches(row));
+        last.map_or_else(|| here().next().map_or(addrs.len(), |(first, _)| first), |(at, _)| at + 1)
+    }
+}
+
 /// Type of a route (`RTN_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RouteKind {
@@ -351,6 +306,8 @@ pub enum RouteProtocol {
     Static,
     /// The BIRD routing daemon.
     Bird,
+    /// Calico's Felix, which uses the number 80; `ip` has no name for it.
+    Felix,
 }
 
 /// A route.
@@ -441,6 +398,61 @@ pub struct FdbRow {
     pub dst: Option<Ipv4Addr>,
     /// When it was learnt, moved or set.
     pub updated: SimTime,
+}
+
+/// What was learnt about one destination beside its route (`struct fib_nh_exception`): `ip route get` shows it as
+/// `cache`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExceptionRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// Destination.
+    pub dst: Ipv4Addr,
+    /// The better next hop that a redirect named.
+    pub gateway: Option<Ipv4Addr>,
+    /// The path MTU that "fragmentation needed" named, in bytes.
+    pub mtu: Option<u32>,
+    /// When it is forgotten.
+    pub expires: SimTime,
+}
+
+/// A map that eBPF programs look into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BpfMap {
+    /// The endpoints of this node (`cilium_lxc`).
+    Endpoints,
+    /// All addresses with their identities and, where they are elsewhere, the node's address (`cilium_ipcache`).
+    Ipcache,
+}
+
+/// An entry of an eBPF map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BpfRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// The map.
+    pub map: BpfMap,
+    /// The address or range.
+    pub key: Ipv4Net,
+    /// The endpoint's interface at the node; `NONE` in the ipcache.
+    pub ifindex: IfIndex,
+    /// The endpoint's Ethernet address.
+    pub mac: Option<MacAddr>,
+    /// The security identity.
+    pub identity: u32,
+    /// The node whose tunnel end leads there.
+    pub tunnel: Option<Ipv4Addr>,
+}
+
+/// A setting under `/proc/sys/net` that was changed from what the kernel begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SysctlRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// Its key with dots.
+    pub key: Arc<str>,
+    /// Its value.
+    pub value: Arc<str>,
 }
 
 /// A Node object, as far as it is shown.

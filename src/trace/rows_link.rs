@@ -1,5 +1,6 @@
 //! What belongs to links of particular kinds, as `ip -d link` and `bridge -d link` show it.
 
+use super::LinkKind;
 use crate::base::{IfIndex, Ipv4Addr, NetnsId};
 use crate::wire::{BridgeId, VlanProtocol};
 
@@ -197,4 +198,83 @@ pub struct VlanRow {
     pub pvid: bool,
     /// Whether its frames leave without a tag.
     pub untagged: bool,
+}
+
+impl LinkKind {
+    /// Whether frames on it have no Ethernet header: a tunnel that carries bare IPv4 packets.
+    pub fn is_raw_ip(&self) -> bool {
+        matches!(self, Self::Ipip(_) | Self::Gre(_))
+    }
+
+    /// Whether it is a tunnel of IPv4 packets, with its settings.
+    pub fn tunnel(&self) -> Option<&TunnelRow> {
+        match self {
+            Self::Ipip(row) | Self::Gre(row) | Self::Gretap(row) => Some(row),
+            Self::Loopback
+            | Self::Veth { .. }
+            | Self::Bridge { .. }
+            | Self::Vxlan { .. }
+            | Self::Physical { .. }
+            | Self::Dummy
+            | Self::Vlan { .. }
+            | Self::Macvlan { .. }
+            | Self::Ipvlan { .. } => None,
+        }
+    }
+
+    /// The device that this one stands on, in the same namespace (`IFLA_LINK`).
+    pub fn lower(&self) -> Option<IfIndex> {
+        match self {
+            Self::Vlan { lower, .. } | Self::Macvlan { lower, .. } | Self::Ipvlan { lower, .. } => {
+                Some(*lower)
+            }
+            Self::Loopback
+            | Self::Veth { .. }
+            | Self::Bridge { .. }
+            | Self::Vxlan { .. }
+            | Self::Physical { .. }
+            | Self::Dummy
+            | Self::Ipip(_)
+            | Self::Gre(_)
+            | Self::Gretap(_) => None,
+        }
+    }
+
+    /// The other end of a wire, if it is one: namespace and interface number.
+    pub fn wire(&self) -> Option<(NetnsId, IfIndex)> {
+        match self {
+            Self::Veth { peer_netns, peer, .. } | Self::Physical { peer_netns, peer } => {
+                Some((*peer_netns, *peer))
+            }
+            Self::Loopback
+            | Self::Bridge { .. }
+            | Self::Vxlan { .. }
+            | Self::Dummy
+            | Self::Vlan { .. }
+            | Self::Macvlan { .. }
+            | Self::Ipvlan { .. }
+            | Self::Ipip(_)
+            | Self::Gre(_)
+            | Self::Gretap(_) => None,
+        }
+    }
+
+    /// Name of the kind as iproute2 has it (`IFLA_INFO_KIND`); nothing for `lo`.
+    pub fn name(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Loopback => return None,
+            // A network card shows itself as the end of a veth pair, which is what stands for cards in every cluster
+            // of containers.
+            Self::Veth { .. } | Self::Physical { .. } => "veth",
+            Self::Bridge { .. } => "bridge",
+            Self::Vxlan { .. } => "vxlan",
+            Self::Dummy => "dummy",
+            Self::Vlan { .. } => "vlan",
+            Self::Macvlan { .. } => "macvlan",
+            Self::Ipvlan { .. } => "ipvlan",
+            Self::Ipip(_) => "ipip",
+            Self::Gre(_) => "gre",
+            Self::Gretap(_) => "gretap",
+        })
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! The fields of a layer cover its bytes exactly, in order and without gaps, and the layers cover the frame.
 
+mod tcp;
+
 use super::{Body, Bpdu, Esp, Frame, Gre, GrePayload, Igmp, Ipv4, Payload, Quote, Udp, UdpPayload};
 use crate::base::{Ipv4Addr, MacAddr};
 use std::ops::Range;
@@ -255,6 +257,7 @@ impl<'a> Reader<'a> {
         self.ipv4_header(at, packet.header_len());
         match &*packet.body {
             Body::Icmp(icmp) => self.icmp(body, body + icmp.wire_len()),
+            Body::Tcp(tcp) => self.tcp(body, body + tcp.wire_len()),
             Body::Udp(udp) => self.udp(udp, body),
             Body::Igmp(igmp) => self.igmp(igmp, body),
             Body::Ipip(inner) => {
@@ -343,6 +346,7 @@ impl<'a> Reader<'a> {
                 let at = range.start + quote.header_len;
                 match (quote.protocol, quote.fragment_offset, range.end - at) {
                     (1, 0, 8..) => self.icmp(at, range.end),
+                    (6, 0, 8..) => self.tcp(at, range.end),
                     (17, 0, 8..) => {
                         self.udp_header(at);
                         self.data(at + Udp::HEADER_LEN..range.end);

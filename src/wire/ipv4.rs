@@ -1,7 +1,7 @@
 //! IPv4 (RFC 791).
 
 use super::checksum::{self, Pseudo};
-use super::{Bytes, Esp, Gre, Icmp, Igmp, Udp, WireError};
+use super::{Bytes, Esp, Gre, Icmp, Igmp, Tcp, Udp, WireError};
 use crate::base::Ipv4Addr;
 use std::sync::Arc;
 
@@ -35,6 +35,8 @@ pub struct Ipv4 {
 pub enum Body {
     /// Protocol 1.
     Icmp(Icmp),
+    /// Protocol 6.
+    Tcp(Tcp),
     /// Protocol 17.
     Udp(Udp),
     /// Protocol 2.
@@ -170,7 +172,7 @@ impl Ipv4 {
 }
 
 impl Body {
-    /// The body's bytes. The addresses are those of the IPv4 header, for the UDP checksum's pseudo header.
+    /// The body's bytes. The addresses are those of the IPv4 header, for the pseudo header of the TCP or UDP checksum.
     pub fn emit(&self, src: Ipv4Addr, dst: Ipv4Addr) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.wire_len());
         self.emit_into(src, dst, &mut out);
@@ -180,6 +182,7 @@ impl Body {
     fn emit_into(&self, src: Ipv4Addr, dst: Ipv4Addr, out: &mut Vec<u8>) {
         match self {
             Self::Icmp(icmp) => icmp.emit_into(out),
+            Self::Tcp(tcp) => tcp.emit_into(Pseudo { src, dst, protocol: 6 }, out),
             Self::Udp(udp) => udp.emit_into(Pseudo { src, dst, protocol: 17 }, out),
             Self::Igmp(igmp) => igmp.emit_into(out),
             Self::Ipip(packet) => packet.emit_into(out),
@@ -197,6 +200,7 @@ impl Body {
     fn parse_at(bytes: &[u8], base: usize, depth: usize, pseudo: Pseudo) -> Result<Self, WireError> {
         Ok(match pseudo.protocol {
             1 => Self::Icmp(Icmp::parse_at(bytes, base)?),
+            6 => Self::Tcp(Tcp::parse_at(bytes, base, pseudo)?),
             17 => Self::Udp(Udp::parse_at(bytes, base, depth, pseudo)?),
             2 => Self::Igmp(Igmp::parse_at(bytes, base)?),
             4 if depth == super::MAX_DEPTH => {
@@ -213,6 +217,7 @@ impl Body {
     pub fn wire_len(&self) -> usize {
         match self {
             Self::Icmp(icmp) => icmp.wire_len(),
+            Self::Tcp(tcp) => tcp.wire_len(),
             Self::Udp(udp) => udp.wire_len(),
             Self::Igmp(igmp) => igmp.wire_len(),
             Self::Ipip(packet) => packet.wire_len(),
@@ -226,6 +231,7 @@ impl Body {
     pub fn protocol(&self) -> u8 {
         match self {
             Self::Icmp(_) => 1,
+            Self::Tcp(_) => 6,
             Self::Udp(_) => 17,
             Self::Igmp(_) => 2,
             Self::Ipip(_) => 4,

@@ -5,7 +5,8 @@
 //! told, which tcpdump does with `-e` only.
 
 use super::{
-    Arp, ArpOp, Body, Bpdu, Frame, Gre, GrePayload, Icmp, Igmp, Ipv4, Payload, Quote, Udp, UdpPayload,
+    Arp, ArpOp, Body, Bpdu, Frame, Gre, GrePayload, Icmp, Igmp, Ipv4, Payload, Quote, Tcp, TcpFlags, Udp,
+    UdpPayload,
 };
 use crate::base::{Ipv4Addr, MacAddr};
 use std::fmt;
@@ -127,6 +128,9 @@ impl fmt::Display for Ipv4 {
         let (src, dst) = (self.src, self.dst);
         match &*self.body {
             Body::Icmp(icmp) => write!(f, "{src} > {dst}: {icmp}"),
+            Body::Tcp(tcp) => {
+                write!(f, "{src}.{} > {dst}.{}: {tcp}", tcp.src_port, tcp.dst_port)
+            }
             Body::Udp(udp) => {
                 write!(f, "{src}.{} > {dst}.{}: {udp}", udp.src_port, udp.dst_port)
             }
@@ -150,6 +154,10 @@ impl fmt::Display for Ipv4 {
                 // Only the first fragment comes here, so its length speaks of more than is there.
                 write!(f, "bad length {} > {}", word(4).saturating_sub(8), bytes.len() - 8)
             }
+            Body::Raw { protocol: 6, bytes } => match Tcp::read(bytes, 0) {
+                Ok(tcp) => write!(f, "{src}.{} > {dst}.{}: {tcp}", tcp.src_port, tcp.dst_port),
+                Err(_) => write!(f, "{src} > {dst}: ip-proto-6 {}", bytes.len()),
+            },
             Body::Raw { protocol, bytes } => {
                 write!(f, "{src} > {dst}: ip-proto-{protocol} {}", bytes.len())
             }
@@ -166,6 +174,51 @@ impl fmt::Display for Udp {
             }
         }
     }
+}
+
+impl fmt::Display for Tcp {
+    /// With absolute sequence numbers, as with `-S`: relative ones need the connection's beginning.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let len = self.data.len();
+        write!(f, "Flags [{}]", self.flags)?;
+        if len > 0 || self.flags.intersects(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST) {
+            write!(f, ", seq {}", self.seq)?;
+            if len > 0 {
+                write!(f, ":{}", self.seq.wrapping_add(len as u32))?;
+            }
+        }
+        if self.flags.contains(TcpFlags::ACK) {
+            write!(f, ", ack {}", self.ack)?;
+        }
+        write!(f, ", win {}", self.window)?;
+        if self.flags.contains(TcpFlags::URG) {
+            write!(f, ", urg {}", self.urgent)?;
+        }
+        for (index, option) in self.options().iter().enumerate() {
+            write!(f, "{}{option}", if index == 0 { ", options [" } else { "," })?;
+        }
+        if !self.options().is_empty() {
+            f.write_str("]")?;
+        }
+        write!(f, ", length {len}")?;
+        if len > 0 && [80, 8080].iter().any(|port| [self.src_port, self.dst_port].contains(port)) {
+            f.write_str(": HTTP")?;
+            http_line(f, &self.data)?;
+        }
+        Ok(())
+    }
+}
+
+/// The first line of a request or response (`http_print`); of other data nothing.
+fn http_line(f: &mut fmt::Formatter<'_>, data: &[u8]) -> fmt::Result {
+    let line = data.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    let Ok(line) = std::str::from_utf8(line) else { return Ok(()) };
+    let mut words = line.split(' ').filter(|word| !word.is_empty());
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let request = ["GET", "PUT", "HEAD", "POST", "TRACE", "DELETE", "CONNECT", "OPTIONS"].contains(&first);
+    let response = second.len() == 3 && second.bytes().all(|byte| byte.is_ascii_digit());
+    let printable = line.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte));
+    if (request || response) && printable { write!(f, ": {line}") } else { Ok(()) }
 }
 
 impl fmt::Display for Icmp {

@@ -58,6 +58,14 @@ impl<'a> Quote<'a> {
         }
     }
 
+    /// Sequence number, where TCP is quoted.
+    pub fn tcp_seq(&self) -> Option<u32> {
+        match (self.protocol, self.fragment_offset, self.body) {
+            (6, 0, [_, _, _, _, a, b, c, d, ..]) => Some(u32::from_be_bytes([*a, *b, *c, *d])),
+            _ => None,
+        }
+    }
+
     /// Source and destination port, where TCP or UDP is quoted.
     pub fn ports(&self) -> Option<(u16, u16)> {
         match (self.protocol, self.fragment_offset, self.body) {

@@ -35,7 +35,7 @@ impl Ipv4 {
                 GrePayload::Ethernet(inner) => Some(Inner::Frame(inner)),
                 GrePayload::Other { .. } => None,
             },
-            Body::Icmp(_) | Body::Igmp(_) | Body::Esp(_) | Body::Raw { .. } => None,
+            Body::Icmp(_) | Body::Tcp(_) | Body::Igmp(_) | Body::Esp(_) | Body::Raw { .. } => None,
         }
     }
 

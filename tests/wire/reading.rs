@@ -1,8 +1,8 @@
 //! What people read of a frame: the line, the layers and the fields.
 
 use crate::recorded::{
-    ARP_REPLY, ARP_REQUEST, PORT_UNREACHABLE, TIME_EXCEEDED, UDP_HELLO, VXLAN_FRAGMENT, VXLAN_PING,
-    bytes_from_hex,
+    ARP_REPLY, ARP_REQUEST, PORT_UNREACHABLE, TCP_GET, TCP_SYN, TIME_EXCEEDED, UDP_HELLO, VXLAN_FRAGMENT,
+    VXLAN_PING, bytes_from_hex,
 };
 use crate::strategies::frame;
 use proptest::prelude::*;
@@ -33,6 +33,17 @@ fn a_frame_is_one_line_as_tcpdump_prints_it() {
             "IP 192.168.1.10.37858 > 192.168.1.11.8472: VXLAN, flags [I] (0x08), vni 1 \
              > IP 10.244.1.10 > 10.244.2.10: ip-proto-1",
         ),
+        (
+            TCP_SYN,
+            "IP 192.168.1.10.37040 > 192.168.1.11.8472: VXLAN, flags [I] (0x08), vni 1 \
+             > IP 10.244.1.10.36376 > 10.244.2.10.80: Flags [S], seq 1112868, win 64860, \
+             options [mss 1410,sackOK,TS val 550622869 ecr 0,nop,wscale 10], length 0",
+        ),
+        (
+            TCP_GET,
+            "IP 10.244.1.10.36376 > 10.244.2.10.80: Flags [P.], seq 1112869:1112896, ack 4281639697, win 64, \
+             options [nop,nop,TS val 550622869 ecr 3450970080], length 27: HTTP: GET / HTTP/1.1",
+        ),
     ] {
         assert_eq!(read(hex).to_string(), line);
     }
@@ -49,6 +60,7 @@ fn layers_come_outermost_first_with_their_tunnel_depth() {
     assert_eq!(names(&fields(&read(VXLAN_PING))), expected);
     let expected = ["Ethernet:0", "IPv4:0", "ICMP:0", "quoted IPv4:0", "quoted UDP:0", "quoted Data:0"];
     assert_eq!(names(&fields(&read(PORT_UNREACHABLE))), expected);
+    assert_eq!(names(&fields(&read(TCP_GET))), ["Ethernet:0", "IPv4:0", "TCP:0", "Data:0"]);
     assert_eq!(names(&fields(&read(ARP_REQUEST))), ["Ethernet:0", "ARP:0"]);
 }
 
@@ -67,6 +79,23 @@ fn a_field_says_its_value_its_bytes_and_its_bits() {
     assert_eq!((header_len.value.as_str(), header_len.bits.clone()), ("20 bytes", Some(4..8)));
     let checksum = find(6, "Checksum");
     assert_eq!((checksum.value.as_str(), checksum.range.clone()), ("0xa620", 86..88));
+}
+
+#[test]
+fn tcp_flags_and_options_are_fields_with_their_bits_and_bytes() {
+    let layers = fields(&read(TCP_SYN));
+    let tcp = layers.iter().find(|layer| layer.name == "TCP").unwrap();
+    let find = |name: &str| tcp.fields.iter().find(|field| field.name == name).unwrap();
+    let at = tcp.range.start;
+    let syn = find("Flag SYN");
+    assert_eq!(
+        (syn.value.as_str(), syn.range.clone(), syn.bits.clone()),
+        ("1 (set)", at + 12..at + 14, Some(14..15))
+    );
+    let mss = find("Option: maximum segment size");
+    assert_eq!((mss.value.as_str(), mss.range.clone()), ("mss 1410", at + 20..at + 24));
+    let scale = find("Option: window scale");
+    assert_eq!((scale.value.as_str(), scale.range.clone()), ("wscale 10", at + 37..at + 40));
 }
 
 /// Every bit of the frame lies in exactly one field, in order.

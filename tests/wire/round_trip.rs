@@ -1,6 +1,6 @@
 //! Packets to bytes and back: any packet, any bytes, and frames recorded on real Linux.
 
-use crate::recorded::{ARP_REQUEST, RECORDED, UDP_HELLO, VXLAN_PING, bytes_from_hex};
+use crate::recorded::{ARP_REQUEST, RECORDED, TCP_GET, UDP_HELLO, VXLAN_PING, bytes_from_hex};
 use crate::strategies::{closed_frame, frame, icmp, ipv4};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -73,6 +73,12 @@ fn what_is_malformed_is_named_with_its_place() {
     check(UDP_HELLO, &[(39, 7)], "UDP at byte 38: length is less than the header's");
     check(UDP_HELLO, &[(39, 12)], "UDP at byte 38: length is less than the IPv4 packet's");
     check(UDP_HELLO, &[(39, 14)], "UDP at byte 47: truncated");
+    check(TCP_GET, &[(46, 0x40)], "TCP at byte 46: header length is less than 20 bytes");
+    check(TCP_GET, &[(46, 0xf0)], "TCP at byte 93: truncated");
+    check(TCP_GET, &[(57, 1)], "TCP at byte 57: option length is less than 2");
+    check(TCP_GET, &[(57, 11)], "TCP at byte 57: option is longer than the header");
+    check(TCP_GET, &[(57, 9), (65, 8)], "TCP at byte 65: option without length");
+    check(TCP_GET, &[(92, 0)], "TCP at byte 50: bad checksum");
     check(
         VXLAN_PING,
         &[(40, 0), (41, 0), (42, 0)],

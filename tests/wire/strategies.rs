@@ -7,7 +7,7 @@ use std::sync::Arc;
 use vethscope::base::MacAddr;
 use vethscope::wire::{
     Arp, ArpOp, Body, Bpdu, BpduConfig, BridgeId, Esp, Frame, Gre, GrePayload, GroupRecord, Icmp, Igmp, Ipv4,
-    Payload, Udp, UdpChecksum, UdpPayload, Vlan, VlanProtocol, Vxlan,
+    Payload, Tcp, TcpFlags, TcpOption, Udp, UdpChecksum, UdpPayload, Vlan, VlanProtocol, Vxlan,
 };
 
 fn mac() -> BoxedStrategy<MacAddr> {
@@ -50,6 +50,57 @@ pub(crate) fn icmp() -> BoxedStrategy<Icmp> {
     .boxed()
 }
 
+fn tcp_option() -> BoxedStrategy<TcpOption> {
+    prop_oneof![
+        Just(TcpOption::Nop),
+        any::<u16>().prop_map(TcpOption::MaxSegmentSize),
+        any::<u8>().prop_map(TcpOption::WindowScale),
+        Just(TcpOption::SackPermitted),
+        vec(any::<(u32, u32)>(), 1..4).prop_map(TcpOption::Sack),
+        any::<(u32, u32)>().prop_map(|(value, echo)| TcpOption::Timestamps { value, echo }),
+        (9..=u8::MAX, vec(any::<u8>(), 0..6))
+            .prop_map(|(kind, data)| TcpOption::Unknown { kind, data: data.into() }),
+    ]
+    .boxed()
+}
+
+/// As many of the options as fit, and an end of the list that fills the last four bytes.
+fn tcp_options() -> BoxedStrategy<Option<Arc<[TcpOption]>>> {
+    vec(tcp_option(), 0..6)
+        .prop_map(|options| {
+            let (mut fitting, mut len) = (Vec::new(), 0);
+            for option in options.into_iter().filter(|option| option.wire_len() < 40) {
+                if len + option.wire_len() <= 40 {
+                    len += option.wire_len();
+                    fitting.push(option);
+                }
+            }
+            if !len.is_multiple_of(4) {
+                fitting.push(TcpOption::End(std::iter::repeat_n(7, 3 - len % 4).collect()));
+            }
+            (!fitting.is_empty()).then(|| fitting.into())
+        })
+        .boxed()
+}
+
+fn tcp() -> BoxedStrategy<Tcp> {
+    let head = (any::<u16>(), any::<u16>(), any::<u32>(), any::<u32>());
+    let flags = any::<u16>().prop_map(TcpFlags::from_bits);
+    (head, flags, any::<u16>(), any::<u16>(), tcp_options(), data())
+        .prop_map(|((src_port, dst_port, seq, ack), flags, window, urgent, options, data)| Tcp {
+            src_port,
+            dst_port,
+            seq,
+            ack,
+            flags,
+            window,
+            urgent,
+            options,
+            data,
+        })
+        .boxed()
+}
+
 fn udp(payload: impl Strategy<Value = UdpPayload> + 'static) -> BoxedStrategy<Udp> {
     (any::<u16>(), any::<u16>(), any::<bool>(), payload)
         .prop_map(|(src_port, port, summed, payload)| Udp {
@@ -67,7 +118,7 @@ fn udp(payload: impl Strategy<Value = UdpPayload> + 'static) -> BoxedStrategy<Ud
 fn raw() -> BoxedStrategy<Body> {
     (any::<u8>(), data())
         .prop_map(|(protocol, bytes)| Body::Raw {
-            protocol: if matches!(protocol, 1 | 2 | 4 | 17 | 47 | 50) { 132 } else { protocol },
+            protocol: if matches!(protocol, 1 | 2 | 4 | 6 | 17 | 47 | 50) { 132 } else { protocol },
             bytes,
         })
         .boxed()
@@ -97,6 +148,7 @@ fn closed_payload() -> BoxedStrategy<Payload> {
     let fragment = (any::<u8>(), data()).prop_map(|(protocol, bytes)| Body::Raw { protocol, bytes });
     let plain = prop_oneof![
         icmp().prop_map(Body::Icmp),
+        tcp().prop_map(Body::Tcp),
         igmp().prop_map(Body::Igmp),
         udp(data().prop_map(UdpPayload::Data)).prop_map(Body::Udp),
         raw(),

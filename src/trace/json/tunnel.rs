@@ -136,7 +136,7 @@ pub(super) fn tunnel(packet: &Ipv4) -> Option<TunnelJson> {
         Body::Igmp(Igmp::Plain { kind, group, .. }) => {
             Some(TunnelJson::Igmp(IgmpJson { kind: *kind, groups: vec![*group] }))
         }
-        Body::Icmp(_) | Body::Udp(_) | Body::Raw { .. } => None,
+        Body::Icmp(_) | Body::Tcp(_) | Body::Udp(_) | Body::Raw { .. } => None,
     }
 }
 

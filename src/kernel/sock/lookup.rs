@@ -1,0 +1,65 @@
+//! Which socket a packet is for (`__udp4_lib_lookup`, `__inet_lookup`).
+
+use super::Sock;
+use crate::base::{IfIndex, Ipv4Addr, SocketId};
+use crate::kernel::Netns;
+use crate::trace::Transport;
+use std::net::SocketAddrV4;
+
+/// A packet's ends as its receiver sees them, and where it came in.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::kernel) struct Ends {
+    pub(in crate::kernel) local: SocketAddrV4,
+    pub(in crate::kernel) remote: SocketAddrV4,
+    pub(in crate::kernel) ifindex: IfIndex,
+}
+
+impl Netns {
+    /// `__udp4_lib_lookup`: sockets bound to the very address come before those bound to any.
+    pub(super) fn udp_lookup(&self, ends: Ends) -> Option<SocketId> {
+        self.udp_lookup_on(ends, *ends.local.ip()).or_else(|| self.udp_lookup_on(ends, Ipv4Addr::UNSPECIFIED))
+    }
+
+    /// The socket with the highest score (`udp4_lib_lookup2`). The one bound last is looked at first.
+    fn udp_lookup_on(&self, ends: Ends, addr: Ipv4Addr) -> Option<SocketId> {
+        let mut best: Option<(u32, &Sock)> = None;
+        for sock in self.on_port(Transport::Udp, ends.local.port()).rev() {
+            let Some(score) = udp_score(sock, ends, addr) else { continue };
+            if best.is_none_or(|(highest, _)| score > highest) {
+                best = Some((score, sock));
+            }
+        }
+        let (score, best) = best?;
+        if !best.options.reuse_port || best.remote.is_some() {
+            return Some(best.id);
+        }
+        let group: Vec<SocketId> = self
+            .on_port(Transport::Udp, ends.local.port())
+            .filter(|sock| sock.options.reuse_port && udp_score(sock, ends, addr) == Some(score))
+            .map(|sock| sock.id)
+            .collect();
+        Some(self.reuseport_select(ends, &group))
+    }
+
+    /// Shares connections among a group of sockets by a hash over both ends (`reuseport_select_sock`).
+    pub(super) fn reuseport_select(&self, ends: Ends, group: &[SocketId]) -> SocketId {
+        let mut hash = self.hash_secret;
+        let ports = [ends.local.port(), ends.remote.port()].map(u64::from);
+        let addrs = [*ends.local.ip(), *ends.remote.ip()].map(|addr| u64::from(u32::from(addr)));
+        for word in addrs.into_iter().chain(ports) {
+            hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            hash ^= hash >> 29;
+        }
+        group[(((hash & 0xffff_ffff) * group.len() as u64) >> 32) as usize]
+    }
+}
+
+/// How well a socket bound to `addr` fits (`compute_score`); `None` where it does not.
+fn udp_score(sock: &Sock, ends: Ends, addr: Ipv4Addr) -> Option<u32> {
+    let fits = *sock.local.ip() == addr
+        && sock.remote.is_none_or(|remote| remote == ends.remote)
+        && sock.options.device.is_none_or(|device| device == ends.ifindex);
+    let connected = if sock.remote.is_some() { 8 } else { 0 };
+    let device = if sock.options.device.is_some() { 4 } else { 0 };
+    fits.then_some(2 + connected + device)
+}
