@@ -50,8 +50,11 @@ fn a_bridge_that_goes_down_disables_its_ports() {
 #[test]
 fn nothing_a_user_sets_makes_a_packet_that_cannot_be() {
     let mut lab = lab(RECORDED_LAB, 1);
-    run(&mut lab, "node/node1 ip link set flannel.1 mtu 65535");
     run(&mut lab, "node/node1 ip link set eth0 mtu 65535");
+    // The outer headers have to fit too (`vxlan_change_mtu`).
+    let refused = run(&mut lab, "node/node1 ip link set flannel.1 mtu 65486");
+    assert_eq!((refused.output.as_str(), refused.status), ("RTNETLINK answers: Invalid argument\n", 2));
+    run(&mut lab, "node/node1 ip link set flannel.1 mtu 65485");
     let ran = run(&mut lab, "node/node1 ping -c1 -W1 -s 65507 10.244.2.0");
     assert_eq!(ran.status, 1, "{}", ran.output);
 }

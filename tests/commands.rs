@@ -70,6 +70,7 @@ fn link(netns: NetnsId, ifindex: u32, name: &str, kind: LinkKind, mac_text: &str
         carrier: true,
         txqlen: 1000,
         port: None,
+        extra: vethscope::trace::LinkExtra::default(),
     }
 }
 
@@ -84,6 +85,7 @@ struct Builder {
 impl Builder {
     fn new(netns: NetnsId, name: &str, role: NetnsRole) -> Self {
         let state = NetnsState {
+            vlans: BTreeMap::new(),
             bpf: Vec::new(),
             exceptions: BTreeMap::new(),
             sysctls: BTreeMap::new(),
@@ -163,6 +165,7 @@ impl Builder {
 
     fn fdb(&mut self, ifindex: u32, master: Option<u32>, mac_text: &str, permanent: bool, dst: Option<&str>) {
         let row = FdbRow {
+            vlan: 0,
             netns: self.state.row.netns,
             ifindex: IfIndex(ifindex),
             master: master.map(IfIndex),
@@ -195,7 +198,9 @@ fn node() -> NetnsState {
             hairpin: true,
             learning: true,
             flood: true,
+            extra: vethscope::trace::PortExtra::default(),
         });
+        (port.extra.promisc, port.extra.allmulti) = (1, 1);
         node.link(port, counters);
         node.fdb(ifindex, Some(3), mac, true, None);
     }
@@ -372,9 +377,10 @@ fn line(netns: NetnsId, line: &str) -> (String, u8) {
 #[test]
 fn words_that_are_not_simulated_are_not_called_mistakes() {
     for (command, who, word) in [
-        ("ip link set eth0 nomaster", "ip link set", "nomaster"),
-        ("ip link set eth0 name eth1", "ip link set", "name"),
-        ("ip link add br0 type bridge", "ip link", "add"),
+        ("ip link set eth0 alias x", "ip link set", "alias"),
+        ("ip link set eth0 netns 1", "ip link set", "netns"),
+        ("ip link add bond0 type bond", "ip link add type", "bond"),
+        ("ip link add d0 type dummy numa 1", "ip link add type dummy", "numa"),
         ("ip addr add 10.0.0.1/8 dev eth0 label x", "ip address", "label"),
         ("ip addr show label x", "ip", "label"),
         ("ip route add 10.0.0.0/8 nexthop via 10.244.1.1", "ip route", "nexthop"),
@@ -382,7 +388,6 @@ fn words_that_are_not_simulated_are_not_called_mistakes() {
         ("ip neigh show proxy", "ip neigh", "proxy"),
         ("ip netns add x", "ip netns", "add"),
         ("ip maddr", "ip", "maddr"),
-        ("bridge link set dev eth0 cost 4", "bridge link", "set"),
         ("bridge mdb show", "bridge", "mdb"),
         ("arp -s 10.244.1.9 0a:00:00:00:00:01", "arp", "-s"),
     ] {

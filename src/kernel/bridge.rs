@@ -1,13 +1,13 @@
 //! The bridge (`net/bridge/br_input.c`, `br_forward.c`, `br_fdb.c`): learning, ageing, flooding, hairpin, port
-//! states; and its netfilter hook (`br_netfilter_hooks.c`). Not modelled here: spanning tree packets, VLAN filtering,
-//! multicast snooping (group frames are flooded, as without a querier).
+//! states; and its netfilter hook (`br_netfilter_hooks.c`). VLANs are in `bridge_vlan`, the spanning tree in `stp`. Not
+//! modelled here: multicast snooping (group frames are flooded, as without a querier).
 
 use super::device::is_skb_forwardable;
 use super::link::FdbEntry;
-use super::{Ctx, Kind, Link, Netns, Port, Skb, Urgency, Work};
+use super::{Ctx, Netns, Port, Skb, Urgency, Work};
 use crate::base::{ChangeId, Duration, IfIndex, MacAddr};
 use crate::trace::{DropReason, EventKind, PortState, Table, TableChange};
-use crate::wire::Payload;
+use crate::wire::{Bpdu, Payload};
 
 /// Where the forwarding database sends a frame.
 enum Egress {
@@ -16,12 +16,24 @@ enum Egress {
     Flood,
 }
 
+/// A frame inside a bridge: where it came in, if by a port, and its VLAN.
+#[derive(Clone, Copy)]
+struct Inside {
+    bridge: IfIndex,
+    from: Option<IfIndex>,
+    vid: u16,
+}
+
 impl Netns {
     /// A frame came in at a bridge port (`br_handle_frame`, `br_handle_frame_finish`).
     pub(super) fn br_handle_frame(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, port: Port, mut skb: Skb) {
         let at = (self.id, ifindex);
         if skb.frame.src.is_multicast() {
             return ctx.drop(at, skb, DropReason::UnhandledProto);
+        }
+        if is_link_local(skb.frame.dst) && !self.forwards_link_local(port.master, skb.frame.dst) {
+            // Frames for the bridge group are taken in whatever state the port has, and go no further.
+            return self.br_stp_rcv(ctx, port.master, ifindex, skb);
         }
         if port.state == PortState::Forwarding && self.is_hooked(&skb) {
             match self.br_nf_pre_routing(ctx, ifindex, port, skb) {
@@ -36,24 +48,56 @@ impl Netns {
     fn br_handle_frame_finish(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, port: Port, mut skb: Skb) {
         let at = (self.id, ifindex);
         let may_learn = matches!(port.state, PortState::Learning | PortState::Forwarding);
-        if may_learn && port.learning {
-            self.br_fdb_update(ctx, port.master, ifindex, &skb);
+        if !may_learn {
+            return ctx.drop(at, skb, DropReason::BridgePortState);
+        }
+        let Some(vid) = self.br_allowed_ingress(port.master, ifindex, &mut skb) else {
+            return ctx.drop(at, skb, DropReason::VlanFilter);
+        };
+        if port.learning {
+            self.br_fdb_update(ctx, port.master, (ifindex, vid), &skb);
         }
         if port.state != PortState::Forwarding {
             return ctx.drop(at, skb, DropReason::BridgePortState);
         }
+        let inside = Inside { bridge: port.master, from: Some(ifindex), vid };
         let dst = skb.frame.dst;
         if dst.is_multicast() {
             let copy = ctx.copy(&skb);
-            self.br_pass_frame_up(ctx, port.master, copy);
-            return self.br_flood(ctx, port.master, Some(ifindex), skb);
+            self.br_frame_up(ctx, inside, copy);
+            return self.br_flood(ctx, inside, skb);
         }
-        let egress = self.br_fdb_find(ctx, port.master, (ifindex, dst), &mut skb);
+        let egress = self.br_fdb_find(ctx, inside, dst, &mut skb);
+        if matches!(egress, Egress::Up) {
+            return self.br_frame_up(ctx, inside, skb);
+        }
+        // A bridge in promiscuous mode hands everything up as well (`local_rcv`).
+        if self.link(port.master).is_some_and(|link| link.extra.promisc > 0) {
+            let copy = ctx.copy(&skb);
+            self.br_frame_up(ctx, inside, copy);
+        }
         match egress {
-            Egress::Up => self.br_pass_frame_up(ctx, port.master, skb),
-            Egress::Port(to) => self.br_forward(ctx, port.master, Some(ifindex), to, skb),
-            Egress::Flood => self.br_flood(ctx, port.master, Some(ifindex), skb),
+            Egress::Up => {}
+            Egress::Port(to) => self.br_forward(ctx, inside, to, skb),
+            Egress::Flood => self.br_flood(ctx, inside, skb),
         }
+    }
+
+    /// Frames for the bridge group are forwarded only where no spanning tree runs, to keep other bridges' loop
+    /// detection working; those of the other reserved addresses never are.
+    fn forwards_link_local(&self, bridge: IfIndex, dst: MacAddr) -> bool {
+        dst == Bpdu::GROUP && self.bridge(bridge).is_some_and(|state| !state.row.stp)
+    }
+
+    /// Hands a frame up to the bridge's own device, if that is a member of its VLAN.
+    fn br_frame_up(&mut self, ctx: &mut Ctx<'_>, inside: Inside, mut skb: Skb) {
+        let Inside { bridge, vid, .. } = inside;
+        let promisc = self.link(bridge).is_some_and(|link| link.extra.promisc_flag);
+        if !promisc && !self.br_allowed_egress(bridge, bridge, vid) {
+            return ctx.drop((self.id, bridge), skb, DropReason::VlanFilter);
+        }
+        self.br_handle_vlan(bridge, vid, &mut skb);
+        self.br_pass_frame_up(ctx, bridge, skb);
     }
 
     /// A frame of this machine's own leaves by the bridge device (`br_dev_xmit`).
@@ -62,28 +106,30 @@ impl Netns {
             return self.br_handle_frame_finish(ctx, ifindex, port, skb);
         }
         let dst = skb.frame.dst;
+        let Some(vid) = self.br_allowed_ingress(bridge, bridge, &mut skb) else {
+            return ctx.drop((self.id, bridge), skb, DropReason::VlanFilter);
+        };
+        let inside = Inside { bridge, from: None, vid };
         if dst.is_multicast() {
-            return self.br_flood(ctx, bridge, None, skb);
+            return self.br_flood(ctx, inside, skb);
         }
-        match self.br_fdb_find(ctx, bridge, (bridge, dst), &mut skb) {
-            Egress::Up => self.br_pass_frame_up(ctx, bridge, skb),
-            Egress::Port(to) => self.br_forward(ctx, bridge, None, to, skb),
-            Egress::Flood => self.br_flood(ctx, bridge, None, skb),
+        match self.br_fdb_find(ctx, inside, dst, &mut skb) {
+            Egress::Up => self.br_frame_up(ctx, inside, skb),
+            Egress::Port(to) => self.br_forward(ctx, inside, to, skb),
+            Egress::Flood => self.br_flood(ctx, inside, skb),
         }
     }
 
-    fn br_fdb_find(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        bridge: IfIndex,
-        (from, dst): (IfIndex, MacAddr),
-        skb: &mut Skb,
-    ) -> Egress {
-        self.br_fdb_expire(ctx, bridge, dst);
-        let Some(Link { kind: Kind::Bridge(state), .. }) = self.link(bridge) else { return Egress::Flood };
-        let entry = state.fdb.get(&dst).copied();
+    fn br_fdb_find(&mut self, ctx: &mut Ctx<'_>, inside: Inside, dst: MacAddr, skb: &mut Skb) -> Egress {
+        let Inside { bridge, from, vid } = inside;
+        self.br_fdb_expire(ctx, bridge, (dst, vid));
+        let Some(state) = self.bridge(bridge) else { return Egress::Flood };
+        // The addresses of ports and of the bridge itself are in every VLAN.
+        let local = || state.fdb.get(&(dst, 0)).copied().filter(|entry| entry.local);
+        let entry = state.fdb.get(&(dst, vid)).copied().or_else(local);
         let row = entry.map_or(ChangeId::NONE, |entry| entry.change);
-        ctx.note((self.id, from), skb, EventKind::Decided(Table::BridgeFdb, row));
+        let at = (self.id, from.unwrap_or(bridge));
+        ctx.note(at, skb, EventKind::Decided(Table::BridgeFdb, row));
         match entry {
             Some(FdbEntry { local: true, .. }) => Egress::Up,
             Some(FdbEntry { port, .. }) => Egress::Port(port),
@@ -93,83 +139,92 @@ impl Netns {
 
     /// Forgets an entry that was not seen for the ageing time. The kernel's collector comes by later; nobody can
     /// tell, for an entry that old is not used either (`has_expired`).
-    fn br_fdb_expire(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, mac: MacAddr) {
+    fn br_fdb_expire(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, key: (MacAddr, u16)) {
         let now = ctx.now;
-        let Some(Link { kind: Kind::Bridge(state), .. }) = self.link_mut(bridge) else { return };
-        let ageing = state.ageing;
-        let Some(entry) = state.fdb.get(&mac).copied() else { return };
+        let Some(state) = self.bridge_mut(bridge) else { return };
+        let ageing = state.ageing_in_force();
+        let Some(entry) = state.fdb.get(&key).copied() else { return };
         if entry.local || now.since(entry.updated) <= ageing {
             return;
         }
-        state.fdb.remove(&mac);
-        let row = self.bridge_fdb_row(bridge, mac, &entry);
+        state.fdb.remove(&key);
+        let row = self.bridge_fdb_row(bridge, key, &entry);
         ctx.change(self.id, entry.port, crate::base::EventId::NONE, TableChange::FdbGone(row));
     }
 
     /// Learns where a source lives, or that it moved (`br_fdb_update`).
-    fn br_fdb_update(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, port: IfIndex, skb: &Skb) {
-        let (now, mac) = (ctx.now, skb.frame.src);
-        let Some(Link { kind: Kind::Bridge(state), .. }) = self.link_mut(bridge) else { return };
-        match state.fdb.get_mut(&mac) {
-            Some(entry) if entry.local => {}
+    fn br_fdb_update(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, (port, vid): (IfIndex, u16), skb: &Skb) {
+        let (now, key) = (ctx.now, (skb.frame.src, vid));
+        let Some(state) = self.bridge_mut(bridge) else { return };
+        if state.fdb.get(&(key.0, 0)).is_some_and(|entry| entry.local) {
+            return;
+        }
+        match state.fdb.get_mut(&key) {
             Some(entry) if entry.port == port => entry.updated = now,
             Some(_) | None => {
                 let mut entry = FdbEntry { port, local: false, updated: now, change: ChangeId::NONE };
-                let row = self.bridge_fdb_row(bridge, mac, &entry);
+                let row = self.bridge_fdb_row(bridge, key, &entry);
                 entry.change = ctx.change(self.id, port, skb.cause, TableChange::Fdb(row));
-                if let Some(Link { kind: Kind::Bridge(state), .. }) = self.link_mut(bridge) {
-                    state.fdb.insert(mac, entry);
+                if let Some(state) = self.bridge_mut(bridge) {
+                    state.fdb.insert(key, entry);
                 }
             }
         }
     }
 
-    /// `should_deliver`: a forwarding port that is not the one it came from, unless that is a hairpin.
-    fn should_deliver(&self, from: Option<IfIndex>, to: IfIndex) -> bool {
-        self.link(to)
-            .and_then(|link| link.port)
-            .is_some_and(|port| port.state == PortState::Forwarding && (port.hairpin || from != Some(to)))
+    /// `should_deliver`: a forwarding port that is not the one it came from, unless that is a hairpin, that is a member
+    /// of the VLAN, and not isolated from the other.
+    fn should_deliver(&self, inside: Inside, to: IfIndex) -> bool {
+        let port = |at: IfIndex| self.link(at).and_then(|link| link.port);
+        let isolated = |at: IfIndex| port(at).is_some_and(|port| port.extra.isolated);
+        port(to).is_some_and(|port| {
+            port.state == PortState::Forwarding && (port.hairpin || inside.from != Some(to))
+        }) && self.br_allowed_egress(inside.bridge, to, inside.vid)
+            && !(isolated(to) && inside.from.is_some_and(isolated))
     }
 
-    fn br_forward(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        bridge: IfIndex,
-        from: Option<IfIndex>,
-        to: IfIndex,
-        skb: Skb,
-    ) {
-        if !self.should_deliver(from, to) {
-            return ctx.drop((self.id, from.unwrap_or(bridge)), skb, DropReason::BridgeNoEgressPort);
+    fn br_forward(&mut self, ctx: &mut Ctx<'_>, inside: Inside, to: IfIndex, skb: Skb) {
+        if !self.should_deliver(inside, to) {
+            let at = inside.from.unwrap_or(inside.bridge);
+            return ctx.drop((self.id, at), skb, DropReason::BridgeNoEgressPort);
         }
-        self.br_send(ctx, from, to, ctx.delays.bridge, skb);
+        self.br_send(ctx, inside, to, ctx.delays.bridge, skb);
     }
 
     /// Sends to every port that takes it; the kernel walks its list from the newest port to the oldest (`br_flood`).
-    fn br_flood(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, from: Option<IfIndex>, skb: Skb) {
-        let Some(Link { kind: Kind::Bridge(state), .. }) = self.link(bridge) else { return };
-        let unicast = !skb.frame.dst.is_multicast();
+    fn br_flood(&mut self, ctx: &mut Ctx<'_>, inside: Inside, skb: Skb) {
+        let dst = skb.frame.dst;
         let takes = |to: &IfIndex| {
-            let floods = self.link(*to).and_then(|link| link.port).is_some_and(|port| port.flood);
-            self.should_deliver(from, *to) && (floods || !unicast)
+            let floods = self.link(*to).and_then(|link| link.port).is_some_and(|port| {
+                match (dst.is_broadcast(), dst.is_multicast()) {
+                    (true, _) => port.extra.bcast_flood,
+                    (false, true) => port.extra.mcast_flood,
+                    (false, false) => port.flood,
+                }
+            });
+            // What this machine itself sends to a group goes to every port.
+            let own = inside.from.is_none() && dst.is_multicast();
+            self.should_deliver(inside, *to) && (floods || own)
         };
-        let ports: Vec<IfIndex> = state.ports.iter().rev().copied().filter(takes).collect();
+        let ports: Vec<IfIndex> = self.port_list(inside.bridge).into_iter().filter(takes).collect();
         let Some((&last, others)) = ports.split_last() else {
-            return ctx.drop((self.id, from.unwrap_or(bridge)), skb, DropReason::BridgeNoEgressPort);
+            let at = inside.from.unwrap_or(inside.bridge);
+            return ctx.drop((self.id, at), skb, DropReason::BridgeNoEgressPort);
         };
         let mut delay = ctx.delays.bridge;
         for &to in others {
             let copy = ctx.copy(&skb);
-            self.br_send(ctx, from, to, delay, copy);
+            self.br_send(ctx, inside, to, delay, copy);
             delay = delay + ctx.delays.copy;
         }
-        self.br_send(ctx, from, last, delay, skb);
+        self.br_send(ctx, inside, last, delay, skb);
     }
 
     /// The last step to a port, through netfilter's hooks where `bridge-nf-call-iptables` asks for it.
-    fn br_send(&mut self, ctx: &mut Ctx<'_>, from: Option<IfIndex>, to: IfIndex, delay: Duration, skb: Skb) {
+    fn br_send(&mut self, ctx: &mut Ctx<'_>, inside: Inside, to: IfIndex, delay: Duration, mut skb: Skb) {
+        self.br_handle_vlan(to, inside.vid, &mut skb);
         let (mut delay, mut pieces) = (delay, vec![skb]);
-        if let Some(from) = from
+        if let Some(from) = inside.from
             && let Some(skb) = pieces.pop_if(|skb| self.is_hooked(skb))
         {
             let Some(passed) = self.br_nf_forward(ctx, from, to, skb) else { return };
@@ -190,4 +245,9 @@ impl Netns {
     fn is_hooked(&self, skb: &Skb) -> bool {
         self.sysctl.bridge_nf_call_iptables && matches!(skb.frame.payload, Payload::Ipv4(_))
     }
+}
+
+/// Addresses that bridges keep to themselves (802.1D table 7-10): 01:80:c2:00:00:00 to 0f.
+fn is_link_local(mac: MacAddr) -> bool {
+    mac.0[..5] == Bpdu::GROUP.0[..5] && mac.0[5] < 16
 }

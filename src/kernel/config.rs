@@ -3,11 +3,13 @@
 
 use super::fib::MAIN;
 use super::link::{FdbEntry, VxlanRemote};
-use super::{Bridge, Ctx, FibResult, Kind, Link, Netns, Port, Timer, Urgency, Work};
+use super::{Bridge, Ctx, FibResult, Kind, Link, Netns, Port, Stp, Timer, Urgency, VlanLink, Vlans, Work};
 use crate::base::{ChangeId, Duration, EventId, IfIndex, Ipv4Addr, Ipv4Net, MacAddr, SimTime};
 use crate::trace::{
-    AddrRow, FdbRow, NeighRow, Nud, PortState, RouteKind, RouteProtocol, RouteRow, Scope, TableChange,
+    AddrRow, BridgeRow, FdbRow, LinkExtra, NeighRow, Nud, PortExtra, PortState, RouteKind, RouteProtocol,
+    RouteRow, Scope, TableChange,
 };
+use crate::wire::{BridgeId, VlanProtocol};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -34,6 +36,24 @@ impl Kind {
             fdb: BTreeMap::new(),
             ageing: Duration::from_secs(300),
             next_port: 1,
+            own_mac: true,
+            row: BridgeRow {
+                stp: false,
+                vlan_filtering: false,
+                vlan_protocol: VlanProtocol::Dot1q,
+                default_pvid: 1,
+                id: BridgeId { priority: 0x8000, mac: MacAddr::ZERO },
+                root: BridgeId { priority: 0x8000, mac: MacAddr::ZERO },
+                root_path_cost: 0,
+                root_port: 0,
+                topology_change: false,
+                topology_change_detected: false,
+                forward_delay: 1500,
+                hello_time: 200,
+                max_age: 2000,
+            },
+            stp: Stp::default(),
+            has_vlans: false,
             mtu_set: false,
             nf_mtu: 1500,
         })
@@ -55,9 +75,15 @@ impl Netns {
     /// Makes a link, down (`ip link add`).
     pub fn add_link(&mut self, ctx: &mut Ctx<'_>, new: NewLink) -> IfIndex {
         let ifindex = self.next_ifindex();
-        let wireless = matches!(new.kind, Kind::Loopback | Kind::Vxlan(_));
-        let NewLink { name, kind, mac, mtu, txqlen } = new;
+        let wireless = self.carrier_of_new(&new.kind);
+        let NewLink { name, mut kind, mac, mtu, txqlen } = new;
+        if let Kind::Bridge(bridge) = &mut kind {
+            bridge.row.id.mac = mac;
+            bridge.row.root.mac = mac;
+        }
         let is_bridge = matches!(kind, Kind::Bridge(_));
+        let vlans = Vlans::default();
+        let extra = LinkExtra { never_up: true, ..LinkExtra::default() };
         let conf = self.sysctl.default;
         let link = Link {
             ifindex,
@@ -69,6 +95,8 @@ impl Netns {
             carrier: wireless,
             txqlen,
             port: None,
+            extra,
+            vlans,
             conf,
             bpf: None,
         };
@@ -78,6 +106,22 @@ impl Netns {
             self.fdb_insert_local(ctx, ifindex, ifindex, mac);
         }
         ifindex
+    }
+
+    /// Whether a new device has a carrier at once: one without a wire has, one that stands on another has its.
+    fn carrier_of_new(&self, kind: &Kind) -> bool {
+        match kind {
+            Kind::Loopback
+            | Kind::Vxlan(_)
+            | Kind::Dummy
+            | Kind::Ipip(_)
+            | Kind::Gre(_)
+            | Kind::Gretap(_) => true,
+            Kind::Vlan(VlanLink { lower, .. }) | Kind::Macvlan { lower, .. } | Kind::Ipvlan { lower, .. } => {
+                self.link(*lower).is_some_and(Link::is_running)
+            }
+            Kind::Veth(..) | Kind::Physical(_) | Kind::Bridge(_) => false,
+        }
     }
 
     /// Makes `lo` with 127.0.0.1/8 and sets it up.
@@ -97,7 +141,7 @@ impl Netns {
         self.add_addr(ctx, lo, net, None, Scope::Host);
     }
 
-    fn record_link(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+    pub(super) fn record_link(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
         if let Some(link) = self.link(ifindex) {
             let row = link.row(self.id);
             ctx.change(self.id, ifindex, EventId::NONE, TableChange::Link(row));
@@ -107,8 +151,15 @@ impl Netns {
     /// Removes a link with its addresses, routes and entries (`ip link del`). The other end of a veth is the
     /// caller's to remove.
     pub fn del_link(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+        for upper in self.uppers(ifindex) {
+            self.del_link(ctx, upper);
+        }
         self.set_down(ctx, ifindex);
+        for port in self.ports_of(ifindex) {
+            self.del_master(ctx, port);
+        }
         self.leave_bridge(ctx, ifindex);
+        self.drop_routes(ctx, ifindex, |route| route.oif == Some(ifindex));
         self.addrs.retain(|row| row.ifindex != ifindex);
         if let Some(slot) = self.links.get_mut(ifindex.index()) {
             *slot = None;
@@ -116,23 +167,28 @@ impl Netns {
         ctx.change(self.id, ifindex, EventId::NONE, TableChange::LinkGone(self.id, ifindex));
     }
 
-    fn leave_bridge(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+    pub(super) fn leave_bridge(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
         let Some(port) = self.link(ifindex).and_then(|link| link.port) else { return };
+        if port.state != PortState::Disabled {
+            self.br_stp_disable_port(ctx, port.master, ifindex);
+        }
+        self.nbp_vlan_flush(ctx, ifindex);
         let mut gone = Vec::new();
         if let Some(Link { kind: Kind::Bridge(bridge), .. }) = self.link_mut(port.master) {
             bridge.ports.retain(|&at| at != ifindex);
-            bridge.fdb.retain(|mac, entry| {
+            bridge.fdb.retain(|key, entry| {
                 let goes = entry.port == ifindex;
                 if goes {
-                    gone.push((*mac, *entry));
+                    gone.push((*key, *entry));
                 }
                 !goes
             });
         }
-        for (mac, entry) in gone {
-            let row = self.bridge_fdb_row(port.master, mac, &entry);
+        for (key, entry) in gone {
+            let row = self.bridge_fdb_row(port.master, key, &entry);
             ctx.change(self.id, ifindex, EventId::NONE, TableChange::FdbGone(row));
         }
+        self.br_stp_recalculate_bridge_id(ctx, port.master);
         self.update_bridge_carrier(ctx, port.master);
         self.br_mtu_auto_adjust(ctx, port.master);
     }
@@ -163,6 +219,7 @@ impl Netns {
             return;
         }
         link.up = true;
+        link.extra.never_up = false;
         let peer = link.peer();
         self.record_link(ctx, ifindex);
         let rows: Vec<AddrRow> = self.addrs.iter().filter(|row| row.ifindex == ifindex).copied().collect();
@@ -176,6 +233,7 @@ impl Netns {
             self.announce_all(ctx, ifindex);
         }
         self.update_bridge_carrier(ctx, ifindex);
+        self.br_stp_enable_bridge(ctx, ifindex);
         for port in self.ports_of(ifindex) {
             self.linkwatch(ctx, port);
         }
@@ -201,10 +259,8 @@ impl Netns {
         link.up = false;
         let peer = link.peer();
         self.record_link(ctx, ifindex);
-        self.set_port_state(ctx, ifindex, PortState::Disabled);
-        for port in self.ports_of(ifindex) {
-            self.set_port_state(ctx, port, PortState::Disabled);
-        }
+        self.linkwatch(ctx, ifindex);
+        self.br_stp_disable_bridge(ctx, ifindex);
         // The addresses stay this machine's own: their local routes are kept.
         self.drop_routes(ctx, ifindex, |route| route.oif == Some(ifindex) && route.kind != RouteKind::Local);
         self.flush_neighbors(ctx, ifindex);
@@ -236,15 +292,14 @@ impl Netns {
         let Some(link) = self.link(ifindex) else { return };
         let Some(port) = link.port else { return };
         let bridge_up = self.link(port.master).is_some_and(|bridge| bridge.up);
-        let state = match (link.is_running() && bridge_up, port.state) {
-            (true, PortState::Disabled) => PortState::Forwarding,
-            (true, state) => state,
-            (false, _) => PortState::Disabled,
-        };
-        self.set_port_state(ctx, ifindex, state);
+        match (link.is_running() && bridge_up, port.state) {
+            (true, PortState::Disabled) => self.br_stp_enable_port(ctx, port.master, ifindex),
+            (false, PortState::Disabled) | (true, _) => {}
+            (false, _) => self.br_stp_disable_port(ctx, port.master, ifindex),
+        }
     }
 
-    fn set_port_state(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, state: PortState) {
+    pub(super) fn set_port_state(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, state: PortState) {
         let Some(link) = self.link_mut(ifindex) else { return };
         let Some(port) = link.port.as_mut().filter(|port| port.state != state) else { return };
         port.state = state;
@@ -254,7 +309,7 @@ impl Netns {
     }
 
     /// A bridge has a carrier while one of its ports forwards (`br_port_state_selection`).
-    fn update_bridge_carrier(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+    pub(super) fn update_bridge_carrier(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
         let Some(Link { kind: Kind::Bridge(bridge), .. }) = self.link(ifindex) else { return };
         let forwards = |at: &IfIndex| {
             self.link(*at).and_then(|link| link.port).is_some_and(|port| port.state == PortState::Forwarding)
@@ -286,29 +341,30 @@ impl Netns {
     /// Changes a link's Ethernet address (`ip link set address`). A bridge's own entry for it moves along.
     pub fn set_mac(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mac: MacAddr) {
         let Some(link) = self.link_mut(ifindex) else { return };
+        if let Kind::Bridge(bridge) = &mut link.kind {
+            bridge.own_mac = true;
+            return self.change_own_mac(ctx, ifindex, mac);
+        }
         link.mac = mac;
-        let bridge = match (&link.kind, link.port) {
-            (Kind::Bridge(_), _) => Some(ifindex),
-            (_, Some(port)) => Some(port.master),
-            (_, None) => None,
-        };
+        let master = link.port.map(|port| port.master);
         self.record_link(ctx, ifindex);
-        if let Some(bridge) = bridge {
+        if let Some(bridge) = master {
             self.forget_local(ctx, bridge, ifindex);
             self.fdb_insert_local(ctx, bridge, ifindex, mac);
+            self.br_stp_recalculate_bridge_id(ctx, bridge);
         }
     }
 
-    fn forget_local(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, port: IfIndex) {
+    pub(super) fn forget_local(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, port: IfIndex) {
         let Some(Link { kind: Kind::Bridge(state), .. }) = self.link_mut(bridge) else { return };
         let old = state
             .fdb
             .iter()
             .find(|(_, entry)| entry.local && entry.port == port)
-            .map(|(mac, entry)| (*mac, *entry));
-        let Some((mac, entry)) = old else { return };
-        state.fdb.remove(&mac);
-        let row = self.bridge_fdb_row(bridge, mac, &entry);
+            .map(|(key, entry)| (*key, *entry));
+        let Some((key, entry)) = old else { return };
+        state.fdb.remove(&key);
+        let row = self.bridge_fdb_row(bridge, key, &entry);
         ctx.change(self.id, port, EventId::NONE, TableChange::FdbGone(row));
     }
 
@@ -327,31 +383,49 @@ impl Netns {
                 hairpin: hairpin == Hairpin::On,
                 learning: true,
                 flood: true,
+                extra: PortExtra::default(),
             });
+            // `br_add_if` asks for every frame and every group.
+            link.extra.promisc += 1;
+            link.extra.allmulti += 1;
         }
         self.record_link(ctx, ifindex);
         self.fdb_insert_local(ctx, master, ifindex, mac);
+        self.nbp_vlan_init(ctx, master, ifindex);
+        self.br_stp_recalculate_bridge_id(ctx, master);
         self.br_mtu_auto_adjust(ctx, master);
         if self.link(ifindex).is_some_and(Link::is_running) {
             self.schedule_linkwatch(ctx, ifindex);
         }
     }
 
-    fn fdb_insert_local(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, port: IfIndex, mac: MacAddr) {
+    pub(super) fn fdb_insert_local(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        bridge: IfIndex,
+        port: IfIndex,
+        mac: MacAddr,
+    ) {
         let mut entry = FdbEntry { port, local: true, updated: ctx.now, change: ChangeId::NONE };
-        let row = self.bridge_fdb_row(bridge, mac, &entry);
+        let row = self.bridge_fdb_row(bridge, (mac, 0), &entry);
         entry.change = ctx.change(self.id, port, EventId::NONE, TableChange::Fdb(row));
         if let Some(Link { kind: Kind::Bridge(bridge), .. }) = self.link_mut(bridge) {
-            bridge.fdb.insert(mac, entry);
+            bridge.fdb.insert((mac, 0), entry);
         }
     }
 
-    pub(super) fn bridge_fdb_row(&self, bridge: IfIndex, mac: MacAddr, entry: &FdbEntry) -> FdbRow {
+    pub(super) fn bridge_fdb_row(
+        &self,
+        bridge: IfIndex,
+        (mac, vlan): (MacAddr, u16),
+        entry: &FdbEntry,
+    ) -> FdbRow {
         FdbRow {
             netns: self.id,
             ifindex: entry.port,
             master: Some(bridge),
             mac,
+            vlan,
             permanent: entry.local,
             dst: None,
             updated: entry.updated,
@@ -454,7 +528,7 @@ impl Netns {
         permanent: bool,
         updated: SimTime,
     ) -> FdbRow {
-        FdbRow { netns: self.id, ifindex, master: None, mac, permanent, dst: Some(dst), updated }
+        FdbRow { netns: self.id, ifindex, master: None, mac, vlan: 0, permanent, dst: Some(dst), updated }
     }
 }
 

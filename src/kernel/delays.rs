@@ -25,6 +25,8 @@ pub struct Delays {
     pub output: Duration,
     /// Putting a frame into VXLAN.
     pub vxlan: Duration,
+    /// Putting a packet into IPIP or GRE.
+    pub tunnel: Duration,
     /// From the carrier's coming up to a bridge port's forwarding (`linkwatch_event`).
     pub linkwatch: Duration,
 }
@@ -41,6 +43,7 @@ impl Default for Delays {
             input: Duration::from_us(10),
             output: Duration::from_us(3),
             vxlan: Duration::from_us(6),
+            tunnel: Duration::from_us(5),
             linkwatch: Duration::from_us(200),
         }
     }

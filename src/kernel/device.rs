@@ -6,6 +6,9 @@ use crate::base::{Duration, IfIndex};
 use crate::trace::{DropReason, EventKind, PacketType};
 use crate::wire::{Frame, Payload};
 
+/// How many devices may hand a frame on to each other before the kernel calls it a dead loop (`XMIT_RECURSION_LIMIT`).
+const XMIT_RECURSION_LIMIT: u8 = 8;
+
 impl Netns {
     /// Takes in a frame (`__netif_receive_skb_core`).
     pub(super) fn netif_receive(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mut skb: Skb) {
@@ -16,6 +19,7 @@ impl Netns {
         if is_oversize(link, &skb.frame) {
             return ctx.drop(at, skb, DropReason::OversizeReceive);
         }
+        skb.nesting = 0;
         let kind = packet_type(link, &skb.frame);
         let port = link.port;
         ctx.note(at, &mut skb, EventKind::Received(kind));
@@ -67,7 +71,14 @@ impl Netns {
             Kind::Physical(peer) => Next::Wire(*peer, ctx.delays.link),
             Kind::Bridge(_) => Next::Bridge,
             Kind::Vxlan(_) => Next::Vxlan,
+            Kind::Dummy => Next::Swallow,
+            Kind::Vlan(_) | Kind::Macvlan { .. } | Kind::Ipvlan { .. } => Next::Stacked,
+            Kind::Ipip(_) => Next::Ipip,
+            Kind::Gre(_) | Kind::Gretap(_) => Next::Gre,
         };
+        if skb.nesting > XMIT_RECURSION_LIMIT {
+            return ctx.drop(at, skb, DropReason::Recursion);
+        }
         ctx.note(at, &mut skb, EventKind::Transmitted);
         match next {
             Next::Loop => ctx.later(ctx.delays.veth, Urgency::Now, Work::Receive(ifindex, skb)),
@@ -77,6 +88,11 @@ impl Netns {
             }
             Next::Bridge => self.br_dev_xmit(ctx, ifindex, skb),
             Next::Vxlan => self.vxlan_xmit(ctx, ifindex, skb),
+            // `dummy_xmit` frees what it gets.
+            Next::Swallow => ctx.drop(at, skb, DropReason::DummyDevice),
+            Next::Stacked => ctx.drop(at, skb, DropReason::DevReady),
+            Next::Ipip => self.ipip_tunnel_xmit(ctx, ifindex, skb),
+            Next::Gre => self.gre_tunnel_xmit(ctx, ifindex, skb),
         }
     }
 }
@@ -86,6 +102,10 @@ enum Next {
     Wire(Peer, Duration),
     Bridge,
     Vxlan,
+    Swallow,
+    Stacked,
+    Ipip,
+    Gre,
 }
 
 /// A veth drops on receiving what exceeds its own MTU (`__dev_forward_skb`).
@@ -101,7 +121,9 @@ pub(super) fn is_skb_forwardable(link: &Link, frame: &Frame) -> bool {
 
 /// `eth_type_trans`.
 fn packet_type(link: &Link, frame: &Frame) -> PacketType {
-    if frame.dst.is_broadcast() {
+    if link.is_raw_ip() {
+        PacketType::Host
+    } else if frame.dst.is_broadcast() {
         PacketType::Broadcast
     } else if frame.dst.is_multicast() {
         PacketType::Multicast

@@ -2,7 +2,7 @@
 
 use super::fragment::FragmentKey;
 use super::tcp::TcpTimer;
-use super::{Delays, Nf, Woken};
+use super::{Delays, Nf, StpTimer, Woken};
 use crate::base::{
     ChangeId, Duration, EventId, IfIndex, Ipv4Addr, JourneyId, NetnsId, PacketId, ProcessId, SimTime,
     SocketId,
@@ -30,6 +30,20 @@ pub struct Skb {
     pub hash: u32,
     /// What netfilter keeps with it.
     pub nf: Nf,
+    /// What routing decided beyond the way out.
+    pub dst: Dst,
+    /// How many devices of this machine have handed it to the next since it was made or came in
+    /// (`dev_xmit_recursion`).
+    pub nesting: u8,
+}
+
+/// What routing decided about a packet beyond the way out (`struct dst_entry`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dst {
+    /// The host to hand it to, for devices without hardware addresses.
+    pub next_hop: Option<Ipv4Addr>,
+    /// Path MTU of a packet of this machine's own; 0 for the device's.
+    pub mtu: u32,
 }
 
 impl Skb {
@@ -64,6 +78,8 @@ pub enum Timer {
     Tcp(SocketId, TcpTimer, SimTime),
     /// The carrier of this interface changed.
     LinkWatch(IfIndex),
+    /// A timer of the spanning tree, with the deadline it was set for.
+    Stp(StpTimer, SimTime),
     /// The collector of connections comes by.
     Netfilter(SimTime),
 }
@@ -166,6 +182,8 @@ impl Ctx<'_> {
             journey,
             cause: parent.cause,
             frag_max: 0,
+            dst: Dst::default(),
+            nesting: parent.nesting,
             hash: 0,
             nf: Nf::default(),
         }
@@ -174,7 +192,7 @@ impl Ctx<'_> {
     /// A copy of a packet, which shares its bytes.
     pub(super) fn copy(&mut self, skb: &Skb) -> Skb {
         let child = self.child(skb, Relation::Copy, skb.frame.clone());
-        Skb { packet: skb.packet, frag_max: skb.frag_max, hash: skb.hash, nf: skb.nf, ..child }
+        Skb { packet: skb.packet, frag_max: skb.frag_max, hash: skb.hash, nf: skb.nf, dst: skb.dst, ..child }
     }
 
     /// A new packet that no other packet gave rise to.
@@ -186,6 +204,8 @@ impl Ctx<'_> {
             journey,
             cause: EventId::NONE,
             frag_max: 0,
+            dst: Dst::default(),
+            nesting: 0,
             hash: 0,
             nf: Nf::default(),
         }

@@ -96,7 +96,7 @@ impl Netns {
 
     /// Cuts what is too large for the way out, or what was cut before it came here (`ip_fragment`).
     pub(super) fn refragment(&mut self, ctx: &mut Ctx<'_>, oif: IfIndex, skb: Skb) -> Vec<Skb> {
-        let device_mtu = self.link(oif).map_or(0, |link| link.mtu as usize);
+        let device_mtu = self.dst_mtu(oif, &skb) as usize;
         let mtu = if skb.frag_max > 0 { device_mtu.min(usize::from(skb.frag_max)) } else { device_mtu };
         self.ip_do_fragment(ctx, oif, mtu, skb)
     }

@@ -278,6 +278,9 @@ impl Netns {
         {
             self.update_pmtu(ctx, quoted.dst, mtu, skb.cause);
         }
+        if let Some(quoted) = Quoted::read(quote) {
+            self.ip_tunnel_err(ctx.now, (quoted.protocol, quoted.dst), kind_and_code);
+        }
         let told = match Quote::read(quote) {
             Some(quote) if quote.protocol == 17 => self.udp_err(ctx, ifindex, &report, &quote),
             Some(quote) if quote.protocol == 6 => self.tcp_err(ctx, ifindex, &report, &quote),

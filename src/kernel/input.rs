@@ -126,7 +126,9 @@ impl Netns {
                 self.udp_rcv(ctx, ifindex, kind, (packet, udp), skb);
             }
             Body::Tcp(tcp) => self.tcp_rcv(ctx, ifindex, kind, (packet, tcp), skb),
-            Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) | Body::Raw { .. } => {
+            Body::Ipip(inner) => self.ipip_rcv(ctx, ifindex, kind, (packet, inner), skb),
+            Body::Gre(gre) => self.gre_rcv(ctx, ifindex, kind, (packet, gre), skb),
+            Body::Igmp(_) | Body::Esp(_) | Body::Raw { .. } => {
                 self.unclaimed(ctx, ifindex, kind, IcmpError::PROTOCOL_UNREACHABLE, skb);
             }
         }
@@ -176,6 +178,7 @@ impl Netns {
         let learnt = self.exception(ctx.now, packet.dst, route.change).and_then(|row| row.gateway);
         let next_hop = learnt.or(route.route.gateway).unwrap_or(packet.dst);
         let redirects = self.deserves_redirect(ifindex, packet.src, &route);
+        skb.dst = super::Dst::default();
         if let Payload::Ipv4(packet) = &mut skb.frame_mut().payload {
             packet.ttl -= 1;
         }

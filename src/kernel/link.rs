@@ -1,8 +1,12 @@
 //! Links (`struct net_device`) and what each kind keeps.
 
 use super::{BpfProgram, DeviceConf};
+use super::{Stp, Tunnel, Vlans};
 use crate::base::{ChangeId, Duration, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime};
-use crate::trace::{LinkKind, LinkRow, PortRow, PortState};
+use crate::trace::{
+    BridgeRow, IpvlanMode, LinkExtra, LinkKind, LinkRow, MacvlanMode, PortExtra, PortRow, PortState,
+};
+use crate::wire::VlanProtocol;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,6 +31,10 @@ pub struct Link {
     pub txqlen: u32,
     /// The bridge it is a port of.
     pub port: Option<Port>,
+    /// Promiscuity and the like.
+    pub extra: LinkExtra,
+    /// VLANs it is a member of, as a port or as the bridge itself.
+    pub vlans: Vlans,
     /// Its settings under `net.ipv4.conf`.
     pub conf: DeviceConf,
     /// The eBPF program attached to it.
@@ -46,6 +54,41 @@ pub enum Kind {
     Bridge(Bridge),
     /// A VXLAN tunnel end.
     Vxlan(Vxlan),
+    /// A device that swallows what is sent to it.
+    Dummy,
+    /// The frames of one VLAN on another device.
+    Vlan(VlanLink),
+    /// A device with an address of its own on another device.
+    Macvlan {
+        /// The device below.
+        lower: IfIndex,
+        /// Mode.
+        mode: MacvlanMode,
+    },
+    /// A device with the address of the device below.
+    Ipvlan {
+        /// The device below.
+        lower: IfIndex,
+        /// Mode.
+        mode: IpvlanMode,
+    },
+    /// A tunnel of IPv4 in IPv4.
+    Ipip(Tunnel),
+    /// A tunnel of IPv4 in GRE.
+    Gre(Tunnel),
+    /// A tunnel of Ethernet in GRE.
+    Gretap(Tunnel),
+}
+
+/// A VLAN device (`struct vlan_dev_priv`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VlanLink {
+    /// The device that carries the tagged frames.
+    pub lower: IfIndex,
+    /// VLAN identifier.
+    pub id: u16,
+    /// Kind of tag.
+    pub protocol: VlanProtocol,
 }
 
 /// The other end of a wire.
@@ -72,6 +115,8 @@ pub struct Port {
     pub learning: bool,
     /// Flooding of unknown unicast to it.
     pub flood: bool,
+    /// Further settings and its spanning tree.
+    pub extra: PortExtra,
 }
 
 /// A bridge.
@@ -80,12 +125,20 @@ pub struct Bridge {
     /// Ports in the order in which they were added. The kernel puts new ports in front of its list, so floods go
     /// through this one backwards.
     pub ports: Vec<IfIndex>,
-    /// Forwarding database.
-    pub fdb: BTreeMap<MacAddr, FdbEntry>,
+    /// Forwarding database by address and VLAN; VLAN 0 where nothing is filtered.
+    pub fdb: BTreeMap<(MacAddr, u16), FdbEntry>,
     /// Ageing time of learnt entries.
     pub ageing: Duration,
     /// Number for the next port.
     pub next_port: u16,
+    /// Whether its Ethernet address was set by hand; otherwise it is that of the port with the lowest one.
+    pub own_mac: bool,
+    /// Spanning tree and VLAN filtering as they are shown.
+    pub row: BridgeRow,
+    /// The rest of the spanning tree's state.
+    pub stp: Stp,
+    /// Whether its ports have tables of VLANs.
+    pub has_vlans: bool,
     /// Whether somebody set its MTU, which otherwise follows its ports (`BROPT_MTU_SET_BY_USER`).
     pub mtu_set: bool,
     /// The MTU by which netfilter cuts bridged packets: 1500 until the bridge's own is changed (`fake_rtable`).
@@ -118,6 +171,8 @@ pub struct Vxlan {
     pub port: u16,
     /// Whether sources are learnt.
     pub learning: bool,
+    /// Group that it joins and floods to.
+    pub group: Option<Ipv4Addr>,
     /// Forwarding database: tunnel ends for an address. The address of all zeros holds the ends for everything else.
     pub fdb: BTreeMap<MacAddr, Vec<VxlanRemote>>,
 }
@@ -141,11 +196,79 @@ impl Link {
         self.up && self.carrier
     }
 
+    /// Whether frames on it have no Ethernet header.
+    pub fn is_raw_ip(&self) -> bool {
+        matches!(self.kind, Kind::Ipip(_) | Kind::Gre(_))
+    }
+
+    /// Whether next hops on it need no hardware address (`IFF_NOARP`).
+    pub fn is_noarp(&self) -> bool {
+        self.is_raw_ip() || matches!(self.kind, Kind::Dummy | Kind::Ipvlan { mode: IpvlanMode::L3, .. })
+    }
+
+    /// The device that this one stands on, in the same namespace.
+    pub fn lower(&self) -> Option<IfIndex> {
+        match self.kind {
+            Kind::Vlan(VlanLink { lower, .. }) | Kind::Macvlan { lower, .. } | Kind::Ipvlan { lower, .. } => {
+                Some(lower)
+            }
+            Kind::Loopback
+            | Kind::Veth(..)
+            | Kind::Physical(_)
+            | Kind::Bridge(_)
+            | Kind::Vxlan(_)
+            | Kind::Dummy
+            | Kind::Ipip(_)
+            | Kind::Gre(_)
+            | Kind::Gretap(_) => None,
+        }
+    }
+
+    /// The tunnel of IPv4 packets that it is.
+    pub fn tunnel(&self) -> Option<&Tunnel> {
+        match &self.kind {
+            Kind::Ipip(tunnel) | Kind::Gre(tunnel) | Kind::Gretap(tunnel) => Some(tunnel),
+            Kind::Loopback
+            | Kind::Veth(..)
+            | Kind::Physical(_)
+            | Kind::Bridge(_)
+            | Kind::Vxlan(_)
+            | Kind::Dummy
+            | Kind::Vlan(_)
+            | Kind::Macvlan { .. }
+            | Kind::Ipvlan { .. } => None,
+        }
+    }
+
+    pub(super) fn tunnel_mut(&mut self) -> Option<&mut Tunnel> {
+        match &mut self.kind {
+            Kind::Ipip(tunnel) | Kind::Gre(tunnel) | Kind::Gretap(tunnel) => Some(tunnel),
+            Kind::Loopback
+            | Kind::Veth(..)
+            | Kind::Physical(_)
+            | Kind::Bridge(_)
+            | Kind::Vxlan(_)
+            | Kind::Dummy
+            | Kind::Vlan(_)
+            | Kind::Macvlan { .. }
+            | Kind::Ipvlan { .. } => None,
+        }
+    }
+
     /// The other end of the wire, if it is one.
     pub fn peer(&self) -> Option<Peer> {
         match &self.kind {
             Kind::Veth(peer, _) | Kind::Physical(peer) => Some(*peer),
-            Kind::Loopback | Kind::Bridge(_) | Kind::Vxlan(_) => None,
+            Kind::Loopback
+            | Kind::Bridge(_)
+            | Kind::Vxlan(_)
+            | Kind::Dummy
+            | Kind::Vlan(_)
+            | Kind::Macvlan { .. }
+            | Kind::Ipvlan { .. }
+            | Kind::Ipip(_)
+            | Kind::Gre(_)
+            | Kind::Gretap(_) => None,
         }
     }
 
@@ -168,8 +291,29 @@ impl Link {
                 hairpin: port.hairpin,
                 learning: port.learning,
                 flood: port.flood,
+                extra: port.extra,
             }),
+            extra: self.extra_row(),
         }
+    }
+
+    fn extra_row(&self) -> LinkExtra {
+        let mut extra = self.extra.clone();
+        match &self.kind {
+            Kind::Bridge(bridge) => extra.bridge = Some(bridge.row),
+            Kind::Vxlan(vxlan) => extra.group = vxlan.group,
+            Kind::Loopback
+            | Kind::Veth(..)
+            | Kind::Physical(_)
+            | Kind::Dummy
+            | Kind::Vlan(_)
+            | Kind::Macvlan { .. }
+            | Kind::Ipvlan { .. }
+            | Kind::Ipip(_)
+            | Kind::Gre(_)
+            | Kind::Gretap(_) => {}
+        }
+        extra
     }
 
     fn kind_row(&self) -> LinkKind {
@@ -187,6 +331,13 @@ impl Link {
                 port: vxlan.port,
                 learning: vxlan.learning,
             },
+            Kind::Dummy => LinkKind::Dummy,
+            Kind::Vlan(vlan) => LinkKind::Vlan { lower: vlan.lower, id: vlan.id, protocol: vlan.protocol },
+            Kind::Macvlan { lower, mode } => LinkKind::Macvlan { lower: *lower, mode: *mode },
+            Kind::Ipvlan { lower, mode } => LinkKind::Ipvlan { lower: *lower, mode: *mode },
+            Kind::Ipip(tunnel) => LinkKind::Ipip(tunnel.row),
+            Kind::Gre(tunnel) => LinkKind::Gre(tunnel.row),
+            Kind::Gretap(tunnel) => LinkKind::Gretap(tunnel.row),
         }
     }
 }

@@ -9,6 +9,8 @@ mod addr;
 mod arp;
 mod bpf;
 mod bridge;
+mod bridge_config;
+mod bridge_vlan;
 mod conf;
 mod config;
 mod delays;
@@ -17,34 +19,46 @@ mod effects;
 mod exception;
 mod fib;
 mod fragment;
+mod gre;
 mod icmp;
 mod input;
+mod ip_tunnel;
+mod ipip;
 mod link;
 mod neighbor;
 mod netfilter;
+mod new_link;
 mod output;
 mod ping;
 mod sock;
 mod socket;
+mod stp;
+mod stp_timer;
 mod sysctl;
 mod tcp;
 mod timer;
 mod vxlan;
 
 pub use bpf::BpfProgram;
+pub use bridge_config::{BridgeOption, PortOption};
+pub use bridge_vlan::Vlans;
 pub use conf::{DeviceConf, default_setting};
 pub use config::{Hairpin, NewLink};
 pub use delays::Delays;
-pub use effects::{Ctx, Effects, Skb, Timer, Urgency, Work};
+pub use effects::{Ctx, Dst, Effects, Skb, Timer, Urgency, Work};
 pub use fib::FibResult;
-pub use link::{Bridge, Kind, Link, Peer, Port, Vxlan};
+pub use ip_tunnel::Tunnel;
+pub use link::{Bridge, Kind, Link, Peer, Port, VlanLink, Vxlan};
 pub use netfilter::{NetfilterOp, Nf};
+pub use new_link::LinkSpec;
 pub use output::Flow;
 pub use sock::Woken;
 pub use socket::{
     Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
     Transport,
 };
+pub use stp::{Stp, StpTimes};
+pub use stp_timer::{BridgeTimer, PortTimer, StpTimer};
 pub use sysctl::Sysctl;
 pub use tcp::TcpTimer;
 
@@ -168,7 +182,7 @@ impl Netns {
             match &link.kind {
                 Kind::Bridge(bridge) => {
                     rows.extend(
-                        bridge.fdb.iter().map(|(&mac, entry)| self.bridge_fdb_row(link.ifindex, mac, entry)),
+                        bridge.fdb.iter().map(|(&key, entry)| self.bridge_fdb_row(link.ifindex, key, entry)),
                     );
                 }
                 Kind::Vxlan(vxlan) => rows.extend(vxlan.fdb.iter().flat_map(|(&mac, remotes)| {
@@ -176,7 +190,16 @@ impl Netns {
                         self.vxlan_fdb_row(link.ifindex, mac, remote.dst, remote.permanent, remote.updated)
                     })
                 })),
-                Kind::Loopback | Kind::Veth(..) | Kind::Physical(_) => {}
+                Kind::Loopback
+                | Kind::Veth(..)
+                | Kind::Physical(_)
+                | Kind::Dummy
+                | Kind::Vlan(_)
+                | Kind::Macvlan { .. }
+                | Kind::Ipvlan { .. }
+                | Kind::Ipip(_)
+                | Kind::Gre(_)
+                | Kind::Gretap(_) => {}
             }
         }
         rows
@@ -199,6 +222,7 @@ impl Netns {
             }
             Timer::Reassembly(key) => self.ip_expire(ctx, key),
             Timer::Tcp(socket, which, deadline) => self.tcp_timer(ctx, socket, which, deadline),
+            Timer::Stp(which, deadline) => self.stp_timer(ctx, which, deadline),
             Timer::LinkWatch(ifindex) => self.linkwatch(ctx, ifindex),
             Timer::Netfilter(deadline) => self.nf_timer(ctx, deadline),
         }

@@ -1,6 +1,7 @@
 //! IPv4 going out (`net/ipv4/ip_output.c`, `route.c`, `fib_semantics.c`): choosing route and source, hooks,
 //! fragmentation, next hop.
 
+use super::icmp::IcmpError;
 use super::netfilter::{HookState, Verdict};
 use super::{Ctx, Errno, FibResult, Netns, Skb, Urgency, Work};
 use crate::base::{ChangeId, Duration, IfIndex, Ipv4Addr, MacAddr};
@@ -119,6 +120,7 @@ impl Netns {
     ) -> Option<Errno> {
         let at = (self.id, flow.oif);
         ctx.note(at, &mut skb, EventKind::Decided(Table::Fib, flow.change));
+        skb.dst.mtu = flow.mtu;
         let before = skb.frame.ipv4().map(|packet| packet.dst);
         let state = HookState { hook: Hook::Output, iif: IfIndex::NONE, oif: flow.oif };
         if self.nf_hook(ctx, flow.oif, state, &mut skb) == Verdict::Drop {
@@ -174,15 +176,41 @@ impl Netns {
             ctx.drop((self.id, oif), skb, DropReason::DevReady);
             return None;
         };
-        let looped = matches!(link.kind, super::Kind::Loopback);
-        for piece in self.refragment(ctx, oif, skb) {
-            if looped {
+        let bare = link.is_raw_ip() || matches!(link.kind, super::Kind::Loopback);
+        let (noarp, mac) = (link.is_noarp(), link.mac);
+        if self.exceeds_path_mtu(oif, &skb) {
+            let mtu = self.dst_mtu(oif, &skb);
+            self.icmp_send(ctx, oif, &skb, IcmpError::frag_needed(mtu));
+            ctx.drop((self.id, oif), skb, DropReason::PktTooBig);
+            return Some(Errno::Emsgsize);
+        }
+        for mut piece in self.refragment(ctx, oif, skb) {
+            piece.dst.next_hop = Some(next_hop);
+            if bare {
+                ctx.later(after, Urgency::Now, Work::Transmit(oif, piece));
+            } else if noarp {
+                // `arp_constructor`: the device's own address stands for everybody's.
+                let frame = piece.frame_mut();
+                (frame.dst, frame.src) = (mac, mac);
                 ctx.later(after, Urgency::Now, Work::Transmit(oif, piece));
             } else {
                 self.neigh_output(ctx, oif, next_hop, after, piece);
             }
         }
         None
+    }
+
+    /// The path MTU by which a packet leaves (`ip_skb_dst_mtu`): for a packet of this machine's own what was learnt
+    /// counts, for one that is passed on only the device's.
+    pub(super) fn dst_mtu(&self, oif: IfIndex, skb: &Skb) -> u32 {
+        let device = self.link(oif).map_or(0, |link| link.mtu);
+        if skb.dst.mtu == 0 { device } else { skb.dst.mtu.min(device) }
+    }
+
+    /// Whether a packet is too large for its way and must not be cut (`ip_fragment`).
+    fn exceeds_path_mtu(&self, oif: IfIndex, skb: &Skb) -> bool {
+        let Some(packet) = skb.frame.ipv4() else { return false };
+        skb.frag_max == 0 && packet.dont_fragment && packet.wire_len() > self.dst_mtu(oif, skb) as usize
     }
 
     fn ip_mc_output(

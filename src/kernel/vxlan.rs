@@ -50,8 +50,9 @@ impl Netns {
     ) {
         let at = (self.id, ifindex);
         let Some(Link { kind: Kind::Vxlan(vxlan), .. }) = self.link(ifindex) else { return };
-        let (local, port) = (vxlan.local, vxlan.port);
-        let flow = match self.ip_route_output(ctx.now, remote, Some(local), None) {
+        let port = vxlan.port;
+        let local = Some(vxlan.local).filter(|local| !local.is_unspecified());
+        let flow = match self.ip_route_output(ctx.now, remote, local, None) {
             Ok(flow) if flow.oif == ifindex => return ctx.drop(at, skb, DropReason::Recursion),
             Ok(flow) => flow,
             Err(_) => return ctx.drop(at, skb, DropReason::IpOutNoRoutes),
@@ -80,6 +81,7 @@ impl Netns {
         let frame = Frame { dst: MacAddr::ZERO, src: MacAddr::ZERO, payload: Payload::Ipv4(outer) };
         *skb.frame_mut() = frame;
         skb.frag_max = 0;
+        skb.nesting += 1;
         skb.nf = skb.nf.scrubbed(false);
         ctx.note(at, &mut skb, EventKind::Encapsulated);
         self.ip_local_out(ctx, &flow, ctx.delays.vxlan, skb);

@@ -1,9 +1,9 @@
 //! Single commands: each answers at once, changes tables, or becomes a program.
 
 use super::Lab;
-use crate::agent::Environment;
+use crate::agent::{Environment, World};
 use crate::base::ProcessId;
-use crate::kernel::{Ctx, Netns};
+use crate::kernel::{Ctx, Hairpin, Netns};
 use crate::shell::{self, Command, Context, KernelChange};
 use crate::trace::Scope;
 
@@ -60,6 +60,11 @@ impl Lab {
         };
         let netns = self.sim.netns_of(process);
         for change in changes {
+            // The other end of a veth may live in another namespace.
+            if let KernelChange::DelLink(ifindex) = change {
+                self.sim.del_wire(netns, ifindex);
+                continue;
+            }
             self.sim.administer(netns, |netns, ctx| apply_change(netns, ctx, change));
         }
         for (stream, text) in output {
@@ -79,6 +84,19 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         KernelChange::SetLinkDown(ifindex) => netns.set_down(ctx, ifindex),
         KernelChange::SetMtu(ifindex, mtu) => netns.set_mtu(ctx, ifindex, mtu),
         KernelChange::SetMac(ifindex, mac) => netns.set_mac(ctx, ifindex, mac),
+        KernelChange::AddLink(spec) => {
+            netns.make_link(ctx, *spec);
+        }
+        KernelChange::DelLink(ifindex) => netns.del_link(ctx, ifindex),
+        KernelChange::Rename(ifindex, name) => netns.rename(ctx, ifindex, name),
+        KernelChange::SetTxqlen(ifindex, len) => netns.set_txqlen(ctx, ifindex, len),
+        KernelChange::SetPromisc(ifindex, on) => netns.set_promisc(ctx, ifindex, on),
+        KernelChange::SetMaster(ifindex, master) => netns.set_master(ctx, ifindex, master, Hairpin::Off),
+        KernelChange::DelMaster(ifindex) => netns.del_master(ctx, ifindex),
+        KernelChange::SetBridge(ifindex, option) => netns.set_bridge(ctx, ifindex, option),
+        KernelChange::SetPort(ifindex, option) => netns.set_port(ctx, ifindex, option),
+        KernelChange::AddVlan(row) => netns.add_vlan(ctx, row),
+        KernelChange::DelVlan(ifindex, id) => netns.del_vlan(ctx, ifindex, id),
         KernelChange::AddAddr(row) => netns.add_addr(ctx, row.ifindex, row.addr, row.broadcast, row.scope),
         KernelChange::DelAddr(ifindex, addr) => netns.del_addr(ctx, ifindex, addr),
         KernelChange::AddRoute(row) => {

@@ -222,7 +222,16 @@ pub(super) fn cable_end(inventory: &Inventory, link: &LinkRow) -> Option<Spot> {
         LinkKind::Veth { peer_netns, peer, .. } => {
             (!is_pod(link.netns) && !is_pod(peer_netns)).then_some((peer_netns, peer))
         }
-        LinkKind::Loopback | LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } => None,
+        LinkKind::Loopback
+        | LinkKind::Bridge { .. }
+        | LinkKind::Vxlan { .. }
+        | LinkKind::Dummy
+        | LinkKind::Vlan { .. }
+        | LinkKind::Macvlan { .. }
+        | LinkKind::Ipvlan { .. }
+        | LinkKind::Ipip(_)
+        | LinkKind::Gre(_)
+        | LinkKind::Gretap(_) => None,
     }
 }
 

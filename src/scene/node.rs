@@ -4,8 +4,7 @@ use super::geometry::{Point, Rect};
 use super::layout::{Column, Draft, address_of, cable_end, stack_of};
 use super::model::{Anchor, HookSlot, LabelStyle, ShapeKind, Spot, WireKind};
 use super::{pod, ports};
-use crate::base::NetnsId;
-use crate::base::words;
+use crate::base::{IfIndex, NetnsId, words};
 use crate::trace::{Hook, LinkKind, LinkRow, NetnsState, PodRow};
 
 /// Up to this many Pods a node are drawn with their containers.
@@ -92,7 +91,7 @@ pub(super) fn has_bridge(state: Option<&NetnsState>) -> bool {
 }
 
 pub(super) fn has_tunnel(state: Option<&NetnsState>) -> bool {
-    state.is_some_and(|state| state.links.values().any(|link| matches!(link.kind, LinkKind::Vxlan { .. })))
+    state.is_some_and(|state| state.links.values().any(|link| is_on_card(&link.kind)))
 }
 
 impl Rows {
@@ -238,7 +237,7 @@ fn place_namespace(draft: &mut Draft<'_>, state: &NetnsState, rows: &Rows, inner
             draft.wire(WireKind::Inside, spot, home, &[Point::new(rect.center().x, stack.y)]);
         }
     }
-    let tunnels = of_kind(|kind| matches!(kind, LinkKind::Vxlan { .. }));
+    let tunnels = of_kind(is_on_card);
     let is_card = |link: &&LinkRow| cable_end(draft.inventory, link).is_some();
     let cards: Vec<LinkRow> = state.links.values().filter(is_card).cloned().collect();
     place_cards(draft, state, &cards, Rect::new(inner.x, rows.card, inner.w, h), stack);
@@ -292,11 +291,36 @@ fn place_cards(draft: &mut Draft<'_>, state: &NetnsState, cards: &[LinkRow], row
     }
 }
 
+/// Whether a device stands on a network card: tunnels and devices that share the card.
+fn is_on_card(kind: &LinkKind) -> bool {
+    matches!(kind, LinkKind::Vxlan { .. }) || kind.tunnel().is_some() || kind.lower().is_some()
+}
+
+/// What is written under such a device, and the device it leads to.
+fn below(state: &NetnsState, kind: &LinkKind) -> (String, IfIndex) {
+    let name = kind.name().unwrap_or_default();
+    let first_card = || state.links.values().find(|link| link.kind.wire().is_some()).map(|link| link.ifindex);
+    match kind {
+        LinkKind::Vxlan { vni, dev, .. } => (format!("{name} {vni}"), *dev),
+        LinkKind::Vlan { lower, id, .. } => (format!("{name} {id}"), *lower),
+        LinkKind::Macvlan { lower, mode } => (format!("{name} {}", mode.name()), *lower),
+        LinkKind::Ipvlan { lower, mode } => (format!("{name} {}", mode.name()), *lower),
+        LinkKind::Ipip(row) | LinkKind::Gre(row) | LinkKind::Gretap(row) => {
+            (name.to_owned(), row.dev.or_else(first_card).unwrap_or(IfIndex::NONE))
+        }
+        LinkKind::Loopback
+        | LinkKind::Veth { .. }
+        | LinkKind::Physical { .. }
+        | LinkKind::Bridge { .. }
+        | LinkKind::Dummy => (name.to_owned(), IfIndex::NONE),
+    }
+}
+
 fn place_tunnels(draft: &mut Draft<'_>, state: &NetnsState, tunnels: &[LinkRow], row: Rect, stack: Rect) {
     for (link, rect) in split(tunnels, row, draft.px(8)) {
         let shape = device(draft, link, ShapeKind::Tunnel, rect);
-        let LinkKind::Vxlan { vni, dev, .. } = link.kind else { continue };
-        draft.device(shape, &link.name, &format!("vxlan {vni}"));
+        let (detail, dev) = below(state, &link.kind);
+        draft.device(shape, &link.name, &detail);
         let spot = (link.netns, link.ifindex);
         let rest = Point::new(rect.center().x, rect.bottom());
         draft.rest(spot, rest);

@@ -48,8 +48,18 @@ pub(super) fn sandbox<'a>(draft: &Draft<'a>, pod: &PodRow, node: NetnsId) -> Opt
 /// The interfaces that lead out of a Pod.
 pub(super) fn ports(state: &NetnsState) -> Vec<Spot> {
     let leads_out = |kind: &LinkKind| match kind {
-        LinkKind::Veth { .. } | LinkKind::Physical { .. } => true,
-        LinkKind::Loopback | LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } => false,
+        LinkKind::Veth { .. }
+        | LinkKind::Physical { .. }
+        | LinkKind::Macvlan { .. }
+        | LinkKind::Ipvlan { .. }
+        | LinkKind::Vlan { .. } => true,
+        LinkKind::Loopback
+        | LinkKind::Bridge { .. }
+        | LinkKind::Vxlan { .. }
+        | LinkKind::Dummy
+        | LinkKind::Ipip(_)
+        | LinkKind::Gre(_)
+        | LinkKind::Gretap(_) => false,
     };
     state.links.values().filter(|link| leads_out(&link.kind)).map(|link| (link.netns, link.ifindex)).collect()
 }

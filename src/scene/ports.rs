@@ -11,9 +11,17 @@ use crate::trace::{LinkKind, LinkRow, NetnsState, PodRow};
 fn peer(link: &LinkRow) -> Option<Spot> {
     match link.kind {
         LinkKind::Veth { peer_netns, peer, .. } => Some((peer_netns, peer)),
-        LinkKind::Loopback | LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } | LinkKind::Physical { .. } => {
-            None
-        }
+        LinkKind::Loopback
+        | LinkKind::Bridge { .. }
+        | LinkKind::Vxlan { .. }
+        | LinkKind::Physical { .. }
+        | LinkKind::Dummy
+        | LinkKind::Vlan { .. }
+        | LinkKind::Macvlan { .. }
+        | LinkKind::Ipvlan { .. }
+        | LinkKind::Ipip(_)
+        | LinkKind::Gre(_)
+        | LinkKind::Gretap(_) => None,
     }
 }
 

@@ -91,6 +91,7 @@ fn link(
         hairpin: true,
         learning: true,
         flood: true,
+        extra: PortExtra::default(),
     });
     let mtu = if name == "lo" { 65_536 } else { 1_450 };
     let (netns, ifindex) = spot;
@@ -105,6 +106,7 @@ fn link(
         carrier: true,
         txqlen: 0,
         port,
+        extra: LinkExtra::default(),
     };
     s.change(netns, TableChange::Link(row));
 }
@@ -178,6 +180,7 @@ pub(crate) fn node(s: &mut Scribe, netns_id: NetnsId, n: u8, switch_port: IfInde
     let far = format!("02:f1:0a:f4:{other:02x}:00");
     neigh(s, (netns_id, FLANNEL), &format!("10.244.{other}.0"), &far, Nud::Permanent);
     let row = FdbRow {
+        vlan: 0,
         netns: netns_id,
         ifindex: FLANNEL,
         master: None,

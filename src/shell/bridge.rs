@@ -251,6 +251,9 @@ impl Bridge<'_> {
             printer.plain("dst ");
             printer.colored(Color::Inet, "dst", dst.as_str(), format!("{dst} "));
         }
+        if row.vlan != 0 {
+            printer.any("vlan", row.vlan, format!("vlan {} ", row.vlan));
+        }
         if self.options.stats {
             let used = self.now.since(entry.used).as_secs();
             let updated = self.now.since(row.updated).as_secs();
@@ -285,7 +288,16 @@ fn group_addresses(link: &LinkRow) -> Vec<MacAddr> {
     let v6 = |last| MacAddr([0x33, 0x33, 0, 0, 0, last]);
     let v4 = |last| MacAddr([0x01, 0x00, 0x5e, 0, 0, last]);
     match link.kind {
-        LinkKind::Loopback | LinkKind::Vxlan { .. } => Vec::new(),
+        // What shares another device's wire hands its addresses down and keeps no table of its own.
+        LinkKind::Loopback
+        | LinkKind::Vxlan { .. }
+        | LinkKind::Dummy
+        | LinkKind::Vlan { .. }
+        | LinkKind::Macvlan { .. }
+        | LinkKind::Ipvlan { .. }
+        | LinkKind::Ipip(_)
+        | LinkKind::Gre(_)
+        | LinkKind::Gretap(_) => Vec::new(),
         LinkKind::Bridge { .. } => vec![v6(0x01), v4(0x6a), v6(0x6a), v4(0x01)],
         LinkKind::Veth { .. } | LinkKind::Physical { .. } => vec![v6(0x01), v4(0x01)],
     }

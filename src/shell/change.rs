@@ -2,7 +2,9 @@
 //! with the text of the tool; the rest is for whoever owns the kernels to carry out.
 
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr};
-use crate::trace::{AddrRow, NeighRow, RouteRow};
+use crate::kernel::{BridgeOption, LinkSpec, PortOption};
+use crate::trace::{AddrRow, NeighRow, RouteRow, VlanRow};
+use std::sync::Arc;
 
 /// A change to the tables of the namespace that the command runs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +17,28 @@ pub enum KernelChange {
     SetMtu(IfIndex, u32),
     /// `ip link set DEV address MAC`.
     SetMac(IfIndex, MacAddr),
+    /// `ip link add`.
+    AddLink(Box<LinkSpec>),
+    /// `ip link delete`.
+    DelLink(IfIndex),
+    /// `ip link set DEV name NAME`.
+    Rename(IfIndex, Arc<str>),
+    /// `ip link set DEV txqueuelen PACKETS`.
+    SetTxqlen(IfIndex, u32),
+    /// `ip link set DEV promisc on|off`.
+    SetPromisc(IfIndex, bool),
+    /// `ip link set DEV master BRIDGE`.
+    SetMaster(IfIndex, IfIndex),
+    /// `ip link set DEV nomaster`.
+    DelMaster(IfIndex),
+    /// `ip link set BRIDGE type bridge OPTION`.
+    SetBridge(IfIndex, BridgeOption),
+    /// `bridge link set dev PORT OPTION`.
+    SetPort(IfIndex, PortOption),
+    /// `bridge vlan add`: the port or bridge is the row's.
+    AddVlan(VlanRow),
+    /// `bridge vlan del`: the port or bridge, and the VLAN.
+    DelVlan(IfIndex, u16),
     /// `ip addr add`.
     AddAddr(AddrRow),
     /// `ip addr del`: the interface, the address with its prefix length.

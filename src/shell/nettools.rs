@@ -356,9 +356,16 @@ fn busybox_ip_block(state: &NetnsState, link: &LinkRow, with_addrs: bool) -> Str
     }
     let (kind, broadcast) = match link.kind {
         LinkKind::Loopback => ("loopback", "00:00:00:00:00:00"),
+        LinkKind::Ipip(_) => ("ipip", "0.0.0.0"),
+        LinkKind::Gre(_) => ("gre", "0.0.0.0"),
         LinkKind::Veth { .. }
         | LinkKind::Bridge { .. }
         | LinkKind::Vxlan { .. }
+        | LinkKind::Dummy
+        | LinkKind::Vlan { .. }
+        | LinkKind::Macvlan { .. }
+        | LinkKind::Ipvlan { .. }
+        | LinkKind::Gretap(_)
         | LinkKind::Physical { .. } => ("ether", "ff:ff:ff:ff:ff:ff"),
     };
     text.push_str(&format!("\n    link/{kind} {} brd {broadcast}\n", link.mac));

@@ -98,11 +98,43 @@ pub enum DropReason {
     NoPingSocket,
     /// Tunnel inside itself: more than the kernel's limit of nested devices (`XMIT_RECURSION_LIMIT`).
     Recursion,
+    /// A tunnel without a fixed other end, and no route that names a next hop (`tx_fifo_errors`).
+    TunnelNoRemote,
+    /// No tunnel here is for packets from that address with that key.
+    NoTunnel,
+    /// The tunnel wants a checksum and there is none, or the other way round (`rx_crc_errors`).
+    GreChecksum,
+    /// The tunnel wants sequence numbers in order (`rx_fifo_errors`).
+    GreSequence,
+    /// A dummy device swallows everything.
+    DummyDevice,
+    /// The bridge port is no member of that VLAN (`br_allowed_ingress`).
+    VlanFilter,
+    /// The macvlan device does not talk to that address.
+    MacvlanNoTarget,
+    /// No ipvlan device has that address.
+    IpvlanNoTarget,
+    /// `XfrmInNoStates`: no security association has that SPI.
+    XfrmInNoStates,
+    /// `XfrmInStateProtoError`: the integrity check failed, as with a wrong key.
+    XfrmInStateProtoError,
+    /// `XfrmInStateSeqError`: the sequence number was seen before or is too old.
+    XfrmInStateSeqError,
+    /// `XfrmInTmplMismatch`: a policy wants the packet encrypted, and it was not.
+    XfrmInTmplMismatch,
+    /// `XfrmInNoPols`: it came encrypted, and no policy allows that.
+    XfrmInNoPols,
+    /// `XfrmOutNoStates`: a policy wants it encrypted, and there is no security association.
+    XfrmOutNoStates,
+    /// `XfrmOutPolBlock`, `XfrmInPolBlock`: a policy forbids it.
+    XfrmBlock,
+    /// A spanning tree packet where none may come (`bpdu_guard`).
+    StpGuard,
 }
 
 impl DropReason {
     /// All of them.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 63] = [
         Self::NoSocket,
         Self::TcpCsum,
         Self::UdpCsum,
@@ -150,6 +182,22 @@ impl DropReason {
         Self::IcmpRateLimit,
         Self::NoPingSocket,
         Self::Recursion,
+        Self::TunnelNoRemote,
+        Self::NoTunnel,
+        Self::GreChecksum,
+        Self::GreSequence,
+        Self::DummyDevice,
+        Self::VlanFilter,
+        Self::MacvlanNoTarget,
+        Self::IpvlanNoTarget,
+        Self::XfrmInNoStates,
+        Self::XfrmInStateProtoError,
+        Self::XfrmInStateSeqError,
+        Self::XfrmInTmplMismatch,
+        Self::XfrmInNoPols,
+        Self::XfrmOutNoStates,
+        Self::XfrmBlock,
+        Self::StpGuard,
     ];
 
     /// The kernel's word (`SKB_DROP_REASON_*` as of Linux 6.18), or ours without that beginning where the kernel gives
@@ -212,6 +260,22 @@ impl DropReason {
             Self::IcmpRateLimit => ("drop.icmp_rate_limit", "ICMP_RATELIMIT"),
             Self::NoPingSocket => ("drop.no_ping_socket", "SKB_DROP_REASON_NO_SOCKET"),
             Self::Recursion => ("drop.recursion", "SKB_DROP_REASON_RECURSION_LIMIT"),
+            Self::TunnelNoRemote => ("drop.tunnel_no_remote", "TUNNEL_NO_REMOTE"),
+            Self::NoTunnel => ("drop.no_tunnel", "NO_TUNNEL"),
+            Self::GreChecksum => ("drop.gre_checksum", "GRE_CHECKSUM"),
+            Self::GreSequence => ("drop.gre_sequence", "GRE_SEQUENCE"),
+            Self::DummyDevice => ("drop.dummy_device", "DUMMY_DEVICE"),
+            Self::VlanFilter => ("drop.vlan_filter", "BRIDGE_VLAN_FILTER"),
+            Self::MacvlanNoTarget => ("drop.macvlan_no_target", "MACVLAN_NO_TARGET"),
+            Self::IpvlanNoTarget => ("drop.ipvlan_no_target", "IPVLAN_NO_TARGET"),
+            Self::XfrmInNoStates => ("drop.xfrm_in_no_states", "XFRM_IN_NO_STATES"),
+            Self::XfrmInStateProtoError => ("drop.xfrm_in_state_proto_error", "XFRM_IN_STATE_PROTO_ERROR"),
+            Self::XfrmInStateSeqError => ("drop.xfrm_in_state_seq_error", "XFRM_IN_STATE_SEQ_ERROR"),
+            Self::XfrmInTmplMismatch => ("drop.xfrm_in_tmpl_mismatch", "XFRM_IN_TMPL_MISMATCH"),
+            Self::XfrmInNoPols => ("drop.xfrm_in_no_pols", "XFRM_IN_NO_POLS"),
+            Self::XfrmOutNoStates => ("drop.xfrm_out_no_states", "XFRM_OUT_NO_STATES"),
+            Self::XfrmBlock => ("drop.xfrm_block", "SKB_DROP_REASON_XFRM_POLICY"),
+            Self::StpGuard => ("drop.stp_guard", "STP_BPDU_GUARD"),
         }
     }
 }

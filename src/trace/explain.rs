@@ -6,8 +6,8 @@ use super::netfilter::{self, NetfilterChange};
 use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::{
     BpfMap, BpfRow, Disposition, DropReason, Event, EventKind, FdbRow, Hook, LinkKind, LinkRow, NeighRow,
-    Nud, PacketType, PortRow, Relation, RouteKind, RouteRow, ServiceChange, StepRow, Steps, Surroundings,
-    Table, TableChange, Trace,
+    Nud, PacketType, PortRow, PortState, Relation, RouteKind, RouteRow, ServiceChange, StepRow, Steps,
+    Surroundings, Table, TableChange, Trace,
 };
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId};
@@ -148,6 +148,21 @@ impl Teller<'_> {
                 ("why.transmitted.veth", self.place_of(*peer_netns, *peer))
             }
             Some(LinkKind::Bridge { .. }) => ("why.transmitted.bridge", String::new()),
+            Some(LinkKind::Dummy) => ("why.transmitted.dummy", String::new()),
+            Some(
+                kind @ (LinkKind::Vlan { lower, .. }
+                | LinkKind::Macvlan { lower, .. }
+                | LinkKind::Ipvlan { lower, .. }),
+            ) => {
+                let lower = self.ifname(self.event.netns, *lower);
+                return self.say(
+                    "why.transmitted.stacked",
+                    &[self.place(), kind.name().unwrap_or_default().to_owned(), lower],
+                );
+            }
+            Some(kind @ (LinkKind::Ipip(_) | LinkKind::Gre(_) | LinkKind::Gretap(_))) => {
+                ("why.transmitted.tunnel", kind.name().unwrap_or_default().to_owned())
+            }
             Some(LinkKind::Vxlan { vni, .. }) => ("why.transmitted.vxlan", vni.to_string()),
             Some(LinkKind::Physical { peer_netns, peer }) => {
                 ("why.transmitted.physical", self.place_of(*peer_netns, *peer))
@@ -167,6 +182,9 @@ impl Teller<'_> {
                 ("why.received.bridge", String::new())
             }
             (None, Some(LinkKind::Vxlan { .. }), _) => ("why.received.vxlan", String::new()),
+            (None, Some(kind), _) if kind.tunnel().is_some() => {
+                ("why.received.tunnel", kind.name().unwrap_or_default().to_owned())
+            }
             (None, _, PacketType::Host) => ("why.received.host", String::new()),
             (None, _, PacketType::Broadcast) => ("why.received.broadcast", String::new()),
             (None, _, PacketType::Multicast) => ("why.received.multicast", String::new()),
@@ -396,6 +414,12 @@ impl Teller<'_> {
             TableChange::Fdb(row) if row.permanent => ("fdb", vec![of(row.netns), self.fdb(row)]),
             TableChange::Fdb(row) => ("fdb_learnt", vec![of(row.netns), self.fdb(row)]),
             TableChange::FdbGone(row) => ("fdb_gone", vec![of(row.netns), self.fdb(row)]),
+            TableChange::Vlan(row) => {
+                ("vlan", vec![self.place_of(row.netns, row.ifindex), rows_text::vlan(row)])
+            }
+            TableChange::VlanGone(netns, ifindex, vlan) => {
+                ("vlan_gone", vec![self.place_of(*netns, *ifindex), vlan.to_string()])
+            }
             TableChange::Exception(row) => ("exception", vec![of(row.netns), rows_text::exception(row)]),
             TableChange::Bpf(row) => ("bpf", vec![of(row.netns), self.bpf(row)]),
             TableChange::BpfGone(row) => ("bpf_gone", vec![of(row.netns), self.bpf(row)]),
@@ -466,7 +490,13 @@ fn netfilter_args(change: &NetfilterChange, of: &dyn Fn(NetnsId) -> String) -> (
 
 fn link_text(row: &LinkRow) -> String {
     let carrier = if row.carrier { "LOWER_UP" } else { "NO-CARRIER" };
-    format!("{}, mtu {}, {}", if row.up { carrier } else { "DOWN" }, row.mtu, row.mac)
+    let port = row.port.map_or_else(String::new, |port| match port.state {
+        PortState::Disabled | PortState::Forwarding => String::new(),
+        state @ (PortState::Listening | PortState::Learning | PortState::Blocking) => {
+            format!(", {}", rows_text::port_state(state))
+        }
+    });
+    format!("{}, mtu {}, {}{port}", if row.up { carrier } else { "DOWN" }, row.mtu, row.mac)
 }
 
 /// Name of a netfilter hook, as iptables calls its built-in chains.

@@ -10,7 +10,9 @@
 use super::explain;
 use super::netfilter;
 use super::rows_text::{self, FdbStyle, RouteStyle};
-use super::{BpfRow, Disposition, Event, EventKind, Nud, RouteRow, Surroundings, Table, TableChange, Trace};
+use super::{
+    BpfRow, Disposition, Event, EventKind, Nud, PortState, RouteRow, Surroundings, Table, TableChange, Trace,
+};
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, JourneyId, NetnsId, ProcessId, SimTime};
 use crate::wire::{Frame, Inner, Ipv4};
@@ -306,6 +308,12 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
             let name = |ifindex| around.ifname(row.netns, ifindex);
             format!("fdb {gone}{}", rows_text::fdb(row, &name, FdbStyle::default()).trim_end())
         }
+        TableChange::Vlan(row) => {
+            format!("vlan {} dev {}", rows_text::vlan(row), around.ifname(row.netns, row.ifindex))
+        }
+        TableChange::VlanGone(netns, ifindex, vlan) => {
+            format!("vlan gone {vlan} dev {}", around.ifname(*netns, *ifindex))
+        }
         TableChange::Addr(row) => {
             format!("address {} dev {}", row.addr, around.ifname(row.netns, row.ifindex))
         }
@@ -314,7 +322,11 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         }
         TableChange::Link(row) => {
             let state = if row.up { "up" } else { "down" };
-            format!("link {} {state} mtu {}", row.name, row.mtu)
+            let port = match row.port.map(|port| port.state) {
+                None | Some(PortState::Disabled | PortState::Forwarding) => String::new(),
+                Some(state) => format!(" state {}", rows_text::port_state(state)),
+            };
+            format!("link {} {state} mtu {}{port}", row.name, row.mtu)
         }
         TableChange::LinkGone(netns, ifindex) => format!("link gone {}", around.ifname(*netns, *ifindex)),
         TableChange::Exception(row) => rows_text::exception(row),

@@ -4,9 +4,9 @@ use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
     AddrRow, BpfRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FdbRow, KubeEventRow, LinkKind,
     LinkRow, NeighRow, NetnsRow, NodeRow, PodRow, ProcessRow, RouteRow, ServiceChange, ServiceRow, SliceRow,
-    SocketRow, StepRow, Table, TableChange, Trace,
+    SocketRow, StepRow, Table, TableChange, Trace, VlanRow,
 };
-use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, ProcessId, SimTime, SocketId};
+use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId, ProcessId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -52,6 +52,8 @@ pub struct NetnsState {
     pub neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
     /// Forwarding databases, in the order in which entries were added.
     pub fdb: Vec<Fdb>,
+    /// VLANs of bridges and their ports.
+    pub vlans: BTreeMap<(IfIndex, u16), VlanRow>,
     /// What was learnt about single destinations.
     pub exceptions: BTreeMap<Ipv4Addr, ExceptionRow>,
     /// Entries of eBPF maps, in the order in which they were added.
@@ -115,6 +117,7 @@ impl NetnsState {
             routes: Vec::new(),
             neighbors: BTreeMap::new(),
             fdb: Vec::new(),
+            vlans: BTreeMap::new(),
             exceptions: BTreeMap::new(),
             bpf: Vec::new(),
             sysctls: BTreeMap::new(),
@@ -187,21 +190,42 @@ impl Inventory {
         let bytes = frame.wire_len() as u64;
         let counters = state.counters.entry(event.ifindex).or_default();
         let without_header = bytes - 14;
+        // What has no Ethernet header counts none.
+        let bytes = if link.kind.is_raw_ip() { without_header } else { bytes };
         if event.kind == EventKind::Transmitted {
             counters.tx_packets += 1;
             // VXLAN counts after it has taken over the frame (`vxlan_xmit_one`), and `lo` as it receives
             // (`loopback_xmit`).
             counters.tx_bytes += match link.kind {
                 LinkKind::Loopback | LinkKind::Vxlan { .. } => without_header,
-                LinkKind::Bridge { .. } | LinkKind::Veth { .. } | LinkKind::Physical { .. } => bytes,
+                LinkKind::Bridge { .. }
+                | LinkKind::Veth { .. }
+                | LinkKind::Physical { .. }
+                | LinkKind::Dummy
+                | LinkKind::Vlan { .. }
+                | LinkKind::Macvlan { .. }
+                | LinkKind::Ipvlan { .. }
+                | LinkKind::Ipip(_)
+                | LinkKind::Gre(_)
+                | LinkKind::Gretap(_) => bytes,
             };
         } else {
             // `lo`, a bridge and a VXLAN device count what they hand up without the Ethernet header, which
             // `eth_type_trans` has taken off by then.
             counters.rx_packets += 1;
             counters.rx_bytes += match link.kind {
-                LinkKind::Loopback | LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } => without_header,
-                LinkKind::Veth { .. } | LinkKind::Physical { .. } => bytes,
+                LinkKind::Loopback
+                | LinkKind::Bridge { .. }
+                | LinkKind::Vxlan { .. }
+                | LinkKind::Vlan { .. }
+                | LinkKind::Macvlan { .. }
+                | LinkKind::Ipvlan { .. }
+                | LinkKind::Gretap(_) => without_header,
+                LinkKind::Veth { .. }
+                | LinkKind::Physical { .. }
+                | LinkKind::Dummy
+                | LinkKind::Ipip(_)
+                | LinkKind::Gre(_) => bytes,
             };
             // Devices with a driver of their own count group frames here; a veth does not.
             if frame.dst.is_multicast() && matches!(link.kind, LinkKind::Bridge { .. }) {
@@ -264,8 +288,7 @@ impl Inventory {
                 }
             }
             (Table::BridgeFdb | Table::VxlanFdb, TableChange::Fdb(row)) => {
-                let (ifindex, master, mac) = (row.ifindex, row.master, row.mac);
-                if let Some(entry) = state.fdb_entry(master, ifindex, mac) {
+                if let Some(entry) = state.fdb_entry(row) {
                     entry.used = now;
                 }
             }
@@ -302,6 +325,7 @@ impl Inventory {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of change")]
     fn apply(&mut self, trace: &Trace, event: EventId, id: ChangeId) {
         let now = self.now;
         match &trace.changes[id.index()] {
@@ -347,6 +371,12 @@ impl Inventory {
                 self.with(netns_of(change), |state| state.netfilter.apply(id, change, now));
             }
             TableChange::Fdb(row) => self.with(row.netns, |state| state.set_fdb(id, row, now)),
+            TableChange::Vlan(row) => self.with(row.netns, |state| {
+                state.vlans.insert((row.ifindex, row.id), *row);
+            }),
+            TableChange::VlanGone(netns, ifindex, vlan) => self.with(*netns, |state| {
+                state.vlans.remove(&(*ifindex, *vlan));
+            }),
             TableChange::Exception(row) => self.with(row.netns, |state| {
                 state.exceptions.insert(row.dst, *row);
             }),
@@ -367,6 +397,7 @@ impl Inventory {
             TableChange::FdbGone(row) => self.with(row.netns, |state| {
                 state.fdb.retain(|entry| {
                     entry.row.mac != row.mac
+                        || entry.row.vlan != row.vlan
                         || entry.row.master != row.master
                         || (row.master.is_none() && entry.row.ifindex != row.ifindex)
                 });
@@ -392,6 +423,7 @@ impl NetnsState {
         self.addrs.retain(|row| row.ifindex != ifindex);
         self.routes.retain(|(_, row)| row.oif != Some(ifindex));
         self.neighbors.retain(|(at, _), _| *at != ifindex);
+        self.vlans.retain(|(at, _), _| *at != ifindex);
         self.fdb.retain(|entry| entry.row.ifindex != ifindex && entry.row.master != Some(ifindex));
     }
 
@@ -412,16 +444,17 @@ impl NetnsState {
     }
 
     /// A bridge's database has one entry an address, whichever port it is at; a device's own has one an address too.
-    fn fdb_entry(&mut self, master: Option<IfIndex>, ifindex: IfIndex, mac: MacAddr) -> Option<&mut Fdb> {
+    fn fdb_entry(&mut self, row: &FdbRow) -> Option<&mut Fdb> {
         self.fdb.iter_mut().find(|entry| {
-            entry.row.mac == mac
-                && entry.row.master == master
-                && (master.is_some() || entry.row.ifindex == ifindex)
+            entry.row.mac == row.mac
+                && entry.row.vlan == row.vlan
+                && entry.row.master == row.master
+                && (row.master.is_some() || entry.row.ifindex == row.ifindex)
         })
     }
 
     fn set_fdb(&mut self, change: ChangeId, row: &FdbRow, now: SimTime) {
-        match self.fdb_entry(row.master, row.ifindex, row.mac) {
+        match self.fdb_entry(row) {
             Some(entry) => {
                 entry.change = change;
                 entry.row = *row;

@@ -13,6 +13,7 @@ mod netfilter;
 mod pcapng;
 mod process_rows;
 mod rows;
+mod rows_link;
 pub mod rows_text;
 mod service_rows;
 mod socket_rows;
@@ -32,6 +33,9 @@ pub use rows::{
     AddrRow, BpfMap, BpfRow, ContainerRow, ContainerState, ExceptionRow, FdbRow, KubeEventRow, LastState,
     LinkKind, LinkRow, NeighRow, NetnsRole, NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState,
     RouteKind, RouteProtocol, RouteRow, Scope, StepRow, Steps, SysctlRow, TableChange,
+};
+pub use rows_link::{
+    BridgeRow, Designated, IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow,
 };
 pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};

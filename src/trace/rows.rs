@@ -1,8 +1,10 @@
 //! Rows of the tables that people look at, as plain data. The kernel and the control plane record a row whenever it
 //! comes or changes, and its key when it goes; see [`super::Inventory`].
 
+use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
 use super::{NetfilterChange, ProcessRow, ServiceChange, SocketRow};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ProcessId, SimTime, SocketId};
+use crate::wire::VlanProtocol;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -33,6 +35,10 @@ pub enum TableChange {
     Fdb(FdbRow),
     /// An entry of a forwarding database went.
     FdbGone(FdbRow),
+    /// A port, or a bridge itself, became a member of a VLAN, or in another way.
+    Vlan(VlanRow),
+    /// A port, or a bridge itself, left a VLAN.
+    VlanGone(NetnsId, IfIndex, u16),
     /// A path MTU or a better next hop was learnt.
     Exception(ExceptionRow),
     /// An entry of an eBPF map came or changed.
@@ -123,6 +129,8 @@ pub struct LinkRow {
     pub txqlen: u32,
     /// The bridge this is a port of, and the port's settings.
     pub port: Option<PortRow>,
+    /// What else is known of it.
+    pub extra: LinkExtra,
 }
 
 /// Kind of a link (`IFLA_INFO_KIND`).
@@ -164,6 +172,37 @@ pub enum LinkKind {
         /// Interface number of the other end.
         peer: IfIndex,
     },
+    /// A device that swallows what is sent to it.
+    Dummy,
+    /// The frames of one VLAN on another device.
+    Vlan {
+        /// The device that carries the tagged frames.
+        lower: IfIndex,
+        /// VLAN identifier.
+        id: u16,
+        /// Kind of tag.
+        protocol: VlanProtocol,
+    },
+    /// A device with an address of its own on another device.
+    Macvlan {
+        /// The device below.
+        lower: IfIndex,
+        /// Mode.
+        mode: MacvlanMode,
+    },
+    /// A device with the address of the device below.
+    Ipvlan {
+        /// The device below.
+        lower: IfIndex,
+        /// Mode.
+        mode: IpvlanMode,
+    },
+    /// A tunnel of IPv4 in IPv4.
+    Ipip(TunnelRow),
+    /// A tunnel of GRE.
+    Gre(TunnelRow),
+    /// A tunnel of Ethernet in GRE.
+    Gretap(TunnelRow),
 }
 
 /// A bridge port, as `bridge -d link` shows it.
@@ -181,6 +220,8 @@ pub struct PortRow {
     pub learning: bool,
     /// Whether unknown unicast is flooded to it.
     pub flood: bool,
+    /// Further settings and its spanning tree.
+    pub extra: PortExtra,
 }
 
 /// State of a bridge port (`BR_STATE_*`).
@@ -355,6 +396,8 @@ pub struct FdbRow {
     pub master: Option<IfIndex>,
     /// Ethernet address.
     pub mac: MacAddr,
+    /// VLAN; 0 where the bridge does not filter by VLAN.
+    pub vlan: u16,
     /// Whether it neither ages nor moves (`permanent`): the address of a port or an entry set by hand.
     pub permanent: bool,
     /// Tunnel end for a VXLAN device.

@@ -3,8 +3,8 @@
 //! The lines end where the tools end them: some with a blank. Whoever shows a row inside a sentence trims it.
 
 use super::{
-    BpfMap, BpfRow, ExceptionRow, FdbRow, NeighRow, Nud, RouteKind, RouteProtocol, RouteRow, Scope,
-    SocketRow, Transport,
+    BpfMap, BpfRow, ExceptionRow, FdbRow, NeighRow, Nud, PortState, RouteKind, RouteProtocol, RouteRow,
+    Scope, SocketRow, Transport, VlanRow,
 };
 use crate::base::{IfIndex, Ipv4Net};
 use std::sync::Arc;
@@ -103,10 +103,29 @@ pub struct FdbStyle<'a> {
 pub fn fdb(row: &FdbRow, ifname: IfName<'_>, style: FdbStyle<'_>) -> String {
     let dev = if style.hides_dev { String::new() } else { format!("dev {} ", ifname(row.ifindex)) };
     let dst = row.dst.map_or_else(String::new, |dst| format!("dst {dst} "));
+    let vlan = if row.vlan == 0 { String::new() } else { format!("vlan {} ", row.vlan) };
     let owner =
         row.master.map_or_else(|| "self ".to_string(), |bridge| format!("master {} ", ifname(bridge)));
     let state = if row.permanent { "permanent" } else { "" };
-    format!("{} {dev}{dst}{}{owner}{state}", row.mac, style.stats)
+    format!("{} {dev}{dst}{vlan}{}{owner}{state}", row.mac, style.stats)
+}
+
+/// A VLAN as `bridge vlan` prints it behind the port's name.
+pub fn vlan(row: &VlanRow) -> String {
+    let pvid = if row.pvid { " PVID" } else { "" };
+    let untagged = if row.untagged { " Egress Untagged" } else { "" };
+    format!("{}{pvid}{untagged}", row.id)
+}
+
+/// A bridge port's state in the words of iproute2.
+pub fn port_state(state: PortState) -> &'static str {
+    match state {
+        PortState::Disabled => "disabled",
+        PortState::Listening => "listening",
+        PortState::Learning => "learning",
+        PortState::Forwarding => "forwarding",
+        PortState::Blocking => "blocking",
+    }
 }
 
 /// A socket in one line: number, protocol, state, both ends, and what waits in its queues.
@@ -260,6 +279,7 @@ mod tests {
             "10.244.1.77 dev eth0 lladdr 0a:58:0a:f4:01:0b  ref 1 used 0/0/0probes 4 REACHABLE "
         );
         let tunnel = FdbRow {
+            vlan: 0,
             netns: NetnsId(0),
             ifindex: IfIndex(3),
             master: None,

@@ -60,6 +60,8 @@ impl Surroundings {
             | TableChange::NeighGone(..)
             | TableChange::Fdb(_)
             | TableChange::FdbGone(_)
+            | TableChange::Vlan(_)
+            | TableChange::VlanGone(..)
             | TableChange::Exception(_)
             | TableChange::Sysctl(_)
             | TableChange::Socket(_)

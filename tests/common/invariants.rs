@@ -6,8 +6,8 @@ use vethscope::base::{EventId, IfIndex, JourneyId, NetnsId, SimTime};
 use vethscope::kernel::{Netns, Peer};
 use vethscope::lab::{Lab, Progress};
 use vethscope::trace::{
-    Disposition, Event, EventKind, FdbRow, Inventory, LinkKind, LinkRow, NeighRow, NetnsState, Relation,
-    RouteRow, Trace,
+    Disposition, Event, EventKind, FdbRow, Inventory, LinkRow, NeighRow, NetnsState, Relation, RouteRow,
+    Trace,
 };
 use vethscope::wire::{Frame, Inner, Ipv4, Payload};
 
@@ -225,7 +225,7 @@ fn walk(lab: &Lab, faults: &mut Faults) {
                 if let Some(peer) = wire(&inventory, event.netns, event.ifindex) {
                     under_way.insert(event.journey, (index, peer));
                 }
-                delivers_true_addresses(trace, index, faults);
+                delivers_true_addresses(trace, &inventory, index, faults);
             }
         }
     }
@@ -234,13 +234,19 @@ fn walk(lab: &Lab, faults: &mut Faults) {
 }
 
 /// A frame on a wire has a source, whatever the neighbour table was doing.
-fn delivers_true_addresses(trace: &Trace, index: usize, faults: &mut Faults) {
+fn delivers_true_addresses(trace: &Trace, inventory: &Inventory, index: usize, faults: &mut Faults) {
+    let event = &trace.events[index];
     let zero = vethscope::base::MacAddr::ZERO;
-    let Some(frame) = trace.frame_of(&trace.events[index]) else {
+    let Some(frame) = trace.frame_of(event) else {
         return faults.add(format!("{} has no frame", describe(trace, index)));
     };
-    let loopback = trace.events[index].ifindex == IfIndex(1);
-    if !loopback && (frame.src == zero || frame.dst == zero) {
+    let loopback = event.ifindex == IfIndex(1);
+    let bare = inventory
+        .netns
+        .get(&event.netns)
+        .and_then(|state| state.links.get(&event.ifindex))
+        .is_some_and(|link| link.kind.is_raw_ip());
+    if !loopback && !bare && (frame.src == zero || frame.dst == zero) {
         faults.add(format!(
             "{} lacks an Ethernet address: {} > {}",
             describe(trace, index),
@@ -254,12 +260,8 @@ fn delivers_true_addresses(trace: &Trace, index: usize, faults: &mut Faults) {
 }
 
 fn wire(inventory: &Inventory, netns: NetnsId, ifindex: IfIndex) -> Option<Peer> {
-    match inventory.netns.get(&netns)?.links.get(&ifindex)?.kind {
-        LinkKind::Veth { peer_netns, peer, .. } | LinkKind::Physical { peer_netns, peer } => {
-            Some(Peer { netns: peer_netns, ifindex: peer })
-        }
-        LinkKind::Loopback | LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } => None,
-    }
+    let (netns, ifindex) = inventory.netns.get(&netns)?.links.get(&ifindex)?.kind.wire()?;
+    Some(Peer { netns, ifindex })
 }
 
 /// The tables folded from the trace are those that the kernel decides by.

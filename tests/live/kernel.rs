@@ -247,7 +247,15 @@ impl Machine {
                     clippy::wildcard_enum_match_arm,
                     reason = "kinds of links come in before this test knows them"
                 )]
-                other => return Err(Obstacle::Lacks(format!("a link of this kind: {other:?}"))),
+                other @ (LinkKind::Dummy
+                | LinkKind::Vlan { .. }
+                | LinkKind::Macvlan { .. }
+                | LinkKind::Ipvlan { .. }
+                | LinkKind::Ipip(_)
+                | LinkKind::Gre(_)
+                | LinkKind::Gretap(_)) => {
+                    return Err(Obstacle::Lacks(format!("a link of this kind: {other:?}")));
+                }
             }
         }
         self.script(state.row.netns, &(wires + &others))

@@ -93,6 +93,7 @@ fn link(netns: NetnsId, ifindex: IfIndex, name: &str, kind: LinkKind) -> LinkRow
         carrier: true,
         txqlen: 1000,
         port: None,
+        extra: vethscope::trace::LinkExtra::default(),
     }
 }
 
@@ -218,6 +219,7 @@ fn links(builder: &mut Builder) {
         hairpin: true,
         learning: true,
         flood: true,
+        extra: vethscope::trace::PortExtra::default(),
     };
     let veth = link(NODE1, VETH, "veth1234", peer_of(POD, ETH0));
     builder.change(TableChange::Link(LinkRow { port: Some(port), ..veth }));
@@ -280,6 +282,7 @@ fn forward(builder: &mut Builder) {
     builder.event(EventKind::Decided(Table::Neighbor, programmed));
     builder.event(EventKind::Transmitted);
     let entry = builder.change(TableChange::Fdb(FdbRow {
+        vlan: 0,
         netns: NODE1,
         ifindex: FLANNEL,
         master: None,

@@ -111,6 +111,7 @@ fn add_vxlan(world: &mut dyn World, node: &Peer, cluster: &ClusterSpec) {
         dev: ETH0,
         port: vxlan.port,
         learning: vxlan.learning,
+        group: None,
         fdb: BTreeMap::new(),
     });
     let (name, mtu) = (device(cluster).into(), pod_mtu(cluster));

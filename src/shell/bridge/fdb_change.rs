@@ -53,13 +53,11 @@ fn read(bridge: &Bridge<'_>, words: &[String]) -> Result<Wanted, Stop> {
     };
     let mac = mac.parse().map_err(|_| (format!("Invalid address \"{mac}\"\n"), 255))?;
     let ifindex = bridge.device(device)?;
-    match bridge.state.links.get(&ifindex).map(|link| &link.kind) {
-        Some(LinkKind::Vxlan { .. }) => Ok(Wanted { ifindex, mac, dst }),
-        Some(
-            LinkKind::Loopback | LinkKind::Veth { .. } | LinkKind::Bridge { .. } | LinkKind::Physical { .. },
-        )
-        | None => Err(not_simulated("bridge fdb", &format!("dev {device}"))),
+    let link = bridge.state.links.get(&ifindex);
+    if link.is_some_and(|link| matches!(link.kind, LinkKind::Vxlan { .. })) {
+        return Ok(Wanted { ifindex, mac, dst });
     }
+    Err(not_simulated("bridge fdb", &format!("dev {device}")))
 }
 
 /// The changes that a sub-command asks for.

@@ -80,7 +80,12 @@ fn show(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
         }
         printer.object("");
         if addrs.to.is_some() && !ip.options.oneline {
-            print_link(&Ip { options: inet_only(ip), ..*ip }, &mut printer, link, Shown::Addr);
+            print_link(
+                &Ip { options: inet_only(ip), rng: ip.rng.clone(), ..*ip },
+                &mut printer,
+                link,
+                Shown::Addr,
+            );
         } else if !ip.options.oneline {
             print_link(ip, &mut printer, link, Shown::Addr);
         }

@@ -7,7 +7,7 @@ use super::{Ip, Stop, next};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr};
 use crate::shell::change::KernelChange;
 use crate::shell::{Command, out};
-use crate::trace::{AddrRow, LinkKind, NeighRow, Nud, RouteKind, RouteProtocol, RouteRow, Scope};
+use crate::trace::{AddrRow, NeighRow, Nud, RouteKind, RouteProtocol, RouteRow, Scope};
 
 /// What a command does if the entry is there already, or is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ fn answers(text: &str) -> Stop {
     (format!("RTNETLINK answers: {text}\n"), 2)
 }
 
-fn kernel(text: &str) -> Stop {
+pub(super) fn kernel(text: &str) -> Stop {
     (format!("Error: {text}\n"), 2)
 }
 
@@ -33,27 +33,19 @@ fn no_device() -> Stop {
 }
 
 /// Words that the real `ip link set` knows besides those that are simulated.
-const LINK_WORDS: [&str; 33] = [
-    "name",
+const LINK_WORDS: [&str; 25] = [
     "index",
     "link",
     "broadcast",
     "brd",
-    "qlen",
-    "txqueuelen",
-    "txqlen",
     "netns",
     "multicast",
     "allmulticast",
-    "promisc",
     "trailers",
     "arp",
     "vf",
-    "master",
-    "nomaster",
     "vrf",
     "dynamic",
-    "type",
     "alias",
     "group",
     "mode",
@@ -122,18 +114,50 @@ const ROUTE_WORDS: [&str; 32] = [
     "multicast",
 ];
 
+/// Words of `ip link set` that are simulated, with how many words follow each.
+const LINK_SET: [(&str, usize); 13] = [
+    ("up", 0),
+    ("down", 0),
+    ("mtu", 1),
+    ("address", 1),
+    ("name", 1),
+    ("master", 1),
+    ("nomaster", 0),
+    ("promisc", 1),
+    ("qlen", 1),
+    ("txqueuelen", 1),
+    ("txqlen", 1),
+    ("type", 1),
+    ("arp", 9),
+];
+
+/// The kernel takes up the attributes of one request in this order (`do_setlink`).
+const LINK_ORDER: [&str; 8] = ["address", "mtu", "name", "master", "promisc", "state", "txqlen", "type"];
+
 /// `ip link set`.
 pub(super) fn link_set(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     let mut device = None;
-    let mut wanted = Vec::new();
+    let mut wanted: Vec<(&str, &str)> = Vec::new();
+    let mut options = Vec::new();
     let mut words = words.iter();
     while let Some(word) = words.next() {
-        match word.as_str() {
-            "up" | "down" => wanted.push((word.as_str(), "")),
-            "mtu" | "address" => wanted.push((word.as_str(), next(&mut words)?)),
-            word if LINK_WORDS.contains(&word) => return Err(out::not_simulated("ip link set", word)),
-            word if device.is_none() => device = Some(if word == "dev" { next(&mut words)? } else { word }),
-            word => {
+        let known = LINK_SET.iter().find(|(name, count)| name == word && *count < 9);
+        match (word.as_str(), known) {
+            ("type", _) => {
+                wanted.push(("type", next(&mut words)?));
+                options = words.by_ref().cloned().collect();
+            }
+            (word @ ("up" | "down"), _) => wanted.push(("state", word)),
+            ("nomaster", _) => wanted.push(("master", "")),
+            ("qlen" | "txqueuelen" | "txqlen", _) => wanted.push(("txqlen", next(&mut words)?)),
+            (word, Some(_)) => wanted.push((word, next(&mut words)?)),
+            (word, None) if LINK_WORDS.contains(&word) => {
+                return Err(out::not_simulated("ip link set", word));
+            }
+            (word, None) if device.is_none() => {
+                device = Some(if word == "dev" { next(&mut words)? } else { word });
+            }
+            (word, None) => {
                 return Err((
                     format!("Error: either \"dev\" is duplicate, or \"{word}\" is a garbage.\n"),
                     255,
@@ -144,34 +168,19 @@ pub(super) fn link_set(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     let missing = || ("Not enough information: \"dev\" argument is required.\n".to_owned(), 255);
     let link = ip.device(device.ok_or_else(missing)?)?;
     let mut changes = Vec::new();
-    for (word, value) in wanted {
-        changes.push(match word {
-            "up" => KernelChange::SetLinkUp(link.ifindex),
-            "down" => KernelChange::SetLinkDown(link.ifindex),
-            "mtu" => {
-                let wrong =
-                    || (format!("Error: argument \"{value}\" is wrong: Invalid \"mtu\" value\n\n"), 255);
-                let mtu: u32 = value.parse().map_err(|_| wrong())?;
-                let (min, max) = if link.kind == LinkKind::Loopback { (0, u32::MAX) } else { (68, 65535) };
-                if mtu < min {
-                    return Err(kernel("mtu less than device minimum."));
-                }
-                if mtu > max {
-                    return Err(kernel("mtu greater than device maximum."));
-                }
-                KernelChange::SetMtu(link.ifindex, mtu)
-            }
-            _ => KernelChange::SetMac(link.ifindex, mac(value)?),
-        });
+    for order in LINK_ORDER {
+        for (_, value) in wanted.iter().filter(|(word, _)| *word == order) {
+            changes.extend(super::link_set::changes(ip, link, (order, value), &options)?);
+        }
     }
     Ok(change(changes))
 }
 
-fn change(changes: Vec<KernelChange>) -> Command {
+pub(super) fn change(changes: Vec<KernelChange>) -> Command {
     Command::Change { changes, output: Vec::new() }
 }
 
-fn mac(word: &str) -> Result<MacAddr, Stop> {
+pub(super) fn mac(word: &str) -> Result<MacAddr, Stop> {
     let octets = word.split(':').all(|part| u8::from_str_radix(part, 16).is_ok());
     let invalid = || (format!("\"{word}\" is invalid lladdr.\n"), 1);
     word.parse().map_err(|_| if octets { kernel("Invalid link address.") } else { invalid() })

@@ -3,7 +3,7 @@
 use super::Ip;
 use super::link::kind_name;
 use crate::shell::print::Printer;
-use crate::trace::{LinkKind, LinkRow, PortRow, PortState};
+use crate::trace::{LinkKind, LinkRow, PortRow};
 use serde_json::Value;
 
 /// Attributes of a bridge between `ageing_time` and its identifier, and after its timers, with their values.
@@ -58,11 +58,21 @@ fn timer(printer: &mut Printer, name: &str) {
 
 /// Prints everything that `-d` adds.
 pub(super) fn print(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow) {
-    let loopback = link.kind == LinkKind::Loopback;
-    let listens = u32::from(link.port.is_some());
-    printer.any("promiscuity", listens, format!(" promiscuity {listens} "));
-    printer.any("allmulti", listens, format!(" allmulti {listens} "));
-    let (min, max) = if loopback { (0, 0) } else { (68, 65535) };
+    let promisc = link.extra.promisc;
+    printer.any("promiscuity", promisc, format!(" promiscuity {promisc} "));
+    let allmulti = link.extra.allmulti;
+    printer.any("allmulti", allmulti, format!(" allmulti {allmulti} "));
+    let (min, max) = match link.kind {
+        LinkKind::Loopback | LinkKind::Dummy | LinkKind::Ipip(_) | LinkKind::Gre(_) => (0, 0),
+        LinkKind::Vlan { .. } => (0, 65535),
+        LinkKind::Gretap(_) => (68, 0),
+        LinkKind::Veth { .. }
+        | LinkKind::Bridge { .. }
+        | LinkKind::Vxlan { .. }
+        | LinkKind::Physical { .. }
+        | LinkKind::Macvlan { .. }
+        | LinkKind::Ipvlan { .. } => (68, 65535),
+    };
     number(printer, "minmtu", "min_mtu", min);
     number(printer, "maxmtu", "max_mtu", max);
     if let Some(kind) = kind_name(link) {
@@ -72,7 +82,13 @@ pub(super) fn print(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow) {
         match link.kind {
             LinkKind::Bridge { ageing_secs } => bridge(ip, printer, link, ageing_secs),
             LinkKind::Vxlan { .. } => vxlan(ip, printer, &link.kind),
-            LinkKind::Loopback | LinkKind::Veth { .. } | LinkKind::Physical { .. } => {}
+            LinkKind::Vlan { .. }
+            | LinkKind::Macvlan { .. }
+            | LinkKind::Ipvlan { .. }
+            | LinkKind::Ipip(_)
+            | LinkKind::Gre(_)
+            | LinkKind::Gretap(_) => super::tunnel::details(ip, printer, &link.kind),
+            LinkKind::Loopback | LinkKind::Veth { .. } | LinkKind::Physical { .. } | LinkKind::Dummy => {}
         }
         if let Some(port) = link.port {
             printer.plain(ip.options.separator());
@@ -199,13 +215,4 @@ fn bridge_port(ip: &Ip<'_>, printer: &mut Printer, port: PortRow) {
     printer.close();
 }
 
-/// A port's state in the words of iproute2.
-pub(in crate::shell) fn state_name(state: PortState) -> &'static str {
-    match state {
-        PortState::Disabled => "disabled",
-        PortState::Listening => "listening",
-        PortState::Learning => "learning",
-        PortState::Forwarding => "forwarding",
-        PortState::Blocking => "blocking",
-    }
-}
+pub(in crate::shell) use crate::trace::rows_text::port_state as state_name;

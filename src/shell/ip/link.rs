@@ -5,7 +5,7 @@
 )]
 
 use super::options::Family;
-use super::{Ip, Stop, change, command_named, details, done, next, stats};
+use super::{Ip, Stop, add, change, command_named, details, done, next, stats};
 use crate::base::IfIndex;
 use crate::shell::Command;
 use crate::shell::out::not_simulated;
@@ -37,25 +37,21 @@ fn is_of_kind(link: &LinkRow, kind: &str) -> bool {
     kind_name(link) == Some(kind) || (kind == "bridge_slave" && link.port.is_some())
 }
 
-/// `IFLA_INFO_KIND`. A network card shows itself as the end of a veth pair, which is what stands for cards in the
-/// recorded lab, as in every cluster of containers.
+/// `IFLA_INFO_KIND`.
 pub(super) fn kind_name(link: &LinkRow) -> Option<&'static str> {
-    match link.kind {
-        LinkKind::Loopback => None,
-        LinkKind::Veth { .. } | LinkKind::Physical { .. } => Some("veth"),
-        LinkKind::Bridge { .. } => Some("bridge"),
-        LinkKind::Vxlan { .. } => Some("vxlan"),
-    }
+    link.kind.name()
 }
 
 /// Runs `ip link`.
-pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
+pub(super) fn run(ip: &mut Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     let Some((word, rest)) = words.split_first() else { return show(ip, &[]) };
     let names = [
         "add", "change", "replace", "delete", "set", "show", "lst", "list", "xstats", "afstats", "property",
         "help",
     ];
     match command_named("link", word, &names)? {
+        "add" => add::link_add(ip, rest),
+        "delete" => add::link_del(ip, rest),
         "set" | "change" => change::link_set(ip, rest),
         "show" | "lst" | "list" => show(ip, rest),
         name => Err(not_simulated("ip link", name)),
@@ -129,12 +125,28 @@ pub(super) enum Shown {
 
 /// Flags in the order of iproute2's `print_link_flags`.
 pub(in crate::shell) fn flags(link: &LinkRow) -> Vec<&'static str> {
-    let loopback = link.kind == LinkKind::Loopback;
     let mut flags = Vec::new();
     if link.up && !link.carrier {
         flags.push("NO-CARRIER");
     }
-    flags.extend(if loopback { &["LOOPBACK"][..] } else { &["BROADCAST", "MULTICAST"][..] });
+    flags.extend(match &link.kind {
+        LinkKind::Loopback => &["LOOPBACK"][..],
+        LinkKind::Ipip(row) | LinkKind::Gre(row) if row.remote.is_some() => &["POINTOPOINT", "NOARP"][..],
+        LinkKind::Ipip(_) | LinkKind::Gre(_) => &["NOARP"][..],
+        LinkKind::Dummy => &["BROADCAST", "NOARP"][..],
+        LinkKind::Ipvlan { mode: crate::trace::IpvlanMode::L3, .. } => {
+            &["BROADCAST", "MULTICAST", "NOARP"][..]
+        }
+        LinkKind::Veth { .. }
+        | LinkKind::Bridge { .. }
+        | LinkKind::Vxlan { .. }
+        | LinkKind::Physical { .. }
+        | LinkKind::Vlan { .. }
+        | LinkKind::Macvlan { .. }
+        | LinkKind::Ipvlan { .. }
+        | LinkKind::Gretap(_) => &["BROADCAST", "MULTICAST"][..],
+    });
+    flags.extend(link.extra.promisc_flag.then_some("PROMISC"));
     if link.up {
         flags.push("UP");
         flags.extend(link.carrier.then_some("LOWER_UP"));
@@ -146,7 +158,19 @@ pub(in crate::shell) fn flags(link: &LinkRow) -> Vec<&'static str> {
 pub(super) fn state(link: &LinkRow) -> &'static str {
     match link.kind {
         _ if !link.up => "DOWN",
-        LinkKind::Loopback | LinkKind::Vxlan { .. } => "UNKNOWN",
+        LinkKind::Loopback
+        | LinkKind::Vxlan { .. }
+        | LinkKind::Dummy
+        | LinkKind::Ipip(_)
+        | LinkKind::Gre(_)
+        | LinkKind::Gretap(_) => "UNKNOWN",
+        LinkKind::Vlan { .. } | LinkKind::Macvlan { .. } | LinkKind::Ipvlan { .. } => {
+            if link.carrier {
+                "UP"
+            } else {
+                "LOWERLAYERDOWN"
+            }
+        }
         LinkKind::Veth { .. } | LinkKind::Bridge { .. } | LinkKind::Physical { .. } => {
             match (link.carrier, &link.kind) {
                 (true, _) => "UP",
@@ -165,13 +189,58 @@ pub(super) fn peer(link: &LinkRow) -> (Option<IfIndex>, Option<u32>) {
         }
         // A cable was there before any Pod: its other end's namespace got the first identifier.
         LinkKind::Physical { peer, .. } => (Some(peer), Some(0)),
-        LinkKind::Loopback | LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } => (None, None),
+        LinkKind::Vlan { lower, .. } | LinkKind::Macvlan { lower, .. } | LinkKind::Ipvlan { lower, .. } => {
+            (Some(lower), None)
+        }
+        LinkKind::Loopback
+        | LinkKind::Bridge { .. }
+        | LinkKind::Vxlan { .. }
+        | LinkKind::Dummy
+        | LinkKind::Ipip(_)
+        | LinkKind::Gre(_)
+        | LinkKind::Gretap(_) => (None, None),
+    }
+}
+
+/// Flags, and that the device below in this namespace is down.
+fn flags_here(ip: &Ip<'_>, link: &LinkRow) -> Vec<&'static str> {
+    let mut flags = flags(link);
+    let below = match peer(link) {
+        (Some(other), None) => ip.state.links.get(&other),
+        _ => None,
+    };
+    flags.extend(below.filter(|other| !other.up).map(|_| "M-DOWN"));
+    flags
+}
+
+/// Name of the hardware type, the device's address and the address of all, or of the other end.
+fn hardware(link: &LinkRow) -> (&'static str, String, String) {
+    let addr =
+        |addr: Option<crate::base::Ipv4Addr>| addr.unwrap_or(crate::base::Ipv4Addr::UNSPECIFIED).to_string();
+    match &link.kind {
+        LinkKind::Loopback => ("loopback", link.mac.to_string(), "00:00:00:00:00:00".to_owned()),
+        LinkKind::Ipip(row) => ("ipip", addr(row.local), addr(row.remote)),
+        LinkKind::Gre(row) => ("gre", addr(row.local), addr(row.remote)),
+        LinkKind::Veth { .. }
+        | LinkKind::Bridge { .. }
+        | LinkKind::Vxlan { .. }
+        | LinkKind::Physical { .. }
+        | LinkKind::Dummy
+        | LinkKind::Vlan { .. }
+        | LinkKind::Macvlan { .. }
+        | LinkKind::Ipvlan { .. }
+        | LinkKind::Gretap(_) => ("ether", link.mac.to_string(), "ff:ff:ff:ff:ff:ff".to_owned()),
     }
 }
 
 fn name_and_peer(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, pad: usize) {
     let (peer, elsewhere) = peer(link);
     let mut name = link.name.to_string();
+    if let Some(row) = link.kind.tunnel() {
+        let below = row.dev.map_or_else(|| "NONE".to_owned(), |dev| ip.ifname(dev));
+        printer.field("link", below.as_str());
+        name += &format!("@{below}");
+    }
     if let Some(peer) = peer {
         if let (None, Some(other)) = (elsewhere, ip.state.links.get(&peer)) {
             printer.field("link", &*other.name);
@@ -193,10 +262,11 @@ pub(super) fn print_link(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, sho
     }
     printer.any("ifindex", link.ifindex.0, format!("{}: ", link.ifindex.0));
     name_and_peer(ip, printer, link, 0);
-    let flags = flags(link);
+    let flags = flags_here(ip, link);
     printer.any("flags", flags.clone(), format!("<{}> ", flags.join(",")));
     printer.any("mtu", link.mtu, format!("mtu {} ", link.mtu));
-    printer.any("qdisc", "noqueue", "qdisc noqueue ");
+    let qdisc = if link.extra.never_up { "noop" } else { "noqueue" };
+    printer.any("qdisc", qdisc, format!("qdisc {qdisc} "));
     if let Some(port) = link.port {
         let master = ip.ifname(port.master);
         printer.any("master", master.as_str(), format!("master {master} "));
@@ -212,13 +282,17 @@ pub(super) fn print_link(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, sho
     let inet_only = ip.options.family == Some(Family::Inet) && shown == Shown::Addr;
     if !inet_only {
         printer.plain(ip.options.separator());
-        let kind = if link.kind == LinkKind::Loopback { "loopback" } else { "ether" };
+        let (kind, mac, broadcast) = hardware(link);
         printer.any("link_type", kind, format!("    link/{kind} "));
-        let broadcast = if kind == "loopback" { "00:00:00:00:00:00" } else { "ff:ff:ff:ff:ff:ff" };
-        let mac = link.mac.to_string();
         printer.colored(Color::Mac, "address", mac.as_str(), mac.as_str());
-        printer.plain(" brd ");
-        printer.colored(Color::Mac, "broadcast", broadcast, broadcast);
+        // A tunnel from end to end shows the other end where others show the address of all.
+        let is_peer = flags.contains(&"POINTOPOINT");
+        printer.plain(if is_peer { " peer " } else { " brd " });
+        let key = if is_peer { "link_pointtopoint" } else { "broadcast" };
+        if is_peer {
+            printer.field(key, true);
+        }
+        printer.colored(Color::Mac, "broadcast", broadcast.as_str(), broadcast.as_str());
     }
     if let (_, Some(nsid)) = peer(link) {
         printer.any("link_netnsid", nsid, format!(" link-netnsid {nsid}"));

@@ -1,15 +1,18 @@
 //! `ip` of iproute2 6.1.
 
+mod add;
 mod addr;
 mod change;
 mod details;
 mod link;
+mod link_set;
 mod neigh;
 mod options;
 mod route;
 mod route_get;
 mod rule;
 mod stats;
+mod tunnel;
 
 use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context};
@@ -29,10 +32,11 @@ struct Ip<'a> {
     options: Options,
     state: &'a NetnsState,
     now: crate::base::SimTime,
+    rng: crate::base::Rng,
 }
 
 /// Runs `ip` with these words after its name.
-pub(super) fn ip(context: &Context<'_>, words: &[String]) -> Command {
+pub(super) fn ip(context: &mut Context<'_>, words: &[String]) -> Command {
     let (options, rest) = match options::read(words) {
         Ok(read) => read,
         Err((text, status)) => return refuse(text, status),
@@ -44,10 +48,13 @@ pub(super) fn ip(context: &Context<'_>, words: &[String]) -> Command {
         return refuse("Cannot open network namespace: No such file or directory\n", 1);
     };
     let Some((object, rest)) = rest.split_first() else { return refuse(USAGE, 255) };
-    let ip = Ip { options, state, now: context.inventory.now };
+    // Every command has a generator of its own, so a copy gives no number twice.
+    let rng = context.rng.clone();
+    let mut ip = Ip { options, state, now: context.inventory.now, rng };
     let outcome = match object_named(object) {
         Some("address") => addr::run(&ip, rest),
-        Some("link") => link::run(&ip, rest),
+        Some("link") => link::run(&mut ip, rest),
+        Some("tunnel") => tunnel::run(&mut ip, rest),
         Some("neighbor") => neigh::run(&ip, rest),
         Some("route") => route::run(&ip, rest),
         Some("rule") => rule::run(&ip, rest),
@@ -83,8 +90,8 @@ fn object_named(word: &str) -> Option<&'static str> {
         ("fou", ""),
         ("ila", ""),
         ("macsec", ""),
-        ("tunnel", ""),
-        ("tunl", ""),
+        ("tunnel", "tunnel"),
+        ("tunl", "tunnel"),
         ("tuntap", ""),
         ("tap", ""),
         ("token", ""),
@@ -120,6 +127,13 @@ impl<'a> Ip<'a> {
 
     fn device(&self, name: &str) -> Result<&'a LinkRow, Stop> {
         self.link(name).ok_or_else(|| (format!("Cannot find device \"{name}\"\n"), 1))
+    }
+
+    /// An Ethernet address drawn by the kernel: of one station, locally administered (`eth_random_addr`).
+    fn random_mac(&mut self) -> crate::base::MacAddr {
+        let mut octets: [u8; 6] = std::array::from_fn(|_| self.rng.u8(..));
+        octets[0] = octets[0] & 0xfe | 0x02;
+        crate::base::MacAddr(octets)
     }
 
     fn ifname(&self, ifindex: IfIndex) -> String {

@@ -110,6 +110,12 @@ fn link_row(_tables: &Inventory, state: &NetnsState, link: &LinkRow) -> Row {
         LinkKind::Bridge { .. } => "bridge".to_string(),
         LinkKind::Vxlan { vni, port, .. } => format!("vxlan id {vni} dstport {port}"),
         LinkKind::Physical { .. } => "ether".to_string(),
+        LinkKind::Vlan { id, .. } => format!("vlan id {id}"),
+        LinkKind::Macvlan { mode, .. } => format!("macvlan mode {}", mode.name()),
+        LinkKind::Ipvlan { mode, .. } => format!("ipvlan mode {}", mode.name()),
+        LinkKind::Dummy | LinkKind::Ipip(_) | LinkKind::Gre(_) | LinkKind::Gretap(_) => {
+            link.kind.name().unwrap_or_default().to_string()
+        }
     };
     let mut tail = vec![kind, format!("mtu {}", link.mtu), if link.up { "UP".into() } else { "DOWN".into() }];
     if link.kind != LinkKind::Loopback {

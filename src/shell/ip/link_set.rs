@@ -1,0 +1,175 @@
+//! What each word of `ip link set` asks of the kernel, and what the kernel would refuse.
+
+use super::change::{kernel, mac};
+use super::{Ip, Stop, next};
+use crate::kernel::{BridgeOption, PortOption};
+use crate::shell::change::KernelChange;
+use crate::shell::out;
+use crate::trace::{LinkKind, LinkRow};
+use crate::wire::VlanProtocol;
+
+fn answers(text: &str) -> Stop {
+    (format!("RTNETLINK answers: {text}\n"), 2)
+}
+
+fn wrong(value: &str, what: &str) -> Stop {
+    (format!("Error: argument \"{value}\" is wrong: {what}\n"), 255)
+}
+
+/// The changes that a word asks for; `options` are the words behind `type`.
+pub(super) fn changes(
+    ip: &Ip<'_>,
+    link: &LinkRow,
+    (word, value): (&str, &str),
+    options: &[String],
+) -> Result<Vec<KernelChange>, Stop> {
+    let ifindex = link.ifindex;
+    Ok(vec![match (word, value) {
+        ("state", "up") => KernelChange::SetLinkUp(ifindex),
+        ("state", _) => KernelChange::SetLinkDown(ifindex),
+        ("mtu", value) => KernelChange::SetMtu(ifindex, mtu(ip, link, value)?),
+        ("address", value) => KernelChange::SetMac(ifindex, mac(value)?),
+        ("name", value) => {
+            if value.len() > 15 {
+                return Err(kernel("Attribute failed policy validation."));
+            }
+            if ip.link(value).is_some_and(|other| other.ifindex != ifindex) {
+                return Err(answers("File exists"));
+            }
+            KernelChange::Rename(ifindex, value.into())
+        }
+        ("master", "") => KernelChange::DelMaster(ifindex),
+        ("master", value) => return master(ip, link, value),
+        ("promisc", "on" | "off") => KernelChange::SetPromisc(ifindex, value == "on"),
+        ("promisc", value) => {
+            let text = format!("Error: argument of \"promisc\" must be \"on\" or \"off\", not \"{value}\"\n");
+            return Err((text, 1));
+        }
+        ("txqlen", value) => {
+            let len = value.parse().map_err(|_| wrong(value, "Invalid \"txqueuelen\" value\n"))?;
+            KernelChange::SetTxqlen(ifindex, len)
+        }
+        (_, "bridge") if matches!(link.kind, LinkKind::Bridge { .. }) => return bridge(link, options),
+        (_, "bridge_slave") if link.port.is_some() => return port(link, options),
+        (_, "bridge" | "bridge_slave") => return Err(answers("Operation not supported")),
+        (_, kind) => return Err(out::not_simulated("ip link set type", kind)),
+    }])
+}
+
+fn mtu(ip: &Ip<'_>, link: &LinkRow, value: &str) -> Result<u32, Stop> {
+    let mtu: u32 = value.parse().map_err(|_| wrong(value, "Invalid \"mtu\" value\n"))?;
+    let (min, max) = if link.kind == LinkKind::Loopback { (0, u32::MAX) } else { (68, 65535) };
+    if mtu < min {
+        return Err(kernel("mtu less than device minimum."));
+    }
+    if mtu > max {
+        return Err(kernel("mtu greater than device maximum."));
+    }
+    let below = |ifindex| ip.state.links.get(&ifindex).map_or(u32::MAX, |lower: &LinkRow| lower.mtu);
+    match &link.kind {
+        // `vxlan_change_mtu`: the outer headers have to fit below.
+        LinkKind::Vxlan { dev, .. } if below(*dev).saturating_sub(50) < mtu => {
+            Err(answers("Invalid argument"))
+        }
+        LinkKind::Vlan { lower, .. } if below(*lower) < mtu => Err(answers("Numerical result out of range")),
+        LinkKind::Macvlan { lower, .. } if below(*lower) < mtu => Err(answers("Invalid argument")),
+        LinkKind::Loopback
+        | LinkKind::Veth { .. }
+        | LinkKind::Bridge { .. }
+        | LinkKind::Vxlan { .. }
+        | LinkKind::Physical { .. }
+        | LinkKind::Dummy
+        | LinkKind::Vlan { .. }
+        | LinkKind::Macvlan { .. }
+        | LinkKind::Ipvlan { .. }
+        | LinkKind::Ipip(_)
+        | LinkKind::Gre(_)
+        | LinkKind::Gretap(_) => Ok(mtu),
+    }
+}
+
+fn master(ip: &Ip<'_>, link: &LinkRow, value: &str) -> Result<Vec<KernelChange>, Stop> {
+    let missing = || wrong(value, "Device does not exist\n");
+    let master = ip.link(value).ok_or_else(missing)?;
+    if !matches!(master.kind, LinkKind::Bridge { .. }) {
+        return Err(answers("Operation not supported"));
+    }
+    if matches!(link.kind, LinkKind::Bridge { .. }) {
+        return Err(kernel("Can not enslave a bridge to a bridge."));
+    }
+    // `br_add_if` takes what has an Ethernet header and is not taken by a macvlan or ipvlan.
+    if link.kind == LinkKind::Loopback || link.kind.is_raw_ip() {
+        return Err(answers("Invalid argument"));
+    }
+    let is_taken = |other: &LinkRow| {
+        other.kind.lower() == Some(link.ifindex) && !matches!(other.kind, LinkKind::Vlan { .. })
+    };
+    if ip.state.links.values().any(is_taken) {
+        return Err(answers("Device or resource busy"));
+    }
+    let mut changes = Vec::new();
+    if link.port.is_some() {
+        changes.push(KernelChange::DelMaster(link.ifindex));
+    }
+    changes.push(KernelChange::SetMaster(link.ifindex, master.ifindex));
+    Ok(changes)
+}
+
+fn number<T: std::str::FromStr>(value: &str, name: &str) -> Result<T, Stop> {
+    value.parse().map_err(|_| wrong(value, &format!("invalid {name}")))
+}
+
+/// Options of `ip link set BRIDGE type bridge`. Times are in hundredths of seconds.
+fn bridge(link: &LinkRow, words: &[String]) -> Result<Vec<KernelChange>, Stop> {
+    let mut changes = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let mut value = || next(&mut words);
+        let out_of_range = || answers("Numerical result out of range");
+        let range = |value: u32, min: u32, max: u32| {
+            if (min..=max).contains(&value) { Ok(value) } else { Err(out_of_range()) }
+        };
+        let stp = link.extra.bridge.is_some_and(|bridge| bridge.stp);
+        let option = match word.as_str() {
+            "stp_state" => BridgeOption::Stp(number::<u32>(value()?, "stp_state")? != 0),
+            "priority" => BridgeOption::Priority(number(value()?, "priority")?),
+            "forward_delay" => {
+                let delay = number(value()?, "forward_delay")?;
+                // `br_set_forward_delay` checks the range only while the protocol runs.
+                BridgeOption::ForwardDelay(if stp { range(delay, 200, 3000)? } else { delay })
+            }
+            "hello_time" => BridgeOption::HelloTime(range(number(value()?, "hello_time")?, 100, 1000)?),
+            "max_age" => BridgeOption::MaxAge(range(number(value()?, "max_age")?, 600, 4000)?),
+            "ageing_time" => BridgeOption::Ageing(number(value()?, "ageing_time")?),
+            "vlan_filtering" => BridgeOption::VlanFiltering(number::<u32>(value()?, "vlan_filtering")? != 0),
+            "vlan_default_pvid" => {
+                let pvid: u16 = number(value()?, "vlan_default_pvid")?;
+                if pvid > 4094 {
+                    return Err(answers("Invalid argument"));
+                }
+                BridgeOption::DefaultPvid(pvid)
+            }
+            "vlan_protocol" => BridgeOption::VlanProtocol(match value()? {
+                "802.1Q" | "802.1q" => VlanProtocol::Dot1q,
+                "802.1ad" => VlanProtocol::Dot1ad,
+                other => return Err(wrong(other, "invalid vlan_protocol")),
+            }),
+            word => return Err(out::not_simulated("ip link set type bridge", word)),
+        };
+        changes.push(KernelChange::SetBridge(link.ifindex, option));
+    }
+    Ok(changes)
+}
+
+fn port(link: &LinkRow, words: &[String]) -> Result<Vec<KernelChange>, Stop> {
+    let mut changes = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let value = next(&mut words)?;
+        let Some(option) = PortOption::read(word, value) else {
+            return Err(out::not_simulated("ip link set type bridge_slave", &format!("{word} {value}")));
+        };
+        changes.push(KernelChange::SetPort(link.ifindex, option));
+    }
+    Ok(changes)
+}
