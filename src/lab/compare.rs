@@ -13,12 +13,14 @@ use super::{Lab, Target};
 use crate::api::{Backend, Cni, Object};
 use crate::base::words::Lang;
 use crate::base::{Diagnostic, JourneyId, NetnsId, ProcessId, Severity, SimTime};
+use crate::kernel::Urgency;
 use crate::manifest;
+use crate::sim::EVENTS_MAX;
 use crate::trace::{Event, EventKind, Inventory, NetnsRole, Relation, Stream, Table, Trace};
 use crate::wire::{Frame, fields};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Simulated time that a cluster may take to settle, and a command to end.
@@ -155,14 +157,148 @@ pub fn compare(
     argv: &[String],
     seed: u64,
 ) -> Result<Vec<Outcome>, Vec<Diagnostic>> {
-    let mut own = Lab::new(seed);
-    let found = own.apply(text);
-    if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-        return Err(found);
+    let mut comparison = Comparison::new(text, choices, target, argv, seed)?;
+    while comparison.advance(u32::MAX) {}
+    Ok(comparison.outcomes)
+}
+
+/// A comparison under way, so that a page can do it in slices.
+pub struct Comparison {
+    text: String,
+    choices: VecDeque<Choice>,
+    target: Target,
+    argv: Vec<String>,
+    seed: u64,
+    /// Addresses of the Pods in the text's own network, once they are known.
+    homes: Option<Homes>,
+    current: Run,
+    /// What is known so far, in the order of the choices.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// One lab of a comparison.
+struct Run {
+    lab: Lab,
+    /// How often the command has run.
+    turns: u8,
+    running: Option<(ProcessId, usize)>,
+    deadline: SimTime,
+    outcome: Outcome,
+}
+
+impl Run {
+    fn new(text: &str, network: String, seed: u64) -> (Self, Vec<Diagnostic>) {
+        let mut lab = Lab::new(seed);
+        let found = lab.apply(text);
+        let errors: Vec<Diagnostic> =
+            found.into_iter().filter(|diagnostic| diagnostic.severity == Severity::Error).collect();
+        let outcome = Outcome {
+            network,
+            error: errors.first().map(|error| error.message_in(Lang::En)),
+            command: Vec::new(),
+            status: None,
+            output: String::new(),
+            mtu: None,
+            followed: None,
+        };
+        (Self { lab, turns: 0, running: None, deadline: SimTime(LIMIT_NS), outcome }, errors)
     }
-    own.settle(SimTime(LIMIT_NS));
-    let homes = pod_addresses(own.live());
-    Ok(choices.iter().map(|choice| run(text, choice, (target, argv), &homes, seed)).collect())
+
+    /// Whether what the lab is at goes on.
+    fn goes_on(&self) -> bool {
+        let late = self.lab.sim.next_at().is_none_or(|at| at > self.deadline);
+        let waits = match self.running {
+            None => !self.lab.sim.is_quiet(Urgency::Now),
+            Some((process, _)) => self.lab.sim.status(process).is_none(),
+        };
+        waits && !late && self.lab.sim.trace().len() < EVENTS_MAX
+    }
+
+    fn start(&mut self, target: &Target) {
+        let from = self.lab.trace().len();
+        match self.lab.start(target, &self.outcome.command) {
+            Ok(process) => self.running = Some((process, from)),
+            Err(error) => self.outcome.error = Some(error.to_string()),
+        }
+        self.turns += 1;
+        self.deadline = SimTime(self.lab.now().0.saturating_add(LIMIT_NS));
+    }
+
+    /// The command's second run is over.
+    fn measure(&mut self) {
+        let Some((process, from)) = self.running else { return };
+        let trace = self.lab.trace();
+        self.outcome.status = self.lab.status(process);
+        self.outcome.output = output(trace, from);
+        let inventory = Inventory::at(trace, trace.len());
+        let mtu = &mut self.outcome.mtu;
+        let journey = packet_of(trace, process, from);
+        self.outcome.followed = journey.map(|journey| follow(trace, &inventory, journey, mtu));
+    }
+}
+
+impl Comparison {
+    /// A comparison that has not begun. The error is what is wrong with the text itself.
+    pub fn new(
+        text: &str,
+        choices: &[Choice],
+        target: &Target,
+        argv: &[String],
+        seed: u64,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let (current, errors) = Run::new(text, String::new(), seed);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            choices: choices.iter().cloned().collect(),
+            target: target.clone(),
+            argv: argv.to_vec(),
+            seed,
+            homes: None,
+            current,
+            outcomes: Vec::new(),
+        })
+    }
+
+    /// Works through at most `steps` entries of the current lab's queue. Returns whether there is more to do.
+    pub fn advance(&mut self, steps: u32) -> bool {
+        for _ in 0..steps {
+            if self.current.goes_on() {
+                self.current.lab.step();
+            } else if !self.turn() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// What the current lab was at is over: what comes next.
+    fn turn(&mut self) -> bool {
+        let run = &mut self.current;
+        let Some(homes) = &self.homes else {
+            self.homes = Some(pod_addresses(run.lab.live()));
+            return self.next();
+        };
+        if run.outcome.error.is_none() && run.turns < 2 {
+            if run.turns == 0 {
+                let here = pod_addresses(run.lab.live());
+                run.outcome.command = translated(&self.argv, &self.target, homes, &here);
+            }
+            run.start(&self.target);
+            return true;
+        }
+        run.measure();
+        self.outcomes.push(run.outcome.clone());
+        self.next()
+    }
+
+    fn next(&mut self) -> bool {
+        let Some(choice) = self.choices.pop_front() else { return false };
+        self.current = Run::new(&with_network(&self.text, &choice), choice.name(), self.seed).0;
+        true
+    }
 }
 
 type Homes = BTreeMap<(Arc<str>, Arc<str>), String>;
@@ -170,50 +306,6 @@ type Homes = BTreeMap<(Arc<str>, Arc<str>), String>;
 fn pod_addresses(inventory: &Inventory) -> Homes {
     let pods = inventory.pods.iter();
     pods.filter_map(|(name, row)| Some((name.clone(), row.ip?.to_string()))).collect()
-}
-
-fn run(
-    text: &str,
-    choice: &Choice,
-    (target, argv): (&Target, &[String]),
-    homes: &Homes,
-    seed: u64,
-) -> Outcome {
-    let mut lab = Lab::new(seed);
-    let mut outcome = Outcome {
-        network: choice.name(),
-        error: None,
-        command: argv.to_vec(),
-        status: None,
-        output: String::new(),
-        mtu: None,
-        followed: None,
-    };
-    let found = lab.apply(&with_network(text, choice));
-    if let Some(first) = found.iter().find(|diagnostic| diagnostic.severity == Severity::Error) {
-        outcome.error = Some(first.message_in(Lang::En));
-        return outcome;
-    }
-    lab.settle(SimTime(LIMIT_NS));
-    outcome.command = translated(argv, target, homes, &pod_addresses(lab.live()));
-    for _ in 0..2 {
-        let from = lab.trace().len();
-        let process = match lab.start(target, &outcome.command) {
-            Ok(process) => process,
-            Err(error) => {
-                outcome.error = Some(error.to_string());
-                return outcome;
-            }
-        };
-        let limit = SimTime(lab.now().0 + LIMIT_NS);
-        lab.finish(process, limit);
-        outcome.status = lab.status(process);
-        outcome.output = output(lab.trace(), from);
-        let inventory = Inventory::at(lab.trace(), lab.trace().len());
-        outcome.followed = packet_of(lab.trace(), process, from)
-            .map(|journey| follow(lab.trace(), &inventory, journey, &mut outcome.mtu));
-    }
-    outcome
 }
 
 /// The text with another network: the cluster document's block is changed, or a document added.
