@@ -2,6 +2,7 @@
 
 use crate::base::words::Lang;
 use crate::base::{EventId, ProcessId, Severity, SimTime};
+use crate::lab::compare::{self, Choice};
 use crate::lab::{Lab, LabLog, Progress, Target};
 use crate::manifest::{self, Parsed, Sources};
 use crate::trace::json::json;
@@ -63,6 +64,17 @@ enum Verb {
         /// Writes what every tapped device saw.
         #[arg(long, value_name = "OUT")]
         pcapng: Option<PathBuf>,
+    },
+    /// Runs a command over several networks and follows the same packet in each.
+    Compare {
+        #[command(flatten)]
+        at: At,
+        /// Networks as `CNI` or `CNI/BACKEND`, separated by commas.
+        #[arg(long, value_delimiter = ',', value_parser = Choice::parse)]
+        networks: Vec<Choice>,
+        /// Shape of the answer.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
     },
     /// Prints objects as `kubectl get` does.
     Get {
@@ -140,6 +152,7 @@ fn dispatch(verb: Verb) -> Result<u8, Failure> {
         Verb::Check { files, format, lang } => check(&files, format, lang),
         Verb::Exec { at } => exec(&at),
         Verb::Trace { at, format, pcapng } => trace(&at, format, pcapng.as_deref()),
+        Verb::Compare { at, networks, format } => compare(&at, networks, format),
         Verb::Get { files, args } => get(&files, args),
         Verb::Replay { log, format } => replay(&log, format),
     }
@@ -265,6 +278,24 @@ fn trace(at: &At, format: Format, pcapng: Option<&Path>) -> Result<u8, Failure> 
     }
     print_trace(trace, range, format);
     Ok(status)
+}
+
+fn compare(at: &At, networks: Vec<Choice>, format: Format) -> Result<u8, Failure> {
+    let sources = read_all(&at.files)?;
+    let target = Target::parse(&at.target, &at.namespace, at.container.as_deref());
+    let networks = if networks.is_empty() { Choice::usual() } else { networks };
+    let outcomes =
+        compare::compare(sources.text(), &networks, &target, &at.command, SEED).map_err(|mut found| {
+            found.retain(|diagnostic| diagnostic.severity == Severity::Error);
+            let refused = Parsed { objects: Vec::new(), diagnostics: found };
+            Failure { message: manifest::check_text(&sources, &refused, Lang::En), status: 1 }
+        })?;
+    let answer = match format {
+        Format::Text => compare::text(&outcomes),
+        Format::Json => serde_json::json!({ "networks": outcomes }).to_string() + "\n",
+    };
+    say(Stream::Stdout, &answer);
+    Ok(u8::from(outcomes.iter().any(|outcome| outcome.status != Some(0))))
 }
 
 fn print_trace(trace: &Trace, range: Range<usize>, format: Format) {

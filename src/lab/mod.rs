@@ -1,6 +1,7 @@
 //! The facade: a lab is a log of actions, and its state is the replay of that log.
 
 mod commands;
+pub mod compare;
 pub mod history;
 pub mod lessons;
 mod objects;

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test target uses its own part of this")]
 
 pub(crate) mod invariants;
+pub(crate) mod mask;
 pub(crate) mod probe;
 pub(crate) mod scenario;
 
