@@ -8,7 +8,7 @@ use super::world::{Patience, Wakeup, World};
 use crate::api::{Endpoint, EndpointSlice, Protocol, Service, ServiceType};
 use crate::base::{Duration, Ipv4Addr, SimTime};
 use crate::cluster::services::{self, PodView};
-use crate::trace::{EndpointRow, PodPhase, ServicePortRow, ServiceRow, SliceRow, TableChange};
+use crate::trace::{EndpointRow, PodPhase, ServiceChange, ServicePortRow, ServiceRow, SliceRow, TableChange};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -25,10 +25,10 @@ pub(super) type Key = (String, String);
 /// Services and their endpoints.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Services {
-    pub(super) services: BTreeMap<Key, Arc<Service>>,
+    objects: BTreeMap<Key, Arc<Service>>,
     created: BTreeMap<Key, SimTime>,
     /// Slices by namespace and name: those of the endpoint controller and those that the user wrote.
-    pub(super) slices: BTreeMap<Key, Arc<EndpointSlice>>,
+    slices: BTreeMap<Key, (Arc<EndpointSlice>, SimTime)>,
     /// Which slices the user wrote.
     written: BTreeSet<Key>,
     /// Whether the endpoint controller is about to look.
@@ -36,6 +36,13 @@ pub(super) struct Services {
     /// Whether the kube-proxies are about to write, and when they last did.
     writing: bool,
     wrote: Option<SimTime>,
+}
+
+impl Services {
+    /// The nodes are gone, with the rules of their kube-proxies.
+    pub(super) fn forget_proxies(&mut self) {
+        self.wrote = None;
+    }
 }
 
 impl ControlPlane {
@@ -48,11 +55,11 @@ impl ControlPlane {
     ) {
         let keys: BTreeSet<Key> = wanted.iter().map(|service| key_of(&service.metadata)).collect();
         let gone: Vec<Key> =
-            self.services.services.keys().filter(|key| !keys.contains(*key)).cloned().collect();
+            self.services.objects.keys().filter(|key| !keys.contains(*key)).cloned().collect();
         for key in gone {
-            self.services.services.remove(&key);
+            self.services.objects.remove(&key);
             self.services.created.remove(&key);
-            world.record(TableChange::ServiceGone(key.0.into(), key.1.into()));
+            world.record(TableChange::Service(ServiceChange::ServiceGone(key.0.into(), key.1.into())));
         }
         // Addresses that users name are taken before any is chosen.
         for service in wanted.iter().filter(|service| !service.spec.cluster_ip.is_empty()) {
@@ -68,7 +75,7 @@ impl ControlPlane {
 
     fn apply_service(&mut self, world: &mut dyn World, wanted: &Arc<Service>) {
         let key = key_of(&wanted.metadata);
-        let old = self.services.services.get(&key).cloned();
+        let old = self.services.objects.get(&key).cloned();
         let mut service = (**wanted).clone();
         self.allocate(world, &mut service, old.as_deref());
         if old.as_deref() == Some(&service) {
@@ -76,14 +83,14 @@ impl ControlPlane {
         }
         let service = Arc::new(service);
         let created = *self.services.created.entry(key.clone()).or_insert(world.now());
-        self.services.services.insert(key, service.clone());
-        world.record(TableChange::Service(Box::new(service_row(&service, created))));
+        self.services.objects.insert(key, service.clone());
+        world.record(TableChange::Service(ServiceChange::Service(Box::new(service_row(&service, created)))));
     }
 
     /// Gives a Service the addresses and ports that it does not name itself, the ones it had where it had some.
     fn allocate(&self, world: &mut dyn World, service: &mut Service, old: Option<&Service>) {
         let Some(cluster) = &self.cluster else { return };
-        let others = || self.services.services.values().filter(|other| other.metadata != service.metadata);
+        let others = || self.services.objects.values().filter(|other| other.metadata != service.metadata);
         let spec = &mut service.spec;
         if spec.cluster_ip.is_empty() && spec.r#type != ServiceType::ExternalName {
             let mut taken: BTreeSet<Ipv4Addr> =
@@ -132,24 +139,29 @@ impl ControlPlane {
     }
 
     fn put_slice(&mut self, world: &mut dyn World, key: Key, slice: Arc<EndpointSlice>) -> bool {
-        if self.services.slices.get(&key) == Some(&slice) {
+        let old = self.services.slices.get(&key);
+        if old.is_some_and(|(old, _)| *old == slice) {
             return false;
         }
-        let row = slice_row(&slice, world.now());
-        world.record(TableChange::Slice(Box::new(row)));
-        self.services.slices.insert(key, slice);
+        let created = old.map_or(world.now(), |(_, created)| *created);
+        let row = Box::new(slice_row(&slice, created));
+        world.record(TableChange::Service(ServiceChange::Slice(row)));
+        self.services.slices.insert(key, (slice, created));
         true
     }
 
     fn remove_slice(&mut self, world: &mut dyn World, key: &Key) {
         if self.services.slices.remove(key).is_some() {
-            world.record(TableChange::SliceGone(key.0.as_str().into(), key.1.as_str().into()));
+            world.record(TableChange::Service(ServiceChange::SliceGone(
+                key.0.as_str().into(),
+                key.1.as_str().into(),
+            )));
         }
     }
 
     /// Something happened to a Pod; the endpoint controller will look.
     pub(super) fn pods_changed(&mut self, world: &mut dyn World) {
-        if !self.services.services.is_empty() && !std::mem::replace(&mut self.services.looking, true) {
+        if !self.services.objects.is_empty() && !std::mem::replace(&mut self.services.looking, true) {
             world.wake_in(ENDPOINTS, Patience::Prompt, Wakeup::Endpoints);
         }
     }
@@ -159,7 +171,7 @@ impl ControlPlane {
         self.services.looking = false;
         let mut kept = BTreeSet::new();
         let mut changed = false;
-        for service in self.services.services.values().cloned().collect::<Vec<_>>() {
+        for service in self.services.objects.values().cloned().collect::<Vec<_>>() {
             let slices = services::endpoint_slices(&service, &self.views(&service));
             let metadata = &service.metadata;
             for (index, mut slice) in slices.into_iter().enumerate() {
@@ -187,7 +199,9 @@ impl ControlPlane {
 
     /// Endpoints or Services changed; the kube-proxies will write their rules.
     fn endpoints_changed(&mut self, world: &mut dyn World) {
-        if std::mem::replace(&mut self.services.writing, true) {
+        // Before the first Service there is nothing to write, and Cilium does without kube-proxy.
+        let idle = self.services.objects.is_empty() && self.services.wrote.is_none();
+        if idle || self.is_cilium() || std::mem::replace(&mut self.services.writing, true) {
             return;
         }
         let soonest = world.now() + PROXY;
@@ -201,8 +215,8 @@ impl ControlPlane {
         self.services.writing = false;
         self.services.wrote = Some(world.now());
         let Some(cluster) = self.cluster.clone() else { return };
-        let services: Vec<&Service> = self.services.services.values().map(|service| &**service).collect();
-        let slices: Vec<&EndpointSlice> = self.services.slices.values().map(|slice| &**slice).collect();
+        let services: Vec<&Service> = self.services.objects.values().map(|service| &**service).collect();
+        let slices: Vec<&EndpointSlice> = self.services.slices.values().map(|(slice, _)| &**slice).collect();
         for node in self.store.nodes.values() {
             kube_proxy::sync(world, (node.netns, &node.spec), &cluster, (&services, &slices));
         }

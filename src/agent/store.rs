@@ -40,6 +40,9 @@ pub(super) struct PodEntry {
     pub(super) successor: Option<Arc<Pod>>,
     /// Failed attempts to make the sandbox.
     pub(super) attempts: u32,
+    /// What the kubelet remembers about each container.
+    pub(super) runtimes: Vec<super::containers::Runtime>,
+    pub(super) shared: super::containers::Shared,
 }
 
 /// A node in the store.

@@ -1,6 +1,7 @@
 //! What goes into and comes out of a namespace: work to do, and the effects of having done it.
 
 use super::fragment::FragmentKey;
+use super::tcp::TcpTimer;
 use super::{Delays, Nf, Woken};
 use crate::base::{
     ChangeId, Duration, EventId, IfIndex, Ipv4Addr, JourneyId, NetnsId, PacketId, ProcessId, SimTime,
@@ -59,6 +60,8 @@ pub enum Timer {
     Neighbor(IfIndex, Ipv4Addr, SimTime),
     /// Fragments have waited long enough.
     Reassembly(FragmentKey),
+    /// A TCP connection's timer with the deadline it was set for.
+    Tcp(SocketId, TcpTimer, SimTime),
     /// The carrier of this interface changed.
     LinkWatch(IfIndex),
     /// The collector of connections comes by.

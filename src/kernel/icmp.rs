@@ -280,6 +280,7 @@ impl Netns {
         }
         let told = match Quote::read(quote) {
             Some(quote) if quote.protocol == 17 => self.udp_err(ctx, ifindex, &report, &quote),
+            Some(quote) if quote.protocol == 6 => self.tcp_err(ctx, ifindex, &report, &quote),
             _ => Quoted::read(quote)
                 .filter(|quoted| quoted.protocol == 1 && quoted.echo_request)
                 .and_then(|quoted| self.ping_err(ctx, from, kind_and_code, mtu, &quoted)),

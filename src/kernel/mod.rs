@@ -27,6 +27,7 @@ mod ping;
 mod sock;
 mod socket;
 mod sysctl;
+mod tcp;
 mod timer;
 mod vxlan;
 
@@ -45,6 +46,7 @@ pub use socket::{
     Transport,
 };
 pub use sysctl::Sysctl;
+pub use tcp::TcpTimer;
 
 use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SocketId};
 use crate::trace::{AddrRow, FdbRow, NeighRow, RouteRow};
@@ -77,6 +79,10 @@ pub struct Netns {
     next_socket: u32,
     socks: Socks,
     hash_secret: u64,
+    /// The segment being worked on, which gives rise to what is sent meanwhile.
+    tcp_cause: Option<Skb>,
+    /// Where the numbers of a connection that takes the place of one in TIME-WAIT begin.
+    tcp_next_isn: Option<u32>,
     reassembly: Reassembly,
     netfilter: netfilter::Netfilter,
     limits: Limits,
@@ -103,6 +109,8 @@ impl Netns {
             next_socket: 0,
             socks: Socks::default(),
             hash_secret: rng.get_seed(),
+            tcp_cause: None,
+            tcp_next_isn: None,
             reassembly: Reassembly::default(),
             netfilter: netfilter::Netfilter::default(),
             limits: Limits::default(),
@@ -190,6 +198,7 @@ impl Netns {
                 self.neigh_timer_handler(ctx, ifindex, addr, deadline);
             }
             Timer::Reassembly(key) => self.ip_expire(ctx, key),
+            Timer::Tcp(socket, which, deadline) => self.tcp_timer(ctx, socket, which, deadline),
             Timer::LinkWatch(ifindex) => self.linkwatch(ctx, ifindex),
             Timer::Netfilter(deadline) => self.nf_timer(ctx, deadline),
         }

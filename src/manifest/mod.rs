@@ -72,7 +72,7 @@ impl Parsed {
         })
     }
 
-    /// The EndpointSlices in the order of the text, and those that stand for Endpoints in their older form.
+    /// The `EndpointSlices` in the order of the text, and those that stand for Endpoints in their older form.
     pub fn slices(&self) -> impl Iterator<Item = EndpointSlice> {
         self.objects.iter().flat_map(|located| match &located.object {
             Object::EndpointSlice(slice) => vec![(**slice).clone()],

@@ -14,6 +14,10 @@ pub enum DropReason {
     SocketRcvbuff,
     /// `TCP_OLD_DATA`: only data that was received before.
     TcpOldData,
+    /// `TCP_ABORT_ON_DATA`: data for a process that is gone.
+    TcpAbortOnData,
+    /// `TCP_ZEROWINDOW`: data although the window is closed.
+    TcpZerowindow,
     /// `TCP_OVERWINDOW`: data beyond the window.
     TcpOverwindow,
     /// `TCP_INVALID_SEQUENCE`: a sequence number outside the window.
@@ -98,12 +102,14 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 47] = [
         Self::NoSocket,
         Self::TcpCsum,
         Self::UdpCsum,
         Self::SocketRcvbuff,
         Self::TcpOldData,
+        Self::TcpAbortOnData,
+        Self::TcpZerowindow,
         Self::TcpOverwindow,
         Self::TcpInvalidSequence,
         Self::TcpInvalidAck,
@@ -164,6 +170,8 @@ impl DropReason {
             Self::UdpCsum => ("drop.udp_csum", "SKB_DROP_REASON_UDP_CSUM"),
             Self::SocketRcvbuff => ("drop.socket_rcvbuff", "SKB_DROP_REASON_SOCKET_RCVBUFF"),
             Self::TcpOldData => ("drop.tcp_old_data", "SKB_DROP_REASON_TCP_OLD_DATA"),
+            Self::TcpAbortOnData => ("drop.tcp_abort_on_data", "SKB_DROP_REASON_TCP_ABORT_ON_DATA"),
+            Self::TcpZerowindow => ("drop.tcp_zerowindow", "SKB_DROP_REASON_TCP_ZEROWINDOW"),
             Self::TcpOverwindow => ("drop.tcp_overwindow", "SKB_DROP_REASON_TCP_OVERWINDOW"),
             Self::TcpInvalidSequence => ("drop.tcp_invalid_sequence", "SKB_DROP_REASON_TCP_INVALID_SEQUENCE"),
             Self::TcpInvalidAck => ("drop.tcp_invalid_ack", "SKB_DROP_REASON_TCP_INVALID_ACK_SEQUENCE"),

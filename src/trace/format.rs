@@ -322,10 +322,7 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         TableChange::BpfGone(row) => format!("gone: {}", bpf_line(around, row)),
         TableChange::Sysctl(row) => format!("sysctl {} = {}", row.key, row.value),
         TableChange::Socket(row) => format!("socket {}", rows_text::socket(row)),
-        TableChange::Service(row) => format!("service {row}"),
-        TableChange::ServiceGone(namespace, name) => format!("service gone {namespace}/{name}"),
-        TableChange::Slice(row) => format!("endpoints {row}"),
-        TableChange::SliceGone(namespace, name) => format!("endpoints gone {namespace}/{name}"),
+        TableChange::Service(change) => change.to_string(),
         TableChange::SocketGone(_, socket) => format!("socket gone #{}", socket.0),
         TableChange::Netns(_)
         | TableChange::NetnsGone(_)
@@ -334,6 +331,8 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         | TableChange::Pod(_)
         | TableChange::PodGone(..)
         | TableChange::KubeEvent(_)
-        | TableChange::Step(_) => return None,
+        | TableChange::Step(_)
+        | TableChange::Process(_)
+        | TableChange::ProcessGone(_) => return None,
     })
 }

@@ -3,10 +3,10 @@
 use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
     AddrRow, BpfRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FdbRow, KubeEventRow, LinkKind,
-    LinkRow, NeighRow, NetnsRow, NodeRow, PodRow, RouteRow, ServiceRow, SliceRow, SocketRow, StepRow, Table,
-    TableChange, Trace,
+    LinkRow, NeighRow, NetnsRow, NodeRow, PodRow, ProcessRow, RouteRow, ServiceChange, ServiceRow, SliceRow,
+    SocketRow, StepRow, Table, TableChange, Trace,
 };
-use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime, SocketId};
+use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, ProcessId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub struct Inventory {
     pub netns: BTreeMap<NetnsId, NetnsState>,
     /// Services by namespace and name.
     pub services: BTreeMap<(Arc<str>, Arc<str>), ServiceRow>,
-    /// EndpointSlices by namespace and name.
+    /// `EndpointSlices` by namespace and name.
     pub slices: BTreeMap<(Arc<str>, Arc<str>), SliceRow>,
     /// Nodes by name.
     pub nodes: BTreeMap<Arc<str>, NodeRow>,
@@ -29,6 +29,8 @@ pub struct Inventory {
     pub pods: BTreeMap<(Arc<str>, Arc<str>), PodRow>,
     /// Kubernetes Events with the time of each, oldest first.
     pub kube_events: Vec<(SimTime, KubeEventRow)>,
+    /// Processes that live, by their number in the simulation.
+    pub processes: BTreeMap<ProcessId, ProcessRow>,
     /// Steps of Pod creation and termination with the time of each, oldest first.
     pub steps: Vec<(EventId, StepRow)>,
 }
@@ -283,6 +285,23 @@ impl Inventory {
         }
     }
 
+    fn apply_service(&mut self, change: &ServiceChange) {
+        match change {
+            ServiceChange::Service(row) => {
+                self.services.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
+            }
+            ServiceChange::ServiceGone(namespace, name) => {
+                self.services.remove(&(namespace.clone(), name.clone()));
+            }
+            ServiceChange::Slice(row) => {
+                self.slices.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
+            }
+            ServiceChange::SliceGone(namespace, name) => {
+                self.slices.remove(&(namespace.clone(), name.clone()));
+            }
+        }
+    }
+
     fn apply(&mut self, trace: &Trace, event: EventId, id: ChangeId) {
         let now = self.now;
         match &trace.changes[id.index()] {
@@ -306,6 +325,8 @@ impl Inventory {
             }
             TableChange::KubeEvent(row) => self.kube_events.push((now, row.clone())),
             TableChange::Step(row) => self.steps.push((event, row.clone())),
+            TableChange::Process(row) => drop(self.processes.insert(row.process, row.clone())),
+            TableChange::ProcessGone(process) => drop(self.processes.remove(process)),
             TableChange::Link(row) => self.with(row.netns, |state| state.set_link(row)),
             TableChange::LinkGone(netns, ifindex) => self.with(*netns, |state| state.remove_link(*ifindex)),
             TableChange::Addr(row) => self.with(row.netns, |state| {
@@ -339,18 +360,7 @@ impl Inventory {
             TableChange::Socket(row) => self.with(row.netns, |state| {
                 state.sockets.insert(row.socket, (**row).clone());
             }),
-            TableChange::Service(row) => {
-                self.services.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
-            }
-            TableChange::ServiceGone(namespace, name) => {
-                self.services.remove(&(namespace.clone(), name.clone()));
-            }
-            TableChange::Slice(row) => {
-                self.slices.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
-            }
-            TableChange::SliceGone(namespace, name) => {
-                self.slices.remove(&(namespace.clone(), name.clone()));
-            }
+            TableChange::Service(change) => self.apply_service(change),
             TableChange::SocketGone(netns, socket) => self.with(*netns, |state| {
                 state.sockets.remove(socket);
             }),

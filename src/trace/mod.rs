@@ -11,6 +11,7 @@ mod inventory;
 pub mod json;
 mod netfilter;
 mod pcapng;
+mod process_rows;
 mod rows;
 pub mod rows_text;
 mod service_rows;
@@ -26,12 +27,13 @@ pub use netfilter::{
     SetRow, TcpTracking, Tuple,
 };
 pub use pcapng::pcapng;
+pub use process_rows::{ContainerRef, ProcessRow};
 pub use rows::{
-    AddrRow, BpfMap, BpfRow, ContainerRow, ContainerState, ExceptionRow, FdbRow, KubeEventRow, LinkKind,
-    LinkRow, NeighRow, NetnsRole, NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState, RouteKind,
-    RouteProtocol, RouteRow, Scope, StepRow, Steps, SysctlRow, TableChange,
+    AddrRow, BpfMap, BpfRow, ContainerRow, ContainerState, ExceptionRow, FdbRow, KubeEventRow, LastState,
+    LinkKind, LinkRow, NeighRow, NetnsRole, NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState,
+    RouteKind, RouteProtocol, RouteRow, Scope, StepRow, Steps, SysctlRow, TableChange,
 };
-pub use service_rows::{EndpointRow, ServicePortRow, ServiceRow, SliceRow};
+pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
 pub use surroundings::Surroundings;
 

@@ -1,8 +1,8 @@
 //! Rows of the tables that people look at, as plain data. The kernel and the control plane record a row whenever it
 //! comes or changes, and its key when it goes; see [`super::Inventory`].
 
-use super::{NetfilterChange, ServiceRow, SliceRow, SocketRow};
-use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime, SocketId};
+use super::{NetfilterChange, ProcessRow, ServiceChange, SocketRow};
+use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ProcessId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -55,18 +55,16 @@ pub enum TableChange {
     Pod(PodRow),
     /// A Pod object went, by namespace and name.
     PodGone(Arc<str>, Arc<str>),
-    /// A Service object came or changed.
-    Service(Box<ServiceRow>),
-    /// A Service object went, by namespace and name.
-    ServiceGone(Arc<str>, Arc<str>),
-    /// An EndpointSlice object came or changed.
-    Slice(Box<SliceRow>),
-    /// An EndpointSlice object went, by namespace and name.
-    SliceGone(Arc<str>, Arc<str>),
+    /// A Service or its endpoints came, changed or went.
+    Service(ServiceChange),
     /// A Kubernetes Event was recorded.
     KubeEvent(KubeEventRow),
     /// A step of a Pod's creation or termination was taken.
     Step(StepRow),
+    /// A process came, or runs another program.
+    Process(ProcessRow),
+    /// A process ended.
+    ProcessGone(ProcessId),
 }
 
 /// What a network namespace belongs to.
@@ -500,6 +498,21 @@ pub struct ContainerRow {
     pub state: ContainerState,
     /// Restarts.
     pub restarts: u32,
+    /// How it ended the last time (`lastState.terminated`).
+    pub last: Option<LastState>,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastState {
+    /// Exit code.
+    pub code: u8,
+    /// Reason: `Completed`, `Error`, `StartError`.
+    pub reason: Arc<str>,
+    /// When it had started.
+    pub started: SimTime,
+    /// When it ended.
+    pub finished: SimTime,
 }
 
 /// State of a container (`status.containerStatuses[].state`).

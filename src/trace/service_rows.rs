@@ -5,6 +5,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+/// A row of Services that came or changed, or the key of one that went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceChange {
+    /// A Service object came or changed.
+    Service(Box<ServiceRow>),
+    /// A Service object went, by namespace and name.
+    ServiceGone(Arc<str>, Arc<str>),
+    /// An `EndpointSlice` object came or changed.
+    Slice(Box<SliceRow>),
+    /// An `EndpointSlice` object went, by namespace and name.
+    SliceGone(Arc<str>, Arc<str>),
+}
+
 /// A Service object with its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceRow {
@@ -41,7 +54,7 @@ pub struct ServicePortRow {
     pub node_port: u16,
 }
 
-/// An EndpointSlice object.
+/// An `EndpointSlice` object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SliceRow {
     /// Namespace.
@@ -56,7 +69,7 @@ pub struct SliceRow {
     pub ports: Vec<(Arc<str>, &'static str, Option<u16>)>,
     /// Endpoints.
     pub endpoints: Vec<EndpointRow>,
-    /// When this form of it was written.
+    /// When it was created.
     pub created: SimTime,
 }
 
@@ -106,5 +119,17 @@ impl fmt::Display for SliceRow {
             }
         }
         Ok(())
+    }
+}
+
+/// A line of a printed trace.
+impl fmt::Display for ServiceChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(row) => write!(f, "service {row}"),
+            Self::ServiceGone(namespace, name) => write!(f, "service gone {namespace}/{name}"),
+            Self::Slice(row) => write!(f, "endpoints {row}"),
+            Self::SliceGone(namespace, name) => write!(f, "endpoints gone {namespace}/{name}"),
+        }
     }
 }

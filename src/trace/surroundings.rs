@@ -65,9 +65,6 @@ impl Surroundings {
             | TableChange::Socket(_)
             | TableChange::SocketGone(..)
             | TableChange::Service(_)
-            | TableChange::ServiceGone(..)
-            | TableChange::Slice(_)
-            | TableChange::SliceGone(..)
             | TableChange::Netfilter(_)
             | TableChange::Bpf(_)
             | TableChange::BpfGone(_)
@@ -76,7 +73,9 @@ impl Surroundings {
             | TableChange::Pod(_)
             | TableChange::PodGone(..)
             | TableChange::KubeEvent(_)
-            | TableChange::Step(_) => {}
+            | TableChange::Step(_)
+            | TableChange::Process(_)
+            | TableChange::ProcessGone(_) => {}
         }
     }
 

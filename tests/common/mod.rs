@@ -70,6 +70,9 @@ pub(crate) fn run_argv(lab: &mut Lab, target: &Target, argv: &[String]) -> Ran {
     for event in &trace.events[from..] {
         if let EventKind::Wrote(id) = event.kind {
             let piece = &trace.outputs[id.index()];
+            if piece.process != process {
+                continue;
+            }
             assert!(matches!(piece.stream, Stream::Stdout | Stream::Stderr));
             output.push_str(&piece.text);
         }

@@ -63,8 +63,8 @@ impl Netns {
     }
 
     /// Gives a socket's port back.
-    pub(super) fn unbind(&mut self, socket: SocketId) {
-        let Some(sock) = self.socks.get(socket) else { return };
+    pub(super) fn unbind(&mut self, sock: &Sock) {
+        let socket = sock.id;
         let key = (sock.transport(), sock.local.port());
         if let Some(bound) = self.socks.ports.get_mut(&key) {
             bound.retain(|other| *other != socket);

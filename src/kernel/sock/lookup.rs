@@ -3,7 +3,7 @@
 use super::Sock;
 use crate::base::{IfIndex, Ipv4Addr, SocketId};
 use crate::kernel::Netns;
-use crate::trace::Transport;
+use crate::trace::{SocketState, Transport};
 use std::net::SocketAddrV4;
 
 /// A packet's ends as its receiver sees them, and where it came in.
@@ -39,6 +39,32 @@ impl Netns {
             .map(|sock| sock.id)
             .collect();
         Some(self.reuseport_select(ends, &group))
+    }
+
+    /// `__inet_lookup`: a connection, else a listening socket.
+    pub(in crate::kernel) fn tcp_lookup(&self, ends: Ends) -> Option<SocketId> {
+        let connected = self.socks.connected(&(ends.local, ends.remote));
+        connected.or_else(|| self.tcp_lookup_listener(ends))
+    }
+
+    /// `__inet_lookup_listener`: one for the very address comes before one for any.
+    pub(in crate::kernel) fn tcp_lookup_listener(&self, ends: Ends) -> Option<SocketId> {
+        [*ends.local.ip(), Ipv4Addr::UNSPECIFIED].into_iter().find_map(|addr| {
+            let fits = |sock: &&Sock| {
+                sock.state() == SocketState::Listen
+                    && *sock.local.ip() == addr
+                    && sock.options.device.is_none_or(|device| device == ends.ifindex)
+            };
+            let group: Vec<SocketId> =
+                self.on_port(Transport::Tcp, ends.local.port()).filter(fits).map(|sock| sock.id).collect();
+            (!group.is_empty()).then(|| self.reuseport_select(ends, &group))
+        })
+    }
+
+    /// Whether somebody holds this port by `bind`, so that no connection may draw it.
+    pub(in crate::kernel) fn tcp_port_bound(&self, port: u16) -> bool {
+        self.on_port(Transport::Tcp, port)
+            .any(|sock| sock.bind_locks.1 || sock.state() == SocketState::Listen || sock.remote.is_none())
     }
 
     /// Shares connections among a group of sockets by a hash over both ends (`reuseport_select_sock`).

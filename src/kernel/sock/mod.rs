@@ -4,12 +4,14 @@ mod bind;
 mod lookup;
 mod udp;
 
+use super::tcp::Tcb;
 use super::{Ctx, Errno, Netns, PathMtuDiscovery, Shutdown, SocketError, SocketOption};
 use crate::base::{Duration, EventId, IfIndex, Ipv4Addr, ProcessId, SocketId};
 use crate::trace::{SocketRow, SocketState, TableChange, Transport};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddrV4;
 
+pub(super) use lookup::Ends;
 pub(super) use udp::{IcmpReport, UdpSock};
 
 /// From data's reaching a socket to its process's running: simplified, as every delay of the model.
@@ -17,7 +19,7 @@ const WAKEUP: Duration = Duration::from_us(25);
 /// Size of a receive buffer without `SO_RCVBUF` (`net.core.rmem_default`).
 const RMEM_DEFAULT: usize = 212_992;
 /// `net.ipv4.ip_local_port_range`.
-const LOCAL_PORTS: (u16, u16) = (32768, 60999);
+pub(super) const LOCAL_PORTS: (u16, u16) = (32768, 60999);
 /// No address and no port.
 const NOWHERE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
 
@@ -47,6 +49,8 @@ pub(super) struct Sock {
     pub(super) remote: Option<SocketAddrV4>,
     /// The pending error (`sk_err`).
     pub(super) error: Option<Errno>,
+    /// An error that may pass (`sk_err_soft`).
+    pub(super) soft_error: Option<Errno>,
     errors: VecDeque<SocketError>,
     /// Flow hash that packets carry, 0 for none (`sk_txhash`).
     pub(super) txhash: u32,
@@ -61,6 +65,7 @@ pub(super) struct Sock {
 #[derive(Clone, Debug)]
 pub(super) enum SockKind {
     Udp(UdpSock),
+    Tcp(Box<Tcb>),
 }
 
 /// Options (`setsockopt(2)`).
@@ -85,6 +90,10 @@ pub(super) struct Socks {
     all: BTreeMap<SocketId, Sock>,
     /// Bound sockets by port, in the order in which they were bound.
     ports: BTreeMap<(Transport, u16), Vec<SocketId>>,
+    /// TCP connections by their two ends, local and remote.
+    conns: BTreeMap<(SocketAddrV4, SocketAddrV4), SocketId>,
+    /// How far the search for a source port has moved on, by destination (`table_perturb`).
+    perturb: BTreeMap<SocketAddrV4, u32>,
     next_inode: u32,
 }
 
@@ -92,6 +101,7 @@ impl Sock {
     pub(super) fn transport(&self) -> Transport {
         match &self.kind {
             SockKind::Udp(_) => Transport::Udp,
+            SockKind::Tcp(_) => Transport::Tcp,
         }
     }
 
@@ -99,14 +109,34 @@ impl Sock {
         match &self.kind {
             SockKind::Udp(_) if self.remote.is_some() => SocketState::Established,
             SockKind::Udp(_) => SocketState::Close,
+            SockKind::Tcp(tcb) => tcb.state(),
         }
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "TCP sockets are not UDP sockets")]
     pub(super) fn udp_mut(&mut self) -> Option<&mut UdpSock> {
         match &mut self.kind {
             SockKind::Udp(udp) => Some(udp),
+            SockKind::Tcp(_) => None,
         }
+    }
+
+    pub(super) fn tcp(&self) -> Option<&Tcb> {
+        match &self.kind {
+            SockKind::Udp(_) => None,
+            SockKind::Tcp(tcb) => Some(tcb),
+        }
+    }
+
+    pub(super) fn tcp_mut(&mut self) -> Option<&mut Tcb> {
+        match &mut self.kind {
+            SockKind::Udp(_) => None,
+            SockKind::Tcp(tcb) => Some(tcb),
+        }
+    }
+
+    /// `IP_RECVERR`.
+    pub(super) fn receives_errors(&self) -> bool {
+        self.options.receive_errors
     }
 
     /// Wakes the process that holds it.
@@ -119,6 +149,7 @@ impl Sock {
     fn row(&self, netns: crate::base::NetnsId) -> SocketRow {
         let (recv_queue, send_queue) = match &self.kind {
             SockKind::Udp(udp) => (udp.queued(), 0),
+            SockKind::Tcp(tcb) => tcb.queues(),
         };
         SocketRow {
             netns,
@@ -132,9 +163,9 @@ impl Sock {
             recv_queue,
             send_queue,
             uid: 0,
-            inode: self.inode,
-            timer: None,
-            tcp: None,
+            inode: if self.holder.is_some() { self.inode } else { 0 },
+            timer: self.tcp().and_then(Tcb::shown_timer),
+            tcp: self.tcp().map(Tcb::info),
         }
     }
 }
@@ -149,7 +180,7 @@ impl Socks {
     }
 
     /// The lowest number that a process does not use for a socket yet; 0 to 2 are its terminal.
-    fn free_fd(&self, process: ProcessId) -> u32 {
+    pub(super) fn free_fd(&self, process: ProcessId) -> u32 {
         let taken: Vec<u32> =
             self.held_by(process).filter_map(|sock| sock.holder).map(|(_, fd)| fd).collect();
         (3..u32::MAX).find(|fd| !taken.contains(fd)).unwrap_or(u32::MAX)
@@ -157,6 +188,44 @@ impl Socks {
 
     fn held_by(&self, process: ProcessId) -> impl Iterator<Item = &Sock> {
         self.all.values().filter(move |sock| sock.holder.is_some_and(|(holder, _)| holder == process))
+    }
+
+    pub(super) fn take(&mut self, socket: SocketId) -> Option<Sock> {
+        self.all.remove(&socket)
+    }
+
+    pub(super) fn put_back(&mut self, sock: Sock) {
+        self.all.insert(sock.id, sock);
+    }
+
+    /// Enters a connection by its two ends.
+    pub(super) fn connect(&mut self, ends: (SocketAddrV4, SocketAddrV4), socket: SocketId) {
+        self.conns.insert(ends, socket);
+    }
+
+    pub(super) fn connected(&self, ends: &(SocketAddrV4, SocketAddrV4)) -> Option<SocketId> {
+        self.conns.get(ends).copied()
+    }
+
+    pub(super) fn is_connected(&self, ends: &(SocketAddrV4, SocketAddrV4)) -> bool {
+        self.conns.contains_key(ends)
+    }
+
+    /// Connections of a listening socket whose handshake is under way.
+    pub(super) fn half_open(&self, listener: SocketId) -> Vec<SocketId> {
+        let of = |sock: &&Sock| sock.tcp().is_some_and(|tcb| tcb.parent() == Some(listener));
+        self.all.values().filter(of).map(|sock| sock.id).collect()
+    }
+
+    /// Where the search for a source port towards `remote` begins.
+    pub(super) fn perturb(&mut self, remote: SocketAddrV4, first: impl FnOnce() -> u32) -> u32 {
+        *self.perturb.entry(remote).or_insert_with(first)
+    }
+
+    pub(super) fn move_perturb(&mut self, remote: SocketAddrV4, by: u32) {
+        if let Some(at) = self.perturb.get_mut(&remote) {
+            *at = at.wrapping_add(by);
+        }
     }
 
     fn take_inode(&mut self) -> u32 {
@@ -173,11 +242,11 @@ impl Netns {
             || self.socks.get(socket).is_some_and(|sock| sock.holder.is_some_and(|(by, _)| by == process))
     }
 
-    fn sock(&self, socket: SocketId) -> Result<&Sock, Errno> {
+    pub(super) fn sock(&self, socket: SocketId) -> Result<&Sock, Errno> {
         self.socks.get(socket).ok_or(Errno::Ebadf)
     }
 
-    fn sock_mut(&mut self, socket: SocketId) -> Result<&mut Sock, Errno> {
+    pub(super) fn sock_mut(&mut self, socket: SocketId) -> Result<&mut Sock, Errno> {
         self.socks.get_mut(socket).ok_or(Errno::Ebadf)
     }
 
@@ -190,7 +259,7 @@ impl Netns {
     ) -> Result<SocketId, Errno> {
         let kind = match transport {
             Transport::Udp => SockKind::Udp(UdpSock::default()),
-            Transport::Tcp => return Err(Errno::Enosys),
+            Transport::Tcp => SockKind::Tcp(Box::default()),
         };
         let fd = self.socks.free_fd(process);
         let id = self.add_sock(kind);
@@ -202,7 +271,7 @@ impl Netns {
     }
 
     /// Puts a new socket into the table, held by nobody.
-    fn add_sock(&mut self, kind: SockKind) -> SocketId {
+    pub(super) fn add_sock(&mut self, kind: SockKind) -> SocketId {
         let id = SocketId(self.next_socket);
         self.next_socket += 1;
         let inode = self.socks.take_inode();
@@ -216,6 +285,7 @@ impl Netns {
             bind_locks: (false, false),
             remote: None,
             error: None,
+            soft_error: None,
             errors: VecDeque::new(),
             txhash: 0,
             ip_id: 0,
@@ -259,7 +329,7 @@ impl Netns {
     ) -> Result<(), Errno> {
         let done = match self.sock(socket)?.transport() {
             Transport::Udp => self.udp_connect(ctx, socket, remote),
-            Transport::Tcp => Err(Errno::Enosys),
+            Transport::Tcp => self.tcp_connect(ctx, socket, remote),
         };
         self.record_sock(ctx, socket);
         done
@@ -269,7 +339,7 @@ impl Netns {
     pub fn socket_send(&mut self, ctx: &mut Ctx<'_>, socket: SocketId, data: &[u8]) -> Result<usize, Errno> {
         match self.sock(socket)?.transport() {
             Transport::Udp => self.socket_send_to(ctx, socket, None, data.into()).map(|()| data.len()),
-            Transport::Tcp => Err(Errno::Enosys),
+            Transport::Tcp => self.tcp_send(ctx, socket, data),
         }
     }
 
@@ -284,6 +354,12 @@ impl Netns {
         match &mut sock.kind {
             SockKind::Udp(_) if sock.remote.is_none() => return Err(Errno::Enotconn),
             SockKind::Udp(udp) => udp.shut(how),
+            SockKind::Tcp(tcb) => {
+                tcb.shut(how)?;
+                if how != Shutdown::Read {
+                    self.tcp_shutdown(ctx, socket);
+                }
+            }
         }
         self.record_sock(ctx, socket);
         Ok(())
@@ -298,7 +374,7 @@ impl Netns {
         sock.holder = None;
         match sock.transport() {
             Transport::Udp => self.remove_sock(ctx, socket),
-            Transport::Tcp => {}
+            Transport::Tcp => self.tcp_close(ctx, socket),
         }
     }
 
@@ -341,10 +417,41 @@ impl Netns {
     }
 
     /// Takes a socket out of all tables.
-    fn remove_sock(&mut self, ctx: &mut Ctx<'_>, socket: SocketId) {
-        self.unbind(socket);
-        if self.socks.all.remove(&socket).is_some() {
-            let gone = TableChange::SocketGone(self.id, socket);
+    pub(super) fn remove_sock(&mut self, ctx: &mut Ctx<'_>, socket: SocketId) {
+        let Some(mut sock) = self.socks.take(socket) else { return };
+        self.unhash(&mut sock);
+        self.record_gone(ctx, &mut sock);
+    }
+
+    /// Takes a socket out of the tables by which packets and `bind` find it.
+    pub(super) fn unhash(&mut self, sock: &mut Sock) {
+        self.unbind(sock);
+        if let Some(remote) = sock.remote {
+            let ends = (SocketAddrV4::new(sock.source, sock.local.port()), remote);
+            if self.socks.conns.get(&ends) == Some(&sock.id) {
+                self.socks.conns.remove(&ends);
+            }
+        }
+    }
+
+    /// A copy of a connection that stands in its place in the tables, under a number of its own.
+    pub(super) fn split_sock(&mut self, sock: &Sock) -> Sock {
+        let mut copy = sock.clone();
+        copy.id = SocketId(self.next_socket);
+        self.next_socket += 1;
+        (copy.holder, copy.row) = (None, None);
+        if let Some(remote) = copy.remote {
+            let ends = (SocketAddrV4::new(copy.source, copy.local.port()), remote);
+            self.socks.conns.insert(ends, copy.id);
+        }
+        let bound = self.socks.ports.entry((copy.transport(), copy.local.port())).or_default();
+        bound.push(copy.id);
+        copy
+    }
+
+    fn record_gone(&self, ctx: &mut Ctx<'_>, sock: &mut Sock) {
+        if sock.row.take().is_some() {
+            let gone = TableChange::SocketGone(self.id, sock.id);
             ctx.change(self.id, IfIndex::NONE, EventId::NONE, gone);
         }
     }
@@ -353,6 +460,14 @@ impl Netns {
     pub(super) fn record_sock(&mut self, ctx: &mut Ctx<'_>, socket: SocketId) {
         let netns = self.id;
         let Some(sock) = self.socks.get_mut(socket) else { return };
+        // A TCP socket that is in no table of the kernel's is in none of ours either.
+        if sock.tcp().is_some_and(|tcb| tcb.state() == SocketState::Close) {
+            if sock.row.take().is_some() {
+                let gone = TableChange::SocketGone(netns, socket);
+                ctx.change(netns, IfIndex::NONE, EventId::NONE, gone);
+            }
+            return;
+        }
         let row = Box::new(sock.row(netns));
         let same = |old: &SocketRow| SocketRow { tcp: row.tcp, ..old.clone() } == *row;
         if sock.row.as_deref().is_some_and(same) {
@@ -364,11 +479,11 @@ impl Netns {
 }
 
 /// What a buffer of `len` bytes of data takes of a socket's memory (`skb->truesize`): a `struct sk_buff`, and a linear
-/// area with room for headers in a power of two. Measured without offloads: 2304 bytes for 1398 of data. Beyond a page
+/// area with room for headers in a power of two. Measured without offloads: 2304 bytes for 1398 and 1448 of data. Beyond a page
 /// the data lies in pages of its own.
 pub(super) fn truesize(len: usize) -> usize {
     const SK_BUFF: usize = 256;
-    const ROOM: usize = 640;
+    const ROOM: usize = 600;
     if len + ROOM <= 4096 {
         (len + ROOM).next_power_of_two().max(512) + SK_BUFF
     } else {
