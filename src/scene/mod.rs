@@ -18,6 +18,7 @@ pub mod rows;
 #[cfg(test)]
 mod sample;
 mod score;
+pub mod tables;
 #[cfg(test)]
 mod tests;
 mod title;

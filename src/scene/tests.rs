@@ -322,3 +322,32 @@ fn the_score_has_a_line_a_place_and_a_mark_a_step() {
     assert_eq!(part.marks[0].event, steps[3]);
     assert_ne!(part.marks[0].event, EventId::NONE);
 }
+
+#[test]
+fn tables_say_what_a_step_used_and_changed_and_go_back_with_it() {
+    use super::tables::{RowMark, TableKind, sheets};
+    let trace = cold_ping(false);
+    let mut index = Index::default();
+    index.extend(&trace);
+    let steps = index.steps().to_vec();
+    let mut marks = Vec::new();
+    for at in 1..steps.len() {
+        let upto = |at| index.horizon(&trace, &steps, at).map_or(0, |event| event.index() + 1);
+        let (before, now) = (Inventory::at(&trace, upto(at - 1)), Inventory::at(&trace, upto(at)));
+        let places: Vec<_> = now.netns.values().map(|state| state.row.name.clone()).collect();
+        for sheet in places.iter().flat_map(|name| sheets(&trace, &before, &now, name, None)) {
+            for row in sheet.rows {
+                assert_eq!(row.cells.len(), sheet.kind.columns().len(), "{:?}", sheet.kind);
+                marks.push((sheet.kind, row.mark, row.used));
+            }
+        }
+        let none = sheets(&trace, &now, &now, "node1", None);
+        assert!(none.iter().flat_map(|sheet| &sheet.rows).all(|row| row.mark == RowMark::None));
+    }
+    let has =
+        |kind: TableKind, wanted: RowMark| marks.iter().any(|(at, mark, _)| *at == kind && *mark == wanted);
+    assert!(has(TableKind::Routes, RowMark::Used), "a route decided");
+    assert!(has(TableKind::Rules, RowMark::Used), "so did the rule that leads to its table");
+    assert!(has(TableKind::Neighbors, RowMark::Came), "ARP asked");
+    assert!(has(TableKind::Links, RowMark::Changed), "interfaces count");
+}

@@ -77,6 +77,8 @@ pub struct Show {
     pub(in crate::ui) event: Memo<Option<EventId>>,
     /// The tables at the step shown.
     pub(in crate::ui) tables: Memo<Shared<Inventory>>,
+    /// The tables one step before, for what the step changed.
+    pub(in crate::ui) earlier: Memo<Shared<Inventory>>,
     /// Where everything stands.
     pub(in crate::ui) scene: Memo<Arc<Scene>>,
     /// What is on it.
@@ -111,6 +113,23 @@ impl Show {
                 Shared(tables.unwrap_or_default())
             })
         });
+        // It has a history of its own, so that both are folded forward as time goes on.
+        let history = StoredValue::new_local(History::default());
+        let earlier = Memo::new(move |_| {
+            ui.version.track();
+            let before = at.get().checked_sub(1);
+            ui.lab.with_value(|lab| {
+                let trace = lab.trace();
+                index.update_value(|index| index.extend(trace));
+                let steps = ui.playback.with_untracked(|play| play.steps.clone());
+                let horizon =
+                    before.and_then(|before| index.with_value(|index| index.horizon(trace, &steps, before)));
+                let mut tables = None;
+                let upto = horizon.map_or(0, |event| event.index() + 1);
+                history.update_value(|history| tables = Some(history.at(trace, upto)));
+                Shared(tables.unwrap_or_default())
+            })
+        });
         let focus = Memo::new(move |_| {
             ui.version.track();
             ui.lab.with_value(|lab| busy_places(lab.trace()))
@@ -131,7 +150,7 @@ impl Show {
                 })
             })
         });
-        let show = Self { ui, index, at, count, event, tables, scene, frame, compact, filter };
+        let show = Self { ui, index, at, count, event, tables, earlier, scene, frame, compact, filter };
         show.keep_filtered();
         show
     }
