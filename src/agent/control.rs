@@ -5,9 +5,12 @@ use super::cni::cilium::{self, Identities};
 use super::cni::{self, Peer};
 use super::fabric::Fabric;
 use super::kubelet::{self, Stage};
+use super::services::Services;
 use super::store::{NodeEntry, PodEntry, PodKey, Store};
 use super::world::{Actor, Patience, Wakeup, World};
-use crate::api::{ClusterSpec, Cni, Container, NodeSpec, Pod, Protocol, RestartPolicy};
+use crate::api::{
+    ClusterSpec, Cni, Container, EndpointSlice, NodeSpec, Pod, Protocol, RestartPolicy, Service,
+};
 use crate::base::{Duration, NetnsId};
 use crate::cluster::ipam::Ipam;
 use crate::cluster::scheduler::{self, Candidate};
@@ -28,6 +31,10 @@ pub struct Desired {
     pub cluster: ClusterSpec,
     /// Its Pods, in the order of the text.
     pub pods: Vec<Arc<Pod>>,
+    /// Its Services, in the order of the text.
+    pub services: Vec<Arc<Service>>,
+    /// Endpoints that the user wrote.
+    pub slices: Vec<Arc<EndpointSlice>>,
 }
 
 /// API server, scheduler, kubelets and CNI plug-ins.
@@ -37,6 +44,7 @@ pub struct ControlPlane {
     pub(super) cluster: Option<Arc<ClusterSpec>>,
     /// Security identities, which Cilium gives to label sets.
     pub(super) identities: Identities,
+    pub(super) services: Services,
     fabric: Fabric,
     next_uid: u32,
 }
@@ -47,7 +55,12 @@ impl Actor for ControlPlane {
             Wakeup::Apply(desired) => self.apply(world, &desired),
             Wakeup::DaemonStarted(node) => self.daemon_started(world, &node),
             Wakeup::Schedule(key) => self.schedule(world, &key),
-            Wakeup::Kubelet(key, turn) => kubelet::go_on(self, world, &key, turn),
+            Wakeup::Kubelet(key, turn) => {
+                kubelet::go_on(self, world, &key, turn);
+                self.pods_changed(world);
+            }
+            Wakeup::Endpoints => self.sync_endpoints(world),
+            Wakeup::ProxyRules => self.sync_proxies(world),
         }
     }
 }
@@ -104,6 +117,7 @@ impl ControlPlane {
         }
         self.cluster = Some(Arc::new(desired.cluster.clone()));
         self.apply_pods(world, &desired.pods);
+        self.apply_services(world, &desired.services, &desired.slices);
     }
 
     fn tear_down(&mut self, world: &mut dyn World) {

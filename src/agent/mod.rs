@@ -5,7 +5,9 @@
 mod cni;
 mod control;
 mod fabric;
+pub mod kube_proxy;
 mod kubelet;
+mod services;
 mod store;
 mod world;
 

@@ -6,3 +6,4 @@ pub mod ipam;
 pub mod names;
 pub mod proxy;
 pub mod scheduler;
+pub mod services;

@@ -403,6 +403,12 @@ impl Teller<'_> {
                 ("sysctl", vec![of(row.netns), row.key.to_string(), row.value.to_string()])
             }
             TableChange::Socket(row) => ("socket", vec![of(row.netns), rows_text::socket(row)]),
+            TableChange::Service(row) => ("service", vec![row.to_string()]),
+            TableChange::ServiceGone(namespace, name) => {
+                ("service_gone", vec![format!("{namespace}/{name}")])
+            }
+            TableChange::Slice(row) => ("slice", vec![row.to_string(), row.service.to_string()]),
+            TableChange::SliceGone(namespace, name) => ("slice_gone", vec![format!("{namespace}/{name}")]),
             TableChange::SocketGone(netns, socket) => ("socket_gone", vec![of(*netns), socket.0.to_string()]),
             TableChange::Netfilter(change) => netfilter_args(change, &of),
             TableChange::Node(row) => ("node", vec![row.name.to_string()]),

@@ -322,6 +322,10 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         TableChange::BpfGone(row) => format!("gone: {}", bpf_line(around, row)),
         TableChange::Sysctl(row) => format!("sysctl {} = {}", row.key, row.value),
         TableChange::Socket(row) => format!("socket {}", rows_text::socket(row)),
+        TableChange::Service(row) => format!("service {row}"),
+        TableChange::ServiceGone(namespace, name) => format!("service gone {namespace}/{name}"),
+        TableChange::Slice(row) => format!("endpoints {row}"),
+        TableChange::SliceGone(namespace, name) => format!("endpoints gone {namespace}/{name}"),
         TableChange::SocketGone(_, socket) => format!("socket gone #{}", socket.0),
         TableChange::Netns(_)
         | TableChange::NetnsGone(_)

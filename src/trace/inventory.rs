@@ -3,7 +3,8 @@
 use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
     AddrRow, BpfRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FdbRow, KubeEventRow, LinkKind,
-    LinkRow, NeighRow, NetnsRow, NodeRow, PodRow, RouteRow, SocketRow, StepRow, Table, TableChange, Trace,
+    LinkRow, NeighRow, NetnsRow, NodeRow, PodRow, RouteRow, ServiceRow, SliceRow, SocketRow, StepRow, Table,
+    TableChange, Trace,
 };
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime, SocketId};
 use std::collections::BTreeMap;
@@ -18,6 +19,10 @@ pub struct Inventory {
     pub now: SimTime,
     /// Network namespaces.
     pub netns: BTreeMap<NetnsId, NetnsState>,
+    /// Services by namespace and name.
+    pub services: BTreeMap<(Arc<str>, Arc<str>), ServiceRow>,
+    /// EndpointSlices by namespace and name.
+    pub slices: BTreeMap<(Arc<str>, Arc<str>), SliceRow>,
     /// Nodes by name.
     pub nodes: BTreeMap<Arc<str>, NodeRow>,
     /// Pods by namespace and name.
@@ -334,6 +339,18 @@ impl Inventory {
             TableChange::Socket(row) => self.with(row.netns, |state| {
                 state.sockets.insert(row.socket, (**row).clone());
             }),
+            TableChange::Service(row) => {
+                self.services.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
+            }
+            TableChange::ServiceGone(namespace, name) => {
+                self.services.remove(&(namespace.clone(), name.clone()));
+            }
+            TableChange::Slice(row) => {
+                self.slices.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
+            }
+            TableChange::SliceGone(namespace, name) => {
+                self.slices.remove(&(namespace.clone(), name.clone()));
+            }
             TableChange::SocketGone(netns, socket) => self.with(*netns, |state| {
                 state.sockets.remove(socket);
             }),

@@ -13,6 +13,7 @@ mod netfilter;
 mod pcapng;
 mod rows;
 pub mod rows_text;
+mod service_rows;
 mod socket_rows;
 mod surroundings;
 
@@ -30,6 +31,7 @@ pub use rows::{
     LinkRow, NeighRow, NetnsRole, NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState, RouteKind,
     RouteProtocol, RouteRow, Scope, StepRow, Steps, SysctlRow, TableChange,
 };
+pub use service_rows::{EndpointRow, ServicePortRow, ServiceRow, SliceRow};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
 pub use surroundings::Surroundings;
 

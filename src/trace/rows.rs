@@ -1,7 +1,7 @@
 //! Rows of the tables that people look at, as plain data. The kernel and the control plane record a row whenever it
 //! comes or changes, and its key when it goes; see [`super::Inventory`].
 
-use super::{NetfilterChange, SocketRow};
+use super::{NetfilterChange, ServiceRow, SliceRow, SocketRow};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,6 +55,14 @@ pub enum TableChange {
     Pod(PodRow),
     /// A Pod object went, by namespace and name.
     PodGone(Arc<str>, Arc<str>),
+    /// A Service object came or changed.
+    Service(Box<ServiceRow>),
+    /// A Service object went, by namespace and name.
+    ServiceGone(Arc<str>, Arc<str>),
+    /// An EndpointSlice object came or changed.
+    Slice(Box<SliceRow>),
+    /// An EndpointSlice object went, by namespace and name.
+    SliceGone(Arc<str>, Arc<str>),
     /// A Kubernetes Event was recorded.
     KubeEvent(KubeEventRow),
     /// A step of a Pod's creation or termination was taken.
