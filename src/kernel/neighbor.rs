@@ -85,8 +85,18 @@ impl Netns {
         });
     }
 
-    /// Removes an entry (`ip neigh del`). Packets that waited for it are lost.
+    /// Removes an entry (`ip neigh del`, `neigh_delete`). It fails first, so that packets that waited for it are reported
+    /// unreachable.
     pub fn del_neighbor(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, addr: Ipv4Addr) {
+        let asked = |entry: &Neighbor| matches!(entry.row.state, Nud::Incomplete | Nud::Probe);
+        if self.neighbors.get(&(ifindex, addr)).is_some_and(asked) {
+            self.neigh_invalidate(ctx, (ifindex, addr));
+        }
+        self.forget_neighbor(ctx, ifindex, addr);
+    }
+
+    /// Takes an entry out. Packets that waited for it are lost.
+    fn forget_neighbor(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, addr: Ipv4Addr) {
         let Some(entry) = self.neighbors.remove(&(ifindex, addr)) else { return };
         for skb in entry.queue {
             ctx.drop((self.id, ifindex), skb, DropReason::NeighDead);
@@ -98,7 +108,7 @@ impl Netns {
     pub fn flush_neighbors(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
         let keys: Vec<_> = self.neighbors.keys().filter(|(at, _)| *at == ifindex).copied().collect();
         for (ifindex, addr) in keys {
-            self.del_neighbor(ctx, ifindex, addr);
+            self.forget_neighbor(ctx, ifindex, addr);
         }
     }
 

@@ -151,7 +151,9 @@ fn number(hops: &mut Hops, ports: &BTreeSet<String>) {
     for tap in hops.values_mut() {
         let mut known: BTreeMap<([String; 2], &'static str), Vec<String>> = BTreeMap::new();
         for hop in tap {
-            let pair = pair(hop);
+            let way = addresses(hop);
+            let mut pair = way.clone();
+            pair.sort_unstable();
             for (name, value) in &mut hop.fields {
                 let kind = if name.ends_with(": Identification") && value != "0x0000" {
                     "id"
@@ -162,7 +164,9 @@ fn number(hops: &mut Hops, ports: &BTreeSet<String>) {
                 } else {
                     continue;
                 };
-                let seen = known.entry((pair.clone(), kind)).or_default();
+                // Both ends of a pair know its ports, and each draws its own identifications.
+                let scope = if kind == "id" { &way } else { &pair };
+                let seen = known.entry((scope.clone(), kind)).or_default();
                 let number = seen.iter().position(|at| at == value).unwrap_or_else(|| {
                     seen.push(value.clone());
                     seen.len() - 1
@@ -173,13 +177,11 @@ fn number(hops: &mut Hops, ports: &BTreeSet<String>) {
     }
 }
 
-/// The two addresses of the innermost packet, whichever sends.
-fn pair(hop: &Hop) -> [String; 2] {
+/// Source and destination of the innermost packet.
+fn addresses(hop: &Hop) -> [String; 2] {
     let last = |end: &str| {
         let found = hop.fields.iter().rev().find(|(name, _)| name.ends_with(end) && !name.contains("quoted"));
         found.map_or_else(String::new, |(_, value)| value.clone())
     };
-    let mut pair = [last("Source address"), last("Destination address")];
-    pair.sort_unstable();
-    pair
+    [last("Source address"), last("Destination address")]
 }

@@ -148,7 +148,7 @@ impl Machine {
             let sysctl = lab.netns(state.row.netns).map(|netns| netns.sysctl).unwrap_or_default();
             let mut script = addresses_and_routes(state);
             script += &entries(state);
-            script += &settings(&sysctl);
+            script += &settings(state, &sysctl);
             machine.script(state.row.netns, &script)?;
         }
         Ok(machine)
@@ -522,26 +522,21 @@ fn entries(state: &NetnsState) -> String {
     script
 }
 
-fn settings(sysctl: &vethscope::kernel::Sysctl) -> String {
-    let mut script =
-        "for dev in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >$dev; done\nsysctl -qw".to_owned();
-    let mut set = |key: &str, value: u64| {
-        let _ = write!(script, " net.{key}={value}");
-    };
-    set("ipv4.ip_forward", u64::from(sysctl.ip_forward));
-    set("ipv4.conf.all.rp_filter", u64::from(sysctl.all.rp_filter));
-    set("ipv4.conf.all.arp_ignore", u64::from(sysctl.all.arp_ignore));
-    set("ipv4.conf.all.route_localnet", u64::from(sysctl.all.route_localnet));
-    set("ipv4.ip_default_ttl", u64::from(sysctl.ip_default_ttl));
-    set("ipv4.icmp_echo_ignore_all", u64::from(sysctl.icmp_echo_ignore_all));
-    set("ipv4.icmp_ratelimit", sysctl.icmp_ratelimit.as_ms());
-    script += " net.ipv4.ping_group_range='0 2147483647'\n";
+/// Settings that were changed, and what stands for the rest of a machine's own.
+fn settings(state: &NetnsState, sysctl: &vethscope::kernel::Sysctl) -> String {
+    let mut script = "for dev in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >$dev; done\n".to_owned();
+    script += "sysctl -qw net.ipv4.ping_group_range='0 2147483647'\n";
+    let forward = u8::from(sysctl.ip_forward);
+    let _ = writeln!(script, "sysctl -qw net.ipv4.ip_forward={forward}");
     // A machine without the bridge's hook has no such file.
     let call = u8::from(sysctl.bridge_nf_call_iptables);
     let _ = writeln!(
         script,
         "test ! -e /proc/sys/net/bridge || sysctl -qw net.bridge.bridge-nf-call-iptables={call}"
     );
+    for (key, value) in state.sysctls.iter().filter(|(key, _)| !key.starts_with("net.bridge.")) {
+        let _ = writeln!(script, "sysctl -qw {key}={value}");
+    }
     if sysctl.conntrack {
         // A rule that matches on connections and does nothing has the kernel track them in this namespace.
         script += "iptables -w -A FORWARD -m conntrack --ctstate INVALID\n";
