@@ -30,7 +30,7 @@ fn play(file: &str) -> String {
     let (head, commands) = file.split_once("\n$ ").expect("commands begin with a dollar sign");
     let network = head.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
     let cluster = "---\napiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n";
-    let indented: String = network.lines().map(|line| format!("  {line}\n")).collect();
+    let indented = network.lines().flat_map(|line| ["  ", line, "\n"]).collect::<String>();
     let mut lab = common::lab(&format!("{PODS}{cluster}{indented}"), 1);
     let mut out = format!("{head}\n");
     for command in format!("\n$ {commands}").split("\n$ ").skip(1) {

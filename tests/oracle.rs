@@ -8,6 +8,7 @@
 
 mod common;
 
+use common::probe::{Probe, play, read};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use vethscope::base::MacAddr;
@@ -33,6 +34,7 @@ fn packet(frame: &Frame) -> String {
             format!("arp {op} {} {}{broadcast}", arp.sender_ip, arp.target_ip)
         }
         Payload::Ipv4(packet) => ipv4(packet),
+        Payload::Vlan(_) | Payload::Bpdu(_) => frame.to_string(),
         Payload::Other { ethertype, .. } => format!("other {ethertype:#06x}"),
     }
 }
@@ -71,6 +73,7 @@ fn body(packet: &Ipv4) -> String {
         Body::Raw { protocol: 1, bytes } if packet.fragment_offset == 0 => {
             format!(" icmp {}/{} seq {}", bytes[0], bytes[1], u16::from_be_bytes([bytes[6], bytes[7]]))
         }
+        Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) => format!(" {packet}"),
         Body::Raw { .. } => String::new(),
     }
 }
@@ -110,69 +113,6 @@ fn taps(lab: &Lab, from: usize) -> BTreeMap<String, Vec<String>> {
         out.entry(format!("{}/{role}", netns.row.name)).or_default().push(line);
     }
     out
-}
-
-struct Probe<'a> {
-    network: &'a str,
-    /// Only ARP was recorded.
-    arp_only: bool,
-    warm: Option<&'a str>,
-    steps: Vec<(&'a str, &'a str)>,
-    linger: bool,
-    taps: BTreeMap<String, Vec<String>>,
-}
-
-fn read(text: &str) -> Probe<'_> {
-    let (head, hops) = text.split_once("\n\n").expect("an empty line divides head and hops");
-    let mut probe = Probe {
-        network: "vxlan",
-        arp_only: false,
-        warm: None,
-        steps: Vec::new(),
-        linger: false,
-        taps: BTreeMap::new(),
-    };
-    for line in head.lines().filter(|line| !line.starts_with('#')) {
-        match line.split_once(": ").unwrap_or((line, "")) {
-            ("warm", command) => probe.warm = Some(command),
-            ("network", name) => probe.network = name,
-            ("only", "arp") => probe.arp_only = true,
-            ("linger", answer) => probe.linger = answer == "yes",
-            step => probe.steps.push(step),
-        }
-    }
-    for line in hops.lines() {
-        let (tap, rest) = line.split_once(' ').expect("a hop has a tap");
-        probe.taps.entry(tap.to_owned()).or_default().push(rest.to_owned());
-    }
-    probe
-}
-
-/// Plays a probe; returns the lab and the event from which on its hops count.
-fn play(probe: &Probe<'_>, seed: u64) -> (Lab, usize) {
-    let mut lab = common::lab(&common::recorded_in(probe.network), seed);
-    if let Some(command) = probe.warm {
-        common::run(&mut lab, command);
-        lab.linger(common::FOR_EVER);
-    }
-    let mut from = lab.trace().len();
-    for (verb, argument) in &probe.steps {
-        match (*verb, *argument) {
-            ("run", command) => {
-                common::run(&mut lab, command);
-            }
-            ("apply", "+x") => {
-                common::apply(&mut lab, &(common::RECORDED_LAB.to_owned() + include_str!("oracle/x.yaml")));
-            }
-            ("apply", "-x") => common::apply(&mut lab, common::RECORDED_LAB),
-            ("forget", _) => from = lab.trace().len(),
-            other => panic!("unknown step {other:?}"),
-        }
-    }
-    if probe.linger {
-        lab.linger(common::FOR_EVER);
-    }
-    (lab, from)
 }
 
 fn differences(probe: &Probe<'_>, lab: &Lab, from: usize) -> String {

@@ -3,12 +3,17 @@
 
 use super::cni::cilium::{self, Identities};
 use super::cni::{self, Peer};
+use super::containers;
 use super::fabric::Fabric;
 use super::kubelet::{self, Stage};
+use super::launch::Environment;
+use super::services::Services;
 use super::store::{NodeEntry, PodEntry, PodKey, Store};
 use super::world::{Actor, Patience, Wakeup, World};
-use crate::api::{ClusterSpec, Cni, Container, NodeSpec, Pod, Protocol, RestartPolicy};
-use crate::base::{Duration, NetnsId};
+use crate::api::{
+    ClusterSpec, Cni, Container, EndpointSlice, NodeSpec, Pod, Protocol, RestartPolicy, Service,
+};
+use crate::base::{Duration, NetnsId, ProcessId};
 use crate::cluster::ipam::Ipam;
 use crate::cluster::scheduler::{self, Candidate};
 use crate::kernel::Delays;
@@ -28,6 +33,10 @@ pub struct Desired {
     pub cluster: ClusterSpec,
     /// Its Pods, in the order of the text.
     pub pods: Vec<Arc<Pod>>,
+    /// Its Services, in the order of the text.
+    pub services: Vec<Arc<Service>>,
+    /// Endpoints that the user wrote.
+    pub slices: Vec<Arc<EndpointSlice>>,
 }
 
 /// API server, scheduler, kubelets and CNI plug-ins.
@@ -37,8 +46,11 @@ pub struct ControlPlane {
     pub(super) cluster: Option<Arc<ClusterSpec>>,
     /// Security identities, which Cilium gives to label sets.
     pub(super) identities: Identities,
+    pub(super) services: Services,
     fabric: Fabric,
     next_uid: u32,
+    /// Main processes that live, each with the container it belongs to.
+    pub(super) mains: BTreeMap<ProcessId, (PodKey, usize)>,
 }
 
 impl Actor for ControlPlane {
@@ -47,7 +59,20 @@ impl Actor for ControlPlane {
             Wakeup::Apply(desired) => self.apply(world, &desired),
             Wakeup::DaemonStarted(node) => self.daemon_started(world, &node),
             Wakeup::Schedule(key) => self.schedule(world, &key),
-            Wakeup::Kubelet(key, turn) => kubelet::go_on(self, world, &key, turn),
+            Wakeup::Kubelet(key, turn) => {
+                kubelet::go_on(self, world, &key, turn);
+                self.pods_changed(world);
+            }
+            Wakeup::Endpoints => self.sync_endpoints(world),
+            Wakeup::ProxyRules => self.sync_proxies(world),
+            Wakeup::Container(key, index, turn) => {
+                containers::look(self, world, &key, (index, turn));
+                self.pods_changed(world);
+            }
+            Wakeup::Exited(process, exit) => {
+                containers::exited(self, world, process, &exit);
+                self.pods_changed(world);
+            }
         }
     }
 }
@@ -63,6 +88,11 @@ impl ControlPlane {
     /// A Pod object as applied.
     pub fn pod(&self, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
         self.store.pod_named(namespace, name).map(|key| &self.store.pods[key].pod)
+    }
+
+    /// What commands in a container of a Pod see, by the container's place among init containers and containers.
+    pub fn environment(&self, namespace: &str, name: &str, index: usize) -> Option<&Environment> {
+        self.store.pods[self.store.pod_named(namespace, name)?].environment(index)
     }
 
     /// The namespace of a node.
@@ -82,6 +112,7 @@ impl ControlPlane {
         };
         if rebuilt {
             self.tear_down(world);
+            self.services.forget_proxies();
             world.set_delays(delays(&desired.cluster));
             self.fabric.build_switch(world);
         }
@@ -104,6 +135,7 @@ impl ControlPlane {
         }
         self.cluster = Some(Arc::new(desired.cluster.clone()));
         self.apply_pods(world, &desired.pods);
+        self.apply_services(world, &desired.services, &desired.slices);
     }
 
     fn tear_down(&mut self, world: &mut dyn World) {
@@ -210,7 +242,7 @@ impl ControlPlane {
         }
     }
 
-    fn is_cilium(&self) -> bool {
+    pub(super) fn is_cilium(&self) -> bool {
         self.cluster.as_ref().is_some_and(|cluster| cluster.network.cni == Cni::Cilium)
     }
 
@@ -269,7 +301,7 @@ impl ControlPlane {
             ip: None,
             phase: PodPhase::Pending,
             reason: None,
-            containers: containers(&pod),
+            containers: container_rows(&pod),
             created: world.now(),
             deleting: false,
             stage: Stage::Unscheduled,
@@ -277,6 +309,8 @@ impl ControlPlane {
             sandbox: hex(world, 64),
             successor: None,
             attempts: 0,
+            runtimes: Vec::new(),
+            shared: containers::Shared::default(),
             pod,
         };
         self.store.pods.insert(key.clone(), entry);
@@ -310,6 +344,7 @@ impl ControlPlane {
     /// The Pod and its sandbox go at once, as when the machine under them is gone.
     fn forget_pod(&mut self, world: &mut dyn World, key: &PodKey) {
         self.withdraw(world, key);
+        containers::kill_all(self, world, key);
         let Some(entry) = self.store.remove_pod(key) else { return };
         if let Some(netns) = entry.netns.filter(|_| !entry.pod.spec.host_network) {
             world.del_netns(netns);
@@ -384,7 +419,7 @@ impl ControlPlane {
         (reason, component): (&str, &str),
         message: String,
     ) {
-        let warning = reason.starts_with("Failed");
+        let warning = reason.starts_with("Failed") || reason == "BackOff";
         world.record(TableChange::KubeEvent(KubeEventRow {
             kind: "Pod".into(),
             namespace: key.namespace.clone(),
@@ -445,7 +480,7 @@ fn delays(cluster: &ClusterSpec) -> Delays {
     }
 }
 
-fn containers(pod: &Pod) -> Vec<ContainerRow> {
+fn container_rows(pod: &Pod) -> Vec<ContainerRow> {
     let row = |container: &Container, init: bool| ContainerRow {
         name: container.name.as_str().into(),
         image: container.image.as_deref().unwrap_or("").into(),
@@ -465,6 +500,7 @@ fn containers(pod: &Pod) -> Vec<ContainerRow> {
         sidecar: init && container.restart_policy == Some(RestartPolicy::Always),
         state: ContainerState::Waiting("".into()),
         restarts: 0,
+        last: None,
     };
     // No status yet: the kubelet writes the first one when it takes the Pod up.
     let inits = pod.spec.init_containers.iter().map(|container| row(container, true));

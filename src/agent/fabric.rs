@@ -1,12 +1,17 @@
 //! The machines and cables under the cluster: nodes, the switch between them, the router and hosts outside.
 
+use super::containers::plain_site;
+use super::launch::{Environment, Launch, Mounts, StandIn};
 use super::world::{Wire, World, with};
 use crate::api::{ClusterSpec, ExternalSpec, Nic, NodeSpec};
+use crate::app::Transport;
+use crate::app::server::{Listener, Serve};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
 use crate::cluster::names;
 use crate::kernel::{Hairpin, Kind, NewLink};
 use crate::trace::{NetnsRole, Scope};
 use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 /// Leading octets of the Ethernet addresses of machines; the address follows.
@@ -112,6 +117,7 @@ impl Fabric {
                 let net = Ipv4Net::new_assert(spec.address, spec.prefix_len);
                 self.plug(world, (netns, &spec.name), Nic::Veth, net, cluster.network.mtu);
             }
+            Self::serve(world, spec, netns);
         }
         for spec in &cluster.external {
             match &spec.behind {
@@ -124,6 +130,34 @@ impl Fabric {
                 None => {}
             }
         }
+    }
+
+    /// An outside host runs an HTTP server on each of its ports.
+    fn serve(world: &mut dyn World, spec: &ExternalSpec, netns: NetnsId) {
+        if spec.ports.is_empty() {
+            return;
+        }
+        let listener = |port: &u16| Listener {
+            transport: Transport::Tcp,
+            local: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, *port),
+            serve: Serve::Http(plain_site(Some(format!("Hello from {}\n", spec.name)))),
+        };
+        let pidns = world.new_pidns(2);
+        let mounts = Mounts { own: world.new_dir(), volumes: Vec::new() };
+        world.launch(Launch {
+            netns,
+            container: None,
+            environment: Environment {
+                image: None,
+                kube_namespace: "default".into(),
+                pidns,
+                variables: Arc::new([]),
+                mounts: Arc::new(mounts),
+            },
+            argv: vec!["http-server".to_owned()],
+            serves: Some(spec.ports.iter().map(listener).collect()),
+            stand_in: StandIn::Refused,
+        });
     }
 
     /// Connects a host with a router by a cable of its own. The router takes the first address of the host's network.

@@ -3,14 +3,14 @@
 //! with images present.
 
 use super::cni::{self, Attached, Call};
+use super::containers;
 use super::control::{ControlPlane, hex};
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World};
-use crate::api::RestartPolicy;
 use crate::base::{Duration, Ipv4Addr};
 use crate::cluster::ipam::Ipam;
 use crate::cluster::names;
-use crate::trace::{ContainerState, NetnsRole, PodPhase, Steps};
+use crate::trace::{ContainerRow, ContainerState, NetnsRole, PodPhase, Steps};
 use std::sync::Arc;
 
 const ADMISSION: Duration = Duration::from_ms(20);
@@ -18,11 +18,10 @@ const SANDBOX: Duration = Duration::from_ms(100);
 const PLUGIN_START: Duration = Duration::from_ms(20);
 const PLUGIN_HALF: Duration = Duration::from_ms(15);
 const CONTAINER_START: Duration = Duration::from_ms(150);
-const INIT_RUN: Duration = Duration::from_ms(500);
 const STATUS: Duration = Duration::from_ms(50);
 const SIGTERM: Duration = Duration::from_ms(10);
-/// How long a process takes to end after SIGTERM. *Simplified*: every program obeys it.
-const SHUTDOWN: Duration = Duration::from_ms(500);
+/// How often it looks whether the containers have ended.
+const RECHECK: Duration = Duration::from_secs(1);
 const TEARDOWN: Duration = Duration::from_ms(10);
 /// The kubelet tries again with the next sync of the Pod (`podSyncFailed`, 10 to 15 s).
 const RETRY: Duration = Duration::from_secs(12);
@@ -260,24 +259,25 @@ fn start_containers(control: &mut ControlPlane, world: &mut dyn World, key: &Pod
 
 /// A sidecar (an init container with `restartPolicy: Always`) starts and stays; others run to their end first.
 fn run_init(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
-    let now = world.now();
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    let sidecar = entry.pod.spec.init_containers[index].restart_policy == Some(RestartPolicy::Always);
-    entry.set_containers(|at, _| at == index, &ContainerState::Running(now));
-    started(control, world, key, index);
+    let sidecar = entry.containers[index].sidecar;
+    entry.stage = Stage::Init(index);
+    containers::start(control, world, key, index);
     control.record_pod(world, key);
-    wait(control, world, key, (Stage::Init(index), if sidecar { CONTAINER_START } else { INIT_RUN }));
+    if sidecar {
+        wait(control, world, key, (Stage::Init(index), CONTAINER_START));
+    }
+}
+
+/// An init container ended well.
+pub(super) fn init_ended(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
+    control.record_pod(world, key);
+    wait(control, world, key, (Stage::Init(index), STATUS));
 }
 
 fn init_done(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    let inits = entry.pod.spec.init_containers.len();
-    let sidecar = entry.pod.spec.init_containers[index].restart_policy == Some(RestartPolicy::Always);
-    if !sidecar {
-        entry.set_containers(|at, _| at == index, &ContainerState::Terminated(0, "Completed".into()));
-    }
-    control.record_pod(world, key);
-    if index + 1 < inits {
+    if index + 1 < entry.pod.spec.init_containers.len() {
         run_init(control, world, key, index + 1);
     } else {
         start_main(control, world, key);
@@ -285,20 +285,19 @@ fn init_done(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, in
 }
 
 fn start_main(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let now = world.now();
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    entry.set_containers(|_, container| !container.init, &ContainerState::Running(now));
     let names: Vec<String> =
         entry.pod.spec.containers.iter().map(|container| container.name.clone()).collect();
     let (first, count) = (entry.pod.spec.init_containers.len(), names.len());
     for index in first..first + count {
-        started(control, world, key, index);
+        containers::start(control, world, key, index);
     }
     created(world, key, 7, vec![names.join(", ")]);
     wait(control, world, key, (Stage::ContainersStarted, CONTAINER_START + STATUS));
 }
 
-fn started(control: &ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
+/// The three Events of a container's start.
+pub(super) fn started(control: &ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
     let Some(container) = control.store.pods.get(key).and_then(|entry| entry.containers.get(index)) else {
         return;
     };
@@ -317,6 +316,7 @@ fn started(control: &ControlPlane, world: &mut dyn World, key: &PodKey, index: u
 fn report(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     entry.phase = PodPhase::Running;
+    entry.phase = containers::phase(entry);
     entry.stage = Stage::Running;
     let ip = entry.ip.map_or_else(String::new, |ip| ip.to_string());
     created(world, key, 8, vec![key.name.to_string(), ip]);
@@ -342,14 +342,38 @@ fn stop(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
         ControlPlane::kube_event(world, key, ("Killing", "kubelet"), format!("Stopping container {name}"));
     }
     terminated(world, key, 1, vec![names.join(", ")]);
-    let shutdown = SHUTDOWN.min(Duration::from_secs(grace));
     terminated(world, key, 2, vec![grace.to_string()]);
-    wait(control, world, key, (Stage::Stopped, shutdown));
+    let processes = entry.processes();
+    if processes.is_empty() {
+        return wait(control, world, key, (Stage::Stopped, TEARDOWN));
+    }
+    // What does not end by itself is killed when the grace period is over.
+    let kill_at = world.now() + Duration::from_secs(grace);
+    if let Some(entry) = control.store.pods.get_mut(key) {
+        entry.shared.kill_at = Some(kill_at);
+    }
+    wait(control, world, key, (Stage::Stopped, RECHECK.min(Duration::from_secs(grace))));
+    for process in processes {
+        world.terminate(process);
+    }
+}
+
+/// The last main process ended before the grace period did.
+pub(super) fn all_stopped(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    wait(control, world, key, (Stage::Stopped, TEARDOWN));
 }
 
 fn clean_up(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let now = world.now();
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    entry.set_containers(|_, _| true, &ContainerState::Terminated(0, "Completed".into()));
+    let still_in_grace = entry.shared.kill_at.is_some_and(|at| now < at);
+    if still_in_grace && !entry.processes().is_empty() {
+        return wait(control, world, key, (Stage::Stopped, RECHECK));
+    }
+    containers::kill_all(control, world, key);
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let runs = |container: &ContainerRow| matches!(container.state, ContainerState::Running(_));
+    entry.set_containers(|_, container| runs(container), &ContainerState::Terminated(137, "Error".into()));
     terminated(world, key, 3, vec![key.name.to_string()]);
     control.record_pod(world, key);
     let host_network = control.store.pods.get(key).is_some_and(|entry| entry.pod.spec.host_network);

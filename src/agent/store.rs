@@ -40,6 +40,9 @@ pub(super) struct PodEntry {
     pub(super) successor: Option<Arc<Pod>>,
     /// Failed attempts to make the sandbox.
     pub(super) attempts: u32,
+    /// What the kubelet remembers about each container.
+    pub(super) runtimes: Vec<super::containers::Runtime>,
+    pub(super) shared: super::containers::Shared,
 }
 
 /// A node in the store.
@@ -80,6 +83,13 @@ impl PodEntry {
             created: self.created,
             deleting: self.deleting,
         }
+    }
+
+    /// Whether its condition `Ready` is true: every container runs.
+    pub(super) fn is_ready(&self) -> bool {
+        let mut mains = self.containers.iter().filter(|container| !container.init);
+        self.phase == PodPhase::Running
+            && mains.all(|container| matches!(container.state, ContainerState::Running(_)))
     }
 
     /// Sets the state of the containers that `which` chooses.

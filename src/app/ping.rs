@@ -122,7 +122,7 @@ impl Process for Ping {
                 }
             }
             Wake::Terminate => os.exit(143),
-            Wake::Writable(_) => {}
+            Wake::Writable(_) | Wake::Input => {}
         }
     }
 

@@ -2,7 +2,10 @@
 
 pub mod blocks;
 pub mod dns;
+pub mod images;
 pub mod ipam;
 pub mod names;
+pub mod processes;
 pub mod proxy;
 pub mod scheduler;
+pub mod services;

@@ -17,7 +17,7 @@ impl Netns {
         scope: Scope,
     ) {
         let row = AddrRow { netns: self.id, ifindex, addr, broadcast, scope };
-        self.addrs.push(row);
+        self.addrs.insert(row.place_among(&self.addrs), row);
         ctx.change(self.id, ifindex, EventId::NONE, TableChange::Addr(row));
         self.add_addr_routes(ctx, &row);
     }
@@ -38,6 +38,7 @@ impl Netns {
             self.del_addr(ctx, ifindex, secondary);
         }
         self.addrs.retain(|row| row.ifindex != ifindex || row.addr != addr);
+        self.flush_masquerade(ctx, ifindex, Some(addr.addr()));
         ctx.change(self.id, ifindex, EventId::NONE, TableChange::AddrGone(self.id, ifindex, addr));
         let local = addr.addr();
         let still_ours = self.has_addr(local);

@@ -33,7 +33,9 @@ impl Netns {
         match skb.frame.payload {
             Payload::Arp(arp) => self.arp_rcv(ctx, ifindex, kind, arp, skb),
             Payload::Ipv4(_) => self.ip_rcv(ctx, ifindex, kind, skb),
-            Payload::Other { .. } => ctx.drop((self.id, ifindex), skb, DropReason::UnhandledProto),
+            Payload::Vlan(_) | Payload::Bpdu(_) | Payload::Other { .. } => {
+                ctx.drop((self.id, ifindex), skb, DropReason::UnhandledProto);
+            }
         }
     }
 
@@ -69,7 +71,10 @@ impl Netns {
         ctx.note(at, &mut skb, EventKind::Transmitted);
         match next {
             Next::Loop => ctx.later(ctx.delays.veth, Urgency::Now, Work::Receive(ifindex, skb)),
-            Next::Wire(peer, delay) => ctx.effects.wire.push((delay, peer.netns, peer.ifindex, skb)),
+            Next::Wire(peer, delay) => {
+                skb.nf = skb.nf.scrubbed(true);
+                ctx.effects.wire.push((delay, peer.netns, peer.ifindex, skb));
+            }
             Next::Bridge => self.br_dev_xmit(ctx, ifindex, skb),
             Next::Vxlan => self.vxlan_xmit(ctx, ifindex, skb),
         }
@@ -83,10 +88,15 @@ enum Next {
     Vxlan,
 }
 
-/// A veth drops on receiving what exceeds its own MTU, with room for a VLAN tag (`is_skb_forwardable`).
+/// A veth drops on receiving what exceeds its own MTU (`__dev_forward_skb`).
 fn is_oversize(link: &Link, frame: &Frame) -> bool {
+    matches!(link.kind, Kind::Veth(..)) && !is_skb_forwardable(link, frame)
+}
+
+/// Whether a device's MTU has room for a frame, with a VLAN tag to spare (`is_skb_forwardable`).
+pub(super) fn is_skb_forwardable(link: &Link, frame: &Frame) -> bool {
     const VLAN_LEN: usize = 4;
-    matches!(link.kind, Kind::Veth(..)) && frame.wire_len() > link.mtu as usize + Frame::HEADER_LEN + VLAN_LEN
+    frame.wire_len() <= link.mtu as usize + Frame::HEADER_LEN + VLAN_LEN
 }
 
 /// `eth_type_trans`.

@@ -2,7 +2,7 @@
 //! lowest metric.
 
 use crate::base::{ChangeId, Ipv4Addr};
-use crate::trace::RouteRow;
+use crate::trace::{RouteKind, RouteRow};
 
 /// Number of the table main.
 pub(super) const MAIN: u32 = 254;
@@ -42,6 +42,11 @@ impl Fib {
     /// The deciding route for `dst`, or `None` (`fib_lookup`).
     pub(super) fn lookup(&self, dst: Ipv4Addr) -> Option<FibResult> {
         lookup_in(&self.local, dst).or_else(|| lookup_in(&self.main, dst))
+    }
+
+    /// What the table local says about an address (`inet_addr_type`).
+    pub(super) fn lookup_local(&self, addr: Ipv4Addr) -> Option<RouteKind> {
+        lookup_in(&self.local, addr).map(|found| found.route.kind)
     }
 
     /// The deciding route for `dst` among those of the table main that leave by `oif`.

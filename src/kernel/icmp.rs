@@ -1,9 +1,10 @@
 //! ICMP that the kernel sends (`net/ipv4/icmp.c`, RFC 792, RFC 1812 section 4.3) and its rate limits.
 
-use super::{Ctx, Flow, Netns, Skb};
+use super::sock::IcmpReport;
+use super::{Ctx, Errno, Flow, Netns, Skb};
 use crate::base::{Duration, IfIndex, Ipv4Addr, MacAddr, SimTime};
 use crate::trace::{Disposition, DropReason, EventKind, Relation};
-use crate::wire::{Body, Bytes, Frame, Icmp, Ipv4, Payload};
+use crate::wire::{Body, Bytes, Frame, Icmp, Ipv4, Payload, Quote};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -43,6 +44,11 @@ impl IcmpError {
     pub(super) const TTL_EXCEEDED: Self = error(11, 0);
     pub(super) const REASSEMBLY_EXCEEDED: Self = error(11, 1);
 
+    /// Destination unreachable with a code.
+    pub(super) fn unreachable(code: u8) -> Self {
+        error(3, code)
+    }
+
     pub(super) fn frag_needed(mtu: u32) -> Self {
         Self { mtu: u16::try_from(mtu).unwrap_or(u16::MAX), ..error(3, 4) }
     }
@@ -75,6 +81,32 @@ struct Peer {
     then: SimTime,
     /// Redirects sent since the last silence (`n_redirects`).
     redirects: u32,
+}
+
+/// What an unreachable message means to a connected socket (`icmp_err_convert`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct IcmpErrno {
+    /// The error.
+    pub(super) errno: Errno,
+    /// Whether it ends what it is about, or only might.
+    pub(super) fatal: bool,
+}
+
+/// The meaning of a code of "destination unreachable" (RFC 1122 section 3.2.2.1).
+pub(super) fn icmp_err_convert(code: u8) -> IcmpErrno {
+    let (errno, fatal) = match code {
+        0 | 11 => (Errno::Enetunreach, false),
+        2 => (Errno::Enoprotoopt, true),
+        3 => (Errno::Econnrefused, true),
+        4 => (Errno::Emsgsize, false),
+        5 => (Errno::Eopnotsupp, false),
+        6 | 9 => (Errno::Enetunreach, true),
+        7 => (Errno::Ehostdown, true),
+        8 => (Errno::Enonet, true),
+        10 | 13..=15 => (Errno::Ehostunreach, true),
+        _ => (Errno::Ehostunreach, false),
+    };
+    IcmpErrno { errno, fatal }
 }
 
 /// Budgets for errors, as token buckets counted in nanoseconds.
@@ -236,17 +268,24 @@ impl Netns {
         &mut self,
         ctx: &mut Ctx<'_>,
         ifindex: IfIndex,
-        from: Ipv4Addr,
-        (kind_and_code, mtu, quote): ((u8, u8), u16, &Bytes),
+        report: IcmpReport,
+        quote: &Bytes,
         skb: Skb,
     ) {
+        let IcmpReport { from, kind_and_code, mtu, .. } = report;
         if kind_and_code == (3, 4)
             && let Some(quoted) = Quoted::read(quote)
         {
             self.update_pmtu(ctx, quoted.dst, mtu, skb.cause);
         }
-        let quoted = Quoted::read(quote).filter(|quoted| quoted.protocol == 1 && quoted.echo_request);
-        match quoted.and_then(|quoted| self.ping_err(ctx, from, kind_and_code, mtu, &quoted)) {
+        let told = match Quote::read(quote) {
+            Some(quote) if quote.protocol == 17 => self.udp_err(ctx, ifindex, &report, &quote),
+            Some(quote) if quote.protocol == 6 => self.tcp_err(ctx, ifindex, &report, &quote),
+            _ => Quoted::read(quote)
+                .filter(|quoted| quoted.protocol == 1 && quoted.echo_request)
+                .and_then(|quoted| self.ping_err(ctx, from, kind_and_code, mtu, &quoted)),
+        };
+        match told {
             Some(socket) => ctx.end((self.id, ifindex), skb, Disposition::Delivered(socket)),
             None => ctx.end((self.id, ifindex), skb, Disposition::Consumed),
         };
@@ -283,7 +322,13 @@ impl Quoted {
 fn deserves_error(packet: &Ipv4) -> bool {
     let about_error = match &*packet.body {
         Body::Icmp(icmp) => icmp.is_error(),
-        Body::Tcp(_) | Body::Udp(_) | Body::Raw { .. } => false,
+        Body::Tcp(_)
+        | Body::Udp(_)
+        | Body::Igmp(_)
+        | Body::Ipip(_)
+        | Body::Gre(_)
+        | Body::Esp(_)
+        | Body::Raw { .. } => false,
     };
     !about_error
         && packet.fragment_offset == 0

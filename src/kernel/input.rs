@@ -1,13 +1,15 @@
 //! IPv4 coming in (`net/ipv4/ip_input.c`, `route.c`, `ip_forward.c`): the hook, the route, then up or on.
 
 use super::icmp::IcmpError;
+use super::netfilter::{self, HookState};
+use super::sock::IcmpReport;
 use super::{Ctx, FibResult, Netns, Skb};
 use crate::base::{ChangeId, IfIndex, Ipv4Addr};
 use crate::trace::{Disposition, DropReason, EventKind, Hook, PacketType, RouteKind, Table};
 use crate::wire::{Body, Icmp, Ipv4, Payload, UdpPayload};
 
 /// What the routing decision for an incoming packet says.
-enum Verdict {
+pub(super) enum Verdict {
     Local,
     Forward(FibResult),
     Drop(DropReason),
@@ -21,11 +23,18 @@ impl Netns {
         if kind == PacketType::OtherHost {
             return ctx.drop(at, skb, DropReason::OtherHost);
         }
-        ctx.note(at, &mut skb, EventKind::Passed(Hook::Prerouting));
-        if self.sysctl.conntrack {
-            match self.defragment(ctx, ifindex, skb) {
-                Some(whole) => skb = whole,
-                None => return,
+        // What a bridge took in has passed this hook there (`ip_sabotage_in`).
+        if skb.nf.bridge.is_none() {
+            if self.tracks() && skb.frame.ipv4().is_some_and(Ipv4::is_fragment) {
+                ctx.note(at, &mut skb, EventKind::Passed(Hook::Prerouting));
+                match self.defragment(ctx, ifindex, skb) {
+                    Some(whole) => skb = whole,
+                    None => return,
+                }
+            }
+            let state = HookState { hook: Hook::Prerouting, iif: ifindex, oif: IfIndex::NONE };
+            if self.nf_hook(ctx, ifindex, state, &mut skb) == netfilter::Verdict::Drop {
+                return ctx.drop(at, skb, DropReason::NetfilterDrop);
             }
         }
         match self.ip_route_input(ctx, ifindex, &mut skb) {
@@ -40,7 +49,7 @@ impl Netns {
     }
 
     /// `ip_route_input_slow`.
-    fn ip_route_input(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, skb: &mut Skb) -> Verdict {
+    pub(super) fn ip_route_input(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, skb: &mut Skb) -> Verdict {
         let Some(packet) = skb.frame.ipv4() else { return Verdict::Drop(DropReason::IpInHdr) };
         let (src, dst) = (packet.src, packet.dst);
         if let Some(reason) = self.martian(ifindex, src, dst) {
@@ -98,7 +107,10 @@ impl Netns {
     /// `ip_local_deliver`.
     fn ip_local_deliver(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, kind: PacketType, skb: Skb) {
         let Some(mut skb) = self.defragment(ctx, ifindex, skb) else { return };
-        ctx.note((self.id, ifindex), &mut skb, EventKind::Passed(Hook::Input));
+        let state = HookState { hook: Hook::Input, iif: ifindex, oif: IfIndex::NONE };
+        if self.nf_hook(ctx, ifindex, state, &mut skb) == netfilter::Verdict::Drop {
+            return ctx.drop((self.id, ifindex), skb, DropReason::NetfilterDrop);
+        }
         let frame = skb.frame.clone();
         let Payload::Ipv4(packet) = &frame.payload else {
             return ctx.drop((self.id, ifindex), skb, DropReason::IpInHdr);
@@ -111,16 +123,17 @@ impl Netns {
                 {
                     return self.vxlan_rcv(ctx, ifindex, tunnel, (packet.src, vxlan), skb);
                 }
-                self.unclaimed(ctx, ifindex, kind, IcmpError::PORT_UNREACHABLE, skb);
+                self.udp_rcv(ctx, ifindex, kind, (packet, udp), skb);
             }
-            Body::Tcp(_) | Body::Raw { .. } => {
+            Body::Tcp(tcp) => self.tcp_rcv(ctx, ifindex, kind, (packet, tcp), skb),
+            Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) | Body::Raw { .. } => {
                 self.unclaimed(ctx, ifindex, kind, IcmpError::PROTOCOL_UNREACHABLE, skb);
             }
         }
     }
 
     /// Nobody listens for it.
-    fn unclaimed(
+    pub(super) fn unclaimed(
         &mut self,
         ctx: &mut Ctx<'_>,
         ifindex: IfIndex,
@@ -169,7 +182,10 @@ impl Netns {
         if redirects {
             self.ip_rt_send_redirect(ctx, ifindex, next_hop, &skb);
         }
-        ctx.note(at, &mut skb, EventKind::Passed(Hook::Forward));
+        let state = HookState { hook: Hook::Forward, iif: ifindex, oif };
+        if self.nf_hook(ctx, ifindex, state, &mut skb) == netfilter::Verdict::Drop {
+            return ctx.drop(at, skb, DropReason::NetfilterDrop);
+        }
         let after = ctx.delays.netfilter + ctx.delays.forward;
         self.ip_output(ctx, oif, next_hop, after, skb);
     }
@@ -194,10 +210,14 @@ impl Netns {
             }
             Icmp::EchoReply { id, seq, data } => self.ping_rcv(ctx, ifindex, packet, (*id, *seq, data), skb),
             Icmp::DestinationUnreachable { code, mtu, quote } => {
-                self.icmp_error_rcv(ctx, ifindex, packet.src, ((3, *code), *mtu, quote), skb);
+                let report =
+                    IcmpReport { from: packet.src, ttl: packet.ttl, kind_and_code: (3, *code), mtu: *mtu };
+                self.icmp_error_rcv(ctx, ifindex, report, quote, skb);
             }
             Icmp::TimeExceeded { code, quote } => {
-                self.icmp_error_rcv(ctx, ifindex, packet.src, ((11, *code), 0, quote), skb);
+                let report =
+                    IcmpReport { from: packet.src, ttl: packet.ttl, kind_and_code: (11, *code), mtu: 0 };
+                self.icmp_error_rcv(ctx, ifindex, report, quote, skb);
             }
             Icmp::Other { kind: 5, code: code @ 0..=3, rest, data } => {
                 self.icmp_redirect(ctx, ifindex, packet.src, (*code, (*rest).into(), data), skb);

@@ -86,6 +86,10 @@ pub struct Bridge {
     pub ageing: Duration,
     /// Number for the next port.
     pub next_port: u16,
+    /// Whether somebody set its MTU, which otherwise follows its ports (`BROPT_MTU_SET_BY_USER`).
+    pub mtu_set: bool,
+    /// The MTU by which netfilter cuts bridged packets: 1500 until the bridge's own is changed (`fake_rtable`).
+    pub nf_mtu: u32,
 }
 
 /// An entry of a bridge's forwarding database.

@@ -3,7 +3,7 @@
 //!
 //! Read it along the path of a packet: `device` takes frames in and hands them out, `bridge` and `vxlan` are
 //! devices with a mind of their own, `arp` and `neighbor` find hardware addresses, `input`, `forward` and `output`
-//! are IPv4, `icmp` answers, `ping` are the sockets, and `config` is what administrators do.
+//! are IPv4, `icmp` answers, `ping` and `sock` are the sockets, and `config` is what administrators do.
 
 mod addr;
 mod arp;
@@ -21,10 +21,13 @@ mod icmp;
 mod input;
 mod link;
 mod neighbor;
+mod netfilter;
 mod output;
 mod ping;
+mod sock;
 mod socket;
 mod sysctl;
+mod tcp;
 mod timer;
 mod vxlan;
 
@@ -35,12 +38,15 @@ pub use delays::Delays;
 pub use effects::{Ctx, Effects, Skb, Timer, Urgency, Work};
 pub use fib::FibResult;
 pub use link::{Bridge, Kind, Link, Peer, Port, Vxlan};
+pub use netfilter::{NetfilterOp, Nf};
 pub use output::Flow;
+pub use sock::Woken;
 pub use socket::{
     Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
     Transport,
 };
 pub use sysctl::Sysctl;
+pub use tcp::TcpTimer;
 
 use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SocketId};
 use crate::trace::{AddrRow, FdbRow, NeighRow, RouteRow};
@@ -51,6 +57,7 @@ use fragment::Reassembly;
 use icmp::Limits;
 use neighbor::Neighbor;
 use ping::PingSock;
+use sock::Socks;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -70,7 +77,14 @@ pub struct Netns {
     neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
     pings: BTreeMap<SocketId, PingSock>,
     next_socket: u32,
+    socks: Socks,
+    hash_secret: u64,
+    /// The segment being worked on, which gives rise to what is sent meanwhile.
+    tcp_cause: Option<Skb>,
+    /// Where the numbers of a connection that takes the place of one in TIME-WAIT begin.
+    tcp_next_isn: Option<u32>,
     reassembly: Reassembly,
+    netfilter: netfilter::Netfilter,
     limits: Limits,
     /// Path MTUs and better next hops learnt (`ip route get` shows them as `cache`).
     exceptions: BTreeMap<Ipv4Addr, Exception>,
@@ -93,7 +107,12 @@ impl Netns {
             neighbors: BTreeMap::new(),
             pings: BTreeMap::new(),
             next_socket: 0,
+            socks: Socks::default(),
+            hash_secret: rng.get_seed(),
+            tcp_cause: None,
+            tcp_next_isn: None,
             reassembly: Reassembly::default(),
+            netfilter: netfilter::Netfilter::default(),
             limits: Limits::default(),
             exceptions: BTreeMap::new(),
             bpf: BpfMaps::default(),
@@ -179,7 +198,9 @@ impl Netns {
                 self.neigh_timer_handler(ctx, ifindex, addr, deadline);
             }
             Timer::Reassembly(key) => self.ip_expire(ctx, key),
+            Timer::Tcp(socket, which, deadline) => self.tcp_timer(ctx, socket, which, deadline),
             Timer::LinkWatch(ifindex) => self.linkwatch(ctx, ifindex),
+            Timer::Netfilter(deadline) => self.nf_timer(ctx, deadline),
         }
     }
 

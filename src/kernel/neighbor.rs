@@ -33,6 +33,13 @@ pub(super) struct Update {
     pub(super) may_override: bool,
 }
 
+impl Neighbor {
+    /// The row in the trace.
+    pub(super) fn change(&self) -> ChangeId {
+        self.change
+    }
+}
+
 fn is_connected(state: Nud) -> bool {
     matches!(state, Nud::Permanent | Nud::NoArp | Nud::Reachable)
 }

@@ -1,6 +1,7 @@
 //! IPv4 going out (`net/ipv4/ip_output.c`, `route.c`, `fib_semantics.c`): choosing route and source, hooks,
 //! fragmentation, next hop.
 
+use super::netfilter::{HookState, Verdict};
 use super::{Ctx, Errno, FibResult, Netns, Skb, Urgency, Work};
 use crate::base::{ChangeId, Duration, IfIndex, Ipv4Addr, MacAddr};
 use crate::trace::{DropReason, EventKind, Hook, RouteKind, Scope, Table};
@@ -107,14 +108,52 @@ impl Netns {
     }
 
     /// Sends a packet of this machine's own (`ip_local_out`). Its frame still lacks Ethernet addresses.
-    pub(super) fn ip_local_out(&mut self, ctx: &mut Ctx<'_>, flow: &Flow, after: Duration, mut skb: Skb) {
+    ///
+    /// The error is what a system call hears of a packet that a rule dropped.
+    pub(super) fn ip_local_out(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        flow: &Flow,
+        after: Duration,
+        mut skb: Skb,
+    ) -> Option<Errno> {
         let at = (self.id, flow.oif);
         ctx.note(at, &mut skb, EventKind::Decided(Table::Fib, flow.change));
-        ctx.note(at, &mut skb, EventKind::Passed(Hook::Output));
+        let before = skb.frame.ipv4().map(|packet| packet.dst);
+        let state = HookState { hook: Hook::Output, iif: IfIndex::NONE, oif: flow.oif };
+        if self.nf_hook(ctx, flow.oif, state, &mut skb) == Verdict::Drop {
+            ctx.drop(at, skb, DropReason::NetfilterDrop);
+            return Some(Errno::Eperm);
+        }
         if flow.broadcast {
             return self.ip_mc_output(ctx, flow.oif, after, skb);
         }
-        self.ip_output(ctx, flow.oif, flow.next_hop, after, skb);
+        if skb.frame.ipv4().map(|packet| packet.dst) != before {
+            return self.ip_route_me_harder(ctx, flow.oif, after, skb);
+        }
+        self.ip_output(ctx, flow.oif, flow.next_hop, after, skb)
+    }
+
+    /// The destination was translated: the way out is looked up again (`ip_route_me_harder`).
+    fn ip_route_me_harder(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        oif: IfIndex,
+        after: Duration,
+        mut skb: Skb,
+    ) -> Option<Errno> {
+        let (src, dst) = skb.frame.ipv4().map(|packet| (packet.src, packet.dst))?;
+        let own = (self.has_addr(src) || src.is_loopback()).then_some(src);
+        match self.ip_route_output(ctx.now, dst, own, None) {
+            Ok(flow) => {
+                ctx.note((self.id, flow.oif), &mut skb, EventKind::Decided(Table::Fib, flow.change));
+                self.ip_output(ctx, flow.oif, flow.next_hop, after, skb)
+            }
+            Err(errno) => {
+                ctx.drop((self.id, oif), skb, DropReason::IpOutNoRoutes);
+                Some(errno)
+            }
+        }
     }
 
     /// `ip_output`, then `ip_finish_output`.
@@ -125,9 +164,16 @@ impl Netns {
         next_hop: Ipv4Addr,
         after: Duration,
         mut skb: Skb,
-    ) {
-        ctx.note((self.id, oif), &mut skb, EventKind::Passed(Hook::Postrouting));
-        let Some(link) = self.link(oif) else { return ctx.drop((self.id, oif), skb, DropReason::DevReady) };
+    ) -> Option<Errno> {
+        let state = HookState { hook: Hook::Postrouting, iif: IfIndex::NONE, oif };
+        if self.nf_hook(ctx, oif, state, &mut skb) == Verdict::Drop {
+            ctx.drop((self.id, oif), skb, DropReason::NetfilterDrop);
+            return Some(Errno::Eperm);
+        }
+        let Some(link) = self.link(oif) else {
+            ctx.drop((self.id, oif), skb, DropReason::DevReady);
+            return None;
+        };
         let looped = matches!(link.kind, super::Kind::Loopback);
         for piece in self.refragment(ctx, oif, skb) {
             if looped {
@@ -136,14 +182,26 @@ impl Netns {
                 self.neigh_output(ctx, oif, next_hop, after, piece);
             }
         }
+        None
     }
 
-    fn ip_mc_output(&mut self, ctx: &mut Ctx<'_>, oif: IfIndex, after: Duration, mut skb: Skb) {
-        ctx.note((self.id, oif), &mut skb, EventKind::Passed(Hook::Postrouting));
+    fn ip_mc_output(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        oif: IfIndex,
+        after: Duration,
+        mut skb: Skb,
+    ) -> Option<Errno> {
+        let state = HookState { hook: Hook::Postrouting, iif: IfIndex::NONE, oif };
+        if self.nf_hook(ctx, oif, state, &mut skb) == Verdict::Drop {
+            ctx.drop((self.id, oif), skb, DropReason::NetfilterDrop);
+            return Some(Errno::Eperm);
+        }
         let src = self.link(oif).map_or(MacAddr::ZERO, |link| link.mac);
         let frame = skb.frame_mut();
         frame.dst = MacAddr::BROADCAST;
         frame.src = src;
         ctx.later(after, Urgency::Now, Work::Transmit(oif, skb));
+        None
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// A ping socket.
 #[derive(Clone, Debug)]
 pub(super) struct PingSock {
-    process: ProcessId,
+    pub(super) process: ProcessId,
     ident: u16,
     options: PingSocket,
     device: Option<IfIndex>,
@@ -40,11 +40,6 @@ impl Netns {
         self.next_socket += 1;
         self.pings.insert(socket, PingSock { process, ident, options, device, queue: VecDeque::new() });
         Ok(socket)
-    }
-
-    /// Closes the sockets of a process that ended.
-    pub fn close_sockets_of(&mut self, process: ProcessId) {
-        self.pings.retain(|_, sock| sock.process != process);
     }
 
     /// Takes what a socket received next.
@@ -96,8 +91,7 @@ impl Netns {
         let mut limited = skb;
         // The path MTU may be smaller than the device's: what is larger is cut here to the path's size.
         limited.frag_max = if fits { 0 } else { flow.mtu as u16 };
-        self.ip_local_out(ctx, &flow, ctx.delays.output, limited);
-        Ok(())
+        self.ip_local_out(ctx, &flow, ctx.delays.output, limited).map_or(Ok(()), Err)
     }
 
     fn local_error(&mut self, ctx: &mut Ctx<'_>, socket: SocketId, mtu: u32, seq: u16) {

@@ -1,6 +1,7 @@
 //! Sockets as processes see them: options, what is received, and errors.
 
 use crate::base::{Ipv4Addr, SimTime};
+pub use crate::trace::Transport;
 use crate::wire::Bytes;
 use std::net::SocketAddrV4;
 
@@ -73,15 +74,6 @@ pub struct PingSocket {
     pub tos: u8,
     /// `SO_BROADCAST`.
     pub broadcast: bool,
-}
-
-/// Transport protocol of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Transport {
-    /// `SOCK_STREAM`.
-    Tcp,
-    /// `SOCK_DGRAM`.
-    Udp,
 }
 
 /// An option of a TCP or UDP socket (`socket(7)`, `ip(7)`, `tcp(7)`).
@@ -199,6 +191,8 @@ pub enum Errno {
     Ebadf,
     /// The next hop is down.
     Ehostdown,
+    /// The machine is not on the network.
+    Enonet,
     /// The far end does not speak this protocol.
     Enoprotoopt,
     /// The far end reported a protocol error.
@@ -233,9 +227,42 @@ impl Errno {
             Self::Eopnotsupp => "Operation not supported",
             Self::Ebadf => "Bad file descriptor",
             Self::Ehostdown => "Host is down",
+            Self::Enonet => "Machine is not on the network",
             Self::Enoprotoopt => "Protocol not available",
             Self::Eproto => "Protocol error",
             Self::Enosys => "Function not implemented",
+        }
+    }
+
+    /// Its number on x86-64 (`errno(3)`).
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Eperm => 1,
+            Self::Ebadf => 9,
+            Self::Eagain => 11,
+            Self::Eacces => 13,
+            Self::Enodev => 19,
+            Self::Einval => 22,
+            Self::Epipe => 32,
+            Self::Enosys => 38,
+            Self::Eproto => 71,
+            Self::Edestaddrreq => 89,
+            Self::Emsgsize => 90,
+            Self::Enoprotoopt => 92,
+            Self::Eopnotsupp => 95,
+            Self::Eaddrinuse => 98,
+            Self::Eaddrnotavail => 99,
+            Self::Enetunreach => 101,
+            Self::Econnreset => 104,
+            Self::Eisconn => 106,
+            Self::Enotconn => 107,
+            Self::Etimedout => 110,
+            Self::Econnrefused => 111,
+            Self::Enonet => 64,
+            Self::Ehostdown => 112,
+            Self::Ehostunreach => 113,
+            Self::Ealready => 114,
+            Self::Einprogress => 115,
         }
     }
 }

@@ -19,6 +19,10 @@ pub struct Sysctl {
     /// Whether connection tracking is loaded here, so that fragments are put together at the first hook
     /// (`nf_defrag_ipv4`).
     pub conntrack: bool,
+    /// `net.netfilter.nf_conntrack_max`.
+    pub conntrack_max: usize,
+    /// `net.netfilter.nf_conntrack_tcp_loose`.
+    pub conntrack_tcp_loose: bool,
     /// `net.ipv4.ip_default_ttl`.
     pub ip_default_ttl: u8,
     /// `net.ipv4.icmp_echo_ignore_all`.
@@ -47,6 +51,8 @@ impl Default for Sysctl {
             default: DeviceConf::default(),
             bridge_nf_call_iptables: false,
             conntrack: false,
+            conntrack_max: 262_144,
+            conntrack_tcp_loose: true,
             ip_default_ttl: 64,
             icmp_echo_ignore_all: false,
             icmp_ratelimit: Duration::from_secs(1),
@@ -69,6 +75,8 @@ impl Sysctl {
         match key {
             "net.ipv4.ip_forward" => self.ip_forward = flag,
             "net.bridge.bridge-nf-call-iptables" => self.bridge_nf_call_iptables = flag,
+            "net.netfilter.nf_conntrack_max" | "net.nf_conntrack_max" => self.conntrack_max = number as usize,
+            "net.netfilter.nf_conntrack_tcp_loose" => self.conntrack_tcp_loose = flag,
             "net.ipv4.ip_default_ttl" => self.ip_default_ttl = small,
             "net.ipv4.icmp_echo_ignore_all" => self.icmp_echo_ignore_all = flag,
             "net.ipv4.icmp_ratelimit" => self.icmp_ratelimit = Duration::from_ms(number),

@@ -60,7 +60,7 @@ impl Netns {
             return ctx.drop(at, skb, DropReason::PktTooBig);
         }
         let udp = Udp {
-            src_port: source_port(&skb.frame),
+            src_port: source_port(&skb),
             dst_port: port,
             checksum: UdpChecksum::Computed,
             payload: UdpPayload::Vxlan(Vxlan { vni, inner: skb.frame.clone() }),
@@ -80,6 +80,7 @@ impl Netns {
         let frame = Frame { dst: MacAddr::ZERO, src: MacAddr::ZERO, payload: Payload::Ipv4(outer) };
         *skb.frame_mut() = frame;
         skb.frag_max = 0;
+        skb.nf = skb.nf.scrubbed(false);
         ctx.note(at, &mut skb, EventKind::Encapsulated);
         self.ip_local_out(ctx, &flow, ctx.delays.vxlan, skb);
     }
@@ -110,6 +111,7 @@ impl Netns {
         skb.frame = vxlan.inner.clone();
         skb.packet = crate::base::PacketId::NONE;
         skb.frag_max = 0;
+        skb.nf = skb.nf.scrubbed(false);
         ctx.note((self.id, tunnel), &mut skb, EventKind::Decapsulated);
         self.vxlan_snoop(ctx, tunnel, from, &skb);
         self.netif_receive(ctx, tunnel, skb);
@@ -145,9 +147,15 @@ fn cause_of(skb: &Skb) -> EventId {
 
 /// The outer source port: a hash of the inner flow within the local port range (`udp_flow_src_port`). Addresses go
 /// into it in order of size, so a conversation without ports has the same one both ways, as on a real kernel.
-fn source_port(inner: &Frame) -> u16 {
+fn source_port(skb: &Skb) -> u16 {
+    let (min, max) = LOCAL_PORTS;
+    let inner = &skb.frame;
+    if skb.hash != 0 {
+        let hash = skb.hash ^ skb.hash << 16;
+        return min + ((u64::from(hash) * u64::from(max - min)) >> 32) as u16;
+    }
     let mut hash = Fnv::default();
-    match &inner.payload {
+    match inner.inner_payload() {
         Payload::Ipv4(packet) => {
             let (low, high) = (packet.src.min(packet.dst), packet.src.max(packet.dst));
             hash.add(&low.octets());
@@ -155,12 +163,11 @@ fn source_port(inner: &Frame) -> u16 {
             hash.add(&[packet.protocol()]);
             hash_ports(&mut hash, &packet.body);
         }
-        Payload::Arp(_) | Payload::Other { .. } => {
+        Payload::Arp(_) | Payload::Vlan(_) | Payload::Bpdu(_) | Payload::Other { .. } => {
             hash.add(&inner.dst.0);
             hash.add(&inner.src.0);
         }
     }
-    let (min, max) = LOCAL_PORTS;
     min + (hash.0 % (u64::from(max - min) + 1)) as u16
 }
 
@@ -174,7 +181,7 @@ fn hash_ports(hash: &mut Fnv, body: &Body) {
             hash.add(&tcp.src_port.to_be_bytes());
             hash.add(&tcp.dst_port.to_be_bytes());
         }
-        Body::Icmp(_) | Body::Raw { .. } => {}
+        Body::Icmp(_) | Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) | Body::Raw { .. } => {}
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::base::{ChangeId, IfIndex, NetnsId};
 use crate::trace::{
-    BpfRow, FdbRow, Inventory, NeighRow, RouteKind, RouteRow, Table, TableChange, Trace, rows_text,
+    BpfRow, FdbRow, Inventory, NeighRow, NetfilterChange, RouteKind, RouteRow, Table, TableChange, Trace,
+    rows_text,
 };
 
 /// A row in two pieces.
@@ -59,6 +60,24 @@ pub fn fdb(inventory: &Inventory, row: &FdbRow) -> RowText {
     RowText { head: row.mac.to_string(), tail: tail.join(" ") }
 }
 
+/// A row of netfilter.
+pub fn netfilter(change: &NetfilterChange) -> RowText {
+    match change {
+        NetfilterChange::Rule(row) => RowText { head: row.table.name().to_owned(), tail: row.to_string() },
+        NetfilterChange::Chain(row) => {
+            let policy = row.policy.map_or("", |policy| policy.name());
+            RowText { head: row.table.name().to_owned(), tail: format!("-P {} {policy}", row.name) }
+        }
+        NetfilterChange::Conntrack(row) => RowText { head: String::new(), tail: row.to_string() },
+        NetfilterChange::ChainGone(..)
+        | NetfilterChange::RuleGone(..)
+        | NetfilterChange::Renamed(..)
+        | NetfilterChange::ConntrackGone(..)
+        | NetfilterChange::Set(_)
+        | NetfilterChange::SetGone(..) => RowText::default(),
+    }
+}
+
 /// An entry of an eBPF map.
 pub fn bpf(inventory: &Inventory, row: &BpfRow) -> RowText {
     let ifname = inventory.netns.get(&row.netns).map_or_else(|| "".into(), |state| state.ifname(row.ifindex));
@@ -85,6 +104,7 @@ pub fn decision(trace: &Trace, inventory: &Inventory, table: Table, row: Option<
             let tail = row.dst.map_or_else(String::new, |dst| format!("dst {dst}"));
             RowText { head: row.mac.to_string(), tail }
         }
+        (Table::Netfilter | Table::Conntrack, TableChange::Netfilter(change)) => netfilter(change),
         _ => RowText::default(),
     }
 }

@@ -1,18 +1,22 @@
 //! System calls of simulated processes.
 
+use super::processes::Stdin;
 use super::{Simulation, Task};
 use crate::agent::Actor;
-use crate::app::{Errno, Os, PingMessage, PingSocket, Wake};
+use crate::app::{
+    Datagram, Errno, Input, Os, PingMessage, PingSocket, Shutdown, SocketError, SocketOption, Transport, Wake,
+};
 use crate::base::{Duration, Ipv4Addr, NetnsId, ProcessId, SimTime, SocketId};
-use crate::kernel::{Ctx, Urgency};
+use crate::kernel::Ctx;
 use crate::trace::Stream;
 use crate::wire::Bytes;
+use std::net::SocketAddrV4;
 
 /// The system calls of one process.
-struct Syscalls<'a, A> {
-    sim: &'a mut Simulation<A>,
-    process: ProcessId,
-    netns: NetnsId,
+pub(super) struct Syscalls<'a, A> {
+    pub(super) sim: &'a mut Simulation<A>,
+    pub(super) process: ProcessId,
+    pub(super) netns: NetnsId,
     exit: Option<u8>,
 }
 
@@ -26,8 +30,15 @@ impl<A: Actor> Simulation<A> {
             }
             slot.timers.remove(&token);
         }
-        let Some(mut process) = slot.process.take() else { return };
         let netns = slot.netns;
+        // A socket that was closed meanwhile wakes nobody.
+        if let Wake::Readable(socket) | Wake::Writable(socket) = wake
+            && !self.netns(netns).is_some_and(|netns| netns.holds(id, socket))
+        {
+            return;
+        }
+        let slot = &mut self.processes[id.index()];
+        let Some(mut process) = slot.process.take() else { return };
         let mut os = Syscalls { sim: self, process: id, netns, exit: None };
         process.wake(&mut os, wake);
         let exit = os.exit;
@@ -37,9 +48,7 @@ impl<A: Actor> Simulation<A> {
             Some(status) => {
                 slot.timers.clear();
                 self.ended.push((id, status));
-                if let Some(Some(netns)) = self.netns.get_mut(netns.index()) {
-                    netns.close_sockets_of(id);
-                }
+                self.close_sockets(netns, id);
             }
         }
     }
@@ -75,7 +84,9 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         let number = self.sim.next_timer;
         self.sim.processes[self.process.index()].timers.insert(token, number);
         let task = Task::Process(self.process, Wake::Timer(token), number);
-        self.sim.queue.push(self.sim.now + after, Urgency::Now, task);
+        let at = self.sim.now + after;
+        let urgency = self.sim.urgency_of_timer(self.process, at);
+        self.sim.queue.push(at, urgency, task);
     }
 
     fn cancel_timer(&mut self, token: u32) {
@@ -97,6 +108,77 @@ impl<A: Actor> Os for Syscalls<'_, A> {
 
     fn receive(&mut self, socket: SocketId) -> Option<PingMessage> {
         self.sim.netns.get_mut(self.netns.index())?.as_mut()?.ping_receive(socket)
+    }
+
+    fn socket(&mut self, transport: Transport) -> Result<SocketId, Errno> {
+        self.socket_open(transport)
+    }
+
+    fn set_option(&mut self, socket: SocketId, option: SocketOption) -> Result<(), Errno> {
+        self.on_socket(socket, |netns, _| netns.socket_set_option(socket, &option))
+    }
+
+    fn bind(&mut self, socket: SocketId, local: SocketAddrV4) -> Result<(), Errno> {
+        self.on_socket(socket, |netns, ctx| netns.socket_bind(ctx, socket, local))
+    }
+
+    fn connect(&mut self, socket: SocketId, remote: SocketAddrV4) -> Result<(), Errno> {
+        self.on_socket(socket, |netns, ctx| netns.socket_connect(ctx, socket, remote))
+    }
+
+    fn send_to(&mut self, socket: SocketId, remote: SocketAddrV4, data: &[u8]) -> Result<usize, Errno> {
+        let bytes = Bytes::from(data);
+        self.on_socket(socket, |netns, ctx| netns.socket_send_to(ctx, socket, Some(remote), bytes))?;
+        Ok(data.len())
+    }
+
+    fn receive_from(&mut self, socket: SocketId) -> Result<Datagram, Errno> {
+        self.on_socket(socket, |netns, ctx| netns.socket_receive_from(ctx, socket))
+    }
+
+    fn receive_error(&mut self, socket: SocketId) -> Option<SocketError> {
+        self.on_socket(socket, |netns, _| netns.socket_receive_error(socket).ok_or(Errno::Eagain)).ok()
+    }
+
+    fn take_error(&mut self, socket: SocketId) -> Option<Errno> {
+        self.on_socket(socket, |netns, _| netns.socket_take_error(socket).ok_or(Errno::Eagain)).ok()
+    }
+
+    fn local_addr(&self, socket: SocketId) -> Option<SocketAddrV4> {
+        self.sim.netns(self.netns)?.socket_local(socket)
+    }
+
+    fn remote_addr(&self, socket: SocketId) -> Option<SocketAddrV4> {
+        self.sim.netns(self.netns)?.socket_remote(socket)
+    }
+
+    fn shutdown(&mut self, socket: SocketId, how: Shutdown) -> Result<(), Errno> {
+        self.on_socket(socket, |netns, ctx| netns.socket_shutdown(ctx, socket, how))
+    }
+
+    fn close(&mut self, socket: SocketId) {
+        let closed = self.on_socket(socket, |netns, ctx| {
+            netns.socket_close(ctx, socket);
+            Ok(())
+        });
+        debug_assert!(closed.is_ok() || closed == Err(Errno::Ebadf), "closing fails only without a socket");
+    }
+
+    fn listen(&mut self, socket: SocketId, backlog: u16) -> Result<(), Errno> {
+        self.on_socket(socket, |netns, ctx| netns.socket_listen(ctx, socket, backlog))
+    }
+
+    fn accept(&mut self, socket: SocketId) -> Result<(SocketId, SocketAddrV4), Errno> {
+        let process = self.process;
+        self.on_socket(socket, |netns, ctx| netns.socket_accept(ctx, socket, process))
+    }
+
+    fn receive_stream(&mut self, socket: SocketId, most: usize) -> Result<Vec<u8>, Errno> {
+        self.on_socket(socket, |netns, ctx| netns.socket_receive_stream(ctx, socket, most))
+    }
+
+    fn send(&mut self, socket: SocketId, data: &[u8]) -> Result<usize, Errno> {
+        self.on_socket(socket, |netns, ctx| netns.socket_send(ctx, socket, data))
     }
 
     fn source_towards(
@@ -133,6 +215,34 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     fn name_of(&self, addr: Ipv4Addr) -> Option<String> {
         self.hosts()
             .find_map(|(at, mut names)| if at == addr { names.next().map(str::to_owned) } else { None })
+    }
+
+    fn read_input(&mut self) -> Input {
+        match &mut self.sim.processes[self.process.index()].stdin {
+            Stdin::Terminal(typed, _) if !typed.is_empty() => Input::Data(std::mem::take(typed)),
+            Stdin::Terminal(_, true) => Input::End,
+            Stdin::Terminal(_, false) => Input::Pending,
+            Stdin::Content(content) if content.is_empty() => Input::End,
+            Stdin::Content(content) => Input::Data(std::mem::take(content)),
+        }
+    }
+
+    fn is_terminal(&self) -> bool {
+        self.sim.processes[self.process.index()].is_terminal
+    }
+
+    fn pid(&self) -> u32 {
+        self.sim.processes[self.process.index()].pid
+    }
+
+    fn read_file(&self, path: &str) -> Option<String> {
+        let mounts = &self.sim.processes[self.process.index()].mounts;
+        self.sim.file_of(self.netns, mounts, path).cloned()
+    }
+
+    fn write_file(&mut self, path: &str, text: &str) {
+        let mounts = self.sim.processes[self.process.index()].mounts.clone();
+        self.sim.put_file(self.netns, &mounts, path, text.to_owned());
     }
 
     fn netns(&self) -> NetnsId {

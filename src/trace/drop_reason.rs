@@ -6,6 +6,38 @@
 pub enum DropReason {
     /// `NO_SOCKET`: nobody listens.
     NoSocket,
+    /// `TCP_CSUM`: a bad TCP checksum.
+    TcpCsum,
+    /// `UDP_CSUM`: a bad UDP checksum.
+    UdpCsum,
+    /// `SOCKET_RCVBUFF`: the receive buffer is full.
+    SocketRcvbuff,
+    /// `TCP_OLD_DATA`: only data that was received before.
+    TcpOldData,
+    /// `TCP_ABORT_ON_DATA`: data for a process that is gone.
+    TcpAbortOnData,
+    /// `TCP_ZEROWINDOW`: data although the window is closed.
+    TcpZerowindow,
+    /// `TCP_OVERWINDOW`: data beyond the window.
+    TcpOverwindow,
+    /// `TCP_INVALID_SEQUENCE`: a sequence number outside the window.
+    TcpInvalidSequence,
+    /// `TCP_INVALID_ACK_SEQUENCE`: an acknowledgment that does not fit the SYN.
+    TcpInvalidAck,
+    /// `TCP_ACK_UNSENT_DATA`: an acknowledgment of what was never sent.
+    TcpAckUnsentData,
+    /// `TCP_OLD_ACK`: an acknowledgment long outdated.
+    TcpOldAck,
+    /// `TCP_RESET`: a reset, which ended the connection.
+    TcpReset,
+    /// `TCP_CLOSE`: the connection is closed here.
+    TcpClose,
+    /// `TCP_FLAGS`: flags that do not fit the state.
+    TcpFlags,
+    /// `TCP_RFC7323_PAWS`: a timestamp older than one seen before.
+    TcpRfc7323Paws,
+    /// `TCP_LISTEN_OVERFLOW`: too many connections wait for `accept`.
+    TcpListenOverflow,
     /// `OTHERHOST`: the frame was for another station.
     OtherHost,
     /// `IP_CSUM`, `IP_INHDR`: a bad header.
@@ -70,8 +102,24 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 47] = [
         Self::NoSocket,
+        Self::TcpCsum,
+        Self::UdpCsum,
+        Self::SocketRcvbuff,
+        Self::TcpOldData,
+        Self::TcpAbortOnData,
+        Self::TcpZerowindow,
+        Self::TcpOverwindow,
+        Self::TcpInvalidSequence,
+        Self::TcpInvalidAck,
+        Self::TcpAckUnsentData,
+        Self::TcpOldAck,
+        Self::TcpReset,
+        Self::TcpClose,
+        Self::TcpFlags,
+        Self::TcpRfc7323Paws,
+        Self::TcpListenOverflow,
         Self::OtherHost,
         Self::IpInHdr,
         Self::TtlExceeded,
@@ -118,6 +166,22 @@ impl DropReason {
     fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::NoSocket => ("drop.no_socket", "SKB_DROP_REASON_NO_SOCKET"),
+            Self::TcpCsum => ("drop.tcp_csum", "SKB_DROP_REASON_TCP_CSUM"),
+            Self::UdpCsum => ("drop.udp_csum", "SKB_DROP_REASON_UDP_CSUM"),
+            Self::SocketRcvbuff => ("drop.socket_rcvbuff", "SKB_DROP_REASON_SOCKET_RCVBUFF"),
+            Self::TcpOldData => ("drop.tcp_old_data", "SKB_DROP_REASON_TCP_OLD_DATA"),
+            Self::TcpAbortOnData => ("drop.tcp_abort_on_data", "SKB_DROP_REASON_TCP_ABORT_ON_DATA"),
+            Self::TcpZerowindow => ("drop.tcp_zerowindow", "SKB_DROP_REASON_TCP_ZEROWINDOW"),
+            Self::TcpOverwindow => ("drop.tcp_overwindow", "SKB_DROP_REASON_TCP_OVERWINDOW"),
+            Self::TcpInvalidSequence => ("drop.tcp_invalid_sequence", "SKB_DROP_REASON_TCP_INVALID_SEQUENCE"),
+            Self::TcpInvalidAck => ("drop.tcp_invalid_ack", "SKB_DROP_REASON_TCP_INVALID_ACK_SEQUENCE"),
+            Self::TcpAckUnsentData => ("drop.tcp_ack_unsent_data", "SKB_DROP_REASON_TCP_ACK_UNSENT_DATA"),
+            Self::TcpOldAck => ("drop.tcp_old_ack", "SKB_DROP_REASON_TCP_OLD_ACK"),
+            Self::TcpReset => ("drop.tcp_reset", "SKB_DROP_REASON_TCP_RESET"),
+            Self::TcpClose => ("drop.tcp_close", "SKB_DROP_REASON_TCP_CLOSE"),
+            Self::TcpFlags => ("drop.tcp_flags", "SKB_DROP_REASON_TCP_FLAGS"),
+            Self::TcpRfc7323Paws => ("drop.tcp_rfc7323_paws", "SKB_DROP_REASON_TCP_RFC7323_PAWS"),
+            Self::TcpListenOverflow => ("drop.tcp_listen_overflow", "SKB_DROP_REASON_TCP_LISTEN_OVERFLOW"),
             Self::OtherHost => ("drop.other_host", "SKB_DROP_REASON_OTHERHOST"),
             Self::IpInHdr => ("drop.ip_in_hdr", "SKB_DROP_REASON_IP_INHDR"),
             Self::TtlExceeded => ("drop.ttl_exceeded", "SKB_DROP_REASON_IP_INHDR"),

@@ -1,7 +1,8 @@
 //! Rows of the tables that people look at, as plain data. The kernel and the control plane record a row whenever it
 //! comes or changes, and its key when it goes; see [`super::Inventory`].
 
-use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime};
+use super::{NetfilterChange, ProcessRow, ServiceChange, SocketRow};
+use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ProcessId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -40,6 +41,12 @@ pub enum TableChange {
     BpfGone(BpfRow),
     /// A kernel setting was changed.
     Sysctl(SysctlRow),
+    /// A TCP or UDP socket came or changed.
+    Socket(Box<SocketRow>),
+    /// A socket went.
+    SocketGone(NetnsId, SocketId),
+    /// A row of netfilter came, changed or went.
+    Netfilter(NetfilterChange),
     /// A Node object came or changed.
     Node(NodeRow),
     /// A Node object went, by name.
@@ -48,10 +55,16 @@ pub enum TableChange {
     Pod(PodRow),
     /// A Pod object went, by namespace and name.
     PodGone(Arc<str>, Arc<str>),
+    /// A Service or its endpoints came, changed or went.
+    Service(ServiceChange),
     /// A Kubernetes Event was recorded.
     KubeEvent(KubeEventRow),
     /// A step of a Pod's creation or termination was taken.
     Step(StepRow),
+    /// A process came, or runs another program.
+    Process(ProcessRow),
+    /// A process ended.
+    ProcessGone(ProcessId),
 }
 
 /// What a network namespace belongs to.
@@ -209,6 +222,25 @@ pub struct AddrRow {
     pub broadcast: Option<Ipv4Addr>,
     /// Scope.
     pub scope: Scope,
+}
+
+impl AddrRow {
+    /// Where among `addrs` this one goes: the primaries of a link stand before its secondaries, those of a wider scope
+    /// behind those of a narrower one (`__inet_insert_ifa`).
+    pub fn place_among(&self, addrs: &[Self]) -> usize {
+        let here = || addrs.iter().enumerate().filter(|(_, row)| row.ifindex == self.ifindex);
+        let kin = |one: &Self, other: &Self| {
+            one.addr.prefix_len() == other.addr.prefix_len() && one.addr.contains(&other.addr.addr())
+        };
+        let is_secondary =
+            |(at, row): &(usize, &Self)| here().any(|(other, first)| other < *at && kin(first, row));
+        if here().any(|(_, row)| kin(row, self)) {
+            return addrs.len();
+        }
+        let reaches = |(_, row): &(usize, &Self)| self.scope <= row.scope;
+        let last = here().rfind(|row| !is_secondary(row) && reaches(row));
+        last.map_or_else(|| here().next().map_or(addrs.len(), |(first, _)| first), |(at, _)| at + 1)
+    }
 }
 
 /// Type of a route (`RTN_*`).
@@ -466,6 +498,21 @@ pub struct ContainerRow {
     pub state: ContainerState,
     /// Restarts.
     pub restarts: u32,
+    /// How it ended the last time (`lastState.terminated`).
+    pub last: Option<LastState>,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastState {
+    /// Exit code.
+    pub code: u8,
+    /// Reason: `Completed`, `Error`, `StartError`.
+    pub reason: Arc<str>,
+    /// When it had started.
+    pub started: SimTime,
+    /// When it ended.
+    pub finished: SimTime,
 }
 
 /// State of a container (`status.containerStatuses[].state`).

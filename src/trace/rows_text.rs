@@ -2,7 +2,10 @@
 //!
 //! The lines end where the tools end them: some with a blank. Whoever shows a row inside a sentence trims it.
 
-use super::{BpfMap, BpfRow, ExceptionRow, FdbRow, NeighRow, Nud, RouteKind, RouteProtocol, RouteRow, Scope};
+use super::{
+    BpfMap, BpfRow, ExceptionRow, FdbRow, NeighRow, Nud, RouteKind, RouteProtocol, RouteRow, Scope,
+    SocketRow, Transport,
+};
 use crate::base::{IfIndex, Ipv4Net};
 use std::sync::Arc;
 
@@ -104,6 +107,22 @@ pub fn fdb(row: &FdbRow, ifname: IfName<'_>, style: FdbStyle<'_>) -> String {
         row.master.map_or_else(|| "self ".to_string(), |bridge| format!("master {} ", ifname(bridge)));
     let state = if row.permanent { "permanent" } else { "" };
     format!("{} {dev}{dst}{}{owner}{state}", row.mac, style.stats)
+}
+
+/// A socket in one line: number, protocol, state, both ends, and what waits in its queues.
+pub fn socket(row: &SocketRow) -> String {
+    let transport = match row.transport {
+        Transport::Tcp => "tcp",
+        Transport::Udp => "udp",
+    };
+    let number = row.socket.0;
+    let ends = format!("{} {}", row.local, row.remote);
+    format!(
+        "#{number} {transport} {} {ends} recv {} send {}",
+        row.state.name(),
+        row.recv_queue,
+        row.send_queue
+    )
 }
 
 /// Name of a route's type (`rtnetlink(7)`, `RTN_*`).

@@ -62,6 +62,10 @@ impl Surroundings {
             | TableChange::FdbGone(_)
             | TableChange::Exception(_)
             | TableChange::Sysctl(_)
+            | TableChange::Socket(_)
+            | TableChange::SocketGone(..)
+            | TableChange::Service(_)
+            | TableChange::Netfilter(_)
             | TableChange::Bpf(_)
             | TableChange::BpfGone(_)
             | TableChange::Node(_)
@@ -69,7 +73,9 @@ impl Surroundings {
             | TableChange::Pod(_)
             | TableChange::PodGone(..)
             | TableChange::KubeEvent(_)
-            | TableChange::Step(_) => {}
+            | TableChange::Step(_)
+            | TableChange::Process(_)
+            | TableChange::ProcessGone(_) => {}
         }
     }
 

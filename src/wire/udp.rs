@@ -34,6 +34,30 @@ pub enum UdpPayload {
     Vxlan(Vxlan),
 }
 
+impl UdpPayload {
+    /// What a datagram to `port` carries: a VXLAN packet where the port says so and the bytes are one.
+    pub fn of(port: u16, bytes: Bytes) -> Self {
+        if Vxlan::PORTS.contains(&port)
+            && let Ok(vxlan) = Vxlan::parse_at(&bytes, 0, 0)
+        {
+            return Self::Vxlan(vxlan);
+        }
+        Self::Data(bytes)
+    }
+
+    /// The bytes carried.
+    pub fn to_bytes(&self) -> Bytes {
+        match self {
+            Self::Data(bytes) => bytes.clone(),
+            Self::Vxlan(vxlan) => {
+                let mut out = Vec::with_capacity(vxlan.wire_len());
+                vxlan.emit_into(&mut out);
+                out.into()
+            }
+        }
+    }
+}
+
 impl Udp {
     /// Length of the header, in bytes.
     pub const HEADER_LEN: usize = 8;

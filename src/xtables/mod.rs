@@ -134,6 +134,16 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Has it jump to `new` where it jumped to `old`; says whether it did.
+    pub fn rename_jump(&mut self, old: &str, new: &Arc<str>) -> bool {
+        let (Target::Jump(chain) | Target::Goto(chain)) = &mut self.target else { return false };
+        let is_old = **chain == *old;
+        if is_old {
+            *chain = new.clone();
+        }
+        is_old
+    }
+
     /// The chain that a packet is sent to.
     pub fn jumps_to(&self) -> Option<&Arc<str>> {
         if let Target::Jump(chain) | Target::Goto(chain) = &self.target { Some(chain) } else { None }

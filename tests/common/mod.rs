@@ -3,6 +3,7 @@
 
 pub(crate) mod invariants;
 pub(crate) mod mask;
+pub(crate) mod probe;
 pub(crate) mod scenario;
 
 use vethscope::base::SimTime;
@@ -70,6 +71,9 @@ pub(crate) fn run_argv(lab: &mut Lab, target: &Target, argv: &[String]) -> Ran {
     for event in &trace.events[from..] {
         if let EventKind::Wrote(id) = event.kind {
             let piece = &trace.outputs[id.index()];
+            if piece.process != process {
+                continue;
+            }
             assert!(matches!(piece.stream, Stream::Stdout | Stream::Stderr));
             output.push_str(&piece.text);
         }

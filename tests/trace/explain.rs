@@ -110,7 +110,10 @@ fn waiting_wrapping_and_dropping_are_explained() {
 #[test]
 fn every_drop_reason_has_a_word_a_text_and_a_remedy() {
     for reason in DropReason::ALL {
-        assert!(reason.name().chars().all(|c| c.is_ascii_uppercase() || c == '_'), "{reason:?}");
+        assert!(
+            reason.name().chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'),
+            "{reason:?}"
+        );
         for lang in [Lang::En, Lang::Ko] {
             for key in [reason.key().to_string(), format!("{}.remedy", reason.key())] {
                 assert!(!word(lang, &key).starts_with('['), "{key}");

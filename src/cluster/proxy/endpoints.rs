@@ -7,6 +7,10 @@ use std::net::IpAddr;
 
 /// An endpoint of a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the conditions of an endpoint, each apart in the API"
+)]
 pub(super) struct Target {
     /// Address.
     pub(super) ip: IpAddr,
@@ -43,7 +47,7 @@ fn targets(port: &Port<'_>, watched: Watched<'_>, config: &Config) -> Vec<Target
         let numbers = slice
             .ports
             .iter()
-            .filter(|at| at.name == port.port.name && at.protocol == port.port.protocol && at.port.is_some());
+            .filter(|at| at.name == port.spec.name && at.protocol == port.spec.protocol && at.port.is_some());
         for number in numbers.filter_map(|at| at.port) {
             let new = slice.endpoints.iter().filter_map(|endpoint| target(endpoint, number, port, config));
             found.extend(new);

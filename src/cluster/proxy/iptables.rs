@@ -157,7 +157,7 @@ impl Writer<'_> {
     /// `-m PROTOCOL -p PROTOCOL -d IP --dport PORT`.
     fn to(&self, ip: IpAddr) -> String {
         let protocol = self.port.protocol();
-        format!("-m {protocol} -p {protocol} -d {ip} --dport {}", self.port.port.port)
+        format!("-m {protocol} -p {protocol} -d {ip} --dport {}", self.port.spec.port)
     }
 
     fn internal_chain(&self) -> String {
@@ -235,7 +235,7 @@ impl Writer<'_> {
 
     fn capture_node_port(&mut self) {
         let (name, protocol) = (self.port.name(), self.port.protocol());
-        let node_port = self.port.port.node_port;
+        let node_port = self.port.spec.node_port;
         let to = format!("-m {protocol} -p {protocol} --dport {node_port}");
         if node_port != 0 {
             let external = self.chain("KUBE-EXT-");

@@ -13,7 +13,7 @@ const AFFINITY_SECONDS: u32 = 10800;
 #[derive(Clone, Debug)]
 pub(super) struct Port<'a> {
     pub(super) service: &'a Service,
-    pub(super) port: &'a ServicePort,
+    pub(super) spec: &'a ServicePort,
     pub(super) cluster_ip: IpAddr,
     pub(super) external_ips: Vec<IpAddr>,
     pub(super) load_balancer_ips: Vec<IpAddr>,
@@ -48,7 +48,7 @@ impl<'a> Port<'a> {
             ranges.filter(|range| range.contains(':') == (family == Family::V6)).collect();
         let port = |port| Self {
             service,
-            port,
+            spec: port,
             cluster_ip,
             external_ips: external_ips.clone(),
             load_balancer_ips: load_balancer_ips.clone(),
@@ -60,13 +60,13 @@ impl<'a> Port<'a> {
     /// `namespace/name:port`, or `namespace/name` for a port without a name (`ServicePortName`).
     pub(super) fn name(&self) -> String {
         let metadata = &self.service.metadata;
-        let port = if self.port.name.is_empty() { String::new() } else { format!(":{}", self.port.name) };
+        let port = if self.spec.name.is_empty() { String::new() } else { format!(":{}", self.spec.name) };
         format!("{}/{}{port}", metadata.namespace, metadata.name)
     }
 
     /// Protocol as rules name it.
     pub(super) fn protocol(&self) -> &'static str {
-        protocol_name(self.port.protocol)
+        protocol_name(self.spec.protocol)
     }
 
     /// Chain of this port with `prefix`; the endpoint where it is the endpoint's own chain
@@ -88,7 +88,7 @@ impl<'a> Port<'a> {
 
     /// Whether there is a way in from outside (`ExternallyAccessible`).
     pub(super) fn is_external(&self) -> bool {
-        self.port.node_port != 0 || !self.load_balancer_ips.is_empty() || !self.external_ips.is_empty()
+        self.spec.node_port != 0 || !self.load_balancer_ips.is_empty() || !self.external_ips.is_empty()
     }
 
     /// `UsesClusterEndpoints`.

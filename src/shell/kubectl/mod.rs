@@ -2,6 +2,8 @@
 
 mod age;
 mod args;
+mod logs;
+mod services;
 mod status;
 mod tables;
 mod unsimulated;
@@ -23,6 +25,7 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
         Some((verb, rest)) if verb == "get" => {
             get(context.inventory, context.objects, context.kube_namespace, rest)
         }
+        Some((verb, rest)) if verb == "logs" => logs::logs(context, rest),
         Some((verb, _)) => refuse(format!("error: unknown command \"{verb}\" for \"kubectl\"\n"), 1),
         None => refuse("error: a command such as \"get\" is required\n", 1),
     }

@@ -1,6 +1,7 @@
 //! READY, STATUS and RESTARTS of a Pod, by the rules of the API server's printer (`printPod`).
 
 use super::age::human_duration;
+use crate::base::SimTime;
 use crate::trace::{ContainerState, PodPhase, PodRow};
 
 /// A container's state as the rules look at it.
@@ -183,7 +184,7 @@ fn completed(facts: &Facts, running: bool) -> String {
 }
 
 /// What the rules look at in a Pod of the inventory. Nothing is probed yet: a container that runs is ready.
-pub(super) fn facts(pod: &PodRow) -> Facts {
+pub(super) fn facts(pod: &PodRow, now: SimTime) -> Facts {
     let of = |init: bool| {
         let rows = pod.containers.iter().filter(move |container| container.init == init);
         let containers = rows.map(|container| {
@@ -202,7 +203,10 @@ pub(super) fn facts(pod: &PodRow) -> Facts {
                 sidecar: container.sidecar,
                 restarts,
                 state,
-                last_ended_secs: None,
+                last_ended_secs: container
+                    .last
+                    .as_ref()
+                    .map(|last| now.since(last.finished).as_secs() as i64),
             }
         });
         containers.collect::<Vec<_>>()

@@ -1,0 +1,146 @@
+//! What simulated programs print in the recorded topology, held against what the real ones printed there
+//! (`tests/programs/`, Debian 12): each file is a place, a command, its output in terminal order, and its status.
+
+mod common;
+
+use std::fmt::Write as _;
+use vethscope::lab::{Lab, Target, prompt};
+
+/// The recorded topology with the servers that ran in it: nginx 1.22.1 with a page of 16 bytes, and others in Pod b
+/// whose ports were taken.
+fn recorded_lab() -> Lab {
+    let page = "command: [sh, -c, \"echo 'Hello from pod%' > /usr/share/nginx/html/index.html; exec nginx -g 'daemon off;'\"]";
+    let listens =
+        [9103, 9106, 9107, 9110].map(|port| format!("{{\"listen\": \"tcp://:{port}\"}}")).join(", ");
+    let server = format!(
+        "metadata: {{name: b, annotations: {{vethscope.dev/processes: '{{\"taken\": [{listens}]}}'}}}}"
+    );
+    let nginx =
+        |letter: &str| format!("{{name: web, image: \"nginx:1.22.1\", {}}}", page.replace('%', letter));
+    let text = common::RECORDED_LAB
+        .replacen("{name: app, image: curlimages/curl, command: [sleep, infinity]}", &nginx("A"), 1)
+        .replacen("{name: web, image: nginx}", &nginx("C"), 1)
+        .replacen("{name: web, image: nginx}", &format!("{}\n  - {{name: taken, image: app}}", nginx("B")), 1)
+        .replacen("metadata: {name: b}", &server, 1);
+    common::lab(&text, 1)
+}
+
+/// What a real system does not determine is made equal on both sides, here and nowhere else: dates, times that
+/// something took and rates that follow from them, process numbers, and the entity tag, which is made of a date.
+fn masked(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        let line = after(line, "Date\u{1b}[0m: ", '\r');
+        let line = after(&line, "Last-Modified\u{1b}[0m: ", '\r');
+        let line = after(&line, "ETag\u{1b}[0m: ", '\r');
+        let line = after(&line, "Date: ", '\r');
+        let line = after(&after(&line, "Last-Modified: ", '\r'), "ETag: ", '\r');
+        let line = after(&line, "  Date: ", '\n');
+        let line = after(&after(&line, "  Last-Modified: ", '\n'), "  ETag: ", '\n');
+        let line = after(&after(&line, " after ", 's'), " 100% ", '\n');
+        let line = if line.contains("nginx: master ") {
+            line.split("nginx: master ").next().unwrap_or("").to_owned() + "nginx: master\n"
+        } else {
+            line
+        };
+        let is_meter = line.contains("--:--:--");
+        let is_rate =
+            |word: &str| is_meter && word.len() == 5 && word.bytes().all(|byte| byte.is_ascii_digit());
+        let words: Vec<String> = line
+            .split(' ')
+            .map(|word| if is_rate(word) { "N".to_owned() } else { mask_word(word) })
+            .collect();
+        out += &words.join(" ");
+    }
+    out
+}
+
+fn after(line: &str, marker: &str, end: char) -> String {
+    let Some((before, rest)) = line.split_once(marker) else { return line.to_owned() };
+    match rest.find(end) {
+        Some(at) => format!("{before}{marker}N{}", &rest[at..]),
+        None => line.to_owned(),
+    }
+}
+
+/// Dates, clock times, times of probes, rates, and process numbers.
+fn mask_word(word: &str) -> String {
+    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+    let is = |separator: char, count: usize| word.matches(separator).count() == count && digits >= 6;
+    let bare = word.trim_matches(|letter: char| !letter.is_ascii_digit());
+    let head = word.find(bare).unwrap_or(0);
+    let is_time =
+        bare.split_once('.').is_some_and(|(_, decimals)| decimals.len() == 3) && !bare.contains(':');
+    if is(':', 2) && !word.contains('[') && digits <= 9
+        || is('-', 2)
+        || is('/', 2)
+        || is_time && !bare.is_empty()
+    {
+        return format!("{}N{}", &word[..head], &word[head + bare.len()..]);
+    }
+    if let Some((_, rest)) = word.split_once([':', '#']).filter(|(number, _)| number.parse::<u32>().is_ok()) {
+        let rest = rest.trim_end_matches(':');
+        return if rest.parse::<u32>().is_ok() { "N#N:".to_owned() } else { format!("N:{rest}") };
+    }
+    if word.starts_with("pid=") {
+        return "pid=N".to_owned();
+    }
+    if word.starts_with('(') && word[1..].parse::<f32>().is_ok() {
+        return "(N".to_owned();
+    }
+    if matches!(word, "MB/s)" | "KB/s)" | "GB/s)" | "2026" | "Nov" | "Jan" | "22" | "01") {
+        return "N".to_owned();
+    }
+    if word.starts_with("--20") || word.starts_with("(pid") {
+        return "N".to_owned();
+    }
+    if let Some((number, name)) = word.split_once('/').filter(|(number, _)| number.parse::<u32>().is_ok()) {
+        return if name.starts_with("nginx") { format!("N/{name}") } else { format!("{number}/{name}") };
+    }
+    word.to_owned()
+}
+
+#[test]
+fn programs_print_what_the_real_ones_printed() {
+    let mut lab = recorded_lab();
+    // The silent address of the recordings is a black hole on its node.
+    common::run(&mut lab, "node/node2 ip route add blackhole 10.244.2.66");
+    let mut paths: Vec<_> = std::fs::read_dir("tests/programs")
+        .expect("the recordings are there")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    paths.sort();
+    let mut wrong = String::new();
+    for path in &paths {
+        let text = std::fs::read_to_string(path).expect("a recording can be read");
+        let (head, rest) = text.split_once('\n').expect("a recording begins with its command");
+        let (label, command) =
+            head.trim_start_matches("$ [").split_once("] ").expect("a place and a command");
+        let (expected, status) = rest.rsplit_once("rc=").expect("a recording ends with its status");
+        let target = match label {
+            "podA" => Target::parse("a", "default", None),
+            "podB" => Target::parse("b", "default", None),
+            _ => Target::Node(label.to_owned()),
+        };
+        let command = if path.to_string_lossy().contains(".pipe.") {
+            format!("{command} 2>&1 | cat")
+        } else {
+            command.to_owned()
+        };
+        let argv = prompt::argv(&command).expect("quotes are closed");
+        let ran = common::run_argv(&mut lab, &target, &argv);
+        let (want, got) = (masked(expected), masked(&ran.output));
+        let same_status = command.ends_with("| cat") || status.trim() == ran.status.to_string();
+        if want != got || !same_status {
+            let name = path.file_stem().expect("a name").to_string_lossy();
+            let _ = writeln!(
+                wrong,
+                "== {name}: {command} (status {} for {})\n{want}\n--- simulated\n{got}",
+                ran.status,
+                status.trim()
+            );
+        }
+    }
+    assert!(paths.len() > 50, "only {} recordings", paths.len());
+    assert!(wrong.is_empty(), "{wrong}");
+}
