@@ -451,10 +451,9 @@ fn changes_to_tables_are_asked_for() {
 #[test]
 fn what_is_accepted_but_not_simulated_is_not_called_unknown() {
     let said = |word: &str| line(NODE, &format!("kubectl get {word}"));
-    for word in ["svc", "services", "service/web", "Service"] {
-        assert_eq!(said(word), ("kubectl get: not simulated: services\n".to_owned(), 1), "{word}");
+    for word in ["deploy", "deployments", "deployment/web", "Deployment"] {
+        assert_eq!(said(word), ("kubectl get: not simulated: deployments\n".to_owned(), 1), "{word}");
     }
-    assert_eq!(said("deploy"), ("kubectl get: not simulated: deployments\n".to_owned(), 1));
     let unknown = "error: the server doesn't have a resource type \"widgets\"\n";
     assert_eq!(said("widgets"), (unknown.to_owned(), 1));
 }

@@ -111,10 +111,10 @@ fn check(name: &str, expected: &str, found: &str) -> Option<String> {
         return None;
     }
     let at = expected.lines().zip(found.lines()).filter(|(one, other)| one != other).take(6);
-    let lines: String =
+    let lines: Vec<String> =
         at.map(|(one, other)| format!("  tcpdump: {one:?}\n  ours:    {other:?}\n")).collect();
     let counts = (expected.lines().count(), found.lines().count());
-    Some(format!("{name} (lines {counts:?}):\n{lines}"))
+    Some(format!("{name} (lines {counts:?}):\n{}", lines.concat()))
 }
 
 #[test]

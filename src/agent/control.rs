@@ -7,9 +7,12 @@ use super::containers;
 use super::fabric::Fabric;
 use super::kubelet::{self, Stage};
 use super::launch::Environment;
+use super::services::Services;
 use super::store::{NodeEntry, PodEntry, PodKey, Store};
 use super::world::{Actor, Patience, Wakeup, World};
-use crate::api::{ClusterSpec, Cni, Container, NodeSpec, Pod, Protocol, RestartPolicy};
+use crate::api::{
+    ClusterSpec, Cni, Container, EndpointSlice, NodeSpec, Pod, Protocol, RestartPolicy, Service,
+};
 use crate::base::{Duration, NetnsId, ProcessId};
 use crate::cluster::ipam::Ipam;
 use crate::cluster::scheduler::{self, Candidate};
@@ -30,6 +33,10 @@ pub struct Desired {
     pub cluster: ClusterSpec,
     /// Its Pods, in the order of the text.
     pub pods: Vec<Arc<Pod>>,
+    /// Its Services, in the order of the text.
+    pub services: Vec<Arc<Service>>,
+    /// Endpoints that the user wrote.
+    pub slices: Vec<Arc<EndpointSlice>>,
 }
 
 /// API server, scheduler, kubelets and CNI plug-ins.
@@ -39,6 +46,7 @@ pub struct ControlPlane {
     pub(super) cluster: Option<Arc<ClusterSpec>>,
     /// Security identities, which Cilium gives to label sets.
     pub(super) identities: Identities,
+    pub(super) services: Services,
     fabric: Fabric,
     next_uid: u32,
     /// Main processes that live, each with the container it belongs to.
@@ -51,9 +59,20 @@ impl Actor for ControlPlane {
             Wakeup::Apply(desired) => self.apply(world, &desired),
             Wakeup::DaemonStarted(node) => self.daemon_started(world, &node),
             Wakeup::Schedule(key) => self.schedule(world, &key),
-            Wakeup::Kubelet(key, turn) => kubelet::go_on(self, world, &key, turn),
-            Wakeup::Container(key, index, turn) => containers::look(self, world, &key, (index, turn)),
-            Wakeup::Exited(process, exit) => containers::exited(self, world, process, &exit),
+            Wakeup::Kubelet(key, turn) => {
+                kubelet::go_on(self, world, &key, turn);
+                self.pods_changed(world);
+            }
+            Wakeup::Endpoints => self.sync_endpoints(world),
+            Wakeup::ProxyRules => self.sync_proxies(world),
+            Wakeup::Container(key, index, turn) => {
+                containers::look(self, world, &key, (index, turn));
+                self.pods_changed(world);
+            }
+            Wakeup::Exited(process, exit) => {
+                containers::exited(self, world, process, &exit);
+                self.pods_changed(world);
+            }
         }
     }
 }
@@ -93,6 +112,7 @@ impl ControlPlane {
         };
         if rebuilt {
             self.tear_down(world);
+            self.services.forget_proxies();
             world.set_delays(delays(&desired.cluster));
             self.fabric.build_switch(world);
         }
@@ -115,6 +135,7 @@ impl ControlPlane {
         }
         self.cluster = Some(Arc::new(desired.cluster.clone()));
         self.apply_pods(world, &desired.pods);
+        self.apply_services(world, &desired.services, &desired.slices);
     }
 
     fn tear_down(&mut self, world: &mut dyn World) {
@@ -221,7 +242,7 @@ impl ControlPlane {
         }
     }
 
-    fn is_cilium(&self) -> bool {
+    pub(super) fn is_cilium(&self) -> bool {
         self.cluster.as_ref().is_some_and(|cluster| cluster.network.cni == Cni::Cilium)
     }
 

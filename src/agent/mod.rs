@@ -6,8 +6,10 @@ mod cni;
 mod containers;
 mod control;
 mod fabric;
+pub mod kube_proxy;
 mod kubelet;
 mod launch;
+mod services;
 mod store;
 mod world;
 

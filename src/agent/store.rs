@@ -85,6 +85,13 @@ impl PodEntry {
         }
     }
 
+    /// Whether its condition `Ready` is true: every container runs.
+    pub(super) fn is_ready(&self) -> bool {
+        let mut mains = self.containers.iter().filter(|container| !container.init);
+        self.phase == PodPhase::Running
+            && mains.all(|container| matches!(container.state, ContainerState::Running(_)))
+    }
+
     /// Sets the state of the containers that `which` chooses.
     pub(super) fn set_containers(
         &mut self,

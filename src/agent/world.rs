@@ -87,6 +87,10 @@ pub enum Wakeup {
     DaemonStarted(Arc<str>),
     /// The scheduler looks at this Pod.
     Schedule(PodKey),
+    /// The endpoint controller looks at the Services and their Pods.
+    Endpoints,
+    /// The kube-proxies write their rules.
+    ProxyRules,
     /// The kubelet goes on with this Pod; the number tells an outdated wake-up.
     Kubelet(PodKey, u32),
     /// The kubelet looks after this container of a Pod, by its place; the number tells an outdated wake-up.

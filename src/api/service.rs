@@ -307,3 +307,29 @@ impl Endpoint {
         self.conditions.ready.unwrap_or(true)
     }
 }
+
+impl Endpoints {
+    /// The slices that the mirroring controller makes of them, one for each subset.
+    pub fn mirrored(&self) -> impl Iterator<Item = EndpointSlice> + '_ {
+        let mut metadata = self.metadata.clone();
+        metadata.labels.insert(SERVICE_NAME_LABEL.to_owned(), self.metadata.name.clone());
+        self.subsets.iter().map(move |subset| EndpointSlice {
+            metadata: metadata.clone(),
+            address_type: "IPv4".to_owned(),
+            endpoints: subset.addresses.iter().map(EndpointAddress::endpoint).collect(),
+            ports: subset.ports.clone(),
+        })
+    }
+}
+
+impl EndpointAddress {
+    fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            addresses: vec![self.ip.clone()],
+            hostname: self.hostname.clone(),
+            node_name: self.node_name.clone(),
+            target_ref: self.target_ref.clone(),
+            ..Endpoint::default()
+        }
+    }
+}

@@ -8,3 +8,4 @@ pub mod names;
 pub mod processes;
 pub mod proxy;
 pub mod scheduler;
+pub mod services;

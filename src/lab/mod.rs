@@ -104,7 +104,9 @@ impl Lab {
         self.catch_up();
         self.log.actions.push((self.sim.now(), Action::Apply(text.to_owned())));
         let pods = parsed.pods().map(|pod| Arc::new(pod.clone())).collect();
-        let desired = Desired { cluster: parsed.resolve_cluster(), pods };
+        let services = parsed.services().map(|service| Arc::new(service.clone())).collect();
+        let slices = parsed.slices().map(Arc::new).collect();
+        let desired = Desired { cluster: parsed.resolve_cluster(), pods, services, slices };
         self.sim.tell(Wakeup::Apply(Arc::new(desired)));
         self.parsed = parsed;
         diagnostics

@@ -14,7 +14,7 @@ mod values;
 
 pub use output::{Sources, check_json, check_text};
 
-use crate::api::{Cluster, Node, Object, Pod};
+use crate::api::{Cluster, EndpointSlice, Node, Object, Pod, Service};
 use crate::base::{Diagnostic, Severity, Span};
 use serde_json::Value;
 
@@ -63,6 +63,24 @@ impl Parsed {
         self.objects
             .iter()
             .filter_map(|located| if let Object::Node(node) = &located.object { Some(&**node) } else { None })
+    }
+
+    /// The Services in the order of the text.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.objects.iter().filter_map(|located| {
+            if let Object::Service(service) = &located.object { Some(&**service) } else { None }
+        })
+    }
+
+    /// The `EndpointSlices` in the order of the text, and those that stand for Endpoints in their older form.
+    pub fn slices(&self) -> impl Iterator<Item = EndpointSlice> {
+        self.objects.iter().flat_map(|located| match &located.object {
+            Object::EndpointSlice(slice) => vec![(**slice).clone()],
+            Object::Endpoints(endpoints) => endpoints.mirrored().collect(),
+            Object::Pod(_) | Object::Node(_) | Object::Cluster(_) | Object::Service(_) | Object::Other(_) => {
+                Vec::new()
+            }
+        })
     }
 
     /// The cluster document, if there is one.

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Kinds that are part of the simulation, or that mean nothing beyond their name.
-const SIMULATED: [&str; 4] = ["Pod", "Node", "Cluster", "Namespace"];
+const SIMULATED: [&str; 7] = ["Pod", "Node", "Cluster", "Namespace", "Service", "EndpointSlice", "Endpoints"];
 
 /// An object with the tree that it came from.
 pub(super) struct Found<'t> {

@@ -6,8 +6,8 @@ use super::netfilter::{self, NetfilterChange};
 use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::{
     BpfMap, BpfRow, Disposition, DropReason, Event, EventKind, FdbRow, Hook, LinkKind, LinkRow, NeighRow,
-    Nud, PacketType, PortRow, Relation, RouteKind, RouteRow, StepRow, Steps, Surroundings, Table,
-    TableChange, Trace,
+    Nud, PacketType, PortRow, Relation, RouteKind, RouteRow, ServiceChange, StepRow, Steps, Surroundings,
+    Table, TableChange, Trace,
 };
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId};
@@ -403,6 +403,7 @@ impl Teller<'_> {
                 ("sysctl", vec![of(row.netns), row.key.to_string(), row.value.to_string()])
             }
             TableChange::Socket(row) => ("socket", vec![of(row.netns), rows_text::socket(row)]),
+            TableChange::Service(change) => service_args(change),
             TableChange::SocketGone(netns, socket) => ("socket_gone", vec![of(*netns), socket.0.to_string()]),
             TableChange::Netfilter(change) => netfilter_args(change, &of),
             TableChange::Node(row) => ("node", vec![row.name.to_string()]),
@@ -476,5 +477,14 @@ pub fn hook_name(hook: Hook) -> &'static str {
         Hook::Forward => "FORWARD",
         Hook::Output => "OUTPUT",
         Hook::Postrouting => "POSTROUTING",
+    }
+}
+
+fn service_args(change: &ServiceChange) -> (&'static str, Vec<String>) {
+    match change {
+        ServiceChange::Service(row) => ("service", vec![row.to_string()]),
+        ServiceChange::ServiceGone(namespace, name) => ("service_gone", vec![format!("{namespace}/{name}")]),
+        ServiceChange::Slice(row) => ("slice", vec![row.to_string(), row.service.to_string()]),
+        ServiceChange::SliceGone(namespace, name) => ("slice_gone", vec![format!("{namespace}/{name}")]),
     }
 }

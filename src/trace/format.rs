@@ -322,6 +322,7 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         TableChange::BpfGone(row) => format!("gone: {}", bpf_line(around, row)),
         TableChange::Sysctl(row) => format!("sysctl {} = {}", row.key, row.value),
         TableChange::Socket(row) => format!("socket {}", rows_text::socket(row)),
+        TableChange::Service(change) => change.to_string(),
         TableChange::SocketGone(_, socket) => format!("socket gone #{}", socket.0),
         TableChange::Netns(_)
         | TableChange::NetnsGone(_)

@@ -3,8 +3,8 @@
 use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
     AddrRow, BpfRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FdbRow, KubeEventRow, LinkKind,
-    LinkRow, NeighRow, NetnsRow, NodeRow, PodRow, ProcessRow, RouteRow, SocketRow, StepRow, Table,
-    TableChange, Trace,
+    LinkRow, NeighRow, NetnsRow, NodeRow, PodRow, ProcessRow, RouteRow, ServiceChange, ServiceRow, SliceRow,
+    SocketRow, StepRow, Table, TableChange, Trace,
 };
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, ProcessId, SimTime, SocketId};
 use std::collections::BTreeMap;
@@ -19,6 +19,10 @@ pub struct Inventory {
     pub now: SimTime,
     /// Network namespaces.
     pub netns: BTreeMap<NetnsId, NetnsState>,
+    /// Services by namespace and name.
+    pub services: BTreeMap<(Arc<str>, Arc<str>), ServiceRow>,
+    /// `EndpointSlices` by namespace and name.
+    pub slices: BTreeMap<(Arc<str>, Arc<str>), SliceRow>,
     /// Nodes by name.
     pub nodes: BTreeMap<Arc<str>, NodeRow>,
     /// Pods by namespace and name.
@@ -281,6 +285,23 @@ impl Inventory {
         }
     }
 
+    fn apply_service(&mut self, change: &ServiceChange) {
+        match change {
+            ServiceChange::Service(row) => {
+                self.services.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
+            }
+            ServiceChange::ServiceGone(namespace, name) => {
+                self.services.remove(&(namespace.clone(), name.clone()));
+            }
+            ServiceChange::Slice(row) => {
+                self.slices.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
+            }
+            ServiceChange::SliceGone(namespace, name) => {
+                self.slices.remove(&(namespace.clone(), name.clone()));
+            }
+        }
+    }
+
     fn apply(&mut self, trace: &Trace, event: EventId, id: ChangeId) {
         let now = self.now;
         match &trace.changes[id.index()] {
@@ -339,6 +360,7 @@ impl Inventory {
             TableChange::Socket(row) => self.with(row.netns, |state| {
                 state.sockets.insert(row.socket, (**row).clone());
             }),
+            TableChange::Service(change) => self.apply_service(change),
             TableChange::SocketGone(netns, socket) => self.with(*netns, |state| {
                 state.sockets.remove(socket);
             }),

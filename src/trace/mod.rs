@@ -14,6 +14,7 @@ mod pcapng;
 mod process_rows;
 mod rows;
 pub mod rows_text;
+mod service_rows;
 mod socket_rows;
 mod surroundings;
 
@@ -32,6 +33,7 @@ pub use rows::{
     LinkKind, LinkRow, NeighRow, NetnsRole, NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState,
     RouteKind, RouteProtocol, RouteRow, Scope, StepRow, Steps, SysctlRow, TableChange,
 };
+pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
 pub use surroundings::Surroundings;
 

@@ -1,7 +1,7 @@
 //! Rows of the tables that people look at, as plain data. The kernel and the control plane record a row whenever it
 //! comes or changes, and its key when it goes; see [`super::Inventory`].
 
-use super::{NetfilterChange, ProcessRow, SocketRow};
+use super::{NetfilterChange, ProcessRow, ServiceChange, SocketRow};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ProcessId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,6 +55,8 @@ pub enum TableChange {
     Pod(PodRow),
     /// A Pod object went, by namespace and name.
     PodGone(Arc<str>, Arc<str>),
+    /// A Service or its endpoints came, changed or went.
+    Service(ServiceChange),
     /// A Kubernetes Event was recorded.
     KubeEvent(KubeEventRow),
     /// A step of a Pod's creation or termination was taken.

@@ -64,6 +64,7 @@ impl Surroundings {
             | TableChange::Sysctl(_)
             | TableChange::Socket(_)
             | TableChange::SocketGone(..)
+            | TableChange::Service(_)
             | TableChange::Netfilter(_)
             | TableChange::Bpf(_)
             | TableChange::BpfGone(_)

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::rc::Rc;
 use std::sync::Arc;
-use vethscope::agent::{Actor, Wakeup, Wire, World};
+use vethscope::agent::{Actor, Environment, Mounts, Wakeup, Wire, World};
 use vethscope::app::{Errno, Os, PathMtuDiscovery, Process, Shutdown, SocketOption, Transport, Wake};
 use vethscope::base::{Duration, IfIndex, MacAddr, NetnsId, SimTime, SocketId};
 use vethscope::kernel::{Kind, NewLink, Peer};
@@ -209,7 +209,13 @@ fn simulate(script: &str) -> (Simulation<Nobody>, Log) {
                 _ => steps.push(Step { at_ms, words }),
             }
         }
-        let environment = sim.machine(hosts[host]);
+        let environment = Environment {
+            image: None,
+            kube_namespace: "default".into(),
+            pidns: sim.new_pidns(1),
+            variables: Arc::default(),
+            mounts: Arc::new(Mounts { own: sim.new_dir(), volumes: Vec::new() }),
+        };
         let process = sim.begin(hosts[host], &environment);
         let (sockets, log, host) = (BTreeMap::new(), log.clone(), name.to_string());
         sim.run(process, Box::new(Script { steps, next: 0, sockets, log, host }), "script");
@@ -273,7 +279,7 @@ fn line(packet: &Ipv4, first_seq: &mut BTreeMap<(Ipv4Addr, u16, u16), u32>) -> S
             let df = if packet.dont_fragment { " DF" } else { "" };
             format!("udp len {}{df}", udp.wire_len() - 8)
         }
-        Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) => "tunnel".to_owned(),
+        Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) => packet.to_string(),
         Body::Raw { protocol, bytes } => {
             let more = if packet.more_fragments { "+" } else { "" };
             format!("frag {protocol} {}@{}{more}", bytes.len(), u32::from(packet.fragment_offset) * 8)

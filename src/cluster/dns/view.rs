@@ -1,9 +1,6 @@
 //! What the plugin has watched, with the indices it looks things up by (`plugin/kubernetes/controller.go`).
 
-use crate::api::{
-    Endpoint, EndpointAddress, EndpointSlice, Endpoints, Object, Protocol, SERVICE_NAME_LABEL, Service,
-    ServiceType,
-};
+use crate::api::{Endpoint, EndpointSlice, Object, Protocol, Service, ServiceType};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -90,7 +87,7 @@ impl View {
                 Object::Service(service) => view.add_service(service),
                 Object::EndpointSlice(slice) => view.add_slice(slice),
                 Object::Endpoints(endpoints) => {
-                    for slice in mirrored(endpoints) {
+                    for slice in endpoints.mirrored() {
                         view.add_slice(&slice);
                     }
                 }
@@ -190,27 +187,5 @@ impl View {
 
     pub(super) fn services_with_endpoint(&self, ip: IpAddr) -> impl Iterator<Item = &Key> {
         self.by_endpoint.get(&ip).into_iter().flatten()
-    }
-}
-
-/// The slices that the mirroring controller makes of Endpoints in their older form.
-fn mirrored(endpoints: &Endpoints) -> impl Iterator<Item = EndpointSlice> + '_ {
-    let mut metadata = endpoints.metadata.clone();
-    metadata.labels.insert(SERVICE_NAME_LABEL.to_owned(), endpoints.metadata.name.clone());
-    endpoints.subsets.iter().map(move |subset| EndpointSlice {
-        metadata: metadata.clone(),
-        address_type: "IPv4".to_owned(),
-        endpoints: subset.addresses.iter().map(endpoint_of).collect(),
-        ports: subset.ports.clone(),
-    })
-}
-
-fn endpoint_of(address: &EndpointAddress) -> Endpoint {
-    Endpoint {
-        addresses: vec![address.ip.clone()],
-        hostname: address.hostname.clone(),
-        node_name: address.node_name.clone(),
-        target_ref: address.target_ref.clone(),
-        ..Endpoint::default()
     }
 }

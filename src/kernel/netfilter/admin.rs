@@ -97,6 +97,19 @@ impl Netns {
         self.netfilter.tables.look_for_conntrack();
     }
 
+    /// The rules of a chain in order, each with its handle; none where there is no such chain.
+    pub fn nf_rules(&self, table: Table, chain: &str) -> impl Iterator<Item = (u32, Arc<Rule>)> + '_ {
+        let chains = self.netfilter.tables.get(table);
+        let chain = chains.and_then(|chains| chains.chain(chains.find(chain)?));
+        chain.into_iter().flat_map(|chain| &chain.rules).map(|entry| (entry.handle, entry.rule.clone()))
+    }
+
+    /// The names of a table's chains.
+    pub fn nf_chain_names(&self, table: Table) -> impl Iterator<Item = Arc<str>> + '_ {
+        let chains = self.netfilter.tables.get(table).into_iter();
+        chains.flat_map(|chains| chains.list.iter().flatten()).map(|chain| chain.name.clone())
+    }
+
     fn nf_chains(&mut self, table: Table) -> Option<&mut super::tables::Chains> {
         self.netfilter.tables.get_mut(table)
     }

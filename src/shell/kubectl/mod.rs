@@ -3,6 +3,7 @@
 mod age;
 mod args;
 mod logs;
+mod services;
 mod status;
 mod tables;
 mod unsimulated;
