@@ -1,5 +1,5 @@
 # Each target does all of its own set-up and skips what is there.
-.PHONY: serve watch build test install bench audit
+.PHONY: serve watch build test oracle install bench audit
 PORT ?= 8080
 
 serve: build ## builds the page and serves it on http://localhost:8080
@@ -16,6 +16,10 @@ build: ## leaves the static page in dist/, to be served from anywhere
 test: ## every check
 	@.ci/setup.sh test
 	@.ci/test.sh
+
+oracle: ## holds the simulator against this machine's kernel, as root; FILES="a.yaml b.txt" for scenarios of your own
+	@.ci/setup.sh oracle
+	@VETHSCOPE_ORACLE=1 cargo test --locked --test live -- $(FILES)
 
 install: ## puts vethscope on the PATH
 	@.ci/setup.sh native

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need, skipping what is there.
 #
-#   .ci/setup.sh native | page | test | audit     installs what that needs
-#   .ci/setup.sh env                              prints the shell lines that put it on the PATH
+#   .ci/setup.sh native | page | test | oracle | audit     installs what that needs
+#   .ci/setup.sh env                                       prints the shell lines that put it on the PATH
 #
 # Two kinds of machine are served: one where rustup can add the wasm32 target, and one where it cannot, on which the
 # wasm32 standard library is built once from the distribution's source package. Tools go to ~/.cache/vethscope-tools, or to
@@ -145,6 +145,19 @@ need_tshark() {
   apt_get tshark
 }
 
+# What the live oracle builds and runs on the real kernel. Only root can use it, so nobody else is asked to install it,
+# and where it cannot be installed the oracle says what is missing and is left out.
+need_oracle() {
+  local tool missing=""
+  for tool in ip ethtool iptables conntrack ping tracepath traceroute nc curl socat busybox tcpdump; do
+    command -v "$tool" >/dev/null || missing="$missing $tool"
+  done
+  if [ -z "$missing" ] || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then return; fi
+  say "installing the tools of the live oracle:$missing (some seconds)"
+  (apt_get iproute2 procps ethtool iptables conntrack iputils-ping iputils-tracepath traceroute netcat-openbsd curl \
+    socat busybox tcpdump util-linux) || say "the oracle's tools could not be installed"
+}
+
 need_page() {
   need_rust
   need_node
@@ -159,9 +172,10 @@ main() {
   case "${1:-}" in
     native) need_rust ;;
     page) need_page ;;
-    test) need_rust; need_lints; need_browser; need_tshark; need_page ;;
+    test) need_rust; need_lints; need_browser; need_tshark; need_oracle; need_page ;;
+    oracle) need_rust; need_oracle ;;
     audit) need_rust; need_cargo_tool cargo-deny cargo-deny "$cargo_deny_version" "8 minutes" --locked ;;
-    *) fail "usage: .ci/setup.sh native | page | test | audit | env" ;;
+    *) fail "usage: .ci/setup.sh native | page | test | oracle | audit | env" ;;
   esac
 }
 

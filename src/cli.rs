@@ -235,15 +235,17 @@ fn exec(at: &At) -> Result<u8, Failure> {
     let mut lab = settled(&at.files)?;
     let (process, from) = start(&mut lab, at)?;
     let status = finish(&mut lab, process);
-    print_output(lab.trace(), from);
+    print_output(lab.trace(), from, process);
     Ok(status)
 }
 
-fn print_output(trace: &Trace, from: usize) {
+fn print_output(trace: &Trace, from: usize, process: ProcessId) {
     for event in &trace.events[from..] {
         if let EventKind::Wrote(output) = event.kind {
             let output = &trace.outputs[output.index()];
-            say(output.stream, &output.text);
+            if output.process == process {
+                say(output.stream, &output.text);
+            }
         }
     }
 }
@@ -284,7 +286,7 @@ fn get(files: &Files, args: Vec<String>) -> Result<u8, Failure> {
         .start(&Target::Node(node), &argv)
         .map_err(|error| Failure { message: format!("{error}\n"), status: 1 })?;
     let status = finish(&mut lab, process);
-    print_output(lab.trace(), from);
+    print_output(lab.trace(), from, process);
     Ok(status)
 }
 

@@ -16,6 +16,7 @@ pub mod shell;
 pub mod sim;
 pub mod trace;
 pub mod wire;
+pub mod xtables;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod cli;

@@ -59,7 +59,7 @@ fn nothing_a_user_sets_makes_a_packet_that_cannot_be() {
 #[test]
 fn a_sidecar_counts_as_ready_and_as_running() {
     let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  initContainers:\n  \
-                - {name: side, image: busybox, restartPolicy: Always}\n  - {name: first, image: busybox}\n  \
+                - {name: side, image: busybox, command: [sleep, infinity], restartPolicy: Always}\n  - {name: first, image: busybox}\n  \
                 containers:\n  - {name: main, image: nginx}\n";
     let mut lab = lab(text, 1);
     let pods = says(&mut lab, "node/node1 kubectl get pods --no-headers");

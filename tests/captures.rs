@@ -77,27 +77,6 @@ fn every_scenario_is_a_clean_capture() {
     assert!(by_port.iter().all(|tunnelled| *tunnelled > 0), "VXLAN on 8472 and on 4789: {by_port:?} frames");
 }
 
-/// The steps of a recorded probe, as its file says them; `tests/oracle.rs` compares what comes of them.
-fn play_probe(text: &str) -> Lab {
-    let mut lab = common::lab(common::RECORDED_LAB, 1);
-    let with_x = common::RECORDED_LAB.to_owned() + include_str!("oracle/x.yaml");
-    let head = text.split("\n\n").next().expect("a probe has a head");
-    for line in head.lines().filter(|line| !line.starts_with('#')) {
-        match line.split_once(": ").unwrap_or((line, "")) {
-            ("warm" | "run", command) => {
-                common::run(&mut lab, command);
-            }
-            ("apply", "+x") => common::apply(&mut lab, &with_x),
-            ("apply", "-x") => common::apply(&mut lab, common::RECORDED_LAB),
-            ("linger" | "forget", _) => {
-                lab.linger(common::FOR_EVER);
-            }
-            other => panic!("unknown step {other:?}"),
-        }
-    }
-    lab
-}
-
 #[test]
 fn every_recorded_probe_is_a_clean_capture() {
     let mut count = 0;
@@ -108,7 +87,7 @@ fn every_recorded_probe_is_a_clean_capture() {
         }
         let text = std::fs::read_to_string(&path).expect("a probe can be read");
         let name = format!("probe-{}", path.file_stem().expect("a name").to_string_lossy());
-        check(&name, &play_probe(&text), 0);
+        check(&name, &common::probe::play(&common::probe::read(&text), 1).0, 0);
         count += 1;
     }
     assert!(count >= 17, "only {count} probes found");

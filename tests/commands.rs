@@ -5,12 +5,13 @@
 mod common;
 
 use std::collections::BTreeMap;
-use vethscope::base::{ChangeId, IfIndex, Ipv4Addr, MacAddr, NetnsId, Rng, SimTime};
+use vethscope::base::{ChangeId, IfIndex, Ipv4Addr, MacAddr, NetnsId, PidNsId, Rng, SimTime, SocketId};
 use vethscope::lab::Target;
 use vethscope::shell::{self, Command, Context, KernelChange};
 use vethscope::trace::{
-    AddrRow, Counters, Fdb, FdbRow, Inventory, LinkKind, LinkRow, NeighRow, Neighbor, NetnsRole, NetnsRow,
-    NetnsState, Nud, PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope,
+    AddrRow, Counters, Fdb, FdbRow, Inventory, LinkKind, LinkRow, NeighRow, Neighbor, Netfilter, NetnsRole,
+    NetnsRow, NetnsState, Nud, PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope, SocketRow,
+    SocketState, Transport,
 };
 
 const NODE: NetnsId = NetnsId(0);
@@ -83,6 +84,9 @@ struct Builder {
 impl Builder {
     fn new(netns: NetnsId, name: &str, role: NetnsRole) -> Self {
         let state = NetnsState {
+            bpf: Vec::new(),
+            exceptions: BTreeMap::new(),
+            sysctls: BTreeMap::new(),
             row: NetnsRow { netns, name: name.into(), role },
             links: BTreeMap::new(),
             counters: BTreeMap::new(),
@@ -91,6 +95,7 @@ impl Builder {
             neighbors: BTreeMap::new(),
             fdb: Vec::new(),
             sockets: BTreeMap::new(),
+            netfilter: Netfilter::default(),
         };
         let mut builder = Self { state };
         builder.link(link(netns, 1, "lo", LinkKind::Loopback, "00:00:00:00:00:00", 65536), [0; 4]);
@@ -239,7 +244,47 @@ fn pod(after_failures: bool) -> NetnsState {
     pod.state
 }
 
+/// The sockets of Pod A as they were recorded: nginx, connections to it that are over and one that is open, and a UDP
+/// "connection".
+fn sockets(pod: &mut NetnsState) {
+    let tcp = Transport::Tcp;
+    for (transport, state, local, remote, send_queue) in [
+        (tcp, SocketState::Listen, "0.0.0.0:80", "0.0.0.0:0", 511),
+        (tcp, SocketState::TimeWait, "10.244.1.10:37022", "10.96.0.82:80", 0),
+        (tcp, SocketState::TimeWait, "10.244.1.10:60076", "10.96.0.80:80", 0),
+        (tcp, SocketState::TimeWait, "10.244.1.10:60078", "10.96.0.80:80", 0),
+        (tcp, SocketState::TimeWait, "10.244.1.10:60094", "10.96.0.80:80", 0),
+        (tcp, SocketState::TimeWait, "10.244.1.10:59170", "10.244.2.10:80", 0),
+        (tcp, SocketState::TimeWait, "10.244.1.10:59184", "10.244.2.10:80", 0),
+        (tcp, SocketState::Established, "10.244.1.10:59194", "10.244.2.10:80", 0),
+        (Transport::Udp, SocketState::Established, "10.244.1.10:58259", "10.244.2.10:9999", 0),
+    ] {
+        let socket = SocketId(pod.sockets.len() as u32);
+        let row = SocketRow {
+            netns: POD,
+            socket,
+            transport,
+            state,
+            local: local.parse().unwrap(),
+            remote: remote.parse().unwrap(),
+            device: None,
+            holder: None,
+            recv_queue: 0,
+            send_queue,
+            uid: 0,
+            inode: 0,
+            timer: None,
+            tcp: None,
+        };
+        pod.sockets.insert(socket, row);
+    }
+}
+
 fn command_of(netns: NetnsId, inventory: &Inventory, words: &[String]) -> Command {
+    command_at(Some(120), netns, inventory, words)
+}
+
+fn command_at(columns: Option<usize>, netns: NetnsId, inventory: &Inventory, words: &[String]) -> Command {
     let mut context = Context {
         inventory,
         netns,
@@ -248,13 +293,23 @@ fn command_of(netns: NetnsId, inventory: &Inventory, words: &[String]) -> Comman
         image: None,
         kube_namespace: "default",
         objects: &|_, _, _| None,
+        columns,
+        input: None,
+        pidns: PidNsId(0),
+        pid: 1,
+        variables: &[],
+        logs: &|_| String::new(),
         rng: &mut Rng::with_seed(1),
     };
     shell::run(&mut context, words)
 }
 
 fn run(netns: NetnsId, inventory: &Inventory, words: &[String]) -> (String, u8) {
-    match command_of(netns, inventory, words) {
+    run_at(Some(120), netns, inventory, words)
+}
+
+fn run_at(columns: Option<usize>, netns: NetnsId, inventory: &Inventory, words: &[String]) -> (String, u8) {
+    match command_at(columns, netns, inventory, words) {
         Command::Done { output, status } => (output.into_iter().map(|(_, text)| text).collect(), status),
         Command::Process { .. } => panic!("{words:?} became a process"),
         Command::Change { changes, .. } => panic!("{words:?} asks for {changes:?}"),
@@ -271,16 +326,25 @@ fn the_tools_print_what_the_real_ones_print() {
         let recorded = std::fs::read_to_string(path).unwrap();
         let (head, expected) = recorded.split_once('\n').unwrap();
         let (label, command) = head.strip_prefix("$ [").unwrap().split_once("] ").unwrap();
+        let (label, columns) = match label.split_once(" to ") {
+            None => (label, Some(120)),
+            Some((label, "a pipe")) => (label, None),
+            Some((label, columns)) => (label, Some(columns.split(' ').next().unwrap().parse().unwrap())),
+        };
         let (netns, state) = match label {
             "node" => (NODE, node()),
-            "pod" => (POD, pod(false)),
+            "pod" => {
+                let mut state = pod(false);
+                sockets(&mut state);
+                (POD, state)
+            }
             "pod with failed neighbours" => (POD, pod(true)),
             other => panic!("{other} is no state"),
         };
         let inventory =
             Inventory { now: NOW, netns: BTreeMap::from([(netns, state)]), ..Inventory::default() };
         let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
-        let (text, status) = run(netns, &inventory, &words);
+        let (text, status) = run_at(columns, netns, &inventory, &words);
         let found = normalized(command, &format!("{text}rc={status}\n"));
         let expected = normalized(command, expected);
         if found != expected {
@@ -387,10 +451,9 @@ fn changes_to_tables_are_asked_for() {
 #[test]
 fn what_is_accepted_but_not_simulated_is_not_called_unknown() {
     let said = |word: &str| line(NODE, &format!("kubectl get {word}"));
-    for word in ["svc", "services", "service/web", "Service"] {
-        assert_eq!(said(word), ("kubectl get: not simulated: services\n".to_owned(), 1), "{word}");
+    for word in ["deploy", "deployments", "deployment/web", "Deployment"] {
+        assert_eq!(said(word), ("kubectl get: not simulated: deployments\n".to_owned(), 1), "{word}");
     }
-    assert_eq!(said("deploy"), ("kubectl get: not simulated: deployments\n".to_owned(), 1));
     let unknown = "error: the server doesn't have a resource type \"widgets\"\n";
     assert_eq!(said("widgets"), (unknown.to_owned(), 1));
 }
@@ -402,15 +465,15 @@ spec:
   initContainers:
   - {name: i, image: busybox}
   containers:
-  - {name: c, image: debian}
-  - {name: d, image: debian}
+  - {name: c, image: debian, command: [sleep, infinity]}
+  - {name: d, image: debian, command: [sleep, infinity]}
 ---
 apiVersion: v1
 kind: Pod
 metadata: {name: p2}
 spec:
   containers:
-  - {name: c, image: debian}
+  - {name: c, image: debian, command: [sleep, infinity]}
 ";
 
 #[test]

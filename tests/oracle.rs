@@ -8,6 +8,7 @@
 
 mod common;
 
+use common::probe::{Probe, play, read};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use vethscope::base::MacAddr;
@@ -16,7 +17,10 @@ use vethscope::trace::{EventKind, Inventory, format};
 use vethscope::wire::{ArpOp, Body, Frame, Icmp, Ipv4, Payload, UdpPayload};
 
 /// Probes whose taps differ from the recording, and why.
-const REMAINING: [(&str, &str); 0] = [];
+const REMAINING: [(&str, &str); 1] = [(
+    "hostgw_redirect",
+    "the first redirect is lost in the NAT of the node, whose connection is not confirmed yet; there is no NAT here",
+)];
 
 fn packet(frame: &Frame) -> String {
     match &frame.payload {
@@ -30,6 +34,7 @@ fn packet(frame: &Frame) -> String {
             format!("arp {op} {} {}{broadcast}", arp.sender_ip, arp.target_ip)
         }
         Payload::Ipv4(packet) => ipv4(packet),
+        Payload::Vlan(_) | Payload::Bpdu(_) => frame.to_string(),
         Payload::Other { ethertype, .. } => format!("other {ethertype:#06x}"),
     }
 }
@@ -68,6 +73,7 @@ fn body(packet: &Ipv4) -> String {
         Body::Raw { protocol: 1, bytes } if packet.fragment_offset == 0 => {
             format!(" icmp {}/{} seq {}", bytes[0], bytes[1], u16::from_be_bytes([bytes[6], bytes[7]]))
         }
+        Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) => format!(" {packet}"),
         Body::Raw { .. } => String::new(),
     }
 }
@@ -79,6 +85,9 @@ fn icmp_text(icmp: &Icmp) -> String {
             format!(" icmp {kind}/{code} seq {seq}")
         }
         Icmp::DestinationUnreachable { mtu, .. } if *mtu != 0 => format!(" icmp {kind}/{code} mtu {mtu}"),
+        Icmp::Other { kind: 5, rest, .. } => {
+            format!(" icmp {kind}/{code} gateway {}", std::net::Ipv4Addr::from(*rest))
+        }
         Icmp::DestinationUnreachable { .. } | Icmp::TimeExceeded { .. } | Icmp::Other { .. } => {
             format!(" icmp {kind}/{code}")
         }
@@ -98,7 +107,7 @@ fn taps(lab: &Lab, from: usize) -> BTreeMap<String, Vec<String>> {
         inventory.advance(trace, index);
         let netns = &inventory.netns[&event.netns];
         let name = netns.ifname(event.ifindex);
-        let role = if name.starts_with("veth") { "veth" } else { &name };
+        let role = ["veth", "cali"].into_iter().find(|role| name.starts_with(role)).unwrap_or(&name);
         let frame = trace.frame_of(event).expect("a tap has a frame");
         let line = format!("{way} {}", packet(frame));
         out.entry(format!("{}/{role}", netns.row.name)).or_default().push(line);
@@ -106,59 +115,14 @@ fn taps(lab: &Lab, from: usize) -> BTreeMap<String, Vec<String>> {
     out
 }
 
-struct Probe<'a> {
-    warm: Option<&'a str>,
-    steps: Vec<(&'a str, &'a str)>,
-    linger: bool,
-    taps: BTreeMap<String, Vec<String>>,
-}
-
-fn read(text: &str) -> Probe<'_> {
-    let (head, hops) = text.split_once("\n\n").expect("an empty line divides head and hops");
-    let mut probe = Probe { warm: None, steps: Vec::new(), linger: false, taps: BTreeMap::new() };
-    for line in head.lines().filter(|line| !line.starts_with('#')) {
-        match line.split_once(": ").unwrap_or((line, "")) {
-            ("warm", command) => probe.warm = Some(command),
-            ("linger", answer) => probe.linger = answer == "yes",
-            step => probe.steps.push(step),
-        }
-    }
-    for line in hops.lines() {
-        let (tap, rest) = line.split_once(' ').expect("a hop has a tap");
-        probe.taps.entry(tap.to_owned()).or_default().push(rest.to_owned());
-    }
-    probe
-}
-
-/// Plays a probe; returns the lab and the event from which on its hops count.
-fn play(probe: &Probe<'_>, seed: u64) -> (Lab, usize) {
-    let mut lab = common::lab(common::RECORDED_LAB, seed);
-    if let Some(command) = probe.warm {
-        common::run(&mut lab, command);
-        lab.linger(common::FOR_EVER);
-    }
-    let mut from = lab.trace().len();
-    for (verb, argument) in &probe.steps {
-        match (*verb, *argument) {
-            ("run", command) => {
-                common::run(&mut lab, command);
-            }
-            ("apply", "+x") => {
-                common::apply(&mut lab, &(common::RECORDED_LAB.to_owned() + include_str!("oracle/x.yaml")));
-            }
-            ("apply", "-x") => common::apply(&mut lab, common::RECORDED_LAB),
-            ("forget", _) => from = lab.trace().len(),
-            other => panic!("unknown step {other:?}"),
-        }
-    }
-    if probe.linger {
-        lab.linger(common::FOR_EVER);
-    }
-    (lab, from)
-}
-
 fn differences(probe: &Probe<'_>, lab: &Lab, from: usize) -> String {
-    let simulated = taps(lab, from);
+    let mut simulated = taps(lab, from);
+    if probe.arp_only {
+        for lines in simulated.values_mut() {
+            lines.retain(|line| line.contains(" arp "));
+        }
+        simulated.retain(|_, lines| !lines.is_empty());
+    }
     let mut out = String::new();
     let empty = Vec::new();
     let names: std::collections::BTreeSet<&String> = probe.taps.keys().chain(simulated.keys()).collect();

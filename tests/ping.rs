@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use vethscope::app::{Errno, Os, PingMessage, PingSocket, Process, Wake};
-use vethscope::base::{Duration, Ipv4Addr, NetnsId, Rng, SimTime, SocketId};
+use vethscope::base::{Duration, Ipv4Addr, NetnsId, PidNsId, Rng, SimTime, SocketId};
 use vethscope::shell::{self, Command, Context};
 use vethscope::trace::{Inventory, Stream};
 
@@ -128,6 +128,12 @@ fn run(line: &str, fate: Box<Fate>, interrupt: Option<SimTime>) -> String {
         image: None,
         kube_namespace: "default",
         objects: &|_, _, _| None,
+        columns: Some(120),
+        input: None,
+        pidns: PidNsId(0),
+        pid: 1,
+        variables: &[],
+        logs: &|_| String::new(),
         rng: &mut Rng::with_seed(1),
     };
     let words: Vec<String> = line.split(' ').map(str::to_owned).collect();

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 /// Recordings that show what happened before rather than what is set up: counters, and neighbours or FDB entries of
 /// connections that this test does not repeat. `tests/commands.rs` holds their layout byte for byte.
-const DEPENDS_ON_TRAFFIC: [&str; 20] = [
+const DEPENDS_ON_TRAFFIC: [&str; 29] = [
     "arp-a-pod",
     "arp-n-incomplete-pod",
     "arp-n-node",
@@ -31,6 +31,15 @@ const DEPENDS_ON_TRAFFIC: [&str; 20] = [
     "ip-s-link-eth0-pod",
     "ip-s-neigh-node",
     "ip-s-neigh-pod",
+    "ss-Htan-pod",
+    "ss-t-pod",
+    "ss-tan-pipe-pod",
+    "ss-tan-pod",
+    "ss-tan-synsent-pod",
+    "ss-tan-tty200-pod",
+    "ss-tan-tty80-pod",
+    "ss-tlnp-80-pod",
+    "ss-uan-pod",
 ];
 
 /// One more shows counters under another name.

@@ -128,6 +128,11 @@ impl Plan {
         self.mtu as usize - overhead
     }
 
+    /// Largest piece of a packet that Pods cut.
+    fn largest_fragment(&self) -> usize {
+        20 + (self.pod_mtu() - 20) / 8 * 8
+    }
+
     fn source(&self, (kind, index): (u8, usize)) -> String {
         match kind % 6 {
             0..=3 if !self.pods.is_empty() => format!("p{}", index % self.pods.len()),
@@ -148,6 +153,10 @@ impl Plan {
         }
     }
 }
+
+/// Larger fragments that netfilter put together on a bridge are lost there, as `tests/live/jumbo.txt` finds on the real
+/// kernel: a bridge made with another MTU than 1500 still cuts by this one.
+const BRIDGE_NF_MTU: usize = 1500;
 
 fn address(lab: &mut Lab, pod: usize) -> Ipv4Addr {
     let row = &lab.live().pods[&("default".into(), format!("p{pod}").into())];
@@ -191,7 +200,8 @@ proptest! {
             let addr = address(&mut lab, to);
             let near = plan.pods[from] == plan.pods[to];
             let ran = run(&mut lab, &format!("p{from} ping -c1 -W1 -s {size} {addr}"));
-            let expected = u8::from(!(near || plan.is_connected()));
+            let cut = size + 28 > plan.pod_mtu() && plan.largest_fragment() > BRIDGE_NF_MTU;
+            let expected = u8::from(!(if near { !cut } else { plan.is_connected() }));
             prop_assert_eq!(ran.status, expected, "p{} to p{} {}: {}", from, to, addr, ran.output);
             // Not to be cut: exactly what fits arrives.
             let fits = size + 28 <= plan.pod_mtu();

@@ -1,14 +1,20 @@
 //! The API server's side: what the user applied becomes objects in the store, and who watches them is woken. The
 //! scheduler binds Pods to nodes.
 
-use super::cni::flannel;
+use super::cni::cilium::{self, Identities};
+use super::cni::{self, Peer};
+use super::containers;
 use super::fabric::Fabric;
 use super::kubelet::{self, Stage};
+use super::launch::Environment;
+use super::services::Services;
 use super::store::{NodeEntry, PodEntry, PodKey, Store};
 use super::world::{Actor, Patience, Wakeup, World};
-use crate::api::{ClusterSpec, Container, NodeSpec, Pod, Protocol, RestartPolicy};
-use crate::base::{Duration, NetnsId};
-use crate::cluster::ipam::HostLocal;
+use crate::api::{
+    ClusterSpec, Cni, Container, EndpointSlice, NodeSpec, Pod, Protocol, RestartPolicy, Service,
+};
+use crate::base::{Duration, NetnsId, ProcessId};
+use crate::cluster::ipam::Ipam;
 use crate::cluster::scheduler::{self, Candidate};
 use crate::kernel::Delays;
 use crate::trace::{ContainerRow, ContainerState, KubeEventRow, PodPhase, StepRow, Steps, TableChange};
@@ -17,8 +23,8 @@ use std::sync::Arc;
 
 /// How long the scheduler takes for a Pod.
 const SCHEDULING: Duration = Duration::from_ms(5);
-/// How long after a node's start its flannel daemon has its lease and its device.
-const FLANNEL_START: Duration = Duration::from_secs(2);
+/// How long after a node's start the daemon of its network plug-in has its device and knows of the other nodes.
+const DAEMON_START: Duration = Duration::from_secs(2);
 
 /// What the user wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +33,10 @@ pub struct Desired {
     pub cluster: ClusterSpec,
     /// Its Pods, in the order of the text.
     pub pods: Vec<Arc<Pod>>,
+    /// Its Services, in the order of the text.
+    pub services: Vec<Arc<Service>>,
+    /// Endpoints that the user wrote.
+    pub slices: Vec<Arc<EndpointSlice>>,
 }
 
 /// API server, scheduler, kubelets and CNI plug-ins.
@@ -34,17 +44,35 @@ pub struct Desired {
 pub struct ControlPlane {
     pub(super) store: Store,
     pub(super) cluster: Option<Arc<ClusterSpec>>,
+    /// Security identities, which Cilium gives to label sets.
+    pub(super) identities: Identities,
+    pub(super) services: Services,
     fabric: Fabric,
     next_uid: u32,
+    /// Main processes that live, each with the container it belongs to.
+    pub(super) mains: BTreeMap<ProcessId, (PodKey, usize)>,
 }
 
 impl Actor for ControlPlane {
     fn wake(&mut self, world: &mut dyn World, wakeup: Wakeup) {
         match wakeup {
             Wakeup::Apply(desired) => self.apply(world, &desired),
-            Wakeup::FlannelStarted(node) => self.flannel_started(world, &node),
+            Wakeup::DaemonStarted(node) => self.daemon_started(world, &node),
             Wakeup::Schedule(key) => self.schedule(world, &key),
-            Wakeup::Kubelet(key, turn) => kubelet::go_on(self, world, &key, turn),
+            Wakeup::Kubelet(key, turn) => {
+                kubelet::go_on(self, world, &key, turn);
+                self.pods_changed(world);
+            }
+            Wakeup::Endpoints => self.sync_endpoints(world),
+            Wakeup::ProxyRules => self.sync_proxies(world),
+            Wakeup::Container(key, index, turn) => {
+                containers::look(self, world, &key, (index, turn));
+                self.pods_changed(world);
+            }
+            Wakeup::Exited(process, exit) => {
+                containers::exited(self, world, process, &exit);
+                self.pods_changed(world);
+            }
         }
     }
 }
@@ -60,6 +88,11 @@ impl ControlPlane {
     /// A Pod object as applied.
     pub fn pod(&self, namespace: &str, name: &str) -> Option<&Arc<Pod>> {
         self.store.pod_named(namespace, name).map(|key| &self.store.pods[key].pod)
+    }
+
+    /// What commands in a container of a Pod see, by the container's place among init containers and containers.
+    pub fn environment(&self, namespace: &str, name: &str, index: usize) -> Option<&Environment> {
+        self.store.pods[self.store.pod_named(namespace, name)?].environment(index)
     }
 
     /// The namespace of a node.
@@ -79,6 +112,7 @@ impl ControlPlane {
         };
         if rebuilt {
             self.tear_down(world);
+            self.services.forget_proxies();
             world.set_delays(delays(&desired.cluster));
             self.fabric.build_switch(world);
         }
@@ -101,6 +135,7 @@ impl ControlPlane {
         }
         self.cluster = Some(Arc::new(desired.cluster.clone()));
         self.apply_pods(world, &desired.pods);
+        self.apply_services(world, &desired.services, &desired.slices);
     }
 
     fn tear_down(&mut self, world: &mut dyn World) {
@@ -118,12 +153,19 @@ impl ControlPlane {
     fn add_node(&mut self, world: &mut dyn World, spec: &NodeSpec, cluster: &ClusterSpec) {
         let name: Arc<str> = spec.name.as_str().into();
         let netns = self.fabric.build_node(world, spec, cluster);
-        let ipam = HostLocal::new(spec.pod_cidr, cluster.network.ipam.range_start);
+        let mut ipam = cni::ipam(spec, cluster);
+        // The node's own tunnel device comes before its Pods.
+        if let Ipam::Blocks(blocks) = &mut ipam
+            && cni::has_tunnel_address(cluster)
+        {
+            blocks.tunnel_address();
+        }
         let pods = self.store.pods_on(&name).len();
-        let entry = NodeEntry { spec: spec.clone(), netns, ipam, flannel: false, created: world.now(), pods };
+        let entry =
+            NodeEntry { spec: spec.clone(), netns, ipam, connected: false, created: world.now(), pods };
         world.record(entry.row());
         self.store.nodes.insert(name.clone(), entry);
-        world.wake_in(FLANNEL_START, Patience::Prompt, Wakeup::FlannelStarted(name));
+        world.wake_in(DAEMON_START, Patience::Prompt, Wakeup::DaemonStarted(name));
     }
 
     fn remove_node(&mut self, world: &mut dyn World, name: &Arc<str>) {
@@ -134,25 +176,78 @@ impl ControlPlane {
         let Some(gone) = self.store.nodes.remove(name) else { return };
         world.del_netns(gone.netns);
         world.record(TableChange::NodeGone(name.clone()));
-        for node in self.store.nodes.values() {
-            flannel::del_lease(world, node.netns, &gone.spec);
+        let Some(cluster) = self.cluster.clone() else { return };
+        let gone = peer(&gone);
+        for node in self.store.nodes.values().filter(|node| node.connected) {
+            cni::forget(world, node.netns, &gone, &cluster);
         }
     }
 
-    /// A daemon makes its device, takes the leases that are there, and the others take its own.
-    fn flannel_started(&mut self, world: &mut dyn World, name: &Arc<str>) {
-        let (Some(node), Some(cluster)) = (self.store.nodes.get_mut(name), &self.cluster) else { return };
-        if std::mem::replace(&mut node.flannel, true) {
+    /// A daemon makes its device and learns of the nodes that are there, and they of its own.
+    fn daemon_started(&mut self, world: &mut dyn World, name: &Arc<str>) {
+        let (Some(node), Some(cluster)) = (self.store.nodes.get_mut(name), self.cluster.clone()) else {
+            return;
+        };
+        if std::mem::replace(&mut node.connected, true) {
             return;
         }
-        let (netns, spec) = (node.netns, node.spec.clone());
-        flannel::start(world, netns, &spec, cluster);
+        cni::start(world, &peer(node), &cluster);
+        self.connect(world, name);
+        let own = |entry: &PodEntry| entry.ip.is_some() && !entry.pod.spec.host_network;
+        let known: Vec<PodKey> =
+            self.store.pods.iter().filter(|(_, entry)| own(entry)).map(|(key, _)| key.clone()).collect();
+        for key in known.iter().filter(|_| cluster.network.cni == Cni::Cilium) {
+            self.publish(world, key);
+        }
+    }
+
+    /// Sees to it that a node and the others have the routes to each other. It is called again when a node claims
+    /// another block of addresses.
+    pub(super) fn connect(&self, world: &mut dyn World, name: &str) {
+        let (Some(node), Some(cluster)) = (self.store.nodes.get(name), &self.cluster) else { return };
+        if !node.connected {
+            return;
+        }
+        let near = peer(node);
+        cni::protect(world, &near, cluster);
         for (other_name, other) in &self.store.nodes {
-            if other.flannel && other_name != name {
-                flannel::add_lease(world, netns, &other.spec, cluster);
-                flannel::add_lease(world, other.netns, &spec, cluster);
+            if other.connected && &**other_name != name {
+                let far = peer(other);
+                cni::connect(world, &near, &far, cluster);
+                cni::connect(world, &far, &near, cluster);
             }
         }
+    }
+
+    /// Cilium's agents hear of a Pod's address.
+    pub(super) fn publish(&mut self, world: &mut dyn World, key: &PodKey) {
+        let (Some(entry), true) = (self.store.pods.get(key), self.is_cilium()) else { return };
+        let (Some(addr), Some(home)) = (entry.ip, entry.node.clone()) else { return };
+        let identity = self.identities.of(&key.namespace, &entry.pod.metadata.labels);
+        let home = self.store.nodes.get(&home).map(|node| (node.netns, node.spec.address));
+        for node in self.store.nodes.values() {
+            let elsewhere = home.filter(|home| home.0 != node.netns && self.tunnels()).map(|home| home.1);
+            cilium::publish(world, node.netns, (addr, identity), elsewhere);
+        }
+    }
+
+    /// Cilium's agents hear that a Pod is gone.
+    pub(super) fn withdraw(&self, world: &mut dyn World, key: &PodKey) {
+        let own = |entry: &&PodEntry| !entry.pod.spec.host_network;
+        let Some(addr) = self.store.pods.get(key).filter(own).and_then(|entry| entry.ip) else { return };
+        if self.is_cilium() {
+            for node in self.store.nodes.values() {
+                cilium::withdraw(world, node.netns, addr);
+            }
+        }
+    }
+
+    pub(super) fn is_cilium(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.network.cni == Cni::Cilium)
+    }
+
+    fn tunnels(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cilium::is_tunnelled(cluster))
     }
 
     fn apply_pods(&mut self, world: &mut dyn World, pods: &[Arc<Pod>]) {
@@ -206,7 +301,7 @@ impl ControlPlane {
             ip: None,
             phase: PodPhase::Pending,
             reason: None,
-            containers: containers(&pod),
+            containers: container_rows(&pod),
             created: world.now(),
             deleting: false,
             stage: Stage::Unscheduled,
@@ -214,6 +309,8 @@ impl ControlPlane {
             sandbox: hex(world, 64),
             successor: None,
             attempts: 0,
+            runtimes: Vec::new(),
+            shared: containers::Shared::default(),
             pod,
         };
         self.store.pods.insert(key.clone(), entry);
@@ -246,7 +343,12 @@ impl ControlPlane {
 
     /// The Pod and its sandbox go at once, as when the machine under them is gone.
     fn forget_pod(&mut self, world: &mut dyn World, key: &PodKey) {
+        self.withdraw(world, key);
         let Some(entry) = self.store.remove_pod(key) else { return };
+        for process in entry.processes() {
+            self.mains.remove(&process);
+            world.kill(process);
+        }
         if let Some(netns) = entry.netns.filter(|_| !entry.pod.spec.host_network) {
             world.del_netns(netns);
         }
@@ -320,7 +422,7 @@ impl ControlPlane {
         (reason, component): (&str, &str),
         message: String,
     ) {
-        let warning = reason.starts_with("Failed");
+        let warning = reason.starts_with("Failed") || reason == "BackOff";
         world.record(TableChange::KubeEvent(KubeEventRow {
             kind: "Pod".into(),
             namespace: key.namespace.clone(),
@@ -342,6 +444,15 @@ impl PodEntry {
             (false, _) => "ContainerCreating",
         }
     }
+}
+
+/// A node as the others see it.
+fn peer(node: &NodeEntry) -> Peer {
+    let (ranges, tunnel) = match &node.ipam {
+        Ipam::HostLocal(range) => (vec![range.subnet()], range.subnet().network()),
+        Ipam::Blocks(blocks) => (blocks.claimed().collect(), blocks.range().network()),
+    };
+    Peer { netns: node.netns, spec: node.spec.clone(), ranges, tunnel }
 }
 
 fn has_node(cluster: &ClusterSpec, name: &str) -> bool {
@@ -372,7 +483,7 @@ fn delays(cluster: &ClusterSpec) -> Delays {
     }
 }
 
-fn containers(pod: &Pod) -> Vec<ContainerRow> {
+fn container_rows(pod: &Pod) -> Vec<ContainerRow> {
     let row = |container: &Container, init: bool| ContainerRow {
         name: container.name.as_str().into(),
         image: container.image.as_deref().unwrap_or("").into(),
@@ -392,6 +503,7 @@ fn containers(pod: &Pod) -> Vec<ContainerRow> {
         sidecar: init && container.restart_policy == Some(RestartPolicy::Always),
         state: ContainerState::Waiting("".into()),
         restarts: 0,
+        last: None,
     };
     // No status yet: the kubelet writes the first one when it takes the Pod up.
     let inits = pod.spec.init_containers.iter().map(|container| row(container, true));

@@ -78,7 +78,7 @@ impl Fabric {
         let net = Ipv4Net::new_assert(spec.address, spec.prefix_len);
         self.plug(world, (node, &spec.name), cluster.network.nic, net, cluster.network.mtu);
         with(world, node, |netns, ctx| {
-            netns.sysctl.ip_forward = true;
+            netns.set_sysctl(ctx, "net.ipv4.ip_forward", "1");
             netns.sysctl.bridge_nf_call_iptables = true;
             netns.sysctl.conntrack = true;
             for &extra in &spec.extra_addresses {
@@ -106,7 +106,7 @@ impl Fabric {
             world.write_file(netns, "/etc/hostname", format!("{}\n", spec.name));
             self.hosts.insert(spec.name.clone(), netns);
             if spec.router {
-                with(world, netns, |netns, _| netns.sysctl.ip_forward = true);
+                with(world, netns, |netns, ctx| netns.set_sysctl(ctx, "net.ipv4.ip_forward", "1"));
             }
             if spec.behind.is_none() {
                 let net = Ipv4Net::new_assert(spec.address, spec.prefix_len);

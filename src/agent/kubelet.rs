@@ -2,14 +2,15 @@
 //! Each step happens when the one before has taken its time; the times are round numbers near what a small node needs
 //! with images present.
 
-use super::cni::bridge::{self, Attached, Call};
+use super::cni::{self, Attached, Call};
+use super::containers;
 use super::control::{ControlPlane, hex};
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World};
-use crate::api::RestartPolicy;
 use crate::base::{Duration, Ipv4Addr};
+use crate::cluster::ipam::Ipam;
 use crate::cluster::names;
-use crate::trace::{ContainerState, NetnsRole, PodPhase, Steps};
+use crate::trace::{ContainerRow, ContainerState, NetnsRole, PodPhase, Steps};
 use std::sync::Arc;
 
 const ADMISSION: Duration = Duration::from_ms(20);
@@ -17,11 +18,8 @@ const SANDBOX: Duration = Duration::from_ms(100);
 const PLUGIN_START: Duration = Duration::from_ms(20);
 const PLUGIN_HALF: Duration = Duration::from_ms(15);
 const CONTAINER_START: Duration = Duration::from_ms(150);
-const INIT_RUN: Duration = Duration::from_ms(500);
 const STATUS: Duration = Duration::from_ms(50);
 const SIGTERM: Duration = Duration::from_ms(10);
-/// How long a process takes to end after SIGTERM. *Simplified*: every program obeys it.
-const SHUTDOWN: Duration = Duration::from_ms(500);
 const TEARDOWN: Duration = Duration::from_ms(10);
 /// The kubelet tries again with the next sync of the Pod (`podSyncFailed`, 10 to 15 s).
 const RETRY: Duration = Duration::from_secs(12);
@@ -137,58 +135,76 @@ fn entry_and_node<'a>(control: &'a mut ControlPlane, key: &PodKey) -> Option<Ent
 fn with_call<T>(
     control: &mut ControlPlane,
     key: &PodKey,
-    work: impl FnOnce(&Call<'_>, &mut crate::cluster::ipam::HostLocal) -> T,
+    work: impl FnOnce(&Call<'_>, &mut Ipam) -> T,
 ) -> Option<T> {
     let cluster = control.cluster.clone()?;
+    let labels = control.store.pods.get(key)?.pod.metadata.labels.clone();
+    let identity = control.identities.of(&key.namespace, &labels);
     let (entry, node) = entry_and_node(control, key)?;
     let path = format!("/var/run/netns/cni-{}", &entry.sandbox[..32]);
     let call = Call {
         node: node.netns,
+        node_name: &node.spec.name,
         sandbox: entry.netns?,
         container: &entry.sandbox,
         netns_path: &path,
         pod: (&key.namespace, &key.name),
         requested: requested_ip(entry, &node.ipam),
+        identity,
         cluster: &cluster,
     };
     Some(work(&call, &mut node.ipam))
 }
 
 /// An object pasted with its status keeps its address where it is free.
-fn requested_ip(entry: &PodEntry, ipam: &crate::cluster::ipam::HostLocal) -> Option<Ipv4Addr> {
+fn requested_ip(entry: &PodEntry, ipam: &Ipam) -> Option<Ipv4Addr> {
     let status = &entry.pod.status;
     let addr: Ipv4Addr = status.pod_ip.as_deref()?.parse().ok()?;
     ipam.clone().allocate(&entry.sandbox, Some(addr)).is_ok().then_some(addr)
 }
 
 fn call_plugin(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let request = with_call(control, key, |call, ipam| bridge::request("ADD", call, ipam).to_string());
+    let request = with_call(control, key, |call, ipam| cni::request("ADD", call, ipam).to_string());
     let args = vec![key.name.to_string()];
     ControlPlane::step_with(world, key, (Steps::Creation, 4), args, (request.map(Into::into), None));
     wait(control, world, key, (Stage::Attached, PLUGIN_HALF));
 }
 
 fn attach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let made = with_call(control, key, |call, ipam| bridge::attach(world, call, ipam));
+    let before = blocks(control, key);
+    let made = with_call(control, key, |call, ipam| cni::attach(world, call, ipam));
     match made {
         None => {}
         Some(Err(error)) => sandbox_failed(control, world, key, &error),
         Some(Ok(made)) => {
+            if blocks(control, key) != before {
+                let node = node_of(control, key);
+                control.connect(world, &node);
+            }
             created(world, key, 5, vec![made.addr.to_string(), made.veth.0.to_string()]);
             configure(control, world, key, &made);
         }
     }
 }
 
+/// How many blocks of addresses the Pod's node has claimed.
+fn blocks(control: &mut ControlPlane, key: &PodKey) -> usize {
+    match entry_and_node(control, key).map(|(_, node)| &node.ipam) {
+        Some(Ipam::Blocks(blocks)) => blocks.claimed().count(),
+        Some(Ipam::HostLocal(_)) | None => 0,
+    }
+}
+
 fn configure(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, made: &Attached) {
     let result = with_call(control, key, |call, ipam| {
-        bridge::configure(world, call, ipam, made);
-        (bridge::result(call, ipam, made).to_string(), ipam.gateway())
+        cni::configure(world, call, ipam, made);
+        (cni::result(call, ipam, made).to_string(), cni::gateway(call, ipam))
     });
     let Some((result, gateway)) = result else { return };
     if let Some(entry) = control.store.pods.get_mut(key) {
         entry.ip = Some(made.addr);
     }
+    control.publish(world, key);
     let args = vec![gateway.to_string()];
     ControlPlane::step_with(world, key, (Steps::Creation, 6), args, (None, Some(result.into())));
     wait(control, world, key, (Stage::Configured, PLUGIN_HALF));
@@ -196,10 +212,10 @@ fn configure(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, ma
 
 /// The plug-in failed: the sandbox is taken down, the Pod stays `ContainerCreating`, and the kubelet tries again.
 fn sandbox_failed(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, error: &str) {
+    let failure = control.cluster.as_ref().map_or_else(String::new, |cluster| cni::failure(cluster, error));
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     let message = format!(
-        "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox \"{}\": \
-         plugin type=\"flannel\" failed (add): failed to delegate add: {error}",
+        "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox \"{}\": {failure}",
         entry.sandbox
     );
     entry.attempts += 1;
@@ -241,24 +257,25 @@ fn start_containers(control: &mut ControlPlane, world: &mut dyn World, key: &Pod
 
 /// A sidecar (an init container with `restartPolicy: Always`) starts and stays; others run to their end first.
 fn run_init(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
-    let now = world.now();
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    let sidecar = entry.pod.spec.init_containers[index].restart_policy == Some(RestartPolicy::Always);
-    entry.set_containers(|at, _| at == index, &ContainerState::Running(now));
-    started(control, world, key, index);
+    let sidecar = entry.containers[index].sidecar;
+    entry.stage = Stage::Init(index);
+    containers::start(control, world, key, index);
     control.record_pod(world, key);
-    wait(control, world, key, (Stage::Init(index), if sidecar { CONTAINER_START } else { INIT_RUN }));
+    if sidecar {
+        wait(control, world, key, (Stage::Init(index), CONTAINER_START));
+    }
+}
+
+/// An init container ended well.
+pub(super) fn init_ended(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
+    control.record_pod(world, key);
+    wait(control, world, key, (Stage::Init(index), STATUS));
 }
 
 fn init_done(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    let inits = entry.pod.spec.init_containers.len();
-    let sidecar = entry.pod.spec.init_containers[index].restart_policy == Some(RestartPolicy::Always);
-    if !sidecar {
-        entry.set_containers(|at, _| at == index, &ContainerState::Terminated(0, "Completed".into()));
-    }
-    control.record_pod(world, key);
-    if index + 1 < inits {
+    if index + 1 < entry.pod.spec.init_containers.len() {
         run_init(control, world, key, index + 1);
     } else {
         start_main(control, world, key);
@@ -266,20 +283,19 @@ fn init_done(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, in
 }
 
 fn start_main(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let now = world.now();
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    entry.set_containers(|_, container| !container.init, &ContainerState::Running(now));
     let names: Vec<String> =
         entry.pod.spec.containers.iter().map(|container| container.name.clone()).collect();
     let (first, count) = (entry.pod.spec.init_containers.len(), names.len());
     for index in first..first + count {
-        started(control, world, key, index);
+        containers::start(control, world, key, index);
     }
     created(world, key, 7, vec![names.join(", ")]);
     wait(control, world, key, (Stage::ContainersStarted, CONTAINER_START + STATUS));
 }
 
-fn started(control: &ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
+/// The three Events of a container's start.
+pub(super) fn started(control: &ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
     let Some(container) = control.store.pods.get(key).and_then(|entry| entry.containers.get(index)) else {
         return;
     };
@@ -298,6 +314,7 @@ fn started(control: &ControlPlane, world: &mut dyn World, key: &PodKey, index: u
 fn report(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     entry.phase = PodPhase::Running;
+    entry.phase = containers::phase(entry);
     entry.stage = Stage::Running;
     let ip = entry.ip.map_or_else(String::new, |ip| ip.to_string());
     created(world, key, 8, vec![key.name.to_string(), ip]);
@@ -323,14 +340,32 @@ fn stop(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
         ControlPlane::kube_event(world, key, ("Killing", "kubelet"), format!("Stopping container {name}"));
     }
     terminated(world, key, 1, vec![names.join(", ")]);
-    let shutdown = SHUTDOWN.min(Duration::from_secs(grace));
     terminated(world, key, 2, vec![grace.to_string()]);
-    wait(control, world, key, (Stage::Stopped, shutdown));
+    let processes = entry.processes();
+    if processes.is_empty() {
+        return wait(control, world, key, (Stage::Stopped, TEARDOWN));
+    }
+    // What does not end by itself is killed when the grace period is over.
+    wait(control, world, key, (Stage::Stopped, Duration::from_secs(grace)));
+    for process in processes {
+        world.terminate(process);
+    }
+}
+
+/// The last main process ended before the grace period did.
+pub(super) fn all_stopped(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    wait(control, world, key, (Stage::Stopped, TEARDOWN));
 }
 
 fn clean_up(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    entry.set_containers(|_, _| true, &ContainerState::Terminated(0, "Completed".into()));
+    for process in entry.processes() {
+        control.mains.remove(&process);
+        world.kill(process);
+    }
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let runs = |container: &ContainerRow| matches!(container.state, ContainerState::Running(_));
+    entry.set_containers(|_, container| runs(container), &ContainerState::Terminated(137, "Error".into()));
     terminated(world, key, 3, vec![key.name.to_string()]);
     control.record_pod(world, key);
     let host_network = control.store.pods.get(key).is_some_and(|entry| entry.pod.spec.host_network);
@@ -339,24 +374,26 @@ fn clean_up(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
 }
 
 fn call_plugin_del(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let request = with_call(control, key, |call, ipam| bridge::request("DEL", call, ipam).to_string());
+    let request = with_call(control, key, |call, ipam| cni::request("DEL", call, ipam).to_string());
     let args = vec![key.name.to_string()];
     ControlPlane::step_with(world, key, (Steps::Termination, 4), args, (request.map(Into::into), None));
     wait(control, world, key, (Stage::Released, TEARDOWN));
 }
 
 fn release(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let freed = entry_and_node(control, key)
-        .and_then(|(entry, node)| bridge::release(&mut node.ipam, &entry.sandbox));
+    let freed = entry_and_node(control, key).and_then(|(entry, node)| node.ipam.release(&entry.sandbox));
     let addr = freed.map_or_else(String::new, |addr| addr.to_string());
     terminated(world, key, 5, vec![addr]);
     wait(control, world, key, (Stage::Detached, TEARDOWN));
 }
 
 fn detach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    if let Some(netns) = control.store.pods.get(key).and_then(|entry| entry.netns) {
-        bridge::detach(world, netns);
+    if let Some((entry, node)) = entry_and_node(control, key)
+        && let Some(netns) = entry.netns
+    {
+        cni::detach(world, (node.netns, netns), entry.ip);
     }
+    control.withdraw(world, key);
     terminated(world, key, 6, vec![key.name.to_string()]);
     terminated(world, key, 7, vec![key.name.to_string()]);
     wait(control, world, key, (Stage::Gone, TEARDOWN));

@@ -3,12 +3,17 @@
 //! themselves.
 
 mod cni;
+mod containers;
 mod control;
 mod fabric;
+pub mod kube_proxy;
 mod kubelet;
+mod launch;
+mod services;
 mod store;
 mod world;
 
 pub use control::{ControlPlane, Desired};
+pub use launch::{Environment, Exit, Launch, Mount, Mounts, StandIn};
 pub use store::PodKey;
 pub use world::{Actor, Patience, Wakeup, Wire, World, with};

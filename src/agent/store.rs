@@ -2,7 +2,7 @@
 
 use crate::api::{NodeSpec, Pod};
 use crate::base::{Ipv4Addr, NetnsId, SimTime};
-use crate::cluster::ipam::HostLocal;
+use crate::cluster::ipam::Ipam;
 use crate::trace::{ContainerRow, ContainerState, NodeRow, PodPhase, PodRow, TableChange};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,6 +40,9 @@ pub(super) struct PodEntry {
     pub(super) successor: Option<Arc<Pod>>,
     /// Failed attempts to make the sandbox.
     pub(super) attempts: u32,
+    /// What the kubelet remembers about each container.
+    pub(super) runtimes: Vec<super::containers::Runtime>,
+    pub(super) shared: super::containers::Shared,
 }
 
 /// A node in the store.
@@ -47,9 +50,9 @@ pub(super) struct PodEntry {
 pub(super) struct NodeEntry {
     pub(super) spec: NodeSpec,
     pub(super) netns: NetnsId,
-    pub(super) ipam: HostLocal,
-    /// Whether its flannel daemon has started.
-    pub(super) flannel: bool,
+    pub(super) ipam: Ipam,
+    /// Whether the daemon of its network plug-in has started.
+    pub(super) connected: bool,
     pub(super) created: SimTime,
     /// How many Pods are bound to it, as the scheduler asks for each Pod and each node.
     pub(super) pods: usize,
@@ -80,6 +83,13 @@ impl PodEntry {
             created: self.created,
             deleting: self.deleting,
         }
+    }
+
+    /// Whether its condition `Ready` is true: every container runs.
+    pub(super) fn is_ready(&self) -> bool {
+        let mut mains = self.containers.iter().filter(|container| !container.init);
+        self.phase == PodPhase::Running
+            && mains.all(|container| matches!(container.state, ContainerState::Running(_)))
     }
 
     /// Sets the state of the containers that `which` chooses.

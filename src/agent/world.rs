@@ -1,7 +1,7 @@
 //! What agents can do to the world, and what wakes them.
 
-use super::{Desired, PodKey};
-use crate::base::{Duration, IfIndex, NetnsId, Rng, SimTime};
+use super::{Desired, Exit, Launch, PodKey};
+use crate::base::{DirId, Duration, IfIndex, NetnsId, PidNsId, ProcessId, Rng, SimTime};
 use crate::kernel::{Ctx, Netns, NewLink};
 use crate::trace::{NetnsRole, TableChange};
 use std::sync::Arc;
@@ -26,6 +26,16 @@ pub trait World {
     fn del_wire(&mut self, netns: NetnsId, ifindex: IfIndex);
     /// Puts a file where commands in that namespace read it.
     fn write_file(&mut self, netns: NetnsId, path: &str, text: String);
+    /// A PID namespace whose next process gets this number.
+    fn new_pidns(&mut self, first: u32) -> PidNsId;
+    /// An empty directory tree.
+    fn new_dir(&mut self) -> DirId;
+    /// Starts a main process. [`Wakeup::Exited`] tells when it ended.
+    fn launch(&mut self, launch: Launch) -> ProcessId;
+    /// Sends `SIGTERM` to a process.
+    fn terminate(&mut self, process: ProcessId);
+    /// Sends `SIGKILL` to a process and to all others of its PID namespace, if it is the first there.
+    fn kill(&mut self, process: ProcessId);
     /// Sets how long things take.
     fn set_delays(&mut self, delays: crate::kernel::Delays);
     /// Wakes the agents with this after a while. `patient` wake-ups do not keep the cluster from counting as settled.
@@ -73,12 +83,20 @@ pub fn with<T>(
 pub enum Wakeup {
     /// The user applied a text.
     Apply(Arc<Desired>),
-    /// The flannel daemon of this node has started.
-    FlannelStarted(Arc<str>),
+    /// The daemon of this node's network plug-in has started.
+    DaemonStarted(Arc<str>),
     /// The scheduler looks at this Pod.
     Schedule(PodKey),
+    /// The endpoint controller looks at the Services and their Pods.
+    Endpoints,
+    /// The kube-proxies write their rules.
+    ProxyRules,
     /// The kubelet goes on with this Pod; the number tells an outdated wake-up.
     Kubelet(PodKey, u32),
+    /// The kubelet looks after this container of a Pod, by its place; the number tells an outdated wake-up.
+    Container(PodKey, usize, u32),
+    /// A main process ended.
+    Exited(ProcessId, Exit),
 }
 
 /// Somebody who acts over time.

@@ -3,8 +3,8 @@
 mod resolved;
 
 pub use resolved::{
-    Backend, ClusterSpec, Cni, Delays, DnsSpec, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic,
-    NodeSpec, VxlanSpec,
+    Autodetection, Backend, BridgeSpec, CalicoSpec, ClusterSpec, Cni, Delays, DnsSpec, Encapsulation,
+    ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, NodeSpec, VxlanSpec,
 };
 
 use super::{ObjectMeta, Taint};
@@ -99,6 +99,12 @@ pub struct WrittenNetwork {
     pub vxlan: WrittenVxlan,
     /// Address allocation.
     pub ipam: WrittenIpam,
+    /// The plug-in bridge.
+    pub bridge: WrittenBridge,
+    /// flannel.
+    pub flannel: WrittenFlannel,
+    /// Calico.
+    pub calico: WrittenCalico,
     /// Kind of the nodes' `eth0`.
     pub nic: Option<String>,
     /// Delays as Go durations.
@@ -123,6 +129,48 @@ pub struct WrittenVxlan {
 pub struct WrittenIpam {
     /// First host number handed out.
     pub range_start: Option<u32>,
+}
+
+/// Settings of the plug-in bridge as they are written, under the names of its own configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WrittenBridge {
+    /// Whether packets that leave the node's Pods bear its address.
+    pub ip_masq: Option<bool>,
+    /// Whether the bridge has the gateway's address.
+    pub is_gateway: Option<bool>,
+    /// Whether frames may go out where they came in.
+    pub hairpin_mode: Option<bool>,
+    /// Whether the bridge takes in every frame.
+    pub promisc_mode: Option<bool>,
+    /// VLAN of the Pods' ports.
+    pub vlan: Option<u16>,
+    /// MTU of the Pods in bytes.
+    pub mtu: Option<u32>,
+}
+
+/// Settings of flannel as they are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WrittenFlannel {
+    /// Whether nodes of one network talk without the tunnel.
+    pub direct_routing: Option<bool>,
+}
+
+/// Settings of Calico as they are written, under the names of its `IPPool`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WrittenCalico {
+    /// When packets between nodes go through IP-in-IP: `Always`, `CrossSubnet`, `Never`.
+    pub ipip_mode: Option<String>,
+    /// When packets between nodes go through VXLAN.
+    pub vxlan_mode: Option<String>,
+    /// Prefix length of the blocks that nodes claim.
+    pub block_size: Option<u8>,
+    /// Whether packets that leave the Pods' range bear the node's address.
+    pub nat_outgoing: Option<bool>,
+    /// How a node finds its address: `first-found`, `interface=…`, `can-reach=…`, `cidr=…`.
+    pub ip_autodetection: Option<String>,
 }
 
 /// The cluster's DNS as it is written.

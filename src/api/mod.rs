@@ -9,11 +9,13 @@ mod meta;
 mod node;
 mod object;
 mod pod;
+mod service;
 
 pub use cluster::{
-    Backend, Cluster, ClusterSpec, Cni, Delays, DnsSpec, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec,
-    Nic, NodeSpec, VxlanSpec, WrittenDns, WrittenExternal, WrittenInterface, WrittenIpam, WrittenNetwork,
-    WrittenNode, WrittenSpec, WrittenVxlan,
+    Autodetection, Backend, BridgeSpec, CalicoSpec, Cluster, ClusterSpec, Cni, Delays, DnsSpec,
+    Encapsulation, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, NodeSpec, VxlanSpec,
+    WrittenBridge, WrittenCalico, WrittenDns, WrittenExternal, WrittenFlannel, WrittenInterface, WrittenIpam,
+    WrittenNetwork, WrittenNode, WrittenSpec, WrittenVxlan,
 };
 pub use meta::{NamespacedName, ObjectMeta, OwnerReference};
 pub use node::{
@@ -25,4 +27,10 @@ pub use pod::{
     Container, ContainerPort, ContainerState, ContainerStatus, DnsPolicy, EnvVar, HostAlias, HostIp,
     Lifecycle, Pod, PodCondition, PodDnsConfig, PodDnsConfigOption, PodIp, PodReadinessGate, PodSpec,
     PodStatus, Protocol, RestartPolicy, Toleration, VolumeMount,
+};
+pub use service::{
+    ClientIpConfig, Endpoint, EndpointAddress, EndpointConditions, EndpointHints, EndpointPort,
+    EndpointSlice, EndpointSubset, Endpoints, ForZone, LoadBalancerIngress, LoadBalancerStatus,
+    ObjectReference, SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec, ServiceStatus, ServiceType,
+    SessionAffinity, SessionAffinityConfig, TrafficPolicy,
 };

@@ -1,6 +1,6 @@
 //! Any object of a manifest.
 
-use super::{Cluster, Node, ObjectMeta, Pod};
+use super::{Cluster, EndpointSlice, Endpoints, Node, ObjectMeta, Pod, Service};
 use serde_json::Value;
 
 /// An object of a manifest.
@@ -12,6 +12,12 @@ pub enum Object {
     Node(Box<Node>),
     /// The cluster document.
     Cluster(Box<Cluster>),
+    /// A Service.
+    Service(Box<Service>),
+    /// Endpoints of a Service.
+    EndpointSlice(Box<EndpointSlice>),
+    /// Endpoints of a Service in their older form.
+    Endpoints(Box<Endpoints>),
     /// A valid object of a kind that is kept as it is.
     Other(Box<Unsimulated>),
 }
@@ -33,7 +39,8 @@ impl Object {
     /// Group and version, as `v1` or `apps/v1`.
     pub fn api_version(&self) -> &str {
         match self {
-            Self::Pod(_) | Self::Node(_) => "v1",
+            Self::Pod(_) | Self::Node(_) | Self::Service(_) | Self::Endpoints(_) => "v1",
+            Self::EndpointSlice(_) => "discovery.k8s.io/v1",
             Self::Cluster(_) => Cluster::API_VERSION,
             Self::Other(other) => &other.api_version,
         }
@@ -45,6 +52,9 @@ impl Object {
             Self::Pod(_) => "Pod",
             Self::Node(_) => "Node",
             Self::Cluster(_) => "Cluster",
+            Self::Service(_) => "Service",
+            Self::EndpointSlice(_) => "EndpointSlice",
+            Self::Endpoints(_) => "Endpoints",
             Self::Other(other) => &other.kind,
         }
     }
@@ -55,6 +65,9 @@ impl Object {
             Self::Pod(pod) => &pod.metadata,
             Self::Node(node) => &node.metadata,
             Self::Cluster(cluster) => &cluster.metadata,
+            Self::Service(service) => &service.metadata,
+            Self::EndpointSlice(slice) => &slice.metadata,
+            Self::Endpoints(endpoints) => &endpoints.metadata,
             Self::Other(other) => &other.metadata,
         }
     }

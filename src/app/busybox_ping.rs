@@ -111,7 +111,7 @@ impl Process for BusyboxPing {
             Wake::Interrupt => self.finish(os),
             Wake::Readable(_) => self.receive(os),
             Wake::Terminate => os.exit(143),
-            Wake::Writable(_) => {}
+            Wake::Writable(_) | Wake::Input => {}
         }
     }
 

@@ -2,8 +2,16 @@
 //! [`Os`], which stands for the system calls.
 
 pub mod busybox_ping;
+pub mod curl;
+mod dial;
+pub mod http;
+pub mod nc;
 pub mod ping;
+pub mod server;
+pub mod services;
 pub mod sleep;
+pub mod telnet;
+pub mod wget;
 
 use crate::base::{Duration, Ipv4Addr, NetnsId, SimTime, SocketId};
 pub use crate::kernel::{
@@ -30,6 +38,19 @@ pub enum Wake {
     Terminate,
     /// `SIGINT`: the user typed Ctrl-C.
     Interrupt,
+    /// Something can be read from standard input.
+    Input,
+}
+
+/// What standard input has to give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// These bytes.
+    Data(Vec<u8>),
+    /// Nothing yet: a terminal at which nobody typed, or a pipe whose writer lives.
+    Pending,
+    /// Nothing any more.
+    End,
 }
 
 /// The system calls.
@@ -129,6 +150,24 @@ pub trait Os {
     fn name_of(&self, _addr: Ipv4Addr) -> Option<String> {
         None
     }
+    /// Takes what standard input has to give (`read(0, …)`).
+    fn read_input(&mut self) -> Input {
+        Input::Pending
+    }
+    /// Whether standard output is a terminal (`isatty(1)`).
+    fn is_terminal(&self) -> bool {
+        true
+    }
+    /// The process's number in its PID namespace (`getpid(2)`).
+    fn pid(&self) -> u32 {
+        1
+    }
+    /// Reads a file; `None` where there is none.
+    fn read_file(&self, _path: &str) -> Option<String> {
+        None
+    }
+    /// Writes a file anew.
+    fn write_file(&mut self, _path: &str, _text: &str) {}
     /// The namespace the process lives in.
     fn netns(&self) -> NetnsId;
     /// A chance number.
@@ -141,4 +180,13 @@ pub trait Process {
     fn wake(&mut self, os: &mut dyn Os, wake: Wake);
     /// A copy, for checkpoints.
     fn boxed_clone(&self) -> Box<dyn Process>;
+    /// The title that the program gives itself in place of its command line (`setproctitle(3)`).
+    fn title(&self, _args: &str) -> Option<String> {
+        None
+    }
+    /// Whether the program has a handler for `SIGTERM`. The first process of a PID namespace is not ended by a signal
+    /// that it does not handle (`pid_namespaces(7)`).
+    fn handles_termination(&self) -> bool {
+        false
+    }
 }

@@ -18,7 +18,7 @@ use super::{Errno, Os, PathMtuDiscovery, PingMessage, PingSocket, Process, Wake}
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
 use std::collections::{BTreeSet, VecDeque};
-use text::{elapsed_ms, icmp_text, percent, thousandths, time_text};
+use text::{elapsed_ms, icmp_text, percent, redirect_text, thousandths, time_text};
 
 /// Shortest wait that the program's scheduling knows, in milliseconds (`MININTERVAL`).
 const INTERVAL_MS_MIN: i64 = 10;
@@ -122,7 +122,7 @@ impl Process for Ping {
                 }
             }
             Wake::Terminate => os.exit(143),
-            Wake::Writable(_) => {}
+            Wake::Writable(_) | Wake::Input => {}
         }
     }
 
@@ -330,7 +330,9 @@ impl Ping {
         while let Some(message) = os.receive(self.socket) {
             match message {
                 PingMessage::Error { from: None, mtu, .. } => limit = Some(mtu),
-                other @ (PingMessage::Reply { .. } | PingMessage::Error { .. }) => {
+                other @ (PingMessage::Reply { .. }
+                | PingMessage::Redirect { .. }
+                | PingMessage::Error { .. }) => {
                     self.pending.push_back(other);
                 }
             }
@@ -398,6 +400,9 @@ impl Ping {
                     self.remote_error(os, from, kind_and_code.unwrap_or((3, 1)), mtu, seq);
                 }
                 PingMessage::Error { from: None, mtu, .. } => self.local_error(os, mtu),
+                PingMessage::Redirect { from, code, gateway, seq } => {
+                    self.redirected(os, from, (code, gateway), seq);
+                }
             }
             if self.in_flight() == 0 {
                 break;
@@ -444,6 +449,17 @@ impl Ping {
             self.address(os, from),
             icmp_text(kind.0, kind.1, mtu)
         );
+        os.write(Stream::Stdout, &line);
+    }
+
+    /// A redirect is no error to `ping`: the request goes on to its destination.
+    fn redirected(&self, os: &mut dyn Os, from: Ipv4Addr, (code, gateway): (u8, Ipv4Addr), seq: u16) {
+        if self.options.quiet || self.options.flood {
+            return;
+        }
+        let (time, from, gateway) = (self.timestamp(os), self.address(os, from), self.address(os, gateway));
+        let line =
+            format!("{time}From {from}: icmp_seq={seq} {}(New nexthop: {gateway})\n", redirect_text(code));
         os.write(Stream::Stdout, &line);
     }
 

@@ -44,4 +44,8 @@ ids! {
     ProcessId;
     /// A socket inside its namespace.
     SocketId;
+    /// A PID namespace: a container's, a Pod's whose containers share one, a machine's.
+    PidNsId;
+    /// A directory tree of its own: a container's writable layer, or a volume.
+    DirId;
 }

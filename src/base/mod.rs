@@ -9,9 +9,11 @@ mod utf16;
 pub mod words;
 
 pub use diagnostic::{Diagnostic, Place, Severity, Span};
-pub use id::{ChangeId, EventId, IfIndex, JourneyId, NetnsId, OutputId, PacketId, ProcessId, SocketId};
+pub use id::{
+    ChangeId, DirId, EventId, IfIndex, JourneyId, NetnsId, OutputId, PacketId, PidNsId, ProcessId, SocketId,
+};
 pub use mac::MacAddr;
-pub use time::{Duration, SimTime};
+pub use time::{Calendar, Duration, EPOCH_SECS, SimTime};
 pub use utf16::{byte_offset, utf16_offset};
 
 pub use ipnet::Ipv4Net;

@@ -12,9 +12,59 @@ pub struct SimTime(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Duration(pub u64);
 
+/// The moment that simulated time begins at: 2026-01-01 00:00:00 UTC, in seconds since 1970.
+pub const EPOCH_SECS: u64 = 1_767_225_600;
+
+/// A moment as a calendar and a clock show it, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Calendar {
+    /// Year.
+    pub year: u64,
+    /// Month, 1 to 12.
+    pub month: usize,
+    /// Day of the month, from 1.
+    pub day: u64,
+    /// Day of the week, 0 for Sunday.
+    pub weekday: usize,
+    /// Hour, 0 to 23.
+    pub hour: u64,
+    /// Minute.
+    pub minute: u64,
+    /// Second.
+    pub second: u64,
+}
+
 impl SimTime {
     /// The beginning of the simulation.
     pub const ZERO: Self = Self(0);
+
+    /// Seconds since 1970, as processes ask for them (`time(2)`).
+    pub const fn unix_secs(self) -> u64 {
+        EPOCH_SECS + self.0 / 1_000_000_000
+    }
+
+    /// The moment as a calendar shows it.
+    pub fn calendar(self) -> Calendar {
+        let secs = self.unix_secs();
+        let days = secs / 86_400;
+        // Days are counted from the first of March of the year 0, so that a leap day ends a year; an era is 400 years.
+        let shifted = days + 719_468;
+        let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let from_march = (5 * day_of_year + 2) / 153;
+        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+        Calendar {
+            year: year_of_era + era * 400 + u64::from(month <= 2),
+            month: month as usize,
+            day: day_of_year - (153 * from_march + 2) / 5 + 1,
+            weekday: ((days + 4) % 7) as usize,
+            hour: secs / 3_600 % 24,
+            minute: secs / 60 % 60,
+            second: secs % 60,
+        }
+    }
 
     /// The time passed since `earlier`; zero when `earlier` is later than `self`.
     pub fn since(self, earlier: Self) -> Duration {
@@ -113,6 +163,17 @@ impl fmt::Display for Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_has_a_date() {
+        for (days, date) in
+            [(0, (2026, 1, 1, 4)), (58, (2026, 2, 28, 6)), (789, (2028, 2, 29, 2)), (790, (2028, 3, 1, 3))]
+        {
+            let at = SimTime(days * 86_400_000_000_000 + 3_661_000_000_000).calendar();
+            assert_eq!((at.year, at.month, at.day, at.weekday), date);
+            assert_eq!((at.hour, at.minute, at.second), (1, 1, 1));
+        }
+    }
 
     #[test]
     fn a_length_is_shown_in_its_largest_readable_unit() {

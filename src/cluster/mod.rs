@@ -1,5 +1,11 @@
 //! Decisions of the control plane, desired state to observed, as pure functions: it knows Kubernetes and no Linux.
 
+pub mod blocks;
+pub mod dns;
+pub mod images;
 pub mod ipam;
 pub mod names;
+pub mod processes;
+pub mod proxy;
 pub mod scheduler;
+pub mod services;

@@ -1,5 +1,5 @@
 //! Addresses and the routes that come and go with them (`net/ipv4/devinet.c`, `fib_frontend.c`). Secondaries go with
-//! their primary (`promote_secondaries` 0, the kernel's own default).
+//! their primary, unless `promote_secondaries` has one take its place.
 
 use super::fib::{LOCAL, MAIN};
 use super::{Ctx, Netns};
@@ -17,7 +17,7 @@ impl Netns {
         scope: Scope,
     ) {
         let row = AddrRow { netns: self.id, ifindex, addr, broadcast, scope };
-        self.addrs.push(row);
+        self.addrs.insert(row.place_among(&self.addrs), row);
         ctx.change(self.id, ifindex, EventId::NONE, TableChange::Addr(row));
         self.add_addr_routes(ctx, &row);
     }
@@ -30,12 +30,15 @@ impl Netns {
         };
         let secondaries: Vec<Ipv4Net> = match self.primary_of(&self.addrs[gone]) {
             Some(_) => Vec::new(),
+            // A secondary takes its place (`promote_secondaries`).
+            None if self.conf_or(ifindex, |conf| conf.promote_secondaries) => Vec::new(),
             None => self.secondaries_of(&self.addrs[gone]),
         };
         for secondary in secondaries {
             self.del_addr(ctx, ifindex, secondary);
         }
         self.addrs.retain(|row| row.ifindex != ifindex || row.addr != addr);
+        self.flush_masquerade(ctx, ifindex, Some(addr.addr()));
         ctx.change(self.id, ifindex, EventId::NONE, TableChange::AddrGone(self.id, ifindex, addr));
         let local = addr.addr();
         let still_ours = self.has_addr(local);
@@ -44,6 +47,11 @@ impl Netns {
                 route.kind == RouteKind::Local && route.dst.addr() == local && route.dst.prefix_len() == 32;
             !still_ours && (route.prefsrc == Some(local) || of_address)
         });
+        let promoted = |row: &&AddrRow| row.ifindex == ifindex && row.addr.trunc() == addr.trunc();
+        let promoted: Vec<AddrRow> = self.addrs.iter().filter(promoted).copied().collect();
+        for row in promoted {
+            self.add_addr_routes(ctx, &row);
+        }
         if !self.addrs.iter().any(|row| row.ifindex == ifindex) {
             self.drop_routes(ctx, ifindex, |route| route.oif == Some(ifindex));
         }
@@ -63,7 +71,7 @@ impl Netns {
 
     /// The primary of a secondary address: the first address of the same network on the same link
     /// (`inet_ifa_byprefix`). `None` for a primary.
-    fn primary_of(&self, row: &AddrRow) -> Option<Ipv4Addr> {
+    pub(super) fn primary_of(&self, row: &AddrRow) -> Option<Ipv4Addr> {
         let first = self.addrs.iter().find(|other| is_of_one_network(other, row))?;
         (first.addr != row.addr).then(|| first.addr.addr())
     }

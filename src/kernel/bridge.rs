@@ -2,10 +2,11 @@
 //! states; and its netfilter hook (`br_netfilter_hooks.c`). Not modelled here: spanning tree packets, VLAN filtering,
 //! multicast snooping (group frames are flooded, as without a querier).
 
+use super::device::is_skb_forwardable;
 use super::link::FdbEntry;
 use super::{Ctx, Kind, Link, Netns, Port, Skb, Urgency, Work};
 use crate::base::{ChangeId, Duration, IfIndex, MacAddr};
-use crate::trace::{DropReason, EventKind, Hook, PortState, Table, TableChange};
+use crate::trace::{DropReason, EventKind, PortState, Table, TableChange};
 use crate::wire::Payload;
 
 /// Where the forwarding database sends a frame.
@@ -22,18 +23,24 @@ impl Netns {
         if skb.frame.src.is_multicast() {
             return ctx.drop(at, skb, DropReason::UnhandledProto);
         }
+        if port.state == PortState::Forwarding && self.is_hooked(&skb) {
+            match self.br_nf_pre_routing(ctx, ifindex, port, skb) {
+                Some(passed) => skb = passed,
+                None => return,
+            }
+        }
+        self.br_handle_frame_finish(ctx, ifindex, port, skb);
+    }
+
+    /// Learns and forwards.
+    fn br_handle_frame_finish(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, port: Port, mut skb: Skb) {
+        let at = (self.id, ifindex);
         let may_learn = matches!(port.state, PortState::Learning | PortState::Forwarding);
         if may_learn && port.learning {
             self.br_fdb_update(ctx, port.master, ifindex, &skb);
         }
         if port.state != PortState::Forwarding {
             return ctx.drop(at, skb, DropReason::BridgePortState);
-        }
-        if self.is_hooked(&skb) && self.sysctl.conntrack {
-            match self.defragment(ctx, ifindex, skb) {
-                Some(whole) => skb = whole,
-                None => return,
-            }
         }
         let dst = skb.frame.dst;
         if dst.is_multicast() {
@@ -51,6 +58,9 @@ impl Netns {
 
     /// A frame of this machine's own leaves by the bridge device (`br_dev_xmit`).
     pub(super) fn br_dev_xmit(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, mut skb: Skb) {
+        if let Some((ifindex, port)) = self.br_nf_dev_xmit(&mut skb) {
+            return self.br_handle_frame_finish(ctx, ifindex, port, skb);
+        }
         let dst = skb.frame.dst;
         if dst.is_multicast() {
             return self.br_flood(ctx, bridge, None, skb);
@@ -157,25 +167,22 @@ impl Netns {
     }
 
     /// The last step to a port, through netfilter's hooks where `bridge-nf-call-iptables` asks for it.
-    fn br_send(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        from: Option<IfIndex>,
-        to: IfIndex,
-        delay: Duration,
-        mut skb: Skb,
-    ) {
-        let mut delay = delay;
+    fn br_send(&mut self, ctx: &mut Ctx<'_>, from: Option<IfIndex>, to: IfIndex, delay: Duration, skb: Skb) {
+        let (mut delay, mut pieces) = (delay, vec![skb]);
         if let Some(from) = from
-            && self.is_hooked(&skb)
+            && let Some(skb) = pieces.pop_if(|skb| self.is_hooked(skb))
         {
-            for hook in [Hook::Prerouting, Hook::Forward, Hook::Postrouting] {
-                ctx.note((self.id, from), &mut skb, EventKind::Passed(hook));
-            }
+            let Some(passed) = self.br_nf_forward(ctx, from, to, skb) else { return };
             delay = delay + ctx.delays.netfilter;
+            pieces = self.br_refragment(ctx, to, passed);
         }
-        for piece in self.refragment(ctx, to, skb) {
-            ctx.later(delay, Urgency::Now, Work::Transmit(to, piece));
+        for piece in pieces {
+            // `br_dev_queue_push_xmit` sends nothing that the port cannot take.
+            if self.link(to).is_some_and(|link| !is_skb_forwardable(link, &piece.frame)) {
+                ctx.drop((self.id, to), piece, DropReason::PktTooBig);
+            } else {
+                ctx.later(delay, Urgency::Now, Work::Transmit(to, piece));
+            }
         }
     }
 

@@ -34,6 +34,8 @@ impl Kind {
             fdb: BTreeMap::new(),
             ageing: Duration::from_secs(300),
             next_port: 1,
+            mtu_set: false,
+            nf_mtu: 1500,
         })
     }
 }
@@ -56,7 +58,20 @@ impl Netns {
         let wireless = matches!(new.kind, Kind::Loopback | Kind::Vxlan(_));
         let NewLink { name, kind, mac, mtu, txqlen } = new;
         let is_bridge = matches!(kind, Kind::Bridge(_));
-        let link = Link { ifindex, name, kind, mac, mtu, up: false, carrier: wireless, txqlen, port: None };
+        let conf = self.sysctl.default;
+        let link = Link {
+            ifindex,
+            name,
+            kind,
+            mac,
+            mtu,
+            up: false,
+            carrier: wireless,
+            txqlen,
+            port: None,
+            conf,
+            bpf: None,
+        };
         self.links.push(Some(link));
         self.record_link(ctx, ifindex);
         if is_bridge {
@@ -119,6 +134,26 @@ impl Netns {
             ctx.change(self.id, ifindex, EventId::NONE, TableChange::FdbGone(row));
         }
         self.update_bridge_carrier(ctx, port.master);
+        self.br_mtu_auto_adjust(ctx, port.master);
+    }
+
+    /// A bridge is as wide as its narrowest port, and 1500 without any, unless somebody said otherwise
+    /// (`br_mtu_auto_adjust`).
+    fn br_mtu_auto_adjust(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex) {
+        const ETH_DATA_LEN: u32 = 1500;
+        let Some(Link { kind: Kind::Bridge(state), .. }) = self.link(bridge) else { return };
+        if state.mtu_set {
+            return;
+        }
+        let widths = state.ports.iter().filter_map(|&port| self.link(port)).map(|port| port.mtu);
+        let mtu = widths.min().unwrap_or(ETH_DATA_LEN);
+        if let Some(link) = self.link_mut(bridge).filter(|link| link.mtu != mtu) {
+            link.mtu = mtu;
+            if let Kind::Bridge(state) = &mut link.kind {
+                state.nf_mtu = mtu;
+            }
+            self.record_link(ctx, bridge);
+        }
     }
 
     /// Sets a link up (`ip link set up`). Its connected routes come with it.
@@ -136,6 +171,9 @@ impl Netns {
         }
         if let Some(peer) = peer {
             ctx.effects.carrier.push((peer.netns, peer.ifindex, true));
+        }
+        if self.conf_or(ifindex, |conf| conf.arp_notify) {
+            self.announce_all(ctx, ifindex);
         }
         self.update_bridge_carrier(ctx, ifindex);
         for port in self.ports_of(ifindex) {
@@ -170,6 +208,7 @@ impl Netns {
         // The addresses stay this machine's own: their local routes are kept.
         self.drop_routes(ctx, ifindex, |route| route.oif == Some(ifindex) && route.kind != RouteKind::Local);
         self.flush_neighbors(ctx, ifindex);
+        self.flush_masquerade(ctx, ifindex, None);
         if let Some(peer) = peer {
             ctx.effects.carrier.push((peer.netns, peer.ifindex, false));
         }
@@ -231,9 +270,16 @@ impl Netns {
 
     /// Changes a link's MTU (`ip link set mtu`).
     pub fn set_mtu(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mtu: u32) {
-        if let Some(link) = self.link_mut(ifindex) {
-            link.mtu = mtu;
-            self.record_link(ctx, ifindex);
+        let Some(link) = self.link_mut(ifindex) else { return };
+        link.mtu = mtu;
+        if let Kind::Bridge(bridge) = &mut link.kind {
+            bridge.mtu_set = true;
+            bridge.nf_mtu = mtu;
+        }
+        let master = link.port.map(|port| port.master);
+        self.record_link(ctx, ifindex);
+        if let Some(master) = master {
+            self.br_mtu_auto_adjust(ctx, master);
         }
     }
 
@@ -285,6 +331,7 @@ impl Netns {
         }
         self.record_link(ctx, ifindex);
         self.fdb_insert_local(ctx, master, ifindex, mac);
+        self.br_mtu_auto_adjust(ctx, master);
         if self.link(ifindex).is_some_and(Link::is_running) {
             self.schedule_linkwatch(ctx, ifindex);
         }

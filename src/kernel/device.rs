@@ -21,7 +21,11 @@ impl Netns {
         ctx.note(at, &mut skb, EventKind::Received(kind));
         match port {
             Some(port) => self.br_handle_frame(ctx, ifindex, port, skb),
-            None => self.deliver_up(ctx, ifindex, kind, skb),
+            None => {
+                if let Some(skb) = self.bpf_ingress(ctx, ifindex, skb) {
+                    self.deliver_up(ctx, ifindex, kind, skb);
+                }
+            }
         }
     }
 
@@ -29,7 +33,9 @@ impl Netns {
         match skb.frame.payload {
             Payload::Arp(arp) => self.arp_rcv(ctx, ifindex, kind, arp, skb),
             Payload::Ipv4(_) => self.ip_rcv(ctx, ifindex, kind, skb),
-            Payload::Other { .. } => ctx.drop((self.id, ifindex), skb, DropReason::UnhandledProto),
+            Payload::Vlan(_) | Payload::Bpdu(_) | Payload::Other { .. } => {
+                ctx.drop((self.id, ifindex), skb, DropReason::UnhandledProto);
+            }
         }
     }
 
@@ -45,7 +51,7 @@ impl Netns {
     }
 
     /// Hands a frame to a device (`dev_queue_xmit`, then `dev_hard_start_xmit`).
-    pub(super) fn dev_hard_start_xmit(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mut skb: Skb) {
+    pub(super) fn dev_hard_start_xmit(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, skb: Skb) {
         let at = (self.id, ifindex);
         let Some(link) = self.link(ifindex).filter(|link| link.up) else {
             return ctx.drop(at, skb, DropReason::DevReady);
@@ -53,6 +59,8 @@ impl Netns {
         if !link.carrier {
             return ctx.drop(at, skb, DropReason::NoCarrier);
         }
+        let Some(mut skb) = self.bpf_egress(ctx, ifindex, skb) else { return };
+        let Some(link) = self.link(ifindex) else { return ctx.drop(at, skb, DropReason::DevReady) };
         let next = match &link.kind {
             Kind::Loopback => Next::Loop,
             Kind::Veth(peer, _) => Next::Wire(*peer, ctx.delays.veth),
@@ -63,7 +71,10 @@ impl Netns {
         ctx.note(at, &mut skb, EventKind::Transmitted);
         match next {
             Next::Loop => ctx.later(ctx.delays.veth, Urgency::Now, Work::Receive(ifindex, skb)),
-            Next::Wire(peer, delay) => ctx.effects.wire.push((delay, peer.netns, peer.ifindex, skb)),
+            Next::Wire(peer, delay) => {
+                skb.nf = skb.nf.scrubbed(true);
+                ctx.effects.wire.push((delay, peer.netns, peer.ifindex, skb));
+            }
             Next::Bridge => self.br_dev_xmit(ctx, ifindex, skb),
             Next::Vxlan => self.vxlan_xmit(ctx, ifindex, skb),
         }
@@ -77,10 +88,15 @@ enum Next {
     Vxlan,
 }
 
-/// A veth drops on receiving what exceeds its own MTU, with room for a VLAN tag (`is_skb_forwardable`).
+/// A veth drops on receiving what exceeds its own MTU (`__dev_forward_skb`).
 fn is_oversize(link: &Link, frame: &Frame) -> bool {
+    matches!(link.kind, Kind::Veth(..)) && !is_skb_forwardable(link, frame)
+}
+
+/// Whether a device's MTU has room for a frame, with a VLAN tag to spare (`is_skb_forwardable`).
+pub(super) fn is_skb_forwardable(link: &Link, frame: &Frame) -> bool {
     const VLAN_LEN: usize = 4;
-    matches!(link.kind, Kind::Veth(..)) && frame.wire_len() > link.mtu as usize + Frame::HEADER_LEN + VLAN_LEN
+    frame.wire_len() <= link.mtu as usize + Frame::HEADER_LEN + VLAN_LEN
 }
 
 /// `eth_type_trans`.

@@ -2,12 +2,14 @@
 
 use super::fragment::FragmentKey;
 use super::tcp::TcpTimer;
-use super::{Delays, Woken};
+use super::{Delays, Nf, Woken};
 use crate::base::{
     ChangeId, Duration, EventId, IfIndex, Ipv4Addr, JourneyId, NetnsId, PacketId, ProcessId, SimTime,
     SocketId,
 };
-use crate::trace::{Disposition, DropReason, Event, EventKind, JourneyInfo, Relation, TableChange, Trace};
+use crate::trace::{
+    Disposition, DropReason, Event, EventKind, JourneyInfo, Relation, Table, TableChange, Trace,
+};
 use crate::wire::Frame;
 use std::sync::Arc;
 
@@ -26,6 +28,8 @@ pub struct Skb {
     pub frag_max: u16,
     /// Hash of the flow as the sending socket drew it; 0 where none did (`skb->hash`).
     pub hash: u32,
+    /// What netfilter keeps with it.
+    pub nf: Nf,
 }
 
 impl Skb {
@@ -43,6 +47,8 @@ pub enum Work {
     Receive(IfIndex, Skb),
     /// A frame is to leave by this interface.
     Transmit(IfIndex, Skb),
+    /// A proxy has waited long enough to answer this ARP request.
+    ProxyArp(IfIndex, Skb),
     /// A timer went off.
     Timer(Timer),
 }
@@ -58,6 +64,8 @@ pub enum Timer {
     Tcp(SocketId, TcpTimer, SimTime),
     /// The carrier of this interface changed.
     LinkWatch(IfIndex),
+    /// The collector of connections comes by.
+    Netfilter(SimTime),
 }
 
 /// Whether a run may end before a piece of work is done.
@@ -152,19 +160,35 @@ impl Ctx<'_> {
     pub(super) fn child(&mut self, parent: &Skb, relation: Relation, frame: Arc<Frame>) -> Skb {
         let process = self.trace.journeys[parent.journey.index()].process;
         let journey = self.trace.begin(JourneyInfo { parent: Some(parent.journey), relation, process });
-        Skb { frame, packet: PacketId::NONE, journey, cause: parent.cause, frag_max: 0, hash: 0 }
+        Skb {
+            frame,
+            packet: PacketId::NONE,
+            journey,
+            cause: parent.cause,
+            frag_max: 0,
+            hash: 0,
+            nf: Nf::default(),
+        }
     }
 
     /// A copy of a packet, which shares its bytes.
     pub(super) fn copy(&mut self, skb: &Skb) -> Skb {
         let child = self.child(skb, Relation::Copy, skb.frame.clone());
-        Skb { packet: skb.packet, frag_max: skb.frag_max, hash: skb.hash, ..child }
+        Skb { packet: skb.packet, frag_max: skb.frag_max, hash: skb.hash, nf: skb.nf, ..child }
     }
 
     /// A new packet that no other packet gave rise to.
     pub(super) fn fresh(&mut self, relation: Relation, process: ProcessId, frame: Arc<Frame>) -> Skb {
         let journey = self.trace.begin(JourneyInfo { parent: None, relation, process });
-        Skb { frame, packet: PacketId::NONE, journey, cause: EventId::NONE, frag_max: 0, hash: 0 }
+        Skb {
+            frame,
+            packet: PacketId::NONE,
+            journey,
+            cause: EventId::NONE,
+            frag_max: 0,
+            hash: 0,
+            nf: Nf::default(),
+        }
     }
 
     /// Has this namespace do `work` after `after`.
@@ -182,6 +206,8 @@ fn stores_packet(kind: EventKind) -> bool {
         | EventKind::Queued
         | EventKind::Encapsulated
         | EventKind::Decapsulated
+        // Counters are folded from the packets that rules fitted.
+        | EventKind::Decided(Table::Netfilter, _)
         | EventKind::Ended(_) => true,
         EventKind::Passed(_)
         | EventKind::Decided(..)

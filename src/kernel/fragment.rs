@@ -3,7 +3,7 @@
 //! it.
 
 use super::icmp::IcmpError;
-use super::{Ctx, Netns, Skb, Timer, Urgency, Work};
+use super::{Ctx, Kind, Link, Netns, Skb, Timer, Urgency, Work};
 use crate::base::{Duration, IfIndex, Ipv4Addr};
 use crate::trace::{Disposition, DropReason, Relation};
 use crate::wire::{Body, Frame, Ipv4, Payload};
@@ -73,10 +73,35 @@ impl Netns {
         }
     }
 
-    /// Cuts what is too large for the way out, or what was cut before it came here (`ip_do_fragment`).
+    /// Cuts a bridged packet that netfilter looked at to what fits the port, or to what it was cut to before
+    /// (`br_nf_dev_queue_xmit`, `br_nf_ip_fragment`). One that may not be cut is lost without a word.
+    pub(super) fn br_refragment(&mut self, ctx: &mut Ctx<'_>, to: IfIndex, skb: Skb) -> Vec<Skb> {
+        let Some((link, packet)) = self.link(to).zip(skb.frame.ipv4()) else { return vec![skb] };
+        let frag_max = usize::from(skb.frag_max);
+        let limit = if frag_max > 0 { frag_max.min(link.mtu as usize) } else { link.mtu as usize };
+        if packet.wire_len() <= limit {
+            return vec![skb];
+        }
+        let mtu = match link.port.and_then(|port| self.link(port.master)) {
+            Some(Link { kind: Kind::Bridge(bridge), .. }) => bridge.nf_mtu as usize,
+            Some(_) | None => limit,
+        };
+        if (packet.dont_fragment && frag_max == 0) || frag_max > mtu {
+            ctx.drop((self.id, to), skb, DropReason::PktTooBig);
+            return Vec::new();
+        }
+        let mtu = if frag_max > 0 { frag_max.min(mtu) } else { mtu };
+        self.ip_do_fragment(ctx, to, mtu, skb)
+    }
+
+    /// Cuts what is too large for the way out, or what was cut before it came here (`ip_fragment`).
     pub(super) fn refragment(&mut self, ctx: &mut Ctx<'_>, oif: IfIndex, skb: Skb) -> Vec<Skb> {
         let device_mtu = self.link(oif).map_or(0, |link| link.mtu as usize);
         let mtu = if skb.frag_max > 0 { device_mtu.min(usize::from(skb.frag_max)) } else { device_mtu };
+        self.ip_do_fragment(ctx, oif, mtu, skb)
+    }
+
+    fn ip_do_fragment(&self, ctx: &mut Ctx<'_>, oif: IfIndex, mtu: usize, skb: Skb) -> Vec<Skb> {
         let Some(packet) = skb.frame.ipv4().filter(|packet| packet.wire_len() > mtu) else {
             return vec![skb];
         };

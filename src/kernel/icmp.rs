@@ -27,27 +27,60 @@ pub(super) struct IcmpError {
     kind: u8,
     code: u8,
     mtu: u16,
+    gateway: Ipv4Addr,
+}
+
+/// An error of this type and code, which carries neither MTU nor next hop.
+const fn error(kind: u8, code: u8) -> IcmpError {
+    IcmpError { kind, code, mtu: 0, gateway: Ipv4Addr::UNSPECIFIED }
 }
 
 impl IcmpError {
-    pub(super) const NET_UNREACHABLE: Self = Self { kind: 3, code: 0, mtu: 0 };
-    pub(super) const HOST_UNREACHABLE: Self = Self { kind: 3, code: 1, mtu: 0 };
-    pub(super) const PROTOCOL_UNREACHABLE: Self = Self { kind: 3, code: 2, mtu: 0 };
-    pub(super) const PORT_UNREACHABLE: Self = Self { kind: 3, code: 3, mtu: 0 };
-    pub(super) const PACKET_FILTERED: Self = Self { kind: 3, code: 13, mtu: 0 };
-    pub(super) const TTL_EXCEEDED: Self = Self { kind: 11, code: 0, mtu: 0 };
-    pub(super) const REASSEMBLY_EXCEEDED: Self = Self { kind: 11, code: 1, mtu: 0 };
+    pub(super) const NET_UNREACHABLE: Self = error(3, 0);
+    pub(super) const HOST_UNREACHABLE: Self = error(3, 1);
+    pub(super) const PROTOCOL_UNREACHABLE: Self = error(3, 2);
+    pub(super) const PORT_UNREACHABLE: Self = error(3, 3);
+    pub(super) const PACKET_FILTERED: Self = error(3, 13);
+    pub(super) const TTL_EXCEEDED: Self = error(11, 0);
+    pub(super) const REASSEMBLY_EXCEEDED: Self = error(11, 1);
+
+    /// Destination unreachable with a code.
+    pub(super) fn unreachable(code: u8) -> Self {
+        error(3, code)
+    }
 
     pub(super) fn frag_needed(mtu: u32) -> Self {
-        Self { kind: 3, code: 4, mtu: u16::try_from(mtu).unwrap_or(u16::MAX) }
+        Self { mtu: u16::try_from(mtu).unwrap_or(u16::MAX), ..error(3, 4) }
+    }
+
+    /// There is a better next hop to this host (RFC 792, type 5 code 1).
+    pub(super) fn redirect(gateway: Ipv4Addr) -> Self {
+        Self { gateway, ..error(5, 1) }
+    }
+
+    /// Whether the budgets count it: those of `net.ipv4.icmp_ratemask`, and never "fragmentation needed", without which
+    /// path MTU discovery would fail (`icmpv4_mask_allow`).
+    fn is_limited(self) -> bool {
+        matches!((self.kind, self.code), (3, 0..=3 | 5..) | (4 | 11 | 12, _))
     }
 
     fn message(self, quote: Bytes) -> Icmp {
         match self.kind {
+            5 => Icmp::Other { kind: 5, code: self.code, rest: self.gateway.octets(), data: quote },
             11 => Icmp::TimeExceeded { code: self.code, quote },
             _ => Icmp::DestinationUnreachable { code: self.code, mtu: self.mtu, quote },
         }
     }
+}
+
+/// What is remembered of a host that errors or redirects went to (`struct inet_peer`).
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    /// Tokens, and when they were counted (`rate_tokens`, `rate_last`).
+    tokens: u64,
+    then: SimTime,
+    /// Redirects sent since the last silence (`n_redirects`).
+    redirects: u32,
 }
 
 /// What an unreachable message means to a connected socket (`icmp_err_convert`).
@@ -79,8 +112,8 @@ pub(super) fn icmp_err_convert(code: u8) -> IcmpErrno {
 /// Budgets for errors, as token buckets counted in nanoseconds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Limits {
-    /// Per receiver (`struct inet_peer`): tokens and when they were counted.
-    peers: BTreeMap<Ipv4Addr, (u64, SimTime)>,
+    /// Per receiver.
+    peers: BTreeMap<Ipv4Addr, Peer>,
     /// For all together: tokens used since, and when.
     global: Option<(u64, SimTime)>,
 }
@@ -88,21 +121,46 @@ pub(super) struct Limits {
 impl Limits {
     /// A peer that was not heard of has a full bucket (`inet_getpeer`).
     fn refill(&mut self, peer: Ipv4Addr, now: SimTime, burst: u64) -> u64 {
-        let tokens = match self.peers.get(&peer) {
-            None => burst,
-            Some(&(tokens, then)) => (tokens + now.since(then).0).min(burst),
+        let (tokens, redirects) = match self.peers.get(&peer) {
+            None => (burst, 0),
+            Some(old) => ((old.tokens + now.since(old.then).0).min(burst), old.redirects),
         };
-        self.peers.insert(peer, (tokens, now));
+        self.peers.insert(peer, Peer { tokens, then: now, redirects });
         tokens
     }
 
     fn take(&mut self, peer: Ipv4Addr, now: SimTime, cost: u64, burst: u64) -> bool {
         let tokens = self.refill(peer, now, burst);
         let enough = tokens >= cost;
-        if enough {
-            self.peers.insert(peer, (tokens - cost, now));
+        if enough && let Some(peer) = self.peers.get_mut(&peer) {
+            peer.tokens = tokens - cost;
         }
         enough
+    }
+
+    /// Whether a peer is to be told of a better way: again only after a pause that doubles each time, nine times at
+    /// most, until it was silent for 20.48 s (`ip_rt_redirect_load`, `_number`, `_silence`).
+    pub(super) fn may_redirect(&mut self, addr: Ipv4Addr, now: SimTime) -> bool {
+        const LOAD_NS: u64 = 20_000_000;
+        const NUMBER: u32 = 9;
+        let new = Peer { tokens: 0, then: now, redirects: 0 };
+        let peer = self.peers.entry(addr).or_insert(new);
+        if now.since(peer.then).0 > LOAD_NS << (NUMBER + 1) {
+            (peer.tokens, peer.redirects) = (0, 0);
+        }
+        if peer.redirects >= NUMBER {
+            peer.then = now;
+            return false;
+        }
+        peer.redirects == 0 || now.since(peer.then).0 > LOAD_NS << peer.redirects
+    }
+
+    /// A peer was told.
+    pub(super) fn redirected(&mut self, addr: Ipv4Addr, now: SimTime) {
+        if let Some(peer) = self.peers.get_mut(&addr) {
+            peer.then = now;
+            peer.redirects += 1;
+        }
     }
 
     /// `icmp_global_allow`.
@@ -154,7 +212,7 @@ impl Netns {
         let Ok(flow) = self.ip_route_output(ctx.now, packet.src, from, None) else { return };
         let on_loopback = flow.oif == IfIndex(1);
         let cost = self.sysctl.icmp_ratelimit.0;
-        if !on_loopback {
+        if !on_loopback && error.is_limited() {
             let allowed = self.limits.take_global(ctx.now)
                 && self.limits.take(packet.src, ctx.now, cost, PEER_BURST * cost);
             if !allowed {
@@ -218,7 +276,7 @@ impl Netns {
         if kind_and_code == (3, 4)
             && let Some(quoted) = Quoted::read(quote)
         {
-            self.remember_pmtu(ctx.now, quoted.dst, mtu);
+            self.update_pmtu(ctx, quoted.dst, mtu, skb.cause);
         }
         let told = match Quote::read(quote) {
             Some(quote) if quote.protocol == 17 => self.udp_err(ctx, ifindex, &report, &quote),
@@ -231,13 +289,6 @@ impl Netns {
             Some(socket) => ctx.end((self.id, ifindex), skb, Disposition::Delivered(socket)),
             None => ctx.end((self.id, ifindex), skb, Disposition::Consumed),
         };
-    }
-
-    /// `ip_rt_update_pmtu`: remembered for 10 minutes, never below `min_pmtu` (552).
-    fn remember_pmtu(&mut self, now: SimTime, dst: Ipv4Addr, mtu: u16) {
-        const EXPIRES: Duration = Duration::from_secs(600);
-        let mtu = u32::from(mtu).max(552);
-        self.pmtu.insert(dst, (mtu, now + EXPIRES));
     }
 }
 
@@ -253,7 +304,7 @@ pub(super) struct Quoted {
 
 impl Quoted {
     /// Reads the IPv4 header and the first 8 bytes behind it, which every error quotes at least.
-    fn read(quote: &[u8]) -> Option<Self> {
+    pub(super) fn read(quote: &[u8]) -> Option<Self> {
         let header_len = usize::from(*quote.first()? & 0x0f) * 4;
         let dst: [u8; 4] = quote.get(16..20)?.try_into().ok()?;
         let rest = quote.get(header_len..header_len + 8)?;
@@ -271,7 +322,13 @@ impl Quoted {
 fn deserves_error(packet: &Ipv4) -> bool {
     let about_error = match &*packet.body {
         Body::Icmp(icmp) => icmp.is_error(),
-        Body::Tcp(_) | Body::Udp(_) | Body::Raw { .. } => false,
+        Body::Tcp(_)
+        | Body::Udp(_)
+        | Body::Igmp(_)
+        | Body::Ipip(_)
+        | Body::Gre(_)
+        | Body::Esp(_)
+        | Body::Raw { .. } => false,
     };
     !about_error
         && packet.fragment_offset == 0

@@ -1,6 +1,7 @@
 //! IPv4 coming in (`net/ipv4/ip_input.c`, `route.c`, `ip_forward.c`): the hook, the route, then up or on.
 
 use super::icmp::IcmpError;
+use super::netfilter::{self, HookState};
 use super::sock::IcmpReport;
 use super::{Ctx, FibResult, Netns, Skb};
 use crate::base::{ChangeId, IfIndex, Ipv4Addr};
@@ -8,7 +9,7 @@ use crate::trace::{Disposition, DropReason, EventKind, Hook, PacketType, RouteKi
 use crate::wire::{Body, Icmp, Ipv4, Payload, UdpPayload};
 
 /// What the routing decision for an incoming packet says.
-enum Verdict {
+pub(super) enum Verdict {
     Local,
     Forward(FibResult),
     Drop(DropReason),
@@ -22,11 +23,18 @@ impl Netns {
         if kind == PacketType::OtherHost {
             return ctx.drop(at, skb, DropReason::OtherHost);
         }
-        ctx.note(at, &mut skb, EventKind::Passed(Hook::Prerouting));
-        if self.sysctl.conntrack {
-            match self.defragment(ctx, ifindex, skb) {
-                Some(whole) => skb = whole,
-                None => return,
+        // What a bridge took in has passed this hook there (`ip_sabotage_in`).
+        if skb.nf.bridge.is_none() {
+            if self.tracks() && skb.frame.ipv4().is_some_and(Ipv4::is_fragment) {
+                ctx.note(at, &mut skb, EventKind::Passed(Hook::Prerouting));
+                match self.defragment(ctx, ifindex, skb) {
+                    Some(whole) => skb = whole,
+                    None => return,
+                }
+            }
+            let state = HookState { hook: Hook::Prerouting, iif: ifindex, oif: IfIndex::NONE };
+            if self.nf_hook(ctx, ifindex, state, &mut skb) == netfilter::Verdict::Drop {
+                return ctx.drop(at, skb, DropReason::NetfilterDrop);
             }
         }
         match self.ip_route_input(ctx, ifindex, &mut skb) {
@@ -41,7 +49,7 @@ impl Netns {
     }
 
     /// `ip_route_input_slow`.
-    fn ip_route_input(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, skb: &mut Skb) -> Verdict {
+    pub(super) fn ip_route_input(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, skb: &mut Skb) -> Verdict {
         let Some(packet) = skb.frame.ipv4() else { return Verdict::Drop(DropReason::IpInHdr) };
         let (src, dst) = (packet.src, packet.dst);
         if let Some(reason) = self.martian(ifindex, src, dst) {
@@ -53,10 +61,10 @@ impl Netns {
         let found = self.fib.lookup(dst);
         let change = found.map_or(ChangeId::NONE, |found| found.change);
         ctx.note((self.id, ifindex), skb, EventKind::Decided(Table::Fib, change));
-        let Some(found) = found else { return self.no_route() };
+        let Some(found) = found else { return self.no_route(ifindex) };
         match found.route.kind {
             RouteKind::Local | RouteKind::Broadcast => Verdict::Local,
-            _ if !self.sysctl.ip_forward => Verdict::Drop(DropReason::IpInAddrErrors),
+            _ if !self.forwards(ifindex) => Verdict::Drop(DropReason::IpInAddrErrors),
             RouteKind::Unicast => Verdict::Forward(found),
             RouteKind::Blackhole => Verdict::Drop(DropReason::Blackhole),
             RouteKind::Unreachable => Verdict::Error(DropReason::Unreachable, IcmpError::HOST_UNREACHABLE),
@@ -64,8 +72,8 @@ impl Netns {
         }
     }
 
-    fn no_route(&self) -> Verdict {
-        if self.sysctl.ip_forward {
+    fn no_route(&self, ifindex: IfIndex) -> Verdict {
+        if self.forwards(ifindex) {
             Verdict::Error(DropReason::IpInNoRoutes, IcmpError::NET_UNREACHABLE)
         } else {
             Verdict::Drop(DropReason::IpInAddrErrors)
@@ -73,7 +81,7 @@ impl Netns {
     }
 
     /// Addresses that may not come from the outside (RFC 1812 section 5.3.7, `fib_validate_source`).
-    fn martian(&self, ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr) -> Option<DropReason> {
+    pub(super) fn martian(&self, ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr) -> Option<DropReason> {
         let from_lo = self.link(ifindex).is_some_and(|link| matches!(link.kind, super::Kind::Loopback));
         if src.is_multicast() || src.is_broadcast() || (src.is_unspecified() && !dst.is_broadcast()) {
             return Some(DropReason::IpMartianSource);
@@ -81,14 +89,14 @@ impl Netns {
         if from_lo {
             return None;
         }
-        if (src.is_loopback() || dst.is_loopback()) && !self.sysctl.route_localnet {
+        if (src.is_loopback() || dst.is_loopback()) && !self.conf_or(ifindex, |conf| conf.route_localnet) {
             return Some(DropReason::IpMartianSource);
         }
-        if self.has_addr(src) {
+        if self.has_addr(src) && !self.conf_or(ifindex, |conf| conf.accept_local) {
             return Some(DropReason::IpMartianSource);
         }
         let back = || self.fib.lookup(src).map(|found| found.route.oif);
-        match self.sysctl.rp_filter {
+        match self.conf_max(ifindex, |conf| conf.rp_filter) {
             0 => None,
             1 if back() == Some(Some(ifindex)) => None,
             2 if back().is_some() => None,
@@ -99,7 +107,10 @@ impl Netns {
     /// `ip_local_deliver`.
     fn ip_local_deliver(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, kind: PacketType, skb: Skb) {
         let Some(mut skb) = self.defragment(ctx, ifindex, skb) else { return };
-        ctx.note((self.id, ifindex), &mut skb, EventKind::Passed(Hook::Input));
+        let state = HookState { hook: Hook::Input, iif: ifindex, oif: IfIndex::NONE };
+        if self.nf_hook(ctx, ifindex, state, &mut skb) == netfilter::Verdict::Drop {
+            return ctx.drop((self.id, ifindex), skb, DropReason::NetfilterDrop);
+        }
         let frame = skb.frame.clone();
         let Payload::Ipv4(packet) = &frame.payload else {
             return ctx.drop((self.id, ifindex), skb, DropReason::IpInHdr);
@@ -115,7 +126,7 @@ impl Netns {
                 self.udp_rcv(ctx, ifindex, kind, (packet, udp), skb);
             }
             Body::Tcp(tcp) => self.tcp_rcv(ctx, ifindex, kind, (packet, tcp), skb),
-            Body::Raw { .. } => {
+            Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) | Body::Raw { .. } => {
                 self.unclaimed(ctx, ifindex, kind, IcmpError::PROTOCOL_UNREACHABLE, skb);
             }
         }
@@ -162,11 +173,19 @@ impl Netns {
             self.icmp_send(ctx, ifindex, &skb, IcmpError::frag_needed(mtu));
             return ctx.drop(at, skb, DropReason::PktTooBig);
         }
-        let next_hop = route.route.gateway.unwrap_or(packet.dst);
+        let learnt = self.exception(ctx.now, packet.dst, route.change).and_then(|row| row.gateway);
+        let next_hop = learnt.or(route.route.gateway).unwrap_or(packet.dst);
+        let redirects = self.deserves_redirect(ifindex, packet.src, &route);
         if let Payload::Ipv4(packet) = &mut skb.frame_mut().payload {
             packet.ttl -= 1;
         }
-        ctx.note(at, &mut skb, EventKind::Passed(Hook::Forward));
+        if redirects {
+            self.ip_rt_send_redirect(ctx, ifindex, next_hop, &skb);
+        }
+        let state = HookState { hook: Hook::Forward, iif: ifindex, oif };
+        if self.nf_hook(ctx, ifindex, state, &mut skb) == netfilter::Verdict::Drop {
+            return ctx.drop(at, skb, DropReason::NetfilterDrop);
+        }
         let after = ctx.delays.netfilter + ctx.delays.forward;
         self.ip_output(ctx, oif, next_hop, after, skb);
     }
@@ -199,6 +218,9 @@ impl Netns {
                 let report =
                     IcmpReport { from: packet.src, ttl: packet.ttl, kind_and_code: (11, *code), mtu: 0 };
                 self.icmp_error_rcv(ctx, ifindex, report, quote, skb);
+            }
+            Icmp::Other { kind: 5, code: code @ 0..=3, rest, data } => {
+                self.icmp_redirect(ctx, ifindex, packet.src, (*code, (*rest).into(), data), skb);
             }
             Icmp::Other { .. } => {
                 ctx.end(at, skb, Disposition::Consumed);

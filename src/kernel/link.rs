@@ -1,5 +1,6 @@
 //! Links (`struct net_device`) and what each kind keeps.
 
+use super::{BpfProgram, DeviceConf};
 use crate::base::{ChangeId, Duration, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime};
 use crate::trace::{LinkKind, LinkRow, PortRow, PortState};
 use std::collections::BTreeMap;
@@ -26,6 +27,10 @@ pub struct Link {
     pub txqlen: u32,
     /// The bridge it is a port of.
     pub port: Option<Port>,
+    /// Its settings under `net.ipv4.conf`.
+    pub conf: DeviceConf,
+    /// The eBPF program attached to it.
+    pub bpf: Option<BpfProgram>,
 }
 
 /// Kind of a link.
@@ -81,6 +86,10 @@ pub struct Bridge {
     pub ageing: Duration,
     /// Number for the next port.
     pub next_port: u16,
+    /// Whether somebody set its MTU, which otherwise follows its ports (`BROPT_MTU_SET_BY_USER`).
+    pub mtu_set: bool,
+    /// The MTU by which netfilter cuts bridged packets: 1500 until the bridge's own is changed (`fake_rtable`).
+    pub nf_mtu: u32,
 }
 
 /// An entry of a bridge's forwarding database.

@@ -7,17 +7,21 @@
 
 mod addr;
 mod arp;
+mod bpf;
 mod bridge;
+mod conf;
 mod config;
 mod delays;
 mod device;
 mod effects;
+mod exception;
 mod fib;
 mod fragment;
 mod icmp;
 mod input;
 mod link;
 mod neighbor;
+mod netfilter;
 mod output;
 mod ping;
 mod sock;
@@ -27,11 +31,14 @@ mod tcp;
 mod timer;
 mod vxlan;
 
+pub use bpf::BpfProgram;
+pub use conf::{DeviceConf, default_setting};
 pub use config::{Hairpin, NewLink};
 pub use delays::Delays;
 pub use effects::{Ctx, Effects, Skb, Timer, Urgency, Work};
 pub use fib::FibResult;
 pub use link::{Bridge, Kind, Link, Peer, Port, Vxlan};
+pub use netfilter::{NetfilterOp, Nf};
 pub use output::Flow;
 pub use sock::Woken;
 pub use socket::{
@@ -41,8 +48,10 @@ pub use socket::{
 pub use sysctl::Sysctl;
 pub use tcp::TcpTimer;
 
-use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SimTime, SocketId};
+use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SocketId};
 use crate::trace::{AddrRow, FdbRow, NeighRow, RouteRow};
+use bpf::BpfMaps;
+use exception::Exception;
 use fib::Fib;
 use fragment::Reassembly;
 use icmp::Limits;
@@ -75,9 +84,11 @@ pub struct Netns {
     /// Where the numbers of a connection that takes the place of one in TIME-WAIT begin.
     tcp_next_isn: Option<u32>,
     reassembly: Reassembly,
+    netfilter: netfilter::Netfilter,
     limits: Limits,
-    /// Path MTUs learnt, with the moment at which each is forgotten (`ip route get` shows them as `cache`).
-    pmtu: BTreeMap<Ipv4Addr, (u32, SimTime)>,
+    /// Path MTUs and better next hops learnt (`ip route get` shows them as `cache`).
+    exceptions: BTreeMap<Ipv4Addr, Exception>,
+    bpf: BpfMaps,
     next_ip_id: u16,
     next_nsid: u32,
     rng: Rng,
@@ -101,8 +112,10 @@ impl Netns {
             tcp_cause: None,
             tcp_next_isn: None,
             reassembly: Reassembly::default(),
+            netfilter: netfilter::Netfilter::default(),
             limits: Limits::default(),
-            pmtu: BTreeMap::new(),
+            exceptions: BTreeMap::new(),
+            bpf: BpfMaps::default(),
             next_ip_id: rng.u16(..),
             next_nsid: 0,
             rng,
@@ -174,6 +187,7 @@ impl Netns {
         match work {
             Work::Receive(ifindex, skb) => self.netif_receive(ctx, ifindex, skb),
             Work::Transmit(ifindex, skb) => self.dev_hard_start_xmit(ctx, ifindex, skb),
+            Work::ProxyArp(ifindex, skb) => self.arp_redo(ctx, ifindex, skb),
             Work::Timer(timer) => self.fire(ctx, timer),
         }
     }
@@ -186,6 +200,7 @@ impl Netns {
             Timer::Reassembly(key) => self.ip_expire(ctx, key),
             Timer::Tcp(socket, which, deadline) => self.tcp_timer(ctx, socket, which, deadline),
             Timer::LinkWatch(ifindex) => self.linkwatch(ctx, ifindex),
+            Timer::Netfilter(deadline) => self.nf_timer(ctx, deadline),
         }
     }
 

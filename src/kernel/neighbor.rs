@@ -33,6 +33,13 @@ pub(super) struct Update {
     pub(super) may_override: bool,
 }
 
+impl Neighbor {
+    /// The row in the trace.
+    pub(super) fn change(&self) -> ChangeId {
+        self.change
+    }
+}
+
 fn is_connected(state: Nud) -> bool {
     matches!(state, Nud::Permanent | Nud::NoArp | Nud::Reachable)
 }
@@ -176,6 +183,21 @@ impl Netns {
             }
             Nud::Incomplete => false,
         }
+    }
+
+    /// Whether a neighbour's address is known; asks for it where it is not, although no packet waits for it
+    /// (`neigh_event_send` without a packet).
+    pub(super) fn neigh_ask(&mut self, ctx: &mut Ctx<'_>, key: (IfIndex, Ipv4Addr), cause: EventId) -> bool {
+        self.neigh_create(ctx, key.0, key.1);
+        let state = self.neighbors[&key].row.state;
+        if is_valid(state) {
+            return true;
+        }
+        self.neigh_event_send(ctx, key, cause);
+        if state == Nud::Failed {
+            self.neigh_probe(ctx, key);
+        }
+        false
     }
 
     /// Lets a packet wait; the oldest goes when too many bytes wait. The first to wait triggers the first request.

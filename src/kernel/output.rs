@@ -1,6 +1,7 @@
 //! IPv4 going out (`net/ipv4/ip_output.c`, `route.c`, `fib_semantics.c`): choosing route and source, hooks,
 //! fragmentation, next hop.
 
+use super::netfilter::{HookState, Verdict};
 use super::{Ctx, Errno, FibResult, Netns, Skb, Urgency, Work};
 use crate::base::{ChangeId, Duration, IfIndex, Ipv4Addr, MacAddr};
 use crate::trace::{DropReason, EventKind, Hook, RouteKind, Scope, Table};
@@ -45,15 +46,18 @@ impl Netns {
         let local = route.kind == RouteKind::Local;
         let link_out = if local { IfIndex(1) } else { route.oif.ok_or(Errno::Enetunreach)? };
         let chosen = src.or_else(|| self.prefsrc(&found, dst)).ok_or(Errno::Enetunreach)?;
+        let learnt = self.exception(now, dst, found.change);
+        let gateway = learnt.and_then(|row| row.gateway).or(route.gateway);
+        let device_mtu = self.link(link_out).map_or(0, |link| link.mtu);
         // `__mkroute_output`: an address of this machine alone may not leave it.
-        if chosen.is_loopback() && !local && !self.sysctl.route_localnet {
+        if chosen.is_loopback() && !local && !self.conf_or(link_out, |conf| conf.route_localnet) {
             return Err(Errno::Einval);
         }
         Ok(Flow {
             oif: link_out,
-            next_hop: route.gateway.unwrap_or(dst),
+            next_hop: gateway.unwrap_or(dst),
             src: chosen,
-            mtu: self.path_mtu(now, dst, link_out),
+            mtu: learnt.and_then(|row| row.mtu).map_or(device_mtu, |mtu| mtu.min(device_mtu)),
             change: found.change,
             broadcast: route.kind == RouteKind::Broadcast || dst.is_broadcast(),
         })
@@ -79,14 +83,6 @@ impl Netns {
         Ok(Flow { oif, next_hop: dst, src, mtu, change: ChangeId::NONE, broadcast: false })
     }
 
-    fn path_mtu(&self, now: crate::base::SimTime, dst: Ipv4Addr, oif: IfIndex) -> u32 {
-        let device = self.link(oif).map_or(0, |link| link.mtu);
-        match self.pmtu.get(&dst) {
-            Some(&(mtu, expires)) if now < expires => mtu.min(device),
-            Some(_) | None => device,
-        }
-    }
-
     /// The source address that a route prefers (`fib_result_prefsrc`).
     fn prefsrc(&self, found: &FibResult, dst: Ipv4Addr) -> Option<Ipv4Addr> {
         let route = &found.route;
@@ -99,22 +95,65 @@ impl Netns {
     /// The address of `ifindex` that shares a network with `towards`, else its first one, else the first of any
     /// other interface (`inet_select_addr`, `man 8 ip-route`, "src").
     pub(super) fn inet_select_addr(&self, ifindex: IfIndex, towards: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
-        let usable = || self.addrs.iter().filter(|row| row.scope != Scope::Host);
-        let here = || usable().filter(|row| row.ifindex == ifindex);
-        let matching = towards.and_then(|dst| here().find(|row| row.addr.contains(&dst)));
-        let elsewhere = || usable().find(|row| row.ifindex != ifindex);
-        matching.or_else(|| here().next()).or_else(elsewhere).map(|row| row.addr.addr())
+        let usable =
+            |row: &&crate::trace::AddrRow| row.scope != Scope::Host && self.primary_of(row).is_none();
+        let of = |at: IfIndex| self.addrs.iter().filter(move |row| row.ifindex == at).filter(usable);
+        let matching = towards.and_then(|dst| of(ifindex).find(|row| row.addr.contains(&dst)));
+        // Interfaces are asked in the order in which they were made; addresses of scope link stay on their own.
+        let elsewhere = || {
+            let others = self.links().filter(|link| link.ifindex != ifindex);
+            others.flat_map(|link| of(link.ifindex)).find(|row| row.scope != Scope::Link)
+        };
+        matching.or_else(|| of(ifindex).next()).or_else(elsewhere).map(|row| row.addr.addr())
     }
 
     /// Sends a packet of this machine's own (`ip_local_out`). Its frame still lacks Ethernet addresses.
-    pub(super) fn ip_local_out(&mut self, ctx: &mut Ctx<'_>, flow: &Flow, after: Duration, mut skb: Skb) {
+    ///
+    /// The error is what a system call hears of a packet that a rule dropped.
+    pub(super) fn ip_local_out(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        flow: &Flow,
+        after: Duration,
+        mut skb: Skb,
+    ) -> Option<Errno> {
         let at = (self.id, flow.oif);
         ctx.note(at, &mut skb, EventKind::Decided(Table::Fib, flow.change));
-        ctx.note(at, &mut skb, EventKind::Passed(Hook::Output));
+        let before = skb.frame.ipv4().map(|packet| packet.dst);
+        let state = HookState { hook: Hook::Output, iif: IfIndex::NONE, oif: flow.oif };
+        if self.nf_hook(ctx, flow.oif, state, &mut skb) == Verdict::Drop {
+            ctx.drop(at, skb, DropReason::NetfilterDrop);
+            return Some(Errno::Eperm);
+        }
         if flow.broadcast {
             return self.ip_mc_output(ctx, flow.oif, after, skb);
         }
-        self.ip_output(ctx, flow.oif, flow.next_hop, after, skb);
+        if skb.frame.ipv4().map(|packet| packet.dst) != before {
+            return self.ip_route_me_harder(ctx, flow.oif, after, skb);
+        }
+        self.ip_output(ctx, flow.oif, flow.next_hop, after, skb)
+    }
+
+    /// The destination was translated: the way out is looked up again (`ip_route_me_harder`).
+    fn ip_route_me_harder(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        oif: IfIndex,
+        after: Duration,
+        mut skb: Skb,
+    ) -> Option<Errno> {
+        let (src, dst) = skb.frame.ipv4().map(|packet| (packet.src, packet.dst))?;
+        let own = (self.has_addr(src) || src.is_loopback()).then_some(src);
+        match self.ip_route_output(ctx.now, dst, own, None) {
+            Ok(flow) => {
+                ctx.note((self.id, flow.oif), &mut skb, EventKind::Decided(Table::Fib, flow.change));
+                self.ip_output(ctx, flow.oif, flow.next_hop, after, skb)
+            }
+            Err(errno) => {
+                ctx.drop((self.id, oif), skb, DropReason::IpOutNoRoutes);
+                Some(errno)
+            }
+        }
     }
 
     /// `ip_output`, then `ip_finish_output`.
@@ -125,9 +164,16 @@ impl Netns {
         next_hop: Ipv4Addr,
         after: Duration,
         mut skb: Skb,
-    ) {
-        ctx.note((self.id, oif), &mut skb, EventKind::Passed(Hook::Postrouting));
-        let Some(link) = self.link(oif) else { return ctx.drop((self.id, oif), skb, DropReason::DevReady) };
+    ) -> Option<Errno> {
+        let state = HookState { hook: Hook::Postrouting, iif: IfIndex::NONE, oif };
+        if self.nf_hook(ctx, oif, state, &mut skb) == Verdict::Drop {
+            ctx.drop((self.id, oif), skb, DropReason::NetfilterDrop);
+            return Some(Errno::Eperm);
+        }
+        let Some(link) = self.link(oif) else {
+            ctx.drop((self.id, oif), skb, DropReason::DevReady);
+            return None;
+        };
         let looped = matches!(link.kind, super::Kind::Loopback);
         for piece in self.refragment(ctx, oif, skb) {
             if looped {
@@ -136,14 +182,26 @@ impl Netns {
                 self.neigh_output(ctx, oif, next_hop, after, piece);
             }
         }
+        None
     }
 
-    fn ip_mc_output(&mut self, ctx: &mut Ctx<'_>, oif: IfIndex, after: Duration, mut skb: Skb) {
-        ctx.note((self.id, oif), &mut skb, EventKind::Passed(Hook::Postrouting));
+    fn ip_mc_output(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        oif: IfIndex,
+        after: Duration,
+        mut skb: Skb,
+    ) -> Option<Errno> {
+        let state = HookState { hook: Hook::Postrouting, iif: IfIndex::NONE, oif };
+        if self.nf_hook(ctx, oif, state, &mut skb) == Verdict::Drop {
+            ctx.drop((self.id, oif), skb, DropReason::NetfilterDrop);
+            return Some(Errno::Eperm);
+        }
         let src = self.link(oif).map_or(MacAddr::ZERO, |link| link.mac);
         let frame = skb.frame_mut();
         frame.dst = MacAddr::BROADCAST;
         frame.src = src;
         ctx.later(after, Urgency::Now, Work::Transmit(oif, skb));
+        None
     }
 }

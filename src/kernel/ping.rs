@@ -91,8 +91,7 @@ impl Netns {
         let mut limited = skb;
         // The path MTU may be smaller than the device's: what is larger is cut here to the path's size.
         limited.frag_max = if fits { 0 } else { flow.mtu as u16 };
-        self.ip_local_out(ctx, &flow, ctx.delays.output, limited);
-        Ok(())
+        self.ip_local_out(ctx, &flow, ctx.delays.output, limited).map_or(Ok(()), Err)
     }
 
     fn local_error(&mut self, ctx: &mut Ctx<'_>, socket: SocketId, mtu: u32, seq: u16) {
@@ -125,6 +124,19 @@ impl Netns {
         sock.queue.push_back(message);
         ctx.effects.readable.push((sock.process, socket));
         ctx.end(at, skb, Disposition::Delivered(socket));
+    }
+
+    /// Hands a message to the socket of this identifier, if there is one.
+    pub(super) fn ping_deliver(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ident: u16,
+        message: PingMessage,
+    ) -> Option<SocketId> {
+        let (socket, sock) = self.ping_by_ident(ident)?;
+        sock.queue.push_back(message);
+        ctx.effects.readable.push((sock.process, socket));
+        Some(socket)
     }
 
     /// An error about one of our requests came (`ping_err`).

@@ -21,6 +21,17 @@ pub enum PingMessage {
         /// Moment at which the kernel received it.
         at: SimTime,
     },
+    /// A router named a better next hop for one of its requests.
+    Redirect {
+        /// The router.
+        from: Ipv4Addr,
+        /// ICMP code: 0 for the net, 1 for the host.
+        code: u8,
+        /// The better next hop.
+        gateway: Ipv4Addr,
+        /// Sequence number of the request quoted.
+        seq: u16,
+    },
     /// An ICMP error about one of its requests, or a local error such as `EMSGSIZE`.
     Error {
         /// Who reported it; `None` for a local error.
@@ -220,6 +231,38 @@ impl Errno {
             Self::Enoprotoopt => "Protocol not available",
             Self::Eproto => "Protocol error",
             Self::Enosys => "Function not implemented",
+        }
+    }
+
+    /// Its number on x86-64 (`errno(3)`).
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Eperm => 1,
+            Self::Ebadf => 9,
+            Self::Eagain => 11,
+            Self::Eacces => 13,
+            Self::Enodev => 19,
+            Self::Einval => 22,
+            Self::Epipe => 32,
+            Self::Enosys => 38,
+            Self::Eproto => 71,
+            Self::Edestaddrreq => 89,
+            Self::Emsgsize => 90,
+            Self::Enoprotoopt => 92,
+            Self::Eopnotsupp => 95,
+            Self::Eaddrinuse => 98,
+            Self::Eaddrnotavail => 99,
+            Self::Enetunreach => 101,
+            Self::Econnreset => 104,
+            Self::Eisconn => 106,
+            Self::Enotconn => 107,
+            Self::Etimedout => 110,
+            Self::Econnrefused => 111,
+            Self::Enonet => 64,
+            Self::Ehostdown => 112,
+            Self::Ehostunreach => 113,
+            Self::Ealready => 114,
+            Self::Einprogress => 115,
         }
     }
 }

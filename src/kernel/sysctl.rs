@@ -1,6 +1,7 @@
 //! Settings under `/proc/sys/net`, each with Linux's default. Only what this data path obeys is kept; a setting that
 //! is not listed is *not modelled*.
 
+use super::DeviceConf;
 use crate::base::Duration;
 
 /// Settings of one network namespace. All of them are *simulated*.
@@ -9,17 +10,19 @@ use crate::base::Duration;
 pub struct Sysctl {
     /// `net.ipv4.ip_forward`.
     pub ip_forward: bool,
-    /// `net.ipv4.conf.all.rp_filter`: 0 off, 1 strict (RFC 3704), 2 loose.
-    pub rp_filter: u8,
-    /// `net.ipv4.conf.all.arp_ignore`: 0 answers for any local address, 1 only for those of the interface asked.
-    pub arp_ignore: u8,
-    /// `net.ipv4.conf.all.route_localnet`.
-    pub route_localnet: bool,
+    /// `net.ipv4.conf.all.*`, joined to every interface's own.
+    pub all: DeviceConf,
+    /// `net.ipv4.conf.default.*`, which a new interface begins with.
+    pub default: DeviceConf,
     /// `net.bridge.bridge-nf-call-iptables`.
     pub bridge_nf_call_iptables: bool,
     /// Whether connection tracking is loaded here, so that fragments are put together at the first hook
     /// (`nf_defrag_ipv4`).
     pub conntrack: bool,
+    /// `net.netfilter.nf_conntrack_max`.
+    pub conntrack_max: usize,
+    /// `net.netfilter.nf_conntrack_tcp_loose`.
+    pub conntrack_tcp_loose: bool,
     /// `net.ipv4.ip_default_ttl`.
     pub ip_default_ttl: u8,
     /// `net.ipv4.icmp_echo_ignore_all`.
@@ -44,11 +47,12 @@ impl Default for Sysctl {
     fn default() -> Self {
         Self {
             ip_forward: false,
-            rp_filter: 0,
-            arp_ignore: 0,
-            route_localnet: false,
+            all: DeviceConf::default(),
+            default: DeviceConf::default(),
             bridge_nf_call_iptables: false,
             conntrack: false,
+            conntrack_max: 262_144,
+            conntrack_tcp_loose: true,
             ip_default_ttl: 64,
             icmp_echo_ignore_all: false,
             icmp_ratelimit: Duration::from_secs(1),
@@ -63,23 +67,33 @@ impl Default for Sysctl {
 }
 
 impl Sysctl {
-    /// Changes a setting by its key with dots, as `sysctl -w` does; `false` where there is no such setting here or the
-    /// value is no number.
-    pub fn set(&mut self, key: &str, value: &str) -> bool {
+    /// Changes a setting that belongs to no interface; see [`super::Netns::set_sysctl`].
+    pub(super) fn set(&mut self, key: &str, value: &str) -> bool {
         let Ok(number) = value.parse::<u64>() else { return false };
         let flag = number != 0;
         let small = u8::try_from(number).unwrap_or(u8::MAX);
         match key {
-            "net.ipv4.ip_forward" | "net.ipv4.conf.all.forwarding" => self.ip_forward = flag,
-            "net.ipv4.conf.all.rp_filter" => self.rp_filter = small,
-            "net.ipv4.conf.all.arp_ignore" => self.arp_ignore = small,
-            "net.ipv4.conf.all.route_localnet" => self.route_localnet = flag,
+            "net.ipv4.ip_forward" => self.ip_forward = flag,
             "net.bridge.bridge-nf-call-iptables" => self.bridge_nf_call_iptables = flag,
+            "net.netfilter.nf_conntrack_max" | "net.nf_conntrack_max" => self.conntrack_max = number as usize,
+            "net.netfilter.nf_conntrack_tcp_loose" => self.conntrack_tcp_loose = flag,
             "net.ipv4.ip_default_ttl" => self.ip_default_ttl = small,
             "net.ipv4.icmp_echo_ignore_all" => self.icmp_echo_ignore_all = flag,
             "net.ipv4.icmp_ratelimit" => self.icmp_ratelimit = Duration::from_ms(number),
             _ => return false,
         }
         true
+    }
+
+    /// A setting as a number.
+    pub(super) fn get(&self, key: &str) -> Option<u64> {
+        Some(match key {
+            "net.ipv4.ip_forward" => u64::from(self.ip_forward),
+            "net.bridge.bridge-nf-call-iptables" => u64::from(self.bridge_nf_call_iptables),
+            "net.ipv4.ip_default_ttl" => u64::from(self.ip_default_ttl),
+            "net.ipv4.icmp_echo_ignore_all" => u64::from(self.icmp_echo_ignore_all),
+            "net.ipv4.icmp_ratelimit" => self.icmp_ratelimit.0 / 1_000_000,
+            _ => return None,
+        })
     }
 }

@@ -22,6 +22,16 @@ pub(super) fn expiry(now: SimTime, after: Duration) -> SimTime {
     SimTime(bucket * JIFFY_NS)
 }
 
+/// Hundredths of a second, in which some settings are counted (`USER_HZ`), in jiffies.
+pub(super) fn jiffies_of_hundredths(hundredths: u32) -> u32 {
+    (u64::from(hundredths) * 10_000_000 / JIFFY_NS).min(u64::from(u32::MAX)) as u32
+}
+
+/// The length of some jiffies.
+pub(super) fn of_jiffies(jiffies: u32) -> Duration {
+    Duration(u64::from(jiffies) * JIFFY_NS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

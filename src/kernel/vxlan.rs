@@ -2,7 +2,7 @@
 //! clear, TOS 0, TTL 64, source port chosen by the inner flow.
 
 use super::link::VxlanRemote;
-use super::{Ctx, Kind, Link, Netns, Skb};
+use super::{BpfProgram, Ctx, Kind, Link, Netns, Skb};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr};
 use crate::trace::{DropReason, EventKind, Table, TableChange};
 use crate::wire::{Body, Frame, Ipv4, Payload, Udp, UdpChecksum, UdpPayload, Vxlan};
@@ -25,7 +25,7 @@ impl Netns {
     pub(super) fn vxlan_xmit(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mut skb: Skb) {
         let at = (self.id, ifindex);
         let Some(Link { kind: Kind::Vxlan(vxlan), .. }) = self.link(ifindex) else { return };
-        let dst = skb.frame.dst;
+        let (dst, vni) = (skb.frame.dst, vxlan.vni);
         let remotes =
             vxlan.fdb.get(&dst).or_else(|| vxlan.fdb.get(&MacAddr::ZERO)).cloned().unwrap_or_default();
         let row = remotes.first().map_or(ChangeId::NONE, |remote| remote.change);
@@ -35,15 +35,22 @@ impl Netns {
         };
         for remote in others {
             let copy = ctx.copy(&skb);
-            self.vxlan_xmit_one(ctx, ifindex, remote.dst, copy);
+            self.vxlan_xmit_one(ctx, ifindex, (remote.dst, vni), copy);
         }
-        self.vxlan_xmit_one(ctx, ifindex, last.dst, skb);
+        self.vxlan_xmit_one(ctx, ifindex, (last.dst, vni), skb);
     }
 
-    fn vxlan_xmit_one(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, remote: Ipv4Addr, mut skb: Skb) {
+    /// Puts a frame into a packet for this tunnel end, in this virtual network.
+    pub(super) fn vxlan_xmit_one(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ifindex: IfIndex,
+        (remote, vni): (Ipv4Addr, u32),
+        mut skb: Skb,
+    ) {
         let at = (self.id, ifindex);
         let Some(Link { kind: Kind::Vxlan(vxlan), .. }) = self.link(ifindex) else { return };
-        let (vni, local, port) = (vxlan.vni, vxlan.local, vxlan.port);
+        let (local, port) = (vxlan.local, vxlan.port);
         let flow = match self.ip_route_output(ctx.now, remote, Some(local), None) {
             Ok(flow) if flow.oif == ifindex => return ctx.drop(at, skb, DropReason::Recursion),
             Ok(flow) => flow,
@@ -73,6 +80,7 @@ impl Netns {
         let frame = Frame { dst: MacAddr::ZERO, src: MacAddr::ZERO, payload: Payload::Ipv4(outer) };
         *skb.frame_mut() = frame;
         skb.frag_max = 0;
+        skb.nf = skb.nf.scrubbed(false);
         ctx.note(at, &mut skb, EventKind::Encapsulated);
         self.ip_local_out(ctx, &flow, ctx.delays.vxlan, skb);
     }
@@ -87,7 +95,10 @@ impl Netns {
         mut skb: Skb,
     ) {
         let is_ours = |link: &&Link| {
-            link.up && matches!(&link.kind, Kind::Vxlan(own) if own.vni == vxlan.vni && own.port == port)
+            // A device with a program of its own takes in every virtual network, and tells the program which.
+            let all = link.bpf == Some(BpfProgram::FromOverlay);
+            link.up
+                && matches!(&link.kind, Kind::Vxlan(own) if (all || own.vni == vxlan.vni) && own.port == port)
         };
         let Some(tunnel) = self.links().find(is_ours).map(|link| (link.ifindex, link.mac)) else {
             return ctx.drop((self.id, ifindex), skb, DropReason::VxlanVniNotFound);
@@ -100,6 +111,7 @@ impl Netns {
         skb.frame = vxlan.inner.clone();
         skb.packet = crate::base::PacketId::NONE;
         skb.frag_max = 0;
+        skb.nf = skb.nf.scrubbed(false);
         ctx.note((self.id, tunnel), &mut skb, EventKind::Decapsulated);
         self.vxlan_snoop(ctx, tunnel, from, &skb);
         self.netif_receive(ctx, tunnel, skb);
@@ -143,7 +155,7 @@ fn source_port(skb: &Skb) -> u16 {
         return min + ((u64::from(hash) * u64::from(max - min)) >> 32) as u16;
     }
     let mut hash = Fnv::default();
-    match &inner.payload {
+    match inner.inner_payload() {
         Payload::Ipv4(packet) => {
             let (low, high) = (packet.src.min(packet.dst), packet.src.max(packet.dst));
             hash.add(&low.octets());
@@ -151,7 +163,7 @@ fn source_port(skb: &Skb) -> u16 {
             hash.add(&[packet.protocol()]);
             hash_ports(&mut hash, &packet.body);
         }
-        Payload::Arp(_) | Payload::Other { .. } => {
+        Payload::Arp(_) | Payload::Vlan(_) | Payload::Bpdu(_) | Payload::Other { .. } => {
             hash.add(&inner.dst.0);
             hash.add(&inner.src.0);
         }
@@ -169,7 +181,7 @@ fn hash_ports(hash: &mut Fnv, body: &Body) {
             hash.add(&tcp.src_port.to_be_bytes());
             hash.add(&tcp.dst_port.to_be_bytes());
         }
-        Body::Icmp(_) | Body::Raw { .. } => {}
+        Body::Icmp(_) | Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) | Body::Raw { .. } => {}
     }
 }
 

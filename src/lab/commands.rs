@@ -1,63 +1,29 @@
-//! Command lines: a process runs one command after the other, as `sh -c` does.
+//! Single commands: each answers at once, changes tables, or becomes a program.
 
-use super::{Container, Lab, Script};
+use super::Lab;
+use crate::agent::Environment;
 use crate::base::ProcessId;
 use crate::kernel::{Ctx, Netns};
-use crate::shell::{self, Command, Context, Joiner, KernelChange};
-use crate::trace::{Scope, Stream};
+use crate::shell::{self, Command, Context, KernelChange};
+use crate::trace::Scope;
+
+/// Width of every terminal.
+const COLUMNS: usize = 120;
 
 impl Lab {
-    /// A run that is replayed where its target is gone still counts, so that later actions find theirs.
-    pub(super) fn replay_run(&mut self, target: &super::Target, argv: &[String]) {
-        if self.start(target, argv).is_err() {
-            self.runs.push(ProcessId::NONE);
-        }
-    }
-
-    /// Has a process run a command line.
-    pub(super) fn launch(&mut self, process: ProcessId, argv: &[String], container: Container) {
-        let commands = match argv {
-            [shell, flag, line] if is_shell(shell) && flag == "-c" => match shell::parse_line(line) {
-                Ok(commands) => commands,
-                Err(message) => {
-                    self.sim.write(process, Stream::Stderr, &format!("{message}\n"));
-                    return self.sim.end(process, 2);
-                }
-            },
-            _ => vec![(Joiner::Always, argv.to_vec())],
-        };
-        self.scripts.insert(process, Script { rest: commands.into(), container });
-        self.go_on(process, 0);
-    }
-
-    /// A command of a process ended with `status`: the next one runs, or the process ends.
-    pub(super) fn go_on(&mut self, process: ProcessId, mut status: u8) {
-        loop {
-            let Some(script) = self.scripts.get_mut(&process) else { return };
-            let Some((joiner, argv)) = script.rest.pop_front() else {
-                self.scripts.remove(&process);
-                return self.sim.end(process, status);
-            };
-            let runs = match joiner {
-                Joiner::Always => true,
-                Joiner::AndThen => status == 0,
-                Joiner::OrElse => status != 0,
-            };
-            if !runs {
-                continue;
-            }
-            let container = script.container.clone();
-            match self.run_command(process, &argv, &container) {
-                Some(ended) => status = ended,
-                None => return,
-            }
-        }
-    }
-
     /// Runs one command. Its status where it ended at once; `None` where it goes on as a process.
-    fn run_command(&mut self, process: ProcessId, argv: &[String], container: &Container) -> Option<u8> {
+    pub(super) fn run_command(
+        &mut self,
+        process: ProcessId,
+        argv: &[String],
+        (environment, input): (&Environment, Option<&str>),
+        title: &str,
+    ) -> Option<u8> {
         let netns = self.sim.netns_of(process);
-        let mut rng = crate::base::Rng::with_seed(self.sim.rng().u64(..));
+        // Main processes draw from a source of their own, so that one more does not change what others draw.
+        let is_main = self.sim.is_main(process);
+        let seed = if is_main { self.log.seed ^ u64::from(process.0) } else { self.sim.rng().u64(..) };
+        let mut rng = crate::base::Rng::with_seed(seed);
         let trace = self.sim.trace();
         self.live.advance(trace, trace.len());
         self.live.now = self.sim.now();
@@ -69,18 +35,24 @@ impl Lab {
         let mut context = Context {
             inventory: &self.live,
             netns,
-            files: &|path| sim.file(netns, path).cloned(),
+            files: &|path| sim.file_of(netns, &environment.mounts, path).cloned(),
             hostname,
-            image: container.image.as_deref(),
-            kube_namespace: &container.namespace,
+            image: environment.image.as_deref(),
+            kube_namespace: &environment.kube_namespace,
             objects: &objects,
+            columns: sim.is_terminal(process).then_some(COLUMNS),
+            input,
+            pidns: environment.pidns,
+            pid: sim.pid_of(process),
+            variables: &environment.variables,
+            logs: &|container| super::objects::log(trace, container),
             rng: &mut rng,
         };
         let command = shell::run(&mut context, argv);
-        self.carry_out(process, command)
+        self.carry_out(process, command, title)
     }
 
-    fn carry_out(&mut self, process: ProcessId, command: Command) -> Option<u8> {
+    fn carry_out(&mut self, process: ProcessId, command: Command, title: &str) -> Option<u8> {
         let (output, status, program, changes) = match command {
             Command::Done { output, status } => (output, Some(status), None, Vec::new()),
             Command::Process { output, process } => (output, None, Some(process), Vec::new()),
@@ -94,14 +66,10 @@ impl Lab {
             self.sim.write(process, stream, &text);
         }
         if let Some(program) = program {
-            self.sim.run(process, program);
+            self.sim.run(process, program, title);
         }
         status
     }
-}
-
-fn is_shell(word: &str) -> bool {
-    matches!(word, "sh" | "bash" | "ash" | "/bin/sh" | "/bin/bash" | "/bin/ash")
 }
 
 /// Does to the kernel what a command asked for; the command has checked it against the tables.
@@ -136,7 +104,7 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         KernelChange::AddVxlanFdb(ifindex, mac, dst) => netns.add_vxlan_fdb(ctx, ifindex, mac, dst),
         KernelChange::DelVxlanFdb(ifindex, mac) => netns.del_vxlan_fdb(ctx, ifindex, mac),
         KernelChange::SetSysctl(key, value) => {
-            netns.sysctl.set(&key, &value);
+            netns.set_sysctl(ctx, &key, &value);
         }
     }
 }

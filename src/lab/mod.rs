@@ -5,6 +5,7 @@ pub mod history;
 pub mod lessons;
 mod objects;
 pub mod prompt;
+mod script;
 pub mod share;
 mod target;
 pub mod transcript;
@@ -15,9 +16,9 @@ use crate::agent::{ControlPlane, Desired, Wakeup};
 use crate::base::{Diagnostic, EventId, NetnsId, ProcessId, Severity, SimTime, Span};
 use crate::kernel::{Netns, Urgency};
 use crate::manifest::{self, Located, Parsed};
-use crate::shell::Joiner;
 use crate::sim::{EVENTS_MAX, Simulation};
 use crate::trace::{Inventory, Trace};
+use script::Script;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -57,20 +58,6 @@ pub enum Progress {
     Busy(SimTime),
     /// A limit was reached (of the trace's size) and the run was stopped.
     Stopped(SimTime),
-}
-
-/// The rest of a command line that a process has still to run.
-#[derive(Debug, Default)]
-struct Script {
-    rest: VecDeque<(Joiner, Vec<String>)>,
-    container: Container,
-}
-
-/// The container a command runs in.
-#[derive(Clone, Debug, Default)]
-struct Container {
-    image: Option<String>,
-    namespace: String,
 }
 
 /// A running lab.
@@ -117,7 +104,9 @@ impl Lab {
         self.catch_up();
         self.log.actions.push((self.sim.now(), Action::Apply(text.to_owned())));
         let pods = parsed.pods().map(|pod| Arc::new(pod.clone())).collect();
-        let desired = Desired { cluster: parsed.resolve_cluster(), pods };
+        let services = parsed.services().map(|service| Arc::new(service.clone())).collect();
+        let slices = parsed.slices().map(Arc::new).collect();
+        let desired = Desired { cluster: parsed.resolve_cluster(), pods, services, slices };
         self.sim.tell(Wakeup::Apply(Arc::new(desired)));
         self.parsed = parsed;
         diagnostics
@@ -128,11 +117,11 @@ impl Lab {
         self.catch_up();
         let trace = self.sim.trace();
         self.live.advance(trace, trace.len());
-        let (netns, container) = self.find(target)?;
+        let (netns, environment) = self.find(target)?;
         self.log.actions.push((self.sim.now(), Action::Run { target: target.clone(), argv: argv.to_vec() }));
-        let process = self.sim.begin(netns);
+        let process = self.sim.begin(netns, &environment);
         self.runs.push(process);
-        self.launch(process, argv, container);
+        self.launch(process, argv, environment);
         Ok(process)
     }
 
@@ -142,7 +131,7 @@ impl Lab {
             self.catch_up();
             self.log.actions.push((self.sim.now(), Action::Interrupt(run as u32)));
             if let Some(script) = self.scripts.get_mut(&process) {
-                script.rest.clear();
+                script.stop();
             }
             self.sim.interrupt(process);
         }
@@ -177,6 +166,15 @@ impl Lab {
         self.run_while(limit, |lab| !lab.sim.is_quiet(Urgency::Soon))
     }
 
+    /// Lets time pass to `at`, with everything that happens until then.
+    pub fn wait_until(&mut self, at: SimTime) -> Progress {
+        let progress = self.run_while(at, |_| true);
+        if self.sim.next_at().is_none_or(|next| next > at) && self.sim.now() < at {
+            self.sim.wait_until(at);
+        }
+        progress
+    }
+
     fn run_while(&mut self, limit: SimTime, goes_on: impl Fn(&Self) -> bool) -> Progress {
         while goes_on(self) {
             let late = self.sim.next_at().is_none_or(|at| at > limit);
@@ -198,6 +196,9 @@ impl Lab {
         let stepped = self.sim.step();
         for (process, status) in self.sim.take_ended() {
             self.go_on(process, status);
+        }
+        for (process, launch) in self.sim.take_launches() {
+            self.launch_main(process, launch);
         }
         stepped
     }

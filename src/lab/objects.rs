@@ -1,7 +1,7 @@
 //! Objects as `kubectl get -o yaml` shows them: what was applied, with the status that came of it.
 
 use crate::manifest::Parsed;
-use crate::trace::{Inventory, PodPhase, PodRow};
+use crate::trace::{ContainerRef, Inventory, PodPhase, PodRow, TableChange, Trace};
 use serde_json::{Value, json};
 
 /// The object of this kind, namespace and name.
@@ -40,6 +40,18 @@ pub(super) fn object(
         _ => {}
     }
     Some(value)
+}
+
+/// What the main process of a container wrote, in one of its lives: its log.
+pub(super) fn log(trace: &Trace, container: &ContainerRef) -> String {
+    let is_start = |change: &&TableChange| matches!(change, TableChange::Process(row) if row.container.as_ref() == Some(container));
+    let Some(TableChange::Process(row)) = trace.changes.iter().find(is_start) else { return String::new() };
+    trace
+        .outputs
+        .iter()
+        .filter(|output| output.process == row.process)
+        .map(|output| output.text.as_str())
+        .collect()
 }
 
 fn pod_status(row: &PodRow) -> Value {

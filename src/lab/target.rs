@@ -1,6 +1,7 @@
 //! Where commands run.
 
-use super::{Container, Lab};
+use super::Lab;
+use crate::agent::Environment;
 use crate::base::NetnsId;
 use crate::trace::ContainerState;
 use serde::{Deserialize, Serialize};
@@ -83,40 +84,58 @@ impl Target {
 
 impl Lab {
     /// The namespace of a target and the container that commands run in.
-    pub(super) fn find(&self, target: &Target) -> Result<(NetnsId, Container), StartError> {
+    pub(super) fn find(&mut self, target: &Target) -> Result<(NetnsId, Environment), StartError> {
         let missing = |kind, name: &str| StartError::NoSuchTarget(kind, name.to_owned());
+        let machine = match target {
+            Target::Node(name) => {
+                let netns = self.sim.agent().and_then(|control| control.node_netns(name));
+                Some(netns.ok_or_else(|| missing("nodes", name))?)
+            }
+            Target::Host(name) => {
+                let netns = self.sim.agent().and_then(|control| control.host_netns(name));
+                Some(netns.ok_or_else(|| missing("hosts", name))?)
+            }
+            Target::Pod { .. } => None,
+        };
+        if let Some(netns) = machine {
+            return Ok((netns, self.sim.machine(netns)));
+        }
         let Some(control) = self.sim.agent() else { return Err(missing("pods", "")) };
-        let bare = Container { image: None, namespace: "default".to_owned() };
         match target {
-            Target::Node(name) => Ok((control.node_netns(name).ok_or_else(|| missing("nodes", name))?, bare)),
-            Target::Host(name) => Ok((control.host_netns(name).ok_or_else(|| missing("hosts", name))?, bare)),
+            Target::Node(name) | Target::Host(name) => Err(missing("nodes", name)),
             Target::Pod { namespace, name, container } => {
                 let netns = control.pod_netns(namespace, name).ok_or_else(|| missing("pods", name))?;
                 let netns = netns.map_err(|state| StartError::NotRunning(name.clone(), state))?;
                 let pod = control.pod(namespace, name).ok_or_else(|| missing("pods", name))?;
-                let containers = || pod.spec.containers.iter().chain(&pod.spec.init_containers);
-                let chosen = match container {
-                    None => containers().next(),
-                    Some(wanted) => Some(containers().find(|at| at.name == *wanted).ok_or_else(|| {
+                let index = match container {
+                    None => pod.spec.init_containers.len(),
+                    Some(wanted) => place_of(pod, wanted).ok_or_else(|| {
                         let inits = pod.spec.init_containers.iter().map(|at| format!("{} (init)", at.name));
                         let names = pod.spec.containers.iter().map(|at| at.name.clone()).chain(inits);
                         StartError::NoSuchContainer(wanted.clone(), name.clone(), names.collect())
-                    })?),
+                    })?,
                 };
-                if let Some(chosen) = chosen.filter(|chosen| self.has_ended(namespace, name, &chosen.name)) {
-                    return Err(StartError::Ended(chosen.name.clone()));
+                let chosen = pod.spec.init_containers.iter().chain(&pod.spec.containers).nth(index);
+                let chosen = chosen.map_or("", |container| container.name.as_str());
+                let environment = control.environment(namespace, name, index);
+                match environment.filter(|_| self.runs(namespace, name, chosen)) {
+                    Some(environment) => Ok((netns, environment.clone())),
+                    None => Err(StartError::Ended(chosen.to_owned())),
                 }
-                let image = chosen.map(|container| container.image.clone().unwrap_or_default());
-                Ok((netns, Container { image, namespace: namespace.clone() }))
             }
         }
     }
 
-    /// Whether a container of a Pod has ended, as an init container has where the Pod runs.
-    fn has_ended(&self, namespace: &str, pod: &str, container: &str) -> bool {
+    /// Whether a container of a Pod runs now.
+    fn runs(&self, namespace: &str, pod: &str, container: &str) -> bool {
         let row = self.live.pods.get(&(namespace.into(), pod.into()));
         let mut containers = row.iter().flat_map(|row| &row.containers);
         let found = containers.find(|at| &*at.name == container);
-        found.is_some_and(|found| matches!(found.state, ContainerState::Terminated(..)))
+        found.is_some_and(|found| matches!(found.state, ContainerState::Running(_)))
     }
+}
+
+/// The place of a container among the init containers and the containers of a Pod.
+fn place_of(pod: &crate::api::Pod, name: &str) -> Option<usize> {
+    pod.spec.init_containers.iter().chain(&pod.spec.containers).position(|at| at.name == name)
 }

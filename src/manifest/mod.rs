@@ -14,7 +14,7 @@ mod values;
 
 pub use output::{Sources, check_json, check_text};
 
-use crate::api::{Cluster, Node, Object, Pod};
+use crate::api::{Cluster, EndpointSlice, Node, Object, Pod, Service};
 use crate::base::{Diagnostic, Severity, Span};
 use serde_json::Value;
 
@@ -53,25 +53,40 @@ impl Parsed {
 
     /// The Pods in the order of the text.
     pub fn pods(&self) -> impl Iterator<Item = &Pod> {
-        self.objects.iter().filter_map(|located| match &located.object {
-            Object::Pod(pod) => Some(&**pod),
-            Object::Node(_) | Object::Cluster(_) | Object::Other(_) => None,
-        })
+        self.objects
+            .iter()
+            .filter_map(|located| if let Object::Pod(pod) = &located.object { Some(&**pod) } else { None })
     }
 
     /// The Nodes in the order of the text.
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.objects.iter().filter_map(|located| match &located.object {
-            Object::Node(node) => Some(&**node),
-            Object::Pod(_) | Object::Cluster(_) | Object::Other(_) => None,
+        self.objects
+            .iter()
+            .filter_map(|located| if let Object::Node(node) = &located.object { Some(&**node) } else { None })
+    }
+
+    /// The Services in the order of the text.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.objects.iter().filter_map(|located| {
+            if let Object::Service(service) = &located.object { Some(&**service) } else { None }
+        })
+    }
+
+    /// The `EndpointSlices` in the order of the text, and those that stand for Endpoints in their older form.
+    pub fn slices(&self) -> impl Iterator<Item = EndpointSlice> {
+        self.objects.iter().flat_map(|located| match &located.object {
+            Object::EndpointSlice(slice) => vec![(**slice).clone()],
+            Object::Endpoints(endpoints) => endpoints.mirrored().collect(),
+            Object::Pod(_) | Object::Node(_) | Object::Cluster(_) | Object::Service(_) | Object::Other(_) => {
+                Vec::new()
+            }
         })
     }
 
     /// The cluster document, if there is one.
     pub fn cluster(&self) -> Option<&Cluster> {
-        self.objects.iter().find_map(|located| match &located.object {
-            Object::Cluster(cluster) => Some(&**cluster),
-            Object::Pod(_) | Object::Node(_) | Object::Other(_) => None,
+        self.objects.iter().find_map(|located| {
+            if let Object::Cluster(cluster) = &located.object { Some(&**cluster) } else { None }
         })
     }
 }

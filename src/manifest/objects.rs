@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Kinds that are part of the simulation, or that mean nothing beyond their name.
-const SIMULATED: [&str; 4] = ["Pod", "Node", "Cluster", "Namespace"];
+const SIMULATED: [&str; 7] = ["Pod", "Node", "Cluster", "Namespace", "Service", "EndpointSlice", "Endpoints"];
 
 /// An object with the tree that it came from.
 pub(super) struct Found<'t> {
@@ -125,6 +125,9 @@ fn typed(kind: Kind, raw: &Value, report: &mut Report<'_>) -> Option<Object> {
         ("v1", "Pod") => from_json(value).map(Object::Pod),
         ("v1", "Node") => from_json(value).map(Object::Node),
         (_, "Cluster") => from_json(value).map(Object::Cluster),
+        ("v1", "Service") => from_json(value).map(Object::Service),
+        ("v1", "Endpoints") => from_json(value).map(Object::Endpoints),
+        (_, "EndpointSlice") => from_json(value).map(Object::EndpointSlice),
         _ => metadata(&value).map(|metadata| {
             let (api_version, kind) = (kind.api_version.to_owned(), kind.name.to_owned());
             Object::Other(Box::new(Unsimulated { api_version, kind, metadata, raw: raw.clone() }))
@@ -160,6 +163,9 @@ fn metadata_mut(object: &mut Object) -> &mut ObjectMeta {
         Object::Pod(pod) => &mut pod.metadata,
         Object::Node(node) => &mut node.metadata,
         Object::Cluster(cluster) => &mut cluster.metadata,
+        Object::Service(service) => &mut service.metadata,
+        Object::EndpointSlice(slice) => &mut slice.metadata,
+        Object::Endpoints(endpoints) => &mut endpoints.metadata,
         Object::Other(other) => &mut other.metadata,
     }
 }

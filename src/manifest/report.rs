@@ -49,9 +49,15 @@ impl<'t> Report<'t> {
     }
 
     /// An error that the API server reports at `path`, shown at the deeper `place`.
-    pub(super) fn error_near(&mut self, place: &str, path: &str, message: &'static str, args: &[&str]) {
+    pub(super) fn error_near(
+        &mut self,
+        (place, path): (&str, &str),
+        message: &'static str,
+        hint: &'static str,
+        args: &[&str],
+    ) {
         let span = self.root.at(place);
-        self.add(Severity::Error, span, path, message, Some("invalid.name.hint"), args);
+        self.add(Severity::Error, span, path, message, Some(hint), args);
     }
 
     /// A warning at the field `path`.

@@ -3,9 +3,10 @@
 use super::Parsed;
 use super::values::{duration, net_of};
 use crate::api::{
-    Backend, Cluster, ClusterSpec, Cni, Delays, DnsSpec, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec,
-    Nic, Node, NodeAddressType, NodeSpec, VxlanSpec, WrittenExternal, WrittenInterface, WrittenNetwork,
-    WrittenNode, WrittenSpec,
+    Autodetection, Backend, BridgeSpec, CalicoSpec, Cluster, ClusterSpec, Cni, Delays, DnsSpec,
+    Encapsulation, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, Node, NodeAddressType, NodeSpec,
+    VxlanSpec, WrittenBridge, WrittenCalico, WrittenExternal, WrittenInterface, WrittenNetwork, WrittenNode,
+    WrittenSpec,
 };
 use crate::base::{Ipv4Addr, Ipv4Net};
 use std::collections::BTreeSet;
@@ -54,20 +55,55 @@ fn default_dns_address(service_cidr: Ipv4Net) -> Ipv4Addr {
 }
 
 fn network(written: &WrittenNetwork) -> NetworkSpec {
+    let cni = choose(&Cni::ALL, written.cni.as_deref());
+    let backend = written.backend.as_deref().and_then(|name| named(&Backend::ALL, name));
+    // Without a word on it each plug-in connects the nodes in its own way; the plug-in bridge does not.
+    let backend = backend.or_else(|| cni.backends().first().copied().filter(|_| cni != Cni::Bridge));
     NetworkSpec {
-        cni: choose(&Cni::ALL, written.cni.as_deref()),
-        backend: choose(&Backend::ALL, written.backend.as_deref()),
+        cni,
+        backend,
         pod_cidr: parsed(written.pod_cidr.as_deref(), DEFAULT_POD_CIDR),
         service_cidr: parsed(written.service_cidr.as_deref(), DEFAULT_SERVICE_CIDR),
         mtu: written.mtu.unwrap_or(DEFAULT_MTU),
         vxlan: VxlanSpec {
-            vni: written.vxlan.vni.unwrap_or(1),
-            port: written.vxlan.port.unwrap_or(8472),
+            vni: written.vxlan.vni.unwrap_or(if cni == Cni::Calico { 4096 } else { 1 }),
+            port: written.vxlan.port.unwrap_or(if cni == Cni::Calico { 4789 } else { 8472 }),
             learning: written.vxlan.learning.unwrap_or(false),
         },
         ipam: IpamSpec { range_start: written.ipam.range_start.unwrap_or(2) },
+        bridge: bridge(cni, &written.bridge),
+        direct_routing: written.flannel.direct_routing.unwrap_or(false),
+        calico: calico(backend, &written.calico),
         nic: choose(&Nic::ALL, written.nic.as_deref()),
         delays: delays(written),
+    }
+}
+
+/// flannel's delegate does not masquerade, for flannel's own daemon does.
+fn bridge(cni: Cni, written: &WrittenBridge) -> BridgeSpec {
+    let promisc_mode = written.promisc_mode.unwrap_or(false);
+    BridgeSpec {
+        ip_masq: written.ip_masq.unwrap_or(cni == Cni::Bridge),
+        is_gateway: written.is_gateway.unwrap_or(true),
+        hairpin_mode: written.hairpin_mode.unwrap_or(!promisc_mode),
+        promisc_mode,
+        vlan: written.vlan.filter(|vlan| *vlan != 0),
+        mtu: written.mtu.filter(|mtu| *mtu != 0),
+    }
+}
+
+fn calico(backend: Option<Backend>, written: &WrittenCalico) -> CalicoSpec {
+    let mode = |written: Option<&str>| written.and_then(|name| named(&Encapsulation::ALL, name));
+    let encapsulation = match backend {
+        Some(Backend::Ipip) => mode(written.ipip_mode.as_deref()).unwrap_or_default(),
+        Some(Backend::Vxlan) => mode(written.vxlan_mode.as_deref()).unwrap_or_default(),
+        _ => Encapsulation::Never,
+    };
+    CalicoSpec {
+        encapsulation,
+        block_size: written.block_size.unwrap_or(26),
+        nat_outgoing: written.nat_outgoing.unwrap_or(true),
+        autodetection: written.ip_autodetection.as_deref().and_then(Autodetection::parse).unwrap_or_default(),
     }
 }
 
@@ -100,7 +136,11 @@ fn delays(written: &WrittenNetwork) -> Delays {
 }
 
 fn choose<T: Copy + Default>(all: &[(&str, T)], written: Option<&str>) -> T {
-    written.and_then(|name| all.iter().find(|known| known.0 == name)).map(|known| known.1).unwrap_or_default()
+    written.and_then(|name| named(all, name)).unwrap_or_default()
+}
+
+fn named<T: Copy>(all: &[(&str, T)], name: &str) -> Option<T> {
+    all.iter().find(|known| known.0 == name).map(|known| known.1)
 }
 
 fn parsed(written: Option<&str>, default: Ipv4Net) -> Ipv4Net {

@@ -1,10 +1,12 @@
 //! What the stage shows at a moment: packets on their ways, the trail behind them, what is lit and what was lost.
 
-use super::geometry::{self, Point};
+use super::geometry::{self, Point, Rect};
 use super::index::Index;
 use super::look::{self, PacketLook, StepKind};
-use super::model::{HookSlot, Scene, Spot};
+use super::model::{HookSlot, Scene, ShapeKind, Spot};
+use super::note::{self, Note, Sight};
 use super::rows::{self, RowText};
+use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, IfIndex, JourneyId, NetnsId};
 use crate::trace::{DropReason, Event, EventKind, Inventory, Relation, StepRow, Table, TableChange, Trace};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +18,10 @@ pub struct Frame {
     pub step: usize,
     /// Its event.
     pub event: Option<EventId>,
+    /// Where it happened.
+    pub place: Option<Spot>,
+    /// The packet that it is about.
+    pub lead: Option<JourneyId>,
     /// Packets alive, in the order of their journeys.
     pub tokens: Vec<Token>,
     /// The ways behind the packets of this conversation.
@@ -30,6 +36,43 @@ pub struct Frame {
     pub bursts: Vec<Burst>,
     /// The step of a Pod's life, when this is one.
     pub pod: Option<StepRow>,
+}
+
+impl Frame {
+    /// What should be in sight, the most important first: where the packet goes, where it is, where another one died,
+    /// what decided.
+    pub fn focus(&self, scene: &Scene) -> Vec<Rect> {
+        let whole = |at: &Point| Rect::new(at.x, at.y, 0, 0);
+        let lead = self.tokens.iter().find(|token| Some(token.journey) == self.lead);
+        let lead = lead.or_else(|| self.tokens.iter().find(|token| token.main && !token.waits));
+        let mut focus: Vec<Rect> = Vec::new();
+        if let Some(token) = lead.filter(|_| self.lead.is_some()) {
+            let reach = if token.look.tunnel.is_some() { 4 * scene.text } else { 0 };
+            let shown = |at: &Point| Rect::new(at.x - reach, at.y, 2 * reach, 0);
+            focus.extend(token.path.last().map(shown));
+            focus.extend(token.path.first().map(shown));
+            let around = |shape: &&super::model::Shape| {
+                shape.kind == ShapeKind::Node
+                    && focus.first().is_some_and(|end| shape.rect.grown(1).overlaps(end.grown(1)))
+            };
+            focus.extend(
+                scene
+                    .shapes
+                    .iter()
+                    .find(around)
+                    .map(|shape| Rect::new(shape.rect.x, focus[0].y, shape.rect.w, 0)),
+            );
+        }
+        focus.extend(self.bursts.iter().filter(|burst| burst.now).map(|burst| whole(&burst.at)));
+        let pod =
+            self.pod.as_ref().and_then(|row| scene.shape(&format!("pod {}/{}", row.namespace, row.pod)));
+        focus.extend(pod.map(|shape| shape.rect));
+        focus.extend(self.note.as_ref().map(|note| note.rect));
+        focus.extend(
+            self.place.and_then(|spot| scene.rest(spot)).filter(|_| focus.is_empty()).map(|at| whole(&at)),
+        );
+        focus
+    }
 }
 
 /// A packet on the stage.
@@ -47,6 +90,8 @@ pub struct Token {
     pub moves: (f64, f64),
     /// Whether it waits for its next hop's address.
     pub waits: bool,
+    /// Where the words stand that say so.
+    pub sign: Option<Rect>,
     /// Whether it is not there yet and appears on the way.
     pub emerges: bool,
     /// Whether it belongs to the conversation shown.
@@ -77,17 +122,8 @@ pub struct TrailPiece {
     pub main: bool,
 }
 
-/// Table rows that decided, shown beside the stack.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// Upper left corner.
-    pub at: Point,
-    /// The rows, in the order in which they were asked for.
-    pub rows: Vec<Decision>,
-}
-
 /// The table asked, the row that decided if one did, and its text.
-pub(super) type Decision = (Table, Option<ChangeId>, RowText);
+pub type Decision = (Table, Option<ChangeId>, RowText);
 
 /// A packet that died.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,10 +138,13 @@ pub struct Burst {
     pub now: bool,
 }
 
+/// How far to the side a waiting packet stands, at 14 px, so that what it waits for can be seen.
+pub const ASIDE: i32 = 30;
+
 /// A wire hop that takes long in steps is shown moving for at most this many.
 const LONGEST_MOVE: usize = 6;
 /// How far back a passage through one namespace is followed.
-const LONGEST_PASSAGE: usize = 64;
+const LONGEST_PASSAGE: usize = 256;
 
 /// What is to be shown, besides where.
 #[derive(Clone, Copy)]
@@ -118,6 +157,8 @@ pub struct Moment<'a> {
     pub steps: &'a [EventId],
     /// The step shown.
     pub at: usize,
+    /// The language of what is written.
+    pub lang: Lang,
 }
 
 /// The picture at a step.
@@ -125,7 +166,9 @@ pub fn frame_at(scene: &Scene, inventory: &Inventory, moment: Moment<'_>) -> Fra
     let Some(horizon) = moment.horizon(moment.at) else { return Frame::default() };
     let first = moment.steps[moment.at];
     let event = moment.trace.event(first);
-    let mut frame = Frame { step: moment.at, event: Some(first), ..Frame::default() };
+    let mut frame =
+        Frame { step: moment.at, event: Some(first), place: Some(spot_of(event)), ..Frame::default() };
+    frame.lead = event.journey.is_some().then_some(event.journey);
     let family: &[JourneyId] =
         if event.journey.is_some() { moment.index.family(moment.trace.root_of(event.journey)) } else { &[] };
     let next = moment.horizon(moment.at + 1);
@@ -143,11 +186,11 @@ pub fn frame_at(scene: &Scene, inventory: &Inventory, moment: Moment<'_>) -> Fra
     }
     frame.trail.sort_by_key(|piece| piece.main);
     moment.light(inventory, first, &mut frame);
-    if let Some((netns, rows)) = moment.decisions(inventory, first)
-        && let Some(&at) = scene.notes.get(&netns)
-    {
-        frame.note = Some(Note { at, rows });
+    let sight = moment.sight(&frame, first);
+    if let Some((netns, rows)) = moment.decisions(inventory, first) {
+        frame.note = note::note(scene, moment.lang, netns, rows, &sight);
     }
+    moment.place_waits(scene, &sight, &mut frame);
     if let EventKind::Changed(change) = event.kind
         && let TableChange::Step(row) = &moment.trace.changes[change.index()]
     {
@@ -205,7 +248,7 @@ impl Moment<'_> {
                 moves = (start as f64, end as f64);
             }
         }
-        Some(Token { journey, event: now, look, path, moves, waits, emerges: false, main: false })
+        Some(Token { journey, event: now, look, path, moves, waits, sign: None, emerges: false, main: false })
     }
 
     /// A packet that comes into being between this step and the next: a copy on its way out of a bridge, an answer.
@@ -224,7 +267,52 @@ impl Moment<'_> {
         let path = scene.route(spot_of(from), spot_of(event))?;
         let look = look::look_of(self.trace.frame_of(event)?);
         let moves = (self.at as f64, self.at as f64 + 1.0);
-        Some(Token { journey, event: now, look, path, moves, waits: false, emerges: true, main: false })
+        Some(Token {
+            journey,
+            event: now,
+            look,
+            path,
+            moves,
+            waits: false,
+            sign: None,
+            emerges: true,
+            main: false,
+        })
+    }
+
+    /// What the watcher must see at this step: where the packet is and where it goes next.
+    fn sight(&self, frame: &Frame, event: EventId) -> Sight {
+        let seen = self.trace.event(event);
+        let mut sight = Sight::default();
+        if !seen.packet.is_some() {
+            return sight;
+        }
+        sight.spots.push(spot_of(seen));
+        let stations = self.index.stations(seen.journey);
+        let next = stations.get(stations.partition_point(|station| *station <= event));
+        sight.spots.extend(next.map(|next| spot_of(self.trace.event(*next))));
+        let own = frame.tokens.iter().find(|token| token.journey == seen.journey);
+        if let Some(token) = own {
+            sight.path.clone_from(&token.path);
+            sight.wide = token.look.tunnel.is_some();
+        }
+        sight
+    }
+
+    /// Finds room for the words beside each packet that waits.
+    fn place_waits(&self, scene: &Scene, sight: &Sight, frame: &mut Frame) {
+        let px = |length: i32| length * scene.text / 14;
+        let words = words::word(self.lang, "stage.waits");
+        let size = (geometry::mono_width(&words, scene.text) + px(16), px(24));
+        let mut free = note::kept_free(scene, None, &Sight { spots: Vec::new(), ..sight.clone() });
+        free.extend(frame.note.as_ref().map(|note| note.rect));
+        for token in frame.tokens.iter_mut().filter(|token| token.waits) {
+            let Some(at) = token.path.first() else { continue };
+            let aside = at.x - px(ASIDE);
+            free.push(Rect::new(aside - px(16), at.y - px(16), px(32), px(32)));
+            let home = Point::new(aside - size.0 / 2, at.y - px(18) - size.1);
+            token.sign = Some(note::settle(scene, size, home, &free, 8));
+        }
     }
 
     /// A journey and those it is a copy of.
@@ -337,6 +425,7 @@ impl Moment<'_> {
         let mut decided: Vec<Decision> = Vec::new();
         for id in self.passage(event) {
             if let EventKind::Decided(table, row) = self.trace.event(id).kind
+                && !matches!(table, Table::Netfilter | Table::Conntrack)
                 && !decided.iter().any(|(other, ..)| *other == table)
             {
                 let row = row.is_some().then_some(row);

@@ -64,6 +64,18 @@ impl Rect {
         self.x < other.right() && other.x < self.right() && self.y < other.bottom() && other.y < self.bottom()
     }
 
+    /// How many pixels lie in both.
+    pub fn shared(self, other: Self) -> i32 {
+        let w = self.right().min(other.right()) - self.x.max(other.x);
+        let h = self.bottom().min(other.bottom()) - self.y.max(other.y);
+        w.max(0) * h.max(0)
+    }
+
+    /// The point inside that is nearest to `to`.
+    pub fn nearest(self, to: Point) -> Point {
+        Point::new(to.x.clamp(self.x, self.right()), to.y.clamp(self.y, self.bottom()))
+    }
+
     /// The smallest box around both.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
@@ -76,6 +88,11 @@ impl Rect {
     pub const fn grown(self, by: i32) -> Self {
         Self::new(self.x - by, self.y - by, self.w + 2 * by, self.h + 2 * by)
     }
+}
+
+/// Width of a text of this size in the monospaced face, in pixels.
+pub(super) fn mono_width(text: &str, size: i32) -> i32 {
+    text.chars().map(|char| if char.is_ascii() { 84 } else { 140 }).sum::<i32>() * size / 140
 }
 
 /// Length of a path of horizontal and vertical pieces, in pixels.

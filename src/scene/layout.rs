@@ -73,7 +73,7 @@ pub(super) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     fn new(inventory: &'a Inventory, options: &'a LayoutOptions) -> Self {
-        Self { inventory, options, scene: Scene::default() }
+        Self { inventory, options, scene: Scene { text: options.text, ..Scene::default() } }
     }
 
     /// A length given for text of 14 px, in the size asked for.
@@ -83,7 +83,7 @@ impl<'a> Draft<'a> {
 
     /// Width of a text in the monospaced face, in pixels.
     pub(super) fn mono_width(&self, text: &str) -> i32 {
-        text.chars().map(|char| if char.is_ascii() { 84 } else { 140 }).sum::<i32>() * self.options.text / 140
+        super::geometry::mono_width(text, self.options.text)
     }
 
     /// The text, cut to `width` with an ellipsis.

@@ -1,7 +1,7 @@
 //! How a packet looks from outside: its protocol as shape and colour, and whether it travels inside a tunnel.
 
 use crate::trace::{Disposition, DropReason, Event, EventKind, TableChange, Trace};
-use crate::wire::{ArpOp, Body, Frame, Payload, UdpPayload};
+use crate::wire::{ArpOp, Body, Frame, Inner, Ipv4, Payload, Udp, UdpPayload};
 
 /// The protocol that decides shape and colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,8 +71,13 @@ impl std::fmt::Display for Mark {
 
 /// How `frame` looks.
 pub fn look_of(frame: &Frame) -> PacketLook {
+    look_of_payload(frame.inner_payload(), frame.wire_len())
+}
+
+/// How a payload looks that stands in a frame of `wire_len` bytes.
+fn look_of_payload(payload: &Payload, wire_len: usize) -> PacketLook {
     let plain = |protocol, mark| PacketLook { protocol, tunnel: None, mark };
-    match &frame.payload {
+    match payload {
         Payload::Arp(arp) => plain(
             Protocol::Arp,
             match arp.op {
@@ -84,14 +89,10 @@ pub fn look_of(frame: &Frame) -> PacketLook {
         Payload::Ipv4(packet) => match &*packet.body {
             Body::Icmp(icmp) => plain(Protocol::Icmp, Mark::Type(icmp.kind_and_code().0)),
             Body::Tcp(_) => plain(Protocol::Tcp, Mark::None),
-            Body::Udp(udp) => match &udp.payload {
-                UdpPayload::Vxlan(vxlan) => {
-                    let inner = look_of(&vxlan.inner);
-                    let added = frame.wire_len() - vxlan.inner.wire_len() + inner.tunnel.unwrap_or(0);
-                    PacketLook { tunnel: Some(added), ..inner }
-                }
-                UdpPayload::Data(_) => plain(Protocol::Udp, Mark::None),
-            },
+            Body::Udp(Udp { payload: UdpPayload::Data(_), .. }) => plain(Protocol::Udp, Mark::None),
+            Body::Udp(_) | Body::Ipip(_) | Body::Gre(_) => look_of_tunnel(packet, wire_len),
+            // What ESP carries cannot be seen.
+            Body::Igmp(_) | Body::Esp(_) => plain(Protocol::Other, Mark::None),
             Body::Raw { protocol, .. } => plain(
                 match protocol {
                     1 => Protocol::Icmp,
@@ -102,8 +103,20 @@ pub fn look_of(frame: &Frame) -> PacketLook {
                 Mark::None,
             ),
         },
-        Payload::Other { .. } => plain(Protocol::Other, Mark::None),
+        Payload::Vlan(_) | Payload::Bpdu(_) | Payload::Other { .. } => plain(Protocol::Other, Mark::None),
     }
+}
+
+fn look_of_tunnel(packet: &Ipv4, wire_len: usize) -> PacketLook {
+    let Some(carried) = packet.tunneled() else {
+        return PacketLook { protocol: Protocol::Other, tunnel: None, mark: Mark::None };
+    };
+    let inner = match carried {
+        Inner::Frame(frame) => look_of(frame),
+        Inner::Ipv4(packet) => look_of_payload(&Payload::Ipv4(packet.clone()), packet.wire_len()),
+    };
+    let added = wire_len.saturating_sub(carried.wire_len()) + inner.tunnel.unwrap_or(0);
+    PacketLook { tunnel: Some(added), ..inner }
 }
 
 /// What kind of step an event is, for its mark on the timeline.

@@ -17,6 +17,8 @@ pub type Spot = (NetnsId, IfIndex);
 pub struct Scene {
     /// What it covers.
     pub bounds: Rect,
+    /// Size of its text at 100 %.
+    pub text: i32,
     /// Boxes in drawing order: what comes later lies on top.
     pub shapes: Vec<Shape>,
     /// Wires, drawn between the nodes' boxes and the devices'.

@@ -75,12 +75,12 @@ const CLOSE: Measures = Measures {
     pad: 12,
     pod_gap: 8,
     pod_width: 124,
-    pod_height: 92,
-    head: 36,
-    veth: 32,
-    device: 32,
-    stack: 70,
-    gap: 18,
+    pod_height: 88,
+    head: 32,
+    veth: 28,
+    device: 30,
+    stack: 66,
+    gap: 14,
 };
 
 fn measures(draft: &Draft<'_>) -> Measures {
@@ -315,7 +315,9 @@ fn place_tunnels(draft: &mut Draft<'_>, state: &NetnsState, tunnels: &[LinkRow],
 fn place_stack(draft: &mut Draft<'_>, netns: NetnsId, stack: Rect) {
     let shape = draft.shape(format!("stack {}", netns.0), ShapeKind::Stack, stack, Some(stack_of(netns)));
     let title = words::word(draft.options.lang, "stage.stack");
-    let (pad, gap, h) = (draft.px(8), draft.px(8), draft.px(if draft.options.compact { 25 } else { 28 }));
+    let (pad, h) =
+        if draft.options.compact { (draft.px(6), draft.px(24)) } else { (draft.px(8), draft.px(28)) };
+    let gap = draft.px(8);
     let full = draft.px(450) <= stack.w + draft.px(22);
     let names = if full {
         ["PREROUTING", "route", "FORWARD", "POSTROUTING", "INPUT", "OUTPUT"]

@@ -5,10 +5,12 @@ use super::layout::{Draft, address_of, cable_end, is_outside, natural, stack_of}
 use super::model::{ShapeKind, Spot, WireKind};
 use crate::base::NetnsId;
 use crate::trace::{Inventory, LinkKind, LinkRow, NetnsRole, NetnsState};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Height of a switch, a router and a host.
-const HOST: i32 = 38;
+fn height(draft: &Draft<'_>) -> i32 {
+    draft.px(if draft.options.compact { 32 } else { 38 })
+}
 
 /// Draws everything outside the nodes under `bottom`.
 pub(super) fn place(draft: &mut Draft<'_>, bottom: i32) {
@@ -23,24 +25,22 @@ pub(super) fn place(draft: &mut Draft<'_>, bottom: i32) {
     let (near, far): (Vec<_>, Vec<_>) = hosts.into_iter().partition(at_switch);
     let (left, right) = span(draft);
     let compact = draft.options.compact;
-    let (h, gap) = (draft.px(HOST), draft.px(if compact { 28 } else { 40 }));
+    let (h, gap) = (height(draft), draft.px(if compact { 22 } else { 40 }));
     let y = bottom + if bottom > 0 { gap } else { 0 };
     // One or two hosts stand beside the switch; more of them have a row of their own under it.
     let beside = near.len() <= 2 && far.is_empty();
-    let host_width = draft.px(if compact { 124 } else { 176 });
-    let room = if beside { near.len() as i32 * (host_width + draft.px(28)) } else { 0 };
     let inset = if compact { 0 } else { draft.px(20) };
+    let widths = Widths::new(draft, near.iter().chain(&far).copied(), right - left - 2 * inset);
+    let room = if beside { widths.sum(&near) } else { 0 };
     let rect = Rect::new(left + inset, y, right - left - 2 * inset - room, h);
     for switch in &switches {
         place_switch(draft, switch, rect);
     }
-    let mut done: BTreeSet<NetnsId> = BTreeSet::new();
-    let row = if beside { y } else { y + h + draft.px(if compact { 22 } else { 32 }) };
-    let start = if beside { rect.right() + draft.px(28) } else { rect.x };
-    place_hosts(draft, &near, start, row, host_width, &mut done);
+    let row = if beside { y } else { y + h + draft.px(if compact { 18 } else { 32 }) };
+    let start = if beside { rect.right() + widths.gap } else { rect.x };
+    place_hosts(draft, &near, start, row, &widths);
     // What lies behind a router follows in the same row.
-    let next = rect.x + near.len() as i32 * (host_width + draft.px(28));
-    place_hosts(draft, &far, next, row, host_width, &mut done);
+    place_hosts(draft, &far, rect.x + widths.sum(&near), row, &widths);
     connect(draft, &switches, &near, &far, beside);
 }
 
@@ -67,28 +67,58 @@ fn place_switch(draft: &mut Draft<'_>, state: &NetnsState, rect: Rect) {
     draft.scene.ways.share(stack_of(netns), home);
 }
 
-fn place_hosts(
-    draft: &mut Draft<'_>,
-    hosts: &[&NetnsState],
-    start: i32,
-    y: i32,
-    w: i32,
-    done: &mut BTreeSet<NetnsId>,
-) {
+/// How wide each host is drawn: as wide as its name and address where there is room for all of them.
+struct Widths {
+    natural: BTreeMap<NetnsId, i32>,
+    usual: i32,
+    gap: i32,
+}
+
+impl Widths {
+    fn new<'a>(draft: &Draft<'_>, hosts: impl Iterator<Item = &'a NetnsState>, room: i32) -> Self {
+        let compact = draft.options.compact;
+        let usual = draft.px(if compact { 124 } else { 176 });
+        let gap = draft.px(if compact { 16 } else { 28 });
+        let wide = |state: &NetnsState| {
+            let text = draft.mono_width(&state.row.name) + draft.mono_width(&address(draft, state));
+            (state.row.netns, (text + draft.px(34)).max(if compact { 0 } else { usual }))
+        };
+        let mut natural: BTreeMap<NetnsId, i32> = hosts.map(wide).collect();
+        let sum: i32 = natural.values().map(|width| width + gap).sum();
+        if sum - gap > room {
+            natural.clear();
+        }
+        Self { natural, usual, gap }
+    }
+
+    fn of(&self, state: &NetnsState) -> i32 {
+        self.natural.get(&state.row.netns).copied().unwrap_or(self.usual)
+    }
+
+    fn sum(&self, hosts: &[&NetnsState]) -> i32 {
+        hosts.iter().map(|state| self.of(state) + self.gap).sum()
+    }
+}
+
+/// The address that a host has on its first cable with one.
+fn address(draft: &Draft<'_>, state: &NetnsState) -> String {
+    let found = cables(draft.inventory, state)
+        .map(|(link, _)| address_of(state, link.ifindex, false))
+        .find(|address| !address.is_empty());
+    found.unwrap_or_default()
+}
+
+fn place_hosts(draft: &mut Draft<'_>, hosts: &[&NetnsState], start: i32, y: i32, widths: &Widths) {
     let mut x = start;
     for state in hosts {
         let netns = state.row.netns;
-        done.insert(netns);
-        let rect = Rect::new(x, y, w, draft.px(HOST));
-        x = rect.right() + draft.px(28);
+        let rect = Rect::new(x, y, widths.of(state), height(draft));
+        x = rect.right() + widths.gap;
         let home = stack_of(netns);
         let shape = draft.shape(format!("host {}", state.row.name), ShapeKind::Outside, rect, Some(home));
-        let address = cables(draft.inventory, state)
-            .map(|(link, _)| address_of(state, link.ifindex, false))
-            .find(|address| !address.is_empty());
-        let address = address.unwrap_or_default();
+        let address = address(draft, state);
         let last = address.rsplit('.').next().map(|octet| format!(".{octet}")).unwrap_or_default();
-        let room = w - draft.px(32) - draft.mono_width(&state.row.name);
+        let room = rect.w - draft.px(32) - draft.mono_width(&state.row.name);
         let detail = if draft.mono_width(&address) <= room { address } else { last };
         draft.device(shape, &state.row.name, &detail);
         draft.rest(home, rect.center());
@@ -123,7 +153,7 @@ fn connect(
             match (outside, at) {
                 (None, Some(rest)) => port_on_edge(draft, port, other, Point::new(rest.x, rect.y), middle),
                 (Some(_), Some(rest)) => {
-                    host_end(draft, other, Point::new(rest.x, rest.y - draft.px(HOST / 2)));
+                    host_end(draft, other, Point::new(rest.x, rest.y - height(draft) / 2));
                     port_on_edge(draft, port, other, Point::new(rest.x, rect.bottom()), middle);
                 }
                 (Some(state), None) => beside_switch(draft, port, other, state, rect),
@@ -135,10 +165,10 @@ fn connect(
         for (link, other) in cables(draft.inventory, state) {
             let Some(rest) = draft.scene.rest(stack_of(state.row.netns)) else { continue };
             let own = (state.row.netns, link.ifindex);
-            host_end(draft, own, Point::new(rest.x, rest.y + draft.px(HOST / 2)));
+            host_end(draft, own, Point::new(rest.x, rest.y + height(draft) / 2));
             let Some(up) = draft.scene.rest(stack_of(other.0)) else { continue };
-            host_end(draft, other, Point::new(up.x, up.y + draft.px(HOST / 2)));
-            let y = rest.y + draft.px(HOST / 2 + 10);
+            host_end(draft, other, Point::new(up.x, up.y + height(draft) / 2));
+            let y = rest.y + height(draft) / 2 + draft.px(if draft.options.compact { 7 } else { 10 });
             draft.wire(WireKind::Cable, own, other, &[Point::new(rest.x, y), Point::new(up.x, y)]);
         }
     }

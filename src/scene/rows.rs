@@ -1,7 +1,10 @@
 //! Table rows as text, as `ip` and `bridge` print them, in a head and a tail so that a narrow box can break them.
 
 use crate::base::{ChangeId, IfIndex, NetnsId};
-use crate::trace::{FdbRow, Inventory, NeighRow, RouteKind, RouteRow, Table, TableChange, Trace, rows_text};
+use crate::trace::{
+    BpfRow, FdbRow, Inventory, NeighRow, NetfilterChange, RouteKind, RouteRow, Table, TableChange, Trace,
+    rows_text,
+};
 
 /// A row in two pieces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +60,32 @@ pub fn fdb(inventory: &Inventory, row: &FdbRow) -> RowText {
     RowText { head: row.mac.to_string(), tail: tail.join(" ") }
 }
 
+/// A row of netfilter.
+pub fn netfilter(change: &NetfilterChange) -> RowText {
+    match change {
+        NetfilterChange::Rule(row) => RowText { head: row.table.name().to_owned(), tail: row.to_string() },
+        NetfilterChange::Chain(row) => {
+            let policy = row.policy.map_or("", |policy| policy.name());
+            RowText { head: row.table.name().to_owned(), tail: format!("-P {} {policy}", row.name) }
+        }
+        NetfilterChange::Conntrack(row) => RowText { head: String::new(), tail: row.to_string() },
+        NetfilterChange::ChainGone(..)
+        | NetfilterChange::RuleGone(..)
+        | NetfilterChange::Renamed(..)
+        | NetfilterChange::ConntrackGone(..)
+        | NetfilterChange::Set(_)
+        | NetfilterChange::SetGone(..) => RowText::default(),
+    }
+}
+
+/// An entry of an eBPF map.
+pub fn bpf(inventory: &Inventory, row: &BpfRow) -> RowText {
+    let ifname = inventory.netns.get(&row.netns).map_or_else(|| "".into(), |state| state.ifname(row.ifindex));
+    let line = rows_text::bpf(row, &ifname);
+    let mut words = line.splitn(3, ' ').skip(1).map(str::to_owned);
+    RowText { head: words.next().unwrap_or_default(), tail: words.next().unwrap_or_default() }
+}
+
 /// The row that decided; empty where none fitted.
 pub fn decision(trace: &Trace, inventory: &Inventory, table: Table, row: Option<ChangeId>) -> RowText {
     let Some(row) = row else { return RowText::default() };
@@ -69,11 +98,13 @@ pub fn decision(trace: &Trace, inventory: &Inventory, table: Table, row: Option<
                 row.mac.map_or_else(|| rows_text::nud(row.state).to_string(), |mac| format!("lladdr {mac}"));
             text
         }
+        (Table::Bpf, TableChange::Bpf(row)) => bpf(inventory, row),
         (Table::BridgeFdb, TableChange::Fdb(row)) => fdb(inventory, row),
         (Table::VxlanFdb, TableChange::Fdb(row)) => {
             let tail = row.dst.map_or_else(String::new, |dst| format!("dst {dst}"));
             RowText { head: row.mac.to_string(), tail }
         }
+        (Table::Netfilter | Table::Conntrack, TableChange::Netfilter(change)) => netfilter(change),
         _ => RowText::default(),
     }
 }

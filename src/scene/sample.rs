@@ -216,6 +216,7 @@ pub(crate) fn pod(
         sidecar: false,
         state: ContainerState::Running(SimTime::ZERO),
         restarts: 0,
+        last: None,
     };
     let mut containers = vec![container("web", "nginx:1.27", &["80/TCP"])];
     if name == "c" {

@@ -11,12 +11,17 @@ fn all(trace: &Trace) -> Inventory {
 }
 
 fn picture(trace: &Trace, at: usize) -> (Scene, Frame) {
+    picture_as(trace, at, &LayoutOptions::default())
+}
+
+fn picture_as(trace: &Trace, at: usize, options: &LayoutOptions) -> (Scene, Frame) {
     let mut index = Index::default();
     index.extend(trace);
     let inventory = all(trace);
-    let scene = layout(&inventory, &LayoutOptions::default());
+    let scene = layout(&inventory, options);
     let steps = index.steps().to_vec();
-    let frame = frame_at(&scene, &inventory, Moment { trace, index: &index, steps: &steps, at });
+    let lang = crate::base::words::Lang::En;
+    let frame = frame_at(&scene, &inventory, Moment { trace, index: &index, steps: &steps, at, lang });
     (scene, frame)
 }
 
@@ -136,7 +141,8 @@ fn an_empty_lab_is_an_empty_picture() {
     assert!(scene.shapes.is_empty());
     let index = Index::default();
     let trace = Trace::default();
-    let moment = Moment { trace: &trace, index: &index, steps: &[], at: 0 };
+    let lang = crate::base::words::Lang::En;
+    let moment = Moment { trace: &trace, index: &index, steps: &[], at: 0, lang };
     assert_eq!(frame_at(&scene, &Inventory::default(), moment), Frame::default());
 }
 
@@ -211,6 +217,32 @@ fn the_packet_runs_down_the_rows_and_carries_its_tunnel() {
     assert_eq!(note.rows[0].2.tail, "via 10.244.2.0 dev flannel.1 onlink");
     let tunnel = frame.trail.iter().filter(|piece| piece.look.tunnel.is_some()).count();
     assert!(tunnel >= 1 && frame.trail.len() > 4, "{:?}", frame.trail);
+}
+
+#[test]
+fn the_rows_that_decided_never_cover_where_the_packet_is_or_goes() {
+    let trace = cold_ping(false);
+    let mut index = Index::default();
+    index.extend(&trace);
+    let steps = index.steps().to_vec();
+    let mut seen = 0;
+    let sizes = [(14, false), (14, true), (20, true)];
+    for (at, (text, compact)) in (0..steps.len()).flat_map(|at| sizes.map(|size| (at, size))) {
+        let options = LayoutOptions { text, compact, ..LayoutOptions::default() };
+        let (scene, frame) = picture_as(&trace, at, &options);
+        let Some(note) = frame.note else { continue };
+        assert!(scene.bounds.contains(note.rect), "step {at}: {:?}", note.rect);
+        let here = trace.event(steps[at]);
+        let next =
+            steps[at + 1..].iter().map(|id| trace.event(*id)).find(|event| event.journey == here.journey);
+        for event in std::iter::once(here).chain(next) {
+            let key = format!("{}.{}", event.netns.0, event.ifindex.0);
+            let Some(shape) = scene.shape(&key) else { continue };
+            assert!(!shape.rect.overlaps(note.rect), "step {at}: {key} is under {:?}", note.rect);
+            seen += 1;
+        }
+    }
+    assert!(seen >= 36, "{seen} devices were looked at");
 }
 
 #[test]

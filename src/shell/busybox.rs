@@ -2,23 +2,20 @@
 
 use super::nettools::{self, Edition};
 use super::out::{answer, refuse};
-use super::{Command, Context, files, ip, ping};
+use super::{Command, Context, files, filters, ip, nc, netstat, ping, servers, wget};
+use crate::cluster::images::{self, Tools};
 
 /// First line of every usage text.
 pub(super) const BANNER: &str = "BusyBox v1.35.0 (Debian 1:1.35.0-4+deb12u1+b1) multi-call binary.\n";
 
-/// Whether an image has busybox in place of the full tools: its name or tag says so.
-pub(super) fn is_busybox(image: &str) -> bool {
-    let last = image.rsplit('/').next().unwrap_or(image);
-    let named = last.split('@').next().unwrap_or(last);
-    ["busybox", "alpine"].iter().any(|word| named.contains(word))
-}
-
 /// Whether there is an applet of this name.
 pub(super) fn has(applet: &str) -> bool {
-    const APPLETS: [&str; 10] =
-        ["arp", "cat", "echo", "false", "hostname", "ifconfig", "ip", "ping", "route", "sleep"];
-    APPLETS.contains(&applet) || applet == "true"
+    const APPLETS: [&str; 26] = [
+        "arp", "cat", "date", "echo", "env", "false", "grep", "head", "hostname", "httpd", "ifconfig", "ip",
+        "nc", "netstat", "ping", "printenv", "printf", "ps", "route", "seq", "sleep", "tail", "telnet",
+        "true", "wc", "wget",
+    ];
+    APPLETS.contains(&applet)
 }
 
 /// Runs the applet that the first word names.
@@ -37,6 +34,20 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "ping" => ping::busybox_ping(words),
         "sleep" => files::sleep(words),
         "true" => answer(""),
+        "date" => filters::date(context, words),
+        "env" | "printenv" => filters::env(context, words),
+        "grep" => filters::grep(context, words),
+        "head" => filters::head(context, words),
+        "httpd" => servers::busybox_httpd(words),
+        "printf" => filters::printf(words),
+        "ps" => filters::busybox_ps(context),
+        "seq" => filters::seq(words),
+        "tail" => filters::tail(context, words),
+        "nc" => nc::busybox(words, context.image.is_none_or(|image| images::tools(image) != Tools::Busybox)),
+        "netstat" => netstat::netstat(context, words, Edition::Busybox),
+        "telnet" => nc::telnet(words),
+        "wc" => filters::wc(context, words),
+        "wget" => wget::busybox(words),
         _ => refuse(format!("{applet}: applet not found\n"), 127),
     }
 }
@@ -50,25 +61,4 @@ fn prints_its_own(words: &[String]) -> bool {
     !object.is_empty()
         && ("address".starts_with(object) || "link".starts_with(object))
         && !changes.iter().any(|name| command.len() > 1 && name.starts_with(command))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_busybox;
-
-    #[test]
-    fn an_image_says_whether_it_has_busybox() {
-        for image in [
-            "busybox",
-            "docker.io/library/busybox:1.36",
-            "alpine:3",
-            "nginx:1.27-alpine",
-            "r:5000/my-alpine@sha256:0",
-        ] {
-            assert!(is_busybox(image), "{image}");
-        }
-        for image in ["debian:12", "curlimages/curl", "alpine/git", "alpine.example:5000/debian"] {
-            assert!(!is_busybox(image), "{image}");
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::out::{Out, answer, refuse};
 use super::{Command, Context};
-use crate::app::sleep::Sleep;
+use crate::app::sleep::{Forever, Sleep};
 use crate::base::{Duration, Ipv4Addr};
 
 /// `cat` of files that exist here.
@@ -14,7 +14,15 @@ pub(super) fn cat(context: &Context<'_>, words: &[String]) -> Command {
         return out.done(1);
     }
     let mut status = 0;
-    for path in words.iter().filter(|word| *word != "--" && *word != "-") {
+    let paths: Vec<&String> = words.iter().filter(|word| *word != "--").collect();
+    if paths.is_empty() {
+        out.out(context.input.unwrap_or(""));
+    }
+    for path in paths {
+        if path == "-" {
+            out.out(context.input.unwrap_or(""));
+            continue;
+        }
         if let Some(text) = (context.files)(path) {
             out.out(text);
         } else {
@@ -85,6 +93,9 @@ fn own_name(context: &Context<'_>) -> String {
 pub(super) fn sleep(words: &[String]) -> Command {
     if words.is_empty() {
         return refuse("sleep: missing operand\nTry 'sleep --help' for more information.\n", 1);
+    }
+    if words.iter().any(|word| word == "infinity" || word == "inf") {
+        return Command::process(Forever::default(), Out::default());
     }
     let mut total = Duration::ZERO;
     for word in words {

@@ -5,22 +5,33 @@
 mod bridge;
 mod busybox;
 pub mod change;
+mod curl;
 mod files;
+mod filters;
 mod getopt;
 mod ip;
 pub mod kubectl;
-mod line;
+mod nc;
+mod netstat;
 mod nettools;
 mod out;
 mod ping;
 mod print;
+mod programs;
+mod script;
+mod servers;
+mod ss;
+mod sysctl;
+mod wget;
 
 pub use change::KernelChange;
-pub use line::{Joiner, parse_line};
+pub use programs::has_program;
+pub use script::{Node, Piece, Redirection, Simple, Word, parse};
 
 use crate::app::Process;
-use crate::base::{NetnsId, Rng};
-use crate::trace::{Inventory, Stream};
+use crate::base::{NetnsId, PidNsId, Rng};
+use crate::cluster::images::{self, Tools};
+use crate::trace::{ContainerRef, Inventory, Stream};
 use nettools::Edition;
 use out::{Out, refuse};
 
@@ -40,6 +51,18 @@ pub struct Context<'a> {
     pub kube_namespace: &'a str,
     /// The API objects as `-o yaml` and `-o json` print them: kind, namespace and name to a JSON value.
     pub objects: &'a dyn Fn(&str, &str, &str) -> Option<serde_json::Value>,
+    /// Columns of the terminal; `None` where output goes elsewhere.
+    pub columns: Option<usize>,
+    /// What comes in by a pipe or from a file; `None` at a terminal.
+    pub input: Option<&'a str>,
+    /// The PID namespace it runs in.
+    pub pidns: PidNsId,
+    /// Its number there.
+    pub pid: u32,
+    /// Environment variables.
+    pub variables: &'a [(String, String)],
+    /// What the main process of a container wrote, in one of its lives.
+    pub logs: &'a dyn Fn(&ContainerRef) -> String,
     /// Chance, for tools that draw numbers of their own.
     pub rng: &'a mut Rng,
 }
@@ -84,8 +107,12 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
     if name == "busybox" {
         return busybox::run(context, words);
     }
-    if context.image.is_some_and(busybox::is_busybox) && busybox::has(name) {
-        return busybox::run(context, argv);
+    if programs::is_applet(context.image, name) {
+        let own: Vec<String> = [name.to_owned()].into_iter().chain(words.iter().cloned()).collect();
+        return busybox::run(context, &own);
+    }
+    if !has_program(context.image, name) {
+        return missing(context.image, name);
     }
     match name {
         "ifconfig" => nettools::ifconfig(context, words, Edition::NetTools),
@@ -94,14 +121,50 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "arp" => nettools::arp(context, words, Edition::NetTools),
         "bridge" => bridge::bridge(context, words),
         "cat" => files::cat(context, words),
+        "curl" => curl::curl(words),
         "echo" => files::echo(words),
+        "agnhost" => servers::agnhost(words),
+        "date" => filters::date(context, words),
+        "env" | "printenv" => filters::env(context, words),
         "false" => Out::default().done(1),
+        "grep" => filters::grep(context, words),
+        "head" => filters::head(context, words),
+        "http-echo" => servers::http_echo(words),
+        "httpd-foreground" => servers::apache(),
         "hostname" => files::hostname(context, words),
         "kubectl" => kubectl::kubectl(context, words),
-        "netstat" if words == ["-rn"] || words == ["-nr"] => nettools::netstat_routes(context),
+        "memcached" => servers::memcached(words),
+        "nc" | "netcat" | "nc.openbsd" | "nc.traditional" => nc::nc(name, words),
+        "nginx" => servers::nginx(context, words),
+        "pause" => servers::pause(),
+        "postgres" => servers::postgres(words),
+        "printf" => filters::printf(words),
+        "ps" => filters::ps(context, words),
+        "python" | "python3" => servers::python(words),
+        "redis-server" => servers::redis(words),
+        "seq" => filters::seq(words),
+        "tail" => filters::tail(context, words),
+        "telnet" => nc::telnet(words),
+        "wc" => filters::wc(context, words),
+        "wget" => wget::wget(words),
+        "netstat" => netstat::netstat(context, words, Edition::NetTools),
+        "ss" => ss::ss(context, words),
         "route" => nettools::route(context, words),
         "sleep" => files::sleep(words),
+        "sysctl" => sysctl::sysctl(context, words),
         "true" | ":" => Out::default().done(0),
-        _ => refuse(format!("sh: 1: {name}: not found\n"), 127),
+        _ => missing(context.image, name),
     }
+}
+
+/// There is no such program: the shell says so, or the runtime where there is no shell.
+fn missing(image: Option<&str>, name: &str) -> Command {
+    if image.is_some_and(|image| images::tools(image) == Tools::Nothing) {
+        let text = format!("exec: \"{name}\": executable file not found in $PATH: unknown");
+        return refuse(
+            format!("OCI runtime exec failed: exec failed: unable to start container process: {text}\n"),
+            127,
+        );
+    }
+    refuse(format!("sh: 1: {name}: not found\n"), 127)
 }

@@ -1,16 +1,20 @@
 //! All namespaces and wires, and the event queue keyed by time and sequence. Time exists only here: everything below
 //! is told `now` and gives back deadlines.
 
+mod processes;
 mod queue;
 mod sockets;
 mod syscalls;
 mod worldly;
 
-use crate::agent::{Actor, Wakeup};
-use crate::app::{Process, Wake};
-use crate::base::{EventId, IfIndex, JourneyId, NetnsId, PacketId, ProcessId, Rng, SimTime};
+pub use processes::{Stderr, Stdin};
+
+use crate::agent::{Actor, Environment, Launch, Wakeup};
+use crate::app::Wake;
+use crate::base::{DirId, EventId, IfIndex, JourneyId, NetnsId, PacketId, ProcessId, Rng, SimTime};
 use crate::kernel::{Ctx, Delays, Effects, Netns, Urgency, Woken, Work};
-use crate::trace::{Event, EventKind, Output, Stream, Trace};
+use crate::trace::{Event, EventKind, Trace};
+use processes::Slot;
 use queue::Queue;
 use std::collections::BTreeMap;
 
@@ -25,17 +29,6 @@ enum Task {
     Agent(Box<Wakeup>),
 }
 
-/// A process.
-struct Slot {
-    netns: NetnsId,
-    process: Option<Box<dyn Process>>,
-    /// Exit status, once it ended.
-    status: Option<u8>,
-    began: EventId,
-    /// Timers set, each with the number that tells an outdated one.
-    timers: BTreeMap<u32, u64>,
-}
-
 /// The simulation.
 pub struct Simulation<A> {
     now: SimTime,
@@ -47,7 +40,16 @@ pub struct Simulation<A> {
     effects: Effects,
     agent: Option<A>,
     processes: Vec<Slot>,
+    /// The numbers that PID namespaces give out next.
+    next_pids: Vec<u32>,
+    n_dirs: u32,
+    /// PID namespaces of machines.
+    machines: BTreeMap<NetnsId, Environment>,
+    /// Main processes to be started.
+    launches: Vec<(ProcessId, Launch)>,
     files: BTreeMap<(NetnsId, String), String>,
+    /// Files of containers and volumes.
+    trees: BTreeMap<(DirId, String), String>,
     next_timer: u64,
     /// Processes that ended since they were last asked for.
     ended: Vec<(ProcessId, u8)>,
@@ -66,7 +68,12 @@ impl<A: Actor> Simulation<A> {
             effects: Effects::default(),
             agent: Some(agent),
             processes: Vec::new(),
+            next_pids: Vec::new(),
+            n_dirs: 0,
+            machines: BTreeMap::new(),
+            launches: Vec::new(),
             files: BTreeMap::new(),
+            trees: BTreeMap::new(),
             next_timer: 0,
             ended: Vec::new(),
         }
@@ -149,7 +156,11 @@ impl<A: Actor> Simulation<A> {
 
     /// A frame on its way to a namespace that is gone is lost with it.
     fn lose(&mut self, netns: NetnsId, work: Work) {
-        let (Work::Receive(ifindex, skb) | Work::Transmit(ifindex, skb)) = work else { return };
+        let (Work::Receive(ifindex, skb) | Work::Transmit(ifindex, skb) | Work::ProxyArp(ifindex, skb)) =
+            work
+        else {
+            return;
+        };
         let reason = crate::trace::DropReason::DevReady;
         self.trace.push(Event {
             at: self.now,
@@ -216,63 +227,6 @@ impl<A: Actor> Simulation<A> {
         let Some(mut agent) = self.agent.take() else { return };
         agent.wake(self, wakeup);
         self.agent = Some(agent);
-    }
-
-    /// Makes room for a process in a namespace and writes down that it began. It does nothing until it is given a
-    /// program.
-    pub fn begin(&mut self, netns: NetnsId) -> ProcessId {
-        let id = ProcessId(self.processes.len() as u32);
-        let began = self.note(netns, EventKind::Started(id));
-        self.processes.push(Slot { netns, process: None, status: None, began, timers: BTreeMap::new() });
-        id
-    }
-
-    /// Has a process run this program from now on.
-    pub fn run(&mut self, id: ProcessId, program: Box<dyn Process>) {
-        let slot = &mut self.processes[id.index()];
-        slot.process = Some(program);
-        slot.timers.clear();
-        self.queue.push(self.now, Urgency::Now, Task::Process(id, Wake::Start, 0));
-    }
-
-    /// Wakes a process with SIGINT.
-    pub fn interrupt(&mut self, id: ProcessId) {
-        self.queue.push(self.now, Urgency::Now, Task::Process(id, Wake::Interrupt, 0));
-    }
-
-    /// Writes text for a process.
-    pub fn write(&mut self, process: ProcessId, stream: Stream, text: &str) {
-        let output = self.trace.write(Output { process, stream, text: text.to_owned() });
-        let netns = self.processes[process.index()].netns;
-        self.note(netns, EventKind::Wrote(output));
-    }
-
-    /// Ends a process for good, with this status.
-    pub fn end(&mut self, process: ProcessId, status: u8) {
-        let slot = &mut self.processes[process.index()];
-        slot.status = Some(status);
-        let netns = slot.netns;
-        self.note(netns, EventKind::Exited(process, status));
-    }
-
-    /// Programs that ended since this was last asked, with their status. Their process lives on until [`Self::end`].
-    pub fn take_ended(&mut self) -> Vec<(ProcessId, u8)> {
-        std::mem::take(&mut self.ended)
-    }
-
-    /// The namespace of a process.
-    pub fn netns_of(&self, process: ProcessId) -> NetnsId {
-        self.processes[process.index()].netns
-    }
-
-    /// Exit status of a process that ended.
-    pub fn status(&self, process: ProcessId) -> Option<u8> {
-        self.processes.get(process.index())?.status
-    }
-
-    /// The event with which a process began.
-    pub fn began(&self, process: ProcessId) -> Option<EventId> {
-        self.processes.get(process.index()).map(|slot| slot.began)
     }
 
     fn note(&mut self, netns: NetnsId, kind: EventKind) -> EventId {

@@ -1,12 +1,13 @@
 //! System calls of simulated processes.
 
+use super::processes::Stdin;
 use super::{Simulation, Task};
 use crate::agent::Actor;
 use crate::app::{
-    Datagram, Errno, Os, PingMessage, PingSocket, Shutdown, SocketError, SocketOption, Transport, Wake,
+    Datagram, Errno, Input, Os, PingMessage, PingSocket, Shutdown, SocketError, SocketOption, Transport, Wake,
 };
 use crate::base::{Duration, Ipv4Addr, NetnsId, ProcessId, SimTime, SocketId};
-use crate::kernel::{Ctx, Urgency};
+use crate::kernel::Ctx;
 use crate::trace::Stream;
 use crate::wire::Bytes;
 use std::net::SocketAddrV4;
@@ -47,7 +48,7 @@ impl<A: Actor> Simulation<A> {
             Some(status) => {
                 slot.timers.clear();
                 self.ended.push((id, status));
-                self.administer(netns, |netns, ctx| netns.close_sockets_of(ctx, id));
+                self.close_sockets(netns, id);
             }
         }
     }
@@ -83,7 +84,9 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         let number = self.sim.next_timer;
         self.sim.processes[self.process.index()].timers.insert(token, number);
         let task = Task::Process(self.process, Wake::Timer(token), number);
-        self.sim.queue.push(self.sim.now + after, Urgency::Now, task);
+        let at = self.sim.now + after;
+        let urgency = self.sim.urgency_of_timer(self.process, at);
+        self.sim.queue.push(at, urgency, task);
     }
 
     fn cancel_timer(&mut self, token: u32) {
@@ -212,6 +215,34 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     fn name_of(&self, addr: Ipv4Addr) -> Option<String> {
         self.hosts()
             .find_map(|(at, mut names)| if at == addr { names.next().map(str::to_owned) } else { None })
+    }
+
+    fn read_input(&mut self) -> Input {
+        match &mut self.sim.processes[self.process.index()].stdin {
+            Stdin::Terminal(typed, _) if !typed.is_empty() => Input::Data(std::mem::take(typed)),
+            Stdin::Terminal(_, true) => Input::End,
+            Stdin::Terminal(_, false) => Input::Pending,
+            Stdin::Content(content) if content.is_empty() => Input::End,
+            Stdin::Content(content) => Input::Data(std::mem::take(content)),
+        }
+    }
+
+    fn is_terminal(&self) -> bool {
+        self.sim.processes[self.process.index()].is_terminal
+    }
+
+    fn pid(&self) -> u32 {
+        self.sim.processes[self.process.index()].pid
+    }
+
+    fn read_file(&self, path: &str) -> Option<String> {
+        let mounts = &self.sim.processes[self.process.index()].mounts;
+        self.sim.file_of(self.netns, mounts, path).cloned()
+    }
+
+    fn write_file(&mut self, path: &str, text: &str) {
+        let mounts = self.sim.processes[self.process.index()].mounts.clone();
+        self.sim.put_file(self.netns, &mounts, path, text.to_owned());
     }
 
     fn netns(&self) -> NetnsId {

@@ -1,14 +1,14 @@
 //! The world as the agents see it.
 
 use super::{Simulation, Task};
-use crate::agent::{Actor, Patience, Wakeup, Wire, World};
-use crate::base::{Duration, EventId, IfIndex, NetnsId, Rng, SimTime};
+use crate::agent::{Actor, Launch, Patience, Wakeup, Wire, World};
+use crate::base::{DirId, Duration, EventId, IfIndex, NetnsId, PidNsId, ProcessId, Rng, SimTime};
 use crate::kernel::{Ctx, Delays, Kind, Link, Netns, NewLink, Peer, Urgency};
 use crate::trace::{NetnsRole, NetnsRow, TableChange};
 use std::sync::Arc;
 
 impl<A: Actor> Simulation<A> {
-    fn change(&mut self, netns: NetnsId, change: TableChange) {
+    pub(super) fn change(&mut self, netns: NetnsId, change: TableChange) {
         let mut ctx =
             Ctx { now: self.now, trace: &mut self.trace, effects: &mut self.effects, delays: &self.delays };
         ctx.change(netns, IfIndex::NONE, EventId::NONE, change);
@@ -69,9 +69,11 @@ impl<A: Actor> World for Simulation<A> {
 
     fn add_wire(&mut self, wire: Wire, a: (NetnsId, NewLink), b: (NetnsId, NewLink)) -> (IfIndex, IfIndex) {
         let next = |sim: &Self, at: NetnsId| Self::netns(sim, at).map_or(IfIndex::NONE, Netns::next_ifindex);
-        let ends =
-            (Peer { netns: a.0, ifindex: next(self, a.0) }, Peer { netns: b.0, ifindex: next(self, b.0) });
-        let (nsid_a, nsid_b) = (self.nsid(a.0), self.nsid(b.0));
+        // Both ends may be in one namespace; the second one then comes behind the first.
+        let behind = u32::from(a.0 == b.0);
+        let second = IfIndex(next(self, b.0).0 + behind);
+        let ends = (Peer { netns: a.0, ifindex: next(self, a.0) }, Peer { netns: b.0, ifindex: second });
+        let (nsid_a, nsid_b) = if a.0 == b.0 { (0, 0) } else { (self.nsid(a.0), self.nsid(b.0)) };
         let kind = |peer, nsid| match wire {
             Wire::Veth => Kind::Veth(peer, nsid),
             Wire::Cable => Kind::Physical(peer),
@@ -91,6 +93,26 @@ impl<A: Actor> World for Simulation<A> {
 
     fn write_file(&mut self, netns: NetnsId, path: &str, text: String) {
         self.files.insert((netns, path.to_owned()), text);
+    }
+
+    fn new_pidns(&mut self, first: u32) -> PidNsId {
+        self.add_pidns(first)
+    }
+
+    fn new_dir(&mut self) -> DirId {
+        self.add_dir()
+    }
+
+    fn launch(&mut self, launch: Launch) -> ProcessId {
+        self.add_main(launch)
+    }
+
+    fn terminate(&mut self, process: ProcessId) {
+        self.send_term(process);
+    }
+
+    fn kill(&mut self, process: ProcessId) {
+        self.send_kill(process);
     }
 
     fn set_delays(&mut self, delays: Delays) {

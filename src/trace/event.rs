@@ -95,6 +95,12 @@ pub enum Table {
     BridgeFdb,
     /// A VXLAN device's forwarding database.
     VxlanFdb,
+    /// netfilter's chains: a rule that fitted the packet, or the policy of a chain.
+    Netfilter,
+    /// The tracked connections; without a row the packet belongs to none (`INVALID`).
+    Conntrack,
+    /// The maps of an eBPF program.
+    Bpf,
 }
 
 /// How a journey ended. Every journey has exactly one.

@@ -2,14 +2,17 @@
 //!
 //! The sentences stand in the catalogues (`why.*`, `drop.*`, `step.*`); here they are chosen and filled in.
 
+use super::netfilter::{self, NetfilterChange};
 use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::{
-    Disposition, DropReason, Event, EventKind, FdbRow, Hook, LinkKind, LinkRow, NeighRow, Nud, PacketType,
-    PortRow, Relation, RouteKind, RouteRow, StepRow, Steps, Surroundings, Table, TableChange, Trace,
+    BpfMap, BpfRow, Disposition, DropReason, Event, EventKind, FdbRow, Hook, LinkKind, LinkRow, NeighRow,
+    Nud, PacketType, PortRow, Relation, RouteKind, RouteRow, ServiceChange, StepRow, Steps, Surroundings,
+    Table, TableChange, Trace,
 };
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId};
 use crate::wire::{Body, Frame, Payload, UdpPayload};
+use crate::xtables::Target;
 
 /// The sentence for the event `id`.
 pub fn why(trace: &Trace, id: EventId, lang: Lang) -> String {
@@ -194,6 +197,8 @@ impl Teller<'_> {
                     if frame.dst.is_multicast() { "why.bridge_fdb.group" } else { "why.bridge_fdb.flood" };
                 self.say(key, &[self.bridge(), frame.dst.to_string()])
             }
+            (Table::Bpf, Some(TableChange::Bpf(row))) => self.bpf_decision(row),
+            (Table::Bpf, _) => self.say("why.bpf.none", &[self.place()]),
             (Table::VxlanFdb, Some(TableChange::Fdb(row))) => {
                 let asked = self.frame().map_or(row.mac, |frame| frame.dst);
                 let key = match (row.mac == MacAddr::ZERO, row.permanent) {
@@ -204,6 +209,21 @@ impl Teller<'_> {
                 let remote = row.dst.map_or_else(String::new, |dst| dst.to_string());
                 self.say(key, &[self.place_of(row.netns, row.ifindex), asked.to_string(), remote])
             }
+            (Table::Netfilter, Some(TableChange::Netfilter(NetfilterChange::Rule(row)))) => {
+                let key = rule_key(&row.rule.target);
+                let chain = format!("{} {}", row.table.name(), row.chain);
+                self.say(key, &[self.netns(), chain, row.to_string(), row.rule.target.name().to_owned()])
+            }
+            (Table::Netfilter, Some(TableChange::Netfilter(NetfilterChange::Chain(row)))) => {
+                let policy = row.policy.map_or("", |policy| policy.name()).to_owned();
+                let chain = format!("{} {}", row.table.name(), row.name);
+                self.say("why.netfilter.policy", &[self.netns(), chain, policy])
+            }
+            (Table::Netfilter, _) => self.say("why.netfilter.none", &[self.netns()]),
+            (Table::Conntrack, Some(TableChange::Netfilter(NetfilterChange::Conntrack(row)))) => {
+                self.say("why.conntrack.known", &[self.netns(), row.to_string()])
+            }
+            (Table::Conntrack, _) => self.say("why.conntrack.invalid", &[self.netns()]),
             (Table::VxlanFdb, _) => {
                 let mac = self.frame().map_or_else(String::new, |frame| frame.dst.to_string());
                 self.say("why.vxlan_fdb.none", &[self.place(), mac])
@@ -328,6 +348,25 @@ impl Teller<'_> {
         rows_text::route(row, &name, style).trim_end().to_string()
     }
 
+    fn bpf(&self, row: &BpfRow) -> String {
+        rows_text::bpf(row, &self.around.ifname(row.netns, row.ifindex))
+    }
+
+    fn bpf_decision(&self, row: &BpfRow) -> String {
+        let key = rows_text::destination(row.key);
+        let (place, identity) = (self.place(), row.identity.to_string());
+        match (row.map, row.tunnel) {
+            (BpfMap::Endpoints, _) => {
+                let veth = self.around.ifname(row.netns, row.ifindex).to_string();
+                self.say("why.bpf.endpoint", &[place, key, veth])
+            }
+            (BpfMap::Ipcache, Some(node)) => {
+                self.say("why.bpf.tunnel", &[place, key, identity, node.to_string()])
+            }
+            (BpfMap::Ipcache, None) => self.say("why.bpf.stack", &[place, key, identity]),
+        }
+    }
+
     fn fdb(&self, row: &FdbRow) -> String {
         let name = |ifindex| self.around.ifname(row.netns, ifindex);
         rows_text::fdb(row, &name, FdbStyle::default()).trim_end().to_string()
@@ -357,8 +396,16 @@ impl Teller<'_> {
             TableChange::Fdb(row) if row.permanent => ("fdb", vec![of(row.netns), self.fdb(row)]),
             TableChange::Fdb(row) => ("fdb_learnt", vec![of(row.netns), self.fdb(row)]),
             TableChange::FdbGone(row) => ("fdb_gone", vec![of(row.netns), self.fdb(row)]),
+            TableChange::Exception(row) => ("exception", vec![of(row.netns), rows_text::exception(row)]),
+            TableChange::Bpf(row) => ("bpf", vec![of(row.netns), self.bpf(row)]),
+            TableChange::BpfGone(row) => ("bpf_gone", vec![of(row.netns), self.bpf(row)]),
+            TableChange::Sysctl(row) => {
+                ("sysctl", vec![of(row.netns), row.key.to_string(), row.value.to_string()])
+            }
             TableChange::Socket(row) => ("socket", vec![of(row.netns), rows_text::socket(row)]),
+            TableChange::Service(change) => service_args(change),
             TableChange::SocketGone(netns, socket) => ("socket_gone", vec![of(*netns), socket.0.to_string()]),
+            TableChange::Netfilter(change) => netfilter_args(change, &of),
             TableChange::Node(row) => ("node", vec![row.name.to_string()]),
             TableChange::NodeGone(name) => ("node_gone", vec![name.to_string()]),
             TableChange::Pod(row) => {
@@ -373,8 +420,47 @@ impl Teller<'_> {
                 let pod = format!("{}/{}", row.namespace, row.pod);
                 ("step", vec![pod, step_text(row, self.lang), row.number.to_string()])
             }
+            TableChange::Process(row) => {
+                ("process", vec![of(row.netns), row.pid.to_string(), row.args.to_string()])
+            }
+            TableChange::ProcessGone(_) => ("process_gone", Vec::new()),
         };
         self.say(&format!("why.changed.{key}"), &args)
+    }
+}
+
+/// The sentence for a rule that fitted: what its target does.
+fn rule_key(target: &Target) -> &'static str {
+    match target {
+        Target::None => "why.netfilter.counted",
+        Target::Accept => "why.netfilter.accept",
+        Target::Drop => "why.netfilter.drop",
+        Target::Return => "why.netfilter.return",
+        Target::Jump(_) | Target::Goto(_) => "why.netfilter.jump",
+        Target::Reject(_) => "why.netfilter.reject",
+        Target::Dnat(..) | Target::Redirect(..) => "why.netfilter.dnat",
+        Target::Snat(..) | Target::Masquerade(..) => "why.netfilter.snat",
+        Target::Mark(..) | Target::Connmark(_) => "why.netfilter.mark",
+        Target::Notrack(_) => "why.netfilter.notrack",
+        Target::Log(_) => "why.netfilter.log",
+        Target::Tcpmss(_) => "why.netfilter.tcpmss",
+    }
+}
+
+fn netfilter_args(change: &NetfilterChange, of: &dyn Fn(NetnsId) -> String) -> (&'static str, Vec<String>) {
+    let line = netfilter::row_line(change).unwrap_or_default();
+    let netns = of(netfilter::netns_of(change));
+    match change {
+        NetfilterChange::Chain(_) | NetfilterChange::Renamed(..) => ("chain", vec![netns, line]),
+        NetfilterChange::ChainGone(_, table, name) => {
+            ("chain_gone", vec![netns, format!("{} {name}", table.name())])
+        }
+        NetfilterChange::Rule(_) => ("rule", vec![netns, line]),
+        NetfilterChange::RuleGone(..) => ("rule_gone", vec![netns]),
+        NetfilterChange::Conntrack(row) => ("conntrack", vec![netns, row.to_string()]),
+        NetfilterChange::ConntrackGone(..) => ("conntrack_gone", vec![netns]),
+        NetfilterChange::Set(_) => ("set", vec![netns, line]),
+        NetfilterChange::SetGone(_, name) => ("set_gone", vec![netns, name.to_string()]),
     }
 }
 
@@ -391,5 +477,14 @@ pub fn hook_name(hook: Hook) -> &'static str {
         Hook::Forward => "FORWARD",
         Hook::Output => "OUTPUT",
         Hook::Postrouting => "POSTROUTING",
+    }
+}
+
+fn service_args(change: &ServiceChange) -> (&'static str, Vec<String>) {
+    match change {
+        ServiceChange::Service(row) => ("service", vec![row.to_string()]),
+        ServiceChange::ServiceGone(namespace, name) => ("service_gone", vec![format!("{namespace}/{name}")]),
+        ServiceChange::Slice(row) => ("slice", vec![row.to_string(), row.service.to_string()]),
+        ServiceChange::SliceGone(namespace, name) => ("slice_gone", vec![format!("{namespace}/{name}")]),
     }
 }

@@ -8,11 +8,12 @@
 //! was decided then, with the row that decided as the real tool prints it.
 
 use super::explain;
+use super::netfilter;
 use super::rows_text::{self, FdbStyle, RouteStyle};
-use super::{Disposition, Event, EventKind, Nud, RouteRow, Surroundings, Table, TableChange, Trace};
+use super::{BpfRow, Disposition, Event, EventKind, Nud, RouteRow, Surroundings, Table, TableChange, Trace};
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, JourneyId, NetnsId, ProcessId, SimTime};
-use crate::wire::{Body, Frame, Ipv4, Udp, UdpPayload};
+use crate::wire::{Frame, Inner, Ipv4};
 use std::fmt::Write;
 use std::ops::Range;
 
@@ -208,16 +209,17 @@ impl Writer<'_> {
 /// The frame's line, with what tcpdump tells only with `-v` where it matters: TTL, DF, fragments. Inside a tunnel they
 /// are those of the packet inside.
 fn frame_text(frame: &Frame) -> String {
-    match innermost(frame).ipv4() {
+    // A tunnel whose frame holds no IPv4 packet, as with ARP inside, shows none.
+    let mut packet = frame.inner_ipv4();
+    while let Some(inner) = packet.and_then(Ipv4::tunneled) {
+        packet = match inner {
+            Inner::Frame(frame) => frame.inner_ipv4(),
+            Inner::Ipv4(packet) => Some(packet),
+        };
+    }
+    match packet {
         Some(packet) => format!("{frame} ({})", ipv4_marks(packet)),
         None => frame.to_string(),
-    }
-}
-
-fn innermost(frame: &Frame) -> &Frame {
-    match frame.ipv4().map(|packet| &*packet.body) {
-        Some(Body::Udp(Udp { payload: UdpPayload::Vxlan(vxlan), .. })) => innermost(&vxlan.inner),
-        Some(Body::Tcp(_) | Body::Udp(_) | Body::Icmp(_) | Body::Raw { .. }) | None => frame,
     }
 }
 
@@ -258,8 +260,15 @@ fn decision(trace: &Trace, around: &Surroundings, id: EventId, table: Table, row
             format!("{dst} is for more than one: flooded to all ports")
         }
         (Table::BridgeFdb, None) => format!("fdb has no entry for {dst}: flooded to all ports"),
+        (Table::Bpf, None) => "no eBPF map has it: up to the stack".to_string(),
         (Table::VxlanFdb, None) => format!("fdb names no tunnel end for {dst}"),
+        (Table::Netfilter, None) => "no rule fits".to_string(),
+        (Table::Conntrack, None) => "belongs to no connection (INVALID)".to_string(),
     }
+}
+
+fn bpf_line(around: &Surroundings, row: &BpfRow) -> String {
+    rows_text::bpf(row, &around.ifname(row.netns, row.ifindex))
 }
 
 /// Why a route won: the longest prefix of those that fit.
@@ -283,6 +292,7 @@ fn route_line(around: &Surroundings, row: &RouteRow) -> String {
 pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<String> {
     Some(match change {
         TableChange::Route(row) => format!("route {}", route_line(around, row)),
+        TableChange::Netfilter(change) => netfilter::row_line(change)?,
         TableChange::RouteGone(row) => format!("route gone {}", route_line(around, row)),
         TableChange::Neigh(row) => {
             let name = |ifindex| around.ifname(row.netns, ifindex);
@@ -307,7 +317,12 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
             format!("link {} {state} mtu {}", row.name, row.mtu)
         }
         TableChange::LinkGone(netns, ifindex) => format!("link gone {}", around.ifname(*netns, *ifindex)),
+        TableChange::Exception(row) => rows_text::exception(row),
+        TableChange::Bpf(row) => bpf_line(around, row),
+        TableChange::BpfGone(row) => format!("gone: {}", bpf_line(around, row)),
+        TableChange::Sysctl(row) => format!("sysctl {} = {}", row.key, row.value),
         TableChange::Socket(row) => format!("socket {}", rows_text::socket(row)),
+        TableChange::Service(change) => change.to_string(),
         TableChange::SocketGone(_, socket) => format!("socket gone #{}", socket.0),
         TableChange::Netns(_)
         | TableChange::NetnsGone(_)
@@ -316,6 +331,8 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         | TableChange::Pod(_)
         | TableChange::PodGone(..)
         | TableChange::KubeEvent(_)
-        | TableChange::Step(_) => return None,
+        | TableChange::Step(_)
+        | TableChange::Process(_)
+        | TableChange::ProcessGone(_) => return None,
     })
 }

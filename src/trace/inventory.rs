@@ -1,10 +1,12 @@
 //! All tables as they stood after a given event: a fold over the trace, so that stepping back takes every table back.
 
+use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
-    AddrRow, Disposition, DropReason, Event, EventKind, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow,
-    NetnsRow, NodeRow, PodRow, RouteRow, SocketRow, StepRow, Table, TableChange, Trace,
+    AddrRow, BpfRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FdbRow, KubeEventRow, LinkKind,
+    LinkRow, NeighRow, NetnsRow, NodeRow, PodRow, ProcessRow, RouteRow, ServiceChange, ServiceRow, SliceRow,
+    SocketRow, StepRow, Table, TableChange, Trace,
 };
-use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime, SocketId};
+use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId, ProcessId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,12 +19,18 @@ pub struct Inventory {
     pub now: SimTime,
     /// Network namespaces.
     pub netns: BTreeMap<NetnsId, NetnsState>,
+    /// Services by namespace and name.
+    pub services: BTreeMap<(Arc<str>, Arc<str>), ServiceRow>,
+    /// `EndpointSlices` by namespace and name.
+    pub slices: BTreeMap<(Arc<str>, Arc<str>), SliceRow>,
     /// Nodes by name.
     pub nodes: BTreeMap<Arc<str>, NodeRow>,
     /// Pods by namespace and name.
     pub pods: BTreeMap<(Arc<str>, Arc<str>), PodRow>,
     /// Kubernetes Events with the time of each, oldest first.
     pub kube_events: Vec<(SimTime, KubeEventRow)>,
+    /// Processes that live, by their number in the simulation.
+    pub processes: BTreeMap<ProcessId, ProcessRow>,
     /// Steps of Pod creation and termination with the time of each, oldest first.
     pub steps: Vec<(EventId, StepRow)>,
 }
@@ -36,7 +44,7 @@ pub struct NetnsState {
     pub links: BTreeMap<IfIndex, LinkRow>,
     /// Counters by interface number.
     pub counters: BTreeMap<IfIndex, Counters>,
-    /// Addresses in the order in which they were added.
+    /// Addresses; those of one link in the order in which the kernel lists them.
     pub addrs: Vec<AddrRow>,
     /// Routes in the order in which they were added.
     pub routes: Vec<(ChangeId, RouteRow)>,
@@ -44,8 +52,16 @@ pub struct NetnsState {
     pub neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
     /// Forwarding databases, in the order in which entries were added.
     pub fdb: Vec<Fdb>,
+    /// What was learnt about single destinations.
+    pub exceptions: BTreeMap<Ipv4Addr, ExceptionRow>,
+    /// Entries of eBPF maps, in the order in which they were added.
+    pub bpf: Vec<(ChangeId, BpfRow)>,
+    /// Settings that were changed, by key.
+    pub sysctls: BTreeMap<Arc<str>, Arc<str>>,
     /// TCP and UDP sockets.
     pub sockets: BTreeMap<SocketId, SocketRow>,
+    /// netfilter's tables.
+    pub netfilter: Netfilter,
 }
 
 /// A neighbour entry with when it was last used.
@@ -99,7 +115,11 @@ impl NetnsState {
             routes: Vec::new(),
             neighbors: BTreeMap::new(),
             fdb: Vec::new(),
+            exceptions: BTreeMap::new(),
+            bpf: Vec::new(),
+            sysctls: BTreeMap::new(),
             sockets: BTreeMap::new(),
+            netfilter: Netfilter::default(),
         }
     }
 
@@ -142,8 +162,8 @@ impl Inventory {
         match event.kind {
             EventKind::Changed(change) => self.apply(trace, id, change),
             EventKind::Transmitted | EventKind::Received(_) => self.count(trace, event),
-            EventKind::Decided(table, row) => self.mark_used(trace, event, table, row),
-            EventKind::Ended(Disposition::Dropped(reason)) => self.count_drop(event, reason),
+            EventKind::Decided(table, row) => self.mark_used(trace, id, table, row),
+            EventKind::Ended(Disposition::Dropped(reason)) => self.count_drop(trace, event, reason),
             EventKind::Originated
             | EventKind::Passed(_)
             | EventKind::Queued
@@ -169,16 +189,19 @@ impl Inventory {
         let without_header = bytes - 14;
         if event.kind == EventKind::Transmitted {
             counters.tx_packets += 1;
-            // VXLAN counts after it has taken over the frame (`vxlan_xmit_one`).
-            counters.tx_bytes +=
-                if matches!(link.kind, LinkKind::Vxlan { .. }) { without_header } else { bytes };
+            // VXLAN counts after it has taken over the frame (`vxlan_xmit_one`), and `lo` as it receives
+            // (`loopback_xmit`).
+            counters.tx_bytes += match link.kind {
+                LinkKind::Loopback | LinkKind::Vxlan { .. } => without_header,
+                LinkKind::Bridge { .. } | LinkKind::Veth { .. } | LinkKind::Physical { .. } => bytes,
+            };
         } else {
-            // A bridge and a VXLAN device count what they hand up without the Ethernet header, which
+            // `lo`, a bridge and a VXLAN device count what they hand up without the Ethernet header, which
             // `eth_type_trans` has taken off by then.
             counters.rx_packets += 1;
             counters.rx_bytes += match link.kind {
-                LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } => without_header,
-                LinkKind::Loopback | LinkKind::Veth { .. } | LinkKind::Physical { .. } => bytes,
+                LinkKind::Loopback | LinkKind::Bridge { .. } | LinkKind::Vxlan { .. } => without_header,
+                LinkKind::Veth { .. } | LinkKind::Physical { .. } => bytes,
             };
             // Devices with a driver of their own count group frames here; a veth does not.
             if frame.dst.is_multicast() && matches!(link.kind, LinkKind::Bridge { .. }) {
@@ -187,23 +210,51 @@ impl Inventory {
         }
     }
 
-    fn count_drop(&mut self, event: &Event, reason: DropReason) {
-        let Some(state) = self.state(event.netns) else { return };
-        if !state.links.contains_key(&event.ifindex) {
-            return;
-        }
+    fn count_drop(&mut self, trace: &Trace, event: &Event, reason: DropReason) {
+        let Some(state) = self.netns.get_mut(&event.netns) else { return };
+        let Some(link) = state.links.get(&event.ifindex) else { return };
         let counters = state.counters.entry(event.ifindex).or_default();
+        // What VXLAN cannot send on it does not count as sent (`vxlan_xmit_one`).
+        let unsent =
+            matches!(reason, DropReason::VxlanNoRemote | DropReason::IpOutNoRoutes | DropReason::Recursion);
+        if matches!(link.kind, LinkKind::Vxlan { .. })
+            && unsent
+            && let Some(frame) = trace.frame_of(event)
+        {
+            counters.tx_packets = counters.tx_packets.saturating_sub(1);
+            counters.tx_bytes = counters.tx_bytes.saturating_sub(frame.wire_len() as u64 - 14);
+        }
         if matches!(reason, DropReason::VxlanNoRemote | DropReason::NoCarrier | DropReason::Recursion) {
             counters.tx_dropped += 1;
         } else if reason == DropReason::OversizeReceive {
             counters.rx_dropped += 1;
+            self.take_back(trace, event);
         }
     }
 
-    fn mark_used(&mut self, trace: &Trace, event: &Event, table: Table, row: ChangeId) {
+    /// A veth learns at once that its other end did not take a frame, and counts it as dropped instead of sent
+    /// (`veth_xmit`).
+    fn take_back(&mut self, trace: &Trace, event: &Event) {
+        let link = self.netns.get(&event.netns).and_then(|state| state.links.get(&event.ifindex));
+        let (Some(LinkRow { kind: LinkKind::Veth { peer_netns, peer, .. }, .. }), Some(frame)) =
+            (link, trace.frame_of(event))
+        else {
+            return;
+        };
+        let (peer_netns, peer, bytes) = (*peer_netns, *peer, frame.wire_len() as u64);
+        let Some(counters) = self.state(peer_netns).and_then(|state| state.counters.get_mut(&peer)) else {
+            return;
+        };
+        counters.tx_packets = counters.tx_packets.saturating_sub(1);
+        counters.tx_bytes = counters.tx_bytes.saturating_sub(bytes);
+        counters.tx_dropped += 1;
+    }
+
+    fn mark_used(&mut self, trace: &Trace, id: EventId, table: Table, row: ChangeId) {
         if !row.is_some() {
             return;
         }
+        let event = trace.event(id);
         let now = event.at;
         let Some(state) = self.state(event.netns) else { return };
         match (table, &trace.changes[row.index()]) {
@@ -218,7 +269,36 @@ impl Inventory {
                     entry.used = now;
                 }
             }
+            (Table::Netfilter, TableChange::Netfilter(NetfilterChange::Rule(row))) => {
+                if let Some(rule) = state.netfilter.rules.get_mut(&row.handle) {
+                    let packet = trace.frame_at(id).and_then(|frame| frame.ipv4());
+                    rule.packets += 1;
+                    rule.bytes += packet.map_or(0, |packet| packet.wire_len() as u64);
+                }
+            }
+            (Table::Conntrack, TableChange::Netfilter(NetfilterChange::Conntrack(row))) => {
+                if let Some(connection) = state.netfilter.conntrack.get_mut(&row.id) {
+                    connection.seen = now;
+                }
+            }
             _ => {}
+        }
+    }
+
+    fn apply_service(&mut self, change: &ServiceChange) {
+        match change {
+            ServiceChange::Service(row) => {
+                self.services.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
+            }
+            ServiceChange::ServiceGone(namespace, name) => {
+                self.services.remove(&(namespace.clone(), name.clone()));
+            }
+            ServiceChange::Slice(row) => {
+                self.slices.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
+            }
+            ServiceChange::SliceGone(namespace, name) => {
+                self.slices.remove(&(namespace.clone(), name.clone()));
+            }
         }
     }
 
@@ -245,9 +325,13 @@ impl Inventory {
             }
             TableChange::KubeEvent(row) => self.kube_events.push((now, row.clone())),
             TableChange::Step(row) => self.steps.push((event, row.clone())),
+            TableChange::Process(row) => drop(self.processes.insert(row.process, row.clone())),
+            TableChange::ProcessGone(process) => drop(self.processes.remove(process)),
             TableChange::Link(row) => self.with(row.netns, |state| state.set_link(row)),
             TableChange::LinkGone(netns, ifindex) => self.with(*netns, |state| state.remove_link(*ifindex)),
-            TableChange::Addr(row) => self.with(row.netns, |state| state.addrs.push(*row)),
+            TableChange::Addr(row) => self.with(row.netns, |state| {
+                state.addrs.insert(row.place_among(&state.addrs), *row);
+            }),
             TableChange::AddrGone(netns, ifindex, addr) => self.with(*netns, |state| {
                 state.addrs.retain(|row| row.ifindex != *ifindex || row.addr != *addr);
             }),
@@ -259,10 +343,24 @@ impl Inventory {
             TableChange::NeighGone(netns, ifindex, addr) => self.with(*netns, |state| {
                 state.neighbors.remove(&(*ifindex, *addr));
             }),
+            TableChange::Netfilter(change) => {
+                self.with(netns_of(change), |state| state.netfilter.apply(id, change, now));
+            }
             TableChange::Fdb(row) => self.with(row.netns, |state| state.set_fdb(id, row, now)),
+            TableChange::Exception(row) => self.with(row.netns, |state| {
+                state.exceptions.insert(row.dst, *row);
+            }),
+            TableChange::Bpf(row) => self.with(row.netns, |state| state.set_bpf(id, row)),
+            TableChange::BpfGone(row) => self.with(row.netns, |state| {
+                state.bpf.retain(|(_, old)| (old.map, old.key) != (row.map, row.key));
+            }),
+            TableChange::Sysctl(row) => self.with(row.netns, |state| {
+                state.sysctls.insert(row.key.clone(), row.value.clone());
+            }),
             TableChange::Socket(row) => self.with(row.netns, |state| {
                 state.sockets.insert(row.socket, (**row).clone());
             }),
+            TableChange::Service(change) => self.apply_service(change),
             TableChange::SocketGone(netns, socket) => self.with(*netns, |state| {
                 state.sockets.remove(socket);
             }),
@@ -295,6 +393,13 @@ impl NetnsState {
         self.routes.retain(|(_, row)| row.oif != Some(ifindex));
         self.neighbors.retain(|(at, _), _| *at != ifindex);
         self.fdb.retain(|entry| entry.row.ifindex != ifindex && entry.row.master != Some(ifindex));
+    }
+
+    fn set_bpf(&mut self, change: ChangeId, row: &BpfRow) {
+        match self.bpf.iter_mut().find(|(_, old)| (old.map, old.key) == (row.map, row.key)) {
+            Some(entry) => *entry = (change, *row),
+            None => self.bpf.push((change, *row)),
+        }
     }
 
     fn set_neighbor(&mut self, change: ChangeId, row: &NeighRow, now: SimTime) {

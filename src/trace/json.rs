@@ -4,6 +4,10 @@
 //! does not apply is left out. Times are nanoseconds since the first event shown, packets are decoded down to the
 //! innermost layer, and table rows stand as the real tools print them.
 
+mod tunnel;
+
+pub use tunnel::{EspJson, GreJson, IgmpJson, StpJson, TunnelJson, VlanJson};
+
 use super::format::{Selection, row_text};
 use super::{
     Disposition, Event, EventKind, JourneyInfo, PacketType, Relation, Stream, Surroundings, Table, Trace,
@@ -63,7 +67,7 @@ pub struct EventJson {
     /// The netfilter hook, as `FORWARD`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hook: Option<&'static str>,
-    /// The table that decided: `fib`, `neighbor`, `bridgeFdb` or `vxlanFdb`.
+    /// The table that decided: `fib`, `neighbor`, `bridgeFdb`, `vxlanFdb`, `netfilter` or `conntrack`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<&'static str>,
     /// The row that decided, came or went, as the real tool prints it, with the table's name before it.
@@ -150,6 +154,12 @@ pub struct FrameJson {
     /// The ARP packet, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arp: Option<ArpJson>,
+    /// The VLAN tags, outermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vlan: Vec<VlanJson>,
+    /// The spanning tree packet, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stp: Option<StpJson>,
     /// The IPv4 packet, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ipv4: Option<Ipv4Json>,
@@ -216,6 +226,9 @@ pub struct Ipv4Json {
     /// TCP, if the packet carries that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tcp: Option<TcpJson>,
+    /// The tunnelled or group packet, if it is one.
+    #[serde(flatten)]
+    pub tunnel: Option<TunnelJson>,
 }
 
 /// An ICMP message.
@@ -404,6 +417,9 @@ fn table_name(table: Table) -> &'static str {
         Table::Neighbor => "neighbor",
         Table::BridgeFdb => "bridgeFdb",
         Table::VxlanFdb => "vxlanFdb",
+        Table::Netfilter => "netfilter",
+        Table::Conntrack => "conntrack",
+        Table::Bpf => "bpf",
     }
 }
 
@@ -471,7 +487,7 @@ fn packet_json(frame: &Frame) -> PacketJson {
 }
 
 fn frame_json(frame: &Frame) -> FrameJson {
-    let arp = match &frame.payload {
+    let arp = match frame.inner_payload() {
         Payload::Arp(arp) => Some(ArpJson {
             operation: arp.op.code(),
             sender_mac: arp.sender_mac,
@@ -479,11 +495,12 @@ fn frame_json(frame: &Frame) -> FrameJson {
             target_mac: arp.target_mac,
             target_ip: arp.target_ip,
         }),
-        Payload::Ipv4(_) | Payload::Other { .. } => None,
+        Payload::Ipv4(_) | Payload::Vlan(_) | Payload::Bpdu(_) | Payload::Other { .. } => None,
     };
     let ethernet =
         EthernetJson { destination: frame.dst, source: frame.src, ether_type: frame.payload.ethertype() };
-    FrameJson { ethernet, arp, ipv4: frame.ipv4().map(ipv4_json) }
+    let (vlan, stp) = (tunnel::vlans(frame), tunnel::stp(frame));
+    FrameJson { ethernet, arp, vlan, stp, ipv4: frame.inner_ipv4().map(ipv4_json) }
 }
 
 fn ipv4_json(packet: &Ipv4) -> Ipv4Json {
@@ -506,7 +523,7 @@ fn ipv4_json(packet: &Ipv4) -> Ipv4Json {
             };
             (None, Some(udp), None)
         }
-        Body::Raw { .. } => (None, None, None),
+        Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) | Body::Raw { .. } => (None, None, None),
     };
     Ipv4Json {
         source: packet.src,
@@ -522,6 +539,7 @@ fn ipv4_json(packet: &Ipv4) -> Ipv4Json {
         icmp,
         udp,
         tcp,
+        tunnel: tunnel::tunnel(packet),
     }
 }
 

@@ -9,9 +9,12 @@ pub mod format;
 mod hash;
 mod inventory;
 pub mod json;
+mod netfilter;
 mod pcapng;
+mod process_rows;
 mod rows;
 pub mod rows_text;
+mod service_rows;
 mod socket_rows;
 mod surroundings;
 
@@ -19,12 +22,18 @@ pub use drop_reason::DropReason;
 pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Relation, Stream, Table};
 pub use format::{Selection, json, text};
 pub use inventory::{Counters, Fdb, Inventory, Neighbor, NetnsState};
-pub use pcapng::pcapng;
-pub use rows::{
-    AddrRow, ContainerRow, ContainerState, FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow, NetnsRole,
-    NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope,
-    StepRow, Steps, TableChange,
+pub use netfilter::{
+    Chain, ChainRow, Connection, ConntrackRow, Netfilter, NetfilterChange, RuleRow, RuleState, SetMember,
+    SetRow, TcpTracking, Tuple,
 };
+pub use pcapng::pcapng;
+pub use process_rows::{ContainerRef, ProcessRow};
+pub use rows::{
+    AddrRow, BpfMap, BpfRow, ContainerRow, ContainerState, ExceptionRow, FdbRow, KubeEventRow, LastState,
+    LinkKind, LinkRow, NeighRow, NetnsRole, NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState,
+    RouteKind, RouteProtocol, RouteRow, Scope, StepRow, Steps, SysctlRow, TableChange,
+};
+pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
 pub use surroundings::Surroundings;
 

@@ -6,13 +6,13 @@
 
 use super::{EventKind, PacketType, Surroundings, Trace, explain};
 use crate::base::words::Lang;
-use crate::base::{EventId, IfIndex, NetnsId};
+use crate::base::{EPOCH_SECS, EventId, IfIndex, NetnsId};
 use indexmap::IndexSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// 2026-01-01 00:00:00 UTC, in nanoseconds since 1970: the moment that simulated time begins at.
-const EPOCH_NS: u64 = 1_767_225_600 * 1_000_000_000;
+/// The moment that simulated time begins at, in nanoseconds since 1970.
+const EPOCH_NS: u64 = EPOCH_SECS * 1_000_000_000;
 
 /// `LINKTYPE_ETHERNET`.
 const ETHERNET: u32 = 1;

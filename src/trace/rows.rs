@@ -1,8 +1,8 @@
 //! Rows of the tables that people look at, as plain data. The kernel and the control plane record a row whenever it
 //! comes or changes, and its key when it goes; see [`super::Inventory`].
 
-use super::SocketRow;
-use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, SimTime, SocketId};
+use super::{NetfilterChange, ProcessRow, ServiceChange, SocketRow};
+use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ProcessId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -33,10 +33,20 @@ pub enum TableChange {
     Fdb(FdbRow),
     /// An entry of a forwarding database went.
     FdbGone(FdbRow),
+    /// A path MTU or a better next hop was learnt.
+    Exception(ExceptionRow),
+    /// An entry of an eBPF map came or changed.
+    Bpf(BpfRow),
+    /// An entry of an eBPF map went.
+    BpfGone(BpfRow),
+    /// A kernel setting was changed.
+    Sysctl(SysctlRow),
     /// A TCP or UDP socket came or changed.
     Socket(Box<SocketRow>),
     /// A socket went.
     SocketGone(NetnsId, SocketId),
+    /// A row of netfilter came, changed or went.
+    Netfilter(NetfilterChange),
     /// A Node object came or changed.
     Node(NodeRow),
     /// A Node object went, by name.
@@ -45,10 +55,16 @@ pub enum TableChange {
     Pod(PodRow),
     /// A Pod object went, by namespace and name.
     PodGone(Arc<str>, Arc<str>),
+    /// A Service or its endpoints came, changed or went.
+    Service(ServiceChange),
     /// A Kubernetes Event was recorded.
     KubeEvent(KubeEventRow),
     /// A step of a Pod's creation or termination was taken.
     Step(StepRow),
+    /// A process came, or runs another program.
+    Process(ProcessRow),
+    /// A process ended.
+    ProcessGone(ProcessId),
 }
 
 /// What a network namespace belongs to.
@@ -208,6 +224,25 @@ pub struct AddrRow {
     pub scope: Scope,
 }
 
+impl AddrRow {
+    /// Where among `addrs` this one goes: the primaries of a link stand before its secondaries, those of a wider scope
+    /// behind those of a narrower one (`__inet_insert_ifa`).
+    pub fn place_among(&self, addrs: &[Self]) -> usize {
+        let here = || addrs.iter().enumerate().filter(|(_, row)| row.ifindex == self.ifindex);
+        let kin = |one: &Self, other: &Self| {
+            one.addr.prefix_len() == other.addr.prefix_len() && one.addr.contains(&other.addr.addr())
+        };
+        let is_secondary =
+            |(at, row): &(usize, &Self)| here().any(|(other, first)| other < *at && kin(first, row));
+        if here().any(|(_, row)| kin(row, self)) {
+            return addrs.len();
+        }
+        let reaches = |(_, row): &(usize, &Self)| self.scope <= row.scope;
+        let last = here().rfind(|row| !is_secondary(row) && reaches(row));
+        last.map_or_else(|| here().next().map_or(addrs.len(), |(first, _)| first), |(at, _)| at + 1)
+    }
+}
+
 /// Type of a route (`RTN_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RouteKind {
@@ -236,6 +271,8 @@ pub enum RouteProtocol {
     Static,
     /// The BIRD routing daemon.
     Bird,
+    /// Calico's Felix, which uses the number 80; `ip` has no name for it.
+    Felix,
 }
 
 /// A route.
@@ -326,6 +363,61 @@ pub struct FdbRow {
     pub updated: SimTime,
 }
 
+/// What was learnt about one destination beside its route (`struct fib_nh_exception`): `ip route get` shows it as
+/// `cache`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExceptionRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// Destination.
+    pub dst: Ipv4Addr,
+    /// The better next hop that a redirect named.
+    pub gateway: Option<Ipv4Addr>,
+    /// The path MTU that "fragmentation needed" named, in bytes.
+    pub mtu: Option<u32>,
+    /// When it is forgotten.
+    pub expires: SimTime,
+}
+
+/// A map that eBPF programs look into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BpfMap {
+    /// The endpoints of this node (`cilium_lxc`).
+    Endpoints,
+    /// All addresses with their identities and, where they are elsewhere, the node's address (`cilium_ipcache`).
+    Ipcache,
+}
+
+/// An entry of an eBPF map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BpfRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// The map.
+    pub map: BpfMap,
+    /// The address or range.
+    pub key: Ipv4Net,
+    /// The endpoint's interface at the node; `NONE` in the ipcache.
+    pub ifindex: IfIndex,
+    /// The endpoint's Ethernet address.
+    pub mac: Option<MacAddr>,
+    /// The security identity.
+    pub identity: u32,
+    /// The node whose tunnel end leads there.
+    pub tunnel: Option<Ipv4Addr>,
+}
+
+/// A setting under `/proc/sys/net` that was changed from what the kernel begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SysctlRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// Its key with dots.
+    pub key: Arc<str>,
+    /// Its value.
+    pub value: Arc<str>,
+}
+
 /// A Node object, as far as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeRow {
@@ -406,6 +498,21 @@ pub struct ContainerRow {
     pub state: ContainerState,
     /// Restarts.
     pub restarts: u32,
+    /// How it ended the last time (`lastState.terminated`).
+    pub last: Option<LastState>,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastState {
+    /// Exit code.
+    pub code: u8,
+    /// Reason: `Completed`, `Error`, `StartError`.
+    pub reason: Arc<str>,
+    /// When it had started.
+    pub started: SimTime,
+    /// When it ended.
+    pub finished: SimTime,
 }
 
 /// State of a container (`status.containerStatuses[].state`).

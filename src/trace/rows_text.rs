@@ -2,7 +2,10 @@
 //!
 //! The lines end where the tools end them: some with a blank. Whoever shows a row inside a sentence trims it.
 
-use super::{FdbRow, NeighRow, Nud, RouteKind, RouteProtocol, RouteRow, Scope, SocketRow, Transport};
+use super::{
+    BpfMap, BpfRow, ExceptionRow, FdbRow, NeighRow, Nud, RouteKind, RouteProtocol, RouteRow, Scope,
+    SocketRow, Transport,
+};
 use crate::base::{IfIndex, Ipv4Net};
 use std::sync::Arc;
 
@@ -49,6 +52,27 @@ pub fn route(row: &RouteRow, ifname: IfName<'_>, style: RouteStyle) -> String {
         words.push("linkdown".to_string());
     }
     words.join(" ") + " "
+}
+
+/// An entry of an eBPF map: `cilium_lxc 10.244.1.10 dev lxc0a1b2c3d4e5f identity 4711`,
+/// `cilium_ipcache 10.244.2.10 identity 4712 tunnelendpoint 192.168.1.11`.
+pub fn bpf(row: &BpfRow, ifname: &str) -> String {
+    let key = destination(row.key);
+    let identity = row.identity;
+    match row.map {
+        BpfMap::Endpoints => format!("cilium_lxc {key} dev {ifname} identity {identity}"),
+        BpfMap::Ipcache => {
+            let end = row.tunnel.map_or_else(String::new, |node| format!(" tunnelendpoint {node}"));
+            format!("cilium_ipcache {key} identity {identity}{end}")
+        }
+    }
+}
+
+/// What was learnt about a destination: `203.0.113.10 via 192.168.1.1 (redirected)`, `10.244.2.10 mtu 1450`.
+pub fn exception(row: &ExceptionRow) -> String {
+    let gateway = row.gateway.map_or_else(String::new, |gateway| format!(" via {gateway} (redirected)"));
+    let mtu = row.mtu.map_or_else(String::new, |mtu| format!(" mtu {mtu}"));
+    format!("cached {}{gateway}{mtu}", row.dst)
 }
 
 /// A destination as `ip route` prints it: `default`, an address, or a prefix.
@@ -120,6 +144,7 @@ pub fn route_protocol(protocol: RouteProtocol) -> &'static str {
         RouteProtocol::Boot => "boot",
         RouteProtocol::Static => "static",
         RouteProtocol::Bird => "bird",
+        RouteProtocol::Felix => "80",
     }
 }
 

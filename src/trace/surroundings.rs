@@ -60,14 +60,22 @@ impl Surroundings {
             | TableChange::NeighGone(..)
             | TableChange::Fdb(_)
             | TableChange::FdbGone(_)
+            | TableChange::Exception(_)
+            | TableChange::Sysctl(_)
             | TableChange::Socket(_)
             | TableChange::SocketGone(..)
+            | TableChange::Service(_)
+            | TableChange::Netfilter(_)
+            | TableChange::Bpf(_)
+            | TableChange::BpfGone(_)
             | TableChange::Node(_)
             | TableChange::NodeGone(_)
             | TableChange::Pod(_)
             | TableChange::PodGone(..)
             | TableChange::KubeEvent(_)
-            | TableChange::Step(_) => {}
+            | TableChange::Step(_)
+            | TableChange::Process(_)
+            | TableChange::ProcessGone(_) => {}
         }
     }
 

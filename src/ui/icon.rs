@@ -27,6 +27,8 @@ pub(super) enum Sign {
     Minus,
     /// All of it.
     Fit,
+    /// Kept in sight.
+    Follow,
     /// Take back.
     Undo,
     /// Do again.
@@ -58,6 +60,10 @@ impl Sign {
             Self::Plus => ("", "M3,8 H13 M8,3 V13"),
             Self::Minus => ("", "M3,8 H13"),
             Self::Fit => ("", "M2.5,6 V2.5 H6 M10,2.5 H13.5 V6 M13.5,10 V13.5 H10 M6,13.5 H2.5 V10"),
+            Self::Follow => (
+                "M6.5,8 A1.5,1.5 0 1,1 9.5,8 A1.5,1.5 0 1,1 6.5,8 Z",
+                "M3,8 A5,5 0 1,1 13,8 A5,5 0 1,1 3,8 M8,1 V4 M8,12 V15 M1,8 H4 M12,8 H15",
+            ),
             Self::Undo => ("", "M5.5,2.5 L2.5,5.5 L5.5,8.5 M3,5.5 H9.5 A4,4 0 0,1 9.5,13.5 H6"),
             Self::Redo => ("", "M10.5,2.5 L13.5,5.5 L10.5,8.5 M13,5.5 H6.5 A4,4 0 0,0 6.5,13.5 H10"),
             Self::History => ("", "M8,4.5 V8 L10.5,9.5 M2.6,6.6 A5.6,5.6 0 1,1 2.6,9.4 M2.4,3.6 V6.8 H5.6"),

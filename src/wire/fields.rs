@@ -2,7 +2,9 @@
 //!
 //! The fields of a layer cover its bytes exactly, in order and without gaps, and the layers cover the frame.
 
-use super::{Body, Frame, Ipv4, Payload, Quote, Tcp, TcpOption, Udp, UdpPayload};
+mod tcp;
+
+use super::{Body, Bpdu, Esp, Frame, Gre, GrePayload, Igmp, Ipv4, Payload, Quote, Udp, UdpPayload};
 use crate::base::{Ipv4Addr, MacAddr};
 use std::ops::Range;
 
@@ -80,6 +82,19 @@ impl<'a> Fields<'a> {
         self.next(name, 6, |bytes| MacAddr(std::array::from_fn(|i| bytes[i])).to_string());
     }
 
+    fn ethertype(&mut self) {
+        let name = |value| match value {
+            0x0800 => " (IPv4)",
+            0x0806 => " (ARP)",
+            0x6558 => " (transparent Ethernet bridging)",
+            0x8100 => " (802.1Q)",
+            0x88a8 => " (802.1ad)",
+            0..0x0600 => " (length)",
+            _ => "",
+        };
+        self.next("EtherType", 2, |bytes| format!("0x{}{}", hex(bytes), name(number(bytes))));
+    }
+
     fn ip(&mut self, name: &'static str) {
         self.next(name, 4, |bytes| Ipv4Addr::from(number(bytes)).to_string());
     }
@@ -146,21 +161,77 @@ impl<'a> Reader<'a> {
         let mut layer = self.begin(at);
         layer.mac("Destination");
         layer.mac("Source");
-        layer.next("EtherType", 2, |bytes| {
-            let name = match number(bytes) {
-                0x0800 => " (IPv4)",
-                0x0806 => " (ARP)",
-                _ => "",
-            };
-            format!("0x{}{name}", hex(bytes))
-        });
+        layer.ethertype();
         self.end("Ethernet", layer);
-        let at = at + Frame::HEADER_LEN;
-        match &frame.payload {
+        self.payload(&frame.payload, at + Frame::HEADER_LEN);
+    }
+
+    fn payload(&mut self, payload: &Payload, at: usize) {
+        match payload {
             Payload::Arp(_) => self.arp(at),
             Payload::Ipv4(packet) => self.ipv4(packet, at),
+            Payload::Vlan(vlan) => {
+                let mut layer = self.begin(at);
+                layer.bits(
+                    2,
+                    &[
+                        ("Priority (PCP)", 3, decimal),
+                        ("Drop eligible (DEI)", 1, flag),
+                        ("VLAN identifier (VID)", 12, decimal),
+                    ],
+                );
+                layer.ethertype();
+                let rest = layer.at;
+                self.end("VLAN", layer);
+                self.payload(&vlan.inner, rest);
+            }
+            Payload::Bpdu(bpdu) => self.bpdu(*bpdu, at),
             Payload::Other { bytes, .. } => self.data(at..at + bytes.len()),
         }
+    }
+
+    fn bpdu(&mut self, bpdu: Bpdu, at: usize) {
+        let mut layer = self.begin(at);
+        layer.hex("Destination service access point", 1);
+        layer.hex("Source service access point", 1);
+        layer.hex("Control", 1);
+        let rest = layer.at;
+        self.end("LLC", layer);
+        let mut layer = self.begin(rest);
+        layer.number("Protocol identifier", 2);
+        layer.number("Protocol version", 1);
+        layer.next("BPDU type", 1, |bytes| match bytes[0] {
+            0 => "0x00 (configuration)".to_string(),
+            2 => "0x02 (rapid)".to_string(),
+            _ => "0x80 (topology change notification)".to_string(),
+        });
+        if bpdu.config().is_some() {
+            layer.bits(
+                1,
+                &[
+                    ("Topology change acknowledgment", 1, flag),
+                    ("Agreement", 1, flag),
+                    ("Forwarding", 1, flag),
+                    ("Learning", 1, flag),
+                    ("Port role", 2, decimal),
+                    ("Proposal", 1, flag),
+                    ("Topology change", 1, flag),
+                ],
+            );
+            layer.number("Root priority", 2);
+            layer.mac("Root address");
+            layer.number("Root path cost", 4);
+            layer.number("Bridge priority", 2);
+            layer.mac("Bridge address");
+            layer.hex("Port identifier", 2);
+            for name in ["Message age", "Maximum age", "Hello time", "Forward delay"] {
+                layer.next(name, 2, |bytes| format!("{} s", number(bytes) / 256));
+            }
+            if matches!(bpdu, Bpdu::Rapid(_)) {
+                layer.number("Version 1 length", 1);
+            }
+        }
+        self.end("STP", layer);
     }
 
     fn arp(&mut self, at: usize) {
@@ -188,6 +259,14 @@ impl<'a> Reader<'a> {
             Body::Icmp(icmp) => self.icmp(body, body + icmp.wire_len()),
             Body::Tcp(tcp) => self.tcp(body, body + tcp.wire_len()),
             Body::Udp(udp) => self.udp(udp, body),
+            Body::Igmp(igmp) => self.igmp(igmp, body),
+            Body::Ipip(inner) => {
+                self.depth += 1;
+                self.ipv4(inner, body);
+                self.depth -= 1;
+            }
+            Body::Gre(gre) => self.gre(gre, body),
+            Body::Esp(esp) => self.esp(esp, body),
             Body::Raw { bytes, .. } => self.data(body..body + bytes.len()),
         }
     }
@@ -213,6 +292,10 @@ impl<'a> Reader<'a> {
         layer.number("Time to live", 1);
         layer.next("Protocol", 1, |bytes| match bytes[0] {
             1 => "1 (ICMP)".to_string(),
+            2 => "2 (IGMP)".to_string(),
+            4 => "4 (IPv4)".to_string(),
+            47 => "47 (GRE)".to_string(),
+            50 => "50 (ESP)".to_string(),
             6 => "6 (TCP)".to_string(),
             17 => "17 (UDP)".to_string(),
             other => other.to_string(),
@@ -276,50 +359,86 @@ impl<'a> Reader<'a> {
         self.quoted = false;
     }
 
-    /// A segment, or what a quotation leaves of it: at least the ports and the sequence number.
-    fn tcp(&mut self, at: usize, end: usize) {
+    fn igmp(&mut self, igmp: &Igmp, at: usize) {
         let mut layer = self.begin(at);
-        layer.number("Source port", 2);
-        layer.number("Destination port", 2);
-        layer.number("Sequence number", 4);
-        if end - at < Tcp::HEADER_LEN {
-            let rest = layer.at..end;
-            self.end("TCP", layer);
-            return self.data(rest);
+        layer.next("Type", 1, |bytes| with_name(bytes[0], igmp_type(bytes[0])));
+        match igmp {
+            Igmp::Plain { rest, .. } => {
+                layer.next("Maximum response time", 1, |bytes| format!("{}/10 s", bytes[0]));
+                layer.hex("Checksum", 2);
+                layer.ip("Group address");
+                let rest = layer.at..layer.at + rest.len();
+                self.end("IGMP", layer);
+                self.data(rest);
+            }
+            Igmp::V3Report(records) => {
+                layer.hex("Reserved", 1);
+                layer.hex("Checksum", 2);
+                layer.hex("Reserved", 2);
+                layer.number("Number of group records", 2);
+                for record in records {
+                    layer.next("Record type", 1, |bytes| with_name(bytes[0], record_type(bytes[0])));
+                    layer.number("Auxiliary data length", 1);
+                    layer.number("Number of sources", 2);
+                    layer.ip("Multicast address");
+                    record.sources.iter().for_each(|_| layer.ip("Source address"));
+                }
+                self.end("IGMP", layer);
+            }
         }
-        layer.number("Acknowledgment number", 4);
-        let header_len = usize::from(self.bytes[at + 12] >> 4) * 4;
+    }
+
+    fn gre(&mut self, gre: &Gre, at: usize) {
+        let mut layer = self.begin(at);
         layer.bits(
             2,
             &[
-                ("Data offset", 4, |words| format!("{} bytes", words * 4)),
-                ("Reserved", 4, decimal),
-                ("Flag CWR", 1, flag),
-                ("Flag ECE", 1, flag),
-                ("Flag URG", 1, flag),
-                ("Flag ACK", 1, flag),
-                ("Flag PSH", 1, flag),
-                ("Flag RST", 1, flag),
-                ("Flag SYN", 1, flag),
-                ("Flag FIN", 1, flag),
+                ("Checksum present", 1, flag),
+                ("Routing present", 1, flag),
+                ("Key present", 1, flag),
+                ("Sequence number present", 1, flag),
+                ("Reserved flags", 9, decimal),
+                ("Version", 3, decimal),
             ],
         );
-        layer.number("Window", 2);
-        layer.hex("Checksum", 2);
-        layer.number("Urgent pointer", 2);
-        let options = at + Tcp::HEADER_LEN..(at + header_len).clamp(layer.at, end);
-        match TcpOption::parse_all(&self.bytes[options.clone()], 0) {
-            Ok(list) => {
-                for option in list {
-                    layer.next(option_name(&option), option.wire_len(), |_| option.to_string());
-                }
-            }
-            // A quotation may cut an option in two.
-            Err(_) => layer.hex("Options", options.len()),
+        layer.ethertype();
+        if gre.checksum {
+            layer.hex("Checksum", 2);
+            layer.hex("Reserved", 2);
         }
-        let rest = layer.at..end;
-        self.end("TCP", layer);
-        self.data(rest);
+        if gre.key.is_some() {
+            layer.number("Key", 4);
+        }
+        if gre.sequence.is_some() {
+            layer.number("Sequence number", 4);
+        }
+        let inner = layer.at;
+        self.end("GRE", layer);
+        self.depth += 1;
+        match &gre.payload {
+            GrePayload::Ipv4(packet) => self.ipv4(packet, inner),
+            GrePayload::Ethernet(frame) => self.frame(frame, inner),
+            GrePayload::Other { bytes, .. } => self.data(inner..inner + bytes.len()),
+        }
+        self.depth -= 1;
+    }
+
+    /// The encrypted part cannot be told apart without the key, only where it begins and ends.
+    fn esp(&mut self, esp: &Esp, at: usize) {
+        let mut layer = self.begin(at);
+        layer.hex("Security parameters index (SPI)", 4);
+        layer.number("Sequence number", 4);
+        let sealed = esp.data.len().saturating_sub(Esp::IV_LEN + Esp::ICV_LEN);
+        if sealed == 0 {
+            layer.next("Encrypted data", esp.data.len(), |bytes| format!("{} bytes", bytes.len()));
+        } else {
+            layer.hex("Initialization vector", Esp::IV_LEN);
+            layer.next("Encrypted payload, padding and next header", sealed, |bytes| {
+                format!("{} bytes", bytes.len())
+            });
+            layer.hex("Integrity check value (ICV)", Esp::ICV_LEN);
+        }
+        self.end("ESP", layer);
     }
 
     fn udp(&mut self, udp: &Udp, at: usize) {
@@ -362,19 +481,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn option_name(option: &TcpOption) -> &'static str {
-    match option {
-        TcpOption::End(_) => "Option: end of list",
-        TcpOption::Nop => "Option: no operation",
-        TcpOption::MaxSegmentSize(_) => "Option: maximum segment size",
-        TcpOption::WindowScale(_) => "Option: window scale",
-        TcpOption::SackPermitted => "Option: SACK permitted",
-        TcpOption::Sack(_) => "Option: SACK",
-        TcpOption::Timestamps { .. } => "Option: timestamps",
-        TcpOption::Unknown { .. } => "Option",
-    }
-}
-
 fn with_name(value: u8, name: Option<&str>) -> String {
     name.map_or_else(|| value.to_string(), |name| format!("{value} ({name})"))
 }
@@ -397,6 +503,29 @@ fn icmp_type(kind: u8) -> Option<&'static str> {
         8 => "echo request",
         11 => "time exceeded",
         12 => "parameter problem",
+        _ => return None,
+    })
+}
+
+fn igmp_type(kind: u8) -> Option<&'static str> {
+    Some(match kind {
+        0x11 => "membership query",
+        0x12 => "version 1 membership report",
+        0x16 => "version 2 membership report",
+        0x17 => "leave group",
+        0x22 => "version 3 membership report",
+        _ => return None,
+    })
+}
+
+fn record_type(kind: u8) -> Option<&'static str> {
+    Some(match kind {
+        1 => "mode is include",
+        2 => "mode is exclude",
+        3 => "change to include mode",
+        4 => "change to exclude mode",
+        5 => "allow new sources",
+        6 => "block old sources",
         _ => return None,
     })
 }

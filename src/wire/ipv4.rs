@@ -1,7 +1,7 @@
 //! IPv4 (RFC 791).
 
 use super::checksum::{self, Pseudo};
-use super::{Bytes, Icmp, Tcp, Udp, WireError};
+use super::{Bytes, Esp, Gre, Icmp, Igmp, Tcp, Udp, WireError};
 use crate::base::Ipv4Addr;
 use std::sync::Arc;
 
@@ -39,6 +39,14 @@ pub enum Body {
     Tcp(Tcp),
     /// Protocol 17.
     Udp(Udp),
+    /// Protocol 2.
+    Igmp(Igmp),
+    /// Protocol 4: an IPv4 packet inside this one (RFC 2003).
+    Ipip(Arc<Ipv4>),
+    /// Protocol 47.
+    Gre(Gre),
+    /// Protocol 50.
+    Esp(Esp),
     /// Any other protocol, and every fragment of any protocol.
     Raw {
         /// IP protocol number.
@@ -176,6 +184,10 @@ impl Body {
             Self::Icmp(icmp) => icmp.emit_into(out),
             Self::Tcp(tcp) => tcp.emit_into(Pseudo { src, dst, protocol: 6 }, out),
             Self::Udp(udp) => udp.emit_into(Pseudo { src, dst, protocol: 17 }, out),
+            Self::Igmp(igmp) => igmp.emit_into(out),
+            Self::Ipip(packet) => packet.emit_into(out),
+            Self::Gre(gre) => gre.emit_into(out),
+            Self::Esp(esp) => esp.emit_into(out),
             Self::Raw { bytes, .. } => out.extend_from_slice(bytes),
         }
     }
@@ -190,6 +202,13 @@ impl Body {
             1 => Self::Icmp(Icmp::parse_at(bytes, base)?),
             6 => Self::Tcp(Tcp::parse_at(bytes, base, pseudo)?),
             17 => Self::Udp(Udp::parse_at(bytes, base, depth, pseudo)?),
+            2 => Self::Igmp(Igmp::parse_at(bytes, base)?),
+            4 if depth == super::MAX_DEPTH => {
+                return Err(WireError::new("IPv4", base, "too many tunnels inside one another"));
+            }
+            4 => Self::Ipip(Arc::new(Ipv4::parse_at(bytes, base, depth + 1)?)),
+            47 => Self::Gre(Gre::parse_at(bytes, base, depth)?),
+            50 => Self::Esp(Esp::parse_at(bytes, base)?),
             protocol => Self::Raw { protocol, bytes: bytes.into() },
         })
     }
@@ -200,6 +219,10 @@ impl Body {
             Self::Icmp(icmp) => icmp.wire_len(),
             Self::Tcp(tcp) => tcp.wire_len(),
             Self::Udp(udp) => udp.wire_len(),
+            Self::Igmp(igmp) => igmp.wire_len(),
+            Self::Ipip(packet) => packet.wire_len(),
+            Self::Gre(gre) => gre.wire_len(),
+            Self::Esp(esp) => esp.wire_len(),
             Self::Raw { bytes, .. } => bytes.len(),
         }
     }
@@ -210,6 +233,10 @@ impl Body {
             Self::Icmp(_) => 1,
             Self::Tcp(_) => 6,
             Self::Udp(_) => 17,
+            Self::Igmp(_) => 2,
+            Self::Ipip(_) => 4,
+            Self::Gre(_) => 47,
+            Self::Esp(_) => 50,
             Self::Raw { protocol, .. } => *protocol,
         }
     }

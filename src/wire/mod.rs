@@ -7,28 +7,46 @@
 mod arp;
 mod checksum;
 mod error;
+mod esp;
 mod ethernet;
 mod fields;
+pub mod filter;
+mod gre;
 mod icmp;
+mod igmp;
 mod ipv4;
+pub mod names;
 mod pretty;
+pub mod print;
 mod quote;
+mod stp;
 mod tcp;
+mod tunnel;
 mod udp;
+mod vlan;
 mod vxlan;
 
 pub use arp::{Arp, ArpOp};
 pub use error::WireError;
+pub use esp::{Esp, EspCipher, EspContent};
 pub use ethernet::{Frame, Payload};
 pub use fields::{Field, Layer, fields};
+pub use gre::{Gre, GrePayload};
 pub use icmp::Icmp;
+pub use igmp::{GroupRecord, Igmp};
 pub use ipv4::{Body, Ipv4};
 pub use quote::Quote;
+pub use stp::{Bpdu, BpduConfig, BridgeId};
 pub use tcp::{Tcp, TcpFlags, TcpOption};
+pub use tunnel::Inner;
 pub use udp::{Udp, UdpChecksum, UdpPayload};
+pub use vlan::{Vlan, VlanProtocol};
 pub use vxlan::Vxlan;
 
 use std::sync::Arc;
 
 /// Bytes shared between the packets that carry them.
 pub type Bytes = Arc<[u8]>;
+
+/// How many tunnels inside one another are read; far more than the kernel nests (`XMIT_RECURSION_LIMIT`).
+const MAX_DEPTH: usize = 32;

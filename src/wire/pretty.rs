@@ -1,21 +1,107 @@
 //! One line a frame, as `tcpdump -n` prints it after the time.
 //!
-//! Two things differ. What a VXLAN packet carries stands on the same line after ` > ` instead of on a line of its own;
-//! and port 8472 is called VXLAN, whereas tcpdump takes it for OTV, which has the same header.
+//! Three things differ. What a VXLAN packet carries stands on the same line after ` > ` instead of on a line of its
+//! own; port 8472 is called VXLAN, whereas tcpdump takes it for OTV, which has the same header; and a VLAN tag is always
+//! told, which tcpdump does with `-e` only.
 
-use super::{Arp, ArpOp, Body, Frame, Icmp, Ipv4, Payload, Quote, Tcp, TcpFlags, Udp, UdpPayload};
+use super::{
+    Arp, ArpOp, Body, Bpdu, Frame, Gre, GrePayload, Icmp, Igmp, Ipv4, Payload, Quote, Tcp, TcpFlags, Udp,
+    UdpPayload,
+};
 use crate::base::{Ipv4Addr, MacAddr};
 use std::fmt;
 
 impl fmt::Display for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.payload {
-            Payload::Arp(arp) => write!(f, "ARP, {arp}"),
-            Payload::Ipv4(packet) => write!(f, "IP {packet}"),
-            Payload::Other { ethertype, bytes } => {
-                write!(f, "{} > {}, ethertype Unknown (0x{ethertype:04x}), ", self.src, self.dst)?;
-                write!(f, "length {}", bytes.len())
+        payload_line(f, self, &self.payload)
+    }
+}
+
+fn payload_line(f: &mut fmt::Formatter<'_>, frame: &Frame, payload: &Payload) -> fmt::Result {
+    match payload {
+        Payload::Arp(arp) => write!(f, "ARP, {arp}"),
+        Payload::Ipv4(packet) => write!(f, "IP {packet}"),
+        Payload::Vlan(vlan) => {
+            write!(f, "vlan {}, p {}, ", vlan.id, vlan.priority)?;
+            if vlan.drop_eligible {
+                f.write_str("DEI, ")?;
             }
+            payload_line(f, frame, &vlan.inner)
+        }
+        Payload::Bpdu(bpdu) => write!(f, "{bpdu}"),
+        Payload::Other { ethertype, bytes } => {
+            write!(f, "{} > {}, ethertype Unknown (0x{ethertype:04x}), ", frame.src, frame.dst)?;
+            write!(f, "length {}", bytes.len())
+        }
+    }
+}
+
+/// Flags of a configuration message, in tcpdump's words.
+const BPDU_FLAGS: [(u8, &str); 6] = [
+    (0x01, "Topology change"),
+    (0x02, "Proposal"),
+    (0x10, "Learn"),
+    (0x20, "Forward"),
+    (0x40, "Agreement"),
+    (0x80, "Topology change ACK"),
+];
+
+impl fmt::Display for Bpdu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (head, config) = match self {
+            Self::Config(config) => ("802.1d, Config", config),
+            Self::Rapid(config) => ("802.1w, Rapid STP", config),
+            Self::TopologyChange => return f.write_str("STP 802.1d, Topology Change"),
+        };
+        let set: Vec<&str> =
+            BPDU_FLAGS.iter().filter(|(bit, _)| config.flags & bit != 0).map(|(_, name)| *name).collect();
+        let flags = if set.is_empty() { "none".to_owned() } else { set.join(", ") };
+        write!(f, "STP {head}, Flags [{flags}], bridge-id {}.{:04x}, ", config.bridge, config.port)?;
+        write!(f, "length {}", self.wire_len() - 3)
+    }
+}
+
+impl fmt::Display for Gre {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GREv0")?;
+        if self.checksum {
+            f.write_str(", off 0x0")?;
+        }
+        if let Some(key) = self.key {
+            write!(f, ", key=0x{key:x}")?;
+        }
+        if let Some(sequence) = self.sequence {
+            write!(f, ", seq {sequence}")?;
+        }
+        write!(f, ", length {}: ", self.wire_len())?;
+        match &self.payload {
+            GrePayload::Ipv4(packet) => write!(f, "IP {packet}"),
+            GrePayload::Ethernet(frame) => write!(f, "{frame}"),
+            GrePayload::Other { ethertype, .. } => write!(f, "gre-proto-0x{ethertype:x}"),
+        }
+    }
+}
+
+impl fmt::Display for Igmp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V3Report(records) => write!(f, "igmp v3 report, {} group record(s)", records.len()),
+            Self::Plain { kind: 0x11, rest, .. } if rest.len() >= 4 => f.write_str("igmp query v3"),
+            Self::Plain { kind: 0x11, max_response: 0, .. } => f.write_str("igmp query v1"),
+            Self::Plain { kind: 0x11, max_response, group, .. } => {
+                f.write_str("igmp query v2")?;
+                if *max_response != 100 {
+                    write!(f, " [max resp time {max_response}]")?;
+                }
+                if !group.is_unspecified() {
+                    write!(f, " [gaddr {group}]")?;
+                }
+                Ok(())
+            }
+            Self::Plain { kind: 0x12, group, .. } => write!(f, "igmp v1 report {group}"),
+            Self::Plain { kind: 0x16, group, .. } => write!(f, "igmp v2 report {group}"),
+            Self::Plain { kind: 0x17, group, .. } => write!(f, "igmp leave {group}"),
+            Self::Plain { kind, .. } => write!(f, "igmp-{kind}"),
         }
     }
 }
@@ -47,6 +133,13 @@ impl fmt::Display for Ipv4 {
             }
             Body::Udp(udp) => {
                 write!(f, "{src}.{} > {dst}.{}: {udp}", udp.src_port, udp.dst_port)
+            }
+            Body::Igmp(igmp) => write!(f, "{src} > {dst}: {igmp}"),
+            Body::Ipip(inner) => write!(f, "{src} > {dst}: IP {inner}"),
+            Body::Gre(gre) => write!(f, "{src} > {dst}: {gre}"),
+            Body::Esp(esp) => {
+                write!(f, "{src} > {dst}: ESP(spi=0x{:08x},seq=0x{:x}), ", esp.spi, esp.seq)?;
+                write!(f, "length {}", esp.wire_len())
             }
             Body::Raw { protocol, .. } if self.fragment_offset != 0 => {
                 write!(f, "{src} > {dst}: ip-proto-{protocol}")

@@ -19,9 +19,6 @@ impl Vxlan {
     /// UDP destination ports taken for VXLAN when parsing: IANA's and the one Linux and flannel use.
     pub const PORTS: [u16; 2] = [4789, 8472];
 
-    /// How many tunnels inside one another are read; far more than the kernel nests (`XMIT_RECURSION_LIMIT`).
-    const MAX_DEPTH: usize = 32;
-
     pub(super) fn emit_into(&self, out: &mut Vec<u8>) {
         let [high, a, b, c] = self.vni.to_be_bytes();
         assert_eq!(high, 0, "a VXLAN network identifier has 24 bits");
@@ -37,7 +34,7 @@ impl Vxlan {
         let [0x08, 0, 0, 0, a, b, c, 0] = *header else {
             return Err(WireError::new("VXLAN", base, "flag I is not set, or reserved bits are"));
         };
-        if depth == Self::MAX_DEPTH {
+        if depth == super::MAX_DEPTH {
             return Err(WireError::new("VXLAN", base, "too many tunnels inside one another"));
         }
         let inner = Frame::parse_at(rest, base + Self::HEADER_LEN, depth + 1)?;

@@ -330,24 +330,68 @@ test("reduced motion moves nothing but says everything", lesson(async ({ page })
   await page.waitForFunction(() => document.querySelector("[data-testid=live]").textContent.trim() !== "", undefined, patience);
 }, { options: { reducedMotion: "reduce" } }));
 
-test("nothing is cut at any size: the picture fits its window", async () => {
+/** What is seen of the stage: its smallest text in real pixels, the packet, and whatever is cut at the edges. */
+const stageSeen = () => {
+  const picture = document.querySelector(".stage-picture").getBoundingClientRect();
+  const isInside = (element) => {
+    const box = element.getBoundingClientRect();
+    return box.left > picture.left - 1 && box.right < picture.right + 1 && box.top > picture.top - 1 && box.bottom < picture.bottom + 1;
+  };
+  const texts = [...document.querySelectorAll(".stage-picture text")].filter((text) => text.getBoundingClientRect().width > 0);
+  const sizes = texts.map((text) => [parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a, text.textContent]);
+  const sentence = document.querySelector(".stage-sentence");
+  return {
+    least: sizes.sort((a, b) => a[0] - b[0])[0],
+    packets: [...document.querySelectorAll(".token:not(.is-aside):not(.is-waiting)")].filter(isInside).length,
+    cut: [...document.querySelectorAll(".stage-picture .shape > rect")].filter((rect) => !isInside(rect)).length,
+    sentence: sentence.scrollHeight <= sentence.clientHeight + 1 && sentence.scrollWidth <= sentence.clientWidth + 1,
+  };
+};
+
+test("at every size, in every theme, text is large enough and the packet in sight; and everything can be seen at once", async () => {
   for (const [width, height] of [[1920, 1080], [1366, 768], [390, 844]]) {
-    const { page, context } = await open(world, { options: { viewport: { width, height } } });
+    // Without motion the view is where it goes to.
+    const { page, context } = await open(world, { options: { viewport: { width, height }, reducedMotion: "reduce" } });
     await ready(page);
-    await goTo(page, 65);
-    await page.waitForFunction(() => {
-      const picture = document.querySelector(".stage-picture").getBoundingClientRect();
-      const cut = [...document.querySelectorAll(".stage-picture .shape > rect")].filter((rect) => {
-        const box = rect.getBoundingClientRect();
-        return box.left < picture.left - 1 || box.right > picture.right + 1 || box.top < picture.top - 1 || box.bottom > picture.bottom + 1;
-      });
-      return cut.length === 0;
-    }, undefined, patience);
+    for (const theme of ["light", "dark", "projector"]) {
+      const where = `${width}×${height} ${theme}`;
+      await page.getByTestId("theme-menu").locator("summary").click();
+      await page.getByTestId(`theme-${theme}`).check();
+      await page.keyboard.press("Escape");
+      for (const step of [20, 47, 63, 66]) {
+        await goTo(page, step);
+        await page.waitForTimeout(450);
+        const seen = await page.evaluate(stageSeen);
+        assert.ok(seen.least[0] >= (theme === "projector" ? 20 : 14) - 0.05, `${where}, step ${step}: “${seen.least[1]}” has ${seen.least[0]} px`);
+        assert.ok(seen.packets > 0, `${where}, step ${step}: the packet is out of sight`);
+        assert.ok(seen.sentence, `${where}, step ${step}: the sentence is cut`);
+      }
+      await page.getByTestId("stage.fit").click();
+      await page.waitForTimeout(100);
+      assert.equal((await page.evaluate(stageSeen)).cut, 0, `${where}: everything is seen at once`);
+      const follow = page.getByTestId("follow");
+      if (await follow.count()) await follow.click();
+    }
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `no sideways scrolling at ${width}`);
     const bytes = await page.getByTestId("bytes").locator(".byte-lines").evaluate((lines) => lines.scrollWidth <= lines.clientWidth + 1);
     assert.ok(bytes, `the bytes are whole at ${width}`);
     await context.close();
   }
+});
+
+test("what lies beyond the edge of a small stage is named there, and one click away", async () => {
+  const { page, context } = await open(world, { options: { viewport: { width: 390, height: 844 }, reducedMotion: "reduce" } });
+  await ready(page);
+  await goTo(page, 66);
+  const left = page.getByTestId("beyond-left");
+  await left.waitFor(patience);
+  assert.match(await left.textContent(), /node1/);
+  await left.click();
+  await page.getByTestId("beyond-right").filter({ hasText: "node2" }).waitFor(patience);
+  assert.equal(await page.getByTestId("follow").getAttribute("aria-pressed"), "false");
+  await page.getByTestId("follow").click();
+  await left.waitFor(patience);
+  await context.close();
 });
 
 /** Contrast of two colours as WCAG 2.2 reckons it. */

@@ -9,7 +9,7 @@ use vethscope::trace::{
     Disposition, Event, EventKind, FdbRow, Inventory, LinkKind, LinkRow, NeighRow, NetnsState, Relation,
     RouteRow, Trace,
 };
-use vethscope::wire::{Body, Frame, Ipv4, Payload, UdpPayload};
+use vethscope::wire::{Frame, Inner, Ipv4, Payload};
 
 /// Most faults that are told of one run.
 const TOLD: usize = 12;
@@ -177,12 +177,10 @@ fn nested(packet: &Ipv4) -> Ttls {
     let mut at = Some(packet);
     while let Some(packet) = at {
         ttls.insert(0, packet.ttl);
-        at = match &*packet.body {
-            Body::Udp(udp) => match &udp.payload {
-                UdpPayload::Vxlan(vxlan) => vxlan.inner.ipv4(),
-                UdpPayload::Data(_) => None,
-            },
-            Body::Icmp(_) | Body::Tcp(_) | Body::Raw { .. } => None,
+        at = match packet.tunneled() {
+            Some(Inner::Frame(frame)) => frame.inner_ipv4(),
+            Some(Inner::Ipv4(inner)) => Some(inner),
+            None => None,
         };
     }
     ttls

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test target uses its own part of this")]
 
 pub(crate) mod invariants;
+pub(crate) mod probe;
 pub(crate) mod scenario;
 
 use vethscope::base::SimTime;
@@ -10,6 +11,20 @@ use vethscope::trace::{EventKind, Stream};
 
 /// The recorded topology.
 pub(crate) const RECORDED_LAB: &str = include_str!("../scenarios/recorded_lab.yaml");
+
+/// The recorded topology with the network that a probe was recorded in.
+pub(crate) fn recorded_in(network: &str) -> String {
+    let text = RECORDED_LAB;
+    let with = |lines: &str| text.replace("  network:\n", &format!("  network:\n{lines}"));
+    match network {
+        "vxlan" => text.to_owned(),
+        "hostgw" => with("    backend: host-gw\n"),
+        // There each node has a default route, and protects its whole range as one block.
+        "calico" => with("    cni: calico\n    backend: bgp\n    calico: {blockSize: 24}\n")
+            .replace(", gateway: none", ""),
+        other => panic!("unknown network {other:?}"),
+    }
+}
 
 /// A limit of simulated time that no test comes near.
 pub(crate) const FOR_EVER: SimTime = SimTime(u64::MAX);
@@ -55,6 +70,9 @@ pub(crate) fn run_argv(lab: &mut Lab, target: &Target, argv: &[String]) -> Ran {
     for event in &trace.events[from..] {
         if let EventKind::Wrote(id) = event.kind {
             let piece = &trace.outputs[id.index()];
+            if piece.process != process {
+                continue;
+            }
             assert!(matches!(piece.stream, Stream::Stdout | Stream::Stderr));
             output.push_str(&piece.text);
         }

@@ -209,9 +209,10 @@ fn simulate(script: &str) -> (Simulation<Nobody>, Log) {
                 _ => steps.push(Step { at_ms, words }),
             }
         }
-        let process = sim.begin(hosts[host]);
+        let machine = sim.machine(hosts[host]);
+        let process = sim.begin(hosts[host], &machine);
         let (sockets, log, host) = (BTreeMap::new(), log.clone(), name.to_string());
-        sim.run(process, Box::new(Script { steps, next: 0, sockets, log, host }));
+        sim.run(process, Box::new(Script { steps, next: 0, sockets, log, host }), "script");
     }
     faults.sort_unstable();
     let last_ms = script.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u64>().ok()).max();
@@ -272,6 +273,7 @@ fn line(packet: &Ipv4, first_seq: &mut BTreeMap<(Ipv4Addr, u16, u16), u32>) -> S
             let df = if packet.dont_fragment { " DF" } else { "" };
             format!("udp len {}{df}", udp.wire_len() - 8)
         }
+        Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) => "other".to_string(),
         Body::Raw { protocol, bytes } => {
             let more = if packet.more_fragments { "+" } else { "" };
             format!("frag {protocol} {}@{}{more}", bytes.len(), u32::from(packet.fragment_offset) * 8)

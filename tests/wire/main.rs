@@ -6,3 +6,4 @@ mod reading;
 mod recorded;
 mod round_trip;
 mod strategies;
+mod tunnels;

@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use vethscope::base::MacAddr;
 use vethscope::wire::{
-    Arp, ArpOp, Body, Frame, Icmp, Ipv4, Payload, Tcp, TcpFlags, TcpOption, Udp, UdpChecksum, UdpPayload,
-    Vxlan,
+    Arp, ArpOp, Body, Bpdu, BpduConfig, BridgeId, Esp, Frame, Gre, GrePayload, GroupRecord, Icmp, Igmp, Ipv4,
+    Payload, Tcp, TcpFlags, TcpOption, Udp, UdpChecksum, UdpPayload, Vlan, VlanProtocol, Vxlan,
 };
 
 fn mac() -> BoxedStrategy<MacAddr> {
@@ -118,7 +118,7 @@ fn udp(payload: impl Strategy<Value = UdpPayload> + 'static) -> BoxedStrategy<Ud
 fn raw() -> BoxedStrategy<Body> {
     (any::<u8>(), data())
         .prop_map(|(protocol, bytes)| Body::Raw {
-            protocol: if matches!(protocol, 1 | 6 | 17) { 132 } else { protocol },
+            protocol: if matches!(protocol, 1 | 2 | 4 | 6 | 17 | 47 | 50) { 132 } else { protocol },
             bytes,
         })
         .boxed()
@@ -149,6 +149,7 @@ fn closed_payload() -> BoxedStrategy<Payload> {
     let plain = prop_oneof![
         icmp().prop_map(Body::Icmp),
         tcp().prop_map(Body::Tcp),
+        igmp().prop_map(Body::Igmp),
         udp(data().prop_map(UdpPayload::Data)).prop_map(Body::Udp),
         raw(),
     ];
@@ -158,6 +159,83 @@ fn closed_payload() -> BoxedStrategy<Payload> {
         ipv4(fragment, true).prop_map(Payload::Ipv4),
     ]
     .boxed()
+}
+
+fn igmp() -> BoxedStrategy<Igmp> {
+    let record = (any::<u8>(), any::<Ipv4Addr>(), vec(any::<Ipv4Addr>(), 0..3))
+        .prop_map(|(kind, group, sources)| GroupRecord { kind, group, sources });
+    prop_oneof![
+        vec(record, 0..4).prop_map(Igmp::V3Report),
+        (any::<u8>(), any::<u8>(), any::<Ipv4Addr>(), data()).prop_map(
+            |(kind, max_response, group, rest)| Igmp::Plain {
+                kind: if kind == 0x22 { 0x16 } else { kind },
+                max_response,
+                group,
+                rest,
+            }
+        ),
+    ]
+    .boxed()
+}
+
+fn bpdu() -> BoxedStrategy<Bpdu> {
+    let bridge = || (any::<u16>(), mac()).prop_map(|(priority, mac)| BridgeId { priority, mac });
+    let config = (any::<u8>(), bridge(), any::<u32>(), bridge(), any::<[u16; 5]>()).prop_map(
+        |(flags, root, root_path_cost, bridge, [port, message_age, max_age, hello_time, forward_delay])| {
+            BpduConfig {
+                flags,
+                root,
+                root_path_cost,
+                bridge,
+                port,
+                message_age,
+                max_age,
+                hello_time,
+                forward_delay,
+            }
+        },
+    );
+    let config = config.boxed();
+    prop_oneof![
+        config.clone().prop_map(Bpdu::Config),
+        config.prop_map(Bpdu::Rapid),
+        Just(Bpdu::TopologyChange)
+    ]
+    .boxed()
+}
+
+/// A payload behind one or two VLAN tags.
+fn tagged(payload: BoxedStrategy<Payload>) -> BoxedStrategy<Payload> {
+    let tag = || (any::<bool>(), 0..8_u8, any::<bool>(), 0..4096_u16);
+    let put = |(ad, priority, drop_eligible, id): (bool, u8, bool, u16), inner: Payload| {
+        let protocol = if ad { VlanProtocol::Dot1ad } else { VlanProtocol::Dot1q };
+        Payload::Vlan(Vlan { protocol, priority, drop_eligible, id, inner: Box::new(inner) })
+    };
+    (tag(), proptest::option::of(tag()), payload)
+        .prop_map(move |(outer, inner, payload)| {
+            let payload = inner.into_iter().fold(payload, |payload, tag| put(tag, payload));
+            put(outer, payload)
+        })
+        .boxed()
+}
+
+/// A GRE or IPIP packet around a packet, or an ESP packet.
+fn routed_tunnel(inner: BoxedStrategy<Ipv4>) -> BoxedStrategy<Payload> {
+    let framed = || (mac(), mac());
+    let gre_head = (any::<bool>(), any::<Option<u32>>(), any::<Option<u32>>());
+    let carried = prop_oneof![
+        inner.clone().prop_map(|packet| GrePayload::Ipv4(Arc::new(packet))),
+        (framed(), inner.clone()).prop_map(|((dst, src), packet)| {
+            GrePayload::Ethernet(Arc::new(Frame { dst, src, payload: Payload::Ipv4(packet) }))
+        }),
+        data().prop_map(|bytes| GrePayload::Other { ethertype: 0x86dd, bytes }),
+    ];
+    let gre = (gre_head, carried)
+        .prop_map(|((checksum, key, sequence), payload)| Body::Gre(Gre { checksum, key, sequence, payload }));
+    let esp =
+        (1..=u32::MAX, any::<u32>(), data()).prop_map(|(spi, seq, data)| Body::Esp(Esp { spi, seq, data }));
+    let ipip = inner.prop_map(|packet| Body::Ipip(Arc::new(packet)));
+    ipv4(prop_oneof![gre, esp, ipip], false).prop_map(Payload::Ipv4).boxed()
 }
 
 fn frame_of(payload: impl Strategy<Value = Payload> + 'static) -> BoxedStrategy<Frame> {
@@ -175,13 +253,17 @@ pub(crate) fn closed_frame() -> BoxedStrategy<Frame> {
         frame_of(closed_payload()),
         tunnelled(frame_of(closed_payload())),
         tunnelled(tunnelled(frame_of(closed_payload()))),
+        frame_of(tagged(closed_payload())),
+        frame_of(bpdu().prop_map(Payload::Bpdu)),
+        frame_of(routed_tunnel(ipv4(icmp().prop_map(Body::Icmp), false))),
+        tunnelled(frame_of(tagged(routed_tunnel(ipv4(raw(), false))))),
     ]
     .boxed()
 }
 
 pub(crate) fn frame() -> BoxedStrategy<Frame> {
     let other = (0x0600..=u16::MAX, data()).prop_map(|(ethertype, bytes)| Payload::Other {
-        ethertype: if matches!(ethertype, 0x0800 | 0x0806) { 0x86dd } else { ethertype },
+        ethertype: if matches!(ethertype, 0x0800 | 0x0806 | 0x8100 | 0x88a8) { 0x86dd } else { ethertype },
         bytes,
     });
     let other = frame_of(other);

@@ -1,97 +1,56 @@
 //! The plug-in bridge (containernetworking/plugins, `plugins/main/bridge`) as flannel delegates to it: `cni0`, a veth
 //! pair for each Pod, host-local addresses. `ADD` is split into its two halves, which the lesson shows as two steps.
 
+use super::{Attached, Call, pod_mtu};
 use crate::agent::fabric::random_mac;
 use crate::agent::world::{Wire, World, with};
-use crate::api::ClusterSpec;
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
 use crate::cluster::ipam::HostLocal;
 use crate::kernel::{Ctx, Hairpin, Kind, Netns, NewLink};
 use crate::trace::Scope;
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Leading octets of a Pod's Ethernet address; its IPv4 address follows (`SetHWAddrByIP`).
 const POD: [u8; 2] = [0x0a, 0x58];
 const BRIDGE: &str = "cni0";
 
-/// A call of the plug-in.
-pub(in crate::agent) struct Call<'a> {
-    /// The node's root namespace.
-    pub(in crate::agent) node: NetnsId,
-    /// The Pod's namespace.
-    pub(in crate::agent) sandbox: NetnsId,
-    /// `CNI_CONTAINERID`.
-    pub(in crate::agent) container: &'a str,
-    /// `CNI_NETNS`.
-    pub(in crate::agent) netns_path: &'a str,
-    /// Namespace and name of the Pod, for `CNI_ARGS`.
-    pub(in crate::agent) pod: (&'a str, &'a str),
-    /// The address asked for (`CNI_ARGS`, `IP=`).
-    pub(in crate::agent) requested: Option<Ipv4Addr>,
-    /// The cluster.
-    pub(in crate::agent) cluster: &'a ClusterSpec,
-}
-
-/// What the first half of `ADD` made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::agent) struct Attached {
-    pub(in crate::agent) addr: Ipv4Addr,
-    pub(in crate::agent) bridge_mac: MacAddr,
-    pub(in crate::agent) veth: (Arc<str>, IfIndex, MacAddr),
-    pub(in crate::agent) eth0: (IfIndex, MacAddr),
-}
-
-/// MTU of the Pods: the nodes' less what the backend adds.
-pub(in crate::agent) fn pod_mtu(cluster: &ClusterSpec) -> u32 {
-    cluster.network.mtu.saturating_sub(super::flannel::overhead(cluster))
-}
-
-/// The request: environment and standard input of the plug-in.
-pub(in crate::agent) fn request(command: &str, call: &Call<'_>, ipam: &HostLocal) -> Value {
+/// The configuration on standard input: flannel's delegate, or the plug-in by itself.
+pub(super) fn config(call: &Call<'_>, ipam: &HostLocal) -> Value {
     let network = &call.cluster.network;
+    let bridge = &network.bridge;
     let mut range = json!({ "subnet": ipam.subnet().to_string() });
     if network.ipam.range_start != 2 {
         let start = u32::from(ipam.subnet().network()) + network.ipam.range_start;
         range["rangeStart"] = json!(Ipv4Addr::from(start).to_string());
     }
-    let (namespace, name) = call.pod;
-    let mut args = format!("IgnoreUnknown=1;K8S_POD_NAMESPACE={namespace};K8S_POD_NAME={name}");
-    let _ = write!(args, ";K8S_POD_INFRA_CONTAINER_ID={}", call.container);
-    if let Some(addr) = call.requested {
-        let _ = write!(args, ";IP={addr}");
+    let mut config = json!({
+        "cniVersion": "0.3.1",
+        "name": "cbr0",
+        "type": "bridge",
+        "bridge": BRIDGE,
+        "mtu": pod_mtu(call.cluster),
+        "hairpinMode": bridge.hairpin_mode,
+        "isGateway": bridge.is_gateway,
+        "isDefaultGateway": bridge.is_gateway,
+        "ipMasq": bridge.ip_masq,
+        "ipam": {
+            "type": "host-local",
+            "ranges": [[range]],
+            "routes": [{ "dst": network.pod_cidr.to_string() }],
+        },
+    });
+    if bridge.promisc_mode {
+        config["promiscMode"] = json!(true);
     }
-    json!({
-        "env": {
-            "CNI_COMMAND": command,
-            "CNI_CONTAINERID": call.container,
-            "CNI_NETNS": call.netns_path,
-            "CNI_IFNAME": "eth0",
-            "CNI_ARGS": args,
-            "CNI_PATH": "/opt/cni/bin",
-        },
-        "stdin": {
-            "cniVersion": "0.3.1",
-            "name": "cbr0",
-            "type": "bridge",
-            "bridge": BRIDGE,
-            "mtu": pod_mtu(call.cluster),
-            "hairpinMode": true,
-            "isGateway": true,
-            "isDefaultGateway": true,
-            "ipMasq": false,
-            "ipam": {
-                "type": "host-local",
-                "ranges": [[range]],
-                "routes": [{ "dst": network.pod_cidr.to_string() }],
-            },
-        },
-    })
+    if let Some(vlan) = bridge.vlan {
+        config["vlan"] = json!(vlan);
+    }
+    config
 }
 
 /// The result of `ADD` (`types/040`).
-pub(in crate::agent) fn result(call: &Call<'_>, ipam: &HostLocal, made: &Attached) -> Value {
+pub(super) fn result(call: &Call<'_>, ipam: &HostLocal, made: &Attached) -> Value {
     let prefix_len = ipam.subnet().prefix_len();
     json!({
         "cniVersion": "0.3.1",
@@ -115,13 +74,8 @@ pub(in crate::agent) fn result(call: &Call<'_>, ipam: &HostLocal, made: &Attache
 }
 
 /// First half of `ADD` (`setupBridge`, `setupVeth`, `ipam.ExecAdd`): the address from the pool, `cni0`, the veth pair,
-/// the host end as a port of the bridge. When the pool is empty nothing is left behind.
-pub(in crate::agent) fn attach(
-    world: &mut dyn World,
-    call: &Call<'_>,
-    ipam: &mut HostLocal,
-) -> Result<Attached, String> {
-    let addr = ipam.allocate(call.container, call.requested)?;
+/// the host end as a port of the bridge.
+pub(super) fn attach(world: &mut dyn World, call: &Call<'_>, addr: Ipv4Addr) -> Attached {
     let mtu = pod_mtu(call.cluster);
     let (bridge, bridge_mac) = ensure_bridge(world, call.node, mtu);
     let eth0_mac = MacAddr::from_ipv4(POD, addr);
@@ -130,15 +84,16 @@ pub(in crate::agent) fn attach(
     let host_end = veth(veth_name.clone(), veth_mac, mtu);
     let pod_end = veth("eth0".into(), eth0_mac, mtu);
     let (eth0, veth) = world.add_wire(Wire::Veth, (call.sandbox, pod_end), (call.node, host_end));
+    let hairpin = if call.cluster.network.bridge.hairpin_mode { Hairpin::On } else { Hairpin::Off };
     with(world, call.node, |netns, ctx| {
         netns.set_up(ctx, veth);
-        netns.set_master(ctx, veth, bridge, Hairpin::On);
+        netns.set_master(ctx, veth, bridge, hairpin);
     });
-    Ok(Attached { addr, bridge_mac, veth: (veth_name, veth, veth_mac), eth0: (eth0, eth0_mac) })
+    Attached { addr, bridge_mac, veth: (veth_name, veth, veth_mac), eth0: (eth0, eth0_mac) }
 }
 
 /// Second half (`ConfigureIface`): link up, address, routes, a gratuitous ARP; then the gateway address on `cni0`.
-pub(in crate::agent) fn configure(world: &mut dyn World, call: &Call<'_>, ipam: &HostLocal, made: &Attached) {
+pub(super) fn configure(world: &mut dyn World, call: &Call<'_>, ipam: &HostLocal, made: &Attached) {
     let net = Ipv4Net::new_assert(made.addr, ipam.subnet().prefix_len());
     let (eth0, gateway, pod_cidr) = (made.eth0.0, ipam.gateway(), call.cluster.network.pod_cidr);
     with(world, call.sandbox, |netns, ctx| {
@@ -148,6 +103,9 @@ pub(in crate::agent) fn configure(world: &mut dyn World, call: &Call<'_>, ipam: 
         netns.add_route(ctx, netns.route_to(Ipv4Net::default(), Some(gateway), eth0));
         netns.announce(ctx, eth0, made.addr);
     });
+    if !call.cluster.network.bridge.is_gateway {
+        return;
+    }
     let gateway_net = Ipv4Net::new_assert(gateway, net.prefix_len());
     with(world, call.node, |netns, ctx| ensure_gateway(netns, ctx, gateway_net));
 }
@@ -157,7 +115,9 @@ fn ensure_gateway(netns: &mut Netns, ctx: &mut Ctx<'_>, net: Ipv4Net) {
     if !netns.has_addr(net.addr()) {
         netns.add_addr(ctx, bridge, net, Some(net.broadcast()), Scope::Global);
     }
-    netns.sysctl.ip_forward = true;
+    if !netns.sysctl.ip_forward {
+        netns.set_sysctl(ctx, "net.ipv4.ip_forward", "1");
+    }
 }
 
 fn veth(name: Arc<str>, mac: MacAddr, mtu: u32) -> NewLink {
@@ -179,17 +139,4 @@ fn ensure_bridge(world: &mut dyn World, node: NetnsId, mtu: u32) -> (IfIndex, Ma
         bridge
     });
     (made.unwrap_or(IfIndex::NONE), mac)
-}
-
-/// First half of `DEL` (`ipam.ExecDel`): the address goes back to the pool.
-pub(in crate::agent) fn release(ipam: &mut HostLocal, container: &str) -> Option<Ipv4Addr> {
-    ipam.release(container)
-}
-
-/// Second half of `DEL` (`ip.DelLinkByNameAddr`): the veth pair goes.
-pub(in crate::agent) fn detach(world: &mut dyn World, sandbox: NetnsId) {
-    let eth0 = world.netns(sandbox).and_then(|netns| netns.link_named("eth0")).map(|link| link.ifindex);
-    if let Some(eth0) = eth0 {
-        world.del_wire(sandbox, eth0);
-    }
 }

@@ -64,8 +64,8 @@ pub struct InterfaceSpec {
 pub struct NetworkSpec {
     /// CNI plug-in.
     pub cni: Cni,
-    /// How nodes are connected.
-    pub backend: Backend,
+    /// How nodes are connected; `None` for not at all.
+    pub backend: Option<Backend>,
     /// Range of all Pods.
     pub pod_cidr: Ipv4Net,
     /// Range of all Services.
@@ -76,6 +76,12 @@ pub struct NetworkSpec {
     pub vxlan: VxlanSpec,
     /// Address allocation.
     pub ipam: IpamSpec,
+    /// The plug-in bridge, by itself or as flannel delegates to it.
+    pub bridge: BridgeSpec,
+    /// Whether nodes of one network talk without flannel's tunnel.
+    pub direct_routing: bool,
+    /// Calico.
+    pub calico: CalicoSpec,
     /// Kind of the nodes' `eth0`.
     pub nic: Nic,
     /// Delays that were given.
@@ -148,6 +154,63 @@ pub struct IpamSpec {
     pub range_start: u32,
 }
 
+/// Settings of the plug-in bridge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the plug-in under its own name")]
+pub struct BridgeSpec {
+    /// Whether packets that leave the node's Pods bear its address.
+    pub ip_masq: bool,
+    /// Whether the bridge has the gateway's address.
+    pub is_gateway: bool,
+    /// Whether frames may go out where they came in.
+    pub hairpin_mode: bool,
+    /// Whether the bridge takes in every frame.
+    pub promisc_mode: bool,
+    /// VLAN of the Pods' ports.
+    pub vlan: Option<u16>,
+    /// MTU of the Pods in bytes, where it was given.
+    pub mtu: Option<u32>,
+}
+
+/// Settings of Calico.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CalicoSpec {
+    /// When packets between nodes go through the tunnel.
+    pub encapsulation: Encapsulation,
+    /// Prefix length of the blocks that nodes claim.
+    pub block_size: u8,
+    /// Whether packets that leave the Pods' range bear the node's address.
+    pub nat_outgoing: bool,
+    /// How a node finds its address.
+    pub autodetection: Autodetection,
+}
+
+/// When a tunnel is used (`ipipMode`, `vxlanMode`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Encapsulation {
+    /// Between all nodes.
+    #[default]
+    Always,
+    /// Between nodes of different networks.
+    CrossSubnet,
+    /// Never.
+    Never,
+}
+
+/// How a node finds the address that others reach it by (`IP_AUTODETECTION_METHOD`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Autodetection {
+    /// The first interface with an address.
+    #[default]
+    FirstFound,
+    /// This interface.
+    Interface(String),
+    /// The interface by which this host is reached.
+    CanReach(Ipv4Addr),
+    /// The first address in this network.
+    Cidr(Ipv4Net),
+}
+
 /// The cluster's DNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsSpec {
@@ -203,7 +266,52 @@ impl Cni {
     ];
 }
 
+impl Cni {
+    /// The ways between nodes that this plug-in knows, its default first. Without one the plug-in bridge leaves the
+    /// nodes apart.
+    pub fn backends(self) -> &'static [Backend] {
+        use Backend::{Bgp, Gre, HostGw, Ipip, Ipsec, Ospf, Rip, Static, Vxlan};
+        match self {
+            Self::Bridge => &[Static, HostGw, Gre, Ipip, Ipsec, Bgp, Ospf, Rip],
+            Self::Flannel => &[Vxlan, HostGw, Ipip, Ipsec, Gre, Static, Bgp, Ospf, Rip],
+            Self::Calico => &[Ipip, Vxlan, Bgp],
+            Self::Cilium => &[Vxlan, HostGw, Bgp],
+        }
+    }
+}
+
+impl Encapsulation {
+    /// Every mode, with its name in the cluster document.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("Always", Self::Always), ("CrossSubnet", Self::CrossSubnet), ("Never", Self::Never)];
+}
+
+impl Autodetection {
+    /// Reads a method as it is written; `None` where it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once('=') {
+            None if matches!(text, "first-found" | "autodetect") => Some(Self::FirstFound),
+            Some(("interface", name)) if !name.is_empty() => Some(Self::Interface(name.to_owned())),
+            Some(("can-reach", host)) => host.parse().ok().map(Self::CanReach),
+            Some(("cidr", net)) => net.parse().ok().map(Self::Cidr),
+            None | Some(_) => None,
+        }
+    }
+}
+
 impl Backend {
+    /// Bytes that it adds to a packet on its way between nodes: for VXLAN the outer IPv4, UDP and VXLAN headers and
+    /// the inner Ethernet header; for `IPsec` the most that ESP with its padding takes (`ipsecOverhead` of flannel).
+    pub const fn overhead(self) -> u32 {
+        match self {
+            Self::Vxlan => 20 + 8 + 8 + 14,
+            Self::Ipip => 20,
+            Self::Gre => 20 + 4,
+            Self::Ipsec => 20 + 8 + 16 + 15 + 2 + 16,
+            Self::HostGw | Self::Bgp | Self::Ospf | Self::Rip | Self::Static => 0,
+        }
+    }
+
     /// Every backend, with its name in the cluster document.
     pub const ALL: [(&'static str, Self); 9] = [
         ("vxlan", Self::Vxlan),

@@ -69,6 +69,17 @@ pub(super) fn icmp_text(kind: u8, code: u8, mtu: u32) -> String {
     text.to_owned()
 }
 
+/// What a redirect with this code is called.
+pub(super) fn redirect_text(code: u8) -> &'static str {
+    match code {
+        0 => "Redirect Network",
+        1 => "Redirect Host",
+        2 => "Redirect Type of Service and Network",
+        3 => "Redirect Type of Service and Host",
+        _ => "Redirect, Bad Code",
+    }
+}
+
 /// `inet_aton`: one to four parts, decimal, octal or hexadecimal, the last one filling what is left.
 pub fn parse_address(text: &str) -> Option<Ipv4Addr> {
     let parts: Vec<u32> = text.split('.').map(parse_number).collect::<Option<_>>()?;

@@ -82,10 +82,9 @@ fn twice(text: &str, entries: &[Entry<'_>]) -> Vec<Diagnostic> {
 
 /// The object that a node comes from, with the path to the node's `field` in it.
 fn place<'a>(spec: &NodeSpec, entries: &[Entry<'a>], field: &str) -> Option<(Entry<'a>, String)> {
-    let of_node = entries.iter().find(|entry| match &entry.located.object {
-        Object::Node(node) => node.metadata.name == spec.name,
-        Object::Pod(_) | Object::Cluster(_) | Object::Other(_) => false,
-    });
+    let of_node = entries
+        .iter()
+        .find(|entry| matches!(&entry.located.object, Object::Node(node) if node.metadata.name == spec.name));
     let written = |entry: &&Entry<'a>| match field {
         "podCIDR" => entry.root.get("spec").is_some_and(|spec| spec.get("podCIDR").is_some()),
         _ => entry.root.get("status").is_some(),

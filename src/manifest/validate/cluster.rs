@@ -2,6 +2,7 @@
 //! (see `across`).
 
 use super::cursor::Cursor;
+use super::network::plugin;
 use super::{names, node};
 use crate::api::{Backend, Cni, Nic};
 use crate::base::{Ipv4Addr, Ipv4Net, MacAddr};
@@ -10,21 +11,15 @@ use crate::manifest::values::{duration, net_of};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Smallest MTU of an IPv4 interface, in bytes (RFC 791; `ETH_MIN_MTU` in Linux).
-const MIN_MTU: i64 = 68;
+pub(super) const MIN_MTU: i64 = 68;
 /// Largest MTU, in bytes (`ETH_MAX_MTU` in Linux).
 const MAX_MTU: i64 = 65_535;
-/// What VXLAN adds: an inner Ethernet header, VXLAN, UDP and IPv4 headers, in bytes.
-const VXLAN_OVERHEAD: i64 = 50;
 /// Largest VXLAN network identifier: 24 bits (RFC 7348).
 const MAX_VNI: i64 = (1 << 24) - 1;
 /// Longest interface name (`IFNAMSIZ` without the closing NUL).
 const MAX_IFNAME: usize = 15;
 /// Longest prefix that holds a network address, a gateway, one Pod and a broadcast address.
 const MAX_POD_PREFIX_LEN: u8 = 30;
-
-/// Values that exist and do nothing yet.
-const PENDING_CNI: [&str; 2] = ["calico", "cilium"];
-const PENDING_BACKEND: [&str; 6] = ["gre", "ipip", "ipsec", "bgp", "ospf", "rip"];
 
 pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let mut names = BTreeSet::new();
@@ -115,15 +110,10 @@ fn nodes_entry(entry: &Cursor<'_>, addresses: &mut Addresses<'_>, report: &mut R
 }
 
 fn network(network: &Cursor<'_>, report: &mut Report<'_>) {
-    let (cni, backend) = (network.get("cni"), network.get("backend"));
-    cni.one_of(report, &Cni::ALL.map(|known| known.0));
-    backend.one_of(report, &Backend::ALL.map(|known| known.0));
+    network.get("cni").one_of(report, &Cni::ALL.map(|known| known.0));
+    network.get("backend").one_of(report, &Backend::ALL.map(|known| known.0));
     network.get("nic").one_of(report, &Nic::ALL.map(|known| known.0));
-    pending(&cni, &PENDING_CNI, report);
-    pending(&backend, &PENDING_BACKEND, report);
-    let tunnel = matches!(backend.text(), "" | "vxlan") && cni.text() != "bridge";
-    let overhead = if tunnel { VXLAN_OVERHEAD } else { 0 };
-    mtu(&network.get("mtu"), MIN_MTU + overhead, report);
+    plugin(network, report);
     cidr(&network.get("podCIDR"), report);
     cidr(&network.get("serviceCIDR"), report);
     between(&network.get("vxlan").get("vni"), 0, MAX_VNI, report);
@@ -137,24 +127,14 @@ fn network(network: &Cursor<'_>, report: &mut Report<'_>) {
     }
 }
 
-fn pending(field: &Cursor<'_>, pending: &[&str], report: &mut Report<'_>) {
-    if pending.contains(&field.text()) {
-        report.info(&field.path, "cluster.pending", Some("cluster.pending.hint"), &[field.text()]);
-    }
-}
-
-fn mtu(field: &Cursor<'_>, least: i64, report: &mut Report<'_>) {
+pub(super) fn mtu(field: &Cursor<'_>, least: i64, report: &mut Report<'_>) {
     let number = field.number();
-    if !field.is_set() || (least..=MAX_MTU).contains(&number) {
-        return;
+    if field.is_set() && !(least..=MAX_MTU).contains(&number) {
+        field.fault(report, "cluster.mtu", "cluster.mtu.hint", &[&least.to_string(), &MAX_MTU.to_string()]);
     }
-    if number >= MIN_MTU && number < least {
-        return field.fault(report, "cluster.mtu-vxlan", "cluster.mtu-vxlan.hint", &[&least.to_string()]);
-    }
-    field.fault(report, "cluster.mtu", "cluster.mtu.hint", &[&least.to_string(), &MAX_MTU.to_string()]);
 }
 
-fn between(field: &Cursor<'_>, least: i64, most: i64, report: &mut Report<'_>) {
+pub(super) fn between(field: &Cursor<'_>, least: i64, most: i64, report: &mut Report<'_>) {
     if field.is_set() && !(least..=most).contains(&field.number()) {
         field.fault(report, "invalid.range", "invalid.range.hint", &[&least.to_string(), &most.to_string()]);
     }

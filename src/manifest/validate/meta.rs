@@ -56,7 +56,7 @@ pub(super) fn labels(labels: &Cursor<'_>, report: &mut Report<'_>) {
                 let args = std::iter::once(shown.as_str())
                     .chain(args.iter().map(String::as_str))
                     .collect::<Vec<_>>();
-                report.error_near(&value.path, &labels.path, message, &args);
+                report.error_near((&value.path, &labels.path), message, "invalid.name.hint", &args);
             }
         };
         faults(key, names::qualified_name(key));
@@ -72,7 +72,7 @@ fn annotations(annotations: &Cursor<'_>, report: &mut Report<'_>) {
             let shown = format!("{key:?}");
             let args =
                 std::iter::once(shown.as_str()).chain(args.iter().map(String::as_str)).collect::<Vec<_>>();
-            report.error_near(&value.path, &annotations.path, message, &args);
+            report.error_near((&value.path, &annotations.path), message, "invalid.name.hint", &args);
         }
     }
     if size > ANNOTATION_LIMIT {

@@ -2,12 +2,20 @@
 //! this cluster can know: whether objects fit each other.
 
 mod across;
+mod address;
 mod cluster;
+mod config;
 mod cursor;
+mod endpoints;
 mod meta;
 mod names;
+mod network;
 mod node;
 mod pod;
+mod policy;
+mod selector;
+mod service;
+mod workload;
 
 pub(super) use across::across;
 
@@ -24,18 +32,17 @@ pub(super) fn object(kind: Kind, raw: &Value, report: &mut Report<'_>) {
         "Pod" => pod::validate(&root.get("spec"), report),
         "Node" => node::validate(&root, report),
         "Cluster" => cluster::validate(&root.get("spec"), report),
+        "Service" => service::validate(&root.get("spec"), report),
+        "NetworkPolicy" => policy::validate(&root.get("spec"), report),
+        "Endpoints" => endpoints::endpoints(&root, report),
+        "EndpointSlice" => endpoints::slice(&root, report),
+        "ConfigMap" | "Secret" => config::validate(&root, report),
         "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" | "ReplicationController" => {
-            template(&root.get("spec").get("template"), report);
+            workload::validate(kind.name, &root.get("spec"), report);
         }
-        "CronJob" => template(&root.get("spec").get("jobTemplate").get("spec").get("template"), report),
+        "CronJob" => {
+            workload::validate("Job", &root.get("spec").get("jobTemplate").get("spec"), report);
+        }
         _ => {}
-    }
-}
-
-/// The Pods that a controller makes must be valid as well.
-fn template(template: &Cursor<'_>, report: &mut Report<'_>) {
-    meta::labels(&template.get("metadata").get("labels"), report);
-    if template.is_set() {
-        pod::validate(&template.get("spec"), report);
     }
 }

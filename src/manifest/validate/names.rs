@@ -106,6 +106,19 @@ pub(super) fn env_name(text: &str) -> Vec<Fault> {
     (!form).then(|| ("invalid.env", Vec::new())).into_iter().collect()
 }
 
+/// `IsConfigMapKey`.
+pub(super) fn config_key(text: &str) -> Vec<Fault> {
+    let form = text.is_empty()
+        || !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    let dots = match text {
+        "." => Some("invalid.config-dot"),
+        _ if text.starts_with("..") => Some("invalid.config-dots"),
+        _ => None,
+    };
+    let form = form.then(|| ("invalid.config-key", Vec::new()));
+    too_long(text, 253).into_iter().chain(form).chain(dots.map(|key| (key, Vec::new()))).collect()
+}
+
 /// `IsValidPortNum`.
 pub(super) fn port_number(number: i64) -> bool {
     (1..=65535).contains(&number)

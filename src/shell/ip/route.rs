@@ -152,6 +152,7 @@ pub(super) fn protocol(name: &str) -> Result<RouteProtocol, Stop> {
         "boot" | "3" => Ok(RouteProtocol::Boot),
         "static" | "4" => Ok(RouteProtocol::Static),
         "bird" | "12" => Ok(RouteProtocol::Bird),
+        "80" => Ok(RouteProtocol::Felix),
         _ => Err((format!("Error: argument \"{name}\" is wrong: \"protocol\" value is invalid\n\n"), 255)),
     }
 }
@@ -186,6 +187,7 @@ fn protocol_name(protocol: RouteProtocol) -> &'static str {
         RouteProtocol::Boot => "boot",
         RouteProtocol::Static => "static",
         RouteProtocol::Bird => "bird",
+        RouteProtocol::Felix => "80",
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Ip, Stop, done, next};
 use crate::base::{IfIndex, Ipv4Addr};
 use crate::shell::Command;
 use crate::shell::print::{Color, Printer};
-use crate::trace::{RouteKind, RouteRow, Scope};
+use crate::trace::{ExceptionRow, RouteKind, RouteRow, Scope};
 
 #[derive(Default)]
 struct Question {
@@ -72,6 +72,11 @@ fn lookup(ip: &Ip<'_>, dst: Ipv4Addr, oif: Option<IfIndex>) -> Option<RouteRow> 
     })
 }
 
+/// What was learnt about a destination, as long as it holds.
+fn learnt<'a>(ip: &Ip<'a>, dst: Ipv4Addr) -> Option<&'a ExceptionRow> {
+    ip.state.exceptions.get(&dst).filter(|row| ip.now < row.expires)
+}
+
 fn decide(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Result<RouteRow, Stop> {
     let own = |addr: Ipv4Addr| ip.state.addrs.iter().any(|row| row.addr.addr() == addr) || addr.is_loopback();
     let spoofed = question.from.is_some_and(|from| question.iif.is_some() && own(from));
@@ -89,7 +94,10 @@ fn decide(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Result<RouteRow, S
             None => Err(answers("Network is unreachable")),
         },
         Some(row) => match row.kind {
-            RouteKind::Unicast | RouteKind::Local | RouteKind::Broadcast => Ok(row),
+            RouteKind::Unicast | RouteKind::Local | RouteKind::Broadcast => {
+                let learnt = learnt(ip, dst).filter(|_| !question.fibmatch).and_then(|row| row.gateway);
+                Ok(RouteRow { gateway: learnt.or(row.gateway), ..row })
+            }
             RouteKind::Blackhole => Err(answers("Invalid argument")),
             RouteKind::Unreachable => Err(answers("No route to host")),
             RouteKind::Prohibit => Err(answers("Permission denied")),
@@ -180,12 +188,14 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, dst: Ipv4Addr, question: &Question,
     if question.iif.is_none() {
         printer.any("uid", 0, "uid 0 ");
     }
-    print_cache(ip, printer, question, row);
+    print_cache(ip, printer, dst, question, row);
     printer.plain("\n");
 }
 
-fn print_cache(ip: &Ip<'_>, printer: &mut Printer, question: &Question, row: &RouteRow) {
+fn print_cache(ip: &Ip<'_>, printer: &mut Printer, dst: Ipv4Addr, question: &Question, row: &RouteRow) {
+    let learnt = learnt(ip, dst);
     let flags: &[&str] = match row.kind {
+        RouteKind::Unicast if learnt.is_some_and(|row| row.gateway.is_some()) => &["redirected"],
         RouteKind::Local => &["local"],
         RouteKind::Broadcast => &["local", "brd"],
         RouteKind::Unicast | RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => &[],
@@ -196,6 +206,13 @@ fn print_cache(ip: &Ip<'_>, printer: &mut Printer, question: &Question, row: &Ro
         printer.plain(format!("<{}> ", flags.join(",")));
     }
     printer.field("cache", flags.to_vec());
+    if let Some(row) = learnt {
+        let seconds = row.expires.since(ip.now).as_secs();
+        printer.any("expires", seconds, format!("expires {seconds}sec "));
+        if let Some(mtu) = row.mtu {
+            printer.any("metrics", serde_json::json!([{ "mtu": mtu }]), format!("mtu {mtu} "));
+        }
+    }
     if let Some(iif) = question.iif {
         let name = ip.ifname(iif);
         printer.any("iif", name.as_str(), format!("iif {name} "));

@@ -2,6 +2,7 @@
 
 mod age;
 mod args;
+mod services;
 mod status;
 mod tables;
 mod unsimulated;

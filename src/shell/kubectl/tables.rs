@@ -2,7 +2,7 @@
 
 use super::age::human_duration;
 use super::args::{Format, Query};
-use super::status;
+use super::{services, status};
 use crate::base::SimTime;
 use crate::trace::{Inventory, KubeEventRow, NodeRow, PodRow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,9 @@ pub(super) enum Resource {
     Nodes,
     Namespaces,
     Events,
+    Services,
+    Endpoints,
+    EndpointSlices,
 }
 
 impl Resource {
@@ -24,6 +27,9 @@ impl Resource {
             "nodes" | "node" | "no" => Self::Nodes,
             "namespaces" | "namespace" | "ns" => Self::Namespaces,
             "events" | "event" | "ev" => Self::Events,
+            "services" | "service" | "svc" => Self::Services,
+            "endpoints" | "ep" => Self::Endpoints,
+            "endpointslices" | "endpointslice" | "endpointslices.discovery.k8s.io" => Self::EndpointSlices,
             _ => return None,
         })
     }
@@ -34,6 +40,9 @@ impl Resource {
             Self::Nodes => "nodes",
             Self::Namespaces => "namespaces",
             Self::Events => "events",
+            Self::Services => "services",
+            Self::Endpoints => "endpoints",
+            Self::EndpointSlices => "endpointslices.discovery.k8s.io",
         }
     }
 
@@ -43,6 +52,9 @@ impl Resource {
             Self::Nodes => "node",
             Self::Namespaces => "namespace",
             Self::Events => "event",
+            Self::Services => "service",
+            Self::Endpoints => "endpoints",
+            Self::EndpointSlices => "endpointslice.discovery.k8s.io",
         }
     }
 
@@ -52,11 +64,14 @@ impl Resource {
             Self::Nodes => "Node",
             Self::Namespaces => "Namespace",
             Self::Events => "Event",
+            Self::Services => "Service",
+            Self::Endpoints => "Endpoints",
+            Self::EndpointSlices => "EndpointSlice",
         }
     }
 
     pub(super) fn is_namespaced(self) -> bool {
-        matches!(self, Self::Pods | Self::Events)
+        !matches!(self, Self::Nodes | Self::Namespaces)
     }
 
     fn headers(self, wide: bool) -> Vec<&'static str> {
@@ -87,6 +102,13 @@ impl Resource {
                 "CONTAINER-RUNTIME",
             ],
             (Self::Namespaces, _) => vec!["NAME", "STATUS", "AGE"],
+            (Self::Services, wide) => {
+                let mut headers = vec!["NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE"];
+                headers.extend(wide.then_some("SELECTOR"));
+                headers
+            }
+            (Self::Endpoints, _) => vec!["NAME", "ENDPOINTS", "AGE"],
+            (Self::EndpointSlices, _) => vec!["NAME", "ADDRESSTYPE", "PORTS", "ENDPOINTS", "AGE"],
             (Self::Events, false) => vec!["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"],
             (Self::Events, true) => vec![
                 "LAST SEEN",
@@ -123,6 +145,9 @@ pub(super) fn items(inventory: &Inventory, resource: Resource, query: &Query) ->
         Resource::Pods => inventory.pods.values().map(|pod| pod_item(pod, now, wide)).collect(),
         Resource::Nodes => inventory.nodes.values().map(|node| node_item(node, now, wide)).collect(),
         Resource::Namespaces => namespace_items(inventory),
+        Resource::Services => services::services(inventory, now, wide),
+        Resource::Endpoints => services::endpoints(inventory, now),
+        Resource::EndpointSlices => services::slices(inventory, now),
         Resource::Events => {
             inventory.kube_events.iter().map(|(at, event)| event_item(event, *at, now, wide)).collect()
         }
@@ -134,12 +159,23 @@ pub(super) fn items(inventory: &Inventory, resource: Resource, query: &Query) ->
     items
 }
 
-fn age(now: SimTime, since: SimTime) -> String {
+pub(super) fn age(now: SimTime, since: SimTime) -> String {
     human_duration(now.since(since).as_secs().cast_signed())
 }
 
-fn or_none(text: Option<String>) -> String {
+pub(super) fn or_none(text: Option<String>) -> String {
     text.unwrap_or_else(|| "<none>".to_owned())
+}
+
+/// An object without labels whose name stands in the first cell.
+pub(super) fn item(namespace: &str, name: &str, cells: Vec<String>) -> Item {
+    Item {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        labels: BTreeMap::new(),
+        cells,
+        name_cell: Some(0),
+    }
 }
 
 fn pod_item(pod: &PodRow, now: SimTime, wide: bool) -> Item {

@@ -2,7 +2,7 @@
 
 use crate::base::{ChangeId, EventId, NetnsId};
 use crate::scene::rows::{self, RowText};
-use crate::trace::{EventKind, Inventory, NetnsState, Table};
+use crate::trace::{EventKind, Inventory, NetfilterChange, NetnsState, Table};
 use crate::ui::stage::Show;
 use leptos::prelude::*;
 use std::sync::Arc;
@@ -30,7 +30,9 @@ pub(super) fn Deciding(show: Show, event: EventId) -> impl IntoView {
             if here.netns != seen.netns || here.journey != seen.journey {
                 break;
             }
-            if let EventKind::Decided(table, row) = here.kind {
+            if let EventKind::Decided(Table::Netfilter | Table::Conntrack, _) = here.kind {
+                // Rules are many; the walk through them is shown by itself.
+            } else if let EventKind::Decided(table, row) = here.kind {
                 asked.push((table, here.netns, row.is_some().then_some(row)));
             } else if at != event && crate::scene::step_kind(trace, here).is_some() {
                 break;
@@ -62,6 +64,9 @@ fn slug(table: Table) -> &'static str {
         Table::Neighbor => "neighbor",
         Table::BridgeFdb => "bridge-fdb",
         Table::VxlanFdb => "vxlan-fdb",
+        Table::Netfilter => "netfilter",
+        Table::Conntrack => "conntrack",
+        Table::Bpf => "bpf",
     }
 }
 
@@ -80,6 +85,22 @@ fn table_rows(tables: &Inventory, state: &NetnsState, table: Table, decided: Opt
             .values()
             .map(|entry| row(entry.change, rows::neighbor(tables, &entry.row)))
             .collect(),
+        Table::Netfilter => state
+            .netfilter
+            .rules
+            .values()
+            .filter(|rule| Some(rule.change) == decided)
+            .map(|rule| row(rule.change, rows::netfilter(&NetfilterChange::Rule(rule.row.clone()))))
+            .collect(),
+        Table::Conntrack => state
+            .netfilter
+            .conntrack
+            .values()
+            .map(|entry| row(entry.change, rows::netfilter(&NetfilterChange::Conntrack(entry.row))))
+            .collect(),
+        Table::Bpf => {
+            state.bpf.iter().map(|(change, entry)| row(*change, rows::bpf(tables, entry))).collect()
+        }
         Table::BridgeFdb | Table::VxlanFdb => state
             .fdb
             .iter()

@@ -1,9 +1,7 @@
 //! What moves and what happened: packets, the rows that decided, packets lost.
 
 use super::{PacketShape, Show};
-use crate::base::words;
-use crate::scene::{Burst, Mark, Note, Token};
-use crate::trace::Table;
+use crate::scene::{ASIDE, Burst, Mark, Note, Rect, Token};
 use crate::ui::{Selection, Theme};
 use leptos::prelude::*;
 
@@ -14,12 +12,24 @@ pub(super) fn Live(show: Show) -> impl IntoView {
     view! {
         {move || show.frame.get().note.clone().map(|note| view! { <NoteBox show note/> })}
         <For each=bursts key=|burst| (burst.event, burst.now, burst.at) let:burst><BurstView show burst/></For>
+        {move || show.frame.with(|frame| frame.tokens.iter().filter_map(|token| token.sign).map(|at| wait_sign(show, at)).collect::<Vec<_>>())}
         <For each=tokens key=token_key let:token><TokenView show token/></For>
     }
 }
 
 fn scale(show: Show) -> f64 {
-    if show.ui.theme.get() == Theme::Projector { 1.4 } else { 1.0 }
+    if show.ui.theme.get() == Theme::Projector { 20.0 / 14.0 } else { 1.0 }
+}
+
+/// The words beside a packet that waits.
+fn wait_sign(show: Show, at: Rect) -> impl IntoView {
+    let (x, y) = (at.center().x, at.center().y + at.h / 5);
+    view! {
+        <g class="token-wait">
+            <rect x=at.x y=at.y width=at.w height=at.h rx=at.h / 2></rect>
+            <text x=x y=y text-anchor="middle">{show.ui.word("stage.waits")}</text>
+        </g>
+    }
 }
 
 /// A packet keeps its element while it looks the same; its way is looked up anew each step.
@@ -38,7 +48,7 @@ fn TokenView(show: Show, token: Token) -> impl IntoView {
     let place = move || {
         let (x, y) = now.with(|token| token.at(show.position()));
         // Whoever waits stands aside, so that what it waits for can be seen.
-        let aside = if now.with(|token| token.waits) { -30.0 * scale(show) } else { 0.0 };
+        let aside = if now.with(|token| token.waits) { -f64::from(ASIDE) * scale(show) } else { 0.0 };
         format!("translate({:.1} {:.1}) scale({})", x + aside, y, scale(show))
     };
     let opacity = move || {
@@ -73,53 +83,28 @@ fn TokenView(show: Show, token: Token) -> impl IntoView {
         >
             <title>{move || show.why(event)}</title>
             {body}
-            {move || now.with(|token| token.waits).then(|| view! {
-                <text class="token-wait" x=if look.tunnel.is_some() { "-86" } else { "-20" } y="5" text-anchor="end">{move || show.ui.word("stage.waits")}</text>
-            })}
         </g>
-    }
-}
-
-fn table_key(table: Table) -> &'static str {
-    match table {
-        Table::Fib => "fib",
-        Table::Neighbor => "neighbor",
-        Table::BridgeFdb => "bridge-fdb",
-        Table::VxlanFdb => "vxlan-fdb",
     }
 }
 
 #[component]
 fn NoteBox(show: Show, note: Note) -> impl IntoView {
-    let lang = show.ui.lang.get_untracked();
     let scale = untrack(|| scale(show));
-    let mut y = 0.0;
-    let mut width: f64 = 0.0;
-    let mut lines = Vec::new();
-    for (table, row, text) in &note.rows {
-        let title = words::word(lang, &format!("stage.table.{}", table_key(*table)));
-        let tail = match row {
-            Some(_) => text.tail.clone(),
-            None => words::word(lang, &format!("stage.none.{}", table_key(*table))),
-        };
-        let wide =
-            |text: &str| text.chars().map(|char| if char.is_ascii() { 8.5 } else { 14.0 }).sum::<f64>();
-        width = width.max(wide(&text.head) + wide(&title) + 40.0).max(wide(&tail) + 28.0);
-        lines.push((y, title, text.head.clone(), tail));
-        y += 42.0;
-    }
-    let right = width.max(180.0);
-    // Beside the last node it would run out of the picture.
-    let edge = f64::from(show.scene.with_untracked(|scene| scene.bounds.right())) - 4.0;
-    let x = f64::from(note.at.x).min(edge - right * scale).max(0.0);
+    let Note { rect, leader, lines, .. } = note;
+    let right = f64::from(rect.w) / scale;
+    let lines = lines.into_iter().enumerate().map(|(at, line)| {
+        let y = 40.0 * at as f64;
+        view! {
+            <text class="note-head" x="13" y=y + 20.0>{line.head}</text>
+            <text class="note-title" x=right - 13.0 y=y + 20.0 text-anchor="end">{line.title}</text>
+            <text class="note-tail" x="13" y=y + 39.0>{line.tail}</text>
+        }
+    });
     view! {
-        <g class="note" transform=format!("translate({x} {}) scale({scale})", note.at.y)>
-            <rect width=right height=y + 6.0 rx="8"></rect>
-            {lines.into_iter().map(|(y, title, head, tail)| view! {
-                <text class="note-head" x="14" y=y + 20.0>{head}</text>
-                <text class="note-title" x=right - 14.0 y=y + 20.0 text-anchor="end">{title}</text>
-                <text class="note-tail" x="14" y=y + 39.0>{tail}</text>
-            }).collect::<Vec<_>>()}
+        {leader.map(|(from, to)| view! { <line class="note-leader" x1=from.x y1=from.y x2=to.x y2=to.y></line> })}
+        <g class="note" transform=format!("translate({} {}) scale({scale})", rect.x, rect.y)>
+            <rect width=right height=f64::from(rect.h) / scale rx="8"></rect>
+            {lines.collect::<Vec<_>>()}
         </g>
     }
 }

@@ -15,7 +15,7 @@ use crate::base::Duration;
 use crate::scene::{Direction, Shape};
 use crate::ui::Selection;
 use crate::ui::icon::{Icon, Sign};
-use camera::Camera;
+use camera::{Beyond, Camera};
 use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
 
@@ -50,13 +50,56 @@ pub fn Stage() -> impl IntoView {
                     <live::Live show/>
                 </g>
             </svg>
-            <div class="stage-buttons" role="group" aria-label=move || show.ui.word("stage.view")>
-                <ViewButton sign=Sign::Minus key="stage.out" act=move || camera.zoom(0.8)/>
-                <ViewButton sign=Sign::Plus key="stage.in" act=move || camera.zoom(1.25)/>
-                <ViewButton sign=Sign::Fit key="stage.fit" act=move || camera.fit()/>
+            <div class="stage-tools">
+                <Edges camera/>
+                <div class="stage-buttons" role="group" aria-label=move || show.ui.word("stage.view")>
+                    <ViewButton sign=Sign::Minus key="stage.out" act=move || camera.zoom(0.8)/>
+                    <ViewButton sign=Sign::Plus key="stage.in" act=move || camera.zoom(1.25)/>
+                    <ViewButton sign=Sign::Fit key="stage.fit" act=move || camera.fit()/>
+                    {move || (!camera.is_whole() || !camera.follows()).then(|| view! {
+                        <button
+                            class="button stage-button"
+                            data-testid="follow"
+                            title=move || show.ui.word("stage.follow")
+                            aria-label=move || show.ui.word("stage.follow")
+                            aria-pressed=move || camera.follows().to_string()
+                            on:click=move |_| camera.follow()
+                        >
+                            <Icon sign=Sign::Follow/>
+                        </button>
+                    })}
+                </div>
             </div>
         </div>
     }
+}
+
+/// Says at the edges of the view what lies beyond them, and goes there.
+#[component]
+fn Edges(camera: Camera) -> impl IntoView {
+    let show = use_show();
+    let beyond = Memo::new(move |_| camera.beyond());
+    let chip = move |beyond: Beyond| {
+        let Beyond { side, names } = beyond;
+        let sign = match side {
+            "left" => Sign::Left,
+            "right" => Sign::Right,
+            "top" => Sign::Up,
+            _ => Sign::Down,
+        };
+        let label = names.clone();
+        view! {
+            <button
+                class=format!("stage-beyond at-{side}")
+                data-testid=format!("beyond-{side}")
+                title=move || show.ui.sentence("stage.beyond", &[label.clone()])
+                on:click=move |_| camera.go(side)
+            >
+                <Icon sign/><span>{names}</span>
+            </button>
+        }
+    };
+    move || beyond.get().into_iter().map(chip).collect::<Vec<_>>()
 }
 
 #[component]
@@ -67,6 +110,7 @@ fn ViewButton(sign: Sign, key: &'static str, act: impl Fn() + 'static) -> impl I
             class="button stage-button"
             title=move || show.ui.word(key)
             aria-label=move || show.ui.word(key)
+            data-testid=key
             on:click=move |_| act()
         >
             <Icon sign/>
@@ -74,11 +118,14 @@ fn ViewButton(sign: Sign, key: &'static str, act: impl Fn() + 'static) -> impl I
     }
 }
 
-/// One sentence for the step shown, in a strip of its own above the picture. What does not fit stands in the inspector.
+/// One sentence for the step shown, in a strip of its own above the picture, as high as ever so that nothing jumps; a
+/// longer sentence hangs over the picture's upper edge.
 #[component]
 fn Caption(show: Show) -> impl IntoView {
     let text = move || show.event.get().map_or_else(String::new, |event| show.why(event));
-    view! { <p class="stage-caption" data-testid="caption" title=text>{text}</p> }
+    view! {
+        <div class="stage-caption"><p class="stage-sentence" data-testid="caption">{text}</p></div>
+    }
 }
 
 /// Has the page's live region say each step, once it rests there for a moment.
@@ -152,6 +199,7 @@ fn key(show: &Show, camera: &Camera, focus: RwSignal<String>, event: &KeyboardEv
         "+" | "=" => return camera.zoom(1.25),
         "-" => return camera.zoom(0.8),
         "0" => return camera.fit(),
+        "f" => return camera.follow(),
         "Escape" => return show.ui.selection.set(Selection::Playhead),
         _ => return,
     };

@@ -248,12 +248,13 @@ fn lit(show: Show, shape: &Shape) -> impl Fn() -> bool + Send + use<> {
 fn lamp_number(show: Show, shape: &Shape) -> Option<impl IntoView + use<>> {
     let ShapeKind::Hook(slot) = shape.kind else { return None };
     let netns = shape.spot?.0;
+    let text = show.scene.with_untracked(|scene| scene.text);
     let (x, y) = (shape.rect.right() - 2, shape.rect.y + 2);
     let number = move || order(show, (netns, slot));
     Some(view! {
         <g class="lamp-number" class:is-on=move || number().is_some() aria-hidden="true">
-            <circle cx=x cy=y r="9"></circle>
-            <text x=x y=y + 4 text-anchor="middle">{move || number().map(|number| number.to_string())}</text>
+            <circle cx=x cy=y r=text * 10 / 14></circle>
+            <text x=x y=y + text / 3 text-anchor="middle">{move || number().map(|number| number.to_string())}</text>
         </g>
     })
 }

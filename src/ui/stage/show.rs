@@ -122,11 +122,11 @@ impl Show {
             Arc::new(tables.with(|tables| scene::layout(tables, &options)))
         });
         let frame = Memo::new(move |_| {
-            let (at, tables, scene) = (at.get(), tables.get(), scene.get());
+            let (at, tables, scene, lang) = (at.get(), tables.get(), scene.get(), ui.lang.get());
             let steps = ui.playback.with_untracked(|play| play.steps.clone());
             ui.lab.with_value(|lab| {
                 index.with_value(|index| {
-                    let moment = Moment { trace: lab.trace(), index, steps: &steps, at };
+                    let moment = Moment { trace: lab.trace(), index, steps: &steps, at, lang };
                     Shared::from(scene::frame_at(&scene, &tables, moment))
                 })
             })

@@ -151,10 +151,11 @@ fn Filters(show: Show) -> impl IntoView {
                 class:is-off=move || !shown()
                 role="switch"
                 aria-checked=move || shown().to_string()
-                title=move || show.ui.word("timeline.filter")
+                aria-label=label
+                title=move || format!("{}: {}", label(), show.ui.word("timeline.filter"))
                 on:click=flip
             >
-                <Legend protocol/>{label}
+                <Legend protocol/><span>{label}</span>
             </button>
         }
     };

@@ -135,8 +135,8 @@ fn key(show: Show, event: &KeyboardEvent) {
 }
 
 fn line_y(size: (f64, f64), lines: usize, line: usize) -> f64 {
-    let gap = ((size.1 - 28.0) / (lines.max(2) - 1) as f64).clamp(18.0, 34.0);
-    16.0 + gap * line as f64
+    let gap = ((size.1 - 26.0) / (lines.max(2) - 1) as f64).clamp(17.0, 34.0);
+    14.0 + gap * line as f64
 }
 
 /// A name as far as it fits before the lines begin.

@@ -1,0 +1,203 @@
+//! What is fuzzed: each target takes any bytes and asserts what has to hold for all of them. The fuzzer calls these
+//! from `fuzz/src/bin`, and `tests/fuzz.rs` calls them with the kept corpus.
+
+use std::collections::BTreeMap;
+use vethscope::base::{Rng, SimTime};
+use vethscope::lab::{Lab, Target};
+use vethscope::manifest;
+use vethscope::shell::{self, Context};
+use vethscope::trace::Inventory;
+use vethscope::wire::filter::{Filter, Link, Seen, Setting};
+use vethscope::wire::{self, Frame};
+
+/// Names of the targets, which are those of their folders in `fuzz/corpus` too.
+pub const TARGETS: [(&str, fn(&[u8])); 5] =
+    [("filter", filter), ("frame", frame), ("manifest", manifest), ("shell", shell), ("session", session)];
+
+/// Two nodes, three Pods: enough for every kind of device.
+const CLUSTER: &str = include_str!("cluster.yaml");
+
+/// Whatever can be read as a frame can be written again, read back as the same, taken apart without a gap, and
+/// printed.
+///
+/// Without right checksums hardly any input would come past the first header, so they are put right first, unless the
+/// first byte is odd.
+pub fn frame(bytes: &[u8]) {
+    let Some((&mode, bytes)) = bytes.split_first() else { return };
+    let mut bytes = bytes.to_vec();
+    if mode % 2 == 0 {
+        repair(&mut bytes, 0);
+    }
+    let Ok(frame) = Frame::parse(&bytes) else { return };
+    let emitted = frame.emit();
+    assert_eq!(emitted.len(), frame.wire_len(), "the length is known beforehand");
+    assert_eq!(Frame::parse(&emitted).as_ref(), Ok(&frame), "what was written reads as what was meant");
+    let mut end = 0;
+    for layer in wire::fields(&frame) {
+        assert_eq!(layer.range.start, end, "layers follow one another");
+        end = layer.range.end;
+        for field in &layer.fields {
+            assert!(layer.range.start <= field.range.start && field.range.end <= layer.range.end);
+        }
+    }
+    assert_eq!(end, emitted.len(), "layers cover the frame");
+    assert!(!frame.to_string().is_empty());
+}
+
+/// The first line is an expression, which is compiled or refused with a place inside it; the rest is a frame, on which
+/// it runs to an end.
+pub fn filter(bytes: &[u8]) {
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let Ok(text) = std::str::from_utf8(&bytes[..end]) else { return };
+    let frame = bytes.get(end + 1..).unwrap_or_default();
+    let resolve = |name: &str| (name == "a").then_some([10, 244, 1, 2].into());
+    for (link, live) in [(Link::Ethernet, false), (Link::Ethernet, true), (Link::Cooked, true)] {
+        let setting = Setting { link, live, netmask: Some([255, 255, 255, 0].into()), resolve: &resolve };
+        match Filter::compile(text, &setting) {
+            Err(error) => assert!(error.at <= text.chars().count(), "{error:?}"),
+            Ok(filter) => {
+                for outbound in [false, true] {
+                    filter.matches(&Seen { bytes: frame, outbound, ifindex: 2, vlan: outbound.then_some(5) });
+                }
+            }
+        }
+    }
+}
+
+/// Puts lengths and checksums of a frame right, from the inside out.
+fn repair(frame: &mut [u8], depth: usize) {
+    if depth < 4 && frame.len() >= 34 && frame[12..14] == [0x08, 0x00] {
+        repair_ip(&mut frame[14..], depth);
+    }
+}
+
+fn repair_ip(packet: &mut [u8], depth: usize) {
+    let header = usize::from(packet[0] & 0x0f) * 4;
+    let Ok(total) = u16::try_from(packet.len()) else { return };
+    if header < 20 || packet.len() < header {
+        return;
+    }
+    packet[2..4].copy_from_slice(&total.to_be_bytes());
+    packet[10..12].copy_from_slice(&[0, 0]);
+    let sum = sum(&packet[..header], 0);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    let protocol = packet[9];
+    let (head, body) = packet.split_at_mut(header);
+    let pseudo = head[12..20].chunks(2).map(|word| u32::from(word[0]) << 8 | u32::from(word[1])).sum::<u32>()
+        + u32::from(protocol)
+        + body.len() as u32;
+    let at = match protocol {
+        1 if body.len() >= 8 => 2,
+        6 if body.len() >= 20 => 16,
+        17 if body.len() >= 8 => 6,
+        _ => return,
+    };
+    if protocol == 17 {
+        let len = body.len() as u16;
+        body[4..6].copy_from_slice(&len.to_be_bytes());
+        if matches!(body[2..4], [0x12, 0xb5] | [0x21, 0x18]) && body.len() > 16 {
+            repair(&mut body[16..], depth + 1);
+        }
+    }
+    body[at..at + 2].copy_from_slice(&[0, 0]);
+    let sum = self::sum(body, if protocol == 1 { 0 } else { pseudo });
+    body[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// The Internet checksum of `bytes` on top of a sum.
+fn sum(bytes: &[u8], start: u32) -> u16 {
+    let words = bytes.chunks(2).map(|word| u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0)));
+    let mut sum = start + words.sum::<u32>();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+/// A text is taken or refused with diagnostics that lie inside it.
+pub fn manifest(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let parsed = manifest::parse(text);
+    for found in &parsed.diagnostics {
+        let Some(span) = found.span else { continue };
+        assert!(span.start <= span.end && span.end <= text.len(), "{found:?} lies outside the text");
+    }
+    let _ = parsed.resolve_cluster();
+}
+
+fn settled() -> Lab {
+    let mut lab = Lab::new(1);
+    lab.apply(CLUSTER);
+    lab.settle(SimTime(u64::MAX));
+    lab
+}
+
+/// The first line says where, every other line is a command; each is answered or refused.
+pub fn shell(bytes: &[u8]) {
+    thread_local! {
+        static INVENTORY: Inventory = {
+            let mut lab = settled();
+            lab.start(&target("a"), &words("ping -c1 10.244.2.2")).expect("a command starts");
+            lab.settle(SimTime(u64::MAX));
+            lab.live().clone()
+        };
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let mut lines = text.lines().take(8);
+    let (place, image) = match lines.next() {
+        Some("node") => ("node1", None),
+        Some("busybox") => ("default/a", Some("busybox")),
+        _ => ("default/a", Some("debian")),
+    };
+    let files: BTreeMap<&str, &str> =
+        [("/etc/hosts", "127.0.0.1 localhost\n10.244.1.2 a\n"), ("/etc/resolv.conf", "nameserver 10.96.0.10\n")].into();
+    INVENTORY.with(|inventory| {
+        let netns = inventory.netns.values().find(|state| &*state.row.name == place).expect("the place is there");
+        for line in lines {
+            let Ok(commands) = shell::parse_line(line) else { continue };
+            for (_, argv) in commands {
+                let mut rng = Rng::with_seed(7);
+                let mut context = Context {
+                    inventory,
+                    netns: netns.row.netns,
+                    files: &|path| files.get(path).map(|text| (*text).to_owned()),
+                    hostname: "a",
+                    image,
+                    kube_namespace: "default",
+                    objects: &|_, _, _| None,
+                    rng: &mut rng,
+                };
+                let _ = shell::run(&mut context, &argv);
+            }
+        }
+    });
+}
+
+/// Each line is a target and a command, as `node/node1 ip link set eth0 down`; the commands run one after the other
+/// in one cluster, for three seconds or ten thousand events each, and the tables and the trace stay sound.
+pub fn session(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let mut lab = settled();
+    for line in text.lines().take(6) {
+        let Some((place, command)) = line.split_once(' ') else { continue };
+        let argv = ["sh", "-c", command].map(str::to_owned);
+        let Ok(process) = lab.start(&target(place), &argv) else { continue };
+        let (limit, most) = (lab.now().0 + 3_000_000_000, lab.trace().len() + 10_000);
+        while lab.status(process).is_none() && lab.now().0 < limit && lab.trace().len() < most {
+            lab.advance(100);
+        }
+        lab.interrupt(process);
+    }
+    let trace = lab.trace();
+    let folded = Inventory::at(trace, trace.len());
+    assert_eq!(folded.netns.len(), lab.live().netns.len(), "the tables are the fold of the trace");
+    assert!(!vethscope::trace::pcapng(lab.trace(), 0..lab.trace().len()).is_empty());
+}
+
+fn target(name: &str) -> Target {
+    Target::parse(name, "default", None)
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_owned).collect()
+}

@@ -1,0 +1,358 @@
+//! The kubelet's part in the life of containers: it starts main processes, sees them end, and starts them again after
+//! a back-off of 10 seconds that doubles to 5 minutes (`kuberuntime_manager.go`, `doBackOff`).
+
+use super::control::ControlPlane;
+use super::kubelet::{self, Stage};
+use super::launch::{Environment, Exit, Launch, Mount, Mounts, StandIn};
+use super::store::{PodEntry, PodKey};
+use super::world::{Patience, Wakeup, World};
+use crate::api::{Container, RestartPolicy};
+use crate::app::Transport;
+use crate::app::server::{Flavor, Listener, Serve, Site};
+use crate::base::{DirId, Duration, Ipv4Addr, PidNsId, ProcessId, SimTime};
+use crate::cluster::{images, processes};
+use crate::trace::{ContainerRef, ContainerState, LastState, PodPhase};
+use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
+use std::sync::Arc;
+
+/// The first back-off and the longest (`backOffPeriod`, `MaxContainerBackOff`).
+const BACK_OFF: Duration = Duration::from_secs(10);
+const BACK_OFF_MAX: Duration = Duration::from_secs(300);
+/// The kubelet looks once a second which containers ended (`plegRelistPeriod`).
+const RELIST: Duration = Duration::from_secs(1);
+
+/// What the kubelet remembers about a container.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Runtime {
+    pub(super) process: Option<ProcessId>,
+    environment: Option<Environment>,
+    started: SimTime,
+    finished: Option<SimTime>,
+    /// How long the next start waits after the end; `None` before the first restart.
+    back_off: Option<Duration>,
+    /// When the back-off was last used (`lastUpdate`).
+    used: SimTime,
+    /// Tells an outdated wake-up.
+    turn: u32,
+}
+
+/// The directories and PID namespace that belong to a Pod as a whole.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shared {
+    volumes: BTreeMap<String, DirId>,
+    pidns: Option<PidNsId>,
+}
+
+impl PodEntry {
+    /// A container of the spec by its place: init containers come first.
+    pub(super) fn spec_of(&self, index: usize) -> Option<&Container> {
+        let inits = &self.pod.spec.init_containers;
+        inits.get(index).or_else(|| self.pod.spec.containers.get(index - inits.len()))
+    }
+
+    fn runtime(&mut self, index: usize) -> &mut Runtime {
+        if self.runtimes.len() <= index {
+            self.runtimes.resize_with(index + 1, Runtime::default);
+        }
+        &mut self.runtimes[index]
+    }
+
+    /// Main processes that live.
+    pub(super) fn processes(&self) -> Vec<ProcessId> {
+        self.runtimes.iter().filter_map(|runtime| runtime.process).collect()
+    }
+
+    /// What commands in a container see; `None` before it was first started.
+    pub(super) fn environment(&self, index: usize) -> Option<&Environment> {
+        self.runtimes.get(index)?.environment.as_ref()
+    }
+}
+
+/// Starts a container, for the first time or again.
+pub(super) fn start(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
+    let now = world.now();
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let Some(launch) = launch(entry, world, key, index) else { return };
+    let environment = launch.environment.clone();
+    let process = world.launch(launch);
+    let runtime = entry.runtime(index);
+    runtime.process = Some(process);
+    runtime.environment = Some(environment);
+    runtime.started = now;
+    entry.set_containers(|at, _| at == index, &ContainerState::Running(now));
+    control.mains.insert(process, (key.clone(), index));
+    kubelet::started(control, world, key, index);
+}
+
+fn launch(entry: &mut PodEntry, world: &mut dyn World, key: &PodKey, index: usize) -> Option<Launch> {
+    let spec = entry.spec_of(index)?.clone();
+    let netns = entry.netns?;
+    let row = entry.containers.get(index)?;
+    let image = spec.image.clone().unwrap_or_default();
+    let container = ContainerRef {
+        namespace: key.namespace.clone(),
+        pod: key.name.clone(),
+        uid: key.uid,
+        container: row.name.clone(),
+        restarts: row.restarts,
+    };
+    let (is_init, is_sidecar) = (row.init, row.sidecar);
+    let pidns = if entry.pod.spec.share_process_namespace == Some(true) {
+        // The sandbox's own process is the first there.
+        *entry.shared.pidns.get_or_insert_with(|| world.new_pidns(2))
+    } else {
+        world.new_pidns(1)
+    };
+    let variables: Vec<(String, String)> =
+        spec.env.iter().map(|env| (env.name.clone(), env.value.clone().unwrap_or_default())).collect();
+    let expand = |words: &[String]| words.iter().map(|word| expanded(word, &variables)).collect::<Vec<_>>();
+    let argv = images::argv(&image, &expand(&spec.command), &expand(&spec.args));
+    let serves = processes::of_container(&entry.pod.metadata.annotations, &spec.name);
+    let stand_in = match (images::known(&image), is_init && !is_sidecar) {
+        (Some(_), _) => StandIn::Refused,
+        (None, true) => StandIn::Ends,
+        (None, false) => StandIn::Serves(listeners_of_ports(&spec)),
+    };
+    let mounts = Arc::new(mounts(entry, world, &spec));
+    let environment = Environment {
+        image: Some(image.as_str().into()),
+        kube_namespace: key.namespace.clone(),
+        pidns,
+        variables: variables.into(),
+        mounts,
+    };
+    let serves = serves.map(|specs| specs.iter().map(listener).collect());
+    Some(Launch { netns, container: Some(container), environment, argv, serves, stand_in })
+}
+
+/// Variables of a container's `command` and `args`: `$(NAME)` (`expansion.Expand`); what is not known stays.
+fn expanded(word: &str, variables: &[(String, String)]) -> String {
+    let mut out = String::new();
+    let mut rest = word;
+    while let Some((before, after)) = rest.split_once("$(") {
+        let named = after.split_once(')');
+        let value = named.and_then(|(name, _)| variables.iter().find(|(known, _)| known == name));
+        out.push_str(before);
+        if let (Some((_, tail)), Some((_, value))) = (named, value) {
+            out.push_str(value);
+            rest = tail;
+        } else {
+            out.push_str("$(");
+            rest = after;
+        }
+    }
+    out + rest
+}
+
+fn mounts(entry: &mut PodEntry, world: &mut dyn World, spec: &Container) -> Mounts {
+    let own = world.new_dir();
+    let mut volumes = Vec::new();
+    for mount in &spec.volume_mounts {
+        let dir = *entry.shared.volumes.entry(mount.name.clone()).or_insert_with(|| world.new_dir());
+        volumes.push(Mount {
+            path: mount.mount_path.clone(),
+            dir,
+            sub_path: mount.sub_path.clone().unwrap_or_default(),
+            read_only: mount.read_only == Some(true),
+        });
+    }
+    Mounts { own, volumes }
+}
+
+/// Where a program of which nothing is known listens: on the ports that the container declares.
+fn listeners_of_ports(spec: &Container) -> Vec<Listener> {
+    let listener = |port: &crate::api::ContainerPort| {
+        let transport = match port.protocol {
+            crate::api::Protocol::Tcp => Transport::Tcp,
+            crate::api::Protocol::Udp => Transport::Udp,
+            crate::api::Protocol::Sctp => return None,
+        };
+        let local = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port.container_port);
+        let serve = match (transport, port.container_port) {
+            (Transport::Udp, _) => Serve::Echo,
+            (Transport::Tcp, 6379) => Serve::Redis,
+            (Transport::Tcp, 5432) => Serve::Postgres,
+            (Transport::Tcp, 11211) => Serve::Memcached,
+            (Transport::Tcp, 22 | 53 | 443 | 3306 | 5672 | 6443 | 8443 | 9092 | 24224 | 27017) => {
+                Serve::Silent
+            }
+            (Transport::Tcp, _) => Serve::Http(plain_site(None)),
+        };
+        Some(Listener { transport, local, serve })
+    };
+    spec.ports.iter().filter_map(listener).collect()
+}
+
+/// The site of a program of which nothing else is known: it tells its host's name.
+pub(super) fn plain_site(index: Option<String>) -> Site {
+    Site { flavor: Flavor::Hostname, root: "/".to_owned(), index }
+}
+
+fn listener(spec: &processes::Listen) -> Listener {
+    let transport = if spec.is_udp { Transport::Udp } else { Transport::Tcp };
+    let serve = match spec.serve {
+        processes::Kind::Http => Serve::Http(plain_site(spec.body.clone())),
+        processes::Kind::Echo => Serve::Echo,
+        processes::Kind::Silent => Serve::Silent,
+        processes::Kind::Say => Serve::Say(spec.body.clone().unwrap_or_default()),
+        processes::Kind::Redis => Serve::Redis,
+        processes::Kind::Postgres => Serve::Postgres,
+        processes::Kind::Memcached => Serve::Memcached,
+    };
+    Listener { transport, local: spec.local, serve }
+}
+
+/// A main process ended.
+pub(super) fn exited(control: &mut ControlPlane, world: &mut dyn World, process: ProcessId, exit: &Exit) {
+    let now = world.now();
+    let Some((key, index)) = control.mains.remove(&process) else { return };
+    let Some(entry) = control.store.pods.get_mut(&key) else { return };
+    let (code, reason) = match exit {
+        Exit::Status(0) => (0, "Completed"),
+        Exit::Status(code) => (*code, "Error"),
+        Exit::NoSuchProgram(_) => (128, "StartError"),
+    };
+    let runtime = entry.runtime(index);
+    runtime.process = None;
+    runtime.finished = Some(now);
+    let last = LastState { code, reason: reason.into(), started: runtime.started, finished: now };
+    entry.containers[index].last = Some(last);
+    entry.set_containers(|at, _| at == index, &ContainerState::Terminated(code, reason.into()));
+    if let Exit::NoSuchProgram(program) = exit {
+        let message = format!(
+            "Error: failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create \
+             failed: unable to start container process: error during container init: exec: \"{program}\": executable file \
+             not found in $PATH: unknown"
+        );
+        ControlPlane::kube_event(world, &key, ("Failed", "kubelet"), message);
+    }
+    let Some(entry) = control.store.pods.get_mut(&key) else { return };
+    if entry.deleting {
+        if entry.stage == Stage::Stopped && entry.processes().is_empty() {
+            kubelet::all_stopped(control, world, &key);
+        }
+        return;
+    }
+    if entry.stage == Stage::Init(index) && code == 0 {
+        kubelet::init_ended(control, world, &key, index);
+        return;
+    }
+    entry.phase = phase(entry);
+    control.record_pod(world, &key);
+    if restarts(control, &key, index) {
+        wait(control, world, (&key, index), (RELIST, Patience::Prompt));
+    }
+}
+
+/// Whether a container that ended starts again.
+fn restarts(control: &ControlPlane, key: &PodKey, index: usize) -> bool {
+    control.store.pods.get(key).is_some_and(|entry| restarts_in(entry, index))
+}
+
+fn restarts_in(entry: &PodEntry, index: usize) -> bool {
+    let Some(row) = entry.containers.get(index) else { return false };
+    let failed = !matches!(row.state, ContainerState::Terminated(0, _));
+    match entry.pod.spec.restart_policy.unwrap_or_default() {
+        _ if row.sidecar => true,
+        RestartPolicy::Always | RestartPolicy::OnFailure if row.init => failed,
+        RestartPolicy::Always => true,
+        RestartPolicy::OnFailure => failed,
+        RestartPolicy::Never => false,
+    }
+}
+
+/// The Pod's phase as its containers make it (`getPhase`).
+pub(super) fn phase(entry: &PodEntry) -> PodPhase {
+    let ended = |index: usize| {
+        let row = &entry.containers[index];
+        match row.state {
+            ContainerState::Terminated(code, _) if !restarts_in(entry, index) => Some(code),
+            ContainerState::Terminated(..) | ContainerState::Running(_) | ContainerState::Waiting(_) => None,
+        }
+    };
+    let rows = entry.containers.iter().enumerate();
+    let of = |init: bool| rows.clone().filter(move |(_, row)| row.init == init).map(|(index, _)| index);
+    if of(true).any(|index| ended(index).is_some_and(|code| code != 0)) {
+        return PodPhase::Failed;
+    }
+    let codes: Vec<Option<u8>> = of(false).map(ended).collect();
+    if !codes.is_empty() && codes.iter().all(Option::is_some) {
+        let well = codes.iter().all(|code| *code == Some(0));
+        return if well { PodPhase::Succeeded } else { PodPhase::Failed };
+    }
+    entry.phase
+}
+
+fn wait(
+    control: &mut ControlPlane,
+    world: &mut dyn World,
+    (key, index): (&PodKey, usize),
+    (after, patience): (Duration, Patience),
+) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let runtime = entry.runtime(index);
+    runtime.turn += 1;
+    world.wake_in(after, patience, Wakeup::Container(key.clone(), index, runtime.turn));
+}
+
+/// The kubelet looks at a container that ended: it starts it, or sees that it has to wait.
+pub(super) fn look(
+    control: &mut ControlPlane,
+    world: &mut dyn World,
+    key: &PodKey,
+    (index, turn): (usize, u32),
+) {
+    let now = world.now();
+    let Some(entry) = control.store.pods.get_mut(key).filter(|entry| !entry.deleting) else { return };
+    let runtime = entry.runtime(index);
+    if runtime.turn != turn || runtime.process.is_some() {
+        return;
+    }
+    let Some(finished) = runtime.finished else { return };
+    // A back-off that was not used for long is forgotten (`hasExpired`).
+    if now.since(runtime.used) > BACK_OFF_MAX + BACK_OFF_MAX {
+        runtime.back_off = None;
+    }
+    if let Some(back_off) = runtime.back_off
+        && now < finished + back_off
+    {
+        let left = (finished + back_off).since(now);
+        return back_off_for(control, world, (key, index), left);
+    }
+    runtime.back_off =
+        Some(runtime.back_off.map_or(BACK_OFF, |back_off| (back_off + back_off).min(BACK_OFF_MAX)));
+    runtime.used = now;
+    entry.containers[index].restarts += 1;
+    start(control, world, key, index);
+    control.record_pod(world, key);
+}
+
+fn back_off_for(
+    control: &mut ControlPlane,
+    world: &mut dyn World,
+    (key, index): (&PodKey, usize),
+    left: Duration,
+) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let (name, id) = (entry.containers[index].name.clone(), &entry.sandbox[..32]);
+    let uid = format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]);
+    let state = ContainerState::Waiting("CrashLoopBackOff".into());
+    entry.set_containers(|at, _| at == index, &state);
+    let message =
+        format!("Back-off restarting failed container {name} in pod {}_{}({uid})", key.name, key.namespace);
+    ControlPlane::kube_event(world, key, ("BackOff", "kubelet"), message);
+    control.record_pod(world, key);
+    wait(control, world, (key, index), (left, Patience::Patient));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expanded;
+
+    #[test]
+    fn variables_of_the_spec_are_filled_in() {
+        let variables = [("A".to_owned(), "1".to_owned())];
+        assert_eq!(expanded("x$(A)y$(B)$(A", &variables), "x1y$(B)$(A");
+    }
+}

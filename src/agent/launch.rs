@@ -1,0 +1,138 @@
+//! What the container runtime is told about a process: what to run, and what it sees.
+
+use crate::app::server::Listener;
+use crate::base::{DirId, NetnsId, PidNsId};
+use crate::trace::ContainerRef;
+use std::sync::Arc;
+
+/// The directories that a process sees: its container's own, and volumes mounted over it. `/etc/hosts`,
+/// `/etc/hostname` and `/etc/resolv.conf` belong to the Pod, whose containers all see the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mounts {
+    /// The container's writable layer.
+    pub own: DirId,
+    /// Volumes.
+    pub volumes: Vec<Mount>,
+}
+
+/// A volume, where it is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Directory in the container.
+    pub path: String,
+    /// The volume.
+    pub dir: DirId,
+    /// Directory in the volume.
+    pub sub_path: String,
+    /// Whether it is only read.
+    pub read_only: bool,
+}
+
+/// Files that the kubelet mounts into every container of a Pod.
+const SHARED: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+
+impl Mounts {
+    /// Where a path leads: a directory and the path in it; `None` for the Pod's own files.
+    pub fn find(&self, path: &str) -> Option<(DirId, String)> {
+        if SHARED.contains(&path) {
+            return None;
+        }
+        let inside = |mount: &&Mount| {
+            path.strip_prefix(mount.path.trim_end_matches('/'))
+                .is_some_and(|rest| rest.starts_with('/') || rest.is_empty())
+        };
+        let mount = self.volumes.iter().filter(inside).max_by_key(|mount| mount.path.len());
+        Some(match mount {
+            None => (self.own, path.to_owned()),
+            Some(mount) => {
+                let rest = &path[mount.path.trim_end_matches('/').len()..];
+                let sub = mount.sub_path.trim_matches('/');
+                let slash = if sub.is_empty() { "" } else { "/" };
+                (mount.dir, format!("{slash}{sub}{rest}"))
+            }
+        })
+    }
+
+    /// Whether a path may not be written.
+    pub fn is_read_only(&self, path: &str) -> bool {
+        let holds = |mount: &Mount| path.starts_with(mount.path.trim_end_matches('/'));
+        let innermost = self.volumes.iter().filter(|mount| holds(mount)).max_by_key(|mount| mount.path.len());
+        innermost.is_some_and(|mount| mount.read_only)
+    }
+}
+
+/// What a process sees of the machine besides its network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// The image, which says which tools there are; `None` on a machine.
+    pub image: Option<Arc<str>>,
+    /// Namespace of the Pod; `default` on a machine.
+    pub kube_namespace: Arc<str>,
+    /// Its PID namespace.
+    pub pidns: PidNsId,
+    /// Environment variables.
+    pub variables: Arc<[(String, String)]>,
+    /// Its files.
+    pub mounts: Arc<Mounts>,
+}
+
+/// What stands in for a program that the simulation does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StandIn {
+    /// It is refused, as the runtime refuses a program that is not in the image.
+    Refused,
+    /// It listens here until it is told to end.
+    Serves(Vec<Listener>),
+    /// It ends well after a while.
+    Ends,
+}
+
+/// A container's main process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// Its network namespace.
+    pub netns: NetnsId,
+    /// The container; `None` for a process of a machine.
+    pub container: Option<ContainerRef>,
+    /// What it sees.
+    pub environment: Environment,
+    /// Words of the program.
+    pub argv: Vec<String>,
+    /// What runs in its place whatever the words say.
+    pub serves: Option<Vec<Listener>>,
+    /// What runs in its place if the program is not known.
+    pub stand_in: StandIn,
+}
+
+/// How a main process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// With this status.
+    Status(u8),
+    /// It never began: there is no such program in the image.
+    NoSuchProgram(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_mount_holds_a_path() {
+        let mount = |path: &str, dir, sub: &str| Mount {
+            path: path.to_owned(),
+            dir: DirId(dir),
+            sub_path: sub.to_owned(),
+            read_only: dir == 2,
+        };
+        let mounts =
+            Mounts { own: DirId(0), volumes: vec![mount("/data", 1, ""), mount("/data/in/", 2, "a/b")] };
+        let found = |path: &str| mounts.find(path).map(|(dir, path)| (dir.0, path));
+        assert_eq!(found("/etc/hosts"), None);
+        assert_eq!(found("/x"), Some((0, "/x".to_owned())));
+        assert_eq!(found("/database"), Some((0, "/database".to_owned())));
+        assert_eq!(found("/data/x"), Some((1, "/x".to_owned())));
+        assert_eq!(found("/data/in/x"), Some((2, "/a/b/x".to_owned())));
+        assert!(mounts.is_read_only("/data/in/x") && !mounts.is_read_only("/data/x"));
+    }
+}

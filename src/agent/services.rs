@@ -1,0 +1,308 @@
+//! Services in the API server, and the controllers around them: addresses are allocated when a Service is created,
+//! the endpoint controller follows the Pods, and each node's kube-proxy follows both.
+
+use super::control::ControlPlane;
+use super::kube_proxy;
+use super::store::PodEntry;
+use super::world::{Patience, Wakeup, World};
+use crate::api::{Endpoint, EndpointSlice, Protocol, Service, ServiceType};
+use crate::base::{Duration, Ipv4Addr, SimTime};
+use crate::cluster::services::{self, PodView};
+use crate::trace::{EndpointRow, PodPhase, ServiceChange, ServicePortRow, ServiceRow, SliceRow, TableChange};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How long the endpoint controller takes after a change of a Pod.
+const ENDPOINTS: Duration = Duration::from_ms(5);
+/// How long a kube-proxy takes after a change of endpoints.
+const PROXY: Duration = Duration::from_ms(20);
+/// kube-proxy writes its rules at most so often (`iptables.minSyncPeriod`).
+const MIN_SYNC: Duration = Duration::from_secs(1);
+
+/// Namespace and name.
+pub(super) type Key = (String, String);
+
+/// Services and their endpoints.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Services {
+    objects: BTreeMap<Key, Arc<Service>>,
+    created: BTreeMap<Key, SimTime>,
+    /// Slices by namespace and name: those of the endpoint controller and those that the user wrote.
+    slices: BTreeMap<Key, (Arc<EndpointSlice>, SimTime)>,
+    /// Which slices the user wrote.
+    written: BTreeSet<Key>,
+    /// Whether the endpoint controller is about to look.
+    looking: bool,
+    /// Whether the kube-proxies are about to write, and when they last did.
+    writing: bool,
+    wrote: Option<SimTime>,
+}
+
+impl Services {
+    /// The nodes are gone, with the rules of their kube-proxies.
+    pub(super) fn forget_proxies(&mut self) {
+        self.wrote = None;
+    }
+}
+
+impl ControlPlane {
+    /// The user's Services and slices replace those that are there.
+    pub(super) fn apply_services(
+        &mut self,
+        world: &mut dyn World,
+        wanted: &[Arc<Service>],
+        slices: &[Arc<EndpointSlice>],
+    ) {
+        let keys: BTreeSet<Key> = wanted.iter().map(|service| key_of(&service.metadata)).collect();
+        let gone: Vec<Key> =
+            self.services.objects.keys().filter(|key| !keys.contains(*key)).cloned().collect();
+        for key in gone {
+            self.services.objects.remove(&key);
+            self.services.created.remove(&key);
+            world.record(TableChange::Service(ServiceChange::ServiceGone(key.0.into(), key.1.into())));
+        }
+        // Addresses that users name are taken before any is chosen.
+        for service in wanted.iter().filter(|service| !service.spec.cluster_ip.is_empty()) {
+            self.apply_service(world, service);
+        }
+        for service in wanted.iter().filter(|service| service.spec.cluster_ip.is_empty()) {
+            self.apply_service(world, service);
+        }
+        self.apply_slices(world, slices);
+        self.pods_changed(world);
+        self.endpoints_changed(world);
+    }
+
+    fn apply_service(&mut self, world: &mut dyn World, wanted: &Arc<Service>) {
+        let key = key_of(&wanted.metadata);
+        let old = self.services.objects.get(&key).cloned();
+        let mut service = (**wanted).clone();
+        self.allocate(world, &mut service, old.as_deref());
+        if old.as_deref() == Some(&service) {
+            return;
+        }
+        let service = Arc::new(service);
+        let created = *self.services.created.entry(key.clone()).or_insert(world.now());
+        self.services.objects.insert(key, service.clone());
+        world.record(TableChange::Service(ServiceChange::Service(Box::new(service_row(&service, created)))));
+    }
+
+    /// Gives a Service the addresses and ports that it does not name itself, the ones it had where it had some.
+    fn allocate(&self, world: &mut dyn World, service: &mut Service, old: Option<&Service>) {
+        let Some(cluster) = &self.cluster else { return };
+        let others = || self.services.objects.values().filter(|other| other.metadata != service.metadata);
+        let spec = &mut service.spec;
+        if spec.cluster_ip.is_empty() && spec.r#type != ServiceType::ExternalName {
+            let mut taken: BTreeSet<Ipv4Addr> =
+                others().filter_map(|other| other.spec.cluster_ip.parse().ok()).collect();
+            taken.insert(cluster.dns.service_ip);
+            let kept = old.map(|old| old.spec.cluster_ip.clone()).filter(|ip| ip.parse::<Ipv4Addr>().is_ok());
+            let fresh = || {
+                let range = cluster.network.service_cidr;
+                services::allocate_cluster_ip(range, &taken, world.rng()).map(|ip| ip.to_string())
+            };
+            spec.cluster_ip = kept.or_else(fresh).unwrap_or_default();
+        }
+        if spec.cluster_ips.is_empty() && !spec.cluster_ip.is_empty() {
+            spec.cluster_ips = vec![spec.cluster_ip.clone()];
+        }
+        if !matches!(spec.r#type, ServiceType::NodePort | ServiceType::LoadBalancer) {
+            return;
+        }
+        let mut taken: BTreeSet<u16> =
+            others().flat_map(|other| &other.spec.ports).map(|port| port.node_port).collect();
+        taken.extend(spec.ports.iter().map(|port| port.node_port));
+        for port in spec.ports.iter_mut().filter(|port| port.node_port == 0) {
+            let had = old
+                .into_iter()
+                .flat_map(|old| &old.spec.ports)
+                .find(|had| (had.port, had.protocol) == (port.port, port.protocol) && had.node_port != 0);
+            let fresh = |rng| services::allocate_node_port(&taken, rng);
+            port.node_port = had.map_or_else(|| fresh(world.rng()), |had| Some(had.node_port)).unwrap_or(0);
+            taken.insert(port.node_port);
+        }
+    }
+
+    fn apply_slices(&mut self, world: &mut dyn World, slices: &[Arc<EndpointSlice>]) {
+        let wanted: BTreeMap<Key, &Arc<EndpointSlice>> =
+            slices.iter().map(|slice| (key_of(&slice.metadata), slice)).collect();
+        let gone: Vec<Key> =
+            self.services.written.iter().filter(|key| !wanted.contains_key(*key)).cloned().collect();
+        for key in gone {
+            self.services.written.remove(&key);
+            self.remove_slice(world, &key);
+        }
+        for (key, slice) in wanted {
+            self.services.written.insert(key.clone());
+            self.put_slice(world, key, slice.clone());
+        }
+    }
+
+    fn put_slice(&mut self, world: &mut dyn World, key: Key, slice: Arc<EndpointSlice>) -> bool {
+        let old = self.services.slices.get(&key);
+        if old.is_some_and(|(old, _)| *old == slice) {
+            return false;
+        }
+        let created = old.map_or(world.now(), |(_, created)| *created);
+        let row = Box::new(slice_row(&slice, created));
+        world.record(TableChange::Service(ServiceChange::Slice(row)));
+        self.services.slices.insert(key, (slice, created));
+        true
+    }
+
+    fn remove_slice(&mut self, world: &mut dyn World, key: &Key) {
+        if self.services.slices.remove(key).is_some() {
+            world.record(TableChange::Service(ServiceChange::SliceGone(
+                key.0.as_str().into(),
+                key.1.as_str().into(),
+            )));
+        }
+    }
+
+    /// Something happened to a Pod; the endpoint controller will look.
+    pub(super) fn pods_changed(&mut self, world: &mut dyn World) {
+        if !self.services.objects.is_empty() && !std::mem::replace(&mut self.services.looking, true) {
+            world.wake_in(ENDPOINTS, Patience::Prompt, Wakeup::Endpoints);
+        }
+    }
+
+    /// The endpoint controller looks at all Services.
+    pub(super) fn sync_endpoints(&mut self, world: &mut dyn World) {
+        self.services.looking = false;
+        let mut kept = BTreeSet::new();
+        let mut changed = false;
+        for service in self.services.objects.values().cloned().collect::<Vec<_>>() {
+            let slices = services::endpoint_slices(&service, &self.views(&service));
+            let metadata = &service.metadata;
+            for (index, mut slice) in slices.into_iter().enumerate() {
+                let name = format!("{}-{}", metadata.name, suffix(&metadata.name, index));
+                slice.metadata.name.clone_from(&name);
+                let key = (metadata.namespace.clone(), name);
+                kept.insert(key.clone());
+                changed |= self.put_slice(world, key, Arc::new(slice));
+            }
+        }
+        let stale = |key: &&Key| !kept.contains(*key) && !self.services.written.contains(*key);
+        let stale: Vec<Key> = self.services.slices.keys().filter(stale).cloned().collect();
+        for key in &stale {
+            self.remove_slice(world, key);
+        }
+        if changed || !stale.is_empty() {
+            self.endpoints_changed(world);
+        }
+    }
+
+    /// The Pods that a Service selects and that have an address, in the order of their names.
+    fn views(&self, service: &Service) -> Vec<PodView<'_>> {
+        self.store.pods.values().filter_map(|entry| view(service, entry)).collect()
+    }
+
+    /// Endpoints or Services changed; the kube-proxies will write their rules.
+    fn endpoints_changed(&mut self, world: &mut dyn World) {
+        // Before the first Service there is nothing to write, and Cilium does without kube-proxy.
+        let idle = self.services.objects.is_empty() && self.services.wrote.is_none();
+        if idle || self.is_cilium() || std::mem::replace(&mut self.services.writing, true) {
+            return;
+        }
+        let soonest = world.now() + PROXY;
+        let allowed = self.services.wrote.map_or(soonest, |wrote| wrote + MIN_SYNC);
+        let after = Duration(soonest.max(allowed).0 - world.now().0);
+        world.wake_in(after, Patience::Prompt, Wakeup::ProxyRules);
+    }
+
+    /// Every kube-proxy writes the rules for what is there now.
+    pub(super) fn sync_proxies(&mut self, world: &mut dyn World) {
+        self.services.writing = false;
+        self.services.wrote = Some(world.now());
+        let Some(cluster) = self.cluster.clone() else { return };
+        let services: Vec<&Service> = self.services.objects.values().map(|service| &**service).collect();
+        let slices: Vec<&EndpointSlice> = self.services.slices.values().map(|(slice, _)| &**slice).collect();
+        for node in self.store.nodes.values() {
+            kube_proxy::sync(world, (node.netns, &node.spec), &cluster, (&services, &slices));
+        }
+    }
+}
+
+/// A Pod that the Service selects, once it has an address and until it has run to its end.
+fn view<'a>(service: &Service, entry: &'a PodEntry) -> Option<PodView<'a>> {
+    let ended = matches!(entry.phase, PodPhase::Succeeded | PodPhase::Failed);
+    if ended || !services::selects(service, &entry.pod) {
+        return None;
+    }
+    let (ip, node) = (entry.ip?, entry.node.as_deref()?);
+    Some(PodView { pod: &entry.pod, ip, node, ready: entry.is_ready(), terminating: entry.deleting })
+}
+
+fn protocol_name(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "TCP",
+        Protocol::Udp => "UDP",
+        Protocol::Sctp => "SCTP",
+    }
+}
+
+fn service_row(service: &Service, created: SimTime) -> ServiceRow {
+    let spec = &service.spec;
+    let ingress = service.status.load_balancer.ingress.iter();
+    let balancers =
+        ingress.filter_map(|way| way.ip.map(|ip| ip.to_string()).or_else(|| way.hostname.clone()));
+    let external = balancers.chain(spec.external_ips.iter().map(ToString::to_string));
+    let kind = match spec.r#type {
+        ServiceType::ClusterIP => "ClusterIP",
+        ServiceType::NodePort => "NodePort",
+        ServiceType::LoadBalancer => "LoadBalancer",
+        ServiceType::ExternalName => "ExternalName",
+    };
+    let port = |port: &crate::api::ServicePort| ServicePortRow {
+        name: port.name.as_str().into(),
+        protocol: protocol_name(port.protocol),
+        port: port.port,
+        node_port: port.node_port,
+    };
+    ServiceRow {
+        namespace: service.metadata.namespace.as_str().into(),
+        name: service.metadata.name.as_str().into(),
+        kind: kind.into(),
+        cluster_ip: spec.cluster_ip.as_str().into(),
+        external: external.map(Into::into).collect(),
+        external_name: spec.external_name.as_str().into(),
+        ports: spec.ports.iter().map(port).collect(),
+        selector: spec.selector.clone(),
+        created,
+    }
+}
+
+fn slice_row(slice: &EndpointSlice, created: SimTime) -> SliceRow {
+    let endpoint = |endpoint: &Endpoint| EndpointRow {
+        address: endpoint.addresses.first().map_or("", String::as_str).into(),
+        ready: endpoint.is_ready(),
+        terminating: endpoint.conditions.terminating.unwrap_or(false),
+        node: endpoint.node_name.as_deref().map(Into::into),
+        pod: endpoint.target_ref.as_ref().map(|target| target.name.as_str().into()),
+    };
+    let ports = slice.ports.iter();
+    let ports = ports.map(|port| (port.name.as_str().into(), protocol_name(port.protocol), port.port));
+    SliceRow {
+        namespace: slice.metadata.namespace.as_str().into(),
+        name: slice.metadata.name.as_str().into(),
+        service: slice.service().unwrap_or("").into(),
+        address_type: slice.address_type.as_str().into(),
+        ports: ports.collect(),
+        endpoints: slice.endpoints.iter().map(endpoint).collect(),
+        created,
+    }
+}
+
+fn key_of(metadata: &crate::api::ObjectMeta) -> Key {
+    (metadata.namespace.clone(), metadata.name.clone())
+}
+
+/// Five letters that tell the slices of a Service apart. The API server draws them; here they follow from the name,
+/// so that a slice keeps its name when an edit makes it anew.
+fn suffix(name: &str, index: usize) -> String {
+    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let seed = name.bytes().fold(index as u64 + 7, |sum, byte| {
+        sum.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(u64::from(byte) + 1)
+    });
+    (0..5).map(|at| char::from(LETTERS[(seed >> (at * 9 + 8)) as usize % LETTERS.len()])).collect()
+}

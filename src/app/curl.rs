@@ -1,0 +1,575 @@
+//! `curl` 7.88.1 with HTTP/1.1: one URL, redirects, and the messages of `-v` as the program prints them.
+
+mod options;
+mod text;
+mod variables;
+
+pub use options::CurlOptions;
+
+use super::dial::{self, Read};
+use super::http::{Head, Length, Url};
+use super::{Errno, Os, Process, SocketOption, Transport, Wake};
+use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
+use crate::trace::Stream;
+use std::net::SocketAddrV4;
+use text::Figures;
+
+/// Time after which curl gives up connecting unless told otherwise (`DEFAULT_CONNECT_TIMEOUT`).
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
+/// How much later than asked a timeout is seen: the program waits in whole milliseconds and one more.
+const TIMEOUT_LATENESS: Duration = Duration::from_ms(1);
+
+const TIMER_TOTAL: u32 = 1;
+const TIMER_CONNECT: u32 = 2;
+const TIMER_METER: u32 = 3;
+
+/// Exit statuses (`CURLE_*`).
+mod code {
+    pub(super) const UNSUPPORTED: u8 = 1;
+    pub(super) const RESOLVE: u8 = 6;
+    pub(super) const CONNECT: u8 = 7;
+    pub(super) const PARTIAL: u8 = 18;
+    pub(super) const HTTP_ERROR: u8 = 22;
+    pub(super) const TIMEOUT: u8 = 28;
+    pub(super) const BIND: u8 = 45;
+    pub(super) const REDIRECTS: u8 = 47;
+    pub(super) const EMPTY: u8 = 52;
+    pub(super) const SEND: u8 = 55;
+    pub(super) const RECEIVE: u8 = 56;
+}
+
+/// Where a transfer stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Phase {
+    Connecting,
+    /// The request is out, no complete head has come.
+    Asked,
+    Body(Length),
+    Over,
+}
+
+/// Moments that `-w` tells.
+#[derive(Clone, Copy, Debug, Default)]
+struct Moments {
+    begun: SimTime,
+    connected: Option<SimTime>,
+    first_byte: Option<SimTime>,
+}
+
+/// A running `curl`.
+#[derive(Clone, Debug)]
+pub struct Curl {
+    options: CurlOptions,
+    url: Url,
+    address: Ipv4Addr,
+    socket: SocketId,
+    phase: Phase,
+    unsent: Vec<u8>,
+    input: Vec<u8>,
+    head: Head,
+    content: Vec<u8>,
+    /// What of a line was not written yet: standard output is written line by line.
+    line: String,
+    figures: Figures,
+    moments: Moments,
+    header_bytes: usize,
+    redirects: u32,
+    n_connects: u32,
+    local: Option<SocketAddrV4>,
+    redirect: Option<Url>,
+}
+
+impl Curl {
+    /// A `curl` that has not begun yet.
+    pub fn new(options: CurlOptions) -> Self {
+        Self {
+            url: options.url.clone(),
+            options,
+            address: Ipv4Addr::UNSPECIFIED,
+            socket: SocketId::NONE,
+            phase: Phase::Over,
+            unsent: Vec::new(),
+            input: Vec::new(),
+            head: Head::default(),
+            content: Vec::new(),
+            line: String::new(),
+            figures: Figures::default(),
+            moments: Moments::default(),
+            header_bytes: 0,
+            redirects: 0,
+            n_connects: 0,
+            local: None,
+            redirect: None,
+        }
+    }
+}
+
+impl Process for Curl {
+    fn wake(&mut self, os: &mut dyn Os, wake: Wake) {
+        match wake {
+            Wake::Start => self.begin(os),
+            Wake::Timer(TIMER_METER) => {
+                self.draw_meter(os);
+                os.set_timer(TIMER_METER, Duration::from_secs(1));
+            }
+            Wake::Timer(token) => self.timed_out(os, token),
+            Wake::Writable(_) if self.phase == Phase::Connecting => self.connected(os),
+            Wake::Writable(_) => self.send(os),
+            Wake::Readable(_) => self.receive(os),
+            Wake::Interrupt => os.exit(130),
+            Wake::Terminate => os.exit(143),
+            Wake::Input => {}
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Process> {
+        Box::new(self.clone())
+    }
+}
+
+impl Curl {
+    fn begin(&mut self, os: &mut dyn Os) {
+        self.moments.begun = os.now();
+        if self.has_meter(os) {
+            os.write(Stream::Stderr, text::METER_HEAD);
+            self.draw_meter(os);
+            os.set_timer(TIMER_METER, Duration::from_secs(1));
+        }
+        if let Some(limit) = self.options.max_time {
+            os.set_timer(TIMER_TOTAL, limit + TIMEOUT_LATENESS);
+        }
+        self.open(os);
+    }
+
+    /// Resolves and connects.
+    fn open(&mut self, os: &mut dyn Os) {
+        if self.url.scheme != "http" {
+            let scheme = self.url.scheme.clone();
+            let text = format!("Protocol \"{scheme}\" not supported or disabled in libcurl");
+            return self.fail(os, code::UNSUPPORTED, &text);
+        }
+        let Some(address) = dial::address_of(os, &self.url.host) else {
+            let text = format!("Could not resolve host: {}", self.url.host);
+            self.info(os, &text);
+            return self.close_and_fail(os, code::RESOLVE, &text);
+        };
+        self.address = address;
+        let port = self.url.port();
+        self.info(os, &format!("  Trying {address}:{port}..."));
+        self.phase = Phase::Connecting;
+        self.n_connects += 1;
+        let limit = self.options.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+        os.set_timer(TIMER_CONNECT, limit + TIMEOUT_LATENESS);
+        let Ok(socket) = os.socket(Transport::Tcp) else {
+            return self.connect_failed(os, None);
+        };
+        self.socket = socket;
+        if let Err(text) = self.bind(os) {
+            let (port, took) = (self.url.port(), self.took(os).as_ms());
+            let host = self.url.host.clone();
+            self.info(os, &format!("Failed to connect to {host} port {port} after {took} ms: Failed binding local connection end"));
+            return self.close_and_fail(os, code::BIND, &text);
+        }
+        // Options that curl sets on every socket.
+        let _ = os.set_option(socket, SocketOption::NoDelay(true));
+        let _ = os.set_option(socket, SocketOption::KeepAlive(true));
+        match dial::start(os, socket, SocketAddrV4::new(address, port)) {
+            Ok(_) => {}
+            Err(errno) => {
+                self.info(os, &format!("Immediate connect fail for {address}: {}", errno.text()));
+                self.connect_failed(os, None);
+            }
+        }
+    }
+
+    /// `bindlocal`: the text of what failed.
+    fn bind(&self, os: &mut dyn Os) -> Result<(), String> {
+        let mut address = Ipv4Addr::UNSPECIFIED;
+        if let Some(wanted) = &self.options.interface {
+            match os.device_addresses(wanted) {
+                Ok(_) => {
+                    // An interface's name binds to the device.
+                    let device = SocketOption::BindToDevice(wanted.clone());
+                    if os.set_option(self.socket, device).is_ok() && self.options.local_port.is_none() {
+                        return Ok(());
+                    }
+                }
+                Err(_) => match dial::address_of(os, wanted) {
+                    Some(found) => {
+                        self.info(os, &format!("Name '{wanted}' family 2 resolved to '{found}' family 2"));
+                        address = found;
+                    }
+                    None => return Err(format!("Couldn't bind to '{wanted}'")),
+                },
+            }
+        } else if self.options.local_port.is_none() {
+            return Ok(());
+        }
+        let (first, count) = self.options.local_port.unwrap_or((0, 1));
+        let mut port = first;
+        loop {
+            match os.bind(self.socket, SocketAddrV4::new(address, port)) {
+                Ok(()) => {
+                    self.info(os, &format!("Local port: {port}"));
+                    return Ok(());
+                }
+                Err(_) if port - first + 1 < count => {
+                    self.info(os, &format!("Bind to local port {port} failed, trying next"));
+                    port += 1;
+                }
+                Err(errno) => {
+                    let text = format!("bind failed with errno {}: {}", errno.number(), errno.text());
+                    self.info(os, &text);
+                    return Err(text);
+                }
+            }
+        }
+    }
+
+    fn took(&self, os: &dyn Os) -> Duration {
+        os.now().since(self.moments.begun)
+    }
+
+    /// The connection could not be made, for this reason where the kernel told one.
+    fn connect_failed(&mut self, os: &mut dyn Os, errno: Option<Errno>) {
+        let (address, port) = (self.address, self.url.port());
+        if let Some(errno) = errno {
+            self.info(os, &format!("connect to {address} port {port} failed: {}", errno.text()));
+        }
+        let took = self.took(os).as_ms();
+        let host = &self.url.host;
+        let text =
+            format!("Failed to connect to {host} port {port} after {took} ms: Couldn't connect to server");
+        self.info(os, &text);
+        self.close_and_fail(os, code::CONNECT, &text);
+    }
+
+    fn timed_out(&mut self, os: &mut dyn Os, token: u32) {
+        let took = self.took(os).as_ms();
+        let text = match (&self.phase, token) {
+            (Phase::Connecting, TIMER_TOTAL) => format!("Connection timed out after {took} milliseconds"),
+            (Phase::Connecting, _) => {
+                let (host, port) = (&self.url.host, self.url.port());
+                format!("Failed to connect to {host} port {port} after {took} ms: Timeout was reached")
+            }
+            (Phase::Asked | Phase::Body(_), TIMER_TOTAL) => match self.figures.expected {
+                Some(expected) => format!(
+                    "Operation timed out after {took} milliseconds with {} out of {expected} bytes received",
+                    self.figures.received
+                ),
+                None => format!(
+                    "Operation timed out after {took} milliseconds with {} bytes received",
+                    self.figures.received
+                ),
+            },
+            (Phase::Over | Phase::Asked | Phase::Body(_), _) => return,
+        };
+        self.info(os, &text);
+        self.close_and_fail(os, code::TIMEOUT, &text);
+    }
+
+    /// The connection attempt is decided.
+    fn connected(&mut self, os: &mut dyn Os) {
+        if let Some(errno) = os.take_error(self.socket) {
+            return self.connect_failed(os, Some(errno));
+        }
+        os.cancel_timer(TIMER_CONNECT);
+        self.moments.connected.get_or_insert(os.now());
+        self.local = os.local_addr(self.socket);
+        let (host, address, port) = (&self.url.host, self.address, self.url.port());
+        self.info(os, &format!("Connected to {host} ({address}) port {port} (#0)"));
+        if let Some(user) = &self.options.user {
+            let name = user.split(':').next().unwrap_or("").to_owned();
+            self.info(os, &format!("Server auth using Basic with user '{name}'"));
+        }
+        self.ask(os);
+    }
+
+    /// Sends the request, head and body in one piece.
+    fn ask(&mut self, os: &mut dyn Os) {
+        let (lines, body) = self.options.request(&self.url, self.redirects > 0);
+        if self.options.verbose {
+            let shown = format!("> {}\r\n> \r\n", lines.join("\r\n> "));
+            os.write(Stream::Stderr, &shown);
+        }
+        self.figures.sent = body.len() as u64;
+        self.unsent = (lines.join("\r\n") + "\r\n\r\n" + &body).into_bytes();
+        self.phase = Phase::Asked;
+        self.send(os);
+    }
+
+    fn send(&mut self, os: &mut dyn Os) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        let mut unsent = std::mem::take(&mut self.unsent);
+        let sent = dial::write(os, self.socket, &mut unsent);
+        self.unsent = unsent;
+        if let Err(errno) = sent {
+            let text = format!("Send failure: {}", errno.text());
+            self.info(os, &text);
+            self.close_and_fail(os, code::SEND, &text);
+        }
+    }
+
+    fn receive(&mut self, os: &mut dyn Os) {
+        if matches!(self.phase, Phase::Over | Phase::Connecting) {
+            return;
+        }
+        let mut input = std::mem::take(&mut self.input);
+        let read = dial::read(os, self.socket, &mut input);
+        self.input = input;
+        if !self.input.is_empty() {
+            self.moments.first_byte.get_or_insert(os.now());
+        }
+        while self.phase == Phase::Asked {
+            if self.input.len() >= 5 && !self.input.starts_with(b"HTTP/") {
+                let text = "Received HTTP/0.9 when not allowed";
+                self.info(os, text);
+                return self.close_and_fail(os, code::UNSUPPORTED, text);
+            }
+            let Some((head, len)) = Head::read(&self.input) else { break };
+            let raw: Vec<u8> = self.input.drain(..len).collect();
+            self.header_bytes += len;
+            self.take_head(os, head, &raw);
+        }
+        if self.take_body(os) {
+            return;
+        }
+        match read {
+            Read::More => {}
+            Read::End => self.far_end_closed(os),
+            Read::Failed(errno) => {
+                let text = format!("Recv failure: {}", errno.text());
+                self.info(os, &text);
+                self.close_and_fail(os, code::RECEIVE, &text);
+            }
+        }
+    }
+
+    fn take_head(&mut self, os: &mut dyn Os, head: Head, raw: &[u8]) {
+        let status = head.status().unwrap_or(0);
+        let fails = self.options.fail && status >= 400;
+        if head.start.starts_with("HTTP/1.0") && !head.keeps_alive() {
+            self.info(os, "HTTP 1.0, assume close after body");
+        }
+        self.show_head(os, &String::from_utf8_lossy(raw), fails);
+        if status < 200 {
+            return;
+        }
+        let length = Length::of_response(&head, self.options.method() == "HEAD");
+        self.figures.expected = match length {
+            Length::Fixed(len) => Some(len),
+            Length::Chunked(_) | Length::UntilClose => None,
+        };
+        self.head = head;
+        if fails {
+            let text = format!("The requested URL returned error: {status}");
+            self.info(os, &text);
+            return self.close_and_fail(os, code::HTTP_ERROR, &text);
+        }
+        let location = self.head.get("Location").filter(|_| (300..400).contains(&status));
+        self.redirect = location.and_then(|location| self.url.join(location));
+        self.phase = Phase::Body(length);
+        if self.follows() {
+            self.info(os, "Ignoring the response-body");
+        }
+    }
+
+    fn follows(&self) -> bool {
+        self.options.follow && self.redirect.is_some()
+    }
+
+    /// Shows the lines of a head: with `-v` and with `-i` or `-I`, each line by one and then the other.
+    fn show_head(&mut self, os: &mut dyn Os, raw: &str, fails: bool) {
+        let mut lines: Vec<&str> = raw.split_inclusive('\n').collect();
+        if fails {
+            // The empty line at the end is never reached.
+            lines.pop();
+        }
+        let last = lines.len().saturating_sub(1);
+        for (index, line) in lines.into_iter().enumerate() {
+            let is_end = index == last && !fails;
+            let included = (self.options.include || self.options.head) && !fails;
+            let shown = match line.split_once(':') {
+                Some((name, rest)) if index > 0 && self.is_screen(os) => {
+                    format!("\u{1b}[1m{name}\u{1b}[0m:{rest}")
+                }
+                Some(_) | None => line.to_owned(),
+            };
+            if included && is_end {
+                self.put(os, &shown);
+            }
+            if self.options.verbose {
+                os.write(Stream::Stderr, &format!("< {line}"));
+            }
+            if included && !is_end {
+                self.put(os, &shown);
+            }
+        }
+    }
+
+    /// Whether the content goes to a terminal.
+    fn is_screen(&self, os: &dyn Os) -> bool {
+        self.options.output.is_none() && os.is_terminal()
+    }
+
+    /// Takes what has come of the body; whether the transfer is over.
+    fn take_body(&mut self, os: &mut dyn Os) -> bool {
+        let Phase::Body(mut length) = self.phase.clone() else { return self.phase == Phase::Over };
+        let data = length.take(&mut self.input);
+        self.figures.received += data.len() as u64;
+        if !self.follows() && !data.is_empty() {
+            if self.options.verbose && !self.is_screen(os) {
+                os.write(Stream::Stderr, &format!("{{ [{} bytes data]\n", data.len()));
+            }
+            self.put(os, &String::from_utf8_lossy(&data));
+        }
+        let over = length.is_over();
+        self.phase = Phase::Body(length);
+        if over {
+            if !self.input.is_empty() && self.figures.expected == Some(0) {
+                let path = self.url.path.clone();
+                self.info(
+                    os,
+                    &format!("Excess found: excess = {} url = {path} (zero-length body)", self.input.len()),
+                );
+                self.input.clear();
+            }
+            self.transferred(os);
+        }
+        over
+    }
+
+    /// Writes content to where it goes.
+    fn put(&mut self, os: &mut dyn Os, content: &str) {
+        if self.options.output.is_some() {
+            self.content.extend_from_slice(content.as_bytes());
+            return;
+        }
+        self.line.push_str(content);
+        if let Some(end) = self.line.rfind('\n') {
+            let rest = self.line.split_off(end + 1);
+            os.write(Stream::Stdout, &std::mem::replace(&mut self.line, rest));
+        }
+    }
+
+    fn far_end_closed(&mut self, os: &mut dyn Os) {
+        match &self.phase {
+            Phase::Over | Phase::Connecting => {}
+            Phase::Asked if self.header_bytes == 0 && self.input.is_empty() => {
+                let text = "Empty reply from server";
+                self.info(os, text);
+                self.close_and_fail(os, code::EMPTY, text);
+            }
+            Phase::Asked | Phase::Body(Length::UntilClose) => self.transferred(os),
+            Phase::Body(Length::Fixed(left)) => {
+                let text = format!("transfer closed with {left} bytes remaining to read");
+                self.info(os, &text);
+                self.close_and_fail(os, code::PARTIAL, &text);
+            }
+            Phase::Body(Length::Chunked(_)) => {
+                let text = "transfer closed with outstanding read data remaining";
+                self.info(os, text);
+                self.close_and_fail(os, code::PARTIAL, text);
+            }
+        }
+    }
+
+    /// A response is complete: on to where it redirects, or to the end.
+    fn transferred(&mut self, os: &mut dyn Os) {
+        let keeps = self.head.keeps_alive() && !matches!(self.phase, Phase::Body(Length::UntilClose));
+        let host = self.url.host.clone();
+        if keeps {
+            self.info(os, &format!("Connection #0 to host {host} left intact"));
+        } else {
+            self.info(os, "Closing connection 0");
+        }
+        let next = self.redirect.take().filter(|_| self.options.follow);
+        let Some(next) = next else { return self.finish(os, 0) };
+        if self.redirects >= self.options.redirects_max {
+            let text = format!("Maximum ({}) redirects followed", self.options.redirects_max);
+            return self.fail(os, code::REDIRECTS, &text);
+        }
+        self.redirects += 1;
+        let typed = format!("{}://{}{}", next.scheme, next.authority(), next.path);
+        self.info(os, &format!("Issue another request to this URL: '{typed}'"));
+        let same = keeps && (&next.host, next.port()) == (&self.url.host, self.url.port());
+        self.url = next;
+        self.figures = Figures::default();
+        if same {
+            self.info(os, &format!("Re-using existing connection #0 with host {}", self.url.host));
+            return self.ask(os);
+        }
+        os.close(self.socket);
+        self.input.clear();
+        self.open(os);
+    }
+
+    fn has_meter(&self, os: &dyn Os) -> bool {
+        !self.options.silent && !self.is_screen(os)
+    }
+
+    fn draw_meter(&mut self, os: &mut dyn Os) {
+        self.figures.spent = self.took(os);
+        os.write(Stream::Stderr, &text::meter(&self.figures));
+    }
+
+    /// A line that only `-v` shows.
+    fn info(&self, os: &mut dyn Os, text: &str) {
+        if self.options.verbose {
+            os.write(Stream::Stderr, &format!("* {text}\n"));
+        }
+    }
+
+    fn close_and_fail(&mut self, os: &mut dyn Os, status: u8, text: &str) {
+        // The meter is drawn a last time where the connection is given up.
+        if self.has_meter(os) {
+            self.draw_meter(os);
+            os.write(Stream::Stderr, "\n");
+            os.cancel_timer(TIMER_METER);
+        }
+        self.info(os, "Closing connection 0");
+        self.fail_quietly(os, status, text);
+    }
+
+    fn fail(&mut self, os: &mut dyn Os, status: u8, text: &str) {
+        if self.has_meter(os) {
+            os.write(Stream::Stderr, "\n");
+        }
+        self.fail_quietly(os, status, text);
+    }
+
+    fn fail_quietly(&mut self, os: &mut dyn Os, status: u8, text: &str) {
+        if !self.options.silent || self.options.show_error {
+            os.write(Stream::Stderr, &format!("curl: ({status}) {text}\n"));
+        }
+        self.end(os, status, text);
+    }
+
+    fn finish(&mut self, os: &mut dyn Os, status: u8) {
+        if self.has_meter(os) {
+            self.draw_meter(os);
+            os.write(Stream::Stderr, "\n");
+        }
+        self.end(os, status, "");
+    }
+
+    fn end(&mut self, os: &mut dyn Os, status: u8, error: &str) {
+        if let Some(format) = self.options.write_out.clone() {
+            let (out, errors) = text::write_out(&format, |name| self.variable(os, name, (status, error)));
+            os.write(Stream::Stderr, &errors);
+            self.line.push_str(&out);
+        }
+        if let Some(path) = self.options.output.as_deref().filter(|path| *path != "/dev/null") {
+            os.write_file(path, &String::from_utf8_lossy(&self.content));
+        }
+        let rest = std::mem::take(&mut self.line);
+        if !rest.is_empty() {
+            os.write(Stream::Stdout, &rest);
+        }
+        self.phase = Phase::Over;
+        os.close(self.socket);
+        os.exit(status);
+    }
+}

@@ -1,0 +1,151 @@
+//! What the options of `curl` ask for.
+
+use crate::app::http::Url;
+use crate::base::Duration;
+
+/// What the options of the command line ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+pub struct CurlOptions {
+    /// The URL.
+    pub url: Url,
+    /// The URL as typed.
+    pub typed: String,
+    /// `-s`.
+    pub silent: bool,
+    /// `-S`.
+    pub show_error: bool,
+    /// `-v`.
+    pub verbose: bool,
+    /// `-i`.
+    pub include: bool,
+    /// `-I`.
+    pub head: bool,
+    /// `-f`.
+    pub fail: bool,
+    /// `-L`.
+    pub follow: bool,
+    /// `--max-redirs`.
+    pub redirects_max: u32,
+    /// `-o`, or what `-O` makes of the URL.
+    pub output: Option<String>,
+    /// `-w`.
+    pub write_out: Option<String>,
+    /// `-m`.
+    pub max_time: Option<Duration>,
+    /// `--connect-timeout`.
+    pub connect_timeout: Option<Duration>,
+    /// `-X`.
+    pub method: Option<String>,
+    /// `-d`, several joined with `&`.
+    pub data: Option<String>,
+    /// `-H`.
+    pub headers: Vec<String>,
+    /// `-A`.
+    pub user_agent: Option<String>,
+    /// `-e`.
+    pub referer: Option<String>,
+    /// `-u`.
+    pub user: Option<String>,
+    /// `--interface`.
+    pub interface: Option<String>,
+    /// `--local-port`: the first port and how many.
+    pub local_port: Option<(u16, u16)>,
+    /// `-0`.
+    pub http10: bool,
+}
+
+impl CurlOptions {
+    /// What `curl URL` alone means.
+    pub fn new(url: Url, typed: &str) -> Self {
+        Self {
+            url,
+            typed: typed.to_owned(),
+            silent: false,
+            show_error: false,
+            verbose: false,
+            include: false,
+            head: false,
+            fail: false,
+            follow: false,
+            redirects_max: 50,
+            output: None,
+            write_out: None,
+            max_time: None,
+            connect_timeout: None,
+            method: None,
+            data: None,
+            headers: Vec::new(),
+            user_agent: None,
+            referer: None,
+            user: None,
+            interface: None,
+            local_port: None,
+            http10: false,
+        }
+    }
+
+    /// The method of the request.
+    pub(super) fn method(&self) -> &str {
+        match &self.method {
+            Some(method) => method,
+            None if self.head => "HEAD",
+            None if self.data.is_some() => "POST",
+            None => "GET",
+        }
+    }
+
+    /// Whether a header of this name was given, so that curl's own is left out.
+    fn replaces(&self, name: &str) -> bool {
+        let is_it = |header: &String| {
+            let given = header.split([':', ';']).next().unwrap_or("");
+            given.trim().eq_ignore_ascii_case(name)
+        };
+        self.headers.iter().any(is_it)
+    }
+
+    /// The request's head and body, the head's lines without line ends (`Curl_http`).
+    pub(super) fn request(&self, url: &Url, after_redirect: bool) -> (Vec<String>, String) {
+        let data = self.data.as_ref().filter(|_| !after_redirect || self.method.is_some());
+        let method =
+            if after_redirect && self.method.is_none() && !self.head { "GET" } else { self.method() };
+        let version = if self.http10 { "1.0" } else { "1.1" };
+        let mut lines = vec![format!("{method} {} HTTP/{version}", url.path)];
+        match self.headers.iter().find(|header| header.to_ascii_lowercase().starts_with("host:")) {
+            Some(own) => lines.push(own.clone()),
+            None => lines.push(format!("Host: {}", url.authority())),
+        }
+        if let Some(user) = &self.user {
+            use base64::Engine as _;
+            let coded = base64::engine::general_purpose::STANDARD.encode(user);
+            lines.push(format!("Authorization: Basic {coded}"));
+        }
+        if !self.replaces("User-Agent") {
+            match self.user_agent.as_deref() {
+                Some("") => {}
+                agent => lines.push(format!("User-Agent: {}", agent.unwrap_or("curl/7.88.1"))),
+            }
+        }
+        if !self.replaces("Accept") {
+            lines.push("Accept: */*".to_owned());
+        }
+        if let Some(referer) = &self.referer {
+            lines.push(format!("Referer: {referer}"));
+        }
+        // `Name:` alone takes a header out; `Name;` sends it empty.
+        for header in self.headers.iter().filter(|header| !header.to_ascii_lowercase().starts_with("host:")) {
+            match header.split_once(':') {
+                Some((_, value)) if !value.trim().is_empty() => lines.push(header.clone()),
+                None if header.ends_with(';') => lines.push(header.trim_end_matches(';').to_owned() + ":"),
+                Some(_) | None => {}
+            }
+        }
+        if let Some(data) = data {
+            lines.push(format!("Content-Length: {}", data.len()));
+            if !self.replaces("Content-Type") {
+                lines.push("Content-Type: application/x-www-form-urlencoded".to_owned());
+            }
+        }
+        (lines, data.cloned().unwrap_or_default())
+    }
+}

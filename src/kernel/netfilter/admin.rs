@@ -1,0 +1,243 @@
+//! Changes to chains, rules, sets and connections, as the tools ask for them. Every change is written to the trace.
+
+use super::tables::{Chain, Entry};
+use crate::base::{ChangeId, EventId, IfIndex};
+use crate::kernel::{Ctx, Netns};
+use crate::trace::{ChainRow, NetfilterChange, RuleRow, SetMember, SetRow, TableChange};
+use crate::xtables::{Policy, Rule, Table};
+use std::sync::Arc;
+
+/// A change that a tool asks for. The tool has checked it against the tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetfilterOp {
+    /// Makes a table with its built-in chains, if it is not there.
+    Table(Table),
+    /// Sets the policy of a built-in chain.
+    Policy(Table, Arc<str>, Policy),
+    /// Makes a chain.
+    NewChain(Table, Arc<str>),
+    /// Deletes a chain that nothing jumps to, with its rules.
+    DelChain(Table, Arc<str>),
+    /// Gives a chain another name.
+    Rename(Table, Arc<str>, Arc<str>),
+    /// Adds a rule: table, chain, the number of rules before it, the rule, its counters.
+    Insert(Table, Arc<str>, u32, Arc<Rule>, (u64, u64)),
+    /// Puts a rule in the place of the one with this handle.
+    Replace(Table, Arc<str>, u32, Arc<Rule>, (u64, u64)),
+    /// Deletes the rule with this handle.
+    Delete(Table, Arc<str>, u32),
+    /// Sets the counters of the rule with this handle.
+    Counters(Table, Arc<str>, u32, (u64, u64)),
+    /// Makes a set: name, kind, timeout of its members.
+    NewSet(Arc<str>, Arc<str>, Option<u32>),
+    /// Gives a set these members.
+    Members(Arc<str>, Vec<SetMember>),
+    /// Deletes a set.
+    DelSet(Arc<str>),
+    /// Forgets a connection.
+    Forget(u32),
+}
+
+impl Netns {
+    /// Carries out a change.
+    pub fn change_netfilter(&mut self, ctx: &mut Ctx<'_>, op: NetfilterOp) {
+        match op {
+            NetfilterOp::Table(table) => self.nf_table(ctx, table),
+            NetfilterOp::Policy(table, name, policy) => {
+                self.nf_table(ctx, table);
+                self.nf_set_policy(ctx, table, &name, policy);
+            }
+            NetfilterOp::NewChain(table, name) => {
+                self.nf_table(ctx, table);
+                self.nf_add_chain(ctx, table, name, None);
+            }
+            NetfilterOp::DelChain(table, name) => {
+                if self.nf_chains(table).and_then(|chains| chains.remove(&name)).is_some() {
+                    self.nf_record(ctx, NetfilterChange::ChainGone(self.id, table, name));
+                }
+            }
+            NetfilterOp::Rename(table, old, new) => self.nf_rename(ctx, table, &old, &new),
+            NetfilterOp::Insert(table, chain, index, rule, counters) => {
+                self.nf_table(ctx, table);
+                self.nf_insert(ctx, (table, chain), index, rule, counters);
+            }
+            NetfilterOp::Replace(table, chain, handle, rule, counters) => {
+                self.nf_replace(ctx, (table, chain), handle, Some(rule), Some(counters));
+            }
+            NetfilterOp::Counters(table, chain, handle, counters) => {
+                self.nf_replace(ctx, (table, chain), handle, None, Some(counters));
+            }
+            NetfilterOp::Delete(table, chain, handle) => {
+                let chains = self.nf_chains(table);
+                if let Some(chain) = chains.and_then(|chains| {
+                    let at = chains.find(&chain)?;
+                    chains.chain_mut(at)
+                }) {
+                    chain.rules.retain(|entry| entry.handle != handle);
+                }
+                self.nf_record(ctx, NetfilterChange::RuleGone(self.id, handle));
+            }
+            NetfilterOp::NewSet(name, kind, timeout) => {
+                let set = super::set::Set { kind, timeout, members: Vec::new() };
+                self.netfilter.sets.sets.insert(name.clone(), set);
+                self.nf_record_set(ctx, &name);
+            }
+            NetfilterOp::Members(name, members) => {
+                if let Some(set) = self.netfilter.sets.sets.get_mut(&name) {
+                    set.members = members;
+                }
+                self.nf_record_set(ctx, &name);
+            }
+            NetfilterOp::DelSet(name) => {
+                self.netfilter.sets.sets.remove(&name);
+                self.nf_record(ctx, NetfilterChange::SetGone(self.id, name));
+            }
+            NetfilterOp::Forget(id) => self.kill_conntrack(ctx, id, EventId::NONE),
+        }
+        self.netfilter.tables.look_for_conntrack();
+    }
+
+    /// The rules of a chain in order, each with its handle; none where there is no such chain.
+    pub fn nf_rules(&self, table: Table, chain: &str) -> impl Iterator<Item = (u32, Arc<Rule>)> + '_ {
+        let chains = self.netfilter.tables.get(table);
+        let chain = chains.and_then(|chains| chains.chain(chains.find(chain)?));
+        chain.into_iter().flat_map(|chain| &chain.rules).map(|entry| (entry.handle, entry.rule.clone()))
+    }
+
+    /// The names of a table's chains.
+    pub fn nf_chain_names(&self, table: Table) -> impl Iterator<Item = Arc<str>> + '_ {
+        let chains = self.netfilter.tables.get(table).into_iter();
+        chains.flat_map(|chains| chains.list.iter().flatten()).map(|chain| chain.name.clone())
+    }
+
+    fn nf_chains(&mut self, table: Table) -> Option<&mut super::tables::Chains> {
+        self.netfilter.tables.get_mut(table)
+    }
+
+    fn nf_record(&self, ctx: &mut Ctx<'_>, change: NetfilterChange) -> ChangeId {
+        ctx.change(self.id, IfIndex::NONE, EventId::NONE, TableChange::Netfilter(change))
+    }
+
+    fn nf_table(&mut self, ctx: &mut Ctx<'_>, table: Table) {
+        if self.netfilter.tables.get(table).is_some() {
+            return;
+        }
+        self.netfilter.tables.insert(table);
+        for name in table.builtin() {
+            self.nf_add_chain(ctx, table, (*name).into(), Some(Policy::Accept));
+        }
+    }
+
+    fn nf_add_chain(&mut self, ctx: &mut Ctx<'_>, table: Table, name: Arc<str>, policy: Option<Policy>) {
+        if self.netfilter.tables.get(table).is_some_and(|chains| chains.find(&name).is_some()) {
+            return;
+        }
+        let row = ChainRow { netns: self.id, table, name: name.clone(), policy };
+        let change = self.nf_record(ctx, NetfilterChange::Chain(row));
+        self.netfilter.tables.insert(table).add(Chain { name, policy, change, rules: Vec::new() });
+    }
+
+    fn nf_set_policy(&mut self, ctx: &mut Ctx<'_>, table: Table, name: &Arc<str>, policy: Policy) {
+        let row = ChainRow { netns: self.id, table, name: name.clone(), policy: Some(policy) };
+        let change = self.nf_record(ctx, NetfilterChange::Chain(row));
+        let Some(chains) = self.nf_chains(table) else { return };
+        if let Some(chain) = chains.find(name).and_then(|at| chains.chain_mut(at)) {
+            (chain.policy, chain.change) = (Some(policy), change);
+        }
+    }
+
+    fn nf_insert(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        (table, name): (Table, Arc<str>),
+        index: u32,
+        rule: Arc<Rule>,
+        counters: (u64, u64),
+    ) {
+        let handle = self.netfilter.tables.take_handle();
+        let Some(chains) = self.netfilter.tables.get(table) else { return };
+        let Some(at) = chains.find(&name) else { return };
+        let jump = rule.jumps_to().and_then(|to| chains.find(to));
+        let row = RuleRow {
+            netns: self.id,
+            table,
+            chain: name,
+            handle,
+            index,
+            rule: rule.clone(),
+            counters: Some(counters),
+        };
+        let change = self.nf_record(ctx, NetfilterChange::Rule(row));
+        if let Some(chain) = self.nf_chains(table).and_then(|chains| chains.chain_mut(at)) {
+            let place = (index as usize).min(chain.rules.len());
+            chain.rules.insert(place, Entry { rule, handle, change, jump, state: None });
+        }
+    }
+
+    fn nf_replace(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        (table, name): (Table, Arc<str>),
+        handle: u32,
+        rule: Option<Arc<Rule>>,
+        counters: Option<(u64, u64)>,
+    ) {
+        let Some(chains) = self.netfilter.tables.get(table) else { return };
+        let Some(at) = chains.find(&name) else { return };
+        let Some(entries) = chains.chain(at).map(|chain| &chain.rules) else { return };
+        let Some(index) = entries.iter().position(|entry| entry.handle == handle) else { return };
+        let rule = rule.unwrap_or_else(|| entries[index].rule.clone());
+        let jump = rule.jumps_to().and_then(|to| chains.find(to));
+        let row = RuleRow {
+            netns: self.id,
+            table,
+            chain: name,
+            handle,
+            index: index as u32,
+            rule: rule.clone(),
+            counters,
+        };
+        let change = self.nf_record(ctx, NetfilterChange::Rule(row));
+        if let Some(chain) = self.nf_chains(table).and_then(|chains| chains.chain_mut(at)) {
+            let entry = &mut chain.rules[index];
+            (entry.rule, entry.change, entry.jump) = (rule, change, jump);
+        }
+    }
+
+    /// A chain under another name: the rows of its rules, and of those that jump to it, are written anew.
+    fn nf_rename(&mut self, ctx: &mut Ctx<'_>, table: Table, old: &Arc<str>, new: &Arc<str>) {
+        let Some(at) = self.nf_chains(table).and_then(|chains| chains.rename(old, new)) else { return };
+        let row = ChainRow { netns: self.id, table, name: new.clone(), policy: None };
+        let change = self.nf_record(ctx, NetfilterChange::Renamed(old.clone(), row));
+        let Some(chains) = self.nf_chains(table) else { return };
+        if let Some(chain) = chains.chain_mut(at) {
+            chain.change = change;
+        }
+        let mut touched: Vec<(Arc<str>, u32, Arc<Rule>)> = Vec::new();
+        for chain in chains.list.iter().flatten() {
+            for entry in &chain.rules {
+                let mut rule = (*entry.rule).clone();
+                let jumps = rule.rename_jump(old, new);
+                if jumps || chain.name == *new {
+                    touched.push((chain.name.clone(), entry.handle, Arc::new(rule)));
+                }
+            }
+        }
+        for (chain, handle, rule) in touched {
+            self.nf_replace(ctx, (table, chain), handle, Some(rule), None);
+        }
+    }
+
+    fn nf_record_set(&self, ctx: &mut Ctx<'_>, name: &Arc<str>) {
+        if let Some(set) = self.netfilter.sets.sets.get(name) {
+            let row = SetRow {
+                netns: self.id,
+                name: name.clone(),
+                kind: set.kind.clone(),
+                members: set.members.clone(),
+                timeout: set.timeout,
+            };
+            self.nf_record(ctx, NetfilterChange::Set(row));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! netfilter (`net/netfilter`, `net/ipv4/netfilter`): at five hooks a packet passes connection tracking, translation
+//! and the chains of the tables, in the order of the kernel's priorities.
+
+mod admin;
+mod bridge;
+mod conntrack;
+mod header;
+mod mangle;
+mod matches;
+mod nat;
+mod reject;
+mod set;
+mod tables;
+mod tcp;
+mod walk;
+
+pub use admin::NetfilterOp;
+pub(super) use bridge::Bridged;
+
+use super::{Ctx, Netns, Skb};
+use crate::base::{IfIndex, SimTime};
+use crate::trace::{EventKind, Hook};
+use crate::xtables::Table;
+use conntrack::Conntrack;
+use set::Sets;
+use tables::Tables;
+
+/// What netfilter keeps with a packet (`skb->_nfct`, `skb->mark`, `struct nf_bridge_info`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Nf {
+    /// `skb->mark`.
+    pub mark: u32,
+    /// The connection it belongs to.
+    pub(super) ct: Option<u32>,
+    /// How it belongs to the connection.
+    pub(super) info: CtInfo,
+    /// Where a bridge took it in and sends it out.
+    pub(super) bridge: Option<Bridged>,
+}
+
+impl Nf {
+    /// What is left when a packet goes into another network namespace or comes out of a tunnel (`skb_scrub_packet`).
+    pub(super) fn scrubbed(self, leaves_netns: bool) -> Self {
+        Self { mark: if leaves_netns { 0 } else { self.mark }, ..Self::default() }
+    }
+}
+
+/// How a packet belongs to its connection (`enum ip_conntrack_info`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum CtInfo {
+    /// It was not looked up, or belongs to none: invalid.
+    #[default]
+    None,
+    /// It is to be left alone (`IP_CT_UNTRACKED`).
+    Untracked,
+    /// It begins the connection.
+    New,
+    /// It is of a connection that has seen replies.
+    Established,
+    /// It is an error about the connection.
+    Related,
+    /// It is a reply.
+    EstablishedReply,
+    /// It is an error about a reply.
+    RelatedReply,
+}
+
+impl CtInfo {
+    /// Whether it goes the way of the replies (`CTINFO2DIR`).
+    pub(super) fn is_reply(self) -> bool {
+        matches!(self, Self::EstablishedReply | Self::RelatedReply)
+    }
+
+    fn is_related(self) -> bool {
+        matches!(self, Self::Related | Self::RelatedReply)
+    }
+}
+
+/// Whether a packet goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// `NF_ACCEPT`.
+    Accept,
+    /// `NF_DROP`.
+    Drop,
+}
+
+/// A hook being passed: which, and the devices that rules see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HookState {
+    pub(super) hook: Hook,
+    pub(super) iif: IfIndex,
+    pub(super) oif: IfIndex,
+}
+
+/// netfilter's state in one namespace.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Netfilter {
+    tables: Tables,
+    conntrack: Conntrack,
+    sets: Sets,
+}
+
+/// A function hooked in, in the order of its priority (`enum nf_ip_hook_priorities`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// A table's chain.
+    Table(Table),
+    /// `nf_conntrack_in`.
+    Track,
+    /// `nf_confirm`.
+    Confirm,
+}
+
+const PREROUTING: [Step; 4] =
+    [Step::Table(Table::Raw), Step::Track, Step::Table(Table::Mangle), Step::Table(Table::Nat)];
+const INPUT: [Step; 5] = [
+    Step::Table(Table::Mangle),
+    Step::Table(Table::Filter),
+    Step::Table(Table::Security),
+    Step::Table(Table::Nat),
+    Step::Confirm,
+];
+const FORWARD: [Step; 3] =
+    [Step::Table(Table::Mangle), Step::Table(Table::Filter), Step::Table(Table::Security)];
+const OUTPUT: [Step; 6] = [
+    Step::Table(Table::Raw),
+    Step::Track,
+    Step::Table(Table::Mangle),
+    Step::Table(Table::Nat),
+    Step::Table(Table::Filter),
+    Step::Table(Table::Security),
+];
+const POSTROUTING: [Step; 3] = [Step::Table(Table::Mangle), Step::Table(Table::Nat), Step::Confirm];
+
+fn steps(hook: Hook) -> &'static [Step] {
+    match hook {
+        Hook::Prerouting => &PREROUTING,
+        Hook::Input => &INPUT,
+        Hook::Forward => &FORWARD,
+        Hook::Output => &OUTPUT,
+        Hook::Postrouting => &POSTROUTING,
+    }
+}
+
+impl Netns {
+    /// Whether connections are tracked here: something needs it, or it was asked for.
+    pub(super) fn tracks(&self) -> bool {
+        self.sysctl.conntrack || self.netfilter.tables.needs_conntrack()
+    }
+
+    /// A packet passes a hook (`nf_hook_slow`). The event is written at the interface `at`.
+    pub(super) fn nf_hook(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        at: IfIndex,
+        state: HookState,
+        skb: &mut Skb,
+    ) -> Verdict {
+        ctx.note((self.id, at), skb, EventKind::Passed(state.hook));
+        let tracks = self.tracks();
+        if !tracks && self.netfilter.tables.is_empty() {
+            return Verdict::Accept;
+        }
+        for step in steps(state.hook) {
+            let verdict = match *step {
+                Step::Track if tracks => self.nf_conntrack_in(ctx, at, skb),
+                Step::Confirm if tracks => self.nf_confirm(ctx, skb),
+                Step::Track | Step::Confirm => Verdict::Accept,
+                Step::Table(Table::Nat) if tracks => self.nf_nat(ctx, at, state, skb),
+                Step::Table(table) => self.nf_chain(ctx, at, table, state, skb),
+            };
+            if verdict == Verdict::Drop {
+                return Verdict::Drop;
+            }
+        }
+        Verdict::Accept
+    }
+
+    /// The collector of connections went by.
+    pub(super) fn nf_timer(&mut self, ctx: &mut Ctx<'_>, deadline: SimTime) {
+        self.gc_conntrack(ctx, deadline);
+    }
+}

@@ -1,0 +1,138 @@
+//! Chains and rules as the walk uses them: numbers in place of names.
+
+use crate::base::ChangeId;
+use crate::trace::Hook;
+use crate::xtables::{Policy, Rule, Table};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A chain.
+#[derive(Clone, Debug)]
+pub(super) struct Chain {
+    pub(super) name: Arc<str>,
+    /// Policy of a built-in chain.
+    pub(super) policy: Option<Policy>,
+    /// The row in the trace.
+    pub(super) change: ChangeId,
+    pub(super) rules: Vec<Entry>,
+}
+
+/// A rule in its chain.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) rule: Arc<Rule>,
+    pub(super) handle: u32,
+    /// The row in the trace.
+    pub(super) change: ChangeId,
+    /// The chain that its target names, as a number.
+    pub(super) jump: Option<usize>,
+    /// State of its matches: packets counted by `-m statistic --mode nth`, or tokens of `-m limit` with the moment
+    /// they were counted in nanoseconds.
+    pub(super) state: Option<(u64, u64)>,
+}
+
+/// The chains of one table; a number keeps its chain until it is deleted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Chains {
+    pub(super) list: Vec<Option<Chain>>,
+    names: BTreeMap<Arc<str>, usize>,
+    /// Numbers of the built-in chains by hook.
+    base: [Option<usize>; 5],
+}
+
+/// All tables.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tables {
+    all: [Option<Box<Chains>>; 5],
+    needs_conntrack: bool,
+    next_handle: u32,
+}
+
+fn hook_number(name: &str) -> Option<usize> {
+    ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"].iter().position(|hook| *hook == name)
+}
+
+impl Chains {
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        self.names.get(name).copied()
+    }
+
+    pub(super) fn chain(&self, at: usize) -> Option<&Chain> {
+        self.list.get(at)?.as_ref()
+    }
+
+    pub(super) fn chain_mut(&mut self, at: usize) -> Option<&mut Chain> {
+        self.list.get_mut(at)?.as_mut()
+    }
+
+    pub(super) fn add(&mut self, chain: Chain) -> usize {
+        let at = self.list.len();
+        self.names.insert(chain.name.clone(), at);
+        if chain.policy.is_some()
+            && let Some(hook) = hook_number(&chain.name)
+        {
+            self.base[hook] = Some(at);
+        }
+        self.list.push(Some(chain));
+        at
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> Option<Chain> {
+        let at = self.names.remove(name)?;
+        self.base.iter_mut().filter(|base| **base == Some(at)).for_each(|base| *base = None);
+        self.list[at].take()
+    }
+
+    pub(super) fn rename(&mut self, old: &str, new: &Arc<str>) -> Option<usize> {
+        let at = self.names.remove(old)?;
+        self.names.insert(new.clone(), at);
+        self.list[at].as_mut()?.name = new.clone();
+        Some(at)
+    }
+
+    /// The built-in chain at a hook.
+    pub(super) fn base(&self, hook: Hook) -> Option<usize> {
+        self.base[hook as usize]
+    }
+}
+
+impl Tables {
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.iter().all(Option::is_none)
+    }
+
+    pub(super) fn needs_conntrack(&self) -> bool {
+        self.needs_conntrack
+    }
+
+    pub(super) fn get(&self, table: Table) -> Option<&Chains> {
+        self.all[table as usize].as_deref()
+    }
+
+    pub(super) fn get_mut(&mut self, table: Table) -> Option<&mut Chains> {
+        self.all[table as usize].as_deref_mut()
+    }
+
+    pub(super) fn insert(&mut self, table: Table) -> &mut Chains {
+        self.all[table as usize].get_or_insert_default()
+    }
+
+    pub(super) fn take_handle(&mut self) -> u32 {
+        self.next_handle += 1;
+        self.next_handle
+    }
+
+    /// Asks anew whether a rule needs connections tracked (`nf_ct_netns_get`).
+    pub(super) fn look_for_conntrack(&mut self) {
+        let needs = |entry: &Entry| {
+            entry.rule.target.needs_conntrack()
+                || entry.rule.matches.iter().any(crate::xtables::Match::needs_conntrack)
+        };
+        self.needs_conntrack = self
+            .all
+            .iter()
+            .flatten()
+            .flat_map(|chains| chains.list.iter().flatten())
+            .any(|chain| chain.rules.iter().any(needs));
+    }
+}

@@ -1,0 +1,488 @@
+//! A shell's work: a process runs one command after the other, as its script says. Commands of a pipe run one after
+//! the other too: the next begins when the one before has ended, with all of its output. *Simplified* so, because most
+//! of what stands in pipes here ends by itself.
+
+use super::Lab;
+use crate::agent::{Environment, Launch, StandIn};
+use crate::app::server::{Persona, Server};
+use crate::app::sleep::Sleep;
+use crate::base::{Duration, ProcessId};
+use crate::shell::{self, Node, Redirection, Simple, Word};
+use crate::sim::{Stderr, Stdin};
+use crate::trace::Stream;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Commands that take no time which a script may run one after the other; then time passes for it.
+const STEPS_AT_ONCE: u32 = 200;
+/// How much time passes then.
+const STEPS_TAKE: Duration = Duration::from_ms(1);
+/// How long a program runs that nothing is known of and that ends by itself, as an init container's.
+const UNKNOWN_RUN: Duration = Duration::from_ms(500);
+
+/// Where the streams of a command go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Io {
+    stdin: Option<Vec<u8>>,
+    /// Whether standard output is kept, for a pipe or a file.
+    keeps: bool,
+    stderr: Stderr,
+}
+
+/// Something that a script has still to do.
+#[derive(Clone, Debug)]
+enum Step {
+    Run(Arc<Node>),
+    AndThen(Arc<Node>),
+    OrElse(Arc<Node>),
+    Invert,
+    /// Looks at what the condition of this loop came to.
+    Loop(Arc<Node>),
+    Branch(Arc<Node>, Option<Arc<Node>>),
+    Each(String, VecDeque<String>, Arc<Node>),
+    /// Has the next command of a pipe read what the one before wrote; then the streams are these again.
+    Pipe(VecDeque<Arc<Node>>, Io),
+    /// Puts the streams back; what was kept goes to this file, and what was kept before it is kept again.
+    Restore(Io, Option<(String, bool)>, String),
+}
+
+/// What a process has still to run.
+#[derive(Debug)]
+pub(super) struct Script {
+    steps: Vec<Step>,
+    status: u8,
+    pub(super) environment: Environment,
+    variables: BTreeMap<String, String>,
+    io: Io,
+    n_at_once: u32,
+    /// The command line that `ps` shows of the shell.
+    title: String,
+}
+
+impl Script {
+    fn new(environment: Environment, title: String) -> Self {
+        let mut variables: BTreeMap<String, String> =
+            [("HOME", "/root"), ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into();
+        variables.extend(environment.variables.iter().cloned());
+        Self { steps: Vec::new(), status: 0, environment, variables, io: Io::default(), n_at_once: 0, title }
+    }
+
+    /// Ctrl-C: nothing more of it is run.
+    pub(super) fn stop(&mut self) {
+        self.steps.clear();
+    }
+}
+
+/// Words as a command that a shell would run with exactly them.
+fn literal(argv: &[String]) -> Arc<Node> {
+    let word = |text: &String| Word(vec![shell::Piece::Text(text.clone())]);
+    Arc::new(Node::Simple(Simple { words: argv.iter().map(word).collect(), ..Simple::default() }))
+}
+
+fn is_shell(word: &str) -> bool {
+    let name = word.rsplit('/').next().unwrap_or(word);
+    matches!(name, "sh" | "bash" | "ash" | "dash" | "zsh")
+}
+
+/// The script of `sh -c SCRIPT`, also with options joined as in `sh -ec`.
+fn script_of(argv: &[String]) -> Option<&String> {
+    match argv {
+        [shell, flag, line, ..] if is_shell(shell) && flag.starts_with('-') && flag.ends_with('c') => {
+            Some(line)
+        }
+        _ => None,
+    }
+}
+
+impl Lab {
+    /// A run that is replayed where its target is gone still counts, so that later actions find theirs.
+    pub(super) fn replay_run(&mut self, target: &super::Target, argv: &[String]) {
+        if self.start(target, argv).is_err() {
+            self.runs.push(ProcessId::NONE);
+        }
+    }
+
+    /// Has a process run a command line.
+    pub(super) fn launch(&mut self, process: ProcessId, argv: &[String], environment: Environment) {
+        let mut script = Script::new(environment, argv.join(" "));
+        script.steps.push(Step::Run(literal(argv)));
+        self.scripts.insert(process, script);
+        self.go_on(process, 0);
+    }
+
+    /// Starts a main process that the kubelet asked for.
+    pub(super) fn launch_main(&mut self, process: ProcessId, launch: Launch) {
+        let title = launch.argv.join(" ");
+        let name = launch.container.as_ref().map_or("app".into(), |container| container.container.clone());
+        if let Some(listeners) = launch.serves {
+            let title = if title.is_empty() { name.to_string() } else { title };
+            let server = Server::new(Persona::Other(name), listeners);
+            return self.sim.run(process, Box::new(server), &title);
+        }
+        let image = launch.environment.image.as_deref();
+        if launch.argv.first().is_some_and(|program| is_shell(program) || shell::has_program(image, program))
+        {
+            return self.launch(process, &launch.argv, launch.environment);
+        }
+        let program = launch.argv.first().cloned().unwrap_or_default();
+        let title = if title.is_empty() { name.to_string() } else { title };
+        match launch.stand_in {
+            StandIn::Refused => self.sim.end_unknown(process, &program),
+            StandIn::Serves(listeners) => {
+                let server = Server::new(Persona::Other(name), listeners);
+                self.sim.run(process, Box::new(server), &title);
+            }
+            StandIn::Ends => {
+                self.scripts.insert(process, Script::new(launch.environment, title.clone()));
+                self.sim.run(process, Box::new(Sleep { duration: UNKNOWN_RUN }), &title);
+            }
+        }
+    }
+
+    /// A program of a process ended with `status`: its script goes on, or the process ends.
+    pub(super) fn go_on(&mut self, process: ProcessId, mut status: u8) {
+        loop {
+            if self.sim.status(process).is_some() {
+                self.scripts.remove(&process);
+                return;
+            }
+            let Some(script) = self.scripts.get_mut(&process) else {
+                return self.sim.end(process, status);
+            };
+            script.status = status;
+            if script.n_at_once >= STEPS_AT_ONCE {
+                script.n_at_once = 0;
+                let title = script.title.clone();
+                return self.sim.run(process, Box::new(Sleep { duration: STEPS_TAKE }), &title);
+            }
+            let Some(step) = script.steps.pop() else {
+                self.scripts.remove(&process);
+                return self.sim.end(process, status);
+            };
+            match self.take_step(process, step) {
+                Some(ended) => status = ended,
+                None => return,
+            }
+        }
+    }
+
+    /// Takes one step. The status after it; `None` where a program runs now.
+    fn take_step(&mut self, process: ProcessId, step: Step) -> Option<u8> {
+        let script = self.scripts.get_mut(&process)?;
+        let status = script.status;
+        script.n_at_once += 1;
+        match step {
+            Step::Run(node) => return self.run_node(process, &node),
+            Step::AndThen(node) if status == 0 => script.steps.push(Step::Run(node)),
+            Step::OrElse(node) if status != 0 => script.steps.push(Step::Run(node)),
+            Step::AndThen(_) | Step::OrElse(_) => {}
+            Step::Invert => return Some(u8::from(status == 0)),
+            Step::Loop(node) => {
+                if let Node::Loop { until, body, .. } = &*node {
+                    if (status == 0) == *until {
+                        return Some(0);
+                    }
+                    script.steps.push(Step::Run(node.clone()));
+                    script.steps.push(Step::Run(body.clone()));
+                }
+            }
+            Step::Branch(yes, no) => match (status, no) {
+                (0, _) => script.steps.push(Step::Run(yes)),
+                (_, Some(no)) => script.steps.push(Step::Run(no)),
+                (_, None) => return Some(0),
+            },
+            Step::Each(name, mut words, body) => {
+                if let Some(word) = words.pop_front() {
+                    script.variables.insert(name.clone(), word);
+                    script.steps.push(Step::Each(name, words, body.clone()));
+                    script.steps.push(Step::Run(body));
+                }
+            }
+            Step::Pipe(rest, outer) => self.next_of_pipe(process, rest, outer),
+            Step::Restore(io, file, before) => self.restore(process, io, file, before),
+        }
+        Some(status)
+    }
+
+    fn next_of_pipe(&mut self, process: ProcessId, mut rest: VecDeque<Arc<Node>>, outer: Io) {
+        let written = self.sim.take_kept(process);
+        let Some(script) = self.scripts.get_mut(&process) else { return };
+        let Some(node) = rest.pop_front() else { return };
+        let is_last = rest.is_empty();
+        let keeps = !is_last || outer.keeps;
+        script.io = Io { stdin: Some(written.into_bytes()), keeps, stderr: outer.stderr };
+        if is_last {
+            script.steps.push(Step::Restore(outer, None, String::new()));
+        } else {
+            script.steps.push(Step::Pipe(rest, outer));
+        }
+        script.steps.push(Step::Run(node));
+    }
+
+    /// The streams are what they were before a redirection; what was kept for a file goes there.
+    fn restore(&mut self, process: ProcessId, io: Io, file: Option<(String, bool)>, before: String) {
+        let Some(script) = self.scripts.get_mut(&process) else { return };
+        script.io = io;
+        let Some((path, appends)) = file else { return };
+        let mounts = script.environment.mounts.clone();
+        let written = self.sim.take_kept(process);
+        self.sim.keep(process, before);
+        let netns = self.sim.netns_of(process);
+        if path == "/dev/null" {
+            return;
+        }
+        let old = self.sim.file_of(netns, &mounts, &path).filter(|_| appends).cloned().unwrap_or_default();
+        if !self.sim.put_file(netns, &mounts, &path, old + &written) {
+            self.sim.write(
+                process,
+                Stream::Stderr,
+                &format!("sh: 1: cannot create {path}: Read-only file system\n"),
+            );
+        }
+    }
+
+    fn run_node(&mut self, process: ProcessId, node: &Arc<Node>) -> Option<u8> {
+        let script = self.scripts.get_mut(&process)?;
+        let status = script.status;
+        let steps = &mut script.steps;
+        match &**node {
+            Node::Simple(simple) => return self.run_simple(process, simple),
+            Node::Not(inner) => steps.extend([Step::Invert, Step::Run(inner.clone())]),
+            Node::And(left, right) => steps.extend([Step::AndThen(right.clone()), Step::Run(left.clone())]),
+            Node::Or(left, right) => steps.extend([Step::OrElse(right.clone()), Step::Run(left.clone())]),
+            Node::Loop { condition, .. } => {
+                steps.extend([Step::Loop(node.clone()), Step::Run(condition.clone())]);
+            }
+            Node::If(condition, yes, no) => {
+                steps.extend([Step::Branch(yes.clone(), no.clone()), Step::Run(condition.clone())]);
+            }
+            Node::For(name, words, body) => {
+                let words = self.expand(process, words);
+                let script = self.scripts.get_mut(&process)?;
+                script.steps.push(Step::Each(name.clone(), words.into(), body.clone()));
+            }
+            Node::Pipe(nodes) => {
+                let outer = script.io.clone();
+                let mut nodes: VecDeque<Arc<Node>> = nodes.iter().cloned().collect();
+                let first = nodes.pop_front()?;
+                script.io.keeps = true;
+                script.steps.extend([Step::Pipe(nodes, outer), Step::Run(first)]);
+            }
+            Node::List(items) => {
+                let mut later = Vec::new();
+                for (item, background) in items {
+                    if *background {
+                        later.push(Step::Run(Arc::new(Node::List(vec![(item.clone(), true)]))));
+                    } else {
+                        later.push(Step::Run(item.clone()));
+                    }
+                }
+                if let [(item, true)] = items.as_slice() {
+                    let item = item.clone();
+                    self.run_in_background(process, item);
+                    return Some(0);
+                }
+                steps.extend(later.into_iter().rev());
+            }
+        }
+        Some(status)
+    }
+
+    /// Starts a command as a process of its own.
+    fn run_in_background(&mut self, process: ProcessId, node: Arc<Node>) {
+        let Some(script) = self.scripts.get(&process) else { return };
+        let (environment, variables) = (script.environment.clone(), script.variables.clone());
+        let netns = self.sim.netns_of(process);
+        let child = self.sim.begin_child(netns, &environment, process);
+        let mut script = Script::new(environment, String::new());
+        script.variables = variables;
+        script.io.stdin = Some(Vec::new());
+        script.steps.push(Step::Run(node));
+        self.scripts.insert(child, script);
+        self.go_on(child, 0);
+    }
+
+    /// The words that these become.
+    fn expand(&self, process: ProcessId, words: &[Word]) -> Vec<String> {
+        words.iter().flat_map(|word| word.expand(&|name| self.variable(process, name))).collect()
+    }
+
+    fn variable(&self, process: ProcessId, name: &str) -> String {
+        let Some(script) = self.scripts.get(&process) else { return String::new() };
+        match name {
+            "?" => script.status.to_string(),
+            "$" => self.sim.pid_of(process).to_string(),
+            "HOSTNAME" if !script.variables.contains_key(name) => {
+                let netns = self.sim.netns_of(process);
+                self.sim.file(netns, "/etc/hostname").map_or(String::new(), |text| text.trim_end().to_owned())
+            }
+            _ => script.variables.get(name).cloned().unwrap_or_default(),
+        }
+    }
+
+    fn run_simple(&mut self, process: ProcessId, simple: &Simple) -> Option<u8> {
+        let words = self.expand(process, &simple.words);
+        for (name, value) in &simple.assignments {
+            let value = value.join(&|name| self.variable(process, name));
+            let script = self.scripts.get_mut(&process)?;
+            script.variables.insert(name.clone(), value);
+        }
+        if let Err(message) = self.redirect(process, &simple.redirections) {
+            self.sim.write(process, Stream::Stderr, &format!("sh: 1: {message}\n"));
+            return Some(2);
+        }
+        if words.is_empty() {
+            return Some(0);
+        }
+        if let Some(status) = self.builtin(process, &words) {
+            return Some(status);
+        }
+        if let Some(line) = script_of(&words) {
+            return self.run_script(process, line);
+        }
+        let script = self.scripts.get_mut(&process)?;
+        if is_shell(&words[0]) {
+            // A shell reads its commands from standard input; at a terminal nobody types any.
+            let text = script.io.stdin.take().unwrap_or_default();
+            return self.run_script(process, &String::from_utf8_lossy(&text));
+        }
+        let (io, environment) = (script.io.clone(), script.environment.clone());
+        let waits = script.steps.iter().any(|step| !matches!(step, Step::Restore(..)));
+        let title = if waits { script.title.clone() } else { words.join(" ") };
+        self.sim.set_shell(process, waits);
+        let stdin = io.stdin.clone().map(Stdin::Content);
+        self.sim.redirect(process, stdin, io.keeps, io.stderr);
+        let input = io.stdin.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let status = self.run_command(process, &words, (&environment, input.as_deref()), &title);
+        if let Some(script) = self.scripts.get_mut(&process).filter(|_| status.is_none()) {
+            script.n_at_once = 0;
+        }
+        status
+    }
+
+    fn run_script(&mut self, process: ProcessId, line: &str) -> Option<u8> {
+        match shell::parse(line) {
+            Ok(node) => {
+                let script = self.scripts.get_mut(&process)?;
+                script.steps.push(Step::Run(node));
+                Some(0)
+            }
+            Err(message) => {
+                self.sim.redirect(process, None, false, Stderr::Own);
+                self.sim.write(process, Stream::Stderr, &format!("sh: 1: {message}\n"));
+                Some(2)
+            }
+        }
+    }
+
+    /// Applies redirections, to be taken back after the command.
+    fn redirect(&mut self, process: ProcessId, redirections: &[Redirection]) -> Result<(), String> {
+        if redirections.is_empty() {
+            return Ok(());
+        }
+        let netns = self.sim.netns_of(process);
+        let Some(script) = self.scripts.get(&process) else { return Ok(()) };
+        let (outer, mounts) = (script.io.clone(), script.environment.mounts.clone());
+        let mut io = outer.clone();
+        let mut out = None;
+        for redirection in redirections {
+            match redirection {
+                Redirection::In(file) => {
+                    let path = file.join(&|name| self.variable(process, name));
+                    let text = match path.as_str() {
+                        "/dev/null" => Some(String::new()),
+                        _ => self.sim.file_of(netns, &mounts, &path).cloned(),
+                    };
+                    let text = text.ok_or_else(|| format!("cannot open {path}: No such file"))?;
+                    io.stdin = Some(text.into_bytes());
+                }
+                Redirection::Out { stream: 2, file, .. } => {
+                    let path = file.join(&|name| self.variable(process, name));
+                    if path != "/dev/null" {
+                        return Err(format!("\"2> {path}\" is not simulated in a shell, only 2>/dev/null"));
+                    }
+                    io.stderr = Stderr::Nowhere;
+                }
+                Redirection::Out { append, file, .. } => {
+                    let path = file.join(&|name| self.variable(process, name));
+                    io.keeps = true;
+                    out = Some((path, *append));
+                }
+                Redirection::Same(2, 1) if io.keeps => io.stderr = Stderr::WithOutput,
+                Redirection::Same(..) => {}
+            }
+        }
+        let before = if out.is_some() { self.sim.take_kept(process) } else { String::new() };
+        if let Some(script) = self.scripts.get_mut(&process) {
+            script.io = io;
+            script.steps.push(Step::Restore(outer, out, before));
+        }
+        Ok(())
+    }
+
+    /// Commands that the shell itself carries out: their status.
+    fn builtin(&mut self, process: ProcessId, words: &[String]) -> Option<u8> {
+        let script = self.scripts.get_mut(&process)?;
+        match words[0].as_str() {
+            ":" | "cd" | "trap" | "set" | "umask" | "wait" | "shopt" => Some(0),
+            "export" | "readonly" | "local" => {
+                let pairs = words[1..].iter().filter_map(|word| word.split_once('='));
+                script.variables.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+                Some(0)
+            }
+            "unset" => {
+                words[1..].iter().for_each(|name| {
+                    script.variables.remove(name);
+                });
+                Some(0)
+            }
+            "exit" => {
+                let status = words.get(1).and_then(|text| text.parse().ok()).unwrap_or(script.status);
+                script.steps.clear();
+                Some(status)
+            }
+            "exec" => {
+                if words.len() == 1 {
+                    return Some(0);
+                }
+                script.steps.retain(|step| matches!(step, Step::Restore(..)));
+                script.title = words[1..].join(" ");
+                script.steps.push(Step::Run(literal(&words[1..])));
+                Some(0)
+            }
+            "[" | "test" => {
+                let end = words.len()
+                    - usize::from(words[0] == "[" && words.last().is_some_and(|last| last == "]"));
+                let operands: Vec<&str> = words[1..end.max(1)].iter().map(String::as_str).collect();
+                Some(u8::from(!self.test(process, &operands)))
+            }
+            _ => None,
+        }
+    }
+
+    fn test(&self, process: ProcessId, operands: &[&str]) -> bool {
+        let exists = |path: &str| {
+            let script = self.scripts.get(&process)?;
+            self.sim.file_of(self.sim.netns_of(process), &script.environment.mounts, path)
+        };
+        let number = |text: &str| text.parse::<i64>().unwrap_or(0);
+        match operands {
+            ["!", rest @ ..] => !self.test(process, rest),
+            ["-n", text] | [text] => !text.is_empty(),
+            ["-z", text] => text.is_empty(),
+            ["-e" | "-f" | "-r", path] => exists(path).is_some(),
+            ["-s", path] => exists(path).is_some_and(|text| !text.is_empty()),
+            [a, "=" | "==", b] => a == b,
+            [a, "!=", b] => a != b,
+            [a, "-eq", b] => number(a) == number(b),
+            [a, "-ne", b] => number(a) != number(b),
+            [a, "-lt", b] => number(a) < number(b),
+            [a, "-le", b] => number(a) <= number(b),
+            [a, "-gt", b] => number(a) > number(b),
+            [a, "-ge", b] => number(a) >= number(b),
+            _ => false,
+        }
+    }
+}

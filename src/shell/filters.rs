@@ -1,0 +1,320 @@
+//! Small programs that read what a pipe brings: `grep`, `head`, `tail`, `wc`, `tee`; and others that only print:
+//! `seq`, `printf`, `env`, `date`, `ps`.
+
+use super::getopt::getopt;
+use super::out::{Out, answer, not_simulated, refuse};
+use super::{Command, Context};
+use crate::app::sleep::Forever;
+use crate::base::SimTime;
+use crate::trace::ProcessRow;
+
+/// The text of the files named, or what comes in.
+fn texts(context: &Context<'_>, program: &str, paths: &[String]) -> Result<String, Command> {
+    if paths.is_empty() {
+        return Ok(context.input.unwrap_or("").to_owned());
+    }
+    let mut all = String::new();
+    for path in paths {
+        match (context.files)(path) {
+            Some(text) => all.push_str(&text),
+            None if path == "-" => all.push_str(context.input.unwrap_or("")),
+            None => return Err(refuse(format!("{program}: {path}: No such file or directory\n"), 2)),
+        }
+    }
+    Ok(all)
+}
+
+/// `grep` for a fixed text: no regular expressions but `^` and `$` at the ends and `.*` nowhere.
+pub(super) fn grep(context: &Context<'_>, words: &[String]) -> Command {
+    let parsed = match getopt("icvqnoEFwe:", words) {
+        Ok(parsed) => parsed,
+        Err(text) => return refuse(format!("grep: {text}\n"), 2),
+    };
+    let has = |letter| parsed.options.iter().any(|(option, _)| *option == letter);
+    let mut operands = parsed.operands.clone();
+    let given = parsed.options.iter().find(|(option, _)| *option == 'e').map(|(_, pattern)| pattern.clone());
+    let Some(pattern) = given.or_else(|| (!operands.is_empty()).then(|| operands.remove(0))) else {
+        return refuse("Usage: grep [OPTION]... PATTERNS [FILE]...\n", 2);
+    };
+    let text = match texts(context, "grep", &operands) {
+        Ok(text) => text,
+        Err(command) => return command,
+    };
+    let patterns: Vec<&str> = if has('E') { pattern.split('|').collect() } else { vec![&pattern] };
+    if !has('F') && patterns.iter().any(|pattern| pattern.contains(['*', '[', '(', '+', '?'])) {
+        let (text, status) = not_simulated("grep", "regular expressions");
+        return refuse(text, status);
+    }
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| patterns.iter().any(|pattern| fits(line, pattern, has('i'))) != has('v'))
+        .collect();
+    let status = u8::from(lines.is_empty());
+    let mut out = Out::default();
+    if has('c') {
+        out.out(format!("{}\n", lines.len()));
+    } else if !has('q') {
+        for line in lines {
+            out.out(format!("{line}\n"));
+        }
+    }
+    out.done(status)
+}
+
+fn fits(line: &str, pattern: &str, ignores_case: bool) -> bool {
+    let (line, pattern) = if ignores_case {
+        (line.to_lowercase(), pattern.to_lowercase())
+    } else {
+        (line.to_owned(), pattern.to_owned())
+    };
+    let pattern = pattern.replace("\\.", ".");
+    match (pattern.strip_prefix('^'), pattern.strip_suffix('$')) {
+        (Some(start), _) if pattern.ends_with('$') => line == start[..start.len() - 1],
+        (Some(start), _) => line.starts_with(start),
+        (None, Some(end)) => line.ends_with(end),
+        (None, None) => line.contains(&pattern),
+    }
+}
+
+/// How many lines `head` and `tail` show: `-n N`, `-N`.
+fn count(words: &[String]) -> (usize, Vec<String>) {
+    let (mut n, mut paths) = (10, Vec::new());
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.strip_prefix('-') {
+            Some("n") => n = words.next().and_then(|text| text.parse().ok()).unwrap_or(n),
+            Some(rest) if !rest.is_empty() => n = rest.trim_start_matches('n').parse().unwrap_or(n),
+            _ => paths.push(word.clone()),
+        }
+    }
+    (n, paths)
+}
+
+/// `head`.
+pub(super) fn head(context: &Context<'_>, words: &[String]) -> Command {
+    let (n, paths) = count(words);
+    match texts(context, "head", &paths) {
+        Ok(text) => answer(text.split_inclusive('\n').take(n).collect::<String>()),
+        Err(command) => command,
+    }
+}
+
+/// `tail`; with `-f` it goes on for ever.
+pub(super) fn tail(context: &Context<'_>, words: &[String]) -> Command {
+    let follows = words.iter().any(|word| word == "-f" || word == "-F" || word == "--follow");
+    let words: Vec<String> = words
+        .iter()
+        .filter(|word| !["-f", "-F", "--follow"].contains(&word.as_str()) && *word != "/dev/null")
+        .cloned()
+        .collect();
+    let (n, paths) = count(&words);
+    let text = match texts(context, "tail", &paths) {
+        Ok(text) => text,
+        Err(command) => return command,
+    };
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let shown = lines[lines.len().saturating_sub(n)..].concat();
+    if !follows {
+        return answer(shown);
+    }
+    let mut out = Out::default();
+    out.out(shown);
+    Command::process(Forever::default(), out)
+}
+
+/// `wc`.
+pub(super) fn wc(context: &Context<'_>, words: &[String]) -> Command {
+    let parsed = match getopt("lwc", words) {
+        Ok(parsed) => parsed,
+        Err(text) => return refuse(format!("wc: {text}\n"), 1),
+    };
+    let text = match texts(context, "wc", &parsed.operands) {
+        Ok(text) => text,
+        Err(command) => return command,
+    };
+    let figures = [text.matches('\n').count(), text.split_whitespace().count(), text.len()];
+    let chosen: Vec<usize> = "lwc"
+        .chars()
+        .zip(figures)
+        .filter(|(letter, _)| {
+            parsed.options.is_empty() || parsed.options.iter().any(|(option, _)| option == letter)
+        })
+        .map(|(_, figure)| figure)
+        .collect();
+    let name = parsed.operands.first().map_or(String::new(), |path| format!(" {path}"));
+    match chosen.as_slice() {
+        [one] => answer(format!("{one}{name}\n")),
+        several => {
+            let cells = several.iter().map(|figure| format!(" {figure:7}")).collect::<Vec<_>>().concat();
+            answer(format!("{}{name}\n", if name.is_empty() { cells } else { cells.replacen(' ', "", 1) }))
+        }
+    }
+}
+
+/// `seq`.
+pub(super) fn seq(words: &[String]) -> Command {
+    let numbers: Option<Vec<i64>> = words.iter().map(|word| word.parse().ok()).collect();
+    let (first, step, last) = match numbers.as_deref() {
+        Some([last]) => (1, 1, *last),
+        Some([first, last]) => (*first, 1, *last),
+        Some([first, step, last]) if *step != 0 => (*first, *step, *last),
+        _ => return refuse("seq: missing operand\nTry 'seq --help' for more information.\n", 1),
+    };
+    let mut out = String::new();
+    let mut at = first;
+    while (step > 0 && at <= last) || (step < 0 && at >= last) {
+        out.push_str(&at.to_string());
+        out.push('\n');
+        at += step;
+    }
+    answer(out)
+}
+
+/// `printf` with `%s`, `%d` and the usual escapes.
+pub(super) fn printf(words: &[String]) -> Command {
+    let Some((format, arguments)) = words.split_first() else {
+        return refuse("printf: usage: printf format [arguments]\n", 2);
+    };
+    let mut arguments = arguments.iter();
+    let mut out = String::new();
+    let mut letters = format.chars();
+    while let Some(letter) = letters.next() {
+        let follower = if letter == '%' || letter == '\\' { letters.next() } else { None };
+        match (letter, follower) {
+            ('%', Some('s' | 'd' | 'i')) => out.push_str(arguments.next().map_or("", String::as_str)),
+            ('%', Some('%')) => out.push('%'),
+            ('\\', Some('n')) => out.push('\n'),
+            ('\\', Some('r')) => out.push('\r'),
+            ('\\', Some('t')) => out.push('\t'),
+            ('\\', Some('\\')) => out.push('\\'),
+            (letter, follower) => {
+                out.push(letter);
+                out.extend(follower);
+            }
+        }
+    }
+    answer(out)
+}
+
+/// `env` and `printenv`.
+pub(super) fn env(context: &Context<'_>, words: &[String]) -> Command {
+    let path = ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    let own = [path, ("HOSTNAME", context.hostname), ("HOME", "/root")];
+    let own = own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let all: Vec<(String, String)> = own.chain(context.variables.iter().cloned()).collect();
+    match words.first() {
+        None => {
+            answer(all.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<Vec<_>>().concat())
+        }
+        Some(name) => match all.iter().rev().find(|(known, _)| known == name) {
+            Some((_, value)) => answer(format!("{value}\n")),
+            None => Out::default().done(1),
+        },
+    }
+}
+
+/// `date`.
+pub(super) fn date(context: &Context<'_>, words: &[String]) -> Command {
+    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let now = context.inventory.now;
+    match words.first().map(String::as_str) {
+        None => {
+            let c = now.calendar();
+            let (day, month) = (DAYS[c.weekday], MONTHS[c.month - 1]);
+            answer(format!(
+                "{day} {month} {:2} {:02}:{:02}:{:02} UTC {}\n",
+                c.day, c.hour, c.minute, c.second, c.year
+            ))
+        }
+        Some("+%s") => answer(format!("{}\n", now.unix_secs())),
+        Some(other) => {
+            let (text, status) = not_simulated("date", other);
+            refuse(text, status)
+        }
+    }
+}
+
+/// The processes that `ps` sees: those of its PID namespace.
+fn processes<'a>(context: &'a Context<'_>) -> Vec<&'a ProcessRow> {
+    let rows = context.inventory.processes.values();
+    let mut rows: Vec<&ProcessRow> = rows.filter(|row| row.pidns == context.pidns).collect();
+    rows.sort_by_key(|row| row.pid);
+    rows
+}
+
+fn hours(since: SimTime, now: SimTime) -> String {
+    let secs = now.since(since).as_secs() % 86_400;
+    format!("{:02}:{:02}", secs / 3600, secs / 60 % 60)
+}
+
+/// `ps` of procps, and with `-e`, `-ef`, `aux`.
+pub(super) fn ps(context: &Context<'_>, words: &[String]) -> Command {
+    let rows = processes(context);
+    let own = context.pid;
+    let name = |row: &ProcessRow| {
+        let first = row.args.split(' ').next().unwrap_or("");
+        first.rsplit('/').next().unwrap_or("").chars().take(15).collect::<String>()
+    };
+    let joined = words.concat();
+    let now = context.inventory.now;
+    let at = |row: &ProcessRow| hours(SimTime::ZERO, row.started);
+    let mut out = Out::default();
+    match joined.trim_start_matches('-') {
+        "ef" | "f" | "eF" => {
+            out.out("UID          PID    PPID  C STIME TTY          TIME CMD\n");
+            for row in rows {
+                out.out(format!(
+                    "root     {:7}       0  0 {} ?        00:00:00 {}\n",
+                    row.pid,
+                    at(row),
+                    row.args
+                ));
+            }
+            out.out(format!(
+                "root     {own:7}       0  0 {} pts/0    00:00:00 ps {joined}\n",
+                hours(SimTime::ZERO, now)
+            ));
+        }
+        "aux" | "auxw" | "auxww" => {
+            out.out("USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND\n");
+            for row in rows {
+                out.out(format!(
+                    "root     {:7}  0.0  0.0   2800  1500 ?        Ss   {}   0:00 {}\n",
+                    row.pid,
+                    at(row),
+                    row.args
+                ));
+            }
+            let start = hours(SimTime::ZERO, now);
+            out.out(format!(
+                "root     {own:7}  0.0  0.0   8100  4000 pts/0    R+   {start}   0:00 ps {joined}\n"
+            ));
+        }
+        "e" | "A" | "ax" => {
+            out.out("    PID TTY          TIME CMD\n");
+            for row in rows {
+                out.out(format!("{:7} ?        00:00:00 {}\n", row.pid, name(row)));
+            }
+            out.out(format!("{own:7} pts/0    00:00:00 ps\n"));
+        }
+        "" => out.out(format!("    PID TTY          TIME CMD\n{own:7} pts/0    00:00:00 ps\n")),
+        other => {
+            let (text, status) = not_simulated("ps", other);
+            return refuse(text, status);
+        }
+    }
+    out.done(0)
+}
+
+/// `ps` of busybox.
+pub(super) fn busybox_ps(context: &Context<'_>) -> Command {
+    let mut out = Out::default();
+    out.out("PID   USER     TIME  COMMAND\n");
+    for row in processes(context) {
+        out.out(format!("{:5} root      0:00 {}\n", row.pid, row.args));
+    }
+    out.out(format!("{:5} root      0:00 ps\n", context.pid));
+    out.done(0)
+}

@@ -1,0 +1,88 @@
+//! Which programs there are, in which kind of image.
+
+use super::busybox;
+use crate::cluster::images::{self, Tools};
+
+/// Programs of a Linux distribution, and the servers of the images that are known.
+const FULL: [&str; 46] = [
+    "agnhost",
+    "arp",
+    "bridge",
+    "busybox",
+    "cat",
+    "curl",
+    "date",
+    "echo",
+    "env",
+    "false",
+    "grep",
+    "head",
+    "hostname",
+    "http-echo",
+    "httpd-foreground",
+    "ifconfig",
+    "ip",
+    "kubectl",
+    "memcached",
+    "nc",
+    "nc.openbsd",
+    "nc.traditional",
+    "netcat",
+    "netstat",
+    "nginx",
+    "pause",
+    "ping",
+    "postgres",
+    "printenv",
+    "printf",
+    "ps",
+    "python",
+    "python3",
+    "redis-server",
+    "route",
+    "seq",
+    "sleep",
+    "tail",
+    "telnet",
+    "true",
+    "wc",
+    "wget",
+    "ss",
+    "ethtool",
+    "sysctl",
+    "tc",
+];
+
+/// Programs that come with an image whatever else is in it.
+const OWN: [&str; 11] = [
+    "agnhost",
+    "curl",
+    "http-echo",
+    "httpd-foreground",
+    "memcached",
+    "nginx",
+    "pause",
+    "postgres",
+    "python",
+    "python3",
+    "redis-server",
+];
+
+/// Whether an image has a program, by its name or path; a machine (`None`) has all.
+pub fn has_program(image: Option<&str>, program: &str) -> bool {
+    let name = program.rsplit('/').next().unwrap_or(program);
+    match image.map(images::tools) {
+        Some(Tools::Nothing) => OWN.contains(&name),
+        Some(Tools::Busybox) => OWN.contains(&name) || is_busybox_program(name),
+        Some(Tools::Full) | None => FULL.contains(&name) || is_busybox_program(name),
+    }
+}
+
+fn is_busybox_program(name: &str) -> bool {
+    name == "busybox" || busybox::has(name)
+}
+
+/// Whether an image has busybox in place of the full tools, and this program is one of its applets.
+pub(super) fn is_applet(image: Option<&str>, name: &str) -> bool {
+    image.is_some_and(|image| images::tools(image) == Tools::Busybox) && busybox::has(name)
+}

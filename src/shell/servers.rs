@@ -1,0 +1,220 @@
+//! The command lines of programs that listen.
+
+use super::getopt::getopt;
+use super::out::{Out, answer, not_simulated, refuse};
+use super::{Command, Context};
+use crate::app::Transport;
+use crate::app::server::{Flavor, Listener, Persona, Serve, Server, Site};
+use crate::app::sleep::Forever;
+use crate::base::Ipv4Addr;
+use crate::cluster::images;
+use std::net::SocketAddrV4;
+
+fn server(persona: Persona, listeners: Vec<Listener>) -> Command {
+    Command::process(Server::new(persona, listeners), Out::default())
+}
+
+fn tcp(port: u16, serve: Serve) -> Listener {
+    let local = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port);
+    Listener { transport: Transport::Tcp, local, serve }
+}
+
+fn site(flavor: Flavor, root: &str) -> Serve {
+    Serve::Http(Site { flavor, root: root.to_owned(), index: None })
+}
+
+/// Port of the first `listen` of an nginx configuration, or the image's own.
+fn nginx_port(context: &Context<'_>) -> u16 {
+    let own = if context.image.is_some_and(|image| image.contains("unprivileged")) { 8080 } else { 80 };
+    let config = ["/etc/nginx/conf.d/default.conf", "/etc/nginx/nginx.conf"];
+    let text = config.iter().find_map(|path| (context.files)(path)).unwrap_or_default();
+    let listen = text.lines().find_map(|line| {
+        line.trim().strip_prefix("listen ")?.split([' ', ';']).next()?.rsplit(':').next()?.parse().ok()
+    });
+    listen.unwrap_or(own)
+}
+
+/// `nginx`: the configuration of its image, with the port of `default.conf` where a file of that name was written.
+pub(super) fn nginx(context: &Context<'_>, words: &[String]) -> Command {
+    let version = context.image.map_or_else(|| "1.22.1".to_owned(), images::nginx_version);
+    let parsed = match getopt("?hvVtTqs:p:e:c:g:", words) {
+        Ok(parsed) => parsed,
+        Err(text) => return refuse(format!("nginx: {text}\n"), 1),
+    };
+    for (letter, _) in &parsed.options {
+        match letter {
+            'v' => return refuse(format!("nginx version: nginx/{version}\n"), 0),
+            't' => {
+                let path = "/etc/nginx/nginx.conf";
+                return refuse(
+                    format!(
+                        "nginx: the configuration file {path} syntax is ok\nnginx: configuration file {path} test is successful\n"
+                    ),
+                    0,
+                );
+            }
+            'V' | 'T' | 's' | 'h' | '?' => {
+                let (text, status) = not_simulated("nginx", &format!("-{letter}"));
+                return refuse(text, status);
+            }
+            _ => {}
+        }
+    }
+    let serve = site(Flavor::Nginx(version.as_str().into()), "/usr/share/nginx/html");
+    server(Persona::Nginx(version.as_str().into()), vec![tcp(nginx_port(context), serve)])
+}
+
+/// `httpd-foreground` of Apache's image.
+pub(super) fn apache() -> Command {
+    let serve = site(Flavor::Apache("2.4.65".into()), "/usr/local/apache2/htdocs");
+    server(Persona::Apache, vec![tcp(80, serve)])
+}
+
+/// `httpd` of busybox.
+pub(super) fn busybox_httpd(words: &[String]) -> Command {
+    let parsed = match getopt("ifvp:h:c:r:u:", words) {
+        Ok(parsed) => parsed,
+        Err(text) => return refuse(format!("httpd: {text}\n"), 1),
+    };
+    let mut local = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 80);
+    let mut root = "/".to_owned();
+    for (letter, argument) in &parsed.options {
+        match letter {
+            'p' => {
+                let (ip, port) = argument.rsplit_once(':').unwrap_or(("0.0.0.0", argument));
+                match (ip.parse(), port.parse()) {
+                    (Ok(ip), Ok(port)) => local = SocketAddrV4::new(ip, port),
+                    _ => return refuse(format!("httpd: bad address '{argument}'\n"), 1),
+                }
+            }
+            'h' => root.clone_from(argument),
+            _ => {}
+        }
+    }
+    let listener = Listener { transport: Transport::Tcp, local, serve: site(Flavor::Busybox, &root) };
+    server(Persona::BusyboxHttpd, vec![listener])
+}
+
+/// `python3 -m http.server`.
+pub(super) fn python(words: &[String]) -> Command {
+    let mut words: Vec<&str> = words.iter().map(String::as_str).filter(|word| *word != "-u").collect();
+    match words.first() {
+        // It reads a program from standard input, where nobody types one.
+        None => return answer(""),
+        Some(&"--version" | &"-V") => return answer("Python 3.11.2\n"),
+        Some(&"-m") if words.get(1) == Some(&"http.server") => {
+            words.drain(..2);
+        }
+        Some(other) => {
+            let (text, status) = not_simulated("python3", other);
+            return refuse(text, status);
+        }
+    }
+    let (mut port, mut ip, mut root) = (8000, Ipv4Addr::UNSPECIFIED, "/".to_owned());
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        match name {
+            "-b" | "--bind" => match value.or_else(|| words.next()).and_then(|text| text.parse().ok()) {
+                Some(found) => ip = found,
+                None => return refuse("server.py: error: argument -b/--bind: expected one argument\n", 2),
+            },
+            "-d" | "--directory" => root = value.or_else(|| words.next()).unwrap_or("/").into(),
+            text => match text.parse() {
+                Ok(found) => port = found,
+                Err(_) => {
+                    return refuse(
+                        format!("server.py: error: argument port: invalid int value: '{text}'\n"),
+                        2,
+                    );
+                }
+            },
+        }
+    }
+    let local = SocketAddrV4::new(ip, port);
+    server(
+        Persona::Python,
+        vec![Listener { transport: Transport::Tcp, local, serve: site(Flavor::Python, &root) }],
+    )
+}
+
+/// Value of a flag written `--name=value` or `--name value`, with one dash or two, as Go programs read them.
+fn flag<'a>(words: &'a [String], name: &str) -> Option<&'a str> {
+    words.iter().enumerate().find_map(|(at, word)| {
+        let rest = word.trim_start_matches('-').strip_prefix(name)?;
+        match rest.strip_prefix('=') {
+            Some(value) => Some(value),
+            None if rest.is_empty() => words.get(at + 1).map(String::as_str),
+            None => None,
+        }
+    })
+}
+
+/// `agnhost` with its commands `netexec`, `serve-hostname` and `pause`.
+pub(super) fn agnhost(words: &[String]) -> Command {
+    let Some((command, words)) = words.split_first() else {
+        return refuse("Error: a command such as netexec is required\n", 1);
+    };
+    let port =
+        |name: &str, default: i32| flag(words, name).and_then(|text| text.parse().ok()).unwrap_or(default);
+    match command.as_str() {
+        "pause" => Command::process(Forever::default(), Out::default()),
+        "netexec" => {
+            let mut listeners = Vec::new();
+            if let Ok(number @ 1..) = u16::try_from(port("http-port", 8080)) {
+                listeners.push(tcp(number, site(Flavor::Netexec, "/")));
+            }
+            if let Ok(number @ 1..) = u16::try_from(port("udp-port", 8081)) {
+                listeners.push(Listener { transport: Transport::Udp, ..tcp(number, Serve::Netexec) });
+            }
+            server(Persona::Agnhost, listeners)
+        }
+        "serve-hostname" => {
+            let Ok(number) = u16::try_from(port("port", 9376)) else {
+                return refuse("Error: invalid port\n", 1);
+            };
+            let transport = if flag(words, "udp").is_some() { Transport::Udp } else { Transport::Tcp };
+            let serve =
+                if transport == Transport::Udp { Serve::Netexec } else { site(Flavor::Hostname, "/") };
+            server(Persona::Agnhost, vec![Listener { transport, ..tcp(number, serve) }])
+        }
+        other => {
+            let (text, status) = not_simulated("agnhost", other);
+            refuse(text, status)
+        }
+    }
+}
+
+/// `http-echo` of `HashiCorp`.
+pub(super) fn http_echo(words: &[String]) -> Command {
+    let Some(text) = flag(words, "text") else {
+        return refuse("Missing -text option!\n", 127);
+    };
+    let listen = flag(words, "listen").unwrap_or(":5678");
+    let port = listen.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(5678);
+    let site = Site { flavor: Flavor::Hostname, root: "/".to_owned(), index: Some(format!("{text}\n")) };
+    server(Persona::Other("http-echo".into()), vec![tcp(port, Serve::Http(site))])
+}
+
+/// `redis-server`.
+pub(super) fn redis(words: &[String]) -> Command {
+    let port = flag(words, "port").and_then(|text| text.parse().ok()).unwrap_or(6379);
+    server(Persona::Redis, vec![tcp(port, Serve::Redis)])
+}
+
+/// `postgres`.
+pub(super) fn postgres(words: &[String]) -> Command {
+    let port = words.iter().position(|word| word == "-p").and_then(|at| words.get(at + 1)?.parse().ok());
+    server(Persona::Postgres, vec![tcp(port.unwrap_or(5432), Serve::Postgres)])
+}
+
+/// `memcached`.
+pub(super) fn memcached(words: &[String]) -> Command {
+    let port = words.iter().position(|word| word == "-p").and_then(|at| words.get(at + 1)?.parse().ok());
+    server(Persona::Memcached, vec![tcp(port.unwrap_or(11211), Serve::Memcached)])
+}
+
+/// `pause`, the program of a Pod's sandbox.
+pub(super) fn pause() -> Command {
+    Command::process(Forever { handles_termination: true }, Out::default())
+}

@@ -1,0 +1,370 @@
+//! Processes: from their beginning to their end, with their PID namespaces, files and signals.
+
+use super::{Simulation, Task};
+use crate::agent::{Actor, Environment, Exit, Launch, Mounts, Wakeup};
+use crate::app::{Process, Wake};
+use crate::base::{DirId, Duration, EventId, NetnsId, PidNsId, ProcessId, SimTime};
+use crate::kernel::Urgency;
+use crate::trace::{ContainerRef, EventKind, Output, ProcessRow, Stream, TableChange};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A run waits for what a main process does in this time after its start: as long as it may need to come up or to fail.
+/// What it does by timers later, it does for itself.
+const COMING_UP: Duration = Duration::from_secs(5);
+/// The first number that a machine's processes get here; those below are the system's.
+const FIRST_PID_OF_MACHINE: u32 = 1000;
+
+/// Standard input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stdin {
+    /// A terminal, with what was typed and not yet read; whether Ctrl-D was typed after it.
+    Terminal(Vec<u8>, bool),
+    /// A pipe or file with this content.
+    Content(Vec<u8>),
+}
+
+/// Where standard error goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stderr {
+    /// To the terminal, or to the log of a container.
+    #[default]
+    Own,
+    /// Where standard output goes.
+    WithOutput,
+    /// Nowhere.
+    Nowhere,
+}
+
+/// A process.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, not a state of one machine")]
+pub(super) struct Slot {
+    pub(super) netns: NetnsId,
+    pub(super) process: Option<Box<dyn Process>>,
+    /// Exit status, once it ended.
+    pub(super) status: Option<u8>,
+    pub(super) began: EventId,
+    /// Timers set, each with the number that tells an outdated one.
+    pub(super) timers: BTreeMap<u32, u64>,
+    pub(super) pidns: PidNsId,
+    pub(super) pid: u32,
+    pub(super) mounts: Arc<Mounts>,
+    pub(super) stdin: Stdin,
+    /// Whether standard output is a terminal.
+    pub(super) is_terminal: bool,
+    /// Text of standard output that is kept for the next command of a pipe.
+    pub(super) kept: Option<String>,
+    stderr: Stderr,
+    /// When a main process was started; `None` for what a user runs.
+    pub(super) main_since: Option<SimTime>,
+    /// Whether a shell waits for the program, so that signals reach the shell.
+    pub(super) has_shell: bool,
+    container: Option<ContainerRef>,
+    /// Whether another process started it in the background.
+    is_child: bool,
+    /// Whether a row of the process table stands for it.
+    has_row: bool,
+}
+
+impl<A: Actor> Simulation<A> {
+    /// Makes room for a process in a namespace and writes down that it began. It does nothing until it is given a
+    /// program.
+    pub fn begin(&mut self, netns: NetnsId, environment: &Environment) -> ProcessId {
+        let id = ProcessId(self.processes.len() as u32);
+        let began = self.note(netns, EventKind::Started(id));
+        let next_pid = &mut self.next_pids[environment.pidns.index()];
+        let pid = *next_pid;
+        *next_pid += 1;
+        self.processes.push(Slot {
+            netns,
+            process: None,
+            status: None,
+            began,
+            timers: BTreeMap::new(),
+            pidns: environment.pidns,
+            pid,
+            mounts: environment.mounts.clone(),
+            stdin: Stdin::Terminal(Vec::new(), false),
+            is_terminal: true,
+            kept: None,
+            stderr: Stderr::Own,
+            main_since: None,
+            has_shell: false,
+            container: None,
+            is_child: false,
+            has_row: false,
+        });
+        id
+    }
+
+    /// What processes of a machine see.
+    pub fn machine(&mut self, netns: NetnsId) -> Environment {
+        if let Some(known) = self.machines.get(&netns) {
+            return known.clone();
+        }
+        let pidns = self.add_pidns(FIRST_PID_OF_MACHINE);
+        let mounts = Mounts { own: self.add_dir(), volumes: Vec::new() };
+        let environment = Environment {
+            image: None,
+            kube_namespace: "default".into(),
+            pidns,
+            variables: Arc::new([]),
+            mounts: Arc::new(mounts),
+        };
+        self.machines.insert(netns, environment.clone());
+        environment
+    }
+
+    pub(super) fn add_pidns(&mut self, first: u32) -> PidNsId {
+        self.next_pids.push(first);
+        PidNsId(self.next_pids.len() as u32 - 1)
+    }
+
+    pub(super) fn add_dir(&mut self) -> DirId {
+        self.n_dirs += 1;
+        DirId(self.n_dirs - 1)
+    }
+
+    /// Makes room for a main process; whoever runs commands is to start it.
+    pub(super) fn add_main(&mut self, launch: Launch) -> ProcessId {
+        let id = self.begin(launch.netns, &launch.environment);
+        let slot = &mut self.processes[id.index()];
+        slot.main_since = Some(self.now);
+        slot.stdin = Stdin::Content(Vec::new());
+        slot.is_terminal = false;
+        slot.container.clone_from(&launch.container);
+        self.launches.push((id, launch));
+        id
+    }
+
+    /// Main processes to be started since this was last asked.
+    pub fn take_launches(&mut self) -> Vec<(ProcessId, Launch)> {
+        std::mem::take(&mut self.launches)
+    }
+
+    /// Has a process run this program from now on, under this command line.
+    pub fn run(&mut self, id: ProcessId, program: Box<dyn Process>, args: &str) {
+        let args = program.title(args).unwrap_or_else(|| args.to_owned());
+        let slot = &mut self.processes[id.index()];
+        slot.process = Some(program);
+        slot.timers.clear();
+        slot.has_row = true;
+        let row = ProcessRow {
+            process: id,
+            netns: slot.netns,
+            pidns: slot.pidns,
+            pid: slot.pid,
+            container: slot.container.clone(),
+            args: args.into(),
+            started: self.now,
+        };
+        let netns = slot.netns;
+        self.change(netns, TableChange::Process(row));
+        self.queue.push(self.now, Urgency::Now, Task::Process(id, Wake::Start, 0));
+    }
+
+    /// A process that another one started in the background: what it does counts as the other's.
+    pub fn begin_child(&mut self, netns: NetnsId, environment: &Environment, parent: ProcessId) -> ProcessId {
+        let id = self.begin(netns, environment);
+        let main_since = self.processes[parent.index()].main_since;
+        let slot = &mut self.processes[id.index()];
+        (slot.is_child, slot.main_since) = (true, main_since.or(Some(self.now)));
+        id
+    }
+
+    /// Sets standard input, whether standard output is kept for a pipe or a file, and where standard error goes.
+    pub fn redirect(&mut self, id: ProcessId, stdin: Option<Stdin>, keeps: bool, stderr: Stderr) {
+        let slot = &mut self.processes[id.index()];
+        let is_main = slot.main_since.is_some();
+        slot.stdin = stdin.unwrap_or_else(|| {
+            if is_main { Stdin::Content(Vec::new()) } else { Stdin::Terminal(Vec::new(), false) }
+        });
+        slot.is_terminal = !keeps && !is_main;
+        slot.stderr = stderr;
+        if keeps {
+            slot.kept.get_or_insert_default();
+        } else {
+            slot.kept = None;
+        }
+    }
+
+    /// What a process wrote to a pipe or a file.
+    pub fn take_kept(&mut self, id: ProcessId) -> String {
+        self.processes[id.index()].kept.take().unwrap_or_default()
+    }
+
+    /// Gives back what a process wrote before.
+    pub fn keep(&mut self, id: ProcessId, text: String) {
+        if !text.is_empty() {
+            self.processes[id.index()].kept = Some(text);
+        }
+    }
+
+    /// Whether it is a main process, or was started by one in the background.
+    pub fn is_main(&self, id: ProcessId) -> bool {
+        self.processes[id.index()].main_since.is_some()
+    }
+
+    /// Whether standard output of a process is a terminal.
+    pub fn is_terminal(&self, id: ProcessId) -> bool {
+        self.processes[id.index()].is_terminal
+    }
+
+    /// Number of a process in its PID namespace.
+    pub fn pid_of(&self, id: ProcessId) -> u32 {
+        self.processes[id.index()].pid
+    }
+
+    /// Types text at the terminal of a process; `None` is Ctrl-D.
+    pub fn type_at(&mut self, id: ProcessId, text: Option<&str>) {
+        if let Stdin::Terminal(typed, is_over) = &mut self.processes[id.index()].stdin {
+            match text {
+                Some(text) => typed.extend_from_slice(text.as_bytes()),
+                None => *is_over = true,
+            }
+            self.queue.push(self.now, Urgency::Now, Task::Process(id, Wake::Input, 0));
+        }
+    }
+
+    /// Says whether a shell waits for the program of this process.
+    pub fn set_shell(&mut self, id: ProcessId, has_shell: bool) {
+        self.processes[id.index()].has_shell = has_shell;
+    }
+
+    /// Wakes a process with SIGINT.
+    pub fn interrupt(&mut self, id: ProcessId) {
+        self.queue.push(self.now, Urgency::Now, Task::Process(id, Wake::Interrupt, 0));
+    }
+
+    /// Sends SIGTERM. The first process of a PID namespace gets only what it handles, and a shell that waits for a
+    /// command does not hand it on.
+    pub(super) fn send_term(&mut self, id: ProcessId) {
+        let slot = &self.processes[id.index()];
+        let handles = slot.process.as_ref().is_some_and(|process| process.handles_termination());
+        if slot.status.is_none() && !(slot.pid == 1 && (slot.has_shell || !handles)) {
+            self.queue.push(self.now, Urgency::Now, Task::Process(id, Wake::Terminate, 0));
+        }
+    }
+
+    /// Sends SIGKILL.
+    pub(super) fn send_kill(&mut self, id: ProcessId) {
+        let slot = &mut self.processes[id.index()];
+        if slot.status.is_some() {
+            return;
+        }
+        slot.process = None;
+        slot.timers.clear();
+        let netns = slot.netns;
+        self.close_sockets(netns, id);
+        self.end(id, 137);
+    }
+
+    /// The kernel closes what a process left open.
+    pub(super) fn close_sockets(&mut self, netns: NetnsId, id: ProcessId) {
+        self.administer(netns, |netns, ctx| netns.close_sockets_of(ctx, id));
+    }
+
+    /// Writes text for a process.
+    pub fn write(&mut self, process: ProcessId, stream: Stream, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let slot = &mut self.processes[process.index()];
+        match (stream, slot.stderr, &mut slot.kept) {
+            (Stream::Stderr, Stderr::Nowhere, _) => return,
+            (Stream::Stdout, _, Some(kept)) | (Stream::Stderr, Stderr::WithOutput, Some(kept)) => {
+                kept.push_str(text);
+                return;
+            }
+            _ => {}
+        }
+        let netns = slot.netns;
+        let output = self.trace.write(Output { process, stream, text: text.to_owned() });
+        self.note(netns, EventKind::Wrote(output));
+    }
+
+    /// Ends a process for good, with this status.
+    pub fn end(&mut self, process: ProcessId, status: u8) {
+        self.end_with(process, status, Exit::Status(status));
+    }
+
+    /// Ends a main process that never began, because its image has no such program.
+    pub fn end_unknown(&mut self, process: ProcessId, program: &str) {
+        self.end_with(process, 128, Exit::NoSuchProgram(program.to_owned()));
+    }
+
+    fn end_with(&mut self, process: ProcessId, status: u8, exit: Exit) {
+        let slot = &mut self.processes[process.index()];
+        slot.status = Some(status);
+        slot.process = None;
+        let is_main = slot.main_since.is_some() && !slot.is_child;
+        let (netns, first, pidns) = (slot.netns, slot.pid == 1, slot.pidns);
+        let had_row = std::mem::take(&mut slot.has_row);
+        self.note(netns, EventKind::Exited(process, status));
+        if had_row {
+            self.change(netns, TableChange::ProcessGone(process));
+        }
+        if first {
+            // With the first process of a PID namespace all others there end (`pid_namespaces(7)`).
+            let others = self.processes.iter().enumerate();
+            let others: Vec<ProcessId> = others
+                .filter(|(_, slot)| slot.pidns == pidns && slot.status.is_none())
+                .map(|(index, _)| ProcessId(index as u32))
+                .collect();
+            for other in others {
+                self.send_kill(other);
+            }
+        }
+        if is_main {
+            self.tell(Wakeup::Exited(process, exit));
+        }
+    }
+
+    /// Programs that ended since this was last asked, with their status. Their process lives on until [`Self::end`].
+    pub fn take_ended(&mut self) -> Vec<(ProcessId, u8)> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// The namespace of a process.
+    pub fn netns_of(&self, process: ProcessId) -> NetnsId {
+        self.processes[process.index()].netns
+    }
+
+    /// Exit status of a process that ended.
+    pub fn status(&self, process: ProcessId) -> Option<u8> {
+        self.processes.get(process.index())?.status
+    }
+
+    /// The event with which a process began.
+    pub fn began(&self, process: ProcessId) -> Option<EventId> {
+        self.processes.get(process.index()).map(|slot| slot.began)
+    }
+
+    /// How pressing a timer is that goes off at `at`.
+    pub(super) fn urgency_of_timer(&self, process: ProcessId, at: SimTime) -> Urgency {
+        match self.processes[process.index()].main_since {
+            Some(since) if at > since + COMING_UP => Urgency::Background,
+            Some(_) | None => Urgency::Now,
+        }
+    }
+
+    /// A file as a process sees it.
+    pub fn file_of(&self, netns: NetnsId, mounts: &Mounts, path: &str) -> Option<&String> {
+        match mounts.find(path) {
+            Some(place) => self.trees.get(&place).or_else(|| self.file(netns, path)),
+            None => self.file(netns, path),
+        }
+    }
+
+    /// Writes a file for a process; whether it may be written.
+    pub fn put_file(&mut self, netns: NetnsId, mounts: &Mounts, path: &str, text: String) -> bool {
+        if mounts.is_read_only(path) {
+            return false;
+        }
+        match mounts.find(path) {
+            Some(place) => self.trees.insert(place, text),
+            None => self.files.insert((netns, path.to_owned()), text),
+        };
+        true
+    }
+}

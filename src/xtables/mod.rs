@@ -1,0 +1,151 @@
+//! The rules of netfilter as plain data, and the language in which `iptables` reads and prints them (version 1.8.9):
+//! tables, chains, rules with their matches and targets. Nothing here looks at a packet.
+
+mod list;
+mod matches;
+mod matches_parse;
+mod matches_save;
+mod options;
+mod parse;
+mod ports;
+mod save;
+mod targets;
+mod targets_parse;
+
+pub use list::{Names, list_target, list_words};
+pub use matches::{
+    Addrtype, Conntrack, Icmp, Iface, Match, Multiport, Not, Physdev, PortRange, PortSide, Recent,
+    RecentMode, Rpfilter, SetMatch, Statistic, Tcp, Udp, ctstate, net_mask,
+};
+pub use parse::{Problem, RuleBuilder, Words, parse_rule};
+pub use ports::{protocol_name, protocol_number, service_name, service_port};
+pub use save::quoted;
+pub use targets::{ConnmarkOp, Log, NatFlags, NatRange, RejectWith, Target, Tcpmss};
+
+use crate::base::Ipv4Addr;
+use std::sync::Arc;
+
+/// A table of iptables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// `filter`.
+    Filter,
+    /// `nat`.
+    Nat,
+    /// `mangle`.
+    Mangle,
+    /// `raw`.
+    Raw,
+    /// `security`.
+    Security,
+}
+
+impl Table {
+    /// All of them, in the order of their names, which is that in which `iptables-save` prints them.
+    pub const ALL: [Self; 5] = [Self::Filter, Self::Mangle, Self::Nat, Self::Raw, Self::Security];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Filter => "filter",
+            Self::Nat => "nat",
+            Self::Mangle => "mangle",
+            Self::Raw => "raw",
+            Self::Security => "security",
+        }
+    }
+
+    /// The table of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+
+    /// Its built-in chains in the order of the hooks.
+    pub fn builtin(self) -> &'static [&'static str] {
+        match self {
+            Self::Filter | Self::Security => &["INPUT", "FORWARD", "OUTPUT"],
+            Self::Nat => &["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
+            Self::Mangle => &["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
+            Self::Raw => &["PREROUTING", "OUTPUT"],
+        }
+    }
+}
+
+/// What a built-in chain does with a packet that no rule decided about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Policy {
+    /// It goes on.
+    Accept,
+    /// It is dropped in silence.
+    Drop,
+}
+
+impl Policy {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accept => "ACCEPT",
+            Self::Drop => "DROP",
+        }
+    }
+}
+
+/// An IPv4 address with a mask, which need not be a prefix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Masked {
+    /// The address with the masked bits cleared.
+    pub addr: u32,
+    /// The mask.
+    pub mask: u32,
+}
+
+impl Masked {
+    /// Whether `addr` lies in it.
+    pub fn contains(self, addr: Ipv4Addr) -> bool {
+        u32::from(addr) & self.mask == self.addr
+    }
+
+    /// Length of the mask, where it is a prefix.
+    pub fn prefix_len(self) -> Option<u32> {
+        let ones = self.mask.leading_ones();
+        (self.mask.count_ones() == ones).then_some(ones)
+    }
+}
+
+/// A rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Rule {
+    /// `-s`.
+    pub src: Not<Masked>,
+    /// `-d`.
+    pub dst: Not<Masked>,
+    /// `-i`.
+    pub iif: Option<Not<Iface>>,
+    /// `-o`.
+    pub oif: Option<Not<Iface>>,
+    /// `-p`; `None` for any.
+    pub protocol: Option<Not<u8>>,
+    /// `-f`: second and further fragments, or with `!` all others.
+    pub fragment: Option<bool>,
+    /// `-m` in order.
+    pub matches: Vec<Match>,
+    /// `-j` or `-g`.
+    pub target: Target,
+}
+
+impl Rule {
+    /// Has it jump to `new` where it jumped to `old`; says whether it did.
+    pub fn rename_jump(&mut self, old: &str, new: &Arc<str>) -> bool {
+        let (Target::Jump(chain) | Target::Goto(chain)) = &mut self.target else { return false };
+        let is_old = **chain == *old;
+        if is_old {
+            *chain = new.clone();
+        }
+        is_old
+    }
+
+    /// The chain that a packet is sent to.
+    pub fn jumps_to(&self) -> Option<&Arc<str>> {
+        if let Target::Jump(chain) | Target::Goto(chain) = &self.target { Some(chain) } else { None }
+    }
+}

@@ -1,0 +1,358 @@
+//! Options of matches and targets: which there are, and how many words each takes.
+
+use super::parse::{Problem, Words};
+use super::{Match, Not, Target, matches_parse, targets_parse};
+
+/// An option: its names, the first of which is the one it goes by, and the number of its arguments.
+struct Spec {
+    names: &'static [&'static str],
+    arguments: usize,
+}
+
+const fn spec(names: &'static [&'static str], arguments: usize) -> Spec {
+    Spec { names, arguments }
+}
+
+/// Matches that the real tool has and this one does not.
+const OTHER_MATCHES: [&str; 34] = [
+    "ah",
+    "bpf",
+    "cgroup",
+    "cluster",
+    "connbytes",
+    "connlabel",
+    "connlimit",
+    "cpu",
+    "dccp",
+    "devgroup",
+    "dscp",
+    "ecn",
+    "esp",
+    "hashlimit",
+    "helper",
+    "ipcomp",
+    "iprange",
+    "ipvs",
+    "length",
+    "mac",
+    "nfacct",
+    "osf",
+    "owner",
+    "pkttype",
+    "policy",
+    "quota",
+    "rateest",
+    "realm",
+    "sctp",
+    "socket",
+    "string",
+    "time",
+    "tos",
+    "ttl",
+];
+/// Targets that the real tool has and this one does not.
+const OTHER_TARGETS: [&str; 22] = [
+    "AUDIT",
+    "CHECKSUM",
+    "CLASSIFY",
+    "CLUSTERIP",
+    "CONNSECMARK",
+    "DSCP",
+    "ECN",
+    "HMARK",
+    "IDLETIMER",
+    "LED",
+    "NETMAP",
+    "NFLOG",
+    "NFQUEUE",
+    "QUEUE",
+    "RATEEST",
+    "SECMARK",
+    "SET",
+    "SYNPROXY",
+    "TEE",
+    "TOS",
+    "TPROXY",
+    "TTL",
+];
+
+/// A match or target, and its options.
+type Extension = (&'static str, &'static [Spec]);
+
+/// Matches.
+const MATCHES: [Extension; 17] = [
+    (
+        "tcp",
+        &[
+            spec(&["--sport", "--source-port"], 1),
+            spec(&["--dport", "--destination-port"], 1),
+            spec(&["--tcp-flags"], 2),
+            spec(&["--syn"], 0),
+            spec(&["--tcp-option"], 1),
+        ],
+    ),
+    ("udp", &[spec(&["--sport", "--source-port"], 1), spec(&["--dport", "--destination-port"], 1)]),
+    ("icmp", &[spec(&["--icmp-type"], 1)]),
+    ("comment", &[spec(&["--comment"], 1)]),
+    (
+        "conntrack",
+        &[
+            spec(&["--ctstate"], 1),
+            spec(&["--ctproto"], 1),
+            spec(&["--ctorigsrc"], 1),
+            spec(&["--ctorigdst"], 1),
+            spec(&["--ctreplsrc"], 1),
+            spec(&["--ctrepldst"], 1),
+            spec(&["--ctorigsrcport"], 1),
+            spec(&["--ctorigdstport"], 1),
+            spec(&["--ctreplsrcport"], 1),
+            spec(&["--ctrepldstport"], 1),
+            spec(&["--ctstatus"], 1),
+            spec(&["--ctexpire"], 1),
+            spec(&["--ctdir"], 1),
+        ],
+    ),
+    ("state", &[spec(&["--state"], 1)]),
+    ("mark", &[spec(&["--mark"], 1)]),
+    ("connmark", &[spec(&["--mark"], 1)]),
+    (
+        "statistic",
+        &[spec(&["--mode"], 1), spec(&["--probability"], 1), spec(&["--every"], 1), spec(&["--packet"], 1)],
+    ),
+    (
+        "recent",
+        &[
+            spec(&["--set"], 0),
+            spec(&["--rcheck"], 0),
+            spec(&["--update"], 0),
+            spec(&["--remove"], 0),
+            spec(&["--seconds"], 1),
+            spec(&["--reap"], 0),
+            spec(&["--hitcount"], 1),
+            spec(&["--rttl"], 0),
+            spec(&["--name"], 1),
+            spec(&["--mask"], 1),
+            spec(&["--rsource"], 0),
+            spec(&["--rdest"], 0),
+        ],
+    ),
+    (
+        "addrtype",
+        &[
+            spec(&["--src-type"], 1),
+            spec(&["--dst-type"], 1),
+            spec(&["--limit-iface-in"], 0),
+            spec(&["--limit-iface-out"], 0),
+        ],
+    ),
+    (
+        "multiport",
+        &[
+            spec(&["--sports", "--source-ports"], 1),
+            spec(&["--dports", "--destination-ports"], 1),
+            spec(&["--ports"], 1),
+        ],
+    ),
+    ("set", &[spec(&["--match-set"], 2)]),
+    (
+        "physdev",
+        &[
+            spec(&["--physdev-in"], 1),
+            spec(&["--physdev-out"], 1),
+            spec(&["--physdev-is-in"], 0),
+            spec(&["--physdev-is-out"], 0),
+            spec(&["--physdev-is-bridged"], 0),
+        ],
+    ),
+    ("limit", &[spec(&["--limit"], 1), spec(&["--limit-burst"], 1)]),
+    (
+        "rpfilter",
+        &[
+            spec(&["--loose"], 0),
+            spec(&["--validmark"], 0),
+            spec(&["--accept-local"], 0),
+            spec(&["--invert"], 0),
+        ],
+    ),
+    ("tcpmss", &[spec(&["--mss"], 1)]),
+];
+
+/// Targets.
+const TARGETS: [Extension; 14] = [
+    ("ACCEPT", &[]),
+    ("DROP", &[]),
+    ("RETURN", &[]),
+    ("REJECT", &[spec(&["--reject-with"], 1)]),
+    (
+        "DNAT",
+        &[
+            spec(&["--to-destination"], 1),
+            spec(&["--random"], 0),
+            spec(&["--random-fully"], 0),
+            spec(&["--persistent"], 0),
+        ],
+    ),
+    (
+        "SNAT",
+        &[
+            spec(&["--to-source"], 1),
+            spec(&["--random"], 0),
+            spec(&["--random-fully"], 0),
+            spec(&["--persistent"], 0),
+        ],
+    ),
+    ("MASQUERADE", &[spec(&["--to-ports"], 1), spec(&["--random"], 0), spec(&["--random-fully"], 0)]),
+    ("REDIRECT", &[spec(&["--to-ports"], 1), spec(&["--random"], 0)]),
+    (
+        "MARK",
+        &[
+            spec(&["--set-mark"], 1),
+            spec(&["--set-xmark"], 1),
+            spec(&["--and-mark"], 1),
+            spec(&["--or-mark"], 1),
+            spec(&["--xor-mark"], 1),
+        ],
+    ),
+    (
+        "CONNMARK",
+        &[
+            spec(&["--set-mark"], 1),
+            spec(&["--set-xmark"], 1),
+            spec(&["--and-mark"], 1),
+            spec(&["--or-mark"], 1),
+            spec(&["--xor-mark"], 1),
+            spec(&["--save-mark"], 0),
+            spec(&["--restore-mark"], 0),
+            spec(&["--mask"], 1),
+            spec(&["--nfmask"], 1),
+            spec(&["--ctmask"], 1),
+        ],
+    ),
+    ("NOTRACK", &[]),
+    ("CT", &[spec(&["--notrack"], 0)]),
+    (
+        "LOG",
+        &[
+            spec(&["--log-level"], 1),
+            spec(&["--log-prefix"], 1),
+            spec(&["--log-tcp-sequence"], 0),
+            spec(&["--log-tcp-options"], 0),
+            spec(&["--log-ip-options"], 0),
+            spec(&["--log-uid"], 0),
+            spec(&["--log-macdecode"], 0),
+        ],
+    ),
+    ("TCPMSS", &[spec(&["--set-mss"], 1), spec(&["--clamp-mss-to-pmtu"], 0)]),
+];
+
+/// The options of the match or target `name`.
+fn specs(tables: &'static [Extension], name: &str) -> Option<Extension> {
+    tables.iter().find(|(own, _)| *own == name).copied()
+}
+
+/// An option as it was given.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    /// Its first name.
+    pub(super) name: &'static str,
+    /// Whether `!` stood before it.
+    pub(super) negated: bool,
+    /// Its arguments.
+    pub(super) arguments: Vec<String>,
+}
+
+impl Given {
+    /// The first argument.
+    pub(super) fn text(&self) -> &str {
+        self.arguments.first().map_or("", String::as_str)
+    }
+}
+
+/// A match or a target being read.
+#[derive(Clone, Debug)]
+pub(super) struct Reader {
+    name: String,
+    is_target: bool,
+    given: Vec<Given>,
+}
+
+impl Reader {
+    /// The reader of `-m NAME`.
+    pub(super) fn of_match(name: &str) -> Result<Self, Problem> {
+        if OTHER_MATCHES.contains(&name) {
+            return Err(Problem::NotSimulated(format!("-m {name}")));
+        }
+        if specs(&MATCHES, name).is_none() {
+            return Err(Problem::new(format!("Couldn't load match `{name}':No such file or directory\n")));
+        }
+        Ok(Self { name: name.to_owned(), is_target: false, given: Vec::new() })
+    }
+
+    /// The reader of `-j NAME`; what is no target is taken for a chain.
+    pub(super) fn of_target(name: &str) -> Result<Self, Problem> {
+        if OTHER_TARGETS.contains(&name) {
+            return Err(Problem::NotSimulated(format!("-j {name}")));
+        }
+        if name.len() > 28 {
+            return Err(Problem::new(format!("Invalid target name `{name}' (28 chars max)")));
+        }
+        Ok(Self { name: name.to_owned(), is_target: true, given: Vec::new() })
+    }
+
+    /// The name of the match or target.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Takes an option and its arguments; `false` where it is none of this one's.
+    pub(super) fn option(
+        &mut self,
+        option: &str,
+        negated: bool,
+        words: &mut Words,
+        _protocol: Option<u8>,
+    ) -> Result<bool, Problem> {
+        let tables: &[Extension] = if self.is_target { &TARGETS } else { &MATCHES };
+        let Some((own, specs)) = specs(tables, &self.name) else { return Ok(false) };
+        let is_named = |spec: &&Spec| spec.names.contains(&option);
+        // A beginning that fits one option alone will do (`getopt_long`).
+        let begins = |spec: &&Spec| spec.names.iter().any(|name| name.starts_with(option));
+        let mut fitting = specs.iter().filter(begins);
+        let only = fitting.next().filter(|_| fitting.next().is_none() && option.len() > 3);
+        let Some(found) = specs.iter().find(is_named).or(only) else { return Ok(false) };
+        let name = found.names[0];
+        if self.given.iter().any(|given| given.name == name) {
+            let text = format!("{own}: option \"{name}\" can only be used once.\n");
+            return Err(Problem::new(text));
+        }
+        let mut arguments = Vec::new();
+        for at in 0..found.arguments {
+            match words.take() {
+                Some(word) if at == 0 || !word.starts_with('-') => arguments.push(word),
+                Some(_) | None if at > 0 => {
+                    return Err(Problem::new(format!("{name} requires two args.")));
+                }
+                Some(_) | None => {
+                    return Err(Problem::new(format!("option \"{option}\" requires an argument")));
+                }
+            }
+        }
+        self.given.push(Given { name, negated, arguments });
+        Ok(true)
+    }
+
+    /// The match.
+    pub(super) fn into_match(self, protocol: Option<Not<u8>>, sets: &[String]) -> Result<Match, Problem> {
+        matches_parse::build(&self.name, &self.given, protocol, sets)
+    }
+
+    /// The target.
+    pub(super) fn into_target(self, protocol: Option<Not<u8>>) -> Result<Target, Problem> {
+        targets_parse::build(&self.name, &self.given, protocol)
+    }
+}
+
+/// The option `name` among those given.
+pub(super) fn find<'a>(given: &'a [Given], name: &str) -> Option<&'a Given> {
+    given.iter().find(|option| option.name == name)
+}

@@ -1,0 +1,296 @@
+//! Reading a rule from words, as `iptables` does: options of the rule itself, then those of its target and matches.
+
+use super::matches::net_mask;
+use super::{Iface, Masked, Match, Not, PortRange, Rule, Target, options, ports};
+use crate::base::Ipv4Addr;
+use std::collections::VecDeque;
+
+/// Why words are no rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The tool's own text about a wrong parameter.
+    Parameter(String),
+    /// A word that the tool did not expect, which it says without its name in front.
+    BadArgument(String),
+    /// Something that the real tool knows and this one does not.
+    NotSimulated(String),
+}
+
+impl Problem {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self::Parameter(text.into())
+    }
+}
+
+/// Words still to be read.
+#[derive(Clone, Debug)]
+pub struct Words {
+    rest: VecDeque<String>,
+}
+
+impl Words {
+    /// These words.
+    pub fn new(words: &[String]) -> Self {
+        let mut rest = VecDeque::new();
+        for word in words {
+            // Letters with their argument joined, as `-j` and `ACCEPT` in `-jACCEPT`, and `--name=value`.
+            match (word.strip_prefix("--"), word.strip_prefix('-')) {
+                (Some(long), _) if long.contains('=') => {
+                    let (name, value) = long.split_once('=').unwrap_or((long, ""));
+                    rest.push_back(format!("--{name}"));
+                    rest.push_back(value.to_owned());
+                }
+                (None, Some(short)) if short.len() > 1 && "sdiojpmtg".contains(&short[..1]) => {
+                    rest.push_back(format!("-{}", &short[..1]));
+                    rest.push_back(short[1..].to_owned());
+                }
+                _ => rest.push_back(word.clone()),
+            }
+        }
+        Self { rest }
+    }
+
+    /// The next word.
+    pub fn take(&mut self) -> Option<String> {
+        self.rest.pop_front()
+    }
+
+    /// Puts a word back.
+    pub fn put_back(&mut self, word: String) {
+        self.rest.push_front(word);
+    }
+
+    /// The next word, unless it is an option or `!`.
+    pub fn operand(&mut self) -> Option<String> {
+        let next = self.rest.front()?;
+        if next.starts_with('-') && next.len() > 1 || next == "!" {
+            return None;
+        }
+        self.rest.pop_front()
+    }
+
+    /// The argument of the option `option`.
+    pub fn argument(&mut self, option: &str) -> Result<String, Problem> {
+        self.take().ok_or_else(|| Problem::new(format!("option \"{option}\" requires an argument")))
+    }
+}
+
+/// A rule being read.
+#[derive(Clone, Debug, Default)]
+pub struct RuleBuilder {
+    /// What was read so far.
+    pub rule: Rule,
+    seen: Vec<&'static str>,
+    matches: Vec<options::Reader>,
+    target: Option<options::Reader>,
+    sets: Vec<String>,
+}
+
+/// Reads what stands behind the name of a chain. `sets` are the sets that exist.
+pub fn parse_rule(text: &[&str]) -> Result<Rule, Problem> {
+    let words: Vec<String> = text.iter().map(|word| (*word).to_owned()).collect();
+    let mut words = Words::new(&words);
+    let mut builder = RuleBuilder::default();
+    let mut negated = false;
+    while let Some(word) = words.take() {
+        if word == "!" {
+            negated = true;
+        } else if builder.option(&word, negated, &mut words)? {
+            negated = false;
+        } else {
+            return Err(Problem::new(format!("unknown option \"{word}\"")));
+        }
+    }
+    builder.finish()
+}
+
+impl RuleBuilder {
+    /// A rule that may name these sets.
+    pub fn with_sets(sets: Vec<String>) -> Self {
+        Self { sets, ..Self::default() }
+    }
+
+    /// Reads an option and its arguments; `false` where it is none of a rule's.
+    pub fn option(&mut self, option: &str, negated: bool, words: &mut Words) -> Result<bool, Problem> {
+        match option {
+            "-s" | "--source" | "--src" => {
+                self.once("-s")?;
+                self.rule.src = Not { negated, is: address(&words.argument(option)?)? };
+            }
+            "-d" | "--destination" | "--dst" => {
+                self.once("-d")?;
+                self.rule.dst = Not { negated, is: address(&words.argument(option)?)? };
+            }
+            "-i" | "--in-interface" => {
+                self.once("-i")?;
+                self.rule.iif = interface(&words.argument(option)?, negated)?;
+            }
+            "-o" | "--out-interface" => {
+                self.once("-o")?;
+                self.rule.oif = interface(&words.argument(option)?, negated)?;
+            }
+            "-p" | "--protocol" | "--proto" => self.protocol(negated, &words.argument(option)?)?,
+            "-f" | "--fragment" => {
+                self.once("-f")?;
+                self.rule.fragment = Some(!negated);
+            }
+            "-m" | "--match" => {
+                let name = words.argument(option)?;
+                no_bang(negated, "-m")?;
+                self.matches.push(options::Reader::of_match(&name)?);
+            }
+            "-j" | "--jump" => {
+                no_bang(negated, "-j")?;
+                self.once("-j")?;
+                let name = words.argument(option)?;
+                self.target = Some(options::Reader::of_target(&name)?);
+            }
+            "-g" | "--goto" => {
+                no_bang(negated, "-g")?;
+                self.once("-j")?;
+                self.rule.target = Target::Goto(words.argument(option)?.into());
+            }
+            _ => return self.extension(option, negated, words),
+        }
+        Ok(true)
+    }
+
+    fn once(&mut self, option: &'static str) -> Result<(), Problem> {
+        if self.seen.contains(&option) {
+            return Err(Problem::new(format!("multiple {option} flags not allowed")));
+        }
+        self.seen.push(option);
+        Ok(())
+    }
+
+    fn protocol(&mut self, negated: bool, text: &str) -> Result<(), Problem> {
+        self.once("-p")?;
+        let number = ports::protocol_number(text)
+            .ok_or_else(|| Problem::new(format!("unknown protocol \"{text}\" specified")))?;
+        if number == 0 && negated {
+            return Err(Problem::new("rule would never match protocol"));
+        }
+        self.rule.protocol = (number != 0).then_some(Not { negated, is: number });
+        Ok(())
+    }
+
+    /// The options of the target and the matches; at last that of the protocol's own match, which `-p` brings along.
+    fn extension(&mut self, option: &str, negated: bool, words: &mut Words) -> Result<bool, Problem> {
+        let protocol = self.rule.protocol.filter(|protocol| !protocol.negated).map(|protocol| protocol.is);
+        if let Some(target) = &mut self.target
+            && target.option(option, negated, words, protocol)?
+        {
+            return Ok(true);
+        }
+        for each in self.matches.iter_mut().rev() {
+            if each.option(option, negated, words, protocol)? {
+                return Ok(true);
+            }
+        }
+        let own = match protocol {
+            Some(6) => "tcp",
+            Some(17) => "udp",
+            Some(1) => "icmp",
+            _ => return Ok(false),
+        };
+        if self.matches.iter().any(|each| each.name() == own) {
+            return Ok(false);
+        }
+        let mut reader = options::Reader::of_match(own)?;
+        let taken = reader.option(option, negated, words, protocol)?;
+        if taken {
+            self.matches.push(reader);
+        }
+        Ok(taken)
+    }
+
+    /// The whole rule, once all words are read.
+    pub fn finish(mut self) -> Result<Rule, Problem> {
+        let protocol = self.rule.protocol;
+        for reader in std::mem::take(&mut self.matches) {
+            self.rule.matches.push(reader.into_match(protocol, &self.sets)?);
+        }
+        if let Some(reader) = self.target.take() {
+            self.rule.target = reader.into_target(protocol)?;
+        }
+        Ok(self.rule)
+    }
+}
+
+fn no_bang(negated: bool, option: &str) -> Result<(), Problem> {
+    if negated { Err(Problem::new(format!("cannot have ! before {option}"))) } else { Ok(()) }
+}
+
+/// An address or network as it stands after `-s`; of several with commas the last, for that is the rule that stays.
+pub(super) fn address(text: &str) -> Result<Masked, Problem> {
+    let last = text.rsplit(',').next().unwrap_or(text);
+    let (host, mask) = last.split_once('/').unwrap_or((last, "32"));
+    let mask = match mask.parse::<u32>() {
+        Ok(len) if len <= 32 => net_mask(len),
+        _ => match mask.parse::<Ipv4Addr>() {
+            Ok(mask) => u32::from(mask),
+            Err(_) => return Err(Problem::new(format!("invalid mask `{mask}' specified"))),
+        },
+    };
+    let host: Ipv4Addr =
+        host.parse().map_err(|_| Problem::new(format!("host/network `{host}' not found")))?;
+    Ok(Masked { addr: u32::from(host) & mask, mask })
+}
+
+/// An interface name; `+` alone is any, which is no condition.
+pub(super) fn interface(text: &str, negated: bool) -> Result<Option<Not<Iface>>, Problem> {
+    if text.len() > 15 {
+        let problem = format!("interface name `{text}' must be shorter than IFNAMSIZ (15)");
+        return Err(Problem::new(problem));
+    }
+    Ok((text != "+").then(|| Not { negated, is: Iface::new(text) }))
+}
+
+/// A port or a range of ports, by number or name.
+pub(super) fn port_range(text: &str, protocol: u8) -> Result<PortRange, Problem> {
+    let one = |text: &str| {
+        text.parse::<u16>()
+            .ok()
+            .or_else(|| ports::service_port(text, protocol))
+            .ok_or_else(|| Problem::new(format!("invalid port/service `{text}' specified")))
+    };
+    let Some((first, last)) = text.split_once(':') else {
+        let port = one(text)?;
+        return Ok(PortRange(port, port));
+    };
+    let first = if first.is_empty() { 0 } else { one(first)? };
+    let last = if last.is_empty() { u16::MAX } else { one(last)? };
+    if first > last {
+        return Err(Problem::new("invalid portrange (min > max)"));
+    }
+    Ok(PortRange(first, last))
+}
+
+/// A number, decimal, octal or hexadecimal as C reads them.
+pub(super) fn number(text: &str) -> Option<u64> {
+    if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        return u64::from_str_radix(hex, 16).ok();
+    }
+    if text.len() > 1 && text.starts_with('0') {
+        return u64::from_str_radix(&text[1..], 8).ok();
+    }
+    text.parse().ok()
+}
+
+/// A mark with its mask, which is all ones where there is none.
+pub(super) fn mark(text: &str) -> Option<(u32, u32)> {
+    let (value, mask) = text.split_once('/').map_or((text, None), |(value, mask)| (value, Some(mask)));
+    let value = u32::try_from(number(value)?).ok()?;
+    let mask = match mask {
+        Some(mask) => u32::try_from(number(mask)?).ok()?,
+        None => u32::MAX,
+    };
+    Some((value, mask))
+}
+
+impl Match {
+    /// Whether this is `-m NAME`.
+    pub fn is(&self, name: &str) -> bool {
+        self.name() == name
+    }
+}

@@ -1,0 +1,169 @@
+//! Targets from their options.
+
+use super::list::LOG_LEVELS;
+use super::matches_parse::bad_integer;
+use super::options::{Given, find};
+use super::parse::{Problem, mark, number};
+use super::{ConnmarkOp, Log, NatFlags, NatRange, Not, PortRange, RejectWith, Target, Tcpmss};
+use crate::base::Ipv4Addr;
+
+/// The target `name` with the options given; any other name is a chain's.
+pub(super) fn build(name: &str, given: &[Given], protocol: Option<Not<u8>>) -> Result<Target, Problem> {
+    let has_ports =
+        protocol.is_some_and(|protocol| !protocol.negated && matches!(protocol.is, 6 | 17 | 33 | 132));
+    let flags = NatFlags {
+        random: find(given, "--random").is_some(),
+        fully: find(given, "--random-fully").is_some(),
+        persistent: find(given, "--persistent").is_some(),
+    };
+    Ok(match name {
+        "ACCEPT" => Target::Accept,
+        "DROP" => Target::Drop,
+        "RETURN" => Target::Return,
+        "REJECT" => {
+            let with = find(given, "--reject-with").map_or("icmp-port-unreachable", Given::text);
+            let with = RejectWith::from_name(with);
+            let text = || find(given, "--reject-with").map_or("", Given::text).to_owned();
+            Target::Reject(with.ok_or_else(|| Problem::new(format!("unknown reject type \"{}\"", text())))?)
+        }
+        "DNAT" => Target::Dnat(nat_range(given, "DNAT", "--to-destination", has_ports)?, flags),
+        "SNAT" => Target::Snat(nat_range(given, "SNAT", "--to-source", has_ports)?, flags),
+        "MASQUERADE" => Target::Masquerade(to_ports(given, has_ports)?, flags),
+        "REDIRECT" => Target::Redirect(to_ports(given, has_ports)?, flags),
+        "MARK" => {
+            let found = set_mark(given, "MARK")?;
+            let text = "MARK: One of the --set-xmark, --{and,or,xor,set}-mark options is required";
+            let (value, mask) = found.ok_or_else(|| Problem::new(text))?;
+            Target::Mark(value, mask)
+        }
+        "CONNMARK" => Target::Connmark(connmark(given)?),
+        "NOTRACK" => Target::Notrack(true),
+        "CT" if find(given, "--notrack").is_some() => Target::Notrack(false),
+        "CT" => return Err(Problem::NotSimulated("-j CT without --notrack".to_owned())),
+        "LOG" => log(given)?,
+        "TCPMSS" => tcpmss(given)?,
+        chain => Target::Jump(chain.into()),
+    })
+}
+
+fn port(text: &str) -> Result<u16, Problem> {
+    let number = text.parse::<u16>().ok().filter(|port| *port != 0);
+    number.ok_or_else(|| Problem::new(format!("Port `{text}' not valid")))
+}
+
+fn ports(text: &str) -> Result<PortRange, Problem> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let range = PortRange(port(first)?, port(last)?);
+    if range.0 > range.1 {
+        return Err(Problem::new(format!("Port range `{text}' funky")));
+    }
+    Ok(range)
+}
+
+fn need_ports(has_ports: bool) -> Result<(), Problem> {
+    if has_ports {
+        return Ok(());
+    }
+    Err(Problem::new("Need TCP, UDP, SCTP or DCCP with port specification"))
+}
+
+fn nat_range(given: &[Given], name: &str, option: &str, has_ports: bool) -> Result<NatRange, Problem> {
+    let text = find(given, option)
+        .ok_or_else(|| Problem::new(format!("{name}: option \"{option}\" must be specified\n")))?
+        .text();
+    let (addrs, range) = text.split_once(':').map_or((text, None), |(addrs, range)| (addrs, Some(range)));
+    let range = match range {
+        Some(range) => {
+            need_ports(has_ports)?;
+            Some(ports(range)?)
+        }
+        None => None,
+    };
+    let one =
+        |text: &str| text.parse::<Ipv4Addr>().map_err(|_| Problem::new(format!("Bad IP address \"{text}\"")));
+    let (first, last) = addrs.split_once('-').unwrap_or((addrs, addrs));
+    let addrs = if addrs.is_empty() { None } else { Some((one(first)?, one(last)?)) };
+    Ok(NatRange { addrs, ports: range })
+}
+
+fn to_ports(given: &[Given], has_ports: bool) -> Result<Option<PortRange>, Problem> {
+    let Some(option) = find(given, "--to-ports") else { return Ok(None) };
+    need_ports(has_ports)?;
+    ports(option.text()).map(Some)
+}
+
+/// Value and mask of `--set-mark` and its like (`MARK`, `CONNMARK`).
+fn set_mark(given: &[Given], name: &str) -> Result<Option<(u32, u32)>, Problem> {
+    let verbs = ["--set-mark", "--set-xmark", "--and-mark", "--or-mark", "--xor-mark"];
+    let mut chosen = given.iter().filter(|option| verbs.contains(&option.name));
+    let Some(option) = chosen.next() else { return Ok(None) };
+    if let Some(second) = chosen.next() {
+        let text =
+            format!("{name}: option \"{}\" cannot be used together with \"{}\".\n", option.name, second.name);
+        return Err(Problem::new(text));
+    }
+    let (value, mask) = mark(option.text()).ok_or_else(|| bad_integer(name, option.name))?;
+    Ok(Some(match option.name {
+        // The bits of the value are set whatever the mask says.
+        "--set-mark" => (value, mask | value),
+        "--and-mark" => (0, !value),
+        "--or-mark" => (value, value),
+        "--xor-mark" => (value, 0),
+        _ => (value, mask),
+    }))
+}
+
+fn connmark(given: &[Given]) -> Result<ConnmarkOp, Problem> {
+    if let Some((value, mask)) = set_mark(given, "CONNMARK")? {
+        return Ok(ConnmarkOp::Set(value, mask));
+    }
+    let mask = |option: &str| match find(given, option) {
+        Some(found) => {
+            let mask = number(found.text()).and_then(|mask| u32::try_from(mask).ok());
+            mask.map(Some).ok_or_else(|| bad_integer("CONNMARK", option))
+        }
+        None => Ok(None),
+    };
+    let both = mask("--mask")?;
+    let packet = mask("--nfmask")?.or(both).unwrap_or(u32::MAX);
+    let conn = mask("--ctmask")?.or(both).unwrap_or(u32::MAX);
+    if find(given, "--save-mark").is_some() {
+        Ok(ConnmarkOp::Save(packet, conn))
+    } else if find(given, "--restore-mark").is_some() {
+        Ok(ConnmarkOp::Restore(packet, conn))
+    } else {
+        Err(Problem::new("CONNMARK target: No operation specified"))
+    }
+}
+
+fn log(given: &[Given]) -> Result<Target, Problem> {
+    let mut log = Log { level: 4, ..Log::default() };
+    if let Some(option) = find(given, "--log-level") {
+        let text = option.text();
+        let named = LOG_LEVELS.iter().position(|name| {
+            name.starts_with(&text.to_ascii_lowercase()) || (text == "panic" && *name == "emerg")
+        });
+        let number = text.parse::<usize>().ok().filter(|level| *level < 8).or(named);
+        log.level = number.ok_or_else(|| Problem::new(format!("log-level \"{text}\" unknown")))? as u8;
+    }
+    if let Some(option) = find(given, "--log-prefix") {
+        log.prefix = option.text().into();
+    }
+    for (bit, name) in Log::FLAGS {
+        if given.iter().any(|option| option.name.strip_prefix("--log-") == Some(name)) {
+            log.flags |= bit;
+        }
+    }
+    Ok(Target::Log(log))
+}
+
+fn tcpmss(given: &[Given]) -> Result<Target, Problem> {
+    if find(given, "--clamp-mss-to-pmtu").is_some() {
+        return Ok(Target::Tcpmss(Tcpmss::Clamp));
+    }
+    let option = find(given, "--set-mss")
+        .ok_or_else(|| Problem::new("TCPMSS target: At least one parameter is required"))?;
+    let mss = option.text().parse().ok();
+    let text = "TCPMSS: bad value for option \"--set-mss\", or out of range (0-65495).\n";
+    Ok(Target::Tcpmss(Tcpmss::Set(mss.ok_or_else(|| Problem::new(text))?)))
+}

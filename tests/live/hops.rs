@@ -1,0 +1,185 @@
+//! What the taps saw, in one notation for both sides: every header field that is determined, by name.
+//!
+//! What is chance by nature is numbered in the order in which a tap sees it (`#1`, `#2` …), so that what belongs together
+//! still has to belong together: identifications, ICMP identifiers and ports that the kernel drew. Checksums are left out,
+//! for they follow from the rest and both sides' are checked when they are read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use vethscope::base::{IfIndex, NetnsId};
+use vethscope::lab::Lab;
+use vethscope::trace::EventKind;
+use vethscope::wire::{Frame, Layer, fields};
+
+use crate::kernel::Seen;
+
+/// A place where frames are seen.
+pub(crate) type Tap = (NetnsId, IfIndex);
+
+/// A frame at a tap.
+#[derive(Clone, Debug)]
+pub(crate) struct Hop {
+    /// When: of the machine's clock, or of simulated time.
+    pub(crate) at_ns: u64,
+    /// Whether it went out.
+    pub(crate) outgoing: bool,
+    /// The frame in one line, for people.
+    pub(crate) line: String,
+    /// Every determined field: its name and value.
+    pub(crate) fields: Vec<(String, String)>,
+    /// The hop that this one follows from: its tap, and its number there. The simulator's trace knows it.
+    pub(crate) cause: Option<(Tap, usize)>,
+}
+
+/// The hops of each tap in order.
+pub(crate) type Hops = BTreeMap<Tap, Vec<Hop>>;
+
+impl Hop {
+    /// Whether two hops are the same, time aside.
+    pub(crate) fn agrees(&self, other: &Self) -> bool {
+        self.outgoing == other.outgoing && self.fields == other.fields
+    }
+}
+
+/// Ports that a person wrote: any number in the experiment. All others were drawn by a kernel.
+pub(crate) fn written_ports(texts: &[&str]) -> BTreeSet<String> {
+    let mut ports: BTreeSet<String> = (1..1024).map(|port: u16| port.to_string()).collect();
+    ports.extend(["4789", "8472"].map(str::to_owned));
+    for text in texts {
+        if text.contains("trace") {
+            // traceroute and tracepath count up from these.
+            ports.extend((33434..33534).chain(44444..44544).map(|port: u16| port.to_string()));
+        }
+        let numbers = text.split(|letter: char| !letter.is_ascii_digit());
+        ports.extend(numbers.filter(|number| !number.is_empty()).map(str::to_owned));
+    }
+    ports
+}
+
+/// The hops that the real kernel's taps saw.
+pub(crate) fn real(seen: &BTreeMap<NetnsId, Vec<Seen>>, ports: &BTreeSet<String>) -> Hops {
+    let mut hops = Hops::new();
+    for (&netns, frames) in seen {
+        for seen in frames {
+            let tap = hops.entry((netns, seen.ifindex)).or_default();
+            let hop = match Frame::parse(&seen.bytes) {
+                Ok(frame) => hop(seen.at_ns, seen.outgoing, &frame),
+                Err(error) => Hop {
+                    at_ns: seen.at_ns,
+                    outgoing: seen.outgoing,
+                    line: format!("{} bytes that cannot be read: {error}", seen.len),
+                    fields: vec![("error".to_owned(), error.to_string())],
+                    cause: None,
+                },
+            };
+            tap.push(hop);
+        }
+    }
+    number(&mut hops, ports);
+    hops
+}
+
+/// The hops that the simulator's taps saw from the event `from` on.
+pub(crate) fn simulated(lab: &Lab, from: usize, ports: &BTreeSet<String>) -> Hops {
+    let trace = lab.trace();
+    let mut hops = Hops::new();
+    // For each event, the last hop on its way so far.
+    let mut last: Vec<Option<(Tap, usize)>> = vec![None; trace.len()];
+    for (index, event) in trace.events.iter().enumerate() {
+        let cause = if event.cause.is_some() { last[event.cause.index()] } else { None };
+        last[index] = cause;
+        let outgoing = event.kind == EventKind::Transmitted;
+        if index < from || !(outgoing || matches!(event.kind, EventKind::Received(_))) {
+            continue;
+        }
+        let Some(frame) = trace.frame_of(event) else { continue };
+        let tap = (event.netns, event.ifindex);
+        let line = hops.entry(tap).or_default();
+        last[index] = Some((tap, line.len()));
+        line.push(Hop { cause, ..hop(event.at.0, outgoing, frame) });
+    }
+    number(&mut hops, ports);
+    hops
+}
+
+fn hop(at_ns: u64, outgoing: bool, frame: &Frame) -> Hop {
+    let bytes = frame.emit();
+    let layers = fields(frame);
+    let mut fields = Vec::new();
+    for (index, layer) in layers.iter().enumerate() {
+        let before = index.checked_sub(1).map(|before| &layers[before]);
+        let place = format!(
+            "{}{}{}",
+            if layer.depth > 0 {
+                format!("inner {}", "inner ".repeat(layer.depth - 1))
+            } else {
+                String::new()
+            },
+            if layer.quoted { "quoted " } else { "" },
+            layer.name
+        );
+        for field in &layer.fields {
+            if !field.name.ends_with("hecksum") {
+                fields.push((format!("{place}: {}", field.name), field.value.clone()));
+            } else if field.value.ends_with("(none)") {
+                fields.push((format!("{place}: {}", field.name), "none".to_owned()));
+            }
+        }
+        if let Some(pattern) = echo_pattern(layer, before, &bytes) {
+            fields.push((format!("{place}: pattern"), pattern));
+        }
+    }
+    Hop { at_ns, outgoing, line: frame.to_string(), fields, cause: None }
+}
+
+/// The data of an echo behind the time that ping writes at its beginning.
+fn echo_pattern(layer: &Layer, before: Option<&Layer>, bytes: &[u8]) -> Option<String> {
+    const TIME_LEN: usize = 16;
+    let is_echo = before.is_some_and(|before| before.name == "ICMP" && !before.quoted);
+    if layer.name != "Data" || layer.quoted || !is_echo || layer.range.len() <= TIME_LEN {
+        return None;
+    }
+    let data = &bytes[layer.range.clone()][TIME_LEN..];
+    let sum = data
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    Some(format!("{sum:016x}"))
+}
+
+/// Gives what is chance its number, tap by tap and for each pair of addresses, so that the order of packets between other
+/// pairs does not count.
+fn number(hops: &mut Hops, ports: &BTreeSet<String>) {
+    for tap in hops.values_mut() {
+        let mut known: BTreeMap<([String; 2], &'static str), Vec<String>> = BTreeMap::new();
+        for hop in tap {
+            let pair = pair(hop);
+            for (name, value) in &mut hop.fields {
+                let kind = if name.ends_with(": Identification") && value != "0x0000" {
+                    "id"
+                } else if name.ends_with("ICMP: Identifier") {
+                    "ident"
+                } else if name.ends_with(" port") && !ports.contains(value) {
+                    "port"
+                } else {
+                    continue;
+                };
+                let seen = known.entry((pair.clone(), kind)).or_default();
+                let number = seen.iter().position(|at| at == value).unwrap_or_else(|| {
+                    seen.push(value.clone());
+                    seen.len() - 1
+                });
+                *value = format!("#{}", number + 1);
+            }
+        }
+    }
+}
+
+/// The two addresses of the innermost packet, whichever sends.
+fn pair(hop: &Hop) -> [String; 2] {
+    let last = |end: &str| {
+        let found = hop.fields.iter().rev().find(|(name, _)| name.ends_with(end) && !name.contains("quoted"));
+        found.map_or_else(String::new, |(_, value)| value.clone())
+    };
+    let mut pair = [last("Source address"), last("Destination address")];
+    pair.sort_unstable();
+    pair
+}
