@@ -209,18 +209,8 @@ fn simulate(script: &str) -> (Simulation<Nobody>, Log) {
                 _ => steps.push(Step { at_ms, words }),
             }
         }
-<<<<<<< HEAD
-        let environment = sim.machine(hosts[host]);
-=======
-        let environment = Environment {
-            image: None,
-            kube_namespace: "default".into(),
-            pidns: sim.new_pidns(1),
-            variables: Arc::default(),
-            mounts: Arc::new(Mounts { own: sim.new_dir(), volumes: Vec::new() }),
-        };
->>>>>>> apps
-        let process = sim.begin(hosts[host], &environment);
+        let machine = sim.machine(hosts[host]);
+        let process = sim.begin(hosts[host], &machine);
         let (sockets, log, host) = (BTreeMap::new(), log.clone(), name.to_string());
         sim.run(process, Box::new(Script { steps, next: 0, sockets, log, host }), "script");
     }
@@ -283,11 +273,7 @@ fn line(packet: &Ipv4, first_seq: &mut BTreeMap<(Ipv4Addr, u16, u16), u32>) -> S
             let df = if packet.dont_fragment { " DF" } else { "" };
             format!("udp len {}{df}", udp.wire_len() - 8)
         }
-<<<<<<< HEAD
-        Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) => "tunnel".to_owned(),
-=======
-        Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) => packet.to_string(),
->>>>>>> apps
+        Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) => "other".to_string(),
         Body::Raw { protocol, bytes } => {
             let more = if packet.more_fragments { "+" } else { "" };
             format!("frag {protocol} {}@{}{more}", bytes.len(), u32::from(packet.fragment_offset) * 8)
