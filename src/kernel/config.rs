@@ -234,6 +234,7 @@ impl Netns {
         }
         self.update_bridge_carrier(ctx, ifindex);
         self.br_stp_enable_bridge(ctx, ifindex);
+        self.follow_lower(ctx, ifindex);
         for port in self.ports_of(ifindex) {
             self.linkwatch(ctx, port);
         }
@@ -261,6 +262,7 @@ impl Netns {
         self.record_link(ctx, ifindex);
         self.linkwatch(ctx, ifindex);
         self.br_stp_disable_bridge(ctx, ifindex);
+        self.follow_lower(ctx, ifindex);
         // The addresses stay this machine's own: their local routes are kept.
         self.drop_routes(ctx, ifindex, |route| route.oif == Some(ifindex) && route.kind != RouteKind::Local);
         self.flush_neighbors(ctx, ifindex);
@@ -278,6 +280,7 @@ impl Netns {
         }
         link.carrier = carrier;
         self.record_link(ctx, ifindex);
+        self.follow_lower(ctx, ifindex);
         self.schedule_linkwatch(ctx, ifindex);
     }
 
@@ -320,6 +323,7 @@ impl Netns {
         {
             link.carrier = carrier;
             self.record_link(ctx, ifindex);
+            self.follow_lower(ctx, ifindex);
         }
     }
 

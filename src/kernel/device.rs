@@ -1,6 +1,7 @@
 //! Frames coming in and going out of a device (`net/core/dev.c`), and the wires between namespaces
 //! (`drivers/net/veth.c`).
 
+use super::stacked::Claimed;
 use super::{Ctx, Kind, Link, Netns, Peer, Skb, Urgency, Work};
 use crate::base::{Duration, IfIndex};
 use crate::trace::{DropReason, EventKind, PacketType};
@@ -23,6 +24,7 @@ impl Netns {
         let kind = packet_type(link, &skb.frame);
         let port = link.port;
         ctx.note(at, &mut skb, EventKind::Received(kind));
+        let Some(skb) = self.hand_to_riders(ctx, ifindex, skb) else { return };
         match port {
             Some(port) => self.br_handle_frame(ctx, ifindex, port, skb),
             None => {
@@ -33,11 +35,33 @@ impl Netns {
         }
     }
 
+    /// Gives a frame to the devices that stand on the one it came in at; what comes back is the device's own.
+    fn hand_to_riders(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mut skb: Skb) -> Option<Skb> {
+        if !self.has_riders(ifindex) {
+            return Some(skb);
+        }
+        match self.rx_handler(ifindex, &mut skb) {
+            Claimed::By(rider) => {
+                self.netif_receive(ctx, rider, skb);
+                None
+            }
+            Claimed::After(riders) => {
+                for rider in riders {
+                    let copy = ctx.copy(&skb);
+                    self.netif_receive(ctx, rider, copy);
+                }
+                Some(skb)
+            }
+        }
+    }
+
     fn deliver_up(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, kind: PacketType, skb: Skb) {
         match skb.frame.payload {
             Payload::Arp(arp) => self.arp_rcv(ctx, ifindex, kind, arp, skb),
             Payload::Ipv4(_) => self.ip_rcv(ctx, ifindex, kind, skb),
-            Payload::Vlan(_) | Payload::Bpdu(_) | Payload::Other { .. } => {
+            // No device here is for that VLAN: the frame counts as somebody else's.
+            Payload::Vlan(_) => ctx.drop((self.id, ifindex), skb, DropReason::OtherHost),
+            Payload::Bpdu(_) | Payload::Other { .. } => {
                 ctx.drop((self.id, ifindex), skb, DropReason::UnhandledProto);
             }
         }
@@ -51,6 +75,7 @@ impl Netns {
         };
         let kind = packet_type(link, &skb.frame);
         ctx.note(at, &mut skb, EventKind::Received(kind));
+        let Some(skb) = self.hand_to_riders(ctx, bridge, skb) else { return };
         self.deliver_up(ctx, bridge, kind, skb);
     }
 
@@ -90,7 +115,7 @@ impl Netns {
             Next::Vxlan => self.vxlan_xmit(ctx, ifindex, skb),
             // `dummy_xmit` frees what it gets.
             Next::Swallow => ctx.drop(at, skb, DropReason::DummyDevice),
-            Next::Stacked => ctx.drop(at, skb, DropReason::DevReady),
+            Next::Stacked => self.stacked_xmit(ctx, ifindex, skb),
             Next::Ipip => self.ipip_tunnel_xmit(ctx, ifindex, skb),
             Next::Gre => self.gre_tunnel_xmit(ctx, ifindex, skb),
         }

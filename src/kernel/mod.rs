@@ -32,6 +32,7 @@ mod output;
 mod ping;
 mod sock;
 mod socket;
+mod stacked;
 mod stp;
 mod stp_timer;
 mod sysctl;

@@ -1,6 +1,7 @@
 //! `bridge` of iproute2 6.1.
 
 mod fdb_change;
+mod vlan;
 
 use super::ip::{link_flags, port_state_name};
 use super::out::{answer, not_simulated, refuse};
@@ -56,14 +57,17 @@ pub(super) fn bridge(context: &Context<'_>, words: &[String]) -> Command {
     let shows = ["show", "lst", "list"].iter().any(|name| name.starts_with(command));
     let outcome = match object.as_str() {
         word if "fdb".starts_with(word) && fdb_change::takes(command) => {
-            return match fdb_change::run(&bridge, command, rest) {
-                Ok(changes) => Command::Change { changes, output: Vec::new() },
-                Err((text, status)) => refuse(text, status),
-            };
+            return changes(fdb_change::run(&bridge, command, rest));
+        }
+        word if "vlan".starts_with(word) && matches!(command, "add" | "del" | "delete") => {
+            return changes(vlan::modify(&bridge, command == "add", rest));
+        }
+        word if "link".starts_with(word) && matches!(command, "set" | "change") => {
+            return changes(vlan::link_set(&bridge, rest));
         }
         word if "link".starts_with(word) && shows => bridge.links(rest),
         word if "fdb".starts_with(word) && shows => bridge.fdb(rest),
-        word if "vlan".starts_with(word) && shows => Ok(bridge.vlans()),
+        word if "vlan".starts_with(word) && shows => vlan::show(&bridge, rest),
         word if ["link", "fdb", "vlan"].iter().any(|name| name.starts_with(word)) => {
             let object =
                 ["link", "fdb", "vlan"].into_iter().find(|name| name.starts_with(word)).unwrap_or(word);
@@ -82,6 +86,13 @@ pub(super) fn bridge(context: &Context<'_>, words: &[String]) -> Command {
     };
     match outcome {
         Ok(text) => answer(text),
+        Err((text, status)) => refuse(text, status),
+    }
+}
+
+fn changes(outcome: Result<Vec<crate::shell::KernelChange>, Stop>) -> Command {
+    match outcome {
+        Ok(changes) => Command::Change { changes, output: Vec::new() },
         Err((text, status)) => refuse(text, status),
     }
 }
@@ -149,17 +160,14 @@ impl Bridge<'_> {
         printer.any("master", &*master, format!("master {master} "));
         let state = port_state_name(port.state);
         printer.any("state", state, format!("state {state} "));
-        printer.any("priority", 32, "priority 32 ");
-        printer.any("cost", 2, "cost 2 ");
+        let (priority, cost) = (port.extra.priority, port.extra.cost);
+        printer.any("priority", priority, format!("priority {priority} "));
+        printer.any("cost", cost, format!("cost {cost} "));
         if self.options.details {
             printer.plain("\n    ");
             print_details(printer, port);
         }
         printer.plain("\n");
-    }
-
-    fn vlans(&self) -> String {
-        if self.options.json { "[]\n".to_owned() } else { "port              vlan-id  \n".to_owned() }
     }
 
     fn fdb(&self, words: &[String]) -> Result<String, Stop> {
@@ -308,15 +316,21 @@ fn print_details(printer: &mut Printer, port: PortRow) {
         printer.any(name, on, format!("{name} {} ", if on { "on" } else { "off" }));
     };
     switch("hairpin", port.hairpin);
-    switch("guard", false);
-    switch("root_block", false);
+    switch("guard", port.extra.bpdu_guard);
+    switch("root_block", port.extra.root_block);
     switch("fastleave", false);
     switch("learning", port.learning);
     switch("flood", port.flood);
-    switch("mcast_flood", true);
-    switch("bcast_flood", true);
+    switch("mcast_flood", port.extra.mcast_flood);
+    switch("bcast_flood", port.extra.bcast_flood);
     printer.any("mcast_router", 1, "mcast_router 1 ");
-    for name in ["mcast_to_unicast", "neigh_suppress", "vlan_tunnel", "isolated", "locked"] {
-        printer.any(name, false, format!("{name} off "));
+    for (name, on) in [
+        ("mcast_to_unicast", false),
+        ("neigh_suppress", false),
+        ("vlan_tunnel", false),
+        ("isolated", port.extra.isolated),
+        ("locked", false),
+    ] {
+        printer.any(name, on, format!("{name} {} ", if on { "on" } else { "off" }));
     }
 }

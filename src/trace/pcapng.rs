@@ -7,6 +7,7 @@
 use super::{EventKind, PacketType, Surroundings, Trace, explain};
 use crate::base::words::Lang;
 use crate::base::{EPOCH_SECS, EventId, IfIndex, NetnsId};
+use crate::wire::Ipv4;
 use indexmap::IndexSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ const EPOCH_NS: u64 = EPOCH_SECS * 1_000_000_000;
 
 /// `LINKTYPE_ETHERNET`.
 const ETHERNET: u32 = 1;
+/// `LINKTYPE_RAW`: IPv4 without anything in front, as on ipip and gre devices.
+const RAW: u32 = 101;
 
 /// Option codes.
 const COMMENT: u16 = 1;
@@ -37,17 +40,23 @@ pub fn pcapng(trace: &Trace, range: Range<usize>) -> Vec<u8> {
         surroundings.advance(trace, index + 1);
         let name = surroundings.place(event.netns, event.ifindex).into();
         let (interface, is_new) = taps.insert_full((event.netns, event.ifindex, name));
+        // What has no Ethernet header is stored without one.
+        let bare = surroundings.link(event.netns, event.ifindex).is_some_and(|link| link.kind.is_raw_ip());
+        let packet = frame.ipv4().filter(|_| bare);
         if is_new {
-            interface_description(&mut out, &taps[interface].2);
+            interface_description(&mut out, &taps[interface].2, if bare { RAW } else { ETHERNET });
         }
         let comment = explain::why_in(trace, &surroundings, EventId(index as u32), Lang::En);
         block(&mut out, 6, |out| {
             let time = EPOCH_NS + event.at.0;
-            let len = frame.wire_len() as u32;
+            let len = packet.map_or_else(|| frame.wire_len(), Ipv4::wire_len) as u32;
             for word in [interface as u32, (time >> 32) as u32, time as u32, len, len] {
                 out.extend_from_slice(&word.to_le_bytes());
             }
-            frame.emit_into(out);
+            match packet {
+                Some(packet) => packet.emit_into(out),
+                None => frame.emit_into(out),
+            }
             pad(out);
             option(out, EPB_FLAGS, &flags.to_le_bytes());
             option(out, COMMENT, comment.as_bytes());
@@ -92,9 +101,9 @@ fn section_header(out: &mut Vec<u8>) {
     });
 }
 
-fn interface_description(out: &mut Vec<u8>, name: &str) {
+fn interface_description(out: &mut Vec<u8>, name: &str, link_type: u32) {
     block(out, 1, |out| {
-        out.extend_from_slice(&ETHERNET.to_le_bytes());
+        out.extend_from_slice(&link_type.to_le_bytes());
         // No limit to the length of a frame.
         out.extend_from_slice(&0_u32.to_le_bytes());
         option(out, IF_NAME, name.as_bytes());

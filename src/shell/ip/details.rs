@@ -3,7 +3,8 @@
 use super::Ip;
 use super::link::kind_name;
 use crate::shell::print::Printer;
-use crate::trace::{LinkKind, LinkRow, PortRow};
+use crate::trace::{Designated, LinkKind, LinkRow, PortRow};
+use crate::wire::BridgeId;
 use serde_json::Value;
 
 /// Attributes of a bridge between `ageing_time` and its identifier, and after its timers, with their values.
@@ -30,15 +31,6 @@ const BRIDGE_MULTICAST: [(&str, &str, u32); 22] = [
     ("nf_call_iptables", "nf_call_iptables", 0),
     ("nf_call_ip6tables", "nf_call_ip6tables", 0),
     ("nf_call_arptables", "nf_call_arptables", 0),
-];
-
-/// Attributes of a bridge port that are on or off, after its timers.
-const PORT_SWITCHES: [(&str, bool); 5] = [
-    ("mcast_flood", true),
-    ("bcast_flood", true),
-    ("mcast_to_unicast", false),
-    ("neigh_suppress", false),
-    ("vlan_tunnel", false),
 ];
 
 /// Prints a number as `KEY VALUE ` or under its key.
@@ -108,29 +100,49 @@ pub(super) fn print(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow) {
     number(printer, "gro_max_size", "gro_max_size", 65536);
 }
 
-/// `8000.` and the bridge's address.
-fn bridge_id(mac: crate::base::MacAddr) -> String {
-    format!("8000.{mac}")
+/// A bridge's identifier as iproute2 prints it: without zeros in front of the address's octets.
+fn bridge_id(id: BridgeId) -> String {
+    let octets: Vec<String> = id.mac.0.iter().map(|octet| format!("{octet:x}")).collect();
+    format!("{:04x}.{}", id.priority, octets.join(":"))
+}
+
+/// The identifier of a bridge about whose spanning tree nothing was recorded.
+fn own_id(link: &LinkRow) -> BridgeId {
+    BridgeId { priority: 0x8000, mac: link.mac }
 }
 
 fn bridge(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, ageing_secs: u32) {
     printer.object("info_data");
+    let row = link.extra.bridge;
+    let times = row.map_or((1500, 200, 2000), |row| (row.forward_delay, row.hello_time, row.max_age));
     for (name, value) in [
-        ("forward_delay", 1500),
-        ("hello_time", 200),
-        ("max_age", 2000),
+        ("forward_delay", times.0),
+        ("hello_time", times.1),
+        ("max_age", times.2),
         ("ageing_time", ageing_secs * 100),
-        ("stp_state", 0),
-        ("priority", 32768),
-        ("vlan_filtering", 0),
+        ("stp_state", row.map_or(0, |row| u32::from(row.stp))),
+        ("priority", row.map_or(32768, |row| u32::from(row.id.priority))),
+        ("vlan_filtering", row.map_or(0, |row| u32::from(row.vlan_filtering))),
     ] {
         number(printer, name, name, value);
     }
-    let id = bridge_id(link.mac);
-    printer.any("bridge_id", id.as_str(), format!("bridge_id {id} "));
-    printer.any("root_id", id.as_str(), format!("designated_root {id} "));
-    for name in ["root_port", "root_path_cost", "topology_change", "topology_change_detected"] {
-        number(printer, name, name, 0);
+    if let Some(row) = row.filter(|row| row.vlan_filtering) {
+        let protocol = row.vlan_protocol.name();
+        printer.any("vlan_protocol", protocol, format!("vlan_protocol {protocol} "));
+    }
+    let id = row.map_or_else(|| own_id(link), |row| row.id);
+    let root = row.map_or(id, |row| row.root);
+    for (key, name, id) in [("bridge_id", "bridge_id", id), ("root_id", "designated_root", root)] {
+        let id = bridge_id(id);
+        printer.any(key, id.as_str(), format!("{name} {id} "));
+    }
+    for (name, value) in [
+        ("root_port", row.map_or(0, |row| u32::from(row.root_port))),
+        ("root_path_cost", row.map_or(0, |row| row.root_path_cost)),
+        ("topology_change", row.map_or(0, |row| u32::from(row.topology_change))),
+        ("topology_change_detected", row.map_or(0, |row| u32::from(row.topology_change_detected))),
+    ] {
+        number(printer, name, name, value);
     }
     for name in ["hello_timer", "tcn_timer", "topology_change_timer"] {
         timer(printer, name);
@@ -178,40 +190,48 @@ fn bridge_port(ip: &Ip<'_>, printer: &mut Printer, port: PortRow) {
     printer.object("info_slave_data");
     let state = state_name(port.state);
     printer.any("state", state, format!("state {state} "));
-    number(printer, "priority", "priority", 32);
-    number(printer, "cost", "cost", 2);
+    number(printer, "priority", "priority", u32::from(port.extra.priority));
+    number(printer, "cost", "cost", port.extra.cost);
     on_off(printer, "hairpin", port.hairpin);
-    for name in ["guard", "root_block", "fastleave"] {
-        on_off(printer, name, false);
-    }
+    on_off(printer, "guard", port.extra.bpdu_guard);
+    on_off(printer, "root_block", port.extra.root_block);
+    on_off(printer, "fastleave", false);
     on_off(printer, "learning", port.learning);
     on_off(printer, "flood", port.flood);
-    let id = 0x8000 | u32::from(port.number);
+    let id = u32::from(port.extra.priority) << 10 | u32::from(port.number);
     printer.any("id", format!("{id:#x}"), format!("port_id {id:#x} "));
     printer.any("no", format!("{:#x}", port.number), format!("port_no {:#x} ", port.number));
-    number(printer, "designated_port", "designated_port", id);
-    number(printer, "designated_cost", "designated_cost", 0);
-    let bridge = ip.state.links.get(&port.master).map_or(String::new(), |bridge| bridge_id(bridge.mac));
-    printer.any("bridge_id", bridge.as_str(), format!("designated_bridge {bridge} "));
-    printer.any("root_id", bridge.as_str(), format!("designated_root {bridge} "));
+    let own = ip.state.links.get(&port.master).map(own_id);
+    let own = own.map(|bridge| Designated { root: bridge, cost: 0, bridge, port: id as u16 });
+    if let Some(designated) = port.extra.designated.or(own) {
+        number(printer, "designated_port", "designated_port", u32::from(designated.port));
+        number(printer, "designated_cost", "designated_cost", designated.cost);
+        let bridge = bridge_id(designated.bridge);
+        printer.any("bridge_id", bridge.as_str(), format!("designated_bridge {bridge} "));
+        let root = bridge_id(designated.root);
+        printer.any("root_id", root.as_str(), format!("designated_root {root} "));
+    }
     for name in ["hold_timer", "message_age_timer", "forward_delay_timer"] {
         timer(printer, name);
     }
-    number(printer, "topology_change_ack", "topology_change_ack", 0);
-    number(printer, "config_pending", "config_pending", 0);
+    let acknowledges = u32::from(port.extra.topology_change_ack);
+    number(printer, "topology_change_ack", "topology_change_ack", acknowledges);
+    number(printer, "config_pending", "config_pending", u32::from(port.extra.config_pending));
     on_off(printer, "proxy_arp", false);
     on_off(printer, "proxy_arp_wifi", false);
     number(printer, "mcast_router", "multicast_router", 1);
     // The program prints this one a second time, and only as text.
     printer.plain("mcast_fast_leave off ");
-    for (name, on) in &PORT_SWITCHES[..4] {
-        on_off(printer, name, *on);
+    on_off(printer, "mcast_flood", port.extra.mcast_flood);
+    on_off(printer, "bcast_flood", port.extra.bcast_flood);
+    for name in ["mcast_to_unicast", "neigh_suppress"] {
+        on_off(printer, name, false);
     }
     printer.any("group_fwd_mask", "0", "group_fwd_mask 0 ");
     printer.any("group_fwd_mask_str", "0x0", "group_fwd_mask_str 0x0 ");
-    for name in ["vlan_tunnel", "isolated", "locked"] {
-        on_off(printer, name, false);
-    }
+    on_off(printer, "vlan_tunnel", false);
+    on_off(printer, "isolated", port.extra.isolated);
+    on_off(printer, "locked", false);
     printer.close();
 }
 
