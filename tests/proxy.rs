@@ -35,7 +35,7 @@ fn configuration(options: &[&str]) -> String {
     for (name, value) in options.iter().filter_map(|option| option.split_once('=')) {
         match name {
             "nodePortAddresses" => {
-                fields.push(format!("nodePortAddresses: ['{}']", value.replace(',', "', '")))
+                fields.push(format!("nodePortAddresses: ['{}']", value.replace(',', "', '")));
             }
             "localhostNodePorts" | "masqueradeAll" => iptables.push(format!("{name}: {value}")),
             other => assert_eq!(other, "localDetector"),

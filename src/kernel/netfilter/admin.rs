@@ -46,10 +46,7 @@ type Place = (Family, Table);
 impl Netns {
     /// Carries out a change.
     pub fn change_netfilter(&mut self, ctx: &mut Ctx<'_>, op: NetfilterOp) {
-        match op {
-            NetfilterOp::V6(op) => self.nf_change(ctx, Family::V6, *op),
-            op => self.nf_change(ctx, Family::V4, op),
-        }
+        self.nf_change(ctx, Family::V4, op);
     }
 
     fn nf_change(&mut self, ctx: &mut Ctx<'_>, family: Family, op: NetfilterOp) {
@@ -92,7 +89,6 @@ impl Netns {
                 self.nf_record(ctx, Family::V4, NetfilterChange::SetGone(self.id, name));
             }
             NetfilterOp::Forget(id) => self.kill_conntrack(ctx, id, EventId::NONE),
-            // What is of IPv6 already cannot be more so.
             NetfilterOp::V6(op) => self.nf_change(ctx, Family::V6, *op),
         }
     }

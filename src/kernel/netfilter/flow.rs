@@ -320,7 +320,11 @@ impl Netns {
     /// What a rule that fitted does.
     fn flow_target(way: &mut Way, entry: &Entry, (hook, table): (Hook, Table), chain: &Arc<str>) -> Next {
         match &entry.rule.target {
-            Target::None | Target::Log(_) | Target::Notrack(_) | Target::Tcpmss(_) => Next::Continue,
+            Target::None
+            | Target::Log(_)
+            | Target::Notrack(_)
+            | Target::Tcpmss(_)
+            | Target::Connmark(ConnmarkOp::Set(..) | ConnmarkOp::Save(..)) => Next::Continue,
             Target::Accept => {
                 if table == Table::Filter {
                     way.outcome.accepted_in = Some(chain.clone());
@@ -341,7 +345,6 @@ impl Netns {
                 way.mark &= !packet;
                 Next::Continue
             }
-            Target::Connmark(ConnmarkOp::Set(..) | ConnmarkOp::Save(..)) => Next::Continue,
             Target::Dnat(range, _) => {
                 if let Some((first, _)) = range.addrs {
                     way.probe.dst = first;
@@ -378,10 +381,9 @@ impl Netns {
 fn flow_match(each: &Match, way: &Way) -> Answer {
     let yes = |fits: bool| if fits { Answer::Yes } else { Answer::No };
     match each {
-        Match::Statistic(_) | Match::Limit { .. } => Answer::Perhaps,
         // An address is always added.
         Match::Recent(recent) if recent.is.mode == RecentMode::Set => yes(!recent.negated),
-        Match::Recent(_) => Answer::Perhaps,
+        Match::Recent(_) | Match::Statistic(_) | Match::Limit { .. } => Answer::Perhaps,
         Match::Mark(Not { negated, is: (value, mask) }) => yes((way.mark & mask == *value) != *negated),
         Match::Connmark(Not { negated, is: (value, _) }) => yes((*value == 0) != *negated),
         Match::State(states) => yes((states.is & ctstate::NEW != 0) != states.negated),
