@@ -10,6 +10,7 @@ mod hash;
 mod inventory;
 pub mod json;
 mod netfilter;
+mod object_rows;
 mod pcapng;
 mod process_rows;
 mod rows;
@@ -27,6 +28,7 @@ pub use netfilter::{
     Chain, ChainRow, Connection, ConntrackRow, Netfilter, NetfilterChange, RuleRow, RuleState, SetMember,
     SetRow, TcpTracking, Tuple,
 };
+pub use object_rows::ObjectRow;
 pub use pcapng::pcapng;
 pub use process_rows::{ContainerRef, ProcessRow};
 pub use rows::{
