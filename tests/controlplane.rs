@@ -1,5 +1,4 @@
 //! The API server's store: objects of every kind, how they come, change and go, and what the log makes of it.
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 mod common;
 
 use common::{FOR_EVER, apply, lab};

@@ -1,125 +1,160 @@
-//! API objects of every kind, as the store holds them.
+//! Rows of Kubernetes objects: Nodes, Pods with their containers, Events, and the lesson's steps of a Pod's life.
 
-use super::{NodeRow, PodPhase, PodRow};
-use crate::base::{ObjectKey, SimTime};
-use serde_json::{Value, json};
+use crate::base::{Ipv4Addr, Ipv4Net, NetnsId, SimTime};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
-/// An API object as it stands in the store.
-///
-/// What the API server itself adds (identity, version, times) stands beside the JSON, so that the store, the trace and
-/// the text that a user wrote share one value. The status of a Pod or a Node stands in its own row.
+/// A Node object, as far as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ObjectRow {
-    /// Kind, namespace and name.
-    pub key: ObjectKey,
-    /// Group and version, as `apps/v1`.
-    pub api_version: Arc<str>,
-    /// `metadata.uid`.
-    pub uid: Arc<str>,
-    /// `metadata.resourceVersion`.
-    pub version: u64,
-    /// `metadata.generation`: it grows with every change of what is desired.
-    pub generation: i64,
+pub struct NodeRow {
+    /// Name.
+    pub name: Arc<str>,
+    /// Its root namespace.
+    pub netns: NetnsId,
+    /// Internal address.
+    pub address: Ipv4Addr,
+    /// `spec.podCIDR`.
+    pub pod_cidr: Ipv4Net,
+    /// Condition Ready.
+    pub ready: bool,
+    /// `spec.unschedulable`.
+    pub unschedulable: bool,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
     /// `metadata.creationTimestamp`.
     pub created: SimTime,
-    /// `metadata.deletionTimestamp`: when the deletion was asked for, while something still holds the object.
-    pub deleted: Option<SimTime>,
-    /// The object as it was written, and the status that controllers have written into it.
-    pub value: Arc<Value>,
 }
 
-impl ObjectRow {
-    /// The whole object, as the API server answers.
-    pub fn whole(&self) -> Value {
-        let mut value = (*self.value).clone();
-        if !value["metadata"].is_object() {
-            value["metadata"] = json!({});
-        }
-        let metadata = &mut value["metadata"];
-        metadata["name"] = json!(&*self.key.name);
-        if !self.key.namespace.is_empty() {
-            metadata["namespace"] = json!(&*self.key.namespace);
-        }
-        metadata["uid"] = json!(&*self.uid);
-        metadata["resourceVersion"] = json!(self.version.to_string());
-        metadata["creationTimestamp"] = json!(self.created.rfc3339());
-        if value.get("spec").is_some() {
-            value["metadata"]["generation"] = json!(self.generation);
-        }
-        if let Some(deleted) = self.deleted {
-            value["metadata"]["deletionTimestamp"] = json!(deleted.rfc3339());
-        }
-        value
-    }
-
-    /// Text at a path of keys below the object, as `["spec", "type"]`.
-    pub fn text(&self, path: &[&str]) -> Option<&str> {
-        self.at(path)?.as_str()
-    }
-
-    /// The value at a path of keys below the object.
-    pub fn at(&self, path: &[&str]) -> Option<&Value> {
-        path.iter().try_fold(&*self.value, |value, key| value.get(key))
-    }
-
-    /// Its labels.
-    pub fn labels(&self) -> BTreeMap<String, String> {
-        self.strings(&["metadata", "labels"])
-    }
-
-    /// Its annotations.
-    pub fn annotations(&self) -> BTreeMap<String, String> {
-        self.strings(&["metadata", "annotations"])
-    }
-
-    fn strings(&self, path: &[&str]) -> BTreeMap<String, String> {
-        let entries = self.at(path).and_then(Value::as_object).into_iter().flatten();
-        entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
-    }
+/// Phase of a Pod (`status.phase`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PodPhase {
+    /// Not all containers have started yet.
+    Pending,
+    /// At least one container runs or restarts.
+    Running,
+    /// All ended well.
+    Succeeded,
+    /// All ended, one badly.
+    Failed,
 }
 
-impl PodRow {
-    /// Writes into a Pod object what became of it: its node and its status.
-    pub fn overlay(&self, value: &mut Value) {
-        if let Some(node) = &self.node {
-            value["spec"]["nodeName"] = json!(&**node);
-        }
-        let phase = match self.phase {
-            PodPhase::Pending => "Pending",
-            PodPhase::Running => "Running",
-            PodPhase::Succeeded => "Succeeded",
-            PodPhase::Failed => "Failed",
-        };
-        let mut status = json!({ "phase": phase });
-        if let Some(host) = self.host_ip {
-            status["hostIP"] = json!(host.to_string());
-        }
-        if let Some(ip) = self.ip {
-            status["podIP"] = json!(ip.to_string());
-            status["podIPs"] = json!([{ "ip": ip.to_string() }]);
-        }
-        value["status"] = status;
-    }
+/// A Pod object, as far as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodRow {
+    /// Namespace.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// `spec.nodeName`, once scheduled.
+    pub node: Option<Arc<str>>,
+    /// Its sandbox's network namespace, once made; the node's own with `hostNetwork`.
+    pub netns: Option<NetnsId>,
+    /// `status.phase`.
+    pub phase: PodPhase,
+    /// `status.reason`, or the reason the sandbox waits for.
+    pub reason: Option<Arc<str>>,
+    /// `status.podIP`.
+    pub ip: Option<Ipv4Addr>,
+    /// `status.hostIP`.
+    pub host_ip: Option<Ipv4Addr>,
+    /// Init containers, then containers, in the order of the spec.
+    pub containers: Vec<ContainerRow>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.creationTimestamp`.
+    pub created: SimTime,
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
 }
 
-impl NodeRow {
-    /// Writes into a Node object what became of it.
-    pub fn overlay(&self, value: &mut Value) {
-        value["status"] = json!({
-            "addresses": [
-                { "type": "InternalIP", "address": self.address.to_string() },
-                { "type": "Hostname", "address": &*self.name },
-            ],
-        });
-    }
+/// A container of a Pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerRow {
+    /// Name.
+    pub name: Arc<str>,
+    /// Image.
+    pub image: Arc<str>,
+    /// Declared ports, as `80/TCP`.
+    pub ports: Vec<Arc<str>>,
+    /// Whether it is an init container.
+    pub init: bool,
+    /// Whether it is an init container that stays (`restartPolicy: Always`).
+    pub sidecar: bool,
+    /// State.
+    pub state: ContainerState,
+    /// Restarts.
+    pub restarts: u32,
+    /// How it ended the last time (`lastState.terminated`).
+    pub last: Option<LastState>,
 }
 
-/// `Deployment/default/web` with its version.
-impl fmt::Display for ObjectRow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} version {}", self.key, self.version)
-    }
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastState {
+    /// Exit code.
+    pub code: u8,
+    /// Reason: `Completed`, `Error`, `StartError`.
+    pub reason: Arc<str>,
+    /// When it had started.
+    pub started: SimTime,
+    /// When it ended.
+    pub finished: SimTime,
+}
+
+/// State of a container (`status.containerStatuses[].state`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContainerState {
+    /// Waiting, with the reason (`ContainerCreating`, `PodInitializing` …).
+    Waiting(Arc<str>),
+    /// Running since.
+    Running(SimTime),
+    /// Ended, with its exit code and reason.
+    Terminated(u8, Arc<str>),
+}
+
+/// A Kubernetes Event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KubeEventRow {
+    /// Kind of the object concerned.
+    pub kind: Arc<str>,
+    /// Namespace of the object concerned.
+    pub namespace: Arc<str>,
+    /// Name of the object concerned.
+    pub name: Arc<str>,
+    /// Whether it is a Warning.
+    pub warning: bool,
+    /// Reason in camel case.
+    pub reason: Arc<str>,
+    /// Message.
+    pub message: String,
+    /// Reporting component.
+    pub component: Arc<str>,
+}
+
+/// The two lists of eight steps that the lesson teaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Steps {
+    /// A Pod comes up.
+    Creation,
+    /// A Pod goes down.
+    Termination,
+}
+
+/// A step of a Pod's creation or termination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepRow {
+    /// Namespace of the Pod.
+    pub namespace: Arc<str>,
+    /// Name of the Pod.
+    pub pod: Arc<str>,
+    /// Which list.
+    pub steps: Steps,
+    /// Number in the list, 1 to 8. Its text is `step.creation.N` or `step.termination.N` in the catalogue.
+    pub number: u8,
+    /// What was asked, as JSON, where this step is a CNI call.
+    pub request: Option<Arc<str>>,
+    /// What came back, as JSON.
+    pub result: Option<Arc<str>>,
+    /// Arguments of the step's text: node, address …
+    pub args: Vec<String>,
 }
