@@ -12,6 +12,7 @@ mod kubelet;
 mod launch;
 mod objects;
 mod pods;
+mod rules;
 mod serve;
 mod services;
 mod store;
