@@ -9,6 +9,7 @@ mod meta;
 mod node;
 mod object;
 mod pod;
+mod request;
 mod service;
 
 pub use cluster::{
@@ -28,6 +29,7 @@ pub use pod::{
     Lifecycle, Pod, PodCondition, PodDnsConfig, PodDnsConfigOption, PodIp, PodReadinessGate, PodSpec,
     PodStatus, Protocol, RestartPolicy, Toleration, VolumeMount,
 };
+pub use request::{ApiError, ApiRequest, PatchKind, Propagation};
 pub use service::{
     ClientIpConfig, Endpoint, EndpointAddress, EndpointConditions, EndpointHints, EndpointPort,
     EndpointSlice, EndpointSubset, Endpoints, ForZone, LoadBalancerIngress, LoadBalancerStatus,

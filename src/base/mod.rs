@@ -4,6 +4,7 @@
 mod diagnostic;
 mod id;
 mod mac;
+mod object_key;
 mod time;
 mod utf16;
 pub mod words;
@@ -13,6 +14,7 @@ pub use id::{
     ChangeId, DirId, EventId, IfIndex, JourneyId, NetnsId, OutputId, PacketId, PidNsId, ProcessId, SocketId,
 };
 pub use mac::MacAddr;
+pub use object_key::ObjectKey;
 pub use time::{Calendar, Duration, EPOCH_SECS, SimTime};
 pub use utf16::{byte_offset, utf16_offset};
 
