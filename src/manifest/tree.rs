@@ -51,6 +51,11 @@ pub(super) struct Entry {
 }
 
 impl Node {
+    /// A value without a text: whatever is said about it has no place.
+    pub(super) fn nowhere() -> Self {
+        Self { span: Span::default(), value: NodeValue::Mapping(Vec::new()), source: None }
+    }
+
     /// The value of `key` in a mapping; with a key given twice, the last, as the API server's parser has it.
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
         self.entry(key).map(|entry| &entry.value)

@@ -62,11 +62,9 @@ fn typed(root: &Cursor<'_>, report: &mut Report<'_>) {
         }
         "kubernetes.io/dockercfg" => needs(".dockercfg", report),
         "kubernetes.io/dockerconfigjson" => needs(".dockerconfigjson", report),
-        "kubernetes.io/basic-auth" => {
-            if !has("username") && !has("password") {
-                needs("username", report);
-                needs("password", report);
-            }
+        "kubernetes.io/basic-auth" if !has("username") && !has("password") => {
+            needs("username", report);
+            needs("password", report);
         }
         "kubernetes.io/ssh-auth" => needs("ssh-privatekey", report),
         "kubernetes.io/tls" => {

@@ -1,4 +1,4 @@
-//! Schedules of CronJobs, in the words of the library that the controller reads them with (robfig/cron `ParseStandard`).
+//! Schedules of `CronJobs`, in the words of the library that the controller reads them with (robfig/cron `ParseStandard`).
 
 /// A field of a schedule: what it is called, its bounds and the names that stand for numbers.
 struct Field {

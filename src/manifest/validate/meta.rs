@@ -27,7 +27,7 @@ pub(super) fn validate(kind: Kind, metadata: &Cursor<'_>, report: &mut Report<'_
     finalizers(&metadata.get("finalizers"), report);
 }
 
-/// Longest name of a CronJob: those of its Jobs add eleven characters (`validateCronJobSpec`).
+/// Longest name of a `CronJob`: those of its Jobs add eleven characters (`validateCronJobSpec`).
 const CRON_JOB_NAME: usize = 52;
 
 fn name(kind: Kind, metadata: &Cursor<'_>, report: &mut Report<'_>) {

@@ -17,9 +17,11 @@ mod policy;
 mod quantity;
 mod selector;
 mod service;
+mod update;
 mod workload;
 
 pub(super) use across::across;
+pub(super) use update::update;
 
 use super::report::Report;
 use super::schema::Kind;

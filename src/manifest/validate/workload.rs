@@ -29,7 +29,7 @@ pub(super) fn validate(kind: &str, spec: &Cursor<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// A CronJob: when, and the Job that it makes.
+/// A `CronJob`: when, and the Job that it makes.
 pub(super) fn cron_job(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let schedule = spec.get("schedule");
     if schedule.text().is_empty() {

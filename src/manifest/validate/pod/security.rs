@@ -51,7 +51,9 @@ pub(super) fn container(context: &Cursor<'_>, report: &mut Report<'_>) {
 }
 
 fn ids(context: &Cursor<'_>, fields: &[&str], report: &mut Report<'_>) {
-    fields.iter().for_each(|field| id(&context.get(field), report));
+    for field in fields {
+        id(&context.get(field), report);
+    }
 }
 
 /// `IsValidUserID`.

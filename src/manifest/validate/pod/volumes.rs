@@ -160,7 +160,7 @@ fn projected(source: &Cursor<'_>, report: &mut Report<'_>) {
                     files(&first, report);
                 }
                 "downwardAPI" => {
-                    first.get("items").items().for_each(|item| file_path(&item.get("path"), report))
+                    first.get("items").items().for_each(|item| file_path(&item.get("path"), report));
                 }
                 "serviceAccountToken" => file_path(&first.get("path"), report),
                 _ => {}
