@@ -26,8 +26,9 @@ pub(super) fn parse(text: &str) -> Result<(), String> {
         return Err("cannot use TZ or CRON_TZ in schedule, use timeZone field instead".to_owned());
     }
     if text.starts_with('@') {
-        let every =
-            text.strip_prefix("@every ").is_some_and(|rest| super::super::values::duration(rest).is_some());
+        let every = text
+            .strip_prefix("@every ")
+            .is_some_and(|rest| crate::manifest::values::duration(rest).is_some());
         if DESCRIPTORS.contains(&text) || every {
             return Ok(());
         }

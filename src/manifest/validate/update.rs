@@ -1,8 +1,8 @@
 //! What may not change when an object takes the place of another (`Validate…Update` of each kind).
 
-use super::super::schema::Kind;
 use super::cursor::Cursor;
 use crate::manifest::report::Report;
+use crate::manifest::schema::Kind;
 use serde_json::Value;
 
 /// Fields of a `StatefulSet` that may change, as the API server lists them.
