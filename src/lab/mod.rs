@@ -2,6 +2,7 @@
 
 mod commands;
 pub mod compare;
+pub mod flow;
 pub mod history;
 pub mod lessons;
 mod objects;

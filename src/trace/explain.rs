@@ -487,6 +487,13 @@ fn netfilter_args(change: &NetfilterChange, of: &dyn Fn(NetnsId) -> String) -> (
         NetfilterChange::ConntrackGone(..) => ("conntrack_gone", vec![netns]),
         NetfilterChange::Set(_) => ("set", vec![netns, line]),
         NetfilterChange::SetGone(_, name) => ("set_gone", vec![netns, name.to_string()]),
+        NetfilterChange::V6(change) => {
+            let (kind, mut args) = netfilter_args(change, of);
+            if let Some(line) = args.get_mut(1) {
+                *line = format!("ip6 {line}");
+            }
+            (kind, args)
+        }
     }
 }
 
