@@ -101,6 +101,17 @@ impl<'s> Checker<'s, '_, '_> {
             }
             return;
         };
+        if type_name == "string"
+            && let Some(letter) = node.source.as_deref().filter(|_| value.is_string())
+        {
+            let path = self.path.clone();
+            self.report.warning(
+                &path,
+                "decode.letter",
+                Some("decode.type.string.hint"),
+                &["", "", "", letter],
+            );
+        }
         let hint = match type_name {
             "string" | "[]uint8" if !value.is_string() => "decode.type.string.hint",
             "bool" if !value.is_boolean() => "decode.type.bool.hint",

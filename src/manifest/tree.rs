@@ -22,7 +22,7 @@ pub(super) struct Node {
     pub(super) span: Span,
     /// What it is.
     pub(super) value: NodeValue,
-    /// How a scalar that is no string was written, such as `0777` for 511.
+    /// How a scalar that is no string was written, such as `0777` for 511, and a text that others read as no text.
     pub(super) source: Option<Box<str>>,
 }
 
@@ -250,7 +250,8 @@ impl<'t> Builder<'t> {
             Event::Scalar(text, style, anchor, tag) => {
                 let source = Box::from(&*text);
                 let value = scalar_value(text, style, tag.as_deref());
-                let source = (!value.is_string()).then_some(source);
+                let letter = style == ScalarStyle::Plain && scalar::is_letter(&source);
+                let source = (!value.is_string() || letter).then_some(source);
                 self.finish(Node { span, value: NodeValue::Scalar(value), source }, anchor)
             }
             Event::SequenceStart(anchor, _) => self.begin(span, NodeValue::Sequence(Vec::new()), anchor),
