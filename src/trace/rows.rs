@@ -2,7 +2,7 @@
 //! comes or changes, and its key when it goes; see [`super::Inventory`].
 
 use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
-use super::{NetfilterChange, ProcessRow, ServiceChange, SocketRow};
+use super::{FaultRow, NetfilterChange, ProcessRow, ServiceChange, SocketRow};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ProcessId, SimTime, SocketId};
 use crate::wire::VlanProtocol;
 use std::collections::BTreeMap;
@@ -71,6 +71,10 @@ pub enum TableChange {
     Process(ProcessRow),
     /// A process ended.
     ProcessGone(ProcessId),
+    /// Something was broken on purpose.
+    Fault(FaultRow),
+    /// A fault was mended, by its number.
+    FaultGone(u32),
 }
 
 /// What a network namespace belongs to.
