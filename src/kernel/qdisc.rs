@@ -68,13 +68,13 @@ impl Qdisc {
         self.counter += 1;
         let mut delay = self.draw_delay(rng, &netem);
         let mut from = now;
-        if netem.rate > 0 {
+        if let Some(on_wire) = (len as u64 * 8).saturating_mul(1_000_000_000).checked_div(netem.rate) {
             // The last packet in the queue has to be through first; waiting for it counts as delay.
             if self.waiting > 0 {
                 delay = delay.saturating_sub(self.last_at.since(now).0);
                 from = self.last_at.max(now);
             }
-            delay += (len as u64 * 8).saturating_mul(1_000_000_000) / netem.rate;
+            delay += on_wire;
         }
         Some(from + Duration(delay))
     }

@@ -6,7 +6,7 @@ mod netem;
 
 use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context, KernelChange};
-use crate::trace::{LinkRow, NetnsState};
+use crate::trace::{LinkRow, NetnsState, QdiscCounters, QdiscRow};
 
 /// What stops a command: its text on standard error and its status.
 type Stop = (String, u8);
@@ -170,29 +170,21 @@ fn show(state: &NetnsState, device: Option<&LinkRow>, statistics: bool) -> Strin
     let shown =
         state.links.values().filter(|link| device.is_none_or(|device| device.ifindex == link.ifindex));
     let mut out = String::new();
+    let nothing = QdiscCounters::default().to_string();
     for link in shown.filter(|link| link.up || link.extra.qdisc.is_some()) {
         let name = if device.is_none() { format!("dev {} ", link.name) } else { String::new() };
-        match &link.extra.qdisc {
-            Some(qdisc) => {
-                out += &format!("qdisc netem {:x}: {name}root refcnt 2 {}\n", qdisc.handle, qdisc.netem);
-                if statistics {
-                    let counted = state.qdiscs.get(&link.ifindex).copied().unwrap_or_default();
-                    out += &counted.to_string();
-                }
+        let root = match link.extra.qdisc {
+            Some(QdiscRow { handle, netem }) => {
+                format!("qdisc netem {handle:x}: {name}root refcnt 2 {netem}\n")
             }
-            None => {
-                out += &format!("qdisc noqueue 0: {name}root refcnt 2 \n");
-                if statistics {
-                    out += " Sent 0 bytes 0 pkt (dropped 0, overlimits 0 requeues 0) \n backlog 0b 0p requeues 0\n";
-                }
-            }
-        }
+            None => format!("qdisc noqueue 0: {name}root refcnt 2 \n"),
+        };
+        out.push_str(&root);
+        let counted = state.qdiscs.get(&link.ifindex).map_or_else(|| nothing.clone(), ToString::to_string);
+        out.push_str(if statistics { &counted } else { "" });
         if link.extra.mirrors.is_ready {
-            out += &format!("qdisc clsact ffff: {name}parent ffff:fff1 \n");
-            if statistics {
-                out +=
-                    " Sent 0 bytes 0 pkt (dropped 0, overlimits 0 requeues 0) \n backlog 0b 0p requeues 0\n";
-            }
+            out.extend(["qdisc clsact ffff: ", &name, "parent ffff:fff1 \n"]);
+            out.push_str(if statistics { &nothing } else { "" });
         }
     }
     out

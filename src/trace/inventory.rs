@@ -196,7 +196,8 @@ impl Inventory {
         self.now = event.at;
         match event.kind {
             EventKind::Changed(change) => self.apply(trace, id, change),
-            EventKind::Transmitted | EventKind::Received(_) => {
+            EventKind::Received(_) => self.count(trace, event),
+            EventKind::Transmitted => {
                 self.count(trace, event);
                 self.count_queue(trace, event);
             }
@@ -295,7 +296,18 @@ impl Inventory {
                 counted.dropped += 1;
                 counted.dropped_bytes += bytes;
             }
-            _ => {}
+            EventKind::Originated
+            | EventKind::Received(_)
+            | EventKind::Passed(_)
+            | EventKind::Decided(..)
+            | EventKind::Changed(_)
+            | EventKind::Queued
+            | EventKind::Encapsulated
+            | EventKind::Decapsulated
+            | EventKind::Ended(_)
+            | EventKind::Wrote(_)
+            | EventKind::Started(_)
+            | EventKind::Exited(..) => {}
         }
     }
 

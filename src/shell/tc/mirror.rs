@@ -88,11 +88,16 @@ fn show(state: &NetnsState, link: &LinkRow, incoming: Option<bool>) -> String {
         let then = if mirror.takes { "stolen" } else { "pipe" };
         let name = state.ifname(mirror.to);
         let at = if incoming { "ingress" } else { "egress" };
-        out += &format!("filter {at} protocol all pref 49152 matchall chain 0 \n");
-        out += &format!("filter {at} protocol all pref 49152 matchall chain 0 handle 0x1 \n");
-        out += "  not_in_hw\n";
-        out += &format!("\taction order 1: mirred (Egress {way} to device {name}) {then}\n");
-        out += " \tindex 1 ref 1 bind 1\n\n";
+        let head = format!("filter {at} protocol all pref 49152 matchall chain 0 ");
+        let action = format!("\taction order 1: mirred (Egress {way} to device {name}) {then}");
+        out.extend([
+            &head,
+            "\n",
+            &head,
+            "handle 0x1 \n  not_in_hw\n",
+            &action,
+            "\n \tindex 1 ref 1 bind 1\n\n",
+        ]);
     }
     out
 }
