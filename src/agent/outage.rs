@@ -89,7 +89,7 @@ impl ControlPlane {
         let Some(node) = self.store.nodes.get_mut(name).filter(|node| node.ready != ready) else { return };
         node.ready = ready;
         let row = node.row();
-        world.record(row);
+        world.record(TableChange::Node(row));
         let word = if ready { "NodeReady" } else { "NodeNotReady" };
         world.record(TableChange::KubeEvent(KubeEventRow {
             kind: "Node".into(),

@@ -314,7 +314,7 @@ fn with_network(text: &str, choice: &Choice) -> String {
     let cluster = parsed.objects.iter().find(|located| matches!(located.object, Object::Cluster(_)));
     let mut raw = cluster.map_or_else(
         || json!({ "apiVersion": "vethscope.dev/v1alpha1", "kind": "Cluster", "spec": {} }),
-        |located| located.raw.clone(),
+        |located| (*located.raw).clone(),
     );
     if !raw["spec"].is_object() {
         raw["spec"] = json!({});

@@ -2,6 +2,7 @@
 //! every table row. The picture, the inspector, the terminal's tables, the printed trace and the capture file are all
 //! read from here; nothing is simulated again to show it.
 
+mod api_rows;
 mod drop_reason;
 mod event;
 pub mod explain;
@@ -21,6 +22,7 @@ mod service_rows;
 mod socket_rows;
 mod surroundings;
 
+pub use api_rows::ObjectRow;
 pub use drop_reason::DropReason;
 pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Relation, Stream, Table};
 pub use fault::{Fault, FaultRow, Netem, Place};

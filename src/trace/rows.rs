@@ -3,8 +3,8 @@
 
 use super::object_rows::{KubeEventRow, NodeRow, PodRow, StepRow};
 use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
-use super::{FaultRow, NetfilterChange, ProcessRow, ServiceChange, SocketRow};
-use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ProcessId, SimTime, SocketId};
+use super::{FaultRow, NetfilterChange, ObjectRow, ProcessRow, ServiceChange, SocketRow};
+use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::VlanProtocol;
 use std::sync::Arc;
 
@@ -61,6 +61,10 @@ pub enum TableChange {
     Pod(PodRow),
     /// A Pod object went, by namespace and name.
     PodGone(Arc<str>, Arc<str>),
+    /// An API object of any kind came or changed in the store.
+    Object(Arc<ObjectRow>),
+    /// An API object went from the store.
+    ObjectGone(ObjectKey),
     /// A Service or its endpoints came, changed or went.
     Service(ServiceChange),
     /// A Kubernetes Event was recorded.
