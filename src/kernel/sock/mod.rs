@@ -6,7 +6,7 @@ mod udp;
 
 use super::tcp::Tcb;
 use super::{Ctx, Errno, Netns, PathMtuDiscovery, Shutdown, SocketError, SocketOption};
-use crate::base::{Duration, EventId, IfIndex, Ipv4Addr, ProcessId, SocketId};
+use crate::base::{EventId, IfIndex, Ipv4Addr, ProcessId, SocketId};
 use crate::trace::{SocketRow, SocketState, TableChange, Transport};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddrV4;
