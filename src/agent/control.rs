@@ -7,14 +7,17 @@ use super::containers;
 use super::fabric::Fabric;
 use super::kubelet::{self, Stage};
 use super::launch::Environment;
+use super::policy::Policies;
 use super::services::Services;
 use super::store::{NodeEntry, PodEntry, PodKey, Store};
 use super::world::{Actor, Patience, Wakeup, World};
 use crate::api::{
-    ClusterSpec, Cni, Container, EndpointSlice, NodeSpec, Pod, Protocol, RestartPolicy, Service,
+    ClusterSpec, Cni, Container, EndpointSlice, NetworkPolicy, NodeSpec, Pod, Protocol, RestartPolicy,
+    Service,
 };
 use crate::base::{Duration, NetnsId, ProcessId};
 use crate::cluster::ipam::Ipam;
+use crate::cluster::policy::Namespaces;
 use crate::cluster::scheduler::{self, Candidate};
 use crate::kernel::Delays;
 use crate::trace::{ContainerRow, ContainerState, KubeEventRow, PodPhase, StepRow, Steps, TableChange};
@@ -37,6 +40,10 @@ pub struct Desired {
     pub services: Vec<Arc<Service>>,
     /// Endpoints that the user wrote.
     pub slices: Vec<Arc<EndpointSlice>>,
+    /// Its network policies.
+    pub policies: Vec<Arc<NetworkPolicy>>,
+    /// Labels of the namespaces that are written down, by name.
+    pub namespaces: Namespaces,
 }
 
 /// API server, scheduler, kubelets and CNI plug-ins.
@@ -47,6 +54,7 @@ pub struct ControlPlane {
     /// Security identities, which Cilium gives to label sets.
     pub(super) identities: Identities,
     pub(super) services: Services,
+    pub(super) policies: Policies,
     fabric: Fabric,
     next_uid: u32,
     /// Main processes that live, each with the container it belongs to.
@@ -65,6 +73,7 @@ impl Actor for ControlPlane {
             }
             Wakeup::Endpoints => self.sync_endpoints(world),
             Wakeup::ProxyRules => self.sync_proxies(world),
+            Wakeup::Policies => self.sync_policies(world),
             Wakeup::Container(key, index, turn) => {
                 containers::look(self, world, &key, (index, turn));
                 self.pods_changed(world);
@@ -113,6 +122,7 @@ impl ControlPlane {
         if rebuilt {
             self.tear_down(world);
             self.services.forget_proxies();
+            self.policies.forget_nodes();
             world.set_delays(delays(&desired.cluster));
             self.fabric.build_switch(world);
         }
@@ -136,6 +146,7 @@ impl ControlPlane {
         self.cluster = Some(Arc::new(desired.cluster.clone()));
         self.apply_pods(world, &desired.pods);
         self.apply_services(world, &desired.services, &desired.slices);
+        self.apply_policies(world, &desired.policies, &desired.namespaces);
     }
 
     fn tear_down(&mut self, world: &mut dyn World) {
@@ -175,6 +186,8 @@ impl ControlPlane {
         }
         let Some(gone) = self.store.nodes.remove(name) else { return };
         world.del_netns(gone.netns);
+        self.policies.forget_node(name);
+        self.policies_changed(world);
         world.record(TableChange::NodeGone(name.clone()));
         let Some(cluster) = self.cluster.clone() else { return };
         let gone = peer(&gone);
@@ -199,6 +212,7 @@ impl ControlPlane {
         for key in known.iter().filter(|_| cluster.network.cni == Cni::Cilium) {
             self.publish(world, key);
         }
+        self.policies_changed(world);
     }
 
     /// Sees to it that a node and the others have the routes to each other. It is called again when a node claims
@@ -219,8 +233,9 @@ impl ControlPlane {
         }
     }
 
-    /// Cilium's agents hear of a Pod's address.
+    /// The network plug-in's agents hear of a Pod's address.
     pub(super) fn publish(&mut self, world: &mut dyn World, key: &PodKey) {
+        self.policies_changed(world);
         let (Some(entry), true) = (self.store.pods.get(key), self.is_cilium()) else { return };
         let (Some(addr), Some(home)) = (entry.ip, entry.node.clone()) else { return };
         let identity = self.identities.of(&key.namespace, &entry.pod.metadata.labels);
@@ -231,8 +246,9 @@ impl ControlPlane {
         }
     }
 
-    /// Cilium's agents hear that a Pod is gone.
-    pub(super) fn withdraw(&self, world: &mut dyn World, key: &PodKey) {
+    /// The network plug-in's agents hear that a Pod is gone.
+    pub(super) fn withdraw(&mut self, world: &mut dyn World, key: &PodKey) {
+        self.policies_changed(world);
         let own = |entry: &&PodEntry| !entry.pod.spec.host_network;
         let Some(addr) = self.store.pods.get(key).filter(own).and_then(|entry| entry.ip) else { return };
         if self.is_cilium() {
@@ -285,6 +301,7 @@ impl ControlPlane {
         if entry.pod != *pod {
             entry.pod = pod.clone();
             self.record_pod(world, key);
+            self.policies_changed(world);
         }
     }
 

@@ -9,6 +9,7 @@ mod fabric;
 pub mod kube_proxy;
 mod kubelet;
 mod launch;
+mod policy;
 mod services;
 mod store;
 mod world;

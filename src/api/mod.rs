@@ -9,6 +9,7 @@ mod meta;
 mod node;
 mod object;
 mod pod;
+mod policy;
 mod service;
 
 pub use cluster::{
@@ -27,6 +28,10 @@ pub use pod::{
     Container, ContainerPort, ContainerState, ContainerStatus, DnsPolicy, EnvVar, HostAlias, HostIp,
     Lifecycle, Pod, PodCondition, PodDnsConfig, PodDnsConfigOption, PodIp, PodReadinessGate, PodSpec,
     PodStatus, Protocol, RestartPolicy, Toleration, VolumeMount,
+};
+pub use policy::{
+    EgressRule, IngressRule, IpBlock, LabelOperator, LabelRequirement, LabelSelector, NetworkPolicy,
+    NetworkPolicySpec, PolicyPeer, PolicyPort, PolicyType, PortRef,
 };
 pub use service::{
     ClientIpConfig, Endpoint, EndpointAddress, EndpointConditions, EndpointHints, EndpointPort,

@@ -4,6 +4,7 @@ mod commands;
 pub mod compare;
 pub mod history;
 pub mod lessons;
+pub mod matrix;
 mod objects;
 pub mod prompt;
 mod script;
@@ -107,7 +108,15 @@ impl Lab {
         let pods = parsed.pods().map(|pod| Arc::new(pod.clone())).collect();
         let services = parsed.services().map(|service| Arc::new(service.clone())).collect();
         let slices = parsed.slices().map(Arc::new).collect();
-        let desired = Desired { cluster: parsed.resolve_cluster(), pods, services, slices };
+        let policies = parsed.policies().map(|policy| Arc::new(policy.clone())).collect();
+        let desired = Desired {
+            cluster: parsed.resolve_cluster(),
+            pods,
+            services,
+            slices,
+            policies,
+            namespaces: parsed.namespaces(),
+        };
         self.sim.tell(Wakeup::Apply(Arc::new(desired)));
         self.parsed = parsed;
         diagnostics
@@ -155,6 +164,19 @@ impl Lab {
     /// Runs until nothing is under way, as after applying a text. Stops at a limit of simulated time.
     pub fn settle(&mut self, limit: SimTime) -> Progress {
         self.run_while(limit, |lab| !lab.sim.is_quiet(Urgency::Now) || !lab.upcoming.is_empty())
+    }
+
+    /// One step towards where [`Self::settle`] ends.
+    fn settle_step(&mut self, limit: SimTime) -> Progress {
+        if self.sim.is_quiet(Urgency::Now) && self.upcoming.is_empty() {
+            return Progress::Idle;
+        }
+        if self.sim.next_at().is_none_or(|at| at > limit) {
+            return Progress::Stopped(self.sim.now());
+        }
+        self.take_upcoming();
+        self.step();
+        Progress::Busy(self.sim.now())
     }
 
     /// Runs until a process ended.

@@ -101,6 +101,10 @@ impl<'s> Checker<'s, '_, '_> {
             }
             return;
         };
+        if let (true, Some(letter)) = (value.is_string(), &node.source) {
+            let path = self.path.clone();
+            self.report.warning(&path, "decode.letter", Some("decode.letter.hint"), &[letter]);
+        }
         let hint = match type_name {
             "string" | "[]uint8" if !value.is_string() => "decode.type.string.hint",
             "bool" if !value.is_boolean() => "decode.type.bool.hint",

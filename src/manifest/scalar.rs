@@ -3,9 +3,15 @@
 
 use serde_json::{Number, Value};
 
-const TRUE: [&str; 11] = ["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"];
-const FALSE: [&str; 11] = ["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"];
+const TRUE: [&str; 9] = ["yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"];
+const FALSE: [&str; 9] = ["no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"];
 const NULL: [&str; 5] = ["", "~", "null", "Null", "NULL"];
+
+/// Whether an unquoted scalar is one of the letters that go-yaml takes for a boolean and nearly every other parser for
+/// text. They are text here, and a warning says so: a namespace `y` is far likelier meant than `true`.
+pub(super) fn is_letter_of_bool(text: &str) -> bool {
+    matches!(text, "y" | "Y" | "n" | "N")
+}
 
 /// The value of an unquoted scalar.
 pub(super) fn resolve(text: &str) -> Value {
@@ -90,7 +96,7 @@ mod tests {
         for (text, value) in [
             ("yes", json!(true)),
             ("Off", json!(false)),
-            ("n", json!(false)),
+            ("n", json!("n")),
             ("~", json!(null)),
             ("", json!(null)),
             ("0777", json!(511)),

@@ -22,7 +22,7 @@ pub(super) struct Node {
     pub(super) span: Span,
     /// What it is.
     pub(super) value: NodeValue,
-    /// How a scalar that is no string was written, such as `0777` for 511.
+    /// How a scalar was written that is no string, such as `0777` for 511, or that others do not take for one: `y`.
     pub(super) source: Option<Box<str>>,
 }
 
@@ -244,8 +244,9 @@ impl<'t> Builder<'t> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let source = Box::from(&*text);
+                let letter = style == ScalarStyle::Plain && tag.is_none() && scalar::is_letter_of_bool(&text);
                 let value = scalar_value(text, style, tag.as_deref());
-                let source = (!value.is_string()).then_some(source);
+                let source = (!value.is_string() || letter).then_some(source);
                 self.finish(Node { span, value: NodeValue::Scalar(value), source }, anchor)
             }
             Event::SequenceStart(anchor, _) => self.begin(span, NodeValue::Sequence(Vec::new()), anchor),
