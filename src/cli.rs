@@ -3,6 +3,7 @@
 use crate::base::words::Lang;
 use crate::base::{Diagnostic, EventId, ProcessId, Severity, SimTime};
 use crate::lab::compare::{self, Choice};
+use crate::lab::flow::Destination;
 use crate::lab::matrix::{self, Asking};
 use crate::lab::{Lab, LabLog, Progress, Target};
 use crate::manifest::{self, Parsed, Sources};
@@ -10,6 +11,7 @@ use crate::trace::json::json;
 use crate::trace::{EventKind, Inventory, Stream, Trace, format};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::{Read, Write as _};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -96,6 +98,23 @@ enum Verb {
         /// Language of the explanations.
         #[arg(long, value_enum, default_value_t = Language::En)]
         lang: Language,
+    },
+    /// Says what a node's rules do with a packet.
+    Flow {
+        #[command(flatten)]
+        files: Files,
+        /// Name of the node.
+        #[arg(long)]
+        node: String,
+        /// Source address.
+        #[arg(long, value_name = "IP")]
+        src: IpAddr,
+        /// Destination, as `10.96.0.10:53/UDP` or `[fd00::1]:80/TCP`.
+        #[arg(long, value_name = "IP:PORT/PROTO", value_parser = destination)]
+        dst: Destination,
+        /// Shape of the answer.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
     },
     /// Prints objects as `kubectl get` does.
     Get {
@@ -196,6 +215,7 @@ fn dispatch(verb: Verb) -> Result<u8, Failure> {
         Verb::Matrix { files, port, protocol, format, explain, lang } => {
             matrix(&files, port_of(protocol, port), format, (explain, lang))
         }
+        Verb::Flow { files, node, src, dst, format } => flow(&files, &node, (src, dst), format),
         Verb::Get { files, args } => get(&files, args),
         Verb::Replay { log, format } => replay(&log, format),
     }
@@ -371,6 +391,34 @@ fn matrix(
 fn refused(sources: &Sources, diagnostics: Vec<Diagnostic>) -> Failure {
     let refused = Parsed { objects: Vec::new(), diagnostics };
     Failure { message: manifest::check_text(sources, &refused, Lang::En), status: 1 }
+}
+
+fn destination(text: &str) -> Result<Destination, String> {
+    let found = Destination::parse(text);
+    found.ok_or_else(|| {
+        "write it as 10.96.0.10:53/UDP, or [fd00::1]:80/TCP; TCP, UDP and SCTP have ports".to_owned()
+    })
+}
+
+fn flow(files: &Files, node: &str, (src, dst): (IpAddr, Destination), format: Format) -> Result<u8, Failure> {
+    if src.is_ipv4() != dst.socket.is_ipv4() {
+        let message = format!("--src {src} and --dst {} are of different families\n", dst.socket);
+        return Err(Failure { message, status: USAGE });
+    }
+    let mut lab = settled(files)?;
+    let Some(answer) = lab.flow(node, src, dst) else {
+        let known = lab.live().nodes.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        return Err(Failure {
+            message: format!("no node is called {node:?}; there are: {known}\n"),
+            status: 1,
+        });
+    };
+    let text = match format {
+        Format::Text => answer.text(),
+        Format::Json => serde_json::json!(answer).to_string() + "\n",
+    };
+    say(Stream::Stdout, &text);
+    Ok(0)
 }
 
 fn print_trace(trace: &Trace, range: Range<usize>, format: Format) {

@@ -189,3 +189,80 @@ fn agrees(_: &str, asking: &Asking, matrix: &Matrix, expected: &[&str]) -> Resul
 fn under_calico_packets_go_where_the_suites_say() {
     run("calico", agrees);
 }
+
+/// A small lab under one policy: `x/a` takes TCP 80 from the Pods `b` of its own namespace.
+fn small(cni: &'static str) -> (Asking, Matrix) {
+    let policy = format!(
+        "{POLICY}metadata: {{name: front, namespace: x}}\nspec:\n  podSelector: {{matchLabels: {{pod: a}}}}\n  \
+         ingress:\n  - from: [{{podSelector: {{matchLabels: {{pod: b}}}}}}]\n    ports: [{{port: 80}}]\n"
+    );
+    let world = World { cni, policies: [("x/front".to_owned(), policy)].into(), ..World::default() };
+    let port = Port { protocol: Protocol::Tcp, number: 80 };
+    let mut asking = Asking::new(&world.text(), &[port], SEED).expect("a valid text");
+    while asking.advance(50) {}
+    let matrix = asking.matrices().remove(0);
+    (asking, matrix)
+}
+
+#[test]
+fn a_matrix_is_printed_with_a_legend_and_as_json() {
+    let (asking, matrix) = small("calico");
+    let expected = "\
+TCP 80  x/a  x/b  x/c  y/a  y/b  y/c  z/a  z/b  z/c
+x/a      .    .    .    .    .    .    .    .    .
+x/b      .    .    .    .    .    .    .    .    .
+x/c      X    .    .    .    .    .    .    .    .
+y/a      X    .    .    .    .    .    .    .    .
+y/b      X    .    .    .    .    .    .    .    .
+y/c      X    .    .    .    .    .    .    .    .
+z/a      X    .    .    .    .    .    .    .    .
+z/b      X    .    .    .    .    .    .    .    .
+z/c      X    .    .    .    .    .    .    .    .
+
+. gets through   X does not get through   (row: source, column: destination)
+";
+    assert_eq!(text(&asking, &matrix, None), expected);
+    let json = json(&asking, &matrix, None);
+    assert_eq!(json["pods"][2], "x/c");
+    assert_eq!((&json["allowed"][1][0], &json["allowed"][2][0]), (&true.into(), &false.into()));
+    assert!(json.get("explain").is_none());
+}
+
+#[test]
+fn a_cell_names_the_policy_that_decided_and_the_rule_the_packet_met() {
+    let (asking, matrix) = small("calico");
+    let kept = reason(&asking, &matrix, (2, 0), Lang::En);
+    assert_eq!(
+        kept.sentences[..2],
+        [
+            "x/c is not isolated for egress: no policy on egress applies to it.",
+            "x/a is isolated for ingress by x/front; no policy that applies admits TCP 80 from x/c."
+        ]
+    );
+    assert_eq!((kept.policy.as_deref(), kept.path.as_deref()), (Some("x/front"), Some("spec.podSelector")));
+    let rule = kept.rule.expect("a rule");
+    assert!(rule.contains("cali-tw-") && rule.contains("Drop if no policies passed packet"), "{rule}");
+    let admitted = reason(&asking, &matrix, (1, 0), Lang::En);
+    assert_eq!(
+        admitted.sentences[1],
+        "x/a is isolated for ingress; the policy x/front admits TCP 80 from x/b by spec.ingress[0]."
+    );
+    let span = admitted.span.expect("a place in the text");
+    let line = asking.text()[..span.start].lines().count();
+    assert!(asking.text().lines().nth(line.saturating_sub(1)).is_some_and(|line| line.contains("- from")));
+    let korean = reason(&asking, &matrix, (2, 0), Lang::Ko).sentences.join(" ");
+    assert!(korean.contains("격리") && !korean.contains('['), "{korean}");
+}
+
+#[test]
+fn flannel_enforces_nothing_and_says_so() {
+    let (asking, matrix) = small("flannel");
+    assert!(matrix.allowed().iter().flatten().all(|allowed| *allowed));
+    let why = reason(&asking, &matrix, (2, 0), Lang::En).sentences;
+    assert!(why.iter().any(|line| line.contains("flannel enforces no policies")), "{why:?}");
+    let found = vethscope::lab::check(asking.text());
+    let warned =
+        found.iter().find(|diagnostic| diagnostic.message == "across.unenforced").expect("a warning");
+    assert_eq!(warned.object, "NetworkPolicy/x/front");
+    assert!(warned.message_in(Lang::En).starts_with("flannel does not enforce NetworkPolicy"));
+}

@@ -5,14 +5,14 @@ use super::cni::calico;
 use super::control::ControlPlane;
 use super::store::{NodeEntry, PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World, with};
-use crate::api::{Backend, ClusterSpec, Cni, Encapsulation, NetworkPolicy};
+use crate::api::{Backend, ClusterSpec, Cni, Encapsulation, NamespacedName, NetworkPolicy};
 use crate::base::Duration;
 use crate::base::NetnsId;
 use crate::cluster::policy::felix::{self, Host, Tunnel, Wanted};
-use crate::cluster::policy::{self, Blocks, Endpoint, Namespaces, Scope};
+use crate::cluster::policy::{Blocks, Endpoint, Namespaces, Scope};
 use crate::kernel::{Ctx, NetfilterOp, Netns};
-use crate::trace::{PodPhase, SetMember};
-use crate::xtables::{Rule, Table, parse_line};
+use crate::trace::{ObjectRow, PodPhase, SetMember};
+use crate::xtables::{Family, Rule, Table, parse_line};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,9 +22,8 @@ const AGENT: Duration = Duration::from_ms(20);
 /// The policies, and what was written because of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Policies {
-    objects: Vec<Arc<NetworkPolicy>>,
-    /// Labels of the namespaces that are written down.
-    namespaces: Namespaces,
+    /// By namespace and name.
+    objects: BTreeMap<NamespacedName, Arc<NetworkPolicy>>,
     /// Whether the agents are about to write.
     writing: bool,
     /// What Felix wrote, by node.
@@ -32,6 +31,17 @@ pub(super) struct Policies {
 }
 
 impl Policies {
+    /// A policy came or changed.
+    pub(super) fn keep(&mut self, policy: Arc<NetworkPolicy>) {
+        self.objects.insert(policy.metadata.namespaced_name(), policy);
+    }
+
+    /// A policy went.
+    pub(super) fn drop(&mut self, namespace: &str, name: &str) {
+        let name = NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() };
+        self.objects.remove(&name);
+    }
+
     /// The nodes are gone, with what was written there.
     pub(super) fn forget_nodes(&mut self) {
         self.felix.clear();
@@ -44,22 +54,6 @@ impl Policies {
 }
 
 impl ControlPlane {
-    /// The user's policies and namespaces replace those that are there.
-    pub(super) fn apply_policies(
-        &mut self,
-        world: &mut dyn World,
-        policies: &[Arc<NetworkPolicy>],
-        namespaces: &Namespaces,
-    ) {
-        let mut sorted = policies.to_vec();
-        sorted.sort_by_cached_key(|policy| policy.metadata.namespaced_name());
-        if self.policies.objects != sorted || self.policies.namespaces != *namespaces {
-            self.policies.objects = sorted;
-            self.policies.namespaces.clone_from(namespaces);
-            self.policies_changed(world);
-        }
-    }
-
     /// Something changed that policies ask about; the agents will write.
     pub(super) fn policies_changed(&mut self, world: &mut dyn World) {
         let enforced = self.cluster.as_ref().is_some_and(|cluster| enforces(cluster.network.cni));
@@ -93,17 +87,26 @@ impl ControlPlane {
 
     /// What policies are about, as it is now, with the keys of the Pods in the same order.
     fn scope(&self, blocks: Blocks) -> (Scope<'_>, Vec<&PodKey>) {
-        let used = self.store.pods.keys().map(|key| &*key.namespace);
-        let written = self.policies.namespaces.iter().map(|(name, labels)| (name.as_str(), labels));
         let live: Vec<(&PodKey, Endpoint<'_>)> =
             self.store.pods.iter().filter_map(|(key, entry)| Some((key, endpoint(entry)?))).collect();
         let scope = Scope {
             pods: live.iter().map(|(_, endpoint)| *endpoint).collect(),
-            namespaces: policy::namespaces(written, used),
-            policies: self.policies.objects.iter().map(|policy| &**policy).collect(),
+            namespaces: self.namespace_labels(),
+            policies: self.policies.objects.values().map(|policy| &**policy).collect(),
             blocks,
         };
         (scope, live.into_iter().map(|(key, _)| key).collect())
+    }
+
+    fn namespace_labels(&self) -> Namespaces {
+        let labels = |row: &Arc<ObjectRow>| {
+            let labels = row.value["metadata"]["labels"].as_object().into_iter().flatten();
+            let text = |(key, value): (&String, &serde_json::Value)| {
+                (key.clone(), value.as_str().unwrap_or("").to_owned())
+            };
+            (row.key.name.to_string(), labels.map(text).collect())
+        };
+        self.objects_of("Namespace").map(labels).collect()
     }
 
     fn sync_felix(&mut self, world: &mut dyn World, cluster: &ClusterSpec) {
@@ -211,7 +214,8 @@ fn parsed(line: &str, sets: &[String]) -> Option<Arc<Rule>> {
 /// Gives a chain these rules.
 fn fill(netns: &mut Netns, ctx: &mut Ctx<'_>, (chain, lines): (&str, &[String]), sets: &[String]) {
     let name: Arc<str> = chain.into();
-    let present: Vec<u32> = netns.nf_rules(Table::Filter, chain).map(|(handle, _)| handle).collect();
+    let present: Vec<u32> =
+        netns.nf_rules(Family::V4, Table::Filter, chain).map(|(handle, _)| handle).collect();
     for handle in present {
         netns.change_netfilter(ctx, NetfilterOp::Delete(Table::Filter, name.clone(), handle));
     }
@@ -231,7 +235,7 @@ fn install(netns: &mut Netns, ctx: &mut Ctx<'_>, wanted: &Wanted) {
     }
     for (chain, lines) in &wanted.last {
         for rule in lines.iter().filter_map(|line| parsed(line, &[])) {
-            let end = netns.nf_rules(Table::Filter, chain).count() as u32;
+            let end = netns.nf_rules(Family::V4, Table::Filter, chain).count() as u32;
             let insert = NetfilterOp::Insert(Table::Filter, (*chain).into(), end, rule, (0, 0));
             netns.change_netfilter(ctx, insert);
         }

@@ -5,11 +5,13 @@
 //! of what the user wrote is lost.
 
 mod cluster;
+mod kube_proxy;
 mod meta;
 mod node;
 mod object;
 mod pod;
 mod policy;
+mod request;
 mod service;
 
 pub use cluster::{
@@ -18,6 +20,7 @@ pub use cluster::{
     WrittenBridge, WrittenCalico, WrittenDns, WrittenExternal, WrittenFlannel, WrittenInterface, WrittenIpam,
     WrittenNetwork, WrittenNode, WrittenSpec, WrittenVxlan,
 };
+pub use kube_proxy::{KubeProxySpec, LocalTraffic, NodePortAddresses, ProxyMode};
 pub use meta::{NamespacedName, ObjectMeta, OwnerReference};
 pub use node::{
     Node, NodeAddress, NodeAddressType, NodeCondition, NodeResourceSpec, NodeStatus, NodeSystemInfo, Taint,
@@ -33,6 +36,7 @@ pub use policy::{
     EgressRule, IngressRule, IpBlock, LabelOperator, LabelRequirement, LabelSelector, NetworkPolicy,
     NetworkPolicySpec, PolicyPeer, PolicyPort, PolicyType, PortRef,
 };
+pub use request::{ApiError, ApiRequest, PatchKind, Propagation};
 pub use service::{
     ClientIpConfig, Endpoint, EndpointAddress, EndpointConditions, EndpointHints, EndpointPort,
     EndpointSlice, EndpointSubset, Endpoints, ForZone, LoadBalancerIngress, LoadBalancerStatus,

@@ -15,9 +15,6 @@ use crate::api::{
 use crate::base::{Ipv4Addr, Ipv4Net};
 use std::collections::BTreeMap;
 
-/// The label that the API server gives every namespace.
-pub const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
-
 /// Labels of the namespaces by name.
 pub type Namespaces = BTreeMap<String, BTreeMap<String, String>>;
 
@@ -192,25 +189,6 @@ impl<'a> Scope<'a> {
 pub fn block_contains(block: &IpBlock, addr: Ipv4Addr) -> bool {
     let holds = |range: &String| range.parse::<Ipv4Net>().is_ok_and(|net| net.contains(&addr));
     holds(&block.cidr) && !block.except.iter().any(holds)
-}
-
-/// Labels of all namespaces that are named: those written down, those that every cluster has and those of the Pods,
-/// each with the label of its name.
-pub fn namespaces<'a>(
-    written: impl Iterator<Item = (&'a str, &'a BTreeMap<String, String>)>,
-    used: impl Iterator<Item = &'a str>,
-) -> Namespaces {
-    let mut all = Namespaces::new();
-    for (name, labels) in written {
-        all.insert(name.to_owned(), labels.clone());
-    }
-    for name in used.chain(["default", "kube-node-lease", "kube-public", "kube-system"]) {
-        all.entry(name.to_owned()).or_default();
-    }
-    for (name, labels) in &mut all {
-        labels.insert(NAMESPACE_NAME.to_owned(), name.clone());
-    }
-    all
 }
 
 /// A protocol's name in the API.

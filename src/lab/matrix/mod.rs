@@ -220,6 +220,11 @@ impl Asking {
         (0..count).map(|from| (0..count).map(|to| cell(from, to)).collect()).collect()
     }
 
+    /// The text that was applied.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The lab in which it was asked.
     pub fn lab(&self) -> &Lab {
         &self.lab
