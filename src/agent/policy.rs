@@ -115,7 +115,10 @@ impl ControlPlane {
             keys.iter().map(|key| calico::veth_name(&key.namespace, &key.name)).collect();
         let hosts: Vec<_> = self.store.nodes.values().map(|node| node.spec.address).collect();
         let mut written = Vec::new();
-        for (name, node) in self.store.nodes.iter().filter(|(_, node)| node.connected) {
+        for (name, node) in self.store.nodes.iter() {
+            if !node.connected || self.outages.has(name) {
+                continue;
+            }
             let wanted = wanted(&scope, (name, node), (&interfaces, &hosts), cluster);
             let old = self.policies.felix.get(name);
             if old != Some(&wanted) {

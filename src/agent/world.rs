@@ -89,6 +89,10 @@ pub enum Wakeup {
     DaemonStarted(Arc<str>),
     /// The scheduler looks at this Pod.
     Schedule(PodKey),
+    /// A node stands still, or goes on.
+    NodePower(Arc<str>, Power),
+    /// The node controller looks at a node that has not reported since the number of its outage.
+    NodeMonitor(Arc<str>, u32),
     /// The endpoint controller looks at the Services and their Pods.
     Endpoints,
     /// The kube-proxies write their rules.
@@ -101,6 +105,15 @@ pub enum Wakeup {
     Container(PodKey, usize, u32),
     /// A main process ended.
     Exited(ProcessId, Exit),
+}
+
+/// Whether a machine runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// It stands still, with all that is on it.
+    Stopped,
+    /// It goes on where it stood.
+    Running,
 }
 
 /// Somebody who acts over time.
