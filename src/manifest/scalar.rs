@@ -1,5 +1,6 @@
 //! What a YAML scalar means to the API server. Its parser (go-yaml v2, which follows YAML 1.1) reads unquoted words
-//! such as `yes`, `0777` or `1_000` in its own way, and so must this one.
+//! such as `yes`, `0777` or `1_000` in its own way, and so must this one. A single `y` or `n` is left a text, with a
+//! warning where a text is wanted: go-yaml reads it as a truth value, while most programs that write YAML do not quote it.
 
 use serde_json::{Number, Value};
 
@@ -7,9 +8,8 @@ const TRUE: [&str; 9] = ["yes", "Yes", "YES", "true", "True", "TRUE", "on", "On"
 const FALSE: [&str; 9] = ["no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"];
 const NULL: [&str; 5] = ["", "~", "null", "Null", "NULL"];
 
-/// Whether an unquoted scalar is one of the letters that go-yaml takes for a boolean and nearly every other parser for
-/// text. They are text here, and a warning says so: a namespace `y` is far likelier meant than `true`.
-pub(super) fn is_letter_of_bool(text: &str) -> bool {
+/// Whether an unquoted scalar is a single letter that go-yaml reads as a truth value.
+pub(super) fn is_letter(text: &str) -> bool {
     matches!(text, "y" | "Y" | "n" | "N")
 }
 
