@@ -165,6 +165,7 @@ impl ControlPlane {
             "Service" => self.remove_service(world, key),
             "EndpointSlice" | "Endpoints" => self.remove_written_slices(world, key),
             "Node" => self.remove_node(world, &key.name.clone()),
+            "NetworkPolicy" => self.policies.drop(&key.namespace, &key.name),
             _ => {}
         }
         self.remove(world, key);
@@ -179,6 +180,10 @@ impl ControlPlane {
             Typed::Slices(slices) => {
                 self.put(world, &key, &api_version, value);
                 self.write_slices(world, &key, slices);
+            }
+            Typed::Policy(policy) => {
+                self.policies.keep(policy);
+                self.put(world, &key, &api_version, value);
             }
             Typed::Other if &*key.kind == "Namespace" => {
                 let value = Arc::new(with_namespace_defaults(&value, &key.name));
