@@ -116,6 +116,7 @@ fn network(network: &Cursor<'_>, report: &mut Report<'_>) {
     plugin(network, report);
     ranges(&network.get("podCIDR"), report);
     ranges(&network.get("serviceCIDR"), report);
+    cidr(&network.get("loadBalancerPool"), report);
     between(&network.get("vxlan").get("vni"), 0, MAX_VNI, report);
     between(&network.get("vxlan").get("port"), 1, 65_535, report);
     between(&network.get("ipam").get("rangeStart"), 2, i64::from(i32::MAX), report);
