@@ -2,7 +2,7 @@
 
 use super::{Desired, Exit, Launch, PodKey};
 use crate::api::{ApiError, ApiRequest};
-use crate::base::{DirId, Duration, IfIndex, NetnsId, PidNsId, ProcessId, Rng, SimTime};
+use crate::base::{DirId, Duration, IfIndex, NetnsId, ObjectKey, PidNsId, ProcessId, Rng, SimTime};
 use crate::kernel::{Ctx, Netns, NewLink};
 use crate::trace::{NetnsRole, TableChange};
 use serde_json::Value;
@@ -89,6 +89,12 @@ pub enum Wakeup {
     DaemonStarted(Arc<str>),
     /// The scheduler looks at this Pod.
     Schedule(PodKey),
+    /// The scheduler looks again at all Pods that fitted nowhere.
+    ScheduleAgain,
+    /// Controllers look at what waits in their queue.
+    Reconcile,
+    /// A controller looks at this object again.
+    Requeue(ObjectKey),
     /// The endpoint controller looks at the Services and their Pods.
     Endpoints,
     /// The kube-proxies write their rules.

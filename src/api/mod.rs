@@ -10,7 +10,9 @@ mod node;
 mod object;
 mod pod;
 mod request;
+mod selector;
 mod service;
+mod workload;
 
 pub use cluster::{
     Autodetection, Backend, BridgeSpec, CalicoSpec, Cluster, ClusterSpec, Cni, Delays, DnsSpec,
@@ -30,9 +32,11 @@ pub use pod::{
     PodStatus, Protocol, RestartPolicy, Toleration, VolumeMount,
 };
 pub use request::{ApiError, ApiRequest, PatchKind, Propagation};
+pub use selector::{LabelOperator, LabelRequirement, LabelSelector};
 pub use service::{
     ClientIpConfig, Endpoint, EndpointAddress, EndpointConditions, EndpointHints, EndpointPort,
     EndpointSlice, EndpointSubset, Endpoints, ForZone, LoadBalancerIngress, LoadBalancerStatus,
     ObjectReference, SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec, ServiceStatus, ServiceType,
     SessionAffinity, SessionAffinityConfig, TrafficPolicy,
 };
+pub use workload::{Condition, Ordinals, RollingUpdate, Strategy, Workload, WorkloadSpec, WorkloadStatus};

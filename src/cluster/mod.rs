@@ -8,5 +8,7 @@ pub mod names;
 pub mod patch;
 pub mod processes;
 pub mod proxy;
+pub mod quantity;
+pub mod rollout;
 pub mod scheduler;
 pub mod services;
