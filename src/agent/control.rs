@@ -9,6 +9,7 @@ use super::fabric::Fabric;
 use super::kubelet::{self, Stage};
 use super::launch::Environment;
 use super::objects::{Objects, Written};
+use super::outage::Outages;
 use super::scheduling::Unscheduled;
 use super::services::Services;
 use super::store::{NodeEntry, PodEntry, PodKey, Store};
@@ -48,6 +49,7 @@ pub struct ControlPlane {
     pub(super) queue: Queue,
     pub(super) progress: Progress,
     pub(super) waiting: Unscheduled,
+    pub(super) outages: Outages,
     /// Main processes that live, each with the container it belongs to.
     pub(super) mains: BTreeMap<ProcessId, (PodKey, usize)>,
 }
@@ -58,11 +60,15 @@ impl Actor for ControlPlane {
     }
 
     fn wake(&mut self, world: &mut dyn World, wakeup: Wakeup) {
+        let Some(wakeup) = self.hold(wakeup) else { return };
         match wakeup {
+            Wakeup::NodePower(node, power) => self.node_power(world, &node, power),
+            Wakeup::NodeMonitor(node, outage) => self.monitor_node(world, &node, outage),
             Wakeup::Apply(desired) => self.apply(world, &desired),
             Wakeup::DaemonStarted(node) => self.daemon_started(world, &node),
             Wakeup::Schedule(key) => self.schedule(world, &key),
             Wakeup::ScheduleAgain => self.schedule_again(world),
+            Wakeup::Evict(key, at) => self.evict(world, &key, at),
             Wakeup::Reconcile => self.reconcile(world),
             Wakeup::Requeue(key) => self.requeued(world, key),
             Wakeup::Kubelet(key, turn) => {
@@ -170,8 +176,15 @@ impl ControlPlane {
             blocks.tunnel_address();
         }
         let pods = self.store.pods_on(&name).len();
-        let entry =
-            NodeEntry { spec: spec.clone(), netns, ipam, connected: false, created: world.now(), pods };
+        let entry = NodeEntry {
+            spec: spec.clone(),
+            netns,
+            ipam,
+            connected: false,
+            ready: true,
+            created: world.now(),
+            pods,
+        };
         world.record(TableChange::Node(entry.row()));
         self.store.nodes.insert(name.clone(), entry);
         self.put_node(world, spec);

@@ -73,6 +73,7 @@ impl ControlPlane {
             ready_since: None,
             unschedulable: None,
             deleting: false,
+            evict_at: None,
             stage: Stage::Unscheduled,
             turn: 0,
             sandbox: hex(world, 64),
@@ -80,6 +81,7 @@ impl ControlPlane {
             attempts: 0,
             runtimes: Vec::new(),
             shared: containers::Shared::default(),
+            unreachable: false,
             pod,
         };
         self.store.n_anti_affinity += usize::from(has_anti_affinity(&entry.pod));

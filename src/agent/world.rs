@@ -91,10 +91,16 @@ pub enum Wakeup {
     Schedule(PodKey),
     /// The scheduler looks again at all Pods that fitted nowhere.
     ScheduleAgain,
+    /// A Pod's tolerations of its node's taints have run out, unless they were put off.
+    Evict(PodKey, SimTime),
     /// Controllers look at what waits in their queue.
     Reconcile,
     /// A controller looks at this object again.
     Requeue(ObjectKey),
+    /// A node stands still, or goes on.
+    NodePower(Arc<str>, Power),
+    /// The node controller looks at a node that has not reported since the number of its outage.
+    NodeMonitor(Arc<str>, u32),
     /// The endpoint controller looks at the Services and their Pods.
     Endpoints,
     /// The kube-proxies write their rules.
@@ -105,6 +111,15 @@ pub enum Wakeup {
     Container(PodKey, usize, u32),
     /// A main process ended.
     Exited(ProcessId, Exit),
+}
+
+/// Whether a machine runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// It stands still, with all that is on it.
+    Stopped,
+    /// It goes on where it stood.
+    Running,
 }
 
 /// Somebody who acts over time.

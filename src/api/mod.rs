@@ -5,6 +5,7 @@
 //! of what the user wrote is lost.
 
 mod cluster;
+mod kube_proxy;
 mod meta;
 mod node;
 mod object;
@@ -20,6 +21,7 @@ pub use cluster::{
     WrittenBridge, WrittenCalico, WrittenDns, WrittenExternal, WrittenFlannel, WrittenInterface, WrittenIpam,
     WrittenNetwork, WrittenNode, WrittenSpec, WrittenVxlan,
 };
+pub use kube_proxy::{KubeProxySpec, LocalTraffic, NodePortAddresses, ProxyMode};
 pub use meta::{NamespacedName, ObjectMeta, OwnerReference};
 pub use node::{
     Node, NodeAddress, NodeAddressType, NodeCondition, NodeResourceSpec, NodeStatus, NodeSystemInfo, Taint,

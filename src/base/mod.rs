@@ -18,7 +18,7 @@ pub use object_key::ObjectKey;
 pub use time::{Calendar, Duration, EPOCH_SECS, SimTime};
 pub use utf16::{byte_offset, utf16_offset};
 
-pub use ipnet::Ipv4Net;
+pub use ipnet::{IpNet, Ipv4Net};
 pub use std::net::Ipv4Addr;
 
 /// The seeded generator that all chance in a simulation comes from.

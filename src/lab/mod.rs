@@ -2,6 +2,8 @@
 
 mod commands;
 pub mod compare;
+pub mod fault;
+pub mod flow;
 pub mod history;
 pub mod lessons;
 mod objects;
@@ -19,7 +21,7 @@ use crate::base::{Diagnostic, EventId, NetnsId, ProcessId, Severity, SimTime, Sp
 use crate::kernel::{Netns, Urgency};
 use crate::manifest::{self, Located, Parsed};
 use crate::sim::{EVENTS_MAX, Simulation};
-use crate::trace::{Inventory, Trace};
+use crate::trace::{Fault, Inventory, Trace};
 use script::Script;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -39,6 +41,10 @@ pub enum Action {
         /// The words of the command.
         argv: Vec<String>,
     },
+    /// Broke something; see [`fault`].
+    Fault(Fault),
+    /// Mended the `n`-th `Fault` of the log, counted from 0.
+    Mend(u32),
     /// Asked the API server for a change of one object. What commands ask for while they run is not logged: their `Run`
     /// does the same again.
     Request(ApiRequest),
@@ -77,6 +83,7 @@ pub struct Lab {
     scripts: BTreeMap<ProcessId, Script>,
     /// Processes in the order of the log's `Run` actions.
     runs: Vec<ProcessId>,
+    faults: fault::Faults,
 }
 
 impl Lab {
@@ -90,6 +97,7 @@ impl Lab {
             parsed: manifest::parse(""),
             scripts: BTreeMap::new(),
             runs: Vec::new(),
+            faults: fault::Faults::default(),
         }
     }
 
@@ -132,6 +140,9 @@ impl Lab {
         let trace = self.sim.trace();
         self.live.advance(trace, trace.len());
         let (netns, environment) = self.find(target)?;
+        if self.is_dead(netns) {
+            return Err(StartError::Stopped(target.to_string()));
+        }
         self.log.actions.push((self.sim.now(), Action::Run { target: target.clone(), argv: argv.to_vec() }));
         let process = self.sim.begin(netns, &environment);
         self.runs.push(process);
@@ -242,6 +253,9 @@ impl Lab {
                 // It is in the log because it succeeded, and so it does here.
                 Action::Request(request) => drop(self.request(&request)),
                 Action::Run { target, argv } => self.replay_run(&target, &argv),
+                Action::Fault(fault) => self.replay_fault(&fault),
+                // One whose place was gone has nothing to mend.
+                Action::Mend(number) => drop(self.mend(number)),
                 Action::Interrupt(run) => {
                     if let Some(&process) = self.runs.get(run as usize) {
                         self.interrupt(process);

@@ -2,6 +2,7 @@
 //! [`Diagnostic`], and what is right is there all the same.
 
 mod decode;
+mod kube_proxy;
 mod objects;
 mod output;
 mod report;

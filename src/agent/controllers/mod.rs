@@ -200,6 +200,12 @@ impl ControlPlane {
         }
         if new.is_none() {
             self.owner_gone(world, row);
+            // A Deployment with the strategy Recreate waits for the Pods of its sets.
+            let set = controller_of(&row.value).filter(|owner| owner.0 == "ReplicaSet");
+            let set = set.and_then(|(_, _, uid)| self.objects.by_uid(uid)).cloned();
+            if let Some(set) = set {
+                self.enqueue_owner(world, &set);
+            }
         }
     }
 
