@@ -74,12 +74,19 @@ impl Written {
         let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
         if !errors.is_empty() {
             let name = value["metadata"]["name"].as_str().unwrap_or_default();
-            let group = text("apiVersion").split_once('/').map(|(group, _)| format!(".{group}"));
-            let kind = format!("{}{}", text("kind"), group.unwrap_or_default());
+            let kind = kind_with_group(text("apiVersion"), text("kind"));
             return Err(ApiError::invalid(&kind, name, &errors));
         }
         let written = parsed.objects.first().and_then(Self::new);
         written.ok_or_else(|| ApiError::bad_request("no object in the request".to_owned()))
+    }
+}
+
+/// `Deployment.apps`, as the API server names a kind in its errors.
+pub(super) fn kind_with_group(api_version: &str, kind: &str) -> String {
+    match api_version.split_once('/') {
+        Some((group, _)) => format!("{kind}.{group}"),
+        None => kind.to_owned(),
     }
 }
 

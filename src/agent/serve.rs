@@ -1,7 +1,7 @@
 //! The API server's verbs for single objects, as `kubectl` in a terminal or a controller asks for them.
 
 use super::control::ControlPlane;
-use super::objects::{Typed, Written, with_namespace_defaults};
+use super::objects::{Typed, Written, kind_with_group, with_namespace_defaults};
 use super::world::World;
 use crate::api::{ApiError, ApiRequest, PatchKind};
 use crate::base::ObjectKey;
@@ -111,6 +111,14 @@ impl ControlPlane {
         let given = value["metadata"]["resourceVersion"].as_str().filter(|version| !version.is_empty());
         if given.is_some_and(|version| version != old.version.to_string()) {
             return Err(ApiError::conflict(&resource(&key.kind), &key.name));
+        }
+        let errors = manifest::update_errors(&old.whole(), value);
+        if !errors.is_empty() {
+            return Err(ApiError::invalid(
+                &kind_with_group(&written.api_version, &key.kind),
+                &key.name,
+                &errors,
+            ));
         }
         self.write(world, written);
         // An object whose last finalizer this took away is gone by now.

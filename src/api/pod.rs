@@ -162,6 +162,7 @@ pub struct PodReadinessGate {
 pub enum DnsPolicy {
     /// The cluster's DNS; for a Pod in the node's network namespace, the node's.
     #[default]
+    #[serde(alias = "")]
     ClusterFirst,
     /// The cluster's DNS, in the node's network namespace as well.
     ClusterFirstWithHostNet,
@@ -202,6 +203,7 @@ pub struct PodDnsConfigOption {
 pub enum RestartPolicy {
     /// Always.
     #[default]
+    #[serde(alias = "")]
     Always,
     /// When they failed.
     OnFailure,

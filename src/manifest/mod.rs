@@ -151,6 +151,17 @@ pub fn api_errors(parsed: &Parsed) -> Vec<String> {
     errors.map(line).collect()
 }
 
+/// What forbids `new` to take the place of `old`, an object of the same kind and name: fields that may not change. In
+/// the API server's words, each with the path of its field.
+pub fn update_errors(old: &Value, new: &Value) -> Vec<String> {
+    let text = |field: &str| new.get(field).and_then(Value::as_str).unwrap_or("");
+    let Some(kind) = schema::schema().kind(text("apiVersion"), text("kind")) else { return Vec::new() };
+    let root = tree::Node::nowhere();
+    let mut report = report::Report::new(&root, String::new());
+    validate::update(kind, old, new, &mut report);
+    api_errors(&Parsed { objects: Vec::new(), diagnostics: report.finish() })
+}
+
 /// A type of object that the API server knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resource {
