@@ -48,7 +48,10 @@ pub fn of_json(value: &serde_json::Value) -> Option<i128> {
     match value {
         serde_json::Value::String(text) => thousandths(text),
         serde_json::Value::Number(number) => thousandths(&number.to_string()),
-        _ => None,
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Array(_)
+        | serde_json::Value::Object(_) => None,
     }
 }
 

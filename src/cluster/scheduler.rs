@@ -64,15 +64,15 @@ pub fn schedule(pod: &Pod, nodes: &[Candidate<'_>], around: &dyn Surroundings) -
     let mut refused = Vec::new();
     let mut best: Option<((usize, i64, usize), &Candidate<'_>)> = None;
     for candidate in nodes {
-        match why_not(pod, candidate.node, around).or_else(|| spread.why_not(pod, candidate.node)) {
-            Some(reasons) => refused.push(reasons),
-            None => {
-                let score =
-                    (avoided(pod, candidate.node), -affinity::preferred(pod, candidate.node), candidate.pods);
-                if best.as_ref().is_none_or(|(least, _)| score < *least) {
-                    best = Some((score, candidate));
-                }
-            }
+        let reasons = why_not(pod, candidate.node, around);
+        if let Some(reasons) = reasons.or_else(|| spread.why_not(candidate.node)) {
+            refused.push(reasons);
+            continue;
+        }
+        let preferred = affinity::preferred(pod, candidate.node);
+        let score = (avoided(pod, candidate.node), -preferred, candidate.pods);
+        if best.as_ref().is_none_or(|(least, _)| score < *least) {
+            best = Some((score, candidate));
         }
     }
     match best {

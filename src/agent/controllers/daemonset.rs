@@ -4,7 +4,7 @@ use super::pods::{Name, with_labels};
 use super::statefulset::REVISION;
 use super::{Kind, count, workload};
 use crate::agent::control::ControlPlane;
-use crate::agent::store::PodKey;
+use crate::agent::store::{PodEntry, PodKey};
 use crate::agent::world::{Patience, World};
 use crate::api::{Pod, Workload};
 use crate::base::ObjectKey;
@@ -28,6 +28,9 @@ const TOLERATED: [(&str, &str); 7] = [
     ("node.kubernetes.io/unschedulable", "NoSchedule"),
     ("node.kubernetes.io/network-unavailable", "NoSchedule"),
 ];
+
+/// Pods by their nodes.
+type ByNode = BTreeMap<Arc<str>, Vec<PodKey>>;
 
 /// The template of a DaemonSet's Pod on one node.
 fn template_for(set: &Workload, revision: &str, node: &str) -> Value {
@@ -168,7 +171,7 @@ impl ControlPlane {
         world: &mut dyn World,
         (row, set): (&ObjectRow, &Workload),
         revision: &str,
-        (on, wanted): (&BTreeMap<Arc<str>, Vec<PodKey>>, &[Arc<str>]),
+        (on, wanted): (&ByNode, &[Arc<str>]),
     ) {
         if set.spec.update_strategy.r#type == "OnDelete" {
             return;
@@ -192,9 +195,9 @@ impl ControlPlane {
             }));
         }
         // Those that are not ready anyway go first and count for nothing.
-        old.sort_by_key(|pod| self.pod_entry(pod).is_some_and(|entry| entry.is_ready()));
+        old.sort_by_key(|pod| self.pod_entry(pod).is_some_and(PodEntry::is_ready));
         for pod in old.into_iter().cloned().collect::<Vec<_>>() {
-            let ready = self.pod_entry(&pod).is_some_and(|entry| entry.is_ready());
+            let ready = self.pod_entry(&pod).is_some_and(PodEntry::is_ready);
             if ready && missing >= most {
                 return;
             }

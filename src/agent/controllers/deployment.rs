@@ -450,7 +450,7 @@ impl ControlPlane {
             let text = format!("{name} has successfully progressed.");
             return set_condition(conditions, now, ("Progressing", "True"), ("NewReplicaSetAvailable", text));
         }
-        if self.has_progressed(sync) {
+        if Self::has_progressed(sync) {
             let text = format!("{name} is progressing.");
             // Each step puts the deadline off.
             let moved = reason == "ReplicaSetUpdated";
@@ -462,7 +462,7 @@ impl ControlPlane {
         }
         // A rollout that was complete before is not timed, nor one that has timed out.
         if matches!(reason, "NewReplicaSetAvailable" | "ProgressDeadlineExceeded")
-            && !self.has_progressed(sync)
+            && !Self::has_progressed(sync)
         {
             return;
         }
@@ -480,7 +480,7 @@ impl ControlPlane {
     }
 
     /// Whether something of the numbers is better than the status says (`DeploymentProgressing`).
-    fn has_progressed(&self, sync: &Sync) -> bool {
+    fn has_progressed(sync: &Sync) -> bool {
         let before = |field: &str| sync.row.at(&["status", field]).and_then(Value::as_i64).unwrap_or(0);
         let sum = |of: fn(&Owned) -> i64| sync.all().map(of).sum::<i64>();
         let updated = sync.new.as_ref().map_or(0, |owned| owned.set.status.replicas);

@@ -127,7 +127,7 @@ impl ControlPlane {
         }
         let references = row.at(&["metadata", "ownerReferences"]).and_then(Value::as_array).cloned();
         let references = references.filter(|references| !references.is_empty());
-        let Some(references) = references.filter(|_| !self.is_exported(&row)) else { return };
+        let Some(references) = references.filter(|_| !Self::is_exported(&row)) else { return };
         let (there, absent): (Vec<Value>, Vec<Value>) =
             references.iter().cloned().partition(|reference| self.owner_is_there(world, &row, reference));
         if there.is_empty() {
@@ -140,7 +140,7 @@ impl ControlPlane {
 
     /// Whether an object was pasted as another cluster printed it, where its owners may have been left out. In a real
     /// cluster it would get a new identity and be collected.
-    fn is_exported(&self, row: &Arc<ObjectRow>) -> bool {
+    fn is_exported(row: &Arc<ObjectRow>) -> bool {
         row.text(&["metadata", "uid"]).is_some()
     }
 

@@ -84,7 +84,7 @@ impl ControlPlane {
             }
             self.keep_active(world, &row, (&job, &counts));
         }
-        self.put_job_status(world, (&row, &job), &counts, conditions);
+        self.put_job_status(world, (&row, &job), &counts, &conditions);
     }
 
     /// The labels by which a Job knows its Pods (`strategy.generateSelector`).
@@ -256,7 +256,7 @@ impl ControlPlane {
         world: &mut dyn World,
         (row, job): (&ObjectRow, &Workload),
         counts: &Counts,
-        conditions: Vec<Condition>,
+        conditions: &[Condition],
     ) {
         let now = world.now().rfc3339();
         let ended = |kind: &str| conditions.iter().any(|at| at.r#type == kind && at.status == "True");

@@ -2,7 +2,7 @@
 
 use super::{Kind, count, workload};
 use crate::agent::control::ControlPlane;
-use crate::agent::store::PodKey;
+use crate::agent::store::{PodEntry, PodKey};
 use crate::agent::world::{Patience, World};
 use crate::base::ObjectKey;
 use crate::cluster::rollout::{DeletionRank, power};
@@ -21,8 +21,7 @@ impl ControlPlane {
         let Some(row) = self.objects.get(key).cloned() else { return };
         let Some(set) = workload(&row) else { return };
         let claimed = self.claim_pods(world, &row, &set);
-        let active =
-            |control: &Self, pod: &PodKey| control.pod_entry(pod).is_some_and(|entry| entry.is_active());
+        let active = |control: &Self, pod: &PodKey| control.pod_entry(pod).is_some_and(PodEntry::is_active);
         let pods: Vec<PodKey> = claimed.into_iter().filter(|pod| active(self, pod)).collect();
         let mut failed = false;
         if row.deleted.is_none() {

@@ -127,7 +127,7 @@ impl Topology {
         }
     }
 
-    pub(super) fn why_not(&self, _pod: &Pod, node: &NodeSpec) -> Option<Reasons> {
+    pub(super) fn why_not(&self, node: &NodeSpec) -> Option<Reasons> {
         self.uneven(node).or_else(|| self.unwanted(node))
     }
 
