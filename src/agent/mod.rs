@@ -15,6 +15,7 @@ mod nodes;
 mod objects;
 mod outage;
 mod pods;
+mod policy;
 mod scheduling;
 mod serve;
 mod services;

@@ -12,7 +12,7 @@
 use super::control::ControlPlane;
 use super::controllers::{controller_of, finalizers};
 use super::world::World;
-use crate::api::{ApiError, EndpointSlice, Object, Pod, Service};
+use crate::api::{ApiError, EndpointSlice, NetworkPolicy, Object, Pod, Service};
 use crate::base::{ObjectKey, SimTime};
 use crate::manifest::{self, Located};
 use crate::trace::{ObjectRow, TableChange};
@@ -42,6 +42,8 @@ pub enum Typed {
     Service(Arc<Service>),
     /// `EndpointSlices`: the object itself, or what stands for Endpoints in their older form.
     Slices(Vec<Arc<EndpointSlice>>),
+    /// A network policy.
+    Policy(Arc<NetworkPolicy>),
     /// Any other kind.
     Other,
 }
@@ -56,6 +58,7 @@ impl Written {
             Object::Service(service) => Typed::Service(Arc::new((**service).clone())),
             Object::EndpointSlice(slice) => Typed::Slices(vec![Arc::new((**slice).clone())]),
             Object::Endpoints(endpoints) => Typed::Slices(endpoints.mirrored().map(Arc::new).collect()),
+            Object::NetworkPolicy(policy) => Typed::Policy(Arc::new((**policy).clone())),
             Object::Node(_) | Object::Other(_) => Typed::Other,
         };
         let metadata = object.metadata();
@@ -213,6 +216,10 @@ impl ControlPlane {
         new: Option<&Arc<ObjectRow>>,
     ) {
         self.controllers_watch(world, (old, new));
+        let kind = new.or(old).map_or("", |row| &*row.key.kind);
+        if matches!(kind, "NetworkPolicy" | "Namespace" | "Pod") {
+            self.policies_changed(world);
+        }
     }
 
     /// Writes an object into the store: it comes, or its value is replaced. Nothing happens where nothing differs.

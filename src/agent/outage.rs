@@ -54,6 +54,7 @@ impl ControlPlane {
             | Wakeup::Requeue(_)
             | Wakeup::Evict(..)
             | Wakeup::Endpoints
+            | Wakeup::Policies
             | Wakeup::ProxyRules => None,
         };
         let node = key.and_then(|key| self.store.pods.get(key)).and_then(|entry| entry.node.clone());

@@ -146,6 +146,7 @@ impl ControlPlane {
             "Service" => self.remove_service(world, key),
             "EndpointSlice" | "Endpoints" => self.remove_written_slices(world, key),
             "Node" => return self.remove_node(world, &key.name.clone()),
+            "NetworkPolicy" => self.policies.drop(&key.namespace, &key.name),
             _ => {}
         }
         self.remove(world, key);
@@ -162,6 +163,10 @@ impl ControlPlane {
                 self.write_slices(world, &key, slices);
             }
             Typed::Other if &*key.kind == "Node" => self.write_node(world, &key, &value),
+            Typed::Policy(policy) => {
+                self.policies.keep(policy);
+                self.put(world, &key, &api_version, value);
+            }
             Typed::Other if &*key.kind == "Namespace" => {
                 let value = Arc::new(with_namespace_defaults(&value, &key.name));
                 self.put(world, &key, &api_version, value);

@@ -10,8 +10,8 @@ mod meta;
 mod node;
 mod object;
 mod pod;
+mod policy;
 mod request;
-mod selector;
 mod service;
 mod workload;
 
@@ -33,8 +33,11 @@ pub use pod::{
     Lifecycle, Pod, PodCondition, PodDnsConfig, PodDnsConfigOption, PodIp, PodReadinessGate, PodSpec,
     PodStatus, Protocol, RestartPolicy, Toleration, VolumeMount,
 };
+pub use policy::{
+    EgressRule, IngressRule, IpBlock, LabelOperator, LabelRequirement, LabelSelector, NetworkPolicy,
+    NetworkPolicySpec, PolicyPeer, PolicyPort, PolicyType, PortRef,
+};
 pub use request::{ApiError, ApiRequest, PatchKind, Propagation};
-pub use selector::{LabelOperator, LabelRequirement, LabelSelector};
 pub use service::{
     ClientIpConfig, Endpoint, EndpointAddress, EndpointConditions, EndpointHints, EndpointPort,
     EndpointSlice, EndpointSubset, Endpoints, ForZone, LoadBalancerIngress, LoadBalancerStatus,

@@ -15,7 +15,7 @@ mod values;
 
 pub use output::{Sources, check_json, check_text};
 
-use crate::api::{Cluster, EndpointSlice, Node, Object, Pod, Service};
+use crate::api::{Cluster, EndpointSlice, NetworkPolicy, Node, Object, Pod, Service};
 use crate::base::words::Lang;
 use crate::base::{Diagnostic, Severity, Span};
 use serde_json::Value;
@@ -80,9 +80,19 @@ impl Parsed {
         self.objects.iter().flat_map(|located| match &located.object {
             Object::EndpointSlice(slice) => vec![(**slice).clone()],
             Object::Endpoints(endpoints) => endpoints.mirrored().collect(),
-            Object::Pod(_) | Object::Node(_) | Object::Cluster(_) | Object::Service(_) | Object::Other(_) => {
-                Vec::new()
-            }
+            Object::Pod(_)
+            | Object::Node(_)
+            | Object::Cluster(_)
+            | Object::Service(_)
+            | Object::NetworkPolicy(_)
+            | Object::Other(_) => Vec::new(),
+        })
+    }
+
+    /// The network policies in the order of the text.
+    pub fn policies(&self) -> impl Iterator<Item = &NetworkPolicy> {
+        self.objects.iter().filter_map(|located| {
+            if let Object::NetworkPolicy(policy) = &located.object { Some(&**policy) } else { None }
         })
     }
 
@@ -133,6 +143,21 @@ pub fn parse(text: &str) -> Parsed {
     parsed.diagnostics.sort_by_key(|diagnostic| diagnostic.span);
     limit(&mut parsed.diagnostics);
     parsed
+}
+
+/// Where a path of an object stands in the text that it was read from; the nearest field above it where that field is
+/// not written.
+pub fn span_of(text: &str, located: &Located, path: &str) -> Option<Span> {
+    fn find(node: &tree::Node, span: Span) -> Option<&tree::Node> {
+        if node.span == span {
+            return Some(node);
+        }
+        node.get("items")?.items().iter().find_map(|item| find(item, span))
+    }
+    let (start, body) = text.strip_prefix('\u{feff}').map_or((0, text), |body| (3, body));
+    let (roots, _) = tree::read(start, body);
+    let node = roots.iter().find_map(|root| find(root, located.span))?;
+    Some(node.at(path))
 }
 
 /// Reads an object that is there as JSON, with the same checks.
