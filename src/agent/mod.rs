@@ -16,6 +16,7 @@ mod objects;
 mod outage;
 mod pods;
 mod policy;
+mod rules;
 mod scheduling;
 mod serve;
 mod services;
