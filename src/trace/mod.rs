@@ -27,7 +27,7 @@ pub use netfilter::{
     Chain, ChainRow, Connection, ConntrackRow, Netfilter, NetfilterChange, RuleRow, RuleState, SetMember,
     SetRow, TcpTracking, Tuple,
 };
-pub use pcapng::pcapng;
+pub use pcapng::{pcapng, pcapng_of};
 pub use process_rows::{ContainerRef, ProcessRow};
 pub use rows::{
     AddrRow, BpfMap, BpfRow, ContainerRow, ContainerState, ExceptionRow, FdbRow, KubeEventRow, LastState,

@@ -1,6 +1,6 @@
 //! A step: its sentence, the row that decided it, and its packet as layers and bytes, each lit by the other.
 
-use super::tables;
+use super::{netfilter, tables};
 use crate::base::EventId;
 use crate::scene::packet::{self, Opened, OpenedField, OpenedLayer};
 use crate::scene::{self, StepKind};
@@ -31,6 +31,7 @@ pub(super) fn EventView(show: Show) -> impl IntoView {
             </p>
             {move || event.get().map(|event| view! { <tables::Deciding show event/> })}
         </section>
+        {move || event.get().map(|event| view! { <netfilter::WalkView show event/> })}
         {move || event.get().and_then(|event| pod_step(show, event)).map(|row| view! { <PodStep show row/> })}
         {move || opened.get().map(|opened| view! {
             <Layers show opened=opened.clone() folded lit/>

@@ -24,6 +24,7 @@ pub(super) fn PlaceView(show: Show, netns: String, ifname: Option<String>) -> im
         })
     };
     let (place, whole) = (netns.clone(), netns.clone());
+    let tapped = (netns.clone(), ifname.clone());
     let only = ifname.clone().map(|ifname| {
         view! {
             <button
@@ -38,7 +39,18 @@ pub(super) fn PlaceView(show: Show, netns: String, ifname: Option<String>) -> im
     });
     view! {
         <header class="inspector-head">
-            <div class="sheet-choice"><sheets::Choice show netns=place/>{only}</div>
+            <div class="sheet-choice">
+                <sheets::Choice show netns=place/>
+                {only}
+                <button
+                    class="button"
+                    data-testid="capture-here"
+                    title=move || show.ui.word("capture.here.about")
+                    on:click=move |_| show.capture_at(tapped.0.clone(), tapped.1.clone())
+                >
+                    {move || show.ui.word("capture.here")}
+                </button>
+            </div>
             <p class="inspector-where">
                 {move || show.ui.sentence("inspector.tables", &[(show.at.get() + 1).to_string()])}
             </p>

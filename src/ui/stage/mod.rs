@@ -9,7 +9,7 @@ mod show;
 
 pub(in crate::ui) use shapes::{Legend, PacketShape};
 pub use show::Show;
-pub(in crate::ui) use show::{Filter, Shared, use_show};
+pub(in crate::ui) use show::{Filter, Shared, TapChoice, TimeTab, use_show};
 
 use crate::base::Duration;
 use crate::scene::{Direction, Shape};

@@ -4,6 +4,8 @@
 use crate::base::words::Lang;
 use crate::base::{EventId, NetnsId};
 use crate::lab::Lab;
+use crate::scene::conversation::Conversations;
+use crate::scene::lives::Lives;
 use crate::scene::{
     self, Frame, History, Index, LayoutOptions, Moment, PacketLook, Protocol, Scene, StepKind,
 };
@@ -64,6 +66,28 @@ impl Filter {
     }
 }
 
+/// How the events are shown below the stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ui) enum TimeTab {
+    /// A score of all places.
+    Score,
+    /// A table.
+    List,
+    /// A ladder of all places.
+    Ladder,
+    /// One TCP conversation.
+    Tcp,
+    /// What a capture on an interface says.
+    Capture,
+}
+
+/// What is captured: the names of a namespace and of an interface in it (`any` where there is none), and the filter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::ui) struct TapChoice {
+    pub(in crate::ui) netns: String,
+    pub(in crate::ui) ifname: Option<String>,
+}
+
 /// The view of the lab at the playhead.
 #[derive(Clone, Copy)]
 pub struct Show {
@@ -87,6 +111,12 @@ pub struct Show {
     pub(in crate::ui) compact: RwSignal<bool>,
     /// What is hidden.
     pub(in crate::ui) filter: RwSignal<Filter>,
+    /// How the events are shown.
+    pub(in crate::ui) time_tab: RwSignal<TimeTab>,
+    /// Where the capture listens.
+    pub(in crate::ui) tap: RwSignal<TapChoice>,
+    conversations: StoredValue<Conversations, LocalStorage>,
+    lives: StoredValue<Lives, LocalStorage>,
 }
 
 impl Show {
@@ -150,7 +180,23 @@ impl Show {
                 })
             })
         });
-        let show = Self { ui, index, at, count, event, tables, earlier, scene, frame, compact, filter };
+        let show = Self {
+            ui,
+            index,
+            at,
+            count,
+            event,
+            tables,
+            earlier,
+            scene,
+            frame,
+            compact,
+            filter,
+            time_tab: RwSignal::new(TimeTab::Score),
+            tap: RwSignal::new(TapChoice::default()),
+            conversations: StoredValue::new_local(Conversations::default()),
+            lives: StoredValue::new_local(Lives::default()),
+        };
         show.keep_filtered();
         show
     }
@@ -183,6 +229,30 @@ impl Show {
     /// Reads the trace.
     pub(in crate::ui) fn with_trace<R>(self, read: impl FnOnce(&Trace) -> R) -> R {
         self.ui.lab.with_value(|lab: &Lab| read(lab.trace()))
+    }
+
+    /// Reads the TCP conversations of the trace as it is now. Inside a view it follows the trace.
+    pub(in crate::ui) fn with_conversations<R>(self, read: impl FnOnce(&Conversations) -> R) -> R {
+        self.ui.version.track();
+        self.ui.lab.with_value(|lab| {
+            self.conversations.update_value(|conversations| conversations.extend(lab.trace()));
+            self.conversations.with_value(read)
+        })
+    }
+
+    /// Reads the lives of the Pods. Inside a view it follows the trace.
+    pub(in crate::ui) fn with_lives<R>(self, read: impl FnOnce(&Lives) -> R) -> R {
+        self.ui.version.track();
+        self.ui.lab.with_value(|lab| {
+            self.lives.update_value(|lives| lives.extend(lab.trace()));
+            self.lives.with_value(read)
+        })
+    }
+
+    /// Opens the capture on an interface.
+    pub(in crate::ui) fn capture_at(self, netns: String, ifname: Option<String>) {
+        self.tap.set(TapChoice { netns, ifname });
+        self.time_tab.set(TimeTab::Capture);
     }
 
     /// The language.
