@@ -99,17 +99,13 @@ fn the_walk_goes_from_the_hook_through_the_chains_of_the_service_to_the_translat
         translated[0].1.hooks.iter().flat_map(|hook| hook.lines.iter().map(|line| &line.kind)).collect();
     let chains: Vec<&str> = lines
         .iter()
-        .filter_map(|line| match line {
-            WalkKind::Chain(_, name) => Some(&**name),
-            _ => None,
-        })
+        .filter_map(|line| if let WalkKind::Chain(_, name) = line { Some(&**name) } else { None })
         .collect();
     let at = |prefix: &str| chains.iter().position(|name| name.starts_with(prefix));
     let order = [at("PREROUTING"), at("KUBE-SERVICES"), at("KUBE-SVC-"), at("KUBE-SEP-")];
     assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{chains:?}");
-    let decided = lines.iter().find_map(|line| match line {
-        WalkKind::Fitted { text, ends: true, .. } => Some(text.as_str()),
-        _ => None,
+    let decided = lines.iter().find_map(|line| {
+        if let WalkKind::Fitted { text, ends: true, .. } = line { Some(text.as_str()) } else { None }
     });
     assert!(decided.is_some_and(|text| text.contains("DNAT")), "{decided:?}");
     // A later packet of the connection does not ask the table of translations again.
@@ -157,10 +153,9 @@ fn a_life_has_eight_steps_up_in_order_and_the_endpoints_follow() {
     let numbers: Vec<u8> = lives
         .of(&pod)
         .iter()
-        .filter_map(|moment| match &moment.kind {
-            MomentKind::Step(row) if row.steps == Steps::Creation => Some(row.number),
-            _ => None,
-        })
+        .filter_map(|moment| if let MomentKind::Step(row) = &moment.kind { Some(row) } else { None })
+        .filter(|row| row.steps == Steps::Creation)
+        .map(|row| row.number)
         .collect();
     assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
     let joins = lives
@@ -171,10 +166,7 @@ fn a_life_has_eight_steps_up_in_order_and_the_endpoints_follow() {
     let statuses: Vec<&str> = lives
         .of(&pod)
         .iter()
-        .filter_map(|moment| match &moment.kind {
-            MomentKind::Status(word) => Some(&**word),
-            _ => None,
-        })
+        .filter_map(|moment| if let MomentKind::Status(word) = &moment.kind { Some(&**word) } else { None })
         .collect();
     assert_eq!(statuses.first(), Some(&"Pending"));
     assert_eq!(statuses.last(), Some(&"Running"));

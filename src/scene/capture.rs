@@ -190,7 +190,7 @@ fn untagged(whole: &[u8]) -> (Vec<u8>, Option<u16>) {
     }
 }
 
-/// The link header of `any` (`LINUX_SLL2`): protocol, interface, ARPHRD_ETHER, kind and source.
+/// The link header of `any` (`LINUX_SLL2`): protocol, interface, `ARPHRD_ETHER`, kind and source.
 fn cooked(passing: &Passing<'_>, ethertype: u16, ifindex: u32) -> Vec<u8> {
     let mut out = Vec::with_capacity(20);
     out.extend_from_slice(&ethertype.to_be_bytes());

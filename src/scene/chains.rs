@@ -5,8 +5,7 @@ use super::look;
 use super::packet::station_before;
 use crate::base::{ChangeId, EventId};
 use crate::trace::{
-    ConntrackRow, Event, EventKind, Hook, Inventory, NetfilterChange, NetnsState, RuleRow, Table,
-    TableChange, Trace,
+    ConntrackRow, EventKind, Hook, Inventory, NetfilterChange, NetnsState, RuleRow, Table, TableChange, Trace,
 };
 use crate::wire::{Body, Frame, Icmp, Ipv4};
 use crate::xtables::{self, Target};
@@ -163,26 +162,26 @@ fn last_stretch(trace: &Trace, id: EventId) -> (Vec<EventId>, Option<EventId>) {
 }
 
 fn passed(trace: &Trace, state: &NetnsState, hook: Hook, asked: &[EventId]) -> HookPassed {
-    let decided = |id: &EventId| match trace.event(*id) {
-        Event { kind: EventKind::Decided(Table::Netfilter, row), .. } if row.is_some() => {
-            match &trace.changes[row.index()] {
-                TableChange::Netfilter(change) => Some((*id, change)),
-                _ => None,
-            }
-        }
-        _ => None,
+    let decided = |id: &EventId| {
+        let EventKind::Decided(Table::Netfilter, row) = trace.event(*id).kind else { return None };
+        let change = row.is_some().then(|| &trace.changes[row.index()])?;
+        if let TableChange::Netfilter(change) = change { Some((*id, change)) } else { None }
     };
     let decisions: Vec<(EventId, &NetfilterChange)> = asked.iter().filter_map(decided).collect();
-    let tracked = asked.iter().find_map(|id| match trace.event(*id).kind {
-        EventKind::Decided(Table::Conntrack, row) => Some(connection(trace, row)),
-        _ => None,
+    let tracked = asked.iter().find_map(|id| {
+        let EventKind::Decided(Table::Conntrack, row) = trace.event(*id).kind else { return None };
+        Some(connection(trace, row))
     });
     let mut lines = Vec::new();
     for table in tables_of(hook) {
-        let own = |(_, change): &&(EventId, &NetfilterChange)| match change {
-            NetfilterChange::Rule(row) => row.table == *table,
-            NetfilterChange::Chain(row) => row.table == *table,
-            _ => false,
+        let own = |(_, change): &&(EventId, &NetfilterChange)| {
+            if let NetfilterChange::Rule(row) = change {
+                row.table == *table
+            } else if let NetfilterChange::Chain(row) = change {
+                row.table == *table
+            } else {
+                false
+            }
         };
         let decisions: Vec<(EventId, &NetfilterChange)> = decisions.iter().filter(own).copied().collect();
         let walker = Walker { state, table: *table, stack: Vec::new(), lines: Vec::new() };

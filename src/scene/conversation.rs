@@ -214,10 +214,10 @@ impl Conversations {
         numbers.closed |= tcp.flags.intersects(TcpFlags::RST) || tcp.flags.intersects(TcpFlags::FIN);
         let other = numbers.first[1 - own];
         let ack = tcp.flags.contains(TcpFlags::ACK).then(|| tcp.ack.wrapping_sub(other.unwrap_or(0)));
-        let mss = tcp.options().iter().find_map(|option| match option {
-            TcpOption::MaxSegmentSize(mss) => Some(*mss),
-            _ => None,
-        });
+        let mss = tcp
+            .options()
+            .iter()
+            .find_map(|option| if let TcpOption::MaxSegmentSize(mss) = option { Some(*mss) } else { None });
         let (flags, len, window) = (tcp.flags, tcp.data.len(), tcp.window);
         let segment = Segment { back, at, sent: id, end: None, flags, seq, ack, len, window, mss, again };
         conversation.rows.push(Row::Segment(segment));

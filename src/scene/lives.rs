@@ -2,7 +2,9 @@
 //! steps up and the eight down stand among what the API server recorded beside them.
 
 use crate::base::{EventId, SimTime};
-use crate::trace::{EventKind, KubeEventRow, PodRow, ServiceChange, StepRow, Steps, TableChange, Trace};
+use crate::trace::{
+    EventKind, KubeEventRow, PodRow, ServiceChange, SliceRow, StepRow, Steps, TableChange, Trace,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -90,8 +92,8 @@ pub struct Lives {
     upto: usize,
     seen: Option<(SimTime, EventKind)>,
     pods: BTreeMap<PodName, Vec<Moment>>,
-    /// The Pods that the slice of this name sends traffic to.
-    ready: BTreeMap<(Arc<str>, Arc<str>), Vec<Arc<str>>>,
+    /// The Pods that the slice of this namespace and name sends traffic to.
+    ready: BTreeMap<PodName, Vec<Arc<str>>>,
 }
 
 impl Lives {
@@ -122,32 +124,36 @@ impl Lives {
     }
 
     fn take(&mut self, event: EventId, at: SimTime, change: &TableChange) {
-        match change {
-            TableChange::Step(row) => {
-                let actor = actor_of(row.steps, row.number);
-                let pod = (row.namespace.clone(), row.pod.clone());
-                self.add(pod, Moment { event, at, actor, kind: MomentKind::Step(row.clone()) });
-            }
-            TableChange::Pod(row) => self.status(event, at, row),
-            TableChange::PodGone(namespace, name) => {
-                let moment = Moment { event, at, actor: Actor::ApiServer, kind: MomentKind::Gone };
-                self.add((namespace.clone(), name.clone()), moment);
-            }
-            TableChange::KubeEvent(row) if &*row.kind == "Pod" => self.note(event, at, row),
-            TableChange::Service(ServiceChange::Slice(row)) => {
-                let ready = row.endpoints.iter().filter(|endpoint| endpoint.ready);
-                let now: Vec<Arc<str>> = ready.filter_map(|endpoint| endpoint.pod.clone()).collect();
-                let key = (row.namespace.clone(), row.name.clone());
-                let before = self.ready.insert(key, now.clone()).unwrap_or_default();
-                let came = now.iter().filter(|pod| !before.contains(pod)).map(|pod| (pod, true));
-                let went = before.iter().filter(|pod| !now.contains(pod)).map(|pod| (pod, false));
-                for (pod, is_in) in came.chain(went) {
-                    let kind = MomentKind::Endpoint(row.service.clone(), is_in);
-                    let moment = Moment { event, at, actor: Actor::Endpoints, kind };
-                    self.add((row.namespace.clone(), pod.clone()), moment);
-                }
-            }
-            _ => {}
+        if let TableChange::Step(row) = change {
+            let actor = actor_of(row.steps, row.number);
+            let pod = (row.namespace.clone(), row.pod.clone());
+            self.add(pod, Moment { event, at, actor, kind: MomentKind::Step(row.clone()) });
+        } else if let TableChange::Pod(row) = change {
+            self.status(event, at, row);
+        } else if let TableChange::PodGone(namespace, name) = change {
+            let moment = Moment { event, at, actor: Actor::ApiServer, kind: MomentKind::Gone };
+            self.add((namespace.clone(), name.clone()), moment);
+        } else if let TableChange::KubeEvent(row) = change
+            && &*row.kind == "Pod"
+        {
+            self.note(event, at, row);
+        } else if let TableChange::Service(ServiceChange::Slice(row)) = change {
+            self.endpoints(event, at, row);
+        }
+    }
+
+    /// Who came among the endpoints that take traffic, and who left them.
+    fn endpoints(&mut self, event: EventId, at: SimTime, row: &SliceRow) {
+        let ready = row.endpoints.iter().filter(|endpoint| endpoint.ready);
+        let now: Vec<Arc<str>> = ready.filter_map(|endpoint| endpoint.pod.clone()).collect();
+        let key = (row.namespace.clone(), row.name.clone());
+        let before = self.ready.insert(key, now.clone()).unwrap_or_default();
+        let came = now.iter().filter(|pod| !before.contains(pod)).map(|pod| (pod, true));
+        let went = before.iter().filter(|pod| !now.contains(pod)).map(|pod| (pod, false));
+        for (pod, is_in) in came.chain(went) {
+            let kind = MomentKind::Endpoint(row.service.clone(), is_in);
+            let moment = Moment { event, at, actor: Actor::Endpoints, kind };
+            self.add((row.namespace.clone(), pod.clone()), moment);
         }
     }
 

@@ -72,9 +72,9 @@ pub fn nodes(tables: &Inventory) -> Vec<(Arc<str>, NetnsId)> {
 /// The rules of netfilter that have fitted the packet of an event on its way so far.
 pub fn used_by(trace: &Trace, id: EventId) -> BTreeSet<ChangeId> {
     let Some(event) = trace.events.get(id.index()) else { return BTreeSet::new() };
-    let rule = |event: &crate::trace::Event| match event.kind {
-        EventKind::Decided(Table::Netfilter, row) if row.is_some() => Some(row),
-        _ => None,
+    let rule = |event: &crate::trace::Event| {
+        let EventKind::Decided(Table::Netfilter, row) = event.kind else { return None };
+        row.is_some().then_some(row)
     };
     trace.before(id).chain([event]).filter_map(rule).collect()
 }
@@ -169,15 +169,9 @@ impl Reader<'_> {
     }
 
     fn node(&self, rule: &RuleState, depth: usize) -> RuleNode {
-        let to = match &rule.row.rule.target {
-            Target::Dnat(..) => {
-                let text = rule.row.rule.to_string();
-                text.split("--to-destination ")
-                    .nth(1)
-                    .map(|to| to.split(' ').next().unwrap_or(to).to_string())
-            }
-            _ => None,
-        };
+        let text = rule.row.rule.to_string();
+        let destination = text.split("--to-destination ").nth(1).and_then(|to| to.split(' ').next());
+        let to = destination.filter(|_| matches!(rule.row.rule.target, Target::Dnat(..))).map(str::to_owned);
         let chain = rule.row.rule.jumps_to().filter(|chain| ***chain != *"KUBE-MARK-MASQ" && depth < DEPTH);
         let inner = chain.and_then(|name| {
             let chain = self.state.netfilter.chains.get(&(xtables::Table::Nat, name.clone()))?;
@@ -186,7 +180,7 @@ impl Reader<'_> {
         });
         RuleNode {
             chain: rule.row.chain.clone(),
-            text: rule.row.rule.to_string(),
+            text,
             packets: rule.packets,
             used: self.used.contains(&rule.change),
             to,

@@ -211,6 +211,36 @@ pub(super) fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
 }
 
+/// Breaks something now.
+pub(super) fn inject(page: Page, fault: &crate::trace::Fault) {
+    act_on_lab(page, |lab| lab.inject(fault).map(|_| ()));
+}
+
+/// Mends a fault by its number, now.
+pub(super) fn mend(page: Page, number: u32) {
+    act_on_lab(page, |lab| lab.mend(number));
+}
+
+/// Does something to the lab at the end of its time, and shows it there. While a log is replayed there is no such end.
+fn act_on_lab(page: Page, act: impl FnOnce(&mut Lab) -> Result<(), lab::fault::FaultError>) {
+    if page.driver.with_value(|driver| driver.is_replaying) {
+        return;
+    }
+    match page.ui.lab.try_update_value(act) {
+        Some(Ok(())) => page.driver.update_value(|driver| {
+            driver.follow = Follow::End;
+            driver.redo.clear();
+        }),
+        Some(Err(error)) => {
+            let (key, args) = error.words();
+            page.notify(key, args);
+        }
+        None => {}
+    }
+    save_soon(page);
+    wake(page);
+}
+
 /// Runs a command line that was entered at the terminal.
 pub(super) fn run(page: Page, target: Target, argv: Vec<String>) {
     if page.driver.with_value(|driver| driver.is_replaying) {

@@ -136,3 +136,37 @@ test("the views speak English too and need no mouse", async () => {
   assert.deepEqual(complaints, []);
   await context.close();
 });
+
+test("a cable cut on the stage stops the ping and is drawn; mended, the ping goes through again", lesson(async ({ page }) => {
+  await page.getByTestId("to-end").click();
+  await pause(page);
+  await page.locator(".stage-picture .shape-device", { hasText: /node2\/eth0/ }).first().dispatchEvent("click");
+  await page.getByTestId("break-cable").click();
+  await page.locator(".faults-drawn .fault-cross").first().waitFor({ ...patience, state: "attached" });
+  await page.getByTestId("mend").waitFor(patience);
+  await command(page, "ping -c 1 -W 1 10.244.2.10", /1 packets transmitted, 0 (packets )?received/);
+  await page.locator(".stage-picture .shape-device", { hasText: /node2\/eth0/ }).first().dispatchEvent("click");
+  await page.getByTestId("mend").click();
+  await page.locator(".faults-drawn .fault-cross").first().waitFor({ ...patience, state: "detached" });
+  await command(page, "ping -c 1 10.244.2.10", /1 packets transmitted, 1 (packets )?received/);
+  await page.getByTestId("undo").click();
+  await page.getByTestId("undo").click();
+  await page.waitForFunction(() => { document.querySelector("[data-testid=to-end]").click(); return document.querySelectorAll(".faults-drawn .fault-cross").length > 0; }, undefined, { ...patience, polling: 300 });
+}));
+
+test("loss, MTU and a dead node are brought about by hand, and what cannot be is said", lesson(async ({ page }) => {
+  await page.getByTestId("to-end").click();
+  await pause(page);
+  const eth0 = page.locator(".stage-picture .shape-device", { hasText: /node1\/eth0/ }).first();
+  await eth0.dispatchEvent("click");
+  await page.getByTestId("fault-loss").fill("100");
+  await page.getByTestId("break-impair").click();
+  await page.locator(".faults-drawn .fault-word", { hasText: "loss 100%" }).first().waitFor({ ...patience, state: "attached" });
+  assert.equal(await page.getByTestId("mend").count(), 1, "the other end is another interface");
+  await page.getByTestId("duplicate-address").fill("nonsense");
+  await page.getByTestId("break-address").click();
+  assert.match(await page.getByTestId("notice").innerText(), /nonsense/);
+  await page.getByTestId("tables-whole").click();
+  await page.getByTestId("break-node").click();
+  await page.locator(".faults-drawn .fault-dead").waitFor({ ...patience, state: "attached" });
+}));

@@ -37,7 +37,7 @@ pub(super) fn CaptureView(show: Show) -> impl IntoView {
     choose_first(show);
     // The interface by number: names and addresses that change do not begin the capture anew.
     let tap = Memo::new(move |_| {
-        let choice = show.tap.get();
+        let choice = show.tap().get();
         show.tables.with(|tables| tap_of(tables, &choice))
     });
     Effect::new(move || {
@@ -49,7 +49,7 @@ pub(super) fn CaptureView(show: Show) -> impl IntoView {
             Some(Ok(capture)) => {
                 tapped.error.set(None);
                 tapped.capture.set_value(Some(capture));
-                grow(tapped);
+                grow(&tapped);
             }
             // Before the namespace came, or after it went, what was captured stays.
             None => {}
@@ -57,7 +57,7 @@ pub(super) fn CaptureView(show: Show) -> impl IntoView {
     });
     Effect::new(move || {
         show.ui.version.track();
-        grow(tapped);
+        grow(&tapped);
     });
     view! {
         <div class="capture" data-testid="capture">
@@ -78,7 +78,7 @@ fn tap_of(tables: &crate::trace::Inventory, choice: &TapChoice) -> Option<Tap> {
 
 /// Without a choice the capture listens where the packet is.
 fn choose_first(show: Show) {
-    if !show.tap.with_untracked(|tap| tap.netns.is_empty()) {
+    if !show.tap().with_untracked(|tap| tap.netns.is_empty()) {
         return;
     }
     let tables = show.tables.get_untracked();
@@ -87,11 +87,11 @@ fn choose_first(show: Show) {
     let Some(state) = state else { return };
     let ifindex = at.map(|event| event.ifindex).filter(|ifindex| ifindex.is_some());
     let ifname = ifindex.and_then(|ifindex| state.links.get(&ifindex)).map(|link| link.name.to_string());
-    show.tap.set(TapChoice { netns: state.row.name.to_string(), ifname });
+    show.tap().set(TapChoice { netns: state.row.name.to_string(), ifname });
 }
 
 /// Takes in what the trace has got since, a slice a frame.
-fn grow(tapped: Tapped) {
+fn grow(tapped: &Tapped) {
     let more = tapped.show.with_trace(|trace| {
         let more = tapped.capture.try_update_value(|capture| capture.as_mut()?.extend(trace, SLICE).into());
         more.flatten()
@@ -100,9 +100,10 @@ fn grow(tapped: Tapped) {
         tapped.grown.update(|grown| *grown += 1);
     }
     if more == Some(true) {
+        let tapped = *tapped;
         request_animation_frame(move || {
             if tapped.grown.try_get_untracked().is_some() {
-                grow(tapped);
+                grow(&tapped);
             }
         });
     }
@@ -120,7 +121,7 @@ fn Choices(tapped: Tapped) -> impl IntoView {
         names
     });
     let links = Memo::new(move |_| {
-        let choice = show.tap.get();
+        let choice = show.tap().get();
         show.tables.with(|tables| {
             let state = tables.netns_named(&choice.netns);
             state.map_or_else(Vec::new, |state| {
@@ -140,7 +141,7 @@ fn Choices(tapped: Tapped) -> impl IntoView {
         }) else {
             return;
         };
-        let TapChoice { netns, ifname } = show.tap.get_untracked();
+        let TapChoice { netns, ifname } = show.tap().get_untracked();
         let name = format!("{netns}-{}.pcapng", ifname.as_deref().unwrap_or("any")).replace('/', "-");
         super::super::export::capture(page, &bytes, &name);
     };
@@ -157,10 +158,10 @@ fn Choices(tapped: Tapped) -> impl IntoView {
                 class="choice mono"
                 data-testid="capture-place"
                 aria-label=move || show.ui.word("capture.place")
-                on:change=move |event| show.tap.set(TapChoice { netns: event_target_value(&event), ifname: None })
+                on:change=move |event| show.tap().set(TapChoice { netns: event_target_value(&event), ifname: None })
             >
                 {move || places.get().into_iter().map(|name| {
-                    let chosen = show.tap.with(|tap| tap.netns == name);
+                    let chosen = show.tap().with(|tap| tap.netns == name);
                     option(name, chosen)
                 }).collect::<Vec<_>>()}
             </select>
@@ -170,11 +171,11 @@ fn Choices(tapped: Tapped) -> impl IntoView {
                 aria-label=move || show.ui.word("capture.interface")
                 on:change=move |event| {
                     let name = event_target_value(&event);
-                    show.tap.update(|tap| tap.ifname = (name != "any").then_some(name));
+                    show.tap().update(|tap| tap.ifname = (name != "any").then_some(name));
                 }
             >
                 {move || {
-                    let chosen = show.tap.with(|tap| tap.ifname.clone());
+                    let chosen = show.tap().with(|tap| tap.ifname.clone());
                     let all = std::iter::once("any".to_string()).chain(links.get());
                     all.map(|name| {
                         let is_chosen = chosen.as_deref().unwrap_or("any") == name;

@@ -30,7 +30,7 @@ impl Tab {
 #[component]
 pub fn Timeline() -> impl IntoView {
     let show = use_show();
-    let tab = show.time_tab;
+    let tab = show.time_tab();
     let button = move |own: Tab| {
         let key = move |event: leptos::ev::KeyboardEvent| {
             let at = Tab::ALL.iter().position(|tab| *tab == own).unwrap_or(0);

@@ -227,7 +227,7 @@ fn slug(mark: &ScoreMark) -> &'static str {
                 look.protocol.slug()
             }
         }
-        StepKind::Drop(None, _) | StepKind::Pod(_) | StepKind::Process => "other",
+        StepKind::Drop(None, _) | StepKind::Pod(_) | StepKind::Process | StepKind::Fault(_) => "other",
     }
 }
 
@@ -252,6 +252,10 @@ fn mark_shape(kind: StepKind) -> AnyView {
             <text class="score-number" y="4.5" text-anchor="middle">{number.to_string()}</text>
         }
         .into_any(),
+        StepKind::Fault(broken) => {
+            let class = if broken { "score-fault" } else { "score-fault is-mended" };
+            view! { <path class=class d="M1.5,-11 L-7,2 H-0.5 L-2.5,11 L7,-3 H0.5 Z"></path> }.into_any()
+        }
         StepKind::Process => {
             view! { <path class="score-process" d="M-6,-5 L0,0 L-6,5 M1,6 H7"></path> }.into_any()
         }

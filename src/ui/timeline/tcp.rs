@@ -208,26 +208,18 @@ fn segment_text(show: Show, segment: &Segment) -> String {
     ];
     let flags: Vec<&str> =
         names.iter().filter(|(flag, _)| segment.flags.contains(*flag)).map(|(_, name)| *name).collect();
-    let mut text = flags.join(" ");
-    if segment.len > 0 {
-        text += &format!("  seq {}–{}", segment.seq, segment.seq.wrapping_add(segment.len as u32));
-    } else {
-        text += &format!("  seq {}", segment.seq);
-    }
-    if let Some(ack) = segment.ack {
-        text += &format!("  ack {ack}");
-    }
-    text += &format!("  win {}", segment.window);
-    if let Some(mss) = segment.mss {
-        text += &format!("  mss {mss}");
-    }
-    if segment.len > 0 {
-        text += &format!("  {} B", segment.len);
-    }
-    if segment.again {
-        text += &format!("  ↻ {}", show.ui.word("tcp.again"));
-    }
-    text
+    let end = segment.seq.wrapping_add(segment.len as u32);
+    let numbers = if segment.len > 0 { format!("seq {}–{end}", segment.seq) } else { format!("seq {end}") };
+    let parts = [
+        Some(flags.join(" ")),
+        Some(numbers),
+        segment.ack.map(|ack| format!("ack {ack}")),
+        Some(format!("win {}", segment.window)),
+        segment.mss.map(|mss| format!("mss {mss}")),
+        (segment.len > 0).then(|| format!("{} B", segment.len)),
+        segment.again.then(|| format!("↻ {}", show.ui.word("tcp.again"))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
 }
 
 fn segment_view(show: Show, segment: &Segment, lines: [usize; 2], y: usize) -> impl IntoView + use<> {
@@ -237,9 +229,9 @@ fn segment_view(show: Show, segment: &Segment, lines: [usize; 2], y: usize) -> i
     let to = if lost.is_some() { from.midpoint(to) } else { to };
     let (top, bottom) = (y + 19, y + 29);
     let tip = if to > from {
-        format!("M{},{} l-11,-7 v10 Z", to, bottom)
+        format!("M{to},{bottom} l-11,-7 v10 Z")
     } else {
-        format!("M{},{} l11,-7 v10 Z", to, bottom)
+        format!("M{to},{bottom} l11,-7 v10 Z")
     };
     let text = segment_text(show, segment);
     let middle = lines[0].midpoint(lines[1]);

@@ -55,7 +55,7 @@ pub(super) fn CompareView() -> impl IntoView {
     view! {
         <form class="compare-form" on:submit=move |event| {
             event.prevent_default();
-            begin(comparing);
+            begin(&comparing);
         }>
             <label class="compare-line">
                 <span class="mono">{move || prompt_of(&page.ui.terminal.get())}</span>
@@ -86,14 +86,15 @@ pub(super) fn CompareView() -> impl IntoView {
 /// The command run last, or the lesson's.
 fn last_line(page: Page) -> String {
     let log = page.ui.lab.with_value(crate::lab::Lab::log);
-    let last = log.actions.iter().rev().find_map(|(_, action)| match action {
-        Action::Run { target, argv } if *target == page.ui.terminal.get_untracked() => Some(line_of(argv)),
-        _ => None,
+    let here = page.ui.terminal.get_untracked();
+    let last = log.actions.iter().rev().find_map(|(_, action)| {
+        let Action::Run { target, argv } = action else { return None };
+        (*target == here).then(|| line_of(argv))
     });
     last.unwrap_or_else(|| line_of(&lessons::first_command().1))
 }
 
-fn begin(comparing: Comparing) {
+fn begin(comparing: &Comparing) {
     let page = comparing.page;
     let all = Choice::usual();
     let chosen: Vec<Choice> =
@@ -122,7 +123,8 @@ fn begin(comparing: Comparing) {
 }
 
 /// A slice of the work a frame, until it is done or the view was closed.
-fn go_on(comparing: Comparing) {
+fn go_on(comparing: &Comparing) {
+    let comparing = *comparing;
     request_animation_frame(move || {
         let clock = window().performance();
         let now = || clock.as_ref().map_or(0.0, web_sys::Performance::now);
@@ -144,7 +146,7 @@ fn go_on(comparing: Comparing) {
             comparing.outcomes.set(outcomes);
         }
         if more {
-            go_on(comparing);
+            go_on(&comparing);
         } else {
             comparing.busy.set(None);
             comparing.work.set_value(None);

@@ -216,9 +216,9 @@ fn StepList(show: Show, moments: Memo<Vec<Moment>>, steps: Steps) -> impl IntoVi
     };
     let rows = move || {
         let moments = moments.get();
-        let of_list = |moment: &Moment| match &moment.kind {
-            MomentKind::Step(row) if row.steps == steps => Some(row.number),
-            _ => None,
+        let of_list = |moment: &Moment| {
+            let MomentKind::Step(row) = &moment.kind else { return None };
+            (row.steps == steps).then_some(row.number)
         };
         let start = moments.iter().rposition(|moment| of_list(moment) == Some(1)).unwrap_or(0);
         let taken: Vec<&Moment> =

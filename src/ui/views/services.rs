@@ -109,7 +109,7 @@ fn tree(rules: Vec<RuleNode>) -> AnyView {
 fn endpoint_view(show: Show, endpoint: Endpoint) -> impl IntoView {
     let key = match (endpoint.ready, endpoint.terminating) {
         (true, false) => "services.ready",
-        (true, true) | (false, true) => "services.terminating",
+        (true | false, true) => "services.terminating",
         (false, false) => "services.unready",
     };
     let sign = if endpoint.ready { "✓ " } else { "✗ " };
