@@ -2,6 +2,10 @@
 //! that the page never blocks. Simulated time runs only so far ahead of the playhead, since a `ping` without a count
 //! never ends.
 
+mod screen;
+
+pub(super) use screen::screen;
+
 use super::state::{Page, Tab, Work};
 use super::{share, storage};
 use crate::base::words::Lang;
@@ -500,50 +504,6 @@ fn runs(log: &LabLog) -> impl Iterator<Item = (u32, (&Target, &[String]))> {
 /// The process that the `run`-th `Run` of the log started, once it did.
 fn process_of(lab: &Lab, run: u32) -> Option<ProcessId> {
     lab.processes().get(run as usize).copied()
-}
-
-/// What the terminal at `target` shows at the playhead, and whether its shell waits for a command.
-pub(super) fn screen(page: Page, target: &Target) -> (String, bool) {
-    page.ui.version.track();
-    let upto = page.ui.playback.with(|playback| playback.steps.get(playback.at + 1).map(|step| step.index()));
-    page.ui.lab.with_value(|lab| {
-        let upto = upto.unwrap_or(lab.trace().len());
-        page.driver.with_value(|driver| {
-            let entries = entries(driver, lab, target);
-            driver.transcript.text(lab.trace(), &entries, upto)
-        })
-    })
-}
-
-fn entries(driver: &Driver, lab: &Lab, target: &Target) -> Vec<Entry> {
-    let log = lab.log();
-    let started = runs(&log).filter(|(_, (at, _))| *at == target).filter_map(|(run, (at, argv))| {
-        let process = process_of(lab, run)?;
-        Some(Entry {
-            prompt: prompt_of(at),
-            line: line_of(argv),
-            process: Some(process),
-            entered: lab.began(process)?.index(),
-            note: None,
-            interrupted: interrupted(&log, run),
-        })
-    });
-    let noted = driver.notes.iter().filter(|(at, _)| at == target).map(|(_, entry)| entry.clone());
-    let mut all: Vec<Entry> = started.chain(noted).collect();
-    all.sort_by_key(|entry| entry.entered);
-    all
-}
-
-fn interrupted(log: &LabLog, run: u32) -> Option<SimTime> {
-    log.actions.iter().find_map(|(at, action)| match action {
-        Action::Interrupt(number) if *number == run => Some(*at),
-        Action::Interrupt(_)
-        | Action::Apply(_)
-        | Action::Fault(_)
-        | Action::Mend(_)
-        | Action::Request(_)
-        | Action::Run { .. } => None,
-    })
 }
 
 /// Plays or pauses.

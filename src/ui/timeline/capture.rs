@@ -143,7 +143,7 @@ fn Choices(tapped: Tapped) -> impl IntoView {
         };
         let TapChoice { netns, ifname } = show.tap().get_untracked();
         let name = format!("{netns}-{}.pcapng", ifname.as_deref().unwrap_or("any")).replace('/', "-");
-        super::super::export::capture(page, &bytes, &name);
+        crate::ui::export::capture(page, &bytes, &name);
     };
     let counted = move || {
         tapped.grown.track();
