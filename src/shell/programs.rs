@@ -4,12 +4,13 @@ use super::busybox;
 use crate::cluster::images::{self, Tools};
 
 /// Programs of a Linux distribution, and the servers of the images that are known.
-const FULL: [&str; 48] = [
+const FULL: [&str; 55] = [
     "agnhost",
     "arp",
     "bridge",
     "busybox",
     "cat",
+    "conntrack",
     "curl",
     "date",
     "echo",
@@ -22,6 +23,12 @@ const FULL: [&str; 48] = [
     "httpd-foreground",
     "ifconfig",
     "ip",
+    "iptables",
+    "iptables-nft",
+    "iptables-nft-restore",
+    "iptables-nft-save",
+    "iptables-restore",
+    "iptables-save",
     "kubectl",
     "memcached",
     "nc",

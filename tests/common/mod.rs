@@ -80,3 +80,18 @@ pub(crate) fn run_argv(lab: &mut Lab, target: &Target, argv: &[String]) -> Ran {
     }
     Ran { output, status: lab.status(process).expect("a finished process has a status") }
 }
+
+/// The lines that differ, each of the real one's above ours.
+pub(crate) fn differing(want: &str, got: &str) -> String {
+    let (mut want, mut got) = (want.lines(), got.lines());
+    let mut out = String::new();
+    loop {
+        match (want.next(), got.next()) {
+            (None, None) => return out,
+            (want, got) if want == got => {}
+            (want, got) => {
+                out += &format!("  real: {}\n  ours: {}\n", want.unwrap_or("-"), got.unwrap_or("-"));
+            }
+        }
+    }
+}

@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub enum NetfilterOp {
     /// Makes a table with its built-in chains, if it is not there.
     Table(Table),
+    /// Deletes a table with all its chains and rules.
+    DelTable(Table),
     /// Sets the policy of a built-in chain.
     Policy(Table, Arc<str>, Policy),
     /// Makes a chain.
@@ -43,6 +45,13 @@ impl Netns {
     pub fn change_netfilter(&mut self, ctx: &mut Ctx<'_>, op: NetfilterOp) {
         match op {
             NetfilterOp::Table(table) => self.nf_table(ctx, table),
+            NetfilterOp::DelTable(table) => {
+                let names: Vec<Arc<str>> = self.nf_chain_names(table).collect();
+                self.netfilter.tables.remove(table);
+                for name in names {
+                    self.nf_record(ctx, NetfilterChange::ChainGone(self.id, table, name));
+                }
+            }
             NetfilterOp::Policy(table, name, policy) => {
                 self.nf_table(ctx, table);
                 self.nf_set_policy(ctx, table, &name, policy);
