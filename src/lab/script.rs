@@ -6,9 +6,9 @@ use super::Lab;
 use crate::agent::{Environment, Launch, StandIn};
 use crate::app::server::{Persona, Server};
 use crate::app::sleep::Sleep;
-use crate::base::{Duration, ProcessId};
+use crate::base::{Duration, ProcessId, SimTime};
 use crate::shell::{self, Node, Redirection, Simple, Word};
-use crate::sim::{Stderr, Stdin};
+use crate::sim::{Signal, Stderr, Stdin};
 use crate::trace::Stream;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -19,6 +19,9 @@ const STEPS_AT_ONCE: u32 = 200;
 const STEPS_TAKE: Duration = Duration::from_ms(1);
 /// How long a program runs that nothing is known of and that ends by itself, as an init container's.
 const UNKNOWN_RUN: Duration = Duration::from_ms(500);
+
+/// Status of `timeout` when the time was over.
+const TIMED_OUT: u8 = 124;
 
 /// Where the streams of a command go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +45,9 @@ enum Step {
     Each(String, VecDeque<String>, Arc<Node>),
     /// Has the next command of a pipe read what the one before wrote; then the streams are these again.
     Pipe(VecDeque<Arc<Node>>, Io),
+    /// Waits for what runs in the background; with a moment, only until then, and ends what still runs
+    /// (`timeout(1)`).
+    Wait(Option<SimTime>),
     /// Puts the streams back; what was kept goes to this file, and what was kept before it is kept again.
     Restore(Io, Option<(String, bool)>, String),
 }
@@ -55,6 +61,8 @@ pub(super) struct Script {
     variables: BTreeMap<String, String>,
     io: Io,
     n_at_once: u32,
+    /// Processes that it started in the background, in order.
+    children: Vec<ProcessId>,
     /// The command line that `ps` shows of the shell.
     title: String,
 }
@@ -66,13 +74,29 @@ impl Script {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into();
         variables.extend(environment.variables.iter().cloned());
-        Self { steps: Vec::new(), status: 0, environment, variables, io: Io::default(), n_at_once: 0, title }
+        Self {
+            steps: Vec::new(),
+            status: 0,
+            environment,
+            variables,
+            io: Io::default(),
+            n_at_once: 0,
+            children: Vec::new(),
+            title,
+        }
     }
 
     /// Ctrl-C: nothing more of it is run.
     pub(super) fn stop(&mut self) {
         self.steps.clear();
     }
+}
+
+/// Seconds with decimals.
+fn seconds(text: &str) -> Option<Duration> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let decimals: String = decimals.chars().chain("000".chars()).take(3).collect();
+    Some(Duration::from_ms(whole.parse::<u64>().ok()?.checked_mul(1000)? + decimals.parse::<u64>().ok()?))
 }
 
 /// Words as a command that a shell would run with exactly them.
@@ -201,6 +225,7 @@ impl Lab {
                     script.steps.push(Step::Run(body));
                 }
             }
+            Step::Wait(until) => return self.wait_for_children(process, until),
             Step::Pipe(rest, outer) => self.next_of_pipe(process, rest, outer),
             Step::Restore(io, file, before) => self.restore(process, io, file, before),
         }
@@ -302,7 +327,82 @@ impl Lab {
         script.io.stdin = Some(Vec::new());
         script.steps.push(Step::Run(node));
         self.scripts.insert(child, script);
+        if let Some(parent) = self.scripts.get_mut(&process) {
+            parent.children.push(child);
+            parent.variables.insert("!".into(), self.sim.pid_of(child).to_string());
+        }
         self.go_on(child, 0);
+    }
+
+    /// Looks after the processes in the background, now and every while. `None` while one still runs.
+    fn wait_for_children(&mut self, process: ProcessId, until: Option<SimTime>) -> Option<u8> {
+        const WHILE: Duration = Duration::from_ms(10);
+        let script = self.scripts.get(&process)?;
+        let title = script.title.clone();
+        let running: Vec<ProcessId> =
+            script.children.iter().copied().filter(|child| self.sim.status(*child).is_none()).collect();
+        let last = script.children.last().and_then(|child| self.sim.status(*child));
+        let now = self.sim.now();
+        let left = match until {
+            _ if running.is_empty() => return Some(if until.is_some() { last.unwrap_or(0) } else { 0 }),
+            Some(until) if until <= now => {
+                running.iter().for_each(|child| self.sim.signal(*child, Signal::Terminate));
+                return Some(TIMED_OUT);
+            }
+            Some(until) => until.since(now).min(WHILE),
+            None => WHILE,
+        };
+        let script = self.scripts.get_mut(&process)?;
+        script.steps.push(Step::Wait(until));
+        script.n_at_once = 0;
+        self.sim.run(process, Box::new(Sleep { duration: left }), &title);
+        None
+    }
+
+    /// `timeout SECONDS COMMAND`.
+    fn run_for(&mut self, process: ProcessId, words: &[String]) -> Option<u8> {
+        let limit = words.get(1).and_then(|text| seconds(text.trim_end_matches('s')));
+        let (Some(limit), [_, _, _, ..]) = (limit, words) else {
+            let text = "Try 'timeout --help' for more information.\n";
+            self.sim.write(process, Stream::Stderr, text);
+            return Some(125);
+        };
+        self.run_in_background(process, literal(&words[2..]));
+        let until = self.sim.now() + limit;
+        self.scripts.get_mut(&process)?.steps.push(Step::Wait(Some(until)));
+        Some(0)
+    }
+
+    /// `kill [-SIGNAL] PID…`, where `%N` is the N-th process in the background.
+    fn kill(&mut self, process: ProcessId, words: &[String]) -> u8 {
+        let mut signal = Signal::Terminate;
+        let mut status = 0;
+        for word in &words[1..] {
+            if let Some(name) = word.strip_prefix('-') {
+                signal = match name.trim_start_matches("SIG") {
+                    "2" | "INT" => Signal::Interrupt,
+                    "9" | "KILL" => Signal::Kill,
+                    _ => Signal::Terminate,
+                };
+                continue;
+            }
+            let found = match word.strip_prefix('%') {
+                Some(number) => {
+                    let at = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+                    at.and_then(|at| self.scripts.get(&process)?.children.get(at).copied())
+                }
+                None => word.parse().ok().and_then(|pid| self.sim.process_of(process, pid)),
+            };
+            match found.filter(|found| self.sim.status(*found).is_none()) {
+                Some(found) => self.sim.signal(found, signal),
+                None => {
+                    let text = "sh: 1: kill: No such process\n".to_owned();
+                    self.sim.write(process, Stream::Stderr, &text);
+                    status = 1;
+                }
+            }
+        }
+        status
     }
 
     /// The words that these become.
@@ -342,6 +442,9 @@ impl Lab {
         }
         if let Some(line) = script_of(&words) {
             return self.run_script(process, line);
+        }
+        if words[0] == "timeout" {
+            return self.run_for(process, &words);
         }
         let script = self.scripts.get_mut(&process)?;
         if is_shell(&words[0]) {
@@ -427,7 +530,12 @@ impl Lab {
     fn builtin(&mut self, process: ProcessId, words: &[String]) -> Option<u8> {
         let script = self.scripts.get_mut(&process)?;
         match words[0].as_str() {
-            ":" | "cd" | "trap" | "set" | "umask" | "wait" | "shopt" => Some(0),
+            ":" | "cd" | "trap" | "set" | "umask" | "shopt" => Some(0),
+            "wait" => {
+                script.steps.push(Step::Wait(None));
+                Some(0)
+            }
+            "kill" => Some(self.kill(process, words)),
             "export" | "readonly" | "local" => {
                 let pairs = words[1..].iter().filter_map(|word| word.split_once('='));
                 script.variables.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));

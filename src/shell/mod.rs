@@ -26,6 +26,7 @@ mod servers;
 mod ss;
 mod sysctl;
 mod tc;
+mod tcpdump;
 mod traceroute;
 mod wget;
 
@@ -161,6 +162,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "seq" => filters::seq(words),
         "tail" => filters::tail(context, words),
         "tc" => tc::tc(context, words),
+        "tcpdump" => tcpdump::tcpdump(context, words),
         "telnet" => nc::telnet(words),
         "tracepath" => traceroute::tracepath(words),
         "traceroute" => traceroute::traceroute(words, false),

@@ -4,7 +4,7 @@ use super::busybox;
 use crate::cluster::images::{self, Tools};
 
 /// Programs of a Linux distribution, and the servers of the images that are known.
-const FULL: [&str; 55] = [
+const FULL: [&str; 56] = [
     "agnhost",
     "arp",
     "bridge",
@@ -50,6 +50,7 @@ const FULL: [&str; 55] = [
     "seq",
     "sleep",
     "tail",
+    "tcpdump",
     "telnet",
     "tracepath",
     "traceroute",

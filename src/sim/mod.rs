@@ -1,13 +1,14 @@
 //! All namespaces and wires, and the event queue keyed by time and sequence. Time exists only here: everything below
 //! is told `now` and gives back deadlines.
 
+mod captures;
 mod processes;
 mod queue;
 mod sockets;
 mod syscalls;
 mod worldly;
 
-pub use processes::{Stderr, Stdin};
+pub use processes::{Signal, Stderr, Stdin};
 
 use crate::agent::{Actor, Environment, Launch, Wakeup};
 use crate::app::Wake;
@@ -53,6 +54,9 @@ pub struct Simulation<A> {
     next_timer: u64,
     /// Processes that ended since they were last asked for.
     ended: Vec<(ProcessId, u8)>,
+    captures: Vec<captures::Capture>,
+    /// Length of the trace up to which captures have seen it.
+    n_tapped: usize,
 }
 
 impl<A: Actor> Simulation<A> {
@@ -76,6 +80,8 @@ impl<A: Actor> Simulation<A> {
             trees: BTreeMap::new(),
             next_timer: 0,
             ended: Vec::new(),
+            captures: Vec::new(),
+            n_tapped: 0,
         }
     }
 
@@ -141,6 +147,7 @@ impl<A: Actor> Simulation<A> {
             Task::Process(process, wake, timer) => self.wake(process, wake, timer),
             Task::Agent(wakeup) => self.wake_agent(*wakeup),
         }
+        self.tap_new();
         true
     }
 
