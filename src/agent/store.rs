@@ -3,7 +3,8 @@
 use crate::api::{NodeSpec, Pod};
 use crate::base::{Ipv4Addr, NetnsId, SimTime};
 use crate::cluster::ipam::Ipam;
-use crate::trace::{ContainerRow, ContainerState, NodeRow, PodPhase, PodRow, TableChange};
+use crate::trace::{ContainerRow, ContainerState, NodeRow, PodPhase, PodRow};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -37,12 +38,14 @@ pub(super) struct PodEntry {
     /// Sandbox (container) id, 64 hexadecimal digits.
     pub(super) sandbox: String,
     /// What takes its place when it is gone.
-    pub(super) successor: Option<Arc<Pod>>,
+    pub(super) successor: Option<(Arc<Pod>, Arc<Value>)>,
     /// Failed attempts to make the sandbox.
     pub(super) attempts: u32,
     /// What the kubelet remembers about each container.
     pub(super) runtimes: Vec<super::containers::Runtime>,
     pub(super) shared: super::containers::Shared,
+    /// Whether its node is lost, so that it counts as not ready whatever its containers did last.
+    pub(super) unreachable: bool,
 }
 
 /// A node in the store.
@@ -53,6 +56,8 @@ pub(super) struct NodeEntry {
     pub(super) ipam: Ipam,
     /// Whether the daemon of its network plug-in has started.
     pub(super) connected: bool,
+    /// Condition Ready.
+    pub(super) ready: bool,
     pub(super) created: SimTime,
     /// How many Pods are bound to it, as the scheduler asks for each Pod and each node.
     pub(super) pods: usize,
@@ -89,6 +94,7 @@ impl PodEntry {
     pub(super) fn is_ready(&self) -> bool {
         let mut mains = self.containers.iter().filter(|container| !container.init);
         self.phase == PodPhase::Running
+            && !self.unreachable
             && mains.all(|container| matches!(container.state, ContainerState::Running(_)))
     }
 
@@ -107,17 +113,17 @@ impl PodEntry {
 }
 
 impl NodeEntry {
-    pub(super) fn row(&self) -> TableChange {
-        TableChange::Node(NodeRow {
+    pub(super) fn row(&self) -> NodeRow {
+        NodeRow {
             name: self.spec.name.as_str().into(),
             netns: self.netns,
             address: self.spec.address,
             pod_cidr: self.spec.pod_cidr,
-            ready: true,
+            ready: self.ready,
             unschedulable: self.spec.unschedulable,
             labels: self.spec.labels.clone(),
             created: self.created,
-        })
+        }
     }
 }
 

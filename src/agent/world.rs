@@ -1,9 +1,11 @@
 //! What agents can do to the world, and what wakes them.
 
 use super::{Desired, Exit, Launch, PodKey};
+use crate::api::{ApiError, ApiRequest};
 use crate::base::{DirId, Duration, IfIndex, NetnsId, PidNsId, ProcessId, Rng, SimTime};
 use crate::kernel::{Ctx, Netns, NewLink};
 use crate::trace::{NetnsRole, TableChange};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The world as agents see it.
@@ -87,6 +89,10 @@ pub enum Wakeup {
     DaemonStarted(Arc<str>),
     /// The scheduler looks at this Pod.
     Schedule(PodKey),
+    /// A node stands still, or goes on.
+    NodePower(Arc<str>, Power),
+    /// The node controller looks at a node that has not reported since the number of its outage.
+    NodeMonitor(Arc<str>, u32),
     /// The endpoint controller looks at the Services and their Pods.
     Endpoints,
     /// The kube-proxies write their rules.
@@ -99,8 +105,19 @@ pub enum Wakeup {
     Exited(ProcessId, Exit),
 }
 
+/// Whether a machine runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// It stands still, with all that is on it.
+    Stopped,
+    /// It goes on where it stood.
+    Running,
+}
+
 /// Somebody who acts over time.
 pub trait Actor: Clone {
+    /// Answers a request to the API server, which changes its store at once.
+    fn serve(&mut self, world: &mut dyn World, request: &ApiRequest) -> Result<Value, ApiError>;
     /// Acts, then waits again.
     fn wake(&mut self, world: &mut dyn World, wakeup: Wakeup);
 }

@@ -30,6 +30,7 @@ mod netfilter;
 mod new_link;
 mod output;
 mod ping;
+mod qdisc;
 mod sock;
 mod socket;
 mod stacked;
@@ -50,9 +51,10 @@ pub use effects::{Ctx, Dst, Effects, Skb, Timer, Urgency, Work};
 pub use fib::FibResult;
 pub use ip_tunnel::Tunnel;
 pub use link::{Bridge, Kind, Link, Peer, Port, VlanLink, Vxlan};
-pub use netfilter::{NetfilterOp, Nf};
+pub use netfilter::{Fate, NetfilterOp, Nf, Outcome, Passed, Probe, Ways};
 pub use new_link::LinkSpec;
 pub use output::Flow;
+pub use qdisc::Qdisc;
 pub use sock::Woken;
 pub use socket::{
     Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
@@ -73,7 +75,8 @@ use icmp::Limits;
 use neighbor::Neighbor;
 use ping::PingSock;
 use sock::Socks;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 /// A network namespace.
@@ -88,6 +91,8 @@ pub struct Netns {
     /// Links; the index is the interface number.
     links: Vec<Option<Link>>,
     addrs: Vec<AddrRow>,
+    /// Addresses of IPv6. Only rules ask for them: nothing is sent or taken in over IPv6 yet.
+    addrs6: BTreeSet<Ipv6Addr>,
     fib: Fib,
     neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
     pings: BTreeMap<SocketId, PingSock>,
@@ -106,6 +111,8 @@ pub struct Netns {
     bpf: BpfMaps,
     next_ip_id: u16,
     next_nsid: u32,
+    /// Major number of the next queueing discipline.
+    next_qdisc: u16,
     rng: Rng,
 }
 
@@ -118,6 +125,7 @@ impl Netns {
             sysctl: Sysctl::default(),
             links: vec![None],
             addrs: Vec::new(),
+            addrs6: BTreeSet::from([Ipv6Addr::LOCALHOST]),
             fib: Fib::default(),
             neighbors: BTreeMap::new(),
             pings: BTreeMap::new(),
@@ -133,6 +141,7 @@ impl Netns {
             bpf: BpfMaps::default(),
             next_ip_id: rng.u16(..),
             next_nsid: 0,
+            next_qdisc: 0x8001,
             rng,
         }
     }
@@ -159,6 +168,11 @@ impl Netns {
     /// The addresses in the order in which they were added.
     pub fn addrs(&self) -> &[AddrRow] {
         &self.addrs
+    }
+
+    /// Gives the namespace an address of IPv6, which only rules ask for.
+    pub fn add_addr6(&mut self, addr: Ipv6Addr) {
+        self.addrs6.insert(addr);
     }
 
     /// Whether `addr` is an address of this namespace.
@@ -210,7 +224,8 @@ impl Netns {
     pub fn work(&mut self, ctx: &mut Ctx<'_>, work: Work) {
         match work {
             Work::Receive(ifindex, skb) => self.netif_receive(ctx, ifindex, skb),
-            Work::Transmit(ifindex, skb) => self.dev_hard_start_xmit(ctx, ifindex, skb),
+            Work::Transmit(ifindex, skb) => self.dev_queue_xmit(ctx, ifindex, skb),
+            Work::Dequeue(ifindex, epoch, skb) => self.netem_dequeue(ctx, ifindex, epoch, skb),
             Work::ProxyArp(ifindex, skb) => self.arp_redo(ctx, ifindex, skb),
             Work::Timer(timer) => self.fire(ctx, timer),
         }

@@ -30,7 +30,7 @@ impl Lab {
         let sim = &self.sim;
         let hostname = sim.file(netns, "/etc/hostname").map_or("", |text| text.trim_end());
         let objects = |kind: &str, namespace: &str, name: &str| {
-            super::objects::object(&self.parsed, &self.live, (kind, namespace, name))
+            super::objects::object(&self.live, (kind, namespace, name))
         };
         let mut context = Context {
             inventory: &self.live,
@@ -122,6 +122,9 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         KernelChange::AddVxlanFdb(ifindex, mac, dst) => netns.add_vxlan_fdb(ctx, ifindex, mac, dst),
         KernelChange::DelVxlanFdb(ifindex, mac) => netns.del_vxlan_fdb(ctx, ifindex, mac),
         KernelChange::Netfilter(op) => netns.change_netfilter(ctx, *op),
+        KernelChange::SetQdisc(ifindex, netem) => netns.set_qdisc(ctx, ifindex, netem),
+        KernelChange::SetClsact(ifindex, on) => netns.set_clsact(ctx, ifindex, on),
+        KernelChange::SetMirror(ifindex, incoming, to) => netns.set_mirror(ctx, ifindex, incoming, to),
         KernelChange::SetSysctl(key, value) => {
             netns.set_sysctl(ctx, &key, &value);
         }

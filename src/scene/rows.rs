@@ -2,8 +2,8 @@
 
 use crate::base::{ChangeId, IfIndex, NetnsId};
 use crate::trace::{
-    BpfRow, FdbRow, Inventory, NeighRow, NetfilterChange, RouteKind, RouteRow, Table, TableChange, Trace,
-    rows_text,
+    BpfRow, FdbRow, Inventory, NeighRow, NetfilterChange, QdiscRow, RouteKind, RouteRow, Table, TableChange,
+    Trace, rows_text,
 };
 
 /// A row in two pieces.
@@ -75,6 +75,7 @@ pub fn netfilter(change: &NetfilterChange) -> RowText {
         | NetfilterChange::ConntrackGone(..)
         | NetfilterChange::Set(_)
         | NetfilterChange::SetGone(..) => RowText::default(),
+        NetfilterChange::V6(change) => netfilter(change),
     }
 }
 
@@ -84,6 +85,11 @@ pub fn bpf(inventory: &Inventory, row: &BpfRow) -> RowText {
     let line = rows_text::bpf(row, &ifname);
     let mut words = line.splitn(3, ' ').skip(1).map(str::to_owned);
     RowText { head: words.next().unwrap_or_default(), tail: words.next().unwrap_or_default() }
+}
+
+/// A queueing discipline.
+pub fn qdisc(row: &QdiscRow) -> RowText {
+    RowText { head: "netem".to_owned(), tail: row.netem.to_string() }
 }
 
 /// The row that decided; empty where none fitted.
@@ -98,6 +104,7 @@ pub fn decision(trace: &Trace, inventory: &Inventory, table: Table, row: Option<
                 row.mac.map_or_else(|| rows_text::nud(row.state).to_string(), |mac| format!("lladdr {mac}"));
             text
         }
+        (Table::Qdisc, TableChange::Link(row)) => row.extra.qdisc.as_ref().map(qdisc).unwrap_or_default(),
         (Table::Bpf, TableChange::Bpf(row)) => bpf(inventory, row),
         (Table::BridgeFdb, TableChange::Fdb(row)) => fdb(inventory, row),
         (Table::VxlanFdb, TableChange::Fdb(row)) => {

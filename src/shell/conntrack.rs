@@ -270,8 +270,9 @@ impl Filter {
         let addrs = [orig.src, orig.dst, reply.src, reply.dst];
         let ports = [orig.sport, orig.dport, reply.sport, reply.dport];
         let icmp = [orig.dport >> 8, orig.dport & 0xff, orig.sport];
-        let in_net =
-            |(wanted, addr): (&Option<Masked>, &Ipv4Addr)| wanted.is_none_or(|net| net.contains(*addr));
+        let in_net = |(wanted, addr): (&Option<Masked>, &Ipv4Addr)| {
+            wanted.is_none_or(|net| net.contains((*addr).into()))
+        };
         let equal = |(wanted, port): (&Option<u16>, &u16)| wanted.is_none_or(|wanted| wanted == *port);
         !self.ipv6
             && self.protocol.is_none_or(|wanted| wanted == orig.protocol)
@@ -508,7 +509,11 @@ fn set(order: &mut Order, letter: char, value: &str) -> Result<(), Stop> {
             filter.mark = number(mark).zip(number(mask));
         }
         'n' | 'g' | 'j' => {
-            let addr = if value.is_empty() { None } else { Some(Ipv4Addr::from(address(value)?.addr)) };
+            let addr = if value.is_empty() {
+                None
+            } else {
+                Some(value.parse().or_else(|_| usage(format!("Invalid IP address `{value}'")))?)
+            };
             filter.nat.push((letter, addr));
         }
         'o' => output(&mut order.form, value)?,

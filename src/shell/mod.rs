@@ -161,7 +161,6 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "redis-server" => servers::redis(words),
         "seq" => filters::seq(words),
         "tail" => filters::tail(context, words),
-        "tc" => tc::tc(context, words),
         "tcpdump" => tcpdump::tcpdump(context, words),
         "telnet" => nc::telnet(words),
         "tracepath" => traceroute::tracepath(words),
@@ -173,6 +172,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "route" => nettools::route(context, words),
         "sleep" => files::sleep(words),
         "sysctl" => sysctl::sysctl(context, words),
+        "tc" => tc::tc(context, words),
         "true" | ":" => Out::default().done(0),
         _ => missing(context.image, name),
     }

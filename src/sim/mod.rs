@@ -2,6 +2,7 @@
 //! is told `now` and gives back deadlines.
 
 mod captures;
+mod outage;
 mod processes;
 mod queue;
 mod sockets;
@@ -11,12 +12,14 @@ mod worldly;
 pub use processes::{Signal, Stderr, Stdin};
 
 use crate::agent::{Actor, Environment, Launch, Wakeup};
+use crate::api::{ApiError, ApiRequest};
 use crate::app::Wake;
 use crate::base::{DirId, EventId, IfIndex, JourneyId, NetnsId, PacketId, ProcessId, Rng, SimTime};
 use crate::kernel::{Ctx, Delays, Effects, Netns, Urgency, Woken, Work};
-use crate::trace::{Event, EventKind, Trace};
+use crate::trace::{DropReason, Event, EventKind, Trace};
 use processes::Slot;
 use queue::Queue;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Most events that a trace may hold before a run is stopped.
@@ -52,6 +55,8 @@ pub struct Simulation<A> {
     /// Files of containers and volumes.
     trees: BTreeMap<(DirId, String), String>,
     next_timer: u64,
+    /// Namespaces that stand still, each with what waits there.
+    stopped: BTreeMap<NetnsId, Vec<Task>>,
     /// Processes that ended since they were last asked for.
     ended: Vec<(ProcessId, u8)>,
     captures: Vec<captures::Capture>,
@@ -79,6 +84,7 @@ impl<A: Actor> Simulation<A> {
             files: BTreeMap::new(),
             trees: BTreeMap::new(),
             next_timer: 0,
+            stopped: BTreeMap::new(),
             ended: Vec::new(),
             captures: Vec::new(),
             n_tapped: 0,
@@ -142,6 +148,8 @@ impl<A: Actor> Simulation<A> {
         let Some((at, task)) = self.queue.pop() else { return false };
         debug_assert!(self.now <= at, "time runs forward");
         self.now = at;
+        let task = if self.stopped.is_empty() { Some(task) } else { self.hold(task) };
+        let Some(task) = task else { return true };
         match task {
             Task::Net(netns, work) => self.work(netns, work),
             Task::Process(process, wake, timer) => self.wake(process, wake, timer),
@@ -153,7 +161,7 @@ impl<A: Actor> Simulation<A> {
 
     fn work(&mut self, netns: NetnsId, work: Work) {
         let Some(Some(state)) = self.netns.get_mut(netns.index()) else {
-            return self.lose(netns, work);
+            return self.lose(netns, work, DropReason::DevReady);
         };
         let mut ctx =
             Ctx { now: self.now, trace: &mut self.trace, effects: &mut self.effects, delays: &self.delays };
@@ -162,13 +170,14 @@ impl<A: Actor> Simulation<A> {
     }
 
     /// A frame on its way to a namespace that is gone is lost with it.
-    fn lose(&mut self, netns: NetnsId, work: Work) {
-        let (Work::Receive(ifindex, skb) | Work::Transmit(ifindex, skb) | Work::ProxyArp(ifindex, skb)) =
-            work
+    fn lose(&mut self, netns: NetnsId, work: Work, reason: DropReason) {
+        let (Work::Receive(ifindex, skb)
+        | Work::Transmit(ifindex, skb)
+        | Work::Dequeue(ifindex, _, skb)
+        | Work::ProxyArp(ifindex, skb)) = work
         else {
             return;
         };
-        let reason = crate::trace::DropReason::DevReady;
         self.trace.push(Event {
             at: self.now,
             netns,
@@ -228,6 +237,15 @@ impl<A: Actor> Simulation<A> {
             }
         });
         out
+    }
+
+    /// Has the API server answer a request, now.
+    pub fn ask(&mut self, request: &ApiRequest) -> Result<Value, ApiError> {
+        let away = || ApiError { code: 503, reason: "ServiceUnavailable", message: "busy".to_owned() };
+        let mut agent = self.agent.take().ok_or_else(away)?;
+        let answer = agent.serve(self, request);
+        self.agent = Some(agent);
+        answer
     }
 
     fn wake_agent(&mut self, wakeup: Wakeup) {

@@ -2,14 +2,17 @@
 //! every table row. The picture, the inspector, the terminal's tables, the printed trace and the capture file are all
 //! read from here; nothing is simulated again to show it.
 
+mod api_rows;
 mod drop_reason;
 mod event;
 pub mod explain;
+mod fault;
 pub mod format;
 mod hash;
 mod inventory;
 pub mod json;
 mod netfilter;
+mod object_rows;
 mod pcapng;
 mod process_rows;
 mod rows;
@@ -19,23 +22,28 @@ mod service_rows;
 mod socket_rows;
 mod surroundings;
 
+pub use api_rows::ObjectRow;
 pub use drop_reason::DropReason;
 pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Relation, Stream, Table};
+pub use fault::{Fault, FaultRow, Netem, Place};
 pub use format::{Selection, json, text};
-pub use inventory::{Counters, Fdb, Inventory, Neighbor, NetnsState};
+pub use inventory::{Counters, Fdb, Inventory, Neighbor, NetnsState, QdiscCounters};
 pub use netfilter::{
     Chain, ChainRow, Connection, ConntrackRow, Netfilter, NetfilterChange, RuleRow, RuleState, SetMember,
     SetRow, TcpTracking, Tuple,
 };
+pub use object_rows::{
+    ContainerRow, ContainerState, KubeEventRow, LastState, NodeRow, PodPhase, PodRow, StepRow, Steps,
+};
 pub use pcapng::pcapng;
 pub use process_rows::{ContainerRef, ProcessRow};
 pub use rows::{
-    AddrRow, BpfMap, BpfRow, ContainerRow, ContainerState, ExceptionRow, FdbRow, KubeEventRow, LastState,
-    LinkKind, LinkRow, NeighRow, NetnsRole, NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState,
-    RouteKind, RouteProtocol, RouteRow, Scope, StepRow, Steps, SysctlRow, TableChange,
+    AddrRow, BpfMap, BpfRow, ExceptionRow, FdbRow, LinkKind, LinkRow, NeighRow, NetnsRole, NetnsRow, Nud,
+    PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope, SysctlRow, TableChange,
 };
 pub use rows_link::{
-    BridgeRow, Designated, IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow,
+    BridgeRow, Designated, IpvlanMode, LinkExtra, MacvlanMode, Mirror, Mirrors, PortExtra, QdiscRow,
+    TunnelRow, VlanRow,
 };
 pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};

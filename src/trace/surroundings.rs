@@ -74,10 +74,14 @@ impl Surroundings {
             | TableChange::NodeGone(_)
             | TableChange::Pod(_)
             | TableChange::PodGone(..)
+            | TableChange::Object(_)
+            | TableChange::ObjectGone(_)
             | TableChange::KubeEvent(_)
             | TableChange::Step(_)
             | TableChange::Process(_)
-            | TableChange::ProcessGone(_) => {}
+            | TableChange::ProcessGone(_)
+            | TableChange::Fault(_)
+            | TableChange::FaultGone(_) => {}
         }
     }
 

@@ -53,10 +53,13 @@ impl<'a> Format<'a> {
         if self.numeric {
             return of.short();
         }
-        if of.mask == 0 {
+        if of.is_any() {
             return "anywhere".to_owned();
         }
-        let name = if of.mask == u32::MAX { (self.name_of)(Ipv4Addr::from(of.addr)) } else { None };
+        let name = match of {
+            Masked::V4(addr, u32::MAX) => (self.name_of)(Ipv4Addr::from(addr)),
+            Masked::V4(..) | Masked::V6(..) => None,
+        };
         name.unwrap_or_else(|| of.short())
     }
 }
@@ -196,7 +199,7 @@ pub(super) fn rule_line(chain: &str, rule: &Rule, counters: Option<Counters>) ->
     let counted = counters.map_or_else(String::new, |(packets, bytes)| format!(" -c {packets} {bytes}"));
     let text = rule.to_string();
     // The counters stand before the target.
-    let target = rule.target.save();
+    let target = rule.target.save(rule.family);
     let before = text.strip_suffix(target.as_str()).unwrap_or(&text).trim_end();
     for part in [before, counted.trim_start(), target.as_str()] {
         if !part.is_empty() {

@@ -51,6 +51,7 @@ fn hooks_of(each: &Match) -> &'static [&'static str] {
         Match::Addrtype(_)
         | Match::Tcp(_)
         | Match::Udp(_)
+        | Match::Sctp(_)
         | Match::Icmp(_)
         | Match::Comment(_)
         | Match::Conntrack(_)
