@@ -56,6 +56,7 @@ pub enum Direction {
 }
 
 /// What the command line asks for.
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the program")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TcpdumpOptions {
     /// Name of the device, or `any`.

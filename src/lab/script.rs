@@ -48,6 +48,8 @@ enum Step {
     /// Waits for what runs in the background; with a moment, only until then, and ends what still runs
     /// (`timeout(1)`).
     Wait(Option<SimTime>),
+    /// Comes to this status.
+    Status(u8),
     /// Puts the streams back; what was kept goes to this file, and what was kept before it is kept again.
     Restore(Io, Option<(String, bool)>, String),
 }
@@ -225,6 +227,7 @@ impl Lab {
                     script.steps.push(Step::Run(body));
                 }
             }
+            Step::Status(status) => return Some(status),
             Step::Wait(until) => return self.wait_for_children(process, until),
             Step::Pipe(rest, outer) => self.next_of_pipe(process, rest, outer),
             Step::Restore(io, file, before) => self.restore(process, io, file, before),
@@ -346,8 +349,12 @@ impl Lab {
         let left = match until {
             _ if running.is_empty() => return Some(if until.is_some() { last.unwrap_or(0) } else { 0 }),
             Some(until) if until <= now => {
-                running.iter().for_each(|child| self.sim.signal(*child, Signal::Terminate));
-                return Some(TIMED_OUT);
+                for child in running {
+                    self.sim.signal(child, Signal::Terminate);
+                }
+                let steps = &mut self.scripts.get_mut(&process)?.steps;
+                steps.extend([Step::Status(TIMED_OUT), Step::Wait(None)]);
+                return Some(0);
             }
             Some(until) => until.since(now).min(WHILE),
             None => WHILE,
@@ -393,13 +400,11 @@ impl Lab {
                 }
                 None => word.parse().ok().and_then(|pid| self.sim.process_of(process, pid)),
             };
-            match found.filter(|found| self.sim.status(*found).is_none()) {
-                Some(found) => self.sim.signal(found, signal),
-                None => {
-                    let text = "sh: 1: kill: No such process\n".to_owned();
-                    self.sim.write(process, Stream::Stderr, &text);
-                    status = 1;
-                }
+            if let Some(found) = found.filter(|found| self.sim.status(*found).is_none()) {
+                self.sim.signal(found, signal);
+            } else {
+                self.sim.write(process, Stream::Stderr, "sh: 1: kill: No such process\n");
+                status = 1;
             }
         }
         status

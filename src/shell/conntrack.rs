@@ -40,6 +40,7 @@ struct Filter {
 }
 
 /// How connections are printed.
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the program")]
 #[derive(Clone, Copy, Debug, Default)]
 struct Form {
     extended: bool,
@@ -384,17 +385,15 @@ fn parse(words: &[String]) -> Result<Order, Stop> {
             }
             continue;
         }
-        let (name, inline) = match letters.strip_prefix('-') {
-            Some(long) => long.split_once('=').map_or((word.as_str(), None), |(name, value)| {
-                (&word[..name.len() + 2], Some(value.to_owned()))
-            }),
-            None => {
-                let first = letters.chars().next().map_or(1, char::len_utf8);
-                let rest = &letters[first..];
-                (&word[..=first], (!rest.is_empty()).then(|| rest.to_owned()))
-            }
+        let (name, inline) = if letters.starts_with('-') {
+            let split = word.split_once('=');
+            split.map_or((word.as_str(), None), |(name, value)| (name, Some(value.to_owned())))
+        } else {
+            let first = letters.chars().next().map_or(1, char::len_utf8);
+            let rest = &letters[first..];
+            (&word[..=first], (!rest.is_empty()).then(|| rest.to_owned()))
         };
-        let taken = take_option(&mut order, name, inline, words.get(at))?;
+        let taken = take_option(&mut order, name, inline.as_deref(), words.get(at))?;
         at += taken;
     }
     check(&order)?;
@@ -431,11 +430,11 @@ fn take_verb(order: &mut Order, letter: char) -> Result<(), Stop> {
 fn take_option(
     order: &mut Order,
     name: &str,
-    inline: Option<String>,
+    inline: Option<&str>,
     next: Option<&String>,
 ) -> Result<usize, Stop> {
-    let argument = |needs: bool| match (&inline, next) {
-        (Some(value), _) => Ok((Some(value.clone()), 0)),
+    let argument = |needs: bool| match (inline, next) {
+        (Some(value), _) => Ok((Some(value.to_owned()), 0)),
         (None, Some(next)) if needs || !next.starts_with('-') => Ok((Some(next.clone()), 1)),
         (None, _) if needs => usage(format!("option `{name}' requires an argument")),
         (None, _) => Ok((None, 0)),

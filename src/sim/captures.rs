@@ -6,7 +6,7 @@ use super::Simulation;
 use crate::agent::Actor;
 use crate::app::{CaptureFilter, Captured};
 use crate::base::{Duration, IfIndex, NetnsId, ProcessId, SimTime};
-use crate::trace::{EventKind, PacketType};
+use crate::trace::EventKind;
 
 /// How long frames wait in the ring.
 const HAND_OVER: Duration = Duration::from_ms(100);
@@ -24,23 +24,9 @@ pub(super) struct Capture {
     ring: Vec<Captured>,
 }
 
-/// Whether this is a tap, and how the frame was seen there: `None` going out.
-fn tap(kind: EventKind) -> Option<Option<PacketType>> {
-    match kind {
-        EventKind::Transmitted => Some(None),
-        EventKind::Received(kind) => Some(Some(kind)),
-        EventKind::Originated
-        | EventKind::Passed(_)
-        | EventKind::Decided(..)
-        | EventKind::Changed(_)
-        | EventKind::Queued
-        | EventKind::Encapsulated
-        | EventKind::Decapsulated
-        | EventKind::Ended(_)
-        | EventKind::Wrote(_)
-        | EventKind::Started(_)
-        | EventKind::Exited(..) => None,
-    }
+/// Whether this is a tap.
+fn is_tap(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Transmitted | EventKind::Received(_))
 }
 
 impl<A: Actor> Simulation<A> {
@@ -77,7 +63,10 @@ impl<A: Actor> Simulation<A> {
         let from = std::mem::replace(&mut self.n_tapped, self.trace.len());
         let mut filled = Vec::new();
         for event in &self.trace.events[from..] {
-            let Some(received) = tap(event.kind) else { continue };
+            if !is_tap(event.kind) {
+                continue;
+            }
+            let received = if let EventKind::Received(kind) = event.kind { Some(kind) } else { None };
             let Some(frame) = self.trace.frame_of(event) else { continue };
             for capture in self.captures.iter_mut().filter(|capture| capture.netns == event.netns) {
                 if capture.ifindex.is_some_and(|only| only != event.ifindex) {

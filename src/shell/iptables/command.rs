@@ -78,6 +78,7 @@ impl Verb {
 }
 
 /// A command line that was read.
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the program")]
 #[derive(Clone, Debug)]
 pub(super) struct Order {
     pub(super) table: Option<String>,
@@ -246,7 +247,7 @@ impl Reader {
                 self.order.table = Some(argument(words, word)?);
             }
             Some("-c") => self.counters(words)?,
-            Some("-s" | "-d" | "-p" | "-i" | "-o" | "-j" | "-g" | "-f") | Some(_) | None => {
+            Some(_) | None => {
                 self.of_rule(short.unwrap_or(word), word, negated, words)?;
             }
         }
@@ -302,12 +303,12 @@ impl Reader {
             "-F" => Verb::Flush,
             "-N" => Verb::New,
             "-X" => Verb::DelChain,
-            "-I" => Verb::Insert(self.place(words)?.unwrap_or(1)),
+            "-I" => Verb::Insert(Self::place(words)?.unwrap_or(1)),
             "-R" => {
-                let place = self.place(words)?;
+                let place = Self::place(words)?;
                 Verb::Replace(place.ok_or_else(|| Failure::Usage("-R requires a rule number".into()))?)
             }
-            "-D" => self.place(words)?.map_or(Verb::Delete, Verb::DeleteAt),
+            "-D" => Self::place(words)?.map_or(Verb::Delete, Verb::DeleteAt),
             "-E" => {
                 let new = words.operand();
                 let wrong = || Failure::Usage("-E requires old-chain-name and new-chain-name".into());
@@ -345,10 +346,10 @@ impl Reader {
     }
 
     fn place_of_chain(&mut self, words: &mut Words) -> Result<Option<usize>, Failure> {
-        if self.order.chain.is_some() { self.place(words) } else { Ok(None) }
+        if self.order.chain.is_some() { Self::place(words) } else { Ok(None) }
     }
 
-    fn place(&mut self, words: &mut Words) -> Result<Option<usize>, Failure> {
+    fn place(words: &mut Words) -> Result<Option<usize>, Failure> {
         let Some(text) = words.operand() else { return Ok(None) };
         match text.parse::<usize>() {
             Ok(place) if place > 0 => Ok(Some(place)),

@@ -216,10 +216,11 @@ pub(super) fn rules(table: &ModelTable, chain: Option<&str>, place: Option<usize
     let mut out = String::new();
     if place.is_none() {
         for each in chains() {
-            out += &match each.policy {
+            let line = match each.policy {
                 Some(policy) => policy_line(each, policy, counts),
                 None => format!("-N {}\n", each.name),
             };
+            out += &line;
         }
     }
     for each in chains() {

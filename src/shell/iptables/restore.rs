@@ -6,8 +6,10 @@ use super::model::Model;
 use super::{Failure, perform};
 use crate::shell::out::Out;
 use crate::xtables::{Policy, Table};
+use std::fmt::Write as _;
 
 /// What the options of the program ask for.
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the program")]
 #[derive(Clone, Debug, Default)]
 pub(super) struct Options {
     /// `-c`: counters count.
@@ -111,9 +113,9 @@ impl Restore<'_> {
         for chain in &mut model.chains {
             chain.rules.clear();
             chain.policy = chain.policy.map(|_| Policy::Accept);
-            flushed += &format!("Flushing chain `{}'\n", chain.name);
+            let _ = writeln!(flushed, "Flushing chain `{}'", chain.name);
             if chain.policy.is_none() {
-                deleted += &format!("Deleting chain `{}'\n", chain.name);
+                let _ = writeln!(deleted, "Deleting chain `{}'", chain.name);
             }
         }
         model.chains.retain(|chain| chain.policy.is_some());

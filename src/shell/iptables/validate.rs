@@ -102,7 +102,7 @@ pub(super) fn check(table: Table, model: &ModelTable) -> Result<(), Refusal> {
 fn walk(
     model: &ModelTable,
     (base, chain): (&ModelChain, &ModelChain),
-    latest: Option<(Arc<str>, usize)>,
+    latest: Option<&(Arc<str>, usize)>,
     depth: usize,
     done: &mut BTreeSet<(Arc<str>, usize)>,
 ) -> Result<(), Refusal> {
@@ -111,8 +111,8 @@ fn walk(
     }
     for ModelRule { rule, line, handle, .. } in &chain.rules {
         let own = (chain.name.clone(), *line);
-        let latest = if handle.is_none() { Some(own.clone()) } else { latest.clone() };
-        let (blamed, line) = latest.clone().unwrap_or(own);
+        let latest = if handle.is_none() { Some(&own) } else { latest };
+        let (blamed, line) = latest.unwrap_or(&own).clone();
         let fits = |hooks: &[&str]| hooks.contains(&&*base.name);
         if !fits(place_of(&rule.target).hooks) || !rule.matches.iter().all(|each| fits(hooks_of(each))) {
             return Err((INVALID, blamed, line));
