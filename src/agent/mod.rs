@@ -13,6 +13,7 @@ mod launch;
 mod objects;
 mod outage;
 mod pods;
+mod policy;
 mod serve;
 mod services;
 mod store;

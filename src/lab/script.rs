@@ -8,7 +8,7 @@ use crate::app::server::{Persona, Server};
 use crate::app::sleep::Sleep;
 use crate::base::{Duration, ProcessId, SimTime};
 use crate::shell::{self, Node, Redirection, Simple, Word};
-use crate::sim::{Signal, Stderr, Stdin};
+use crate::sim::{Stderr, Stdin};
 use crate::trace::Stream;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -20,12 +20,9 @@ const STEPS_TAKE: Duration = Duration::from_ms(1);
 /// How long a program runs that nothing is known of and that ends by itself, as an init container's.
 const UNKNOWN_RUN: Duration = Duration::from_ms(500);
 
-/// Status of `timeout` when the time was over.
-const TIMED_OUT: u8 = 124;
-
 /// Where the streams of a command go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Io {
+pub(super) struct Io {
     stdin: Option<Vec<u8>>,
     /// Whether standard output is kept, for a pipe or a file.
     keeps: bool,
@@ -34,7 +31,7 @@ struct Io {
 
 /// Something that a script has still to do.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Run(Arc<Node>),
     AndThen(Arc<Node>),
     OrElse(Arc<Node>),
@@ -57,16 +54,16 @@ enum Step {
 /// What a process has still to run.
 #[derive(Debug)]
 pub(super) struct Script {
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     status: u8,
     pub(super) environment: Environment,
-    variables: BTreeMap<String, String>,
+    pub(super) variables: BTreeMap<String, String>,
     io: Io,
-    n_at_once: u32,
+    pub(super) n_at_once: u32,
     /// Processes that it started in the background, in order.
-    children: Vec<ProcessId>,
+    pub(super) children: Vec<ProcessId>,
     /// The command line that `ps` shows of the shell.
-    title: String,
+    pub(super) title: String,
 }
 
 impl Script {
@@ -94,15 +91,8 @@ impl Script {
     }
 }
 
-/// Seconds with decimals.
-fn seconds(text: &str) -> Option<Duration> {
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
-    let decimals: String = decimals.chars().chain("000".chars()).take(3).collect();
-    Some(Duration::from_ms(whole.parse::<u64>().ok()?.checked_mul(1000)? + decimals.parse::<u64>().ok()?))
-}
-
 /// Words as a command that a shell would run with exactly them.
-fn literal(argv: &[String]) -> Arc<Node> {
+pub(super) fn literal(argv: &[String]) -> Arc<Node> {
     let word = |text: &String| Word(vec![shell::Piece::Text(text.clone())]);
     Arc::new(Node::Simple(Simple { words: argv.iter().map(word).collect(), ..Simple::default() }))
 }
@@ -320,7 +310,7 @@ impl Lab {
     }
 
     /// Starts a command as a process of its own.
-    fn run_in_background(&mut self, process: ProcessId, node: Arc<Node>) {
+    pub(super) fn run_in_background(&mut self, process: ProcessId, node: Arc<Node>) {
         let Some(script) = self.scripts.get(&process) else { return };
         let (environment, variables) = (script.environment.clone(), script.variables.clone());
         let netns = self.sim.netns_of(process);
@@ -335,79 +325,6 @@ impl Lab {
             parent.variables.insert("!".into(), self.sim.pid_of(child).to_string());
         }
         self.go_on(child, 0);
-    }
-
-    /// Looks after the processes in the background, now and every while. `None` while one still runs.
-    fn wait_for_children(&mut self, process: ProcessId, until: Option<SimTime>) -> Option<u8> {
-        const WHILE: Duration = Duration::from_ms(10);
-        let script = self.scripts.get(&process)?;
-        let title = script.title.clone();
-        let running: Vec<ProcessId> =
-            script.children.iter().copied().filter(|child| self.sim.status(*child).is_none()).collect();
-        let last = script.children.last().and_then(|child| self.sim.status(*child));
-        let now = self.sim.now();
-        let left = match until {
-            _ if running.is_empty() => return Some(if until.is_some() { last.unwrap_or(0) } else { 0 }),
-            Some(until) if until <= now => {
-                for child in running {
-                    self.sim.signal(child, Signal::Terminate);
-                }
-                let steps = &mut self.scripts.get_mut(&process)?.steps;
-                steps.extend([Step::Status(TIMED_OUT), Step::Wait(None)]);
-                return Some(0);
-            }
-            Some(until) => until.since(now).min(WHILE),
-            None => WHILE,
-        };
-        let script = self.scripts.get_mut(&process)?;
-        script.steps.push(Step::Wait(until));
-        script.n_at_once = 0;
-        self.sim.run(process, Box::new(Sleep { duration: left }), &title);
-        None
-    }
-
-    /// `timeout SECONDS COMMAND`.
-    fn run_for(&mut self, process: ProcessId, words: &[String]) -> Option<u8> {
-        let limit = words.get(1).and_then(|text| seconds(text.trim_end_matches('s')));
-        let (Some(limit), [_, _, _, ..]) = (limit, words) else {
-            let text = "Try 'timeout --help' for more information.\n";
-            self.sim.write(process, Stream::Stderr, text);
-            return Some(125);
-        };
-        self.run_in_background(process, literal(&words[2..]));
-        let until = self.sim.now() + limit;
-        self.scripts.get_mut(&process)?.steps.push(Step::Wait(Some(until)));
-        Some(0)
-    }
-
-    /// `kill [-SIGNAL] PID…`, where `%N` is the N-th process in the background.
-    fn kill(&mut self, process: ProcessId, words: &[String]) -> u8 {
-        let mut signal = Signal::Terminate;
-        let mut status = 0;
-        for word in &words[1..] {
-            if let Some(name) = word.strip_prefix('-') {
-                signal = match name.trim_start_matches("SIG") {
-                    "2" | "INT" => Signal::Interrupt,
-                    "9" | "KILL" => Signal::Kill,
-                    _ => Signal::Terminate,
-                };
-                continue;
-            }
-            let found = match word.strip_prefix('%') {
-                Some(number) => {
-                    let at = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-                    at.and_then(|at| self.scripts.get(&process)?.children.get(at).copied())
-                }
-                None => word.parse().ok().and_then(|pid| self.sim.process_of(process, pid)),
-            };
-            if let Some(found) = found.filter(|found| self.sim.status(*found).is_none()) {
-                self.sim.signal(found, signal);
-            } else {
-                self.sim.write(process, Stream::Stderr, "sh: 1: kill: No such process\n");
-                status = 1;
-            }
-        }
-        status
     }
 
     /// The words that these become.
