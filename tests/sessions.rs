@@ -27,7 +27,7 @@ fn read(path: &Path) -> Vec<Step> {
         let step = steps.last_mut().expect("a session begins with a command");
         match line.strip_prefix("rc=") {
             Some(status) => step.status = status.parse().expect("a status is a number"),
-            None => step.output += &format!("{line}\n"),
+            None => step.output.extend([line, "\n"]),
         }
     }
     steps
@@ -51,7 +51,7 @@ fn sessions() -> Vec<PathBuf> {
 
 /// Has the real tools do the same in a namespace of their own.
 fn record(path: &Path) {
-    let commands: String = read(path).iter().map(|step| format!("{}\n", step.command)).collect();
+    let commands: String = read(path).into_iter().flat_map(|step| [step.command, "\n".to_owned()]).collect();
     let script = r#"while IFS= read -r line; do echo "$ $line"; bash -c "$line" 2>&1; echo "rc=$?"; done"#;
     let mut child = Command::new("unshare")
         .args(["-n", "bash", "-c", script])
