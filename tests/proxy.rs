@@ -209,6 +209,7 @@ fn a_load_balancer_outside_is_given_an_address_and_hands_on_what_comes() {
     }
     assert_eq!(answers.len(), 2, "{answers:?}");
     // From inside, the node's own rules take the way short: the balancer sees nothing of it.
+    lab.wait_until(SimTime(lab.now().0 + 1_000_000_000));
     let from = lab.trace().len();
     assert_eq!(run(&mut lab, "client", "curl -s http://192.168.1.242/").1, 0);
     let balancer = lab.live().netns.values().find(|netns| &*netns.row.name == "balancer").unwrap().row.netns;

@@ -135,7 +135,6 @@ fn endpoint(service: &Service, view: &PodView<'_>) -> Endpoint {
             namespace: metadata.namespace.clone(),
             name: metadata.name.clone(),
         }),
-        ..Endpoint::default()
     }
 }
 

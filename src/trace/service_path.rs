@@ -118,22 +118,20 @@ pub fn fact(row: &RuleRow) -> Option<ServiceFact> {
         ("KUBE-SERVICES" | "KUBE-EXTERNAL-SERVICES", Target::Drop) => ServiceStep::NoLocalEndpoint,
         _ => return None,
     };
-    let endpoint = match &row.rule.target {
-        Target::Dnat(range, _) => range.text(),
-        _ => endpoint.to_owned(),
-    };
+    let endpoint =
+        if let Target::Dnat(range, _) = &row.rule.target { range.text() } else { endpoint.to_owned() };
     let one_of = (fact == ServiceStep::Chosen).then(|| chance(row));
     Some(ServiceFact { fact, service: service.to_owned(), endpoint, one_of })
 }
 
 /// Out of how many a rule draws: its probability is one part of them (`computeProbability`).
 fn chance(row: &RuleRow) -> u32 {
-    let drawn = row.rule.matches.iter().find_map(|each| match each {
-        Match::Statistic(statistic) => match statistic.is {
+    let drawn = row.rule.matches.iter().find_map(|each| {
+        let Match::Statistic(statistic) = each else { return None };
+        match statistic.is {
             Statistic::Random(probability) if probability > 0 => Some(probability),
             Statistic::Random(_) | Statistic::Nth { .. } => None,
-        },
-        _ => None,
+        }
     });
     drawn.map_or(1, |probability| {
         ((1_u64 << 31) + u64::from(probability) / 2).div_euclid(u64::from(probability)) as u32
