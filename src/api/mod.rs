@@ -15,7 +15,7 @@ mod service;
 
 pub use cluster::{
     Autodetection, Backend, BridgeSpec, CalicoSpec, Cluster, ClusterSpec, Cni, Delays, DnsSpec,
-    Encapsulation, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, NodeSpec, VxlanSpec,
+    Encapsulation, ExternalSpec, GreSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, NodeSpec, VxlanSpec,
     WrittenBridge, WrittenCalico, WrittenDns, WrittenExternal, WrittenFlannel, WrittenInterface, WrittenIpam,
     WrittenNetwork, WrittenNode, WrittenSpec, WrittenVxlan,
 };

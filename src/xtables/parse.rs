@@ -94,9 +94,15 @@ pub fn parse_rule(text: &[&str]) -> Result<Rule, Problem> {
 
 /// The same of either protocol.
 pub fn parse_rule_of(family: Family, text: &[&str]) -> Result<Rule, Problem> {
+    parse_rule_with(family, &[], text)
+}
+
+/// The same for a rule that may name these sets.
+pub fn parse_rule_with(family: Family, sets: &[&str], text: &[&str]) -> Result<Rule, Problem> {
     let words: Vec<String> = text.iter().map(|word| (*word).to_owned()).collect();
     let mut words = Words::new(&words);
-    let mut builder = RuleBuilder::of(family);
+    let sets = sets.iter().map(|name| (*name).to_owned()).collect();
+    let mut builder = RuleBuilder { sets, ..RuleBuilder::of(family) };
     let mut negated = false;
     while let Some(word) = words.take() {
         if word == "!" {

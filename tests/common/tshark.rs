@@ -35,6 +35,8 @@ pub(crate) fn dissect(capture: &Path) -> Result<Vec<Dissected>, String> {
     tshark.arg("-n").arg("-r").arg(capture).args(["-d", "udp.port==8472,vxlan", "-T", "fields"]);
     // With proxy ARP several machines answer for one address, on the real kernel too.
     tshark.args(["-o", "arp.detect_duplicate_ips:FALSE"]);
+    // Every tap on the way shows the same numbered packet once more.
+    tshark.args(["-o", "esp.do_esp_sequence_analysis:FALSE"]);
     for protocol in ["ip", "udp", "tcp"] {
         tshark.args(["-o", &format!("{protocol}.check_checksum:TRUE")]);
     }
