@@ -9,6 +9,7 @@ use super::kubelet::{self, Stage};
 use super::launch::Environment;
 use super::objects::{Objects, Written};
 use super::outage::Outages;
+use super::policy::Policies;
 use super::services::Services;
 use super::store::{NodeEntry, PodEntry, PodKey, Store};
 use super::world::{Actor, Patience, Wakeup, World};
@@ -43,6 +44,7 @@ pub struct ControlPlane {
     /// Security identities, which Cilium gives to label sets.
     pub(super) identities: Identities,
     pub(super) services: Services,
+    pub(super) policies: Policies,
     fabric: Fabric,
     pub(super) next_uid: u32,
     pub(super) outages: Outages,
@@ -69,6 +71,7 @@ impl Actor for ControlPlane {
             }
             Wakeup::Endpoints => self.sync_endpoints(world),
             Wakeup::ProxyRules => self.sync_proxies(world),
+            Wakeup::Policies => self.sync_policies(world),
             Wakeup::Container(key, index, turn) => {
                 containers::look(self, world, &key, (index, turn));
                 self.pods_changed(world);
@@ -117,6 +120,7 @@ impl ControlPlane {
         if rebuilt {
             self.tear_down(world);
             self.services.forget_proxies();
+            self.policies.forget_nodes();
             world.set_delays(delays(&desired.cluster));
             self.fabric.build_switch(world);
         }
@@ -187,6 +191,8 @@ impl ControlPlane {
         }
         let Some(gone) = self.store.nodes.remove(name) else { return };
         world.del_netns(gone.netns);
+        self.policies.forget_node(name);
+        self.policies_changed(world);
         world.record(TableChange::NodeGone(name.clone()));
         self.remove(world, &ObjectKey::new("Node", "", name));
         let Some(cluster) = self.cluster.clone() else { return };
@@ -212,6 +218,7 @@ impl ControlPlane {
         for key in known.iter().filter(|_| cluster.network.cni == Cni::Cilium) {
             self.publish(world, key);
         }
+        self.policies_changed(world);
     }
 
     /// Sees to it that a node and the others have the routes to each other. It is called again when a node claims
@@ -232,8 +239,9 @@ impl ControlPlane {
         }
     }
 
-    /// Cilium's agents hear of a Pod's address.
+    /// The network plug-in's agents hear of a Pod's address.
     pub(super) fn publish(&mut self, world: &mut dyn World, key: &PodKey) {
+        self.policies_changed(world);
         let (Some(entry), true) = (self.store.pods.get(key), self.is_cilium()) else { return };
         let (Some(addr), Some(home)) = (entry.ip, entry.node.clone()) else { return };
         let identity = self.identities.of(&key.namespace, &entry.pod.metadata.labels);
@@ -244,8 +252,9 @@ impl ControlPlane {
         }
     }
 
-    /// Cilium's agents hear that a Pod is gone.
-    pub(super) fn withdraw(&self, world: &mut dyn World, key: &PodKey) {
+    /// The network plug-in's agents hear that a Pod is gone.
+    pub(super) fn withdraw(&mut self, world: &mut dyn World, key: &PodKey) {
+        self.policies_changed(world);
         let own = |entry: &&PodEntry| !entry.pod.spec.host_network;
         let Some(addr) = self.store.pods.get(key).filter(own).and_then(|entry| entry.ip) else { return };
         if self.is_cilium() {
@@ -385,6 +394,7 @@ fn delays(cluster: &ClusterSpec) -> Delays {
     Delays {
         veth: given.veth.unwrap_or(own.veth),
         link: given.link.unwrap_or(own.link),
+        wakeup: given.wakeup.unwrap_or(own.wakeup),
         bridge: given.bridge.unwrap_or(own.bridge),
         forward: given.forward.unwrap_or(own.forward),
         input: given.input.unwrap_or(own.input),

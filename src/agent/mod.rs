@@ -13,6 +13,8 @@ mod launch;
 mod objects;
 mod outage;
 mod pods;
+mod policy;
+mod rules;
 mod serve;
 mod services;
 mod store;

@@ -49,6 +49,7 @@ impl ControlPlane {
             | Wakeup::NodeMonitor(..)
             | Wakeup::Schedule(_)
             | Wakeup::Endpoints
+            | Wakeup::Policies
             | Wakeup::ProxyRules => None,
         };
         let node = key.and_then(|key| self.store.pods.get(key)).and_then(|entry| entry.node.clone());

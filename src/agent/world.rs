@@ -97,6 +97,8 @@ pub enum Wakeup {
     Endpoints,
     /// The kube-proxies write their rules.
     ProxyRules,
+    /// The network plug-in's agents write what enforces the policies.
+    Policies,
     /// The kubelet goes on with this Pod; the number tells an outdated wake-up.
     Kubelet(PodKey, u32),
     /// The kubelet looks after this container of a Pod, by its place; the number tells an outdated wake-up.

@@ -30,6 +30,7 @@ mod netfilter;
 mod new_link;
 mod output;
 mod ping;
+mod probe;
 mod qdisc;
 mod sock;
 mod socket;

@@ -5,7 +5,9 @@ pub mod compare;
 pub mod fault;
 pub mod flow;
 pub mod history;
+mod jobs;
 pub mod lessons;
+pub mod matrix;
 mod objects;
 pub mod prompt;
 mod script;
@@ -179,6 +181,19 @@ impl Lab {
     /// Runs until nothing is under way, as after applying a text. Stops at a limit of simulated time.
     pub fn settle(&mut self, limit: SimTime) -> Progress {
         self.run_while(limit, |lab| !lab.sim.is_quiet(Urgency::Now) || !lab.upcoming.is_empty())
+    }
+
+    /// One step towards where [`Self::settle`] ends.
+    fn settle_step(&mut self, limit: SimTime) -> Progress {
+        if self.sim.is_quiet(Urgency::Now) && self.upcoming.is_empty() {
+            return Progress::Idle;
+        }
+        if self.sim.next_at().is_none_or(|at| at > limit) {
+            return Progress::Stopped(self.sim.now());
+        }
+        self.take_upcoming();
+        self.step();
+        Progress::Busy(self.sim.now())
     }
 
     /// Runs until a process ended.

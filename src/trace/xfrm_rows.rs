@@ -2,7 +2,7 @@
 
 use super::{TableChange, Trace};
 use crate::base::{Ipv4Addr, Ipv4Net, NetnsId};
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 /// A security association of ESP in tunnel mode with AES-GCM (`struct xfrm_state`).
@@ -22,6 +22,16 @@ pub struct XfrmStateRow {
     pub key: Arc<[u8]>,
     /// Sequence numbers that may come late, in packets; 0 where nothing is received by it.
     pub replay_window: u8,
+}
+
+impl XfrmStateRow {
+    /// Key and salt in hexadecimal, as iproute2 writes them.
+    pub fn key_hex(&self) -> String {
+        self.key.iter().fold("0x".to_owned(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
 }
 
 /// Which packets a policy is about (`XFRM_POLICY_*`).
@@ -174,12 +184,11 @@ impl Xfrm {
 pub fn esp_sa(trace: &Trace) -> String {
     let mut lines: Vec<String> = Vec::new();
     for change in &trace.changes {
-        let TableChange::Xfrm(XfrmChange::State(XfrmStateRow { src, dst, spi, key, .. })) = change else {
-            continue;
-        };
-        let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let TableChange::Xfrm(XfrmChange::State(row)) = change else { continue };
+        let XfrmStateRow { src, dst, spi, .. } = row;
+        let key = row.key_hex();
         let line = format!(
-            "\"IPv4\",\"{src}\",\"{dst}\",\"0x{spi:08x}\",\"AES-GCM with 16 octet ICV [RFC4106]\",\"0x{key}\",\"NULL\",\"\"\n"
+            "\"IPv4\",\"{src}\",\"{dst}\",\"0x{spi:08x}\",\"AES-GCM with 16 octet ICV [RFC4106]\",\"{key}\",\"NULL\",\"\"\n"
         );
         // Both ends know each.
         if !lines.contains(&line) {

@@ -1,7 +1,7 @@
 //! What lets Pods reach hosts outside the cluster: the rules by which a node gives its own address to packets that leave
 //! the Pods' range, as each plug-in writes them.
 //!
-//! flannel: `pkg/trafficmngr/iptables` (chains `FLANNEL-POSTRTG`, `FLANNEL-FWD`). bridge: `pkg/ip/ipmasq_linux.go` (a
+//! flannel: see its own file. bridge: `pkg/ip/ipmasq_linux.go` (a
 //! chain for each Pod). Calico: `felix/rules/nat.go`, the chain `cali-nat-outgoing` alone. Cilium: `pkg/datapath/iptables`,
 //! the chain `CILIUM_POST_nat` alone.
 
@@ -50,32 +50,10 @@ fn chain(netns: &mut Netns, ctx: &mut Ctx<'_>, table: Table, name: &str) {
 /// The daemon of a plug-in starts on a node.
 pub(super) fn start(world: &mut dyn World, node: &Peer, cluster: &ClusterSpec) {
     with(world, node.netns, |netns, ctx| match cluster.network.cni {
-        Cni::Flannel => flannel(netns, ctx, cluster.network.pod_cidr, node.spec.pod_cidr),
         Cni::Calico if cluster.network.calico.nat_outgoing => calico(netns, ctx, cluster.network.pod_cidr),
         Cni::Cilium => cilium(netns, ctx, node, cluster),
-        Cni::Calico | Cni::Bridge => {}
+        Cni::Calico | Cni::Bridge | Cni::Flannel => {}
     });
-}
-
-fn flannel(netns: &mut Netns, ctx: &mut Ctx<'_>, all: Ipv4Net, own: Ipv4Net) {
-    chain(netns, ctx, Table::Nat, "FLANNEL-POSTRTG");
-    let rules = [
-        "POSTROUTING @ -j FLANNEL-POSTRTG".to_owned(),
-        "FLANNEL-POSTRTG -m mark --mark 0x4000/0x4000 @ -j RETURN".to_owned(),
-        format!("FLANNEL-POSTRTG -s {own} -d {all} @ -j RETURN"),
-        format!("FLANNEL-POSTRTG -s {all} -d {own} @ -j RETURN"),
-        format!("FLANNEL-POSTRTG ! -s {all} -d {own} @ -j RETURN"),
-        format!("FLANNEL-POSTRTG -s {all} ! -d {MULTICAST} @ -j MASQUERADE --random-fully"),
-        format!("FLANNEL-POSTRTG ! -s {all} -d {all} @ -j MASQUERADE --random-fully"),
-    ];
-    append(netns, ctx, Table::Nat, "flanneld masq", &rules);
-    chain(netns, ctx, Table::Filter, "FLANNEL-FWD");
-    let rules = [
-        "FORWARD @ -j FLANNEL-FWD".to_owned(),
-        format!("FLANNEL-FWD -s {all} @ -j ACCEPT"),
-        format!("FLANNEL-FWD -d {all} @ -j ACCEPT"),
-    ];
-    append(netns, ctx, Table::Filter, "flanneld forward", &rules);
 }
 
 /// The pools of addresses stand in sets: those whose Pods are masqueraded, and all.

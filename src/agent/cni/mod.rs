@@ -2,8 +2,9 @@
 //! and the daemons that connect the nodes.
 
 mod bridge;
-mod calico;
+pub(super) mod calico;
 pub(super) mod cilium;
+mod flannel;
 mod masquerade;
 mod nodes;
 

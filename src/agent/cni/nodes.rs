@@ -5,7 +5,7 @@
 //! bird marks them.
 
 use super::pod_mtu;
-use super::{calico, cilium, masquerade};
+use super::{calico, cilium, flannel, masquerade};
 use crate::agent::fabric::ETH0;
 use crate::agent::world::{World, with};
 use crate::api::{Backend, ClusterSpec, Cni, Encapsulation, NodeSpec};
@@ -125,8 +125,10 @@ pub(in crate::agent) fn start(world: &mut dyn World, node: &Peer, cluster: &Clus
         Way::Ipip => add_ipip(world, node, cluster),
         Way::Gre | Way::Ipsec | Way::Direct(_) | Way::None => {}
     }
-    if cluster.network.cni == Cni::Cilium {
-        cilium::start(world, node, cluster);
+    match cluster.network.cni {
+        Cni::Cilium => cilium::start(world, node, cluster),
+        Cni::Flannel => flannel::write_rules(world, node, cluster),
+        Cni::Bridge | Cni::Calico => {}
     }
     if cluster.network.cni == Cni::Flannel {
         let env = masquerade::subnet_env(cluster.network.pod_cidr, node.spec.pod_cidr, pod_mtu(cluster));

@@ -97,7 +97,7 @@ impl View {
                     }
                 }
                 Object::Other(other) if other.kind == "Namespace" => view.add_namespace(&other.metadata.name),
-                Object::Node(_) | Object::Cluster(_) | Object::Other(_) => {}
+                Object::Node(_) | Object::Cluster(_) | Object::NetworkPolicy(_) | Object::Other(_) => {}
             }
         }
         view

@@ -62,14 +62,11 @@ fn usage() -> Stop {
 }
 
 fn changed(changes: impl IntoIterator<Item = KernelChange>) -> Command {
-    Command::Change { changes: changes.into_iter().collect(), output: Out::default().into_pieces() }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold("0x".to_owned(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Command::Change {
+        changes: changes.into_iter().collect(),
+        output: Out::default().into_pieces(),
+        status: 0,
+    }
 }
 
 fn states(ip: &Ip<'_>) -> String {
@@ -86,7 +83,7 @@ fn state(ip: &Ip<'_>, XfrmStateSeen { row, seq }: &XfrmStateSeen) -> String {
         "src {src} dst {dst}\n\tproto esp spi 0x{spi:08x} reqid {reqid} mode tunnel\n\treplay-window \
          {replay_window} flag af-unspec\n\taead rfc4106(gcm(aes)) {} {ICV_BITS}\n\tanti-replay context: seq \
          0x{seq:x}, oseq 0x{oseq:x}, bitmap 0x{bitmap:08x}\n",
-        hex(&row.key)
+        row.key_hex()
     )
 }
 
