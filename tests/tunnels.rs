@@ -11,7 +11,7 @@ use common::{RECORDED_LAB, lab, run};
 use std::path::PathBuf;
 use vethscope::lab::Lab;
 use vethscope::trace::rows_text::port_state;
-use vethscope::trace::{EventKind, pcapng};
+use vethscope::trace::{Disposition, EventKind, pcapng};
 
 /// Runs lines of commands, all of which have to succeed.
 fn all(lab: &mut Lab, lines: &str) {
@@ -438,9 +438,9 @@ fn without_the_right_key_nothing_is_opened() {
         .trace()
         .events
         .iter()
-        .filter_map(|event| match event.kind {
-            EventKind::Ended(vethscope::trace::Disposition::Dropped(reason)) => Some(reason.name()),
-            _ => None,
+        .filter_map(|event| {
+            let EventKind::Ended(Disposition::Dropped(reason)) = event.kind else { return None };
+            Some(reason.name())
         })
         .filter(|name| name.starts_with("XFRM"))
         .collect();
