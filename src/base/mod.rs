@@ -2,6 +2,7 @@
 //! here; nothing here imports from above.
 
 mod diagnostic;
+pub mod dns;
 mod id;
 mod mac;
 mod time;
