@@ -3,12 +3,14 @@
 use crate::base::words::Lang;
 use crate::base::{EventId, ProcessId, Severity, SimTime};
 use crate::lab::compare::{self, Choice};
+use crate::lab::flow::Destination;
 use crate::lab::{Lab, LabLog, Progress, Target};
 use crate::manifest::{self, Parsed, Sources};
 use crate::trace::json::json;
 use crate::trace::{EventKind, Inventory, Stream, Trace, format};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::{Read, Write as _};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -72,6 +74,23 @@ enum Verb {
         /// Networks as `CNI` or `CNI/BACKEND`, separated by commas.
         #[arg(long, value_delimiter = ',', value_parser = Choice::parse)]
         networks: Vec<Choice>,
+        /// Shape of the answer.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Says what a node's rules do with a packet.
+    Flow {
+        #[command(flatten)]
+        files: Files,
+        /// Name of the node.
+        #[arg(long)]
+        node: String,
+        /// Source address.
+        #[arg(long, value_name = "IP")]
+        src: IpAddr,
+        /// Destination, as `10.96.0.10:53/UDP` or `[fd00::1]:80/TCP`.
+        #[arg(long, value_name = "IP:PORT/PROTO", value_parser = destination)]
+        dst: Destination,
         /// Shape of the answer.
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
@@ -153,6 +172,7 @@ fn dispatch(verb: Verb) -> Result<u8, Failure> {
         Verb::Exec { at } => exec(&at),
         Verb::Trace { at, format, pcapng } => trace(&at, format, pcapng.as_deref()),
         Verb::Compare { at, networks, format } => compare(&at, networks, format),
+        Verb::Flow { files, node, src, dst, format } => flow(&files, &node, (src, dst), format),
         Verb::Get { files, args } => get(&files, args),
         Verb::Replay { log, format } => replay(&log, format),
     }
@@ -296,6 +316,34 @@ fn compare(at: &At, networks: Vec<Choice>, format: Format) -> Result<u8, Failure
     };
     say(Stream::Stdout, &answer);
     Ok(u8::from(outcomes.iter().any(|outcome| outcome.status != Some(0))))
+}
+
+fn destination(text: &str) -> Result<Destination, String> {
+    let found = Destination::parse(text);
+    found.ok_or_else(|| {
+        "write it as 10.96.0.10:53/UDP, or [fd00::1]:80/TCP; TCP, UDP and SCTP have ports".to_owned()
+    })
+}
+
+fn flow(files: &Files, node: &str, (src, dst): (IpAddr, Destination), format: Format) -> Result<u8, Failure> {
+    if src.is_ipv4() != dst.socket.is_ipv4() {
+        let message = format!("--src {src} and --dst {} are of different families\n", dst.socket);
+        return Err(Failure { message, status: USAGE });
+    }
+    let mut lab = settled(files)?;
+    let Some(answer) = lab.flow(node, src, dst) else {
+        let known = lab.live().nodes.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        return Err(Failure {
+            message: format!("no node is called {node:?}; there are: {known}\n"),
+            status: 1,
+        });
+    };
+    let text = match format {
+        Format::Text => answer.text(),
+        Format::Json => serde_json::json!(answer).to_string() + "\n",
+    };
+    say(Stream::Stdout, &text);
+    Ok(0)
 }
 
 fn print_trace(trace: &Trace, range: Range<usize>, format: Format) {

@@ -8,12 +8,12 @@ use vethscope::lab::compare::{Choice, Outcome, compare, text};
 const LESSON: &str = include_str!("compare/lesson.yaml");
 
 fn choices(names: &str) -> Vec<Choice> {
-    names.split(' ').map(|name| Choice::parse(name).unwrap()).collect()
+    names.split(' ').map(|name| Choice::parse(name).expect("a network that there is")).collect()
 }
 
 fn outcomes(yaml: &str, networks: &str, line: &str) -> Vec<Outcome> {
     let mut words = line.split(' ').map(str::to_owned);
-    let target = Target::parse(&words.next().unwrap(), "default", None);
+    let target = Target::parse(&words.next().expect("a line begins with its Pod"), "default", None);
     let argv: Vec<String> = words.collect();
     compare(yaml, &choices(networks), &target, &argv, 1).expect("the text is right")
 }

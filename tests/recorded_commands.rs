@@ -52,6 +52,12 @@ fn is_mac(word: &str) -> bool {
         && word != "00:00:00:00:00:00"
 }
 
+/// The address in a bridge's id, which `ip` prints without leading zeros, as `ether_ntoa(3)` does.
+fn is_bridge_address(word: &str) -> bool {
+    let bytes: Vec<&str> = word.split(':').collect();
+    bytes.len() == 6 && bytes.iter().all(|byte| u8::from_str_radix(byte, 16).is_ok())
+}
+
 /// Splits a text into runs of characters that make up words, and the rest between them.
 fn masked(text: &str) -> String {
     let mut out = String::new();
@@ -73,8 +79,8 @@ fn mask_word(word: &str) -> String {
     if is_mac(word) {
         return "MAC".to_owned();
     }
-    if let Some(mac) = word.strip_prefix("8000.").filter(|rest| is_mac(rest)) {
-        return format!("8000.{}", mask_word(mac));
+    if word.strip_prefix("8000.").is_some_and(is_bridge_address) {
+        return "8000.MAC".to_owned();
     }
     let (name, peer) = word.split_once('@').unwrap_or((word, ""));
     let colon = if word.ends_with(':') { ":" } else { "" };

@@ -7,53 +7,52 @@ use super::containers;
 use super::fabric::Fabric;
 use super::kubelet::{self, Stage};
 use super::launch::Environment;
+use super::objects::{Objects, Written};
 use super::services::Services;
 use super::store::{NodeEntry, PodEntry, PodKey, Store};
 use super::world::{Actor, Patience, Wakeup, World};
-use crate::api::{
-    ClusterSpec, Cni, Container, EndpointSlice, NodeSpec, Pod, Protocol, RestartPolicy, Service,
-};
-use crate::base::{Duration, NetnsId, ProcessId};
+use crate::api::{ApiError, ApiRequest, ClusterSpec, Cni, NodeSpec, Pod};
+use crate::base::{Duration, Ipv4Addr, NetnsId, ObjectKey, ProcessId};
 use crate::cluster::ipam::Ipam;
 use crate::cluster::scheduler::{self, Candidate};
 use crate::kernel::Delays;
-use crate::trace::{ContainerRow, ContainerState, KubeEventRow, PodPhase, StepRow, Steps, TableChange};
+use crate::trace::{KubeEventRow, StepRow, Steps, TableChange};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How long the scheduler takes for a Pod.
-const SCHEDULING: Duration = Duration::from_ms(5);
 /// How long after a node's start the daemon of its network plug-in has its device and knows of the other nodes.
 const DAEMON_START: Duration = Duration::from_secs(2);
 
 /// What the user wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
     /// The cluster.
     pub cluster: ClusterSpec,
-    /// Its Pods, in the order of the text.
-    pub pods: Vec<Arc<Pod>>,
-    /// Its Services, in the order of the text.
-    pub services: Vec<Arc<Service>>,
-    /// Endpoints that the user wrote.
-    pub slices: Vec<Arc<EndpointSlice>>,
+    /// Its objects, in the order of the text.
+    pub objects: Vec<Written>,
 }
 
 /// API server, scheduler, kubelets and CNI plug-ins.
 #[derive(Clone, Debug, Default)]
 pub struct ControlPlane {
     pub(super) store: Store,
+    pub(super) objects: Objects,
     pub(super) cluster: Option<Arc<ClusterSpec>>,
     /// Security identities, which Cilium gives to label sets.
     pub(super) identities: Identities,
     pub(super) services: Services,
     fabric: Fabric,
-    next_uid: u32,
+    pub(super) next_uid: u32,
     /// Main processes that live, each with the container it belongs to.
     pub(super) mains: BTreeMap<ProcessId, (PodKey, usize)>,
 }
 
 impl Actor for ControlPlane {
+    fn serve(&mut self, world: &mut dyn World, request: &ApiRequest) -> Result<Value, ApiError> {
+        self.answer(world, request)
+    }
+
     fn wake(&mut self, world: &mut dyn World, wakeup: Wakeup) {
         match wakeup {
             Wakeup::Apply(desired) => self.apply(world, &desired),
@@ -134,8 +133,7 @@ impl ControlPlane {
             self.fabric.build_external(world, &desired.cluster);
         }
         self.cluster = Some(Arc::new(desired.cluster.clone()));
-        self.apply_pods(world, &desired.pods);
-        self.apply_services(world, &desired.services, &desired.slices);
+        self.apply_objects(world, &desired.objects);
     }
 
     fn tear_down(&mut self, world: &mut dyn World) {
@@ -145,6 +143,7 @@ impl ControlPlane {
         }
         for (name, node) in std::mem::take(&mut self.store.nodes) {
             world.del_netns(node.netns);
+            self.remove(world, &ObjectKey::new("Node", "", &name));
             world.record(TableChange::NodeGone(name));
         }
         self.fabric.tear_down(world);
@@ -163,12 +162,13 @@ impl ControlPlane {
         let pods = self.store.pods_on(&name).len();
         let entry =
             NodeEntry { spec: spec.clone(), netns, ipam, connected: false, created: world.now(), pods };
-        world.record(entry.row());
+        world.record(TableChange::Node(entry.row()));
         self.store.nodes.insert(name.clone(), entry);
+        self.put_node(world, spec);
         world.wake_in(DAEMON_START, Patience::Prompt, Wakeup::DaemonStarted(name));
     }
 
-    fn remove_node(&mut self, world: &mut dyn World, name: &Arc<str>) {
+    pub(super) fn remove_node(&mut self, world: &mut dyn World, name: &Arc<str>) {
         let pods: Vec<PodKey> = self.store.pods_on(name).cloned().collect();
         for key in pods {
             self.forget_pod(world, &key);
@@ -176,6 +176,7 @@ impl ControlPlane {
         let Some(gone) = self.store.nodes.remove(name) else { return };
         world.del_netns(gone.netns);
         world.record(TableChange::NodeGone(name.clone()));
+        self.remove(world, &ObjectKey::new("Node", "", name));
         let Some(cluster) = self.cluster.clone() else { return };
         let gone = peer(&gone);
         for node in self.store.nodes.values().filter(|node| node.connected) {
@@ -250,108 +251,6 @@ impl ControlPlane {
         self.cluster.as_ref().is_some_and(|cluster| cilium::is_tunnelled(cluster))
     }
 
-    fn apply_pods(&mut self, world: &mut dyn World, pods: &[Arc<Pod>]) {
-        let wanted: BTreeMap<(&str, &str), &Arc<Pod>> = pods
-            .iter()
-            .map(|pod| ((pod.metadata.namespace.as_str(), pod.metadata.name.as_str()), pod))
-            .collect();
-        let present: Vec<PodKey> = self.store.pods.keys().cloned().collect();
-        for key in &present {
-            match wanted.get(&(&*key.namespace, &*key.name)) {
-                None => self.delete_pod(world, key, None),
-                Some(pod) => self.update_pod(world, key, pod),
-            }
-        }
-        // Pods pasted with their status come first, so that nobody else is given their address.
-        let pasted = |pod: &&Arc<Pod>| pod.status.pod_ip.is_some();
-        for pod in pods.iter().filter(pasted).chain(pods.iter().filter(|pod| !pasted(pod))) {
-            if self.store.pod_named(&pod.metadata.namespace, &pod.metadata.name).is_none() {
-                self.create_pod(world, pod.clone());
-            }
-        }
-    }
-
-    /// Labels and annotations change in place; any other change makes the Pod anew, as `kubectl replace --force` does.
-    fn update_pod(&mut self, world: &mut dyn World, key: &PodKey, pod: &Arc<Pod>) {
-        let Some(entry) = self.store.pods.get_mut(key) else { return };
-        if entry.deleting {
-            entry.successor = Some(pod.clone());
-            return;
-        }
-        let same = entry.pod.spec == pod.spec && entry.pod.status == pod.status;
-        if !same {
-            return self.delete_pod(world, key, Some(pod.clone()));
-        }
-        if entry.pod != *pod {
-            entry.pod = pod.clone();
-            self.record_pod(world, key);
-        }
-    }
-
-    pub(super) fn create_pod(&mut self, world: &mut dyn World, pod: Arc<Pod>) {
-        self.next_uid += 1;
-        let key = PodKey {
-            namespace: pod.metadata.namespace.as_str().into(),
-            name: pod.metadata.name.as_str().into(),
-            uid: self.next_uid,
-        };
-        let entry = PodEntry {
-            node: None,
-            netns: None,
-            ip: None,
-            phase: PodPhase::Pending,
-            reason: None,
-            containers: container_rows(&pod),
-            created: world.now(),
-            deleting: false,
-            stage: Stage::Unscheduled,
-            turn: 0,
-            sandbox: hex(world, 64),
-            successor: None,
-            attempts: 0,
-            runtimes: Vec::new(),
-            shared: containers::Shared::default(),
-            pod,
-        };
-        self.store.pods.insert(key.clone(), entry);
-        self.record_pod(world, &key);
-        world.wake_in(SCHEDULING, Patience::Prompt, Wakeup::Schedule(key));
-    }
-
-    fn delete_pod(&mut self, world: &mut dyn World, key: &PodKey, successor: Option<Arc<Pod>>) {
-        let Some(entry) = self.store.pods.get_mut(key) else { return };
-        entry.successor = successor;
-        if entry.deleting {
-            return;
-        }
-        entry.deleting = true;
-        if entry.stage == Stage::Unscheduled {
-            return self.finish_pod(world, key);
-        }
-        self.record_pod(world, key);
-        kubelet::terminate(self, world, key);
-    }
-
-    /// The Pod's object is removed; what takes its place comes.
-    pub(super) fn finish_pod(&mut self, world: &mut dyn World, key: &PodKey) {
-        let Some(entry) = self.store.remove_pod(key) else { return };
-        world.record(TableChange::PodGone(key.namespace.clone(), key.name.clone()));
-        if let Some(pod) = entry.successor {
-            self.create_pod(world, pod);
-        }
-    }
-
-    /// The Pod and its sandbox go at once, as when the machine under them is gone.
-    fn forget_pod(&mut self, world: &mut dyn World, key: &PodKey) {
-        self.withdraw(world, key);
-        containers::kill_all(self, world, key);
-        let Some(entry) = self.store.remove_pod(key) else { return };
-        if let Some(netns) = entry.netns.filter(|_| !entry.pod.spec.host_network) {
-            world.del_netns(netns);
-        }
-        world.record(TableChange::PodGone(key.namespace.clone(), key.name.clone()));
-    }
-
     fn schedule(&mut self, world: &mut dyn World, key: &PodKey) {
         let Some(entry) = self.store.pods.get(key).filter(|entry| entry.stage == Stage::Unscheduled) else {
             return;
@@ -373,7 +272,7 @@ impl ControlPlane {
         scheduler::schedule(pod, &candidates)
     }
 
-    fn bind(&mut self, world: &mut dyn World, key: &PodKey, node: &str) {
+    pub(super) fn bind(&mut self, world: &mut dyn World, key: &PodKey, node: &str) {
         let exists = self.store.nodes.contains_key(node);
         let Some(entry) = self.store.pods.get(key) else { return };
         let by_scheduler = entry.pod.spec.node_name.is_none();
@@ -393,9 +292,12 @@ impl ControlPlane {
     /// Writes down a Pod's row as it is now.
     pub(super) fn record_pod(&self, world: &mut dyn World, key: &PodKey) {
         let Some(entry) = self.store.pods.get(key) else { return };
-        let host_ip =
-            entry.node.as_ref().and_then(|name| self.store.nodes.get(name)).map(|node| node.spec.address);
-        world.record(TableChange::Pod(entry.row(key, host_ip)));
+        world.record(TableChange::Pod(entry.row(key, self.host_ip(entry))));
+    }
+
+    /// The address of a Pod's node.
+    pub(super) fn host_ip(&self, entry: &PodEntry) -> Option<Ipv4Addr> {
+        entry.node.as_ref().and_then(|name| self.store.nodes.get(name)).map(|node| node.spec.address)
     }
 
     pub(super) fn step(world: &mut dyn World, key: &PodKey, (steps, number): (Steps, u8), args: Vec<String>) {
@@ -478,33 +380,6 @@ fn delays(cluster: &ClusterSpec) -> Delays {
         vxlan: given.vxlan.unwrap_or(own.vxlan),
         ..own
     }
-}
-
-fn container_rows(pod: &Pod) -> Vec<ContainerRow> {
-    let row = |container: &Container, init: bool| ContainerRow {
-        name: container.name.as_str().into(),
-        image: container.image.as_deref().unwrap_or("").into(),
-        ports: container
-            .ports
-            .iter()
-            .map(|port| {
-                let protocol = match port.protocol {
-                    Protocol::Tcp => "TCP",
-                    Protocol::Udp => "UDP",
-                    Protocol::Sctp => "SCTP",
-                };
-                format!("{}/{protocol}", port.container_port).into()
-            })
-            .collect(),
-        init,
-        sidecar: init && container.restart_policy == Some(RestartPolicy::Always),
-        state: ContainerState::Waiting("".into()),
-        restarts: 0,
-        last: None,
-    };
-    // No status yet: the kubelet writes the first one when it takes the Pod up.
-    let inits = pod.spec.init_containers.iter().map(|container| row(container, true));
-    inits.chain(pod.spec.containers.iter().map(|container| row(container, false))).collect()
 }
 
 /// Random hexadecimal digits, as container ids are made of.

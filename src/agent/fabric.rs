@@ -89,6 +89,9 @@ impl Fabric {
             for &extra in &spec.extra_addresses {
                 netns.add_addr(ctx, ETH0, Ipv4Net::new_assert(extra, spec.prefix_len), None, Scope::Global);
             }
+            for &extra in &spec.addresses6 {
+                netns.add_addr6(extra);
+            }
             if let Some(gateway) = spec.gateway {
                 netns.add_route(ctx, netns.route_to(Ipv4Net::default(), Some(gateway), ETH0));
             }

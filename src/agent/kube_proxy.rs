@@ -5,53 +5,41 @@ use crate::api::{ClusterSpec, EndpointSlice, NodeSpec, Service};
 use crate::base::NetnsId;
 use crate::cluster::proxy::{self, Config, Family, Rules, Watched};
 use crate::kernel::{Ctx, NetfilterOp, Netns};
-use crate::xtables::{Rule, Table, parse_rule};
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use crate::xtables::{Rule, Table, parse_rule_of};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Chains of one table with their rules, in the order in which they are made.
 type Wanted = Vec<(Arc<str>, Vec<Arc<Rule>>)>;
 
-/// Writes the rules for these Services and slices on a node.
+/// Writes the rules for these Services and slices on a node, for each family of addresses that it has.
 pub(super) fn sync(
     world: &mut dyn World,
     (netns, node): (NetnsId, &NodeSpec),
     cluster: &ClusterSpec,
     (services, slices): (&[&Service], &[&EndpointSlice]),
 ) {
-    let config = config(node, cluster);
-    let rules = proxy::iptables(&config, Watched { services, slices });
-    let (filter, nat) = wanted(&rules);
-    with(world, netns, |netns, ctx| {
-        // Without it no packet from the loopback address leaves, and node ports on it do not work.
-        if netns.sysctl.all.route_localnet != config.localhost_node_ports {
-            netns.set_sysctl(ctx, "net.ipv4.conf.all.route_localnet", "1");
-        }
-        write(netns, ctx, Table::Filter, &filter);
-        write(netns, ctx, Table::Nat, &nat);
-        install_jumps(netns, ctx);
-        drop_stale(netns, ctx, Table::Filter, &filter);
-        drop_stale(netns, ctx, Table::Nat, &nat);
-    });
-}
-
-/// How kube-proxy runs on this node, with the defaults of its configuration.
-pub fn config(node: &NodeSpec, cluster: &ClusterSpec) -> Config {
-    Config {
-        family: Family::V4,
-        node: node.name.clone(),
-        zone: node.labels.get("topology.kubernetes.io/zone").cloned(),
-        node_ip: IpAddr::V4(node.address),
-        cluster_cidr: Some(cluster.network.pod_cidr.to_string()),
-        masquerade_all: false,
-        localhost_node_ports: true,
-        node_port_ips: None,
+    for family in [Family::V4, Family::V6] {
+        let Some(config) = Config::of(family, node, cluster) else { continue };
+        let rules = proxy::iptables(&config, Watched { services, slices });
+        let (filter, nat) = wanted(family, &rules);
+        with(world, netns, |netns, ctx| {
+            // Without it no packet from the loopback address leaves, and node ports on it do not work.
+            if config.wants_localnet() && !netns.sysctl.all.route_localnet {
+                netns.set_sysctl(ctx, "net.ipv4.conf.all.route_localnet", "1");
+            }
+            let mut tables = Tables { netns, ctx, family };
+            tables.write(Table::Filter, &filter);
+            tables.write(Table::Nat, &nat);
+            tables.install_jumps();
+            tables.drop_stale(Table::Filter, &filter);
+            tables.drop_stale(Table::Nat, &nat);
+        });
     }
 }
 
 /// Rules as the kernel takes them, by table and chain.
-fn wanted(rules: &Rules) -> (Wanted, Wanted) {
+fn wanted(family: Family, rules: &Rules) -> (Wanted, Wanted) {
     let of = |chains: &[String], lines: &[String]| {
         let mut found: Wanted = chains.iter().map(|chain| (chain.as_str().into(), Vec::new())).collect();
         let places: BTreeMap<&str, usize> =
@@ -60,7 +48,7 @@ fn wanted(rules: &Rules) -> (Wanted, Wanted) {
             let words = split(line);
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             if let ["-A", chain, rest @ ..] = words.as_slice()
-                && let (Some(&at), Ok(rule)) = (places.get(chain), parse_rule(rest))
+                && let (Some(&at), Ok(rule)) = (places.get(chain), parse_rule_of(family, rest))
             {
                 found[at].1.push(Arc::new(rule));
             } else {
@@ -85,55 +73,69 @@ fn split(line: &str) -> Vec<String> {
     words
 }
 
-/// Makes the chains, and writes those anew whose rules are not as wanted.
-fn write(netns: &mut Netns, ctx: &mut Ctx<'_>, table: Table, wanted: &Wanted) {
-    netns.change_netfilter(ctx, NetfilterOp::Table(table));
-    for (chain, _) in wanted {
-        netns.change_netfilter(ctx, NetfilterOp::NewChain(table, chain.clone()));
-    }
-    for (chain, rules) in wanted {
-        let present: Vec<(u32, Arc<Rule>)> = netns.nf_rules(table, chain).collect();
-        if present.iter().map(|(_, rule)| rule).eq(rules.iter()) {
-            continue;
-        }
-        for (handle, _) in present {
-            netns.change_netfilter(ctx, NetfilterOp::Delete(table, chain.clone(), handle));
-        }
-        for (index, rule) in rules.iter().enumerate() {
-            let insert = NetfilterOp::Insert(table, chain.clone(), index as u32, rule.clone(), (0, 0));
-            netns.change_netfilter(ctx, insert);
-        }
-    }
+/// The tables of one family on a node.
+struct Tables<'n, 'c, 't> {
+    netns: &'n mut Netns,
+    ctx: &'c mut Ctx<'t>,
+    family: Family,
 }
 
-/// Puts the rules that lead to kube-proxy's chains in front of the built-in ones, where they are missing.
-fn install_jumps(netns: &mut Netns, ctx: &mut Ctx<'_>) {
-    for (table, line) in Rules::jumps() {
-        let Some(table) = Table::from_name(table) else { continue };
-        let words = split(&line);
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let [chain, rest @ ..] = words.as_slice() else { continue };
-        let Ok(rule) = parse_rule(rest) else { continue };
-        let rule = Arc::new(rule);
-        if netns.nf_rules(table, chain).all(|(_, present)| present != rule) {
-            let insert = NetfilterOp::Insert(table, (*chain).into(), 0, rule, (0, 0));
-            netns.change_netfilter(ctx, insert);
+impl Tables<'_, '_, '_> {
+    fn change(&mut self, op: NetfilterOp) {
+        let op = match self.family {
+            Family::V4 => op,
+            Family::V6 => NetfilterOp::V6(Box::new(op)),
+        };
+        self.netns.change_netfilter(self.ctx, op);
+    }
+
+    /// Makes the chains, and writes those anew whose rules are not as wanted.
+    fn write(&mut self, table: Table, wanted: &Wanted) {
+        self.change(NetfilterOp::Table(table));
+        for (chain, _) in wanted {
+            self.change(NetfilterOp::NewChain(table, chain.clone()));
+        }
+        for (chain, rules) in wanted {
+            let present: Vec<(u32, Arc<Rule>)> = self.netns.nf_rules(self.family, table, chain).collect();
+            if present.iter().map(|(_, rule)| rule).eq(rules.iter()) {
+                continue;
+            }
+            for (handle, _) in present {
+                self.change(NetfilterOp::Delete(table, chain.clone(), handle));
+            }
+            for (index, rule) in rules.iter().enumerate() {
+                self.change(NetfilterOp::Insert(table, chain.clone(), index as u32, rule.clone(), (0, 0)));
+            }
         }
     }
-}
 
-/// Removes chains of Services and endpoints that are gone, once nothing leads to them.
-fn drop_stale(netns: &mut Netns, ctx: &mut Ctx<'_>, table: Table, wanted: &Wanted) {
-    let own = |chain: &str| {
-        ["KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-", "KUBE-SEP-"]
-            .iter()
-            .any(|prefix| chain.starts_with(prefix))
-    };
-    let stale: Vec<Arc<str>> = netns
-        .nf_chain_names(table)
-        .filter(|chain| own(chain) && !wanted.iter().any(|(name, _)| name == chain))
-        .collect();
-    for chain in stale {
-        netns.change_netfilter(ctx, NetfilterOp::DelChain(table, chain));
+    /// Puts the rules that lead to kube-proxy's chains in front of the built-in ones, where they are missing.
+    fn install_jumps(&mut self) {
+        for (table, line) in Rules::jumps() {
+            let Some(table) = Table::from_name(table) else { continue };
+            let words = split(&line);
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let [chain, rest @ ..] = words.as_slice() else { continue };
+            let Ok(rule) = parse_rule_of(self.family, rest) else { continue };
+            let rule = Arc::new(rule);
+            if self.netns.nf_rules(self.family, table, chain).all(|(_, present)| present != rule) {
+                self.change(NetfilterOp::Insert(table, (*chain).into(), 0, rule, (0, 0)));
+            }
+        }
+    }
+
+    /// Removes chains of Services and endpoints that are gone, once nothing leads to them.
+    fn drop_stale(&mut self, table: Table, wanted: &Wanted) {
+        let own = |chain: &str| {
+            ["KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-", "KUBE-SEP-"]
+                .iter()
+                .any(|prefix| chain.starts_with(prefix))
+        };
+        let kept: BTreeSet<&str> = wanted.iter().map(|(name, _)| &**name).collect();
+        let names = self.netns.nf_chain_names(self.family, table);
+        let stale: Vec<Arc<str>> = names.filter(|chain| own(chain) && !kept.contains(&**chain)).collect();
+        for chain in stale {
+            self.change(NetfilterOp::DelChain(table, chain));
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! Everything here acts when a watch or a timer wakes it, on the one event queue, so order and delay come about by
 //! themselves.
 
+mod apply;
 mod cni;
 mod containers;
 mod control;
@@ -9,11 +10,15 @@ mod fabric;
 pub mod kube_proxy;
 mod kubelet;
 mod launch;
+mod objects;
+mod pods;
+mod serve;
 mod services;
 mod store;
 mod world;
 
 pub use control::{ControlPlane, Desired};
 pub use launch::{Environment, Exit, Launch, Mount, Mounts, StandIn};
+pub use objects::{Typed, Written};
 pub use store::PodKey;
 pub use world::{Actor, Patience, Wakeup, Wire, World, with};

@@ -5,10 +5,11 @@ use super::control::ControlPlane;
 use super::kube_proxy;
 use super::store::PodEntry;
 use super::world::{Patience, Wakeup, World};
-use crate::api::{Endpoint, EndpointSlice, Protocol, Service, ServiceType};
-use crate::base::{Duration, Ipv4Addr, SimTime};
+use crate::api::{Endpoint, EndpointSlice, Protocol, Service, ServiceSpec, ServiceType};
+use crate::base::{Duration, Ipv4Addr, ObjectKey, SimTime};
 use crate::cluster::services::{self, PodView};
 use crate::trace::{EndpointRow, PodPhase, ServiceChange, ServicePortRow, ServiceRow, SliceRow, TableChange};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -46,45 +47,45 @@ impl Services {
 }
 
 impl ControlPlane {
-    /// The user's Services and slices replace those that are there.
-    pub(super) fn apply_services(
-        &mut self,
-        world: &mut dyn World,
-        wanted: &[Arc<Service>],
-        slices: &[Arc<EndpointSlice>],
-    ) {
-        let keys: BTreeSet<Key> = wanted.iter().map(|service| key_of(&service.metadata)).collect();
-        let gone: Vec<Key> =
-            self.services.objects.keys().filter(|key| !keys.contains(*key)).cloned().collect();
-        for key in gone {
-            self.services.objects.remove(&key);
-            self.services.created.remove(&key);
-            world.record(TableChange::Service(ServiceChange::ServiceGone(key.0.into(), key.1.into())));
-        }
-        // Addresses that users name are taken before any is chosen.
-        for service in wanted.iter().filter(|service| !service.spec.cluster_ip.is_empty()) {
-            self.apply_service(world, service);
-        }
-        for service in wanted.iter().filter(|service| service.spec.cluster_ip.is_empty()) {
-            self.apply_service(world, service);
-        }
-        self.apply_slices(world, slices);
+    /// A Service comes or changes; its object takes the addresses that it was given.
+    pub(super) fn write_service(&mut self, world: &mut dyn World, wanted: &Arc<Service>, value: &Arc<Value>) {
+        let service = self.apply_service(world, wanted);
+        let key = ObjectKey::new("Service", &wanted.metadata.namespace, &wanted.metadata.name);
+        self.put(world, &key, &"v1".into(), Arc::new(with_addresses(value, &service.spec)));
+        self.services_applied(world);
+    }
+
+    /// A Service goes.
+    pub(super) fn remove_service(&mut self, world: &mut dyn World, key: &ObjectKey) {
+        let at = (key.namespace.to_string(), key.name.to_string());
+        self.services.objects.remove(&at);
+        self.services.created.remove(&at);
+        world.record(TableChange::Service(ServiceChange::ServiceGone(
+            key.namespace.clone(),
+            key.name.clone(),
+        )));
+        self.services_applied(world);
+    }
+
+    /// Those who follow Services are woken.
+    pub(super) fn services_applied(&mut self, world: &mut dyn World) {
         self.pods_changed(world);
         self.endpoints_changed(world);
     }
 
-    fn apply_service(&mut self, world: &mut dyn World, wanted: &Arc<Service>) {
+    fn apply_service(&mut self, world: &mut dyn World, wanted: &Arc<Service>) -> Arc<Service> {
         let key = key_of(&wanted.metadata);
         let old = self.services.objects.get(&key).cloned();
         let mut service = (**wanted).clone();
         self.allocate(world, &mut service, old.as_deref());
-        if old.as_deref() == Some(&service) {
-            return;
+        if let Some(old) = old.filter(|old| **old == service) {
+            return old;
         }
         let service = Arc::new(service);
         let created = *self.services.created.entry(key.clone()).or_insert(world.now());
         self.services.objects.insert(key, service.clone());
         world.record(TableChange::Service(ServiceChange::Service(Box::new(service_row(&service, created)))));
+        service
     }
 
     /// Gives a Service the addresses and ports that it does not name itself, the ones it had where it had some.
@@ -123,19 +124,29 @@ impl ControlPlane {
         }
     }
 
-    fn apply_slices(&mut self, world: &mut dyn World, slices: &[Arc<EndpointSlice>]) {
-        let wanted: BTreeMap<Key, &Arc<EndpointSlice>> =
-            slices.iter().map(|slice| (key_of(&slice.metadata), slice)).collect();
-        let gone: Vec<Key> =
-            self.services.written.iter().filter(|key| !wanted.contains_key(*key)).cloned().collect();
-        for key in gone {
-            self.services.written.remove(&key);
+    /// Slices that the user wrote, in one object.
+    pub(super) fn write_slices(
+        &mut self,
+        world: &mut dyn World,
+        key: &ObjectKey,
+        slices: Vec<Arc<EndpointSlice>>,
+    ) {
+        self.remove_written_slices(world, key);
+        for slice in slices {
+            let key = key_of(&slice.metadata);
+            self.services.written.insert(key.clone());
+            self.put_slice(world, key, slice);
+        }
+        self.services_applied(world);
+    }
+
+    /// Slices that the user wrote go.
+    pub(super) fn remove_written_slices(&mut self, world: &mut dyn World, key: &ObjectKey) {
+        let key = (key.namespace.to_string(), key.name.to_string());
+        if self.services.written.remove(&key) {
             self.remove_slice(world, &key);
         }
-        for (key, slice) in wanted {
-            self.services.written.insert(key.clone());
-            self.put_slice(world, key, slice.clone());
-        }
+        self.services_applied(world);
     }
 
     fn put_slice(&mut self, world: &mut dyn World, key: Key, slice: Arc<EndpointSlice>) -> bool {
@@ -231,6 +242,21 @@ fn view<'a>(service: &Service, entry: &'a PodEntry) -> Option<PodView<'a>> {
     }
     let (ip, node) = (entry.ip?, entry.node.as_deref()?);
     Some(PodView { pod: &entry.pod, ip, node, ready: entry.is_ready(), terminating: entry.deleting })
+}
+
+/// A Service object with the addresses and ports that it was given.
+fn with_addresses(value: &Value, spec: &ServiceSpec) -> Value {
+    let mut value = value.clone();
+    let fields = &mut value["spec"];
+    fields["type"] = json!(spec.r#type);
+    if !spec.cluster_ip.is_empty() {
+        fields["clusterIP"] = json!(spec.cluster_ip);
+        fields["clusterIPs"] = json!(spec.cluster_ips);
+    }
+    for (index, port) in spec.ports.iter().enumerate().filter(|(_, port)| port.node_port != 0) {
+        fields["ports"][index]["nodePort"] = json!(port.node_port);
+    }
+    value
 }
 
 fn protocol_name(protocol: Protocol) -> &'static str {

@@ -3,7 +3,8 @@
 use crate::api::{NodeSpec, Pod};
 use crate::base::{Ipv4Addr, NetnsId, SimTime};
 use crate::cluster::ipam::Ipam;
-use crate::trace::{ContainerRow, ContainerState, NodeRow, PodPhase, PodRow, TableChange};
+use crate::trace::{ContainerRow, ContainerState, NodeRow, PodPhase, PodRow};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ pub(super) struct PodEntry {
     /// Sandbox (container) id, 64 hexadecimal digits.
     pub(super) sandbox: String,
     /// What takes its place when it is gone.
-    pub(super) successor: Option<Arc<Pod>>,
+    pub(super) successor: Option<(Arc<Pod>, Arc<Value>)>,
     /// Failed attempts to make the sandbox.
     pub(super) attempts: u32,
     /// What the kubelet remembers about each container.
@@ -107,8 +108,8 @@ impl PodEntry {
 }
 
 impl NodeEntry {
-    pub(super) fn row(&self) -> TableChange {
-        TableChange::Node(NodeRow {
+    pub(super) fn row(&self) -> NodeRow {
+        NodeRow {
             name: self.spec.name.as_str().into(),
             netns: self.netns,
             address: self.spec.address,
@@ -117,7 +118,7 @@ impl NodeEntry {
             unschedulable: self.spec.unschedulable,
             labels: self.spec.labels.clone(),
             created: self.created,
-        })
+        }
     }
 }
 

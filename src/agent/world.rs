@@ -1,9 +1,11 @@
 //! What agents can do to the world, and what wakes them.
 
 use super::{Desired, Exit, Launch, PodKey};
+use crate::api::{ApiError, ApiRequest};
 use crate::base::{DirId, Duration, IfIndex, NetnsId, PidNsId, ProcessId, Rng, SimTime};
 use crate::kernel::{Ctx, Netns, NewLink};
 use crate::trace::{NetnsRole, TableChange};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The world as agents see it.
@@ -101,6 +103,8 @@ pub enum Wakeup {
 
 /// Somebody who acts over time.
 pub trait Actor: Clone {
+    /// Answers a request to the API server, which changes its store at once.
+    fn serve(&mut self, world: &mut dyn World, request: &ApiRequest) -> Result<Value, ApiError>;
     /// Acts, then waits again.
     fn wake(&mut self, world: &mut dyn World, wakeup: Wakeup);
 }

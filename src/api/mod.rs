@@ -5,10 +5,12 @@
 //! of what the user wrote is lost.
 
 mod cluster;
+mod kube_proxy;
 mod meta;
 mod node;
 mod object;
 mod pod;
+mod request;
 mod service;
 
 pub use cluster::{
@@ -17,6 +19,7 @@ pub use cluster::{
     WrittenBridge, WrittenCalico, WrittenDns, WrittenExternal, WrittenFlannel, WrittenInterface, WrittenIpam,
     WrittenNetwork, WrittenNode, WrittenSpec, WrittenVxlan,
 };
+pub use kube_proxy::{KubeProxySpec, LocalTraffic, NodePortAddresses, ProxyMode};
 pub use meta::{NamespacedName, ObjectMeta, OwnerReference};
 pub use node::{
     Node, NodeAddress, NodeAddressType, NodeCondition, NodeResourceSpec, NodeStatus, NodeSystemInfo, Taint,
@@ -28,6 +31,7 @@ pub use pod::{
     Lifecycle, Pod, PodCondition, PodDnsConfig, PodDnsConfigOption, PodIp, PodReadinessGate, PodSpec,
     PodStatus, Protocol, RestartPolicy, Toleration, VolumeMount,
 };
+pub use request::{ApiError, ApiRequest, PatchKind, Propagation};
 pub use service::{
     ClientIpConfig, Endpoint, EndpointAddress, EndpointConditions, EndpointHints, EndpointPort,
     EndpointSlice, EndpointSubset, Endpoints, ForZone, LoadBalancerIngress, LoadBalancerStatus,

@@ -15,6 +15,7 @@ pub mod tracepath;
 pub mod traceroute;
 pub mod wget;
 
+use crate::api::{ApiError, ApiRequest};
 use crate::base::{Duration, Ipv4Addr, NetnsId, SimTime, SocketId};
 pub use crate::kernel::{
     Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
@@ -22,6 +23,7 @@ pub use crate::kernel::{
 };
 use crate::trace::Stream;
 use crate::wire::Bytes;
+use serde_json::Value;
 use std::net::SocketAddrV4;
 
 /// What wakes a process.
@@ -170,6 +172,15 @@ pub trait Os {
     }
     /// Writes a file anew.
     fn write_file(&mut self, _path: &str, _text: &str) {}
+    /// Sends a request to the API server and has its answer: what it changes is in the store when this returns. Packets
+    /// to the API server are *not modelled*.
+    fn api(&mut self, _request: &ApiRequest) -> Result<Value, ApiError> {
+        Err(ApiError {
+            code: 503,
+            reason: "ServiceUnavailable",
+            message: "there is no API server".to_owned(),
+        })
+    }
     /// The namespace the process lives in.
     fn netns(&self) -> NetnsId;
     /// A chance number.

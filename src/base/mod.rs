@@ -5,6 +5,7 @@ mod diagnostic;
 pub mod dns;
 mod id;
 mod mac;
+mod object_key;
 mod time;
 mod utf16;
 pub mod words;
@@ -14,10 +15,11 @@ pub use id::{
     ChangeId, DirId, EventId, IfIndex, JourneyId, NetnsId, OutputId, PacketId, PidNsId, ProcessId, SocketId,
 };
 pub use mac::MacAddr;
+pub use object_key::ObjectKey;
 pub use time::{Calendar, Duration, EPOCH_SECS, SimTime};
 pub use utf16::{byte_offset, utf16_offset};
 
-pub use ipnet::Ipv4Net;
+pub use ipnet::{IpNet, Ipv4Net};
 pub use std::net::Ipv4Addr;
 
 /// The seeded generator that all chance in a simulation comes from.

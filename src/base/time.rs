@@ -66,6 +66,12 @@ impl SimTime {
         }
     }
 
+    /// The moment as the API writes it (`metav1.Time`): `2026-01-01T00:00:12Z`.
+    pub fn rfc3339(self) -> String {
+        let Calendar { year, month, day, hour, minute, second, .. } = self.calendar();
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
     /// The time passed since `earlier`; zero when `earlier` is later than `self`.
     pub fn since(self, earlier: Self) -> Duration {
         Duration(self.0.saturating_sub(earlier.0))

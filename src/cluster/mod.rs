@@ -5,6 +5,7 @@ pub mod dns;
 pub mod images;
 pub mod ipam;
 pub mod names;
+pub mod patch;
 pub mod processes;
 pub mod proxy;
 pub mod scheduler;

@@ -50,7 +50,7 @@ pub use effects::{Ctx, Dst, Effects, Skb, Timer, Urgency, Work};
 pub use fib::FibResult;
 pub use ip_tunnel::Tunnel;
 pub use link::{Bridge, Kind, Link, Peer, Port, VlanLink, Vxlan};
-pub use netfilter::{NetfilterOp, Nf};
+pub use netfilter::{Fate, NetfilterOp, Nf, Outcome, Passed, Probe, Ways};
 pub use new_link::LinkSpec;
 pub use output::Flow;
 pub use sock::Woken;
@@ -73,7 +73,8 @@ use icmp::Limits;
 use neighbor::Neighbor;
 use ping::PingSock;
 use sock::Socks;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 /// A network namespace.
@@ -88,6 +89,8 @@ pub struct Netns {
     /// Links; the index is the interface number.
     links: Vec<Option<Link>>,
     addrs: Vec<AddrRow>,
+    /// Addresses of IPv6. Only rules ask for them: nothing is sent or taken in over IPv6 yet.
+    addrs6: BTreeSet<Ipv6Addr>,
     fib: Fib,
     neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
     pings: BTreeMap<SocketId, PingSock>,
@@ -118,6 +121,7 @@ impl Netns {
             sysctl: Sysctl::default(),
             links: vec![None],
             addrs: Vec::new(),
+            addrs6: BTreeSet::from([Ipv6Addr::LOCALHOST]),
             fib: Fib::default(),
             neighbors: BTreeMap::new(),
             pings: BTreeMap::new(),
@@ -159,6 +163,11 @@ impl Netns {
     /// The addresses in the order in which they were added.
     pub fn addrs(&self) -> &[AddrRow] {
         &self.addrs
+    }
+
+    /// Gives the namespace an address of IPv6, which only rules ask for.
+    pub fn add_addr6(&mut self, addr: Ipv6Addr) {
+        self.addrs6.insert(addr);
     }
 
     /// Whether `addr` is an address of this namespace.

@@ -30,7 +30,7 @@ impl Lab {
         let sim = &self.sim;
         let hostname = sim.file(netns, "/etc/hostname").map_or("", |text| text.trim_end());
         let objects = |kind: &str, namespace: &str, name: &str| {
-            super::objects::object(&self.parsed, &self.live, (kind, namespace, name))
+            super::objects::object(&self.live, (kind, namespace, name))
         };
         let mut context = Context {
             inventory: &self.live,

@@ -314,7 +314,7 @@ fn with_network(text: &str, choice: &Choice) -> String {
     let cluster = parsed.objects.iter().find(|located| matches!(located.object, Object::Cluster(_)));
     let mut raw = cluster.map_or_else(
         || json!({ "apiVersion": "vethscope.dev/v1alpha1", "kind": "Cluster", "spec": {} }),
-        |located| located.raw.clone(),
+        |located| (*located.raw).clone(),
     );
     if !raw["spec"].is_object() {
         raw["spec"] = json!({});
@@ -372,7 +372,7 @@ fn replace_addresses(word: &str, address: &impl Fn(&str) -> Option<String>) -> S
     let mut out = String::new();
     let mut part = String::new();
     for c in word.chars().chain(['\0']) {
-        if of_name(c) && !(c == '/' && !part.starts_with("pod")) {
+        if of_name(c) && (c != '/' || part.starts_with("pod")) {
             part.push(c);
             continue;
         }
@@ -400,7 +400,7 @@ fn packet_of(trace: &Trace, process: ProcessId, from: usize) -> Option<JourneyId
     let mut best: Option<(usize, JourneyId)> = None;
     for event in trace.events[from..].iter().filter(|event| event.kind == EventKind::Originated) {
         let info = trace.journeys[event.journey.index()];
-        let len = trace.frame_of(event).and_then(|frame| frame.ipv4()).map(|packet| packet.wire_len());
+        let len = trace.frame_of(event).and_then(|frame| frame.ipv4()).map(crate::wire::Ipv4::wire_len);
         let Some(len) = len.filter(|_| info.process == process && info.relation == Relation::Sent) else {
             continue;
         };

@@ -2,6 +2,7 @@
 
 mod commands;
 pub mod compare;
+pub mod flow;
 pub mod history;
 pub mod lessons;
 mod objects;
@@ -13,7 +14,8 @@ pub mod transcript;
 
 pub use target::{StartError, Target};
 
-use crate::agent::{ControlPlane, Desired, Wakeup};
+use crate::agent::{ControlPlane, Desired, Wakeup, Written};
+use crate::api::{ApiError, ApiRequest};
 use crate::base::{Diagnostic, EventId, NetnsId, ProcessId, Severity, SimTime, Span};
 use crate::kernel::{Netns, Urgency};
 use crate::manifest::{self, Located, Parsed};
@@ -21,6 +23,7 @@ use crate::sim::{EVENTS_MAX, Simulation};
 use crate::trace::{Inventory, Trace};
 use script::Script;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -37,6 +40,9 @@ pub enum Action {
         /// The words of the command.
         argv: Vec<String>,
     },
+    /// Asked the API server for a change of one object. What commands ask for while they run is not logged: their `Run`
+    /// does the same again.
+    Request(ApiRequest),
     /// Typed Ctrl-C at the process started by the `n`-th `Run` of the log, counted from 0.
     Interrupt(u32),
 }
@@ -104,13 +110,21 @@ impl Lab {
         }
         self.catch_up();
         self.log.actions.push((self.sim.now(), Action::Apply(text.to_owned())));
-        let pods = parsed.pods().map(|pod| Arc::new(pod.clone())).collect();
-        let services = parsed.services().map(|service| Arc::new(service.clone())).collect();
-        let slices = parsed.slices().map(Arc::new).collect();
-        let desired = Desired { cluster: parsed.resolve_cluster(), pods, services, slices };
+        let objects = parsed.objects.iter().filter_map(Written::new).collect();
+        let desired = Desired { cluster: parsed.resolve_cluster(), objects };
         self.sim.tell(Wakeup::Apply(Arc::new(desired)));
         self.parsed = parsed;
         diagnostics
+    }
+
+    /// Asks the API server now. Only what changes something is logged.
+    pub fn request(&mut self, request: &ApiRequest) -> Result<Value, ApiError> {
+        self.catch_up();
+        let answer = self.sim.ask(request)?;
+        if !matches!(request, ApiRequest::Get(_) | ApiRequest::List { .. }) {
+            self.log.actions.push((self.sim.now(), Action::Request(request.clone())));
+        }
+        Ok(answer)
     }
 
     /// Starts a command now.
@@ -226,6 +240,8 @@ impl Lab {
                 Action::Apply(text) => {
                     self.apply(&text);
                 }
+                // It is in the log because it succeeded, and so it does here.
+                Action::Request(request) => drop(self.request(&request)),
                 Action::Run { target, argv } => self.replay_run(&target, &argv),
                 Action::Interrupt(run) => {
                     if let Some(&process) = self.runs.get(run as usize) {

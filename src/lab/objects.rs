@@ -1,42 +1,16 @@
-//! Objects as `kubectl get -o yaml` shows them: what was applied, with the status that came of it.
+//! Objects as `kubectl get -o yaml` shows them: what is in the store, with the status that came of it.
 
-use crate::manifest::Parsed;
-use crate::trace::{Inventory, PodPhase, PodRow, TableChange, Trace};
-use serde_json::{Value, json};
+use crate::base::ObjectKey;
+use crate::trace::{Inventory, TableChange, Trace};
+use serde_json::Value;
 
 /// The object of this kind, namespace and name.
-pub(super) fn object(
-    parsed: &Parsed,
-    live: &Inventory,
-    (kind, namespace, name): (&str, &str, &str),
-) -> Option<Value> {
-    let applied = parsed.objects.iter().find(|located| {
-        let object = &located.object;
-        let meta = object.metadata();
-        object.kind() == kind && meta.name == name && (kind == "Node" || meta.namespace == namespace)
-    });
-    let mut value = match applied {
-        Some(located) => located.raw.clone(),
-        None if kind == "Node" => json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": name } }),
-        None => return None,
-    };
+pub(super) fn object(live: &Inventory, (kind, namespace, name): (&str, &str, &str)) -> Option<Value> {
+    let namespace = if kind == "Node" { "" } else { namespace };
+    let mut value = live.objects.get(&ObjectKey::new(kind, namespace, name))?.whole();
     match kind {
-        "Pod" => {
-            let row = live.pods.get(&(namespace.into(), name.into()))?;
-            value["metadata"]["namespace"] = json!(namespace);
-            value["spec"]["nodeName"] = json!(row.node.as_deref());
-            value["status"] = pod_status(row);
-        }
-        "Node" => {
-            let row = live.nodes.get(name)?;
-            value["spec"]["podCIDR"] = json!(row.pod_cidr.to_string());
-            value["status"] = json!({
-                "addresses": [
-                    { "type": "InternalIP", "address": row.address.to_string() },
-                    { "type": "Hostname", "address": &*row.name },
-                ],
-            });
-        }
+        "Pod" => live.pods.get(&(namespace.into(), name.into()))?.overlay(&mut value),
+        "Node" => live.nodes.get(name)?.overlay(&mut value),
         _ => {}
     }
     Some(value)
@@ -54,22 +28,4 @@ pub(super) fn log(trace: &Trace, (namespace, pod, name): (&str, &str, &str), res
     });
     let outputs = trace.outputs.iter().filter(|output| Some(output.process) == main);
     outputs.map(|output| output.text.as_str()).collect()
-}
-
-fn pod_status(row: &PodRow) -> Value {
-    let phase = match row.phase {
-        PodPhase::Pending => "Pending",
-        PodPhase::Running => "Running",
-        PodPhase::Succeeded => "Succeeded",
-        PodPhase::Failed => "Failed",
-    };
-    let mut status = json!({ "phase": phase });
-    if let Some(host) = row.host_ip {
-        status["hostIP"] = json!(host.to_string());
-    }
-    if let Some(ip) = row.ip {
-        status["podIP"] = json!(ip.to_string());
-        status["podIPs"] = json!([{ "ip": ip.to_string() }]);
-    }
-    status
 }

@@ -2,6 +2,7 @@
 //! [`Diagnostic`], and what is right is there all the same.
 
 mod decode;
+mod kube_proxy;
 mod objects;
 mod output;
 mod report;
@@ -15,8 +16,10 @@ mod values;
 pub use output::{Sources, check_json, check_text};
 
 use crate::api::{Cluster, EndpointSlice, Node, Object, Pod, Service};
+use crate::base::words::Lang;
 use crate::base::{Diagnostic, Severity, Span};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The longest text that is read, in bytes. The largest cluster that the benches know (30,000 Pods) is built
 /// otherwise; etcd takes objects of 1.5 MiB.
@@ -31,7 +34,7 @@ pub struct Located {
     /// Where the object stands: the whole document, or the element of a list.
     pub span: Span,
     /// The whole object as JSON, just as it was written.
-    pub raw: Value,
+    pub raw: Arc<Value>,
     /// The object, with the namespace filled in.
     pub object: Object,
 }
@@ -130,6 +133,56 @@ pub fn parse(text: &str) -> Parsed {
     parsed.diagnostics.sort_by_key(|diagnostic| diagnostic.span);
     limit(&mut parsed.diagnostics);
     parsed
+}
+
+/// Reads an object that is there as JSON, with the same checks.
+pub fn parse_value(value: &Value) -> Parsed {
+    // JSON is YAML.
+    parse(&value.to_string())
+}
+
+/// The errors of a text in the API server's words, each with the path of its field.
+pub fn api_errors(parsed: &Parsed) -> Vec<String> {
+    let errors = parsed.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    let line = |diagnostic: &Diagnostic| {
+        let message = diagnostic.message_in(Lang::En);
+        if diagnostic.path.is_empty() { message } else { format!("{}: {message}", diagnostic.path) }
+    };
+    errors.map(line).collect()
+}
+
+/// A type of object that the API server knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Group and version, as `apps/v1`.
+    pub api_version: &'static str,
+    /// Kind.
+    pub kind: &'static str,
+    /// Whether its objects live in namespaces.
+    pub namespaced: bool,
+}
+
+/// The type of a kind.
+pub fn resource(kind: &str) -> Option<Resource> {
+    let known = schema::schema().kinds.iter().find(|known| known.name == kind)?;
+    Some(Resource { api_version: known.api_version, kind: known.name, namespaced: known.namespaced })
+}
+
+impl Resource {
+    /// Its name in the plural, with the group, as messages have it: `deployments.apps`.
+    pub fn plural(&self) -> String {
+        let name = self.kind.to_lowercase();
+        let name = match name.strip_suffix('y') {
+            Some(stem) if name.ends_with("cy") => format!("{stem}ies"),
+            _ if name.ends_with("ss") => format!("{name}es"),
+            _ if name.ends_with('s') => name,
+            _ => format!("{name}s"),
+        };
+        match self.api_version.split_once('/') {
+            Some((group, _)) => format!("{name}.{group}"),
+            None => name,
+        }
+    }
 }
 
 /// Keeps as many diagnostics as a person may read, errors before all others, and says how many more there are.

@@ -8,6 +8,7 @@ use crate::api::{Object, ObjectMeta, Unsimulated};
 use crate::base::Diagnostic;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Kinds that are part of the simulation, or that mean nothing beyond their name.
 const SIMULATED: [&str; 7] = ["Pod", "Node", "Cluster", "Namespace", "Service", "EndpointSlice", "Endpoints"];
@@ -72,7 +73,7 @@ fn read(root: &Node) -> (Option<Located>, Vec<Diagnostic>) {
     if !SIMULATED.contains(&kind.name) {
         report.info("", "object.unsimulated", Some("object.unsimulated.hint"), &[kind.name]);
     }
-    (object.map(|object| Located { span: root.span, raw, object }), report.finish())
+    (object.map(|object| Located { span: root.span, raw: Arc::new(raw), object }), report.finish())
 }
 
 fn unknown_kind(root: &Node, report: &mut Report<'_>) {

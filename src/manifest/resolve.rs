@@ -1,15 +1,16 @@
 //! The cluster with all defaults filled in: from the cluster document, from plain Node objects, or the lesson's own.
 
-use super::Parsed;
 use super::values::{duration, net_of};
+use super::{Parsed, kube_proxy};
 use crate::api::{
     Autodetection, Backend, BridgeSpec, CalicoSpec, Cluster, ClusterSpec, Cni, Delays, DnsSpec,
     Encapsulation, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, Node, NodeAddressType, NodeSpec,
     VxlanSpec, WrittenBridge, WrittenCalico, WrittenExternal, WrittenInterface, WrittenNetwork, WrittenNode,
     WrittenSpec,
 };
-use crate::base::{Ipv4Addr, Ipv4Net};
+use crate::base::{IpNet, Ipv4Addr, Ipv4Net};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// Annotation of a Node with its further addresses, separated by commas.
 const EXTRA_ADDRESSES: &str = "vethscope.dev/extra-addresses";
@@ -45,8 +46,15 @@ impl Parsed {
                 .and_then(|text| text.parse().ok())
                 .unwrap_or_else(|| default_dns_address(network.service_cidr)),
         };
-        ClusterSpec { nodes, network, dns, external }
+        let podsubnet = ranges(written.network.pod_cidr.as_deref());
+        let proxy = kube_proxy::resolve(self, &podsubnet, network.pod_cidr);
+        ClusterSpec { nodes, network, dns, proxy, external }
     }
+}
+
+/// Ranges of both families with a comma between, as kubeadm takes them (`podSubnet`).
+fn ranges(written: Option<&str>) -> Vec<IpNet> {
+    written.into_iter().flat_map(|text| text.split(',')).filter_map(|text| text.trim().parse().ok()).collect()
 }
 
 /// The tenth address of the Service range, as kubeadm chooses it.
@@ -144,7 +152,8 @@ fn named<T: Copy>(all: &[(&str, T)], name: &str) -> Option<T> {
 }
 
 fn parsed(written: Option<&str>, default: Ipv4Net) -> Ipv4Net {
-    written.and_then(|text| text.parse::<Ipv4Net>().ok()).map_or(default, |net| net.trunc())
+    let ipv4 = |net: IpNet| if let IpNet::V4(net) = net { Some(net.trunc()) } else { None };
+    ranges(written).into_iter().find_map(ipv4).unwrap_or(default)
 }
 
 /// The lesson's hosts outside the cluster, in the network that the nodes are in.
@@ -321,12 +330,16 @@ fn resolve_node(
     labels.entry("kubernetes.io/hostname".to_owned()).or_insert_with(|| written.name.clone());
     labels.extend(node.map(|node| node.metadata.labels.clone()).unwrap_or_default());
     let annotations = node.map(|node| node.metadata.annotations.clone()).unwrap_or_default();
-    let extra = annotations.get(EXTRA_ADDRESSES).map_or("", String::as_str);
+    let extra = further_addresses(node, annotations.get(EXTRA_ADDRESSES).map_or("", String::as_str));
     NodeSpec {
         name: written.name.clone(),
         address,
         prefix_len,
-        extra_addresses: extra.split(',').filter_map(|text| text.trim().parse().ok()).collect(),
+        extra_addresses: extra.iter().filter_map(ipv4).filter(|extra| *extra != address).collect(),
+        addresses6: extra
+            .iter()
+            .filter_map(|ip| if let IpAddr::V6(ip) = ip { Some(*ip) } else { None })
+            .collect(),
         pod_cidr: range(written, node).unwrap_or_else(|| free.range()),
         gateway: gateway(written, address, prefix_len, external),
         resolv_conf: written.resolv_conf.clone(),
@@ -343,6 +356,25 @@ fn resolve_node(
         },
         unschedulable: node.is_some_and(|node| node.spec.unschedulable == Some(true)),
     }
+}
+
+/// The addresses that a Node has besides its first one of IPv4: those of its status, and those of the annotation.
+fn further_addresses(node: Option<&Node>, annotation: &str) -> Vec<IpAddr> {
+    let status = node.into_iter().flat_map(|node| &node.status.addresses);
+    let internal = status.filter(|address| address.kind == NodeAddressType::InternalIP);
+    let internal = internal.filter_map(|address| address.address.parse().ok());
+    let annotated = annotation.split([',', ' ']).filter_map(|text| text.parse().ok());
+    let mut found: Vec<IpAddr> = Vec::new();
+    for ip in internal.chain(annotated) {
+        if !found.contains(&ip) {
+            found.push(ip);
+        }
+    }
+    found
+}
+
+fn ipv4(ip: &IpAddr) -> Option<Ipv4Addr> {
+    if let IpAddr::V4(ip) = ip { Some(*ip) } else { None }
 }
 
 /// The gateway that is written, or the first router in the node's own network.

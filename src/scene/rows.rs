@@ -75,6 +75,7 @@ pub fn netfilter(change: &NetfilterChange) -> RowText {
         | NetfilterChange::ConntrackGone(..)
         | NetfilterChange::Set(_)
         | NetfilterChange::SetGone(..) => RowText::default(),
+        NetfilterChange::V6(change) => netfilter(change),
     }
 }
 

@@ -10,12 +10,14 @@ mod worldly;
 pub use processes::{Stderr, Stdin};
 
 use crate::agent::{Actor, Environment, Launch, Wakeup};
+use crate::api::{ApiError, ApiRequest};
 use crate::app::Wake;
 use crate::base::{DirId, EventId, IfIndex, JourneyId, NetnsId, PacketId, ProcessId, Rng, SimTime};
 use crate::kernel::{Ctx, Delays, Effects, Netns, Urgency, Woken, Work};
 use crate::trace::{Event, EventKind, Trace};
 use processes::Slot;
 use queue::Queue;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Most events that a trace may hold before a run is stopped.
@@ -221,6 +223,15 @@ impl<A: Actor> Simulation<A> {
             }
         });
         out
+    }
+
+    /// Has the API server answer a request, now.
+    pub fn ask(&mut self, request: &ApiRequest) -> Result<Value, ApiError> {
+        let away = || ApiError { code: 503, reason: "ServiceUnavailable", message: "busy".to_owned() };
+        let mut agent = self.agent.take().ok_or_else(away)?;
+        let answer = agent.serve(self, request);
+        self.agent = Some(agent);
+        answer
     }
 
     fn wake_agent(&mut self, wakeup: Wakeup) {

@@ -3,6 +3,7 @@
 use super::processes::Stdin;
 use super::{Simulation, Task};
 use crate::agent::Actor;
+use crate::api::{ApiError, ApiRequest};
 use crate::app::{
     Datagram, Errno, Input, Os, PingMessage, PingSocket, Shutdown, SocketError, SocketOption, Transport, Wake,
 };
@@ -10,6 +11,7 @@ use crate::base::{Duration, Ipv4Addr, NetnsId, ProcessId, SimTime, SocketId};
 use crate::kernel::Ctx;
 use crate::trace::Stream;
 use crate::wire::Bytes;
+use serde_json::Value;
 use std::net::SocketAddrV4;
 
 /// The system calls of one process.
@@ -243,6 +245,10 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     fn write_file(&mut self, path: &str, text: &str) {
         let mounts = self.sim.processes[self.process.index()].mounts.clone();
         self.sim.put_file(self.netns, &mounts, path, text.to_owned());
+    }
+
+    fn api(&mut self, request: &ApiRequest) -> Result<Value, ApiError> {
+        self.sim.ask(request)
     }
 
     fn netns(&self) -> NetnsId {

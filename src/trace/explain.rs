@@ -430,6 +430,8 @@ impl Teller<'_> {
             TableChange::Service(change) => service_args(change),
             TableChange::SocketGone(netns, socket) => ("socket_gone", vec![of(*netns), socket.0.to_string()]),
             TableChange::Netfilter(change) => netfilter_args(change, &of),
+            TableChange::Object(row) => ("object", vec![row.key.to_string()]),
+            TableChange::ObjectGone(key) => ("object_gone", vec![key.to_string()]),
             TableChange::Node(row) => ("node", vec![row.name.to_string()]),
             TableChange::NodeGone(name) => ("node_gone", vec![name.to_string()]),
             TableChange::Pod(row) => {
@@ -485,6 +487,13 @@ fn netfilter_args(change: &NetfilterChange, of: &dyn Fn(NetnsId) -> String) -> (
         NetfilterChange::ConntrackGone(..) => ("conntrack_gone", vec![netns]),
         NetfilterChange::Set(_) => ("set", vec![netns, line]),
         NetfilterChange::SetGone(_, name) => ("set_gone", vec![netns, name.to_string()]),
+        NetfilterChange::V6(change) => {
+            let (kind, mut args) = netfilter_args(change, of);
+            if let Some(line) = args.get_mut(1) {
+                *line = format!("ip6 {line}");
+            }
+            (kind, args)
+        }
     }
 }
 

@@ -342,6 +342,8 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         | TableChange::NodeGone(_)
         | TableChange::Pod(_)
         | TableChange::PodGone(..)
+        | TableChange::Object(_)
+        | TableChange::ObjectGone(_)
         | TableChange::KubeEvent(_)
         | TableChange::Step(_)
         | TableChange::Process(_)

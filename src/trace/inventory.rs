@@ -3,10 +3,10 @@
 use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
     AddrRow, BpfRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FdbRow, KubeEventRow, LinkKind,
-    LinkRow, NeighRow, NetnsRow, NodeRow, PodRow, ProcessRow, RouteRow, ServiceChange, ServiceRow, SliceRow,
-    SocketRow, StepRow, Table, TableChange, Trace, VlanRow,
+    LinkRow, NeighRow, NetnsRow, NodeRow, ObjectRow, PodRow, ProcessRow, RouteRow, ServiceChange, ServiceRow,
+    SliceRow, SocketRow, StepRow, Table, TableChange, Trace, VlanRow,
 };
-use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId, ProcessId, SimTime, SocketId};
+use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ pub struct Inventory {
     pub services: BTreeMap<(Arc<str>, Arc<str>), ServiceRow>,
     /// `EndpointSlices` by namespace and name.
     pub slices: BTreeMap<(Arc<str>, Arc<str>), SliceRow>,
+    /// API objects of every kind, Pods and Services included, as the store holds them.
+    pub objects: BTreeMap<ObjectKey, Arc<ObjectRow>>,
     /// Nodes by name.
     pub nodes: BTreeMap<Arc<str>, NodeRow>,
     /// Pods by namespace and name.
@@ -152,6 +154,13 @@ impl Inventory {
             self.fold(trace, EventId(index as u32));
         }
         self.upto = upto.min(trace.len());
+    }
+
+    /// The objects of a kind, by namespace and name.
+    pub fn objects_of(&self, kind: &str) -> impl Iterator<Item = &Arc<ObjectRow>> {
+        let first = ObjectKey::new(kind, "", "");
+        let same = first.kind.clone();
+        self.objects.range(first..).map(|(_, row)| row).take_while(move |row| row.key.kind == same)
     }
 
     /// The namespace called `name`.
@@ -347,6 +356,8 @@ impl Inventory {
             TableChange::PodGone(namespace, name) => {
                 self.pods.remove(&(namespace.clone(), name.clone()));
             }
+            TableChange::Object(row) => drop(self.objects.insert(row.key.clone(), row.clone())),
+            TableChange::ObjectGone(key) => drop(self.objects.remove(key)),
             TableChange::KubeEvent(row) => self.kube_events.push((now, row.clone())),
             TableChange::Step(row) => self.steps.push((event, row.clone())),
             TableChange::Process(row) => drop(self.processes.insert(row.process, row.clone())),

@@ -2,6 +2,7 @@
 //! every table row. The picture, the inspector, the terminal's tables, the printed trace and the capture file are all
 //! read from here; nothing is simulated again to show it.
 
+mod api_rows;
 mod drop_reason;
 mod event;
 pub mod explain;
@@ -10,6 +11,7 @@ mod hash;
 mod inventory;
 pub mod json;
 mod netfilter;
+mod object_rows;
 mod pcapng;
 mod process_rows;
 mod rows;
@@ -19,6 +21,7 @@ mod service_rows;
 mod socket_rows;
 mod surroundings;
 
+pub use api_rows::ObjectRow;
 pub use drop_reason::DropReason;
 pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Relation, Stream, Table};
 pub use format::{Selection, json, text};
@@ -27,12 +30,14 @@ pub use netfilter::{
     Chain, ChainRow, Connection, ConntrackRow, Netfilter, NetfilterChange, RuleRow, RuleState, SetMember,
     SetRow, TcpTracking, Tuple,
 };
+pub use object_rows::{
+    ContainerRow, ContainerState, KubeEventRow, LastState, NodeRow, PodPhase, PodRow, StepRow, Steps,
+};
 pub use pcapng::pcapng;
 pub use process_rows::{ContainerRef, ProcessRow};
 pub use rows::{
-    AddrRow, BpfMap, BpfRow, ContainerRow, ContainerState, ExceptionRow, FdbRow, KubeEventRow, LastState,
-    LinkKind, LinkRow, NeighRow, NetnsRole, NetnsRow, NodeRow, Nud, PodPhase, PodRow, PortRow, PortState,
-    RouteKind, RouteProtocol, RouteRow, Scope, StepRow, Steps, SysctlRow, TableChange,
+    AddrRow, BpfMap, BpfRow, ExceptionRow, FdbRow, LinkKind, LinkRow, NeighRow, NetnsRole, NetnsRow, Nud,
+    PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope, SysctlRow, TableChange,
 };
 pub use rows_link::{
     BridgeRow, Designated, IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow,

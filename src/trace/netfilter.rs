@@ -27,6 +27,8 @@ pub enum NetfilterChange {
     Set(SetRow),
     /// A set went, by name.
     SetGone(NetnsId, Arc<str>),
+    /// The same in the tables of IPv6.
+    V6(Box<NetfilterChange>),
 }
 
 /// A chain.
@@ -240,6 +242,8 @@ pub struct Netfilter {
     pub conntrack: BTreeMap<u32, Connection>,
     /// Sets by name.
     pub sets: BTreeMap<Arc<str>, SetRow>,
+    /// The tables of IPv6, once there are any.
+    pub v6: Option<Box<Netfilter>>,
 }
 
 /// A chain with its rules.
@@ -338,6 +342,7 @@ impl Netfilter {
             NetfilterChange::SetGone(_, name) => {
                 self.sets.remove(name);
             }
+            NetfilterChange::V6(change) => self.v6.get_or_insert_default().apply(id, change, now),
         }
     }
 
@@ -368,6 +373,7 @@ pub(super) fn netns_of(change: &NetfilterChange) -> NetnsId {
         | NetfilterChange::RuleGone(netns, _)
         | NetfilterChange::ConntrackGone(netns, _)
         | NetfilterChange::SetGone(netns, _) => *netns,
+        NetfilterChange::V6(change) => netns_of(change),
     }
 }
 
@@ -387,5 +393,6 @@ pub(super) fn row_line(change: &NetfilterChange) -> Option<String> {
         | NetfilterChange::RuleGone(..)
         | NetfilterChange::ConntrackGone(..)
         | NetfilterChange::SetGone(..) => return None,
+        NetfilterChange::V6(change) => format!("ip6 {}", row_line(change)?),
     })
 }

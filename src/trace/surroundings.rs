@@ -74,6 +74,8 @@ impl Surroundings {
             | TableChange::NodeGone(_)
             | TableChange::Pod(_)
             | TableChange::PodGone(..)
+            | TableChange::Object(_)
+            | TableChange::ObjectGone(_)
             | TableChange::KubeEvent(_)
             | TableChange::Step(_)
             | TableChange::Process(_)

@@ -39,6 +39,10 @@ pub fn list_words(each: &Match, names: Names, protocol: u8) -> String {
             let sport = port_words("spt", udp.sport.as_ref(), names, 17);
             format!(" udp{sport}{}", port_words("dpt", udp.dport.as_ref(), names, 17))
         }
+        Match::Sctp(sctp) => {
+            let sport = port_words("spt", sctp.sport.as_ref(), names, 132);
+            format!(" sctp{sport}{}", port_words("dpt", sctp.dport.as_ref(), names, 132))
+        }
         Match::Icmp(icmp) => icmp_words(*icmp, names),
         Match::Comment(text) => format!(" /* {text} */"),
         Match::Conntrack(ct) => ct.words(""),

@@ -76,6 +76,8 @@ pub enum Match {
     Tcp(Tcp),
     /// `-m udp`.
     Udp(Udp),
+    /// `-m sctp`, which is asked about its ports alone.
+    Sctp(Udp),
     /// `-m icmp`.
     Icmp(Not<Icmp>),
     /// `-m comment`.
@@ -126,7 +128,7 @@ pub struct Tcp {
     pub option: Option<Not<u8>>,
 }
 
-/// `-m udp`.
+/// `-m udp`, and the ports of `-m sctp`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Udp {
     /// `--sport`.
@@ -342,6 +344,7 @@ impl Match {
         match self {
             Self::Tcp(_) => "tcp",
             Self::Udp(_) => "udp",
+            Self::Sctp(_) => "sctp",
             Self::Icmp(_) => "icmp",
             Self::Comment(_) => "comment",
             Self::Conntrack(_) => "conntrack",

@@ -1,5 +1,6 @@
 //! Matches from their options.
 
+use super::Family;
 use super::list::ICMP_NAMES;
 use super::matches::{
     Addrtype, Conntrack, Icmp, Match, Multiport, Not, Physdev, PortRange, PortSide, Recent, RecentMode,
@@ -20,7 +21,7 @@ pub(super) fn build(
 ) -> Result<Match, Problem> {
     let plain = protocol.filter(|protocol| !protocol.negated).map(|protocol| protocol.is);
     match name {
-        "tcp" | "udp" | "icmp" => of_protocol(name, given, plain),
+        "tcp" | "udp" | "sctp" | "icmp" => of_protocol(name, given, plain),
         "comment" => {
             let text = required(given, name, "--comment")?.text();
             Ok(Match::Comment(text.into()))
@@ -95,6 +96,7 @@ fn of_protocol(name: &str, given: &[Given], protocol: Option<u8>) -> Result<Matc
     };
     match name {
         "udp" => Ok(Match::Udp(Udp { sport: port("--sport")?, dport: port("--dport")? })),
+        "sctp" => Ok(Match::Sctp(Udp { sport: port("--sport")?, dport: port("--dport")? })),
         "icmp" => icmp(given),
         _ => {
             let option = match find(given, "--tcp-option") {
@@ -183,7 +185,7 @@ fn conntrack(given: &[Given]) -> Result<Conntrack, Problem> {
         let (negated, text) = (option.negated, option.text());
         let bare = option.name.trim_start_matches('-');
         if let Some(at) = CT_ADDRS.iter().position(|name| *name == bare) {
-            ct.addrs[at] = Some(Not { negated, is: address(text)? });
+            ct.addrs[at] = Some(Not { negated, is: address(Family::V4, text)? });
             continue;
         }
         if let Some(at) = CT_PORTS.iter().position(|name| *name == bare) {

@@ -37,7 +37,9 @@ impl Match {
     pub(super) fn save(&self) -> String {
         match self {
             Self::Tcp(tcp) => tcp.save(),
-            Self::Udp(udp) => ports("sport", udp.sport.as_ref()) + &ports("dport", udp.dport.as_ref()),
+            Self::Udp(udp) | Self::Sctp(udp) => {
+                ports("sport", udp.sport.as_ref()) + &ports("dport", udp.dport.as_ref())
+            }
             Self::Icmp(icmp) => icmp_save(*icmp),
             Self::Comment(text) => format!(" --comment {}", quoted(text)),
             Self::Conntrack(ct) => ct.words("--"),

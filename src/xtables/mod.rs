@@ -17,13 +17,30 @@ pub use matches::{
     Addrtype, Conntrack, Icmp, Iface, Match, Multiport, Not, Physdev, PortRange, PortSide, Recent,
     RecentMode, Rpfilter, SetMatch, Statistic, Tcp, Udp, ctstate, net_mask,
 };
-pub use parse::{Problem, RuleBuilder, Words, parse_rule};
+pub use parse::{Problem, RuleBuilder, Words, parse_rule, parse_rule_of};
 pub use ports::{protocol_name, protocol_number, service_name, service_port};
 pub use save::quoted;
 pub use targets::{ConnmarkOp, Log, NatFlags, NatRange, RejectWith, Target, Tcpmss};
 
-use crate::base::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
+
+/// Which internet protocol a table is for: `iptables` or `ip6tables`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4.
+    #[default]
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// Whether `ip` belongs to it.
+    pub fn has(self, ip: IpAddr) -> bool {
+        ip.is_ipv4() == (self == Self::V4)
+    }
+}
 
 /// A table of iptables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,31 +107,55 @@ impl Policy {
     }
 }
 
-/// An IPv4 address with a mask, which need not be a prefix.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Masked {
-    /// The address with the masked bits cleared.
-    pub addr: u32,
-    /// The mask.
-    pub mask: u32,
+/// An address with a mask, which need not be a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Masked {
+    /// Of IPv4: the address with the masked bits cleared, and the mask.
+    V4(u32, u32),
+    /// The same of IPv6.
+    V6(u128, u128),
+}
+
+impl Default for Masked {
+    fn default() -> Self {
+        Self::ANY
+    }
 }
 
 impl Masked {
+    /// Any address, of either protocol.
+    pub const ANY: Self = Self::V4(0, 0);
+
     /// Whether `addr` lies in it.
-    pub fn contains(self, addr: Ipv4Addr) -> bool {
-        u32::from(addr) & self.mask == self.addr
+    pub fn contains(self, addr: IpAddr) -> bool {
+        match (self, addr) {
+            (Self::V4(net, mask), IpAddr::V4(addr)) => u32::from(addr) & mask == net,
+            (Self::V6(net, mask), IpAddr::V6(addr)) => u128::from(addr) & mask == net,
+            (Self::V4(_, mask), IpAddr::V6(_)) => mask == 0,
+            (Self::V6(_, mask), IpAddr::V4(_)) => mask == 0,
+        }
+    }
+
+    /// Whether it asks for nothing.
+    pub fn is_any(self) -> bool {
+        matches!(self, Self::V4(_, 0) | Self::V6(_, 0))
     }
 
     /// Length of the mask, where it is a prefix.
     pub fn prefix_len(self) -> Option<u32> {
-        let ones = self.mask.leading_ones();
-        (self.mask.count_ones() == ones).then_some(ones)
+        let (ones, count) = match self {
+            Self::V4(_, mask) => (mask.leading_ones(), mask.count_ones()),
+            Self::V6(_, mask) => (mask.leading_ones(), mask.count_ones()),
+        };
+        (count == ones).then_some(ones)
     }
 }
 
 /// A rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Rule {
+    /// Whose tables it may stand in.
+    pub family: Family,
     /// `-s`.
     pub src: Not<Masked>,
     /// `-d`.
@@ -142,6 +183,11 @@ impl Rule {
             *chain = new.clone();
         }
         is_old
+    }
+
+    /// Whether connections have to be tracked for it.
+    pub fn needs_conntrack(&self) -> bool {
+        self.target.needs_conntrack() || self.matches.iter().any(Match::needs_conntrack)
     }
 
     /// The chain that a packet is sent to.

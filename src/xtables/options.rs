@@ -1,7 +1,7 @@
 //! Options of matches and targets: which there are, and how many words each takes.
 
 use super::parse::{Problem, Words};
-use super::{Match, Not, Target, matches_parse, targets_parse};
+use super::{Family, Match, Not, Target, matches_parse, targets_parse};
 
 /// An option: its names, the first of which is the one it goes by, and the number of its arguments.
 struct Spec {
@@ -14,7 +14,7 @@ const fn spec(names: &'static [&'static str], arguments: usize) -> Spec {
 }
 
 /// Matches that the real tool has and this one does not.
-const OTHER_MATCHES: [&str; 34] = [
+const OTHER_MATCHES: [&str; 33] = [
     "ah",
     "bpf",
     "cgroup",
@@ -43,7 +43,6 @@ const OTHER_MATCHES: [&str; 34] = [
     "quota",
     "rateest",
     "realm",
-    "sctp",
     "socket",
     "string",
     "time",
@@ -80,7 +79,7 @@ const OTHER_TARGETS: [&str; 22] = [
 type Extension = (&'static str, &'static [Spec]);
 
 /// Matches.
-const MATCHES: [Extension; 17] = [
+const MATCHES: [Extension; 18] = [
     (
         "tcp",
         &[
@@ -92,6 +91,7 @@ const MATCHES: [Extension; 17] = [
         ],
     ),
     ("udp", &[spec(&["--sport", "--source-port"], 1), spec(&["--dport", "--destination-port"], 1)]),
+    ("sctp", &[spec(&["--sport", "--source-port"], 1), spec(&["--dport", "--destination-port"], 1)]),
     ("icmp", &[spec(&["--icmp-type"], 1)]),
     ("comment", &[spec(&["--comment"], 1)]),
     (
@@ -347,8 +347,8 @@ impl Reader {
     }
 
     /// The target.
-    pub(super) fn into_target(self, protocol: Option<Not<u8>>) -> Result<Target, Problem> {
-        targets_parse::build(&self.name, &self.given, protocol)
+    pub(super) fn into_target(self, family: Family, protocol: Option<Not<u8>>) -> Result<Target, Problem> {
+        targets_parse::build(&self.name, &self.given, family, protocol)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Reading a rule from words, as `iptables` does: options of the rule itself, then those of its target and matches.
 
 use super::matches::net_mask;
-use super::{Iface, Masked, Match, Not, PortRange, Rule, Target, options, ports};
+use super::{Family, Iface, Masked, Match, Not, PortRange, Rule, Target, options, ports};
 use crate::base::Ipv4Addr;
 use std::collections::VecDeque;
+use std::net::Ipv6Addr;
 
 /// Why words are no rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,11 +87,16 @@ pub struct RuleBuilder {
     sets: Vec<String>,
 }
 
-/// Reads what stands behind the name of a chain. `sets` are the sets that exist.
+/// Reads what stands behind the name of a chain of IPv4. `sets` are the sets that exist.
 pub fn parse_rule(text: &[&str]) -> Result<Rule, Problem> {
+    parse_rule_of(Family::V4, text)
+}
+
+/// The same of either protocol.
+pub fn parse_rule_of(family: Family, text: &[&str]) -> Result<Rule, Problem> {
     let words: Vec<String> = text.iter().map(|word| (*word).to_owned()).collect();
     let mut words = Words::new(&words);
-    let mut builder = RuleBuilder::default();
+    let mut builder = RuleBuilder::of(family);
     let mut negated = false;
     while let Some(word) = words.take() {
         if word == "!" {
@@ -110,16 +116,21 @@ impl RuleBuilder {
         Self { sets, ..Self::default() }
     }
 
+    /// A rule for the tables of this protocol.
+    pub fn of(family: Family) -> Self {
+        Self { rule: Rule { family, ..Rule::default() }, ..Self::default() }
+    }
+
     /// Reads an option and its arguments; `false` where it is none of a rule's.
     pub fn option(&mut self, option: &str, negated: bool, words: &mut Words) -> Result<bool, Problem> {
         match option {
             "-s" | "--source" | "--src" => {
                 self.once("-s")?;
-                self.rule.src = Not { negated, is: address(&words.argument(option)?)? };
+                self.rule.src = Not { negated, is: address(self.rule.family, &words.argument(option)?)? };
             }
             "-d" | "--destination" | "--dst" => {
                 self.once("-d")?;
-                self.rule.dst = Not { negated, is: address(&words.argument(option)?)? };
+                self.rule.dst = Not { negated, is: address(self.rule.family, &words.argument(option)?)? };
             }
             "-i" | "--in-interface" => {
                 self.once("-i")?;
@@ -190,6 +201,7 @@ impl RuleBuilder {
         let own = match protocol {
             Some(6) => "tcp",
             Some(17) => "udp",
+            Some(132) => "sctp",
             Some(1) => "icmp",
             _ => return Ok(false),
         };
@@ -211,7 +223,7 @@ impl RuleBuilder {
             self.rule.matches.push(reader.into_match(protocol, &self.sets)?);
         }
         if let Some(reader) = self.target.take() {
-            self.rule.target = reader.into_target(protocol)?;
+            self.rule.target = reader.into_target(self.rule.family, protocol)?;
         }
         Ok(self.rule)
     }
@@ -222,19 +234,41 @@ fn no_bang(negated: bool, option: &str) -> Result<(), Problem> {
 }
 
 /// An address or network as it stands after `-s`; of several with commas the last, for that is the rule that stays.
-pub(super) fn address(text: &str) -> Result<Masked, Problem> {
+pub(super) fn address(family: Family, text: &str) -> Result<Masked, Problem> {
     let last = text.rsplit(',').next().unwrap_or(text);
-    let (host, mask) = last.split_once('/').unwrap_or((last, "32"));
-    let mask = match mask.parse::<u32>() {
-        Ok(len) if len <= 32 => net_mask(len),
-        _ => match mask.parse::<Ipv4Addr>() {
-            Ok(mask) => u32::from(mask),
-            Err(_) => return Err(Problem::new(format!("invalid mask `{mask}' specified"))),
-        },
-    };
-    let host: Ipv4Addr =
-        host.parse().map_err(|_| Problem::new(format!("host/network `{host}' not found")))?;
-    Ok(Masked { addr: u32::from(host) & mask, mask })
+    let (host, mask) = last.split_once('/').map_or((last, None), |(host, mask)| (host, Some(mask)));
+    let unknown = || Problem::new(format!("host/network `{host}' not found"));
+    match family {
+        Family::V4 => {
+            let mask = mask.map_or(Some(u32::MAX), ipv4_mask).ok_or_else(|| invalid_mask(mask))?;
+            let host: Ipv4Addr = host.parse().map_err(|_| unknown())?;
+            Ok(Masked::V4(u32::from(host) & mask, mask))
+        }
+        Family::V6 => {
+            let mask = mask.map_or(Some(u128::MAX), ipv6_mask).ok_or_else(|| invalid_mask(mask))?;
+            let host: Ipv6Addr = host.parse().map_err(|_| unknown())?;
+            Ok(Masked::V6(u128::from(host) & mask, mask))
+        }
+    }
+}
+
+fn invalid_mask(mask: Option<&str>) -> Problem {
+    Problem::new(format!("invalid mask `{}' specified", mask.unwrap_or("")))
+}
+
+fn ipv4_mask(text: &str) -> Option<u32> {
+    match text.parse::<u32>() {
+        Ok(len) if len <= 32 => Some(net_mask(len)),
+        _ => text.parse::<Ipv4Addr>().ok().map(u32::from),
+    }
+}
+
+fn ipv6_mask(text: &str) -> Option<u128> {
+    match text.parse::<u32>() {
+        Ok(0) => Some(0),
+        Ok(len) if len <= 128 => Some(u128::MAX << (128 - len)),
+        _ => text.parse::<Ipv6Addr>().ok().map(u128::from),
+    }
 }
 
 /// An interface name; `+` alone is any, which is no condition.

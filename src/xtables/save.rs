@@ -1,35 +1,43 @@
 //! A rule as `iptables -S` and `iptables-save` print it.
 
+use super::Family;
 use super::matches::net_mask;
 use super::{ConnmarkOp, Log, Masked, NatFlags, NatRange, Not, PortRange, Rule, Target, Tcpmss, ports};
 use crate::base::Ipv4Addr;
 use std::fmt;
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv6Addr};
 
 impl fmt::Display for Masked {
     /// With its mask, always.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let addr = Ipv4Addr::from(self.addr);
-        match self.prefix_len() {
-            Some(len) => write!(f, "{addr}/{len}"),
-            None => write!(f, "{addr}/{}", Ipv4Addr::from(self.mask)),
+        match (self, self.prefix_len()) {
+            (Self::V4(addr, _), Some(len)) => write!(f, "{}/{len}", Ipv4Addr::from(*addr)),
+            (Self::V4(addr, mask), None) => {
+                write!(f, "{}/{}", Ipv4Addr::from(*addr), Ipv4Addr::from(*mask))
+            }
+            (Self::V6(addr, _), Some(len)) => write!(f, "{}/{len}", Ipv6Addr::from(*addr)),
+            (Self::V6(addr, mask), None) => {
+                write!(f, "{}/{}", Ipv6Addr::from(*addr), Ipv6Addr::from(*mask))
+            }
         }
     }
 }
 
 impl Masked {
-    /// Any address.
-    pub const ANY: Self = Self { addr: 0, mask: 0 };
-
     /// The address or network with the prefix length.
     pub fn new(addr: Ipv4Addr, len: u8) -> Self {
         let mask = net_mask(u32::from(len));
-        Self { addr: u32::from(addr) & mask, mask }
+        Self::V4(u32::from(addr) & mask, mask)
     }
 
     /// Without the mask of a single address.
     pub fn short(&self) -> String {
-        if self.mask == u32::MAX { Ipv4Addr::from(self.addr).to_string() } else { self.to_string() }
+        match self {
+            Self::V4(addr, u32::MAX) => Ipv4Addr::from(*addr).to_string(),
+            Self::V6(addr, u128::MAX) => Ipv6Addr::from(*addr).to_string(),
+            Self::V4(..) | Self::V6(..) => self.to_string(),
+        }
     }
 }
 
@@ -61,7 +69,7 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut words: Vec<String> = Vec::new();
         let address = |name: &str, of: &Not<Masked>| {
-            (of.is.mask != 0 || of.negated).then(|| format!("{}{name} {}", of.bang(), of.is))
+            (!of.is.is_any() || of.negated).then(|| format!("{}{name} {}", of.bang(), of.is))
         };
         words.extend(address("-s", &self.src));
         words.extend(address("-d", &self.dst));
@@ -70,7 +78,7 @@ impl fmt::Display for Rule {
         words.extend(self.protocol.map(|of| format!("{}-p {}", of.bang(), ports::protocol_name(of.is))));
         words.extend(self.fragment.map(|later| if later { "-f" } else { "! -f" }.to_owned()));
         words.extend(self.matches.iter().map(|each| format!("-m {}{}", each.name(), each.save())));
-        let target = self.target.save();
+        let target = self.target.save(self.family);
         if !target.is_empty() {
             words.push(target);
         }
@@ -80,14 +88,14 @@ impl fmt::Display for Rule {
 
 impl Target {
     /// `-j NAME` with its options.
-    pub fn save(&self) -> String {
+    pub fn save(&self, family: Family) -> String {
         let options = match self {
             Self::None => return String::new(),
             Self::Goto(chain) => return format!("-g {chain}"),
             Self::Accept | Self::Drop | Self::Return | Self::Jump(_) => String::new(),
             Self::Notrack(true) => return "-j NOTRACK".to_owned(),
             Self::Notrack(false) => return "-j CT --notrack".to_owned(),
-            Self::Reject(with) => format!(" --reject-with {}", with.name()),
+            Self::Reject(with) => format!(" --reject-with {}", with.name_in(family)),
             Self::Dnat(range, flags) => format!(" --to-destination {}{}", range.text(), flags.save()),
             Self::Snat(range, flags) => format!(" --to-source {}{}", range.text(), flags.save()),
             Self::Masquerade(ports, flags) | Self::Redirect(ports, flags) => {
@@ -115,10 +123,15 @@ impl Target {
 impl NatRange {
     /// `A[-B][:P[-Q]]`.
     pub fn text(&self) -> String {
+        // An address of IPv6 has colons of its own.
+        let one = |ip: IpAddr| match ip {
+            IpAddr::V6(ip) if self.ports.is_some() => format!("[{ip}]"),
+            IpAddr::V4(_) | IpAddr::V6(_) => ip.to_string(),
+        };
         let mut out = match self.addrs {
             None => String::new(),
-            Some((first, last)) if first == last => first.to_string(),
-            Some((first, last)) => format!("{first}-{last}"),
+            Some((first, last)) if first == last => one(first),
+            Some((first, last)) => format!("{}-{}", one(first), one(last)),
         };
         if let Some(ports) = self.ports {
             out += ":";

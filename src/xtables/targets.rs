@@ -1,7 +1,9 @@
 //! Targets: what a rule does with a packet.
 
+use super::Family;
 use super::PortRange;
 use crate::base::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// `-j` or `-g`.
@@ -81,10 +83,41 @@ impl RejectWith {
         Self::ALL.iter().find(|entry| entry.0 == self).map_or("", |entry| entry.1)
     }
 
+    /// The name in the tables of this protocol (`libip6t_REJECT.c`).
+    pub fn name_in(self, family: Family) -> &'static str {
+        match (family, self) {
+            (Family::V6, Self::NetUnreachable) => "icmp6-no-route",
+            (Family::V6, Self::HostUnreachable) => "icmp6-addr-unreachable",
+            (Family::V6, Self::ProtoUnreachable | Self::PortUnreachable) => "icmp6-port-unreachable",
+            (Family::V6, Self::NetProhibited | Self::HostProhibited | Self::AdminProhibited) => {
+                "icmp6-adm-prohibited"
+            }
+            (Family::V6, Self::TcpReset) | (Family::V4, _) => self.name(),
+        }
+    }
+
     /// The ICMP code, where it is an ICMP error.
     pub fn code(self) -> Option<u8> {
         let entry = Self::ALL.iter().find(|entry| entry.0 == self)?;
         (self != Self::TcpReset).then_some(entry.3)
+    }
+
+    /// Reads what stands after `--reject-with` in the tables of this protocol.
+    pub fn from_name_in(family: Family, name: &str) -> Option<Self> {
+        const V6: [(&str, &str, RejectWith); 5] = [
+            ("icmp6-no-route", "no-route", RejectWith::NetUnreachable),
+            ("icmp6-adm-prohibited", "adm-prohibited", RejectWith::AdminProhibited),
+            ("icmp6-addr-unreachable", "addr-unreach", RejectWith::HostUnreachable),
+            ("icmp6-port-unreachable", "port-unreach", RejectWith::PortUnreachable),
+            ("tcp-reset", "tcp-reset", RejectWith::TcpReset),
+        ];
+        match family {
+            Family::V4 => Self::from_name(name),
+            Family::V6 => {
+                let fits = |full: &str| full.starts_with(name);
+                V6.iter().find(|(long, short, _)| fits(long) || fits(short)).map(|(_, _, with)| *with)
+            }
+        }
     }
 
     /// Reads what stands after `--reject-with`. Beginnings do, as for the real tool.
@@ -98,9 +131,19 @@ impl RejectWith {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NatRange {
     /// First and last address.
-    pub addrs: Option<(Ipv4Addr, Ipv4Addr)>,
+    pub addrs: Option<(IpAddr, IpAddr)>,
     /// First and last port.
     pub ports: Option<PortRange>,
+}
+
+impl NatRange {
+    /// First and last address, where they are of IPv4.
+    pub fn ipv4(&self) -> Option<(Ipv4Addr, Ipv4Addr)> {
+        match self.addrs? {
+            (IpAddr::V4(first), IpAddr::V4(last)) => Some((first, last)),
+            (IpAddr::V4(_) | IpAddr::V6(_), _) => None,
+        }
+    }
 }
 
 /// `--random`, `--random-fully`, `--persistent`.

@@ -4,11 +4,16 @@ use super::list::LOG_LEVELS;
 use super::matches_parse::bad_integer;
 use super::options::{Given, find};
 use super::parse::{Problem, mark, number};
-use super::{ConnmarkOp, Log, NatFlags, NatRange, Not, PortRange, RejectWith, Target, Tcpmss};
-use crate::base::Ipv4Addr;
+use super::{ConnmarkOp, Family, Log, NatFlags, NatRange, Not, PortRange, RejectWith, Target, Tcpmss};
+use std::net::IpAddr;
 
 /// The target `name` with the options given; any other name is a chain's.
-pub(super) fn build(name: &str, given: &[Given], protocol: Option<Not<u8>>) -> Result<Target, Problem> {
+pub(super) fn build(
+    name: &str,
+    given: &[Given],
+    family: Family,
+    protocol: Option<Not<u8>>,
+) -> Result<Target, Problem> {
     let has_ports =
         protocol.is_some_and(|protocol| !protocol.negated && matches!(protocol.is, 6 | 17 | 33 | 132));
     let flags = NatFlags {
@@ -21,13 +26,13 @@ pub(super) fn build(name: &str, given: &[Given], protocol: Option<Not<u8>>) -> R
         "DROP" => Target::Drop,
         "RETURN" => Target::Return,
         "REJECT" => {
-            let with = find(given, "--reject-with").map_or("icmp-port-unreachable", Given::text);
-            let with = RejectWith::from_name(with);
+            let with = find(given, "--reject-with").map_or("port-unreach", Given::text);
+            let with = RejectWith::from_name_in(family, with);
             let text = || find(given, "--reject-with").map_or("", Given::text).to_owned();
             Target::Reject(with.ok_or_else(|| Problem::new(format!("unknown reject type \"{}\"", text())))?)
         }
-        "DNAT" => Target::Dnat(nat_range(given, "DNAT", "--to-destination", has_ports)?, flags),
-        "SNAT" => Target::Snat(nat_range(given, "SNAT", "--to-source", has_ports)?, flags),
+        "DNAT" => Target::Dnat(nat_range(given, family, ("DNAT", "--to-destination"), has_ports)?, flags),
+        "SNAT" => Target::Snat(nat_range(given, family, ("SNAT", "--to-source"), has_ports)?, flags),
         "MASQUERADE" => Target::Masquerade(to_ports(given, has_ports)?, flags),
         "REDIRECT" => Target::Redirect(to_ports(given, has_ports)?, flags),
         "MARK" => {
@@ -67,20 +72,33 @@ fn need_ports(has_ports: bool) -> Result<(), Problem> {
     Err(Problem::new("Need TCP, UDP, SCTP or DCCP with port specification"))
 }
 
-fn nat_range(given: &[Given], name: &str, option: &str, has_ports: bool) -> Result<NatRange, Problem> {
+fn nat_range(
+    given: &[Given],
+    family: Family,
+    (name, option): (&str, &str),
+    has_ports: bool,
+) -> Result<NatRange, Problem> {
     let text = find(given, option)
         .ok_or_else(|| Problem::new(format!("{name}: option \"{option}\" must be specified\n")))?
         .text();
-    let (addrs, range) = text.split_once(':').map_or((text, None), |(addrs, range)| (addrs, Some(range)));
-    let range = match range {
+    // Addresses of IPv6 stand in brackets where a port follows.
+    let between = match family {
+        Family::V4 => text.find(':'),
+        Family::V6 => text.find(']').filter(|_| text.starts_with('[')).map(|at| at + 1),
+    };
+    let (addrs, range) = text.split_at(between.unwrap_or(text.len()));
+    let range = match range.strip_prefix(':') {
         Some(range) => {
             need_ports(has_ports)?;
             Some(ports(range)?)
         }
         None => None,
     };
-    let one =
-        |text: &str| text.parse::<Ipv4Addr>().map_err(|_| Problem::new(format!("Bad IP address \"{text}\"")));
+    let one = |text: &str| {
+        let bare = if family == Family::V6 { text.trim_matches(['[', ']']) } else { text };
+        let found = bare.parse::<IpAddr>().ok().filter(|ip| family.has(*ip));
+        found.ok_or_else(|| Problem::new(format!("Bad IP address \"{text}\"")))
+    };
     let (first, last) = addrs.split_once('-').unwrap_or((addrs, addrs));
     let addrs = if addrs.is_empty() { None } else { Some((one(first)?, one(last)?)) };
     Ok(NatRange { addrs, ports: range })

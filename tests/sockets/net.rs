@@ -1,5 +1,6 @@
 //! Two hosts, a script of system calls on each, and what happens as lines of text.
 
+use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::rc::Rc;
 use std::sync::Arc;
 use vethscope::agent::{Actor, Wakeup, Wire, World};
+use vethscope::api::{ApiError, ApiRequest};
 use vethscope::app::{Errno, Os, PathMtuDiscovery, Process, Shutdown, SocketOption, Transport, Wake};
 use vethscope::base::{Duration, IfIndex, MacAddr, NetnsId, SimTime, SocketId};
 use vethscope::kernel::{Kind, NewLink, Peer};
@@ -19,6 +21,10 @@ use vethscope::wire::{Body, Icmp, Ipv4, Tcp, TcpFlags, TcpOption};
 struct Nobody;
 
 impl Actor for Nobody {
+    fn serve(&mut self, _world: &mut dyn World, request: &ApiRequest) -> Result<Value, ApiError> {
+        Err(ApiError::bad_request(format!("nobody serves {request:?}")))
+    }
+
     fn wake(&mut self, _world: &mut dyn World, _wakeup: Wakeup) {}
 }
 

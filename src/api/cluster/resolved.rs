@@ -1,8 +1,9 @@
 //! The cluster with all defaults filled in and all values of their real types.
 
-use crate::api::Taint;
+use crate::api::{KubeProxySpec, Taint};
 use crate::base::{Duration, Ipv4Addr, Ipv4Net, MacAddr};
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 
 /// Everything about the cluster that is no Kubernetes object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct ClusterSpec {
     pub network: NetworkSpec,
     /// The cluster's DNS.
     pub dns: DnsSpec,
+    /// kube-proxy.
+    pub proxy: KubeProxySpec,
     /// Hosts that are no nodes.
     pub external: Vec<ExternalSpec>,
 }
@@ -28,6 +31,8 @@ pub struct NodeSpec {
     pub prefix_len: u8,
     /// Further addresses of `eth0`.
     pub extra_addresses: Vec<Ipv4Addr>,
+    /// Addresses of IPv6, of which only rules know.
+    pub addresses6: Vec<Ipv6Addr>,
     /// Range of the node's Pods.
     pub pod_cidr: Ipv4Net,
     /// Default gateway.

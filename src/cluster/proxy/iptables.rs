@@ -3,11 +3,9 @@
 
 use super::endpoints::{Categories, Target, categorize};
 use super::service::Port;
-use super::{Config, Family, Watched};
+use super::{Config, Family, Local, Watched};
 use std::fmt::Write as _;
 use std::net::IpAddr;
-
-const MASQUERADE_MARK: &str = "0x4000";
 
 /// The chains and rules of both tables. Chains are named without a policy, rules begin with `-A`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,9 +20,10 @@ pub struct Rules {
     pub nat: Vec<String>,
 }
 
-/// A rule of a built-in chain that leads to one of kube-proxy's: table, chain, and the rest. kube-proxy puts each in
+/// A rule of a built-in chain that leads to one of kube-proxy's: table, chain, target, comment, whether for the first
+/// packet of a connection only. kube-proxy puts each in
 /// front, so the last one comes first.
-const JUMPS: [(&str, &str, &str, &str, bool); 12] = [
+const JUMPS: [(&str, &str, &str, &str, bool); 14] = [
     ("filter", "INPUT", "KUBE-EXTERNAL-SERVICES", "kubernetes externally-visible service portals", true),
     ("filter", "FORWARD", "KUBE-EXTERNAL-SERVICES", "kubernetes externally-visible service portals", true),
     ("filter", "INPUT", "KUBE-NODEPORTS", "kubernetes health check service ports", false),
@@ -37,6 +36,9 @@ const JUMPS: [(&str, &str, &str, &str, bool); 12] = [
     ("nat", "OUTPUT", "KUBE-SERVICES", "kubernetes service portals", false),
     ("nat", "PREROUTING", "KUBE-SERVICES", "kubernetes service portals", false),
     ("nat", "POSTROUTING", "KUBE-POSTROUTING", "kubernetes postrouting rules", false),
+    // The kubelet makes these two as well.
+    ("filter", "INPUT", "KUBE-FIREWALL", "", false),
+    ("filter", "OUTPUT", "KUBE-FIREWALL", "", false),
 ];
 
 impl Rules {
@@ -63,7 +65,11 @@ impl Rules {
     pub fn jumps() -> impl Iterator<Item = (&'static str, String)> {
         JUMPS.iter().map(|&(table, chain, target, comment, new)| {
             let state = if new { " -m conntrack --ctstate NEW" } else { "" };
-            (table, format!("{chain}{state} -m comment --comment \"{comment}\" -j {target}"))
+            let comment = match comment {
+                "" => String::new(),
+                text => format!(" -m comment --comment \"{text}\""),
+            };
+            (table, format!("{chain}{state}{comment} -j {target}"))
         })
     }
 }
@@ -71,17 +77,24 @@ impl Rules {
 /// The rules for everything watched.
 pub fn iptables(config: &Config, watched: Watched<'_>) -> Rules {
     let mut rules = Rules::default();
-    let filter =
-        ["KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-FORWARD", "KUBE-NODEPORTS", "KUBE-PROXY-FIREWALL"];
+    let mark = format!("{:#x}", config.masquerade_mark);
+    let filter = [
+        "KUBE-SERVICES",
+        "KUBE-EXTERNAL-SERVICES",
+        "KUBE-FIREWALL",
+        "KUBE-FORWARD",
+        "KUBE-NODEPORTS",
+        "KUBE-PROXY-FIREWALL",
+    ];
     rules.filter_chains.extend(filter.map(str::to_owned));
     let nat = ["KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-MARK-MASQ"];
     rules.nat_chains.extend(nat.map(str::to_owned));
     rules.nat.extend([
-        format!("-A KUBE-POSTROUTING -m mark ! --mark {MASQUERADE_MARK}/{MASQUERADE_MARK} -j RETURN"),
+        format!("-A KUBE-POSTROUTING -m mark ! --mark {mark}/{mark} -j RETURN"),
         // What was marked here must not be marked when it comes by again.
-        format!("-A KUBE-POSTROUTING -j MARK --xor-mark {MASQUERADE_MARK}"),
+        format!("-A KUBE-POSTROUTING -j MARK --xor-mark {mark}"),
         "-A KUBE-POSTROUTING -m comment --comment \"kubernetes service traffic requiring SNAT\" -j MASQUERADE --random-fully".to_owned(),
-        format!("-A KUBE-MARK-MASQ -j MARK --or-mark {MASQUERADE_MARK}"),
+        format!("-A KUBE-MARK-MASQ -j MARK --or-mark {mark}"),
     ]);
     for service in watched.services {
         for port in Port::all(service, config.family) {
@@ -90,9 +103,13 @@ pub fn iptables(config: &Config, watched: Watched<'_>) -> Rules {
         }
     }
     node_ports(config, &mut rules);
+    if config.family == Family::V4 && config.localhost_node_ports {
+        // With `route_localnet` a neighbour could reach what listens on the loopback address alone.
+        rules.filter.push("-A KUBE-FIREWALL -m comment --comment \"block incoming localnet connections\" -d 127.0.0.0/8 ! -s 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP".to_owned());
+    }
     rules.filter.extend([
         "-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP".to_owned(),
-        format!("-A KUBE-FORWARD -m comment --comment \"kubernetes forwarding rules\" -m mark --mark {MASQUERADE_MARK}/{MASQUERADE_MARK} -j ACCEPT"),
+        format!("-A KUBE-FORWARD -m comment --comment \"kubernetes forwarding rules\" -m mark --mark {mark}/{mark} -j ACCEPT"),
         "-A KUBE-FORWARD -m comment --comment \"kubernetes forwarding conntrack rule\" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT".to_owned(),
     ]);
     rules
@@ -257,10 +274,10 @@ impl Writer<'_> {
 
     /// Traffic to the cluster IP from anywhere but a Pod is masqueraded, for the answer has to come back here.
     fn inside(&mut self) {
-        let not_local = match &self.config.cluster_cidr {
+        let not_local = match &self.config.local {
             _ if !self.has_internal() => return,
             _ if self.config.masquerade_all => String::new(),
-            Some(cidr) => format!(" ! -s {cidr}"),
+            Some(local) => format!(" ! {local}"),
             None => return,
         };
         let (chain, name, to) = (self.internal_chain(), self.port.name(), self.to(self.port.cluster_ip));
@@ -278,9 +295,9 @@ impl Writer<'_> {
         let destinations = format!("for {name} external destinations\"");
         let all = self.chain("KUBE-SVC-");
         if self.port.is_external_local() {
-            if let Some(cidr) = self.config.cluster_cidr.clone() {
+            if let Some(local) = self.config.local.clone() {
                 self.nat(format!(
-                    "-A {chain} -m comment --comment \"pod traffic {destinations} -s {cidr} -j {all}"
+                    "-A {chain} -m comment --comment \"pod traffic {destinations} {local} -j {all}"
                 ));
             }
             let local = "-m addrtype --src-type LOCAL -j";
@@ -364,6 +381,16 @@ impl Writer<'_> {
         };
         let to = &target.text;
         self.nat(format!("{start}{recent} -m {protocol} -p {protocol} -j DNAT --to-destination {to}"));
+    }
+}
+
+impl std::fmt::Display for Local {
+    /// As a rule asks for it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Range(range) => write!(f, "-s {range}"),
+            Self::Interface(name) => write!(f, "-i {name}"),
+        }
     }
 }
 

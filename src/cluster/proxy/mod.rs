@@ -1,30 +1,16 @@
 //! kube-proxy's decisions: which endpoints a Service port may use, and the rules that send packets there
 //! (k8s.io/kubernetes `pkg/proxy`).
 
+mod config;
 mod endpoints;
 mod iptables;
 mod service;
 
+pub use crate::xtables::Family;
 pub use iptables::{Rules, iptables};
 
 use crate::api::{EndpointSlice, Service};
 use std::net::IpAddr;
-
-/// Family of addresses that a set of rules is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
-
-impl Family {
-    /// Whether `ip` belongs to it.
-    pub fn has(self, ip: IpAddr) -> bool {
-        ip.is_ipv4() == (self == Self::V4)
-    }
-}
 
 /// How kube-proxy runs on a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,14 +23,25 @@ pub struct Config {
     pub zone: Option<String>,
     /// The node's first address.
     pub node_ip: IpAddr,
-    /// Prefix of the Pods' addresses, by which traffic of Pods is told (`clusterCIDR`); `None` for no local detector.
-    pub cluster_cidr: Option<String>,
+    /// How traffic of Pods is told; `None` where it cannot be.
+    pub local: Option<Local>,
+    /// The bit of a packet's mark that has it masqueraded, as a number.
+    pub masquerade_mark: u32,
     /// `iptables.masqueradeAll`.
     pub masquerade_all: bool,
     /// `iptables.localhostNodePorts`.
     pub localhost_node_ports: bool,
     /// Addresses of the node that `nodePortAddresses` selects; `None` where it is not set, so that all count.
     pub node_port_ips: Option<Vec<IpAddr>>,
+}
+
+/// How rules tell traffic of Pods (`LocalTrafficDetector`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// By its source, which lies in this range.
+    Range(String),
+    /// By the interface through which it comes, or the beginning of its name with `+` behind.
+    Interface(String),
 }
 
 /// What kube-proxy has watched.

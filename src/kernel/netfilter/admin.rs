@@ -4,7 +4,7 @@ use super::tables::{Chain, Entry};
 use crate::base::{ChangeId, EventId, IfIndex};
 use crate::kernel::{Ctx, Netns};
 use crate::trace::{ChainRow, NetfilterChange, RuleRow, SetMember, SetRow, TableChange};
-use crate::xtables::{Policy, Rule, Table};
+use crate::xtables::{Family, Policy, Rule, Table};
 use std::sync::Arc;
 
 /// A change that a tool asks for. The tool has checked it against the tables.
@@ -36,47 +36,43 @@ pub enum NetfilterOp {
     DelSet(Arc<str>),
     /// Forgets a connection.
     Forget(u32),
+    /// The same in the tables of IPv6.
+    V6(Box<NetfilterOp>),
 }
+
+/// The tables of a protocol, as changes name them.
+type Place = (Family, Table);
 
 impl Netns {
     /// Carries out a change.
     pub fn change_netfilter(&mut self, ctx: &mut Ctx<'_>, op: NetfilterOp) {
+        self.nf_change(ctx, Family::V4, op);
+    }
+
+    fn nf_change(&mut self, ctx: &mut Ctx<'_>, family: Family, op: NetfilterOp) {
         match op {
-            NetfilterOp::Table(table) => self.nf_table(ctx, table),
+            NetfilterOp::Table(table) => self.nf_table(ctx, (family, table)),
             NetfilterOp::Policy(table, name, policy) => {
-                self.nf_table(ctx, table);
-                self.nf_set_policy(ctx, table, &name, policy);
+                self.nf_table(ctx, (family, table));
+                self.nf_set_policy(ctx, (family, table), &name, policy);
             }
             NetfilterOp::NewChain(table, name) => {
-                self.nf_table(ctx, table);
-                self.nf_add_chain(ctx, table, name, None);
+                self.nf_table(ctx, (family, table));
+                self.nf_add_chain(ctx, (family, table), name, None);
             }
-            NetfilterOp::DelChain(table, name) => {
-                if self.nf_chains(table).and_then(|chains| chains.remove(&name)).is_some() {
-                    self.nf_record(ctx, NetfilterChange::ChainGone(self.id, table, name));
-                }
-            }
-            NetfilterOp::Rename(table, old, new) => self.nf_rename(ctx, table, &old, &new),
+            NetfilterOp::DelChain(table, name) => self.nf_del_chain(ctx, (family, table), name),
+            NetfilterOp::Rename(table, old, new) => self.nf_rename(ctx, (family, table), &old, &new),
             NetfilterOp::Insert(table, chain, index, rule, counters) => {
-                self.nf_table(ctx, table);
-                self.nf_insert(ctx, (table, chain), index, rule, counters);
+                self.nf_table(ctx, (family, table));
+                self.nf_insert(ctx, ((family, table), chain), index, rule, counters);
             }
             NetfilterOp::Replace(table, chain, handle, rule, counters) => {
-                self.nf_replace(ctx, (table, chain), handle, Some(rule), Some(counters));
+                self.nf_replace(ctx, ((family, table), chain), handle, Some(rule), Some(counters));
             }
             NetfilterOp::Counters(table, chain, handle, counters) => {
-                self.nf_replace(ctx, (table, chain), handle, None, Some(counters));
+                self.nf_replace(ctx, ((family, table), chain), handle, None, Some(counters));
             }
-            NetfilterOp::Delete(table, chain, handle) => {
-                let chains = self.nf_chains(table);
-                if let Some(chain) = chains.and_then(|chains| {
-                    let at = chains.find(&chain)?;
-                    chains.chain_mut(at)
-                }) {
-                    chain.rules.retain(|entry| entry.handle != handle);
-                }
-                self.nf_record(ctx, NetfilterChange::RuleGone(self.id, handle));
-            }
+            NetfilterOp::Delete(table, chain, handle) => self.nf_delete(ctx, (family, table), &chain, handle),
             NetfilterOp::NewSet(name, kind, timeout) => {
                 let set = super::set::Set { kind, timeout, members: Vec::new() };
                 self.netfilter.sets.sets.insert(name.clone(), set);
@@ -90,57 +86,92 @@ impl Netns {
             }
             NetfilterOp::DelSet(name) => {
                 self.netfilter.sets.sets.remove(&name);
-                self.nf_record(ctx, NetfilterChange::SetGone(self.id, name));
+                self.nf_record(ctx, Family::V4, NetfilterChange::SetGone(self.id, name));
             }
             NetfilterOp::Forget(id) => self.kill_conntrack(ctx, id, EventId::NONE),
+            NetfilterOp::V6(op) => self.nf_change(ctx, Family::V6, *op),
         }
-        self.netfilter.tables.look_for_conntrack();
+    }
+
+    fn nf_del_chain(&mut self, ctx: &mut Ctx<'_>, (family, table): Place, name: Arc<str>) {
+        let tables = self.netfilter.of_mut(family);
+        let Some(gone) = tables.get_mut(table).and_then(|chains| chains.remove(&name)) else { return };
+        for entry in &gone.rules {
+            tables.discount(&entry.rule);
+        }
+        self.nf_record(ctx, family, NetfilterChange::ChainGone(self.id, table, name));
+    }
+
+    fn nf_delete(&mut self, ctx: &mut Ctx<'_>, (family, table): Place, chain: &str, handle: u32) {
+        let tables = self.netfilter.of_mut(family);
+        let found = tables.get_mut(table).and_then(|chains| {
+            let at = chains.find(chain)?;
+            let rules = &mut chains.chain_mut(at)?.rules;
+            let at = rules.iter().position(|entry| entry.handle == handle)?;
+            Some(rules.remove(at))
+        });
+        if let Some(gone) = found {
+            tables.discount(&gone.rule);
+            self.nf_record(ctx, family, NetfilterChange::RuleGone(self.id, handle));
+        }
     }
 
     /// The rules of a chain in order, each with its handle; none where there is no such chain.
-    pub fn nf_rules(&self, table: Table, chain: &str) -> impl Iterator<Item = (u32, Arc<Rule>)> + '_ {
-        let chains = self.netfilter.tables.get(table);
+    pub fn nf_rules(
+        &self,
+        family: Family,
+        table: Table,
+        chain: &str,
+    ) -> impl Iterator<Item = (u32, Arc<Rule>)> + '_ {
+        let chains = self.netfilter.of(family).get(table);
         let chain = chains.and_then(|chains| chains.chain(chains.find(chain)?));
         chain.into_iter().flat_map(|chain| &chain.rules).map(|entry| (entry.handle, entry.rule.clone()))
     }
 
     /// The names of a table's chains.
-    pub fn nf_chain_names(&self, table: Table) -> impl Iterator<Item = Arc<str>> + '_ {
-        let chains = self.netfilter.tables.get(table).into_iter();
+    pub fn nf_chain_names(&self, family: Family, table: Table) -> impl Iterator<Item = Arc<str>> + '_ {
+        let chains = self.netfilter.of(family).get(table).into_iter();
         chains.flat_map(|chains| chains.list.iter().flatten()).map(|chain| chain.name.clone())
     }
 
-    fn nf_chains(&mut self, table: Table) -> Option<&mut super::tables::Chains> {
-        self.netfilter.tables.get_mut(table)
-    }
-
-    fn nf_record(&self, ctx: &mut Ctx<'_>, change: NetfilterChange) -> ChangeId {
+    fn nf_record(&self, ctx: &mut Ctx<'_>, family: Family, change: NetfilterChange) -> ChangeId {
+        let change = match family {
+            Family::V4 => change,
+            Family::V6 => NetfilterChange::V6(Box::new(change)),
+        };
         ctx.change(self.id, IfIndex::NONE, EventId::NONE, TableChange::Netfilter(change))
     }
 
-    fn nf_table(&mut self, ctx: &mut Ctx<'_>, table: Table) {
-        if self.netfilter.tables.get(table).is_some() {
+    fn nf_table(&mut self, ctx: &mut Ctx<'_>, (family, table): Place) {
+        if self.netfilter.of(family).get(table).is_some() {
             return;
         }
-        self.netfilter.tables.insert(table);
+        self.netfilter.of_mut(family).insert(table);
         for name in table.builtin() {
-            self.nf_add_chain(ctx, table, (*name).into(), Some(Policy::Accept));
+            self.nf_add_chain(ctx, (family, table), (*name).into(), Some(Policy::Accept));
         }
     }
 
-    fn nf_add_chain(&mut self, ctx: &mut Ctx<'_>, table: Table, name: Arc<str>, policy: Option<Policy>) {
-        if self.netfilter.tables.get(table).is_some_and(|chains| chains.find(&name).is_some()) {
+    fn nf_add_chain(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        (family, table): Place,
+        name: Arc<str>,
+        policy: Option<Policy>,
+    ) {
+        if self.netfilter.of(family).get(table).is_some_and(|chains| chains.find(&name).is_some()) {
             return;
         }
         let row = ChainRow { netns: self.id, table, name: name.clone(), policy };
-        let change = self.nf_record(ctx, NetfilterChange::Chain(row));
-        self.netfilter.tables.insert(table).add(Chain { name, policy, change, rules: Vec::new() });
+        let change = self.nf_record(ctx, family, NetfilterChange::Chain(row));
+        let chains = self.netfilter.of_mut(family).insert(table);
+        chains.add(Chain { name, policy, change, rules: Vec::new() });
     }
 
-    fn nf_set_policy(&mut self, ctx: &mut Ctx<'_>, table: Table, name: &Arc<str>, policy: Policy) {
+    fn nf_set_policy(&mut self, ctx: &mut Ctx<'_>, (family, table): Place, name: &Arc<str>, policy: Policy) {
         let row = ChainRow { netns: self.id, table, name: name.clone(), policy: Some(policy) };
-        let change = self.nf_record(ctx, NetfilterChange::Chain(row));
-        let Some(chains) = self.nf_chains(table) else { return };
+        let change = self.nf_record(ctx, family, NetfilterChange::Chain(row));
+        let Some(chains) = self.netfilter.of_mut(family).get_mut(table) else { return };
         if let Some(chain) = chains.find(name).and_then(|at| chains.chain_mut(at)) {
             (chain.policy, chain.change) = (Some(policy), change);
         }
@@ -149,13 +180,13 @@ impl Netns {
     fn nf_insert(
         &mut self,
         ctx: &mut Ctx<'_>,
-        (table, name): (Table, Arc<str>),
+        ((family, table), name): (Place, Arc<str>),
         index: u32,
         rule: Arc<Rule>,
         counters: (u64, u64),
     ) {
-        let handle = self.netfilter.tables.take_handle();
-        let Some(chains) = self.netfilter.tables.get(table) else { return };
+        let handle = self.netfilter.of_mut(family).take_handle();
+        let Some(chains) = self.netfilter.of(family).get(table) else { return };
         let Some(at) = chains.find(&name) else { return };
         let jump = rule.jumps_to().and_then(|to| chains.find(to));
         let row = RuleRow {
@@ -167,8 +198,10 @@ impl Netns {
             rule: rule.clone(),
             counters: Some(counters),
         };
-        let change = self.nf_record(ctx, NetfilterChange::Rule(row));
-        if let Some(chain) = self.nf_chains(table).and_then(|chains| chains.chain_mut(at)) {
+        let change = self.nf_record(ctx, family, NetfilterChange::Rule(row));
+        let tables = self.netfilter.of_mut(family);
+        tables.count(&rule);
+        if let Some(chain) = tables.get_mut(table).and_then(|chains| chains.chain_mut(at)) {
             let place = (index as usize).min(chain.rules.len());
             chain.rules.insert(place, Entry { rule, handle, change, jump, state: None });
         }
@@ -177,16 +210,17 @@ impl Netns {
     fn nf_replace(
         &mut self,
         ctx: &mut Ctx<'_>,
-        (table, name): (Table, Arc<str>),
+        ((family, table), name): (Place, Arc<str>),
         handle: u32,
         rule: Option<Arc<Rule>>,
         counters: Option<(u64, u64)>,
     ) {
-        let Some(chains) = self.netfilter.tables.get(table) else { return };
+        let Some(chains) = self.netfilter.of(family).get(table) else { return };
         let Some(at) = chains.find(&name) else { return };
         let Some(entries) = chains.chain(at).map(|chain| &chain.rules) else { return };
         let Some(index) = entries.iter().position(|entry| entry.handle == handle) else { return };
-        let rule = rule.unwrap_or_else(|| entries[index].rule.clone());
+        let old = entries[index].rule.clone();
+        let rule = rule.unwrap_or_else(|| old.clone());
         let jump = rule.jumps_to().and_then(|to| chains.find(to));
         let row = RuleRow {
             netns: self.id,
@@ -197,19 +231,23 @@ impl Netns {
             rule: rule.clone(),
             counters,
         };
-        let change = self.nf_record(ctx, NetfilterChange::Rule(row));
-        if let Some(chain) = self.nf_chains(table).and_then(|chains| chains.chain_mut(at)) {
+        let change = self.nf_record(ctx, family, NetfilterChange::Rule(row));
+        let tables = self.netfilter.of_mut(family);
+        tables.discount(&old);
+        tables.count(&rule);
+        if let Some(chain) = tables.get_mut(table).and_then(|chains| chains.chain_mut(at)) {
             let entry = &mut chain.rules[index];
             (entry.rule, entry.change, entry.jump) = (rule, change, jump);
         }
     }
 
     /// A chain under another name: the rows of its rules, and of those that jump to it, are written anew.
-    fn nf_rename(&mut self, ctx: &mut Ctx<'_>, table: Table, old: &Arc<str>, new: &Arc<str>) {
-        let Some(at) = self.nf_chains(table).and_then(|chains| chains.rename(old, new)) else { return };
+    fn nf_rename(&mut self, ctx: &mut Ctx<'_>, (family, table): Place, old: &Arc<str>, new: &Arc<str>) {
+        let tables = self.netfilter.of_mut(family);
+        let Some(at) = tables.get_mut(table).and_then(|chains| chains.rename(old, new)) else { return };
         let row = ChainRow { netns: self.id, table, name: new.clone(), policy: None };
-        let change = self.nf_record(ctx, NetfilterChange::Renamed(old.clone(), row));
-        let Some(chains) = self.nf_chains(table) else { return };
+        let change = self.nf_record(ctx, family, NetfilterChange::Renamed(old.clone(), row));
+        let Some(chains) = self.netfilter.of_mut(family).get_mut(table) else { return };
         if let Some(chain) = chains.chain_mut(at) {
             chain.change = change;
         }
@@ -224,7 +262,7 @@ impl Netns {
             }
         }
         for (chain, handle, rule) in touched {
-            self.nf_replace(ctx, (table, chain), handle, Some(rule), None);
+            self.nf_replace(ctx, ((family, table), chain), handle, Some(rule), None);
         }
     }
 
@@ -237,7 +275,7 @@ impl Netns {
                 members: set.members.clone(),
                 timeout: set.timeout,
             };
-            self.nf_record(ctx, NetfilterChange::Set(row));
+            self.nf_record(ctx, Family::V4, NetfilterChange::Set(row));
         }
     }
 }

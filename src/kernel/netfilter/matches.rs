@@ -1,13 +1,14 @@
 //! What rules ask about a packet.
 
 use super::{CtInfo, HookState, header};
-use crate::base::{IfIndex, Ipv4Addr};
+use crate::base::IfIndex;
 use crate::kernel::{Ctx, Netns, Skb};
 use crate::trace::{RouteKind, Tuple};
 use crate::wire::{Body, Icmp, Ipv4, TcpOption};
 use crate::xtables::{
     self, Addrtype, Iface, Match, Not, Physdev, PortSide, Rpfilter, Rule, Statistic, Table, ctstate,
 };
+use std::net::IpAddr;
 
 /// Where a rule stands: table, number of the chain, place in the chain.
 pub(super) type Place = (Table, usize, usize);
@@ -15,17 +16,17 @@ pub(super) type Place = (Table, usize, usize);
 /// What rules look at, read once for each chain.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
-    pub(super) src: Ipv4Addr,
-    pub(super) dst: Ipv4Addr,
-    protocol: u8,
+    pub(super) src: IpAddr,
+    pub(super) dst: IpAddr,
+    pub(super) protocol: u8,
     /// Whether this is a second or further fragment, which has no header of its own.
-    later_fragment: bool,
+    pub(super) later_fragment: bool,
     pub(super) sport: u16,
     pub(super) dport: u16,
     /// The lower eight flags of TCP.
-    tcp_flags: u8,
-    mss: Option<u16>,
-    icmp: Option<(u8, u8)>,
+    pub(super) tcp_flags: u8,
+    pub(super) mss: Option<u16>,
+    pub(super) icmp: Option<(u8, u8)>,
 }
 
 impl Seen {
@@ -47,8 +48,8 @@ impl Seen {
             }
         }
         Some(Self {
-            src: packet.src,
-            dst: packet.dst,
+            src: IpAddr::V4(packet.src),
+            dst: IpAddr::V4(packet.dst),
             protocol: packet.protocol(),
             later_fragment: packet.fragment_offset != 0,
             sport,
@@ -81,26 +82,42 @@ impl Netns {
 
     /// Whether a rule fits, as far as that can be said without changing anything.
     pub(super) fn nf_fits(&self, rule: &Rule, seen: &Seen, state: HookState, skb: &Skb) -> bool {
+        self.nf_head_fits(rule, seen, state)
+            && rule
+                .matches
+                .iter()
+                .all(|each| self.nf_header_match(each, seen, state) && self.nf_packet_match(each, skb))
+    }
+
+    /// Whether a packet fits what stands in a rule before its matches.
+    pub(super) fn nf_head_fits(&self, rule: &Rule, seen: &Seen, state: HookState) -> bool {
         fits(&rule.src, |net| net.contains(seen.src))
             && fits(&rule.dst, |net| net.contains(seen.dst))
             && fits_if(rule.protocol.as_ref(), |protocol| *protocol == seen.protocol)
             && self.nf_iface(rule.iif.as_ref(), state.iif)
             && self.nf_iface(rule.oif.as_ref(), state.oif)
             && rule.fragment.is_none_or(|later| later == seen.later_fragment)
-            && rule.matches.iter().all(|each| self.nf_match(each, seen, state, skb))
     }
 
-    fn nf_match(&self, each: &Match, seen: &Seen, state: HookState, skb: &Skb) -> bool {
+    /// What a match asks of the headers, and of the tables of this namespace. One that asks for more is taken to fit.
+    pub(super) fn nf_header_match(&self, each: &Match, seen: &Seen, state: HookState) -> bool {
         match each {
-            Match::Comment(_) | Match::Statistic(_) | Match::Recent(_) | Match::Limit { .. } => true,
+            Match::Comment(_)
+            | Match::Statistic(_)
+            | Match::Recent(_)
+            | Match::Limit { .. }
+            | Match::Mark(_)
+            | Match::Connmark(_)
+            | Match::State(_)
+            | Match::Conntrack(_)
+            | Match::Physdev(_) => true,
             Match::Tcp(tcp) => {
                 !seen.later_fragment
                     && fits_if(tcp.sport.as_ref(), |range| range.contains(seen.sport))
                     && fits_if(tcp.dport.as_ref(), |range| range.contains(seen.dport))
                     && fits_if(tcp.flags.as_ref(), |(mask, set)| seen.tcp_flags & mask == *set)
-                    && fits_if(tcp.option.as_ref(), |kind| has_tcp_option(skb, *kind))
             }
-            Match::Udp(udp) => {
+            Match::Udp(udp) | Match::Sctp(udp) => {
                 !seen.later_fragment
                     && fits_if(udp.sport.as_ref(), |range| range.contains(seen.sport))
                     && fits_if(udp.dport.as_ref(), |range| range.contains(seen.dport))
@@ -110,13 +127,6 @@ impl Netns {
                     is.kind == 255 || (is.kind == kind && is.codes.0 <= code && code <= is.codes.1)
                 })
             }),
-            Match::Mark(mark) => fits(mark, |(value, mask)| skb.nf.mark & mask == *value),
-            Match::Connmark(mark) => {
-                let own = skb.nf.ct.and_then(|id| self.netfilter.conntrack.mark(id));
-                own.is_some_and(|own| fits(mark, |(value, mask)| own & mask == *value))
-            }
-            Match::State(states) => fits(states, |bits| bits & Self::nf_state_bits(skb) & 0x1f != 0),
-            Match::Conntrack(ct) => self.nf_conntrack_fits(ct, skb),
             Match::Addrtype(addrtype) => self.nf_addrtype(addrtype, seen, state),
             Match::Multiport(multiport) => {
                 !seen.later_fragment
@@ -130,14 +140,42 @@ impl Netns {
             }
             Match::Set(set) => fits(set, |is| {
                 let ports = (seen.protocol, seen.sport, seen.dport);
-                self.netfilter.sets.contains(&is.name, &is.source, (seen.src, seen.dst), ports)
+                // The sets that are simulated hold addresses of IPv4.
+                let (IpAddr::V4(src), IpAddr::V4(dst)) = (seen.src, seen.dst) else { return false };
+                self.netfilter.sets.contains(&is.name, &is.source, (src, dst), ports)
             }),
-            Match::Physdev(physdev) => self.nf_physdev(physdev, skb),
             Match::Rpfilter(filter) => self.nf_rpfilter(*filter, seen, state),
             Match::Tcpmss(mss) => {
                 // A segment without the option does not fit, whichever way round (`tcpmss_mt`).
                 seen.mss.is_some_and(|own| fits(mss, |range| range.contains(own)))
             }
+        }
+    }
+
+    /// What a match asks of the packet beyond its headers: its mark, its connection, its way through a bridge.
+    fn nf_packet_match(&self, each: &Match, skb: &Skb) -> bool {
+        match each {
+            Match::Tcp(tcp) => fits_if(tcp.option.as_ref(), |kind| has_tcp_option(skb, *kind)),
+            Match::Mark(mark) => fits(mark, |(value, mask)| skb.nf.mark & mask == *value),
+            Match::Connmark(mark) => {
+                let own = skb.nf.ct.and_then(|id| self.netfilter.conntrack.mark(id));
+                own.is_some_and(|own| fits(mark, |(value, mask)| own & mask == *value))
+            }
+            Match::State(states) => fits(states, |bits| bits & Self::nf_state_bits(skb) & 0x1f != 0),
+            Match::Conntrack(ct) => self.nf_conntrack_fits(ct, skb),
+            Match::Physdev(physdev) => self.nf_physdev(physdev, skb),
+            Match::Comment(_)
+            | Match::Statistic(_)
+            | Match::Recent(_)
+            | Match::Limit { .. }
+            | Match::Udp(_)
+            | Match::Sctp(_)
+            | Match::Icmp(_)
+            | Match::Addrtype(_)
+            | Match::Multiport(_)
+            | Match::Set(_)
+            | Match::Rpfilter(_)
+            | Match::Tcpmss(_) => true,
         }
     }
 
@@ -179,7 +217,11 @@ impl Netns {
         let is_status = |bits: &u16| if *bits == 0 { status == 0 } else { status & bits != 0 };
         asked.reply.is_none_or(|reply| reply == skb.nf.info.is_reply())
             && fits_if(asked.proto.as_ref(), |protocol| *protocol == orig.protocol)
-            && asked.addrs.iter().zip(addrs).all(|(is, addr)| fits_if(is.as_ref(), |net| net.contains(addr)))
+            && asked
+                .addrs
+                .iter()
+                .zip(addrs)
+                .all(|(is, addr)| fits_if(is.as_ref(), |net| net.contains(IpAddr::V4(addr))))
             && asked
                 .ports
                 .iter()
@@ -193,7 +235,12 @@ impl Netns {
     }
 
     /// The type of an address as routes see it (`inet_addr_type`, `inet_dev_addr_type`), as a bit.
-    fn nf_addr_type(&self, addr: Ipv4Addr, device: Option<IfIndex>) -> u16 {
+    fn nf_addr_type(&self, addr: IpAddr, device: Option<IfIndex>) -> u16 {
+        let addr = match addr {
+            IpAddr::V4(addr) => addr,
+            IpAddr::V6(addr) if addr.is_multicast() => return 1 << 5,
+            IpAddr::V6(addr) => return if self.addrs6.contains(&addr) { 1 << 2 } else { 1 << 1 },
+        };
         if addr.is_broadcast() || addr.octets()[0] == 0 {
             return 1 << 3;
         }
@@ -251,10 +298,11 @@ impl Netns {
     /// Whether answers would go back where the packet came in (`rpfilter_mt`).
     fn nf_rpfilter(&self, filter: Rpfilter, seen: &Seen, state: HookState) -> bool {
         let is_lo = state.iif == IfIndex(1);
-        if is_lo || seen.src.is_unspecified() {
-            return !filter.invert;
-        }
-        let found = self.fib.lookup(seen.src).map(|found| found.route);
+        let src = match seen.src {
+            IpAddr::V4(src) if !is_lo && !src.is_unspecified() => src,
+            IpAddr::V4(_) | IpAddr::V6(_) => return !filter.invert,
+        };
+        let found = self.fib.lookup(src).map(|found| found.route);
         let good = match found {
             Some(route) if route.kind == RouteKind::Unicast => filter.loose || route.oif == Some(state.iif),
             Some(route) if route.kind == RouteKind::Local => filter.accept_local,
@@ -288,11 +336,14 @@ impl Netns {
                     enough
                 }
                 Match::Recent(recent) => {
-                    let addr = if recent.is.dest { seen.dst } else { seen.src };
+                    let IpAddr::V4(addr) = (if recent.is.dest { seen.dst } else { seen.src }) else {
+                        return false;
+                    };
                     self.netfilter.sets.recent(ctx.now, &recent.is, addr) != recent.negated
                 }
                 Match::Tcp(_)
                 | Match::Udp(_)
+                | Match::Sctp(_)
                 | Match::Icmp(_)
                 | Match::Comment(_)
                 | Match::Conntrack(_)

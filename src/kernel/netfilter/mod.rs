@@ -4,6 +4,7 @@
 mod admin;
 mod bridge;
 mod conntrack;
+mod flow;
 mod header;
 mod mangle;
 mod matches;
@@ -16,11 +17,12 @@ mod walk;
 
 pub use admin::NetfilterOp;
 pub(super) use bridge::Bridged;
+pub use flow::{Fate, Outcome, Passed, Probe, Ways};
 
 use super::{Ctx, Netns, Skb};
 use crate::base::{IfIndex, SimTime};
 use crate::trace::{EventKind, Hook};
-use crate::xtables::Table;
+use crate::xtables::{Family, Table};
 use conntrack::Conntrack;
 use set::Sets;
 use tables::Tables;
@@ -97,8 +99,26 @@ pub(super) struct HookState {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Netfilter {
     tables: Tables,
+    /// Those of IPv6. No packet passes them, for there is no IPv6 yet; [`Netns::flow`] asks them.
+    tables6: Tables,
     conntrack: Conntrack,
     sets: Sets,
+}
+
+impl Netfilter {
+    fn of(&self, family: Family) -> &Tables {
+        match family {
+            Family::V4 => &self.tables,
+            Family::V6 => &self.tables6,
+        }
+    }
+
+    fn of_mut(&mut self, family: Family) -> &mut Tables {
+        match family {
+            Family::V4 => &mut self.tables,
+            Family::V6 => &mut self.tables6,
+        }
+    }
 }
 
 /// A function hooked in, in the order of its priority (`enum nf_ip_hook_priorities`).

@@ -148,7 +148,7 @@ impl Netns {
         let manip = manip_at(state.hook);
         let range = match target {
             Target::Dnat(range, flags) | Target::Snat(range, flags) => {
-                Range { addrs: range.addrs, ports: range.ports, flags: *flags }
+                Range { addrs: range.ipv4(), ports: range.ports, flags: *flags }
             }
             Target::Masquerade(ports, flags) => {
                 // A packet without a source is the machine asking for an address: left alone.

@@ -44,7 +44,8 @@ pub(super) struct Chains {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tables {
     all: [Option<Box<Chains>>; 5],
-    needs_conntrack: bool,
+    /// How many rules need connections tracked (`nf_ct_netns_get`).
+    need_conntrack: u32,
     next_handle: u32,
 }
 
@@ -102,7 +103,17 @@ impl Tables {
     }
 
     pub(super) fn needs_conntrack(&self) -> bool {
-        self.needs_conntrack
+        self.need_conntrack != 0
+    }
+
+    /// Takes a rule into account that came.
+    pub(super) fn count(&mut self, rule: &Rule) {
+        self.need_conntrack += u32::from(rule.needs_conntrack());
+    }
+
+    /// Takes into account that a rule went.
+    pub(super) fn discount(&mut self, rule: &Rule) {
+        self.need_conntrack -= u32::from(rule.needs_conntrack());
     }
 
     pub(super) fn get(&self, table: Table) -> Option<&Chains> {
@@ -120,19 +131,5 @@ impl Tables {
     pub(super) fn take_handle(&mut self) -> u32 {
         self.next_handle += 1;
         self.next_handle
-    }
-
-    /// Asks anew whether a rule needs connections tracked (`nf_ct_netns_get`).
-    pub(super) fn look_for_conntrack(&mut self) {
-        let needs = |entry: &Entry| {
-            entry.rule.target.needs_conntrack()
-                || entry.rule.matches.iter().any(crate::xtables::Match::needs_conntrack)
-        };
-        self.needs_conntrack = self
-            .all
-            .iter()
-            .flatten()
-            .flat_map(|chains| chains.list.iter().flatten())
-            .any(|chain| chain.rules.iter().any(needs));
     }
 }

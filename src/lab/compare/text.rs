@@ -32,8 +32,10 @@ pub fn text(outcomes: &[Outcome]) -> String {
 fn row(outcome: &Outcome) -> [String; 9] {
     let none = || "-".to_owned();
     let Some(packet) = &outcome.followed else {
-        let [a, b, c, d, e, f, g] = std::array::from_fn(|_| none());
-        return [outcome.network.clone(), "no".to_owned(), a, b, c, d, e, f, g];
+        let mut cells = std::array::from_fn(|_| none());
+        cells[0].clone_from(&outcome.network);
+        "no".clone_into(&mut cells[1]);
+        return cells;
     };
     [
         outcome.network.clone(),

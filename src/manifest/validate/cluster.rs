@@ -5,7 +5,7 @@ use super::cursor::Cursor;
 use super::network::plugin;
 use super::{names, node};
 use crate::api::{Backend, Cni, Nic};
-use crate::base::{Ipv4Addr, Ipv4Net, MacAddr};
+use crate::base::{IpNet, Ipv4Addr, Ipv4Net, MacAddr};
 use crate::manifest::report::Report;
 use crate::manifest::values::{duration, net_of};
 use std::collections::{BTreeMap, BTreeSet};
@@ -114,8 +114,8 @@ fn network(network: &Cursor<'_>, report: &mut Report<'_>) {
     network.get("backend").one_of(report, &Backend::ALL.map(|known| known.0));
     network.get("nic").one_of(report, &Nic::ALL.map(|known| known.0));
     plugin(network, report);
-    cidr(&network.get("podCIDR"), report);
-    cidr(&network.get("serviceCIDR"), report);
+    ranges(&network.get("podCIDR"), report);
+    ranges(&network.get("serviceCIDR"), report);
     between(&network.get("vxlan").get("vni"), 0, MAX_VNI, report);
     between(&network.get("vxlan").get("port"), 1, 65_535, report);
     between(&network.get("ipam").get("rangeStart"), 2, i64::from(i32::MAX), report);
@@ -137,6 +137,24 @@ pub(super) fn mtu(field: &Cursor<'_>, least: i64, report: &mut Report<'_>) {
 pub(super) fn between(field: &Cursor<'_>, least: i64, most: i64, report: &mut Report<'_>) {
     if field.is_set() && !(least..=most).contains(&field.number()) {
         field.fault(report, "invalid.range", "invalid.range.hint", &[&least.to_string(), &most.to_string()]);
+    }
+}
+
+/// A range of IPv4, or one of each family with a comma between.
+fn ranges(field: &Cursor<'_>, report: &mut Report<'_>) {
+    let Some((one, other)) = field.text().split_once(',') else {
+        cidr(field, report);
+        return;
+    };
+    let (one, other) = (one.trim().parse::<IpNet>(), other.trim().parse::<IpNet>());
+    let both = match (one, other) {
+        (Ok(one), Ok(other)) => {
+            one == one.trunc() && other == other.trunc() && one.addr().is_ipv4() != other.addr().is_ipv4()
+        }
+        (Ok(_) | Err(_), _) => false,
+    };
+    if !both {
+        field.fault(report, "invalid.cidr", "invalid.cidr.hint", &[]);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::cursor::Cursor;
 use super::names;
+use crate::manifest::kube_proxy;
 use crate::manifest::report::Report;
 
 /// All values together, in bytes (`MaxSecretSize`).
@@ -22,6 +23,12 @@ pub(super) fn validate(root: &Cursor<'_>, report: &mut Report<'_>) {
             if field == "binaryData" && data.value.get(key).is_some() {
                 report.error(&value.path, "invalid.key-twice", Some("invalid.duplicate.hint"), &[&shown]);
             }
+        }
+    }
+    if let Some((key, faults)) = kube_proxy::faults(root.value) {
+        for (message, hint, args) in faults {
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            report.error(&format!("data[{key}]"), message, Some(hint), &args);
         }
     }
     if size > SIZE {

@@ -2,9 +2,9 @@
 
 use super::cursor::Cursor;
 use super::names;
-use crate::base::Ipv4Addr;
 use crate::manifest::report::Report;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 pub(super) fn validate(node: &Cursor<'_>, report: &mut Report<'_>) {
     let spec = node.get("spec");
@@ -35,8 +35,8 @@ pub(super) fn validate(node: &Cursor<'_>, report: &mut Report<'_>) {
         }
     }
     let extra = node.get("metadata").get("annotations").get("vethscope.dev/extra-addresses");
-    for text in extra.text().split(',').map(str::trim).filter(|text| !text.is_empty()) {
-        if text.parse::<Ipv4Addr>().is_err() {
+    for text in extra.text().split([',', ' ']).filter(|text| !text.is_empty()) {
+        if text.parse::<IpAddr>().is_err() {
             let place = "metadata.annotations[vethscope.dev/extra-addresses]";
             report.error(place, "invalid.ip", Some("invalid.ip.hint"), &[&format!("{text:?}")]);
         }

@@ -7,6 +7,7 @@ use crate::ui::Selection;
 use crate::ui::stage::{Shared, Show};
 use leptos::prelude::*;
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 /// A table longer than this scrolls by itself and draws its rows as they come near.
 const LONG: usize = 60;
@@ -172,7 +173,7 @@ fn template(rows: &[TableLine], kind: TableKind, empty: &BTreeSet<usize>) -> Str
             cell.text.chars().count() + cell.before.as_ref().map_or(0, |before| before.chars().count() + 3)
         };
         let most = rows.iter().map(cell).max().unwrap_or(0).max(name.chars().count());
-        widths.push_str(&format!(" {}ch", most + 1));
+        let _ = write!(widths, " {}ch", most + 1);
     }
     widths
 }

@@ -92,7 +92,7 @@ fn Edges(camera: Camera) -> impl IntoView {
             <button
                 class=format!("stage-beyond at-{side}")
                 data-testid=format!("beyond-{side}")
-                title=move || show.ui.sentence("stage.beyond", &[label.clone()])
+                title=move || show.ui.sentence("stage.beyond", std::slice::from_ref(&label))
                 on:click=move |_| camera.go(side)
             >
                 <Icon sign/><span>{names}</span>

@@ -1,0 +1,88 @@
+//! A text of the user's is applied: what it describes comes or changes, and what it no longer describes goes. What others
+//! have made meanwhile (controllers, `kubectl` in a terminal) stays.
+
+use super::control::ControlPlane;
+use super::objects::{Typed, Written};
+use super::world::World;
+use crate::api::NodeSpec;
+use crate::base::ObjectKey;
+use crate::cluster::patch;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// In which order the objects of a text are written: what others refer to before them, and objects that name an
+/// address of their own before those that are given one.
+fn rank(written: &Written) -> u8 {
+    match &written.typed {
+        Typed::Other if &*written.key.kind == "Namespace" => 0,
+        Typed::Other => 1,
+        Typed::Pod(pod) if pod.status.pod_ip.is_some() => 2,
+        Typed::Pod(_) => 3,
+        Typed::Service(service) if !service.spec.cluster_ip.is_empty() => 4,
+        Typed::Service(_) => 5,
+        Typed::Slices(_) => 6,
+    }
+}
+
+impl ControlPlane {
+    /// The objects of a text take the place of those of the text before.
+    pub(super) fn apply_objects(&mut self, world: &mut dyn World, wanted: &[Written]) {
+        self.ensure_own_namespaces(world);
+        let text: BTreeMap<ObjectKey, Arc<Value>> =
+            wanted.iter().map(|written| (written.key.clone(), written.value.clone())).collect();
+        let before = std::mem::replace(&mut self.objects.text, text);
+        // A Node that is no longer written may still be one of the cluster document's.
+        let gone = |key: &&ObjectKey| !self.objects.text.contains_key(*key) && &*key.kind != "Node";
+        let gone: Vec<ObjectKey> = before.keys().filter(gone).cloned().collect();
+        for key in &gone {
+            self.delete(world, key, None, None);
+        }
+        let mut ordered: Vec<&Written> = wanted.iter().collect();
+        ordered.sort_by_key(|written| rank(written));
+        for written in &ordered {
+            if !written.key.namespace.is_empty() {
+                self.ensure_namespace(world, &written.key.namespace);
+            }
+        }
+        for written in ordered.iter().filter(|written| &*written.key.kind != "Node") {
+            self.apply_object(world, written, before.get(&written.key));
+        }
+        self.services_applied(world);
+    }
+
+    /// Writes an object of the text, unless the text says what it said before.
+    fn apply_object(&mut self, world: &mut dyn World, written: &Written, before: Option<&Arc<Value>>) {
+        let live = self.objects.get(&written.key).cloned();
+        let value = match live {
+            Some(_) if before == Some(&written.value) => return,
+            Some(row) => {
+                let merged = patch::three_way(before.map(|before| &**before), &written.value, &row.value);
+                if merged == *written.value { written.value.clone() } else { Arc::new(merged) }
+            }
+            None => written.value.clone(),
+        };
+        match &written.typed {
+            Typed::Pod(pod) => self.apply_pod(world, pod, &value),
+            Typed::Service(_) | Typed::Slices(_) | Typed::Other => {
+                self.write(world, Written { value, ..written.clone() });
+            }
+        }
+    }
+
+    /// The object of a node of the cluster: what the user wrote of it, or what its kubelet registers.
+    pub(super) fn put_node(&mut self, world: &mut dyn World, spec: &NodeSpec) {
+        let key = ObjectKey::new("Node", "", &spec.name);
+        let mut value = self.objects.text.get(&key).map_or_else(
+            || json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": spec.name } }),
+            |value| (**value).clone(),
+        );
+        value["metadata"]["labels"] = json!(spec.labels);
+        value["spec"]["podCIDR"] = json!(spec.pod_cidr.to_string());
+        value["spec"]["podCIDRs"] = json!([spec.pod_cidr.to_string()]);
+        if !spec.taints.is_empty() {
+            value["spec"]["taints"] = json!(spec.taints);
+        }
+        self.put(world, &key, &"v1".into(), Arc::new(value));
+    }
+}

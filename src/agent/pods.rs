@@ -1,0 +1,170 @@
+//! Pods in the API server: they come, change and go.
+
+use super::containers;
+use super::control::{ControlPlane, hex};
+use super::kubelet::{self, Stage};
+use super::store::{PodEntry, PodKey};
+use super::world::{Patience, Wakeup, World};
+use crate::api::{Container, Pod, Protocol, RestartPolicy};
+use crate::base::{Duration, ObjectKey};
+use crate::trace::{ContainerRow, ContainerState, PodPhase, TableChange};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// How long the scheduler takes for a Pod.
+const SCHEDULING: Duration = Duration::from_ms(5);
+
+impl PodKey {
+    /// The key of its object.
+    pub(super) fn object(&self) -> ObjectKey {
+        ObjectKey { kind: "Pod".into(), namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+}
+
+impl ControlPlane {
+    /// A Pod of a text: it comes, or changes. Metadata change in place; any other change makes the Pod anew, as `kubectl
+    /// replace --force` does.
+    pub(super) fn apply_pod(&mut self, world: &mut dyn World, pod: &Arc<Pod>, value: &Arc<Value>) {
+        let Some(key) = self.store.pod_named(&pod.metadata.namespace, &pod.metadata.name).cloned() else {
+            return self.create_pod(world, (pod.clone(), value.clone()));
+        };
+        let Some(entry) = self.store.pods.get_mut(&key) else { return };
+        if entry.deleting {
+            entry.successor = Some((pod.clone(), value.clone()));
+            return;
+        }
+        let same = entry.pod.spec == pod.spec && entry.pod.status == pod.status;
+        if !same {
+            return self.delete_pod(world, &key, Some((pod.clone(), value.clone())));
+        }
+        self.write_pod(world, pod.clone(), value.clone());
+    }
+
+    /// Writes a Pod in the place of the one of the same name, or makes it.
+    pub(super) fn write_pod(&mut self, world: &mut dyn World, pod: Arc<Pod>, value: Arc<Value>) {
+        let Some(key) = self.store.pod_named(&pod.metadata.namespace, &pod.metadata.name).cloned() else {
+            return self.create_pod(world, (pod, value));
+        };
+        let Some(entry) = self.store.pods.get_mut(&key) else { return };
+        if entry.pod != pod {
+            entry.pod = pod;
+            self.record_pod(world, &key);
+        }
+        self.put(world, &key.object(), &"v1".into(), value);
+    }
+
+    pub(super) fn create_pod(&mut self, world: &mut dyn World, (pod, value): (Arc<Pod>, Arc<Value>)) {
+        self.next_uid += 1;
+        let key = PodKey {
+            namespace: pod.metadata.namespace.as_str().into(),
+            name: pod.metadata.name.as_str().into(),
+            uid: self.next_uid,
+        };
+        let entry = PodEntry {
+            node: None,
+            netns: None,
+            ip: None,
+            phase: PodPhase::Pending,
+            reason: None,
+            containers: container_rows(&pod),
+            created: world.now(),
+            deleting: false,
+            stage: Stage::Unscheduled,
+            turn: 0,
+            sandbox: hex(world, 64),
+            successor: None,
+            attempts: 0,
+            runtimes: Vec::new(),
+            shared: containers::Shared::default(),
+            pod,
+        };
+        self.store.pods.insert(key.clone(), entry);
+        self.put(world, &key.object(), &"v1".into(), value);
+        self.record_pod(world, &key);
+        world.wake_in(SCHEDULING, Patience::Prompt, Wakeup::Schedule(key));
+    }
+
+    /// Begins to take a Pod down, with this many seconds for it instead of its own.
+    pub(super) fn delete_pod_object(
+        &mut self,
+        world: &mut dyn World,
+        key: &ObjectKey,
+        grace_seconds: Option<u64>,
+    ) {
+        let Some(key) = self.store.pod_named(&key.namespace, &key.name).cloned() else { return };
+        if grace_seconds == Some(0) {
+            return self.forget_pod(world, &key);
+        }
+        self.delete_pod(world, &key, None);
+    }
+
+    pub(super) fn delete_pod(
+        &mut self,
+        world: &mut dyn World,
+        key: &PodKey,
+        successor: Option<(Arc<Pod>, Arc<Value>)>,
+    ) {
+        let now = world.now();
+        let Some(entry) = self.store.pods.get_mut(key) else { return };
+        entry.successor = successor;
+        if entry.deleting {
+            return;
+        }
+        entry.deleting = true;
+        if entry.stage == Stage::Unscheduled {
+            return self.finish_pod(world, key);
+        }
+        self.mark_deleted(world, &key.object(), now);
+        self.record_pod(world, key);
+        kubelet::terminate(self, world, key);
+    }
+
+    /// The Pod's object is removed; what takes its place comes.
+    pub(super) fn finish_pod(&mut self, world: &mut dyn World, key: &PodKey) {
+        let Some(entry) = self.store.remove_pod(key) else { return };
+        self.remove(world, &key.object());
+        world.record(TableChange::PodGone(key.namespace.clone(), key.name.clone()));
+        if let Some(next) = entry.successor {
+            self.create_pod(world, next);
+        }
+    }
+
+    /// The Pod and its sandbox go at once, as when the machine under them is gone.
+    pub(super) fn forget_pod(&mut self, world: &mut dyn World, key: &PodKey) {
+        self.withdraw(world, key);
+        containers::kill_all(self, world, key);
+        let Some(entry) = self.store.remove_pod(key) else { return };
+        if let Some(netns) = entry.netns.filter(|_| !entry.pod.spec.host_network) {
+            world.del_netns(netns);
+        }
+        self.remove(world, &key.object());
+        world.record(TableChange::PodGone(key.namespace.clone(), key.name.clone()));
+    }
+}
+
+fn container_rows(pod: &Pod) -> Vec<ContainerRow> {
+    let row = |container: &Container, init: bool| ContainerRow {
+        name: container.name.as_str().into(),
+        image: container.image.as_deref().unwrap_or("").into(),
+        ports: container
+            .ports
+            .iter()
+            .map(|port| {
+                let protocol = match port.protocol {
+                    Protocol::Tcp => "TCP",
+                    Protocol::Udp => "UDP",
+                    Protocol::Sctp => "SCTP",
+                };
+                format!("{}/{protocol}", port.container_port).into()
+            })
+            .collect(),
+        init,
+        sidecar: init && container.restart_policy == Some(RestartPolicy::Always),
+        state: ContainerState::Waiting("".into()),
+        restarts: 0,
+        last: None,
+    };
+    // No status yet: the kubelet writes the first one when it takes the Pod up.
+    let inits = pod.spec.init_containers.iter().map(|container| row(container, true));
+    inits.chain(pod.spec.containers.iter().map(|container| row(container, false))).collect()
+}

@@ -1,0 +1,206 @@
+//! The API server's verbs for single objects, as `kubectl` in a terminal or a controller asks for them.
+
+use super::control::ControlPlane;
+use super::objects::{Typed, Written, with_namespace_defaults};
+use super::world::World;
+use crate::api::{ApiError, ApiRequest, PatchKind, Propagation};
+use crate::base::ObjectKey;
+use crate::cluster::patch;
+use crate::manifest;
+use crate::trace::ObjectRow;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Letters of generated names (`k8s.io/apimachinery` `rand`): no vowels, and no digits that look like letters.
+const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+
+/// Random letters, as generated names end with.
+pub(super) fn letters(world: &mut dyn World, count: usize) -> String {
+    let length = LETTERS.len() as u32;
+    (0..count).map(|_| char::from(LETTERS[world.rng().u32(..length) as usize])).collect()
+}
+
+impl ControlPlane {
+    /// Answers a request. What it changes is there at once; what follows from it follows in its own time.
+    pub(super) fn answer(&mut self, world: &mut dyn World, request: &ApiRequest) -> Result<Value, ApiError> {
+        match request {
+            ApiRequest::Get(key) => self.read(key).map(|row| self.whole(row)),
+            ApiRequest::List { kind, namespace } => {
+                let rows = self
+                    .objects_of(kind)
+                    .filter(|row| namespace.is_empty() || *row.key.namespace == **namespace);
+                Ok(Value::Array(rows.map(|row| self.whole(row)).collect()))
+            }
+            ApiRequest::Create(value) => self.create(world, value),
+            ApiRequest::Replace(value) => self.replace(world, value),
+            ApiRequest::Patch { key, kind, patch } => self.patch(world, key, (*kind, patch)),
+            ApiRequest::Delete { key, propagation, grace_seconds } => {
+                let whole = self.whole(self.read(key)?);
+                self.delete(world, key, *propagation, *grace_seconds);
+                Ok(whole)
+            }
+            ApiRequest::Bind { pod, node } => self.bind_by_request(world, pod, node),
+        }
+    }
+
+    /// An object with its status.
+    fn whole(&self, row: &ObjectRow) -> Value {
+        let mut value = row.whole();
+        match &*row.key.kind {
+            "Pod" => {
+                let key = self.store.pod_named(&row.key.namespace, &row.key.name);
+                if let Some((key, entry)) = key.and_then(|key| Some((key, self.store.pods.get(key)?))) {
+                    entry.row(key, self.host_ip(entry)).overlay(&mut value);
+                }
+            }
+            "Node" => {
+                if let Some(node) = self.store.nodes.get(&row.key.name) {
+                    node.row().overlay(&mut value);
+                }
+            }
+            _ => {}
+        }
+        value
+    }
+
+    fn read(&self, key: &ObjectKey) -> Result<&Arc<ObjectRow>, ApiError> {
+        self.objects.get(key).ok_or_else(|| ApiError::not_found(&resource(&key.kind), &key.name))
+    }
+
+    fn create(&mut self, world: &mut dyn World, value: &Value) -> Result<Value, ApiError> {
+        let mut value = value.clone();
+        let metadata = &mut value["metadata"];
+        if metadata.get("name").is_none()
+            && let Some(prefix) = metadata["generateName"].as_str()
+        {
+            metadata["name"] = json!(format!("{prefix}{}", letters(world, 5)));
+        }
+        for field in ["uid", "resourceVersion", "creationTimestamp", "generation", "deletionTimestamp"] {
+            metadata.as_object_mut().map(|fields| fields.remove(field));
+        }
+        let written = Written::checked(&value)?;
+        let key = written.key.clone();
+        self.check_namespace(&key)?;
+        if self.objects.get(&key).is_some() {
+            return Err(ApiError::already_exists(&resource(&key.kind), &key.name));
+        }
+        self.write(world, written);
+        self.read(&key).map(|row| self.whole(row))
+    }
+
+    /// New objects need a namespace that is there and not about to go.
+    fn check_namespace(&self, key: &ObjectKey) -> Result<(), ApiError> {
+        if key.namespace.is_empty() {
+            return Ok(());
+        }
+        let namespace = self.object("Namespace", "", &key.namespace);
+        let namespace = namespace.ok_or_else(|| ApiError::not_found("namespaces", &key.namespace))?;
+        if namespace.deleted.is_some() {
+            let name = &key.namespace;
+            let why =
+                format!("unable to create new content in namespace {name} because it is being terminated");
+            return Err(ApiError::forbidden(&resource(&key.kind), &key.name, &why));
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, world: &mut dyn World, value: &Value) -> Result<Value, ApiError> {
+        let written = Written::checked(value)?;
+        let key = written.key.clone();
+        let old = self.read(&key)?;
+        let given = value["metadata"]["resourceVersion"].as_str().filter(|version| !version.is_empty());
+        if given.is_some_and(|version| version != old.version.to_string()) {
+            return Err(ApiError::conflict(&resource(&key.kind), &key.name));
+        }
+        self.write(world, written);
+        // An object whose last finalizer this took away is gone by now.
+        self.read(&key).map(|row| self.whole(row)).or_else(|_| Ok(value.clone()))
+    }
+
+    fn patch(
+        &mut self,
+        world: &mut dyn World,
+        key: &ObjectKey,
+        (kind, change): (PatchKind, &Value),
+    ) -> Result<Value, ApiError> {
+        let mut value = (*self.read(key)?.value).clone();
+        match kind {
+            PatchKind::Merge => patch::merge(&mut value, change),
+            PatchKind::Strategic => patch::strategic(&mut value, change),
+            PatchKind::Json => patch::operations(&mut value, change).map_err(ApiError::bad_request)?,
+        }
+        self.replace(world, &value)
+    }
+
+    /// Deletes an object: at once, or when what holds it has let go.
+    pub(super) fn delete(
+        &mut self,
+        world: &mut dyn World,
+        key: &ObjectKey,
+        propagation: Option<Propagation>,
+        grace_seconds: Option<u64>,
+    ) {
+        let Some(row) = self.objects.get(key).cloned() else { return };
+        if &*key.kind == "Pod" {
+            return self.delete_pod_object(world, key, grace_seconds);
+        }
+        self.discard(world, key);
+        let dependents: Vec<ObjectKey> = self.objects.owned_by(&row.uid).cloned().collect();
+        for key in dependents.iter().filter(|_| propagation != Some(Propagation::Orphan)) {
+            self.delete(world, key, propagation, None);
+        }
+    }
+
+    /// Takes an object out of the store, with its typed entry.
+    pub(super) fn discard(&mut self, world: &mut dyn World, key: &ObjectKey) {
+        match &*key.kind {
+            "Service" => self.remove_service(world, key),
+            "EndpointSlice" | "Endpoints" => self.remove_written_slices(world, key),
+            "Node" => self.remove_node(world, &key.name.clone()),
+            _ => {}
+        }
+        self.remove(world, key);
+    }
+
+    /// Writes an object that has been checked, in the place of one that may be there.
+    pub(super) fn write(&mut self, world: &mut dyn World, written: Written) {
+        let Written { key, api_version, value, typed } = written;
+        match typed {
+            Typed::Pod(pod) => self.write_pod(world, pod, value),
+            Typed::Service(service) => self.write_service(world, &service, &value),
+            Typed::Slices(slices) => {
+                self.put(world, &key, &api_version, value);
+                self.write_slices(world, &key, slices);
+            }
+            Typed::Other if &*key.kind == "Namespace" => {
+                let value = Arc::new(with_namespace_defaults(&value, &key.name));
+                self.put(world, &key, &api_version, value);
+            }
+            Typed::Other => self.put(world, &key, &api_version, value),
+        }
+    }
+
+    fn bind_by_request(
+        &mut self,
+        world: &mut dyn World,
+        pod: &ObjectKey,
+        node: &str,
+    ) -> Result<Value, ApiError> {
+        self.read(pod)?;
+        let Some(key) = self.store.pod_named(&pod.namespace, &pod.name).cloned() else {
+            return Err(ApiError::not_found("pods", &pod.name));
+        };
+        if let Some(bound) = self.store.pods[&key].node.clone() {
+            let why = format!("pod {} is already assigned to node \"{bound}\"", pod.name);
+            let message = format!("Operation cannot be fulfilled on pods/binding \"{}\": {why}", pod.name);
+            return Err(ApiError { code: 409, reason: "Conflict", message });
+        }
+        self.bind(world, &key, node);
+        Ok(json!({ "kind": "Status", "apiVersion": "v1", "status": "Success", "code": 201 }))
+    }
+}
+
+/// The resource of a kind with its group, as messages name it: `deployments.apps`.
+pub(super) fn resource(kind: &str) -> String {
+    manifest::resource(kind).map_or_else(|| kind.to_lowercase(), |resource| resource.plural())
+}

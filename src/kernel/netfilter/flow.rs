@@ -1,0 +1,416 @@
+//! What the rules of a namespace would do with a packet: the same chains as packets pass, asked without sending one.
+//! Where a rule decides by chance or by what it remembers (`-m statistic`, `-m recent`, `-m limit`), both ways are
+//! followed. Routes are asked only whether an address is this machine's own.
+
+use super::HookState;
+use super::matches::Seen;
+use super::tables::Entry;
+use super::walk::JUMP_STACK_SIZE;
+use crate::base::IfIndex;
+use crate::kernel::Netns;
+use crate::trace::Hook;
+use crate::xtables::{
+    ConnmarkOp, Conntrack, Family, Match, Not, Policy, RecentMode, RejectWith, Rule, Table, Target, ctstate,
+};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// As many ways as this are followed. kube-proxy makes two for each endpoint of a Service with affinity.
+const WAYS_MAX: usize = 10_000;
+/// The loopback device.
+const LO: IfIndex = IfIndex(1);
+
+/// The first packet of a connection, which is only asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Source address.
+    pub src: IpAddr,
+    /// Destination address.
+    pub dst: IpAddr,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// Source port.
+    pub sport: u16,
+    /// Destination port.
+    pub dport: u16,
+}
+
+/// How the walk of a packet ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It goes on.
+    Accepted,
+    /// It is dropped in silence.
+    Dropped,
+    /// It is dropped, and its sender told.
+    Rejected(RejectWith),
+}
+
+/// A rule that fitted, or the policy of a built-in chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// Table.
+    pub table: Table,
+    /// Chain.
+    pub chain: Arc<str>,
+    /// The rule; `None` for the policy.
+    pub rule: Option<Arc<Rule>>,
+}
+
+/// One of the ways that a packet may take through the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its end.
+    pub fate: Fate,
+    /// The chain whose rule accepted it last, where one did before its chain ended.
+    pub accepted_in: Option<Arc<str>>,
+    /// The chain whose rule translated its destination.
+    pub translated_in: Option<Arc<str>>,
+    /// The chain whose rule gives it this machine's address as its source.
+    pub masqueraded_in: Option<Arc<str>>,
+    /// Where it is going at the end.
+    pub dst: (IpAddr, u16),
+    /// The rules that fitted, in order.
+    pub passed: Vec<Passed>,
+}
+
+/// All ways that a packet may take.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// The ways.
+    pub outcomes: Vec<Outcome>,
+    /// Whether there are more than were followed.
+    pub is_cut: bool,
+}
+
+/// Whether a rule fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    No,
+    Yes,
+    /// By chance, or by what the rule remembers.
+    Perhaps,
+}
+
+/// What a rule that fitted has the walk do.
+enum Next {
+    Continue,
+    Jump(usize, bool),
+    Return,
+    /// The end of this table.
+    Done,
+    End(Fate),
+}
+
+/// A packet on its way.
+#[derive(Clone, Debug)]
+struct Way {
+    probe: Probe,
+    /// Whether this machine sent it.
+    is_own: bool,
+    mark: u32,
+    outcome: Outcome,
+    /// Hooks and tables passed so far.
+    stage: usize,
+    /// Chains that called one another: each with the place to go on at; the last is the one being walked.
+    stack: Vec<(usize, usize)>,
+}
+
+/// Hooks and tables of a packet that came in.
+const CAME_IN: [(Hook, Table); 3] =
+    [(Hook::Prerouting, Table::Raw), (Hook::Prerouting, Table::Mangle), (Hook::Prerouting, Table::Nat)];
+/// Those of one for this machine.
+const FOR_US: [(Hook, Table); 4] = [
+    (Hook::Input, Table::Mangle),
+    (Hook::Input, Table::Filter),
+    (Hook::Input, Table::Security),
+    (Hook::Input, Table::Nat),
+];
+/// Those of one for somebody else.
+const FORWARDED: [(Hook, Table); 5] = [
+    (Hook::Forward, Table::Mangle),
+    (Hook::Forward, Table::Filter),
+    (Hook::Forward, Table::Security),
+    (Hook::Postrouting, Table::Mangle),
+    (Hook::Postrouting, Table::Nat),
+];
+/// Those of one of this machine's own.
+const OWN: [(Hook, Table); 7] = [
+    (Hook::Output, Table::Raw),
+    (Hook::Output, Table::Mangle),
+    (Hook::Output, Table::Nat),
+    (Hook::Output, Table::Filter),
+    (Hook::Output, Table::Security),
+    (Hook::Postrouting, Table::Mangle),
+    (Hook::Postrouting, Table::Nat),
+];
+/// Those that one of its own to itself passes after the loopback device; the connection is translated by then.
+const CAME_BACK: [(Hook, Table); 5] = [
+    (Hook::Prerouting, Table::Raw),
+    (Hook::Prerouting, Table::Mangle),
+    (Hook::Input, Table::Mangle),
+    (Hook::Input, Table::Filter),
+    (Hook::Input, Table::Security),
+];
+
+impl Way {
+    /// The hook and table that come next. Which they are depends on where the packet is going by then.
+    fn next_stage(&self, netns: &Netns) -> Option<(Hook, Table)> {
+        let at = self.stage;
+        let is_for_us = || netns.is_own_address(self.probe.dst);
+        if self.is_own {
+            let back = || CAME_BACK.get(at - OWN.len()).copied().filter(|_| is_for_us());
+            return OWN.get(at).copied().or_else(back);
+        }
+        if let Some(stage) = CAME_IN.get(at) {
+            return Some(*stage);
+        }
+        let rest = at - CAME_IN.len();
+        if is_for_us() { FOR_US.get(rest).copied() } else { FORWARDED.get(rest).copied() }
+    }
+}
+
+impl Netns {
+    /// Whether packets to this address are taken in here.
+    fn is_own_address(&self, addr: IpAddr) -> bool {
+        match addr {
+            IpAddr::V4(addr) => self.fib.lookup_local(addr).is_some(),
+            IpAddr::V6(addr) => self.addrs6.contains(&addr),
+        }
+    }
+
+    /// What the rules would do with a packet.
+    pub fn flow(&self, probe: Probe) -> Ways {
+        let outcome = Outcome {
+            fate: Fate::Accepted,
+            accepted_in: None,
+            translated_in: None,
+            masqueraded_in: None,
+            dst: (probe.dst, probe.dport),
+            passed: Vec::new(),
+        };
+        let is_own = self.is_own_address(probe.src);
+        let mut open = vec![Way { probe, is_own, mark: 0, outcome, stage: 0, stack: Vec::new() }];
+        let mut flow = Ways::default();
+        while let Some(way) = open.pop() {
+            if flow.outcomes.len() + open.len() >= WAYS_MAX {
+                flow.is_cut = true;
+                break;
+            }
+            let outcome = self.follow(way, &mut open);
+            flow.outcomes.push(outcome);
+        }
+        flow
+    }
+
+    /// Follows a way to its end. Where it parts, the other one is put among those still open.
+    fn follow(&self, mut way: Way, open: &mut Vec<Way>) -> Outcome {
+        while let Some((hook, table)) = way.next_stage(self) {
+            if let Some(fate) = self.pass(&mut way, (hook, table), open) {
+                way.outcome.fate = fate;
+                break;
+            }
+            way.stack.clear();
+            way.stage += 1;
+        }
+        way.outcome.dst = (way.probe.dst, way.probe.dport);
+        way.outcome
+    }
+
+    /// Passes the chains of a table at a hook. A fate where the packet goes no further.
+    fn pass(&self, way: &mut Way, (hook, table): (Hook, Table), open: &mut Vec<Way>) -> Option<Fate> {
+        let family = if way.probe.dst.is_ipv4() { Family::V4 } else { Family::V6 };
+        let chains = self.netfilter.of(family).get(table)?;
+        let base = chains.base(hook)?;
+        let state = self.flow_devices(way, hook);
+        if way.stack.is_empty() {
+            way.stack.push((base, 0));
+        }
+        loop {
+            let &(chain, number) = way.stack.last()?;
+            let chain = chains.chain(chain)?;
+            let next = match chain.rules.get(number) {
+                None => Next::Return,
+                Some(entry) => {
+                    let answer = self.flow_fits(&entry.rule, way, state);
+                    way.stack.last_mut()?.1 += 1;
+                    if answer == Answer::No {
+                        continue;
+                    }
+                    if answer == Answer::Perhaps {
+                        open.push(way.clone());
+                    }
+                    let rule = Some(entry.rule.clone());
+                    way.outcome.passed.push(Passed { table, chain: chain.name.clone(), rule });
+                    Self::flow_target(way, entry, (hook, table), &chain.name)
+                }
+            };
+            match next {
+                Next::Continue => {}
+                Next::Jump(..) if way.stack.len() > JUMP_STACK_SIZE => return Some(Fate::Dropped),
+                Next::Jump(to, true) => way.stack.push((to, 0)),
+                Next::Jump(to, false) => *way.stack.last_mut()? = (to, 0),
+                Next::Return if way.stack.len() > 1 => {
+                    way.stack.pop();
+                }
+                Next::Return => {
+                    let base = chains.chain(base)?;
+                    if base.policy != Some(Policy::Drop) {
+                        return None;
+                    }
+                    way.outcome.passed.push(Passed { table, chain: base.name.clone(), rule: None });
+                    return Some(Fate::Dropped);
+                }
+                Next::Done => return None,
+                Next::End(fate) => return Some(fate),
+            }
+        }
+    }
+
+    /// The devices that rules see. They follow from routes, so those of IPv6 are not known.
+    fn flow_devices(&self, way: &Way, hook: Hook) -> HookState {
+        let towards = |addr: IpAddr| match addr {
+            IpAddr::V4(addr) => self.fib.lookup(addr).and_then(|found| found.route.oif),
+            IpAddr::V6(_) => None,
+        };
+        let is_for_us = self.is_own_address(way.probe.dst);
+        let iif = if way.is_own { Some(LO) } else { towards(way.probe.src) };
+        let oif = if is_for_us { Some(LO) } else { towards(way.probe.dst) };
+        let (has_in, has_out) = match hook {
+            Hook::Prerouting | Hook::Input => (true, false),
+            Hook::Forward => (true, true),
+            Hook::Output | Hook::Postrouting => (false, true),
+        };
+        HookState {
+            hook,
+            iif: iif.filter(|_| has_in).unwrap_or(IfIndex::NONE),
+            oif: oif.filter(|_| has_out).unwrap_or(IfIndex::NONE),
+        }
+    }
+
+    fn flow_fits(&self, rule: &Rule, way: &Way, state: HookState) -> Answer {
+        let probe = &way.probe;
+        let seen = Seen {
+            src: probe.src,
+            dst: probe.dst,
+            protocol: probe.protocol,
+            later_fragment: false,
+            sport: probe.sport,
+            dport: probe.dport,
+            // A connection of TCP begins with SYN.
+            tcp_flags: 2,
+            mss: None,
+            icmp: None,
+        };
+        if !self.nf_head_fits(rule, &seen, state) {
+            return Answer::No;
+        }
+        let mut answer = Answer::Yes;
+        for each in &rule.matches {
+            match flow_match(each, way) {
+                Answer::No => return Answer::No,
+                Answer::Yes if !self.nf_header_match(each, &seen, state) => return Answer::No,
+                Answer::Yes => {}
+                Answer::Perhaps => answer = Answer::Perhaps,
+            }
+        }
+        answer
+    }
+
+    /// What a rule that fitted does.
+    fn flow_target(way: &mut Way, entry: &Entry, (hook, table): (Hook, Table), chain: &Arc<str>) -> Next {
+        match &entry.rule.target {
+            Target::None
+            | Target::Log(_)
+            | Target::Notrack(_)
+            | Target::Tcpmss(_)
+            | Target::Connmark(ConnmarkOp::Set(..) | ConnmarkOp::Save(..)) => Next::Continue,
+            Target::Accept => {
+                if table == Table::Filter {
+                    way.outcome.accepted_in = Some(chain.clone());
+                }
+                Next::Done
+            }
+            Target::Drop => Next::End(Fate::Dropped),
+            Target::Reject(with) => Next::End(Fate::Rejected(*with)),
+            Target::Return => Next::Return,
+            Target::Jump(_) => entry.jump.map_or(Next::Continue, |to| Next::Jump(to, true)),
+            Target::Goto(_) => entry.jump.map_or(Next::Continue, |to| Next::Jump(to, false)),
+            Target::Mark(value, mask) => {
+                way.mark = (way.mark & !mask) ^ value;
+                Next::Continue
+            }
+            Target::Connmark(ConnmarkOp::Restore(packet, _)) => {
+                // A new connection has no mark.
+                way.mark &= !packet;
+                Next::Continue
+            }
+            Target::Dnat(range, _) => {
+                if let Some((first, _)) = range.addrs {
+                    way.probe.dst = first;
+                }
+                if let Some(ports) = range.ports {
+                    way.probe.dport = ports.0;
+                }
+                way.outcome.translated_in = Some(chain.clone());
+                Next::Done
+            }
+            Target::Redirect(ports, _) => {
+                // To the first address of the way in, or to the loopback address; either is this machine's own.
+                if hook == Hook::Output {
+                    way.probe.dst = match way.probe.dst {
+                        IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+                        IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+                    };
+                }
+                if let Some(ports) = ports {
+                    way.probe.dport = ports.0;
+                }
+                way.outcome.translated_in = Some(chain.clone());
+                Next::Done
+            }
+            Target::Snat(..) | Target::Masquerade(..) => {
+                way.outcome.masqueraded_in = Some(chain.clone());
+                Next::Done
+            }
+        }
+    }
+}
+
+/// What a match says that asks for more than headers, of the first packet of a connection.
+fn flow_match(each: &Match, way: &Way) -> Answer {
+    let yes = |fits: bool| if fits { Answer::Yes } else { Answer::No };
+    match each {
+        // An address is always added.
+        Match::Recent(recent) if recent.is.mode == RecentMode::Set => yes(!recent.negated),
+        Match::Recent(_) | Match::Statistic(_) | Match::Limit { .. } => Answer::Perhaps,
+        Match::Mark(Not { negated, is: (value, mask) }) => yes((way.mark & mask == *value) != *negated),
+        Match::Connmark(Not { negated, is: (value, _) }) => yes((*value == 0) != *negated),
+        Match::State(states) => yes((states.is & ctstate::NEW != 0) != states.negated),
+        Match::Conntrack(asked) => yes(flow_conntrack(asked, way)),
+        // Frames of Pods on one bridge are not asked about here.
+        Match::Physdev(physdev) => yes(physdev.is_in != Some(true)
+            && physdev.is_out != Some(true)
+            && physdev.is_bridged != Some(true)),
+        Match::Tcp(tcp) => yes(tcp.option.as_ref().is_none_or(|option| option.negated)),
+        Match::Comment(_)
+        | Match::Udp(_)
+        | Match::Sctp(_)
+        | Match::Icmp(_)
+        | Match::Addrtype(_)
+        | Match::Multiport(_)
+        | Match::Set(_)
+        | Match::Rpfilter(_)
+        | Match::Tcpmss(_) => Answer::Yes,
+    }
+}
+
+/// `-m conntrack` about the first packet of a connection: it is new, and its destination may be translated.
+fn flow_conntrack(asked: &Conntrack, way: &Way) -> bool {
+    let translated = if way.outcome.translated_in.is_some() { ctstate::DNAT } else { 0 };
+    let bits = ctstate::NEW | translated;
+    let state = asked.state.as_ref().is_none_or(|states| (states.is & bits != 0) != states.negated);
+    let proto = asked.proto.is_none_or(|is| (is.is == way.probe.protocol) != is.negated);
+    let status = asked.status.is_none_or(|is| (is.is == 0) != is.negated);
+    state && proto && status && asked.reply != Some(true)
+}

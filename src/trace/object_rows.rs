@@ -1,0 +1,160 @@
+//! Rows of Kubernetes objects: Nodes, Pods with their containers, Events, and the lesson's steps of a Pod's life.
+
+use crate::base::{Ipv4Addr, Ipv4Net, NetnsId, SimTime};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A Node object, as far as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRow {
+    /// Name.
+    pub name: Arc<str>,
+    /// Its root namespace.
+    pub netns: NetnsId,
+    /// Internal address.
+    pub address: Ipv4Addr,
+    /// `spec.podCIDR`.
+    pub pod_cidr: Ipv4Net,
+    /// Condition Ready.
+    pub ready: bool,
+    /// `spec.unschedulable`.
+    pub unschedulable: bool,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.creationTimestamp`.
+    pub created: SimTime,
+}
+
+/// Phase of a Pod (`status.phase`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PodPhase {
+    /// Not all containers have started yet.
+    Pending,
+    /// At least one container runs or restarts.
+    Running,
+    /// All ended well.
+    Succeeded,
+    /// All ended, one badly.
+    Failed,
+}
+
+/// A Pod object, as far as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodRow {
+    /// Namespace.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// `spec.nodeName`, once scheduled.
+    pub node: Option<Arc<str>>,
+    /// Its sandbox's network namespace, once made; the node's own with `hostNetwork`.
+    pub netns: Option<NetnsId>,
+    /// `status.phase`.
+    pub phase: PodPhase,
+    /// `status.reason`, or the reason the sandbox waits for.
+    pub reason: Option<Arc<str>>,
+    /// `status.podIP`.
+    pub ip: Option<Ipv4Addr>,
+    /// `status.hostIP`.
+    pub host_ip: Option<Ipv4Addr>,
+    /// Init containers, then containers, in the order of the spec.
+    pub containers: Vec<ContainerRow>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.creationTimestamp`.
+    pub created: SimTime,
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+}
+
+/// A container of a Pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerRow {
+    /// Name.
+    pub name: Arc<str>,
+    /// Image.
+    pub image: Arc<str>,
+    /// Declared ports, as `80/TCP`.
+    pub ports: Vec<Arc<str>>,
+    /// Whether it is an init container.
+    pub init: bool,
+    /// Whether it is an init container that stays (`restartPolicy: Always`).
+    pub sidecar: bool,
+    /// State.
+    pub state: ContainerState,
+    /// Restarts.
+    pub restarts: u32,
+    /// How it ended the last time (`lastState.terminated`).
+    pub last: Option<LastState>,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastState {
+    /// Exit code.
+    pub code: u8,
+    /// Reason: `Completed`, `Error`, `StartError`.
+    pub reason: Arc<str>,
+    /// When it had started.
+    pub started: SimTime,
+    /// When it ended.
+    pub finished: SimTime,
+}
+
+/// State of a container (`status.containerStatuses[].state`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContainerState {
+    /// Waiting, with the reason (`ContainerCreating`, `PodInitializing` …).
+    Waiting(Arc<str>),
+    /// Running since.
+    Running(SimTime),
+    /// Ended, with its exit code and reason.
+    Terminated(u8, Arc<str>),
+}
+
+/// A Kubernetes Event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KubeEventRow {
+    /// Kind of the object concerned.
+    pub kind: Arc<str>,
+    /// Namespace of the object concerned.
+    pub namespace: Arc<str>,
+    /// Name of the object concerned.
+    pub name: Arc<str>,
+    /// Whether it is a Warning.
+    pub warning: bool,
+    /// Reason in camel case.
+    pub reason: Arc<str>,
+    /// Message.
+    pub message: String,
+    /// Reporting component.
+    pub component: Arc<str>,
+}
+
+/// The two lists of eight steps that the lesson teaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Steps {
+    /// A Pod comes up.
+    Creation,
+    /// A Pod goes down.
+    Termination,
+}
+
+/// A step of a Pod's creation or termination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepRow {
+    /// Namespace of the Pod.
+    pub namespace: Arc<str>,
+    /// Name of the Pod.
+    pub pod: Arc<str>,
+    /// Which list.
+    pub steps: Steps,
+    /// Number in the list, 1 to 8. Its text is `step.creation.N` or `step.termination.N` in the catalogue.
+    pub number: u8,
+    /// What was asked, as JSON, where this step is a CNI call.
+    pub request: Option<Arc<str>>,
+    /// What came back, as JSON.
+    pub result: Option<Arc<str>>,
+    /// Arguments of the step's text: node, address …
+    pub args: Vec<String>,
+}
