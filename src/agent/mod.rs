@@ -10,6 +10,7 @@ mod fabric;
 pub mod kube_proxy;
 mod kubelet;
 mod launch;
+mod names;
 mod objects;
 mod pods;
 mod serve;

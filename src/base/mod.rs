@@ -9,6 +9,7 @@ mod object_key;
 mod time;
 mod utf16;
 pub mod words;
+pub mod zone;
 
 pub use diagnostic::{Diagnostic, Place, Severity, Span};
 pub use id::{

@@ -2,7 +2,7 @@
 //! (`pkg/kubelet/kubelet_pods.go`, `pkg/kubelet/network/dns/dns.go`).
 
 use crate::api::{ClusterSpec, DnsPolicy, NodeSpec, Pod, PodDnsConfigOption};
-use crate::base::Ipv4Addr;
+use crate::base::{Ipv4Addr, Ipv4Net};
 use std::fmt::Write as _;
 
 /// Most name servers a resolver takes (`MaxDNSNameservers`).
@@ -96,9 +96,14 @@ fn trim_dot(word: &str) -> &str {
     if word == "." { word } else { word.strip_suffix('.').unwrap_or(word) }
 }
 
-/// `/etc/resolv.conf` of a node without a text of its own: empty, for nothing resolves names outside the cluster yet.
+/// `/etc/resolv.conf` of a node. Without a text of its own it names the router, as a home router announces itself: the
+/// node's gateway, or the first address of its network.
 pub fn node_resolv_conf(node: &NodeSpec) -> String {
-    node.resolv_conf.clone().unwrap_or_default()
+    node.resolv_conf.clone().unwrap_or_else(|| {
+        let net = Ipv4Net::new_assert(node.address, node.prefix_len);
+        let first = Ipv4Addr::from(u32::from(net.network()).saturating_add(1));
+        format!("nameserver {}\n", node.gateway.unwrap_or(first))
+    })
 }
 
 /// `/etc/resolv.conf` of a Pod (`Configurer.GetPodDNS`).

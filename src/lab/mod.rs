@@ -5,6 +5,7 @@ pub mod compare;
 pub mod flow;
 pub mod history;
 pub mod lessons;
+pub mod names;
 mod objects;
 pub mod prompt;
 mod script;

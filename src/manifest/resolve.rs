@@ -166,6 +166,7 @@ fn default_external(lan: Ipv4Net) -> Vec<ExternalSpec> {
         router,
         ports: ports.to_vec(),
         behind: behind.map(str::to_owned),
+        zone: None,
     };
     vec![
         host("gw", in_lan(1), true, &[], None),
@@ -206,6 +207,7 @@ fn external(parsed: &Parsed, written: &WrittenSpec) -> Vec<ExternalSpec> {
             router: host.router,
             ports: host.ports.clone(),
             behind: host.behind.clone(),
+            zone: host.zone.clone(),
         })
     };
     hosts.iter().filter_map(host).collect()

@@ -240,6 +240,8 @@ pub struct ExternalSpec {
     pub ports: Vec<u16>,
     /// Router that leads there; `None` on the nodes' own network.
     pub behind: Option<String>,
+    /// Records that it serves as a DNS server, as a zone file with absolute names.
+    pub zone: Option<String>,
 }
 
 /// Delays that were given in the cluster document; `None` for the simulation's own.

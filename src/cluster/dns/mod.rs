@@ -11,6 +11,7 @@ pub mod corefile;
 mod external;
 mod forward;
 mod name;
+pub mod outside;
 mod plugin;
 mod rewrite;
 mod selector;
@@ -155,4 +156,34 @@ impl Upstream for NoUpstream {
     fn lookup(&mut self, _question: &Question) -> Result<Option<Answer>, Pending> {
         Ok(None)
     }
+}
+
+/// The Corefile of a cluster that names none: the one that kubeadm writes.
+pub fn default_corefile(domain: &str) -> String {
+    format!(
+        ".:53 {{
+    errors
+    health {{
+       lameduck 5s
+    }}
+    ready
+    kubernetes {domain} in-addr.arpa ip6.arpa {{
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }}
+    prometheus :9153
+    forward . /etc/resolv.conf {{
+       max_concurrent 1000
+    }}
+    cache 30 {{
+       disable success {domain}
+       disable denial {domain}
+    }}
+    loop
+    reload
+    loadbalance
+}}
+"
+    )
 }

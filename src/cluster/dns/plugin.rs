@@ -80,8 +80,7 @@ pub(super) enum Plugin {
     Passive,
     Errors,
     Log(Log),
-    /// Whether addresses are shuffled.
-    Loadbalance(bool),
+    Loadbalance,
     Local,
     Minimal,
     Cache(Cache),
@@ -229,7 +228,7 @@ impl<'f> Reading<'f> {
             "whoami" => Plugin::Whoami,
             "log" => Plugin::Log(self.log(directive)?),
             "loadbalance" => match directive.args.first().map(String::as_str) {
-                None | Some("round_robin") => Plugin::Loadbalance(true),
+                None | Some("round_robin") => Plugin::Loadbalance,
                 Some(other) => {
                     return Err(error(directive.line, format!("loadbalance {other} is not simulated")));
                 }

@@ -191,7 +191,7 @@ impl Server {
             Plugin::Passive
             | Plugin::Errors
             | Plugin::Log(_)
-            | Plugin::Loadbalance(_)
+            | Plugin::Loadbalance
             | Plugin::Local
             | Plugin::Minimal
             | Plugin::Cache(_)
@@ -351,7 +351,7 @@ impl<'a> Walk<'a> {
             Plugin::Passive => self.next(block, at + 1, question),
             Plugin::Errors => self.errors(block, at, question),
             Plugin::Log(log) => self.log(log, block, at, question),
-            Plugin::Loadbalance(_) => self.loadbalance(block, at, question),
+            Plugin::Loadbalance => self.loadbalance(block, at, question),
             Plugin::Local => self.local(block, at, question),
             Plugin::Minimal => {
                 let mut reply = self.next(block, at + 1, question)?;

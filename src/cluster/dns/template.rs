@@ -5,7 +5,7 @@
 
 use super::corefile::{CorefileError, Directive, error, zones_of};
 use super::plugin::{fallthrough, unknown, wrong_arguments};
-use super::{Answer, Question, Rcode, Record, Type, is_subdomain, zonefile};
+use super::{Answer, Question, Rcode, Record, Type, is_subdomain};
 use regex_lite::{Captures, Regex};
 use std::net::IpAddr;
 
@@ -107,7 +107,7 @@ impl Template {
             let words: Vec<&str> = line.split_whitespace().collect();
             let (owner, rest) = words.split_first().ok_or("an empty record")?;
             let owner = format!("{}.", owner.trim_end_matches('.'));
-            zonefile::record(&owner, rest, ".", 3600)
+            crate::base::zone::record(&owner, rest, ".", 3600)
         };
         let all = |texts: &[String]| texts.iter().map(fill).collect::<Result<Vec<_>, _>>();
         match (all(&self.answer), all(&self.authority), all(&self.additional)) {

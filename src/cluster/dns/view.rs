@@ -1,6 +1,6 @@
 //! What the plugin has watched, with the indices it looks things up by (`plugin/kubernetes/controller.go`).
 
-use crate::api::{Endpoint, EndpointSlice, Object, Protocol, Service, ServiceType, Unsimulated};
+use crate::api::{Endpoint, EndpointSlice, Object, Protocol, Service, ServiceType};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -142,7 +142,10 @@ impl View {
                 Object::Other(other) if other.kind == "Namespace" => {
                     view.add_namespace(&other.metadata.name, &other.metadata.labels);
                 }
-                Object::Other(other) if other.kind == "ServiceImport" => view.add_import(other),
+                Object::Other(other) if other.kind == "ServiceImport" => {
+                    let metadata = &other.metadata;
+                    view.add_import(&metadata.namespace, &metadata.name, &other.raw);
+                }
                 Object::Node(_) | Object::Cluster(_) | Object::Other(_) => {}
             }
         }
@@ -163,8 +166,8 @@ impl View {
     }
 
     /// A Service of other clusters was seen.
-    pub fn add_import(&mut self, import: &Unsimulated) {
-        let spec = &import.raw["spec"];
+    pub fn add_import(&mut self, namespace: &str, name: &str, object: &Value) {
+        let spec = &object["spec"];
         let array = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let ports = array(&spec["ports"]).into_iter().map(|port| Port {
             name: port["name"].as_str().unwrap_or("").to_owned(),
@@ -180,8 +183,7 @@ impl View {
             ips: array(&spec["ips"]).iter().filter_map(|ip| ip.as_str()?.parse().ok()).collect(),
             ports: or_none(ports.collect()),
         };
-        let key = (import.metadata.namespace.clone(), import.metadata.name.clone());
-        self.imports.insert(key, entry);
+        self.imports.insert((namespace.to_owned(), name.to_owned()), entry);
     }
 
     /// A Service was seen.
@@ -256,11 +258,6 @@ impl View {
 
     pub(super) fn imported(&self, namespace: &str, name: &str) -> &[(String, EndpointEntry)] {
         self.imported.get(&(namespace.to_owned(), name.to_owned())).map_or(&[], Vec::as_slice)
-    }
-
-    /// Every Service with its endpoints, by namespace and name, for a table of the zone.
-    pub(super) fn services(&self) -> impl Iterator<Item = (&ServiceEntry, &[EndpointEntry])> {
-        self.services.values().map(|entry| (entry, self.endpoints(&entry.namespace, &entry.name)))
     }
 
     /// The labels of a namespace, where there is one.

@@ -5,6 +5,7 @@ use super::cursor::Cursor;
 use super::network::plugin;
 use super::{names, node};
 use crate::api::{Backend, Cni, Nic};
+use crate::base::zone::ZoneFile;
 use crate::base::{IpNet, Ipv4Addr, Ipv4Net, MacAddr};
 use crate::manifest::report::Report;
 use crate::manifest::values::{duration, net_of};
@@ -200,6 +201,13 @@ fn external(
         if !names::port_number(port.number()) {
             port.fault(report, "invalid.port", "invalid.port.hint", &[]);
         }
+    }
+    let zone = host.get("zone");
+    if zone.is_set()
+        && let Err(wrong) = ZoneFile::parse(zone.text(), ".")
+    {
+        let line = wrong.line.to_string();
+        zone.fault(report, "cluster.zone", "cluster.zone.hint", &[&line, &wrong.message]);
     }
     let behind = host.get("behind");
     let known = routers.contains(behind.text()) && behind.text() != host.get("name").text();
