@@ -6,6 +6,9 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
+#[path = "dns/resolv.rs"]
+mod resolv;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -146,7 +149,7 @@ fn the_kubernetes_plugin_answers_as_coredns_does() {
         let blocks = corefile::parse(&format!(".:53 {{\n{}\n}}\n", case.config)).unwrap();
         let plugin = Kubernetes::configured(&blocks[0].plugins[0], &blocks[0].zones).unwrap();
         let Ok(Outcome::Answered(answer)) = plugin.answer(&view, &case.question, &mut upstream) else {
-            failures += &format!("{}: not answered\n", case.name);
+            writeln!(failures, "{}: not answered", case.name).unwrap();
             continue;
         };
         let texts = |records: &[Record]| records.iter().map(ToString::to_string).collect();

@@ -16,6 +16,7 @@ mod pods;
 mod serve;
 mod services;
 mod store;
+mod volumes;
 mod world;
 
 pub use control::{ControlPlane, Desired};

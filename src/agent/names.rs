@@ -3,7 +3,7 @@
 use super::control::ControlPlane;
 use crate::api::{ClusterSpec, Protocol};
 use crate::cluster::dns::View;
-use crate::cluster::names;
+use crate::cluster::resolv;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -65,9 +65,9 @@ impl ControlPlane {
     /// `kube-system` has for it.
     pub fn coredns_addresses(&self) -> Vec<IpAddr> {
         let Some(cluster) = &self.cluster else { return Vec::new() };
-        let own = self
-            .services
-            .endpoints_of(|service| service.cluster_ips().contains(&IpAddr::V4(cluster.dns.service_ip)));
+        let own = self.services.endpoints_of(|service| {
+            cluster.dns.service_ip.is_some_and(|ip| service.cluster_ips().contains(&IpAddr::V4(ip)))
+        });
         if !own.is_empty() {
             return own;
         }
@@ -85,7 +85,7 @@ impl ControlPlane {
     /// `/etc/resolv.conf` of the first node, which a CoreDNS with `dnsPolicy: Default` reads.
     pub fn node_resolv_conf(&self) -> String {
         let node = self.cluster.as_ref().and_then(|cluster| cluster.nodes.first());
-        node.map(names::node_resolv_conf).unwrap_or_default()
+        node.map(resolv::node_resolv_conf).unwrap_or_default()
     }
 
     /// The address of a Pod.

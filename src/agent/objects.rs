@@ -172,7 +172,9 @@ impl ControlPlane {
 
     /// Something of an object changed, came or went: those who watch it are to be woken. `None` stands for gone.
     fn object_changed(&mut self, world: &mut dyn World, key: &ObjectKey, row: Option<&ObjectRow>) {
-        let _ = (self, world, key, row);
+        if row.is_some() {
+            self.source_changed(world, key);
+        }
     }
 
     /// Writes an object into the store: it comes, or its value is replaced. Nothing happens where nothing differs.

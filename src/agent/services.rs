@@ -120,7 +120,7 @@ impl ControlPlane {
         if spec.cluster_ip.is_empty() && spec.r#type != ServiceType::ExternalName {
             let mut taken: BTreeSet<Ipv4Addr> =
                 others().filter_map(|other| other.spec.cluster_ip.parse().ok()).collect();
-            taken.insert(cluster.dns.service_ip);
+            taken.extend(cluster.dns.service_ip);
             let kept = old.map(|old| old.spec.cluster_ip.clone()).filter(|ip| ip.parse::<Ipv4Addr>().is_ok());
             let fresh = || {
                 let range = cluster.network.service_cidr;

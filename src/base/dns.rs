@@ -1,7 +1,7 @@
 //! What DNS messages speak of (RFC 1035): questions, records and their data. Names are text in the form of zone files,
 //! each with its last dot; a dot or backslash inside a label is escaped with a backslash (RFC 1035 section 5.1).
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Longest label in bytes (RFC 1035 section 2.3.4).
@@ -399,7 +399,9 @@ pub fn name_of<'l>(labels: impl IntoIterator<Item = &'l [u8]>) -> String {
                     name.push(char::from(byte));
                 }
                 _ if byte.is_ascii_graphic() => name.push(char::from(byte)),
-                _ => name.push_str(&format!("\\{byte:03}")),
+                _ => {
+                    let _ = write!(name, "\\{byte:03}");
+                }
             }
         }
         name.push('.');

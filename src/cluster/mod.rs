@@ -8,5 +8,6 @@ pub mod names;
 pub mod patch;
 pub mod processes;
 pub mod proxy;
+pub mod resolv;
 pub mod scheduler;
 pub mod services;

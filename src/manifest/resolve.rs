@@ -40,11 +40,10 @@ impl Parsed {
         let nodes = nodes(self, &written, &network, &external);
         let dns = DnsSpec {
             cluster_domain: written.dns.cluster_domain.unwrap_or_else(|| "cluster.local".to_owned()),
-            service_ip: written
-                .dns
-                .service_ip
-                .and_then(|text| text.parse().ok())
-                .unwrap_or_else(|| default_dns_address(network.service_cidr)),
+            service_ip: match written.dns.service_ip {
+                None => Some(default_dns_address(network.service_cidr)),
+                Some(text) => text.parse().ok(),
+            },
         };
         let podsubnet = ranges(written.network.pod_cidr.as_deref());
         let proxy = kube_proxy::resolve(self, &podsubnet, network.pod_cidr);
@@ -440,7 +439,7 @@ mod tests {
             ["gw", "ext", "example.com"]
         );
         assert_eq!((spec.network.vxlan.port, spec.network.ipam.range_start), (8472, 2));
-        assert_eq!(spec.dns.service_ip.to_string(), "10.96.0.10");
+        assert_eq!(spec.dns.service_ip, "10.96.0.10".parse().ok());
     }
 
     #[test]

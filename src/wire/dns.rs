@@ -93,6 +93,7 @@ impl Message {
     }
 
     /// An empty response to this message: its identifier, question, opcode and the flags that are copied.
+    #[must_use]
     pub fn reply(&self) -> Self {
         let flags = QR.0 | self.flags & (RD.0 | CD.0);
         let questions = self.questions.iter().take(1).cloned().collect();
@@ -132,7 +133,9 @@ impl Message {
         let opt = usize::from(self.edns.is_some());
         let counts =
             [self.questions.len(), self.answer.len(), self.authority.len(), self.additional.len() + opt];
-        counts.iter().for_each(|count| out.word(*count as u16));
+        for count in counts {
+            out.word(count as u16);
+        }
         for question in &self.questions {
             out.name(&question.name, true)?;
             out.word(question.kind.number());
@@ -272,7 +275,9 @@ impl Writer {
                 self.name(host, true)?;
             }
             RData::Srv(priority, weight, port, target) => {
-                [*priority, *weight, *port].into_iter().for_each(|value| self.word(value));
+                for value in [*priority, *weight, *port] {
+                    self.word(value);
+                }
                 // The target is never compressed (RFC 2782).
                 self.name(target, false)?;
             }
@@ -284,7 +289,9 @@ impl Writer {
             RData::Soa(server, mailbox, numbers) => {
                 self.name(server, true)?;
                 self.name(mailbox, true)?;
-                numbers.iter().for_each(|number| self.long(*number));
+                for number in numbers {
+                    self.long(*number);
+                }
             }
             RData::Other(_, bytes) => self.bytes.extend_from_slice(bytes),
         }

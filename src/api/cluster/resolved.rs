@@ -219,10 +219,10 @@ pub enum Autodetection {
 /// The cluster's DNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsSpec {
-    /// Domain of the cluster.
+    /// Domain of the cluster; empty for none, as the kubelet takes it.
     pub cluster_domain: String,
-    /// Address of the DNS Service.
-    pub service_ip: Ipv4Addr,
+    /// Address of the DNS Service; `None` where kubelets know none.
+    pub service_ip: Option<Ipv4Addr>,
 }
 
 /// A host that is no node.

@@ -94,10 +94,9 @@ fn kind(answer: &Answer) -> Kind {
     let has_soa = answer.authority.iter().any(|record| record.kind() == Type::Soa);
     match answer.rcode {
         Rcode::NoError if !answer.answer.is_empty() => Kind::Success,
-        Rcode::NoError if has_soa => Kind::Denial,
+        Rcode::NoError | Rcode::NxDomain if has_soa => Kind::Denial,
         // A delegation is kept with the answers.
         Rcode::NoError => Kind::Success,
-        Rcode::NxDomain if has_soa => Kind::Denial,
         Rcode::ServFail | Rcode::NotImp => Kind::Failure,
         Rcode::NxDomain | Rcode::FormErr | Rcode::Refused | Rcode::Other(_) => Kind::Other,
     }

@@ -399,8 +399,6 @@ impl Kubernetes {
                     .ok_or_else(|| error(property.line, format!("ttl must be in range [0, 3600]: {ttl}")))?;
             }
             "fallthrough" => self.fallthrough = Some(args.iter().flat_map(|zone| zones_of(zone)).collect()),
-            // Upstream servers are always asked through the server itself; the property means nothing any more.
-            "upstream" => {}
             "noendpoints" if args.is_empty() => self.no_endpoints = true,
             "multicluster" if !args.is_empty() => {
                 self.multicluster = args.iter().flat_map(|zone| zones_of(zone)).collect();
@@ -416,8 +414,10 @@ impl Kubernetes {
                     self.namespace_labels = tests;
                 }
             }
-            // How the API server is reached is no matter here.
-            "endpoint"
+            // Upstream servers are always asked through the server itself, and how the API server is reached is no matter
+            // here.
+            "upstream"
+            | "endpoint"
             | "tls"
             | "kubeconfig"
             | "apiserver_qps"

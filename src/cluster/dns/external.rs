@@ -53,7 +53,7 @@ impl External {
                     })?;
                 }
                 ("headless", None) => plugin.headless = true,
-                ("fallthrough", _) => plugin.fallthrough = fallthrough(property),
+                ("fallthrough", _) => plugin.fallthrough = Some(fallthrough(property)),
                 ("apex" | "ttl" | "headless", _) => return Err(wrong_arguments(property)),
                 _ => return Err(unknown(property)),
             }

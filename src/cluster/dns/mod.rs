@@ -7,6 +7,7 @@
 
 mod answer;
 mod cache;
+mod chain;
 pub mod corefile;
 mod external;
 mod forward;

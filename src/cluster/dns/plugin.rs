@@ -172,8 +172,8 @@ pub(super) fn falls_through(zones: Option<&[String]>, name: &str) -> bool {
 }
 
 /// Zones of a property `fallthrough`.
-pub(super) fn fallthrough(property: &Directive) -> Option<Vec<String>> {
-    Some(property.args.iter().flat_map(|zone| zones_of(zone)).collect())
+pub(super) fn fallthrough(property: &Directive) -> Vec<String> {
+    property.args.iter().flat_map(|zone| zones_of(zone)).collect()
 }
 
 /// An error about a property that a plugin does not have.
@@ -349,8 +349,8 @@ impl<'f> Reading<'f> {
         let zones = if zones.is_empty() { self.zones.clone() } else { zones };
         let searches = |path: &str| {
             let text = (self.files)(path).unwrap_or_default();
-            let lines = text.lines().filter_map(|line| line.trim().strip_prefix("search "));
-            let words = lines.last().unwrap_or("").split_whitespace();
+            let mut lines = text.lines().filter_map(|line| line.trim().strip_prefix("search "));
+            let words = lines.next_back().unwrap_or("").split_whitespace();
             words.map(|word| format!("{}.", word.trim_end_matches('.'))).collect::<Vec<_>>()
         };
         let own = searches("/etc/resolv.conf");
@@ -385,7 +385,7 @@ impl<'f> Reading<'f> {
         for property in &directive.block {
             let args = &property.args;
             match property.name.as_str() {
-                "fallthrough" => hosts.fallthrough = fallthrough(property),
+                "fallthrough" => hosts.fallthrough = Some(fallthrough(property)),
                 "no_reverse" => reverse = false,
                 "ttl" => {
                     let value = args.first().and_then(|text| text.parse().ok()).filter(|ttl| *ttl <= 65535);
@@ -426,7 +426,7 @@ impl<'f> Reading<'f> {
         let mut fall = None;
         for property in &directive.block {
             match property.name.as_str() {
-                "fallthrough" => fall = fallthrough(property),
+                "fallthrough" => fall = Some(fallthrough(property)),
                 "reload" | "upstream" => {}
                 _ => return Err(unknown(property)),
             }

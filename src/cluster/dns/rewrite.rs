@@ -296,8 +296,12 @@ fn revert_record(revert: &Revert, record: &mut Record) {
         record.owner = name;
     }
     let target = match &mut record.data {
-        RData::Cname(name) | RData::Ns(name) | RData::Ptr(name) => name,
-        RData::Srv(_, _, _, name) | RData::Mx(_, name) | RData::Soa(name, _, _) => name,
+        RData::Cname(name)
+        | RData::Ns(name)
+        | RData::Ptr(name)
+        | RData::Srv(_, _, _, name)
+        | RData::Mx(_, name)
+        | RData::Soa(name, _, _) => name,
         RData::A(_) | RData::Aaaa(_) | RData::Txt(_) | RData::Other(..) => return,
     };
     if let Some(name) = renamed(target) {

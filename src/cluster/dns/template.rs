@@ -79,7 +79,7 @@ impl Template {
                     template.rcode =
                         text.parse().map_err(|()| error(property.line, format!("unknown rcode {text}")))?;
                 }
-                "fallthrough" => template.fallthrough = fallthrough(property),
+                "fallthrough" => template.fallthrough = Some(fallthrough(property)),
                 "upstream" => {}
                 _ => return Err(unknown(property)),
             }

@@ -31,7 +31,11 @@ impl ZoneFile {
         }
         let below = labels_below(zone, name);
         for skip in 1..=below.len() {
-            let parent = below[skip..].iter().map(|label| format!("{label}.")).collect::<String>() + zone;
+            let parent = if skip == below.len() {
+                zone.to_owned()
+            } else {
+                format!("{}.{}", below[skip..].join("."), if zone == "." { "" } else { zone })
+            };
             let wildcard = format!("*.{parent}");
             if self.records().iter().any(|record| record.owner.eq_ignore_ascii_case(&wildcard)) {
                 return Some(wildcard);

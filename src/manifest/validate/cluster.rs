@@ -176,11 +176,12 @@ fn cidr(field: &Cursor<'_>, report: &mut Report<'_>) -> Option<Ipv4Net> {
 
 fn dns(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let domain = spec.get("dns").get("clusterDomain");
-    if domain.is_set() {
+    // A kubelet may be told of no domain and of no server; both are written as an empty text.
+    if domain.is_set() && !domain.text().is_empty() {
         domain.invalid(report, names::dns_subdomain(domain.text()));
     }
     let address = spec.get("dns").get("serviceIP");
-    if address.is_set() && address.text().parse::<Ipv4Addr>().is_err() {
+    if address.is_set() && !address.text().is_empty() && address.text().parse::<Ipv4Addr>().is_err() {
         address.fault(report, "cluster.address", "cluster.address.hint", &[]);
     }
 }
