@@ -1,9 +1,10 @@
 //! The command line. Its words and shapes are a contract: they are added to, not changed.
 
 use crate::base::words::Lang;
-use crate::base::{EventId, ProcessId, Severity, SimTime};
+use crate::base::{Diagnostic, EventId, ProcessId, Severity, SimTime};
 use crate::lab::compare::{self, Choice};
 use crate::lab::flow::Destination;
+use crate::lab::matrix::{self, Asking};
 use crate::lab::names;
 use crate::lab::{Lab, LabLog, Progress, Target};
 use crate::manifest::{self, Parsed, Sources};
@@ -99,6 +100,26 @@ enum Verb {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Prints who reaches whom on a port, found out by a real packet from every Pod to every Pod.
+    Matrix {
+        #[command(flatten)]
+        files: Files,
+        /// Port number.
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        port: u16,
+        /// Protocol.
+        #[arg(long, value_enum, ignore_case = true, default_value_t = Transport::Tcp)]
+        protocol: Transport,
+        /// Shape of the answer.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+        /// Adds what decided each cell.
+        #[arg(long)]
+        explain: bool,
+        /// Language of the explanations.
+        #[arg(long, value_enum, default_value_t = Language::En)]
+        lang: Language,
+    },
     /// Says what a node's rules do with a packet.
     Flow {
         #[command(flatten)]
@@ -170,6 +191,25 @@ enum Language {
     Ko,
 }
 
+impl From<Language> for Lang {
+    fn from(language: Language) -> Self {
+        match language {
+            Language::En => Self::En,
+            Language::Ko => Self::Ko,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Transport {
+    #[value(name = "TCP")]
+    Tcp,
+    #[value(name = "UDP")]
+    Udp,
+    #[value(name = "SCTP")]
+    Sctp,
+}
+
 /// Why a run ended before it answered.
 struct Failure {
     message: String,
@@ -196,6 +236,9 @@ fn dispatch(verb: Verb) -> Result<u8, Failure> {
         Verb::Dns { files, query, kind, from, namespace, format } => {
             let from = from.map(|from| Target::parse(&from, &namespace, None));
             dns(&files, (&query, &kind), from.as_ref(), format)
+        }
+        Verb::Matrix { files, port, protocol, format, explain, lang } => {
+            matrix(&files, port_of(protocol, port), format, (explain, lang))
         }
         Verb::Flow { files, node, src, dst, format } => flow(&files, &node, (src, dst), format),
         Verb::Get { files, args } => get(&files, args),
@@ -239,10 +282,7 @@ fn read_all(files: &Files) -> Result<Sources, Failure> {
 }
 
 fn check(files: &Files, format: Format, lang: Language) -> Result<u8, Failure> {
-    let lang = match lang {
-        Language::En => Lang::En,
-        Language::Ko => Lang::Ko,
-    };
+    let lang = lang.into();
     let sources = read_all(files)?;
     let parsed = manifest::parse(sources.text());
     let answer = match format {
@@ -341,6 +381,41 @@ fn compare(at: &At, networks: Vec<Choice>, format: Format) -> Result<u8, Failure
     };
     say(Stream::Stdout, &answer);
     Ok(u8::from(outcomes.iter().any(|outcome| outcome.status != Some(0))))
+}
+
+fn port_of(protocol: Transport, number: u16) -> matrix::Port {
+    let protocol = match protocol {
+        Transport::Tcp => matrix::Protocol::Tcp,
+        Transport::Udp => matrix::Protocol::Udp,
+        Transport::Sctp => matrix::Protocol::Sctp,
+    };
+    matrix::Port { protocol, number }
+}
+
+fn matrix(
+    files: &Files,
+    port: matrix::Port,
+    format: Format,
+    (explain, lang): (bool, Language),
+) -> Result<u8, Failure> {
+    let sources = read_all(files)?;
+    let mut asking = Asking::new(sources.text(), &[port], SEED).map_err(|found| refused(&sources, found))?;
+    while asking.advance(u32::MAX) {}
+    let lang = explain.then(|| lang.into());
+    for matrix in asking.matrices() {
+        let answer = match format {
+            Format::Text => matrix::text(&asking, &matrix, lang),
+            Format::Json => matrix::json(&asking, &matrix, lang).to_string() + "\n",
+        };
+        say(Stream::Stdout, &answer);
+    }
+    Ok(0)
+}
+
+/// The errors of a text that cannot be applied.
+fn refused(sources: &Sources, diagnostics: Vec<Diagnostic>) -> Failure {
+    let refused = Parsed { objects: Vec::new(), diagnostics };
+    Failure { message: manifest::check_text(sources, &refused, Lang::En), status: 1 }
 }
 
 fn destination(text: &str) -> Result<Destination, String> {

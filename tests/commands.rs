@@ -92,6 +92,7 @@ impl Builder {
             row: NetnsRow { netns, name: name.into(), role },
             links: BTreeMap::new(),
             counters: BTreeMap::new(),
+            qdiscs: BTreeMap::new(),
             addrs: Vec::new(),
             routes: Vec::new(),
             neighbors: BTreeMap::new(),

@@ -19,12 +19,57 @@ use vethscope::api::Object;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/manifest/schema/kubernetes.txt");
 
-/// Fields that the schema calls required, while the API server takes their absence for the zero value.
-const NOT_REQUIRED: [&str; 4] = [
+/// Fields that the schema calls required, while the API server takes their absence for the zero value, and says what is
+/// wrong with that.
+const NOT_REQUIRED: [&str; 48] = [
     "v1.NetworkPolicySpec.podSelector",
     "v1.EndpointSlice.endpoints",
     "v1.HTTPHeader.value",
     "v1.RoleRef.apiGroup",
+    "v1.ServicePort.port",
+    "v1.EndpointPort.port",
+    "v1.EndpointAddress.ip",
+    "v1.HostAlias.ip",
+    "v1.PodAffinityTerm.topologyKey",
+    "v1.TopologySpreadConstraint.topologyKey",
+    "v1.TopologySpreadConstraint.maxSkew",
+    "v1.TopologySpreadConstraint.whenUnsatisfiable",
+    "v1.NodeSelector.nodeSelectorTerms",
+    "v1.SeccompProfile.type",
+    "v1.LabelSelectorRequirement.key",
+    "v1.LabelSelectorRequirement.operator",
+    "v1.NodeSelectorRequirement.key",
+    "v1.NodeSelectorRequirement.operator",
+    "v1.PreferredSchedulingTerm.weight",
+    "v1.PreferredSchedulingTerm.preference",
+    "v1.WeightedPodAffinityTerm.weight",
+    "v1.WeightedPodAffinityTerm.podAffinityTerm",
+    "v1.ConfigMapKeySelector.name",
+    "v1.SecretKeySelector.name",
+    "v1.LocalObjectReference.name",
+    "v1.HTTPGetAction.port",
+    "v1.TCPSocketAction.port",
+    "v1.GRPCAction.port",
+    "v1.PodReadinessGate.conditionType",
+    "v1.PodSchedulingGate.name",
+    "v1.OwnerReference.apiVersion",
+    "v1.OwnerReference.kind",
+    "v1.OwnerReference.name",
+    "v1.OwnerReference.uid",
+    "v1.Sysctl.value",
+    "v1.SleepAction.seconds",
+    "v1.Taint.key",
+    "v1.Deployment.spec",
+    "v1.ReplicaSet.spec",
+    "v1.StatefulSet.spec",
+    "v1.DaemonSet.spec",
+    "v1.CronJob.spec",
+    "v1.DeploymentSpec.template",
+    "v1.ReplicaSetSpec.template",
+    "v1.StatefulSetSpec.template",
+    "v1.DaemonSetSpec.template",
+    "v1.JobSpec.template",
+    "v1.CronJobSpec.jobTemplate",
 ];
 
 struct Generator {

@@ -56,3 +56,60 @@ fn objects_are_judged_as_by_the_api_server() {
     assert!(count >= 142, "only {count} cases were found");
     assert!(failures.is_empty(), "{failures}");
 }
+
+/// An object, what takes its place, and what the API server says of it.
+fn update(old: &str, new: &str) -> String {
+    let value = |text: &str| {
+        let parsed = parse(text);
+        (*parsed.objects.first().unwrap_or_else(|| panic!("{:?}", parsed.diagnostics)).raw).clone()
+    };
+    vethscope::manifest::update_errors(&value(old), &value(new)).join("; ")
+}
+
+#[test]
+fn what_may_not_change_is_refused() {
+    let workload = |kind: &str, rest: &str, label: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: w}}\nspec:\n  {rest}\n  selector: {{matchLabels: \
+             {{app: {label}}}}}\n  template: {{metadata: {{labels: {{app: {label}}}}}, spec: {{containers: [{{name: c, image: i}}]}}}}\n"
+        )
+    };
+    let (one, two) = (workload("Deployment", "replicas: 1", "a"), workload("Deployment", "replicas: 2", "a"));
+    assert_eq!(update(&one, &two), "");
+    assert_eq!(
+        update(&one, &workload("Deployment", "replicas: 1", "b")),
+        "spec.selector: Invalid value: {\"matchLabels\":{\"app\":\"b\"}}: field is immutable"
+    );
+    let service = |ip: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: s}}, spec: {{clusterIP: {ip}, ports: [{{port: 80}}]}}}}"
+        )
+    };
+    assert_eq!(
+        update(&service("10.96.0.9"), &service("10.96.0.8")),
+        "spec.clusterIPs[0]: Invalid value: [\"10.96.0.8\"]: may not change once set"
+    );
+    let pod = |image: &str, port: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: p}}, spec: {{containers: [{{name: c, image: {image}{port}}}]}}}}"
+        )
+    };
+    assert_eq!(update(&pod("a", ""), &pod("b", "")), "");
+    let refused = update(&pod("a", ""), &pod("a", ", ports: [{containerPort: 80}]"));
+    assert!(
+        refused.starts_with("spec: Forbidden: pod updates may not change fields other than"),
+        "{refused}"
+    );
+    let set = workload("StatefulSet", "replicas: 1", "a");
+    let refused = update(&set, &workload("StatefulSet", "serviceName: s", "a"));
+    assert!(
+        refused.starts_with("spec: Forbidden: updates to statefulset spec for fields other than"),
+        "{refused}"
+    );
+    let map = |value: &str| {
+        format!(
+            "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: c}}, immutable: true, data: {{a: {value}}}}}"
+        )
+    };
+    assert_eq!(update(&map("b"), &map("c")), "data: Forbidden: field is immutable when `immutable` is set");
+}

@@ -8,6 +8,8 @@ use super::fabric::Fabric;
 use super::kubelet::{self, Stage};
 use super::launch::Environment;
 use super::objects::{Objects, Written};
+use super::outage::Outages;
+use super::policy::Policies;
 use super::services::Services;
 use super::store::{NodeEntry, PodEntry, PodKey, Store};
 use super::world::{Actor, Patience, Wakeup, World};
@@ -42,8 +44,10 @@ pub struct ControlPlane {
     /// Security identities, which Cilium gives to label sets.
     pub(super) identities: Identities,
     pub(super) services: Services,
+    pub(super) policies: Policies,
     fabric: Fabric,
     pub(super) next_uid: u32,
+    pub(super) outages: Outages,
     /// Main processes that live, each with the container it belongs to.
     pub(super) mains: BTreeMap<ProcessId, (PodKey, usize)>,
 }
@@ -54,7 +58,10 @@ impl Actor for ControlPlane {
     }
 
     fn wake(&mut self, world: &mut dyn World, wakeup: Wakeup) {
+        let Some(wakeup) = self.hold(wakeup) else { return };
         match wakeup {
+            Wakeup::NodePower(node, power) => self.node_power(world, &node, power),
+            Wakeup::NodeMonitor(node, outage) => self.monitor_node(world, &node, outage),
             Wakeup::Apply(desired) => self.apply(world, &desired),
             Wakeup::DaemonStarted(node) => self.daemon_started(world, &node),
             Wakeup::Schedule(key) => self.schedule(world, &key),
@@ -64,6 +71,7 @@ impl Actor for ControlPlane {
             }
             Wakeup::Endpoints => self.sync_endpoints(world),
             Wakeup::ProxyRules => self.sync_proxies(world),
+            Wakeup::Policies => self.sync_policies(world),
             Wakeup::Container(key, index, turn) => {
                 containers::look(self, world, &key, (index, turn));
                 self.pods_changed(world);
@@ -113,6 +121,7 @@ impl ControlPlane {
         if rebuilt {
             self.tear_down(world);
             self.services.forget_proxies();
+            self.policies.forget_nodes();
             world.set_delays(delays(&desired.cluster));
             self.fabric.build_switch(world);
         }
@@ -161,8 +170,15 @@ impl ControlPlane {
             blocks.tunnel_address();
         }
         let pods = self.store.pods_on(&name).len();
-        let entry =
-            NodeEntry { spec: spec.clone(), netns, ipam, connected: false, created: world.now(), pods };
+        let entry = NodeEntry {
+            spec: spec.clone(),
+            netns,
+            ipam,
+            connected: false,
+            ready: true,
+            created: world.now(),
+            pods,
+        };
         world.record(TableChange::Node(entry.row()));
         self.store.nodes.insert(name.clone(), entry);
         self.put_node(world, spec);
@@ -176,6 +192,8 @@ impl ControlPlane {
         }
         let Some(gone) = self.store.nodes.remove(name) else { return };
         world.del_netns(gone.netns);
+        self.policies.forget_node(name);
+        self.policies_changed(world);
         world.record(TableChange::NodeGone(name.clone()));
         self.remove(world, &ObjectKey::new("Node", "", name));
         let Some(cluster) = self.cluster.clone() else { return };
@@ -201,6 +219,7 @@ impl ControlPlane {
         for key in known.iter().filter(|_| cluster.network.cni == Cni::Cilium) {
             self.publish(world, key);
         }
+        self.policies_changed(world);
     }
 
     /// Sees to it that a node and the others have the routes to each other. It is called again when a node claims
@@ -221,8 +240,9 @@ impl ControlPlane {
         }
     }
 
-    /// Cilium's agents hear of a Pod's address.
+    /// The network plug-in's agents hear of a Pod's address.
     pub(super) fn publish(&mut self, world: &mut dyn World, key: &PodKey) {
+        self.policies_changed(world);
         let (Some(entry), true) = (self.store.pods.get(key), self.is_cilium()) else { return };
         let (Some(addr), Some(home)) = (entry.ip, entry.node.clone()) else { return };
         let identity = self.identities.of(&key.namespace, &entry.pod.metadata.labels);
@@ -233,8 +253,9 @@ impl ControlPlane {
         }
     }
 
-    /// Cilium's agents hear that a Pod is gone.
-    pub(super) fn withdraw(&self, world: &mut dyn World, key: &PodKey) {
+    /// The network plug-in's agents hear that a Pod is gone.
+    pub(super) fn withdraw(&mut self, world: &mut dyn World, key: &PodKey) {
+        self.policies_changed(world);
         let own = |entry: &&PodEntry| !entry.pod.spec.host_network;
         let Some(addr) = self.store.pods.get(key).filter(own).and_then(|entry| entry.ip) else { return };
         if self.is_cilium() {

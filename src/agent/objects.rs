@@ -11,7 +11,7 @@
 
 use super::control::ControlPlane;
 use super::world::World;
-use crate::api::{ApiError, EndpointSlice, Object, Pod, Service};
+use crate::api::{ApiError, EndpointSlice, NetworkPolicy, Object, Pod, Service};
 use crate::base::{ObjectKey, SimTime};
 use crate::manifest::{self, Located};
 use crate::trace::{ObjectRow, TableChange};
@@ -41,6 +41,8 @@ pub enum Typed {
     Service(Arc<Service>),
     /// `EndpointSlices`: the object itself, or what stands for Endpoints in their older form.
     Slices(Vec<Arc<EndpointSlice>>),
+    /// A network policy.
+    Policy(Arc<NetworkPolicy>),
     /// Any other kind.
     Other,
 }
@@ -55,6 +57,7 @@ impl Written {
             Object::Service(service) => Typed::Service(Arc::new((**service).clone())),
             Object::EndpointSlice(slice) => Typed::Slices(vec![Arc::new((**slice).clone())]),
             Object::Endpoints(endpoints) => Typed::Slices(endpoints.mirrored().map(Arc::new).collect()),
+            Object::NetworkPolicy(policy) => Typed::Policy(Arc::new((**policy).clone())),
             Object::Node(_) | Object::Other(_) => Typed::Other,
         };
         let metadata = object.metadata();
@@ -73,12 +76,19 @@ impl Written {
         let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
         if !errors.is_empty() {
             let name = value["metadata"]["name"].as_str().unwrap_or_default();
-            let group = text("apiVersion").split_once('/').map(|(group, _)| format!(".{group}"));
-            let kind = format!("{}{}", text("kind"), group.unwrap_or_default());
+            let kind = kind_with_group(text("apiVersion"), text("kind"));
             return Err(ApiError::invalid(&kind, name, &errors));
         }
         let written = parsed.objects.first().and_then(Self::new);
         written.ok_or_else(|| ApiError::bad_request("no object in the request".to_owned()))
+    }
+}
+
+/// `Deployment.apps`, as the API server names a kind in its errors.
+pub(super) fn kind_with_group(api_version: &str, kind: &str) -> String {
+    match api_version.split_once('/') {
+        Some((group, _)) => format!("{kind}.{group}"),
+        None => kind.to_owned(),
     }
 }
 
@@ -174,6 +184,9 @@ impl ControlPlane {
     fn object_changed(&mut self, world: &mut dyn World, key: &ObjectKey, row: Option<&ObjectRow>) {
         if row.is_some() {
             self.source_changed(world, key);
+        }
+        if matches!(&*key.kind, "NetworkPolicy" | "Namespace" | "Pod") {
+            self.policies_changed(world);
         }
     }
 

@@ -76,6 +76,7 @@ impl ControlPlane {
             attempts: 0,
             runtimes: Vec::new(),
             shared: containers::Shared::default(),
+            unreachable: false,
             pod,
         };
         self.store.pods.insert(key.clone(), entry);

@@ -1,7 +1,7 @@
 //! The API server's verbs for single objects, as `kubectl` in a terminal or a controller asks for them.
 
 use super::control::ControlPlane;
-use super::objects::{Typed, Written, with_namespace_defaults};
+use super::objects::{Typed, Written, kind_with_group, with_namespace_defaults};
 use super::world::World;
 use crate::api::{ApiError, ApiRequest, PatchKind, Propagation};
 use crate::base::ObjectKey;
@@ -112,6 +112,14 @@ impl ControlPlane {
         if given.is_some_and(|version| version != old.version.to_string()) {
             return Err(ApiError::conflict(&resource(&key.kind), &key.name));
         }
+        let errors = manifest::update_errors(&old.whole(), value);
+        if !errors.is_empty() {
+            return Err(ApiError::invalid(
+                &kind_with_group(&written.api_version, &key.kind),
+                &key.name,
+                &errors,
+            ));
+        }
         self.write(world, written);
         // An object whose last finalizer this took away is gone by now.
         self.read(&key).map(|row| self.whole(row)).or_else(|_| Ok(value.clone()))
@@ -157,6 +165,7 @@ impl ControlPlane {
             "Service" => self.remove_service(world, key),
             "EndpointSlice" | "Endpoints" => self.remove_written_slices(world, key),
             "Node" => self.remove_node(world, &key.name.clone()),
+            "NetworkPolicy" => self.policies.drop(&key.namespace, &key.name),
             _ => {}
         }
         self.remove(world, key);
@@ -171,6 +180,10 @@ impl ControlPlane {
             Typed::Slices(slices) => {
                 self.put(world, &key, &api_version, value);
                 self.write_slices(world, &key, slices);
+            }
+            Typed::Policy(policy) => {
+                self.policies.keep(policy);
+                self.put(world, &key, &api_version, value);
             }
             Typed::Other if &*key.kind == "Namespace" => {
                 let value = Arc::new(with_namespace_defaults(&value, &key.name));

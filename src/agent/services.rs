@@ -252,7 +252,7 @@ impl ControlPlane {
         let Some(cluster) = self.cluster.clone() else { return };
         let services: Vec<&Service> = self.services.objects.values().map(|service| &**service).collect();
         let slices: Vec<&EndpointSlice> = self.services.slices.values().map(|(slice, _)| &**slice).collect();
-        for node in self.store.nodes.values() {
+        for node in self.store.nodes.values().filter(|node| !self.outages.has(&node.spec.name)) {
             kube_proxy::sync(world, (node.netns, &node.spec), &cluster, (&services, &slices));
         }
     }

@@ -44,6 +44,8 @@ pub(super) struct PodEntry {
     /// What the kubelet remembers about each container.
     pub(super) runtimes: Vec<super::containers::Runtime>,
     pub(super) shared: super::containers::Shared,
+    /// Whether its node is lost, so that it counts as not ready whatever its containers did last.
+    pub(super) unreachable: bool,
 }
 
 /// A node in the store.
@@ -54,6 +56,8 @@ pub(super) struct NodeEntry {
     pub(super) ipam: Ipam,
     /// Whether the daemon of its network plug-in has started.
     pub(super) connected: bool,
+    /// Condition Ready.
+    pub(super) ready: bool,
     pub(super) created: SimTime,
     /// How many Pods are bound to it, as the scheduler asks for each Pod and each node.
     pub(super) pods: usize,
@@ -90,6 +94,7 @@ impl PodEntry {
     pub(super) fn is_ready(&self) -> bool {
         let mut mains = self.containers.iter().filter(|container| !container.init);
         self.phase == PodPhase::Running
+            && !self.unreachable
             && mains.all(|container| matches!(container.state, ContainerState::Running(_)))
     }
 
@@ -114,7 +119,7 @@ impl NodeEntry {
             netns: self.netns,
             address: self.spec.address,
             pod_cidr: self.spec.pod_cidr,
-            ready: true,
+            ready: self.ready,
             unschedulable: self.spec.unschedulable,
             labels: self.spec.labels.clone(),
             created: self.created,

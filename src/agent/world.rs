@@ -93,10 +93,16 @@ pub enum Wakeup {
     DaemonStarted(Arc<str>),
     /// The scheduler looks at this Pod.
     Schedule(PodKey),
+    /// A node stands still, or goes on.
+    NodePower(Arc<str>, Power),
+    /// The node controller looks at a node that has not reported since the number of its outage.
+    NodeMonitor(Arc<str>, u32),
     /// The endpoint controller looks at the Services and their Pods.
     Endpoints,
     /// The kube-proxies write their rules.
     ProxyRules,
+    /// The network plug-in's agents write what enforces the policies.
+    Policies,
     /// The kubelet goes on with this Pod; the number tells an outdated wake-up.
     Kubelet(PodKey, u32),
     /// The kubelet looks after this container of a Pod, by its place; the number tells an outdated wake-up.
@@ -105,6 +111,15 @@ pub enum Wakeup {
     Volumes(PodKey),
     /// A main process ended.
     Exited(ProcessId, Exit),
+}
+
+/// Whether a machine runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// It stands still, with all that is on it.
+    Stopped,
+    /// It goes on where it stood.
+    Running,
 }
 
 /// Somebody who acts over time.

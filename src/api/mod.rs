@@ -10,6 +10,7 @@ mod meta;
 mod node;
 mod object;
 mod pod;
+mod policy;
 mod request;
 mod service;
 
@@ -30,6 +31,10 @@ pub use pod::{
     Container, ContainerPort, ContainerState, ContainerStatus, DnsPolicy, EnvVar, HostAlias, HostIp,
     Lifecycle, Pod, PodCondition, PodDnsConfig, PodDnsConfigOption, PodIp, PodReadinessGate, PodSpec,
     PodStatus, Protocol, RestartPolicy, Toleration, VolumeMount,
+};
+pub use policy::{
+    EgressRule, IngressRule, IpBlock, LabelOperator, LabelRequirement, LabelSelector, NetworkPolicy,
+    NetworkPolicySpec, PolicyPeer, PolicyPort, PolicyType, PortRef,
 };
 pub use request::{ApiError, ApiRequest, PatchKind, Propagation};
 pub use service::{

@@ -1,6 +1,6 @@
 //! Any object of a manifest.
 
-use super::{Cluster, EndpointSlice, Endpoints, Node, ObjectMeta, Pod, Service};
+use super::{Cluster, EndpointSlice, Endpoints, NetworkPolicy, Node, ObjectMeta, Pod, Service};
 use serde_json::Value;
 
 /// An object of a manifest.
@@ -18,6 +18,8 @@ pub enum Object {
     EndpointSlice(Box<EndpointSlice>),
     /// Endpoints of a Service in their older form.
     Endpoints(Box<Endpoints>),
+    /// A network policy.
+    NetworkPolicy(Box<NetworkPolicy>),
     /// A valid object of a kind that is kept as it is.
     Other(Box<Unsimulated>),
 }
@@ -41,6 +43,7 @@ impl Object {
         match self {
             Self::Pod(_) | Self::Node(_) | Self::Service(_) | Self::Endpoints(_) => "v1",
             Self::EndpointSlice(_) => "discovery.k8s.io/v1",
+            Self::NetworkPolicy(_) => "networking.k8s.io/v1",
             Self::Cluster(_) => Cluster::API_VERSION,
             Self::Other(other) => &other.api_version,
         }
@@ -55,6 +58,7 @@ impl Object {
             Self::Service(_) => "Service",
             Self::EndpointSlice(_) => "EndpointSlice",
             Self::Endpoints(_) => "Endpoints",
+            Self::NetworkPolicy(_) => "NetworkPolicy",
             Self::Other(other) => &other.kind,
         }
     }
@@ -68,6 +72,7 @@ impl Object {
             Self::Service(service) => &service.metadata,
             Self::EndpointSlice(slice) => &slice.metadata,
             Self::Endpoints(endpoints) => &endpoints.metadata,
+            Self::NetworkPolicy(policy) => &policy.metadata,
             Self::Other(other) => &other.metadata,
         }
     }

@@ -159,6 +159,7 @@ pub struct PodReadinessGate {
 pub enum DnsPolicy {
     /// The cluster's DNS; for a Pod in the node's network namespace, the node's.
     #[default]
+    #[serde(alias = "")]
     ClusterFirst,
     /// The cluster's DNS, in the node's network namespace as well.
     ClusterFirstWithHostNet,
@@ -199,6 +200,7 @@ pub struct PodDnsConfigOption {
 pub enum RestartPolicy {
     /// Always.
     #[default]
+    #[serde(alias = "")]
     Always,
     /// When they failed.
     OnFailure,

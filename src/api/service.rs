@@ -22,6 +22,7 @@ pub struct Service {
 pub enum ServiceType {
     /// By an address inside the cluster, or by name alone when headless.
     #[default]
+    #[serde(alias = "")]
     ClusterIP,
     /// Also by a port of every node.
     NodePort,
@@ -36,6 +37,7 @@ pub enum ServiceType {
 pub enum TrafficPolicy {
     /// All of them.
     #[default]
+    #[serde(alias = "")]
     Cluster,
     /// Those on the node where the traffic arrives.
     Local,
@@ -46,6 +48,7 @@ pub enum TrafficPolicy {
 pub enum SessionAffinity {
     /// No.
     #[default]
+    #[serde(alias = "")]
     None,
     /// Yes, by its address.
     ClientIP,

@@ -20,17 +20,19 @@ pub enum Lang {
     Ko,
 }
 
-const EN: [&str; 4] = [
+const EN: [&str; 5] = [
     include_str!("words/en/manifest.txt"),
     include_str!("words/en/trace.txt"),
     include_str!("words/en/shell.txt"),
     include_str!("words/en/ui.txt"),
+    include_str!("words/en/policy.txt"),
 ];
-const KO: [&str; 4] = [
+const KO: [&str; 5] = [
     include_str!("words/ko/manifest.txt"),
     include_str!("words/ko/trace.txt"),
     include_str!("words/ko/shell.txt"),
     include_str!("words/ko/ui.txt"),
+    include_str!("words/ko/policy.txt"),
 ];
 
 type Catalogue = BTreeMap<&'static str, &'static str>;
@@ -44,7 +46,7 @@ fn catalogue(lang: Lang) -> &'static Catalogue {
     CATALOGUES[slot].get_or_init(|| entries(source).collect())
 }
 
-fn entries(sources: [&'static str; 4]) -> impl Iterator<Item = (&'static str, &'static str)> {
+fn entries(sources: [&'static str; 5]) -> impl Iterator<Item = (&'static str, &'static str)> {
     sources
         .into_iter()
         .flat_map(str::lines)

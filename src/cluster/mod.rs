@@ -6,6 +6,7 @@ pub mod images;
 pub mod ipam;
 pub mod names;
 pub mod patch;
+pub mod policy;
 pub mod processes;
 pub mod proxy;
 pub mod resolv;

@@ -99,6 +99,7 @@ impl Netns {
             vlans,
             conf,
             bpf: None,
+            qdisc: None,
         };
         self.links.push(Some(link));
         self.record_link(ctx, ifindex);
@@ -141,11 +142,10 @@ impl Netns {
         self.add_addr(ctx, lo, net, None, Scope::Host);
     }
 
-    pub(super) fn record_link(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
-        if let Some(link) = self.link(ifindex) {
-            let row = link.row(self.id);
-            ctx.change(self.id, ifindex, EventId::NONE, TableChange::Link(row));
-        }
+    pub(super) fn record_link(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) -> ChangeId {
+        let Some(link) = self.link(ifindex) else { return ChangeId::NONE };
+        let row = link.row(self.id);
+        ctx.change(self.id, ifindex, EventId::NONE, TableChange::Link(row))
     }
 
     /// Removes a link with its addresses, routes and entries (`ip link del`). The other end of a veth is the
@@ -275,13 +275,27 @@ impl Netns {
     /// The other end of the wire came up or went down.
     pub fn set_carrier(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, carrier: bool) {
         let Some(link) = self.link_mut(ifindex) else { return };
+        let carrier = carrier && !link.extra.cut;
         if link.carrier == carrier {
             return;
         }
         link.carrier = carrier;
         self.record_link(ctx, ifindex);
+        if !carrier {
+            self.neigh_carrier_down(ctx, ifindex);
+        }
         self.follow_lower(ctx, ifindex);
         self.schedule_linkwatch(ctx, ifindex);
+    }
+
+    /// One end of a cable is cut, or mended with the other end up or down.
+    pub fn set_cut(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, cut: bool, other_up: bool) {
+        let Some(link) = self.link_mut(ifindex).filter(|link| link.extra.cut != cut) else { return };
+        link.extra.cut = cut;
+        if link.carrier == (other_up && !cut) {
+            self.record_link(ctx, ifindex);
+        }
+        self.set_carrier(ctx, ifindex, other_up);
     }
 
     fn schedule_linkwatch(&self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {

@@ -4,7 +4,7 @@
 use super::stacked::Claimed;
 use super::{Ctx, Kind, Link, Netns, Peer, Skb, Urgency, Work};
 use crate::base::{Duration, IfIndex};
-use crate::trace::{DropReason, EventKind, PacketType};
+use crate::trace::{DropReason, EventKind, Mirror, PacketType};
 use crate::wire::{Frame, Payload};
 
 /// How many devices may hand a frame on to each other before the kernel calls it a dead loop (`XMIT_RECURSION_LIMIT`).
@@ -23,7 +23,9 @@ impl Netns {
         skb.nesting = 0;
         let kind = packet_type(link, &skb.frame);
         let port = link.port;
+        let ingress = link.extra.mirrors.ingress;
         ctx.note(at, &mut skb, EventKind::Received(kind));
+        let Some(skb) = self.tcf_mirred(ctx, ingress, skb) else { return };
         let Some(skb) = self.hand_to_riders(ctx, ifindex, skb) else { return };
         match port {
             Some(port) => self.br_handle_frame(ctx, ifindex, port, skb),
@@ -79,17 +81,34 @@ impl Netns {
         self.deliver_up(ctx, bridge, kind, skb);
     }
 
-    /// Hands a frame to a device (`dev_queue_xmit`, then `dev_hard_start_xmit`).
-    pub(super) fn dev_hard_start_xmit(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, skb: Skb) {
+    /// Hands a frame to a device's queueing discipline, or to the device itself where it has none (`dev_queue_xmit`).
+    pub(super) fn dev_queue_xmit(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, skb: Skb) {
         let at = (self.id, ifindex);
         let Some(link) = self.link(ifindex).filter(|link| link.up) else {
             return ctx.drop(at, skb, DropReason::DevReady);
         };
         if !link.carrier {
-            return ctx.drop(at, skb, DropReason::NoCarrier);
+            let reason = if link.extra.cut { DropReason::CableCut } else { DropReason::NoCarrier };
+            return ctx.drop(at, skb, reason);
         }
-        let Some(mut skb) = self.bpf_egress(ctx, ifindex, skb) else { return };
+        let (has_qdisc, egress) = (link.qdisc.is_some(), link.extra.mirrors.egress);
+        let Some(skb) = self.bpf_egress(ctx, ifindex, skb) else { return };
+        let Some(skb) = self.tcf_mirred(ctx, egress, skb) else { return };
+        if has_qdisc {
+            self.netem_enqueue(ctx, ifindex, skb, true);
+        } else {
+            self.dev_hard_start_xmit(ctx, ifindex, skb);
+        }
+    }
+
+    /// Hands a frame to a device (`dev_hard_start_xmit`).
+    pub(super) fn dev_hard_start_xmit(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, mut skb: Skb) {
+        let at = (self.id, ifindex);
         let Some(link) = self.link(ifindex) else { return ctx.drop(at, skb, DropReason::DevReady) };
+        if !link.carrier {
+            let reason = if link.extra.cut { DropReason::CableCut } else { DropReason::NoCarrier };
+            return ctx.drop(at, skb, reason);
+        }
         let next = match &link.kind {
             Kind::Loopback => Next::Loop,
             Kind::Veth(peer, _) => Next::Wire(*peer, ctx.delays.veth),
@@ -119,6 +138,17 @@ impl Netns {
             Next::Ipip => self.ipip_tunnel_xmit(ctx, ifindex, skb),
             Next::Gre => self.gre_tunnel_xmit(ctx, ifindex, skb),
         }
+    }
+}
+
+impl Netns {
+    /// Sends a copy of a packet, or the packet itself, out of another device (`tcf_mirred_act`).
+    fn tcf_mirred(&mut self, ctx: &mut Ctx<'_>, mirror: Option<Mirror>, skb: Skb) -> Option<Skb> {
+        let Some(mirror) = mirror else { return Some(skb) };
+        let (mut sent, kept) = if mirror.takes { (skb, None) } else { (ctx.copy(&skb), Some(skb)) };
+        sent.nesting += 1;
+        self.dev_queue_xmit(ctx, mirror.to, sent);
+        kept
     }
 }
 

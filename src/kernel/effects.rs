@@ -61,6 +61,8 @@ pub enum Work {
     Receive(IfIndex, Skb),
     /// A frame is to leave by this interface.
     Transmit(IfIndex, Skb),
+    /// A frame has waited long enough in this interface's queueing discipline, which had this number.
+    Dequeue(IfIndex, u32, Skb),
     /// A proxy has waited long enough to answer this ARP request.
     ProxyArp(IfIndex, Skb),
     /// A timer went off.
@@ -227,7 +229,7 @@ fn stores_packet(kind: EventKind) -> bool {
         | EventKind::Encapsulated
         | EventKind::Decapsulated
         // Counters are folded from the packets that rules fitted.
-        | EventKind::Decided(Table::Netfilter, _)
+        | EventKind::Decided(Table::Netfilter | Table::Qdisc, _)
         | EventKind::Ended(_) => true,
         EventKind::Passed(_)
         | EventKind::Decided(..)

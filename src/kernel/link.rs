@@ -1,6 +1,6 @@
 //! Links (`struct net_device`) and what each kind keeps.
 
-use super::{BpfProgram, DeviceConf};
+use super::{BpfProgram, DeviceConf, Qdisc};
 use super::{Stp, Tunnel, Vlans};
 use crate::base::{ChangeId, Duration, IfIndex, Ipv4Addr, MacAddr, NetnsId, SimTime};
 use crate::trace::{
@@ -39,6 +39,8 @@ pub struct Link {
     pub conf: DeviceConf,
     /// The eBPF program attached to it.
     pub bpf: Option<BpfProgram>,
+    /// Its queueing discipline, where it has one.
+    pub qdisc: Option<Box<Qdisc>>,
 }
 
 /// Kind of a link.

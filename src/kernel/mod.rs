@@ -30,6 +30,8 @@ mod netfilter;
 mod new_link;
 mod output;
 mod ping;
+mod probe;
+mod qdisc;
 mod sock;
 mod socket;
 mod stacked;
@@ -53,6 +55,7 @@ pub use link::{Bridge, Kind, Link, Peer, Port, VlanLink, Vxlan};
 pub use netfilter::{Fate, NetfilterOp, Nf, Outcome, Passed, Probe, Ways};
 pub use new_link::LinkSpec;
 pub use output::Flow;
+pub use qdisc::Qdisc;
 pub use sock::Woken;
 pub use socket::{
     Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
@@ -109,6 +112,8 @@ pub struct Netns {
     bpf: BpfMaps,
     next_ip_id: u16,
     next_nsid: u32,
+    /// Major number of the next queueing discipline.
+    next_qdisc: u16,
     rng: Rng,
 }
 
@@ -137,6 +142,7 @@ impl Netns {
             bpf: BpfMaps::default(),
             next_ip_id: rng.u16(..),
             next_nsid: 0,
+            next_qdisc: 0x8001,
             rng,
         }
     }
@@ -219,7 +225,8 @@ impl Netns {
     pub fn work(&mut self, ctx: &mut Ctx<'_>, work: Work) {
         match work {
             Work::Receive(ifindex, skb) => self.netif_receive(ctx, ifindex, skb),
-            Work::Transmit(ifindex, skb) => self.dev_hard_start_xmit(ctx, ifindex, skb),
+            Work::Transmit(ifindex, skb) => self.dev_queue_xmit(ctx, ifindex, skb),
+            Work::Dequeue(ifindex, epoch, skb) => self.netem_dequeue(ctx, ifindex, epoch, skb),
             Work::ProxyArp(ifindex, skb) => self.arp_redo(ctx, ifindex, skb),
             Work::Timer(timer) => self.fire(ctx, timer),
         }

@@ -112,6 +112,16 @@ impl Netns {
         }
     }
 
+    /// Without a carrier nothing learnt is believed any more; what was set by hand stays (`neigh_carrier_down`).
+    pub(super) fn neigh_carrier_down(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+        let learnt = |entry: &Neighbor| entry.row.ifindex == ifindex && entry.row.state != Nud::Permanent;
+        let keys: Vec<_> =
+            self.neighbors.iter().filter(|(_, entry)| learnt(entry)).map(|(key, _)| *key).collect();
+        for (ifindex, addr) in keys {
+            self.forget_neighbor(ctx, ifindex, addr);
+        }
+    }
+
     /// Changes an entry and writes down its new row.
     fn neigh_set(
         &mut self,

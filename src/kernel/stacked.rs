@@ -45,7 +45,7 @@ impl Netns {
             Kind::Vlan(VlanLink { lower, id, protocol }) => {
                 let frame = skb.frame_mut();
                 *frame = frame.clone().tagged(protocol, id);
-                self.dev_hard_start_xmit(ctx, lower, skb);
+                self.dev_queue_xmit(ctx, lower, skb);
             }
             Kind::Macvlan { lower, mode } => self.macvlan_xmit(ctx, ifindex, (lower, mode), skb),
             Kind::Ipvlan { lower, mode } => self.ipvlan_xmit(ctx, ifindex, (lower, mode), skb),
@@ -86,7 +86,7 @@ impl Netns {
                 self.netif_receive(ctx, sibling, copy);
             }
         }
-        self.dev_hard_start_xmit(ctx, lower, skb);
+        self.dev_queue_xmit(ctx, lower, skb);
     }
 
     /// `ipvlan_xmit_mode_l2` and `ipvlan_xmit_mode_l3`: siblings are told by their IPv4 addresses.
@@ -113,9 +113,9 @@ impl Netns {
                     let copy = ctx.copy(&skb);
                     self.netif_receive(ctx, other, copy);
                 }
-                self.dev_hard_start_xmit(ctx, lower, skb);
+                self.dev_queue_xmit(ctx, lower, skb);
             }
-            (IpvlanMode::L2, _) => self.dev_hard_start_xmit(ctx, lower, skb),
+            (IpvlanMode::L2, _) => self.dev_queue_xmit(ctx, lower, skb),
             // `ipvlan_process_outbound`: routed anew as if the lower device's host had sent it.
             (IpvlanMode::L3, None) => {
                 let Some(dst) = ipvlan_destination(&skb) else {

@@ -121,6 +121,9 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         }
         KernelChange::AddVxlanFdb(ifindex, mac, dst) => netns.add_vxlan_fdb(ctx, ifindex, mac, dst),
         KernelChange::DelVxlanFdb(ifindex, mac) => netns.del_vxlan_fdb(ctx, ifindex, mac),
+        KernelChange::SetQdisc(ifindex, netem) => netns.set_qdisc(ctx, ifindex, netem),
+        KernelChange::SetClsact(ifindex, on) => netns.set_clsact(ctx, ifindex, on),
+        KernelChange::SetMirror(ifindex, incoming, to) => netns.set_mirror(ctx, ifindex, incoming, to),
         KernelChange::SetSysctl(key, value) => {
             netns.set_sysctl(ctx, &key, &value);
         }

@@ -2,9 +2,11 @@
 
 mod commands;
 pub mod compare;
+pub mod fault;
 pub mod flow;
 pub mod history;
 pub mod lessons;
+pub mod matrix;
 pub mod names;
 mod objects;
 pub mod prompt;
@@ -21,7 +23,7 @@ use crate::base::{Diagnostic, EventId, NetnsId, ProcessId, Severity, SimTime, Sp
 use crate::kernel::{Netns, Urgency};
 use crate::manifest::{self, Located, Parsed};
 use crate::sim::{EVENTS_MAX, Simulation};
-use crate::trace::{Inventory, Trace};
+use crate::trace::{Fault, Inventory, Trace};
 use script::Script;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -41,6 +43,10 @@ pub enum Action {
         /// The words of the command.
         argv: Vec<String>,
     },
+    /// Broke something; see [`fault`].
+    Fault(Fault),
+    /// Mended the `n`-th `Fault` of the log, counted from 0.
+    Mend(u32),
     /// Asked the API server for a change of one object. What commands ask for while they run is not logged: their `Run`
     /// does the same again.
     Request(ApiRequest),
@@ -79,6 +85,7 @@ pub struct Lab {
     scripts: BTreeMap<ProcessId, Script>,
     /// Processes in the order of the log's `Run` actions.
     runs: Vec<ProcessId>,
+    faults: fault::Faults,
 }
 
 impl Lab {
@@ -92,6 +99,7 @@ impl Lab {
             parsed: manifest::parse(""),
             scripts: BTreeMap::new(),
             runs: Vec::new(),
+            faults: fault::Faults::default(),
         }
     }
 
@@ -134,6 +142,9 @@ impl Lab {
         let trace = self.sim.trace();
         self.live.advance(trace, trace.len());
         let (netns, environment) = self.find(target)?;
+        if self.is_dead(netns) {
+            return Err(StartError::Stopped(target.to_string()));
+        }
         self.log.actions.push((self.sim.now(), Action::Run { target: target.clone(), argv: argv.to_vec() }));
         let process = self.sim.begin(netns, &environment);
         self.runs.push(process);
@@ -170,6 +181,19 @@ impl Lab {
     /// Runs until nothing is under way, as after applying a text. Stops at a limit of simulated time.
     pub fn settle(&mut self, limit: SimTime) -> Progress {
         self.run_while(limit, |lab| !lab.sim.is_quiet(Urgency::Now) || !lab.upcoming.is_empty())
+    }
+
+    /// One step towards where [`Self::settle`] ends.
+    fn settle_step(&mut self, limit: SimTime) -> Progress {
+        if self.sim.is_quiet(Urgency::Now) && self.upcoming.is_empty() {
+            return Progress::Idle;
+        }
+        if self.sim.next_at().is_none_or(|at| at > limit) {
+            return Progress::Stopped(self.sim.now());
+        }
+        self.take_upcoming();
+        self.step();
+        Progress::Busy(self.sim.now())
     }
 
     /// Runs until a process ended.
@@ -244,6 +268,9 @@ impl Lab {
                 // It is in the log because it succeeded, and so it does here.
                 Action::Request(request) => drop(self.request(&request)),
                 Action::Run { target, argv } => self.replay_run(&target, &argv),
+                Action::Fault(fault) => self.replay_fault(&fault),
+                // One whose place was gone has nothing to mend.
+                Action::Mend(number) => drop(self.mend(number)),
                 Action::Interrupt(run) => {
                     if let Some(&process) = self.runs.get(run as usize) {
                         self.interrupt(process);

@@ -37,6 +37,8 @@ pub enum StartError {
     NotRunning(String, String),
     /// The Pod runs, but this container of it has ended: its name.
     Ended(String),
+    /// Its node stands still: what was asked for.
+    Stopped(String),
 }
 
 impl fmt::Display for StartError {
@@ -57,9 +59,20 @@ impl fmt::Display for StartError {
                 let what = format!("container not found (\"{container}\")");
                 write!(f, "error: Internal error occurred: unable to upgrade connection: {what}")
             }
+            Self::Stopped(target) => write!(f, "error: {target} does not answer: its node stands still"),
             Self::NotRunning(pod, state) => {
                 write!(f, "error: cannot exec into a container of pod {pod}: its state is {state}")
             }
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pod { namespace, name, .. } => write!(f, "{namespace}/{name}"),
+            Self::Node(name) => write!(f, "node/{name}"),
+            Self::Host(name) => write!(f, "host/{name}"),
         }
     }
 }

@@ -101,6 +101,17 @@ impl<'s> Checker<'s, '_, '_> {
             }
             return;
         };
+        if type_name == "string"
+            && let Some(letter) = node.source.as_deref().filter(|_| value.is_string())
+        {
+            let path = self.path.clone();
+            self.report.warning(
+                &path,
+                "decode.letter",
+                Some("decode.type.string.hint"),
+                &["", "", "", letter],
+            );
+        }
         let hint = match type_name {
             "string" | "[]uint8" if !value.is_string() => "decode.type.string.hint",
             "bool" if !value.is_boolean() => "decode.type.bool.hint",
@@ -111,9 +122,19 @@ impl<'s> Checker<'s, '_, '_> {
             "float64" if !value.is_number() => "decode.type.number.hint",
             "intorstring" if !(value.is_string() || value.as_i64().is_some()) => "decode.type.scalar.hint",
             "quantity" => return self.quantity(value),
+            "[]uint8" => return self.base64(node, value.as_str().unwrap_or("")),
             _ => return,
         };
         self.mismatch(node, type_name, hint, owner);
+    }
+
+    /// Bytes are written in base64, in which line ends may stand (`encoding/base64`).
+    fn base64(&mut self, node: &Node, text: &str) {
+        if let Some(at) = wrong_base64(text) {
+            let path = self.path.clone();
+            let at = at.to_string();
+            self.report.error_at(node.span, &path, "decode.base64", Some("decode.base64.hint"), &[&at]);
+        }
     }
 
     fn quantity(&mut self, value: &Value) {
@@ -211,6 +232,23 @@ impl<'s> Checker<'s, '_, '_> {
         inside(self);
         self.path.truncate(length);
     }
+}
+
+/// Where a text stops being base64 with padding; `None` where it is one.
+fn wrong_base64(text: &str) -> Option<usize> {
+    let digit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+    let mut count = 0;
+    let mut padding = 0;
+    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| !matches!(byte, b'\r' | b'\n')) {
+        if byte == b'=' && (count % 4 + padding) % 4 >= 2 {
+            padding += 1;
+        } else if digit(byte) && padding == 0 {
+            count += 1;
+        } else {
+            return Some(at);
+        }
+    }
+    ((count + padding) % 4 != 0).then_some(text.len() - (count + padding) % 4)
 }
 
 /// The name of a Go type without its package.

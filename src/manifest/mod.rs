@@ -15,7 +15,7 @@ mod values;
 
 pub use output::{Sources, check_json, check_text};
 
-use crate::api::{Cluster, EndpointSlice, Node, Object, Pod, Service};
+use crate::api::{Cluster, EndpointSlice, NetworkPolicy, Node, Object, Pod, Service};
 use crate::base::words::Lang;
 use crate::base::{Diagnostic, Severity, Span};
 use serde_json::Value;
@@ -80,9 +80,19 @@ impl Parsed {
         self.objects.iter().flat_map(|located| match &located.object {
             Object::EndpointSlice(slice) => vec![(**slice).clone()],
             Object::Endpoints(endpoints) => endpoints.mirrored().collect(),
-            Object::Pod(_) | Object::Node(_) | Object::Cluster(_) | Object::Service(_) | Object::Other(_) => {
-                Vec::new()
-            }
+            Object::Pod(_)
+            | Object::Node(_)
+            | Object::Cluster(_)
+            | Object::Service(_)
+            | Object::NetworkPolicy(_)
+            | Object::Other(_) => Vec::new(),
+        })
+    }
+
+    /// The network policies in the order of the text.
+    pub fn policies(&self) -> impl Iterator<Item = &NetworkPolicy> {
+        self.objects.iter().filter_map(|located| {
+            if let Object::NetworkPolicy(policy) = &located.object { Some(&**policy) } else { None }
         })
     }
 
@@ -135,6 +145,21 @@ pub fn parse(text: &str) -> Parsed {
     parsed
 }
 
+/// Where a path of an object stands in the text that it was read from; the nearest field above it where that field is
+/// not written.
+pub fn span_of(text: &str, located: &Located, path: &str) -> Option<Span> {
+    fn find(node: &tree::Node, span: Span) -> Option<&tree::Node> {
+        if node.span == span {
+            return Some(node);
+        }
+        node.get("items")?.items().iter().find_map(|item| find(item, span))
+    }
+    let (start, body) = text.strip_prefix('\u{feff}').map_or((0, text), |body| (3, body));
+    let (roots, _) = tree::read(start, body);
+    let node = roots.iter().find_map(|root| find(root, located.span))?;
+    Some(node.at(path))
+}
+
 /// Reads an object that is there as JSON, with the same checks.
 pub fn parse_value(value: &Value) -> Parsed {
     // JSON is YAML.
@@ -149,6 +174,17 @@ pub fn api_errors(parsed: &Parsed) -> Vec<String> {
         if diagnostic.path.is_empty() { message } else { format!("{}: {message}", diagnostic.path) }
     };
     errors.map(line).collect()
+}
+
+/// What forbids `new` to take the place of `old`, an object of the same kind and name: fields that may not change. In
+/// the API server's words, each with the path of its field.
+pub fn update_errors(old: &Value, new: &Value) -> Vec<String> {
+    let text = |field: &str| new.get(field).and_then(Value::as_str).unwrap_or("");
+    let Some(kind) = schema::schema().kind(text("apiVersion"), text("kind")) else { return Vec::new() };
+    let root = tree::Node::nowhere();
+    let mut report = report::Report::new(&root, String::new());
+    validate::update(kind, old, new, &mut report);
+    api_errors(&Parsed { objects: Vec::new(), diagnostics: report.finish() })
 }
 
 /// A type of object that the API server knows.

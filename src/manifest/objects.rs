@@ -11,8 +11,17 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// Kinds that are part of the simulation, or that mean nothing beyond their name.
-const SIMULATED: [&str; 8] =
-    ["Pod", "Node", "Cluster", "Namespace", "Service", "EndpointSlice", "Endpoints", "ServiceImport"];
+const SIMULATED: [&str; 9] = [
+    "Pod",
+    "Node",
+    "Cluster",
+    "Namespace",
+    "Service",
+    "EndpointSlice",
+    "Endpoints",
+    "NetworkPolicy",
+    "ServiceImport",
+];
 
 /// An object with the tree that it came from.
 pub(super) struct Found<'t> {
@@ -130,6 +139,7 @@ fn typed(kind: Kind, raw: &Value, report: &mut Report<'_>) -> Option<Object> {
         ("v1", "Service") => from_json(value).map(Object::Service),
         ("v1", "Endpoints") => from_json(value).map(Object::Endpoints),
         (_, "EndpointSlice") => from_json(value).map(Object::EndpointSlice),
+        (_, "NetworkPolicy") => from_json(value).map(Object::NetworkPolicy),
         _ => metadata(&value).map(|metadata| {
             let (api_version, kind) = (kind.api_version.to_owned(), kind.name.to_owned());
             Object::Other(Box::new(Unsimulated { api_version, kind, metadata, raw: raw.clone() }))
@@ -168,6 +178,7 @@ fn metadata_mut(object: &mut Object) -> &mut ObjectMeta {
         Object::Service(service) => &mut service.metadata,
         Object::EndpointSlice(slice) => &mut slice.metadata,
         Object::Endpoints(endpoints) => &mut endpoints.metadata,
+        Object::NetworkPolicy(policy) => &mut policy.metadata,
         Object::Other(other) => &mut other.metadata,
     }
 }

@@ -1,11 +1,17 @@
 //! What a YAML scalar means to the API server. Its parser (go-yaml v2, which follows YAML 1.1) reads unquoted words
-//! such as `yes`, `0777` or `1_000` in its own way, and so must this one.
+//! such as `yes`, `0777` or `1_000` in its own way, and so must this one. A single `y` or `n` is left a text, with a
+//! warning where a text is wanted: go-yaml reads it as a truth value, while most programs that write YAML do not quote it.
 
 use serde_json::{Number, Value};
 
-const TRUE: [&str; 11] = ["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"];
-const FALSE: [&str; 11] = ["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"];
+const TRUE: [&str; 9] = ["yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"];
+const FALSE: [&str; 9] = ["no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"];
 const NULL: [&str; 5] = ["", "~", "null", "Null", "NULL"];
+
+/// Whether an unquoted scalar is a single letter that go-yaml reads as a truth value.
+pub(super) fn is_letter(text: &str) -> bool {
+    matches!(text, "y" | "Y" | "n" | "N")
+}
 
 /// The value of an unquoted scalar.
 pub(super) fn resolve(text: &str) -> Value {
@@ -90,7 +96,7 @@ mod tests {
         for (text, value) in [
             ("yes", json!(true)),
             ("Off", json!(false)),
-            ("n", json!(false)),
+            ("n", json!("n")),
             ("~", json!(null)),
             ("", json!(null)),
             ("0777", json!(511)),

@@ -22,7 +22,7 @@ pub(super) struct Node {
     pub(super) span: Span,
     /// What it is.
     pub(super) value: NodeValue,
-    /// How a scalar that is no string was written, such as `0777` for 511.
+    /// How a scalar that is no string was written, such as `0777` for 511, and a text that others read as no text.
     pub(super) source: Option<Box<str>>,
 }
 
@@ -51,6 +51,11 @@ pub(super) struct Entry {
 }
 
 impl Node {
+    /// A value without a text: whatever is said about it has no place.
+    pub(super) fn nowhere() -> Self {
+        Self { span: Span::default(), value: NodeValue::Mapping(Vec::new()), source: None }
+    }
+
     /// The value of `key` in a mapping; with a key given twice, the last, as the API server's parser has it.
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
         self.entry(key).map(|entry| &entry.value)
@@ -245,7 +250,8 @@ impl<'t> Builder<'t> {
             Event::Scalar(text, style, anchor, tag) => {
                 let source = Box::from(&*text);
                 let value = scalar_value(text, style, tag.as_deref());
-                let source = (!value.is_string()).then_some(source);
+                let letter = style == ScalarStyle::Plain && scalar::is_letter(&source);
+                let source = (!value.is_string() || letter).then_some(source);
                 self.finish(Node { span, value: NodeValue::Scalar(value), source }, anchor)
             }
             Event::SequenceStart(anchor, _) => self.begin(span, NodeValue::Sequence(Vec::new()), anchor),

@@ -47,6 +47,7 @@ pub fn table_slug(table: Table) -> &'static str {
         Table::Netfilter => "netfilter",
         Table::Conntrack => "conntrack",
         Table::Bpf => "bpf",
+        Table::Qdisc => "qdisc",
     }
 }
 

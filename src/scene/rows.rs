@@ -2,8 +2,8 @@
 
 use crate::base::{ChangeId, IfIndex, NetnsId};
 use crate::trace::{
-    BpfRow, FdbRow, Inventory, NeighRow, NetfilterChange, RouteKind, RouteRow, Table, TableChange, Trace,
-    rows_text,
+    BpfRow, FdbRow, Inventory, NeighRow, NetfilterChange, QdiscRow, RouteKind, RouteRow, Table, TableChange,
+    Trace, rows_text,
 };
 
 /// A row in two pieces.
@@ -87,6 +87,11 @@ pub fn bpf(inventory: &Inventory, row: &BpfRow) -> RowText {
     RowText { head: words.next().unwrap_or_default(), tail: words.next().unwrap_or_default() }
 }
 
+/// A queueing discipline.
+pub fn qdisc(row: &QdiscRow) -> RowText {
+    RowText { head: "netem".to_owned(), tail: row.netem.to_string() }
+}
+
 /// The row that decided; empty where none fitted.
 pub fn decision(trace: &Trace, inventory: &Inventory, table: Table, row: Option<ChangeId>) -> RowText {
     let Some(row) = row else { return RowText::default() };
@@ -99,6 +104,7 @@ pub fn decision(trace: &Trace, inventory: &Inventory, table: Table, row: Option<
                 row.mac.map_or_else(|| rows_text::nud(row.state).to_string(), |mac| format!("lladdr {mac}"));
             text
         }
+        (Table::Qdisc, TableChange::Link(row)) => row.extra.qdisc.as_ref().map(qdisc).unwrap_or_default(),
         (Table::Bpf, TableChange::Bpf(row)) => bpf(inventory, row),
         (Table::BridgeFdb, TableChange::Fdb(row)) => fdb(inventory, row),
         (Table::VxlanFdb, TableChange::Fdb(row)) => {

@@ -3,7 +3,7 @@
 
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr};
 use crate::kernel::{BridgeOption, LinkSpec, PortOption};
-use crate::trace::{AddrRow, NeighRow, RouteRow, VlanRow};
+use crate::trace::{AddrRow, Mirror, NeighRow, Netem, RouteRow, VlanRow};
 use std::sync::Arc;
 
 /// A change to the tables of the namespace that the command runs in.
@@ -59,6 +59,12 @@ pub enum KernelChange {
     AddVxlanFdb(IfIndex, MacAddr, Ipv4Addr),
     /// `bridge fdb del` for a VXLAN device: all tunnel ends of the address.
     DelVxlanFdb(IfIndex, MacAddr),
+    /// `tc qdisc replace … netem`, or `del`.
+    SetQdisc(IfIndex, Option<Netem>),
+    /// `tc qdisc add … clsact`, or `del`.
+    SetClsact(IfIndex, bool),
+    /// `tc filter … mirred`: whether for what comes in, and where to.
+    SetMirror(IfIndex, bool, Option<Mirror>),
     /// `sysctl -w`: the key with dots, and the value.
     SetSysctl(String, String),
 }

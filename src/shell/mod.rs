@@ -22,6 +22,7 @@ mod script;
 mod servers;
 mod ss;
 mod sysctl;
+mod tc;
 mod traceroute;
 mod wget;
 
@@ -159,6 +160,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "route" => nettools::route(context, words),
         "sleep" => files::sleep(words),
         "sysctl" => sysctl::sysctl(context, words),
+        "tc" => tc::tc(context, words),
         "true" | ":" => Out::default().done(0),
         _ => missing(context.image, name),
     }

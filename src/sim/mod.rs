@@ -1,6 +1,7 @@
 //! All namespaces and wires, and the event queue keyed by time and sequence. Time exists only here: everything below
 //! is told `now` and gives back deadlines.
 
+mod outage;
 mod processes;
 mod queue;
 mod sockets;
@@ -14,7 +15,7 @@ use crate::api::{ApiError, ApiRequest};
 use crate::app::Wake;
 use crate::base::{DirId, EventId, IfIndex, JourneyId, NetnsId, PacketId, ProcessId, Rng, SimTime};
 use crate::kernel::{Ctx, Delays, Effects, Netns, Urgency, Woken, Work};
-use crate::trace::{Event, EventKind, Trace};
+use crate::trace::{DropReason, Event, EventKind, Trace};
 use processes::Slot;
 use queue::Queue;
 use serde_json::Value;
@@ -53,6 +54,8 @@ pub struct Simulation<A> {
     /// Files of containers and volumes.
     trees: BTreeMap<(DirId, String), String>,
     next_timer: u64,
+    /// Namespaces that stand still, each with what waits there.
+    stopped: BTreeMap<NetnsId, Vec<Task>>,
     /// Processes that ended since they were last asked for.
     ended: Vec<(ProcessId, u8)>,
 }
@@ -77,6 +80,7 @@ impl<A: Actor> Simulation<A> {
             files: BTreeMap::new(),
             trees: BTreeMap::new(),
             next_timer: 0,
+            stopped: BTreeMap::new(),
             ended: Vec::new(),
         }
     }
@@ -138,6 +142,8 @@ impl<A: Actor> Simulation<A> {
         let Some((at, task)) = self.queue.pop() else { return false };
         debug_assert!(self.now <= at, "time runs forward");
         self.now = at;
+        let task = if self.stopped.is_empty() { Some(task) } else { self.hold(task) };
+        let Some(task) = task else { return true };
         match task {
             Task::Net(netns, work) => self.work(netns, work),
             Task::Process(process, wake, timer) => self.wake(process, wake, timer),
@@ -148,7 +154,7 @@ impl<A: Actor> Simulation<A> {
 
     fn work(&mut self, netns: NetnsId, work: Work) {
         let Some(Some(state)) = self.netns.get_mut(netns.index()) else {
-            return self.lose(netns, work);
+            return self.lose(netns, work, DropReason::DevReady);
         };
         let mut ctx =
             Ctx { now: self.now, trace: &mut self.trace, effects: &mut self.effects, delays: &self.delays };
@@ -157,13 +163,14 @@ impl<A: Actor> Simulation<A> {
     }
 
     /// A frame on its way to a namespace that is gone is lost with it.
-    fn lose(&mut self, netns: NetnsId, work: Work) {
-        let (Work::Receive(ifindex, skb) | Work::Transmit(ifindex, skb) | Work::ProxyArp(ifindex, skb)) =
-            work
+    fn lose(&mut self, netns: NetnsId, work: Work, reason: DropReason) {
+        let (Work::Receive(ifindex, skb)
+        | Work::Transmit(ifindex, skb)
+        | Work::Dequeue(ifindex, _, skb)
+        | Work::ProxyArp(ifindex, skb)) = work
         else {
             return;
         };
-        let reason = crate::trace::DropReason::DevReady;
         self.trace.push(Event {
             at: self.now,
             netns,

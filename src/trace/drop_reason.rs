@@ -128,13 +128,21 @@ pub enum DropReason {
     XfrmOutNoStates,
     /// `XfrmOutPolBlock`, `XfrmInPolBlock`: a policy forbids it.
     XfrmBlock,
+    /// netem lost it on purpose (`QDISC_DROP` in Linux).
+    NetemLoss,
+    /// `QDISC_OVERLIMIT`: the queue is full.
+    QdiscOverlimit,
+    /// `QDISC_DROP`: the queue it waited in was emptied or taken away.
+    QdiscDrop,
+    /// The cable is cut, or the machine behind it stands still.
+    CableCut,
     /// A spanning tree packet where none may come (`bpdu_guard`).
     StpGuard,
 }
 
 impl DropReason {
     /// All of them.
-    pub const ALL: [Self; 63] = [
+    pub const ALL: [Self; 67] = [
         Self::NoSocket,
         Self::TcpCsum,
         Self::UdpCsum,
@@ -197,6 +205,10 @@ impl DropReason {
         Self::XfrmInNoPols,
         Self::XfrmOutNoStates,
         Self::XfrmBlock,
+        Self::NetemLoss,
+        Self::QdiscOverlimit,
+        Self::QdiscDrop,
+        Self::CableCut,
         Self::StpGuard,
     ];
 
@@ -275,6 +287,10 @@ impl DropReason {
             Self::XfrmInNoPols => ("drop.xfrm_in_no_pols", "XFRM_IN_NO_POLS"),
             Self::XfrmOutNoStates => ("drop.xfrm_out_no_states", "XFRM_OUT_NO_STATES"),
             Self::XfrmBlock => ("drop.xfrm_block", "SKB_DROP_REASON_XFRM_POLICY"),
+            Self::NetemLoss => ("drop.netem_loss", "NETEM_LOSS"),
+            Self::QdiscOverlimit => ("drop.qdisc_overlimit", "SKB_DROP_REASON_QDISC_OVERLIMIT"),
+            Self::QdiscDrop => ("drop.qdisc_drop", "SKB_DROP_REASON_QDISC_DROP"),
+            Self::CableCut => ("drop.cable_cut", "CABLE_CUT"),
             Self::StpGuard => ("drop.stp_guard", "STP_BPDU_GUARD"),
         }
     }

@@ -101,6 +101,8 @@ pub enum Table {
     Conntrack,
     /// The maps of an eBPF program.
     Bpf,
+    /// The queueing discipline at the way out: the row of its link.
+    Qdisc,
 }
 
 /// How a journey ended. Every journey has exactly one.

@@ -5,9 +5,9 @@
 use super::netfilter::{self, NetfilterChange};
 use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::{
-    BpfMap, BpfRow, Disposition, DropReason, Event, EventKind, FdbRow, Hook, LinkKind, LinkRow, NeighRow,
-    Nud, PacketType, PortRow, PortState, Relation, RouteKind, RouteRow, ServiceChange, StepRow, Steps,
-    Surroundings, Table, TableChange, Trace,
+    BpfMap, BpfRow, Disposition, DropReason, Event, EventKind, FdbRow, Hook, LinkExtra, LinkKind, LinkRow,
+    NeighRow, Nud, PacketType, PortRow, PortState, Relation, RouteKind, RouteRow, ServiceChange, StepRow,
+    Steps, Surroundings, Table, TableChange, Trace,
 };
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId};
@@ -215,6 +215,11 @@ impl Teller<'_> {
                     if frame.dst.is_multicast() { "why.bridge_fdb.group" } else { "why.bridge_fdb.flood" };
                 self.say(key, &[self.bridge(), frame.dst.to_string()])
             }
+            (
+                Table::Qdisc,
+                Some(TableChange::Link(LinkRow { extra: LinkExtra { qdisc: Some(row), .. }, .. })),
+            ) => self.say("why.qdisc.netem", &[self.place(), row.netem.to_string()]),
+            (Table::Qdisc, _) => String::new(),
             (Table::Bpf, Some(TableChange::Bpf(row))) => self.bpf_decision(row),
             (Table::Bpf, _) => self.say("why.bpf.none", &[self.place()]),
             (Table::VxlanFdb, Some(TableChange::Fdb(row))) => {
@@ -450,6 +455,11 @@ impl Teller<'_> {
                 ("process", vec![of(row.netns), row.pid.to_string(), row.args.to_string()])
             }
             TableChange::ProcessGone(_) => ("process_gone", Vec::new()),
+            TableChange::Fault(row) => {
+                let (key, args) = row.fault.words();
+                return self.say(key, &args);
+            }
+            TableChange::FaultGone(number) => ("fault_gone", vec![(number + 1).to_string()]),
         };
         self.say(&format!("why.changed.{key}"), &args)
     }

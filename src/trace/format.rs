@@ -257,11 +257,15 @@ fn decision(trace: &Trace, around: &Surroundings, id: EventId, table: Table, row
             format!("no usable neighbor entry for {}: ARP has to ask", entry.addr)
         }
         (Table::Neighbor, None) => "no neighbor entry: ARP has to ask".to_string(),
+        (Table::Qdisc, Some(TableChange::Link(row))) => {
+            row.extra.qdisc.map_or_else(String::new, |qdisc| qdisc.to_string())
+        }
         (_, Some(row)) => row_text(around, row).unwrap_or_default(),
         (Table::BridgeFdb, None) if frame.is_some_and(|frame| frame.dst.is_multicast()) => {
             format!("{dst} is for more than one: flooded to all ports")
         }
         (Table::BridgeFdb, None) => format!("fdb has no entry for {dst}: flooded to all ports"),
+        (Table::Qdisc, None) => "no queueing discipline".to_string(),
         (Table::Bpf, None) => "no eBPF map has it: up to the stack".to_string(),
         (Table::VxlanFdb, None) => format!("fdb names no tunnel end for {dst}"),
         (Table::Netfilter, None) => "no rule fits".to_string(),
@@ -326,7 +330,9 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
                 None | Some(PortState::Disabled | PortState::Forwarding) => String::new(),
                 Some(state) => format!(" state {}", rows_text::port_state(state)),
             };
-            format!("link {} {state} mtu {}{port}", row.name, row.mtu)
+            let qdisc = row.extra.qdisc.map_or_else(String::new, |qdisc| format!(" {qdisc}"));
+            let cut = if row.extra.cut { " cable cut" } else { "" };
+            format!("link {} {state} mtu {}{port}{cut}{qdisc}", row.name, row.mtu)
         }
         TableChange::LinkGone(netns, ifindex) => format!("link gone {}", around.ifname(*netns, *ifindex)),
         TableChange::Exception(row) => rows_text::exception(row),
@@ -347,6 +353,8 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         | TableChange::KubeEvent(_)
         | TableChange::Step(_)
         | TableChange::Process(_)
-        | TableChange::ProcessGone(_) => return None,
+        | TableChange::ProcessGone(_)
+        | TableChange::Fault(_)
+        | TableChange::FaultGone(_) => return None,
     })
 }

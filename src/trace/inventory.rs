@@ -2,9 +2,9 @@
 
 use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
-    AddrRow, BpfRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FdbRow, KubeEventRow, LinkKind,
-    LinkRow, NeighRow, NetnsRow, NodeRow, ObjectRow, PodRow, ProcessRow, RouteRow, ServiceChange, ServiceRow,
-    SliceRow, SocketRow, StepRow, Table, TableChange, Trace, VlanRow,
+    AddrRow, BpfRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FaultRow, FdbRow, KubeEventRow,
+    LinkKind, LinkRow, NeighRow, NetnsRow, NodeRow, ObjectRow, PodRow, ProcessRow, RouteRow, ServiceChange,
+    ServiceRow, SliceRow, SocketRow, StepRow, Table, TableChange, Trace, VlanRow,
 };
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use std::collections::BTreeMap;
@@ -33,6 +33,8 @@ pub struct Inventory {
     pub kube_events: Vec<(SimTime, KubeEventRow)>,
     /// Processes that live, by their number in the simulation.
     pub processes: BTreeMap<ProcessId, ProcessRow>,
+    /// Faults that stand, by their number.
+    pub faults: BTreeMap<u32, FaultRow>,
     /// Steps of Pod creation and termination with the time of each, oldest first.
     pub steps: Vec<(EventId, StepRow)>,
 }
@@ -46,6 +48,8 @@ pub struct NetnsState {
     pub links: BTreeMap<IfIndex, LinkRow>,
     /// Counters by interface number.
     pub counters: BTreeMap<IfIndex, Counters>,
+    /// Counters of queueing disciplines by interface number.
+    pub qdiscs: BTreeMap<IfIndex, QdiscCounters>,
     /// Addresses; those of one link in the order in which the kernel lists them.
     pub addrs: Vec<AddrRow>,
     /// Routes in the order in which they were added.
@@ -109,12 +113,40 @@ pub struct Counters {
     pub tx_dropped: u64,
 }
 
+/// Counters of a queueing discipline, as `tc -s qdisc` shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QdiscCounters {
+    /// Packets it was given.
+    pub taken: u64,
+    /// Bytes of them.
+    pub taken_bytes: u64,
+    /// Packets that left.
+    pub sent: u64,
+    /// Bytes of them.
+    pub sent_bytes: u64,
+    /// Packets dropped, lost on purpose or for want of room.
+    pub dropped: u64,
+    /// Bytes of them.
+    pub dropped_bytes: u64,
+}
+
+impl std::fmt::Display for QdiscCounters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let waiting = self.taken.saturating_sub(self.sent + self.dropped);
+        let bytes = self.taken_bytes.saturating_sub(self.sent_bytes + self.dropped_bytes);
+        let (sent, sent_bytes, dropped) = (self.sent, self.sent_bytes, self.dropped);
+        writeln!(f, " Sent {sent_bytes} bytes {sent} pkt (dropped {dropped}, overlimits 0 requeues 0) ")?;
+        writeln!(f, " backlog {bytes}b {waiting}p requeues 0")
+    }
+}
+
 impl NetnsState {
     fn new(row: NetnsRow) -> Self {
         Self {
             row,
             links: BTreeMap::new(),
             counters: BTreeMap::new(),
+            qdiscs: BTreeMap::new(),
             addrs: Vec::new(),
             routes: Vec::new(),
             neighbors: BTreeMap::new(),
@@ -173,9 +205,17 @@ impl Inventory {
         self.now = event.at;
         match event.kind {
             EventKind::Changed(change) => self.apply(trace, id, change),
-            EventKind::Transmitted | EventKind::Received(_) => self.count(trace, event),
+            EventKind::Received(_) => self.count(trace, event),
+            EventKind::Transmitted => {
+                self.count(trace, event);
+                self.count_queue(trace, event);
+            }
+            EventKind::Decided(Table::Qdisc, _) => self.count_queue(trace, event),
             EventKind::Decided(table, row) => self.mark_used(trace, id, table, row),
-            EventKind::Ended(Disposition::Dropped(reason)) => self.count_drop(trace, event, reason),
+            EventKind::Ended(Disposition::Dropped(reason)) => {
+                self.count_drop(trace, event, reason);
+                self.count_queue(trace, event);
+            }
             EventKind::Originated
             | EventKind::Passed(_)
             | EventKind::Queued
@@ -243,6 +283,43 @@ impl Inventory {
         }
     }
 
+    /// Counts what a queueing discipline took, sent and dropped.
+    fn count_queue(&mut self, trace: &Trace, event: &Event) {
+        let Some(state) = self.netns.get_mut(&event.netns) else { return };
+        let has_qdisc = state.links.get(&event.ifindex).is_some_and(|link| link.extra.qdisc.is_some());
+        let Some(frame) = trace.frame_of(event).filter(|_| has_qdisc) else { return };
+        let counted = state.qdiscs.entry(event.ifindex).or_default();
+        let bytes = frame.wire_len() as u64;
+        match event.kind {
+            EventKind::Decided(Table::Qdisc, _) => {
+                counted.taken += 1;
+                counted.taken_bytes += bytes;
+            }
+            EventKind::Transmitted => {
+                counted.sent += 1;
+                counted.sent_bytes += bytes;
+            }
+            EventKind::Ended(Disposition::Dropped(
+                DropReason::NetemLoss | DropReason::QdiscOverlimit | DropReason::QdiscDrop,
+            )) => {
+                counted.dropped += 1;
+                counted.dropped_bytes += bytes;
+            }
+            EventKind::Originated
+            | EventKind::Received(_)
+            | EventKind::Passed(_)
+            | EventKind::Decided(..)
+            | EventKind::Changed(_)
+            | EventKind::Queued
+            | EventKind::Encapsulated
+            | EventKind::Decapsulated
+            | EventKind::Ended(_)
+            | EventKind::Wrote(_)
+            | EventKind::Started(_)
+            | EventKind::Exited(..) => {}
+        }
+    }
+
     fn count_drop(&mut self, trace: &Trace, event: &Event, reason: DropReason) {
         let Some(state) = self.netns.get_mut(&event.netns) else { return };
         let Some(link) = state.links.get(&event.ifindex) else { return };
@@ -257,7 +334,11 @@ impl Inventory {
             counters.tx_packets = counters.tx_packets.saturating_sub(1);
             counters.tx_bytes = counters.tx_bytes.saturating_sub(frame.wire_len() as u64 - 14);
         }
-        if matches!(reason, DropReason::VxlanNoRemote | DropReason::NoCarrier | DropReason::Recursion) {
+        let by_device = matches!(
+            reason,
+            DropReason::VxlanNoRemote | DropReason::NoCarrier | DropReason::CableCut | DropReason::Recursion
+        );
+        if by_device {
             counters.tx_dropped += 1;
         } else if reason == DropReason::OversizeReceive {
             counters.rx_dropped += 1;
@@ -362,6 +443,8 @@ impl Inventory {
             TableChange::Step(row) => self.steps.push((event, row.clone())),
             TableChange::Process(row) => drop(self.processes.insert(row.process, row.clone())),
             TableChange::ProcessGone(process) => drop(self.processes.remove(process)),
+            TableChange::Fault(row) => drop(self.faults.insert(row.number, row.clone())),
+            TableChange::FaultGone(number) => drop(self.faults.remove(number)),
             TableChange::Link(row) => self.with(row.netns, |state| state.set_link(row)),
             TableChange::LinkGone(netns, ifindex) => self.with(*netns, |state| state.remove_link(*ifindex)),
             TableChange::Addr(row) => self.with(row.netns, |state| {
@@ -425,12 +508,17 @@ impl Inventory {
 
 impl NetnsState {
     fn set_link(&mut self, row: &LinkRow) {
+        let handle = |link: &LinkRow| link.extra.qdisc.map(|qdisc| qdisc.handle);
+        if self.links.get(&row.ifindex).and_then(handle) != handle(row) {
+            self.qdiscs.remove(&row.ifindex);
+        }
         self.links.insert(row.ifindex, row.clone());
     }
 
     fn remove_link(&mut self, ifindex: IfIndex) {
         self.links.remove(&ifindex);
         self.counters.remove(&ifindex);
+        self.qdiscs.remove(&ifindex);
         self.addrs.retain(|row| row.ifindex != ifindex);
         self.routes.retain(|(_, row)| row.oif != Some(ifindex));
         self.neighbors.retain(|(at, _), _| *at != ifindex);

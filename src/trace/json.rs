@@ -420,6 +420,7 @@ fn table_name(table: Table) -> &'static str {
         Table::Netfilter => "netfilter",
         Table::Conntrack => "conntrack",
         Table::Bpf => "bpf",
+        Table::Qdisc => "qdisc",
     }
 }
 

@@ -6,6 +6,7 @@ mod api_rows;
 mod drop_reason;
 mod event;
 pub mod explain;
+mod fault;
 pub mod format;
 mod hash;
 mod inventory;
@@ -24,8 +25,9 @@ mod surroundings;
 pub use api_rows::ObjectRow;
 pub use drop_reason::DropReason;
 pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Relation, Stream, Table};
+pub use fault::{Fault, FaultRow, Netem, Place};
 pub use format::{Selection, json, text};
-pub use inventory::{Counters, Fdb, Inventory, Neighbor, NetnsState};
+pub use inventory::{Counters, Fdb, Inventory, Neighbor, NetnsState, QdiscCounters};
 pub use netfilter::{
     Chain, ChainRow, Connection, ConntrackRow, Netfilter, NetfilterChange, RuleRow, RuleState, SetMember,
     SetRow, TcpTracking, Tuple,
@@ -40,7 +42,8 @@ pub use rows::{
     PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope, SysctlRow, TableChange,
 };
 pub use rows_link::{
-    BridgeRow, Designated, IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow,
+    BridgeRow, Designated, IpvlanMode, LinkExtra, MacvlanMode, Mirror, Mirrors, PortExtra, QdiscRow,
+    TunnelRow, VlanRow,
 };
 pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};

@@ -1,6 +1,6 @@
 //! What belongs to links of particular kinds, as `ip -d link` and `bridge -d link` show it.
 
-use super::LinkKind;
+use super::{LinkKind, Netem};
 use crate::base::{IfIndex, Ipv4Addr, NetnsId};
 use crate::wire::{BridgeId, VlanProtocol};
 
@@ -95,6 +95,41 @@ pub struct LinkExtra {
     pub bridge: Option<BridgeRow>,
     /// Multicast group that a VXLAN device floods to, with the TTL of its outer packets.
     pub group: Option<Ipv4Addr>,
+    /// Its queueing discipline, where somebody gave it one (`tc qdisc`).
+    pub qdisc: Option<QdiscRow>,
+    /// Whether its cable is cut.
+    pub cut: bool,
+    /// Where copies of what passes it go (`tc filter … mirred`).
+    pub mirrors: Mirrors,
+}
+
+/// What `tc` does with packets that come in and go out, beside the queueing discipline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mirrors {
+    /// Whether the device has the discipline `clsact`, to which filters are tied.
+    pub is_ready: bool,
+    /// What happens with packets that come in.
+    pub ingress: Option<Mirror>,
+    /// What happens with packets that go out.
+    pub egress: Option<Mirror>,
+}
+
+/// An action `mirred`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    /// The device that sends the packet or its copy.
+    pub to: IfIndex,
+    /// Whether the packet itself goes there, and no further here (`redirect`).
+    pub takes: bool,
+}
+
+/// A queueing discipline at the root of a device: netem, the only one that is simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QdiscRow {
+    /// Major number of its handle, as `8001:` shows it.
+    pub handle: u16,
+    /// Its settings.
+    pub netem: Netem,
 }
 
 /// Spanning tree and VLAN filtering of a bridge. Times are in hundredths of seconds (`USER_HZ`).

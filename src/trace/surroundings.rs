@@ -79,7 +79,9 @@ impl Surroundings {
             | TableChange::KubeEvent(_)
             | TableChange::Step(_)
             | TableChange::Process(_)
-            | TableChange::ProcessGone(_) => {}
+            | TableChange::ProcessGone(_)
+            | TableChange::Fault(_)
+            | TableChange::FaultGone(_) => {}
         }
     }
 

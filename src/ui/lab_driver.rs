@@ -149,7 +149,11 @@ fn last_run(log: &LabLog) -> Follow {
 fn last_text(log: &LabLog) -> Option<&str> {
     log.actions.iter().rev().find_map(|(_, action)| match action {
         Action::Apply(text) => Some(text.as_str()),
-        Action::Run { .. } | Action::Interrupt(_) => None,
+        Action::Run { .. }
+        | Action::Fault(_)
+        | Action::Mend(_)
+        | Action::Request(_)
+        | Action::Interrupt(_) => None,
     })
 }
 
@@ -456,7 +460,9 @@ fn start_queued(page: Page) {
 fn runs(log: &LabLog) -> impl Iterator<Item = (u32, (&Target, &[String]))> {
     let runs = log.actions.iter().filter_map(|(_, action)| match action {
         Action::Run { target, argv } => Some((target, argv.as_slice())),
-        Action::Apply(_) | Action::Interrupt(_) => None,
+        Action::Apply(_) | Action::Fault(_) | Action::Mend(_) | Action::Request(_) | Action::Interrupt(_) => {
+            None
+        }
     });
     (0..).zip(runs)
 }
@@ -501,7 +507,12 @@ fn entries(driver: &Driver, lab: &Lab, target: &Target) -> Vec<Entry> {
 fn interrupted(log: &LabLog, run: u32) -> Option<SimTime> {
     log.actions.iter().find_map(|(at, action)| match action {
         Action::Interrupt(number) if *number == run => Some(*at),
-        Action::Interrupt(_) | Action::Apply(_) | Action::Run { .. } => None,
+        Action::Interrupt(_)
+        | Action::Apply(_)
+        | Action::Fault(_)
+        | Action::Mend(_)
+        | Action::Request(_)
+        | Action::Run { .. } => None,
     })
 }
 

@@ -17,7 +17,7 @@ pub use matches::{
     Addrtype, Conntrack, Icmp, Iface, Match, Multiport, Not, Physdev, PortRange, PortSide, Recent,
     RecentMode, Rpfilter, SetMatch, Statistic, Tcp, Udp, ctstate, net_mask,
 };
-pub use parse::{Problem, RuleBuilder, Words, parse_rule, parse_rule_of};
+pub use parse::{Problem, RuleBuilder, Words, parse_line, parse_rule, parse_rule_of};
 pub use ports::{protocol_name, protocol_number, service_name, service_port};
 pub use save::quoted;
 pub use targets::{ConnmarkOp, Log, NatFlags, NatRange, RejectWith, Target, Tcpmss};

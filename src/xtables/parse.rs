@@ -95,19 +95,34 @@ pub fn parse_rule(text: &[&str]) -> Result<Rule, Problem> {
 /// The same of either protocol.
 pub fn parse_rule_of(family: Family, text: &[&str]) -> Result<Rule, Problem> {
     let words: Vec<String> = text.iter().map(|word| (*word).to_owned()).collect();
-    let mut words = Words::new(&words);
-    let mut builder = RuleBuilder::of(family);
+    read(&mut Words::new(&words), RuleBuilder::of(family))
+}
+
+fn read(words: &mut Words, mut builder: RuleBuilder) -> Result<Rule, Problem> {
     let mut negated = false;
     while let Some(word) = words.take() {
         if word == "!" {
             negated = true;
-        } else if builder.option(&word, negated, &mut words)? {
+        } else if builder.option(&word, negated, words)? {
             negated = false;
         } else {
             return Err(Problem::new(format!("unknown option \"{word}\"")));
         }
     }
     builder.finish()
+}
+
+/// Reads a rule as one line, with words in double quotes kept whole. `sets` are the sets that exist.
+pub fn parse_line(line: &str, sets: &[String]) -> Result<Rule, Problem> {
+    let mut words = Vec::new();
+    for (index, part) in line.split('"').enumerate() {
+        if index % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    read(&mut Words::new(&words), RuleBuilder::with_sets(sets.to_vec()))
 }
 
 impl RuleBuilder {

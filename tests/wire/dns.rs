@@ -10,7 +10,8 @@ use vethscope::base::dns::{Question, RData, Rcode, Record, Type};
 use vethscope::wire::dns::{self, Edns, Message};
 
 fn label() -> impl Strategy<Value = String> {
-    "[a-zA-Z0-9_][a-zA-Z0-9_-]{0,12}"
+    // They write the targets of SRV records in lower case.
+    "[a-z0-9_][a-z0-9_-]{0,12}"
 }
 
 fn name() -> impl Strategy<Value = String> {
@@ -31,7 +32,8 @@ fn data() -> impl Strategy<Value = RData> {
         (any::<u16>(), any::<u16>(), any::<u16>(), name())
             .prop_map(|(priority, weight, port, target)| RData::Srv(priority, weight, port, target)),
         prop::collection::vec("[ -~]{0,40}", 1..4).prop_map(RData::Txt),
-        (name(), name(), any::<[u32; 5]>())
+        // They take the numbers as signed.
+        (name(), name(), prop::array::uniform5(0..u32::MAX >> 1))
             .prop_map(|(server, mailbox, numbers)| RData::Soa(server, mailbox, numbers)),
     ]
 }

@@ -18,7 +18,7 @@ pub(super) const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 const CALI_MAC: MacAddr = MacAddr([0xee; 6]);
 
 /// The name of a Pod's interface at the node (`VethNameForWorkload`).
-pub(super) fn veth_name(namespace: &str, pod: &str) -> Arc<str> {
+pub(in crate::agent) fn veth_name(namespace: &str, pod: &str) -> Arc<str> {
     let digest = Sha1::digest(format!("{namespace}.{pod}"));
     let mut name = "cali".to_owned();
     for byte in &digest {

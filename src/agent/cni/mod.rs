@@ -2,7 +2,7 @@
 //! and the daemons that connect the nodes.
 
 mod bridge;
-mod calico;
+pub(super) mod calico;
 pub(super) mod cilium;
 mod nodes;
 

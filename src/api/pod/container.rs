@@ -97,6 +97,7 @@ pub struct ContainerPort {
 pub enum Protocol {
     /// TCP.
     #[default]
+    #[serde(alias = "")]
     Tcp,
     /// UDP.
     Udp,

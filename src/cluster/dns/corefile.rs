@@ -449,7 +449,7 @@ mod tests {
         let said = |text: &str| parse(text).map_err(|error| (error.line, error.message));
         assert_eq!(said(".:53 {\n errors\n").unwrap_err().0, 1);
         assert_eq!(said(".:53\n").unwrap_err(), (1, ".:53 has no block in braces".to_owned()));
-        assert_eq!(said(". {\n {\n}\n").unwrap_err().0, 2);
+        assert_eq!(said(". {\n {\n }\n}\n").unwrap_err().0, 2);
         let blocks = parse("a b:53 { # two\n cache 30 {\n  success 100\n }\n log\n}\n").unwrap();
         assert_eq!(blocks[0].zones, ["a.", "b."]);
         assert_eq!(blocks[0].plugins[0].args, ["30"]);

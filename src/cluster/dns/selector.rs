@@ -35,8 +35,11 @@ impl LabelTest {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let test =
-            |key: &str, ask| (!key.trim().is_empty()).then(|| Self { key: key.trim().to_owned(), ask });
+        let test = |key: &str, ask| {
+            let key = key.trim();
+            let is_key = !key.is_empty() && !key.contains(char::is_whitespace);
+            is_key.then(|| Self { key: key.to_owned(), ask })
+        };
         let one = |value: &str| vec![value.trim().to_owned()];
         if let Some((key, value)) = text.split_once("!=") {
             return test(key, Ask::NotIn(one(value)));

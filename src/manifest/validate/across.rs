@@ -1,6 +1,6 @@
 //! What objects say of each other: names that stand twice, ranges that overlap, nodes that are not there.
 
-use crate::api::{ClusterSpec, NamespacedName, NodeSpec, Object};
+use crate::api::{ClusterSpec, Cni, NamespacedName, NodeSpec, Object, PolicyType};
 use crate::base::{Diagnostic, Ipv4Net, Severity};
 use crate::manifest::objects::label;
 use crate::manifest::report::Report;
@@ -44,8 +44,42 @@ pub(in crate::manifest) fn across(text: &str, parsed: &Parsed, roots: &[&Node]) 
         found.extend(ranges(&spec, &entries));
         found.extend(addresses(&spec, &entries));
         found.extend(missing_nodes(&spec, &entries));
+        found.extend(entries.iter().flat_map(|entry| unenforced(&spec, *entry)));
     }
     found
+}
+
+/// What surprises people about policies: plug-ins that enforce none, and ranges that one plug-in does not mean so.
+fn unenforced(spec: &ClusterSpec, entry: Entry<'_>) -> Vec<Diagnostic> {
+    let Object::NetworkPolicy(policy) = &entry.located.object else { return Vec::new() };
+    let (cni, pods) = (spec.network.cni, spec.network.pod_cidr);
+    let covers_pods = |cidr: &str| {
+        cidr.parse::<Ipv4Net>().is_ok_and(|net| overlap(net.trunc(), pods)).then(|| cidr.to_owned())
+    };
+    let ranges = [PolicyType::Ingress, PolicyType::Egress].into_iter().flat_map(|direction| {
+        let (way, peers) = match direction {
+            PolicyType::Ingress => ("ingress", "from"),
+            PolicyType::Egress => ("egress", "to"),
+        };
+        let rules = policy.rules(direction).into_iter().enumerate();
+        let blocks = rules.flat_map(move |(rule, (list, _))| {
+            let path = move |peer| format!("spec.{way}[{rule}].{peers}[{peer}].ipBlock.cidr");
+            list.iter().enumerate().filter_map(move |(at, peer)| Some((path(at), peer.ip_block.as_ref()?)))
+        });
+        blocks.filter_map(|(path, block)| Some((path, covers_pods(&block.cidr)?))).collect::<Vec<_>>()
+    });
+    entry.find(|report| match cni {
+        Cni::Calico => {}
+        Cni::Cilium => {
+            for (path, cidr) in ranges {
+                report.warning(&path, "across.cilium-block", Some("across.cilium-block.hint"), &[&cidr]);
+            }
+        }
+        Cni::Bridge | Cni::Flannel => {
+            let name = if cni == Cni::Flannel { "flannel" } else { "bridge" };
+            report.warning("kind", "across.unenforced", Some("across.unenforced.hint"), &[name]);
+        }
+    })
 }
 
 fn twice(text: &str, entries: &[Entry<'_>]) -> Vec<Diagnostic> {

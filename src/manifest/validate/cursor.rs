@@ -85,10 +85,67 @@ impl<'v> Cursor<'v> {
         report.error(&self.path, message, Some(hint), &args);
     }
 
+    /// `Invalid value: …: WHY`, where WHY is the API server's own sentence.
+    pub(super) fn because(&self, report: &mut Report<'_>, why: &str) {
+        self.fault(report, "invalid.because", "invalid.because.hint", &[why]);
+    }
+
+    /// `Required value: WHY`.
+    pub(super) fn required_because(&self, report: &mut Report<'_>, why: &str) {
+        report.error(
+            &self.path,
+            "invalid.required-because",
+            Some("invalid.required.hint"),
+            &[self.name(), why],
+        );
+    }
+
+    /// `Forbidden: WHY`.
+    pub(super) fn forbidden(&self, report: &mut Report<'_>, why: &str) {
+        report.error(&self.path, "invalid.forbidden", Some("invalid.forbidden.hint"), &[self.name(), why]);
+    }
+
+    /// `Not found: …`.
+    pub(super) fn not_found(&self, report: &mut Report<'_>, hint: &'static str) {
+        self.fault(report, "invalid.no-volume", hint, &[]);
+    }
+
+    /// The name of the field itself.
+    pub(super) fn name(&self) -> &str {
+        self.path.rsplit('.').next().unwrap_or("")
+    }
+
+    /// The text, or `otherwise` where it is empty or not there.
+    pub(super) fn text_or<'t>(&self, otherwise: &'t str) -> &'t str
+    where
+        'v: 't,
+    {
+        Some(self.text()).filter(|text| !text.is_empty()).unwrap_or(otherwise)
+    }
+
+    /// `must be between 1 and 65535, inclusive`; what is not there counts as 0.
+    pub(super) fn port(&self, report: &mut Report<'_>) {
+        if !super::names::port_number(self.number()) {
+            let shown = self.number().to_string();
+            report.error(&self.path, "invalid.port", Some("invalid.port.hint"), &[&shown]);
+        }
+    }
+
+    /// Whether the value is `true`.
+    pub(super) fn is_true(&self) -> bool {
+        *self.value == true
+    }
+
+    /// `must be greater than or equal to 0`.
+    pub(super) fn not_negative(&self, report: &mut Report<'_>) {
+        if self.number() < 0 {
+            self.fault(report, "invalid.negative", "invalid.negative.hint", &[]);
+        }
+    }
+
     /// `Required value`.
     pub(super) fn required(&self, report: &mut Report<'_>) {
-        let name = self.path.rsplit('.').next().unwrap_or("");
-        report.required(&self.path, name);
+        report.required(&self.path, self.name());
     }
 
     /// `Duplicate value: …`.
@@ -106,6 +163,13 @@ impl<'v> Cursor<'v> {
         let hint =
             if meant.is_some() { "invalid.unsupported.nearest.hint" } else { "invalid.unsupported.hint" };
         self.fault(report, "invalid.unsupported", hint, &[&list, meant.unwrap_or("")]);
+    }
+
+    /// The same for a field that an empty text leaves to its default.
+    pub(super) fn one_of_or_empty(&self, report: &mut Report<'_>, allowed: &[&str]) {
+        if !self.text().is_empty() {
+            self.one_of(report, allowed);
+        }
     }
 
     /// The value as the API server shows it in an error.

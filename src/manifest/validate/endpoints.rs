@@ -47,9 +47,7 @@ fn subset_port(port: &Cursor<'_>, needs_name: bool, report: &mut Report<'_>) {
         name.required(report);
     }
     let number = port.get("port");
-    if number.is_set() && !names::port_number(number.number()) {
-        number.fault(report, "invalid.port", "invalid.port.hint", &[]);
-    }
+    number.port(report);
     protocols(port, report);
 }
 

@@ -23,28 +23,98 @@ pub(super) fn validate(kind: Kind, metadata: &Cursor<'_>, report: &mut Report<'_
     }
     labels(&metadata.get("labels"), report);
     annotations(&metadata.get("annotations"), report);
+    owners(&metadata.get("ownerReferences"), report);
+    finalizers(&metadata.get("finalizers"), report);
 }
+
+/// Longest name of a `CronJob`: those of its Jobs add eleven characters (`validateCronJobSpec`).
+const CRON_JOB_NAME: usize = 52;
 
 fn name(kind: Kind, metadata: &Cursor<'_>, report: &mut Report<'_>) {
     // The cluster document stands once; it needs no name.
     if kind.name == "Cluster" && !metadata.get("name").is_set() {
         return;
     }
-    let name = metadata.get("name");
-    if name.text().is_empty() {
-        let generated = metadata.get("generateName");
-        if generated.text().is_empty() {
-            return report.error(&name.path, "invalid.no-name", Some("invalid.no-name.hint"), &[]);
-        }
-        return generated.invalid(report, names::dns_subdomain(generated.text().trim_end_matches('-')));
-    }
-    let faults = match kind.name {
-        "Namespace" => names::dns_label(name.text()),
-        "Service" => names::dns1035_label(name.text()),
-        "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" => Vec::new(),
-        _ => names::dns_subdomain(name.text()),
+    let (name, generated) = (metadata.get("name"), metadata.get("generateName"));
+    let form = |text: &str| match kind.name {
+        "Namespace" => names::dns_label(text),
+        "Service" => names::dns1035_label(text),
+        "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" => names::path_segment(text),
+        _ => names::dns_subdomain(text),
     };
-    name.invalid(report, faults);
+    let prefix = generated.text();
+    if !prefix.is_empty() {
+        // A hyphen at the end is masked (`maskTrailingDash`), for more of the name follows.
+        let masked = match prefix.strip_suffix('-') {
+            Some(rest) if !rest.is_empty() => {
+                format!("{}a", &rest[..rest.len() - rest.chars().next_back().map_or(0, char::len_utf8)])
+            }
+            _ => prefix.to_owned(),
+        };
+        generated.invalid(report, form(&masked));
+    }
+    if name.text().is_empty() {
+        if prefix.is_empty() {
+            report.error(&name.path, "invalid.no-name", Some("invalid.no-name.hint"), &[]);
+        }
+        return;
+    }
+    name.invalid(report, form(name.text()));
+    if kind.name == "CronJob" && name.text().len() > CRON_JOB_NAME {
+        name.because(report, "must be no more than 52 characters");
+    }
+}
+
+/// `ValidateOwnerReferences`. The API server names the list without an index as the place.
+fn owners(owners: &Cursor<'_>, report: &mut Report<'_>) {
+    let mut controllers = Vec::new();
+    for owner in owners.items() {
+        let fields = [
+            ("apiVersion", "version must not be empty"),
+            ("kind", "must not be empty"),
+            ("name", "must not be empty"),
+            ("uid", "must not be empty"),
+        ];
+        for (name, why) in fields {
+            let field = owner.get(name);
+            if field.text().is_empty() {
+                let path = format!("{}.{name}", owners.path);
+                report.error_near(
+                    (&field.path, &path),
+                    "invalid.because",
+                    "invalid.because.hint",
+                    &["\"\"", why],
+                );
+            }
+        }
+        if owner.get("controller").is_true() {
+            controllers.push(owner);
+        }
+    }
+    let shown = |owner: &Cursor<'_>| owner.get("kind").text().to_owned() + "/" + owner.get("name").text();
+    if let [first, second, ..] = &controllers[..] {
+        let why = format!(
+            "Only one reference can have Controller set to true. Found \"true\" in references for {} and {}",
+            shown(first),
+            shown(second)
+        );
+        owners.because(report, &why);
+    }
+}
+
+/// `ValidateFinalizers`.
+fn finalizers(finalizers: &Cursor<'_>, report: &mut Report<'_>) {
+    for one in finalizers.items() {
+        for (message, args) in names::qualified_name(one.text()) {
+            let shown = one.shown();
+            let args: Vec<&str> = std::iter::once(&*shown).chain(args.iter().map(String::as_str)).collect();
+            report.error_near((&one.path, &finalizers.path), message, "invalid.name.hint", &args);
+        }
+    }
+    let has = |name: &str| finalizers.items().any(|one| one.text() == name);
+    if has("orphan") && has("foregroundDeletion") {
+        finalizers.because(report, "finalizer orphan and foregroundDeletion cannot be both set");
+    }
 }
 
 /// Keys and values of labels. The API server names the whole map as the place.
@@ -64,7 +134,7 @@ pub(super) fn labels(labels: &Cursor<'_>, report: &mut Report<'_>) {
     }
 }
 
-fn annotations(annotations: &Cursor<'_>, report: &mut Report<'_>) {
+pub(super) fn annotations(annotations: &Cursor<'_>, report: &mut Report<'_>) {
     let mut size = 0;
     for (key, value) in annotations.entries() {
         size += key.len() + value.text().len();

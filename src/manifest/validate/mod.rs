@@ -5,6 +5,7 @@ mod across;
 mod address;
 mod cluster;
 mod config;
+mod cron;
 mod cursor;
 mod endpoints;
 mod meta;
@@ -13,11 +14,14 @@ mod network;
 mod node;
 mod pod;
 mod policy;
+mod quantity;
 mod selector;
 mod service;
+mod update;
 mod workload;
 
 pub(super) use across::across;
+pub(super) use update::update;
 
 use super::report::Report;
 use super::schema::Kind;
@@ -29,20 +33,18 @@ pub(super) fn object(kind: Kind, raw: &Value, report: &mut Report<'_>) {
     let root = Cursor::root(raw);
     meta::validate(kind, &root.get("metadata"), report);
     match kind.name {
-        "Pod" => pod::validate(&root.get("spec"), report),
+        "Pod" => pod::validate(&root.get("spec"), pod::Owner::Pod, report),
         "Node" => node::validate(&root, report),
         "Cluster" => cluster::validate(&root.get("spec"), report),
-        "Service" => service::validate(&root.get("spec"), report),
+        "Service" => service::validate(&root, report),
         "NetworkPolicy" => policy::validate(&root.get("spec"), report),
         "Endpoints" => endpoints::endpoints(&root, report),
         "EndpointSlice" => endpoints::slice(&root, report),
-        "ConfigMap" | "Secret" => config::validate(&root, report),
+        "ConfigMap" | "Secret" => config::validate(kind.name, &root, report),
         "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" | "ReplicationController" => {
             workload::validate(kind.name, &root.get("spec"), report);
         }
-        "CronJob" => {
-            workload::validate("Job", &root.get("spec").get("jobTemplate").get("spec"), report);
-        }
+        "CronJob" => workload::cron_job(&root.get("spec"), report),
         _ => {}
     }
 }

@@ -24,7 +24,10 @@ fn too_long(text: &str, limit: usize) -> Option<Fault> {
 
 /// `IsDNS1123Label`.
 pub(super) fn dns_label(text: &str) -> Vec<Fault> {
-    let form = (!shaped(text, lower_alphanumeric, b"-")).then(|| ("invalid.label", Vec::new()));
+    let form = (!shaped(text, lower_alphanumeric, b"-")).then(|| {
+        let dotted = text.split('.').all(|part| shaped(part, lower_alphanumeric, b"-"));
+        (if dotted { "invalid.label-dots" } else { "invalid.label" }, Vec::new())
+    });
     too_long(text, 63).into_iter().chain(form).collect()
 }
 
@@ -74,14 +77,24 @@ pub(super) fn port_name(text: &str) -> Vec<Fault> {
 
 /// `IsQualifiedName`: a label's key.
 pub(super) fn qualified_name(text: &str) -> Vec<Fault> {
-    let (prefix, name) = match text.split_once('/') {
-        Some((prefix, name)) => (Some(prefix), name),
-        None => (None, text),
+    let mut parts = text.split('/');
+    let (prefix, name) = match (parts.next(), parts.next(), parts.next()) {
+        (Some(name), None, _) => (None, name),
+        (Some(prefix), Some(name), None) => (Some(prefix), name),
+        _ => return vec![("invalid.qualified-slashes", Vec::new())],
     };
     let mut faults = Vec::new();
-    if let Some(prefix) = prefix {
-        let wrong = prefix.is_empty() || !dns_subdomain(prefix).is_empty();
-        faults.extend(wrong.then(|| ("invalid.qualified-prefix", Vec::new())));
+    match prefix {
+        Some("") => faults.push(("invalid.qualified-no-prefix", Vec::new())),
+        Some(prefix) => {
+            if prefix.len() > 253 {
+                faults.push(("invalid.qualified-prefix-long", Vec::new()));
+            }
+            if !prefix.split('.').all(|part| shaped(part, lower_alphanumeric, b"-")) {
+                faults.push(("invalid.qualified-prefix", Vec::new()));
+            }
+        }
+        None => {}
     }
     if name.is_empty() {
         faults.push(("invalid.qualified-empty", Vec::new()));
@@ -104,6 +117,27 @@ pub(super) fn label_value(text: &str) -> Vec<Fault> {
 pub(super) fn env_name(text: &str) -> Vec<Fault> {
     let form = text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'=');
     (!form).then(|| ("invalid.env", Vec::new())).into_iter().collect()
+}
+
+/// `IsHTTPHeaderName`.
+pub(super) fn http_header(text: &str) -> Vec<Fault> {
+    let form = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (!form).then(|| ("invalid.http-header", Vec::new())).into_iter().collect()
+}
+
+/// `IsValidSysctlName`.
+pub(super) fn is_sysctl(text: &str) -> bool {
+    let outer = lower_alphanumeric;
+    text.len() <= 253 && text.split(['.', '/']).all(|part| shaped(part, outer, b"-_"))
+}
+
+/// `IsValidPathSegmentName`: what may be a part of a URL's path.
+pub(super) fn path_segment(text: &str) -> Vec<Fault> {
+    if text == "." || text == ".." {
+        return vec![("invalid.path-is", vec![text.to_owned()])];
+    }
+    let inside = ["/", "%"].into_iter().filter(|part| text.contains(part));
+    inside.map(|part| ("invalid.path-contains", vec![part.to_owned()])).collect()
 }
 
 /// `IsConfigMapKey`.

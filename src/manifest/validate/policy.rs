@@ -26,7 +26,7 @@ pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
 }
 
 fn ports(port: &Cursor<'_>, report: &mut Report<'_>) {
-    port.get("protocol").one_of(report, &["SCTP", "TCP", "UDP"]);
+    port.get("protocol").one_of_or_empty(report, &["SCTP", "TCP", "UDP"]);
     let (number, end) = (port.get("port"), port.get("endPort"));
     if let Some(name) = number.value.as_str() {
         if end.is_set() {

@@ -6,16 +6,18 @@ mod port;
 use super::cursor::Cursor;
 use super::{address, meta, names};
 use crate::manifest::report::Report;
-use serde_json::Value;
 
 /// The kubelet's own port (`ports.KubeletPort`), which no load balancer may take.
 const KUBELET_PORT: i64 = 10250;
 /// `MaxClientIPServiceAffinitySeconds`.
 const AFFINITY_SECONDS: i64 = 86400;
 
+/// `AnnotationLoadBalancerSourceRangesKey`.
+const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
+
 /// `spec.type` with its default.
 pub(super) fn kind<'v>(spec: &Cursor<'v>) -> &'v str {
-    Some(spec.get("type").text()).filter(|text| !text.is_empty()).unwrap_or("ClusterIP")
+    spec.get("type").text_or("ClusterIP")
 }
 
 /// `IsHeadlessService`.
@@ -33,7 +35,9 @@ fn is_external(spec: &Cursor<'_>) -> bool {
     }
 }
 
-pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
+pub(super) fn validate(root: &Cursor<'_>, report: &mut Report<'_>) {
+    let spec = &root.get("spec");
+    topology_annotations(&root.get("metadata").get("annotations"), report);
     let ports = spec.get("ports");
     if ports.len() == 0 && !is_headless(spec) && kind(spec) != "ExternalName" {
         ports.required(report);
@@ -47,16 +51,12 @@ pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
         address::reachable_ip(&ip, report);
     }
     let types = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
-    not_empty(&spec.get("type"), report, &types);
+    spec.get("type").one_of_or_empty(report, &types);
     load_balancer(spec, report);
-    traffic_policies(spec, report);
-}
-
-/// An enumeration in which an empty text stands for the default.
-fn not_empty(field: &Cursor<'_>, report: &mut Report<'_>, allowed: &[&str]) {
-    if !field.text().is_empty() {
-        field.one_of(report, allowed);
+    if spec.get("loadBalancerSourceRanges").len() == 0 {
+        annotated_ranges(root, report);
     }
+    traffic_policies(spec, report);
 }
 
 fn by_type(spec: &Cursor<'_>, report: &mut Report<'_>) {
@@ -108,7 +108,7 @@ fn external_name(spec: &Cursor<'_>, report: &mut Report<'_>) {
 
 fn affinity(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let affinity = spec.get("sessionAffinity");
-    not_empty(&affinity, report, &["ClientIP", "None"]);
+    affinity.one_of_or_empty(report, &["ClientIP", "None"]);
     let timeout = spec.get("sessionAffinityConfig").get("clientIP").get("timeoutSeconds");
     let wrong = timeout.is_set() && !(1..=AFFINITY_SECONDS).contains(&timeout.number());
     // Without ClientIP the defaults clear the configuration, so nothing in it can be wrong.
@@ -143,11 +143,43 @@ fn load_balancer(spec: &Cursor<'_>, report: &mut Report<'_>) {
     }
 }
 
+/// The older way to write the ranges, as an annotation: a list with commas.
+fn annotated_ranges(root: &Cursor<'_>, report: &mut Report<'_>) {
+    let annotation = root.get("metadata").get("annotations").get(SOURCE_RANGES);
+    if !annotation.is_set() {
+        return;
+    }
+    let path = format!("metadata.annotations[{SOURCE_RANGES}]");
+    let shown = annotation.shown();
+    if kind(&root.get("spec")) != "LoadBalancer" {
+        let hint = Some("invalid.only-load-balancer.hint");
+        report.error(&path, "invalid.only-load-balancer", hint, &[&shown]);
+    }
+    let text = annotation.text().trim();
+    for range in text.split(',').map(str::trim).filter(|_| !text.is_empty()) {
+        if !names::is_cidr(range) {
+            report.error(&path, "invalid.cidr", Some("invalid.cidr.hint"), &[&format!("{range:?}")]);
+        }
+    }
+}
+
+/// The annotation that asks for topology hints, in its older and its newer form.
+fn topology_annotations(annotations: &Cursor<'_>, report: &mut Report<'_>) {
+    const OLDER: &str = "service.kubernetes.io/topology-aware-hints";
+    const NEWER: &str = "service.kubernetes.io/topology-mode";
+    let (older, newer) = (annotations.get(OLDER), annotations.get(NEWER));
+    if older.is_set() && newer.is_set() && older.text() != newer.text() {
+        let path = format!("metadata.annotations[{NEWER}]");
+        let why = format!("must match annotations[{OLDER}] when both are specified");
+        report.error(&path, "invalid.because", Some("invalid.because.hint"), &[&newer.shown(), &why]);
+    }
+}
+
 fn traffic_policies(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let external = spec.get("externalTrafficPolicy");
     let policies = ["Cluster", "Local"];
     if is_external(spec) {
-        not_empty(&external, report, &policies);
+        external.one_of_or_empty(report, &policies);
     } else if !external.text().is_empty() {
         external.fault(report, "invalid.not-external", "invalid.not-external.hint", &[]);
     }
@@ -158,20 +190,7 @@ fn traffic_policies(spec: &Cursor<'_>, report: &mut Report<'_>) {
     } else if checked && health.number() != 0 && !names::port_number(health.number()) {
         health.fault(report, "invalid.port", "invalid.port.hint", &[]);
     }
-    not_empty(&spec.get("internalTrafficPolicy"), report, &policies);
+    spec.get("internalTrafficPolicy").one_of_or_empty(report, &policies);
     let distribution = spec.get("trafficDistribution");
     distribution.one_of(report, &["PreferClose", "PreferSameNode", "PreferSameZone"]);
-}
-
-/// The text of a value, with `otherwise` for an empty one.
-fn text_or<'v>(field: &Cursor<'v>, otherwise: &'v str) -> &'v str {
-    match field.value {
-        Value::String(text) if !text.is_empty() => text,
-        Value::String(_)
-        | Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::Array(_)
-        | Value::Object(_) => otherwise,
-    }
 }

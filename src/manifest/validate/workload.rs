@@ -2,71 +2,133 @@
 //! `pkg/apis/batch/validation`).
 
 use super::cursor::Cursor;
-use super::{meta, pod, selector};
+use super::{cron, meta, pod, selector};
 use crate::manifest::report::Report;
 
 /// A controller of this kind.
 pub(super) fn validate(kind: &str, spec: &Cursor<'_>, report: &mut Report<'_>) {
     for field in NOT_NEGATIVE {
-        let number = spec.get(field);
-        if number.number() < 0 {
-            number.fault(report, "invalid.negative", "invalid.negative.hint", &[]);
-        }
+        spec.get(field).not_negative(report);
     }
     let template = spec.get("template");
     pod_template(&template, report);
     match kind {
         "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" => {
             selected(kind, spec, report);
-            always(&template, report);
+            runs_for_ever(&template, report);
         }
-        "Job" => runs_to_its_end(&template, report),
+        "Job" => job(spec, report),
+        "ReplicationController" => replication_controller(spec, report),
         _ => {}
     }
-    if kind == "Deployment" {
-        deployment_strategy(spec, report);
+    match kind {
+        "Deployment" => deployment_strategy(spec, report),
+        "StatefulSet" => stateful_set(spec, report),
+        "DaemonSet" => daemon_set_strategy(spec, report),
+        _ => {}
     }
 }
 
-const NOT_NEGATIVE: [&str; 6] =
-    ["replicas", "minReadySeconds", "revisionHistoryLimit", "parallelism", "completions", "backoffLimit"];
+/// A `CronJob`: when, and the Job that it makes.
+pub(super) fn cron_job(spec: &Cursor<'_>, report: &mut Report<'_>) {
+    let schedule = spec.get("schedule");
+    if schedule.text().is_empty() {
+        schedule.required(report);
+    } else if let Err(why) = cron::parse(schedule.text()) {
+        schedule.because(report, &why);
+    }
+    for field in ["startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
+        spec.get(field).not_negative(report);
+    }
+    spec.get("concurrencyPolicy").one_of_or_empty(report, &["Allow", "Forbid", "Replace"]);
+    validate("Job", &spec.get("jobTemplate").get("spec"), report);
+}
+
+const NOT_NEGATIVE: [&str; 8] = [
+    "replicas",
+    "minReadySeconds",
+    "revisionHistoryLimit",
+    "parallelism",
+    "completions",
+    "backoffLimit",
+    "activeDeadlineSeconds",
+    "ttlSecondsAfterFinished",
+];
 
 /// The Pods that a controller makes must be valid as well.
 pub(super) fn pod_template(template: &Cursor<'_>, report: &mut Report<'_>) {
-    meta::labels(&template.get("metadata").get("labels"), report);
-    if template.is_set() {
-        pod::validate(&template.get("spec"), report);
-    }
+    let metadata = template.get("metadata");
+    meta::labels(&metadata.get("labels"), report);
+    meta::annotations(&metadata.get("annotations"), report);
+    pod::validate(&template.get("spec"), pod::Owner::Template, report);
 }
 
 /// The selector must select something, and the controller's own Pods above all.
 fn selected(kind: &str, spec: &Cursor<'_>, report: &mut Report<'_>) {
     let selector = spec.get("selector");
-    if !selector.is_set() {
-        return selector.required(report);
+    if selector.is_set() {
+        selector::validate(&selector, report);
+    } else {
+        selector.required(report);
     }
-    selector::validate(&selector, report);
-    if selector::is_empty(&selector) {
+    if selector.is_set() && selector::is_empty(&selector) {
         let name = kind.to_lowercase();
         return selector.fault(report, "invalid.empty-selector", "invalid.empty-selector.hint", &[&name]);
     }
+    // What is not there selects nothing, not even the controller's own Pods.
     let labels = spec.get("template").get("metadata").get("labels");
-    if spec.get("template").is_set() && !selector::matches(&selector, &labels) {
-        labels.fault(report, "invalid.unselected", "invalid.unselected.hint", &[]);
+    if !selector.is_set() || !selector::matches(&selector, &labels) {
+        let shown = if labels.is_set() { labels.shown() } else { "null".to_owned() };
+        report.error(&labels.path, "invalid.unselected", Some("invalid.unselected.hint"), &[&shown]);
     }
 }
 
-fn always(template: &Cursor<'_>, report: &mut Report<'_>) {
-    let policy = template.get("spec").get("restartPolicy");
+/// A selector of plain labels; without one the template's own labels are taken.
+fn replication_controller(spec: &Cursor<'_>, report: &mut Report<'_>) {
+    let (selector, labels) = (spec.get("selector"), spec.get("template").get("metadata").get("labels"));
+    meta::labels(&selector, report);
+    if selector.entries().next().is_none() && labels.entries().next().is_none() {
+        selector.required(report);
+    } else if selector.entries().any(|(key, value)| labels.get(key).text() != value.text()) {
+        let shown = if labels.is_set() { labels.shown() } else { "null".to_owned() };
+        report.error(&labels.path, "invalid.unselected", Some("invalid.unselected.hint"), &[&shown]);
+    }
+    runs_for_ever(&spec.get("template"), report);
+}
+
+fn runs_for_ever(template: &Cursor<'_>, report: &mut Report<'_>) {
+    let spec = template.get("spec");
+    let policy = spec.get("restartPolicy");
     if matches!(policy.text(), "OnFailure" | "Never") {
         policy.one_of(report, &["Always"]);
     }
+    let deadline = spec.get("activeDeadlineSeconds");
+    if deadline.is_set() {
+        deadline.forbidden(report, "activeDeadlineSeconds in ReplicaSet is not Supported");
+    }
 }
 
-fn runs_to_its_end(template: &Cursor<'_>, report: &mut Report<'_>) {
+fn job(spec: &Cursor<'_>, report: &mut Report<'_>) {
+    let template = spec.get("template");
     let policy = template.get("spec").get("restartPolicy");
-    if template.is_set() && matches!(policy.text(), "" | "Always") {
+    if matches!(policy.text(), "" | "Always") {
         report.error(&policy.path, "invalid.job-restart", Some("invalid.job-restart.hint"), &[]);
+    }
+    let (mode, completions) = (spec.get("completionMode"), spec.get("completions"));
+    mode.one_of(report, &["NonIndexed", "Indexed"]);
+    if mode.text() == "Indexed" && !completions.is_set() {
+        completions.required_because(report, "when completion mode is Indexed");
+    }
+    let selector = spec.get("selector");
+    if selector.is_set() && !spec.get("manualSelector").is_true() {
+        selector.because(report, "`selector` not auto-generated");
+    }
+}
+
+fn is_zero(field: &Cursor<'_>) -> bool {
+    match field.value.as_str() {
+        Some(text) => text.trim_end_matches('%').parse::<u32>() == Ok(0),
+        None => field.is_set() && field.number() == 0,
     }
 }
 
@@ -74,8 +136,11 @@ fn runs_to_its_end(template: &Cursor<'_>, report: &mut Report<'_>) {
 fn deployment_strategy(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let strategy = spec.get("strategy");
     let (kind, rolling) = (strategy.get("type"), strategy.get("rollingUpdate"));
-    if !kind.text().is_empty() {
-        kind.one_of(report, &["Recreate", "RollingUpdate"]);
+    kind.one_of_or_empty(report, &["Recreate", "RollingUpdate"]);
+    let deadline = spec.get("progressDeadlineSeconds");
+    deadline.not_negative(report);
+    if deadline.is_set() && deadline.number() <= spec.get("minReadySeconds").number() {
+        deadline.fault(report, "invalid.deadline", "invalid.deadline.hint", &[]);
     }
     if kind.text() == "Recreate" {
         if rolling.is_set() {
@@ -83,10 +148,6 @@ fn deployment_strategy(spec: &Cursor<'_>, report: &mut Report<'_>) {
         }
         return;
     }
-    let is_zero = |field: &Cursor<'_>| match field.value.as_str() {
-        Some(text) => text.trim_end_matches('%').parse::<u32>() == Ok(0),
-        None => field.is_set() && field.number() == 0,
-    };
     for field in ["maxUnavailable", "maxSurge"] {
         amount(&rolling.get(field), report);
     }
@@ -94,9 +155,59 @@ fn deployment_strategy(spec: &Cursor<'_>, report: &mut Report<'_>) {
     if is_zero(&unavailable) && is_zero(&rolling.get("maxSurge")) {
         unavailable.fault(report, "invalid.no-rollout", "invalid.no-rollout.hint", &[]);
     }
-    let deadline = spec.get("progressDeadlineSeconds");
-    if deadline.is_set() && deadline.number() <= spec.get("minReadySeconds").number() {
-        deadline.fault(report, "invalid.deadline", "invalid.deadline.hint", &[]);
+    at_most_all(&unavailable, report);
+}
+
+/// `IsNotMoreThan100Percent`.
+fn at_most_all(field: &Cursor<'_>, report: &mut Report<'_>) {
+    let percent = field.text().strip_suffix('%').and_then(|digits| digits.parse::<u32>().ok());
+    if percent.is_some_and(|percent| percent > 100) {
+        field.because(report, "must not be greater than 100%");
+    }
+}
+
+/// `ValidateStatefulSetSpec`.
+fn stateful_set(spec: &Cursor<'_>, report: &mut Report<'_>) {
+    let management = spec.get("podManagementPolicy");
+    if !matches!(management.text(), "" | "OrderedReady" | "Parallel") {
+        management.because(report, "must be 'OrderedReady' or 'Parallel'");
+    }
+    let strategy = spec.get("updateStrategy");
+    let (kind, rolling) = (strategy.get("type"), strategy.get("rollingUpdate"));
+    match kind.text() {
+        "" | "RollingUpdate" => {
+            rolling.get("partition").not_negative(report);
+            let unavailable = rolling.get("maxUnavailable");
+            amount(&unavailable, report);
+            at_most_all(&unavailable, report);
+        }
+        "OnDelete" if rolling.is_set() => {
+            rolling.because(report, "only allowed for updateStrategy 'RollingUpdate'");
+        }
+        "OnDelete" => {}
+        _ => kind.because(report, "must be 'RollingUpdate' or 'OnDelete'"),
+    }
+    spec.get("ordinals").get("start").not_negative(report);
+}
+
+/// `ValidateDaemonSetUpdateStrategy`, with the defaults 1 and 0.
+fn daemon_set_strategy(spec: &Cursor<'_>, report: &mut Report<'_>) {
+    let strategy = spec.get("updateStrategy");
+    let (kind, rolling) = (strategy.get("type"), strategy.get("rollingUpdate"));
+    kind.one_of_or_empty(report, &["RollingUpdate", "OnDelete"]);
+    if kind.text() == "OnDelete" {
+        return;
+    }
+    let (unavailable, surge) = (rolling.get("maxUnavailable"), rolling.get("maxSurge"));
+    for field in [&unavailable, &surge] {
+        amount(field, report);
+        at_most_all(field, report);
+    }
+    let has_surge = surge.is_set() && !is_zero(&surge);
+    if has_surge && !is_zero(&unavailable) {
+        surge.because(report, "may not be set when maxUnavailable is non-zero");
+    } else if !has_surge && is_zero(&unavailable) {
+        unavailable.required_because(report, "cannot be 0 when maxSurge is 0");
     }
 }
 
@@ -109,7 +220,6 @@ fn amount(field: &Cursor<'_>, report: &mut Report<'_>) {
                 field.fault(report, "invalid.percent", "invalid.percent.hint", &[]);
             }
         }
-        None if field.number() < 0 => field.fault(report, "invalid.negative", "invalid.negative.hint", &[]),
-        None => {}
+        None => field.not_negative(report),
     }
 }

@@ -265,7 +265,11 @@ pub(super) fn print_link(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, sho
     let flags = flags_here(ip, link);
     printer.any("flags", flags.clone(), format!("<{}> ", flags.join(",")));
     printer.any("mtu", link.mtu, format!("mtu {} ", link.mtu));
-    let qdisc = if link.extra.never_up { "noop" } else { "noqueue" };
+    let qdisc = match link.extra.qdisc {
+        Some(_) => "netem",
+        None if link.extra.never_up => "noop",
+        None => "noqueue",
+    };
     printer.any("qdisc", qdisc, format!("qdisc {qdisc} "));
     if let Some(port) = link.port {
         let master = ip.ifname(port.master);

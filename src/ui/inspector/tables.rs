@@ -67,6 +67,7 @@ fn slug(table: Table) -> &'static str {
         Table::Netfilter => "netfilter",
         Table::Conntrack => "conntrack",
         Table::Bpf => "bpf",
+        Table::Qdisc => "qdisc",
     }
 }
 
@@ -97,6 +98,12 @@ fn table_rows(tables: &Inventory, state: &NetnsState, table: Table, decided: Opt
             .conntrack
             .values()
             .map(|entry| row(entry.change, rows::netfilter(&NetfilterChange::Conntrack(entry.row))))
+            .collect(),
+        Table::Qdisc => state
+            .links
+            .values()
+            .filter_map(|link| link.extra.qdisc)
+            .map(|qdisc| row(ChangeId::NONE, rows::qdisc(&qdisc)))
             .collect(),
         Table::Bpf => {
             state.bpf.iter().map(|(change, entry)| row(*change, rows::bpf(tables, entry))).collect()

@@ -1,6 +1,6 @@
 //! `validateContainers` and `validateInitContainers`.
 
-use super::unique;
+use super::{Owner, environment, mounts, probe, resources, security, unique};
 use crate::manifest::report::Report;
 use crate::manifest::validate::cursor::Cursor;
 use crate::manifest::validate::names;
@@ -23,6 +23,10 @@ pub(super) struct Around<'a> {
     pub(super) volumes: &'a BTreeSet<&'a str>,
     /// Whether the Pod lives in the node's network namespace.
     pub(super) host_network: bool,
+    /// Whether it is a Pod or a template.
+    pub(super) owner: Owner,
+    /// The Pod's `terminationGracePeriodSeconds`.
+    pub(super) grace_secs: i64,
 }
 
 /// A host port that is taken: protocol, address and number.
@@ -38,178 +42,100 @@ pub(super) fn validate(container: &Cursor<'_>, role: Role, around: &Around<'_>, 
     let image = container.get("image");
     if image.text().is_empty() {
         image.required(report);
-    } else if image.text().trim() != image.text() {
+    } else if image.text().trim() != image.text() && around.owner == Owner::Pod {
         image.fault(report, "invalid.image-space", "invalid.image-space.hint", &[]);
     }
-    let pull = container.get("imagePullPolicy");
-    if !pull.text().is_empty() {
-        pull.one_of(report, &["Always", "IfNotPresent", "Never"]);
-    }
-    ports(container, around, report);
-    environment(container, report);
-    mounts(container, around, report);
+    let message = container.get("terminationMessagePolicy");
+    message.one_of_or_empty(report, &["File", "FallbackToLogsOnError"]);
+    ports(container, report);
+    environment::validate(container, report);
+    mounts::validate(container, around.volumes, report);
+    container.get("imagePullPolicy").one_of_or_empty(report, &["Always", "IfNotPresent", "Never"]);
+    resources::validate(&container.get("resources"), report);
+    security::container(&container.get("securityContext"), report);
     restart_policy(container, role, report);
-    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
-        probe_of(&container.get(probe), probe, role, report);
+    if role == Role::Init {
+        for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
+            let field = container.get(field);
+            if field.is_set() {
+                let hint = Some("invalid.forbidden.hint");
+                report.error(&field.path, "invalid.forbidden-init", hint, &[field.name()]);
+            }
+        }
+    } else {
+        probe::validate(container, around.grace_secs, report);
     }
-    let lifecycle = container.get("lifecycle");
-    if role == Role::Init && lifecycle.is_set() {
-        forbidden(&lifecycle, "invalid.forbidden-init", report);
+    if role == Role::Main && around.host_network {
+        host_network_ports(container, report);
     }
-    for hook in ["postStart", "preStop"] {
-        handler(&lifecycle.get(hook), report);
-    }
-}
-
-fn forbidden(field: &Cursor<'_>, message: &'static str, report: &mut Report<'_>) {
-    let name = field.path.rsplit('.').next().unwrap_or("");
-    report.error(&field.path, message, Some("invalid.forbidden.hint"), &[name]);
 }
 
 fn restart_policy(container: &Cursor<'_>, role: Role, report: &mut Report<'_>) {
     let policy = container.get("restartPolicy");
     match role {
-        Role::Main if policy.is_set() => forbidden(&policy, "invalid.forbidden-main", report),
+        Role::Main if policy.is_set() => {
+            let hint = Some("invalid.forbidden.hint");
+            report.error(&policy.path, "invalid.forbidden-main", hint, &[policy.name()]);
+        }
         Role::Main => {}
         Role::Init | Role::Sidecar => policy.one_of(report, &["Always"]),
     }
 }
 
-fn ports(container: &Cursor<'_>, around: &Around<'_>, report: &mut Report<'_>) {
+fn ports(container: &Cursor<'_>, report: &mut Report<'_>) {
     let mut seen = BTreeSet::new();
     for port in container.get("ports").items() {
         let name = port.get("name");
         if !name.text().is_empty() {
-            name.invalid(report, names::port_name(name.text()));
-            unique(&name, &mut seen, report);
+            let faults = names::port_name(name.text());
+            if faults.is_empty() {
+                unique(&name, &mut seen, report);
+            }
+            name.invalid(report, faults);
         }
-        let number = port.get("containerPort");
-        let host = port.get("hostPort");
+        let (number, host) = (port.get("containerPort"), port.get("hostPort"));
         if number.number() == 0 {
             number.required(report);
-        } else if !names::port_number(number.number()) {
-            number.fault(report, "invalid.port", "invalid.port.hint", &[]);
         }
-        if host.number() != 0 && !names::port_number(host.number()) {
-            host.fault(report, "invalid.port", "invalid.port.hint", &[]);
+        for number in [number, host].into_iter().filter(|number| number.number() != 0) {
+            number.port(report);
         }
-        // Without a hostPort, hostNetwork makes it the containerPort.
-        if around.host_network && host.number() != 0 && host.number() != number.number() {
-            number.fault(report, "invalid.host-network-port", "invalid.host-network-port.hint", &[]);
-        }
-        let protocol = port.get("protocol");
-        if !protocol.text().is_empty() {
-            protocol.one_of(report, &["SCTP", "TCP", "UDP"]);
-        }
+        port.get("protocol").one_of_or_empty(report, &["SCTP", "TCP", "UDP"]);
+        // The API server takes any text here; the node that cannot bind it is the one to complain.
         let address = port.get("hostIP");
         if !address.text().is_empty() && !names::is_ip(address.text()) {
-            address.fault(report, "invalid.ip", "invalid.ip.hint", &[]);
+            report.warning(&address.path, "invalid.host-ip", Some("invalid.ip.hint"), &[&address.shown()]);
         }
     }
 }
 
-/// `AccumulateUniqueHostPorts`.
+/// `validatePodHostNetworkDeps`. Without a hostPort, the defaults make it the containerPort in a Pod, and in a
+/// template it may stay unset until the Pod is made.
+fn host_network_ports(container: &Cursor<'_>, report: &mut Report<'_>) {
+    for port in container.get("ports").items() {
+        let host = port.get("hostPort");
+        if host.number() != 0 && host.number() != port.get("containerPort").number() {
+            host.fault(report, "invalid.host-network-port", "invalid.host-network-port.hint", &[]);
+        }
+    }
+}
+
+/// `AccumulateUniqueHostPorts`, with the host ports that the defaults set.
 pub(super) fn host_ports<'v>(
     container: &Cursor<'v>,
+    around: &Around<'_>,
     seen: &mut BTreeSet<HostPort<'v>>,
     report: &mut Report<'_>,
 ) {
     for port in container.get("ports").items() {
-        let host = port.get("hostPort");
-        let protocol = Some(port.get("protocol").text()).filter(|text| !text.is_empty()).unwrap_or("TCP");
-        let key = (protocol, port.get("hostIP").text(), host.number());
-        if host.number() != 0 && !seen.insert(key) {
-            let shown = format!("{}/{}/{}", key.0, key.1, key.2);
-            let shown = format!("{shown:?}");
-            report.error(&host.path, "invalid.duplicate", Some("invalid.duplicate.hint"), &[&shown]);
-        }
-    }
-}
-
-fn environment(container: &Cursor<'_>, report: &mut Report<'_>) {
-    for variable in container.get("env").items() {
-        let name = variable.get("name");
-        if name.text().is_empty() {
-            name.required(report);
-        } else {
-            name.invalid(report, names::env_name(name.text()));
-        }
-        let from = variable.get("valueFrom");
-        if from.is_set() && !variable.get("value").text().is_empty() {
-            from.fault(report, "invalid.env-both", "invalid.env-both.hint", &[]);
-        }
-    }
-}
-
-fn mounts(container: &Cursor<'_>, around: &Around<'_>, report: &mut Report<'_>) {
-    let mut seen = BTreeSet::new();
-    for mount in container.get("volumeMounts").items() {
-        let name = mount.get("name");
-        if !around.volumes.contains(name.text()) {
-            name.fault(report, "invalid.no-volume", "invalid.no-volume.hint", &[]);
-        }
-        let path = mount.get("mountPath");
-        if !seen.insert(path.text()) {
-            path.fault(report, "invalid.mount-twice", "invalid.mount-twice.hint", &[]);
-        }
-    }
-}
-
-fn probe_of(probe: &Cursor<'_>, name: &str, role: Role, report: &mut Report<'_>) {
-    if !probe.is_set() {
-        return;
-    }
-    if role == Role::Init {
-        return forbidden(probe, "invalid.forbidden-init", report);
-    }
-    handler(probe, report);
-    for field in
-        ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"]
-    {
-        let field = probe.get(field);
-        if field.number() < 0 {
-            field.fault(report, "invalid.negative", "invalid.negative.hint", &[]);
-        }
-    }
-    let grace = probe.get("terminationGracePeriodSeconds");
-    if name == "readinessProbe" {
-        if grace.is_set() {
-            grace.fault(report, "invalid.readiness-grace", "invalid.readiness-grace.hint", &[]);
-        }
-    } else if grace.is_set() && grace.number() <= 0 {
-        grace.fault(report, "invalid.not-positive", "invalid.not-positive.hint", &[]);
-    }
-    let successes = probe.get("successThreshold");
-    if name != "readinessProbe" && successes.is_set() && successes.number() > 1 {
-        successes.fault(report, "invalid.one", "invalid.one.hint", &[]);
-    }
-}
-
-/// `validateHandler`: exactly one way to ask.
-fn handler(handler: &Cursor<'_>, report: &mut Report<'_>) {
-    if !handler.is_set() {
-        return;
-    }
-    let mut set = ["exec", "httpGet", "tcpSocket", "grpc", "sleep"].map(|name| handler.get(name)).into_iter();
-    if set.clone().all(|way| !way.is_set()) {
-        let hint = Some("invalid.handler-none.hint");
-        return report.error(&handler.path, "invalid.handler-none", hint, &[]);
-    }
-    for second in set.by_ref().filter(Cursor::is_set).skip(1) {
-        report.error(&second.path, "invalid.handler-many", Some("invalid.handler-many.hint"), &[]);
-    }
-    let command = handler.get("exec").get("command");
-    if handler.get("exec").is_set() && command.len() == 0 {
-        command.required(report);
-    }
-    for way in ["httpGet", "tcpSocket", "grpc"] {
-        let port = handler.get(way).get("port");
-        match port.value.as_str() {
-            Some(name) => port.invalid(report, names::port_name(name)),
-            None if port.is_set() && !names::port_number(port.number()) => {
-                port.fault(report, "invalid.port", "invalid.port.hint", &[]);
-            }
-            None => {}
+        let (host, inside) = (port.get("hostPort"), port.get("containerPort"));
+        let defaulted = host.number() == 0 && around.host_network && around.owner == Owner::Pod;
+        let place = if defaulted { &inside } else { &host };
+        let key = (port.get("protocol").text_or("TCP"), port.get("hostIP").text(), place.number());
+        if place.number() != 0 && !seen.insert(key) {
+            let shown = format!("\"{}/{}/{}\"", key.0, key.1, key.2);
+            let places = (&*place.path, &*host.path);
+            report.error_near(places, "invalid.duplicate", "invalid.duplicate.hint", &[&shown]);
         }
     }
 }

@@ -13,14 +13,15 @@ const SEARCH_CHARS: usize = 2048;
 
 pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let policy = spec.get("dnsPolicy");
-    policy.one_of(report, &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]);
+    policy.one_of_or_empty(report, &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]);
     let config = spec.get("dnsConfig");
     let nameservers = config.get("nameservers");
     if policy.text() == "None" {
         if !config.is_set() {
-            report.error(&config.path, "invalid.dns-none", Some("invalid.dns-none.hint"), &[]);
+            return report.error(&config.path, "invalid.dns-none", Some("invalid.dns-none.hint"), &[]);
         } else if nameservers.len() == 0 {
-            report.error(&nameservers.path, "invalid.dns-none-server", Some("invalid.dns-none.hint"), &[]);
+            let hint = Some("invalid.dns-none.hint");
+            return report.error(&nameservers.path, "invalid.dns-none-server", hint, &[]);
         }
     }
     if nameservers.len() > NAMESERVERS {

@@ -1,6 +1,6 @@
 //! The ports of a Service (`validateServicePort`), one by one and among each other.
 
-use super::{kind, text_or};
+use super::kind;
 use crate::manifest::report::Report;
 use crate::manifest::validate::cursor::Cursor;
 use crate::manifest::validate::names;
@@ -36,13 +36,8 @@ pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
 
 fn numbers(port: &Cursor<'_>, report: &mut Report<'_>) {
     let number = port.get("port");
-    if number.is_set() && !names::port_number(number.number()) {
-        number.fault(report, "invalid.port", "invalid.port.hint", &[]);
-    }
-    let protocol = port.get("protocol");
-    if !protocol.text().is_empty() {
-        protocol.one_of(report, &["SCTP", "TCP", "UDP"]);
-    }
+    number.port(report);
+    port.get("protocol").one_of_or_empty(report, &["SCTP", "TCP", "UDP"]);
     port_or_name(&port.get("targetPort"), report);
 }
 
@@ -67,7 +62,7 @@ fn node_ports(spec: &Cursor<'_>, report: &mut Report<'_>) {
         }
         if kind(spec) == "ClusterIP" {
             node_port.fault(report, "invalid.no-node-port", "invalid.no-node-port.hint", &[]);
-        } else if !seen.insert((text_or(&port.get("protocol"), "TCP"), node_port.number())) {
+        } else if !seen.insert((port.get("protocol").text_or("TCP"), node_port.number())) {
             node_port.duplicate(report);
         } else if !NODE_PORTS.contains(&node_port.number()) {
             let (first, last) = (NODE_PORTS.start().to_string(), NODE_PORTS.end().to_string());
@@ -79,7 +74,7 @@ fn node_ports(spec: &Cursor<'_>, report: &mut Report<'_>) {
 fn twice(ports: &Cursor<'_>, report: &mut Report<'_>) {
     let mut seen = BTreeSet::new();
     for port in ports.items() {
-        let (protocol, number) = (text_or(&port.get("protocol"), "TCP"), port.get("port").number());
+        let (protocol, number) = (port.get("protocol").text_or("TCP"), port.get("port").number());
         if number != 0 && !seen.insert((protocol, number)) {
             // The API server shows the key of its comparison: protocol and port, and nothing else.
             let shown = format!("{{\"protocol\":{protocol:?},\"port\":{number},\"targetPort\":0}}");

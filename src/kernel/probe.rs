@@ -1,0 +1,34 @@
+//! Packets that no socket stands behind, as a raw socket sends them (`raw(7)`, protocol `IPPROTO_RAW`): single probes of
+//! whether somebody can be reached. Answers find no socket either, and are met as such.
+
+use super::{Ctx, Errno, Netns};
+use crate::base::{Ipv4Addr, JourneyId, MacAddr, ProcessId};
+use crate::trace::{EventKind, Relation};
+use crate::wire::{Body, Frame, Ipv4, Payload};
+use std::sync::Arc;
+
+impl Netns {
+    /// Sends a packet with this body; the kernel chooses route and source.
+    pub fn raw_send(&mut self, ctx: &mut Ctx<'_>, dst: Ipv4Addr, body: Body) -> Result<JourneyId, Errno> {
+        let flow = self.ip_route_output(ctx.now, dst, None, None)?;
+        let packet = Ipv4 {
+            tos: 0,
+            id: self.next_ip_id(),
+            dont_fragment: true,
+            more_fragments: false,
+            fragment_offset: 0,
+            ttl: self.sysctl.ip_default_ttl,
+            src: flow.src,
+            dst,
+            options: None,
+            body: Arc::new(body),
+        };
+        let frame = Frame { dst: MacAddr::ZERO, src: MacAddr::ZERO, payload: Payload::Ipv4(packet) };
+        let mut skb = ctx.fresh(Relation::Sent, ProcessId::NONE, Arc::new(frame));
+        let journey = skb.journey;
+        ctx.note((self.id, flow.oif), &mut skb, EventKind::Originated);
+        // What a rule drops on the way out is an end of the journey like any other.
+        self.ip_local_out(ctx, &flow, ctx.delays.output, skb);
+        Ok(journey)
+    }
+}

@@ -1,0 +1,201 @@
+//! What may not change when an object takes the place of another (`Validate…Update` of each kind).
+
+use super::cursor::Cursor;
+use crate::manifest::report::Report;
+use crate::manifest::schema::Kind;
+use serde_json::Value;
+
+/// Fields of a `StatefulSet` that may change, as the API server lists them.
+const STATEFUL: &str = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
+const STATEFUL_FIELDS: [&str; 7] = [
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+];
+/// Fields of a Pod that may change.
+const POD: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+const IMMUTABLE: &str = "field is immutable";
+
+/// Validates that `new` may take the place of `old`; both are objects of this kind that are valid in themselves.
+pub(in crate::manifest) fn update(kind: Kind, old: &Value, new: &Value, report: &mut Report<'_>) {
+    let (old, new) = (Cursor::root(old), Cursor::root(new));
+    let (old_meta, new_meta) = (old.get("metadata"), new.get("metadata"));
+    for field in ["uid", "creationTimestamp"] {
+        if new_meta.get(field).is_set() {
+            same(&old_meta.get(field), &new_meta.get(field), report);
+        }
+    }
+    let (before, after) = (old.get("spec"), new.get("spec"));
+    match kind.name {
+        "Deployment" | "ReplicaSet" | "DaemonSet" => {
+            same(&before.get("selector"), &after.get("selector"), report);
+        }
+        "StatefulSet" => stateful_set(&before, &after, report),
+        "Job" => job(&before, &after, report),
+        "Service" => service(&before, &after, report),
+        "Pod" => pod(&before, &after, report),
+        "ConfigMap" | "Secret" => config(kind.name, &old, &new, report),
+        "EndpointSlice" => same(&old.get("addressType"), &new.get("addressType"), report),
+        "Node" => node(&before, &after, report),
+        "PersistentVolumeClaim" => claim(&before, &after, report),
+        _ => {}
+    }
+}
+
+/// `ValidateImmutableField`.
+fn same(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
+    if !alike(old.value, new.value) {
+        new.because(report, IMMUTABLE);
+    }
+}
+
+/// Whether two values mean the same: what is not there is the same as what is empty.
+fn alike(old: &Value, new: &Value) -> bool {
+    let empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::String(text) => text.is_empty(),
+        Value::Bool(flag) => !flag,
+        Value::Number(_) => false,
+    };
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            let mut keys = old.keys().chain(new.keys());
+            let at =
+                |map: &serde_json::Map<String, Value>, key: &str| map.get(key).cloned().unwrap_or_default();
+            keys.all(|key| alike(&at(old, key), &at(new, key)))
+        }
+        (Value::Array(old), Value::Array(new)) => {
+            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| alike(old, new))
+        }
+        (old, new) => old == new || (empty(old) && empty(new)),
+    }
+}
+
+/// Whether two values are alike in all fields but these.
+fn alike_but(old: &Cursor<'_>, new: &Cursor<'_>, fields: &[&str]) -> bool {
+    let keep = |cursor: &Cursor<'_>| {
+        let map = cursor.value.as_object().into_iter().flatten();
+        let kept = map.filter(|(key, _)| !fields.contains(&key.as_str()));
+        Value::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
+    };
+    alike(&keep(old), &keep(new))
+}
+
+fn stateful_set(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
+    if !alike_but(old, new, &STATEFUL_FIELDS) {
+        new.forbidden(report, STATEFUL);
+    }
+}
+
+fn job(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
+    // The selector is the controller's own when it is not written.
+    if new.get("selector").is_set() {
+        same(&old.get("selector"), &new.get("selector"), report);
+    }
+    if !old.get("suspend").is_true() {
+        same(&old.get("template"), &new.get("template"), report);
+    }
+    for field in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex"] {
+        same(&old.get(field), &new.get(field), report);
+    }
+    if new.get("completionMode").text() != "Indexed" {
+        same(&old.get("completions"), &new.get("completions"), report);
+    }
+}
+
+/// An address once given stays, unless the Service stops having one (`validateUpgradeDowngradeClusterIPs`).
+fn service(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
+    let external = |spec: &Cursor<'_>| spec.get("type").text() == "ExternalName";
+    let (before, after) = (old.get("clusterIP"), new.get("clusterIP"));
+    if external(old) || external(new) || before.text().is_empty() || after.text().is_empty() {
+        return;
+    }
+    if before.text() != after.text() {
+        let path = "spec.clusterIPs[0]";
+        let shown = Value::from(vec![after.text()]).to_string();
+        let why = "may not change once set";
+        report.error_near((&after.path, path), "invalid.because", "invalid.because.hint", &[&shown, why]);
+    }
+}
+
+fn pod(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
+    for list in ["containers", "initContainers"] {
+        if old.get(list).len() != new.get(list).len() {
+            new.get(list).forbidden(report, "pod updates may not add or remove containers");
+            return;
+        }
+    }
+    let deadline = new.get("activeDeadlineSeconds");
+    let before = old.get("activeDeadlineSeconds");
+    if deadline.is_set() && before.is_set() && deadline.number() > before.number() {
+        let why = format!("must be less than or equal to previous value of {}", before.number());
+        deadline.because(report, &why);
+    }
+    let images = ["containers", "initContainers"].iter().all(|list| {
+        old.get(list).items().zip(new.get(list).items()).all(|(old, new)| alike_but(&old, &new, &["image"]))
+    });
+    let tolerations: Vec<&Value> = new.get("tolerations").items().map(|one| one.value).collect();
+    for kept in old.get("tolerations").items() {
+        let same_but = |one: &&&Value| alike_but(&kept, &Cursor::root(one), &["tolerationSeconds"]);
+        if !tolerations.iter().any(|one| same_but(&one)) {
+            let why = "existing toleration can not be modified except its tolerationSeconds";
+            return new.get("tolerations").forbidden(report, why);
+        }
+    }
+    let mut free = vec!["containers", "initContainers", "activeDeadlineSeconds", "tolerations"];
+    let grace = (old.get("terminationGracePeriodSeconds"), new.get("terminationGracePeriodSeconds"));
+    if grace.0.number() < 0 && grace.1.number() == 1 {
+        free.push("terminationGracePeriodSeconds");
+    }
+    // What the API server and the scheduler fill in does not count as changed by whom leaves it out.
+    for field in ["nodeName", "serviceAccountName", "serviceAccount"] {
+        if !new.get(field).is_set() {
+            free.push(field);
+        }
+    }
+    if !images || !alike_but(old, new, &free) {
+        new.forbidden(report, POD);
+    }
+}
+
+fn config(kind: &str, old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
+    if kind == "Secret" && new.get("type").is_set() {
+        let before = old.get("type").text_or("Opaque");
+        if before != new.get("type").text_or("Opaque") {
+            new.get("type").because(report, IMMUTABLE);
+        }
+    }
+    if !old.get("immutable").is_true() {
+        return;
+    }
+    let why = "field is immutable when `immutable` is set";
+    if !new.get("immutable").is_true() {
+        new.get("immutable").forbidden(report, why);
+    }
+    for field in ["data", "binaryData", "stringData"] {
+        if !alike(old.get(field).value, new.get(field).value) {
+            new.get(field).forbidden(report, why);
+        }
+    }
+}
+
+fn node(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
+    let (before, after) = (old.get("podCIDR"), new.get("podCIDR"));
+    if !before.text().is_empty() && !after.text().is_empty() && before.text() != after.text() {
+        let why = "node updates may not change podCIDR except from \"\" to valid";
+        new.get("podCIDRs").forbidden(report, why);
+    }
+}
+
+fn claim(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
+    if !alike_but(old, new, &["resources", "volumeName", "volumeAttributesClassName"]) {
+        let why = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+        new.forbidden(report, why);
+    }
+}

@@ -1,0 +1,268 @@
+//! Network policies: every case of the suites, asked by real packets, under each plug-in that enforces policies; and
+//! what the pure decision says of each cell beside it.
+#![cfg(not(target_arch = "wasm32"))]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use vethscope::base::words::Lang;
+use vethscope::lab::matrix::{Asking, Matrix, Port, Protocol, json, reason, text};
+
+const CASES: &str = include_str!("policy/cases.txt");
+const SEED: u64 = 1;
+const POLICY: &str = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n";
+
+/// A step of a case.
+#[derive(Debug)]
+enum Step {
+    /// Policies come, or take the place of those with their names.
+    Apply(Vec<String>),
+    /// A policy goes.
+    Delete(String),
+    /// An object gets a label.
+    Label(String, String),
+    /// Who reaches whom on these ports.
+    Expect(Vec<Port>, Vec<&'static str>),
+}
+
+fn port(text: &str) -> Port {
+    let (number, protocol) = text.split_once('/').expect("a port and a protocol");
+    let protocol = match protocol {
+        "TCP" => Protocol::Tcp,
+        "UDP" => Protocol::Udp,
+        "SCTP" => Protocol::Sctp,
+        other => panic!("unknown protocol {other}"),
+    };
+    Port { protocol, number: number.parse().expect("a number") }
+}
+
+fn step(block: &'static str) -> Step {
+    let (head, body) = block.split_once('\n').unwrap_or((block, ""));
+    let words: Vec<&str> = head.split_whitespace().collect();
+    match words[..] {
+        ["apply"] => Step::Apply(body.split("\n---\n").map(|text| format!("{POLICY}{text}\n")).collect()),
+        ["delete", name] => Step::Delete(name.to_owned()),
+        ["label", kind, name, label] => Step::Label(format!("{kind} {name}"), label.to_owned()),
+        _ => Step::Expect(words.into_iter().map(port).collect(), body.lines().collect()),
+    }
+}
+
+/// The cases by their ids.
+fn cases() -> Vec<(&'static str, Vec<Step>)> {
+    let case = |text: &'static str| {
+        let (head, body) = text.split_once('\n').expect("a head");
+        let id = head.split_whitespace().next().expect("an id");
+        // Documents of one text are divided by a line of dashes alone.
+        (
+            id,
+            body.split("--- ")
+                .filter(|block| !block.is_empty())
+                .map(|block| step(block.trim_end()))
+                .collect(),
+        )
+    };
+    CASES.split("\n=== ").skip(1).map(case).collect()
+}
+
+/// What a policy is called: its line of metadata.
+fn name_of(policy: &str) -> String {
+    let line = policy.lines().find(|line| line.starts_with("metadata:")).expect("metadata");
+    let field = |key: &str| {
+        let rest = line.split_once(&format!("{key}: ")).expect(key).1;
+        rest.split([',', '}']).next().expect(key).to_owned()
+    };
+    format!("{}/{}", field("namespace"), field("name"))
+}
+
+/// The cluster, its namespaces and Pods, and the policies.
+#[derive(Default)]
+struct World {
+    cni: &'static str,
+    labels: BTreeMap<String, Vec<String>>,
+    policies: BTreeMap<String, String>,
+}
+
+impl World {
+    fn text(&self) -> String {
+        let mut out = format!(
+            "apiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n  nodes:\n  \
+             - {{name: node1, address: 192.168.1.10, podCIDR: 10.244.1.0/24}}\n  \
+             - {{name: node2, address: 192.168.1.11, podCIDR: 10.244.2.0/24}}\n  \
+             - {{name: node3, address: 192.168.1.12, podCIDR: 10.244.3.0/24}}\n  \
+             network: {{cni: {}}}\n",
+            self.cni
+        );
+        let more = |key: String| {
+            self.labels.get(&key).into_iter().flatten().fold(String::new(), |out, label| {
+                let (key, value) = label.split_once('=').expect("a label");
+                out + &format!(", {key}: {value}")
+            })
+        };
+        for (namespace, host) in [("x", 11), ("y", 12), ("z", 21)] {
+            let labels = more(format!("namespace {namespace}"));
+            let _ = write!(
+                out,
+                "---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: \"{namespace}\", labels: {{ns: \"{namespace}\"{labels}}}}}\n"
+            );
+            for (pod, node) in [("a", 1), ("b", 2), ("c", 3)] {
+                let labels = more(format!("pod {namespace}/{pod}"));
+                let _ = write!(
+                    out,
+                    "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {pod}, namespace: \"{namespace}\", labels: {{pod: {pod}{labels}}}}}\n\
+                     spec:\n  nodeName: node{node}\n  containers:\n"
+                );
+                for (number, protocol) in [(80, "TCP"), (81, "TCP"), (80, "UDP"), (81, "UDP")] {
+                    let lower = protocol.to_lowercase();
+                    let _ = writeln!(
+                        out,
+                        "  - {{name: cont-{number}-{lower}, image: agnhost, ports: [{{containerPort: {number}, protocol: {protocol}, name: serve-{number}-{lower}}}]}}"
+                    );
+                }
+                let _ = writeln!(out, "status: {{podIP: 10.244.{node}.{host}}}");
+            }
+        }
+        self.policies.values().fold(out, |out, policy| out + "---\n" + policy)
+    }
+}
+
+fn rows(cells: &[Vec<bool>]) -> Vec<String> {
+    let row = |(at, row): (usize, &Vec<bool>)| {
+        let sign = |(to, allowed): (usize, &bool)| match (at == to, allowed) {
+            (true, _) => '-',
+            (false, true) => '.',
+            (false, false) => 'X',
+        };
+        row.iter().enumerate().map(sign).collect()
+    };
+    cells.iter().enumerate().map(row).collect()
+}
+
+fn ask(asking: &mut Asking, world: &World, ports: &[Port]) -> Vec<Matrix> {
+    let wrong = asking.apply(&world.text(), ports);
+    assert!(wrong.is_empty(), "{wrong:?}");
+    while asking.advance(u32::MAX) {}
+    asking.matrices()
+}
+
+/// Runs all cases in one lab and gives each matrix to `judge`, with the case's own rows.
+fn run(cni: &'static str, mut judge: impl FnMut(&str, &Asking, &Matrix, &[&str]) -> Result<(), String>) {
+    let mut world = World { cni, ..World::default() };
+    let mut asking = Asking::new(&world.text(), &[], SEED).expect("a valid text");
+    let (mut found, mut tables) = (String::new(), 0);
+    for (id, steps) in cases() {
+        (world.labels, world.policies) = (BTreeMap::new(), BTreeMap::new());
+        for step in steps {
+            match step {
+                Step::Apply(policies) => {
+                    world.policies.extend(policies.into_iter().map(|text| (name_of(&text), text)));
+                }
+                Step::Delete(name) => assert!(world.policies.remove(&name).is_some(), "{id}: {name}"),
+                Step::Label(object, label) => world.labels.entry(object).or_default().push(label),
+                Step::Expect(ports, expected) => {
+                    for matrix in ask(&mut asking, &world, &ports) {
+                        tables += 1;
+                        if let Err(why) = judge(id, &asking, &matrix, &expected) {
+                            let _ = writeln!(found, "{id} {}\n{why}", matrix.port);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(tables, 242, "every table was asked for");
+    assert!(found.is_empty(), "{found}");
+}
+
+/// The packets say what the table says, and the pure decision says it too.
+fn agrees(_: &str, asking: &Asking, matrix: &Matrix, expected: &[&str]) -> Result<(), String> {
+    let (found, decided) = (rows(&matrix.allowed()), rows(&asking.decided(matrix)));
+    if found == expected && decided == expected {
+        return Ok(());
+    }
+    let mut out = String::from("expected   packets    decision\n");
+    for ((expected, found), decided) in expected.iter().zip(&found).zip(&decided) {
+        let _ = writeln!(out, "{expected}  {found}  {decided}");
+    }
+    Err(out)
+}
+
+#[test]
+fn under_calico_packets_go_where_the_suites_say() {
+    run("calico", agrees);
+}
+
+/// A small lab under one policy: `x/a` takes TCP 80 from the Pods `b` of its own namespace.
+fn small(cni: &'static str) -> (Asking, Matrix) {
+    let policy = format!(
+        "{POLICY}metadata: {{name: front, namespace: x}}\nspec:\n  podSelector: {{matchLabels: {{pod: a}}}}\n  \
+         ingress:\n  - from: [{{podSelector: {{matchLabels: {{pod: b}}}}}}]\n    ports: [{{port: 80}}]\n"
+    );
+    let world = World { cni, policies: [("x/front".to_owned(), policy)].into(), ..World::default() };
+    let port = Port { protocol: Protocol::Tcp, number: 80 };
+    let mut asking = Asking::new(&world.text(), &[port], SEED).expect("a valid text");
+    while asking.advance(50) {}
+    let matrix = asking.matrices().remove(0);
+    (asking, matrix)
+}
+
+#[test]
+fn a_matrix_is_printed_with_a_legend_and_as_json() {
+    let (asking, matrix) = small("calico");
+    let expected = "\
+TCP 80  x/a  x/b  x/c  y/a  y/b  y/c  z/a  z/b  z/c
+x/a      .    .    .    .    .    .    .    .    .
+x/b      .    .    .    .    .    .    .    .    .
+x/c      X    .    .    .    .    .    .    .    .
+y/a      X    .    .    .    .    .    .    .    .
+y/b      X    .    .    .    .    .    .    .    .
+y/c      X    .    .    .    .    .    .    .    .
+z/a      X    .    .    .    .    .    .    .    .
+z/b      X    .    .    .    .    .    .    .    .
+z/c      X    .    .    .    .    .    .    .    .
+
+. gets through   X does not get through   (row: source, column: destination)
+";
+    assert_eq!(text(&asking, &matrix, None), expected);
+    let json = json(&asking, &matrix, None);
+    assert_eq!(json["pods"][2], "x/c");
+    assert_eq!((&json["allowed"][1][0], &json["allowed"][2][0]), (&true.into(), &false.into()));
+    assert!(json.get("explain").is_none());
+}
+
+#[test]
+fn a_cell_names_the_policy_that_decided_and_the_rule_the_packet_met() {
+    let (asking, matrix) = small("calico");
+    let kept = reason(&asking, &matrix, (2, 0), Lang::En);
+    assert_eq!(
+        kept.sentences[..2],
+        [
+            "x/c is not isolated for egress: no policy on egress applies to it.",
+            "x/a is isolated for ingress by x/front; no policy that applies admits TCP 80 from x/c."
+        ]
+    );
+    assert_eq!((kept.policy.as_deref(), kept.path.as_deref()), (Some("x/front"), Some("spec.podSelector")));
+    let rule = kept.rule.expect("a rule");
+    assert!(rule.contains("cali-tw-") && rule.contains("Drop if no policies passed packet"), "{rule}");
+    let admitted = reason(&asking, &matrix, (1, 0), Lang::En);
+    assert_eq!(
+        admitted.sentences[1],
+        "x/a is isolated for ingress; the policy x/front admits TCP 80 from x/b by spec.ingress[0]."
+    );
+    let span = admitted.span.expect("a place in the text");
+    let line = asking.text()[..span.start].lines().count();
+    assert!(asking.text().lines().nth(line.saturating_sub(1)).is_some_and(|line| line.contains("- from")));
+    let korean = reason(&asking, &matrix, (2, 0), Lang::Ko).sentences.join(" ");
+    assert!(korean.contains("격리") && !korean.contains('['), "{korean}");
+}
+
+#[test]
+fn flannel_enforces_nothing_and_says_so() {
+    let (asking, matrix) = small("flannel");
+    assert!(matrix.allowed().iter().flatten().all(|allowed| *allowed));
+    let why = reason(&asking, &matrix, (2, 0), Lang::En).sentences;
+    assert!(why.iter().any(|line| line.contains("flannel enforces no policies")), "{why:?}");
+    let found = vethscope::lab::check(asking.text());
+    let warned =
+        found.iter().find(|diagnostic| diagnostic.message == "across.unenforced").expect("a warning");
+    assert_eq!(warned.object, "NetworkPolicy/x/front");
+    assert!(warned.message_in(Lang::En).starts_with("flannel does not enforce NetworkPolicy"));
+}
