@@ -139,6 +139,7 @@ fn delays(written: &WrittenNetwork) -> Delays {
         output: delay("output"),
         vxlan: delay("vxlan"),
         link: delay("link"),
+        wakeup: delay("wakeup"),
     }
 }
 

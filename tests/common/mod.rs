@@ -5,6 +5,7 @@ pub(crate) mod invariants;
 pub(crate) mod mask;
 pub(crate) mod probe;
 pub(crate) mod scenario;
+pub(crate) mod taps;
 
 use vethscope::base::SimTime;
 use vethscope::lab::{Lab, Target};
@@ -23,8 +24,30 @@ pub(crate) fn recorded_in(network: &str) -> String {
         // There each node has a default route, and protects its whole range as one block.
         "calico" => with("    cni: calico\n    backend: bgp\n    calico: {blockSize: 24}\n")
             .replace(", gateway: none", ""),
+        // Each Pod answers on port 80, and the recorded Services are there.
+        "services" => {
+            text.replace(
+                "{name: app, image: curlimages/curl, command: [sleep, infinity]}",
+                "{name: web, image: answers}",
+            )
+            .replace("{name: web, image: nginx}", "{name: web, image: answers}")
+            .replace("metadata: {name: a}", &answers("a"))
+            .replace("metadata: {name: b}", &answers("b"))
+            .replace("metadata: {name: c}", &answers("c"))
+            // The recorded programs were written in Python and took their time.
+            .replace("  network:\n", "  network:\n    delays: {wakeup: 150us}\n")
+                + include_str!("../oracle/services.yaml")
+        }
         other => panic!("unknown network {other:?}"),
     }
+}
+
+/// The metadata of a Pod that answers over HTTP, with a label of its name.
+fn answers(name: &str) -> String {
+    let processes = r#"{"web": [{"listen": "tcp://:80", "serve": "http", "body": "hello"}]}"#;
+    format!(
+        "metadata: {{name: {name}, labels: {{pod: {name}}}, annotations: {{vethscope.dev/processes: '{processes}'}}}}"
+    )
 }
 
 /// A limit of simulated time that no test comes near.
@@ -66,6 +89,12 @@ pub(crate) fn run_argv(lab: &mut Lab, target: &Target, argv: &[String]) -> Ran {
     let from = lab.trace().len();
     let process = lab.start(target, argv).unwrap_or_else(|error| panic!("{argv:?}: {error}"));
     lab.finish(process, FOR_EVER);
+    let output = written(lab, from, process);
+    Ran { output, status: lab.status(process).expect("a finished process has a status") }
+}
+
+/// What a process wrote from an event on.
+pub(crate) fn written(lab: &Lab, from: usize, process: vethscope::base::ProcessId) -> String {
     let trace = lab.trace();
     let mut output = String::new();
     for event in &trace.events[from..] {
@@ -78,5 +107,20 @@ pub(crate) fn run_argv(lab: &mut Lab, target: &Target, argv: &[String]) -> Ran {
             output.push_str(&piece.text);
         }
     }
-    Ran { output, status: lab.status(process).expect("a finished process has a status") }
+    output
+}
+
+/// The lines that differ, each of the real one's above ours.
+pub(crate) fn differing(want: &str, got: &str) -> String {
+    let (mut want, mut got) = (want.lines(), got.lines());
+    let mut out = String::new();
+    loop {
+        match (want.next(), got.next()) {
+            (None, None) => return out,
+            (want, got) if want == got => {}
+            (want, got) => {
+                out += &["  real: ", want.unwrap_or("-"), "\n  ours: ", got.unwrap_or("-"), "\n"].concat();
+            }
+        }
+    }
 }

@@ -17,7 +17,7 @@ fn label() -> impl Strategy<Value = String> {
 fn name() -> impl Strategy<Value = String> {
     prop::collection::vec(label(), 0..5).prop_map(|labels| match labels.len() {
         0 => ".".to_owned(),
-        _ => labels.iter().map(|label| format!("{label}.")).collect(),
+        _ => labels.join(".") + ".",
     })
 }
 
@@ -64,13 +64,12 @@ fn message() -> impl Strategy<Value = Message> {
 
 /// What hickory read, in our words.
 fn theirs(record: &rr::Record) -> String {
-    let data = match record.data() {
-        // They quote nothing.
-        rr::RData::TXT(text) => {
-            let texts = text.iter().map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
-            RData::Txt(texts.collect()).to_string()
-        }
-        other => other.to_string(),
+    // They quote nothing.
+    let data = if let rr::RData::TXT(text) = record.data() {
+        let texts = text.iter().map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
+        RData::Txt(texts.collect()).to_string()
+    } else {
+        record.data().to_string()
     };
     format!("{} {} {} {data}", record.name(), record.ttl(), record.record_type())
 }
