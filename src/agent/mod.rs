@@ -12,6 +12,7 @@ mod fabric;
 pub mod kube_proxy;
 mod kubelet;
 mod launch;
+mod names;
 mod nodes;
 mod objects;
 mod outage;
@@ -22,6 +23,7 @@ mod scheduling;
 mod serve;
 mod services;
 mod store;
+mod volumes;
 mod world;
 
 pub use control::{ControlPlane, Desired};
