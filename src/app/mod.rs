@@ -1,6 +1,8 @@
 //! Simulated processes, each a state machine over sockets and timers. A process sees the world only through
 //! [`Os`], which stands for the system calls.
 
+pub mod bind;
+pub mod busybox_nslookup;
 pub mod busybox_ping;
 mod capture;
 pub mod curl;

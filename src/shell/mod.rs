@@ -7,6 +7,7 @@ mod busybox;
 pub mod change;
 mod conntrack;
 mod curl;
+mod dig;
 mod ethtool;
 mod files;
 mod filters;
@@ -139,6 +140,9 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "echo" => files::echo(words),
         "agnhost" => servers::agnhost(words),
         "date" => filters::date(context, words),
+        "dig" => dig::dig(words),
+        "host" => dig::host(words),
+        "nslookup" => dig::nslookup(words),
         "env" | "printenv" => filters::env(context, words),
         "false" => Out::default().done(1),
         "grep" => filters::grep(context, words),

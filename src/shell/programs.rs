@@ -4,7 +4,7 @@ use super::busybox;
 use crate::cluster::images::{self, Tools};
 
 /// Programs of a Linux distribution, and the servers of the images that are known.
-const FULL: [&str; 56] = [
+const FULL: [&str; 59] = [
     "agnhost",
     "arp",
     "bridge",
@@ -13,6 +13,9 @@ const FULL: [&str; 56] = [
     "conntrack",
     "curl",
     "date",
+    "dig",
+    "host",
+    "nslookup",
     "echo",
     "env",
     "false",

@@ -1,0 +1,171 @@
+//! `host` of BIND 9.18 (`bin/dig/host.c`).
+
+use super::system::absolute;
+use super::{Asking, Exchange, Outcome, Reply, Server, System};
+use crate::app::{Os, Process, Wake, dial};
+use crate::base::dns::{Question, RData, Rcode, Record, Type};
+use crate::trace::Stream;
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+
+/// How often `host` asks each server.
+const TRIES: u32 = 2;
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct HostOptions {
+    /// The name.
+    pub name: String,
+    /// The type, `-t`; addresses and mail exchanges where there is none.
+    pub kind: Option<Type>,
+    /// The server.
+    pub server: Option<String>,
+    /// Seconds for each try, `-W`.
+    pub timeout_secs: Option<u64>,
+    /// Tries, `-R`.
+    pub tries: Option<u32>,
+    /// Over TCP, `-T`.
+    pub tcp: bool,
+}
+
+/// A running `host`.
+#[derive(Clone, Debug)]
+pub struct Host {
+    options: HostOptions,
+    asking: Option<Asking>,
+    names: VecDeque<String>,
+    kinds: VecDeque<Type>,
+    exchange: Option<Exchange>,
+    status: u8,
+}
+
+impl Host {
+    /// A `host` that has not begun yet.
+    pub fn new(options: HostOptions) -> Self {
+        let kinds = options.kind.map_or(vec![Type::A, Type::Aaaa, Type::Mx], |kind| vec![kind]);
+        Self { options, asking: None, names: VecDeque::new(), kinds: kinds.into(), exchange: None, status: 0 }
+    }
+
+    fn begin(&mut self, os: &mut dyn Os) {
+        let system = System::read(os);
+        let mut asking = Asking::plain(&system);
+        asking.tries = self.options.tries.unwrap_or(TRIES);
+        asking.tcp = self.options.tcp;
+        if let Some(secs) = self.options.timeout_secs {
+            asking.timeout = crate::base::Duration::from_secs(secs);
+        }
+        if let Some(name) = &self.options.server {
+            let Some(address) = dial::address_of(os, name) else {
+                os.write(Stream::Stderr, &format!("host: couldn't get address for '{name}': not found\n"));
+                return os.exit(1);
+            };
+            let text = format!(
+                "Using domain server:\nName: {name}\nAddress: {address}#{}\nAliases: \n\n",
+                asking.port
+            );
+            os.write(Stream::Stdout, &text);
+            asking.servers = vec![Server { name: name.clone(), address }];
+        }
+        self.asking = Some(asking);
+        self.names = match self.options.name.parse() {
+            Ok(address) => {
+                self.kinds = vec![Type::Ptr].into();
+                vec![crate::base::dns::reverse_name(address)].into()
+            }
+            Err(_) => system.names(&self.options.name).into(),
+        };
+        self.ask(os);
+    }
+
+    fn ask(&mut self, os: &mut dyn Os) {
+        let (Some(asking), Some(name), Some(kind)) = (&self.asking, self.names.front(), self.kinds.front())
+        else {
+            return os.exit(self.status);
+        };
+        let question = Question { name: name.clone(), kind: *kind };
+        let (exchange, outcome) = Exchange::start(os, asking, question);
+        self.exchange = Some(exchange);
+        if let Some(outcome) = outcome {
+            self.ended(os, outcome);
+        }
+    }
+
+    fn ended(&mut self, os: &mut dyn Os, outcome: Outcome) {
+        match outcome {
+            Outcome::Answered(reply) => self.answered(os, &reply),
+            Outcome::NoServer | Outcome::NotSent => {
+                os.write(Stream::Stdout, ";; no servers could be reached\n");
+                os.exit(1);
+            }
+        }
+    }
+
+    fn answered(&mut self, os: &mut dyn Os, reply: &Reply) {
+        let message = &reply.message;
+        if message.rcode == Rcode::NxDomain && self.names.len() > 1 {
+            self.names.pop_front();
+            return self.ask(os);
+        }
+        if message.rcode != Rcode::NoError {
+            let rcode = message.rcode;
+            let shown = if self.kinds.front() == Some(&Type::Ptr) && self.options.kind.is_none() {
+                self.names.front().cloned().unwrap_or_default()
+            } else {
+                self.options.name.clone()
+            };
+            os.write(Stream::Stdout, &format!("Host {shown} not found: {}({rcode})\n", rcode.number()));
+            return os.exit(1);
+        }
+        let mut text: String = message.answer.iter().map(line).collect();
+        let name = self.names.front().map_or("", |name| name.trim_end_matches('.'));
+        if let Some(kind) = self.options.kind.filter(|_| message.answer.is_empty()) {
+            let _ = writeln!(text, "{name} has no {kind} record");
+            self.status = 1;
+        }
+        os.write(Stream::Stdout, &text);
+        // The other types are asked of the name that exists, at the end of its aliases.
+        let last = message.answer.iter().rev().find(|record| record.ip().is_some());
+        let found = last.map_or_else(|| absolute(name), |record| record.owner.clone());
+        self.names = vec![found].into();
+        self.kinds.pop_front();
+        self.ask(os);
+    }
+}
+
+/// A record as a sentence.
+fn line(record: &Record) -> String {
+    let owner = record.owner.strip_suffix('.').unwrap_or(&record.owner);
+    let says = match &record.data {
+        RData::A(_) => "has address",
+        RData::Aaaa(_) => "has IPv6 address",
+        RData::Cname(_) => "is an alias for",
+        RData::Ptr(_) => "domain name pointer",
+        RData::Mx(..) => "mail is handled by",
+        RData::Ns(_) => "name server",
+        RData::Txt(_) => "descriptive text",
+        RData::Srv(..) => "has SRV record",
+        RData::Soa(..) => "has SOA record",
+        RData::Other(..) => return format!("{owner} has {} record {}\n", record.kind(), record.data),
+    };
+    format!("{owner} {says} {}\n", record.data)
+}
+
+impl Process for Host {
+    fn wake(&mut self, os: &mut dyn Os, wake: Wake) {
+        match wake {
+            Wake::Start => self.begin(os),
+            Wake::Interrupt => os.exit(130),
+            Wake::Terminate => os.exit(143),
+            Wake::Timer(_) | Wake::Readable(_) | Wake::Writable(_) | Wake::Input => {
+                let outcome = self.exchange.as_mut().and_then(|exchange| exchange.wake(os, &wake));
+                if let Some(outcome) = outcome {
+                    self.ended(os, outcome);
+                }
+            }
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Process> {
+        Box::new(self.clone())
+    }
+}

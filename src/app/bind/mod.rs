@@ -1,0 +1,338 @@
+//! What `dig`, `host` and `nslookup` of BIND 9.18 share (`bin/dig/dighost.c`): a question is put to one server after the
+//! other, each as often as there are tries; a cut answer is asked for again over TCP.
+
+pub mod dig;
+pub mod host;
+mod layout;
+pub mod nslookup;
+mod system;
+
+pub use system::System;
+
+use super::dial::{self, Read};
+use super::{Errno, Os, Transport, Wake};
+use crate::base::dns::Question;
+use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
+use crate::trace::Stream;
+use crate::wire::dns::{AD, CD, Edns, Flag, Message, RD, TC};
+use std::net::SocketAddrV4;
+
+/// The port of name servers.
+const PORT: u16 = 53;
+/// Largest UDP answer that is asked for, in bytes.
+const UDP_SIZE: u16 = 1232;
+/// EDNS option of a cookie (RFC 7873).
+const COOKIE: u16 = 10;
+/// Length of a client's cookie in bytes (RFC 7873 section 4).
+const COOKIE_LEN: usize = 8;
+/// The only timer there is: the current try has been waited for.
+const TRY_OVER: u32 = 0;
+
+/// A name server, as it was named and its address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// As the user or `/etc/resolv.conf` names it.
+    pub name: String,
+    /// Its address.
+    pub address: Ipv4Addr,
+}
+
+/// How to ask.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    /// The servers, in the order in which they are asked.
+    pub servers: Vec<Server>,
+    /// Their port.
+    pub port: u16,
+    /// How often each is asked.
+    pub tries: u32,
+    /// How long each try waits for an answer.
+    pub timeout: Duration,
+    /// Whether to begin with TCP.
+    pub tcp: bool,
+    /// Whether an answer that was cut is taken as it is.
+    pub keep_cut: bool,
+    /// Flags of the query.
+    pub flags: Vec<Flag>,
+    /// The query's pseudo-record (RFC 6891).
+    pub edns: Option<Edns>,
+    /// Whether the query carries a cookie (RFC 7873).
+    pub cookie: bool,
+}
+
+impl Asking {
+    /// As `host` and `nslookup` ask.
+    pub fn plain(system: &System) -> Self {
+        Self {
+            servers: system.servers.clone(),
+            port: PORT,
+            tries: system.tries,
+            timeout: system.timeout,
+            tcp: false,
+            keep_cut: false,
+            flags: vec![RD],
+            edns: None,
+            cookie: false,
+        }
+    }
+
+    /// As `dig` asks unless told otherwise.
+    pub fn full(system: &System) -> Self {
+        let edns = Edns { udp_size: UDP_SIZE, version: 0, dnssec_ok: false, options: Vec::new() };
+        Self { flags: vec![RD, AD], edns: Some(edns), cookie: true, ..Self::plain(system) }
+    }
+
+    /// Sets a flag of the query or clears it.
+    pub fn set(&mut self, flag: Flag, on: bool) {
+        self.flags.retain(|known| *known != flag);
+        if on {
+            self.flags.push(flag);
+        }
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The message.
+    pub message: Message,
+    /// Its length in bytes.
+    pub length: usize,
+    /// Who gave it.
+    pub server: Server,
+    /// The server's port.
+    pub port: u16,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether it came over TCP.
+    pub tcp: bool,
+    /// The cookie that the query carried.
+    pub cookie: Option<Vec<u8>>,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// A server answered.
+    Answered(Box<Reply>),
+    /// None did.
+    NoServer,
+    /// Not even the last query could be sent.
+    NotSent,
+}
+
+/// One question on its way.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    asking: Asking,
+    query: Message,
+    server: usize,
+    tries_left: u32,
+    socket: SocketId,
+    is_tcp: bool,
+    is_connected: bool,
+    sent: SimTime,
+    received: Vec<u8>,
+}
+
+impl Exchange {
+    /// Asks. What goes wrong on the way is written to standard output, as the programs do.
+    pub fn start(os: &mut dyn Os, asking: &Asking, question: Question) -> (Self, Option<Outcome>) {
+        let mut query = Message::query(os.random() as u16, question);
+        for flag in [RD, AD, CD] {
+            query.set(flag, asking.flags.contains(&flag));
+        }
+        query.edns.clone_from(&asking.edns);
+        if let Some(edns) = query.edns.as_mut().filter(|_| asking.cookie) {
+            let cookie = (0..COOKIE_LEN).map(|_| os.random() as u8).collect();
+            edns.options.push((COOKIE, cookie));
+        }
+        let mut exchange = Self {
+            asking: asking.clone(),
+            query,
+            server: 0,
+            tries_left: asking.tries,
+            socket: SocketId::NONE,
+            is_tcp: asking.tcp,
+            is_connected: false,
+            sent: os.now(),
+            received: Vec::new(),
+        };
+        let outcome = exchange.send(os);
+        (exchange, outcome)
+    }
+
+    /// The query.
+    pub fn query(&self) -> &Message {
+        &self.query
+    }
+
+    /// Goes on.
+    pub fn wake(&mut self, os: &mut dyn Os, wake: &Wake) -> Option<Outcome> {
+        match wake {
+            Wake::Timer(TRY_OVER) => self.again(os, "timed out"),
+            Wake::Readable(socket) if *socket == self.socket => self.receive(os),
+            Wake::Writable(socket) if *socket == self.socket && self.is_tcp && !self.is_connected => {
+                self.connected(os)
+            }
+            Wake::Start
+            | Wake::Timer(_)
+            | Wake::Readable(_)
+            | Wake::Writable(_)
+            | Wake::Terminate
+            | Wake::Interrupt
+            | Wake::Input => None,
+        }
+    }
+
+    fn remote(&self) -> SocketAddrV4 {
+        let address =
+            self.asking.servers.get(self.server).map_or(Ipv4Addr::LOCALHOST, |server| server.address);
+        SocketAddrV4::new(address, self.asking.port)
+    }
+
+    fn send(&mut self, os: &mut dyn Os) -> Option<Outcome> {
+        self.sent = os.now();
+        self.received.clear();
+        self.is_connected = false;
+        let transport = if self.is_tcp { Transport::Tcp } else { Transport::Udp };
+        let opened = os.socket(transport).and_then(|socket| dial::start(os, socket, self.remote()));
+        match opened {
+            Ok(socket) => self.socket = socket,
+            Err(errno) => return self.set_up_failed(os, errno),
+        }
+        os.set_timer(TRY_OVER, self.asking.timeout);
+        if !self.is_tcp {
+            let bytes = self.query.to_bytes(true).unwrap_or_default();
+            if let Err(errno) = os.send(self.socket, &bytes) {
+                return self.again(os, reason(errno));
+            }
+        }
+        None
+    }
+
+    fn connected(&mut self, os: &mut dyn Os) -> Option<Outcome> {
+        if let Some(errno) = os.take_error(self.socket) {
+            return self.set_up_failed(os, errno);
+        }
+        self.is_connected = true;
+        let bytes = self.query.to_bytes(true).unwrap_or_default();
+        let mut framed = (bytes.len() as u16).to_be_bytes().to_vec();
+        framed.extend(bytes);
+        match dial::write(os, self.socket, &mut framed) {
+            Ok(()) => None,
+            Err(errno) => self.again(os, reason(errno)),
+        }
+    }
+
+    fn receive(&mut self, os: &mut dyn Os) -> Option<Outcome> {
+        if self.is_tcp { self.receive_stream(os) } else { self.receive_datagram(os) }
+    }
+
+    fn receive_datagram(&mut self, os: &mut dyn Os) -> Option<Outcome> {
+        loop {
+            match os.receive_from(self.socket) {
+                Ok(datagram) => match Message::parse(&datagram.data) {
+                    Ok(message) if message.id == self.query.id => {
+                        return self.answered(os, message, datagram.data.len());
+                    }
+                    // Not the answer to this question: it is waited for still.
+                    Ok(_) | Err(_) => {}
+                },
+                Err(Errno::Eagain) => return None,
+                Err(errno) => return self.again(os, reason(errno)),
+            }
+        }
+    }
+
+    fn receive_stream(&mut self, os: &mut dyn Os) -> Option<Outcome> {
+        let read = dial::read(os, self.socket, &mut self.received);
+        if let Some((head, rest)) = self.received.split_first_chunk::<2>() {
+            let length = usize::from(u16::from_be_bytes(*head));
+            if let Some(Ok(message)) = rest.get(..length).map(Message::parse) {
+                return self.answered(os, message, length);
+            }
+        }
+        match read {
+            Read::More => None,
+            Read::End => self.again(os, "end of file"),
+            Read::Failed(errno) => self.again(os, reason(errno)),
+        }
+    }
+
+    fn answered(&mut self, os: &mut dyn Os, message: Message, length: usize) -> Option<Outcome> {
+        self.put_away(os);
+        if message.has(TC) && !self.is_tcp && !self.asking.keep_cut {
+            os.write(Stream::Stdout, ";; Truncated, retrying in TCP mode.\n");
+            self.is_tcp = true;
+            return self.send(os);
+        }
+        let server = self.asking.servers.get(self.server)?.clone();
+        let options = self.query.edns.iter().flat_map(|edns| &edns.options);
+        let cookie = options.filter(|option| option.0 == COOKIE).map(|option| option.1.clone()).next();
+        Some(Outcome::Answered(Box::new(Reply {
+            message,
+            length,
+            server,
+            port: self.asking.port,
+            took: Duration(os.now().0 - self.sent.0),
+            tcp: self.is_tcp,
+            cookie,
+        })))
+    }
+
+    /// The try failed: the same server is asked again, then the next one.
+    fn again(&mut self, os: &mut dyn Os, why: &str) -> Option<Outcome> {
+        self.put_away(os);
+        let remote = self.remote();
+        let text = format!(";; communications error to {}#{}: {why}\n", remote.ip(), remote.port());
+        os.write(Stream::Stdout, &text);
+        if self.tries_left > 1 {
+            self.tries_left -= 1;
+            return self.send(os);
+        }
+        self.next_server(os, Outcome::NoServer)
+    }
+
+    /// The query could not even be sent: that server is not tried again.
+    fn set_up_failed(&mut self, os: &mut dyn Os, errno: Errno) -> Option<Outcome> {
+        self.put_away(os);
+        let name = self.query.questions.first().map_or(".", |question| question.name.as_str());
+        let shown = name.strip_suffix('.').filter(|name| !name.is_empty()).unwrap_or(name);
+        let server = self.asking.servers.get(self.server).map_or("", |server| server.name.as_str());
+        let what = if self.is_tcp { "Connection to" } else { "UDP setup with" };
+        let (ip, port) = (*self.remote().ip(), self.asking.port);
+        let text = format!(";; {what} {ip}#{port}({server}) for {shown} failed: {}.\n", reason(errno));
+        os.write(Stream::Stdout, &text);
+        self.next_server(os, Outcome::NotSent)
+    }
+
+    fn next_server(&mut self, os: &mut dyn Os, last: Outcome) -> Option<Outcome> {
+        if self.server + 1 >= self.asking.servers.len() {
+            return Some(last);
+        }
+        self.server += 1;
+        self.tries_left = self.asking.tries;
+        self.is_tcp = self.asking.tcp;
+        self.send(os)
+    }
+
+    fn put_away(&mut self, os: &mut dyn Os) {
+        os.cancel_timer(TRY_OVER);
+        if self.socket != SocketId::NONE {
+            os.close(std::mem::replace(&mut self.socket, SocketId::NONE));
+        }
+    }
+}
+
+/// The words of `isc_result_totext` for an error of the kernel's.
+fn reason(errno: Errno) -> &'static str {
+    const KNOWN: [(Errno, &str); 5] = [
+        (Errno::Econnrefused, "connection refused"),
+        (Errno::Enetunreach, "network unreachable"),
+        (Errno::Ehostunreach, "host unreachable"),
+        (Errno::Etimedout, "timed out"),
+        (Errno::Econnreset, "connection reset"),
+    ];
+    KNOWN.iter().find(|known| known.0 == errno).map_or(errno.text(), |known| known.1)
+}

@@ -1,0 +1,188 @@
+//! `nslookup` of BIND 9.18 (`bin/dig/nslookup.c`), with its question on the command line.
+
+use super::{Asking, Exchange, Outcome, Reply, Server, System};
+use crate::app::{Os, Process, Wake, dial};
+use crate::base::dns::{Question, RData, Rcode, Record, Type};
+use crate::trace::Stream;
+use crate::wire::dns::AA;
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct NslookupOptions {
+    /// The name.
+    pub name: String,
+    /// The type, `-type=`; addresses of both families where there is none.
+    pub kind: Option<Type>,
+    /// The server.
+    pub server: Option<String>,
+    /// Its port, `-port=`.
+    pub port: Option<u16>,
+    /// Seconds for each try, `-timeout=`.
+    pub timeout_secs: Option<u64>,
+    /// Tries, `-retry=`.
+    pub tries: Option<u32>,
+    /// Over TCP, `-vc`.
+    pub tcp: bool,
+}
+
+/// A running `nslookup`.
+#[derive(Clone, Debug)]
+pub struct Nslookup {
+    options: NslookupOptions,
+    asking: Option<Asking>,
+    names: VecDeque<String>,
+    kinds: VecDeque<Type>,
+    exchange: Option<Exchange>,
+    /// Whether the server has been named, and whether its answers have been called not authoritative.
+    headed: bool,
+    disclaimed: bool,
+}
+
+impl Nslookup {
+    /// An `nslookup` that has not begun yet.
+    pub fn new(options: NslookupOptions) -> Self {
+        let kinds = options.kind.map_or(vec![Type::A, Type::Aaaa], |kind| vec![kind]);
+        Self {
+            options,
+            asking: None,
+            names: VecDeque::new(),
+            kinds: kinds.into(),
+            exchange: None,
+            headed: false,
+            disclaimed: false,
+        }
+    }
+
+    fn begin(&mut self, os: &mut dyn Os) {
+        let system = System::read(os);
+        let mut asking = Asking::plain(&system);
+        asking.port = self.options.port.unwrap_or(asking.port);
+        asking.tries = self.options.tries.unwrap_or(asking.tries).max(1);
+        asking.tcp = self.options.tcp;
+        if let Some(secs) = self.options.timeout_secs {
+            asking.timeout = crate::base::Duration::from_secs(secs);
+        }
+        if let Some(name) = &self.options.server {
+            let Some(address) = dial::address_of(os, name) else {
+                os.write(
+                    Stream::Stderr,
+                    &format!("nslookup: couldn't get address for '{name}': not found\n"),
+                );
+                return os.exit(1);
+            };
+            asking.servers = vec![Server { name: name.clone(), address }];
+        }
+        self.asking = Some(asking);
+        let address = self.options.name.parse().ok().filter(|_| self.options.kind.is_none());
+        self.names = match address {
+            Some(address) => {
+                self.kinds = vec![Type::Ptr].into();
+                // Of a name that follows from an address the server is not told.
+                self.headed = true;
+                vec![crate::base::dns::reverse_name(address)].into()
+            }
+            None => system.names(&self.options.name).into(),
+        };
+        self.ask(os);
+    }
+
+    fn ask(&mut self, os: &mut dyn Os) {
+        let (Some(asking), Some(name), Some(kind)) = (&self.asking, self.names.front(), self.kinds.front())
+        else {
+            os.write(Stream::Stdout, "\n");
+            return os.exit(0);
+        };
+        let question = Question { name: name.clone(), kind: *kind };
+        let (exchange, outcome) = Exchange::start(os, asking, question);
+        self.exchange = Some(exchange);
+        if let Some(outcome) = outcome {
+            self.ended(os, outcome);
+        }
+    }
+
+    fn ended(&mut self, os: &mut dyn Os, outcome: Outcome) {
+        match outcome {
+            Outcome::Answered(reply) => self.answered(os, &reply),
+            Outcome::NoServer | Outcome::NotSent => {
+                os.write(Stream::Stdout, ";; no servers could be reached\n\n");
+                os.exit(1);
+            }
+        }
+    }
+
+    fn answered(&mut self, os: &mut dyn Os, reply: &Reply) {
+        let message = &reply.message;
+        if message.rcode == Rcode::NxDomain && self.names.len() > 1 {
+            self.names.pop_front();
+            return self.ask(os);
+        }
+        let mut text = String::new();
+        if !std::mem::replace(&mut self.headed, true) {
+            let Server { name, address } = &reply.server;
+            let _ = writeln!(text, "Server:\t\t{name}\nAddress:\t{address}#{}\n", reply.port);
+        }
+        let name = self.names.front().map_or("", |name| name.trim_end_matches('.'));
+        if message.rcode != Rcode::NoError {
+            let _ = writeln!(text, "** server can't find {name}: {}\n", message.rcode);
+            os.write(Stream::Stdout, &text);
+            return os.exit(1);
+        }
+        if !message.answer.is_empty() && !message.has(AA) && !std::mem::replace(&mut self.disclaimed, true) {
+            text += "Non-authoritative answer:\n";
+        }
+        message.answer.iter().for_each(|record| text += &line(record));
+        if message.answer.is_empty() && self.kinds.len() == 1 && self.options.kind.is_some() {
+            let _ = writeln!(text, "*** Can't find {name}: No answer");
+        }
+        os.write(Stream::Stdout, &text);
+        self.kinds.pop_front();
+        self.ask(os);
+    }
+}
+
+/// A record as BIND's and busybox's programs tell it, without the last dot of names that they look up further.
+pub(in crate::app) fn line(record: &Record) -> String {
+    let owner = record.owner.strip_suffix('.').unwrap_or(&record.owner);
+    match &record.data {
+        RData::A(address) => format!("Name:\t{owner}\nAddress: {address}\n"),
+        RData::Aaaa(address) => format!("Name:\t{owner}\nAddress: {address}\n"),
+        RData::Cname(name) => format!("{owner}\tcanonical name = {name}\n"),
+        RData::Ptr(name) => format!("{owner}\tname = {name}\n"),
+        RData::Ns(name) => format!("{owner}\tnameserver = {name}\n"),
+        RData::Mx(..) => format!("{owner}\tmail exchanger = {}\n", record.data),
+        RData::Txt(_) => format!("{owner}\ttext = {}\n", record.data),
+        RData::Srv(..) => format!("{owner}\tservice = {}\n", record.data),
+        RData::Soa(server, mailbox, [serial, refresh, retry, expire, minimum]) => {
+            let bare = |name: &str| name.strip_suffix('.').unwrap_or(name).to_owned();
+            format!(
+                "{owner}\n\torigin = {}\n\tmail addr = {}\n\tserial = {serial}\n\trefresh = {refresh}\n\
+                 \tretry = {retry}\n\texpire = {expire}\n\tminimum = {minimum}\n",
+                bare(server),
+                bare(mailbox)
+            )
+        }
+        RData::Other(..) => format!("{owner}\trdata_{} = {}\n", record.kind().number(), record.data),
+    }
+}
+
+impl Process for Nslookup {
+    fn wake(&mut self, os: &mut dyn Os, wake: Wake) {
+        match wake {
+            Wake::Start => self.begin(os),
+            Wake::Interrupt => os.exit(130),
+            Wake::Terminate => os.exit(143),
+            Wake::Timer(_) | Wake::Readable(_) | Wake::Writable(_) | Wake::Input => {
+                let outcome = self.exchange.as_mut().and_then(|exchange| exchange.wake(os, &wake));
+                if let Some(outcome) = outcome {
+                    self.ended(os, outcome);
+                }
+            }
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Process> {
+        Box::new(self.clone())
+    }
+}

@@ -1,0 +1,294 @@
+//! The command lines of `dig`, `host` and `nslookup`, of BIND and of busybox.
+
+use super::Command;
+use super::getopt::getopt;
+use super::out::{Out, answer, not_simulated, refuse};
+use crate::app::bind::dig::{Dig, EdnsOption, Overrides, Part, reverse};
+use crate::app::bind::host::{Host, HostOptions};
+use crate::app::bind::nslookup::{Nslookup, NslookupOptions};
+use crate::app::busybox_nslookup::{BusyboxNslookup, BusyboxNslookupOptions};
+use crate::base::dns::{Question, Type};
+use crate::wire::dns::AD;
+use std::collections::BTreeSet;
+
+const DIG_USAGE: &str = "Usage:  dig [@global-server] [domain] [q-type] [q-class] {q-opt}\n            {global-d-opt} host [@local-server] {local-d-opt}\n            [ host [@local-server] {local-d-opt} [...]]\n\nUse \"dig -h\" (or \"dig -h | more\") for complete list of options\n";
+
+/// What `dig` has read so far.
+struct DigLine {
+    overrides: Overrides,
+    parts: BTreeSet<Part>,
+    questions: Vec<Question>,
+    kind: Option<Type>,
+}
+
+/// `dig`.
+pub(super) fn dig(words: &[String]) -> Command {
+    let parts = Part::ALL.into_iter().chain([Part::Ttl, Part::Class]).collect();
+    let mut line = DigLine { overrides: Overrides::default(), parts, questions: Vec::new(), kind: None };
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        let read = if let Some(server) = word.strip_prefix('@') {
+            line.overrides.server = Some(server.to_owned());
+            Ok(())
+        } else if let Some(option) = word.strip_prefix('+') {
+            line.plus(option)
+        } else if let Some(option) = word.strip_prefix('-').filter(|option| !option.is_empty()) {
+            line.minus(option, &mut rest)
+        } else {
+            line.operand(word);
+            Ok(())
+        };
+        if let Err(refused) = read {
+            return refused;
+        }
+    }
+    if line.questions.is_empty() {
+        let root = Question { name: ".".to_owned(), kind: line.kind.unwrap_or(Type::Ns) };
+        line.questions.push(root);
+    }
+    Command::process(Dig::new(words, line.overrides, line.parts, line.questions), Out::default())
+}
+
+fn bad_option(option: &str) -> Command {
+    refuse(format!("Invalid option: {option}\n{DIG_USAGE}"), 1)
+}
+
+impl DigLine {
+    /// A name, a type or a class.
+    fn operand(&mut self, word: &str) {
+        if matches!(word.to_ascii_uppercase().as_str(), "IN" | "CH" | "HS") {
+            return;
+        }
+        match word.parse::<Type>() {
+            Ok(kind) => self.set_kind(kind),
+            Err(()) => self.ask(word),
+        }
+    }
+
+    fn set_kind(&mut self, kind: Type) {
+        match self.questions.last_mut() {
+            Some(question) => question.kind = kind,
+            None => self.kind = Some(kind),
+        }
+    }
+
+    fn ask(&mut self, name: &str) {
+        let kind = self.kind.take().unwrap_or(Type::A);
+        self.questions.push(Question { name: name.to_owned(), kind });
+    }
+
+    /// An option with a dash. Its argument may follow at once or as the next word.
+    fn minus(&mut self, option: &str, rest: &mut std::slice::Iter<'_, String>) -> Result<(), Command> {
+        let (letter, attached) = option.split_at(option.chars().next().map_or(0, char::len_utf8));
+        match letter {
+            "4" | "u" | "m" | "r" => return Ok(()),
+            "v" => return Err(refuse("DiG 9.18.49-1~deb12u3-Debian\n", 0)),
+            "h" => return Err(answer(DIG_USAGE)),
+            _ => {}
+        }
+        let given = if attached.is_empty() { rest.next().cloned() } else { Some(attached.to_owned()) };
+        let Some(given) = given else { return Err(bad_option(&format!("-{option}"))) };
+        match letter {
+            "x" => match reverse(&given) {
+                Some(question) => self.questions.push(question),
+                None => return Err(refuse(format!("dig: Invalid IP address {given}\n"), 1)),
+            },
+            "t" => match given.parse() {
+                Ok(kind) => self.set_kind(kind),
+                Err(()) => return Err(refuse(format!(";; Warning, ignoring invalid type {given}\n"), 1)),
+            },
+            "q" => self.ask(&given),
+            "c" => {}
+            "p" => match given.parse() {
+                Ok(port) => self.overrides.port = Some(port),
+                Err(_) => return Err(refuse(format!("dig: Couldn't parse port number '{given}'\n"), 1)),
+            },
+            "6" | "b" | "f" | "k" | "y" => {
+                let (text, status) = not_simulated("dig", &format!("-{letter}"));
+                return Err(refuse(text, status));
+            }
+            _ => return Err(bad_option(&format!("-{option}"))),
+        }
+        Ok(())
+    }
+
+    /// An option with a plus, with `no` before its name to switch it off.
+    fn plus(&mut self, option: &str) -> Result<(), Command> {
+        let (name, value) =
+            option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
+        let (name, on) = name.strip_prefix("no").map_or((name, true), |name| (name, false));
+        if let Some(parts) = parts_of(name) {
+            for part in parts {
+                let _ = if on { self.parts.insert(*part) } else { self.parts.remove(part) };
+            }
+            return Ok(());
+        }
+        let number = || value.and_then(|value| value.parse::<u32>().ok());
+        let over = &mut self.overrides;
+        match name {
+            "short" => self.short(on),
+            "tcp" | "vc" => over.tcp = on,
+            "ignore" => over.keep_cut = on,
+            "search" | "defname" => over.search = on,
+            "rec" | "recurse" => over.recursion(on),
+            "cd" | "cdflag" => over.unchecked(on),
+            "ad" | "adflag" => over.flag(AD, on),
+            "dnssec" | "do" => over.edns.push(Some(EdnsOption::Dnssec(on))),
+            "cookie" => over.edns.push(Some(EdnsOption::Cookie(on))),
+            "edns" if on => over.edns.push(Some(EdnsOption::Version(number().unwrap_or(0) as u8))),
+            "edns" => over.edns.push(None),
+            "trace" | "nssearch" | "multiline" | "subnet" | "tls" | "https" | "nsid" | "yaml"
+            | "showsearch" => {
+                let (text, status) = not_simulated("dig", &format!("+{name}"));
+                return Err(refuse(text, status));
+            }
+            _ => return self.valued(name, value, on),
+        }
+        Ok(())
+    }
+
+    fn short(&mut self, on: bool) {
+        if on {
+            self.parts.insert(Part::Short);
+        } else {
+            self.parts.remove(&Part::Short);
+        }
+    }
+
+    /// An option with a value.
+    fn valued(&mut self, name: &str, value: Option<&str>, on: bool) -> Result<(), Command> {
+        let over = &mut self.overrides;
+        let number = value.and_then(|value| value.parse::<u32>().ok());
+        match (name, number, value) {
+            ("time" | "timeout", Some(secs), _) => over.timeout_secs = Some(u64::from(secs.max(1))),
+            ("tries", Some(tries), _) => over.tries = Some(tries.max(1)),
+            ("retry" | "retries", Some(retries), _) => over.tries = Some(retries.saturating_add(1)),
+            ("ndots", Some(dots), _) => over.ndots = Some(dots as usize),
+            ("bufsize", Some(size), _) => {
+                over.edns.push(Some(EdnsOption::Size(size.min(65_535) as u16)));
+            }
+            ("domain", _, Some(domain)) if on => over.domain = Some(domain.to_owned()),
+            _ => return Err(bad_option(&format!("+{}{name}", if on { "" } else { "no" }))),
+        }
+        Ok(())
+    }
+}
+
+/// The parts of the output that an option switches.
+fn parts_of(option: &str) -> Option<&'static [Part]> {
+    Some(match option {
+        "all" => &Part::ALL,
+        "cmd" => &[Part::Command],
+        "comments" => &[Part::Comments],
+        "question" => &[Part::Question],
+        "answer" => &[Part::Answer],
+        "authority" => &[Part::Authority],
+        "additional" => &[Part::Additional],
+        "stats" => &[Part::Statistics],
+        "identify" => &[Part::Identify],
+        "ttlid" | "ttl" => &[Part::Ttl],
+        "class" | "cl" => &[Part::Class],
+        "qr" => &[Part::Query],
+        _ => return None,
+    })
+}
+
+/// `host`.
+pub(super) fn host(words: &[String]) -> Command {
+    const USAGE: &str = "Usage: host [-aCdilrTvVw] [-c class] [-N ndots] [-t type] [-W time]\n            [-R number] [-m flag] [-p port] hostname [server]\n";
+    let parsed = match getopt("aCdilrTUvVwsc:N:t:W:R:m:p:46A", words) {
+        Ok(parsed) => parsed,
+        Err(text) => return refuse(format!("host: {text}\n{USAGE}"), 1),
+    };
+    let mut options = HostOptions::default();
+    for (letter, argument) in &parsed.options {
+        match (letter, argument.parse::<u32>()) {
+            ('t', _) => match argument.parse() {
+                Ok(kind) => options.kind = Some(kind),
+                Err(()) => return refuse(format!("host: invalid type: {argument}\n"), 2),
+            },
+            ('W', Ok(secs)) => options.timeout_secs = Some(u64::from(secs.max(1))),
+            ('R', Ok(tries)) => options.tries = Some(tries.max(1)),
+            ('T', _) => options.tcp = true,
+            ('4' | 'U' | 'c', _) => {}
+            ('V', _) => return answer("host 9.18.49-1~deb12u3-Debian\n"),
+            (other, _) => {
+                let (text, status) = not_simulated("host", &format!("-{other}"));
+                return refuse(text, status);
+            }
+        }
+    }
+    let mut operands = parsed.operands.into_iter();
+    let Some(name) = operands.next() else { return refuse(USAGE, 1) };
+    options.name = name;
+    options.server = operands.next();
+    Command::process(Host::new(options), Out::default())
+}
+
+/// `nslookup` of BIND.
+pub(super) fn nslookup(words: &[String]) -> Command {
+    let mut options = NslookupOptions::default();
+    let mut operands = Vec::new();
+    for word in words {
+        let Some(option) = word.strip_prefix('-').filter(|option| !option.is_empty()) else {
+            operands.push(word.clone());
+            continue;
+        };
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        match (name, value.parse::<u32>()) {
+            ("type" | "querytype" | "query" | "q" | "ty" | "qu", _) => match value.parse() {
+                Ok(kind) => options.kind = Some(kind),
+                Err(()) => return refuse(format!("unknown query type: {value}\n"), 1),
+            },
+            ("timeout", Ok(secs)) => options.timeout_secs = Some(u64::from(secs.max(1))),
+            ("retry", Ok(tries)) => options.tries = Some(tries),
+            ("port", Ok(port @ 1..=65_535)) => options.port = Some(port as u16),
+            ("vc", _) => options.tcp = true,
+            ("novc" | "recurse" | "nodebug" | "nod2" | "search", _) => {}
+            ("version", _) => return answer("nslookup 9.18.49-1~deb12u3-Debian\n"),
+            _ => return refuse(format!("*** Invalid option: {option}\n"), 1),
+        }
+    }
+    let mut operands = operands.into_iter();
+    let Some(name) = operands.next() else {
+        let (text, status) = not_simulated("nslookup", "its interactive mode");
+        return refuse(text, status);
+    };
+    options.name = name;
+    options.server = operands.next();
+    Command::process(Nslookup::new(options), Out::default())
+}
+
+/// `nslookup` of busybox.
+pub(super) fn busybox_nslookup(words: &[String]) -> Command {
+    const USAGE: &str = "BusyBox v1.35.0 (Debian 1:1.35.0-4+deb12u1+b1) multi-call binary.\n\nUsage: nslookup [-type=QUERY_TYPE] [-debug] HOST [DNS_SERVER]\n\nQuery DNS about HOST\n\nQUERY_TYPE: soa,ns,a,aaaa,cname,mx,txt,ptr,srv,any\n";
+    let mut options = BusyboxNslookupOptions::default();
+    let mut operands = Vec::new();
+    for word in words {
+        let Some(option) = word.strip_prefix('-').filter(|option| !option.is_empty()) else {
+            operands.push(word.clone());
+            continue;
+        };
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        match name {
+            "type" | "querytype" => match value.parse() {
+                Ok(kind) => options.kinds.push(kind),
+                Err(()) => return refuse(format!("nslookup: invalid query type \"{value}\"\n"), 1),
+            },
+            "port" => match value.parse() {
+                Ok(port) => options.port = Some(port),
+                Err(_) => return refuse(format!("nslookup: invalid number '{value}'\n"), 1),
+            },
+            "debug" => {
+                let (text, status) = not_simulated("nslookup", "-debug");
+                return refuse(text, status);
+            }
+            _ => return refuse(USAGE, 1),
+        }
+    }
+    let mut operands = operands.into_iter();
+    let Some(name) = operands.next() else { return refuse(USAGE, 1) };
+    options.name = name;
+    options.server = operands.next();
+    Command::process(BusyboxNslookup::new(options), Out::default())
+}
