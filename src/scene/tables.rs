@@ -593,5 +593,21 @@ fn bpf_entries(state: &NetnsState) -> Vec<Entry> {
             ],
         }
     };
-    state.bpf.iter().map(entry).collect()
+    state.bpf.iter().map(entry).chain(state.policy_maps.iter().map(|row| policy_entry(state, row))).collect()
+}
+
+fn policy_entry(state: &NetnsState, (change, row): &(ChangeId, crate::trace::PolicyRow)) -> Entry {
+    Entry {
+        key: format!("policy {} {}", row.ifindex.0, row.key.text()),
+        change: Some(*change),
+        dev: Some(row.ifindex),
+        master: None,
+        cells: vec![
+            "cilium_policy".to_owned(),
+            row.key.text(),
+            state.ifname(row.ifindex).to_string(),
+            row.key.identity.to_string(),
+            row.origin.to_string(),
+        ],
+    }
 }

@@ -7,7 +7,7 @@ use crate::trace::{Disposition, DropReason, EventKind, Relation, Trace};
 use crate::wire::{Body, Tcp, TcpFlags, TcpOption, Udp, UdpChecksum, UdpPayload};
 
 /// The first source port; each probe takes the next one.
-const FIRST_PORT: u16 = 49_152;
+const FIRST_PORT: u16 = 20_000;
 
 /// What became of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,11 +111,6 @@ impl Watch {
     /// Looks at what comes from now on.
     pub(super) fn new(trace: &Trace) -> Self {
         Self { seen: (trace.len(), trace.journeys.len()), ..Self::default() }
-    }
-
-    /// How many probes there are.
-    pub(super) fn count(&self) -> usize {
-        self.states.len()
     }
 
     /// A probe was sent, or could not be.
