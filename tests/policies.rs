@@ -284,3 +284,48 @@ fn flannel_enforces_nothing_and_says_so() {
     assert_eq!(warned.object, "NetworkPolicy/x/front");
     assert!(warned.message_in(Lang::En).starts_with("flannel does not enforce NetworkPolicy"));
 }
+
+#[test]
+fn sctp_is_told_apart_from_other_protocols() {
+    for cni in ["calico", "cilium"] {
+        let policy = format!(
+            "{POLICY}metadata: {{name: sctp, namespace: x}}\nspec:\n  podSelector: {{matchLabels: {{pod: a}}}}\n  \
+             ingress:\n  - ports: [{{protocol: SCTP, port: 7000, endPort: 7010}}]\n"
+        );
+        let world = World { cni, policies: [("x/sctp".to_owned(), policy)].into(), ..World::default() };
+        let ports: Vec<Port> =
+            ["7005/SCTP", "7011/SCTP", "7005/TCP", "7005/UDP"].into_iter().map(port).collect();
+        let mut asking = Asking::new(&world.text(), &ports, SEED).expect("a valid text");
+        while asking.advance(u32::MAX) {}
+        let reached: Vec<bool> = asking.matrices().iter().map(|matrix| matrix.allowed()[1][0]).collect();
+        assert_eq!(reached, [true, false, false, false], "{cni}");
+        for matrix in asking.matrices() {
+            assert_eq!(rows(&matrix.allowed()), rows(&asking.decided(&matrix)), "{cni} {}", matrix.port);
+        }
+    }
+}
+
+/// A Pod of the node's own network is the node to policies: it reaches the Pods of its own node whatever isolates them,
+/// as the kubelet's probes do, and of other nodes those that nothing isolates.
+#[test]
+fn a_node_reaches_its_own_pods() {
+    for cni in ["calico", "cilium"] {
+        let policy = format!(
+            "{POLICY}metadata: {{name: closed, namespace: x}}\nspec: {{podSelector: {{}}, policyTypes: [Ingress, Egress]}}\n"
+        );
+        let world = World { cni, policies: [("x/closed".to_owned(), policy)].into(), ..World::default() };
+        let text = world.text()
+            + "---\napiVersion: v1\nkind: Pod\nmetadata: {name: agent, namespace: z}\n\
+               spec: {nodeName: node1, hostNetwork: true, containers: [{name: c, image: agnhost}]}\n";
+        let mut asking = Asking::new(&text, &[port("80/TCP")], SEED).expect("a valid text");
+        while asking.advance(u32::MAX) {}
+        let matrix = asking.matrices().remove(0);
+        let names: Vec<String> = matrix.pods.iter().map(ToString::to_string).collect();
+        let agent = names.iter().position(|name| name == "z/agent").expect("the Pod");
+        let row: String =
+            matrix.allowed()[agent].iter().map(|allowed| if *allowed { '.' } else { 'X' }).collect();
+        // In the order x/a x/b x/c y/a y/b y/c z/a z/agent z/b z/c.
+        assert_eq!(row, ".XX.......", "{cni}");
+        assert_eq!(asking.decided(&matrix)[agent], matrix.allowed()[agent], "{cni}");
+    }
+}

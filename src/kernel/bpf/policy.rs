@@ -2,8 +2,8 @@
 //! map for its direction, the far end's identity, its protocol and port; what belongs to a connection that was let
 //! pass needs none (`bpf/lib/conntrack.h`). An endpoint that has no policy map yet lets everything pass.
 
-use super::super::netfilter::{inverted, quoted_tuple, tuple};
 use crate::base::{ChangeId, Duration, EventId, IfIndex, Ipv4Addr, SimTime};
+use crate::kernel::netfilter::{inverted, quoted_tuple, tuple};
 use crate::kernel::{Ctx, Netns, Skb};
 use crate::trace::{
     BpfMap, CiliumChange, CtRow, DropReason, EventKind, PolicyKey, PolicyRow, Table, TableChange, Tuple,
