@@ -5,6 +5,7 @@ use crate::base::{Diagnostic, EventId, ProcessId, Severity, SimTime};
 use crate::lab::compare::{self, Choice};
 use crate::lab::flow::Destination;
 use crate::lab::matrix::{self, Asking};
+use crate::lab::names;
 use crate::lab::{Lab, LabLog, Progress, Target};
 use crate::manifest::{self, Parsed, Sources};
 use crate::trace::json::json;
@@ -75,6 +76,26 @@ enum Verb {
         /// Networks as `CNI` or `CNI/BACKEND`, separated by commas.
         #[arg(long, value_delimiter = ',', value_parser = Choice::parse)]
         networks: Vec<Choice>,
+        /// Shape of the answer.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Asks the cluster's CoreDNS.
+    Dns {
+        #[command(flatten)]
+        files: Files,
+        /// The name that is asked for.
+        #[arg(long, value_name = "NAME")]
+        query: String,
+        /// Type of the records that are asked for.
+        #[arg(long = "type", value_name = "T", default_value = "A")]
+        kind: String,
+        /// The Pod that asks, as `POD` or `NAMESPACE/POD`.
+        #[arg(long, value_name = "POD")]
+        from: Option<String>,
+        /// Namespace of the Pod.
+        #[arg(short = 'n', long, default_value = "default")]
+        namespace: String,
         /// Shape of the answer.
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
@@ -212,6 +233,10 @@ fn dispatch(verb: Verb) -> Result<u8, Failure> {
         Verb::Exec { at } => exec(&at),
         Verb::Trace { at, format, pcapng } => trace(&at, format, pcapng.as_deref()),
         Verb::Compare { at, networks, format } => compare(&at, networks, format),
+        Verb::Dns { files, query, kind, from, namespace, format } => {
+            let from = from.map(|from| Target::parse(&from, &namespace, None));
+            dns(&files, (&query, &kind), from.as_ref(), format)
+        }
         Verb::Matrix { files, port, protocol, format, explain, lang } => {
             matrix(&files, port_of(protocol, port), format, (explain, lang))
         }
@@ -413,6 +438,25 @@ fn flow(files: &Files, node: &str, (src, dst): (IpAddr, Destination), format: Fo
             status: 1,
         });
     };
+    let text = match format {
+        Format::Text => answer.text(),
+        Format::Json => serde_json::json!(answer).to_string() + "\n",
+    };
+    say(Stream::Stdout, &text);
+    Ok(0)
+}
+
+fn dns(
+    files: &Files,
+    (query, kind): (&str, &str),
+    from: Option<&Target>,
+    format: Format,
+) -> Result<u8, Failure> {
+    let question = names::question(query, kind)
+        .map_err(|wrong| Failure { message: format!("{wrong}\n"), status: USAGE })?;
+    let mut lab = settled(files)?;
+    let answer =
+        lab.dns(&question, from).map_err(|wrong| Failure { message: format!("{wrong}\n"), status: 1 })?;
     let text = match format {
         Format::Text => answer.text(),
         Format::Json => serde_json::json!(answer).to_string() + "\n",

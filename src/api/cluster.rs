@@ -198,4 +198,6 @@ pub struct WrittenExternal {
     pub ports: Vec<u16>,
     /// Router that leads there.
     pub behind: Option<String>,
+    /// Records that it serves as a DNS server, as a zone file with absolute names.
+    pub zone: Option<String>,
 }

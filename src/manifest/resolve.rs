@@ -41,11 +41,10 @@ impl Parsed {
         let nodes = nodes(self, &written, &network, &external);
         let dns = DnsSpec {
             cluster_domain: written.dns.cluster_domain.unwrap_or_else(|| "cluster.local".to_owned()),
-            service_ip: written
-                .dns
-                .service_ip
-                .and_then(|text| text.parse().ok())
-                .unwrap_or_else(|| default_dns_address(network.service_cidr)),
+            service_ip: match written.dns.service_ip {
+                None => Some(default_dns_address(network.service_cidr)),
+                Some(text) => text.parse().ok(),
+            },
         };
         let podsubnet = ranges(written.network.pod_cidr.as_deref());
         let proxy = kube_proxy::resolve(self, &podsubnet, network.pod_cidr);
@@ -168,6 +167,7 @@ fn default_external(lan: Ipv4Net) -> Vec<ExternalSpec> {
         router,
         ports: ports.to_vec(),
         behind: behind.map(str::to_owned),
+        zone: None,
     };
     vec![
         host("gw", in_lan(1), true, &[], None),
@@ -208,6 +208,7 @@ fn external(parsed: &Parsed, written: &WrittenSpec) -> Vec<ExternalSpec> {
             router: host.router,
             ports: host.ports.clone(),
             behind: host.behind.clone(),
+            zone: host.zone.clone(),
         })
     };
     hosts.iter().filter_map(host).collect()
@@ -449,7 +450,7 @@ mod tests {
             ["gw", "ext", "example.com"]
         );
         assert_eq!((spec.network.vxlan.port, spec.network.ipam.range_start), (8472, 2));
-        assert_eq!(spec.dns.service_ip.to_string(), "10.96.0.10");
+        assert_eq!(spec.dns.service_ip, "10.96.0.10".parse().ok());
     }
 
     #[test]

@@ -221,10 +221,10 @@ pub enum Autodetection {
 /// The cluster's DNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsSpec {
-    /// Domain of the cluster.
+    /// Domain of the cluster; empty for none, as the kubelet takes it.
     pub cluster_domain: String,
-    /// Address of the DNS Service.
-    pub service_ip: Ipv4Addr,
+    /// Address of the DNS Service; `None` where kubelets know none.
+    pub service_ip: Option<Ipv4Addr>,
 }
 
 /// A host that is no node.
@@ -242,6 +242,8 @@ pub struct ExternalSpec {
     pub ports: Vec<u16>,
     /// Router that leads there; `None` on the nodes' own network.
     pub behind: Option<String>,
+    /// Records that it serves as a DNS server, as a zone file with absolute names.
+    pub zone: Option<String>,
 }
 
 /// Delays that were given in the cluster document; `None` for the simulation's own.
