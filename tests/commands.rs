@@ -114,6 +114,7 @@ impl Builder {
             links: BTreeMap::new(),
             counters: BTreeMap::new(),
             qdiscs: BTreeMap::new(),
+            xfrm: vethscope::trace::Xfrm::default(),
             addrs: Vec::new(),
             routes: Vec::new(),
             neighbors: BTreeMap::new(),

@@ -210,7 +210,7 @@ impl ControlPlane {
         let Some(cluster) = self.cluster.clone() else { return };
         let gone = peer(&gone);
         for node in self.store.nodes.values().filter(|node| node.connected) {
-            cni::forget(world, node.netns, &gone, &cluster);
+            cni::forget(world, &peer(node), &gone, &cluster);
         }
     }
 

@@ -4,9 +4,9 @@ use super::values::{duration, net_of};
 use super::{Parsed, kube_proxy};
 use crate::api::{
     Autodetection, Backend, BridgeSpec, CalicoSpec, Cluster, ClusterSpec, Cni, Delays, DnsSpec,
-    Encapsulation, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, Node, NodeAddressType, NodeSpec,
-    VxlanSpec, WrittenBridge, WrittenCalico, WrittenExternal, WrittenInterface, WrittenNetwork, WrittenNode,
-    WrittenSpec,
+    Encapsulation, ExternalSpec, GreSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, Node, NodeAddressType,
+    NodeSpec, VxlanSpec, WrittenBridge, WrittenCalico, WrittenExternal, WrittenInterface, WrittenNetwork,
+    WrittenNode, WrittenSpec,
 };
 use crate::base::{IpNet, Ipv4Addr, Ipv4Net};
 use serde_json::Value;
@@ -76,7 +76,13 @@ fn network(written: &WrittenNetwork) -> NetworkSpec {
         vxlan: VxlanSpec {
             vni: written.vxlan.vni.unwrap_or(if cni == Cni::Calico { 4096 } else { 1 }),
             port: written.vxlan.port.unwrap_or(if cni == Cni::Calico { 4789 } else { 8472 }),
-            learning: written.vxlan.learning.unwrap_or(false),
+            learning: written.vxlan.learning.unwrap_or(written.vxlan.group.is_some()),
+            group: written.vxlan.group.as_deref().and_then(|text| text.parse().ok()),
+        },
+        gre: GreSpec {
+            key: written.gre.key,
+            checksum: written.gre.checksum.unwrap_or(false),
+            sequence: written.gre.sequence.unwrap_or(false),
         },
         ipam: IpamSpec { range_start: written.ipam.range_start.unwrap_or(2) },
         bridge: bridge(cni, &written.bridge),
