@@ -521,7 +521,12 @@ impl Ping {
     }
 
     fn timestamp(&self, os: &dyn Os) -> String {
-        if self.options.timestamps { format!("[{}] ", os.now()) } else { String::new() }
+        let now = os.now();
+        if self.options.timestamps {
+            format!("[{}.{:06}] ", now.unix_secs(), now.0 % 1_000_000_000 / 1000)
+        } else {
+            String::new()
+        }
     }
 
     /// `pr_addr`: an address, and its name before it unless `-n` or a numeric target.
