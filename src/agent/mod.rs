@@ -3,21 +3,27 @@
 //! themselves.
 
 mod apply;
+mod balancer;
 mod cni;
 mod containers;
 mod control;
+mod controllers;
 mod fabric;
 pub mod kube_proxy;
 mod kubelet;
 mod launch;
+mod names;
+mod nodes;
 mod objects;
 mod outage;
 mod pods;
 mod policy;
 mod rules;
+mod scheduling;
 mod serve;
 mod services;
 mod store;
+mod volumes;
 mod world;
 
 pub use control::{ControlPlane, Desired};
