@@ -521,12 +521,7 @@ impl Ping {
     }
 
     fn timestamp(&self, os: &dyn Os) -> String {
-        let now = os.now();
-        if self.options.timestamps {
-            format!("[{}.{:06}] ", now.unix_secs(), now.0 % 1_000_000_000 / 1000)
-        } else {
-            String::new()
-        }
+        if self.options.timestamps { text::timestamp(os.now()) } else { String::new() }
     }
 
     /// `pr_addr`: an address, and its name before it unless `-n` or a numeric target.

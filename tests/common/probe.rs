@@ -5,6 +5,7 @@ use vethscope::base::Duration;
 use vethscope::lab::{Lab, Target};
 
 /// A recorded probe.
+#[expect(clippy::struct_excessive_bools, reason = "each is a line of the file")]
 pub(crate) struct Probe<'a> {
     /// The network of the recorded lab: `vxlan`, `hostgw`, `calico`.
     network: &'a str,

@@ -87,7 +87,7 @@ fn syn_text(tcp: &Tcp) -> String {
         TcpOption::Timestamps { .. } => Some("ts".to_owned()),
         TcpOption::WindowScale(shift) => Some(format!("wscale={shift}")),
         TcpOption::Nop => None,
-        other => Some(format!("{other:?}")),
+        TcpOption::End(_) | TcpOption::Sack(_) | TcpOption::Unknown { .. } => Some(format!("{option:?}")),
     });
     format!(" win {} <{}>", tcp.window, options.collect::<Vec<_>>().join(","))
 }
