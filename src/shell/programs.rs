@@ -4,7 +4,7 @@ use super::busybox;
 use crate::cluster::images::{self, Tools};
 
 /// Programs of a Linux distribution, and the servers of the images that are known.
-const FULL: [&str; 59] = [
+const FULL: &[&str] = &[
     "agnhost",
     "arp",
     "bridge",
@@ -34,6 +34,7 @@ const FULL: [&str; 59] = [
     "iptables-save",
     "kubectl",
     "memcached",
+    "mtr",
     "nc",
     "nc.openbsd",
     "nc.traditional",

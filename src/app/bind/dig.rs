@@ -160,7 +160,9 @@ impl Dig {
             return String::new();
         }
         let mut out = format!("\n; <<>> DiG {VERSION} <<>>");
-        self.words.iter().for_each(|word| out += &format!(" {word}"));
+        for word in &self.words {
+            let _ = write!(out, " {word}");
+        }
         out.push('\n');
         if self.overrides.server.is_some() {
             let plural = if servers == 1 { "" } else { "s" };

@@ -92,8 +92,8 @@ pub(super) fn question(question: &Question) -> String {
 /// The lines on a message's header.
 pub(super) fn header(message: &Message) -> String {
     let names = [(QR, "qr"), (AA, "aa"), (TC, "tc"), (RD, "rd"), (RA, "ra"), (AD, "ad"), (CD, "cd")];
-    let flags: String =
-        names.iter().filter(|(flag, _)| message.has(*flag)).map(|(_, name)| format!(" {name}")).collect();
+    let set = names.iter().filter(|(flag, _)| message.has(*flag)).map(|(_, name)| *name);
+    let flags = [""].into_iter().chain(set).collect::<Vec<_>>().join(" ");
     let opcode = match message.opcode {
         0 => "QUERY".to_owned(),
         4 => "NOTIFY".to_owned(),
@@ -124,7 +124,8 @@ pub(super) fn pseudo_section(edns: &Edns, cookie: Option<&[u8]>) -> String {
         edns.version, edns.udp_size
     );
     for (code, data) in &edns.options {
-        let hex: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
+        let octets: Vec<String> = data.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = octets.concat();
         match (*code, cookie) {
             (COOKIE, Some(sent)) if sent == &data[..] => {
                 let _ = writeln!(out, "; COOKIE: {hex} (echoed)");
@@ -139,8 +140,7 @@ pub(super) fn pseudo_section(edns: &Edns, cookie: Option<&[u8]>) -> String {
                 let _ = writeln!(out, "; EDE: {}", extended_error(data));
             }
             (other, _) => {
-                let spaced: Vec<String> = data.iter().map(|byte| format!("{byte:02x}")).collect();
-                let _ = writeln!(out, "; OPT={other}: {}", spaced.join(" "));
+                let _ = writeln!(out, "; OPT={other}: {}", octets.join(" "));
             }
         }
     }
