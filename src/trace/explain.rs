@@ -4,6 +4,7 @@
 
 use super::netfilter::{self, NetfilterChange};
 use super::rows_text::{self, FdbStyle, RouteStyle};
+use super::service_path;
 use super::{
     BpfMap, BpfRow, Disposition, DropReason, Event, EventKind, FdbRow, Hook, LinkExtra, LinkKind, LinkRow,
     NeighRow, Nud, PacketType, PortRow, PortState, Relation, RouteKind, RouteRow, ServiceChange, StepRow,
@@ -240,6 +241,9 @@ impl Teller<'_> {
                 self.say(key, &[self.place_of(row.netns, row.ifindex), asked.to_string(), remote])
             }
             (Table::Netfilter, Some(TableChange::Netfilter(NetfilterChange::Rule(row)))) => {
+                if let Some(fact) = service_path::fact(row) {
+                    return service_path::sentence(&fact, &self.netns(), self.lang);
+                }
                 let key = rule_key(&row.rule.target);
                 let chain = format!("{} {}", row.table.name(), row.chain);
                 self.say(key, &[self.netns(), chain, row.to_string(), row.rule.target.name().to_owned()])

@@ -18,6 +18,7 @@ mod process_rows;
 mod rows;
 mod rows_link;
 pub mod rows_text;
+pub mod service_path;
 mod service_rows;
 mod socket_rows;
 mod surroundings;
