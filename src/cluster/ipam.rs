@@ -76,6 +76,7 @@ impl Range {
     }
 
     /// The range without some of its addresses.
+    #[must_use]
     pub fn without(self, excluded: Vec<IpNet>) -> Self {
         Self { excluded, ..self }
     }
