@@ -6,7 +6,7 @@ use super::netfilter::{self, NetfilterChange};
 use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::service_path;
 use super::{
-    BpfMap, BpfRow, CiliumChange, Disposition, DropReason, Event, EventKind, FdbRow, Hook, KubeEventRow,
+    BpfMap, BpfRow, CiliumChange, Disposition, DropReason, Event, EventKind, FaultRow, FdbRow, Hook,
     LinkExtra, LinkKind, LinkRow, NeighRow, Nud, PacketType, PortRow, PortState, Relation, RouteKind,
     RouteRow, ServiceChange, StepRow, Steps, Surroundings, Table, TableChange, Trace, XfrmChange,
 };
@@ -422,6 +422,11 @@ impl Teller<'_> {
         rows_text::fdb(row, &name, FdbStyle::default()).trim_end().to_string()
     }
 
+    fn fault(&self, row: &FaultRow) -> String {
+        let (key, args) = row.fault.words();
+        self.say(key, &args)
+    }
+
     fn changed(&self, change: &TableChange) -> String {
         let of = |netns: NetnsId| self.around.netns(netns).to_string();
         let (key, args) = match change {
@@ -474,7 +479,10 @@ impl Teller<'_> {
                 ("pod", vec![format!("{}/{}", row.namespace, row.name), format!("{:?}", row.phase)])
             }
             TableChange::PodGone(namespace, name) => ("pod_gone", vec![format!("{namespace}/{name}")]),
-            TableChange::KubeEvent(row) => ("kube_event", kube_event_args(row)),
+            TableChange::KubeEvent(row) => (
+                "kube_event",
+                vec![format!("{} {}", row.kind, row.name), format!("{} {}", row.reason, row.message)],
+            ),
             TableChange::Step(row) => {
                 let pod = format!("{}/{}", row.namespace, row.pod);
                 ("step", vec![pod, step_text(row, self.lang), row.number.to_string()])
@@ -484,18 +492,11 @@ impl Teller<'_> {
             }
             TableChange::ProcessGone(_) => ("process_gone", Vec::new()),
             TableChange::Xfrm(change) => ("xfrm", vec![of(change.netns()), change.to_string()]),
-            TableChange::Fault(row) => {
-                let (key, args) = row.fault.words();
-                return self.say(key, &args);
-            }
+            TableChange::Fault(row) => return self.fault(row),
             TableChange::FaultGone(number) => ("fault_gone", vec![(number + 1).to_string()]),
         };
         self.say(&format!("why.changed.{key}"), &args)
     }
-}
-
-fn kube_event_args(row: &KubeEventRow) -> Vec<String> {
-    vec![format!("{} {}", row.kind, row.name), format!("{} {}", row.reason, row.message)]
 }
 
 /// The sentence for a rule that fitted: what its target does.
