@@ -170,3 +170,24 @@ test("loss, MTU and a dead node are brought about by hand, and what cannot be is
   await page.getByTestId("break-node").click();
   await page.locator(".faults-drawn .fault-dead").waitFor({ ...patience, state: "attached" });
 }));
+
+test("the matrix says who reaches whom; a cell says why, and a policy written for it changes it", lesson(async ({ page }) => {
+  const text = (await lessonText("ko")).replace("cni: flannel", "cni: calico").replace(/ +backend: vxlan\n/, "")
+    .replace(/ +ipam: .*\n/, "").replace(/metadata: \{name: (\w)\}/g, "metadata: {name: $1, labels: {app: $1}}");
+  await type(page, text);
+  await openView(page, "policies");
+  const cell = (from, to) => page.getByTestId(`cell-${from}-${to}`);
+  await cell("a", "b").waitFor({ timeout: 60_000 });
+  assert.equal(await page.locator(".policies-cell.is-lost").count(), 0);
+  await cell("a", "b").click();
+  assert.match(await page.getByTestId("policies-why").innerText(), /\S/);
+  await page.getByTestId("policies-isolate").click();
+  await page.locator(".policies-cell.is-lost").first().waitFor({ timeout: 60_000 });
+  assert.equal(await page.locator(".policies-cell.is-lost").count(), 1);
+  assert.match(await cell("a", "b").getAttribute("class"), /is-lost.*is-changed/);
+  assert.match(await cell("a", "b").getAttribute("aria-label"), /고치기 전에는 닿았습니다/);
+  await cell("a", "b").click();
+  assert.match(await page.getByTestId("policies-why").innerText(), /isolate-b-from-a/);
+  await page.getByTestId("policies-admit").click();
+  await page.waitForFunction(() => document.querySelector("[data-testid=cell-a-b]")?.classList.contains("is-allowed"), undefined, { timeout: 60_000 });
+}));
