@@ -191,3 +191,18 @@ test("the matrix says who reaches whom; a cell says why, and a policy written fo
   await page.getByTestId("policies-admit").click();
   await page.waitForFunction(() => document.querySelector("[data-testid=cell-a-b]")?.classList.contains("is-allowed"), undefined, { timeout: 60_000 });
 }));
+
+test("the course is done step by step, and the lab itself tells when", lesson(async ({ page }) => {
+  await page.getByTestId("tab-lesson").click();
+  const progress = page.getByTestId("lesson-progress");
+  // The first ping goes to another node, which is a step of the second chapter.
+  const shared = page.getByTestId("step-pod-shared");
+  await page.getByTestId("help-pod-shared").click();
+  await page.waitForFunction(() => document.querySelector("[data-testid=step-pod-shared]").classList.contains("is-done"), undefined, patience);
+  assert.match(await shared.innerText(), /Pod의 것입니다/);
+  await page.getByTestId("help-pod-localhost").click();
+  await page.waitForFunction(() => document.querySelector("[data-testid=step-pod-localhost]").classList.contains("is-done"), undefined, patience);
+  await page.getByTestId("chapter-path").waitFor(patience);
+  assert.ok(await page.getByTestId("chapter-path").evaluate((chapter) => chapter.open), "the next chapter opens");
+  assert.match(await progress.innerText(), /13단계 중|14단계 중/);
+}));
