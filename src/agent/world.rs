@@ -2,7 +2,7 @@
 
 use super::{Desired, Exit, Launch, PodKey};
 use crate::api::{ApiError, ApiRequest};
-use crate::base::{DirId, Duration, IfIndex, NetnsId, PidNsId, ProcessId, Rng, SimTime};
+use crate::base::{DirId, Duration, IfIndex, NetnsId, ObjectKey, PidNsId, ProcessId, Rng, SimTime};
 use crate::kernel::{Ctx, Netns, NewLink};
 use crate::trace::{NetnsRole, TableChange};
 use serde_json::Value;
@@ -28,6 +28,10 @@ pub trait World {
     fn del_wire(&mut self, netns: NetnsId, ifindex: IfIndex);
     /// Puts a file where commands in that namespace read it.
     fn write_file(&mut self, netns: NetnsId, path: &str, text: String);
+    /// Puts a file into a directory tree.
+    fn write_in(&mut self, dir: DirId, path: &str, text: String);
+    /// Takes all files out of a directory tree.
+    fn empty_dir(&mut self, dir: DirId);
     /// A PID namespace whose next process gets this number.
     fn new_pidns(&mut self, first: u32) -> PidNsId;
     /// An empty directory tree.
@@ -89,6 +93,14 @@ pub enum Wakeup {
     DaemonStarted(Arc<str>),
     /// The scheduler looks at this Pod.
     Schedule(PodKey),
+    /// The scheduler looks again at all Pods that fitted nowhere.
+    ScheduleAgain,
+    /// A Pod's tolerations of its node's taints have run out, unless they were put off.
+    Evict(PodKey, SimTime),
+    /// Controllers look at what waits in their queue.
+    Reconcile,
+    /// A controller looks at this object again.
+    Requeue(ObjectKey),
     /// A node stands still, or goes on.
     NodePower(Arc<str>, Power),
     /// The node controller looks at a node that has not reported since the number of its outage.
@@ -103,6 +115,8 @@ pub enum Wakeup {
     Kubelet(PodKey, u32),
     /// The kubelet looks after this container of a Pod, by its place; the number tells an outdated wake-up.
     Container(PodKey, usize, u32),
+    /// The kubelet looks at the volumes of this Pod.
+    Volumes(PodKey),
     /// A main process ended.
     Exited(ProcessId, Exit),
 }

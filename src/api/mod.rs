@@ -13,10 +13,11 @@ mod pod;
 mod policy;
 mod request;
 mod service;
+mod workload;
 
 pub use cluster::{
     Autodetection, Backend, BridgeSpec, CalicoSpec, Cluster, ClusterSpec, Cni, Delays, DnsSpec,
-    Encapsulation, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, NodeSpec, VxlanSpec,
+    Encapsulation, ExternalSpec, GreSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, NodeSpec, VxlanSpec,
     WrittenBridge, WrittenCalico, WrittenDns, WrittenExternal, WrittenFlannel, WrittenInterface, WrittenIpam,
     WrittenNetwork, WrittenNode, WrittenSpec, WrittenVxlan,
 };
@@ -43,3 +44,4 @@ pub use service::{
     ObjectReference, SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec, ServiceStatus, ServiceType,
     SessionAffinity, SessionAffinityConfig, TrafficPolicy,
 };
+pub use workload::{Condition, Ordinals, RollingUpdate, Strategy, Workload, WorkloadSpec, WorkloadStatus};

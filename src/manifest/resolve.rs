@@ -4,12 +4,13 @@ use super::values::{duration, net_of};
 use super::{Parsed, kube_proxy};
 use crate::api::{
     Autodetection, Backend, BridgeSpec, CalicoSpec, Cluster, ClusterSpec, Cni, Delays, DnsSpec,
-    Encapsulation, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, Node, NodeAddressType, NodeSpec,
-    VxlanSpec, WrittenBridge, WrittenCalico, WrittenExternal, WrittenInterface, WrittenNetwork, WrittenNode,
-    WrittenSpec,
+    Encapsulation, ExternalSpec, GreSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, Node, NodeAddressType,
+    NodeSpec, VxlanSpec, WrittenBridge, WrittenCalico, WrittenExternal, WrittenInterface, WrittenNetwork,
+    WrittenNode, WrittenSpec,
 };
 use crate::base::{IpNet, Ipv4Addr, Ipv4Net};
-use std::collections::BTreeSet;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Annotation of a Node with its further addresses, separated by commas.
@@ -40,11 +41,10 @@ impl Parsed {
         let nodes = nodes(self, &written, &network, &external);
         let dns = DnsSpec {
             cluster_domain: written.dns.cluster_domain.unwrap_or_else(|| "cluster.local".to_owned()),
-            service_ip: written
-                .dns
-                .service_ip
-                .and_then(|text| text.parse().ok())
-                .unwrap_or_else(|| default_dns_address(network.service_cidr)),
+            service_ip: match written.dns.service_ip {
+                None => Some(default_dns_address(network.service_cidr)),
+                Some(text) => text.parse().ok(),
+            },
         };
         let podsubnet = ranges(written.network.pod_cidr.as_deref());
         let proxy = kube_proxy::resolve(self, &podsubnet, network.pod_cidr);
@@ -76,7 +76,13 @@ fn network(written: &WrittenNetwork) -> NetworkSpec {
         vxlan: VxlanSpec {
             vni: written.vxlan.vni.unwrap_or(if cni == Cni::Calico { 4096 } else { 1 }),
             port: written.vxlan.port.unwrap_or(if cni == Cni::Calico { 4789 } else { 8472 }),
-            learning: written.vxlan.learning.unwrap_or(false),
+            learning: written.vxlan.learning.unwrap_or(written.vxlan.group.is_some()),
+            group: written.vxlan.group.as_deref().and_then(|text| text.parse().ok()),
+        },
+        gre: GreSpec {
+            key: written.gre.key,
+            checksum: written.gre.checksum.unwrap_or(false),
+            sequence: written.gre.sequence.unwrap_or(false),
         },
         ipam: IpamSpec { range_start: written.ipam.range_start.unwrap_or(2) },
         bridge: bridge(cni, &written.bridge),
@@ -167,6 +173,7 @@ fn default_external(lan: Ipv4Net) -> Vec<ExternalSpec> {
         router,
         ports: ports.to_vec(),
         behind: behind.map(str::to_owned),
+        zone: None,
     };
     vec![
         host("gw", in_lan(1), true, &[], None),
@@ -207,6 +214,7 @@ fn external(parsed: &Parsed, written: &WrittenSpec) -> Vec<ExternalSpec> {
             router: host.router,
             ports: host.ports.clone(),
             behind: host.behind.clone(),
+            zone: host.zone.clone(),
         })
     };
     hosts.iter().filter_map(host).collect()
@@ -356,6 +364,7 @@ fn resolve_node(
             Some(_) | None => written.taints.clone(),
         },
         unschedulable: node.is_some_and(|node| node.spec.unschedulable == Some(true)),
+        allocatable: node.map(allocatable).unwrap_or_default(),
     }
 }
 
@@ -376,6 +385,14 @@ fn further_addresses(node: Option<&Node>, annotation: &str) -> Vec<IpAddr> {
 
 fn ipv4(ip: &IpAddr) -> Option<Ipv4Addr> {
     if let IpAddr::V4(ip) = ip { Some(*ip) } else { None }
+}
+
+/// What Pods may use of a node: what its status says, or else what the machine has.
+fn allocatable(node: &Node) -> BTreeMap<String, String> {
+    let status = &node.status;
+    let listed = if status.allocatable.is_empty() { &status.capacity } else { &status.allocatable };
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    listed.iter().map(|(name, value)| (name.clone(), text(value))).collect()
 }
 
 /// The gateway that is written, or the first router in the node's own network.
@@ -439,7 +456,7 @@ mod tests {
             ["gw", "ext", "example.com"]
         );
         assert_eq!((spec.network.vxlan.port, spec.network.ipam.range_start), (8472, 2));
-        assert_eq!(spec.dns.service_ip.to_string(), "10.96.0.10");
+        assert_eq!(spec.dns.service_ip, "10.96.0.10".parse().ok());
     }
 
     #[test]

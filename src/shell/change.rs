@@ -2,8 +2,8 @@
 //! with the text of the tool; the rest is for whoever owns the kernels to carry out.
 
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr};
-use crate::kernel::{BridgeOption, LinkSpec, PortOption};
-use crate::trace::{AddrRow, Mirror, NeighRow, Netem, RouteRow, VlanRow};
+use crate::kernel::{BridgeOption, LinkSpec, NetfilterOp, PortOption};
+use crate::trace::{AddrRow, Mirror, NeighRow, Netem, RouteRow, VlanRow, XfrmPolicyRow, XfrmStateRow};
 use std::sync::Arc;
 
 /// A change to the tables of the namespace that the command runs in.
@@ -59,12 +59,22 @@ pub enum KernelChange {
     AddVxlanFdb(IfIndex, MacAddr, Ipv4Addr),
     /// `bridge fdb del` for a VXLAN device: all tunnel ends of the address.
     DelVxlanFdb(IfIndex, MacAddr),
+    /// `iptables` and `iptables-restore`, and `conntrack -D`.
+    Netfilter(Box<NetfilterOp>),
     /// `tc qdisc replace … netem`, or `del`.
     SetQdisc(IfIndex, Option<Netem>),
     /// `tc qdisc add … clsact`, or `del`.
     SetClsact(IfIndex, bool),
     /// `tc filter … mirred`: whether for what comes in, and where to.
     SetMirror(IfIndex, bool, Option<Mirror>),
+    /// `ip xfrm state add`.
+    AddXfrmState(Box<XfrmStateRow>),
+    /// `ip xfrm state delete`: destination and SPI.
+    DelXfrmState(Ipv4Addr, u32),
+    /// `ip xfrm policy add`.
+    AddXfrmPolicy(XfrmPolicyRow),
+    /// `ip xfrm policy delete`.
+    DelXfrmPolicy(XfrmPolicyRow),
     /// `sysctl -w`: the key with dots, and the value.
     SetSysctl(String, String),
 }
