@@ -206,3 +206,25 @@ test("the course is done step by step, and the lab itself tells when", lesson(as
   assert.ok(await page.getByTestId("chapter-path").evaluate((chapter) => chapter.open), "the next chapter opens");
   assert.match(await progress.innerText(), /13단계 중|14단계 중/);
 }));
+
+test("a name's search list is unrolled, each question with what CoreDNS's plugins did", lesson(async ({ page }) => {
+  await type(page, labelled(await lessonText("ko")));
+  await hasPod(page, "b");
+  await openView(page, "names");
+  const name = page.getByTestId("names-name");
+  await name.fill("web");
+  const tries = page.getByTestId("names-tries").locator(".names-try");
+  await tries.first().waitFor(patience);
+  assert.match(await page.getByTestId("names-rule").innerText(), /ndots:5/);
+  assert.match(await tries.first().innerText(), /web\.default\.svc\.cluster\.local\./);
+  assert.match(await tries.first().getAttribute("class"), /is-found/);
+  await tries.first().locator("summary").first().click();
+  assert.match(await tries.first().innerText(), /10\.96\.0\.80[\s\S]*kubernetes/);
+  await name.fill("nowhere.example");
+  await page.waitForFunction(() => document.querySelectorAll(".names-try:not(.is-found)").length === 4, undefined, patience);
+  assert.match(await page.getByTestId("names-total").innerText(), /8개/);
+  await name.fill("nowhere.example.");
+  await page.waitForFunction(() => document.querySelectorAll(".names-try").length === 1, undefined, patience);
+  await name.fill("-..-");
+  await page.getByTestId("names-problem").waitFor(patience);
+}));
