@@ -99,8 +99,9 @@ impl Conf {
             match words.next() {
                 Some("search" | "domain") => conf.search = words.map(str::to_owned).collect(),
                 Some("options") => {
-                    let said = words.filter_map(|word| word.strip_prefix("ndots:")?.parse::<usize>().ok());
-                    conf.ndots = said.last().unwrap_or(conf.ndots).min(15);
+                    let mut said =
+                        words.filter_map(|word| word.strip_prefix("ndots:")?.parse::<usize>().ok());
+                    conf.ndots = said.next_back().unwrap_or(conf.ndots).min(15);
                 }
                 Some(_) | None => {}
             }
