@@ -1,8 +1,8 @@
 //! The course, step by step: what to read, what to do, and how the lab tells that it was done. The words stand in the
 //! catalogues (`lesson.*`); the same steps hold in every language.
 
-use super::super::{Action, Lab, Target};
 use crate::api::Object;
+use crate::lab::{Action, Lab, Target};
 use crate::trace::{DropReason, EventKind, NetfilterChange, Table, TableChange, Trace};
 use crate::xtables;
 
