@@ -188,3 +188,36 @@ fn a_service_leads_from_its_address_to_the_endpoint_and_the_way_taken_is_lit() {
     let endpoint = &web.endpoints[0];
     assert!(endpoint.ready && endpoint.used && endpoint.address.ends_with(":80"), "{endpoint:?}");
 }
+
+/// What the page writes for a cell decides as it says: a packet tells.
+#[test]
+fn a_policy_written_for_a_cell_changes_that_cell() {
+    use vethscope::lab::matrix::{Asking, Port, Protocol, written};
+    let pod = |name: &str, namespace: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {namespace}, labels: {{app: {name}}}}}\nspec: {{containers: [{{name: app, image: nginx}}]}}\n"
+        )
+    };
+    let calico = "---\napiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec: {network: {cni: calico}}\n";
+    let text = [pod("a", "default"), pod("b", "default"), pod("c", "other"), calico.to_owned()].concat();
+    let port = Port { protocol: Protocol::Tcp, number: 80 };
+    let ask = |text: &str| {
+        let mut asking = Asking::new(text, &[port], 1).expect("the text is fine");
+        while asking.advance(u32::MAX) {}
+        let matrix = asking.matrices().remove(0);
+        (asking, matrix)
+    };
+    let (asking, before) = ask(&text);
+    assert!(before.cells.iter().flatten().all(vethscope::lab::matrix::Fate::is_allowed));
+    let isolating = written(&asking, &before, (0, 1), false).expect("all have labels");
+    let (asking, isolated) = ask(&format!("{text}{isolating}"));
+    let allowed =
+        |matrix: &vethscope::lab::matrix::Matrix, from: usize, to: usize| matrix.cells[from][to].is_allowed();
+    assert!(!allowed(&isolated, 0, 1) && allowed(&isolated, 2, 1) && allowed(&isolated, 1, 0), "{isolating}");
+    let admitting = written(&asking, &isolated, (0, 1), true).expect("all have labels");
+    let (_, admitted) = ask(&format!("{text}{isolating}{admitting}"));
+    assert!(admitted.cells.iter().flatten().all(vethscope::lab::matrix::Fate::is_allowed), "{admitting}");
+    let bare = text.replace(", labels: {app: b}", "");
+    let (asking, matrix) = ask(&bare);
+    assert_eq!(written(&asking, &matrix, (0, 1), true).expect_err("b has no labels").name, "b");
+}

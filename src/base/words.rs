@@ -20,19 +20,21 @@ pub enum Lang {
     Ko,
 }
 
-const EN: [&str; 5] = [
+const EN: [&str; 6] = [
     include_str!("words/en/manifest.txt"),
     include_str!("words/en/trace.txt"),
     include_str!("words/en/shell.txt"),
     include_str!("words/en/ui.txt"),
     include_str!("words/en/policy.txt"),
+    include_str!("words/en/lessons.txt"),
 ];
-const KO: [&str; 5] = [
+const KO: [&str; 6] = [
     include_str!("words/ko/manifest.txt"),
     include_str!("words/ko/trace.txt"),
     include_str!("words/ko/shell.txt"),
     include_str!("words/ko/ui.txt"),
     include_str!("words/ko/policy.txt"),
+    include_str!("words/ko/lessons.txt"),
 ];
 
 type Catalogue = BTreeMap<&'static str, &'static str>;
@@ -46,7 +48,7 @@ fn catalogue(lang: Lang) -> &'static Catalogue {
     CATALOGUES[slot].get_or_init(|| entries(source).collect())
 }
 
-fn entries(sources: [&'static str; 5]) -> impl Iterator<Item = (&'static str, &'static str)> {
+fn entries(sources: [&'static str; 6]) -> impl Iterator<Item = (&'static str, &'static str)> {
     sources
         .into_iter()
         .flat_map(str::lines)

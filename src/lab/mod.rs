@@ -7,6 +7,7 @@ pub mod flow;
 pub mod history;
 mod jobs;
 pub mod lessons;
+pub mod lookup;
 pub mod matrix;
 pub mod names;
 mod objects;

@@ -65,7 +65,15 @@ pub fn score(trace: &Trace, inventory: &Inventory, steps: &[EventId], window: Ra
             ScoreMark { step, event, line: line_of[&netns], kind, root }
         })
         .collect();
-    let name = |netns| place_name(inventory, netns);
+    let name = |netns| {
+        let known = inventory.netns.contains_key(&netns);
+        // A namespace that is gone keeps the name that it had.
+        let row = trace.changes.iter().rev().filter(|_| !known).find_map(|change| {
+            let TableChange::Netns(row) = change else { return None };
+            (row.netns == netns).then(|| row.name.clone())
+        });
+        row.unwrap_or_else(|| place_name(inventory, netns))
+    };
     let lines = places.into_iter().map(|netns| Line { netns, name: name(netns) }).collect();
     Score { lines, marks }
 }

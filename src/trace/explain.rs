@@ -429,14 +429,13 @@ impl Teller<'_> {
 
     fn changed(&self, change: &TableChange) -> String {
         let of = |netns: NetnsId| self.around.netns(netns).to_string();
+        let at = |netns, ifindex| self.place_of(netns, ifindex);
         let (key, args) = match change {
             TableChange::Netns(row) => ("netns", vec![row.name.to_string()]),
             TableChange::NetnsGone(netns) => ("netns_gone", vec![of(*netns)]),
             TableChange::Link(row) => ("link", vec![self.place_of(row.netns, row.ifindex), link_text(row)]),
             TableChange::LinkGone(netns, ifindex) => ("link_gone", vec![self.place_of(*netns, *ifindex)]),
-            TableChange::Addr(row) => {
-                ("addr", vec![self.place_of(row.netns, row.ifindex), row.addr.to_string()])
-            }
+            TableChange::Addr(row) => ("addr", vec![at(row.netns, row.ifindex), row.addr.to_string()]),
             TableChange::AddrGone(netns, ifindex, addr) => {
                 ("addr_gone", vec![self.place_of(*netns, *ifindex), addr.to_string()])
             }
@@ -451,9 +450,7 @@ impl Teller<'_> {
             TableChange::Fdb(row) if row.permanent => ("fdb", vec![of(row.netns), self.fdb(row)]),
             TableChange::Fdb(row) => ("fdb_learnt", vec![of(row.netns), self.fdb(row)]),
             TableChange::FdbGone(row) => ("fdb_gone", vec![of(row.netns), self.fdb(row)]),
-            TableChange::Vlan(row) => {
-                ("vlan", vec![self.place_of(row.netns, row.ifindex), rows_text::vlan(row)])
-            }
+            TableChange::Vlan(row) => ("vlan", vec![at(row.netns, row.ifindex), rows_text::vlan(row)]),
             TableChange::VlanGone(netns, ifindex, vlan) => {
                 ("vlan_gone", vec![self.place_of(*netns, *ifindex), vlan.to_string()])
             }

@@ -3,6 +3,7 @@
 use super::dialogs::Dialogs;
 use super::editor::EditorPanel;
 use super::header::Header;
+use super::lesson::LessonPanel;
 use super::panels::{self, Edge, Fold, Side};
 use super::state::{Page, Tab, Work, use_page};
 use super::terminal::TerminalPanel;
@@ -126,6 +127,7 @@ fn LeftPanel() -> impl IntoView {
                 <div role="tablist" aria-label=move || page.word("frame.panel.text")>
                     {tab(Tab::Yaml, "frame.tab.yaml", "yaml")}
                     {tab(Tab::Terminal, "frame.tab.terminal", "terminal")}
+                    {tab(Tab::Lesson, "lesson.title", "lesson")}
                 </div>
                 <Fold side=Side::Left/>
             </div>
@@ -133,6 +135,8 @@ fn LeftPanel() -> impl IntoView {
                 hidden=move || page.tab.get() != Tab::Yaml><EditorPanel/></div>
             <div class="tab-panel" role="tabpanel" id="panel-terminal" aria-labelledby="tab-terminal"
                 hidden=move || page.tab.get() != Tab::Terminal><TerminalPanel/></div>
+            <div class="tab-panel" role="tabpanel" id="panel-lesson" aria-labelledby="tab-lesson"
+                hidden=move || page.tab.get() != Tab::Lesson><LessonPanel/></div>
         </section>
     }
 }
@@ -144,18 +148,22 @@ pub(super) fn choose_tab(page: Page, tab: Tab) {
 
 /// Arrow keys go from tab to tab (ARIA Authoring Practices, tabs).
 fn tab_key(page: Page, event: &web_sys::KeyboardEvent) {
-    let tab = match event.key().as_str() {
-        "ArrowLeft" | "ArrowRight" => match page.tab.get_untracked() {
-            Tab::Yaml => Tab::Terminal,
-            Tab::Terminal => Tab::Yaml,
-        },
-        "Home" => Tab::Yaml,
-        "End" => Tab::Terminal,
+    let at = Tab::ALL.iter().position(|tab| *tab == page.tab.get_untracked()).unwrap_or(0);
+    let count = Tab::ALL.len();
+    let tab = Tab::ALL[match event.key().as_str() {
+        "ArrowLeft" => (at + count - 1) % count,
+        "ArrowRight" => (at + 1) % count,
+        "Home" => 0,
+        "End" => count - 1,
         _ => return,
-    };
+    }];
     event.prevent_default();
     choose_tab(page, tab);
-    focus(if tab == Tab::Yaml { "tab-yaml" } else { "tab-terminal" });
+    focus(match tab {
+        Tab::Yaml => "tab-yaml",
+        Tab::Terminal => "tab-terminal",
+        Tab::Lesson => "tab-lesson",
+    });
 }
 
 #[component]

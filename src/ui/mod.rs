@@ -12,6 +12,7 @@ mod icon;
 pub mod inspector;
 mod keys;
 mod lab_driver;
+mod lesson;
 mod light;
 mod panels;
 mod share;

@@ -101,6 +101,13 @@ pub(super) enum Tab {
     Yaml,
     /// The terminal.
     Terminal,
+    /// The course.
+    Lesson,
+}
+
+impl Tab {
+    /// All tabs from left to right.
+    pub(super) const ALL: [Self; 3] = [Self::Yaml, Self::Terminal, Self::Lesson];
 }
 
 /// A dialog that is open.

@@ -243,6 +243,13 @@ test("everything on the stage is reached by the keyboard alone", lesson(async ({
 
 test("reduced motion moves nothing but says everything", lesson(async ({ page }) => {
   assert.equal(await page.evaluate(() => document.documentElement.dataset.motion), "reduced");
+  // The playhead steps with the mark while it plays.
+  const begun = await seen(page);
+  await page.waitForFunction((begun) => Number(document.querySelector("[data-testid=count]").textContent.match(/\d+/)[0]) > begun + 1, begun, patience);
+  await page.waitForFunction(() => {
+    const x = (selector) => document.querySelector(selector)?.getAttribute("transform").match(/[\d.]+/)[0];
+    return x(".score-head") === x(".score-mark.is-now");
+  }, undefined, { timeout: 3_000 });
   await pause(page);
   await page.locator(".stage-picture.reduced").waitFor({ ...patience, state: "attached" });
   await page.getByTestId("forward").click();

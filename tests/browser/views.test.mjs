@@ -170,3 +170,61 @@ test("loss, MTU and a dead node are brought about by hand, and what cannot be is
   await page.getByTestId("break-node").click();
   await page.locator(".faults-drawn .fault-dead").waitFor({ ...patience, state: "attached" });
 }));
+
+test("the matrix says who reaches whom; a cell says why, and a policy written for it changes it", lesson(async ({ page }) => {
+  const text = (await lessonText("ko")).replace("cni: flannel", "cni: calico").replace(/ +backend: vxlan\n/, "")
+    .replace(/ +ipam: .*\n/, "").replace(/metadata: \{name: (\w)\}/g, "metadata: {name: $1, labels: {app: $1}}");
+  await type(page, text);
+  await openView(page, "policies");
+  const cell = (from, to) => page.getByTestId(`cell-${from}-${to}`);
+  await cell("a", "b").waitFor({ timeout: 60_000 });
+  assert.equal(await page.locator(".policies-cell.is-lost").count(), 0);
+  await cell("a", "b").click();
+  assert.match(await page.getByTestId("policies-why").innerText(), /\S/);
+  await page.getByTestId("policies-isolate").click();
+  await page.locator(".policies-cell.is-lost").first().waitFor({ timeout: 60_000 });
+  assert.equal(await page.locator(".policies-cell.is-lost").count(), 1);
+  assert.match(await cell("a", "b").getAttribute("class"), /is-lost.*is-changed/);
+  assert.match(await cell("a", "b").getAttribute("aria-label"), /고치기 전에는 닿았습니다/);
+  await cell("a", "b").click();
+  assert.match(await page.getByTestId("policies-why").innerText(), /isolate-b-from-a/);
+  await page.getByTestId("policies-admit").click();
+  await page.waitForFunction(() => document.querySelector("[data-testid=cell-a-b]")?.classList.contains("is-allowed"), undefined, { timeout: 60_000 });
+}));
+
+test("the course is done step by step, and the lab itself tells when", lesson(async ({ page }) => {
+  await page.getByTestId("tab-lesson").click();
+  const progress = page.getByTestId("lesson-progress");
+  // The first ping goes to another node, which is a step of the second chapter.
+  const shared = page.getByTestId("step-pod-shared");
+  await page.getByTestId("help-pod-shared").click();
+  await page.waitForFunction(() => document.querySelector("[data-testid=step-pod-shared]").classList.contains("is-done"), undefined, patience);
+  assert.match(await shared.innerText(), /Pod의 것입니다/);
+  await page.getByTestId("help-pod-localhost").click();
+  await page.waitForFunction(() => document.querySelector("[data-testid=step-pod-localhost]").classList.contains("is-done"), undefined, patience);
+  await page.getByTestId("chapter-path").waitFor(patience);
+  assert.ok(await page.getByTestId("chapter-path").evaluate((chapter) => chapter.open), "the next chapter opens");
+  assert.match(await progress.innerText(), /13단계 중|14단계 중/);
+}));
+
+test("a name's search list is unrolled, each question with what CoreDNS's plugins did", lesson(async ({ page }) => {
+  await type(page, labelled(await lessonText("ko")));
+  await hasPod(page, "b");
+  await openView(page, "names");
+  const name = page.getByTestId("names-name");
+  await name.fill("web");
+  const tries = page.getByTestId("names-tries").locator(".names-try");
+  await tries.first().waitFor(patience);
+  assert.match(await page.getByTestId("names-rule").innerText(), /ndots:5/);
+  assert.match(await tries.first().innerText(), /web\.default\.svc\.cluster\.local\./);
+  assert.match(await tries.first().getAttribute("class"), /is-found/);
+  await tries.first().locator("summary").first().click();
+  assert.match(await tries.first().innerText(), /10\.96\.0\.80[\s\S]*kubernetes/);
+  await name.fill("nowhere.example");
+  await page.waitForFunction(() => document.querySelectorAll(".names-try:not(.is-found)").length === 4, undefined, patience);
+  assert.match(await page.getByTestId("names-total").innerText(), /8개/);
+  await name.fill("nowhere.example.");
+  await page.waitForFunction(() => document.querySelectorAll(".names-try").length === 1, undefined, patience);
+  await name.fill("-..-");
+  await page.getByTestId("names-problem").waitFor(patience);
+}));

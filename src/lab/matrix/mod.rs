@@ -7,11 +7,13 @@
 mod explain;
 mod probe;
 mod text;
+mod write;
 
-pub use crate::api::Protocol;
+pub use crate::api::{NamespacedName as Name, Protocol};
 pub use explain::{Reason, reason};
 pub use probe::{Fate, Loss};
 pub use text::{json, text};
+pub use write::written;
 
 use super::{Lab, Progress};
 use crate::agent::ControlPlane;

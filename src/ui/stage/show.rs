@@ -218,7 +218,8 @@ impl Show {
     /// Position of the playhead in steps; between steps only where motion is wanted.
     pub(in crate::ui) fn position(self) -> f64 {
         if self.ui.reduced_motion.get() {
-            self.at.get() as f64
+            // Read where it is written: by way of the memo, what draws each frame misses steps while it plays.
+            self.ui.playback.with(|play| play.at) as f64
         } else {
             self.ui.playback.with(scene::Playback::position)
         }

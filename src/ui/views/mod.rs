@@ -2,6 +2,8 @@
 
 mod compare;
 mod lives;
+mod names;
+mod policies;
 mod services;
 
 use super::icon::{Icon, Sign};
@@ -15,19 +17,26 @@ pub(super) enum View {
     Lives,
     /// From a Service's address to the Pods behind it.
     Services,
+    /// How a name becomes an address.
+    Names,
+    /// Who reaches whom, and which policy decided.
+    Policies,
     /// The same packet over several networks.
     Compare,
 }
 
 impl View {
     /// All views, in the order in which they are offered.
-    pub(super) const ALL: [Self; 3] = [Self::Lives, Self::Services, Self::Compare];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Lives, Self::Services, Self::Names, Self::Policies, Self::Compare];
 
     /// Its name in keys and for tests.
     pub(super) fn slug(self) -> &'static str {
         match self {
             Self::Lives => "lives",
             Self::Services => "services",
+            Self::Names => "names",
+            Self::Policies => "policies",
             Self::Compare => "compare",
         }
     }
@@ -68,6 +77,8 @@ pub(super) fn ViewPanel() -> impl IntoView {
                         {match view {
                             View::Lives => view! { <lives::LivesView/> }.into_any(),
                             View::Services => view! { <services::ServicesView/> }.into_any(),
+                            View::Names => view! { <names::NamesView/> }.into_any(),
+                            View::Policies => view! { <policies::PoliciesView/> }.into_any(),
                             View::Compare => view! { <compare::CompareView/> }.into_any(),
                         }}
                     </div>
