@@ -76,6 +76,7 @@ use fragment::Reassembly;
 use icmp::Limits;
 use neighbor::Neighbor;
 use ping::PingSock;
+pub use sock::SocketServices;
 use sock::Socks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
@@ -100,6 +101,8 @@ pub struct Netns {
     pings: BTreeMap<SocketId, PingSock>,
     next_socket: u32,
     socks: Socks,
+    /// Services that are replaced by endpoints when a socket connects.
+    socket_services: Option<Arc<SocketServices>>,
     hash_secret: u64,
     /// The segment being worked on, which gives rise to what is sent meanwhile.
     tcp_cause: Option<Skb>,
@@ -134,6 +137,7 @@ impl Netns {
             pings: BTreeMap::new(),
             next_socket: 0,
             socks: Socks::default(),
+            socket_services: None,
             hash_secret: rng.get_seed(),
             tcp_cause: None,
             tcp_next_isn: None,

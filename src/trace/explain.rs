@@ -547,5 +547,14 @@ fn service_args(change: &ServiceChange) -> (&'static str, Vec<String>) {
         ServiceChange::ServiceGone(namespace, name) => ("service_gone", vec![format!("{namespace}/{name}")]),
         ServiceChange::Slice(row) => ("slice", vec![row.to_string(), row.service.to_string()]),
         ServiceChange::SliceGone(namespace, name) => ("slice_gone", vec![format!("{namespace}/{name}")]),
+        ServiceChange::Balanced(row) => (
+            "balanced",
+            vec![
+                row.service.to_string(),
+                row.to.to_string(),
+                row.endpoint.to_string(),
+                row.one_of.to_string(),
+            ],
+        ),
     }
 }

@@ -422,6 +422,8 @@ impl Inventory {
             ServiceChange::SliceGone(namespace, name) => {
                 self.slices.remove(&(namespace.clone(), name.clone()));
             }
+            // What a socket reaches stands in its own row.
+            ServiceChange::Balanced(_) => {}
         }
     }
 
