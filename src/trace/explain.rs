@@ -422,6 +422,10 @@ impl Teller<'_> {
         rows_text::fdb(row, &name, FdbStyle::default()).trim_end().to_string()
     }
 
+    fn said(&self, (key, args): (&str, Vec<String>)) -> String {
+        self.say(key, &args)
+    }
+
     fn changed(&self, change: &TableChange) -> String {
         let of = |netns: NetnsId| self.around.netns(netns).to_string();
         let (key, args) = match change {
@@ -443,8 +447,9 @@ impl Teller<'_> {
                 ("neigh", vec![of(row.netns), line])
             }
             TableChange::NeighGone(netns, _, addr) => ("neigh_gone", vec![of(*netns), addr.to_string()]),
-            TableChange::Fdb(row) if row.permanent => ("fdb", vec![of(row.netns), self.fdb(row)]),
-            TableChange::Fdb(row) => ("fdb_learnt", vec![of(row.netns), self.fdb(row)]),
+            TableChange::Fdb(row) => {
+                (if row.permanent { "fdb" } else { "fdb_learnt" }, vec![of(row.netns), self.fdb(row)])
+            }
             TableChange::FdbGone(row) => ("fdb_gone", vec![of(row.netns), self.fdb(row)]),
             TableChange::Vlan(row) => {
                 ("vlan", vec![self.place_of(row.netns, row.ifindex), rows_text::vlan(row)])
@@ -487,10 +492,7 @@ impl Teller<'_> {
             }
             TableChange::ProcessGone(_) => ("process_gone", Vec::new()),
             TableChange::Xfrm(change) => ("xfrm", vec![of(change.netns()), change.to_string()]),
-            TableChange::Fault(row) => {
-                let (key, args) = row.fault.words();
-                return self.say(key, &args);
-            }
+            TableChange::Fault(row) => return self.said(row.fault.words()),
             TableChange::FaultGone(number) => ("fault_gone", vec![(number + 1).to_string()]),
         };
         self.say(&format!("why.changed.{key}"), &args)

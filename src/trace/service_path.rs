@@ -80,21 +80,22 @@ impl ServiceStep {
 
 /// What a row says about Services: a rule of kube-proxy's, or a socket whose destination was replaced.
 pub fn of_change(change: &TableChange) -> Option<ServiceFact> {
-    match change {
-        TableChange::Netfilter(NetfilterChange::Rule(row)) => fact(row),
-        TableChange::Service(ServiceChange::Balanced(row)) => Some(ServiceFact {
-            fact: ServiceStep::Chosen,
-            service: row.service.to_string(),
-            endpoint: row.endpoint.to_string(),
-            one_of: Some(row.one_of),
-        }),
-        _ => None,
+    if let TableChange::Netfilter(NetfilterChange::Rule(row)) = change {
+        fact(row)
+    } else {
+        of_socket(change)
     }
 }
 
 /// What the replacement of a socket's destination says.
 pub fn of_socket(change: &TableChange) -> Option<ServiceFact> {
-    if let TableChange::Service(ServiceChange::Balanced(_)) = change { of_change(change) } else { None }
+    let TableChange::Service(ServiceChange::Balanced(row)) = change else { return None };
+    Some(ServiceFact {
+        fact: ServiceStep::Chosen,
+        service: row.service.to_string(),
+        endpoint: row.endpoint.to_string(),
+        one_of: Some(row.one_of),
+    })
 }
 
 /// What a rule says about Services; `None` for any other rule.
