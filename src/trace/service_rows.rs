@@ -21,6 +21,31 @@ pub enum ServiceChange {
     Balanced(Box<SocketBalanced>),
 }
 
+/// Rows by namespace and name.
+type ByName<T> = BTreeMap<(Arc<str>, Arc<str>), T>;
+
+impl ServiceChange {
+    /// Folds the change into the tables.
+    pub(super) fn apply(&self, services: &mut ByName<ServiceRow>, slices: &mut ByName<SliceRow>) {
+        match self {
+            Self::Service(row) => {
+                services.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
+            }
+            Self::ServiceGone(namespace, name) => {
+                services.remove(&(namespace.clone(), name.clone()));
+            }
+            Self::Slice(row) => {
+                slices.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
+            }
+            Self::SliceGone(namespace, name) => {
+                slices.remove(&(namespace.clone(), name.clone()));
+            }
+            // What a socket reaches stands in its own row.
+            Self::Balanced(_) => {}
+        }
+    }
+}
+
 /// A Service that was replaced by an endpoint before a packet was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketBalanced {
