@@ -328,3 +328,83 @@ fn endpoints_follow_the_pods() {
     assert_eq!(gone.verdict, Verdict::Reject);
     assert_eq!(run(&mut lab, "client", "curl -s http://10.96.0.80/").1, 7);
 }
+
+#[test]
+fn cilium_replaces_the_address_at_the_socket_so_that_no_packet_bears_it() {
+    let cilium = "---\napiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n  network: {cni: cilium}\n";
+    let spec = "type: NodePort, clusterIP: 10.96.0.80, ports: [{name: web, port: 80, targetPort: 8080, nodePort: 30080}, \
+                {name: say, port: 53, targetPort: 5353, protocol: UDP}, {name: none, port: 81, targetPort: missing}]";
+    let mut lab = settled(&(pods(&TWO) + &service(spec) + cilium));
+    let from = lab.trace().len();
+    for place in ["client", "node/node1"] {
+        let (answer, status) = run(&mut lab, place, "curl -s http://10.96.0.80/");
+        assert!(status == 0 && ["a", "b"].contains(&&*answer), "{place}: {status} {answer:?}");
+    }
+    let argv = ["sh", "-c", "printf x | nc -u -w 1 10.96.0.80 53"].map(str::to_owned);
+    let process = lab.start(&Target::parse("client", "default", None), &argv).unwrap();
+    lab.finish(process, SimTime(u64::MAX));
+    let trace = lab.trace();
+    let virtual_ip: std::net::Ipv4Addr = "10.96.0.80".parse().unwrap();
+    let bears = |event: &&Event| {
+        let packet = trace.frame_of(event).and_then(|frame| frame.ipv4().cloned());
+        packet.is_some_and(|packet| packet.dst == virtual_ip || packet.src == virtual_ip)
+    };
+    assert_eq!(trace.events[from..].iter().filter(bears).count(), 0);
+    let changed =
+        |event: &Event| if let EventKind::Changed(change) = event.kind { Some(change) } else { None };
+    let changes = trace.events[from..].iter().filter_map(changed);
+    let balanced: Vec<ServiceFact> =
+        changes.filter_map(|change| service_path::of_socket(&trace.changes[change.index()])).collect();
+    assert_eq!(
+        balanced.iter().map(|fact| &*fact.service).collect::<Vec<_>>(),
+        ["default/web:web", "default/web:web", "default/web:say"]
+    );
+    assert!(balanced.iter().all(|fact| fact.one_of == Some(2)), "{balanced:?}");
+    // The datagram's answer comes from where the program had asked.
+    let said =
+        trace.outputs.iter().any(|output| output.process == process && ["a", "b"].contains(&&*output.text));
+    assert!(said, "{:?}", trace.outputs.last());
+    // A port without endpoints: the program is told at once, and nothing is sent.
+    let from = lab.trace().len();
+    assert_eq!(run(&mut lab, "client", "curl -s http://10.96.0.80:81/").1, 7);
+    assert!(lab.trace().events[from..].iter().all(|event| event.kind != EventKind::Transmitted));
+    // What comes from outside is still kube-proxy's.
+    assert_eq!(run(&mut lab, "host/ext", "curl -s http://192.168.1.10:30080/").1, 0);
+}
+
+#[test]
+fn the_configuration_of_kube_proxy_is_checked() {
+    let check = |text: &str| {
+        let object = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: kube-proxy, namespace: kube-system}}\ndata:\n  config.conf: |\n    {text}\n"
+        );
+        let parsed = vethscope::manifest::parse(&object);
+        let texts = parsed.diagnostics.iter().map(|found| {
+            assert!(!found.path.is_empty() || found.severity == Severity::Info);
+            (found.severity, found.message_in(vethscope::base::words::Lang::En))
+        });
+        texts.collect::<Vec<_>>()
+    };
+    let errors = |text: &str| -> Vec<String> {
+        check(text).into_iter().filter(|found| found.0 == Severity::Error).map(|found| found.1).collect()
+    };
+    assert!(
+        errors("mode: iptables").is_empty()
+            && errors("iptables: {masqueradeAll: true, minSyncPeriod: 0s}").is_empty()
+    );
+    for (text, wanted) in [
+        ("modes: iptables", "unknown field \"modes\""),
+        ("mode: userspace", "mode: invalid value \"userspace\""),
+        ("iptables: {masqueradeBit: 40}", "iptables.masqueradeBit: invalid value 40"),
+        ("nodePortAddresses: [10.0.0.0/40]", "nodePortAddresses: invalid value"),
+        ("clusterCIDR: pods", "clusterCIDR: invalid value"),
+        ("just words", "no configuration of kube-proxy"),
+    ] {
+        let found = errors(text);
+        assert!(found.len() == 1 && found[0].contains(wanted), "{text}: {found:?}");
+    }
+    // Modes that are accepted and run as iptables say so.
+    assert!(
+        check("mode: nftables").iter().any(|found| found.0 == Severity::Info && found.1.contains("nftables"))
+    );
+}

@@ -152,6 +152,10 @@ fn make_netns(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     if let Some(entry) = control.store.pods.get_mut(key) {
         entry.netns = Some(netns);
     }
+    let home = control.store.pods.get(key).and_then(|entry| entry.node.clone());
+    if let Some(home) = home {
+        control.attach_sockets(world, &home, netns);
+    }
     created(world, key, 3, vec![name.to_string()]);
     control.record_pod(world, key);
     wait(control, world, key, (Stage::PluginCalled, PLUGIN_START));

@@ -4,16 +4,19 @@
 use super::control::ControlPlane;
 use super::kube_proxy;
 use super::store::PodEntry;
-use super::world::{Patience, Wakeup, World};
+use super::world::{Patience, Wakeup, World, with};
 use crate::api::{Endpoint, EndpointSlice, Protocol, Service, ServiceSpec, ServiceType, TrafficPolicy};
 use crate::base::{Duration, Ipv4Addr, NetnsId, ObjectKey, SimTime};
 use crate::cluster::dns::View;
-use crate::cluster::proxy::Watched;
+use crate::cluster::proxy::{self, Config, Family, Frontend, Watched};
 use crate::cluster::services::{self, PodView};
-use crate::trace::{EndpointRow, PodPhase, ServiceChange, ServicePortRow, ServiceRow, SliceRow, TableChange};
+use crate::kernel::SocketServices;
+use crate::trace::{
+    EndpointRow, PodPhase, ServiceChange, ServicePortRow, ServiceRow, SliceRow, TableChange, Transport,
+};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// How long the endpoint controller takes after a change of a Pod.
@@ -40,6 +43,8 @@ pub(super) struct Services {
     /// Whether the kube-proxies are about to write, and when they last did.
     writing: bool,
     wrote: Option<SimTime>,
+    /// What Cilium's programs at the sockets of each node know.
+    at_sockets: BTreeMap<Arc<str>, Arc<SocketServices>>,
     /// Whether the provider of load balancers is about to look.
     pub(super) balancing: bool,
     /// The machine that balances.
@@ -51,6 +56,7 @@ impl Services {
     pub(super) fn forget_proxies(&mut self) {
         self.wrote = None;
         self.balancer = None;
+        self.at_sockets.clear();
     }
 
     /// All Services in the order of namespace and name.
@@ -278,9 +284,9 @@ impl ControlPlane {
 
     /// Endpoints or Services changed; the kube-proxies will write their rules.
     fn endpoints_changed(&mut self, world: &mut dyn World) {
-        // Before the first Service there is nothing to write, and Cilium does without kube-proxy.
+        // Before the first Service there is nothing to write.
         let idle = self.services.objects.is_empty() && self.services.wrote.is_none();
-        if idle || self.is_cilium() || std::mem::replace(&mut self.services.writing, true) {
+        if idle || std::mem::replace(&mut self.services.writing, true) {
             return;
         }
         let soonest = world.now() + PROXY;
@@ -299,7 +305,35 @@ impl ControlPlane {
         for node in self.store.nodes.values().filter(|node| !self.outages.has(&node.spec.name)) {
             kube_proxy::sync(world, (node.netns, &node.spec), &cluster, &watched);
         }
+        if self.is_cilium() {
+            let nodes: Vec<IpAddr> = cluster.nodes.iter().map(|node| IpAddr::V4(node.address)).collect();
+            let services = self.store.nodes.values().filter_map(|node| {
+                let config = Config::of(Family::V4, &node.spec, &cluster)?;
+                let frontends = proxy::frontends(&config, &watched, &nodes);
+                Some((node.spec.name.as_str().into(), Arc::new(socket_services(frontends))))
+            });
+            self.services.at_sockets = services.collect();
+            self.sync_sockets(world);
+        }
         self.sync_balancer(world);
+    }
+
+    /// Cilium's agents attach their programs to the sockets of their nodes and Pods.
+    fn sync_sockets(&self, world: &mut dyn World) {
+        for (name, services) in &self.services.at_sockets {
+            let Some(node) = self.store.nodes.get(name) else { continue };
+            let pods = self.store.pods_on(name).filter_map(|key| self.store.pods.get(key)?.netns);
+            for netns in std::iter::once(node.netns).chain(pods) {
+                with(world, netns, |netns, _| netns.set_socket_services(Some(services.clone())));
+            }
+        }
+    }
+
+    /// A Pod's sockets have the programs of its node from the beginning.
+    pub(super) fn attach_sockets(&self, world: &mut dyn World, node: &str, netns: NetnsId) {
+        if let Some(services) = self.services.at_sockets.get(node) {
+            with(world, netns, |netns, _| netns.set_socket_services(Some(services.clone())));
+        }
     }
 }
 
@@ -336,6 +370,21 @@ fn with_addresses(value: &Value, spec: &ServiceSpec) -> Value {
         fields["healthCheckNodePort"] = json!(spec.health_check_node_port);
     }
     value
+}
+
+/// The form in which the kernel takes them. SCTP has no sockets here.
+fn socket_services(frontends: Vec<Frontend>) -> SocketServices {
+    let ipv4 = |socket: &SocketAddr| if let SocketAddr::V4(socket) = socket { Some(*socket) } else { None };
+    SocketServices::new(frontends.into_iter().filter_map(|frontend| {
+        let transport = match frontend.protocol {
+            Protocol::Tcp => Transport::Tcp,
+            Protocol::Udp => Transport::Udp,
+            Protocol::Sctp => return None,
+        };
+        let address = ipv4(&frontend.address)?;
+        let endpoints = frontend.endpoints.iter().filter_map(ipv4).collect();
+        Some((transport, (*address.ip(), address.port()), frontend.name.into(), endpoints))
+    }))
 }
 
 fn protocol_name(protocol: Protocol) -> &'static str {

@@ -77,6 +77,7 @@ use fragment::Reassembly;
 use icmp::Limits;
 use neighbor::Neighbor;
 use ping::PingSock;
+pub use sock::SocketServices;
 use sock::Socks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
@@ -101,6 +102,8 @@ pub struct Netns {
     pings: BTreeMap<SocketId, PingSock>,
     next_socket: u32,
     socks: Socks,
+    /// Services that are replaced by endpoints when a socket connects.
+    socket_services: Option<Arc<SocketServices>>,
     hash_secret: u64,
     /// The segment being worked on, which gives rise to what is sent meanwhile.
     tcp_cause: Option<Skb>,
@@ -135,6 +138,7 @@ impl Netns {
             pings: BTreeMap::new(),
             next_socket: 0,
             socks: Socks::default(),
+            socket_services: None,
             hash_secret: rng.get_seed(),
             tcp_cause: None,
             tcp_next_isn: None,

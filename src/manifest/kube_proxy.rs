@@ -225,6 +225,9 @@ impl<'v> Reader<'v> {
         if found.is_none() {
             self.fault("mode", &Value::from(name), &ProxyMode::ALL.map(|known| known.0).join(", "));
         }
+        if let Some((name, ProxyMode::Ipvs | ProxyMode::Nftables)) = found {
+            self.faults.push(("kube-proxy.mode", "kube-proxy.mode.hint", vec![(*name).to_owned()]));
+        }
         found.map_or_else(ProxyMode::default, |(_, mode)| *mode)
     }
 

@@ -447,8 +447,9 @@ impl Teller<'_> {
                 ("neigh", vec![of(row.netns), line])
             }
             TableChange::NeighGone(netns, _, addr) => ("neigh_gone", vec![of(*netns), addr.to_string()]),
-            TableChange::Fdb(row) if row.permanent => ("fdb", vec![of(row.netns), self.fdb(row)]),
-            TableChange::Fdb(row) => ("fdb_learnt", vec![of(row.netns), self.fdb(row)]),
+            TableChange::Fdb(row) => {
+                (if row.permanent { "fdb" } else { "fdb_learnt" }, vec![of(row.netns), self.fdb(row)])
+            }
             TableChange::FdbGone(row) => ("fdb_gone", vec![of(row.netns), self.fdb(row)]),
             TableChange::Vlan(row) => ("vlan", vec![at(row.netns, row.ifindex), rows_text::vlan(row)]),
             TableChange::VlanGone(netns, ifindex, vlan) => {
@@ -566,5 +567,14 @@ fn service_args(change: &ServiceChange) -> (&'static str, Vec<String>) {
         ServiceChange::ServiceGone(namespace, name) => ("service_gone", vec![format!("{namespace}/{name}")]),
         ServiceChange::Slice(row) => ("slice", vec![row.to_string(), row.service.to_string()]),
         ServiceChange::SliceGone(namespace, name) => ("slice_gone", vec![format!("{namespace}/{name}")]),
+        ServiceChange::Balanced(row) => (
+            "balanced",
+            vec![
+                row.service.to_string(),
+                row.to.to_string(),
+                row.endpoint.to_string(),
+                row.one_of.to_string(),
+            ],
+        ),
     }
 }

@@ -4,8 +4,8 @@ use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
     AddrRow, BpfRow, CiliumChange, CtRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FaultRow,
     FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow, NetnsRow, NodeRow, ObjectRow, PodRow, PolicyRow,
-    ProcessRow, RouteRow, ServiceChange, ServiceRow, SliceRow, SocketRow, StepRow, Table, TableChange, Trace,
-    VlanRow, Xfrm, XfrmChange,
+    ProcessRow, RouteRow, ServiceRow, SliceRow, SocketRow, StepRow, Table, TableChange, Trace, VlanRow, Xfrm,
+    XfrmChange,
 };
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::Body;
@@ -415,23 +415,6 @@ impl Inventory {
         }
     }
 
-    fn apply_service(&mut self, change: &ServiceChange) {
-        match change {
-            ServiceChange::Service(row) => {
-                self.services.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
-            }
-            ServiceChange::ServiceGone(namespace, name) => {
-                self.services.remove(&(namespace.clone(), name.clone()));
-            }
-            ServiceChange::Slice(row) => {
-                self.slices.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
-            }
-            ServiceChange::SliceGone(namespace, name) => {
-                self.slices.remove(&(namespace.clone(), name.clone()));
-            }
-        }
-    }
-
     #[expect(clippy::too_many_lines, reason = "one arm for each kind of change")]
     fn apply(&mut self, trace: &Trace, event: EventId, id: ChangeId) {
         let now = self.now;
@@ -503,7 +486,7 @@ impl Inventory {
             TableChange::Socket(row) => self.with(row.netns, |state| {
                 state.sockets.insert(row.socket, (**row).clone());
             }),
-            TableChange::Service(change) => self.apply_service(change),
+            TableChange::Service(change) => change.apply(&mut self.services, &mut self.slices),
             TableChange::SocketGone(netns, socket) => self.with(*netns, |state| {
                 state.sockets.remove(socket);
             }),

@@ -387,6 +387,7 @@ fn event_json(trace: &Trace, around: &Surroundings, id: EventId, event: &Event) 
         EventKind::Changed(change) => {
             json.kind = "changed";
             json.row = row_text(around, &trace.changes[change.index()]);
+            json.service = service_path::of_socket(&trace.changes[change.index()]);
         }
         EventKind::Queued => json.kind = "queued",
         EventKind::Encapsulated => json.kind = "encapsulated",

@@ -49,7 +49,7 @@ pub use rows_link::{
     BridgeRow, Designated, IpvlanMode, LinkExtra, MacvlanMode, Mirror, Mirrors, PortExtra, QdiscRow,
     TunnelRow, VlanRow,
 };
-pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow};
+pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow, SocketBalanced};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
 pub use surroundings::Surroundings;
 pub use xfrm_rows::{

@@ -2,7 +2,7 @@
 //! an endpoint. kube-proxy writes into each rule's comment which port of a Service it serves.
 
 use super::netfilter::{NetfilterChange, RuleRow};
-use super::{EventKind, Table, TableChange, Trace};
+use super::{EventKind, ServiceChange, Table, TableChange, Trace};
 use crate::base::words::{self, Lang};
 use crate::base::{EventId, JourneyId};
 use crate::xtables::{Match, RecentMode, Statistic, Target};
@@ -78,9 +78,24 @@ impl ServiceStep {
     }
 }
 
-/// What a row says about Services; `None` for all that is no rule of kube-proxy's.
+/// What a row says about Services: a rule of kube-proxy's, or a socket whose destination was replaced.
 pub fn of_change(change: &TableChange) -> Option<ServiceFact> {
-    if let TableChange::Netfilter(NetfilterChange::Rule(row)) = change { fact(row) } else { None }
+    if let TableChange::Netfilter(NetfilterChange::Rule(row)) = change {
+        fact(row)
+    } else {
+        of_socket(change)
+    }
+}
+
+/// What the replacement of a socket's destination says.
+pub fn of_socket(change: &TableChange) -> Option<ServiceFact> {
+    let TableChange::Service(ServiceChange::Balanced(row)) = change else { return None };
+    Some(ServiceFact {
+        fact: ServiceStep::Chosen,
+        service: row.service.to_string(),
+        endpoint: row.endpoint.to_string(),
+        one_of: Some(row.one_of),
+    })
 }
 
 /// What a rule says about Services; `None` for any other rule.

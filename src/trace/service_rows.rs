@@ -1,8 +1,9 @@
 //! Rows of Services and of the endpoints behind them.
 
-use crate::base::SimTime;
+use crate::base::{NetnsId, SimTime, SocketId};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 /// A row of Services that came or changed, or the key of one that went.
@@ -16,6 +17,57 @@ pub enum ServiceChange {
     Slice(Box<SliceRow>),
     /// An `EndpointSlice` object went, by namespace and name.
     SliceGone(Arc<str>, Arc<str>),
+    /// A socket's destination was replaced by an endpoint.
+    Balanced(Box<SocketBalanced>),
+}
+
+/// Rows by namespace and name.
+type ByName<T> = BTreeMap<(Arc<str>, Arc<str>), T>;
+
+impl ServiceChange {
+    /// Folds the change into the tables.
+    pub(super) fn apply(&self, services: &mut ByName<ServiceRow>, slices: &mut ByName<SliceRow>) {
+        match self {
+            Self::Service(row) => {
+                services.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
+            }
+            Self::ServiceGone(namespace, name) => {
+                services.remove(&(namespace.clone(), name.clone()));
+            }
+            Self::Slice(row) => {
+                slices.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
+            }
+            Self::SliceGone(namespace, name) => {
+                slices.remove(&(namespace.clone(), name.clone()));
+            }
+            // What a socket reaches stands in its own row.
+            Self::Balanced(_) => {}
+        }
+    }
+}
+
+/// A Service that was replaced by an endpoint before a packet was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketBalanced {
+    /// Namespace of the socket.
+    pub netns: NetnsId,
+    /// The socket.
+    pub socket: SocketId,
+    /// The port of the Service, as `namespace/name:port`.
+    pub service: Arc<str>,
+    /// What the program wanted to reach.
+    pub to: SocketAddrV4,
+    /// What the socket reaches.
+    pub endpoint: SocketAddrV4,
+    /// Out of how many endpoints it was drawn.
+    pub one_of: u32,
+}
+
+/// `namespace/name:port VIP -> endpoint`.
+impl fmt::Display for SocketBalanced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} -> {}", self.service, self.to, self.endpoint)
+    }
 }
 
 /// A Service object with its addresses.
@@ -130,6 +182,7 @@ impl fmt::Display for ServiceChange {
             Self::ServiceGone(namespace, name) => write!(f, "service gone {namespace}/{name}"),
             Self::Slice(row) => write!(f, "endpoints {row}"),
             Self::SliceGone(namespace, name) => write!(f, "endpoints gone {namespace}/{name}"),
+            Self::Balanced(row) => write!(f, "socket #{} {row}", row.socket.0),
         }
     }
 }

@@ -6,10 +6,12 @@ mod conntrack;
 mod endpoints;
 mod iptables;
 mod service;
+mod sockets;
 
 pub use crate::xtables::Family;
 pub use conntrack::{UdpPort, udp_ports};
 pub use iptables::{Rules, iptables, probability};
+pub use sockets::{Frontend, frontends};
 
 use crate::api::{EndpointSlice, Service};
 use std::collections::BTreeMap;

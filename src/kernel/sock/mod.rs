@@ -1,5 +1,6 @@
 //! TCP and UDP sockets: what both have in common (`struct sock`, `struct inet_sock`), their table and their rows.
 
+mod balance;
 mod bind;
 mod lookup;
 mod udp;
@@ -11,6 +12,7 @@ use crate::trace::{SocketRow, SocketState, TableChange, Transport};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddrV4;
 
+pub use balance::SocketServices;
 pub(super) use lookup::Ends;
 pub(super) use udp::{IcmpReport, UdpSock};
 
@@ -45,6 +47,8 @@ pub(super) struct Sock {
     /// Whether `bind` chose the address, and the port.
     bind_locks: (bool, bool),
     pub(super) remote: Option<SocketAddrV4>,
+    /// Endpoints that Services were replaced by: the endpoint, and the Service's address.
+    balanced: Vec<(SocketAddrV4, SocketAddrV4)>,
     /// The pending error (`sk_err`).
     pub(super) error: Option<Errno>,
     /// An error that may pass (`sk_err_soft`).
@@ -282,6 +286,7 @@ impl Netns {
             source: Ipv4Addr::UNSPECIFIED,
             bind_locks: (false, false),
             remote: None,
+            balanced: Vec::new(),
             error: None,
             soft_error: None,
             errors: VecDeque::new(),
@@ -325,6 +330,7 @@ impl Netns {
         socket: SocketId,
         remote: SocketAddrV4,
     ) -> Result<(), Errno> {
+        let remote = self.balance(ctx, socket, remote)?;
         let done = match self.sock(socket)?.transport() {
             Transport::Udp => self.udp_connect(ctx, socket, remote),
             Transport::Tcp => self.tcp_connect(ctx, socket, remote),

@@ -90,7 +90,7 @@ impl Netns {
         }
         let remote = match remote {
             Some(remote) if remote.port() == 0 => return Err(Errno::Einval),
-            Some(remote) => remote,
+            Some(remote) => self.balance(ctx, socket, remote)?,
             None => self.sock(socket)?.remote.ok_or(Errno::Edestaddrreq)?,
         };
         let unbound = self.sock(socket)?.local.port() == 0;
@@ -204,7 +204,7 @@ impl Netns {
         let datagram = udp.queue.pop_front().ok_or(Errno::Eagain)?;
         udp.rmem -= truesize(datagram.data.len());
         self.record_sock(ctx, socket);
-        Ok(datagram)
+        Ok(Datagram { from: self.unbalanced(socket, datagram.from), ..datagram })
     }
 
     /// A datagram came (`__udp4_lib_rcv`).

@@ -31,7 +31,11 @@ pub(super) fn validate(kind: &str, root: &Cursor<'_>, report: &mut Report<'_>) {
     if let Some((key, faults)) = kube_proxy::faults(root.value) {
         for (message, hint, args) in faults {
             let args: Vec<&str> = args.iter().map(String::as_str).collect();
-            report.error(&format!("data[{key}]"), message, Some(hint), &args);
+            let path = format!("data[{key}]");
+            match message {
+                "kube-proxy.mode" => report.info(&path, message, Some(hint), &args),
+                _ => report.error(&path, message, Some(hint), &args),
+            }
         }
     }
     if size > SIZE {
