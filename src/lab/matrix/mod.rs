@@ -4,11 +4,13 @@
 //! A cell is allowed when the packet got into the destination's namespace, whether somebody listens there or not, and
 //! when what the kernel there answered came back.
 
+mod change;
 mod explain;
 mod probe;
 mod text;
 
 pub use crate::api::Protocol;
+pub use change::{CellChange, Obstacle, Want, changes, policy_for};
 pub use explain::{Reason, reason};
 pub use probe::{Fate, Loss};
 pub use text::{json, text};
