@@ -7,9 +7,11 @@ mod common;
 use common::{DATA, DATA_OF_64_BYTE_FRAME, LESSON, PINGS};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use vethscope::base::{Severity, SimTime};
 use vethscope::lab::Lab;
+use vethscope::lab::matrix::{Port, Protocol, matrix as ask};
 use vethscope::scene::{LayoutOptions, Scene, layout};
 
 fn main() {
@@ -82,6 +84,38 @@ fn kube_proxy_rules(bencher: Bencher<'_, '_>, count: usize) {
         lab.settle(SimTime(u64::MAX));
         assert!(lab.live().netns.values().any(|netns| netns.netfilter.rules.len() > count * 30));
     });
+}
+
+/// Who reaches whom on one port: the text is read, the cluster comes up under Calico with a policy in each namespace,
+/// and a packet goes from every Pod to every Pod. Items are probes.
+#[divan::bench(args = [10, 100], sample_count = 5, sample_size = 1)]
+fn matrix(bencher: Bencher<'_, '_>, pods: usize) {
+    let mut text = String::from("apiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec: {nodes: [");
+    for node in 1..=5 {
+        let address = node + 9;
+        let _ =
+            write!(text, "{{name: node{node}, address: 192.168.1.{address}, podCIDR: 10.244.{node}.0/24}}, ");
+    }
+    text += "], network: {cni: calico}}\n";
+    for pod in 0..pods {
+        let (namespace, app, node) = (pod % 4, pod % 10, pod % 5 + 1);
+        let _ = write!(
+            text,
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p{pod}, namespace: n{namespace}, labels: {{app: a{app}}}}}\n\
+             spec: {{nodeName: node{node}, containers: [{{name: c, image: agnhost, ports: [{{containerPort: 80}}]}}]}}\n"
+        );
+    }
+    for namespace in 0..4 {
+        let _ = write!(
+            text,
+            "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: p, namespace: n{namespace}}}\n\
+             spec: {{podSelector: {{}}, ingress: [{{from: [{{namespaceSelector: {{}}, podSelector: {{matchLabels: {{app: a1}}}}}}], ports: [{{port: 80}}]}}]}}\n"
+        );
+    }
+    let port = Port { protocol: Protocol::Tcp, number: 80 };
+    bencher
+        .counter(ItemsCount::new(pods * pods))
+        .bench_local(|| ask(black_box(&text), &[port], 1).unwrap_or_else(|wrong| panic!("{wrong:?}")));
 }
 
 fn edit(pods: usize) -> (String, String) {

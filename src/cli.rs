@@ -303,7 +303,7 @@ fn check(files: &Files, format: Format, lang: Language) -> Result<u8, Failure> {
 
 /// A lab with the files applied and settled.
 fn settled(files: &Files) -> Result<Lab, Failure> {
-    let sources = read_all(files)?;
+    let sources = read_all(files)?.latest();
     let mut lab = Lab::new(SEED);
     let mut diagnostics = lab.apply(sources.text());
     diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
@@ -409,7 +409,7 @@ fn matrix(
     format: Format,
     (explain, lang): (bool, Language),
 ) -> Result<u8, Failure> {
-    let sources = read_all(files)?;
+    let sources = read_all(files)?.latest();
     let mut asking = Asking::new(sources.text(), &[port], SEED).map_err(|found| refused(&sources, found))?;
     while asking.advance(u32::MAX) {}
     let lang = explain.then(|| lang.into());

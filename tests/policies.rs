@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use vethscope::base::words::Lang;
-use vethscope::lab::matrix::{Asking, Matrix, Port, Protocol, json, reason, text};
+use vethscope::lab::matrix::{
+    Asking, Matrix, Obstacle, Port, Protocol, Want, changes, json, policy_for, reason, text,
+};
+use vethscope::manifest::Sources;
 
 const CASES: &str = include_str!("policy/cases.txt");
 const SEED: u64 = 1;
@@ -328,4 +331,90 @@ fn a_node_reaches_its_own_pods() {
         assert_eq!(row, ".XX.......", "{cni}");
         assert_eq!(asking.decided(&matrix)[agent], matrix.allowed()[agent], "{cni}");
     }
+}
+
+/// Appends a policy to the text, asks again, and gives the cells that differ.
+fn changed_by(asking: &Asking, matrix: &Matrix, policy: &str) -> Vec<(String, String, bool)> {
+    let text = format!("{}---\n{policy}", asking.text());
+    let mut after =
+        Asking::new(&text, &[matrix.port], SEED).unwrap_or_else(|wrong| panic!("{wrong:?}\n{policy}"));
+    while after.advance(u32::MAX) {}
+    let after = after.matrices().remove(0);
+    let found = changes(matrix, &after).into_iter();
+    found.map(|cell| (cell.from.to_string(), cell.to.to_string(), cell.after == Some(true))).collect()
+}
+
+#[test]
+fn the_policy_written_for_a_cell_changes_that_cell_alone() {
+    for cni in ["calico", "cilium"] {
+        let (asking, matrix) = small(cni);
+        // x/c to x/a is kept back, y/b to z/c is free.
+        let allowed = policy_for(&asking, &matrix, (2, 0), Want::Allow).expect("a policy");
+        assert!(allowed.contains("name: allow-a-from-c") && !allowed.contains("egress"), "{allowed}");
+        assert_eq!(
+            changed_by(&asking, &matrix, &allowed),
+            [("x/c".to_owned(), "x/a".to_owned(), true)],
+            "{cni}"
+        );
+        let denied = policy_for(&asking, &matrix, (4, 8), Want::Deny).expect("a policy");
+        assert_eq!(
+            changed_by(&asking, &matrix, &denied),
+            [("y/b".to_owned(), "z/c".to_owned(), false)],
+            "{cni}"
+        );
+        // x/b to x/a is admitted by a policy, but the source is not isolated.
+        let denied = policy_for(&asking, &matrix, (1, 0), Want::Deny).expect("a policy");
+        assert!(denied.contains("name: isolate-b-to-a"), "{denied}");
+        assert_eq!(
+            changed_by(&asking, &matrix, &denied),
+            [("x/b".to_owned(), "x/a".to_owned(), false)],
+            "{cni}"
+        );
+        assert_eq!(policy_for(&asking, &matrix, (2, 0), Want::Deny), Err(Obstacle::Already));
+        assert_eq!(policy_for(&asking, &matrix, (0, 0), Want::Deny), Err(Obstacle::NoSay));
+    }
+    let (asking, matrix) = small("flannel");
+    assert_eq!(policy_for(&asking, &matrix, (4, 8), Want::Deny), Err(Obstacle::NoSay));
+}
+
+#[test]
+fn what_policies_admit_at_both_ends_no_further_policy_denies() {
+    let open = |name: &str, way: &str| {
+        format!(
+            "{POLICY}metadata: {{name: {name}, namespace: x}}\nspec: {{podSelector: {{}}, policyTypes: [Ingress, Egress], ingress: [{{}}], egress: [{{}}]}}\n# {way}\n"
+        )
+    };
+    let world = World {
+        cni: "calico",
+        policies: [("x/all".to_owned(), open("all", "both"))].into(),
+        ..World::default()
+    };
+    let mut asking = Asking::new(&world.text(), &[port("80/TCP")], SEED).expect("a valid text");
+    while asking.advance(u32::MAX) {}
+    let matrix = asking.matrices().remove(0);
+    let Err(Obstacle::Admitted(policies)) = policy_for(&asking, &matrix, (0, 1), Want::Deny) else {
+        panic!("two policies admit it");
+    };
+    assert!(policies.iter().all(|name| name.to_string() == "x/all") && policies.len() == 2, "{policies:?}");
+}
+
+#[test]
+fn a_later_file_takes_the_place_of_an_earlier_one() {
+    let policy = |port: u16| {
+        format!(
+            "{POLICY}metadata: {{name: p, namespace: x}}\nspec: {{podSelector: {{}}, ingress: [{{ports: [{{port: {port}}}]}}]}}\n"
+        )
+    };
+    let world = World { cni: "calico", ..World::default() };
+    let (first, second) = (policy(80), policy(81));
+    let files = [("cluster.yaml", world.text()), ("one.yaml", first.clone()), ("two.yaml", second)];
+    let sources = Sources::new(files.iter().map(|(name, text)| (*name, text.as_str()))).latest();
+    let mut asking =
+        Asking::new(sources.text(), &[port("80/TCP"), port("81/TCP")], SEED).expect("a valid text");
+    while asking.advance(u32::MAX) {}
+    let reached: Vec<bool> = asking.matrices().iter().map(|matrix| matrix.allowed()[3][0]).collect();
+    assert_eq!(reached, [false, true]);
+    let twice = format!("{first}---\n{first}");
+    let sources = Sources::new([("a.yaml", world.text().as_str()), ("b.yaml", twice.as_str())]).latest();
+    assert!(Asking::new(sources.text(), &[], SEED).is_err(), "twice in one file is a mistake");
 }

@@ -4,6 +4,7 @@ use super::Parsed;
 use crate::base::words::Lang;
 use crate::base::{Diagnostic, Place, Severity, Span};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// One text made of several files, so that what objects of different files say of each other is checked as well.
@@ -26,6 +27,35 @@ impl Sources {
             sources.files.push((name.to_owned(), Span { start, end: sources.text.len() }));
         }
         sources
+    }
+
+    /// Takes out what a later file says anew, as `kubectl apply -f A -f B` leaves of an object what B says. An object that
+    /// stands twice in one file stays, for that is a mistake.
+    #[must_use]
+    pub fn latest(mut self) -> Self {
+        if self.files.len() < 2 {
+            return self;
+        }
+        let file_of = |span: Span| self.files.iter().rposition(|file| file.1.start <= span.start);
+        let parsed = super::parse(&self.text);
+        let key = |located: &super::Located| {
+            let metadata = located.object.metadata();
+            (located.object.kind().to_owned(), metadata.namespaced_name())
+        };
+        let mut last = BTreeMap::new();
+        for located in &parsed.objects {
+            last.insert(key(located), file_of(located.span));
+        }
+        let is_old = |located: &&super::Located| last.get(&key(located)) != Some(&file_of(located.span));
+        let old: Vec<Span> = parsed.objects.iter().filter(is_old).map(|located| located.span).collect();
+        for span in old {
+            let blank: String = self.text[span.start..span.end]
+                .bytes()
+                .map(|at| if at == b'\n' { '\n' } else { ' ' })
+                .collect();
+            self.text.replace_range(span.start..span.end, &blank);
+        }
+        self
     }
 
     /// The whole text, to be parsed.

@@ -402,6 +402,12 @@ impl Teller<'_> {
         }
     }
 
+    fn cilium_changed(&self, change: &CiliumChange) -> (&'static str, Vec<String>) {
+        let line = change.text(|ifindex| self.around.ifname(change.netns(), ifindex));
+        let key = if change.is_gone() { "bpf_gone" } else { "bpf" };
+        (key, vec![self.around.netns(change.netns()).to_string(), line])
+    }
+
     fn cilium_decision(&self, change: &CiliumChange) -> String {
         let place = self.place();
         match change {
@@ -458,10 +464,7 @@ impl Teller<'_> {
             TableChange::Exception(row) => ("exception", vec![of(row.netns), rows_text::exception(row)]),
             TableChange::Bpf(row) => ("bpf", vec![of(row.netns), self.bpf(row)]),
             TableChange::BpfGone(row) => ("bpf_gone", vec![of(row.netns), self.bpf(row)]),
-            TableChange::Cilium(change) => {
-                let line = change.text(|ifindex| self.around.ifname(change.netns(), ifindex));
-                (if change.is_gone() { "bpf_gone" } else { "bpf" }, vec![of(change.netns()), line])
-            }
+            TableChange::Cilium(change) => self.cilium_changed(change),
             TableChange::Sysctl(row) => {
                 ("sysctl", vec![of(row.netns), row.key.to_string(), row.value.to_string()])
             }

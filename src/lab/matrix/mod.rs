@@ -4,16 +4,16 @@
 //! A cell is allowed when the packet got into the destination's namespace, whether somebody listens there or not, and
 //! when what the kernel there answered came back.
 
+mod change;
 mod explain;
 mod probe;
 mod text;
-mod write;
 
 pub use crate::api::{NamespacedName as Name, Protocol};
+pub use change::{CellChange, Obstacle, Want, changes, policy_for};
 pub use explain::{Reason, reason};
 pub use probe::{Fate, Loss};
 pub use text::{json, text};
-pub use write::written;
 
 use super::{Lab, Progress};
 use crate::agent::ControlPlane;

@@ -9,6 +9,8 @@ mod tables;
 mod unsimulated;
 mod yaml;
 
+pub use yaml::yaml as to_yaml;
+
 use super::out::{Out, refuse};
 use super::{Command, Context};
 use crate::trace::Inventory;

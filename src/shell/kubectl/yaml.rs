@@ -60,7 +60,7 @@ fn write_json(out: &mut String, value: &Value, depth: usize) {
 }
 
 /// YAML.
-pub(super) fn yaml(value: &Value) -> String {
+pub fn yaml(value: &Value) -> String {
     let mut out = String::new();
     match value {
         Value::Object(map) if !map.is_empty() => write_map(&mut out, map, 0, false),

@@ -2,7 +2,7 @@
 //! that decided; an edit asks anew and marks what it changed.
 
 use crate::lab::lessons;
-use crate::lab::matrix::{self, Asking, Matrix, Port, Protocol, Reason};
+use crate::lab::matrix::{self, Asking, Matrix, Obstacle, Port, Protocol, Reason, Want};
 use crate::ui::lab_driver;
 use crate::ui::state::{Page, Tab, use_page};
 use leptos::prelude::*;
@@ -261,25 +261,30 @@ fn Why(view: View, matrix: Matrix, cell: (usize, usize), reason: Reason) -> impl
         page.ui.highlight.set(Some(span));
         crate::ui::app::choose_tab(page, Tab::Yaml);
     }
-    let write = move |admits: bool| {
+    let write = move |want: Want| {
         let matrix = matrix.clone();
         move |_| {
             let written = view.asking.with_value(|asking| {
-                asking.as_ref().map(|asking| matrix::written(asking, &matrix, cell, admits))
+                asking.as_ref().map(|asking| matrix::policy_for(asking, &matrix, cell, want))
             });
             match written {
                 Some(Ok(document)) => {
                     let text = page.ui.text.get_untracked();
-                    lab_driver::typed(page, format!("{}\n{document}", text.trim_end()));
+                    lab_driver::typed(page, format!("{}\n---\n{document}", text.trim_end()));
                     crate::ui::app::choose_tab(page, Tab::Yaml);
                 }
-                Some(Err(pod)) => page.notify("policies.unlabelled", vec![pod.to_string()]),
+                Some(Err(Obstacle::Already)) => page.notify("policies.already", Vec::new()),
+                Some(Err(Obstacle::NoSay)) => page.notify("policies.no-say", Vec::new()),
+                Some(Err(Obstacle::Admitted(by))) => {
+                    let by = by.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                    page.notify("policies.admitted", vec![by]);
+                }
                 None => {}
             }
         }
     };
-    let admit = write(true);
-    let isolate = write(false);
+    let admit = write(Want::Allow);
+    let isolate = write(Want::Deny);
     let policy = reason.policy.map(|policy| {
         let path = reason.path.unwrap_or_default();
         view! { <p>{move || page.word("policies.policy")}": "<b class="mono">{policy}</b>" "<span class="mono">{path}</span></p> }
