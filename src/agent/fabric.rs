@@ -146,7 +146,7 @@ impl Fabric {
             serve: Serve::Http(plain_site(Some(format!("Hello from {}\n", spec.name)))),
         };
         let pidns = world.new_pidns(2);
-        let mounts = Mounts { own: world.new_dir(), volumes: Vec::new() };
+        let mounts = Mounts { own: world.new_dir(), volumes: Vec::new(), pod: None };
         world.launch(Launch {
             netns,
             container: None,
@@ -160,6 +160,7 @@ impl Fabric {
             argv: vec!["http-server".to_owned()],
             serves: Some(spec.ports.iter().map(listener).collect()),
             stand_in: StandIn::Refused,
+            probe: None,
         });
     }
 

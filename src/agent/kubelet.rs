@@ -6,6 +6,7 @@ use super::cni::{self, Attached, Call};
 use super::containers;
 use super::control::{ControlPlane, hex};
 use super::controllers::Kind;
+use super::hooks::Hook;
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World};
 use crate::base::{Duration, Ipv4Addr};
@@ -13,6 +14,9 @@ use crate::cluster::ipam::Ipam;
 use crate::cluster::names;
 use crate::trace::{ContainerRow, ContainerState, NetnsRole, PodPhase, Steps};
 use std::sync::Arc;
+
+/// Annotation of a Pod whose network plug-in is to fail: so many times, or `true` for always.
+const CNI_FAILS: &str = "vethscope.dev/cni-add-fails";
 
 const ADMISSION: Duration = Duration::from_ms(20);
 const SANDBOX: Duration = Duration::from_ms(100);
@@ -23,6 +27,10 @@ const STATUS: Duration = Duration::from_ms(50);
 const SIGTERM: Duration = Duration::from_ms(10);
 /// How often it looks whether the containers have ended.
 const RECHECK: Duration = Duration::from_secs(1);
+/// How soon a volume that cannot be made is tried again, how late at most, and when it is said that it takes too long.
+const MOUNT_AGAIN: Duration = Duration::from_ms(500);
+const MOUNT_AGAIN_MAX: Duration = Duration::from_secs(122);
+const MOUNT_TIMEOUT: Duration = Duration::from_secs(123);
 const TEARDOWN: Duration = Duration::from_ms(10);
 /// The kubelet tries again with the next sync of the Pod (`podSyncFailed`, 10 to 15 s).
 const RETRY: Duration = Duration::from_secs(12);
@@ -32,6 +40,8 @@ const RETRY: Duration = Duration::from_secs(12);
 pub(super) enum Stage {
     Unscheduled,
     Admitted,
+    /// Its volumes are made, as soon as what they come from is there.
+    Mounting,
     Sandbox,
     PluginCalled,
     Attached,
@@ -86,6 +96,7 @@ pub(super) fn go_on(control: &mut ControlPlane, world: &mut dyn World, key: &Pod
     match entry.stage {
         Stage::Unscheduled | Stage::Running | Stage::Rejected | Stage::Held => {}
         Stage::Admitted => begin(control, world, key),
+        Stage::Mounting => mount(control, world, key),
         Stage::Sandbox => make_netns(control, world, key),
         Stage::PluginCalled => call_plugin(control, world, key),
         Stage::Attached => attach(control, world, key),
@@ -117,8 +128,43 @@ fn begin(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
             if entry.pod.spec.init_containers.is_empty() { "ContainerCreating" } else { "PodInitializing" };
         entry.set_containers(|_, _| true, &ContainerState::Waiting(reason.into()));
     }
+    let deadline = control.store.pods.get(key).and_then(|entry| entry.pod.spec.active_deadline_seconds);
+    if let Some(seconds) = deadline.and_then(|seconds| u64::try_from(seconds).ok()) {
+        world.wake_in(Duration::from_secs(seconds), Patience::Prompt, Wakeup::Deadline(key.clone()));
+    }
     control.record_pod(world, key);
-    wait(control, world, key, (Stage::Sandbox, SANDBOX));
+    mount(control, world, key);
+}
+
+/// The volumes are made (`WaitForAttachAndMount`); without what they come from the kubelet tries again, ever later.
+fn mount(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let Some((volume, why)) = control.unmountable(key) else {
+        control.fill_volumes(world, key);
+        return wait(control, world, key, (Stage::Sandbox, SANDBOX));
+    };
+    ControlPlane::mount_failed(world, key, (&volume, &why));
+    let now = world.now();
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    entry.attempts += 1;
+    let told = now.since(entry.created) >= MOUNT_TIMEOUT && !std::mem::replace(&mut entry.reported, true);
+    if told {
+        let message = format!(
+            "Unable to attach or mount volumes: unmounted volumes=[{volume}], unattached volumes=[], failed to process \
+             volumes=[]: timed out waiting for the condition"
+        );
+        ControlPlane::event(world, &key.object(), Kind::Warning, ("FailedMount", "kubelet"), message);
+    }
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let after = MOUNT_AGAIN.0 << entry.attempts.saturating_sub(1).min(8);
+    entry.stage = Stage::Mounting;
+    entry.turn += 1;
+    let wakeup = Wakeup::Kubelet(key.clone(), entry.turn);
+    world.wake_in(Duration(after).min(MOUNT_AGAIN_MAX), Patience::Patient, wakeup);
+}
+
+/// What a volume waits for may have come.
+pub(super) fn mount_again(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    wait(control, world, key, (Stage::Mounting, RECHECK));
 }
 
 fn node_of(control: &ControlPlane, key: &PodKey) -> String {
@@ -133,7 +179,10 @@ fn make_netns(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     if entry.pod.spec.host_network {
         entry.netns = Some(node_netns);
         entry.ip = Some(address);
+        let dir = world.new_dir();
+        entry.shared.pod_files = Some(dir);
         created(world, key, 3, vec![name.to_string()]);
+        write_files(control, world, key);
         return start_containers(control, world, key);
     }
     let role = NetnsRole::Pod { namespace: key.namespace.clone(), pod: key.name.clone(), node: node_netns };
@@ -195,7 +244,18 @@ fn call_plugin(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) 
 
 fn attach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let before = blocks(control, key);
-    let made = with_call(control, key, |call, ipam| cni::attach(world, call, ipam));
+    // A failure on demand: so many calls of the plug-in fail, or all of them.
+    let failing = control.store.pods.get(key).is_some_and(|entry| {
+        match entry.pod.metadata.annotations.get(CNI_FAILS) {
+            Some(text) => text.parse::<u32>().map_or(text == "true", |times| entry.attempts < times),
+            None => false,
+        }
+    });
+    let made = if failing {
+        Some(Err("failure asked for by the annotation".to_owned()))
+    } else {
+        with_call(control, key, |call, ipam| cni::attach(world, call, ipam))
+    };
     match made {
         None => {}
         Some(Err(error)) => sandbox_failed(control, world, key, &error),
@@ -250,7 +310,7 @@ fn sandbox_failed(control: &mut ControlPlane, world: &mut dyn World, key: &PodKe
     if let Some(netns) = netns {
         world.del_netns(netns);
     }
-    ControlPlane::kube_event(world, key, ("FailedCreatePodSandBox", "kubelet"), message);
+    ControlPlane::event(world, &key.object(), Kind::Warning, ("FailedCreatePodSandBox", "kubelet"), message);
     control.record_pod(world, key);
     world.wake_in(RETRY, Patience::Patient, wakeup);
 }
@@ -264,9 +324,22 @@ fn write_files(control: &ControlPlane, world: &mut dyn World, key: &PodKey) {
     let (Some(entry), Some(cluster)) = (control.store.pods.get(key), &control.cluster) else { return };
     let Some(node) = entry.node.as_ref().and_then(|name| control.store.nodes.get(name)) else { return };
     let (Some(netns), Some(ip)) = (entry.netns, entry.ip) else { return };
-    world.write_file(netns, "/etc/hosts", names::hosts_file(&entry.pod, ip, &cluster.dns.cluster_domain));
-    world.write_file(netns, "/etc/hostname", names::hostname(&entry.pod, &node.spec.name) + "\n");
-    world.write_file(netns, "/etc/resolv.conf", names::resolv_conf(&entry.pod, &node.spec, cluster));
+    let hosts = if entry.pod.spec.host_network {
+        names::host_network_hosts_file(&entry.pod, &node.spec.name)
+    } else {
+        names::hosts_file(&entry.pod, ip, &cluster.dns.cluster_domain)
+    };
+    let files = [
+        ("/etc/hosts", hosts),
+        ("/etc/hostname", names::hostname(&entry.pod, &node.spec.name) + "\n"),
+        ("/etc/resolv.conf", names::resolv_conf(&entry.pod, &node.spec, cluster)),
+    ];
+    for (path, text) in files {
+        match entry.shared.pod_files {
+            Some(dir) => world.write_in(dir, path, Some(text)),
+            None => world.write_file(netns, path, text),
+        }
+    }
 }
 
 fn start_containers(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
@@ -281,12 +354,48 @@ fn start_containers(control: &mut ControlPlane, world: &mut dyn World, key: &Pod
 /// A sidecar (an init container with `restartPolicy: Always`) starts and stays; others run to their end first.
 fn run_init(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    let sidecar = entry.containers[index].sidecar;
     entry.stage = Stage::Init(index);
     containers::start(control, world, key, index);
     control.record_pod(world, key);
-    if sidecar {
-        wait(control, world, key, (Stage::Init(index), CONTAINER_START));
+}
+
+/// A container runs, or its startup probe has succeeded.
+pub(super) fn container_started(
+    control: &mut ControlPlane,
+    world: &mut dyn World,
+    key: &PodKey,
+    index: usize,
+) {
+    let Some(entry) = control.store.pods.get_mut(key).filter(|entry| !entry.deleting) else { return };
+    let row = &entry.containers[index];
+    let next = match entry.stage {
+        // The next init container waits for a sidecar to have started.
+        Stage::Init(at) if at == index && row.sidecar && row.started => Some((entry.stage, CONTAINER_START)),
+        Stage::ContainersStarted => Some((entry.stage, CONTAINER_START + STATUS)),
+        Stage::Init(_)
+        | Stage::Unscheduled
+        | Stage::Admitted
+        | Stage::Mounting
+        | Stage::Sandbox
+        | Stage::PluginCalled
+        | Stage::Attached
+        | Stage::Configured
+        | Stage::Running
+        | Stage::Sigterm
+        | Stage::Stopped
+        | Stage::PluginDel
+        | Stage::Released
+        | Stage::Detached
+        | Stage::Gone
+        | Stage::Rejected
+        | Stage::Held => None,
+    };
+    if entry.stage == Stage::Running {
+        entry.phase = entry.phase_now();
+    }
+    control.record_pod(world, key);
+    if let Some(next) = next {
+        wait(control, world, key, next);
     }
 }
 
@@ -310,37 +419,24 @@ fn start_main(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let names: Vec<String> =
         entry.pod.spec.containers.iter().map(|container| container.name.clone()).collect();
     let (first, count) = (entry.pod.spec.init_containers.len(), names.len());
+    entry.stage = Stage::ContainersStarted;
+    entry.turn += 1;
+    created(world, key, 7, vec![names.join(", ")]);
     for index in first..first + count {
         containers::start(control, world, key, index);
     }
-    created(world, key, 7, vec![names.join(", ")]);
-    wait(control, world, key, (Stage::ContainersStarted, CONTAINER_START + STATUS));
-}
-
-/// The three Events of a container's start.
-pub(super) fn started(control: &ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
-    let Some(container) = control.store.pods.get(key).and_then(|entry| entry.containers.get(index)) else {
-        return;
-    };
-    let image = container.image.clone();
-    let kubelet = |reason| (reason, "kubelet");
-    ControlPlane::kube_event(
-        world,
-        key,
-        kubelet("Pulled"),
-        format!("Container image \"{image}\" already present on machine"),
-    );
-    ControlPlane::kube_event(world, key, kubelet("Created"), "Container created".to_owned());
-    ControlPlane::kube_event(world, key, kubelet("Started"), "Container started".to_owned());
+    control.record_pod(world, key);
 }
 
 fn report(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    entry.phase = PodPhase::Running;
-    entry.phase = containers::phase(entry);
     entry.stage = Stage::Running;
+    entry.phase = entry.phase_now();
+    let first = entry.phase == PodPhase::Running && !std::mem::replace(&mut entry.reported, true);
     let ip = entry.ip.map_or_else(String::new, |ip| ip.to_string());
-    created(world, key, 8, vec![key.name.to_string(), ip]);
+    if first {
+        created(world, key, 8, vec![key.name.to_string(), ip]);
+    }
     control.record_pod(world, key);
 }
 
@@ -353,14 +449,10 @@ fn stop(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let Some(entry) = control.store.pods.get(key) else { return };
     let names: Vec<String> =
         entry.pod.spec.containers.iter().map(|container| container.name.clone()).collect();
-    let grace = entry
-        .pod
-        .spec
-        .termination_grace_period_seconds
-        .and_then(|secs| u64::try_from(secs).ok())
-        .unwrap_or(30);
+    let grace = entry.grace_seconds();
     for name in &names {
-        ControlPlane::kube_event(world, key, ("Killing", "kubelet"), format!("Stopping container {name}"));
+        let message = format!("Stopping container {name}");
+        ControlPlane::event(world, &key.object(), Kind::Normal, ("Killing", "kubelet"), message);
     }
     terminated(world, key, 1, vec![names.join(", ")]);
     terminated(world, key, 2, vec![grace.to_string()]);
@@ -374,8 +466,16 @@ fn stop(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
         entry.shared.kill_at = Some(kill_at);
     }
     wait(control, world, key, (Stage::Stopped, RECHECK.min(Duration::from_secs(grace))));
-    for process in processes {
-        world.terminate(process);
+    let Some(entry) = control.store.pods.get(key) else { return };
+    let living = entry.runtimes.iter().enumerate().filter(|(_, runtime)| runtime.process.is_some());
+    let (sidecars, others): (Vec<usize>, Vec<usize>) =
+        living.map(|(index, _)| index).partition(|index| entry.containers[*index].sidecar);
+    // Sidecars follow when the others have ended, the last one first.
+    let first = if others.is_empty() { sidecars.last().copied().into_iter().collect() } else { others };
+    for index in first {
+        if !control.begin_hook(world, key, index, Hook::PreStop) {
+            control.hook_over(world, key, index);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the container runtime is told about a process: what to run, and what it sees.
 
+use crate::app::probe::Request;
 use crate::app::server::Listener;
 use crate::base::{DirId, NetnsId, PidNsId};
 use crate::trace::ContainerRef;
@@ -13,6 +14,8 @@ pub struct Mounts {
     pub own: DirId,
     /// Volumes.
     pub volumes: Vec<Mount>,
+    /// Where the Pod's own files are, if not with its network namespace: a Pod in its node's has some of its own.
+    pub pod: Option<DirId>,
 }
 
 /// A volume, where it is mounted.
@@ -32,10 +35,10 @@ pub struct Mount {
 const SHARED: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
 
 impl Mounts {
-    /// Where a path leads: a directory and the path in it; `None` for the Pod's own files.
+    /// Where a path leads: a directory and the path in it; `None` for files that lie with the network namespace.
     pub fn find(&self, path: &str) -> Option<(DirId, String)> {
         if SHARED.contains(&path) {
-            return None;
+            return self.pod.map(|dir| (dir, path.to_owned()));
         }
         let inside = |mount: &&Mount| {
             path.strip_prefix(mount.path.trim_end_matches('/'))
@@ -102,6 +105,8 @@ pub struct Launch {
     pub serves: Option<Vec<Listener>>,
     /// What runs in its place if the program is not known.
     pub stand_in: StandIn,
+    /// A probe of the kubelet's that it is instead of a program.
+    pub probe: Option<Request>,
 }
 
 /// How a main process ended.
@@ -125,8 +130,11 @@ mod tests {
             sub_path: sub.to_owned(),
             read_only: dir == 2,
         };
-        let mounts =
-            Mounts { own: DirId(0), volumes: vec![mount("/data", 1, ""), mount("/data/in/", 2, "a/b")] };
+        let mounts = Mounts {
+            own: DirId(0),
+            volumes: vec![mount("/data", 1, ""), mount("/data/in/", 2, "a/b")],
+            pod: None,
+        };
         let found = |path: &str| mounts.find(path).map(|(dir, path)| (dir.0, path));
         assert_eq!(found("/etc/hosts"), None);
         assert_eq!(found("/x"), Some((0, "/x".to_owned())));

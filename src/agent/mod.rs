@@ -4,10 +4,14 @@
 
 mod apply;
 mod cni;
+mod conditions;
+mod configuration;
 mod containers;
 mod control;
 mod controllers;
 mod fabric;
+mod hooks;
+mod images;
 pub mod kube_proxy;
 mod kubelet;
 mod launch;
@@ -16,6 +20,7 @@ mod objects;
 mod outage;
 mod pods;
 mod policy;
+mod probes;
 mod rules;
 mod scheduling;
 mod serve;
@@ -27,4 +32,4 @@ pub use control::{ControlPlane, Desired};
 pub use launch::{Environment, Exit, Launch, Mount, Mounts, StandIn};
 pub use objects::{Typed, Written};
 pub use store::PodKey;
-pub use world::{Actor, Patience, Power, Wakeup, Wire, World, with};
+pub use world::{Actor, Patience, Power, ProbeKind, Wakeup, Wire, World, with};

@@ -7,6 +7,7 @@ use super::store::PodEntry;
 use super::world::{Patience, Wakeup, World};
 use crate::api::{Endpoint, EndpointSlice, Protocol, Service, ServiceSpec, ServiceType};
 use crate::base::{Duration, Ipv4Addr, ObjectKey, SimTime};
+use crate::cluster::configuration;
 use crate::cluster::services::{self, PodView};
 use crate::trace::{EndpointRow, PodPhase, ServiceChange, ServicePortRow, ServiceRow, SliceRow, TableChange};
 use serde_json::{Value, json};
@@ -65,6 +66,16 @@ impl ControlPlane {
             key.name.clone(),
         )));
         self.services_applied(world);
+    }
+
+    /// The variables by which containers of a namespace know its Services, and the API server's.
+    pub(super) fn service_variables(&self, namespace: &str) -> Vec<(String, String)> {
+        let of = |(key, _): &(&Key, &Arc<Service>)| {
+            key.0 == namespace || (key.0 == "default" && key.1 == "kubernetes")
+        };
+        configuration::service_variables(
+            self.services.objects.iter().filter(of).map(|(_, service)| &**service),
+        )
     }
 
     /// Those who follow Services are woken.

@@ -8,6 +8,7 @@ mod dial;
 pub mod http;
 pub mod nc;
 pub mod ping;
+pub mod probe;
 pub mod server;
 pub mod services;
 pub mod sleep;

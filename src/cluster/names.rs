@@ -42,6 +42,12 @@ pub fn node_hosts_file(name: &str) -> String {
     format!("127.0.0.1\tlocalhost\n127.0.1.1\t{name}\n")
 }
 
+/// `/etc/hosts` of a Pod in its node's network namespace: the node's own, and the Pod's aliases.
+pub fn host_network_hosts_file(pod: &Pod, node: &str) -> String {
+    let head = "# Kubernetes-managed hosts file (host network).\n";
+    format!("{head}{}{}", node_hosts_file(node), host_aliases(pod))
+}
+
 fn host_aliases(pod: &Pod) -> String {
     if pod.spec.host_aliases.is_empty() {
         return String::new();

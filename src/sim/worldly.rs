@@ -7,6 +7,9 @@ use crate::kernel::{Ctx, Delays, Kind, Link, Netns, NewLink, Peer, Urgency};
 use crate::trace::{NetnsRole, NetnsRow, TableChange};
 use std::sync::Arc;
 
+/// How many pieces of output are looked through for what a probe said.
+const LAST_WORDS: usize = 500;
+
 impl<A: Actor> Simulation<A> {
     pub(super) fn change(&mut self, netns: NetnsId, change: TableChange) {
         let mut ctx =
@@ -101,6 +104,18 @@ impl<A: Actor> World for Simulation<A> {
 
     fn new_dir(&mut self) -> DirId {
         self.add_dir()
+    }
+
+    fn write_in(&mut self, dir: DirId, path: &str, text: Option<String>) {
+        match text {
+            Some(text) => drop(self.trees.insert((dir, path.to_owned()), text)),
+            None => drop(self.trees.remove(&(dir, path.to_owned()))),
+        }
+    }
+
+    fn last_words(&self, process: ProcessId) -> String {
+        let recent = &self.trace.outputs[self.trace.outputs.len().saturating_sub(LAST_WORDS)..];
+        recent.iter().filter(|output| output.process == process).map(|output| output.text.as_str()).collect()
     }
 
     fn launch(&mut self, launch: Launch) -> ProcessId {
