@@ -24,6 +24,10 @@ struct OfPod<'a> {
 
 impl Sources for OfPod<'_> {
     fn config_map(&self, name: &str) -> Option<BTreeMap<String, String>> {
+        // The certificate of the API server is in every namespace, though nobody writes it.
+        if name == "kube-root-ca.crt" {
+            return Some(BTreeMap::from([("ca.crt".to_owned(), String::new())]));
+        }
         let row = self.control.object("ConfigMap", &self.key.namespace, name)?;
         let mut entries = texts(row, "data");
         let decoded = texts(row, "binaryData").into_iter();
@@ -96,13 +100,9 @@ impl ControlPlane {
         let Some(entry) = self.store.pods.get_mut(key) else { return };
         for (name, files) in filled {
             let dir = entry.shared.volume(world, &name);
-            let known = entry.shared.files.entry(name).or_default();
-            for path in known.iter().filter(|path| !files.contains_key(*path)) {
-                world.write_in(dir, &format!("/{path}"), None);
-            }
-            *known = files.keys().cloned().collect();
+            world.empty_dir(dir);
             for (path, text) in files {
-                world.write_in(dir, &format!("/{path}"), Some(text));
+                world.write_in(dir, &format!("/{path}"), text);
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::base::{DirId, Duration, Ipv4Addr, NetnsId, PidNsId, ProcessId, SimTim
 use crate::cluster::configuration::expanded;
 use crate::cluster::{images as image_facts, processes};
 use crate::trace::{ContainerRef, ContainerRow, ContainerState, LastState, PodPhase};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
@@ -60,18 +60,16 @@ pub(super) struct Runtime {
 pub(super) struct Shared {
     volumes: BTreeMap<String, DirId>,
     pidns: Option<PidNsId>,
+    /// The Pod's own `/etc/hosts` and its like, where its network namespace is the node's.
+    pub(super) files: Option<DirId>,
     /// The sandbox's own process, where its PID namespace is everybody's.
     pause: Option<ProcessId>,
     /// When what still runs is killed.
     pub(super) kill_at: Option<SimTime>,
-    /// Files that the kubelet has written into each volume.
-    pub(super) files: BTreeMap<String, BTreeSet<String>>,
-    /// The Pod's own `/etc/hosts` and the like, where it lives in its node's network namespace.
-    pub(super) pod_files: Option<DirId>,
 }
 
 impl Shared {
-    /// The directory of a volume, which is made if there is none.
+    /// The directory of a volume, empty at first.
     pub(super) fn volume(&mut self, world: &mut dyn World, name: &str) -> DirId {
         *self.volumes.entry(name.to_owned()).or_insert_with(|| world.new_dir())
     }
@@ -293,7 +291,7 @@ fn shared_pidns(entry: &mut PodEntry, world: &mut dyn World, netns: NetnsId) -> 
         kube_namespace: "default".into(),
         pidns,
         variables: Arc::new([]),
-        mounts: Arc::new(Mounts { own: world.new_dir(), volumes: Vec::new(), pod: None }),
+        mounts: Arc::new(Mounts::bare(world.new_dir())),
     };
     let argv = vec!["/pause".to_owned()];
     let pause = Launch {
@@ -333,7 +331,7 @@ fn mounts(entry: &mut PodEntry, world: &mut dyn World, spec: &Container) -> Moun
             read_only: mount.read_only == Some(true),
         });
     }
-    Mounts { own, volumes, pod: entry.shared.pod_files }
+    Mounts { own, pod: entry.shared.files, volumes }
 }
 
 /// Where a program of which nothing is known listens: on the ports that the container declares.

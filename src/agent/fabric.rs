@@ -2,14 +2,16 @@
 
 use super::containers::plain_site;
 use super::launch::{Environment, Launch, Mounts, StandIn};
+use super::rules::append;
 use super::world::{Wire, World, with};
 use crate::api::{ClusterSpec, ExternalSpec, Nic, NodeSpec};
 use crate::app::Transport;
 use crate::app::server::{Listener, Serve};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
-use crate::cluster::names;
+use crate::cluster::{names, resolv};
 use crate::kernel::{Hairpin, Kind, NewLink};
 use crate::trace::{NetnsRole, Scope};
+use crate::xtables::Table;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -101,7 +103,7 @@ impl Fabric {
         }
         world.write_file(node, "/etc/hosts", names::node_hosts_file(&spec.name));
         world.write_file(node, "/etc/hostname", format!("{}\n", spec.name));
-        world.write_file(node, "/etc/resolv.conf", names::node_resolv_conf(spec));
+        world.write_file(node, "/etc/resolv.conf", resolv::node_resolv_conf(spec));
         node
     }
 
@@ -135,6 +137,43 @@ impl Fabric {
         }
     }
 
+    /// Builds the load balancer, with the first address of its pool; `None` where a host bears its name already.
+    pub(super) fn build_balancer(
+        &mut self,
+        world: &mut dyn World,
+        cluster: &ClusterSpec,
+        name: &str,
+    ) -> Option<NetnsId> {
+        let address = cluster.network.balancer_pool.hosts().next()?;
+        if self.hosts.contains_key(name) || cluster.nodes.iter().any(|node| node.name == name) {
+            return None;
+        }
+        let node = cluster.nodes.iter().find(|node| {
+            Ipv4Net::new(node.address, node.prefix_len).is_ok_and(|lan| lan.contains(&address))
+        })?;
+        let netns = world.new_netns(name.into(), NetnsRole::Host);
+        world.write_file(netns, "/etc/hosts", names::node_hosts_file(name));
+        world.write_file(netns, "/etc/hostname", format!("{name}\n"));
+        self.hosts.insert(name.to_owned(), netns);
+        let net = Ipv4Net::new_assert(address, node.prefix_len);
+        self.plug(world, (netns, name), Nic::Veth, net, cluster.network.mtu);
+        with(world, netns, |netns, ctx| {
+            netns.set_sysctl(ctx, "net.ipv4.ip_forward", "1");
+            for line in [
+                "PREROUTING -j BALANCER",
+                "OUTPUT -j BALANCER",
+                "POSTROUTING -m conntrack --ctstate DNAT -j MASQUERADE",
+            ] {
+                append(netns, ctx, Table::Nat, line);
+            }
+            let router = cluster.external.iter().find(|host| host.router && net.contains(&host.address));
+            if let Some(router) = router {
+                netns.add_route(ctx, netns.route_to(Ipv4Net::default(), Some(router.address), ETH0));
+            }
+        });
+        Some(netns)
+    }
+
     /// An outside host runs an HTTP server on each of its ports.
     fn serve(world: &mut dyn World, spec: &ExternalSpec, netns: NetnsId) {
         if spec.ports.is_empty() {
@@ -146,7 +185,7 @@ impl Fabric {
             serve: Serve::Http(plain_site(Some(format!("Hello from {}\n", spec.name)))),
         };
         let pidns = world.new_pidns(2);
-        let mounts = Mounts { own: world.new_dir(), volumes: Vec::new(), pod: None };
+        let mounts = Mounts::bare(world.new_dir());
         world.launch(Launch {
             netns,
             container: None,

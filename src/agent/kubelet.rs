@@ -11,7 +11,7 @@ use super::store::{PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World};
 use crate::base::{Duration, Ipv4Addr};
 use crate::cluster::ipam::Ipam;
-use crate::cluster::names;
+use crate::cluster::{names, resolv};
 use crate::trace::{ContainerRow, ContainerState, NetnsRole, PodPhase, Steps};
 use std::sync::Arc;
 
@@ -174,16 +174,19 @@ fn node_of(control: &ControlPlane, key: &PodKey) -> String {
 /// The runtime makes the sandbox with its network namespace; a Pod with `hostNetwork` lives in the node's.
 fn make_netns(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let name: Arc<str> = format!("{}/{}", key.namespace, key.name).into();
+    let Some(cluster) = control.cluster.clone() else { return };
     let Some((entry, node)) = entry_and_node(control, key) else { return };
+    if let Err(wrong) = resolv::pod_dns(&entry.pod, &node.spec, &cluster) {
+        let message = format!("Failed to create pod sandbox: {wrong}");
+        return not_made(control, world, key, ("FailedCreatePodSandBox", message));
+    }
     let (node_netns, address) = (node.netns, node.spec.address);
     if entry.pod.spec.host_network {
         entry.netns = Some(node_netns);
         entry.ip = Some(address);
-        let dir = world.new_dir();
-        entry.shared.pod_files = Some(dir);
+        entry.shared.files = Some(world.new_dir());
         created(world, key, 3, vec![name.to_string()]);
-        write_files(control, world, key);
-        return start_containers(control, world, key);
+        return configured(control, world, key);
     }
     let role = NetnsRole::Pod { namespace: key.namespace.clone(), pod: key.name.clone(), node: node_netns };
     let netns = world.new_netns(name.clone(), role);
@@ -301,6 +304,17 @@ fn sandbox_failed(control: &mut ControlPlane, world: &mut dyn World, key: &PodKe
         "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox \"{}\": {failure}",
         entry.sandbox
     );
+    not_made(control, world, key, ("FailedCreatePodSandBox", message));
+}
+
+/// Something was missing for the sandbox: what there is of it is taken down, and the kubelet tries again later.
+fn not_made(
+    control: &mut ControlPlane,
+    world: &mut dyn World,
+    key: &PodKey,
+    (reason, message): (&str, String),
+) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
     entry.attempts += 1;
     let netns = entry.netns.take();
     entry.stage = Stage::Sandbox;
@@ -310,7 +324,7 @@ fn sandbox_failed(control: &mut ControlPlane, world: &mut dyn World, key: &PodKe
     if let Some(netns) = netns {
         world.del_netns(netns);
     }
-    ControlPlane::event(world, &key.object(), Kind::Warning, ("FailedCreatePodSandBox", "kubelet"), message);
+    ControlPlane::event(world, &key.object(), Kind::Warning, (reason, "kubelet"), message);
     control.record_pod(world, key);
     world.wake_in(RETRY, Patience::Patient, wakeup);
 }
@@ -320,6 +334,8 @@ fn configured(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     start_containers(control, world, key);
 }
 
+/// `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` of a Pod. They lie with its network namespace, or, where that is
+/// the node's, in a directory of the Pod's own.
 fn write_files(control: &ControlPlane, world: &mut dyn World, key: &PodKey) {
     let (Some(entry), Some(cluster)) = (control.store.pods.get(key), &control.cluster) else { return };
     let Some(node) = entry.node.as_ref().and_then(|name| control.store.nodes.get(name)) else { return };
@@ -329,14 +345,17 @@ fn write_files(control: &ControlPlane, world: &mut dyn World, key: &PodKey) {
     } else {
         names::hosts_file(&entry.pod, ip, &cluster.dns.cluster_domain)
     };
-    let files = [
-        ("/etc/hosts", hosts),
-        ("/etc/hostname", names::hostname(&entry.pod, &node.spec.name) + "\n"),
-        ("/etc/resolv.conf", names::resolv_conf(&entry.pod, &node.spec, cluster)),
-    ];
+    let mut files = vec![("/etc/hosts", hosts)];
+    files.push(("/etc/hostname", names::hostname(&entry.pod, &node.spec.name) + "\n"));
+    if let Ok(dns) = resolv::pod_dns(&entry.pod, &node.spec, cluster) {
+        files.push(("/etc/resolv.conf", dns.text));
+        for (reason, message) in dns.events {
+            ControlPlane::event(world, &key.object(), Kind::Warning, (reason, "kubelet"), message);
+        }
+    }
     for (path, text) in files {
-        match entry.shared.pod_files {
-            Some(dir) => world.write_in(dir, path, Some(text)),
+        match entry.shared.files {
+            Some(dir) => world.write_in(dir, path, text),
             None => world.write_file(netns, path, text),
         }
     }
@@ -517,11 +536,8 @@ fn release(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
 }
 
 fn detach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    if let Some((entry, node)) = entry_and_node(control, key)
-        && let Some(netns) = entry.netns
-    {
-        cni::detach(world, (node.netns, netns), entry.ip);
-    }
+    let addr = control.store.pods.get(key).and_then(|entry| entry.ip);
+    with_call(control, key, |call, _| cni::detach(world, call, addr));
     control.withdraw(world, key);
     terminated(world, key, 6, vec![key.name.to_string()]);
     terminated(world, key, 7, vec![key.name.to_string()]);

@@ -12,10 +12,10 @@ use std::sync::Arc;
 pub struct Mounts {
     /// The container's writable layer.
     pub own: DirId,
+    /// The Pod's own files, where its network namespace is not its own; they lie with the namespace otherwise.
+    pub pod: Option<DirId>,
     /// Volumes.
     pub volumes: Vec<Mount>,
-    /// Where the Pod's own files are, if not with its network namespace: a Pod in its node's has some of its own.
-    pub pod: Option<DirId>,
 }
 
 /// A volume, where it is mounted.
@@ -35,7 +35,12 @@ pub struct Mount {
 const SHARED: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
 
 impl Mounts {
-    /// Where a path leads: a directory and the path in it; `None` for files that lie with the network namespace.
+    /// A directory tree without volumes.
+    pub fn bare(own: DirId) -> Self {
+        Self { own, pod: None, volumes: Vec::new() }
+    }
+
+    /// Where a path leads: a directory and the path in it; `None` for what lies with the network namespace.
     pub fn find(&self, path: &str) -> Option<(DirId, String)> {
         if SHARED.contains(&path) {
             return self.pod.map(|dir| (dir, path.to_owned()));
@@ -132,8 +137,8 @@ mod tests {
         };
         let mounts = Mounts {
             own: DirId(0),
-            volumes: vec![mount("/data", 1, ""), mount("/data/in/", 2, "a/b")],
             pod: None,
+            volumes: vec![mount("/data", 1, ""), mount("/data/in/", 2, "a/b")],
         };
         let found = |path: &str| mounts.find(path).map(|(dir, path)| (dir.0, path));
         assert_eq!(found("/etc/hosts"), None);

@@ -3,6 +3,7 @@
 //! themselves.
 
 mod apply;
+mod balancer;
 mod cni;
 mod conditions;
 mod configuration;
@@ -15,6 +16,7 @@ mod images;
 pub mod kube_proxy;
 mod kubelet;
 mod launch;
+mod names;
 mod nodes;
 mod objects;
 mod outage;

@@ -28,12 +28,14 @@ pub trait World {
     fn del_wire(&mut self, netns: NetnsId, ifindex: IfIndex);
     /// Puts a file where commands in that namespace read it.
     fn write_file(&mut self, netns: NetnsId, path: &str, text: String);
+    /// Puts a file into a directory tree.
+    fn write_in(&mut self, dir: DirId, path: &str, text: String);
+    /// Takes all files out of a directory tree.
+    fn empty_dir(&mut self, dir: DirId);
     /// A PID namespace whose next process gets this number.
     fn new_pidns(&mut self, first: u32) -> PidNsId;
     /// An empty directory tree.
     fn new_dir(&mut self) -> DirId;
-    /// Puts a file into a directory tree; `None` takes it away.
-    fn write_in(&mut self, dir: DirId, path: &str, text: Option<String>);
     /// What a process wrote last, as far back as one looks for a probe's answer.
     fn last_words(&self, process: ProcessId) -> String;
     /// Starts a main process. [`Wakeup::Exited`] tells when it ended.
@@ -107,6 +109,8 @@ pub enum Wakeup {
     NodeMonitor(Arc<str>, u32),
     /// The endpoint controller looks at the Services and their Pods.
     Endpoints,
+    /// The provider of load balancers looks at the Services that wait for one.
+    Balancers,
     /// The kube-proxies write their rules.
     ProxyRules,
     /// The network plug-in's agents write what enforces the policies.

@@ -13,6 +13,7 @@ pub mod processes;
 pub mod proxy;
 pub mod pull;
 pub mod quantity;
+pub mod resolv;
 pub mod rollout;
 pub mod scheduler;
 pub mod services;

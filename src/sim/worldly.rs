@@ -98,19 +98,24 @@ impl<A: Actor> World for Simulation<A> {
         self.files.insert((netns, path.to_owned()), text);
     }
 
+    fn write_in(&mut self, dir: DirId, path: &str, text: String) {
+        self.trees.insert((dir, path.to_owned()), text);
+    }
+
+    fn empty_dir(&mut self, dir: DirId) {
+        let own = (dir, String::new())..(DirId(dir.0 + 1), String::new());
+        let paths: Vec<_> = self.trees.range(own).map(|(path, _)| path.clone()).collect();
+        for path in paths {
+            self.trees.remove(&path);
+        }
+    }
+
     fn new_pidns(&mut self, first: u32) -> PidNsId {
         self.add_pidns(first)
     }
 
     fn new_dir(&mut self) -> DirId {
         self.add_dir()
-    }
-
-    fn write_in(&mut self, dir: DirId, path: &str, text: Option<String>) {
-        match text {
-            Some(text) => drop(self.trees.insert((dir, path.to_owned()), text)),
-            None => drop(self.trees.remove(&(dir, path.to_owned()))),
-        }
     }
 
     fn last_words(&self, process: ProcessId) -> String {
