@@ -2,13 +2,14 @@
 //! Each step happens when the one before has taken its time; the times are round numbers near what a small node needs
 //! with images present.
 
-use super::cni::{self, Attached, Call};
+use super::cni::{self, Attached, Call, portmap};
 use super::containers;
 use super::control::{ControlPlane, hex};
 use super::controllers::Kind;
 use super::hooks::Hook;
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World};
+use crate::api::Cni;
 use crate::base::{Duration, Ipv4Addr};
 use crate::cluster::ipam::Ipam;
 use crate::cluster::{names, resolv};
@@ -273,6 +274,27 @@ fn attach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     }
 }
 
+/// Which call of portmap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PortMap {
+    Add,
+    Del,
+}
+
+/// Calls portmap after the plug-in that made the interface, or before the one that takes it away.
+fn map_ports(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, what: PortMap) {
+    let Some(cluster) = control.cluster.clone().filter(|_| !control.is_cilium()) else { return };
+    let Some((entry, node)) = entry_and_node(control, key) else { return };
+    let Some(addr) = entry.ip.filter(|_| portmap::has_ports(&entry.pod)) else { return };
+    let prefix_len = if cluster.network.cni == Cni::Calico { 32 } else { node.spec.pod_cidr.prefix_len() };
+    let network = cni::network_name(&cluster);
+    let call = portmap::Mapped { network, container: &entry.sandbox, addr, prefix_len };
+    match what {
+        PortMap::Add => portmap::add(world, node.netns, &entry.pod, &call),
+        PortMap::Del => portmap::del(world, node.netns, &call),
+    }
+}
+
 /// How many blocks of addresses the Pod's node has claimed.
 fn blocks(control: &mut ControlPlane, key: &PodKey) -> usize {
     match entry_and_node(control, key).map(|(_, node)| &node.ipam) {
@@ -290,6 +312,7 @@ fn configure(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, ma
     if let Some(entry) = control.store.pods.get_mut(key) {
         entry.ip = Some(made.addr);
     }
+    map_ports(control, world, key, PortMap::Add);
     control.publish(world, key);
     let args = vec![gateway.to_string()];
     ControlPlane::step_with(world, key, (Steps::Creation, 6), args, (None, Some(result.into())));
@@ -537,6 +560,7 @@ fn release(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
 
 fn detach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let addr = control.store.pods.get(key).and_then(|entry| entry.ip);
+    map_ports(control, world, key, PortMap::Del);
     with_call(control, key, |call, _| cni::detach(world, call, addr));
     control.withdraw(world, key);
     terminated(world, key, 6, vec![key.name.to_string()]);

@@ -419,3 +419,48 @@ fn a_pod_of_another_scheduler_waits_for_its_binding() {
     let pod = get(&mut lab, "Pod/p");
     assert_eq!((&pod["spec"]["nodeName"], &pod["status"]["phase"]), (&json!("node2"), &json!("Running")));
 }
+
+#[test]
+fn a_port_of_the_node_leads_to_the_pod_while_it_is_there() {
+    let text = agnhost("p", "    ports: [{containerPort: 8080, hostPort: 8888}]\n  nodeName: node1\n");
+    let client = sleeper("client", "  nodeName: node2\n");
+    let mut lab = lab(&[text, client.clone()].join("---\n"), 1);
+    let ran = common::run(&mut lab, "client wget -q -O- http://192.168.1.10:8888/hostname");
+    assert_eq!((ran.output.as_str(), ran.status), ("p", 0));
+    let rules = common::run(&mut lab, "node/node1 iptables-save -t nat").output;
+    assert!(rules.contains("-A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT"), "{rules}");
+    assert!(rules.contains("--dport 8888 -j DNAT --to-destination 10.244.1.2:8080"), "{rules}");
+    apply(&mut lab, &client);
+    let rules = common::run(&mut lab, "node/node1 iptables-save -t nat").output;
+    assert!(!rules.contains("CNI-DN-"), "{rules}");
+}
+
+#[test]
+fn a_lost_node_loses_its_pods_when_their_tolerations_run_out() {
+    let mut lab = lab(&workload("Deployment", "web", PAUSE, "  replicas: 1\n"), 1);
+    let pod = names(&mut lab, "Pod").remove(0);
+    let node = get(&mut lab, &format!("Pod/{pod}"))["spec"]["nodeName"].as_str().unwrap_or("").to_owned();
+    let fault = lab.inject(&vethscope::trace::Fault::DeadNode(node.as_str().into())).expect("a fault");
+    wait(&mut lab, 60);
+    let lost = get(&mut lab, &format!("Pod/{pod}"));
+    assert_eq!(condition(&lost, "Ready").0, "False");
+    assert!(
+        events(&mut lab, &format!("Pod/{pod}"))
+            .contains(&"Warning NodeNotReady Node is not ready".to_owned())
+    );
+    wait(&mut lab, 310);
+    let marked = format!("Normal TaintManagerEviction Marking for deletion Pod default/{pod}");
+    assert!(events(&mut lab, &format!("Pod/{pod}")).contains(&marked));
+    // It stays, as its kubelet says nothing; another one runs elsewhere.
+    assert!(!get(&mut lab, &format!("Pod/{pod}"))["metadata"]["deletionTimestamp"].is_null());
+    let pods = list(&mut lab, "Pod");
+    assert_eq!(pods.len(), 2);
+    assert!(
+        pods.iter()
+            .any(|pod| pod["spec"]["nodeName"] != node.as_str() && pod["status"]["phase"] == "Running")
+    );
+    // The node comes back, and takes the Pod down at last.
+    lab.mend(fault).expect("mended");
+    wait(&mut lab, 60);
+    assert_eq!(list(&mut lab, "Pod").len(), 1);
+}
