@@ -3,6 +3,7 @@
 //! read from here; nothing is simulated again to show it.
 
 mod api_rows;
+mod cilium_rows;
 mod drop_reason;
 mod event;
 pub mod explain;
@@ -25,6 +26,7 @@ mod surroundings;
 mod xfrm_rows;
 
 pub use api_rows::ObjectRow;
+pub use cilium_rows::{CiliumChange, CtRow, PolicyKey, PolicyRow};
 pub use drop_reason::DropReason;
 pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Relation, Stream, Table};
 pub use fault::{Fault, FaultRow, Netem, Place};
