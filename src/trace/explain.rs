@@ -422,6 +422,7 @@ impl Teller<'_> {
         rows_text::fdb(row, &name, FdbStyle::default()).trim_end().to_string()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of change")]
     fn changed(&self, change: &TableChange) -> String {
         let of = |netns: NetnsId| self.around.netns(netns).to_string();
         let (key, args) = match change {

@@ -440,7 +440,7 @@ fn a_lost_node_loses_its_pods_when_their_tolerations_run_out() {
     let mut lab = lab(&workload("Deployment", "web", PAUSE, "  replicas: 1\n"), 1);
     let pod = names(&mut lab, "Pod").remove(0);
     let node = get(&mut lab, &format!("Pod/{pod}"))["spec"]["nodeName"].as_str().unwrap_or("").to_owned();
-    let fault = lab.inject(&vethscope::trace::Fault::DeadNode(node.as_str().into())).expect("a fault");
+    let fault = lab.inject(&vethscope::trace::Fault::DeadNode(node.clone())).expect("a fault");
     wait(&mut lab, 60);
     let lost = get(&mut lab, &format!("Pod/{pod}"));
     assert_eq!(condition(&lost, "Ready").0, "False");
