@@ -211,10 +211,7 @@ fn a_rollout_keeps_to_its_bounds() {
         let strategy =
             format!("  replicas: 4\n  strategy: {{type: RollingUpdate, rollingUpdate: {{{bounds}}}}}\n");
         let mut lab = lab(&workload("Deployment", "web", PAUSE, &strategy), 1);
-        let nowhere =
-            json!({ "nodeSelector": { "there": "none" }, "containers": [{ "name": "c", "image": MISSING }] });
-        patch(&mut lab, "Deployment/web", json!({ "spec": { "template": { "spec": nowhere } } }))
-            .expect("a patch");
+        set_image(&mut lab, "Deployment/web", MISSING);
         let found = (replicas(&mut lab, PAUSE), replicas(&mut lab, MISSING));
         assert_eq!(found, (Some(wanted.0), Some(wanted.1)), "{bounds}");
     }
@@ -389,3 +386,6 @@ fn a_namespace_goes_with_all_that_is_in_it() {
     let missing = lab.request(&ApiRequest::Get(namespace)).expect_err("it is gone");
     assert_eq!(missing.to_string(), "namespaces \"dev\" not found");
 }
+
+#[path = "workloads/kubelet.rs"]
+mod kubelet;

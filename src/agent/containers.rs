@@ -2,16 +2,21 @@
 //! a back-off of 10 seconds that doubles to 5 minutes (`kuberuntime_manager.go`, `doBackOff`).
 
 use super::control::ControlPlane;
+use super::controllers::Kind;
+use super::hooks::Hook;
+use super::images::{self, Pull};
 use super::kubelet::{self, Stage};
 use super::launch::{Environment, Exit, Launch, Mount, Mounts, StandIn};
+use super::probes::Counted;
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World};
-use crate::api::{Container, RestartPolicy};
+use crate::api::{Container, Pod, RestartPolicy};
 use crate::app::Transport;
 use crate::app::server::{Flavor, Listener, Serve, Site};
 use crate::base::{DirId, Duration, Ipv4Addr, NetnsId, PidNsId, ProcessId, SimTime};
-use crate::cluster::{images, processes};
-use crate::trace::{ContainerRef, ContainerState, LastState, PodPhase};
+use crate::cluster::configuration::expanded;
+use crate::cluster::{images as image_facts, processes};
+use crate::trace::{ContainerRef, ContainerRow, ContainerState, LastState, PodPhase};
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -21,6 +26,9 @@ const BACK_OFF: Duration = Duration::from_secs(10);
 const BACK_OFF_MAX: Duration = Duration::from_secs(300);
 /// The kubelet looks once a second which containers ended (`plegRelistPeriod`).
 const RELIST: Duration = Duration::from_secs(1);
+
+/// How soon the kubelet tries again to make a container.
+const SYNC: Duration = Duration::from_secs(10);
 
 /// What the kubelet remembers about a container.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +43,16 @@ pub(super) struct Runtime {
     used: SimTime,
     /// Tells an outdated wake-up.
     turn: u32,
+    /// Where the kubelet stands with its image, and the last back-off after a failed pull.
+    pub(super) pull: Pull,
+    pub(super) image_back_off: Option<Duration>,
+    /// Whether its startup probe has succeeded, and what its readiness probe said.
+    pub(super) has_started: bool,
+    pub(super) is_ready: bool,
+    /// What is counted of its probes: startup, liveness, readiness.
+    pub(super) counted: [Counted; 3],
+    /// Whether it was ended to be started anew.
+    anew: bool,
 }
 
 /// The directories and PID namespace that belong to a Pod as a whole.
@@ -64,11 +82,17 @@ impl PodEntry {
         inits.get(index).or_else(|| self.pod.spec.containers.get(index - inits.len()))
     }
 
-    fn runtime(&mut self, index: usize) -> &mut Runtime {
+    pub(super) fn runtime(&mut self, index: usize) -> &mut Runtime {
         if self.runtimes.len() <= index {
             self.runtimes.resize_with(index + 1, Runtime::default);
         }
         &mut self.runtimes[index]
+    }
+
+    /// Seconds between `SIGTERM` and `SIGKILL`.
+    pub(super) fn grace_seconds(&self) -> u64 {
+        let own = self.pod.spec.termination_grace_period_seconds.and_then(|secs| u64::try_from(secs).ok());
+        self.grace.or(own).unwrap_or(30)
     }
 
     /// Main processes that live.
@@ -82,23 +106,142 @@ impl PodEntry {
     }
 }
 
-/// Starts a container, for the first time or again.
+/// Starts a container, for the first time or again, once its image is there.
 pub(super) fn start(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
+    if images::ensure(control, world, key, index) {
+        create(control, world, key, index);
+    }
+}
+
+/// Makes and starts a container whose image is there.
+fn create(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
     let now = world.now();
+    let Some(spec) = control.store.pods.get(key).and_then(|entry| entry.spec_of(index)).cloned() else {
+        return;
+    };
+    let variables = match control.variables_of(key, &spec) {
+        Ok(variables) => variables,
+        Err(why) => {
+            images::waits(control, key, index, ("CreateContainerConfigError", &why));
+            ControlPlane::event(
+                world,
+                &key.object(),
+                Kind::Warning,
+                ("Failed", "kubelet"),
+                format!("Error: {why}"),
+            );
+            control.record_pod(world, key);
+            return wait(control, world, (key, index), (SYNC, Patience::Patient));
+        }
+    };
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    let Some(launch) = launch(entry, world, key, index) else { return };
+    let Some(launch) = launch(entry, world, key, (index, variables)) else { return };
     let environment = launch.environment.clone();
     let process = world.launch(launch);
     let runtime = entry.runtime(index);
     runtime.process = Some(process);
     runtime.environment = Some(environment);
     runtime.started = now;
+    runtime.image_back_off = None;
+    entry.containers[index].message = None;
     entry.set_containers(|at, _| at == index, &ContainerState::Running(now));
     control.mains.insert(process, (key.clone(), index));
-    kubelet::started(control, world, key, index);
+    for (reason, message) in [("Created", "Container created"), ("Started", "Container started")] {
+        ControlPlane::event(world, &key.object(), Kind::Normal, (reason, "kubelet"), message.to_owned());
+    }
+    control.begin_probes(world, key, index);
+    control.begin_hook(world, key, index, Hook::PostStart);
+    kubelet::container_started(control, world, key, index);
 }
 
-fn launch(entry: &mut PodEntry, world: &mut dyn World, key: &PodKey, index: usize) -> Option<Launch> {
+/// The startup probe of a container succeeded.
+pub(super) fn startup_done(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
+    kubelet::container_started(control, world, key, index);
+}
+
+/// Ends a container that is to be started anew.
+pub(super) fn restart(
+    control: &mut ControlPlane,
+    world: &mut dyn World,
+    (key, index): (&PodKey, usize),
+    why: &str,
+) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let name = entry.containers[index].name.clone();
+    let grace = entry.grace_seconds();
+    let runtime = entry.runtime(index);
+    let Some(process) = runtime.process else { return };
+    runtime.anew = true;
+    let message = format!("Container {name} {why}, will be restarted");
+    ControlPlane::event(world, &key.object(), Kind::Normal, ("Killing", "kubelet"), message);
+    control.ending.insert(process);
+    world.wake_in(Duration::from_secs(grace), Patience::Prompt, Wakeup::ProbeLate(process));
+    world.terminate(process);
+}
+
+/// A Pod's object was written anew: containers of another image are started anew.
+pub(super) fn redefined(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, old: &Pod) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let count = entry.containers.len();
+    let before: Vec<Option<String>> = old
+        .spec
+        .init_containers
+        .iter()
+        .chain(&old.spec.containers)
+        .map(|container| container.image.clone())
+        .collect();
+    for index in 0..count {
+        let Some(entry) = control.store.pods.get_mut(key) else { return };
+        let Some(image) = entry.spec_of(index).map(|spec| spec.image.clone()) else { continue };
+        if before.get(index) == Some(&image) {
+            continue;
+        }
+        entry.containers[index].image = image.as_deref().unwrap_or("").into();
+        let runtime = entry.runtime(index);
+        if runtime.process.is_some() {
+            restart(control, world, (key, index), "definition changed");
+        } else if runtime.pull != Pull::Idle {
+            runtime.pull = Pull::Idle;
+            runtime.turn += 1;
+            start(control, world, key, index);
+        }
+    }
+}
+
+/// What is said of a Pod whose time is over.
+const OVER: &str = "Pod was active on the node longer than the specified deadline";
+
+/// A Pod has been active for as long as it may: it has failed.
+pub(super) fn deadline(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let over = |entry: &&mut PodEntry| {
+        !entry.deleting && !matches!(entry.phase, PodPhase::Succeeded | PodPhase::Failed)
+    };
+    let Some(entry) = control.store.pods.get_mut(key).filter(over) else { return };
+    entry.ended = true;
+    entry.phase = PodPhase::Failed;
+    entry.reason = Some("DeadlineExceeded".into());
+    entry.message = Some(OVER.into());
+    ControlPlane::event(world, &key.object(), Kind::Normal, ("DeadlineExceeded", "kubelet"), OVER.to_owned());
+    kill_all(control, world, key);
+    if let Some(entry) = control.store.pods.get_mut(key) {
+        for runtime in &mut entry.runtimes {
+            runtime.process = None;
+        }
+        let runs = |row: &ContainerRow| matches!(row.state, ContainerState::Running(_));
+        entry.set_containers(|_, row| runs(row), &ContainerState::Terminated(137, "Error".into()));
+        for index in 0..entry.containers.len() {
+            entry.update_readiness(index);
+        }
+    }
+    control.record_pod(world, key);
+}
+
+fn launch(
+    entry: &mut PodEntry,
+    world: &mut dyn World,
+    key: &PodKey,
+    (index, variables): (usize, Vec<(String, String)>),
+) -> Option<Launch> {
     let spec = entry.spec_of(index)?.clone();
     let netns = entry.netns?;
     let row = entry.containers.get(index)?;
@@ -115,12 +258,12 @@ fn launch(entry: &mut PodEntry, world: &mut dyn World, key: &PodKey, index: usiz
         Some(true) => shared_pidns(entry, world, netns),
         Some(false) | None => world.new_pidns(1),
     };
-    let variables: Vec<(String, String)> =
-        spec.env.iter().map(|env| (env.name.clone(), env.value.clone().unwrap_or_default())).collect();
-    let expand = |words: &[String]| words.iter().map(|word| expanded(word, &variables)).collect::<Vec<_>>();
-    let argv = images::argv(&image, &expand(&spec.command), &expand(&spec.args));
+    let known =
+        |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let expand = |words: &[String]| words.iter().map(|word| expanded(word, &known)).collect::<Vec<_>>();
+    let argv = image_facts::argv(&image, &expand(&spec.command), &expand(&spec.args));
     let serves = processes::of_container(&entry.pod.metadata.annotations, &spec.name);
-    let stand_in = match (images::known(&image), is_init && !is_sidecar) {
+    let stand_in = match (image_facts::known(&image), is_init && !is_sidecar) {
         (Some(_), _) => StandIn::Refused,
         (None, true) => StandIn::Ends,
         (None, false) => StandIn::Serves(listeners_of_ports(&spec)),
@@ -134,7 +277,7 @@ fn launch(entry: &mut PodEntry, world: &mut dyn World, key: &PodKey, index: usiz
         mounts,
     };
     let serves = serves.map(|specs| specs.iter().map(listener).collect());
-    Some(Launch { netns, container: Some(container), environment, argv, serves, stand_in })
+    Some(Launch { netns, container: Some(container), environment, argv, serves, stand_in, probe: None })
 }
 
 /// The PID namespace that a Pod's containers share. The sandbox's own process is the first there.
@@ -151,8 +294,15 @@ fn shared_pidns(entry: &mut PodEntry, world: &mut dyn World, netns: NetnsId) -> 
         mounts: Arc::new(Mounts::bare(world.new_dir())),
     };
     let argv = vec!["/pause".to_owned()];
-    let pause =
-        Launch { netns, container: None, environment, argv, serves: None, stand_in: StandIn::Refused };
+    let pause = Launch {
+        netns,
+        container: None,
+        environment,
+        argv,
+        serves: None,
+        stand_in: StandIn::Refused,
+        probe: None,
+    };
     entry.shared.pause = Some(world.launch(pause));
     entry.shared.pidns = Some(pidns);
     pidns
@@ -167,25 +317,6 @@ pub(super) fn kill_all(control: &mut ControlPlane, world: &mut dyn World, key: &
         control.mains.remove(&process);
         world.kill(process);
     }
-}
-
-/// Variables of a container's `command` and `args`: `$(NAME)` (`expansion.Expand`); what is not known stays.
-fn expanded(word: &str, variables: &[(String, String)]) -> String {
-    let mut out = String::new();
-    let mut rest = word;
-    while let Some((before, after)) = rest.split_once("$(") {
-        let named = after.split_once(')');
-        let value = named.and_then(|(name, _)| variables.iter().find(|(known, _)| known == name));
-        out.push_str(before);
-        if let (Some((_, tail)), Some((_, value))) = (named, value) {
-            out.push_str(value);
-            rest = tail;
-        } else {
-            out.push_str("$(");
-            rest = after;
-        }
-    }
-    out + rest
 }
 
 fn mounts(entry: &mut PodEntry, world: &mut dyn World, spec: &Container) -> Mounts {
@@ -268,24 +399,64 @@ pub(super) fn exited(control: &mut ControlPlane, world: &mut dyn World, process:
              failed: unable to start container process: error during container init: exec: \"{program}\": executable file \
              not found in $PATH: unknown"
         );
-        ControlPlane::kube_event(world, &key, ("Failed", "kubelet"), message);
+        ControlPlane::event(world, &key.object(), Kind::Warning, ("Failed", "kubelet"), message);
     }
+    control.ending.remove(&process);
     let Some(entry) = control.store.pods.get_mut(&key) else { return };
+    entry.update_readiness(index);
     if entry.deleting {
-        if entry.stage == Stage::Stopped && entry.processes().is_empty() {
-            kubelet::all_stopped(control, world, &key);
-        }
-        return;
+        control.record_pod(world, &key);
+        return stopped_one(control, world, &key);
     }
-    if entry.stage == Stage::Init(index) && code == 0 {
+    if entry.stage == Stage::Init(index) && code == 0 && !entry.containers[index].sidecar {
         kubelet::init_ended(control, world, &key, index);
         return;
     }
-    entry.phase = phase(entry);
+    let anew = std::mem::take(&mut entry.runtime(index).anew);
+    entry.phase = entry.phase_now();
     control.record_pod(world, &key);
-    if restarts(control, &key, index) {
+    if restarts(control, &key, index) || anew {
         wait(control, world, (&key, index), (RELIST, Patience::Prompt));
     }
+    stop_sidecars(control, world, &key);
+}
+
+/// A container of a Pod that goes has ended: sidecars follow when no other runs, the last one first.
+fn stopped_one(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let Some(entry) = control.store.pods.get(key) else { return };
+    if entry.processes().is_empty() {
+        if entry.stage == Stage::Stopped {
+            kubelet::all_stopped(control, world, key);
+        }
+        return;
+    }
+    let sidecar = |index: usize| entry.containers.get(index).is_some_and(|row| row.sidecar);
+    let living = entry.runtimes.iter().enumerate().filter(|(_, runtime)| runtime.process.is_some());
+    let (sidecars, others): (Vec<_>, Vec<_>) = living.partition(|(index, _)| sidecar(*index));
+    let last = sidecars.last().map(|(index, _)| *index);
+    if let Some(index) = last.filter(|_| others.is_empty())
+        && !control.begin_hook(world, key, index, Hook::PreStop)
+    {
+        control.hook_over(world, key, index);
+    }
+}
+
+/// When every ordinary container has ended for good, its sidecars have nothing to stand beside.
+fn stop_sidecars(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let Some(entry) = control.store.pods.get(key) else { return };
+    if mains_done(entry) && entry.containers.iter().any(|row| row.sidecar) {
+        stopped_one(control, world, key);
+    }
+}
+
+/// Whether every ordinary container has ended and none starts again.
+fn mains_done(entry: &PodEntry) -> bool {
+    entry
+        .containers
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| !row.init)
+        .all(|(index, row)| matches!(row.state, ContainerState::Terminated(..)) && !restarts_in(entry, index))
 }
 
 /// Whether a container that ended starts again.
@@ -297,7 +468,8 @@ fn restarts_in(entry: &PodEntry, index: usize) -> bool {
     let Some(row) = entry.containers.get(index) else { return false };
     let failed = !matches!(row.state, ContainerState::Terminated(0, _));
     match entry.pod.spec.restart_policy.unwrap_or_default() {
-        _ if row.sidecar => true,
+        _ if entry.ended => false,
+        _ if row.sidecar => !mains_done(entry),
         RestartPolicy::Always | RestartPolicy::OnFailure if row.init => failed,
         RestartPolicy::Always => true,
         RestartPolicy::OnFailure => failed,
@@ -305,29 +477,7 @@ fn restarts_in(entry: &PodEntry, index: usize) -> bool {
     }
 }
 
-/// The Pod's phase as its containers make it (`getPhase`).
-pub(super) fn phase(entry: &PodEntry) -> PodPhase {
-    let ended = |index: usize| {
-        let row = &entry.containers[index];
-        match row.state {
-            ContainerState::Terminated(code, _) if !restarts_in(entry, index) => Some(code),
-            ContainerState::Terminated(..) | ContainerState::Running(_) | ContainerState::Waiting(_) => None,
-        }
-    };
-    let rows = entry.containers.iter().enumerate();
-    let of = |init: bool| rows.clone().filter(move |(_, row)| row.init == init).map(|(index, _)| index);
-    if of(true).any(|index| ended(index).is_some_and(|code| code != 0)) {
-        return PodPhase::Failed;
-    }
-    let codes: Vec<Option<u8>> = of(false).map(ended).collect();
-    if !codes.is_empty() && codes.iter().all(Option::is_some) {
-        let well = codes.iter().all(|code| *code == Some(0));
-        return if well { PodPhase::Succeeded } else { PodPhase::Failed };
-    }
-    entry.phase
-}
-
-fn wait(
+pub(super) fn wait(
     control: &mut ControlPlane,
     world: &mut dyn World,
     (key, index): (&PodKey, usize),
@@ -352,7 +502,14 @@ pub(super) fn look(
     if runtime.turn != turn || runtime.process.is_some() {
         return;
     }
-    let Some(finished) = runtime.finished else { return };
+    let pull = runtime.pull;
+    if pull != Pull::Idle {
+        if images::go_on(control, world, key, (index, pull)) {
+            create(control, world, key, index);
+        }
+        return;
+    }
+    let Some(finished) = runtime.finished else { return start(control, world, key, index) };
     // A back-off that was not used for long is forgotten (`hasExpired`).
     if now.since(runtime.used) > BACK_OFF_MAX + BACK_OFF_MAX {
         runtime.back_off = None;
@@ -384,18 +541,7 @@ fn back_off_for(
     entry.set_containers(|at, _| at == index, &state);
     let message =
         format!("Back-off restarting failed container {name} in pod {}_{}({uid})", key.name, key.namespace);
-    ControlPlane::kube_event(world, key, ("BackOff", "kubelet"), message);
+    ControlPlane::event(world, &key.object(), Kind::Warning, ("BackOff", "kubelet"), message);
     control.record_pod(world, key);
     wait(control, world, (key, index), (left, Patience::Patient));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::expanded;
-
-    #[test]
-    fn variables_of_the_spec_are_filled_in() {
-        let variables = [("A".to_owned(), "1".to_owned())];
-        assert_eq!(expanded("x$(A)y$(B)$(A", &variables), "x1y$(B)$(A");
-    }
 }

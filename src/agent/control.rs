@@ -6,12 +6,14 @@ use super::cni::{self, Peer};
 use super::containers;
 use super::controllers::{Progress, Queue};
 use super::fabric::Fabric;
+use super::hooks::Hooks;
 use super::kubelet::{self, Stage};
 use super::launch::Environment;
 use super::multus::Multus;
 use super::objects::{Objects, Written};
 use super::outage::Outages;
 use super::policy::Policies;
+use super::probes;
 use super::scheduling::Unscheduled;
 use super::services::Services;
 use super::store::{NodeEntry, PodEntry, PodKey, Store};
@@ -20,9 +22,9 @@ use crate::api::{ApiError, ApiRequest, ClusterSpec, Cni, NodeSpec, Pod};
 use crate::base::{Duration, Ipv4Addr, NetnsId, ObjectKey, ProcessId};
 use crate::cluster::ipam::Ipam;
 use crate::kernel::Delays;
-use crate::trace::{KubeEventRow, StepRow, Steps, TableChange};
+use crate::trace::{StepRow, Steps, TableChange};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How long after a node's start the daemon of its network plug-in has its device and knows of the other nodes.
@@ -52,6 +54,13 @@ pub struct ControlPlane {
     pub(super) queue: Queue,
     pub(super) progress: Progress,
     pub(super) waiting: Unscheduled,
+    /// Probes and hooks under way.
+    pub(super) probing: probes::Running,
+    pub(super) hooks: Hooks,
+    /// Processes that are killed when their grace period is over.
+    pub(super) ending: BTreeSet<ProcessId>,
+    /// Commands of probes that have had their time.
+    pub(super) late: BTreeSet<ProcessId>,
     pub(super) outages: Outages,
     pub(super) multus: Multus,
     /// Main processes that live, each with the container it belongs to.
@@ -87,8 +96,15 @@ impl Actor for ControlPlane {
                 containers::look(self, world, &key, (index, turn));
                 self.pods_changed(world);
             }
-            Wakeup::Volumes(key) => self.refresh_volumes(world, &key),
+            Wakeup::Probe(key, index, kind, life) => self.probe(world, &key, index, kind, life),
+            Wakeup::ProbeLate(process) => self.probe_late(world, process),
+            Wakeup::HookOver(key, index) => self.hook_over(world, &key, index),
+            Wakeup::Deadline(key) => containers::deadline(self, world, &key),
+            Wakeup::Refresh(key) => self.refresh_volumes(world, &key),
             Wakeup::Exited(process, exit) => {
+                if self.probed(world, process, &exit) || self.hooked(world, process, &exit) {
+                    return;
+                }
                 containers::exited(self, world, process, &exit);
                 self.pods_changed(world);
             }
@@ -191,6 +207,8 @@ impl ControlPlane {
             connected: false,
             ready: true,
             created: world.now(),
+            images: BTreeSet::new(),
+            kubelet: None,
             pods,
         };
         world.record(TableChange::Node(entry.row()));
@@ -296,6 +314,7 @@ impl ControlPlane {
         } else if entry.ready_since.is_none() {
             entry.ready_since = Some(now);
         }
+        entry.update_conditions(now);
         self.owner_touched(world, key);
         let Some(entry) = self.store.pods.get(key) else { return };
         world.record(TableChange::Pod(entry.row(key, self.host_ip(entry))));
@@ -319,25 +338,6 @@ impl ControlPlane {
     ) {
         let (namespace, pod) = (key.namespace.clone(), key.name.clone());
         world.record(TableChange::Step(StepRow { namespace, pod, steps, number, request, result, args }));
-    }
-
-    pub(super) fn kube_event(
-        world: &mut dyn World,
-        key: &PodKey,
-        (reason, component): (&str, &str),
-        message: String,
-    ) {
-        let warning = reason.starts_with("Failed")
-            || ["BackOff", "DNSConfigForming", "MissingClusterDNS", "FailedMount"].contains(&reason);
-        world.record(TableChange::KubeEvent(KubeEventRow {
-            kind: "Pod".into(),
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-            warning,
-            reason: reason.into(),
-            message,
-            component: component.into(),
-        }));
     }
 }
 

@@ -199,6 +199,7 @@ impl Fabric {
             argv: vec!["http-server".to_owned()],
             serves: Some(spec.ports.iter().map(listener).collect()),
             stand_in: StandIn::Refused,
+            probe: None,
         });
     }
 

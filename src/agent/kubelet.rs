@@ -2,19 +2,23 @@
 //! Each step happens when the one before has taken its time; the times are round numbers near what a small node needs
 //! with images present.
 
-use super::cni::{self, Attached, Call};
+use super::cni::{self, Attached, Call, portmap};
 use super::containers;
 use super::control::{ControlPlane, hex};
 use super::controllers::Kind;
+use super::hooks::Hook;
 use super::multus;
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World};
-use crate::api::ClusterSpec;
+use crate::api::{ClusterSpec, Cni};
 use crate::base::{Duration, Ipv4Addr};
 use crate::cluster::ipam::Ipam;
 use crate::cluster::{names, resolv};
 use crate::trace::{ContainerRow, ContainerState, NetnsRole, PodPhase, Steps};
 use std::sync::Arc;
+
+/// Annotation of a Pod whose network plug-in is to fail: so many times, or `true` for always.
+const CNI_FAILS: &str = "vethscope.dev/cni-add-fails";
 
 const ADMISSION: Duration = Duration::from_ms(20);
 const SANDBOX: Duration = Duration::from_ms(100);
@@ -25,6 +29,10 @@ const STATUS: Duration = Duration::from_ms(50);
 const SIGTERM: Duration = Duration::from_ms(10);
 /// How often it looks whether the containers have ended.
 const RECHECK: Duration = Duration::from_secs(1);
+/// How soon a volume that cannot be made is tried again, how late at most, and when it is said that it takes too long.
+const MOUNT_AGAIN: Duration = Duration::from_ms(500);
+const MOUNT_AGAIN_MAX: Duration = Duration::from_secs(122);
+const MOUNT_TIMEOUT: Duration = Duration::from_secs(123);
 const TEARDOWN: Duration = Duration::from_ms(10);
 /// The kubelet tries again with the next sync of the Pod (`podSyncFailed`, 10 to 15 s).
 const RETRY: Duration = Duration::from_secs(12);
@@ -34,6 +42,8 @@ const RETRY: Duration = Duration::from_secs(12);
 pub(super) enum Stage {
     Unscheduled,
     Admitted,
+    /// Its volumes are made, as soon as what they come from is there.
+    Mounting,
     Sandbox,
     PluginCalled,
     Attached,
@@ -88,6 +98,7 @@ pub(super) fn go_on(control: &mut ControlPlane, world: &mut dyn World, key: &Pod
     match entry.stage {
         Stage::Unscheduled | Stage::Running | Stage::Rejected | Stage::Held => {}
         Stage::Admitted => begin(control, world, key),
+        Stage::Mounting => mount(control, world, key),
         Stage::Sandbox => make_netns(control, world, key),
         Stage::PluginCalled => call_plugin(control, world, key),
         Stage::Attached => attach(control, world, key),
@@ -119,8 +130,43 @@ fn begin(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
             if entry.pod.spec.init_containers.is_empty() { "ContainerCreating" } else { "PodInitializing" };
         entry.set_containers(|_, _| true, &ContainerState::Waiting(reason.into()));
     }
+    let deadline = control.store.pods.get(key).and_then(|entry| entry.pod.spec.active_deadline_seconds);
+    if let Some(seconds) = deadline.and_then(|seconds| u64::try_from(seconds).ok()) {
+        world.wake_in(Duration::from_secs(seconds), Patience::Prompt, Wakeup::Deadline(key.clone()));
+    }
     control.record_pod(world, key);
-    wait(control, world, key, (Stage::Sandbox, SANDBOX));
+    mount(control, world, key);
+}
+
+/// The volumes are made (`WaitForAttachAndMount`); without what they come from the kubelet tries again, ever later.
+fn mount(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let Some((volume, why)) = control.unmountable(key) else {
+        control.fill_volumes(world, key);
+        return wait(control, world, key, (Stage::Sandbox, SANDBOX));
+    };
+    ControlPlane::mount_failed(world, key, (&volume, &why));
+    let now = world.now();
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    entry.attempts += 1;
+    let told = now.since(entry.created) >= MOUNT_TIMEOUT && !std::mem::replace(&mut entry.reported, true);
+    if told {
+        let message = format!(
+            "Unable to attach or mount volumes: unmounted volumes=[{volume}], unattached volumes=[], failed to process \
+             volumes=[]: timed out waiting for the condition"
+        );
+        ControlPlane::event(world, &key.object(), Kind::Warning, ("FailedMount", "kubelet"), message);
+    }
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let after = MOUNT_AGAIN.0 << entry.attempts.saturating_sub(1).min(8);
+    entry.stage = Stage::Mounting;
+    entry.turn += 1;
+    let wakeup = Wakeup::Kubelet(key.clone(), entry.turn);
+    world.wake_in(Duration(after).min(MOUNT_AGAIN_MAX), Patience::Patient, wakeup);
+}
+
+/// What a volume waits for may have come.
+pub(super) fn mount_again(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    wait(control, world, key, (Stage::Mounting, RECHECK));
 }
 
 fn node_of(control: &ControlPlane, key: &PodKey) -> String {
@@ -130,9 +176,6 @@ fn node_of(control: &ControlPlane, key: &PodKey) -> String {
 /// The runtime makes the sandbox with its network namespace; a Pod with `hostNetwork` lives in the node's.
 fn make_netns(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let name: Arc<str> = format!("{}/{}", key.namespace, key.name).into();
-    if let Err(message) = control.mount_volumes(world, key) {
-        return not_made(control, world, key, ("FailedMount", message));
-    }
     let Some(cluster) = control.cluster.clone() else { return };
     let Some((entry, node)) = entry_and_node(control, key) else { return };
     if let Err(wrong) = resolv::pod_dns(&entry.pod, &node.spec, &cluster) {
@@ -210,7 +253,18 @@ fn call_plugin(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) 
 
 fn attach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let before = blocks(control, key);
-    let made = with_call(control, key, |call, ipam| cni::attach(world, call, ipam));
+    // A failure on demand: so many calls of the plug-in fail, or all of them.
+    let failing = control.store.pods.get(key).is_some_and(|entry| {
+        match entry.pod.metadata.annotations.get(CNI_FAILS) {
+            Some(text) => text.parse::<u32>().map_or(text == "true", |times| entry.attempts < times),
+            None => false,
+        }
+    });
+    let made = if failing {
+        Some(Err("failure asked for by the annotation".to_owned()))
+    } else {
+        with_call(control, key, |call, ipam| cni::attach(world, call, ipam))
+    };
     match made {
         None => {}
         Some(Err(error)) => {
@@ -226,6 +280,27 @@ fn attach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
             created(world, key, 5, vec![made.addr.to_string(), made.veth.0.to_string()]);
             configure(control, world, key, &made);
         }
+    }
+}
+
+/// Which call of portmap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PortMap {
+    Add,
+    Del,
+}
+
+/// Calls portmap after the plug-in that made the interface, or before the one that takes it away.
+fn map_ports(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, what: PortMap) {
+    let Some(cluster) = control.cluster.clone().filter(|_| !control.is_cilium()) else { return };
+    let Some((entry, node)) = entry_and_node(control, key) else { return };
+    let Some(addr) = entry.ip.filter(|_| portmap::has_ports(&entry.pod)) else { return };
+    let prefix_len = if cluster.network.cni == Cni::Calico { 32 } else { node.spec.pod_cidr.prefix_len() };
+    let network = cni::network_name(&cluster);
+    let call = portmap::Mapped { network, container: &entry.sandbox, addr, prefix_len };
+    match what {
+        PortMap::Add => portmap::add(world, node.netns, &entry.pod, &call),
+        PortMap::Del => portmap::del(world, node.netns, &call),
     }
 }
 
@@ -246,6 +321,7 @@ fn configure(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, ma
     if let Some(entry) = control.store.pods.get_mut(key) {
         entry.ip = Some(made.addr);
     }
+    map_ports(control, world, key, PortMap::Add);
     control.publish(world, key);
     if let Err(error) = multus::attach(control, world, key) {
         multus::release(control, world, key);
@@ -288,7 +364,7 @@ fn not_made(
     if let Some(netns) = netns {
         world.del_netns(netns);
     }
-    ControlPlane::kube_event(world, key, (reason, "kubelet"), message);
+    ControlPlane::event(world, &key.object(), Kind::Warning, (reason, "kubelet"), message);
     control.record_pod(world, key);
     world.wake_in(RETRY, Patience::Patient, wakeup);
 }
@@ -314,7 +390,7 @@ fn write_files(control: &ControlPlane, world: &mut dyn World, key: &PodKey) {
     if let Ok(dns) = resolv::pod_dns(&entry.pod, &node.spec, cluster) {
         files.push(("/etc/resolv.conf", dns.text));
         for (reason, message) in dns.events {
-            ControlPlane::kube_event(world, key, (reason, "kubelet"), message);
+            ControlPlane::event(world, &key.object(), Kind::Warning, (reason, "kubelet"), message);
         }
     }
     for (path, text) in files {
@@ -337,12 +413,48 @@ fn start_containers(control: &mut ControlPlane, world: &mut dyn World, key: &Pod
 /// A sidecar (an init container with `restartPolicy: Always`) starts and stays; others run to their end first.
 fn run_init(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    let sidecar = entry.containers[index].sidecar;
     entry.stage = Stage::Init(index);
     containers::start(control, world, key, index);
     control.record_pod(world, key);
-    if sidecar {
-        wait(control, world, key, (Stage::Init(index), CONTAINER_START));
+}
+
+/// A container runs, or its startup probe has succeeded.
+pub(super) fn container_started(
+    control: &mut ControlPlane,
+    world: &mut dyn World,
+    key: &PodKey,
+    index: usize,
+) {
+    let Some(entry) = control.store.pods.get_mut(key).filter(|entry| !entry.deleting) else { return };
+    let row = &entry.containers[index];
+    let next = match entry.stage {
+        // The next init container waits for a sidecar to have started.
+        Stage::Init(at) if at == index && row.sidecar && row.started => Some((entry.stage, CONTAINER_START)),
+        Stage::ContainersStarted => Some((entry.stage, CONTAINER_START + STATUS)),
+        Stage::Init(_)
+        | Stage::Unscheduled
+        | Stage::Admitted
+        | Stage::Mounting
+        | Stage::Sandbox
+        | Stage::PluginCalled
+        | Stage::Attached
+        | Stage::Configured
+        | Stage::Running
+        | Stage::Sigterm
+        | Stage::Stopped
+        | Stage::PluginDel
+        | Stage::Released
+        | Stage::Detached
+        | Stage::Gone
+        | Stage::Rejected
+        | Stage::Held => None,
+    };
+    if entry.stage == Stage::Running {
+        entry.phase = entry.phase_now();
+    }
+    control.record_pod(world, key);
+    if let Some(next) = next {
+        wait(control, world, key, next);
     }
 }
 
@@ -366,37 +478,24 @@ fn start_main(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let names: Vec<String> =
         entry.pod.spec.containers.iter().map(|container| container.name.clone()).collect();
     let (first, count) = (entry.pod.spec.init_containers.len(), names.len());
+    entry.stage = Stage::ContainersStarted;
+    entry.turn += 1;
+    created(world, key, 7, vec![names.join(", ")]);
     for index in first..first + count {
         containers::start(control, world, key, index);
     }
-    created(world, key, 7, vec![names.join(", ")]);
-    wait(control, world, key, (Stage::ContainersStarted, CONTAINER_START + STATUS));
-}
-
-/// The three Events of a container's start.
-pub(super) fn started(control: &ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
-    let Some(container) = control.store.pods.get(key).and_then(|entry| entry.containers.get(index)) else {
-        return;
-    };
-    let image = container.image.clone();
-    let kubelet = |reason| (reason, "kubelet");
-    ControlPlane::kube_event(
-        world,
-        key,
-        kubelet("Pulled"),
-        format!("Container image \"{image}\" already present on machine"),
-    );
-    ControlPlane::kube_event(world, key, kubelet("Created"), "Container created".to_owned());
-    ControlPlane::kube_event(world, key, kubelet("Started"), "Container started".to_owned());
+    control.record_pod(world, key);
 }
 
 fn report(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    entry.phase = PodPhase::Running;
-    entry.phase = containers::phase(entry);
     entry.stage = Stage::Running;
+    entry.phase = entry.phase_now();
+    let first = entry.phase == PodPhase::Running && !std::mem::replace(&mut entry.reported, true);
     let ip = entry.ip.map_or_else(String::new, |ip| ip.to_string());
-    created(world, key, 8, vec![key.name.to_string(), ip]);
+    if first {
+        created(world, key, 8, vec![key.name.to_string(), ip]);
+    }
     control.record_pod(world, key);
 }
 
@@ -409,14 +508,10 @@ fn stop(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let Some(entry) = control.store.pods.get(key) else { return };
     let names: Vec<String> =
         entry.pod.spec.containers.iter().map(|container| container.name.clone()).collect();
-    let grace = entry
-        .pod
-        .spec
-        .termination_grace_period_seconds
-        .and_then(|secs| u64::try_from(secs).ok())
-        .unwrap_or(30);
+    let grace = entry.grace_seconds();
     for name in &names {
-        ControlPlane::kube_event(world, key, ("Killing", "kubelet"), format!("Stopping container {name}"));
+        let message = format!("Stopping container {name}");
+        ControlPlane::event(world, &key.object(), Kind::Normal, ("Killing", "kubelet"), message);
     }
     terminated(world, key, 1, vec![names.join(", ")]);
     terminated(world, key, 2, vec![grace.to_string()]);
@@ -430,8 +525,16 @@ fn stop(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
         entry.shared.kill_at = Some(kill_at);
     }
     wait(control, world, key, (Stage::Stopped, RECHECK.min(Duration::from_secs(grace))));
-    for process in processes {
-        world.terminate(process);
+    let Some(entry) = control.store.pods.get(key) else { return };
+    let living = entry.runtimes.iter().enumerate().filter(|(_, runtime)| runtime.process.is_some());
+    let (sidecars, others): (Vec<usize>, Vec<usize>) =
+        living.map(|(index, _)| index).partition(|index| entry.containers[*index].sidecar);
+    // Sidecars follow when the others have ended, the last one first.
+    let first = if others.is_empty() { sidecars.last().copied().into_iter().collect() } else { others };
+    for index in first {
+        if !control.begin_hook(world, key, index, Hook::PreStop) {
+            control.hook_over(world, key, index);
+        }
     }
 }
 
@@ -474,6 +577,7 @@ fn release(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
 
 fn detach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let addr = control.store.pods.get(key).and_then(|entry| entry.ip);
+    map_ports(control, world, key, PortMap::Del);
     with_call(control, key, |call, _| cni::detach(world, call, addr));
     multus::release(control, world, key);
     control.withdraw(world, key);

@@ -1,5 +1,6 @@
 //! What the container runtime is told about a process: what to run, and what it sees.
 
+use crate::app::probe::Request;
 use crate::app::server::Listener;
 use crate::base::{DirId, NetnsId, PidNsId};
 use crate::trace::ContainerRef;
@@ -109,6 +110,8 @@ pub struct Launch {
     pub serves: Option<Vec<Listener>>,
     /// What runs in its place if the program is not known.
     pub stand_in: StandIn,
+    /// A probe of the kubelet's that it is instead of a program.
+    pub probe: Option<Request>,
 }
 
 /// How a main process ended.

@@ -217,8 +217,8 @@ impl ControlPlane {
     ) {
         self.controllers_watch(world, (old, new));
         let kind = new.or(old).map_or("", |row| &*row.key.kind);
-        if let Some(row) = new {
-            self.source_changed(world, &row.key);
+        if let (Some(row), "ConfigMap" | "Secret") = (new, kind) {
+            self.configuration_changed(world, &row.key, old.is_none());
         }
         if matches!(kind, "NetworkPolicy" | "Namespace" | "Pod") {
             self.policies_changed(world);

@@ -38,7 +38,11 @@ impl ControlPlane {
             return Some(wakeup);
         }
         let key = match &wakeup {
-            Wakeup::Kubelet(key, _) | Wakeup::Container(key, ..) | Wakeup::Volumes(key) => Some(key),
+            Wakeup::Kubelet(key, _)
+            | Wakeup::Container(key, ..)
+            | Wakeup::Probe(key, ..)
+            | Wakeup::HookOver(key, _)
+            | Wakeup::Deadline(key) => Some(key),
             Wakeup::Exited(process, _) => self.mains.get(process).map(|(key, _)| key),
             Wakeup::DaemonStarted(node) => {
                 let Some((_, held)) = self.outages.held.get_mut(node) else { return Some(wakeup) };
@@ -53,6 +57,8 @@ impl ControlPlane {
             | Wakeup::Reconcile
             | Wakeup::Requeue(_)
             | Wakeup::Evict(..)
+            | Wakeup::ProbeLate(_)
+            | Wakeup::Refresh(_)
             | Wakeup::Endpoints
             | Wakeup::Policies
             | Wakeup::ProxyRules

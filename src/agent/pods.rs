@@ -48,7 +48,8 @@ impl ControlPlane {
         };
         let Some(entry) = self.store.pods.get_mut(&key) else { return };
         if entry.pod != pod {
-            entry.pod = pod;
+            let old = std::mem::replace(&mut entry.pod, pod);
+            containers::redefined(self, world, &key, &old);
             self.record_pod(world, &key);
         }
         self.put(world, &key.object(), &"v1".into(), value);
@@ -81,6 +82,10 @@ impl ControlPlane {
             attempts: 0,
             runtimes: Vec::new(),
             shared: containers::Shared::default(),
+            conditions: Arc::new([]),
+            ended: false,
+            reported: false,
+            grace: None,
             unreachable: false,
             pod,
         };
@@ -101,6 +106,9 @@ impl ControlPlane {
         let Some(key) = self.store.pod_named(&key.namespace, &key.name).cloned() else { return };
         if grace_seconds == Some(0) {
             return self.forget_pod(world, &key);
+        }
+        if let Some(entry) = self.store.pods.get_mut(&key) {
+            entry.grace = grace_seconds;
         }
         self.delete_pod(world, &key, None);
     }
@@ -200,6 +208,9 @@ fn container_rows(pod: &Pod) -> Vec<ContainerRow> {
         state: ContainerState::Waiting("".into()),
         restarts: 0,
         last: None,
+        ready: false,
+        started: false,
+        message: None,
     };
     // No status yet: the kubelet writes the first one when it takes the Pod up.
     let inits = pod.spec.init_containers.iter().map(|container| row(container, true));

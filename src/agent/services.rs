@@ -7,6 +7,7 @@ use super::store::PodEntry;
 use super::world::{Patience, Wakeup, World, with};
 use crate::api::{Endpoint, EndpointSlice, Protocol, Service, ServiceSpec, ServiceType, TrafficPolicy};
 use crate::base::{Duration, Ipv4Addr, NetnsId, ObjectKey, SimTime};
+use crate::cluster::configuration;
 use crate::cluster::dns::View;
 use crate::cluster::proxy::{self, Config, Family, Frontend, Watched};
 use crate::cluster::services::{self, PodView};
@@ -111,6 +112,16 @@ impl ControlPlane {
             key.name.clone(),
         )));
         self.services_applied(world);
+    }
+
+    /// The variables by which containers of a namespace know its Services, and the API server's.
+    pub(super) fn service_variables(&self, namespace: &str) -> Vec<(String, String)> {
+        let of = |(key, _): &(&Key, &Arc<Service>)| {
+            key.0 == namespace || (key.0 == "default" && key.1 == "kubernetes")
+        };
+        configuration::service_variables(
+            self.services.objects.iter().filter(of).map(|(_, service)| &**service),
+        )
     }
 
     /// Those who follow Services are woken.

@@ -3,7 +3,7 @@
 use crate::api::{NodeSpec, Pod};
 use crate::base::{Ipv4Addr, NetnsId, SimTime};
 use crate::cluster::ipam::Ipam;
-use crate::trace::{ContainerRow, ContainerState, NodeRow, PodPhase, PodRow};
+use crate::trace::{ConditionRow, ContainerRow, ContainerState, NodeRow, PodPhase, PodRow};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,6 +21,7 @@ pub struct PodKey {
 
 /// A Pod in the store.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct PodEntry {
     pub(super) pod: Arc<Pod>,
     pub(super) node: Option<Arc<str>>,
@@ -52,6 +53,14 @@ pub(super) struct PodEntry {
     /// What the kubelet remembers about each container.
     pub(super) runtimes: Vec<super::containers::Runtime>,
     pub(super) shared: super::containers::Shared,
+    /// Conditions as they were last recorded.
+    pub(super) conditions: Arc<[ConditionRow]>,
+    /// Whether the kubelet has ended it for good, as when its time was over.
+    pub(super) ended: bool,
+    /// Whether it was said once that it runs.
+    pub(super) reported: bool,
+    /// Seconds that a deletion gives it instead of its own.
+    pub(super) grace: Option<u64>,
     /// Whether its node is lost, so that it counts as not ready whatever its containers did last.
     pub(super) unreachable: bool,
 }
@@ -67,6 +76,10 @@ pub(super) struct NodeEntry {
     /// Condition Ready.
     pub(super) ready: bool,
     pub(super) created: SimTime,
+    /// Images that it holds.
+    pub(super) images: BTreeSet<Arc<str>>,
+    /// What its kubelet's probes see.
+    pub(super) kubelet: Option<super::launch::Environment>,
     /// How many Pods are bound to it, as the scheduler asks for each Pod and each node.
     pub(super) pods: usize,
 }
@@ -97,15 +110,9 @@ impl PodEntry {
             labels: self.pod.metadata.labels.clone(),
             created: self.created,
             deleting: self.deleting,
+            message: self.message.clone(),
+            conditions: self.condition_rows(),
         }
-    }
-
-    /// Whether its condition `Ready` is true: every container runs.
-    pub(super) fn is_ready(&self) -> bool {
-        let mut mains = self.containers.iter().filter(|container| !container.init);
-        self.phase == PodPhase::Running
-            && !self.unreachable
-            && mains.all(|container| matches!(container.state, ContainerState::Running(_)))
     }
 
     /// Sets the state of the containers that `which` chooses.
@@ -159,6 +166,13 @@ impl Store {
         if let Some(entry) = self.nodes.get_mut(&node).filter(|_| is_new) {
             entry.pods += 1;
         }
+    }
+
+    /// The Pods of a namespace.
+    pub(super) fn pods_in(&self, namespace: &str) -> Vec<PodKey> {
+        let first = PodKey { namespace: namespace.into(), name: "".into(), uid: 0 };
+        let range = self.pods.range(first..).map(|(key, _)| key);
+        range.take_while(|key| &*key.namespace == namespace).cloned().collect()
     }
 
     /// Removes a Pod.

@@ -44,6 +44,8 @@ pub trait World {
     fn new_pidns(&mut self, first: u32) -> PidNsId;
     /// An empty directory tree.
     fn new_dir(&mut self) -> DirId;
+    /// What a process wrote last, as far back as one looks for a probe's answer.
+    fn last_words(&self, process: ProcessId) -> String;
     /// Starts a main process. [`Wakeup::Exited`] tells when it ended.
     fn launch(&mut self, launch: Launch) -> ProcessId;
     /// Sends `SIGTERM` to a process.
@@ -125,8 +127,16 @@ pub enum Wakeup {
     Kubelet(PodKey, u32),
     /// The kubelet looks after this container of a Pod, by its place; the number tells an outdated wake-up.
     Container(PodKey, usize, u32),
-    /// The kubelet looks at the volumes of this Pod.
-    Volumes(PodKey),
+    /// The kubelet probes a container, by its place, in the life with this number of restarts.
+    Probe(PodKey, usize, ProbeKind, u32),
+    /// A probe or a hook by a command has had its time.
+    ProbeLate(ProcessId),
+    /// A hook that only waits is over.
+    HookOver(PodKey, usize),
+    /// A Pod has been active for as long as it may.
+    Deadline(PodKey),
+    /// Volumes follow the object that they come from.
+    Refresh(ObjectKey),
     /// A main process ended.
     Exited(ProcessId, Exit),
 }
@@ -138,6 +148,17 @@ pub enum Power {
     Stopped,
     /// It goes on where it stood.
     Running,
+}
+
+/// A kind of probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProbeKind {
+    /// Whether it has started; until then the others wait.
+    Startup,
+    /// Whether it lives; if not it is started anew.
+    Liveness,
+    /// Whether it takes traffic.
+    Readiness,
 }
 
 /// Somebody who acts over time.

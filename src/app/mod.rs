@@ -11,6 +11,7 @@ pub mod http;
 pub mod mtr;
 pub mod nc;
 pub mod ping;
+pub mod probe;
 pub mod server;
 pub mod services;
 pub mod sleep;

@@ -1,14 +1,17 @@
 //! Decisions of the control plane, desired state to observed, as pure functions: it knows Kubernetes and no Linux.
 
 pub mod blocks;
+pub mod configuration;
 pub mod dns;
 pub mod images;
 pub mod ipam;
 pub mod names;
 pub mod patch;
+pub mod phase;
 pub mod policy;
 pub mod processes;
 pub mod proxy;
+pub mod pull;
 pub mod quantity;
 pub mod resolv;
 pub mod rollout;

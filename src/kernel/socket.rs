@@ -99,6 +99,8 @@ pub enum SocketOption {
     NoDelay(bool),
     /// `SO_KEEPALIVE`.
     KeepAlive(bool),
+    /// Nobody waits for what comes of it, as it is asked again and again; no option of Linux.
+    Patient(bool),
 }
 
 /// A datagram received.

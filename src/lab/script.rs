@@ -4,6 +4,7 @@
 
 use super::Lab;
 use crate::agent::{Environment, Launch, StandIn};
+use crate::app::probe::Probe;
 use crate::app::server::{Persona, Server};
 use crate::app::sleep::Sleep;
 use crate::base::{Duration, ProcessId, SimTime};
@@ -133,6 +134,9 @@ impl Lab {
         let title = launch.argv.join(" ");
         let name = launch.container.as_ref().map_or("app".into(), |container| container.container.clone());
         self.sim.announce(process, &title);
+        if let Some(probe) = launch.probe {
+            return self.sim.run(process, Box::new(Probe::new(probe)), &title);
+        }
         if let Some(listeners) = launch.serves {
             let title = if title.is_empty() { name.to_string() } else { title };
             let server = Server::new(Persona::Other(name), listeners);

@@ -212,6 +212,9 @@ pub(crate) fn pod(
     addr(s, (netns_id, ETH0), &format!("{ip}/24"));
     route(s, netns_id, "0.0.0.0/0", Some(&format!("10.244.{}.1", node.1)), ETH0);
     let container = |name: &str, image: &str, ports: &[&str]| ContainerRow {
+        ready: true,
+        started: true,
+        message: None,
         name: name.into(),
         image: image.into(),
         ports: ports.iter().map(|port| (*port).into()).collect(),
@@ -226,6 +229,8 @@ pub(crate) fn pod(
         containers.push(container("log", "fluent/fluentd", &["24224/TCP"]));
     }
     let row = PodRow {
+        message: None,
+        conditions: Arc::new([]),
         namespace: "default".into(),
         name: name.into(),
         node: Some(format!("node{}", node.1).into()),

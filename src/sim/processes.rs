@@ -48,6 +48,7 @@ pub enum Stderr {
 }
 
 /// A process.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Slot {
     pub(super) netns: NetnsId,
     pub(super) process: Option<Box<dyn Process>>,
@@ -65,6 +66,8 @@ pub(super) struct Slot {
     /// Text of standard output that is kept for the next command of a pipe.
     pub(super) kept: Option<String>,
     stderr: Stderr,
+    /// Whether nobody waits for what its timers do: a probe's, for the next one comes anyway.
+    is_patient: bool,
     /// When a main process was started; `None` for what a user runs.
     pub(super) main_since: Option<SimTime>,
     /// Whether a shell waits for the program, so that signals reach the shell.
@@ -100,6 +103,7 @@ impl<A: Actor> Simulation<A> {
             is_terminal: true,
             kept: None,
             stderr: Stderr::Own,
+            is_patient: false,
             main_since: None,
             has_shell: false,
             container: None,
@@ -143,6 +147,7 @@ impl<A: Actor> Simulation<A> {
         let id = self.begin(launch.netns, &launch.environment);
         let slot = &mut self.processes[id.index()];
         slot.main_since = Some(self.now);
+        slot.is_patient = launch.probe.is_some();
         slot.stdin = Stdin::Content(Vec::new());
         slot.is_terminal = false;
         slot.container.clone_from(&launch.container);
@@ -382,7 +387,9 @@ impl<A: Actor> Simulation<A> {
 
     /// How pressing a timer is that goes off at `at`.
     pub(super) fn urgency_of_timer(&self, process: ProcessId, at: SimTime) -> Urgency {
-        match self.processes[process.index()].main_since {
+        let slot = &self.processes[process.index()];
+        match slot.main_since {
+            _ if slot.is_patient => Urgency::Background,
             Some(since) if at > since + COMING_UP => Urgency::Background,
             Some(_) | None => Urgency::Now,
         }

@@ -7,6 +7,9 @@ use crate::kernel::{Ctx, Delays, Kind, Link, Netns, NewLink, Peer, Urgency};
 use crate::trace::{LinkKind, NetnsRole, NetnsRow, TableChange};
 use std::sync::Arc;
 
+/// How many pieces of output are looked through for what a probe said.
+const LAST_WORDS: usize = 500;
+
 impl<A: Actor> Simulation<A> {
     pub(super) fn change(&mut self, netns: NetnsId, change: TableChange) {
         let mut ctx =
@@ -121,7 +124,11 @@ impl<A: Actor> World for Simulation<A> {
     }
 
     fn empty_dir(&mut self, dir: DirId) {
-        self.trees.retain(|(at, _), _| *at != dir);
+        let own = (dir, String::new())..(DirId(dir.0 + 1), String::new());
+        let paths: Vec<_> = self.trees.range(own).map(|(path, _)| path.clone()).collect();
+        for path in paths {
+            self.trees.remove(&path);
+        }
     }
 
     fn new_pidns(&mut self, first: u32) -> PidNsId {
@@ -130,6 +137,11 @@ impl<A: Actor> World for Simulation<A> {
 
     fn new_dir(&mut self) -> DirId {
         self.add_dir()
+    }
+
+    fn last_words(&self, process: ProcessId) -> String {
+        let recent = &self.trace.outputs[self.trace.outputs.len().saturating_sub(LAST_WORDS)..];
+        recent.iter().filter(|output| output.process == process).map(|output| output.text.as_str()).collect()
     }
 
     fn launch(&mut self, launch: Launch) -> ProcessId {

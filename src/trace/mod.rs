@@ -37,7 +37,8 @@ pub use netfilter::{
     SetRow, TcpTracking, Tuple,
 };
 pub use object_rows::{
-    ContainerRow, ContainerState, KubeEventRow, LastState, NodeRow, PodPhase, PodRow, StepRow, Steps,
+    ConditionRow, ContainerRow, ContainerState, KubeEventRow, LastState, NodeRow, PodPhase, PodRow, StepRow,
+    Steps,
 };
 pub use pcapng::{pcapng, pcapng_of};
 pub use process_rows::{ContainerRef, ProcessRow};

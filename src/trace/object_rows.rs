@@ -65,10 +65,30 @@ pub struct PodRow {
     pub created: SimTime,
     /// Whether `metadata.deletionTimestamp` is set.
     pub deleting: bool,
+    /// `status.message`.
+    pub message: Option<Arc<str>>,
+    /// Conditions, in the order in which the kubelet reports them.
+    pub conditions: Arc<[ConditionRow]>,
+}
+
+/// A condition of a Pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConditionRow {
+    /// Which, as `Ready`.
+    pub kind: &'static str,
+    /// Whether it holds.
+    pub holds: bool,
+    /// Why not, in a word; empty where there is nothing to say.
+    pub reason: Arc<str>,
+    /// Why not, in a sentence.
+    pub message: Arc<str>,
+    /// Since when (`lastTransitionTime`).
+    pub since: SimTime,
 }
 
 /// A container of a Pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the API")]
 pub struct ContainerRow {
     /// Name.
     pub name: Arc<str>,
@@ -86,6 +106,12 @@ pub struct ContainerRow {
     pub restarts: u32,
     /// How it ended the last time (`lastState.terminated`).
     pub last: Option<LastState>,
+    /// Whether it is ready (`ready`).
+    pub ready: bool,
+    /// Whether it has started (`started`): it runs, and its startup probe has succeeded.
+    pub started: bool,
+    /// What is said besides the reason of its state.
+    pub message: Option<Arc<str>>,
 }
 
 /// How a container ended.

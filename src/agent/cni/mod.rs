@@ -7,6 +7,7 @@ pub(super) mod cilium;
 mod flannel;
 mod masquerade;
 mod nodes;
+pub(super) mod portmap;
 
 pub(super) use nodes::{Peer, connect, forget, protect, start};
 
@@ -44,6 +45,15 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     fn is_cilium(&self) -> bool {
         self.cluster.network.cni == Cni::Cilium
+    }
+}
+
+/// Name of the network, as the plug-in's configuration has it.
+pub(super) fn network_name(cluster: &ClusterSpec) -> &'static str {
+    match cluster.network.cni {
+        Cni::Calico => "k8s-pod-network",
+        Cni::Cilium => "cilium",
+        Cni::Bridge | Cni::Flannel => bridge::NETWORK,
     }
 }
 

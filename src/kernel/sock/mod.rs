@@ -82,6 +82,8 @@ pub(super) struct Options {
     pub(super) tos: u8,
     pub(super) discovery: PathMtuDiscovery,
     receive_errors: bool,
+    /// Nobody waits for what comes of it.
+    pub(in crate::kernel) patient: bool,
     pub(super) no_delay: bool,
     pub(super) keep_alive: bool,
 }
@@ -317,6 +319,7 @@ impl Netns {
             SocketOption::Tos(tos) => options.tos = *tos,
             SocketOption::MtuDiscovery(discovery) => options.discovery = *discovery,
             SocketOption::ReceiveErrors(on) => options.receive_errors = *on,
+            SocketOption::Patient(on) => options.patient = *on,
             SocketOption::NoDelay(on) => options.no_delay = *on,
             SocketOption::KeepAlive(on) => options.keep_alive = *on,
         }

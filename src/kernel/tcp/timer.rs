@@ -28,7 +28,7 @@ impl Netns {
         let at = timer::expiry(ctx.now, after);
         // Somebody waits for an answer as long as a process holds the socket.
         let urgency = match which {
-            TcpTimer::Write if sock.holder.is_some() => Urgency::Now,
+            TcpTimer::Write if sock.holder.is_some() && !sock.options.patient => Urgency::Now,
             TcpTimer::Write | TcpTimer::Delack => Urgency::Soon,
             TcpTimer::Keepalive | TcpTimer::TimeWait => Urgency::Background,
         };

@@ -195,11 +195,10 @@ pub(super) fn facts(pod: &PodRow, now: SimTime) -> Facts {
                     State::Terminated { reason: reason.to_string(), code: i64::from(*code), signal: 0 }
                 }
             };
-            let ready = state == State::Running;
             let restarts = u64::from(container.restarts);
             Container {
-                ready,
-                started: ready,
+                ready: container.ready,
+                started: container.started,
                 sidecar: container.sidecar,
                 restarts,
                 state,
@@ -224,10 +223,10 @@ pub(super) fn facts(pod: &PodRow, now: SimTime) -> Facts {
         reason: pod.reason.as_deref().unwrap_or("").to_owned(),
         total: pod.containers.iter().filter(|container| !container.init || container.sidecar).count(),
         init_total: pod.containers.iter().filter(|container| container.init).count(),
-        ready: !containers.is_empty() && containers.iter().all(|container| container.ready),
+        ready: pod.conditions.iter().any(|condition| condition.kind == "Ready" && condition.holds),
         init,
         containers,
-        gated: false,
+        gated: pod.conditions.iter().any(|condition| &*condition.reason == "SchedulingGated"),
         initialized: initialized && pod.node.is_some(),
         deleting: pod.deleting,
     }

@@ -1,0 +1,98 @@
+//! Lifecycle hooks (`pkg/kubelet/lifecycle`): what runs after a container has started, and before it is told to end.
+
+use super::containers;
+use super::control::ControlPlane;
+use super::controllers::Kind;
+use super::launch::Exit;
+use super::probes::{command, of_command, of_machine, of_request, request};
+use super::store::PodKey;
+use super::world::{Patience, Wakeup, World};
+use crate::base::{Duration, ProcessId};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// How long a connection of a hook may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hook {
+    PostStart,
+    PreStop,
+}
+
+/// Which hook a process is.
+pub(super) type Hooks = BTreeMap<ProcessId, (PodKey, usize, Hook)>;
+
+impl ControlPlane {
+    /// Begins a hook of a container; whether it has one.
+    pub(super) fn begin_hook(
+        &mut self,
+        world: &mut dyn World,
+        key: &PodKey,
+        index: usize,
+        hook: Hook,
+    ) -> bool {
+        let Some(entry) = self.store.pods.get_mut(key) else { return false };
+        let Some(spec) = entry.spec_of(index).cloned() else { return false };
+        let lifecycle = spec.lifecycle.as_ref();
+        let action: Option<&Value> = match hook {
+            Hook::PostStart => lifecycle.and_then(|lifecycle| lifecycle.post_start.as_ref()),
+            Hook::PreStop => lifecycle.and_then(|lifecycle| lifecycle.pre_stop.as_ref()),
+        };
+        let Some(action) = action else { return false };
+        if let Some(seconds) = action["sleep"]["seconds"].as_u64() {
+            if hook == Hook::PreStop {
+                let wakeup = Wakeup::HookOver(key.clone(), index);
+                world.wake_in(Duration::from_secs(seconds), Patience::Prompt, wakeup);
+            }
+            return hook == Hook::PreStop;
+        }
+        let (netns, ip, node) = (entry.netns, entry.ip, entry.node.clone());
+        let environment = entry.environment(index).cloned();
+        let launch = match command(action) {
+            Some(argv) => {
+                environment.zip(netns).map(|(environment, netns)| of_command(netns, environment, argv))
+            }
+            None => ip.and_then(|ip| request(&spec, action, ip, TIMEOUT)).and_then(|request| {
+                let node = self.store.nodes.get_mut(&node?)?;
+                let environment = node.kubelet.get_or_insert_with(|| of_machine(world)).clone();
+                Some(of_request(node.netns, environment, request))
+            }),
+        };
+        let Some(launch) = launch else { return false };
+        let process = world.launch(launch);
+        self.hooks.insert(process, (key.clone(), index, hook));
+        true
+    }
+
+    /// A process ended; whether it was a hook.
+    pub(super) fn hooked(&mut self, world: &mut dyn World, process: ProcessId, exit: &Exit) -> bool {
+        let Some((key, index, hook)) = self.hooks.remove(&process) else { return false };
+        let failed = *exit != Exit::Status(0);
+        match hook {
+            Hook::PostStart if failed => {
+                let source = ("FailedPostStartHook", "kubelet");
+                Self::event(world, &key.object(), Kind::Warning, source, "PostStartHook failed".to_owned());
+                containers::restart(self, world, (&key, index), "failed post-start hook");
+            }
+            Hook::PostStart => {}
+            Hook::PreStop => {
+                if failed {
+                    let source = ("FailedPreStopHook", "kubelet");
+                    Self::event(world, &key.object(), Kind::Warning, source, "PreStopHook failed".to_owned());
+                }
+                self.hook_over(world, &key, index);
+            }
+        }
+        true
+    }
+
+    /// The hook before a container's end is over: it is told to end.
+    pub(super) fn hook_over(&mut self, world: &mut dyn World, key: &PodKey, index: usize) {
+        let process = self.store.pods.get_mut(key).and_then(|entry| entry.runtime(index).process);
+        if let Some(process) = process {
+            world.terminate(process);
+        }
+    }
+}
