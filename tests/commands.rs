@@ -455,11 +455,13 @@ fn changes_to_tables_are_asked_for() {
 }
 
 #[test]
-fn what_is_accepted_but_not_simulated_is_not_called_unknown() {
+fn every_type_is_known_by_its_names_and_no_other() {
     let said = |word: &str| line(NODE, &format!("kubectl get {word}"));
-    for word in ["deploy", "deployments", "deployment/web", "Deployment"] {
-        assert_eq!(said(word), ("kubectl get: not simulated: deployments\n".to_owned(), 1), "{word}");
+    for word in ["deploy", "deployments", "Deployment", "deployments.apps"] {
+        assert_eq!(said(word), ("No resources found in default namespace.\n".to_owned(), 0), "{word}");
     }
+    let missing = "Error from server (NotFound): deployments.apps \"web\" not found\n";
+    assert_eq!(said("deployment/web"), (missing.to_owned(), 1));
     let unknown = "error: the server doesn't have a resource type \"widgets\"\n";
     assert_eq!(said("widgets"), (unknown.to_owned(), 1));
 }

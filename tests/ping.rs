@@ -127,7 +127,6 @@ fn run(line: &str, fate: Box<Fate>, interrupt: Option<SimTime>) -> String {
         hostname: "a",
         image: None,
         kube_namespace: "default",
-        objects: &|_, _, _| None,
         columns: Some(120),
         input: None,
         pidns: PidNsId(0),

@@ -6,7 +6,7 @@
 
 use k8s_openapi::Resource;
 use k8s_openapi::api::{
-    apps, autoscaling, batch, core, discovery, networking, policy, rbac, scheduling, storage,
+    apps, autoscaling, batch, coordination, core, discovery, networking, policy, rbac, scheduling, storage,
 };
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
@@ -163,6 +163,7 @@ fn generate() -> String {
     all.kind::<core::v1::ReplicationController>();
     all.kind::<core::v1::ResourceQuota>();
     all.kind::<core::v1::LimitRange>();
+    all.kind::<core::v1::Event>();
     all.kind::<apps::v1::Deployment>();
     all.kind::<apps::v1::ReplicaSet>();
     all.kind::<apps::v1::StatefulSet>();
@@ -173,6 +174,9 @@ fn generate() -> String {
     all.kind::<networking::v1::NetworkPolicy>();
     all.kind::<networking::v1::Ingress>();
     all.kind::<networking::v1::IngressClass>();
+    all.kind::<networking::v1::ServiceCIDR>();
+    all.kind::<networking::v1::IPAddress>();
+    all.kind::<coordination::v1::Lease>();
     all.kind::<scheduling::v1::PriorityClass>();
     all.kind::<storage::v1::StorageClass>();
     all.kind::<rbac::v1::Role>();

@@ -29,9 +29,6 @@ impl Lab {
         self.live.now = self.sim.now();
         let sim = &self.sim;
         let hostname = sim.file(netns, "/etc/hostname").map_or("", |text| text.trim_end());
-        let objects = |kind: &str, namespace: &str, name: &str| {
-            super::objects::object(&self.live, (kind, namespace, name))
-        };
         let mut context = Context {
             inventory: &self.live,
             netns,
@@ -39,7 +36,6 @@ impl Lab {
             hostname,
             image: environment.image.as_deref(),
             kube_namespace: &environment.kube_namespace,
-            objects: &objects,
             columns: sim.is_terminal(process).then_some(COLUMNS),
             input,
             pidns: environment.pidns,

@@ -17,7 +17,7 @@ pub use output::{Sources, check_json, check_text};
 
 use crate::api::{Cluster, EndpointSlice, NetworkPolicy, Node, Object, Pod, Service};
 use crate::base::words::Lang;
-use crate::base::{Diagnostic, Severity, Span};
+use crate::base::{Diagnostic, Duration, Severity, Span};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -164,6 +164,17 @@ pub fn span_of(text: &str, located: &Located, path: &str) -> Option<Span> {
 pub fn parse_value(value: &Value) -> Parsed {
     // JSON is YAML.
     parse(&value.to_string())
+}
+
+/// The value of a text that holds one document, as it stands; `None` for what cannot be read.
+pub fn value_of(text: &str) -> Option<Value> {
+    let (roots, diagnostics) = tree::read(0, text);
+    roots.first().filter(|_| diagnostics.is_empty()).map(tree::Node::to_json)
+}
+
+/// The length that a duration in Go's form means, as `1m30s`.
+pub fn duration(text: &str) -> Option<Duration> {
+    values::duration(text)
 }
 
 /// The errors of a text in the API server's words, each with the path of its field.

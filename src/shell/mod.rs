@@ -10,7 +10,7 @@ mod files;
 mod filters;
 mod getopt;
 mod ip;
-pub mod kubectl;
+mod kubectl;
 mod nc;
 mod netstat;
 mod nettools;
@@ -51,8 +51,6 @@ pub struct Context<'a> {
     pub image: Option<&'a str>,
     /// Namespace that `kubectl` uses by default.
     pub kube_namespace: &'a str,
-    /// The API objects as `-o yaml` and `-o json` print them: kind, namespace and name to a JSON value.
-    pub objects: &'a dyn Fn(&str, &str, &str) -> Option<serde_json::Value>,
     /// Columns of the terminal; `None` where output goes elsewhere.
     pub columns: Option<usize>,
     /// What comes in by a pipe or from a file; `None` at a terminal.

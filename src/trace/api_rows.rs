@@ -1,6 +1,6 @@
 //! API objects of every kind, as the store holds them.
 
-use super::{NodeRow, PodPhase, PodRow};
+use super::NodeRow;
 use crate::base::{ObjectKey, SimTime};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -78,30 +78,6 @@ impl ObjectRow {
     fn strings(&self, path: &[&str]) -> BTreeMap<String, String> {
         let entries = self.at(path).and_then(Value::as_object).into_iter().flatten();
         entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
-    }
-}
-
-impl PodRow {
-    /// Writes into a Pod object what became of it: its node and its status.
-    pub fn overlay(&self, value: &mut Value) {
-        if let Some(node) = &self.node {
-            value["spec"]["nodeName"] = json!(&**node);
-        }
-        let phase = match self.phase {
-            PodPhase::Pending => "Pending",
-            PodPhase::Running => "Running",
-            PodPhase::Succeeded => "Succeeded",
-            PodPhase::Failed => "Failed",
-        };
-        let mut status = json!({ "phase": phase });
-        if let Some(host) = self.host_ip {
-            status["hostIP"] = json!(host.to_string());
-        }
-        if let Some(ip) = self.ip {
-            status["podIP"] = json!(ip.to_string());
-            status["podIPs"] = json!([{ "ip": ip.to_string() }]);
-        }
-        value["status"] = status;
     }
 }
 

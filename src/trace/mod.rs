@@ -3,6 +3,7 @@
 //! read from here; nothing is simulated again to show it.
 
 mod api_rows;
+mod api_status;
 mod drop_reason;
 mod event;
 pub mod explain;
