@@ -394,6 +394,7 @@ fn delays(cluster: &ClusterSpec) -> Delays {
     Delays {
         veth: given.veth.unwrap_or(own.veth),
         link: given.link.unwrap_or(own.link),
+        wakeup: given.wakeup.unwrap_or(own.wakeup),
         bridge: given.bridge.unwrap_or(own.bridge),
         forward: given.forward.unwrap_or(own.forward),
         input: given.input.unwrap_or(own.input),

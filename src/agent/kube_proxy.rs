@@ -1,5 +1,6 @@
 //! kube-proxy in iptables mode: it writes what [`crate::cluster::proxy`] decides into its node's netfilter.
 
+use super::rules::split;
 use super::world::{World, with};
 use crate::api::{ClusterSpec, EndpointSlice, NodeSpec, Service};
 use crate::base::NetnsId;
@@ -58,19 +59,6 @@ fn wanted(family: Family, rules: &Rules) -> (Wanted, Wanted) {
         found
     };
     (of(&rules.filter_chains, &rules.filter), of(&rules.nat_chains, &rules.nat))
-}
-
-/// The words of a line, in quotes or not.
-fn split(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    for (index, part) in line.split('"').enumerate() {
-        if index % 2 == 1 {
-            words.push(part.to_owned());
-        } else {
-            words.extend(part.split_whitespace().map(str::to_owned));
-        }
-    }
-    words
 }
 
 /// The tables of one family on a node.

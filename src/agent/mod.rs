@@ -14,6 +14,7 @@ mod objects;
 mod outage;
 mod pods;
 mod policy;
+mod rules;
 mod serve;
 mod services;
 mod store;

@@ -115,7 +115,7 @@ impl ControlPlane {
             keys.iter().map(|key| calico::veth_name(&key.namespace, &key.name)).collect();
         let hosts: Vec<_> = self.store.nodes.values().map(|node| node.spec.address).collect();
         let mut written = Vec::new();
-        for (name, node) in self.store.nodes.iter() {
+        for (name, node) in &self.store.nodes {
             if !node.connected || self.outages.has(name) {
                 continue;
             }

@@ -23,6 +23,9 @@ use std::net::SocketAddrV4;
 /// Tries of nginx to bind, and the time between them.
 const BIND_TRIES: u32 = 5;
 const BIND_RETRY: Duration = Duration::from_ms(500);
+/// What a server does between its last answer on a connection and closing it, such as writing its log. Meanwhile the
+/// answer is acknowledged.
+const CLOSING: Duration = Duration::from_us(200);
 /// Timer of the next try to bind. Timers of connections are numbered after their socket from [`TIMER_IDLE`] on.
 const TIMER_BIND: u32 = 0;
 const TIMER_IDLE: u32 = 1;
@@ -47,6 +50,8 @@ struct Connection {
     output: Vec<u8>,
     /// Whether the connection is closed once all output is out.
     closing: bool,
+    /// Whether all output is out, and the connection about to be closed.
+    ending: bool,
 }
 
 /// A running server.
@@ -162,8 +167,14 @@ impl Server {
     fn accept(&mut self, os: &mut dyn Os, index: usize) {
         while let Ok((socket, peer)) = os.accept(self.sockets[index]) {
             let (talk, greeting) = self.listeners[index].serve.greet(os, peer);
-            let connection =
-                Connection { listener: index, talk, input: Vec::new(), output: greeting, closing: false };
+            let connection = Connection {
+                listener: index,
+                talk,
+                input: Vec::new(),
+                output: greeting,
+                closing: false,
+                ending: false,
+            };
             self.connections.insert(socket, connection);
             self.flush(os, socket);
             self.receive(os, socket);
@@ -196,6 +207,10 @@ impl Server {
     /// Sends what there is to send, and closes the connection where that was all.
     fn flush(&mut self, os: &mut dyn Os, socket: SocketId) {
         let Some(connection) = self.connections.get_mut(&socket) else { return };
+        if connection.ending {
+            return;
+        }
+        let says = !connection.output.is_empty();
         let mut pieces = connection.talk.pieces(&mut connection.output).into_iter();
         for mut piece in pieces.by_ref() {
             if dial::write(os, socket, &mut piece).is_err() {
@@ -212,6 +227,10 @@ impl Server {
             if lingers {
                 // nginx closes its side first and reads on, so that the far end gets all of the answer.
                 let _ = os.shutdown(socket, Shutdown::Write);
+            }
+            if says {
+                connection.ending = true;
+                return os.set_timer(TIMER_IDLE + socket.0, CLOSING);
             }
             self.close(os, socket);
         }

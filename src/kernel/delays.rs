@@ -21,6 +21,8 @@ pub struct Delays {
     pub forward: Duration,
     /// A packet for this machine reaching its protocol or socket, and the answer being made.
     pub input: Duration,
+    /// From data's reaching a socket to its process's having done something about it.
+    pub wakeup: Duration,
     /// A packet of this machine's own on its way to the device.
     pub output: Duration,
     /// Putting a frame into VXLAN.
@@ -41,6 +43,7 @@ impl Default for Delays {
             netfilter: Duration::from_us(20),
             forward: Duration::from_us(10),
             input: Duration::from_us(10),
+            wakeup: Duration::from_us(25),
             output: Duration::from_us(3),
             vxlan: Duration::from_us(6),
             tunnel: Duration::from_us(5),

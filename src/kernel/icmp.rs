@@ -226,6 +226,8 @@ impl Netns {
         let tos = packet.tos & 0x1e | TOS_INTERNETCONTROL;
         let answer = self.icmp_packet(&flow, packet.src, tos, message);
         let mut skb = ctx.child(about, Relation::Error, Arc::new(answer));
+        // `icmp_glue_bits`: so an error about a translated packet is translated back, even about the very first one.
+        skb.nf.attach(about.nf);
         ctx.note((self.id, ifindex), &mut skb, EventKind::Originated);
         self.ip_local_out(ctx, &flow, after, skb);
     }

@@ -140,6 +140,7 @@ fn delays(written: &WrittenNetwork) -> Delays {
         output: delay("output"),
         vxlan: delay("vxlan"),
         link: delay("link"),
+        wakeup: delay("wakeup"),
     }
 }
 

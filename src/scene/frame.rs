@@ -139,7 +139,7 @@ pub struct Burst {
 }
 
 /// How far to the side a waiting packet stands, at 14 px, so that what it waits for can be seen.
-pub const ASIDE: i32 = 30;
+pub const ASIDE: i32 = 46;
 
 /// A wire hop that takes long in steps is shown moving for at most this many.
 const LONGEST_MOVE: usize = 6;
@@ -309,8 +309,8 @@ impl Moment<'_> {
         for token in frame.tokens.iter_mut().filter(|token| token.waits) {
             let Some(at) = token.path.first() else { continue };
             let aside = at.x - px(ASIDE);
-            free.push(Rect::new(aside - px(16), at.y - px(16), px(32), px(32)));
-            let home = Point::new(aside - size.0 / 2, at.y - px(18) - size.1);
+            free.push(Rect::new(aside - px(26), at.y - px(20), px(52), px(40)));
+            let home = Point::new(aside - size.0 / 2, at.y - px(21) - size.1);
             token.sign = Some(note::settle(scene, size, home, &free, 8));
         }
     }

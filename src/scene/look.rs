@@ -130,6 +130,8 @@ pub enum StepKind {
     Pod(u8),
     /// A process wrote, began or ended.
     Process,
+    /// Something was broken, or (`false`) mended.
+    Fault(bool),
 }
 
 /// Whether a packet that ends for this reason is merely none of the receiver's business, as with every copy of a
@@ -152,8 +154,12 @@ pub fn step_kind(trace: &Trace, event: &Event) -> Option<StepKind> {
         }
         EventKind::Ended(Disposition::Loop) => Some(StepKind::Drop(look, DropReason::TtlExceeded)),
         EventKind::Changed(change) => {
-            let TableChange::Step(row) = &trace.changes[change.index()] else { return None };
-            Some(StepKind::Pod(row.number))
+            let change = &trace.changes[change.index()];
+            if let TableChange::Step(row) = change {
+                return Some(StepKind::Pod(row.number));
+            }
+            let fault = matches!(change, TableChange::Fault(_));
+            (fault || matches!(change, TableChange::FaultGone(_))).then_some(StepKind::Fault(fault))
         }
         EventKind::Wrote(_) | EventKind::Started(_) => Some(StepKind::Process),
         EventKind::Originated

@@ -1,10 +1,14 @@
 //! From trace to picture, still without a screen: what stands where, what lights up at a moment, and how time plays.
 
+pub mod capture;
+pub mod chains;
+pub mod conversation;
 mod frame;
 mod geometry;
 mod history;
 mod index;
 mod layout;
+pub mod lives;
 mod look;
 mod model;
 mod node;
@@ -18,6 +22,7 @@ pub mod rows;
 #[cfg(test)]
 mod sample;
 mod score;
+pub mod services;
 pub mod tables;
 #[cfg(test)]
 mod tests;
@@ -35,5 +40,5 @@ pub use note::{Note, NoteLine, table_slug};
 pub use playback::{Pace, Playback};
 pub use pod::phase_word;
 pub use score::{Line, Score, ScoreMark, place_name, score};
-pub use title::packet_title;
+pub use title::{packet_title, tunnel_name};
 pub use walk::Direction;

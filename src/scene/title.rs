@@ -8,6 +8,17 @@ pub fn packet_title(frame: &Frame, lang: Lang) -> String {
     payload_title(&frame.payload, lang)
 }
 
+/// The name of the outermost tunnel that a packet travels in.
+pub fn tunnel_name(frame: &Frame) -> &'static str {
+    match frame.ipv4().map(|packet| &*packet.body) {
+        Some(Body::Udp(_)) => "VXLAN",
+        Some(Body::Ipip(_)) => "IPIP",
+        Some(Body::Gre(_)) => "GRE",
+        Some(Body::Esp(_)) => "ESP",
+        Some(Body::Icmp(_) | Body::Tcp(_) | Body::Igmp(_) | Body::Raw { .. }) | None => "",
+    }
+}
+
 fn payload_title(payload: &Payload, lang: Lang) -> String {
     let say = |key: &str, args: &[String]| words::text(lang, &format!("packet.{key}"), args);
     match payload {

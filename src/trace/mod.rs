@@ -36,7 +36,7 @@ pub use netfilter::{
 pub use object_rows::{
     ContainerRow, ContainerState, KubeEventRow, LastState, NodeRow, PodPhase, PodRow, StepRow, Steps,
 };
-pub use pcapng::pcapng;
+pub use pcapng::{pcapng, pcapng_of};
 pub use process_rows::{ContainerRef, ProcessRow};
 pub use rows::{
     AddrRow, BpfMap, BpfRow, ExceptionRow, FdbRow, LinkKind, LinkRow, NeighRow, NetnsRole, NetnsRow, Nud,

@@ -29,13 +29,18 @@ const SHB_USERAPPL: u16 = 4;
 
 /// The frames of the events in `range`, as the bytes of a pcapng file.
 pub fn pcapng(trace: &Trace, range: Range<usize>) -> Vec<u8> {
+    pcapng_of(trace, range, |_| true)
+}
+
+/// The same with only those events that `keep` lets through.
+pub fn pcapng_of(trace: &Trace, range: Range<usize>, keep: impl Fn(EventId) -> bool) -> Vec<u8> {
     let mut out = Vec::new();
     section_header(&mut out);
     let mut surroundings = Surroundings::default();
     let mut taps: IndexSet<(NetnsId, IfIndex, Arc<str>)> = IndexSet::new();
     for index in range.start..range.end.min(trace.len()) {
         let event = &trace.events[index];
-        let Some(flags) = direction(event.kind) else { continue };
+        let Some(flags) = direction(event.kind).filter(|_| keep(EventId(index as u32))) else { continue };
         let Some(frame) = trace.frame_of(event) else { continue };
         surroundings.advance(trace, index + 1);
         let name = surroundings.place(event.netns, event.ifindex).into();

@@ -9,6 +9,7 @@ use crate::wire::VlanProtocol;
 use std::sync::Arc;
 
 /// A table row that came or changed, or the key of one that went.
+#[allow(clippy::large_enum_variant, reason = "links are few, and most of the others are nearly as large")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TableChange {
     /// A network namespace came.

@@ -28,6 +28,7 @@ pub(super) fn App() -> impl IntoView {
         <div class="page" data-testid="page" class:left-folded=move || panels::is_folded(page, Side::Left)
             class:right-folded=move || panels::is_folded(page, Side::Right)
             class:bottom-folded=move || panels::is_folded(page, Side::Bottom)
+            class:tall-time=move || show.time_tab().get() != super::stage::TimeTab::Score
             style:--left=move || panels::pixels(page, Side::Left) style:--right=move || panels::pixels(page, Side::Right)
             style:--bottom=move || panels::pixels(page, Side::Bottom)>
             <Header/>
@@ -35,7 +36,8 @@ pub(super) fn App() -> impl IntoView {
             <LeftPanel/>
             <Edge side=Side::Left/>
             <main class="middle" id="stage" tabindex="-1" aria-label=move || page.word("frame.panel.stage")>
-                <super::stage::Stage/>
+                <div class="middle-ground" inert=move || page.view.get().is_some()><super::stage::Stage/></div>
+                <super::views::ViewPanel/>
                 <WorkSign/>
             </main>
             <Edge side=Side::Right/>

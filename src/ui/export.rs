@@ -45,6 +45,12 @@ pub(super) fn pcapng(page: Page) {
     save(page, &array.into(), "vethscope.pcapng", "application/x-pcapng");
 }
 
+/// What one capture shows, for Wireshark.
+pub(super) fn capture(page: Page, bytes: &[u8], name: &str) {
+    let array = js_sys::Uint8Array::from(bytes);
+    save(page, &array.into(), name, "application/x-pcapng");
+}
+
 /// The picture as SVG.
 pub(super) fn svg(page: Page) {
     match picture() {

@@ -16,6 +16,7 @@ pub(super) fn Header() -> impl IntoView {
             <h1 class="brand" translate="no">"veth"<span>"scope"</span></h1>
             <p class="shown">{move || shown(page)}</p>
             <div class="header-tools">
+                <super::views::ViewMenu/>
                 <Languages/>
                 <ThemeMenu/>
                 <UndoRedo/>
@@ -131,7 +132,7 @@ fn ExportMenu() -> impl IntoView {
 }
 
 /// Closes the menu that the event came from.
-fn close_menu(event: &web_sys::MouseEvent) {
+pub(super) fn close_menu(event: &web_sys::MouseEvent) {
     use wasm_bindgen::JsCast;
     let button = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
     if let Some(menu) = button.and_then(|button| button.closest("details").ok().flatten()) {

@@ -2,6 +2,10 @@
 //! that the page never blocks. Simulated time runs only so far ahead of the playhead, since a `ping` without a count
 //! never ends.
 
+mod screen;
+
+pub(super) use screen::screen;
+
 use super::state::{Page, Tab, Work};
 use super::{share, storage};
 use crate::base::words::Lang;
@@ -209,6 +213,36 @@ pub(super) fn is_applied(page: Page) -> bool {
 /// Whether the text cannot be applied.
 pub(super) fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+}
+
+/// Breaks something now.
+pub(super) fn inject(page: Page, fault: &crate::trace::Fault) {
+    act_on_lab(page, |lab| lab.inject(fault).map(|_| ()));
+}
+
+/// Mends a fault by its number, now.
+pub(super) fn mend(page: Page, number: u32) {
+    act_on_lab(page, |lab| lab.mend(number));
+}
+
+/// Does something to the lab at the end of its time, and shows it there. While a log is replayed there is no such end.
+fn act_on_lab(page: Page, act: impl FnOnce(&mut Lab) -> Result<(), lab::fault::FaultError>) {
+    if page.driver.with_value(|driver| driver.is_replaying) {
+        return;
+    }
+    match page.ui.lab.try_update_value(act) {
+        Some(Ok(())) => page.driver.update_value(|driver| {
+            driver.follow = Follow::End;
+            driver.redo.clear();
+        }),
+        Some(Err(error)) => {
+            let (key, args) = error.words();
+            page.notify(key, args);
+        }
+        None => {}
+    }
+    save_soon(page);
+    wake(page);
 }
 
 /// Runs a command line that was entered at the terminal.
@@ -470,50 +504,6 @@ fn runs(log: &LabLog) -> impl Iterator<Item = (u32, (&Target, &[String]))> {
 /// The process that the `run`-th `Run` of the log started, once it did.
 fn process_of(lab: &Lab, run: u32) -> Option<ProcessId> {
     lab.processes().get(run as usize).copied()
-}
-
-/// What the terminal at `target` shows at the playhead, and whether its shell waits for a command.
-pub(super) fn screen(page: Page, target: &Target) -> (String, bool) {
-    page.ui.version.track();
-    let upto = page.ui.playback.with(|playback| playback.steps.get(playback.at + 1).map(|step| step.index()));
-    page.ui.lab.with_value(|lab| {
-        let upto = upto.unwrap_or(lab.trace().len());
-        page.driver.with_value(|driver| {
-            let entries = entries(driver, lab, target);
-            driver.transcript.text(lab.trace(), &entries, upto)
-        })
-    })
-}
-
-fn entries(driver: &Driver, lab: &Lab, target: &Target) -> Vec<Entry> {
-    let log = lab.log();
-    let started = runs(&log).filter(|(_, (at, _))| *at == target).filter_map(|(run, (at, argv))| {
-        let process = process_of(lab, run)?;
-        Some(Entry {
-            prompt: prompt_of(at),
-            line: line_of(argv),
-            process: Some(process),
-            entered: lab.began(process)?.index(),
-            note: None,
-            interrupted: interrupted(&log, run),
-        })
-    });
-    let noted = driver.notes.iter().filter(|(at, _)| at == target).map(|(_, entry)| entry.clone());
-    let mut all: Vec<Entry> = started.chain(noted).collect();
-    all.sort_by_key(|entry| entry.entered);
-    all
-}
-
-fn interrupted(log: &LabLog, run: u32) -> Option<SimTime> {
-    log.actions.iter().find_map(|(at, action)| match action {
-        Action::Interrupt(number) if *number == run => Some(*at),
-        Action::Interrupt(_)
-        | Action::Apply(_)
-        | Action::Fault(_)
-        | Action::Mend(_)
-        | Action::Request(_)
-        | Action::Run { .. } => None,
-    })
 }
 
 /// Plays or pauses.

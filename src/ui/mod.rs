@@ -21,6 +21,7 @@ mod storage;
 mod terminal;
 mod theme;
 pub mod timeline;
+mod views;
 
 pub use state::{Selection, Theme, Ui};
 

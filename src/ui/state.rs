@@ -157,6 +157,8 @@ pub(super) struct Page {
     pub(super) driver: StoredValue<Driver, LocalStorage>,
     /// Whether the last action can be taken back, and whether one that was can be done again.
     pub(super) can_undo: RwSignal<(bool, bool)>,
+    /// The view that lies over the stage.
+    pub(super) view: RwSignal<Option<super::views::View>>,
 }
 
 impl Page {
@@ -191,6 +193,7 @@ impl Page {
             settings: RwSignal::new(settings),
             driver: StoredValue::new_local(Driver::default()),
             can_undo: RwSignal::new((false, false)),
+            view: RwSignal::new(None),
         }
     }
 

@@ -25,9 +25,9 @@ function chromiumPath() {
   }
 }
 
-/** Starts server and browser; `base` is the path the page lives under. */
+/** Starts server and browser; `base` is the path the page lives under. The variable VETHSCOPE_DIST names another build than dist/. */
 export async function start({ base = "/some/where/" } = {}) {
-  const server = await serve(join(root, "dist"), { base });
+  const server = await serve(process.env.VETHSCOPE_DIST ?? join(root, "dist"), { base });
   const browser = await chromium.launch({ executablePath: chromiumPath(), headless: true, args: flags });
   const url = `http://localhost:${server.address().port}${base}`;
   return { browser, server, url, async stop() { await browser.close(); server.close(); server.closeAllConnections(); } };

@@ -5,6 +5,7 @@ pub(crate) mod invariants;
 pub(crate) mod mask;
 pub(crate) mod probe;
 pub(crate) mod scenario;
+pub(crate) mod taps;
 
 use vethscope::base::SimTime;
 use vethscope::lab::{Lab, Target};
@@ -23,8 +24,30 @@ pub(crate) fn recorded_in(network: &str) -> String {
         // There each node has a default route, and protects its whole range as one block.
         "calico" => with("    cni: calico\n    backend: bgp\n    calico: {blockSize: 24}\n")
             .replace(", gateway: none", ""),
+        // Each Pod answers on port 80, and the recorded Services are there.
+        "services" => {
+            text.replace(
+                "{name: app, image: curlimages/curl, command: [sleep, infinity]}",
+                "{name: web, image: answers}",
+            )
+            .replace("{name: web, image: nginx}", "{name: web, image: answers}")
+            .replace("metadata: {name: a}", &answers("a"))
+            .replace("metadata: {name: b}", &answers("b"))
+            .replace("metadata: {name: c}", &answers("c"))
+            // The recorded programs were written in Python and took their time.
+            .replace("  network:\n", "  network:\n    delays: {wakeup: 150us}\n")
+                + include_str!("../oracle/services.yaml")
+        }
         other => panic!("unknown network {other:?}"),
     }
+}
+
+/// The metadata of a Pod that answers over HTTP, with a label of its name.
+fn answers(name: &str) -> String {
+    let processes = r#"{"web": [{"listen": "tcp://:80", "serve": "http", "body": "hello"}]}"#;
+    format!(
+        "metadata: {{name: {name}, labels: {{pod: {name}}}, annotations: {{vethscope.dev/processes: '{processes}'}}}}"
+    )
 }
 
 /// A limit of simulated time that no test comes near.

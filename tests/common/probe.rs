@@ -1,7 +1,8 @@
 //! The recorded probes of `tests/oracle/`: what to do, and the hops that a real kernel showed.
 
 use std::collections::BTreeMap;
-use vethscope::lab::Lab;
+use vethscope::base::Duration;
+use vethscope::lab::{Lab, Target};
 
 /// A recorded probe.
 pub(crate) struct Probe<'a> {
@@ -9,6 +10,8 @@ pub(crate) struct Probe<'a> {
     network: &'a str,
     /// Only ARP was recorded.
     pub(crate) arp_only: bool,
+    /// The order of some hops was chance: what came first of two things that do not wait for each other.
+    pub(crate) any_order: bool,
     /// What ran before.
     warm: Option<&'a str>,
     steps: Vec<(&'a str, &'a str)>,
@@ -23,6 +26,7 @@ pub(crate) fn read(text: &str) -> Probe<'_> {
     let mut probe = Probe {
         network: "vxlan",
         arp_only: false,
+        any_order: false,
         warm: None,
         steps: Vec::new(),
         linger: false,
@@ -33,6 +37,7 @@ pub(crate) fn read(text: &str) -> Probe<'_> {
             ("warm", command) => probe.warm = Some(command),
             ("network", name) => probe.network = name,
             ("only", "arp") => probe.arp_only = true,
+            ("order", "chance") => probe.any_order = true,
             ("linger", answer) => probe.linger = answer == "yes",
             step => probe.steps.push(step),
         }
@@ -42,6 +47,35 @@ pub(crate) fn read(text: &str) -> Probe<'_> {
         probe.taps.entry(tap.to_owned()).or_default().push(rest.to_owned());
     }
     probe
+}
+
+/// The recording went on so long after a connection.
+const SETTLE: Duration = Duration::from_ms(300);
+
+/// `get: TARGET ADDRESS [PORT [SECONDS]]`: asks an HTTP server for its page, and lets it close the connection.
+fn get(lab: &mut Lab, line: &str) {
+    let mut words = line.split(' ');
+    let target = words.next().expect("somebody asks");
+    let (address, port) = (words.next().expect("somebody is asked"), words.next().unwrap_or("80"));
+    let limit = words.next().unwrap_or("3");
+    let target = Target::parse(target, "default", None);
+    let line = format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w {limit} {address} {port}");
+    super::run_argv(lab, &target, &["sh".to_owned(), "-c".to_owned(), line]);
+    lab.wait_until(lab.now() + SETTLE);
+}
+
+/// `port: POD COMMAND`: runs a command on node1 in which `%` stands for the Pod's port of the bridge.
+fn port(lab: &mut Lab, line: &str) {
+    let (pod, command) = line.split_once(' ').expect("a Pod and a command");
+    let live = lab.live();
+    let own = live
+        .netns
+        .values()
+        .find(|netns| *netns.row.name == *format!("default/{pod}"))
+        .expect("the Pod is there");
+    let peer = own.links.values().find_map(|link| link.kind.wire()).expect("a veth has a peer");
+    let name = live.netns[&peer.0].ifname(peer.1);
+    super::run(lab, &format!("node/node1 {}", command.replace('%', &name)));
 }
 
 /// Plays a probe; returns the lab and the event from which on its hops count.
@@ -61,6 +95,11 @@ pub(crate) fn play(probe: &Probe<'_>, seed: u64) -> (Lab, usize) {
                 super::apply(&mut lab, &(super::RECORDED_LAB.to_owned() + include_str!("../oracle/x.yaml")));
             }
             ("apply", "-x") => super::apply(&mut lab, super::RECORDED_LAB),
+            ("get", line) => get(&mut lab, line),
+            ("port", line) => port(&mut lab, line),
+            ("rest", _) => {
+                lab.linger(super::FOR_EVER);
+            }
             ("forget", _) => from = lab.trace().len(),
             other => panic!("unknown step {other:?}"),
         }

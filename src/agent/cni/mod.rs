@@ -4,6 +4,7 @@
 mod bridge;
 pub(super) mod calico;
 pub(super) mod cilium;
+mod flannel;
 mod nodes;
 
 pub(super) use nodes::{Peer, connect, forget, protect, start};

@@ -5,7 +5,7 @@
 //! bird marks them.
 
 use super::pod_mtu;
-use super::{calico, cilium};
+use super::{calico, cilium, flannel};
 use crate::agent::fabric::ETH0;
 use crate::agent::world::{World, with};
 use crate::api::{Backend, ClusterSpec, Cni, Encapsulation, NodeSpec};
@@ -98,8 +98,10 @@ pub(in crate::agent) fn start(world: &mut dyn World, node: &Peer, cluster: &Clus
     if way(cluster) == Way::Vxlan {
         add_vxlan(world, node, cluster);
     }
-    if cluster.network.cni == Cni::Cilium {
-        cilium::start(world, node, cluster);
+    match cluster.network.cni {
+        Cni::Cilium => cilium::start(world, node, cluster),
+        Cni::Flannel => flannel::write_rules(world, node, cluster),
+        Cni::Bridge | Cni::Calico => {}
     }
 }
 

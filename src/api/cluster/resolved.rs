@@ -259,6 +259,8 @@ pub struct Delays {
     pub vxlan: Option<Duration>,
     /// Along a cable of the nodes' network.
     pub link: Option<Duration>,
+    /// From data's reaching a socket to its process's acting on it.
+    pub wakeup: Option<Duration>,
 }
 
 impl Cni {

@@ -67,6 +67,16 @@ pub(super) enum CtInfo {
     RelatedReply,
 }
 
+impl Nf {
+    /// A packet that answers `about` belongs to its connection, against its direction (`nf_conntrack_attach`).
+    pub(super) fn attach(&mut self, about: Self) {
+        if about.ct.is_some() {
+            self.ct = about.ct;
+            self.info = if about.info.is_reply() { CtInfo::Related } else { CtInfo::RelatedReply };
+        }
+    }
+}
+
 impl CtInfo {
     /// Whether it goes the way of the replies (`CTINFO2DIR`).
     pub(super) fn is_reply(self) -> bool {

@@ -1,6 +1,5 @@
 //! What `REJECT` sends (`nf_reject_ipv4.c`).
 
-use super::CtInfo;
 use crate::base::IfIndex;
 use crate::kernel::icmp::IcmpError;
 use crate::kernel::{Ctx, Netns, Skb, Urgency, Work};
@@ -45,11 +44,7 @@ impl Netns {
         let own_source = self.has_addr(answer.src).then_some(answer.src);
         let frame = Frame { dst, src, payload: Payload::Ipv4(answer) };
         let mut reset = ctx.child(skb, Relation::Error, Arc::new(frame));
-        // It belongs to the connection, against the direction of what it answers (`nf_conntrack_attach`).
-        reset.nf.ct = skb.nf.ct;
-        if skb.nf.ct.is_some() {
-            reset.nf.info = if skb.nf.info.is_reply() { CtInfo::Related } else { CtInfo::RelatedReply };
-        }
+        reset.nf.attach(skb.nf);
         ctx.note((self.id, at), &mut reset, EventKind::Originated);
         let after = ctx.delays.input;
         if let Some(bridged) = skb.nf.bridge.filter(|_| hook != Hook::Input) {

@@ -6,7 +6,7 @@ mod udp;
 
 use super::tcp::Tcb;
 use super::{Ctx, Errno, Netns, PathMtuDiscovery, Shutdown, SocketError, SocketOption};
-use crate::base::{Duration, EventId, IfIndex, Ipv4Addr, ProcessId, SocketId};
+use crate::base::{EventId, IfIndex, Ipv4Addr, ProcessId, SocketId};
 use crate::trace::{SocketRow, SocketState, TableChange, Transport};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddrV4;
@@ -14,8 +14,6 @@ use std::net::SocketAddrV4;
 pub(super) use lookup::Ends;
 pub(super) use udp::{IcmpReport, UdpSock};
 
-/// From data's reaching a socket to its process's running: simplified, as every delay of the model.
-const WAKEUP: Duration = Duration::from_us(25);
 /// Size of a receive buffer without `SO_RCVBUF` (`net.core.rmem_default`).
 const RMEM_DEFAULT: usize = 212_992;
 /// `net.ipv4.ip_local_port_range`.
@@ -142,7 +140,7 @@ impl Sock {
     /// Wakes the process that holds it.
     pub(super) fn wake(&self, ctx: &mut Ctx<'_>, woken: Woken) {
         if let Some((process, _)) = self.holder {
-            ctx.effects.wakes.push((WAKEUP, process, self.id, woken));
+            ctx.effects.wakes.push((ctx.delays.wakeup, process, self.id, woken));
         }
     }
 

@@ -1,5 +1,7 @@
 //! Why: the packet at the playhead opened, the row that decided, one sentence; or the tables of a place.
 
+mod faults;
+mod netfilter;
 mod packet;
 mod place;
 mod sheets;

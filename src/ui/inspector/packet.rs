@@ -1,6 +1,6 @@
 //! A step: its sentence, the row that decided it, and its packet as layers and bytes, each lit by the other.
 
-use super::tables;
+use super::{netfilter, tables};
 use crate::base::EventId;
 use crate::scene::packet::{self, Opened, OpenedField, OpenedLayer};
 use crate::scene::{self, StepKind};
@@ -31,6 +31,7 @@ pub(super) fn EventView(show: Show) -> impl IntoView {
             </p>
             {move || event.get().map(|event| view! { <tables::Deciding show event/> })}
         </section>
+        {move || event.get().map(|event| view! { <netfilter::WalkView show event/> })}
         {move || event.get().and_then(|event| pod_step(show, event)).map(|row| view! { <PodStep show row/> })}
         {move || opened.get().map(|opened| view! {
             <Layers show opened=opened.clone() folded lit/>
@@ -59,7 +60,9 @@ fn Head(show: Show, event: EventId) -> impl IntoView {
     let number = show.ui.playback.with_untracked(|play| play.steps.partition_point(|step| *step <= event));
     let shape = match kind {
         Some(StepKind::Packet(look) | StepKind::Drop(Some(look), _)) => Some(look),
-        Some(StepKind::Drop(None, _) | StepKind::Pod(_) | StepKind::Process) | None => None,
+        Some(StepKind::Drop(None, _) | StepKind::Pod(_) | StepKind::Process | StepKind::Fault(_)) | None => {
+            None
+        }
     };
     view! {
         <header class="inspector-head">

@@ -1,7 +1,7 @@
 //! A place: the tables of a namespace at the playhead, and for a Pod its containers and how it came to be.
 
-use super::sheets;
 use super::tables::{Json, Row, Rows};
+use super::{faults, sheets};
 use crate::base::words;
 use crate::scene::phase_word;
 use crate::scene::rows::RowText;
@@ -24,6 +24,8 @@ pub(super) fn PlaceView(show: Show, netns: String, ifname: Option<String>) -> im
         })
     };
     let (place, whole) = (netns.clone(), netns.clone());
+    let broken = view! { <faults::FaultsView show netns=netns.clone() ifname=ifname.clone()/> };
+    let tapped = (netns.clone(), ifname.clone());
     let only = ifname.clone().map(|ifname| {
         view! {
             <button
@@ -38,13 +40,25 @@ pub(super) fn PlaceView(show: Show, netns: String, ifname: Option<String>) -> im
     });
     view! {
         <header class="inspector-head">
-            <div class="sheet-choice"><sheets::Choice show netns=place/>{only}</div>
+            <div class="sheet-choice">
+                <sheets::Choice show netns=place/>
+                {only}
+                <button
+                    class="button"
+                    data-testid="capture-here"
+                    title=move || show.ui.word("capture.here.about")
+                    on:click=move |_| show.capture_at(tapped.0.clone(), tapped.1.clone())
+                >
+                    {move || show.ui.word("capture.here")}
+                </button>
+            </div>
             <p class="inspector-where">
                 {move || show.ui.sentence("inspector.tables", &[(show.at.get() + 1).to_string()])}
             </p>
         </header>
         {move || gone.get().then(|| view! { <p class="why-sentence">{show.ui.word("inspector.gone")}</p> })}
         <sheets::Sheets show netns ifname/>
+        {broken}
         {move || pod.get().map(|pod| view! { <PodView show pod tables=show.tables.get()/> })}
     }
 }

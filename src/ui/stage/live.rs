@@ -58,12 +58,23 @@ fn TokenView(show: Show, token: Token) -> impl IntoView {
     let mark = (look.mark != Mark::None).then(
         || view! { <text class="token-mark" y="5" text-anchor="middle">{look.mark.to_string()}</text> },
     );
+    let waits = now.with_untracked(|token| token.waits);
+    let name = show
+        .with_trace(|trace| trace.frame_at(event).map(|frame| crate::scene::tunnel_name(frame)))
+        .unwrap_or_default();
     let body = match look.tunnel {
+        // What waits stands beside what it waits for, and takes little room.
+        Some(_) if waits => view! {
+            <rect class="ring-back" x="-24" y="-19" width="48" height="38" rx="19"></rect>
+            <rect class="ring" x="-24" y="-19" width="48" height="38" rx="19"></rect>
+            <PacketShape protocol=look.protocol/>{mark}
+        }
+        .into_any(),
         Some(added) => view! {
             <rect class="ring-back" x="-78" y="-21" width="156" height="42" rx="21"></rect>
             <rect class="ring" x="-78" y="-21" width="156" height="42" rx="21"></rect>
             <g transform="translate(-54 0)"><PacketShape protocol=look.protocol size=1.25/>{mark}</g>
-            <text class="token-name" x="-34" y="5">"VXLAN"</text>
+            <text class="token-name" x="-34" y="5">{name}</text>
             <text class="token-cost" x="68" y="5" text-anchor="end">{format!("+{added} B")}</text>
         }
         .into_any(),

@@ -2,6 +2,7 @@
 //! changed; sixty times a second only the packets' places change.
 
 mod camera;
+mod faults;
 mod live;
 mod resting;
 mod shapes;
@@ -9,7 +10,7 @@ mod show;
 
 pub(in crate::ui) use shapes::{Legend, PacketShape};
 pub use show::Show;
-pub(in crate::ui) use show::{Filter, Shared, use_show};
+pub(in crate::ui) use show::{Filter, Shared, TapChoice, TimeTab, use_show};
 
 use crate::base::Duration;
 use crate::scene::{Direction, Shape};
@@ -47,6 +48,7 @@ pub fn Stage() -> impl IntoView {
             >
                 <g class="stage-world" class:is-held=move || camera.is_held() style:transform=move || camera.transform()>
                     <resting::Resting show focus/>
+                    <faults::Faults show/>
                     <live::Live show/>
                 </g>
             </svg>

@@ -1,8 +1,9 @@
 //! What stands: nodes, Pods, devices and wires. A shape is drawn anew only when it changed.
 
 use super::{Show, shape_id};
-use crate::base::IfIndex;
-use crate::scene::{Anchor, HookSlot, LabelStyle, Point, Shape, ShapeKind, WireKind};
+use crate::base::{IfIndex, NetnsId};
+use crate::scene::{Anchor, HookSlot, LabelStyle, Point, Shape, ShapeKind, Wire, WireKind};
+use crate::trace::Inventory;
 use crate::ui::Selection;
 use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
@@ -21,12 +22,41 @@ pub(super) fn Resting(show: Show, focus: RwSignal<String>) -> impl IntoView {
         <For each=move || shapes(true) key=key let:shape><ShapeView show focus shape/></For>
         <g class="wires" aria-hidden="true">
             <For each=wires key=|wire| format!("{wire:?}") let:wire>
-                <path class=format!("wire {}", wire_class(wire.kind)) d=path_data(&wire.path)></path>
+                {wire_view(show, &wire)}
             </For>
         </g>
         <Trail show/>
         <For each=move || shapes(false) key=key let:shape><ShapeView show focus shape/></For>
     }
+}
+
+/// A wire; a click on a cable or veth pair opens the interface at its end. By keyboard the interface itself is reached.
+fn wire_view(show: Show, wire: &Wire) -> impl IntoView + use<> {
+    let data = path_data(&wire.path);
+    let hit = (wire.kind != WireKind::Inside).then(|| {
+        let key = wire.key.clone();
+        let open = move |event: web_sys::MouseEvent| {
+            event.stop_propagation();
+            if let Some(place) = show.tables.with_untracked(|tables| end_of(tables, &key)) {
+                show.ui.selection.set(place);
+            }
+        };
+        view! { <path class="wire-hit" d=data.clone() on:click=open></path> }
+    });
+    view! {
+        <path class=format!("wire {}", wire_class(wire.kind)) d=data></path>
+        {hit}
+    }
+}
+
+/// The interface at an end of the wire of this name (`netns.ifindex-netns.ifindex`).
+fn end_of(tables: &Inventory, key: &str) -> Option<Selection> {
+    key.split('-').find_map(|end| {
+        let (netns, ifindex) = end.split_once('.')?;
+        let state = tables.netns.get(&NetnsId(netns.parse().ok()?))?;
+        let link = state.links.get(&IfIndex(ifindex.parse().ok()?))?;
+        Some(Selection::Place(state.row.name.to_string(), Some(link.name.to_string())))
+    })
 }
 
 fn wire_class(kind: WireKind) -> &'static str {
@@ -259,7 +289,7 @@ fn lamp_number(show: Show, shape: &Shape) -> Option<impl IntoView + use<>> {
     })
 }
 
-fn order(show: Show, lamp: (crate::base::NetnsId, HookSlot)) -> Option<usize> {
+fn order(show: Show, lamp: (NetnsId, HookSlot)) -> Option<usize> {
     show.frame.with(|frame| frame.lamps.get(&lamp).copied())
 }
 

@@ -4,6 +4,8 @@
 use crate::base::words::Lang;
 use crate::base::{EventId, NetnsId};
 use crate::lab::Lab;
+use crate::scene::conversation::Conversations;
+use crate::scene::lives::Lives;
 use crate::scene::{
     self, Frame, History, Index, LayoutOptions, Moment, PacketLook, Protocol, Scene, StepKind,
 };
@@ -59,9 +61,31 @@ impl Filter {
     fn lets(&self, kind: StepKind) -> bool {
         match kind {
             StepKind::Packet(look) => self.lets_look(look),
-            StepKind::Drop(..) | StepKind::Pod(_) | StepKind::Process => true,
+            StepKind::Drop(..) | StepKind::Pod(_) | StepKind::Process | StepKind::Fault(_) => true,
         }
     }
+}
+
+/// How the events are shown below the stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ui) enum TimeTab {
+    /// A score of all places.
+    Score,
+    /// A table.
+    List,
+    /// A ladder of all places.
+    Ladder,
+    /// One TCP conversation.
+    Tcp,
+    /// What a capture on an interface says.
+    Capture,
+}
+
+/// Where a capture listens: the names of a namespace and of an interface in it, `any` where there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::ui) struct TapChoice {
+    pub(in crate::ui) netns: String,
+    pub(in crate::ui) ifname: Option<String>,
 }
 
 /// The view of the lab at the playhead.
@@ -85,8 +109,28 @@ pub struct Show {
     pub(in crate::ui) frame: Memo<Shared<Frame>>,
     /// Whether the stage is too narrow for wide Pods.
     pub(in crate::ui) compact: RwSignal<bool>,
-    /// What is hidden.
-    pub(in crate::ui) filter: RwSignal<Filter>,
+    more: StoredValue<More, LocalStorage>,
+}
+
+/// What only some views need.
+struct More {
+    filter: RwSignal<Filter>,
+    time_tab: RwSignal<TimeTab>,
+    tap: RwSignal<TapChoice>,
+    conversations: Conversations,
+    lives: Lives,
+}
+
+impl More {
+    fn new() -> Self {
+        Self {
+            filter: RwSignal::new(Filter::default()),
+            time_tab: RwSignal::new(TimeTab::Score),
+            tap: RwSignal::new(TapChoice::default()),
+            conversations: Conversations::default(),
+            lives: Lives::default(),
+        }
+    }
 }
 
 impl Show {
@@ -95,7 +139,6 @@ impl Show {
         let index = StoredValue::new_local(Index::default());
         let history = StoredValue::new_local(History::default());
         let compact = RwSignal::new(false);
-        let filter = RwSignal::new(Filter::default());
         let at = Memo::new(move |_| ui.playback.with(|play| play.at));
         let count = Memo::new(move |_| ui.playback.with(|play| play.steps.len()));
         let event = Memo::new(move |_| ui.playback.with(scene::Playback::event));
@@ -150,14 +193,15 @@ impl Show {
                 })
             })
         });
-        let show = Self { ui, index, at, count, event, tables, earlier, scene, frame, compact, filter };
+        let more = StoredValue::new_local(More::new());
+        let show = Self { ui, index, at, count, event, tables, earlier, scene, frame, compact, more };
         show.keep_filtered();
         show
     }
 
     /// Keeps the steps played in accord with the filter as the trace grows.
     fn keep_filtered(self) {
-        let Self { ui, index, filter, .. } = self;
+        let (Self { ui, index, .. }, filter) = (self, self.filter());
         Effect::new(move || {
             ui.version.track();
             let filter = filter.get();
@@ -183,6 +227,45 @@ impl Show {
     /// Reads the trace.
     pub(in crate::ui) fn with_trace<R>(self, read: impl FnOnce(&Trace) -> R) -> R {
         self.ui.lab.with_value(|lab: &Lab| read(lab.trace()))
+    }
+
+    /// Reads the TCP conversations of the trace as it is now. Inside a view it follows the trace.
+    pub(in crate::ui) fn with_conversations<R>(self, read: impl FnOnce(&Conversations) -> R) -> R {
+        self.ui.version.track();
+        self.ui.lab.with_value(|lab| {
+            self.more.update_value(|more| more.conversations.extend(lab.trace()));
+            self.more.with_value(|more| read(&more.conversations))
+        })
+    }
+
+    /// Reads the lives of the Pods. Inside a view it follows the trace.
+    pub(in crate::ui) fn with_lives<R>(self, read: impl FnOnce(&Lives) -> R) -> R {
+        self.ui.version.track();
+        self.ui.lab.with_value(|lab| {
+            self.more.update_value(|more| more.lives.extend(lab.trace()));
+            self.more.with_value(|more| read(&more.lives))
+        })
+    }
+
+    /// What is hidden.
+    pub(in crate::ui) fn filter(self) -> RwSignal<Filter> {
+        self.more.with_value(|more| more.filter)
+    }
+
+    /// How the events are shown.
+    pub(in crate::ui) fn time_tab(self) -> RwSignal<TimeTab> {
+        self.more.with_value(|more| more.time_tab)
+    }
+
+    /// Where the capture listens.
+    pub(in crate::ui) fn tap(self) -> RwSignal<TapChoice> {
+        self.more.with_value(|more| more.tap)
+    }
+
+    /// Opens the capture on an interface.
+    pub(in crate::ui) fn capture_at(self, netns: String, ifname: Option<String>) {
+        self.tap().set(TapChoice { netns, ifname });
+        self.time_tab().set(TimeTab::Capture);
     }
 
     /// The language.

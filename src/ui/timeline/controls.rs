@@ -130,9 +130,9 @@ fn Choices(show: Show) -> impl IntoView {
 #[component]
 fn Filters(show: Show) -> impl IntoView {
     let switch = move |protocol: Option<Protocol>, name: &'static str| {
-        let shown = move || show.filter.with(|filter| is_shown(filter, protocol));
+        let shown = move || show.filter().with(|filter| is_shown(filter, protocol));
         let flip = move |_| {
-            show.filter.update(|filter| match protocol {
+            show.filter().update(|filter| match protocol {
                 None => filter.tunnel_hidden = !filter.tunnel_hidden,
                 Some(protocol) => {
                     if !filter.hidden.remove(&protocol) {

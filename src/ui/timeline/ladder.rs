@@ -75,7 +75,8 @@ fn arrow(show: Show, mark: &ScoreMark, from: Option<usize>, x: usize, y: usize) 
             (Some(look.protocol), if look.tunnel.is_some() { "tunnel" } else { look.protocol.slug() })
         }
         StepKind::Drop(look, _) => (look.map(|look| look.protocol), "drop"),
-        StepKind::Pod(_) | StepKind::Process => (None, "other"),
+        StepKind::Fault(true) => (None, "drop"),
+        StepKind::Pod(_) | StepKind::Process | StepKind::Fault(false) => (None, "other"),
     };
     view! {
         <g

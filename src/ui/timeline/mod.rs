@@ -1,28 +1,27 @@
 //! Time: the buttons that move it, the score, and the same events as a list and as a ladder.
 
+mod capture;
 mod controls;
 mod ladder;
 mod list;
 mod score;
+mod tcp;
 
-use super::stage::use_show;
+use super::stage::{TimeTab, use_show};
 use leptos::prelude::*;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tab {
-    Score,
-    List,
-    Ladder,
-}
+use TimeTab as Tab;
 
 impl Tab {
-    const ALL: [Self; 3] = [Self::Score, Self::List, Self::Ladder];
+    const ALL: [Self; 5] = [Self::Score, Self::List, Self::Ladder, Self::Tcp, Self::Capture];
 
     fn slug(self) -> &'static str {
         match self {
             Self::Score => "score",
             Self::List => "list",
             Self::Ladder => "ladder",
+            Self::Tcp => "tcp",
+            Self::Capture => "capture",
         }
     }
 }
@@ -31,7 +30,7 @@ impl Tab {
 #[component]
 pub fn Timeline() -> impl IntoView {
     let show = use_show();
-    let tab = RwSignal::new(Tab::Score);
+    let tab = show.time_tab();
     let button = move |own: Tab| {
         let key = move |event: leptos::ev::KeyboardEvent| {
             let at = Tab::ALL.iter().position(|tab| *tab == own).unwrap_or(0);
@@ -77,6 +76,8 @@ pub fn Timeline() -> impl IntoView {
                         Tab::Score => view! { <score::ScoreView show/> }.into_any(),
                         Tab::List => view! { <list::EventList show/> }.into_any(),
                         Tab::Ladder => view! { <ladder::Ladder show/> }.into_any(),
+                        Tab::Tcp => view! { <tcp::TcpView show/> }.into_any(),
+                        Tab::Capture => view! { <capture::CaptureView show/> }.into_any(),
                     }}
                 </div>
             </div>

@@ -96,7 +96,7 @@ fn pitch_of(width: f64, steps: usize) -> f64 {
     ((width - LEFT as f64 - 24.0) / steps.max(1) as f64).clamp(18.0, PITCH as f64)
 }
 
-fn measure(node: NodeRef<Div>, size: RwSignal<(f64, f64)>) {
+pub(super) fn measure(node: NodeRef<Div>, size: RwSignal<(f64, f64)>) {
     let look = move || {
         let Some(Some(node)) = node.try_get_untracked() else { return };
         let now = (f64::from(node.client_width()), f64::from(node.client_height()));
@@ -135,8 +135,8 @@ fn key(show: Show, event: &KeyboardEvent) {
 }
 
 fn line_y(size: (f64, f64), lines: usize, line: usize) -> f64 {
-    let gap = ((size.1 - 26.0) / (lines.max(2) - 1) as f64).clamp(17.0, 34.0);
-    14.0 + gap * line as f64
+    let gap = ((size.1 - 22.0) / (lines.max(2) - 1) as f64).clamp(15.0, 34.0);
+    12.0 + gap * line as f64
 }
 
 /// A name as far as it fits before the lines begin.
@@ -160,7 +160,7 @@ fn Lines(score: Memo<Score>, size: RwSignal<(f64, f64)>) -> impl IntoView {
                 .map(|(at, line)| {
                     let y = line_y(size, count, at);
                     view! {
-                        <text class="score-name" x="8" y=y + 5.0>{shortened(&line.name)}<title>{line.name.to_string()}</title></text>
+                        <text class="score-name" class:is-tight=size.1 < 22.0 + 16.5 * (count.max(2) - 1) as f64 x="8" y=y + 5.0>{shortened(&line.name)}<title>{line.name.to_string()}</title></text>
                         <line class="score-line" x1=LEFT as f64 - 12.0 x2="100%" y1=y y2=y></line>
                     }
                 })
@@ -227,7 +227,7 @@ fn slug(mark: &ScoreMark) -> &'static str {
                 look.protocol.slug()
             }
         }
-        StepKind::Drop(None, _) | StepKind::Pod(_) | StepKind::Process => "other",
+        StepKind::Drop(None, _) | StepKind::Pod(_) | StepKind::Process | StepKind::Fault(_) => "other",
     }
 }
 
@@ -252,6 +252,10 @@ fn mark_shape(kind: StepKind) -> AnyView {
             <text class="score-number" y="4.5" text-anchor="middle">{number.to_string()}</text>
         }
         .into_any(),
+        StepKind::Fault(broken) => {
+            let class = if broken { "score-fault" } else { "score-fault is-mended" };
+            view! { <path class=class d="M1.5,-11 L-7,2 H-0.5 L-2.5,11 L7,-3 H0.5 Z"></path> }.into_any()
+        }
         StepKind::Process => {
             view! { <path class="score-process" d="M-6,-5 L0,0 L-6,5 M1,6 H7"></path> }.into_any()
         }

@@ -1,0 +1,190 @@
+//! A Service as a picture: from its addresses through the rules of a node to the endpoints behind it.
+
+use crate::base::{ChangeId, EventId, NetnsId};
+use crate::trace::{EventKind, Inventory, NetnsRole, NetnsState, RuleState, ServiceRow, Table, Trace};
+use crate::xtables::{self, Target};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// How deep chains are followed.
+const DEPTH: usize = 6;
+
+/// A Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePicture {
+    /// The Service.
+    pub row: ServiceRow,
+    /// Its entrances on the node: an address with a port, and the rules that lead from there.
+    pub entrances: Vec<Entrance>,
+    /// The endpoints behind it.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// An address and port at which a Service is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entrance {
+    /// `10.96.0.10:53/UDP`, or `:30080/TCP` for a port of every node.
+    pub name: String,
+    /// The rules that fit it.
+    pub rules: Vec<RuleNode>,
+}
+
+/// A rule, and those of the chain that it leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleNode {
+    /// The chain it stands in.
+    pub chain: Arc<str>,
+    /// The rule as `iptables -S` prints it, without its chain.
+    pub text: String,
+    /// Packets that it fitted.
+    pub packets: u64,
+    /// Whether it fitted the packet that is shown.
+    pub used: bool,
+    /// Where it sends the connection, if it translates.
+    pub to: Option<String>,
+    /// The rules of the chain that it leads to.
+    pub inner: Vec<RuleNode>,
+}
+
+/// An endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Address with the ports: `10.244.2.10:8080`.
+    pub address: String,
+    /// The Pod behind it.
+    pub pod: Option<Arc<str>>,
+    /// The node it runs on.
+    pub node: Option<Arc<str>>,
+    /// Whether it takes traffic.
+    pub ready: bool,
+    /// Whether it is about to go.
+    pub terminating: bool,
+    /// Whether a rule that fitted the packet shown leads to it.
+    pub used: bool,
+}
+
+/// The nodes, by name.
+pub fn nodes(tables: &Inventory) -> Vec<(Arc<str>, NetnsId)> {
+    let is_node = |state: &&NetnsState| state.row.role == NetnsRole::Node;
+    tables.netns.values().filter(is_node).map(|state| (state.row.name.clone(), state.row.netns)).collect()
+}
+
+/// The rules of netfilter that have fitted the packet of an event on its way so far.
+pub fn used_by(trace: &Trace, id: EventId) -> BTreeSet<ChangeId> {
+    let Some(event) = trace.events.get(id.index()) else { return BTreeSet::new() };
+    let rule = |event: &crate::trace::Event| {
+        let EventKind::Decided(Table::Netfilter, row) = event.kind else { return None };
+        row.is_some().then_some(row)
+    };
+    trace.before(id).chain([event]).filter_map(rule).collect()
+}
+
+/// Every Service as it is on a node.
+pub fn pictures(tables: &Inventory, node: NetnsId, used: &BTreeSet<ChangeId>) -> Vec<ServicePicture> {
+    let Some(state) = tables.netns.get(&node) else { return Vec::new() };
+    let reader = Reader { state, used };
+    tables.services.values().map(|row| picture(tables, &reader, row)).collect()
+}
+
+fn picture(tables: &Inventory, reader: &Reader<'_>, row: &ServiceRow) -> ServicePicture {
+    let mut entrances = Vec::new();
+    for port in &row.ports {
+        let virtual_ip = std::iter::once(&row.cluster_ip).chain(&row.external);
+        for address in virtual_ip.filter(|address| address.parse::<std::net::Ipv4Addr>().is_ok()) {
+            let wanted = [format!("-d {address}/32"), format!("--dport {}", port.port)];
+            let name = format!("{address}:{}/{}", port.port, port.protocol);
+            entrances.push(Entrance { name, rules: reader.entrance(&wanted, port.protocol) });
+        }
+        if port.node_port != 0 {
+            let wanted = [format!("--dport {}", port.node_port), "-j KUBE-EXT-".to_string()];
+            let name = format!(":{}/{}", port.node_port, port.protocol);
+            entrances.push(Entrance { name, rules: reader.entrance(&wanted, port.protocol) });
+        }
+    }
+    let mut used = Vec::new();
+    for entrance in &entrances {
+        entrance.rules.iter().for_each(|rule| ends_of(rule, &mut used));
+    }
+    let slices =
+        tables.slices.values().filter(|slice| slice.namespace == row.namespace && slice.service == row.name);
+    let endpoints = slices.flat_map(|slice| {
+        let ports: Vec<String> =
+            slice.ports.iter().filter_map(|(_, _, port)| Some(format!("{}", (*port)?))).collect();
+        slice.endpoints.iter().map(move |endpoint| {
+            let ports = ports.join(",");
+            let address = if ports.is_empty() {
+                endpoint.address.to_string()
+            } else {
+                format!("{}:{ports}", endpoint.address)
+            };
+            Endpoint {
+                address,
+                pod: endpoint.pod.clone(),
+                node: endpoint.node.clone(),
+                ready: endpoint.ready,
+                terminating: endpoint.terminating,
+                used: false,
+            }
+        })
+    });
+    let mut endpoints: Vec<Endpoint> = endpoints.collect();
+    for endpoint in &mut endpoints {
+        let own = endpoint.address.split(':').next().unwrap_or_default();
+        endpoint.used = used.iter().any(|to: &String| to.split(':').next() == Some(own));
+    }
+    ServicePicture { row: row.clone(), entrances, endpoints }
+}
+
+/// Where the rules that were used lead to.
+fn ends_of(rule: &RuleNode, out: &mut Vec<String>) {
+    if rule.used {
+        out.extend(rule.to.clone());
+    }
+    rule.inner.iter().for_each(|inner| ends_of(inner, out));
+}
+
+struct Reader<'a> {
+    state: &'a NetnsState,
+    used: &'a BTreeSet<ChangeId>,
+}
+
+impl Reader<'_> {
+    /// The rules of the nat table that say all that is wanted, with what they lead to.
+    fn entrance(&self, wanted: &[String], protocol: &str) -> Vec<RuleNode> {
+        let protocol = format!("-p {} ", protocol.to_lowercase());
+        let says = |text: &str, word: &str| {
+            let rest = text.split(word).nth(1);
+            rest.is_some_and(|rest| word.ends_with('-') || rest.is_empty() || rest.starts_with(' '))
+        };
+        let rules = self.state.netfilter.rules.values().filter(|rule| {
+            rule.row.table == xtables::Table::Nat && {
+                let text = rule.row.rule.to_string();
+                text.contains(&protocol) && wanted.iter().all(|word| says(&text, word))
+            }
+        });
+        let mut nodes: Vec<RuleNode> = rules.map(|rule| self.node(rule, 0)).collect();
+        // Marking comes with every entrance and is told within its chain; what leads on comes first.
+        nodes.sort_by_key(|node| node.inner.is_empty());
+        nodes
+    }
+
+    fn node(&self, rule: &RuleState, depth: usize) -> RuleNode {
+        let text = rule.row.rule.to_string();
+        let destination = text.split("--to-destination ").nth(1).and_then(|to| to.split(' ').next());
+        let to = destination.filter(|_| matches!(rule.row.rule.target, Target::Dnat(..))).map(str::to_owned);
+        let chain = rule.row.rule.jumps_to().filter(|chain| ***chain != *"KUBE-MARK-MASQ" && depth < DEPTH);
+        let inner = chain.and_then(|name| {
+            let chain = self.state.netfilter.chains.get(&(xtables::Table::Nat, name.clone()))?;
+            let rules = self.state.netfilter.rules_of(chain);
+            Some(rules.map(|rule| self.node(rule, depth + 1)).collect())
+        });
+        RuleNode {
+            chain: rule.row.chain.clone(),
+            text,
+            packets: rule.packets,
+            used: self.used.contains(&rule.change),
+            to,
+            inner: inner.unwrap_or_default(),
+        }
+    }
+}

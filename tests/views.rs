@@ -1,0 +1,190 @@
+//! What the page's views are made of, over a lab with a Service: the walk through netfilter, the TCP conversation, a
+//! capture, the lives of the Pods and the Service's picture agree with the trace and with the tools.
+#![cfg(not(target_arch = "wasm32"))]
+
+mod common;
+
+use vethscope::base::EventId;
+use vethscope::lab::Lab;
+use vethscope::scene::capture::{Capture, Tap};
+use vethscope::scene::chains::{self, WalkKind};
+use vethscope::scene::conversation::{Conversations, Row};
+use vethscope::scene::lives::{Lives, MomentKind};
+use vethscope::scene::{self, services};
+use vethscope::trace::{Inventory, Steps};
+
+const TEXT: &str = "\
+apiVersion: v1
+kind: Pod
+metadata: {name: a}
+spec: {nodeName: node1, containers: [{name: app, image: curlimages/curl, command: [sleep, infinity]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: b, labels: {app: web}}
+spec: {nodeName: node2, containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {clusterIP: 10.96.0.80, selector: {app: web}, ports: [{port: 8080, targetPort: 80}]}
+";
+
+/// The lab after `curl` has fetched a page by the Service's address.
+fn fetched() -> Lab {
+    let mut lab = common::lab(TEXT, 1);
+    let ran = common::run(&mut lab, "a curl -s -o /dev/null -w %{http_code} http://10.96.0.80:8080/");
+    assert_eq!((ran.output.as_str(), ran.status), ("200", 0));
+    lab.linger(common::FOR_EVER);
+    lab
+}
+
+#[test]
+fn a_conversation_through_a_service_has_two_ends_that_see_different_addresses() {
+    let lab = fetched();
+    let mut all = Conversations::default();
+    all.extend(lab.trace());
+    let conversation = all.list().last().expect("curl connected");
+    let (_, called) = conversation.seen_by_caller;
+    assert_eq!((called.0.to_string().as_str(), called.1), ("10.96.0.80", 8080));
+    let (_, own) = conversation.seen_by_called.expect("it arrived");
+    assert_eq!((own.0.to_string().starts_with("10.244."), own.1), (true, 80));
+    let segments: Vec<_> = conversation
+        .rows
+        .iter()
+        .filter_map(|row| match row {
+            Row::Segment(segment) => Some(segment),
+            Row::State { .. } => None,
+        })
+        .collect();
+    let flags: Vec<String> = segments.iter().take(4).map(|segment| segment.flags.to_string()).collect();
+    assert_eq!(flags, ["S", "S.", ".", "P."]);
+    assert_eq!((segments[0].seq, segments[1].ack, segments[2].ack), (0, Some(1), Some(1)));
+    assert!(segments.iter().all(|segment| !segment.again && segment.end.is_some_and(|end| end.1.is_none())));
+    assert_eq!(segments.iter().filter(|segment| segment.back && segment.len > 0).count(), 1, "one answer");
+    let states: Vec<&str> = conversation
+        .rows
+        .iter()
+        .filter_map(|row| match row {
+            Row::State { end: 0, state, .. } => Some(state.name()),
+            Row::State { .. } | Row::Segment(_) => None,
+        })
+        .collect();
+    assert_eq!(&states[..2], ["SYN_SENT", "ESTABLISHED"]);
+}
+
+/// The steps of the `number`-th segment, with the walk of each.
+fn walks(lab: &Lab, number: usize) -> Vec<(EventId, chains::Walk)> {
+    let trace = lab.trace();
+    let mut all = Conversations::default();
+    all.extend(trace);
+    let rows = &all.list().last().expect("a conversation").rows;
+    let mut segments = rows.iter().filter_map(|row| match row {
+        Row::Segment(segment) => Some(segment.sent),
+        Row::State { .. } => None,
+    });
+    let journey = trace.event(segments.nth(number).expect("a segment")).journey;
+    let steps = scene::steps(trace).into_iter().filter(|id| trace.event(*id).journey == journey);
+    steps.map(|id| (id, chains::walk(trace, &Inventory::at(trace, id.index() + 1), id))).collect()
+}
+
+#[test]
+fn the_walk_goes_from_the_hook_through_the_chains_of_the_service_to_the_translation() {
+    let lab = fetched();
+    let first = walks(&lab, 0);
+    let translated: Vec<_> = first.iter().filter(|(_, walk)| walk.nat.is_some()).collect();
+    let (before, after) = translated[0].1.nat.clone().expect("translated");
+    assert!(before.ends_with("10.96.0.80:8080") && after.ends_with(":80"), "{before} / {after}");
+    let lines: Vec<&WalkKind> =
+        translated[0].1.hooks.iter().flat_map(|hook| hook.lines.iter().map(|line| &line.kind)).collect();
+    let chains: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| if let WalkKind::Chain(_, name) = line { Some(&**name) } else { None })
+        .collect();
+    let at = |prefix: &str| chains.iter().position(|name| name.starts_with(prefix));
+    let order = [at("PREROUTING"), at("KUBE-SERVICES"), at("KUBE-SVC-"), at("KUBE-SEP-")];
+    assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{chains:?}");
+    let decided = lines.iter().find_map(|line| {
+        if let WalkKind::Fitted { text, ends: true, .. } = line { Some(text.as_str()) } else { None }
+    });
+    assert!(decided.is_some_and(|text| text.contains("DNAT")), "{decided:?}");
+    // A later packet of the connection does not ask the table of translations again.
+    let later = walks(&lab, 2);
+    let hooks: Vec<_> = later.iter().flat_map(|(_, walk)| &walk.hooks).collect();
+    assert!(hooks.iter().any(|hook| matches!(hook.tracked, Some(chains::Tracked::Connection(_)))));
+    let lines = || hooks.iter().flat_map(|hook| &hook.lines);
+    assert!(lines().any(|line| matches!(line.kind, WalkKind::NotAsked("PREROUTING"))));
+    assert!(!lines().any(|line| matches!(&line.kind, WalkKind::Chain("nat", _))));
+}
+
+#[test]
+fn a_capture_on_every_interface_holds_what_the_interface_counted() {
+    let lab = fetched();
+    let trace = lab.trace();
+    let tables = Inventory::at(trace, trace.len());
+    let state = tables.netns_named("node2").expect("node2");
+    for link in state.links.values().filter(|link| &*link.name != "lo") {
+        let tap = Tap { netns: state.row.netns, ifindex: link.ifindex };
+        let mut all = Capture::new(tap, "", &tables).expect("no filter");
+        while all.extend(trace, 1_000) {}
+        let counters = state.counters.get(&link.ifindex).copied().unwrap_or_default();
+        assert_eq!(all.seen() as u64, counters.rx_packets + counters.tx_packets, "{}", link.name);
+        assert_eq!(all.lines().len(), all.seen());
+        let mut none = Capture::new(tap, "tcp and not tcp port 80", &tables).expect("a filter");
+        while none.extend(trace, 1_000) {}
+        assert!(none.lines().is_empty());
+    }
+    let eth0 = Tap { netns: state.row.netns, ifindex: state.link_named("eth0").expect("eth0").ifindex };
+    let mut inside = Capture::new(eth0, "udp port 8472", &tables).expect("a filter");
+    while inside.extend(trace, 1_000) {}
+    assert!(inside.lines().iter().any(|line| line.text.contains("Flags [S]")), "the inner packet is printed");
+    let events: Vec<EventId> = inside.lines().iter().map(|line| line.event).collect();
+    let file = vethscope::trace::pcapng_of(trace, 0..trace.len(), |id| events.binary_search(&id).is_ok());
+    let whole = vethscope::trace::pcapng(trace, 0..trace.len());
+    assert!(file.len() > 100 && file.len() < whole.len());
+}
+
+#[test]
+fn a_life_has_eight_steps_up_in_order_and_the_endpoints_follow() {
+    let lab = fetched();
+    let mut lives = Lives::default();
+    lives.extend(lab.trace());
+    let pod = ("default".into(), "b".into());
+    let numbers: Vec<u8> = lives
+        .of(&pod)
+        .iter()
+        .filter_map(|moment| if let MomentKind::Step(row) = &moment.kind { Some(row) } else { None })
+        .filter(|row| row.steps == Steps::Creation)
+        .map(|row| row.number)
+        .collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
+    let joins = lives
+        .of(&pod)
+        .iter()
+        .any(|moment| matches!(&moment.kind, MomentKind::Endpoint(name, true) if &**name == "web"));
+    assert!(joins, "the Service takes the Pod in");
+    let statuses: Vec<&str> = lives
+        .of(&pod)
+        .iter()
+        .filter_map(|moment| if let MomentKind::Status(word) = &moment.kind { Some(&**word) } else { None })
+        .collect();
+    assert_eq!(statuses.first(), Some(&"Pending"));
+    assert_eq!(statuses.last(), Some(&"Running"));
+}
+
+#[test]
+fn a_service_leads_from_its_address_to_the_endpoint_and_the_way_taken_is_lit() {
+    let lab = fetched();
+    let trace = lab.trace();
+    let last = walks(&lab, 0).last().expect("steps").0;
+    let tables = Inventory::at(trace, trace.len());
+    let (_, node1) = services::nodes(&tables).into_iter().find(|node| &*node.0 == "node1").expect("node1");
+    let used = services::used_by(trace, last);
+    let pictures = services::pictures(&tables, node1, &used);
+    let web = pictures.iter().find(|picture| &*picture.row.name == "web").expect("the Service");
+    assert_eq!(web.entrances[0].name, "10.96.0.80:8080/TCP");
+    let rule = &web.entrances[0].rules[0];
+    assert!(rule.used && rule.text.contains("KUBE-SVC-"), "{rule:?}");
+    let endpoint = &web.endpoints[0];
+    assert!(endpoint.ready && endpoint.used && endpoint.address.ends_with(":80"), "{endpoint:?}");
+}
