@@ -187,17 +187,16 @@ fn phase_of(pod: &Value, status: &Value) -> &'static str {
         let found = list(status, statuses).iter().find(|one| text(one, "name") == name);
         found.map_or(State::Unknown, state_of)
     };
-    let (mut pending_init, mut failed_init) = (0, 0);
+    let (mut pending_init, mut failed_init) = (0_usize, 0_usize);
     for container in list(pod, "spec.initContainers") {
         let name = text(container, "name");
         let sidecar = text(container, "restartPolicy") == "Always";
         let status_of = list(status, "initContainerStatuses").iter().find(|one| text(one, "name") == name);
         match state("initContainerStatuses", name) {
             State::Running if sidecar && status_of.is_some_and(|one| *at(one, "started") == true) => {}
-            State::Ended(code) if !sidecar && code != 0 => failed_init += 1,
-            State::Ended(_) => {}
-            State::Waiting(Some(code)) if !sidecar && code != 0 => failed_init += 1,
-            State::Waiting(Some(_)) => {}
+            State::Ended(code) | State::Waiting(Some(code)) => {
+                failed_init += usize::from(!sidecar && code != 0);
+            }
             State::Running | State::Waiting(None) | State::Unknown => pending_init += 1,
         }
     }
@@ -211,12 +210,11 @@ fn phase_of(pod: &Value, status: &Value) -> &'static str {
         match state(statuses, text(container, "name")) {
             State::Running => running += 1,
             // The exit code of a sidecar decides nothing.
-            State::Ended(_) if sidecar => {}
+            State::Ended(_) | State::Waiting(Some(_)) if sidecar => {}
             State::Ended(code) => {
                 stopped += 1;
                 succeeded += usize::from(code == 0);
             }
-            State::Waiting(Some(_)) if sidecar => {}
             State::Waiting(Some(_)) => stopped += 1,
             State::Waiting(None) => waiting += 1,
             State::Unknown => unknown += 1,

@@ -1,4 +1,4 @@
-//! JSONPath templates of `-o jsonpath`, `-o custom-columns` and `--sort-by` (`k8s.io/client-go/util/jsonpath`).
+//! `JSONPath` templates of `-o jsonpath`, `-o custom-columns` and `--sort-by` (`k8s.io/client-go/util/jsonpath`).
 
 use serde_json::Value;
 
@@ -304,7 +304,9 @@ fn follow_one<'v>(step: &Step, root: &'v Value, value: &'v Value) -> Vec<&'v Val
         Step::Deep(name) => deep(name, value),
         Step::Every => match value {
             Value::Object(fields) => fields.values().collect(),
-            _ => items().iter().collect(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                items().iter().collect()
+            }
         },
         Step::Index(at) => {
             usize::try_from(place(*at)).ok().and_then(|at| items().get(at)).into_iter().collect()
@@ -312,7 +314,7 @@ fn follow_one<'v>(step: &Step, root: &'v Value, value: &'v Value) -> Vec<&'v Val
         Step::Slice(from, to, by) => {
             let (from, to) = (place(from.unwrap_or(0)).max(0), place(to.unwrap_or(count)).min(count));
             let chosen = (from..to).step_by(usize::try_from(*by).unwrap_or(1));
-            chosen.filter_map(|at| items().get(at as usize)).collect()
+            chosen.filter_map(|at| items().get(usize::try_from(at).ok()?)).collect()
         }
         Step::Filter(path, test) => items()
             .iter()

@@ -179,14 +179,12 @@ impl Fields {
                 other => other,
             };
             let found = at(object, path);
-            let found = match found {
-                Value::Null if path == "spec.unschedulable" || path == "spec.hostNetwork" => {
-                    "false".to_owned()
-                }
-                Value::Null if path == "spec.restartPolicy" => "Always".to_owned(),
-                Value::Null => String::new(),
-                other => plain(other),
+            let otherwise = match path {
+                "spec.unschedulable" | "spec.hostNetwork" => "false",
+                "spec.restartPolicy" => "Always",
+                _ => "",
             };
+            let found = if found.is_null() { otherwise.to_owned() } else { plain(found) };
             (found == *value) == *equal
         })
     }

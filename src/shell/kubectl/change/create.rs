@@ -404,18 +404,7 @@ fn service_for(kind: &str, live: &Value, words: &Words) -> Result<Value, String>
         }
         _ => return Err(format!("error: cannot expose a {kind}\n")),
     };
-    let mut selector = selector.clone();
-    if let Some(text) = words.value("selector") {
-        selector = text
-            .split(',')
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(key, value)| (key.to_owned(), json!(value)))
-            .collect::<serde_json::Map<_, _>>()
-            .into();
-    }
-    if selector.as_object().is_none_or(serde_json::Map::is_empty) {
-        return Err("error: couldn't retrieve selectors via --selector flag or introspection: the pod has no labels and cannot be exposed\n".to_owned());
-    }
+    let selector = chosen(selector, words)?;
     let found: Vec<(i64, String)> = if kind == "Service" {
         list(spec, "ports")
             .iter()
@@ -437,22 +426,7 @@ fn service_for(kind: &str, live: &Value, words: &Words) -> Result<Value, String>
     if ports.is_empty() {
         return Err("error: couldn't find port via --port flag or introspection\nSee 'kubectl expose -h' for help and examples\n".to_owned());
     }
-    let several = ports.len() > 1;
-    let ports: Vec<Value> = ports
-        .iter()
-        .enumerate()
-        .map(|(index, (port, protocol))| {
-            let target = words.value("target-port").map_or_else(
-                || json!(port),
-                |text| text.parse::<u16>().map_or_else(|_| json!(text), |number| json!(number)),
-            );
-            let mut one = json!({ "port": port, "protocol": protocol, "targetPort": target });
-            if several {
-                one["name"] = json!(format!("port-{}", index + 1));
-            }
-            one
-        })
-        .collect();
+    let ports = service_ports(&ports, words.value("target-port"));
     let mut spec = json!({ "ports": ports, "selector": selector });
     for (flag, field) in
         [("type", "type"), ("cluster-ip", "clusterIP"), ("session-affinity", "sessionAffinity")]
@@ -471,4 +445,41 @@ fn service_for(kind: &str, live: &Value, words: &Words) -> Result<Value, String>
         metadata["labels"] = labels.clone();
     }
     Ok(json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec }))
+}
+
+/// The ports of a Service in front of these; several need names.
+fn service_ports(ports: &[(i64, String)], target: Option<&str>) -> Vec<Value> {
+    let several = ports.len() > 1;
+    ports
+        .iter()
+        .enumerate()
+        .map(|(index, (port, protocol))| {
+            let target = target.map_or_else(
+                || json!(port),
+                |text| text.parse::<u16>().map_or_else(|_| json!(text), |number| json!(number)),
+            );
+            let mut one = json!({ "port": port, "protocol": protocol, "targetPort": target });
+            if several {
+                one["name"] = json!(format!("port-{}", index + 1));
+            }
+            one
+        })
+        .collect()
+}
+
+/// The selector that is asked for, or the one of what is exposed.
+fn chosen(selector: &Value, words: &Words) -> Result<Value, String> {
+    let mut selector = selector.clone();
+    if let Some(text) = words.value("selector") {
+        selector = text
+            .split(',')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(key, value)| (key.to_owned(), json!(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+    }
+    if selector.as_object().is_none_or(serde_json::Map::is_empty) {
+        return Err("error: couldn't retrieve selectors via --selector flag or introspection: the pod has no labels and cannot be exposed\n".to_owned());
+    }
+    Ok(selector)
 }

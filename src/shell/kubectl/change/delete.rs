@@ -159,7 +159,7 @@ fn carry_out(
             Err(error) => status = fail(os, &refusal(&error, doing)),
         }
     }
-    if only || force || !words.value("wait").is_none_or(|wait| wait == "true") {
+    if only || force || words.value("wait").is_some_and(|wait| wait != "true") {
         return Next::Done(status);
     }
     gone(os, waits, status)

@@ -3,9 +3,10 @@
 use super::{Next, client, dry_run, fail, key, list, merge, one, read, refusal, report, shown};
 use crate::api::{ApiRequest, PatchKind};
 use crate::app::Os;
+use crate::base::ObjectKey;
 use crate::manifest;
 use crate::shell::Command;
-use crate::shell::kubectl::flags::{self, Flag, optional, switch, value};
+use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
 use crate::shell::kubectl::get::wanted;
 use crate::shell::kubectl::json::{at, text};
 use crate::shell::kubectl::resources::Resource;
@@ -92,21 +93,28 @@ fn marks(verb: &'static str, namespace: &str, words: &[String]) -> Result<Comman
                         continue;
                     }
                 };
-                match patch_of(os, verb, &live, &changes, words.is_set("overwrite")) {
-                    Err(text) => status = fail(os, &text),
-                    Ok((patch, done)) => {
-                        let line = format!("{} {done}{dry}\n", shown(resource, &key.name));
-                        let answer = if only { Ok(live) } else { merge(os, &key, patch) };
-                        match answer {
-                            Ok(object) => report(os, words.value("output"), &object, &line),
-                            Err(error) => status = fail(os, &refusal(&error, "")),
-                        }
-                    }
+                let outcome = mark_one(os, (verb, &changes), (resource, &key, live), (&words, only, dry));
+                if let Err(text) = outcome {
+                    status = fail(os, &text);
                 }
             }
         }
         Next::Done(status)
     }))
+}
+
+fn mark_one(
+    os: &mut dyn Os,
+    (verb, changes): (&str, &[Change]),
+    (resource, key, live): (&Resource, &ObjectKey, Value),
+    (words, only, dry): (&Words, bool, &str),
+) -> Result<(), String> {
+    let (patch, done) = patch_of(os, verb, &live, changes, words.is_set("overwrite"))?;
+    let line = format!("{} {done}{dry}\n", shown(resource, &key.name));
+    let answer = if only { Ok(live) } else { merge(os, key, patch) };
+    let object = answer.map_err(|error| refusal(&error, ""))?;
+    report(os, words.value("output"), &object, &line);
+    Ok(())
 }
 
 /// The patch, and what it does in a word.

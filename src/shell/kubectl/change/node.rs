@@ -5,7 +5,7 @@ use crate::api::ApiRequest;
 use crate::app::Os;
 use crate::base::ObjectKey;
 use crate::shell::Command;
-use crate::shell::kubectl::flags::{self, Flag, switch, value};
+use crate::shell::kubectl::flags::{self, Flag, Words, switch, value};
 use crate::shell::kubectl::json::{at, list as items, text};
 use crate::shell::kubectl::resources::{Resource, of_kind};
 use crate::shell::out::refuse;
@@ -91,70 +91,24 @@ pub(in crate::shell::kubectl) fn drain(words: &[String]) -> Command {
         let Some(pods) = of_kind("Pod") else { return Next::Done(1) };
         let here: Vec<Value> =
             list(os, pods, "").into_iter().filter(|pod| text(pod, "spec.nodeName") == name).collect();
-        let shown = |pods: &[&Value]| -> String {
-            pods.iter()
-                .map(|pod| format!("{}/{}", text(pod, "metadata.namespace"), text(pod, "metadata.name")))
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        let owner = |pod: &Value| {
-            items(pod, "metadata.ownerReferences")
-                .iter()
-                .find(|one| *at(one, "controller") == true)
-                .map(|one| text(one, "kind").to_owned())
-        };
-        let of_daemons: Vec<&Value> =
-            here.iter().filter(|pod| owner(pod).as_deref() == Some("DaemonSet")).collect();
-        let alone: Vec<&Value> = here.iter().filter(|pod| owner(pod).is_none()).collect();
-        let empty_dirs: Vec<&Value> = here
-            .iter()
-            .filter(|pod| items(pod, "spec.volumes").iter().any(|volume| volume.get("emptyDir").is_some()))
-            .collect();
-        let mut objections = Vec::new();
-        if !of_daemons.is_empty() && !words.is_set("ignore-daemonsets") {
-            objections.push(format!(
-                "cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore): {}",
-                shown(&of_daemons)
-            ));
+        match objections(&here, &words) {
+            Err(why) => {
+                let shown =
+                    if let [only] = &why[..] { only.clone() } else { format!("[{}]", why.join(", ")) };
+                let error = format!(
+                    "error: unable to drain node \"{name}\" due to error: {shown}, continuing command..."
+                );
+                let pending = format!("There are pending nodes to be drained:\n {name}\n{}", why.join("\n"));
+                return Next::Done(fail(os, &format!("{error}\n{pending}\n")));
+            }
+            Ok(warnings) if warnings.is_empty() => {}
+            Ok(warnings) => {
+                fail(os, &format!("Warning: {}\n", warnings.join("; ")));
+            }
         }
-        if !empty_dirs.is_empty() && !words.is_set("delete-emptydir-data") {
-            objections.push(format!(
-                "cannot delete Pods with local storage (use --delete-emptydir-data to override): {}",
-                shown(&empty_dirs)
-            ));
-        }
-        if !alone.is_empty() && !words.is_set("force") {
-            objections.push(format!(
-                "cannot delete Pods that declare no controller (use --force to override): {}",
-                shown(&alone)
-            ));
-        }
-        if !objections.is_empty() {
-            let why = match &objections[..] {
-                [only] => only.clone(),
-                several => format!("[{}]", several.join(", ")),
-            };
-            let text = format!(
-                "error: unable to drain node \"{name}\" due to error: {why}, continuing command...\nThere are pending nodes to be drained:\n {name}\n{}\n",
-                objections.join("\n")
-            );
-            return Next::Done(fail(os, &text));
-        }
-        let mut warnings = Vec::new();
-        if !of_daemons.is_empty() {
-            warnings.push(format!("ignoring DaemonSet-managed Pods: {}", shown(&of_daemons)));
-        }
-        if !alone.is_empty() {
-            warnings.push(format!("deleting Pods that declare no controller: {}", shown(&alone)));
-        }
-        if !warnings.is_empty() {
-            fail(os, &format!("Warning: {}\n", warnings.join("; ")));
-        }
-        let keys: Vec<ObjectKey> = here
-            .iter()
-            .filter(|pod| owner(pod).as_deref() != Some("DaemonSet"))
-            .map(|pod| key(pods, text(pod, "metadata.namespace"), text(pod, "metadata.name")))
-            .collect();
+        let evictable = here.iter().filter(|pod| owner(pod).as_deref() != Some("DaemonSet"));
+        let key_of = |pod: &Value| key(pods, text(pod, "metadata.namespace"), text(pod, "metadata.name"));
+        let keys: Vec<ObjectKey> = evictable.map(key_of).collect();
         for key in &keys {
             say(os, &format!("evicting pod {}/{}\n", key.namespace, key.name));
             let grace = words.value("grace-period").and_then(|text| text.parse().ok());
@@ -165,6 +119,53 @@ pub(in crate::shell::kubectl) fn drain(words: &[String]) -> Command {
         }
         evicted(os, &name, keys)
     })
+}
+
+/// The kind of a Pod's controller.
+fn owner(pod: &Value) -> Option<String> {
+    let owners = items(pod, "metadata.ownerReferences");
+    owners.iter().find(|one| *at(one, "controller") == true).map(|one| text(one, "kind").to_owned())
+}
+
+/// What stands against evicting these Pods, or what is to be said although nothing does.
+fn objections(pods: &[Value], words: &Words) -> Result<Vec<String>, Vec<String>> {
+    let of = |is: &dyn Fn(&Value) -> bool| -> String {
+        let those = pods.iter().filter(|pod| is(pod));
+        let names =
+            those.map(|pod| format!("{}/{}", text(pod, "metadata.namespace"), text(pod, "metadata.name")));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let daemons = of(&|pod| owner(pod).as_deref() == Some("DaemonSet"));
+    let alone = of(&|pod| owner(pod).is_none());
+    let storage = of(&|pod| items(pod, "spec.volumes").iter().any(|volume| volume.get("emptyDir").is_some()));
+    let known = [
+        (
+            &daemons,
+            "ignore-daemonsets",
+            "cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore)",
+        ),
+        (
+            &storage,
+            "delete-emptydir-data",
+            "cannot delete Pods with local storage (use --delete-emptydir-data to override)",
+        ),
+        (&alone, "force", "cannot delete Pods that declare no controller (use --force to override)"),
+    ];
+    let against: Vec<String> = known
+        .iter()
+        .filter(|(pods, flag, _)| !pods.is_empty() && !words.is_set(flag))
+        .map(|(pods, _, why)| format!("{why}: {pods}"))
+        .collect();
+    if !against.is_empty() {
+        return Err(against);
+    }
+    let said =
+        [("ignoring DaemonSet-managed Pods", daemons), ("deleting Pods that declare no controller", alone)];
+    Ok(said
+        .into_iter()
+        .filter(|(_, pods)| !pods.is_empty())
+        .map(|(what, pods)| format!("{what}: {pods}"))
+        .collect())
 }
 
 fn evicted(os: &mut dyn Os, name: &str, keys: Vec<ObjectKey>) -> Next {

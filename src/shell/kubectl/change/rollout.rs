@@ -69,7 +69,7 @@ pub(in crate::shell::kubectl) fn rollout(namespace: &str, words: &[String]) -> C
             Err(error) => return Next::Done(fail(os, &refusal(&error, ""))),
         };
         match verb.as_str() {
-            "status" => status(os, &key, !words.value("watch").is_some_and(|watch| watch == "false")),
+            "status" => status(os, &key, words.value("watch").is_none_or(|watch| watch != "false")),
             "history" => Next::Done(history(os, resource, &live, &words)),
             "undo" => Next::Done(undo(os, (resource, &key), &live, &words)),
             verb => Next::Done(change(os, verb, (resource, &key), &live)),
@@ -136,95 +136,97 @@ fn waiting(os: &mut dyn Os, key: &ObjectKey, watch: bool, said: &str) -> Next {
 
 /// What the client says of the state of a rollout, and whether it is over.
 fn progress(kind: &str, name: &str, live: &Value) -> Result<(String, bool), String> {
-    let status = |field: &str| number(live, &format!("status.{field}"));
-    let wanted = at(live, "spec.replicas").as_i64().unwrap_or(1);
-    let observed = number(live, "metadata.generation") <= status("observedGeneration");
-    let wait = |text: String| Ok((text + "\n", false));
+    if number(live, "metadata.generation") > number(live, "status.observedGeneration") {
+        let what = match kind {
+            "DaemonSet" => "daemon set",
+            "StatefulSet" => "statefulset",
+            _ => "deployment",
+        };
+        return Ok(going_on(format!("Waiting for {what} spec update to be observed...")));
+    }
     match kind {
-        "Deployment" => {
-            if !observed {
-                return wait("Waiting for deployment spec update to be observed...".to_owned());
-            }
-            let late = items(live, "status.conditions").iter().any(|one| {
-                text(one, "type") == "Progressing" && text(one, "reason") == "ProgressDeadlineExceeded"
-            });
-            if late {
-                return Err(format!("error: deployment \"{name}\" exceeded its progress deadline\n"));
-            }
-            let head = format!("Waiting for deployment \"{name}\" rollout to finish:");
-            let (updated, all, available) =
-                (status("updatedReplicas"), status("replicas"), status("availableReplicas"));
-            if updated < wanted {
-                return wait(format!("{head} {updated} out of {wanted} new replicas have been updated..."));
-            }
-            if all > updated {
-                return wait(format!("{head} {} old replicas are pending termination...", all - updated));
-            }
-            if available < updated {
-                return wait(format!("{head} {available} of {updated} updated replicas are available..."));
-            }
-            Ok((format!("deployment \"{name}\" successfully rolled out\n"), true))
-        }
-        "DaemonSet" => {
-            if !observed {
-                return wait("Waiting for daemon set spec update to be observed...".to_owned());
-            }
-            let head = format!("Waiting for daemon set \"{name}\" rollout to finish:");
-            let (updated, wanted, available) = (
-                status("updatedNumberScheduled"),
-                status("desiredNumberScheduled"),
-                status("numberAvailable"),
-            );
-            if updated < wanted {
-                return wait(format!("{head} {updated} out of {wanted} new pods have been updated..."));
-            }
-            if available < wanted {
-                return wait(format!("{head} {available} of {wanted} updated pods are available..."));
-            }
-            Ok((format!("daemon set \"{name}\" successfully rolled out\n"), true))
-        }
-        _ => {
-            if !observed {
-                return wait("Waiting for statefulset spec update to be observed...".to_owned());
-            }
-            let ready = status("readyReplicas");
-            if ready < wanted {
-                return wait(format!("Waiting for {} pods to be ready...", wanted - ready));
-            }
-            let (current, update) =
-                (text(live, "status.currentRevision"), text(live, "status.updateRevision"));
-            let updated = status("updatedReplicas");
-            if let Some(partition) =
-                at(live, "spec.updateStrategy.rollingUpdate.partition").as_i64().filter(|one| *one > 0)
-            {
-                if updated < wanted - partition {
-                    return wait(format!(
-                        "Waiting for partitioned roll out to finish: {updated} out of {} new pods have been updated...",
-                        wanted - partition
-                    ));
-                }
-                return Ok((
-                    format!("partitioned roll out complete: {updated} new pods have been updated...\n"),
-                    true,
-                ));
-            }
-            if update != current {
-                return wait(format!(
-                    "waiting for statefulset rolling update to complete {updated} pods at revision {update}..."
-                ));
-            }
-            Ok((
-                format!(
-                    "statefulset rolling update complete {} pods at revision {current}...\n",
-                    status("currentReplicas")
-                ),
-                true,
-            ))
-        }
+        "Deployment" => deployment_progress(name, live),
+        "DaemonSet" => Ok(daemon_set_progress(name, live)),
+        _ => Ok(stateful_set_progress(live)),
     }
 }
 
-/// The ReplicaSets of a Deployment with their revisions, oldest first.
+fn going_on(text: String) -> (String, bool) {
+    (text + "\n", false)
+}
+
+fn over(text: String) -> (String, bool) {
+    (text + "\n", true)
+}
+
+fn wanted(live: &Value) -> i64 {
+    at(live, "spec.replicas").as_i64().unwrap_or(1)
+}
+
+fn deployment_progress(name: &str, live: &Value) -> Result<(String, bool), String> {
+    let status = |field: &str| number(live, &format!("status.{field}"));
+    let late = items(live, "status.conditions")
+        .iter()
+        .any(|one| text(one, "type") == "Progressing" && text(one, "reason") == "ProgressDeadlineExceeded");
+    if late {
+        return Err(format!("error: deployment \"{name}\" exceeded its progress deadline\n"));
+    }
+    let head = format!("Waiting for deployment \"{name}\" rollout to finish:");
+    let wanted = wanted(live);
+    let (updated, all, available) =
+        (status("updatedReplicas"), status("replicas"), status("availableReplicas"));
+    if updated < wanted {
+        return Ok(going_on(format!("{head} {updated} out of {wanted} new replicas have been updated...")));
+    }
+    if all > updated {
+        return Ok(going_on(format!("{head} {} old replicas are pending termination...", all - updated)));
+    }
+    if available < updated {
+        return Ok(going_on(format!("{head} {available} of {updated} updated replicas are available...")));
+    }
+    Ok(over(format!("deployment \"{name}\" successfully rolled out")))
+}
+
+fn daemon_set_progress(name: &str, live: &Value) -> (String, bool) {
+    let status = |field: &str| number(live, &format!("status.{field}"));
+    let head = format!("Waiting for daemon set \"{name}\" rollout to finish:");
+    let wanted = status("desiredNumberScheduled");
+    let (updated, available) = (status("updatedNumberScheduled"), status("numberAvailable"));
+    if updated < wanted {
+        return going_on(format!("{head} {updated} out of {wanted} new pods have been updated..."));
+    }
+    if available < wanted {
+        return going_on(format!("{head} {available} of {wanted} updated pods are available..."));
+    }
+    over(format!("daemon set \"{name}\" successfully rolled out"))
+}
+
+fn stateful_set_progress(live: &Value) -> (String, bool) {
+    let status = |field: &str| number(live, &format!("status.{field}"));
+    let wanted = wanted(live);
+    let (ready, updated) = (status("readyReplicas"), status("updatedReplicas"));
+    if ready < wanted {
+        return going_on(format!("Waiting for {} pods to be ready...", wanted - ready));
+    }
+    let partition = number(live, "spec.updateStrategy.rollingUpdate.partition");
+    if partition > 0 {
+        let new = wanted - partition;
+        if updated < new {
+            let how_far = format!("{updated} out of {new} new pods have been updated...");
+            return going_on(format!("Waiting for partitioned roll out to finish: {how_far}"));
+        }
+        return over(format!("partitioned roll out complete: {updated} new pods have been updated..."));
+    }
+    let (current, update) = (text(live, "status.currentRevision"), text(live, "status.updateRevision"));
+    if update != current {
+        let how_far = format!("{updated} pods at revision {update}...");
+        return going_on(format!("waiting for statefulset rolling update to complete {how_far}"));
+    }
+    let pods = status("currentReplicas");
+    over(format!("statefulset rolling update complete {pods} pods at revision {current}..."))
+}
+
+/// The `ReplicaSets` of a Deployment with their revisions, oldest first.
 fn revisions(os: &mut dyn Os, live: &Value) -> Vec<(i64, Value)> {
     let Some(sets) = of_kind("ReplicaSet") else { return Vec::new() };
     let uid = text(live, "metadata.uid").to_owned();
@@ -249,7 +251,7 @@ fn history(os: &mut dyn Os, resource: &Resource, live: &Value, words: &Words) ->
         words.value("revision").and_then(|text| text.parse::<i64>().ok()).filter(|one| *one > 0)
     {
         let Some((_, set)) = found.iter().find(|(revision, _)| *revision == wanted) else {
-            return fail(os, &format!("error: unable to find the specified revision\n"));
+            return fail(os, "error: unable to find the specified revision\n");
         };
         let template = super::super::describe::template(at(set, "spec.template"));
         say(os, &format!("{} with revision #{wanted}\n{template}\n", shown(resource, name)));

@@ -298,7 +298,7 @@ fn field(key: &str, value: &Value, depth: usize, out: &mut String) {
             for item in items {
                 match item {
                     Value::Object(fields) => {
-                        fields.iter().for_each(|(key, value)| field(key, value, depth + 1, out))
+                        fields.iter().for_each(|(key, value)| field(key, value, depth + 1, out));
                     }
                     other @ (Value::Null
                     | Value::Bool(_)

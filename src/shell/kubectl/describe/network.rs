@@ -1,4 +1,4 @@
-//! Services and NetworkPolicies.
+//! Services and `NetworkPolicies`.
 
 use super::{Look, head, line};
 use crate::shell::kubectl::json::{at, labels as format_labels, list, number, or, plain, selector, text};
@@ -146,7 +146,7 @@ fn rule_lines(rule: &Value, (peers, word): (&str, &str), out: &mut String) {
     let title = if peers == "from" { "From" } else { "To" };
     let ports = list(rule, "ports");
     if ports.is_empty() {
-        line(out, &format!("    To Port: <any> (traffic allowed to all ports)"));
+        line(out, "    To Port: <any> (traffic allowed to all ports)");
     }
     for port in ports {
         let number = at(port, "port");

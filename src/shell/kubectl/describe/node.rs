@@ -27,26 +27,7 @@ pub(super) fn node(node: &Value, look: &Look<'_>, out: &mut String) {
         line(out, &format!("{title}\t{}{value}:{}", text(taint, "key"), text(taint, "effect")));
     }
     line(out, &format!("Unschedulable:\t{}", *at(node, "spec.unschedulable") == true));
-    let conditions = list(node, "status.conditions");
-    if !conditions.is_empty() {
-        line(out, "Conditions:\n  Type\tStatus\tLastHeartbeatTime\tLastTransitionTime\tReason\tMessage");
-        line(out, "  ----\t------\t-----------------\t------------------\t------\t-------");
-        for one in conditions {
-            let time = |field: &str| or(&moment(text(one, field)), "<unknown>");
-            line(
-                out,
-                &format!(
-                    "  {} \t{} \t{} \t{} \t{} \t{}",
-                    text(one, "type"),
-                    text(one, "status"),
-                    time("lastHeartbeatTime"),
-                    time("lastTransitionTime"),
-                    text(one, "reason"),
-                    text(one, "message")
-                ),
-            );
-        }
-    }
+    conditions(node, out);
     line(out, "Addresses:");
     for one in list(node, "status.addresses") {
         line(out, &format!("  {}:\t{}", text(one, "type"), text(one, "address")));
@@ -55,7 +36,9 @@ pub(super) fn node(node: &Value, look: &Look<'_>, out: &mut String) {
         let amounts = entries(node, field);
         if !amounts.is_empty() {
             line(out, &format!("{title}:"));
-            amounts.iter().for_each(|(name, amount)| line(out, &format!("  {name}:\t{}", plain(amount))));
+            for (name, amount) in &amounts {
+                line(out, &format!("  {name}:\t{}", plain(amount)));
+            }
         }
     }
     line(out, "System Info:");
@@ -81,6 +64,29 @@ pub(super) fn node(node: &Value, look: &Look<'_>, out: &mut String) {
             line(
                 out,
                 &format!("  {}\t{}\t\t{age}", text(pod, "metadata.namespace"), text(pod, "metadata.name")),
+            );
+        }
+    }
+}
+
+fn conditions(node: &Value, out: &mut String) {
+    let conditions = list(node, "status.conditions");
+    if !conditions.is_empty() {
+        line(out, "Conditions:\n  Type\tStatus\tLastHeartbeatTime\tLastTransitionTime\tReason\tMessage");
+        line(out, "  ----\t------\t-----------------\t------------------\t------\t-------");
+        for one in conditions {
+            let time = |field: &str| or(&moment(text(one, field)), "<unknown>");
+            line(
+                out,
+                &format!(
+                    "  {} \t{} \t{} \t{} \t{} \t{}",
+                    text(one, "type"),
+                    text(one, "status"),
+                    time("lastHeartbeatTime"),
+                    time("lastTransitionTime"),
+                    text(one, "reason"),
+                    text(one, "message")
+                ),
             );
         }
     }

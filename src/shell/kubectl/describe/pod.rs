@@ -45,7 +45,9 @@ pub(super) fn pod(pod: &Value, out: &mut String) {
         line(out, "IPs:\t<none>");
     } else {
         line(out, "IPs:");
-        ips.iter().for_each(|ip| line(out, &format!("  IP:\t{}", text(ip, "ip"))));
+        for ip in ips {
+            line(out, &format!("  IP:\t{}", text(ip, "ip")));
+        }
     }
     if let Some(controller) = controller(pod) {
         line(out, &format!("Controlled By:\t{controller}"));
@@ -134,9 +136,9 @@ pub(super) fn containers(title: &str, all: &[Value], statuses: &[Value], space: 
             let amounts = entries(container, field);
             if !amounts.is_empty() {
                 line(out, &format!("    {title}:"));
-                amounts
-                    .iter()
-                    .for_each(|(name, amount)| line(out, &format!("      {name}:\t{}", plain(amount))));
+                for (name, amount) in &amounts {
+                    line(out, &format!("      {name}:\t{}", plain(amount)));
+                }
             }
         }
         for (title, field) in

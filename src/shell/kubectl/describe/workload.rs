@@ -6,6 +6,9 @@ use crate::shell::kubectl::resources::of_kind;
 use crate::shell::kubectl::view;
 use serde_json::Value;
 
+/// Annotation with the number of a revision.
+const REVISION: &str = "deployment.kubernetes.io/revision";
+
 pub(super) fn workload(kind: &str, object: &Value, look: &Look<'_>, out: &mut String) {
     line(out, &format!("Name:\t{}", text(object, "metadata.name")));
     line(out, &format!("Namespace:\t{}", text(object, "metadata.namespace")));
@@ -43,90 +46,29 @@ pub(super) fn workload(kind: &str, object: &Value, look: &Look<'_>, out: &mut St
 }
 
 fn counts(kind: &str, object: &Value, look: &Look<'_>, out: &mut String) {
-    let status = |field: &str| number(object, &format!("status.{field}"));
-    let wanted = at(object, "spec.replicas").as_i64().unwrap_or(1);
     match kind {
-        "Deployment" => {
-            let (updated, all) = (status("updatedReplicas"), status("replicas"));
-            let (available, unavailable) = (status("availableReplicas"), status("unavailableReplicas"));
-            line(
-                out,
-                &format!(
-                    "Replicas:\t{wanted} desired | {updated} updated | {all} total | {available} available | {unavailable} unavailable"
-                ),
-            );
-            let strategy = or(text(object, "spec.strategy.type"), "RollingUpdate");
-            line(out, &format!("StrategyType:\t{strategy}"));
-            line(out, &format!("MinReadySeconds:\t{}", number(object, "spec.minReadySeconds")));
-            if strategy == "RollingUpdate" {
-                let given = |field: &str| {
-                    let value = at(object, &format!("spec.strategy.rollingUpdate.{field}"));
-                    if value.is_null() { "25%".to_owned() } else { plain(value) }
-                };
-                line(
-                    out,
-                    &format!(
-                        "RollingUpdateStrategy:\t{} max unavailable, {} max surge",
-                        given("maxUnavailable"),
-                        given("maxSurge")
-                    ),
-                );
-            }
-        }
+        "Deployment" => deployment_counts(object, out),
+        "Job" => job_counts(object, out),
         "DaemonSet" => {
-            line(out, &format!("Desired Number of Nodes Scheduled: {}", status("desiredNumberScheduled")));
-            line(out, &format!("Current Number of Nodes Scheduled: {}", status("currentNumberScheduled")));
-            line(
-                out,
-                &format!(
-                    "Number of Nodes Scheduled with Up-to-date Pods: {}",
-                    status("updatedNumberScheduled")
-                ),
-            );
-            line(
-                out,
-                &format!("Number of Nodes Scheduled with Available Pods: {}", status("numberAvailable")),
-            );
-            line(out, &format!("Number of Nodes Misscheduled: {}", status("numberMisscheduled")));
+            let known = [
+                ("Desired Number of Nodes Scheduled", "desiredNumberScheduled"),
+                ("Current Number of Nodes Scheduled", "currentNumberScheduled"),
+                ("Number of Nodes Scheduled with Up-to-date Pods", "updatedNumberScheduled"),
+                ("Number of Nodes Scheduled with Available Pods", "numberAvailable"),
+                ("Number of Nodes Misscheduled", "numberMisscheduled"),
+            ];
+            for (title, field) in known {
+                line(out, &format!("{title}: {}", number(object, &format!("status.{field}"))));
+            }
             pods_status(object, look, out);
         }
-        "Job" => {
-            line(out, &format!("Parallelism:\t{}", at(object, "spec.parallelism").as_i64().unwrap_or(1)));
-            line(out, &format!("Completions:\t{}", at(object, "spec.completions").as_i64().unwrap_or(1)));
-            line(
-                out,
-                &format!("Completion Mode:\t{}", or(text(object, "spec.completionMode"), "NonIndexed")),
-            );
-            line(out, &format!("Suspend:\t{}", *at(object, "spec.suspend") == true));
-            line(out, &format!("Backoff Limit:\t{}", at(object, "spec.backoffLimit").as_i64().unwrap_or(6)));
-            if !text(object, "status.startTime").is_empty() {
-                line(out, &format!("Start Time:\t{}", moment(text(object, "status.startTime"))));
-            }
-            if !text(object, "status.completionTime").is_empty() {
-                line(out, &format!("Completed At:\t{}", moment(text(object, "status.completionTime"))));
-            }
-            line(
-                out,
-                &format!(
-                    "Pods Statuses:\t{} Active ({} Ready) / {} Succeeded / {} Failed",
-                    status("active"),
-                    status("ready"),
-                    status("succeeded"),
-                    status("failed")
-                ),
-            );
-        }
         _ => {
-            let now = status("replicas");
+            let wanted = at(object, "spec.replicas").as_i64().unwrap_or(1);
+            let now = number(object, "status.replicas");
             if kind == "StatefulSet" {
                 line(out, &format!("Replicas:\t{wanted} desired | {now} total"));
-                line(
-                    out,
-                    &format!(
-                        "Update Strategy:\t{}",
-                        or(text(object, "spec.updateStrategy.type"), "RollingUpdate")
-                    ),
-                );
+                let strategy = or(text(object, "spec.updateStrategy.type"), "RollingUpdate");
+                line(out, &format!("Update Strategy:\t{strategy}"));
                 let partition = number(object, "spec.updateStrategy.rollingUpdate.partition");
                 line(out, &format!("  Partition:\t{partition}"));
             } else {
@@ -135,6 +77,48 @@ fn counts(kind: &str, object: &Value, look: &Look<'_>, out: &mut String) {
             pods_status(object, look, out);
         }
     }
+}
+
+fn deployment_counts(object: &Value, out: &mut String) {
+    let status = |field: &str| number(object, &format!("status.{field}"));
+    let wanted = at(object, "spec.replicas").as_i64().unwrap_or(1);
+    let (updated, all) = (status("updatedReplicas"), status("replicas"));
+    let (available, unavailable) = (status("availableReplicas"), status("unavailableReplicas"));
+    let most = format!("{wanted} desired | {updated} updated | {all} total | {available} available");
+    line(out, &format!("Replicas:\t{most} | {unavailable} unavailable"));
+    let strategy = or(text(object, "spec.strategy.type"), "RollingUpdate");
+    line(out, &format!("StrategyType:\t{strategy}"));
+    line(out, &format!("MinReadySeconds:\t{}", number(object, "spec.minReadySeconds")));
+    if strategy == "RollingUpdate" {
+        let given = |field: &str| {
+            let value = at(object, &format!("spec.strategy.rollingUpdate.{field}"));
+            if value.is_null() { "25%".to_owned() } else { plain(value) }
+        };
+        let (unavailable, surge) = (given("maxUnavailable"), given("maxSurge"));
+        line(out, &format!("RollingUpdateStrategy:\t{unavailable} max unavailable, {surge} max surge"));
+    }
+}
+
+fn job_counts(object: &Value, out: &mut String) {
+    let status = |field: &str| number(object, &format!("status.{field}"));
+    let given =
+        |field: &str, otherwise: i64| at(object, &format!("spec.{field}")).as_i64().unwrap_or(otherwise);
+    line(out, &format!("Parallelism:\t{}", given("parallelism", 1)));
+    line(out, &format!("Completions:\t{}", given("completions", 1)));
+    line(out, &format!("Completion Mode:\t{}", or(text(object, "spec.completionMode"), "NonIndexed")));
+    line(out, &format!("Suspend:\t{}", *at(object, "spec.suspend") == true));
+    line(out, &format!("Backoff Limit:\t{}", given("backoffLimit", 6)));
+    for (title, field) in [("Start Time", "status.startTime"), ("Completed At", "status.completionTime")] {
+        if !text(object, field).is_empty() {
+            line(out, &format!("{title}:\t{}", moment(text(object, field))));
+        }
+    }
+    let (active, ready) = (status("active"), status("ready"));
+    let (succeeded, failed) = (status("succeeded"), status("failed"));
+    line(
+        out,
+        &format!("Pods Statuses:\t{active} Active ({ready} Ready) / {succeeded} Succeeded / {failed} Failed"),
+    );
 }
 
 /// How many of a controller's Pods are in each phase.
@@ -182,7 +166,7 @@ pub(super) fn template(template: &Value, out: &mut String) {
     pod::tolerations(list(template, "spec.tolerations"), "  ", out);
 }
 
-/// The conditions of a Deployment, and its ReplicaSets.
+/// The conditions of a Deployment, and its `ReplicaSets`.
 fn ending(object: &Value, look: &Look<'_>, out: &mut String) {
     let conditions = list(object, "status.conditions");
     if !conditions.is_empty() {
@@ -191,7 +175,6 @@ fn ending(object: &Value, look: &Look<'_>, out: &mut String) {
             line(out, &format!("  {} \t{}\t{}", text(one, "type"), text(one, "status"), text(one, "reason")));
         }
     }
-    const REVISION: &str = "deployment.kubernetes.io/revision";
     let uid = text(object, "metadata.uid");
     let sets = of_kind("ReplicaSet").map(|one| view::objects(look.inventory, one)).unwrap_or_default();
     let revision = |one: &Value| at(one, "metadata.annotations").get(REVISION).map(plain);
