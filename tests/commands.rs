@@ -5,14 +5,17 @@
 mod common;
 
 use std::collections::BTreeMap;
-use vethscope::base::{ChangeId, IfIndex, Ipv4Addr, MacAddr, NetnsId, PidNsId, Rng, SimTime, SocketId};
+use vethscope::base::{
+    ChangeId, Duration, IfIndex, Ipv4Addr, MacAddr, NetnsId, PidNsId, Rng, SimTime, SocketId,
+};
 use vethscope::lab::Target;
 use vethscope::shell::{self, Command, Context, KernelChange};
 use vethscope::trace::{
-    AddrRow, Counters, Fdb, FdbRow, Inventory, LinkKind, LinkRow, NeighRow, Neighbor, Netfilter, NetnsRole,
-    NetnsRow, NetnsState, Nud, PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope, SocketRow,
-    SocketState, Transport,
+    AddrRow, Chain, ChainRow, Connection, ConntrackRow, Counters, Fdb, FdbRow, Inventory, LinkKind, LinkRow,
+    NeighRow, Neighbor, Netfilter, NetnsRole, NetnsRow, NetnsState, Nud, PortRow, PortState, RouteKind,
+    RouteProtocol, RouteRow, Scope, SocketRow, SocketState, TcpTracking, Transport, Tuple,
 };
+use vethscope::xtables::{Policy, Table};
 
 const NODE: NetnsId = NetnsId(0);
 const POD: NetnsId = NetnsId(1);
@@ -22,11 +25,27 @@ const NOW: SimTime = SimTime(749_000_000_000);
 /// - Neighbours come in the order of the kernel's hash table, here by interface and address: lines (or the items of
 ///   the JSON list) are sorted.
 /// - Ages after `used` and numbers of probes follow from how long the recording took.
+/// - How long a connection is still tracked.
 /// - A bridge's `gc_timer` counts down all the time.
 fn normalized(command: &str, text: &str) -> String {
     let mut text = text.to_owned();
     for marker in [" used ", "probes ", "gc_timer "] {
         text = masked(&text, marker);
+    }
+    if command.starts_with("conntrack") {
+        // How long an entry is kept yet: some seconds lay between the recordings.
+        let line = |line: &str| {
+            let words: Vec<&str> = line.split(' ').collect();
+            let is_time = |at: usize| {
+                line.contains(" src=")
+                    && words[at].parse::<u64>().is_ok()
+                    && words[at - 1].parse::<u8>().is_ok()
+            };
+            let masked: Vec<&str> =
+                (0..words.len()).map(|at| if at > 0 && is_time(at) { "N" } else { words[at] }).collect();
+            masked.join(" ")
+        };
+        return text.lines().map(|each| line(each) + "\n").collect();
     }
     if command.contains("neigh") || command.contains("arp") {
         let separator = if command.contains("-j") { "},{" } else { "\n" };
@@ -182,6 +201,7 @@ impl Builder {
 /// The namespace of node 1 as it was recorded.
 fn node() -> NetnsState {
     let mut node = Builder::new(NODE, "node1", NetnsRole::Node);
+    node.state.sysctls.insert("net.ipv4.ip_forward".into(), "1".into());
     let uplink = LinkKind::Physical { peer_netns: NetnsId(9), peer: IfIndex(3) };
     node.link(link(NODE, 2, "eth0", uplink, "02:00:c0:a8:01:0a", 1500), [2712, 17, 2822, 22]);
     let bridge = LinkKind::Bridge { ageing_secs: 300 };
@@ -248,6 +268,47 @@ fn pod(after_failures: bool) -> NetnsState {
         pod.neigh(2, &format!("10.244.1.{host}"), None, Nud::Failed);
     }
     pod.state
+}
+
+/// The connections that node 1 tracked as they were recorded, read back from what `conntrack -L` printed.
+fn connections(node: &mut NetnsState) {
+    let text = include_str!("commands/conntrack-L-node.txt");
+    let row =
+        ChainRow { netns: NODE, table: Table::Nat, name: "PREROUTING".into(), policy: Some(Policy::Accept) };
+    let chain = Chain { change: ChangeId::default(), row, rules: Vec::new() };
+    node.netfilter.chains.insert((Table::Nat, "PREROUTING".into()), chain);
+    let lines = text.lines().filter(|line| line.contains(" src="));
+    for (id, line) in lines.enumerate() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let field = |name: &str, nth: usize| {
+            let found = words.iter().filter_map(|word| word.strip_prefix(&format!("{name}=")));
+            found.clone().nth(nth)
+        };
+        let number = |name: &str, nth: usize| field(name, nth).map_or(0, |text| text.parse::<u16>().unwrap());
+        let protocol = words[1].parse().unwrap();
+        let tuple = |nth: usize| {
+            let (sport, dport) = match protocol {
+                1 => (number("id", nth), number("type", nth) << 8 | number("code", nth)),
+                _ => (number("sport", nth), number("dport", nth)),
+            };
+            let addr = |name: &str| field(name, nth).unwrap().parse().unwrap();
+            Tuple { src: addr("src"), sport, protocol, dst: addr("dst"), dport }
+        };
+        let states = [TcpTracking::SynSent, TcpTracking::Established, TcpTracking::TimeWait];
+        let row = ConntrackRow {
+            netns: NODE,
+            id: id as u32,
+            orig: tuple(0),
+            reply: tuple(1),
+            tcp: states.into_iter().find(|state| words[3] == state.name()),
+            seen_reply: !line.contains("[UNREPLIED]"),
+            assured: line.contains("[ASSURED]"),
+            mark: 0,
+            timeout: Duration::from_secs(words[2].parse().unwrap()),
+        };
+        let connection = Connection { change: ChangeId::default(), row, seen: NOW };
+        node.netfilter.conntrack.insert(row.id, connection);
+    }
 }
 
 /// The sockets of Pod A as they were recorded: nginx, connections to it that are over and one that is open, and a UDP
@@ -338,7 +399,11 @@ fn the_tools_print_what_the_real_ones_print() {
             Some((label, columns)) => (label, Some(columns.split(' ').next().unwrap().parse().unwrap())),
         };
         let (netns, state) = match label {
-            "node" => (NODE, node()),
+            "node" => {
+                let mut state = node();
+                connections(&mut state);
+                (NODE, state)
+            }
             "pod" => {
                 let mut state = pod(false);
                 sockets(&mut state);
@@ -354,7 +419,7 @@ fn the_tools_print_what_the_real_ones_print() {
         let found = normalized(command, &format!("{text}rc={status}\n"));
         let expected = normalized(command, expected);
         if found != expected {
-            wrong.push(format!("{command}\n--- real\n{expected}--- ours\n{found}"));
+            wrong.push(format!("{command}\n{}", common::differing(&expected, &found)));
         }
     }
     assert!(!paths.is_empty());

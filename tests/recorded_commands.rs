@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 /// Recordings that show what happened before rather than what is set up: counters, and neighbours or FDB entries of
 /// connections that this test does not repeat. `tests/commands.rs` holds their layout byte for byte.
-const DEPENDS_ON_TRAFFIC: [&str; 29] = [
+const DEPENDS_ON_TRAFFIC: [&str; 35] = [
     "arp-a-pod",
     "arp-n-incomplete-pod",
     "arp-n-node",
@@ -20,6 +20,12 @@ const DEPENDS_ON_TRAFFIC: [&str; 29] = [
     "bridge-s-fdb-node",
     "busybox-arp-n-incomplete-pod",
     "busybox-ifconfig-pod",
+    "conntrack-C-node",
+    "conntrack-L-dstnat-node",
+    "conntrack-L-icmp-node",
+    "conntrack-L-n-tcp-nat-node",
+    "conntrack-L-node",
+    "conntrack-L-o-extended-node",
     "ifconfig-node",
     "ifconfig-pod",
     "ip-j-neigh-failed-pod",
@@ -46,8 +52,9 @@ const DEPENDS_ON_TRAFFIC: [&str; 29] = [
 const COUNTERS: &str = "ip-s-s-link-eth0-node";
 
 fn is_mac(word: &str) -> bool {
-    word.len() == 17
-        && word.split(':').count() == 6
+    // The number of a bridge is printed without leading zeros (`ether_ntoa`).
+    word.split(':').count() == 6
+        && word.split(':').all(|byte| matches!(byte.len(), 1 | 2) && u8::from_str_radix(byte, 16).is_ok())
         && word != "ff:ff:ff:ff:ff:ff"
         && word != "00:00:00:00:00:00"
 }
@@ -110,6 +117,7 @@ fn without_numbers(text: &str) -> String {
         _ => line.to_owned(),
     };
     let text = text.lines().map(line).collect::<Vec<_>>().join("\n");
+    let text = mask_after(&text, "peer_ifindex: ");
     mask_after(&mask_after(&text, "\"ifindex\":"), "\"link_index\":")
 }
 

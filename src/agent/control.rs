@@ -4,19 +4,20 @@
 use super::cni::cilium::{self, Identities};
 use super::cni::{self, Peer};
 use super::containers;
+use super::controllers::{Progress, Queue};
 use super::fabric::Fabric;
 use super::kubelet::{self, Stage};
 use super::launch::Environment;
 use super::objects::{Objects, Written};
 use super::outage::Outages;
 use super::policy::Policies;
+use super::scheduling::Unscheduled;
 use super::services::Services;
 use super::store::{NodeEntry, PodEntry, PodKey, Store};
 use super::world::{Actor, Patience, Wakeup, World};
 use crate::api::{ApiError, ApiRequest, ClusterSpec, Cni, NodeSpec, Pod};
 use crate::base::{Duration, Ipv4Addr, NetnsId, ObjectKey, ProcessId};
 use crate::cluster::ipam::Ipam;
-use crate::cluster::scheduler::{self, Candidate};
 use crate::kernel::Delays;
 use crate::trace::{KubeEventRow, StepRow, Steps, TableChange};
 use serde_json::Value;
@@ -47,6 +48,9 @@ pub struct ControlPlane {
     pub(super) policies: Policies,
     fabric: Fabric,
     pub(super) next_uid: u32,
+    pub(super) queue: Queue,
+    pub(super) progress: Progress,
+    pub(super) waiting: Unscheduled,
     pub(super) outages: Outages,
     /// Main processes that live, each with the container it belongs to.
     pub(super) mains: BTreeMap<ProcessId, (PodKey, usize)>,
@@ -65,6 +69,10 @@ impl Actor for ControlPlane {
             Wakeup::Apply(desired) => self.apply(world, &desired),
             Wakeup::DaemonStarted(node) => self.daemon_started(world, &node),
             Wakeup::Schedule(key) => self.schedule(world, &key),
+            Wakeup::ScheduleAgain => self.schedule_again(world),
+            Wakeup::Evict(key, at) => self.evict(world, &key, at),
+            Wakeup::Reconcile => self.reconcile(world),
+            Wakeup::Requeue(key) => self.requeued(world, key),
             Wakeup::Kubelet(key, turn) => {
                 kubelet::go_on(self, world, &key, turn);
                 self.pods_changed(world);
@@ -141,7 +149,10 @@ impl ControlPlane {
         if rebuilt {
             self.fabric.build_external(world, &desired.cluster);
         }
-        self.cluster = Some(Arc::new(desired.cluster.clone()));
+        let old = self.cluster.replace(Arc::new(desired.cluster.clone()));
+        if let Some(old) = old.filter(|_| !rebuilt) {
+            self.nodes_changed(world, &old, &desired.cluster);
+        }
         self.apply_objects(world, &desired.objects);
     }
 
@@ -272,46 +283,16 @@ impl ControlPlane {
         self.cluster.as_ref().is_some_and(|cluster| cilium::is_tunnelled(cluster))
     }
 
-    fn schedule(&mut self, world: &mut dyn World, key: &PodKey) {
-        let Some(entry) = self.store.pods.get(key).filter(|entry| entry.stage == Stage::Unscheduled) else {
-            return;
-        };
-        // A Pod that names its node passes the scheduler by; its kubelet takes it, if there is one.
-        let chosen = entry.pod.spec.node_name.clone().map_or_else(|| self.choose_node(&entry.pod), Ok);
-        match chosen {
-            Ok(node) => self.bind(world, key, &node),
-            Err(reason) => {
-                Self::kube_event(world, key, ("FailedScheduling", "default-scheduler"), reason);
-            }
-        }
-    }
-
-    fn choose_node(&self, pod: &Pod) -> Result<String, String> {
-        let nodes = self.store.nodes.values();
-        let candidates: Vec<Candidate<'_>> =
-            nodes.map(|entry| Candidate { node: &entry.spec, pods: entry.pods }).collect();
-        scheduler::schedule(pod, &candidates)
-    }
-
-    pub(super) fn bind(&mut self, world: &mut dyn World, key: &PodKey, node: &str) {
-        let exists = self.store.nodes.contains_key(node);
-        let Some(entry) = self.store.pods.get(key) else { return };
-        let by_scheduler = entry.pod.spec.node_name.is_none();
-        self.store.bind(key, node);
-        self.record_pod(world, key);
-        if !exists {
-            return;
-        }
-        if by_scheduler {
-            let message = format!("Successfully assigned {}/{} to {node}", key.namespace, key.name);
-            Self::kube_event(world, key, ("Scheduled", "default-scheduler"), message);
-        }
-        Self::step(world, key, (Steps::Creation, 1), vec![key.name.to_string(), node.to_owned()]);
-        kubelet::admit(self, world, key);
-    }
-
     /// Writes down a Pod's row as it is now.
-    pub(super) fn record_pod(&self, world: &mut dyn World, key: &PodKey) {
+    pub(super) fn record_pod(&mut self, world: &mut dyn World, key: &PodKey) {
+        let now = world.now();
+        let Some(entry) = self.store.pods.get_mut(key) else { return };
+        if !entry.is_ready() {
+            entry.ready_since = None;
+        } else if entry.ready_since.is_none() {
+            entry.ready_since = Some(now);
+        }
+        self.owner_touched(world, key);
         let Some(entry) = self.store.pods.get(key) else { return };
         world.record(TableChange::Pod(entry.row(key, self.host_ip(entry))));
     }
@@ -381,7 +362,18 @@ fn has_node(cluster: &ClusterSpec, name: &str) -> bool {
 
 /// Nodes may come and go; anything else makes the cluster anew, for the machines' own settings changed.
 fn needs_rebuilding(old: &ClusterSpec, new: &ClusterSpec) -> bool {
-    let changed = |node: &NodeSpec| new.nodes.iter().any(|other| other.name == node.name && other != node);
+    // Labels, annotations, taints and resources change on the running node.
+    let machine = |node: &NodeSpec| NodeSpec {
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        taints: Vec::new(),
+        unschedulable: false,
+        allocatable: BTreeMap::new(),
+        ..node.clone()
+    };
+    let changed = |node: &NodeSpec| {
+        new.nodes.iter().any(|other| other.name == node.name && machine(other) != machine(node))
+    };
     old.network != new.network
         || old.external != new.external
         || old.dns != new.dns

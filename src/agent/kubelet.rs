@@ -5,6 +5,7 @@
 use super::cni::{self, Attached, Call};
 use super::containers;
 use super::control::{ControlPlane, hex};
+use super::controllers::Kind;
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World};
 use crate::base::{Duration, Ipv4Addr};
@@ -45,6 +46,10 @@ pub(super) enum Stage {
     Released,
     Detached,
     Gone,
+    /// The kubelet did not take it.
+    Rejected,
+    /// Nothing of it runs any more; its object waits for a finalizer.
+    Held,
 }
 
 fn wait(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, (stage, after): (Stage, Duration)) {
@@ -59,11 +64,27 @@ pub(super) fn admit(control: &mut ControlPlane, world: &mut dyn World, key: &Pod
     wait(control, world, key, (Stage::Admitted, ADMISSION));
 }
 
+/// The kubelet does not take a Pod that was bound to its node: it has failed before it began.
+pub(super) fn reject(
+    control: &mut ControlPlane,
+    world: &mut dyn World,
+    key: &PodKey,
+    (reason, message): (&str, &str),
+) {
+    ControlPlane::event(world, &key.object(), Kind::Warning, (reason, "kubelet"), message.to_owned());
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    entry.phase = PodPhase::Failed;
+    entry.reason = Some(reason.into());
+    entry.message = Some(format!("Pod was rejected: {message}").into());
+    entry.stage = Stage::Rejected;
+    control.record_pod(world, key);
+}
+
 /// Takes the step whose time has come.
 pub(super) fn go_on(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, turn: u32) {
     let Some(entry) = control.store.pods.get(key).filter(|entry| entry.turn == turn) else { return };
     match entry.stage {
-        Stage::Unscheduled | Stage::Running => {}
+        Stage::Unscheduled | Stage::Running | Stage::Rejected | Stage::Held => {}
         Stage::Admitted => begin(control, world, key),
         Stage::Sandbox => make_netns(control, world, key),
         Stage::PluginCalled => call_plugin(control, world, key),

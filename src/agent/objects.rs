@@ -10,6 +10,7 @@
 //! these rows.
 
 use super::control::ControlPlane;
+use super::controllers::{controller_of, finalizers};
 use super::world::World;
 use crate::api::{ApiError, EndpointSlice, NetworkPolicy, Object, Pod, Service};
 use crate::base::{ObjectKey, SimTime};
@@ -100,6 +101,8 @@ pub(super) struct Objects {
     by_uid: BTreeMap<Arc<str>, ObjectKey>,
     /// The objects that name an owner, by the owner's identity.
     owned: BTreeMap<Arc<str>, BTreeSet<ObjectKey>>,
+    /// Pods and ReplicaSets that nobody manages.
+    orphans: BTreeSet<ObjectKey>,
     /// What the text that was applied last says, by object.
     pub(super) text: BTreeMap<ObjectKey, Arc<Value>>,
     version: u64,
@@ -115,6 +118,23 @@ fn owners(value: &Value) -> impl Iterator<Item = &str> {
 impl Objects {
     pub(super) fn get(&self, key: &ObjectKey) -> Option<&Arc<ObjectRow>> {
         self.rows.get(key)
+    }
+
+    /// The object of this identity.
+    pub(super) fn by_uid(&self, uid: &str) -> Option<&Arc<ObjectRow>> {
+        self.rows.get(self.by_uid.get(uid)?)
+    }
+
+    /// Objects of a kind in a namespace that nobody manages.
+    pub(super) fn orphans_of(&self, kind: &str, namespace: &str) -> Vec<ObjectKey> {
+        let first = ObjectKey::new(kind, namespace, "");
+        let of = |key: &&ObjectKey| &*key.kind == kind && &*key.namespace == namespace;
+        self.orphans.range(first..).take_while(of).cloned().collect()
+    }
+
+    /// Everything in a namespace.
+    pub(super) fn in_namespace(&self, namespace: &str) -> Vec<ObjectKey> {
+        self.rows.keys().filter(|key| &*key.namespace == namespace).cloned().collect()
     }
 
     /// The objects that name this identity as their owner.
@@ -139,6 +159,13 @@ impl Objects {
         }
         for owner in owners(&row.value) {
             self.owned.entry(owner.into()).or_default().insert(row.key.clone());
+        }
+        if matches!(&*row.key.kind, "Pod" | "ReplicaSet") {
+            if controller_of(&row.value).is_none() {
+                self.orphans.insert(row.key.clone());
+            } else {
+                self.orphans.remove(&row.key);
+            }
         }
         self.by_uid.insert(row.uid.clone(), row.key.clone());
         self.rows.insert(row.key.clone(), row);
@@ -180,10 +207,17 @@ impl ControlPlane {
         self.objects.rows.range(first..).map(|(_, row)| row).take_while(move |row| row.key.kind == same)
     }
 
-    /// Something of an object changed, came or went: those who watch it are to be woken. `None` stands for gone.
-    fn object_changed(&mut self, world: &mut dyn World, key: &ObjectKey, row: Option<&ObjectRow>) {
-        let _ = row;
-        if matches!(&*key.kind, "NetworkPolicy" | "Namespace" | "Pod") {
+    /// Something of an object changed, came or went: those who watch it are woken. `None` stands for what was not there
+    /// before, or is gone.
+    fn object_changed(
+        &mut self,
+        world: &mut dyn World,
+        old: Option<&Arc<ObjectRow>>,
+        new: Option<&Arc<ObjectRow>>,
+    ) {
+        self.controllers_watch(world, (old, new));
+        let kind = new.or(old).map_or("", |row| &*row.key.kind);
+        if matches!(kind, "NetworkPolicy" | "Namespace" | "Pod") {
             self.policies_changed(world);
         }
     }
@@ -240,9 +274,15 @@ impl ControlPlane {
         row.version = self.objects.version;
         let key = row.key.clone();
         let row = Arc::new(row);
+        let old = self.objects.get(&key).cloned();
         self.objects.insert(row.clone());
         world.record(TableChange::Object(row.clone()));
-        self.object_changed(world, &key, Some(&row));
+        // Owners that are not there, and finalizers that let go, are the garbage collector's.
+        let released = row.deleted.is_some() && finalizers(&row.value).is_empty();
+        if released || (old.is_none() && owners(&row.value).next().is_some()) {
+            self.doubt(world, key);
+        }
+        self.object_changed(world, old.as_ref(), Some(&row));
     }
 
     /// Removes an object from the store.
@@ -250,9 +290,11 @@ impl ControlPlane {
         let Some(row) = self.objects.rows.remove(key) else { return };
         self.objects.unlink(&row);
         self.objects.by_uid.remove(&row.uid);
+        self.objects.orphans.remove(key);
         self.objects.version += 1;
         world.record(TableChange::ObjectGone(key.clone()));
-        self.object_changed(world, key, None);
+        self.namespace_emptied(world, key);
+        self.object_changed(world, Some(&row), None);
     }
 
     /// Sees to it that a namespace is there, as every object of a text needs one.

@@ -1,8 +1,9 @@
 //! Nodes that stand still, and how the control plane notices: the kubelet does not renew its lease, the node controller
-//! waits out the grace period, then the node is `NotReady`, its Pods are not ready and their endpoints go.
-//! *Simplified*: Pods are not evicted, which a real cluster does five minutes later.
+//! waits out the grace period, then the node is `NotReady` and tainted, its Pods are not ready, their endpoints go, and
+//! when their tolerations run out they are evicted (`nodes.rs`).
 
 use super::control::ControlPlane;
+use super::controllers::Kind;
 use super::store::PodKey;
 use super::world::{Patience, Power, Wakeup, World};
 use crate::base::Duration;
@@ -48,6 +49,10 @@ impl ControlPlane {
             | Wakeup::NodePower(..)
             | Wakeup::NodeMonitor(..)
             | Wakeup::Schedule(_)
+            | Wakeup::ScheduleAgain
+            | Wakeup::Reconcile
+            | Wakeup::Requeue(_)
+            | Wakeup::Evict(..)
             | Wakeup::Endpoints
             | Wakeup::Policies
             | Wakeup::ProxyRules => None,
@@ -106,8 +111,13 @@ impl ControlPlane {
             if let Some(entry) = self.store.pods.get_mut(key) {
                 entry.unreachable = !ready;
             }
+            if !ready {
+                let source = ("NodeNotReady", "node-controller");
+                Self::event(world, &key.object(), Kind::Warning, source, "Node is not ready".to_owned());
+            }
             self.record_pod(world, key);
         }
+        self.mark_unreachable(world, name, !ready);
         self.pods_changed(world);
     }
 }

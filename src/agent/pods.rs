@@ -2,8 +2,9 @@
 
 use super::containers;
 use super::control::{ControlPlane, hex};
+use super::controllers::finalizers;
 use super::kubelet::{self, Stage};
-use super::store::{PodEntry, PodKey};
+use super::store::{PodEntry, PodKey, has_anti_affinity};
 use super::world::{Patience, Wakeup, World};
 use crate::api::{Container, Pod, Protocol, RestartPolicy};
 use crate::base::{Duration, ObjectKey};
@@ -66,9 +67,13 @@ impl ControlPlane {
             ip: None,
             phase: PodPhase::Pending,
             reason: None,
+            message: None,
             containers: container_rows(&pod),
             created: world.now(),
+            ready_since: None,
+            unschedulable: None,
             deleting: false,
+            evict_at: None,
             stage: Stage::Unscheduled,
             turn: 0,
             sandbox: hex(world, 64),
@@ -79,6 +84,7 @@ impl ControlPlane {
             unreachable: false,
             pod,
         };
+        self.store.n_anti_affinity += usize::from(has_anti_affinity(&entry.pod));
         self.store.pods.insert(key.clone(), entry);
         self.put(world, &key.object(), &"v1".into(), value);
         self.record_pod(world, &key);
@@ -112,7 +118,7 @@ impl ControlPlane {
             return;
         }
         entry.deleting = true;
-        if entry.stage == Stage::Unscheduled {
+        if matches!(entry.stage, Stage::Unscheduled | Stage::Rejected) {
             return self.finish_pod(world, key);
         }
         self.mark_deleted(world, &key.object(), now);
@@ -122,11 +128,41 @@ impl ControlPlane {
 
     /// The Pod's object is removed; what takes its place comes.
     pub(super) fn finish_pod(&mut self, world: &mut dyn World, key: &PodKey) {
+        let object = key.object();
+        // What is not the kubelet's to let go of keeps the object.
+        if self.objects.get(&object).is_some_and(|row| !finalizers(&row.value).is_empty()) {
+            let now = world.now();
+            self.mark_deleted(world, &object, now);
+            if let Some(entry) = self.store.pods.get_mut(key) {
+                entry.stage = Stage::Held;
+            }
+            return self.record_pod(world, key);
+        }
         let Some(entry) = self.store.remove_pod(key) else { return };
-        self.remove(world, &key.object());
+        self.forget_waiting(key);
+        self.remove(world, &object);
         world.record(TableChange::PodGone(key.namespace.clone(), key.name.clone()));
+        self.room_made(world);
         if let Some(next) = entry.successor {
             self.create_pod(world, next);
+        }
+    }
+
+    /// The last finalizer of a Pod let go.
+    pub(super) fn pod_released(&mut self, world: &mut dyn World, key: &ObjectKey) {
+        let Some(key) = self.store.pod_named(&key.namespace, &key.name).cloned() else { return };
+        if self.store.pods.get(&key).is_some_and(|entry| entry.stage == Stage::Held) {
+            self.finish_pod(world, &key);
+        }
+    }
+
+    /// Whoever manages a Pod is to look at it.
+    pub(super) fn owner_touched(&mut self, world: &mut dyn World, key: &PodKey) {
+        let Some(entry) = self.store.pods.get(key) else { return };
+        let mut owners = entry.pod.metadata.owner_references.iter();
+        if let Some(owner) = owners.find(|owner| owner.controller == Some(true)) {
+            let owner = ObjectKey::new(&owner.kind, &key.namespace, &owner.name);
+            self.enqueue(world, owner);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::control::ControlPlane;
 use super::objects::{Typed, Written, kind_with_group, with_namespace_defaults};
 use super::world::World;
-use crate::api::{ApiError, ApiRequest, PatchKind, Propagation};
+use crate::api::{ApiError, ApiRequest, PatchKind};
 use crate::base::ObjectKey;
 use crate::cluster::patch;
 use crate::manifest;
@@ -89,7 +89,7 @@ impl ControlPlane {
     }
 
     /// New objects need a namespace that is there and not about to go.
-    fn check_namespace(&self, key: &ObjectKey) -> Result<(), ApiError> {
+    pub(super) fn check_namespace(&self, key: &ObjectKey) -> Result<(), ApiError> {
         if key.namespace.is_empty() {
             return Ok(());
         }
@@ -150,31 +150,12 @@ impl ControlPlane {
         self.replace(world, &value)
     }
 
-    /// Deletes an object: at once, or when what holds it has let go.
-    pub(super) fn delete(
-        &mut self,
-        world: &mut dyn World,
-        key: &ObjectKey,
-        propagation: Option<Propagation>,
-        grace_seconds: Option<u64>,
-    ) {
-        let Some(row) = self.objects.get(key).cloned() else { return };
-        if &*key.kind == "Pod" {
-            return self.delete_pod_object(world, key, grace_seconds);
-        }
-        self.discard(world, key);
-        let dependents: Vec<ObjectKey> = self.objects.owned_by(&row.uid).cloned().collect();
-        for key in dependents.iter().filter(|_| propagation != Some(Propagation::Orphan)) {
-            self.delete(world, key, propagation, None);
-        }
-    }
-
     /// Takes an object out of the store, with its typed entry.
     pub(super) fn discard(&mut self, world: &mut dyn World, key: &ObjectKey) {
         match &*key.kind {
             "Service" => self.remove_service(world, key),
             "EndpointSlice" | "Endpoints" => self.remove_written_slices(world, key),
-            "Node" => self.remove_node(world, &key.name.clone()),
+            "Node" => return self.remove_node(world, &key.name.clone()),
             "NetworkPolicy" => self.policies.drop(&key.namespace, &key.name),
             _ => {}
         }
@@ -191,6 +172,7 @@ impl ControlPlane {
                 self.put(world, &key, &api_version, value);
                 self.write_slices(world, &key, slices);
             }
+            Typed::Other if &*key.kind == "Node" => self.write_node(world, &key, &value),
             Typed::Policy(policy) => {
                 self.policies.keep(policy);
                 self.put(world, &key, &api_version, value);

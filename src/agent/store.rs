@@ -28,9 +28,17 @@ pub(super) struct PodEntry {
     pub(super) ip: Option<Ipv4Addr>,
     pub(super) phase: PodPhase,
     pub(super) reason: Option<Arc<str>>,
+    /// `status.message`.
+    pub(super) message: Option<Arc<str>>,
     pub(super) containers: Vec<ContainerRow>,
     pub(super) created: SimTime,
+    /// Since when it has been ready.
+    pub(super) ready_since: Option<SimTime>,
+    /// What the scheduler said last, while it fits nowhere.
+    pub(super) unschedulable: Option<String>,
     pub(super) deleting: bool,
+    /// When it is deleted because of its node's taints.
+    pub(super) evict_at: Option<SimTime>,
     /// Where the kubelet stands with it.
     pub(super) stage: super::kubelet::Stage,
     /// Tells an outdated wake-up of the kubelet.
@@ -70,6 +78,8 @@ pub(super) struct Store {
     pub(super) pods: BTreeMap<PodKey, PodEntry>,
     /// The Pods bound to each node, so that scheduling does not look at all of them for each.
     bound: BTreeMap<Arc<str>, BTreeSet<PodKey>>,
+    /// How many Pods keep others away from themselves.
+    pub(super) n_anti_affinity: usize,
 }
 
 impl PodEntry {
@@ -127,6 +137,11 @@ impl NodeEntry {
     }
 }
 
+/// Whether a Pod has rules on which Pods it does not want near itself.
+pub(super) fn has_anti_affinity(pod: &Pod) -> bool {
+    pod.spec.affinity.as_ref().is_some_and(|affinity| !affinity["podAntiAffinity"].is_null())
+}
+
 impl Store {
     /// The Pod that bears this name now, if there is one.
     pub(super) fn pod_named(&self, namespace: &str, name: &str) -> Option<&PodKey> {
@@ -149,6 +164,7 @@ impl Store {
     /// Removes a Pod.
     pub(super) fn remove_pod(&mut self, key: &PodKey) -> Option<PodEntry> {
         let entry = self.pods.remove(key)?;
+        self.n_anti_affinity -= usize::from(has_anti_affinity(&entry.pod));
         if let Some(node) = &entry.node {
             if let Some(bound) = self.bound.get_mut(node) {
                 bound.remove(key);

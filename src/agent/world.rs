@@ -2,7 +2,7 @@
 
 use super::{Desired, Exit, Launch, PodKey};
 use crate::api::{ApiError, ApiRequest};
-use crate::base::{DirId, Duration, IfIndex, NetnsId, PidNsId, ProcessId, Rng, SimTime};
+use crate::base::{DirId, Duration, IfIndex, NetnsId, ObjectKey, PidNsId, ProcessId, Rng, SimTime};
 use crate::kernel::{Ctx, Netns, NewLink};
 use crate::trace::{NetnsRole, TableChange};
 use serde_json::Value;
@@ -89,6 +89,14 @@ pub enum Wakeup {
     DaemonStarted(Arc<str>),
     /// The scheduler looks at this Pod.
     Schedule(PodKey),
+    /// The scheduler looks again at all Pods that fitted nowhere.
+    ScheduleAgain,
+    /// A Pod's tolerations of its node's taints have run out, unless they were put off.
+    Evict(PodKey, SimTime),
+    /// Controllers look at what waits in their queue.
+    Reconcile,
+    /// A controller looks at this object again.
+    Requeue(ObjectKey),
     /// A node stands still, or goes on.
     NodePower(Arc<str>, Power),
     /// The node controller looks at a node that has not reported since the number of its outage.

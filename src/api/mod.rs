@@ -13,6 +13,7 @@ mod pod;
 mod policy;
 mod request;
 mod service;
+mod workload;
 
 pub use cluster::{
     Autodetection, Backend, BridgeSpec, CalicoSpec, Cluster, ClusterSpec, Cni, Delays, DnsSpec,
@@ -43,3 +44,4 @@ pub use service::{
     ObjectReference, SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec, ServiceStatus, ServiceType,
     SessionAffinity, SessionAffinityConfig, TrafficPolicy,
 };
+pub use workload::{Condition, Ordinals, RollingUpdate, Strategy, Workload, WorkloadSpec, WorkloadStatus};

@@ -42,6 +42,9 @@ pub struct PodSpec {
     /// Rules on the spread over the nodes, as written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub topology_spread_constraints: Vec<Value>,
+    /// What has to be taken away before the scheduler looks at the Pod, as written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scheduling_gates: Vec<Value>,
     /// Which scheduler is to bind the Pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduler_name: Option<String>,

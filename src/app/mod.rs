@@ -2,6 +2,7 @@
 //! [`Os`], which stands for the system calls.
 
 pub mod busybox_ping;
+mod capture;
 pub mod curl;
 mod dial;
 pub mod http;
@@ -10,13 +11,16 @@ pub mod ping;
 pub mod server;
 pub mod services;
 pub mod sleep;
+pub mod tcpdump;
 pub mod telnet;
 pub mod tracepath;
 pub mod traceroute;
 pub mod wget;
 
+pub use capture::{CaptureFilter, Captured};
+
 use crate::api::{ApiError, ApiRequest};
-use crate::base::{Duration, Ipv4Addr, NetnsId, SimTime, SocketId};
+use crate::base::{Duration, IfIndex, Ipv4Addr, NetnsId, SimTime, SocketId};
 pub use crate::kernel::{
     Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
     Transport,
@@ -140,6 +144,20 @@ pub trait Os {
     }
     /// Closes the socket (`close(2)`). What a process leaves open is closed when it ends.
     fn close(&mut self, _socket: SocketId) {}
+    /// Captures what this device sees, or with `None` all of the namespace, as far as the filter lets it pass
+    /// (`packet(7)`). [`Wake::Timer`] with this token tells when there is something.
+    fn capture(
+        &mut self,
+        _device: Option<IfIndex>,
+        _filter: CaptureFilter,
+        _token: u32,
+    ) -> Result<(), Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Takes the frames captured since this was last asked.
+    fn take_captured(&mut self) -> Vec<Captured> {
+        Vec::new()
+    }
     /// The source address the kernel would choose towards `dst` (`connect(2)` then `getsockname(2)`) on a socket bound
     /// to `device`, if any. Without `broadcast` (`SO_BROADCAST`) a broadcast address is refused with `Eacces`.
     fn source_towards(&self, dst: Ipv4Addr, device: Option<&str>, broadcast: bool)

@@ -9,5 +9,7 @@ pub mod patch;
 pub mod policy;
 pub mod processes;
 pub mod proxy;
+pub mod quantity;
+pub mod rollout;
 pub mod scheduler;
 pub mod services;

@@ -52,7 +52,7 @@ impl Lab {
         let (output, status, program, changes) = match command {
             Command::Done { output, status } => (output, Some(status), None, Vec::new()),
             Command::Process { output, process } => (output, None, Some(process), Vec::new()),
-            Command::Change { changes, output } => (output, Some(0), None, changes),
+            Command::Change { changes, output, status } => (output, Some(status), None, changes),
         };
         let netns = self.sim.netns_of(process);
         for change in changes {
@@ -117,6 +117,7 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         }
         KernelChange::AddVxlanFdb(ifindex, mac, dst) => netns.add_vxlan_fdb(ctx, ifindex, mac, dst),
         KernelChange::DelVxlanFdb(ifindex, mac) => netns.del_vxlan_fdb(ctx, ifindex, mac),
+        KernelChange::Netfilter(op) => netns.change_netfilter(ctx, *op),
         KernelChange::SetQdisc(ifindex, netem) => netns.set_qdisc(ctx, ifindex, netem),
         KernelChange::SetClsact(ifindex, on) => netns.set_clsact(ctx, ifindex, on),
         KernelChange::SetMirror(ifindex, incoming, to) => netns.set_mirror(ctx, ifindex, incoming, to),

@@ -5,6 +5,7 @@ pub mod compare;
 pub mod fault;
 pub mod flow;
 pub mod history;
+mod jobs;
 pub mod lessons;
 pub mod matrix;
 mod objects;

@@ -237,7 +237,7 @@ impl Prompt {
 }
 
 /// The words of a command line as a shell splits them: quotes keep what is inside together, a backslash the next
-/// character. A line with `;`, `&&`, `||` or `|` goes to `sh -c` whole. `Err` where a quote is not closed.
+/// character. A line with `;`, `&&`, `||`, `|`, `<` or `>` goes to `sh -c` whole. `Err` where a quote is not closed.
 pub fn argv(line: &str) -> Result<Vec<String>, char> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -246,7 +246,7 @@ pub fn argv(line: &str) -> Result<Vec<String>, char> {
         match c {
             '\'' | '"' => quoted(c, &mut chars, word.get_or_insert_default())?,
             '\\' => word.get_or_insert_default().extend(chars.next()),
-            ';' | '&' | '|' => return Ok(["sh", "-c", line].map(str::to_owned).to_vec()),
+            ';' | '&' | '|' | '<' | '>' => return Ok(["sh", "-c", line].map(str::to_owned).to_vec()),
             c if c.is_whitespace() => words.extend(word.take()),
             c => word.get_or_insert_default().push(c),
         }

@@ -6,7 +6,7 @@ use super::Lab;
 use crate::agent::{Environment, Launch, StandIn};
 use crate::app::server::{Persona, Server};
 use crate::app::sleep::Sleep;
-use crate::base::{Duration, ProcessId};
+use crate::base::{Duration, ProcessId, SimTime};
 use crate::shell::{self, Node, Redirection, Simple, Word};
 use crate::sim::{Stderr, Stdin};
 use crate::trace::Stream;
@@ -22,7 +22,7 @@ const UNKNOWN_RUN: Duration = Duration::from_ms(500);
 
 /// Where the streams of a command go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Io {
+pub(super) struct Io {
     stdin: Option<Vec<u8>>,
     /// Whether standard output is kept, for a pipe or a file.
     keeps: bool,
@@ -31,7 +31,7 @@ struct Io {
 
 /// Something that a script has still to do.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Run(Arc<Node>),
     AndThen(Arc<Node>),
     OrElse(Arc<Node>),
@@ -42,6 +42,11 @@ enum Step {
     Each(String, VecDeque<String>, Arc<Node>),
     /// Has the next command of a pipe read what the one before wrote; then the streams are these again.
     Pipe(VecDeque<Arc<Node>>, Io),
+    /// Waits for what runs in the background; with a moment, only until then, and ends what still runs
+    /// (`timeout(1)`).
+    Wait(Option<SimTime>),
+    /// Comes to this status.
+    Status(u8),
     /// Puts the streams back; what was kept goes to this file, and what was kept before it is kept again.
     Restore(Io, Option<(String, bool)>, String),
 }
@@ -49,14 +54,16 @@ enum Step {
 /// What a process has still to run.
 #[derive(Debug)]
 pub(super) struct Script {
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     status: u8,
     pub(super) environment: Environment,
-    variables: BTreeMap<String, String>,
+    pub(super) variables: BTreeMap<String, String>,
     io: Io,
-    n_at_once: u32,
+    pub(super) n_at_once: u32,
+    /// Processes that it started in the background, in order.
+    pub(super) children: Vec<ProcessId>,
     /// The command line that `ps` shows of the shell.
-    title: String,
+    pub(super) title: String,
 }
 
 impl Script {
@@ -66,7 +73,16 @@ impl Script {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into();
         variables.extend(environment.variables.iter().cloned());
-        Self { steps: Vec::new(), status: 0, environment, variables, io: Io::default(), n_at_once: 0, title }
+        Self {
+            steps: Vec::new(),
+            status: 0,
+            environment,
+            variables,
+            io: Io::default(),
+            n_at_once: 0,
+            children: Vec::new(),
+            title,
+        }
     }
 
     /// Ctrl-C: nothing more of it is run.
@@ -76,7 +92,7 @@ impl Script {
 }
 
 /// Words as a command that a shell would run with exactly them.
-fn literal(argv: &[String]) -> Arc<Node> {
+pub(super) fn literal(argv: &[String]) -> Arc<Node> {
     let word = |text: &String| Word(vec![shell::Piece::Text(text.clone())]);
     Arc::new(Node::Simple(Simple { words: argv.iter().map(word).collect(), ..Simple::default() }))
 }
@@ -201,6 +217,8 @@ impl Lab {
                     script.steps.push(Step::Run(body));
                 }
             }
+            Step::Status(status) => return Some(status),
+            Step::Wait(until) => return self.wait_for_children(process, until),
             Step::Pipe(rest, outer) => self.next_of_pipe(process, rest, outer),
             Step::Restore(io, file, before) => self.restore(process, io, file, before),
         }
@@ -292,7 +310,7 @@ impl Lab {
     }
 
     /// Starts a command as a process of its own.
-    fn run_in_background(&mut self, process: ProcessId, node: Arc<Node>) {
+    pub(super) fn run_in_background(&mut self, process: ProcessId, node: Arc<Node>) {
         let Some(script) = self.scripts.get(&process) else { return };
         let (environment, variables) = (script.environment.clone(), script.variables.clone());
         let netns = self.sim.netns_of(process);
@@ -302,6 +320,10 @@ impl Lab {
         script.io.stdin = Some(Vec::new());
         script.steps.push(Step::Run(node));
         self.scripts.insert(child, script);
+        if let Some(parent) = self.scripts.get_mut(&process) {
+            parent.children.push(child);
+            parent.variables.insert("!".into(), self.sim.pid_of(child).to_string());
+        }
         self.go_on(child, 0);
     }
 
@@ -342,6 +364,9 @@ impl Lab {
         }
         if let Some(line) = script_of(&words) {
             return self.run_script(process, line);
+        }
+        if words[0] == "timeout" {
+            return self.run_for(process, &words);
         }
         let script = self.scripts.get_mut(&process)?;
         if is_shell(&words[0]) {
@@ -427,7 +452,12 @@ impl Lab {
     fn builtin(&mut self, process: ProcessId, words: &[String]) -> Option<u8> {
         let script = self.scripts.get_mut(&process)?;
         match words[0].as_str() {
-            ":" | "cd" | "trap" | "set" | "umask" | "wait" | "shopt" => Some(0),
+            ":" | "cd" | "trap" | "set" | "umask" | "shopt" => Some(0),
+            "wait" => {
+                script.steps.push(Step::Wait(None));
+                Some(0)
+            }
+            "kill" => Some(self.kill(process, words)),
             "export" | "readonly" | "local" => {
                 let pairs = words[1..].iter().filter_map(|word| word.split_once('='));
                 script.variables.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));

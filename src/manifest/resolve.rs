@@ -9,7 +9,8 @@ use crate::api::{
     WrittenSpec,
 };
 use crate::base::{IpNet, Ipv4Addr, Ipv4Net};
-use std::collections::BTreeSet;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Annotation of a Node with its further addresses, separated by commas.
@@ -356,6 +357,7 @@ fn resolve_node(
             Some(_) | None => written.taints.clone(),
         },
         unschedulable: node.is_some_and(|node| node.spec.unschedulable == Some(true)),
+        allocatable: node.map(allocatable).unwrap_or_default(),
     }
 }
 
@@ -376,6 +378,14 @@ fn further_addresses(node: Option<&Node>, annotation: &str) -> Vec<IpAddr> {
 
 fn ipv4(ip: &IpAddr) -> Option<Ipv4Addr> {
     if let IpAddr::V4(ip) = ip { Some(*ip) } else { None }
+}
+
+/// What Pods may use of a node: what its status says, or else what the machine has.
+fn allocatable(node: &Node) -> BTreeMap<String, String> {
+    let status = &node.status;
+    let listed = if status.allocatable.is_empty() { &status.capacity } else { &status.allocatable };
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    listed.iter().map(|(name, value)| (name.clone(), text(value))).collect()
 }
 
 /// The gateway that is written, or the first router in the node's own network.

@@ -92,7 +92,7 @@ pub(super) fn bridge(context: &Context<'_>, words: &[String]) -> Command {
 
 fn changes(outcome: Result<Vec<crate::shell::KernelChange>, Stop>) -> Command {
     match outcome {
-        Ok(changes) => Command::Change { changes, output: Vec::new() },
+        Ok(changes) => Command::Change { changes, output: Vec::new(), status: 0 },
         Err((text, status)) => refuse(text, status),
     }
 }

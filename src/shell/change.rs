@@ -2,7 +2,7 @@
 //! with the text of the tool; the rest is for whoever owns the kernels to carry out.
 
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr};
-use crate::kernel::{BridgeOption, LinkSpec, PortOption};
+use crate::kernel::{BridgeOption, LinkSpec, NetfilterOp, PortOption};
 use crate::trace::{AddrRow, Mirror, NeighRow, Netem, RouteRow, VlanRow};
 use std::sync::Arc;
 
@@ -59,6 +59,8 @@ pub enum KernelChange {
     AddVxlanFdb(IfIndex, MacAddr, Ipv4Addr),
     /// `bridge fdb del` for a VXLAN device: all tunnel ends of the address.
     DelVxlanFdb(IfIndex, MacAddr),
+    /// `iptables` and `iptables-restore`, and `conntrack -D`.
+    Netfilter(Box<NetfilterOp>),
     /// `tc qdisc replace … netem`, or `del`.
     SetQdisc(IfIndex, Option<Netem>),
     /// `tc qdisc add … clsact`, or `del`.

@@ -5,11 +5,14 @@
 mod bridge;
 mod busybox;
 pub mod change;
+mod conntrack;
 mod curl;
+mod ethtool;
 mod files;
 mod filters;
 mod getopt;
 mod ip;
+mod iptables;
 mod kubectl;
 mod nc;
 mod netstat;
@@ -23,6 +26,7 @@ mod servers;
 mod ss;
 mod sysctl;
 mod tc;
+mod tcpdump;
 mod traceroute;
 mod wget;
 
@@ -87,12 +91,14 @@ pub enum Command {
         /// The process.
         process: Box<dyn Process>,
     },
-    /// It asks for changes to the kernel of its namespace, and succeeds with this output once they are made.
+    /// It asks for changes to the kernel of its namespace, and ends with this output and status once they are made.
     Change {
         /// The changes in order.
         changes: Vec<KernelChange>,
         /// Output in order.
         output: Vec<(Stream, String)>,
+        /// Exit status.
+        status: u8,
     },
 }
 
@@ -125,7 +131,9 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "arp" => nettools::arp(context, words, Edition::NetTools),
         "bridge" => bridge::bridge(context, words),
         "cat" => files::cat(context, words),
+        "conntrack" => conntrack::conntrack(context, words),
         "curl" => curl::curl(words),
+        "ethtool" => ethtool::ethtool(context, words),
         "echo" => files::echo(words),
         "agnhost" => servers::agnhost(words),
         "date" => filters::date(context, words),
@@ -136,6 +144,9 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "http-echo" => servers::http_echo(words),
         "httpd-foreground" => servers::apache(),
         "hostname" => files::hostname(context, words),
+        "iptables" | "iptables-nft" => iptables::iptables(context, words),
+        "iptables-restore" | "iptables-nft-restore" => iptables::restore(context, words),
+        "iptables-save" | "iptables-nft-save" => iptables::save(context, words),
         "kubectl" => kubectl::kubectl(context, words),
         "memcached" => servers::memcached(words),
         "nc" | "netcat" | "nc.openbsd" | "nc.traditional" => nc::nc(name, words),
@@ -148,6 +159,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "redis-server" => servers::redis(words),
         "seq" => filters::seq(words),
         "tail" => filters::tail(context, words),
+        "tcpdump" => tcpdump::tcpdump(context, words),
         "telnet" => nc::telnet(words),
         "tracepath" => traceroute::tracepath(words),
         "traceroute" => traceroute::traceroute(words, false),

@@ -82,7 +82,11 @@ fn arp_delete(state: &NetnsState, host: Option<&String>, device: Option<&str>) -
         out.out(format!("No ARP entry for {host}\n"));
         return out.done(255);
     };
-    Command::Change { changes: vec![KernelChange::DelNeigh(row.ifindex, row.addr)], output: Vec::new() }
+    Command::Change {
+        changes: vec![KernelChange::DelNeigh(row.ifindex, row.addr)],
+        output: Vec::new(),
+        status: 0,
+    }
 }
 
 fn table_line(state: &NetnsState, row: &NeighRow) -> String {

@@ -4,12 +4,13 @@ use super::busybox;
 use crate::cluster::images::{self, Tools};
 
 /// Programs of a Linux distribution, and the servers of the images that are known.
-const FULL: [&str; 48] = [
+const FULL: [&str; 56] = [
     "agnhost",
     "arp",
     "bridge",
     "busybox",
     "cat",
+    "conntrack",
     "curl",
     "date",
     "echo",
@@ -22,6 +23,12 @@ const FULL: [&str; 48] = [
     "httpd-foreground",
     "ifconfig",
     "ip",
+    "iptables",
+    "iptables-nft",
+    "iptables-nft-restore",
+    "iptables-nft-save",
+    "iptables-restore",
+    "iptables-save",
     "kubectl",
     "memcached",
     "nc",
@@ -43,6 +50,7 @@ const FULL: [&str; 48] = [
     "seq",
     "sleep",
     "tail",
+    "tcpdump",
     "telnet",
     "tracepath",
     "traceroute",

@@ -48,7 +48,7 @@ pub(super) fn sysctl(context: &Context<'_>, words: &[String]) -> Command {
     if failed || changes.is_empty() {
         return out.done(u8::from(failed));
     }
-    Command::Change { changes, output: out.into_pieces() }
+    Command::Change { changes, output: out.into_pieces(), status: 0 }
 }
 
 fn line(key: &str, value: &str, values_only: bool) -> String {

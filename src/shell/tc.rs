@@ -35,7 +35,7 @@ pub(super) fn tc(context: &Context<'_>, words: &[String]) -> Command {
     let Some(state) = context.inventory.netns.get(&context.netns) else {
         return refuse("Cannot open network namespace: No such file or directory\n", 1);
     };
-    let Some((object, rest)) = words.split_first() else { return refuse(USAGE, 255) };
+    let Some((object, rest)) = words.split_first() else { return refuse(USAGE, 0) };
     let is = |name: &str| !object.is_empty() && name.starts_with(object.as_str());
     let outcome = if is("qdisc") {
         qdisc(state, rest, statistics)
@@ -49,8 +49,7 @@ pub(super) fn tc(context: &Context<'_>, words: &[String]) -> Command {
     outcome.unwrap_or_else(|(text, status)| refuse(text, status))
 }
 
-const USAGE: &str = "Usage:\ttc [ OPTIONS ] OBJECT { COMMAND | help }\n\
-                     where  OBJECT := { qdisc | filter }\n       OPTIONS := { -s[tatistics] | -V[ersion] }\n";
+const USAGE: &str = include_str!("usage/tc.txt");
 
 /// What a `tc qdisc` command names before the discipline's own words.
 #[derive(Default)]
@@ -126,7 +125,7 @@ fn qdisc(state: &NetnsState, words: &[String], statistics: bool) -> Result<Comma
 }
 
 fn change_of(change: KernelChange) -> Command {
-    Command::Change { changes: vec![change], output: Out::default().into_pieces() }
+    Command::Change { changes: vec![change], output: Out::default().into_pieces(), status: 0 }
 }
 
 fn kernel(text: &str) -> Stop {

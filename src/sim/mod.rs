@@ -1,6 +1,7 @@
 //! All namespaces and wires, and the event queue keyed by time and sequence. Time exists only here: everything below
 //! is told `now` and gives back deadlines.
 
+mod captures;
 mod outage;
 mod processes;
 mod queue;
@@ -8,7 +9,7 @@ mod sockets;
 mod syscalls;
 mod worldly;
 
-pub use processes::{Stderr, Stdin};
+pub use processes::{Signal, Stderr, Stdin};
 
 use crate::agent::{Actor, Environment, Launch, Wakeup};
 use crate::api::{ApiError, ApiRequest};
@@ -58,6 +59,9 @@ pub struct Simulation<A> {
     stopped: BTreeMap<NetnsId, Vec<Task>>,
     /// Processes that ended since they were last asked for.
     ended: Vec<(ProcessId, u8)>,
+    captures: Vec<captures::Capture>,
+    /// Length of the trace up to which captures have seen it.
+    n_tapped: usize,
 }
 
 impl<A: Actor> Simulation<A> {
@@ -82,6 +86,8 @@ impl<A: Actor> Simulation<A> {
             next_timer: 0,
             stopped: BTreeMap::new(),
             ended: Vec::new(),
+            captures: Vec::new(),
+            n_tapped: 0,
         }
     }
 
@@ -149,6 +155,7 @@ impl<A: Actor> Simulation<A> {
             Task::Process(process, wake, timer) => self.wake(process, wake, timer),
             Task::Agent(wakeup) => self.wake_agent(*wakeup),
         }
+        self.tap_new();
         true
     }
 

@@ -24,6 +24,17 @@ pub enum Stdin {
     Content(Vec<u8>),
 }
 
+/// A signal that a user sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// `SIGINT`.
+    Interrupt,
+    /// `SIGTERM`.
+    Terminate,
+    /// `SIGKILL`.
+    Kill,
+}
+
 /// Where standard error goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stderr {
@@ -61,6 +72,8 @@ pub(super) struct Slot {
     container: Option<ContainerRef>,
     /// Whether another process started it in the background.
     is_child: bool,
+    /// The process whose terminal or log it writes to: itself, or the one that started it.
+    writes_as: ProcessId,
     /// Its command line, where a row of the process table has it.
     args: Option<Arc<str>>,
 }
@@ -91,6 +104,7 @@ impl<A: Actor> Simulation<A> {
             has_shell: false,
             container: None,
             is_child: false,
+            writes_as: id,
             args: None,
         });
         id
@@ -154,8 +168,9 @@ impl<A: Actor> Simulation<A> {
     /// A process that another one started in the background: what it does counts as the other's.
     pub fn begin_child(&mut self, netns: NetnsId, environment: &Environment, parent: ProcessId) -> ProcessId {
         let id = self.begin(netns, environment);
-        let main_since = self.processes[parent.index()].main_since;
+        let Slot { main_since, writes_as, is_terminal, .. } = self.processes[parent.index()];
         let slot = &mut self.processes[id.index()];
+        (slot.writes_as, slot.is_terminal) = (writes_as, is_terminal);
         (slot.is_child, slot.main_since) = (true, main_since.or(Some(self.now)));
         id
     }
@@ -239,6 +254,22 @@ impl<A: Actor> Simulation<A> {
         self.processes[id.index()].has_shell = has_shell;
     }
 
+    /// Sends a signal.
+    pub fn signal(&mut self, id: ProcessId, signal: Signal) {
+        match signal {
+            Signal::Interrupt => self.interrupt(id),
+            Signal::Terminate => self.send_term(id),
+            Signal::Kill => self.send_kill(id),
+        }
+    }
+
+    /// The process with this number in the PID namespace of `near`.
+    pub fn process_of(&self, near: ProcessId, pid: u32) -> Option<ProcessId> {
+        let pidns = self.processes[near.index()].pidns;
+        let is_it = |slot: &Slot| slot.pidns == pidns && slot.pid == pid;
+        self.processes.iter().position(is_it).map(|index| ProcessId(index as u32))
+    }
+
     /// Wakes a process with SIGINT.
     pub fn interrupt(&mut self, id: ProcessId) {
         self.queue.push(self.now, Urgency::Now, Task::Process(id, Wake::Interrupt, 0));
@@ -264,6 +295,7 @@ impl<A: Actor> Simulation<A> {
         slot.timers.clear();
         let netns = slot.netns;
         self.close_sockets(netns, id);
+        self.close_captures(id);
         self.end(id, 137);
     }
 
@@ -286,7 +318,7 @@ impl<A: Actor> Simulation<A> {
             }
             _ => {}
         }
-        let netns = slot.netns;
+        let (netns, process) = (slot.netns, slot.writes_as);
         let output = self.trace.write(Output { process, stream, text: text.to_owned() });
         self.note(netns, EventKind::Wrote(output));
     }

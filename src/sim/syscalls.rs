@@ -5,9 +5,10 @@ use super::{Simulation, Task};
 use crate::agent::Actor;
 use crate::api::{ApiError, ApiRequest};
 use crate::app::{
-    Datagram, Errno, Input, Os, PingMessage, PingSocket, Shutdown, SocketError, SocketOption, Transport, Wake,
+    CaptureFilter, Captured, Datagram, Errno, Input, Os, PingMessage, PingSocket, Shutdown, SocketError,
+    SocketOption, Transport, Wake,
 };
-use crate::base::{Duration, Ipv4Addr, NetnsId, ProcessId, SimTime, SocketId};
+use crate::base::{Duration, IfIndex, Ipv4Addr, NetnsId, ProcessId, SimTime, SocketId};
 use crate::kernel::Ctx;
 use crate::trace::Stream;
 use crate::wire::Bytes;
@@ -51,8 +52,21 @@ impl<A: Actor> Simulation<A> {
                 slot.timers.clear();
                 self.ended.push((id, status));
                 self.close_sockets(netns, id);
+                self.close_captures(id);
             }
         }
+    }
+}
+
+impl<A: Actor> Simulation<A> {
+    /// Sets a timer of a process.
+    pub(super) fn set_timer_of(&mut self, process: ProcessId, token: u32, after: Duration) {
+        self.next_timer += 1;
+        let number = self.next_timer;
+        self.processes[process.index()].timers.insert(token, number);
+        let at = self.now + after;
+        let urgency = self.urgency_of_timer(process, at);
+        self.queue.push(at, urgency, Task::Process(process, Wake::Timer(token), number));
     }
 }
 
@@ -82,13 +96,7 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn set_timer(&mut self, token: u32, after: Duration) {
-        self.sim.next_timer += 1;
-        let number = self.sim.next_timer;
-        self.sim.processes[self.process.index()].timers.insert(token, number);
-        let task = Task::Process(self.process, Wake::Timer(token), number);
-        let at = self.sim.now + after;
-        let urgency = self.sim.urgency_of_timer(self.process, at);
-        self.sim.queue.push(at, urgency, task);
+        self.sim.set_timer_of(self.process, token, after);
     }
 
     fn cancel_timer(&mut self, token: u32) {
@@ -181,6 +189,15 @@ impl<A: Actor> Os for Syscalls<'_, A> {
 
     fn send(&mut self, socket: SocketId, data: &[u8]) -> Result<usize, Errno> {
         self.on_socket(socket, |netns, ctx| netns.socket_send(ctx, socket, data))
+    }
+
+    fn capture(&mut self, device: Option<IfIndex>, filter: CaptureFilter, token: u32) -> Result<(), Errno> {
+        self.sim.open_capture(self.process, device, filter, token);
+        Ok(())
+    }
+
+    fn take_captured(&mut self) -> Vec<Captured> {
+        self.sim.take_captured(self.process)
     }
 
     fn source_towards(

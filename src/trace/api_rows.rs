@@ -84,12 +84,23 @@ impl ObjectRow {
 impl NodeRow {
     /// Writes into a Node object what became of it.
     pub fn overlay(&self, value: &mut Value) {
-        value["status"] = json!({
-            "addresses": [
-                { "type": "InternalIP", "address": self.address.to_string() },
-                { "type": "Hostname", "address": &*self.name },
-            ],
-        });
+        let (status, reason, message) = if self.ready {
+            ("True", "KubeletReady", "kubelet is posting ready status")
+        } else {
+            ("Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
+        };
+        let mut own = value["status"].take();
+        if !own.is_object() {
+            own = json!({});
+        }
+        own["conditions"] =
+            json!([{ "type": "Ready", "status": status, "reason": reason, "message": message }]);
+        own["addresses"] = json!([
+
+            { "type": "InternalIP", "address": self.address.to_string() },
+            { "type": "Hostname", "address": &*self.name },
+        ]);
+        value["status"] = own;
     }
 }
 

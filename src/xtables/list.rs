@@ -261,8 +261,7 @@ fn connmark_words(op: &ConnmarkOp) -> String {
 }
 
 /// Names of the log levels.
-pub(super) const LOG_LEVELS: [&str; 8] =
-    ["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"];
+pub(super) const LOG_LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"];
 
 fn log_words(log: &Log, names: Names) -> String {
     let mut out = match names {

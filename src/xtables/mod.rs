@@ -17,6 +17,7 @@ pub use matches::{
     Addrtype, Conntrack, Icmp, Iface, Match, Multiport, Not, Physdev, PortRange, PortSide, Recent,
     RecentMode, Rpfilter, SetMatch, Statistic, Tcp, Udp, ctstate, net_mask,
 };
+pub use options::is_target;
 pub use parse::{Problem, RuleBuilder, Words, parse_line, parse_rule, parse_rule_of};
 pub use ports::{protocol_name, protocol_number, service_name, service_port};
 pub use save::quoted;
@@ -58,7 +59,7 @@ pub enum Table {
 }
 
 impl Table {
-    /// All of them, in the order of their names, which is that in which `iptables-save` prints them.
+    /// All of them, in the order of their names.
     pub const ALL: [Self; 5] = [Self::Filter, Self::Mangle, Self::Nat, Self::Raw, Self::Security];
 
     /// Its name.

@@ -245,6 +245,11 @@ const TARGETS: [Extension; 14] = [
     ("TCPMSS", &[spec(&["--set-mss"], 1), spec(&["--clamp-mss-to-pmtu"], 0)]),
 ];
 
+/// Whether there is a target of this name, simulated or not.
+pub fn is_target(name: &str) -> bool {
+    OTHER_TARGETS.contains(&name) || specs(&TARGETS, name).is_some()
+}
+
 /// The options of the match or target `name`.
 fn specs(tables: &'static [Extension], name: &str) -> Option<Extension> {
     tables.iter().find(|(own, _)| *own == name).copied()
@@ -327,7 +332,7 @@ impl Reader {
         }
         let mut arguments = Vec::new();
         for at in 0..found.arguments {
-            match words.take() {
+            match words.raw() {
                 Some(word) if at == 0 || !word.starts_with('-') => arguments.push(word),
                 Some(_) | None if at > 0 => {
                     return Err(Problem::new(format!("{name} requires two args.")));

@@ -32,28 +32,26 @@ pub struct Words {
 impl Words {
     /// These words.
     pub fn new(words: &[String]) -> Self {
-        let mut rest = VecDeque::new();
-        for word in words {
-            // Letters with their argument joined, as `-j` and `ACCEPT` in `-jACCEPT`, and `--name=value`.
-            match (word.strip_prefix("--"), word.strip_prefix('-')) {
-                (Some(long), _) if long.contains('=') => {
-                    let (name, value) = long.split_once('=').unwrap_or((long, ""));
-                    rest.push_back(format!("--{name}"));
-                    rest.push_back(value.to_owned());
-                }
-                (None, Some(short)) if short.len() > 1 && "sdiojpmtg".contains(&short[..1]) => {
-                    rest.push_back(format!("-{}", &short[..1]));
-                    rest.push_back(short[1..].to_owned());
-                }
-                _ => rest.push_back(word.clone()),
-            }
-        }
-        Self { rest }
+        Self { rest: words.iter().cloned().collect() }
     }
 
-    /// The next word.
+    /// The next word that is no argument. Letters joined come apart, as `-n` and `-L` in `-nL`, and a letter and its
+    /// argument, as in `-jACCEPT`; so do `--name` and its value in `--name=value`.
     pub fn take(&mut self) -> Option<String> {
-        self.rest.pop_front()
+        /// Letters without an argument.
+        const FLAGS: &str = "nvxfh46V";
+        let word = self.rest.pop_front()?;
+        if let Some(long) = word.strip_prefix("--") {
+            let Some((name, value)) = long.split_once('=') else { return Some(word) };
+            self.rest.push_front(value.to_owned());
+            return Some(format!("--{name}"));
+        }
+        let Some(letters) = word.strip_prefix('-') else { return Some(word) };
+        let mut rest = letters.chars();
+        let Some(first) = rest.next().filter(|_| letters.len() > 1) else { return Some(word) };
+        let dash = if FLAGS.contains(first) { "-" } else { "" };
+        self.rest.push_front(format!("{dash}{}", rest.as_str()));
+        Some(format!("-{first}"))
     }
 
     /// Puts a word back.
@@ -64,15 +62,20 @@ impl Words {
     /// The next word, unless it is an option or `!`.
     pub fn operand(&mut self) -> Option<String> {
         let next = self.rest.front()?;
-        if next.starts_with('-') && next.len() > 1 || next == "!" {
+        if next.starts_with('-') || next == "!" {
             return None;
         }
         self.rest.pop_front()
     }
 
+    /// The next word, whatever it is.
+    pub fn raw(&mut self) -> Option<String> {
+        self.rest.pop_front()
+    }
+
     /// The argument of the option `option`.
     pub fn argument(&mut self, option: &str) -> Result<String, Problem> {
-        self.take().ok_or_else(|| Problem::new(format!("option \"{option}\" requires an argument")))
+        self.raw().ok_or_else(|| Problem::new(format!("option \"{option}\" requires an argument")))
     }
 }
 
@@ -81,6 +84,9 @@ impl Words {
 pub struct RuleBuilder {
     /// What was read so far.
     pub rule: Rule,
+    /// Addresses after `-s` and `-d`; with several a command is about as many rules.
+    sources: Vec<Masked>,
+    destinations: Vec<Masked>,
     seen: Vec<&'static str>,
     matches: Vec<options::Reader>,
     target: Option<options::Reader>,
@@ -141,11 +147,13 @@ impl RuleBuilder {
         match option {
             "-s" | "--source" | "--src" => {
                 self.once("-s")?;
-                self.rule.src = Not { negated, is: address(self.rule.family, &words.argument(option)?)? };
+                self.sources = addresses(self.rule.family, &words.argument(option)?)?;
+                self.rule.src.negated = negated;
             }
             "-d" | "--destination" | "--dst" => {
                 self.once("-d")?;
-                self.rule.dst = Not { negated, is: address(self.rule.family, &words.argument(option)?)? };
+                self.destinations = addresses(self.rule.family, &words.argument(option)?)?;
+                self.rule.dst.negated = negated;
             }
             "-i" | "--in-interface" => {
                 self.once("-i")?;
@@ -231,8 +239,20 @@ impl RuleBuilder {
         Ok(taken)
     }
 
-    /// The whole rule, once all words are read.
-    pub fn finish(mut self) -> Result<Rule, Problem> {
+    /// The whole rule, once all words are read; of several addresses the last counts.
+    pub fn finish(self) -> Result<Rule, Problem> {
+        self.finish_all().map(|mut rules| rules.pop().unwrap_or_default())
+    }
+
+    /// All rules that the words are about: one for each pair of addresses.
+    pub fn finish_all(mut self) -> Result<Vec<Rule>, Problem> {
+        let (negates, several) = (
+            self.rule.src.negated || self.rule.dst.negated,
+            self.sources.len() > 1 || self.destinations.len() > 1,
+        );
+        if negates && several {
+            return Err(Problem::new("! not allowed with multiple source or destination IP addresses"));
+        }
         let protocol = self.rule.protocol;
         for reader in std::mem::take(&mut self.matches) {
             self.rule.matches.push(reader.into_match(protocol, &self.sets)?);
@@ -240,7 +260,16 @@ impl RuleBuilder {
         if let Some(reader) = self.target.take() {
             self.rule.target = reader.into_target(self.rule.family, protocol)?;
         }
-        Ok(self.rule)
+        let or_any =
+            |addresses: Vec<Masked>| if addresses.is_empty() { vec![Masked::ANY] } else { addresses };
+        let (sources, destinations) = (or_any(self.sources), or_any(self.destinations));
+        let pairs = sources.iter().flat_map(|src| destinations.iter().map(move |dst| (*src, *dst)));
+        let rule = |(src, dst)| {
+            let mut rule = self.rule.clone();
+            (rule.src.is, rule.dst.is) = (src, dst);
+            rule
+        };
+        Ok(pairs.map(rule).collect())
     }
 }
 
@@ -248,14 +277,20 @@ fn no_bang(negated: bool, option: &str) -> Result<(), Problem> {
     if negated { Err(Problem::new(format!("cannot have ! before {option}"))) } else { Ok(()) }
 }
 
-/// An address or network as it stands after `-s`; of several with commas the last, for that is the rule that stays.
+/// Addresses or networks as they stand after `-s`, with commas between.
+fn addresses(family: Family, text: &str) -> Result<Vec<Masked>, Problem> {
+    text.split(',').map(|each| address(family, each.trim())).collect()
+}
+
+/// An address or network.
 pub(super) fn address(family: Family, text: &str) -> Result<Masked, Problem> {
-    let last = text.rsplit(',').next().unwrap_or(text);
-    let (host, mask) = last.split_once('/').map_or((last, None), |(host, mask)| (host, Some(mask)));
+    let (host, mask) = text.split_once('/').map_or((text, None), |(host, mask)| (host, Some(mask)));
     let unknown = || Problem::new(format!("host/network `{host}' not found"));
     match family {
         Family::V4 => {
             let mask = mask.map_or(Some(u32::MAX), ipv4_mask).ok_or_else(|| invalid_mask(mask))?;
+            // With no bit of it asked for, it does not matter how it is written.
+            let host = if mask == 0 { "0.0.0.0" } else { host };
             let host: Ipv4Addr = host.parse().map_err(|_| unknown())?;
             Ok(Masked::V4(u32::from(host) & mask, mask))
         }

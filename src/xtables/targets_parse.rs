@@ -158,11 +158,16 @@ fn log(given: &[Given]) -> Result<Target, Problem> {
     let mut log = Log { level: 4, ..Log::default() };
     if let Some(option) = find(given, "--log-level") {
         let text = option.text();
-        let named = LOG_LEVELS.iter().position(|name| {
-            name.starts_with(&text.to_ascii_lowercase()) || (text == "panic" && *name == "emerg")
-        });
+        let name = match text.to_ascii_lowercase().as_str() {
+            "error" => "err",
+            "warning" => "warn",
+            "panic" => "emerg",
+            "err" | "warn" => "",
+            other => LOG_LEVELS.iter().copied().find(|name| *name == other).unwrap_or(""),
+        };
+        let named = LOG_LEVELS.iter().position(|level| *level == name);
         let number = text.parse::<usize>().ok().filter(|level| *level < 8).or(named);
-        log.level = number.ok_or_else(|| Problem::new(format!("log-level \"{text}\" unknown")))? as u8;
+        log.level = number.ok_or_else(|| Problem::new(format!("log level \"{text}\" unknown\n")))? as u8;
     }
     if let Some(option) = find(given, "--log-prefix") {
         log.prefix = option.text().into();

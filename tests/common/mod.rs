@@ -89,6 +89,12 @@ pub(crate) fn run_argv(lab: &mut Lab, target: &Target, argv: &[String]) -> Ran {
     let from = lab.trace().len();
     let process = lab.start(target, argv).unwrap_or_else(|error| panic!("{argv:?}: {error}"));
     lab.finish(process, FOR_EVER);
+    let output = written(lab, from, process);
+    Ran { output, status: lab.status(process).expect("a finished process has a status") }
+}
+
+/// What a process wrote from an event on.
+pub(crate) fn written(lab: &Lab, from: usize, process: vethscope::base::ProcessId) -> String {
     let trace = lab.trace();
     let mut output = String::new();
     for event in &trace.events[from..] {
@@ -101,5 +107,20 @@ pub(crate) fn run_argv(lab: &mut Lab, target: &Target, argv: &[String]) -> Ran {
             output.push_str(&piece.text);
         }
     }
-    Ran { output, status: lab.status(process).expect("a finished process has a status") }
+    output
+}
+
+/// The lines that differ, each of the real one's above ours.
+pub(crate) fn differing(want: &str, got: &str) -> String {
+    let (mut want, mut got) = (want.lines(), got.lines());
+    let mut out = String::new();
+    loop {
+        match (want.next(), got.next()) {
+            (None, None) => return out,
+            (want, got) if want == got => {}
+            (want, got) => {
+                out += &["  real: ", want.unwrap_or("-"), "\n  ours: ", got.unwrap_or("-"), "\n"].concat();
+            }
+        }
+    }
 }

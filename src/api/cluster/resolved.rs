@@ -49,6 +49,8 @@ pub struct NodeSpec {
     pub taints: Vec<Taint>,
     /// Whether new Pods are kept away.
     pub unschedulable: bool,
+    /// What Pods may use of its resources, by name; what is not named is there without end.
+    pub allocatable: BTreeMap<String, String>,
 }
 
 /// A further interface of a node.

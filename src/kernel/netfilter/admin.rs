@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub enum NetfilterOp {
     /// Makes a table with its built-in chains, if it is not there.
     Table(Table),
+    /// Deletes a table with all its chains and rules.
+    DelTable(Table),
     /// Sets the policy of a built-in chain.
     Policy(Table, Arc<str>, Policy),
     /// Makes a chain.
@@ -52,6 +54,7 @@ impl Netns {
     fn nf_change(&mut self, ctx: &mut Ctx<'_>, family: Family, op: NetfilterOp) {
         match op {
             NetfilterOp::Table(table) => self.nf_table(ctx, (family, table)),
+            NetfilterOp::DelTable(table) => self.nf_del_table(ctx, (family, table)),
             NetfilterOp::Policy(table, name, policy) => {
                 self.nf_table(ctx, (family, table));
                 self.nf_set_policy(ctx, (family, table), &name, policy);
@@ -100,6 +103,14 @@ impl Netns {
             tables.discount(&entry.rule);
         }
         self.nf_record(ctx, family, NetfilterChange::ChainGone(self.id, table, name));
+    }
+
+    fn nf_del_table(&mut self, ctx: &mut Ctx<'_>, (family, table): Place) {
+        let names: Vec<Arc<str>> = self.nf_chain_names(family, table).collect();
+        for name in names {
+            self.nf_del_chain(ctx, (family, table), name);
+        }
+        self.netfilter.of_mut(family).remove(table);
     }
 
     fn nf_delete(&mut self, ctx: &mut Ctx<'_>, (family, table): Place, chain: &str, handle: u32) {

@@ -128,6 +128,10 @@ impl Tables {
         self.all[table as usize].get_or_insert_default()
     }
 
+    pub(super) fn remove(&mut self, table: Table) {
+        self.all[table as usize] = None;
+    }
+
     pub(super) fn take_handle(&mut self) -> u32 {
         self.next_handle += 1;
         self.next_handle

@@ -159,7 +159,11 @@ fn add(ip: &mut Ip<'_>, head: &Head, name: &str, made: Made) -> Result<Command, 
     };
     let mut output = out::Out::default();
     output.err(made.warning);
-    Ok(Command::Change { changes: vec![KernelChange::AddLink(Box::new(spec))], output: output.into_pieces() })
+    Ok(Command::Change {
+        changes: vec![KernelChange::AddLink(Box::new(spec))],
+        output: output.into_pieces(),
+        status: 0,
+    })
 }
 
 fn check_name(ip: &Ip<'_>, name: &str) -> Result<(), Stop> {

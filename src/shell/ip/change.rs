@@ -177,7 +177,7 @@ pub(super) fn link_set(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
 }
 
 pub(super) fn change(changes: Vec<KernelChange>) -> Command {
-    Command::Change { changes, output: Vec::new() }
+    Command::Change { changes, output: Vec::new(), status: 0 }
 }
 
 pub(super) fn mac(word: &str) -> Result<MacAddr, Stop> {
@@ -254,7 +254,7 @@ pub(super) fn addr_del(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
         ));
     }
     let changes = vec![KernelChange::DelAddr(row.ifindex, found.addr)];
-    Ok(Command::Change { changes, output: output.into_pieces() })
+    Ok(Command::Change { changes, output: output.into_pieces(), status: 0 })
 }
 
 /// `ip addr flush` of the addresses that a selector named.

@@ -39,7 +39,8 @@ fn token_key(token: &Token) -> String {
 
 #[component]
 fn TokenView(show: Show, token: Token) -> impl IntoView {
-    let (journey, look, event) = (token.journey, token.look, token.event);
+    // The key holds these, so they are this element's for as long as it stands.
+    let (journey, look, event, waits) = (token.journey, token.look, token.event, token.waits);
     let now = Memo::new(move |before: Option<&Token>| {
         let found =
             show.frame.with(|frame| frame.tokens.iter().find(|token| token.journey == journey).cloned());
@@ -58,7 +59,6 @@ fn TokenView(show: Show, token: Token) -> impl IntoView {
     let mark = (look.mark != Mark::None).then(
         || view! { <text class="token-mark" y="5" text-anchor="middle">{look.mark.to_string()}</text> },
     );
-    let waits = now.with_untracked(|token| token.waits);
     let name = show
         .with_trace(|trace| trace.frame_at(event).map(|frame| crate::scene::tunnel_name(frame)))
         .unwrap_or_default();

@@ -1,0 +1,160 @@
+//! The scheduler binds Pods to nodes, and looks again at those that fit nowhere when something may have made room.
+
+use super::control::ControlPlane;
+use super::controllers::Kind;
+use super::kubelet::{self, Stage};
+use super::store::PodKey;
+use super::world::{Patience, Wakeup, World};
+use crate::api::Pod;
+use crate::base::{Duration, ObjectKey};
+use crate::cluster::scheduler::{self, Candidate, Surroundings};
+use crate::trace::{PodPhase, Steps};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long the scheduler waits before it looks again (`podInitialBackoff`).
+const AGAIN: Duration = Duration::from_secs(1);
+/// The scheduler that is simulated.
+const OWN_NAME: &str = "default-scheduler";
+
+/// Pods that fit nowhere.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unscheduled {
+    pods: BTreeSet<PodKey>,
+    /// Whether the scheduler is about to look at them again.
+    looking: bool,
+}
+
+impl Surroundings for ControlPlane {
+    fn placed(&self, node: &str) -> Vec<&Pod> {
+        let entries = self.store.pods_on(node).filter_map(|key| self.store.pods.get(key));
+        let living = entries.filter(|entry| !matches!(entry.phase, PodPhase::Succeeded | PodPhase::Failed));
+        living.map(|entry| &*entry.pod).collect()
+    }
+
+    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        self.object("Namespace", "", namespace).map(|row| row.labels()).unwrap_or_default()
+    }
+
+    fn has_anti_affinity(&self) -> bool {
+        self.store.n_anti_affinity > 0
+    }
+
+    fn claims(&self, pod: &Pod) -> Option<String> {
+        let named = pod
+            .spec
+            .volumes
+            .iter()
+            .filter_map(|volume| volume["persistentVolumeClaim"]["claimName"].as_str());
+        for name in named {
+            let Some(claim) = self.object("PersistentVolumeClaim", &pod.metadata.namespace, name) else {
+                return Some(format!("persistentvolumeclaim \"{name}\" not found"));
+            };
+            let bound = claim.text(&["status", "phase"]) == Some("Bound")
+                || claim.text(&["spec", "volumeName"]).is_some();
+            let class = claim.text(&["spec", "storageClassName"]);
+            let waits = class.and_then(|class| self.object("StorageClass", "", class)).is_some_and(|class| {
+                class.at(&["volumeBindingMode"]).and_then(Value::as_str) == Some("WaitForFirstConsumer")
+                    || class.at(&["provisioner"]).is_some()
+            });
+            if !bound && !waits {
+                return Some("pod has unbound immediate PersistentVolumeClaims".to_owned());
+            }
+        }
+        None
+    }
+}
+
+impl ControlPlane {
+    pub(super) fn schedule(&mut self, world: &mut dyn World, key: &PodKey) {
+        let waits =
+            |entry: &&super::store::PodEntry| entry.stage == Stage::Unscheduled && entry.node.is_none();
+        let Some(entry) = self.store.pods.get(key).filter(waits) else { return };
+        let spec = &entry.pod.spec;
+        // A Pod that names its node passes the scheduler by; its kubelet takes it, if there is one.
+        if let Some(node) = spec.node_name.clone() {
+            return self.bind(world, key, &node);
+        }
+        let own = spec.scheduler_name.as_deref().is_none_or(|name| name == OWN_NAME || name.is_empty());
+        if !own || !spec.scheduling_gates.is_empty() {
+            return;
+        }
+        let pod = entry.pod.clone();
+        match self.choose_node(&pod) {
+            Ok(node) => self.bind(world, key, &node),
+            Err(reason) => self.unschedulable(world, key, reason),
+        }
+    }
+
+    fn choose_node(&self, pod: &Pod) -> Result<String, String> {
+        let nodes = self.store.nodes.values();
+        let candidates: Vec<Candidate<'_>> =
+            nodes.map(|entry| Candidate { node: &entry.spec, pods: entry.pods }).collect();
+        scheduler::schedule(pod, &candidates, self)
+    }
+
+    /// A Pod fits nowhere; what is said already is not said again.
+    fn unschedulable(&mut self, world: &mut dyn World, key: &PodKey, reason: String) {
+        self.waiting.pods.insert(key.clone());
+        let Some(entry) = self.store.pods.get_mut(key) else { return };
+        if entry.unschedulable.as_ref() == Some(&reason) {
+            return;
+        }
+        entry.unschedulable = Some(reason.clone());
+        Self::event(world, &key.object(), Kind::Warning, ("FailedScheduling", OWN_NAME), reason);
+        self.record_pod(world, key);
+    }
+
+    /// Something changed by which a Pod that fitted nowhere may fit now.
+    pub(super) fn room_made(&mut self, world: &mut dyn World) {
+        if !self.waiting.pods.is_empty() && !std::mem::replace(&mut self.waiting.looking, true) {
+            world.wake_in(AGAIN, Patience::Prompt, Wakeup::ScheduleAgain);
+        }
+    }
+
+    pub(super) fn schedule_again(&mut self, world: &mut dyn World) {
+        self.waiting.looking = false;
+        for key in std::mem::take(&mut self.waiting.pods) {
+            self.schedule(world, &key);
+        }
+    }
+
+    pub(super) fn bind(&mut self, world: &mut dyn World, key: &PodKey, node: &str) {
+        let exists = self.store.nodes.contains_key(node);
+        let Some(entry) = self.store.pods.get_mut(key) else { return };
+        let by_scheduler = entry.pod.spec.node_name.is_none();
+        entry.unschedulable = None;
+        let pod = entry.pod.clone();
+        // Bound without the scheduler: the kubelet looks for itself whether it can take the Pod.
+        let refused = self
+            .store
+            .nodes
+            .get(node)
+            .filter(|_| !by_scheduler)
+            .and_then(|node| scheduler::refused_by_kubelet(&pod, &node.spec, self));
+        self.store.bind(key, node);
+        self.record_pod(world, key);
+        if !exists {
+            return;
+        }
+        if by_scheduler {
+            let message = format!("Successfully assigned {}/{} to {node}", key.namespace, key.name);
+            Self::event(world, &key.object(), Kind::Normal, ("Scheduled", OWN_NAME), message);
+        }
+        if let Some((reason, message)) = refused {
+            return kubelet::reject(self, world, key, (&reason, &message));
+        }
+        Self::step(world, key, (Steps::Creation, 1), vec![key.name.to_string(), node.to_owned()]);
+        kubelet::admit(self, world, key);
+    }
+
+    /// What became of a Pod that is gone is forgotten.
+    pub(super) fn forget_waiting(&mut self, key: &PodKey) {
+        self.waiting.pods.remove(key);
+    }
+
+    /// The object of a Pod's node.
+    pub(super) fn node_key(node: &str) -> ObjectKey {
+        ObjectKey::new("Node", "", node)
+    }
+}

@@ -1,0 +1,288 @@
+//! `tcpdump` 4.99 with libpcap 1.10: captures frames and prints them.
+
+use super::{CaptureFilter, Captured, Os, Process, Wake};
+use crate::base::{Duration, IfIndex, Ipv4Addr, SimTime};
+use crate::trace::{PacketType, Stream};
+use crate::wire::filter::Link;
+use crate::wire::print::{
+    Conversations, Cooked, PacketKind, Printer, Style, ascii, hex, hex_and_ascii, network_offset,
+};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// How the bytes of a packet are shown behind its line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dump {
+    /// Not at all.
+    #[default]
+    None,
+    /// `-x`.
+    Hex,
+    /// `-X`.
+    HexAndAscii,
+    /// `-A`.
+    Ascii,
+}
+
+/// What stands in front of a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stamp {
+    /// The time of day.
+    #[default]
+    Clock,
+    /// `-t`: nothing.
+    None,
+    /// `-tt`: seconds since 1970.
+    Unix,
+    /// `-ttt`: the time since the packet before.
+    SincePrevious,
+    /// `-tttt`: date and time of day.
+    Date,
+    /// `-ttttt`: the time since the first packet.
+    SinceFirst,
+}
+
+/// Which frames are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// Both ways.
+    #[default]
+    Both,
+    /// `-Q in`.
+    In,
+    /// `-Q out`.
+    Out,
+}
+
+/// What the command line asks for.
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the program")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TcpdumpOptions {
+    /// Name of the device, or `any`.
+    pub device: String,
+    /// Devices with their names and whether each is the loopback; of a capture on `any` all of them.
+    pub devices: BTreeMap<IfIndex, (Arc<str>, bool)>,
+    /// Whether the device has no Ethernet header.
+    pub raw: bool,
+    /// What the kernel lets through.
+    pub filter: CaptureFilter,
+    /// How packets are printed.
+    pub style: Style,
+    /// How bytes are shown.
+    pub dump: Dump,
+    /// Whether the link header is among the bytes shown (`-xx`, `-XX`, `-AA`).
+    pub dump_link: bool,
+    /// `-c`.
+    pub count: Option<u64>,
+    /// What stands in front of a line.
+    pub stamp: Stamp,
+    /// `--nano`.
+    pub nanoseconds: bool,
+    /// `-#`.
+    pub numbered: bool,
+    /// `-s`: bytes of a packet that are taken.
+    pub snaplen: usize,
+    /// `-Q`.
+    pub direction: Direction,
+}
+
+/// A running `tcpdump`.
+#[derive(Clone, Debug)]
+pub struct Tcpdump {
+    options: TcpdumpOptions,
+    conversations: Conversations,
+    /// Packets printed.
+    captured: u64,
+    /// Packets that the filter let through.
+    received: u64,
+    /// What `-ttt` and `-ttttt` count from.
+    reference: Option<SimTime>,
+}
+
+/// The timer with which the kernel hands frames over.
+const TIMER_FRAMES: u32 = 1;
+
+impl Tcpdump {
+    /// A `tcpdump` that has not begun yet.
+    pub fn new(options: TcpdumpOptions) -> Self {
+        Self { options, conversations: Conversations::default(), captured: 0, received: 0, reference: None }
+    }
+
+    fn begin(&mut self, os: &mut dyn Os) {
+        let options = &self.options;
+        let any = options.filter.link == Link::Cooked;
+        let mut head = String::new();
+        let (short, long) = match (any, options.raw) {
+            (true, _) => ("LINUX_SLL2", "Linux cooked v2"),
+            (false, true) => ("RAW", "Raw IP"),
+            (false, false) => ("EN10MB", "Ethernet"),
+        };
+        if any {
+            head += "tcpdump: data link type LINUX_SLL2\n";
+        }
+        head += "tcpdump: ";
+        if options.style.verbosity == 0 {
+            head += "verbose output suppressed, use -v[v]... for full protocol decode\n";
+        }
+        let _ = writeln!(
+            head,
+            "listening on {}, link-type {short} ({long}), snapshot length {} bytes",
+            options.device, options.snaplen
+        );
+        os.write(Stream::Stderr, &head);
+        let device = if any { None } else { options.devices.keys().next().copied() };
+        if let Err(errno) = os.capture(device, options.filter.clone(), TIMER_FRAMES) {
+            os.write(Stream::Stderr, &format!("tcpdump: {}: {}\n", options.device, errno.text()));
+            os.exit(1);
+        }
+    }
+
+    /// Whether the count is reached.
+    fn take(&mut self, os: &mut dyn Os) -> bool {
+        let mut out = String::new();
+        let frames = os.take_captured();
+        self.received += frames.len() as u64;
+        for frame in &frames {
+            if self.is_full() {
+                break;
+            }
+            if !self.is_wanted(frame) {
+                continue;
+            }
+            self.captured += 1;
+            out += &self.line(os, frame);
+        }
+        os.write(Stream::Stdout, &out);
+        self.is_full()
+    }
+
+    fn is_full(&self) -> bool {
+        self.options.count.is_some_and(|count| self.captured >= count)
+    }
+
+    /// On the loopback a packet is seen twice, and the library leaves the first out.
+    fn is_wanted(&self, frame: &Captured) -> bool {
+        let loops = self.options.devices.get(&frame.ifindex).is_some_and(|(_, loopback)| *loopback);
+        match frame.received {
+            None => !loops && self.options.direction != Direction::In,
+            Some(_) => self.options.direction != Direction::Out,
+        }
+    }
+
+    fn line(&mut self, os: &dyn Os, captured: &Captured) -> String {
+        let mut out = String::new();
+        if self.options.numbered {
+            let _ = write!(out, "{:5}  ", self.captured);
+        }
+        out += &self.stamp(captured.at);
+        let whole = captured.bytes();
+        let names = |addr: Ipv4Addr| os.name_of(addr);
+        let printer = Printer::new(self.options.style, &mut self.conversations, &names);
+        let network = network_offset(&whole);
+        let (text, bytes, network) = if self.options.filter.link == Link::Cooked {
+            let cooked = captured.cooked(&whole);
+            let taken = &cooked[..cooked.len().min(self.options.snaplen)];
+            let name = self.options.devices.get(&captured.ifindex).map_or("", |(name, _)| &**name);
+            let header = Cooked {
+                interface: name,
+                ifindex: captured.ifindex.0,
+                kind: kind(captured.received),
+                source: Some(captured.frame.src),
+                ethertype: Captured::ethertype(&whole),
+            };
+            let rest = taken.get(20..).unwrap_or_default();
+            (printer.cooked(&header, rest, whole.len() - network), taken.to_vec(), 20)
+        } else {
+            let taken = &whole[..whole.len().min(self.options.snaplen)];
+            (printer.ethernet(taken, whole.len()), taken.to_vec(), network)
+        };
+        out += &text;
+        let shown = if self.options.dump_link && !self.options.raw { 0 } else { network };
+        let shown = bytes.get(shown..).unwrap_or_default();
+        out += &match self.options.dump {
+            Dump::None => String::new(),
+            Dump::Hex => hex(shown),
+            Dump::HexAndAscii => hex_and_ascii(shown),
+            Dump::Ascii => ascii(shown),
+        };
+        out + "\n"
+    }
+
+    fn stamp(&mut self, at: SimTime) -> String {
+        let reference = *self.reference.get_or_insert(at);
+        let fraction = |ns: u64| {
+            if self.options.nanoseconds {
+                format!("{:09}", ns % 1_000_000_000)
+            } else {
+                format!("{:06}", ns % 1_000_000_000 / 1000)
+            }
+        };
+        let date = at.calendar();
+        let clock = format!("{:02}:{:02}:{:02}.{}", date.hour, date.minute, date.second, fraction(at.0));
+        match self.options.stamp {
+            Stamp::Clock => clock + " ",
+            Stamp::None => String::new(),
+            Stamp::Unix => format!("{}.{} ", at.unix_secs(), fraction(at.0)),
+            Stamp::Date => format!("{}-{:02}-{:02} {clock} ", date.year, date.month, date.day),
+            Stamp::SincePrevious | Stamp::SinceFirst => {
+                let since: Duration = at.since(reference);
+                let secs = since.as_secs();
+                let (hours, minutes, seconds) = (secs / 3600 % 24, secs / 60 % 60, secs % 60);
+                let text = format!(" {hours:02}:{minutes:02}:{seconds:02}.{} ", fraction(since.0));
+                if self.options.stamp == Stamp::SincePrevious {
+                    self.reference = Some(at);
+                }
+                text
+            }
+        }
+    }
+
+    fn end(&self, os: &mut dyn Os) {
+        let packets = |count: u64| format!("{count} packet{}", if count == 1 { "" } else { "s" });
+        let text = format!(
+            "{} captured\n{} received by filter\n0 packets dropped by kernel\n",
+            packets(self.captured),
+            packets(self.received)
+        );
+        os.write(Stream::Stderr, &text);
+        os.exit(0);
+    }
+}
+
+fn kind(received: Option<PacketType>) -> PacketKind {
+    match received {
+        None => PacketKind::Out,
+        Some(PacketType::Host) => PacketKind::In,
+        Some(PacketType::Broadcast) => PacketKind::Broadcast,
+        Some(PacketType::Multicast) => PacketKind::Multicast,
+        Some(PacketType::OtherHost) => PacketKind::OtherHost,
+    }
+}
+
+impl Process for Tcpdump {
+    fn wake(&mut self, os: &mut dyn Os, wake: Wake) {
+        match wake {
+            Wake::Start => self.begin(os),
+            Wake::Timer(_) => {
+                if self.take(os) {
+                    self.end(os);
+                }
+            }
+            Wake::Interrupt | Wake::Terminate => {
+                self.take(os);
+                os.write(Stream::Stdout, "\n");
+                self.end(os);
+            }
+            Wake::Readable(_) | Wake::Writable(_) | Wake::Input => {}
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Process> {
+        Box::new(self.clone())
+    }
+
+    fn handles_termination(&self) -> bool {
+        true
+    }
+}

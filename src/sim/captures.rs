@@ -1,0 +1,91 @@
+//! Sockets that see frames (`packet(7)`), as packet capture uses them: a program listens at a device or at all of a
+//! namespace, a filter decides what it gets, and a ring is handed over a tenth of a second after its last hand-over
+//! at the latest (`TPACKET_V3` with libpcap's time-out).
+
+use super::Simulation;
+use crate::agent::Actor;
+use crate::app::{CaptureFilter, Captured};
+use crate::base::{Duration, IfIndex, NetnsId, ProcessId, SimTime};
+use crate::trace::EventKind;
+
+/// How long frames wait in the ring.
+const HAND_OVER: Duration = Duration::from_ms(100);
+
+/// An open capture.
+pub(super) struct Capture {
+    process: ProcessId,
+    netns: NetnsId,
+    /// The device; `None` is all of them.
+    ifindex: Option<IfIndex>,
+    filter: CaptureFilter,
+    /// The timer that wakes the program.
+    token: u32,
+    since: SimTime,
+    ring: Vec<Captured>,
+}
+
+/// Whether this is a tap.
+fn is_tap(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Transmitted | EventKind::Received(_))
+}
+
+impl<A: Actor> Simulation<A> {
+    pub(super) fn open_capture(
+        &mut self,
+        process: ProcessId,
+        ifindex: Option<IfIndex>,
+        filter: CaptureFilter,
+        token: u32,
+    ) {
+        if self.captures.is_empty() {
+            self.n_tapped = self.trace.len();
+        }
+        self.tap_new();
+        let netns = self.netns_of(process);
+        let (since, ring) = (self.now, Vec::new());
+        self.captures.push(Capture { process, netns, ifindex, filter, token, since, ring });
+    }
+
+    pub(super) fn close_captures(&mut self, process: ProcessId) {
+        self.captures.retain(|capture| capture.process != process);
+    }
+
+    pub(super) fn take_captured(&mut self, process: ProcessId) -> Vec<Captured> {
+        let capture = self.captures.iter_mut().find(|capture| capture.process == process);
+        capture.map_or_else(Vec::new, |capture| std::mem::take(&mut capture.ring))
+    }
+
+    /// Shows the captures what came into the trace since this was last done.
+    pub(super) fn tap_new(&mut self) {
+        if self.captures.is_empty() {
+            return;
+        }
+        let from = std::mem::replace(&mut self.n_tapped, self.trace.len());
+        let mut filled = Vec::new();
+        for event in &self.trace.events[from..] {
+            if !is_tap(event.kind) {
+                continue;
+            }
+            let received = if let EventKind::Received(kind) = event.kind { Some(kind) } else { None };
+            let Some(frame) = self.trace.frame_of(event) else { continue };
+            for capture in self.captures.iter_mut().filter(|capture| capture.netns == event.netns) {
+                if capture.ifindex.is_some_and(|only| only != event.ifindex) {
+                    continue;
+                }
+                let captured =
+                    Captured { at: event.at, ifindex: event.ifindex, received, frame: frame.clone() };
+                if !capture.filter.passes(&captured) {
+                    continue;
+                }
+                if capture.ring.is_empty() {
+                    let waited = self.now.since(capture.since).0 % HAND_OVER.0;
+                    filled.push((capture.process, capture.token, Duration(HAND_OVER.0 - waited)));
+                }
+                capture.ring.push(captured);
+            }
+        }
+        for (process, token, after) in filled {
+            self.set_timer_of(process, token, after);
+        }
+    }
+}
