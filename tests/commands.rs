@@ -359,7 +359,6 @@ fn command_at(columns: Option<usize>, netns: NetnsId, inventory: &Inventory, wor
         hostname: "a",
         image: None,
         kube_namespace: "default",
-        objects: &|_, _, _| None,
         columns,
         input: None,
         pidns: PidNsId(0),

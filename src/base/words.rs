@@ -20,15 +20,17 @@ pub enum Lang {
     Ko,
 }
 
-const EN: [&str; 5] = [
+const EN: [&str; 6] = [
     include_str!("words/en/manifest.txt"),
+    include_str!("words/en/fields.txt"),
     include_str!("words/en/trace.txt"),
     include_str!("words/en/shell.txt"),
     include_str!("words/en/ui.txt"),
     include_str!("words/en/policy.txt"),
 ];
-const KO: [&str; 5] = [
+const KO: [&str; 6] = [
     include_str!("words/ko/manifest.txt"),
+    include_str!("words/ko/fields.txt"),
     include_str!("words/ko/trace.txt"),
     include_str!("words/ko/shell.txt"),
     include_str!("words/ko/ui.txt"),
@@ -46,7 +48,7 @@ fn catalogue(lang: Lang) -> &'static Catalogue {
     CATALOGUES[slot].get_or_init(|| entries(source).collect())
 }
 
-fn entries(sources: [&'static str; 5]) -> impl Iterator<Item = (&'static str, &'static str)> {
+fn entries(sources: [&'static str; 6]) -> impl Iterator<Item = (&'static str, &'static str)> {
     sources
         .into_iter()
         .flat_map(str::lines)
@@ -68,6 +70,11 @@ pub fn text(lang: Lang, key: &str, args: &[String]) -> String {
 /// The text of a key that takes no arguments.
 pub fn word(lang: Lang, key: &str) -> String {
     text(lang, key, &[])
+}
+
+/// The text of a key that need not be there.
+pub fn word_or_none(lang: Lang, key: &str) -> Option<String> {
+    catalogue(lang).get(key).map(|text| (*text).to_owned())
 }
 
 fn fill(pattern: &str, args: &[String]) -> String {

@@ -49,7 +49,15 @@ impl Lab {
     }
 
     fn carry_out(&mut self, process: ProcessId, command: Command, title: &str) -> Option<u8> {
+        if let Command::Exec { pod, container, argv, output } = command {
+            for (stream, text) in output {
+                self.sim.write(process, stream, &text);
+            }
+            return Some(self.exec(process, pod, container, &argv));
+        }
         let (output, status, program, changes) = match command {
+            // Taken care of above.
+            Command::Exec { .. } => return None,
             Command::Done { output, status } => (output, Some(status), None, Vec::new()),
             Command::Process { output, process } => (output, None, Some(process), Vec::new()),
             Command::Change { changes, output, status } => (output, Some(status), None, changes),

@@ -2,11 +2,11 @@
 //! the other too: the next begins when the one before has ended, with all of its output. *Simplified* so, because most
 //! of what stands in pipes here ends by itself.
 
-use super::Lab;
+use super::{Lab, Target};
 use crate::agent::{Environment, Launch, StandIn};
 use crate::app::server::{Persona, Server};
 use crate::app::sleep::Sleep;
-use crate::base::{Duration, ProcessId, SimTime};
+use crate::base::{Duration, NetnsId, ProcessId, SimTime};
 use crate::shell::{self, Node, Redirection, Simple, Word};
 use crate::sim::{Stderr, Stdin};
 use crate::trace::Stream;
@@ -47,6 +47,8 @@ pub(super) enum Step {
     Wait(Option<SimTime>),
     /// Comes to this status.
     Status(u8),
+    /// A command in a container is over: the process is where it was before.
+    Return(NetnsId, Box<(Environment, BTreeMap<String, String>)>),
     /// Puts the streams back; what was kept goes to this file, and what was kept before it is kept again.
     Restore(Io, Option<(String, bool)>, String),
 }
@@ -220,6 +222,7 @@ impl Lab {
             Step::Status(status) => return Some(status),
             Step::Wait(until) => return self.wait_for_children(process, until),
             Step::Pipe(rest, outer) => self.next_of_pipe(process, rest, outer),
+            Step::Return(netns, before) => self.returned(process, netns, *before, status),
             Step::Restore(io, file, before) => self.restore(process, io, file, before),
         }
         Some(status)
@@ -238,6 +241,51 @@ impl Lab {
             script.steps.push(Step::Pipe(rest, outer));
         }
         script.steps.push(Step::Run(node));
+    }
+
+    /// Has a process run a command line in a container of a Pod. The status of the preparations.
+    pub(super) fn exec(
+        &mut self,
+        process: ProcessId,
+        (namespace, name): (String, String),
+        container: Option<String>,
+        argv: &[String],
+    ) -> u8 {
+        let target = Target::Pod { namespace, name, container };
+        let (netns, environment) = match self.find(&target) {
+            Ok(found) => found,
+            Err(error) => {
+                self.sim.write(process, Stream::Stderr, &format!("{error}\n"));
+                return 1;
+            }
+        };
+        let before = self.sim.netns_of(process);
+        let Some(script) = self.scripts.get_mut(&process) else { return 1 };
+        let fresh = Script::new(environment.clone(), String::new());
+        let own = std::mem::replace(&mut script.environment, environment.clone());
+        let variables = std::mem::replace(&mut script.variables, fresh.variables);
+        script.steps.push(Step::Return(before, Box::new((own, variables))));
+        script.steps.push(Step::Run(literal(argv)));
+        self.sim.enter(process, netns, &environment);
+        0
+    }
+
+    fn returned(
+        &mut self,
+        process: ProcessId,
+        netns: NetnsId,
+        (environment, variables): (Environment, BTreeMap<String, String>),
+        status: u8,
+    ) {
+        self.sim.enter(process, netns, &environment);
+        if let Some(script) = self.scripts.get_mut(&process) {
+            script.environment = environment;
+            script.variables = variables;
+        }
+        if status != 0 {
+            let text = format!("command terminated with exit code {status}\n");
+            self.sim.write(process, Stream::Stderr, &text);
+        }
     }
 
     /// The streams are what they were before a redirection; what was kept for a file goes there.

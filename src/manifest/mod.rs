@@ -1,6 +1,7 @@
 //! YAML text → API objects and diagnostics with their places. Nothing here fails: what is wrong in the text becomes a
 //! [`Diagnostic`], and what is right is there all the same.
 
+mod assist;
 mod decode;
 mod kube_proxy;
 mod objects;
@@ -13,6 +14,7 @@ mod tree;
 mod validate;
 mod values;
 
+pub use assist::{Explained, Help, Offer, Offers, explain, field_help, help, offers};
 pub use output::{Sources, check_json, check_text};
 
 use crate::api::{Cluster, EndpointSlice, NetworkPolicy, Node, Object, Pod, Service};
@@ -253,6 +255,7 @@ fn whole_text(severity: Severity, message: &'static str, hint: &'static str, arg
         message,
         hint: Some(hint),
         args: vec![arg.to_owned()],
+        fix: None,
     };
     Parsed { objects: Vec::new(), diagnostics: vec![diagnostic] }
 }

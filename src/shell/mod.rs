@@ -91,6 +91,17 @@ pub enum Command {
         /// The process.
         process: Box<dyn Process>,
     },
+    /// It has another command line run in a container, and ends with its status (`kubectl exec`).
+    Exec {
+        /// Namespace and name of the Pod.
+        pod: (String, String),
+        /// The container; the first one where `None`.
+        container: Option<String>,
+        /// The command line.
+        argv: Vec<String>,
+        /// What it wrote before.
+        output: Vec<(Stream, String)>,
+    },
     /// It asks for changes to the kernel of its namespace, and ends with this output and status once they are made.
     Change {
         /// The changes in order.

@@ -7,6 +7,8 @@ mod about;
 mod age;
 mod change;
 mod describe;
+mod exec;
+mod explain;
 mod flags;
 mod get;
 mod json;
@@ -25,7 +27,7 @@ use super::{Command, Context};
 use change::{apply, create, delete, fields, node, rollout, wait};
 
 /// Verbs of the real client that are not simulated.
-const OTHERS: [&str; 20] = [
+const OTHERS: [&str; 18] = [
     "alpha",
     "attach",
     "auth",
@@ -38,14 +40,12 @@ const OTHERS: [&str; 20] = [
     "debug",
     "diff",
     "edit",
-    "explain",
     "kustomize",
     "options",
     "plugin",
     "port-forward",
     "proxy",
     "top",
-    "exec",
 ];
 
 /// Runs `kubectl` with these words after its name.
@@ -70,6 +70,7 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
         "describe" => describe::describe(inventory, namespace, rest),
         "events" => about::events(inventory, namespace, rest),
         "api-resources" => about::api_resources(rest),
+        "explain" => explain::explain(rest),
         "version" => about::version(rest),
         "apply" => apply::files("apply", namespace, rest),
         "replace" => apply::files("replace", namespace, rest),
@@ -89,6 +90,7 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
         "drain" => node::drain(rest),
         "taint" => node::taint(rest),
         "wait" => wait::wait(namespace, rest),
+        "exec" => exec::exec(context, rest),
         "logs" => logs::logs(context, rest),
         verb if OTHERS.contains(&verb) => {
             let (text, status) = not_simulated("kubectl", verb);

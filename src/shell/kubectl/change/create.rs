@@ -408,13 +408,18 @@ fn service_for(kind: &str, live: &Value, words: &Words) -> Result<Value, String>
     let found: Vec<(i64, String)> = if kind == "Service" {
         list(spec, "ports")
             .iter()
-            .map(|port| (number(port, "port"), super::super::json::or(text(port, "protocol"), "TCP")))
+            .map(|port| {
+                (number(port, "port"), crate::shell::kubectl::json::or(text(port, "protocol"), "TCP"))
+            })
             .collect()
     } else {
         let containers = list(spec, "containers").iter().flat_map(|one| list(one, "ports"));
         containers
             .map(|port| {
-                (number(port, "containerPort"), super::super::json::or(text(port, "protocol"), "TCP"))
+                (
+                    number(port, "containerPort"),
+                    crate::shell::kubectl::json::or(text(port, "protocol"), "TCP"),
+                )
             })
             .collect()
     };

@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 /// The type of nodes.
 fn nodes() -> &'static Resource {
-    of_kind("Node").unwrap_or(&super::super::resources::RESOURCES[5])
+    of_kind("Node").unwrap_or(&crate::shell::kubectl::resources::RESOURCES[5])
 }
 
 /// `cordon` or `uncordon`.

@@ -253,7 +253,7 @@ fn history(os: &mut dyn Os, resource: &Resource, live: &Value, words: &Words) ->
         let Some((_, set)) = found.iter().find(|(revision, _)| *revision == wanted) else {
             return fail(os, "error: unable to find the specified revision\n");
         };
-        let template = super::super::describe::template(at(set, "spec.template"));
+        let template = crate::shell::kubectl::describe::template(at(set, "spec.template"));
         say(os, &format!("{} with revision #{wanted}\n{template}\n", shown(resource, name)));
         return 0;
     }
@@ -297,7 +297,9 @@ fn undo(os: &mut dyn Os, (resource, key): (&Resource, &ObjectKey), live: &Value,
     if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.remove(HASH);
     }
-    if super::super::yaml::sorted(&template) == super::super::yaml::sorted(at(live, "spec.template")) {
+    if crate::shell::kubectl::yaml::sorted(&template)
+        == crate::shell::kubectl::yaml::sorted(at(live, "spec.template"))
+    {
         say(
             os,
             &format!(
