@@ -5,6 +5,7 @@ use crate::base::{Diagnostic, EventId, ProcessId, Severity, SimTime};
 use crate::lab::compare::{self, Choice};
 use crate::lab::flow::Destination;
 use crate::lab::matrix::{self, Asking};
+use crate::lab::names;
 use crate::lab::{Lab, LabLog, Progress, Target};
 use crate::manifest::{self, Parsed, Sources};
 use crate::trace::json::json;
@@ -67,6 +68,9 @@ enum Verb {
         /// Writes what every tapped device saw.
         #[arg(long, value_name = "OUT")]
         pcapng: Option<PathBuf>,
+        /// Writes the keys of `IPsec` as Wireshark's file `esp_sa` has them.
+        #[arg(long, value_name = "OUT")]
+        esp_sa: Option<PathBuf>,
     },
     /// Runs a command over several networks and follows the same packet in each.
     Compare {
@@ -75,6 +79,26 @@ enum Verb {
         /// Networks as `CNI` or `CNI/BACKEND`, separated by commas.
         #[arg(long, value_delimiter = ',', value_parser = Choice::parse)]
         networks: Vec<Choice>,
+        /// Shape of the answer.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Asks the cluster's CoreDNS.
+    Dns {
+        #[command(flatten)]
+        files: Files,
+        /// The name that is asked for.
+        #[arg(long, value_name = "NAME")]
+        query: String,
+        /// Type of the records that are asked for.
+        #[arg(long = "type", value_name = "T", default_value = "A")]
+        kind: String,
+        /// The Pod that asks, as `POD` or `NAMESPACE/POD`.
+        #[arg(long, value_name = "POD")]
+        from: Option<String>,
+        /// Namespace of the Pod.
+        #[arg(short = 'n', long, default_value = "default")]
+        namespace: String,
         /// Shape of the answer.
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
@@ -210,8 +234,14 @@ fn dispatch(verb: Verb) -> Result<u8, Failure> {
     match verb {
         Verb::Check { files, format, lang } => check(&files, format, lang),
         Verb::Exec { at } => exec(&at),
-        Verb::Trace { at, format, pcapng } => trace(&at, format, pcapng.as_deref()),
+        Verb::Trace { at, format, pcapng, esp_sa } => {
+            trace(&at, format, (pcapng.as_deref(), esp_sa.as_deref()))
+        }
         Verb::Compare { at, networks, format } => compare(&at, networks, format),
+        Verb::Dns { files, query, kind, from, namespace, format } => {
+            let from = from.map(|from| Target::parse(&from, &namespace, None));
+            dns(&files, (&query, &kind), from.as_ref(), format)
+        }
         Verb::Matrix { files, port, protocol, format, explain, lang } => {
             matrix(&files, port_of(protocol, port), format, (explain, lang))
         }
@@ -323,7 +353,7 @@ fn print_output(trace: &Trace, from: usize, process: ProcessId) {
     }
 }
 
-fn trace(at: &At, format: Format, pcapng: Option<&Path>) -> Result<u8, Failure> {
+fn trace(at: &At, format: Format, (pcapng, esp_sa): (Option<&Path>, Option<&Path>)) -> Result<u8, Failure> {
     let mut lab = settled(&at.files)?;
     let (process, from) = start(&mut lab, at)?;
     let status = finish(&mut lab, process);
@@ -332,12 +362,18 @@ fn trace(at: &At, format: Format, pcapng: Option<&Path>) -> Result<u8, Failure> 
     let trace = lab.trace();
     let range = from..trace.len();
     if let Some(path) = pcapng {
-        let bytes = crate::trace::pcapng(trace, range.clone());
-        std::fs::write(path, bytes)
-            .map_err(|error| Failure { message: format!("{}: {error}\n", path.display()), status: USAGE })?;
+        write_file(path, &crate::trace::pcapng(trace, range.clone()))?;
+    }
+    if let Some(path) = esp_sa {
+        write_file(path, crate::trace::esp_sa(trace).as_bytes())?;
     }
     print_trace(trace, range, format);
     Ok(status)
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::write(path, bytes)
+        .map_err(|error| Failure { message: format!("{}: {error}\n", path.display()), status: USAGE })
 }
 
 fn compare(at: &At, networks: Vec<Choice>, format: Format) -> Result<u8, Failure> {
@@ -413,6 +449,25 @@ fn flow(files: &Files, node: &str, (src, dst): (IpAddr, Destination), format: Fo
             status: 1,
         });
     };
+    let text = match format {
+        Format::Text => answer.text(),
+        Format::Json => serde_json::json!(answer).to_string() + "\n",
+    };
+    say(Stream::Stdout, &text);
+    Ok(0)
+}
+
+fn dns(
+    files: &Files,
+    (query, kind): (&str, &str),
+    from: Option<&Target>,
+    format: Format,
+) -> Result<u8, Failure> {
+    let question = names::question(query, kind)
+        .map_err(|wrong| Failure { message: format!("{wrong}\n"), status: USAGE })?;
+    let mut lab = settled(files)?;
+    let answer =
+        lab.dns(&question, from).map_err(|wrong| Failure { message: format!("{wrong}\n"), status: 1 })?;
     let text = match format {
         Format::Text => answer.text(),
         Format::Json => serde_json::json!(answer).to_string() + "\n",

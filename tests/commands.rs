@@ -112,6 +112,7 @@ impl Builder {
             links: BTreeMap::new(),
             counters: BTreeMap::new(),
             qdiscs: BTreeMap::new(),
+            xfrm: vethscope::trace::Xfrm::default(),
             addrs: Vec::new(),
             routes: Vec::new(),
             neighbors: BTreeMap::new(),

@@ -42,10 +42,19 @@ pub(super) struct Runtime {
 pub(super) struct Shared {
     volumes: BTreeMap<String, DirId>,
     pidns: Option<PidNsId>,
+    /// The Pod's own `/etc/hosts` and its like, where its network namespace is the node's.
+    pub(super) files: Option<DirId>,
     /// The sandbox's own process, where its PID namespace is everybody's.
     pause: Option<ProcessId>,
     /// When what still runs is killed.
     pub(super) kill_at: Option<SimTime>,
+}
+
+impl Shared {
+    /// The directory of a volume, empty at first.
+    pub(super) fn volume(&mut self, world: &mut dyn World, name: &str) -> DirId {
+        *self.volumes.entry(name.to_owned()).or_insert_with(|| world.new_dir())
+    }
 }
 
 impl PodEntry {
@@ -139,7 +148,7 @@ fn shared_pidns(entry: &mut PodEntry, world: &mut dyn World, netns: NetnsId) -> 
         kube_namespace: "default".into(),
         pidns,
         variables: Arc::new([]),
-        mounts: Arc::new(Mounts { own: world.new_dir(), volumes: Vec::new() }),
+        mounts: Arc::new(Mounts::bare(world.new_dir())),
     };
     let argv = vec!["/pause".to_owned()];
     let pause =
@@ -183,7 +192,7 @@ fn mounts(entry: &mut PodEntry, world: &mut dyn World, spec: &Container) -> Moun
     let own = world.new_dir();
     let mut volumes = Vec::new();
     for mount in &spec.volume_mounts {
-        let dir = *entry.shared.volumes.entry(mount.name.clone()).or_insert_with(|| world.new_dir());
+        let dir = entry.shared.volume(world, &mount.name);
         volumes.push(Mount {
             path: mount.mount_path.clone(),
             dir,
@@ -191,7 +200,7 @@ fn mounts(entry: &mut PodEntry, world: &mut dyn World, spec: &Container) -> Moun
             read_only: mount.read_only == Some(true),
         });
     }
-    Mounts { own, volumes }
+    Mounts { own, pod: entry.shared.files, volumes }
 }
 
 /// Where a program of which nothing is known listens: on the ports that the container declares.

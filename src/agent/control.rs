@@ -84,6 +84,7 @@ impl Actor for ControlPlane {
                 containers::look(self, world, &key, (index, turn));
                 self.pods_changed(world);
             }
+            Wakeup::Volumes(key) => self.refresh_volumes(world, &key),
             Wakeup::Exited(process, exit) => {
                 containers::exited(self, world, process, &exit);
                 self.pods_changed(world);
@@ -209,7 +210,7 @@ impl ControlPlane {
         let Some(cluster) = self.cluster.clone() else { return };
         let gone = peer(&gone);
         for node in self.store.nodes.values().filter(|node| node.connected) {
-            cni::forget(world, node.netns, &gone, &cluster);
+            cni::forget(world, &peer(node), &gone, &cluster);
         }
     }
 
@@ -323,7 +324,8 @@ impl ControlPlane {
         (reason, component): (&str, &str),
         message: String,
     ) {
-        let warning = reason.starts_with("Failed") || reason == "BackOff";
+        let warning = reason.starts_with("Failed")
+            || ["BackOff", "DNSConfigForming", "MissingClusterDNS", "FailedMount"].contains(&reason);
         world.record(TableChange::KubeEvent(KubeEventRow {
             kind: "Pod".into(),
             namespace: key.namespace.clone(),

@@ -7,7 +7,7 @@ use crate::api::{ClusterSpec, ExternalSpec, Nic, NodeSpec};
 use crate::app::Transport;
 use crate::app::server::{Listener, Serve};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
-use crate::cluster::names;
+use crate::cluster::{names, resolv};
 use crate::kernel::{Hairpin, Kind, NewLink};
 use crate::trace::{NetnsRole, Scope};
 use std::collections::BTreeMap;
@@ -101,7 +101,7 @@ impl Fabric {
         }
         world.write_file(node, "/etc/hosts", names::node_hosts_file(&spec.name));
         world.write_file(node, "/etc/hostname", format!("{}\n", spec.name));
-        world.write_file(node, "/etc/resolv.conf", names::node_resolv_conf(spec));
+        world.write_file(node, "/etc/resolv.conf", resolv::node_resolv_conf(spec));
         node
     }
 
@@ -146,7 +146,7 @@ impl Fabric {
             serve: Serve::Http(plain_site(Some(format!("Hello from {}\n", spec.name)))),
         };
         let pidns = world.new_pidns(2);
-        let mounts = Mounts { own: world.new_dir(), volumes: Vec::new() };
+        let mounts = Mounts::bare(world.new_dir());
         world.launch(Launch {
             netns,
             container: None,

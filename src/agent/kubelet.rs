@@ -10,7 +10,7 @@ use super::store::{PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World};
 use crate::base::{Duration, Ipv4Addr};
 use crate::cluster::ipam::Ipam;
-use crate::cluster::names;
+use crate::cluster::{names, resolv};
 use crate::trace::{ContainerRow, ContainerState, NetnsRole, PodPhase, Steps};
 use std::sync::Arc;
 
@@ -128,13 +128,22 @@ fn node_of(control: &ControlPlane, key: &PodKey) -> String {
 /// The runtime makes the sandbox with its network namespace; a Pod with `hostNetwork` lives in the node's.
 fn make_netns(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let name: Arc<str> = format!("{}/{}", key.namespace, key.name).into();
+    if let Err(message) = control.mount_volumes(world, key) {
+        return not_made(control, world, key, ("FailedMount", message));
+    }
+    let Some(cluster) = control.cluster.clone() else { return };
     let Some((entry, node)) = entry_and_node(control, key) else { return };
+    if let Err(wrong) = resolv::pod_dns(&entry.pod, &node.spec, &cluster) {
+        let message = format!("Failed to create pod sandbox: {wrong}");
+        return not_made(control, world, key, ("FailedCreatePodSandBox", message));
+    }
     let (node_netns, address) = (node.netns, node.spec.address);
     if entry.pod.spec.host_network {
         entry.netns = Some(node_netns);
         entry.ip = Some(address);
+        entry.shared.files = Some(world.new_dir());
         created(world, key, 3, vec![name.to_string()]);
-        return start_containers(control, world, key);
+        return configured(control, world, key);
     }
     let role = NetnsRole::Pod { namespace: key.namespace.clone(), pod: key.name.clone(), node: node_netns };
     let netns = world.new_netns(name.clone(), role);
@@ -241,6 +250,17 @@ fn sandbox_failed(control: &mut ControlPlane, world: &mut dyn World, key: &PodKe
         "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox \"{}\": {failure}",
         entry.sandbox
     );
+    not_made(control, world, key, ("FailedCreatePodSandBox", message));
+}
+
+/// Something was missing for the sandbox: what there is of it is taken down, and the kubelet tries again later.
+fn not_made(
+    control: &mut ControlPlane,
+    world: &mut dyn World,
+    key: &PodKey,
+    (reason, message): (&str, String),
+) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
     entry.attempts += 1;
     let netns = entry.netns.take();
     entry.stage = Stage::Sandbox;
@@ -250,7 +270,7 @@ fn sandbox_failed(control: &mut ControlPlane, world: &mut dyn World, key: &PodKe
     if let Some(netns) = netns {
         world.del_netns(netns);
     }
-    ControlPlane::kube_event(world, key, ("FailedCreatePodSandBox", "kubelet"), message);
+    ControlPlane::kube_event(world, key, (reason, "kubelet"), message);
     control.record_pod(world, key);
     world.wake_in(RETRY, Patience::Patient, wakeup);
 }
@@ -260,13 +280,31 @@ fn configured(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     start_containers(control, world, key);
 }
 
+/// `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` of a Pod. They lie with its network namespace, or, where that is
+/// the node's, in a directory of the Pod's own.
 fn write_files(control: &ControlPlane, world: &mut dyn World, key: &PodKey) {
     let (Some(entry), Some(cluster)) = (control.store.pods.get(key), &control.cluster) else { return };
     let Some(node) = entry.node.as_ref().and_then(|name| control.store.nodes.get(name)) else { return };
     let (Some(netns), Some(ip)) = (entry.netns, entry.ip) else { return };
-    world.write_file(netns, "/etc/hosts", names::hosts_file(&entry.pod, ip, &cluster.dns.cluster_domain));
-    world.write_file(netns, "/etc/hostname", names::hostname(&entry.pod, &node.spec.name) + "\n");
-    world.write_file(netns, "/etc/resolv.conf", names::resolv_conf(&entry.pod, &node.spec, cluster));
+    let hosts = if entry.pod.spec.host_network {
+        names::host_network_hosts_file(&entry.pod, &node.spec.name)
+    } else {
+        names::hosts_file(&entry.pod, ip, &cluster.dns.cluster_domain)
+    };
+    let mut files = vec![("/etc/hosts", hosts)];
+    files.push(("/etc/hostname", names::hostname(&entry.pod, &node.spec.name) + "\n"));
+    if let Ok(dns) = resolv::pod_dns(&entry.pod, &node.spec, cluster) {
+        files.push(("/etc/resolv.conf", dns.text));
+        for (reason, message) in dns.events {
+            ControlPlane::kube_event(world, key, (reason, "kubelet"), message);
+        }
+    }
+    for (path, text) in files {
+        match entry.shared.files {
+            Some(dir) => world.write_in(dir, path, text),
+            None => world.write_file(netns, path, text),
+        }
+    }
 }
 
 fn start_containers(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
@@ -417,11 +455,8 @@ fn release(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
 }
 
 fn detach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    if let Some((entry, node)) = entry_and_node(control, key)
-        && let Some(netns) = entry.netns
-    {
-        cni::detach(world, (node.netns, netns), entry.ip);
-    }
+    let addr = control.store.pods.get(key).and_then(|entry| entry.ip);
+    with_call(control, key, |call, _| cni::detach(world, call, addr));
     control.withdraw(world, key);
     terminated(world, key, 6, vec![key.name.to_string()]);
     terminated(world, key, 7, vec![key.name.to_string()]);

@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub struct Mounts {
     /// The container's writable layer.
     pub own: DirId,
+    /// The Pod's own files, where its network namespace is not its own; they lie with the namespace otherwise.
+    pub pod: Option<DirId>,
     /// Volumes.
     pub volumes: Vec<Mount>,
 }
@@ -32,10 +34,15 @@ pub struct Mount {
 const SHARED: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
 
 impl Mounts {
-    /// Where a path leads: a directory and the path in it; `None` for the Pod's own files.
+    /// A directory tree without volumes.
+    pub fn bare(own: DirId) -> Self {
+        Self { own, pod: None, volumes: Vec::new() }
+    }
+
+    /// Where a path leads: a directory and the path in it; `None` for what lies with the network namespace.
     pub fn find(&self, path: &str) -> Option<(DirId, String)> {
         if SHARED.contains(&path) {
-            return None;
+            return self.pod.map(|dir| (dir, path.to_owned()));
         }
         let inside = |mount: &&Mount| {
             path.strip_prefix(mount.path.trim_end_matches('/'))
@@ -125,8 +132,11 @@ mod tests {
             sub_path: sub.to_owned(),
             read_only: dir == 2,
         };
-        let mounts =
-            Mounts { own: DirId(0), volumes: vec![mount("/data", 1, ""), mount("/data/in/", 2, "a/b")] };
+        let mounts = Mounts {
+            own: DirId(0),
+            pod: None,
+            volumes: vec![mount("/data", 1, ""), mount("/data/in/", 2, "a/b")],
+        };
         let found = |path: &str| mounts.find(path).map(|(dir, path)| (dir.0, path));
         assert_eq!(found("/etc/hosts"), None);
         assert_eq!(found("/x"), Some((0, "/x".to_owned())));

@@ -11,6 +11,7 @@ mod fabric;
 pub mod kube_proxy;
 mod kubelet;
 mod launch;
+mod names;
 mod nodes;
 mod objects;
 mod outage;
@@ -21,6 +22,7 @@ mod scheduling;
 mod serve;
 mod services;
 mod store;
+mod volumes;
 mod world;
 
 pub use control::{ControlPlane, Desired};

@@ -217,6 +217,9 @@ impl ControlPlane {
     ) {
         self.controllers_watch(world, (old, new));
         let kind = new.or(old).map_or("", |row| &*row.key.kind);
+        if let Some(row) = new {
+            self.source_changed(world, &row.key);
+        }
         if matches!(kind, "NetworkPolicy" | "Namespace" | "Pod") {
             self.policies_changed(world);
         }

@@ -38,7 +38,7 @@ impl ControlPlane {
             return Some(wakeup);
         }
         let key = match &wakeup {
-            Wakeup::Kubelet(key, _) | Wakeup::Container(key, ..) => Some(key),
+            Wakeup::Kubelet(key, _) | Wakeup::Container(key, ..) | Wakeup::Volumes(key) => Some(key),
             Wakeup::Exited(process, _) => self.mains.get(process).map(|(key, _)| key),
             Wakeup::DaemonStarted(node) => {
                 let Some((_, held)) = self.outages.held.get_mut(node) else { return Some(wakeup) };

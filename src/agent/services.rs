@@ -7,10 +7,12 @@ use super::store::PodEntry;
 use super::world::{Patience, Wakeup, World};
 use crate::api::{Endpoint, EndpointSlice, Protocol, Service, ServiceSpec, ServiceType};
 use crate::base::{Duration, Ipv4Addr, ObjectKey, SimTime};
+use crate::cluster::dns::View;
 use crate::cluster::services::{self, PodView};
 use crate::trace::{EndpointRow, PodPhase, ServiceChange, ServicePortRow, ServiceRow, SliceRow, TableChange};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// How long the endpoint controller takes after a change of a Pod.
@@ -43,6 +45,28 @@ impl Services {
     /// The nodes are gone, with the rules of their kube-proxies.
     pub(super) fn forget_proxies(&mut self) {
         self.wrote = None;
+    }
+
+    /// Shows all Services and slices to a DNS server.
+    pub(super) fn tell(&self, view: &mut View) {
+        self.objects.values().for_each(|service| view.add_service(service));
+        self.slices.values().for_each(|(slice, _)| view.add_slice(slice));
+    }
+
+    /// Addresses of the ready endpoints of Services.
+    pub(super) fn endpoints_of(&self, is_it: impl Fn(&Service) -> bool) -> Vec<IpAddr> {
+        let keys: BTreeSet<(&str, &str)> = self
+            .objects
+            .values()
+            .filter(|service| is_it(service))
+            .map(|service| (service.metadata.namespace.as_str(), service.metadata.name.as_str()))
+            .collect();
+        let own = |slice: &&Arc<EndpointSlice>| {
+            slice.service().is_some_and(|name| keys.contains(&(slice.metadata.namespace.as_str(), name)))
+        };
+        let slices = self.slices.values().map(|(slice, _)| slice).filter(own);
+        let ready = slices.flat_map(|slice| slice.endpoints.iter().filter(|endpoint| endpoint.is_ready()));
+        ready.flat_map(|endpoint| endpoint.addresses.iter().filter_map(|text| text.parse().ok())).collect()
     }
 }
 
@@ -96,7 +120,7 @@ impl ControlPlane {
         if spec.cluster_ip.is_empty() && spec.r#type != ServiceType::ExternalName {
             let mut taken: BTreeSet<Ipv4Addr> =
                 others().filter_map(|other| other.spec.cluster_ip.parse().ok()).collect();
-            taken.insert(cluster.dns.service_ip);
+            taken.extend(cluster.dns.service_ip);
             let kept = old.map(|old| old.spec.cluster_ip.clone()).filter(|ip| ip.parse::<Ipv4Addr>().is_ok());
             let fresh = || {
                 let range = cluster.network.service_cidr;

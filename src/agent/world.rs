@@ -28,6 +28,10 @@ pub trait World {
     fn del_wire(&mut self, netns: NetnsId, ifindex: IfIndex);
     /// Puts a file where commands in that namespace read it.
     fn write_file(&mut self, netns: NetnsId, path: &str, text: String);
+    /// Puts a file into a directory tree.
+    fn write_in(&mut self, dir: DirId, path: &str, text: String);
+    /// Takes all files out of a directory tree.
+    fn empty_dir(&mut self, dir: DirId);
     /// A PID namespace whose next process gets this number.
     fn new_pidns(&mut self, first: u32) -> PidNsId;
     /// An empty directory tree.
@@ -111,6 +115,8 @@ pub enum Wakeup {
     Kubelet(PodKey, u32),
     /// The kubelet looks after this container of a Pod, by its place; the number tells an outdated wake-up.
     Container(PodKey, usize, u32),
+    /// The kubelet looks at the volumes of this Pod.
+    Volumes(PodKey),
     /// A main process ended.
     Exited(ProcessId, Exit),
 }

@@ -17,7 +17,7 @@ mod workload;
 
 pub use cluster::{
     Autodetection, Backend, BridgeSpec, CalicoSpec, Cluster, ClusterSpec, Cni, Delays, DnsSpec,
-    Encapsulation, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, NodeSpec, VxlanSpec,
+    Encapsulation, ExternalSpec, GreSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, NodeSpec, VxlanSpec,
     WrittenBridge, WrittenCalico, WrittenDns, WrittenExternal, WrittenFlannel, WrittenInterface, WrittenIpam,
     WrittenNetwork, WrittenNode, WrittenSpec, WrittenVxlan,
 };

@@ -2,12 +2,14 @@
 //! here; nothing here imports from above.
 
 mod diagnostic;
+pub mod dns;
 mod id;
 mod mac;
 mod object_key;
 mod time;
 mod utf16;
 pub mod words;
+pub mod zone;
 
 pub use diagnostic::{Diagnostic, Fix, Place, Severity, Span};
 pub use id::{

@@ -10,6 +10,7 @@ pub mod policy;
 pub mod processes;
 pub mod proxy;
 pub mod quantity;
+pub mod resolv;
 pub mod rollout;
 pub mod scheduler;
 pub mod services;

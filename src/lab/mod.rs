@@ -8,6 +8,7 @@ pub mod history;
 mod jobs;
 pub mod lessons;
 pub mod matrix;
+pub mod names;
 mod objects;
 pub mod prompt;
 mod script;

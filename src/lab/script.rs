@@ -116,7 +116,7 @@ fn script_of(argv: &[String]) -> Option<&String> {
 
 impl Lab {
     /// A run that is replayed where its target is gone still counts, so that later actions find theirs.
-    pub(super) fn replay_run(&mut self, target: &super::Target, argv: &[String]) {
+    pub(super) fn replay_run(&mut self, target: &Target, argv: &[String]) {
         if self.start(target, argv).is_err() {
             self.runs.push(ProcessId::NONE);
         }

@@ -11,8 +11,17 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// Kinds that are part of the simulation, or that mean nothing beyond their name.
-const SIMULATED: [&str; 8] =
-    ["Pod", "Node", "Cluster", "Namespace", "Service", "EndpointSlice", "Endpoints", "NetworkPolicy"];
+const SIMULATED: [&str; 9] = [
+    "Pod",
+    "Node",
+    "Cluster",
+    "Namespace",
+    "Service",
+    "EndpointSlice",
+    "Endpoints",
+    "NetworkPolicy",
+    "ServiceImport",
+];
 
 /// An object with the tree that it came from.
 pub(super) struct Found<'t> {

@@ -4,9 +4,9 @@ use super::values::{duration, net_of};
 use super::{Parsed, kube_proxy};
 use crate::api::{
     Autodetection, Backend, BridgeSpec, CalicoSpec, Cluster, ClusterSpec, Cni, Delays, DnsSpec,
-    Encapsulation, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, Node, NodeAddressType, NodeSpec,
-    VxlanSpec, WrittenBridge, WrittenCalico, WrittenExternal, WrittenInterface, WrittenNetwork, WrittenNode,
-    WrittenSpec,
+    Encapsulation, ExternalSpec, GreSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, Node, NodeAddressType,
+    NodeSpec, VxlanSpec, WrittenBridge, WrittenCalico, WrittenExternal, WrittenInterface, WrittenNetwork,
+    WrittenNode, WrittenSpec,
 };
 use crate::base::{IpNet, Ipv4Addr, Ipv4Net};
 use serde_json::Value;
@@ -41,11 +41,10 @@ impl Parsed {
         let nodes = nodes(self, &written, &network, &external);
         let dns = DnsSpec {
             cluster_domain: written.dns.cluster_domain.unwrap_or_else(|| "cluster.local".to_owned()),
-            service_ip: written
-                .dns
-                .service_ip
-                .and_then(|text| text.parse().ok())
-                .unwrap_or_else(|| default_dns_address(network.service_cidr)),
+            service_ip: match written.dns.service_ip {
+                None => Some(default_dns_address(network.service_cidr)),
+                Some(text) => text.parse().ok(),
+            },
         };
         let podsubnet = ranges(written.network.pod_cidr.as_deref());
         let proxy = kube_proxy::resolve(self, &podsubnet, network.pod_cidr);
@@ -77,7 +76,13 @@ fn network(written: &WrittenNetwork) -> NetworkSpec {
         vxlan: VxlanSpec {
             vni: written.vxlan.vni.unwrap_or(if cni == Cni::Calico { 4096 } else { 1 }),
             port: written.vxlan.port.unwrap_or(if cni == Cni::Calico { 4789 } else { 8472 }),
-            learning: written.vxlan.learning.unwrap_or(false),
+            learning: written.vxlan.learning.unwrap_or(written.vxlan.group.is_some()),
+            group: written.vxlan.group.as_deref().and_then(|text| text.parse().ok()),
+        },
+        gre: GreSpec {
+            key: written.gre.key,
+            checksum: written.gre.checksum.unwrap_or(false),
+            sequence: written.gre.sequence.unwrap_or(false),
         },
         ipam: IpamSpec { range_start: written.ipam.range_start.unwrap_or(2) },
         bridge: bridge(cni, &written.bridge),
@@ -168,6 +173,7 @@ fn default_external(lan: Ipv4Net) -> Vec<ExternalSpec> {
         router,
         ports: ports.to_vec(),
         behind: behind.map(str::to_owned),
+        zone: None,
     };
     vec![
         host("gw", in_lan(1), true, &[], None),
@@ -208,6 +214,7 @@ fn external(parsed: &Parsed, written: &WrittenSpec) -> Vec<ExternalSpec> {
             router: host.router,
             ports: host.ports.clone(),
             behind: host.behind.clone(),
+            zone: host.zone.clone(),
         })
     };
     hosts.iter().filter_map(host).collect()
@@ -449,7 +456,7 @@ mod tests {
             ["gw", "ext", "example.com"]
         );
         assert_eq!((spec.network.vxlan.port, spec.network.ipam.range_start), (8472, 2));
-        assert_eq!(spec.dns.service_ip.to_string(), "10.96.0.10");
+        assert_eq!(spec.dns.service_ip, "10.96.0.10".parse().ok());
     }
 
     #[test]

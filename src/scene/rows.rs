@@ -87,6 +87,13 @@ pub fn bpf(inventory: &Inventory, row: &BpfRow) -> RowText {
     RowText { head: words.next().unwrap_or_default(), tail: words.next().unwrap_or_default() }
 }
 
+/// A security association or policy, from its line.
+pub fn xfrm(line: &str) -> RowText {
+    let line = line.strip_prefix("xfrm ").unwrap_or(line);
+    let (head, tail) = line.split_once(' ').unwrap_or((line, ""));
+    RowText { head: head.to_owned(), tail: tail.to_owned() }
+}
+
 /// A queueing discipline.
 pub fn qdisc(row: &QdiscRow) -> RowText {
     RowText { head: "netem".to_owned(), tail: row.netem.to_string() }
@@ -104,6 +111,7 @@ pub fn decision(trace: &Trace, inventory: &Inventory, table: Table, row: Option<
                 row.mac.map_or_else(|| rows_text::nud(row.state).to_string(), |mac| format!("lladdr {mac}"));
             text
         }
+        (Table::Xfrm, TableChange::Xfrm(change)) => xfrm(&change.to_string()),
         (Table::Qdisc, TableChange::Link(row)) => row.extra.qdisc.as_ref().map(qdisc).unwrap_or_default(),
         (Table::Bpf, TableChange::Bpf(row)) => bpf(inventory, row),
         (Table::BridgeFdb, TableChange::Fdb(row)) => fdb(inventory, row),

@@ -127,7 +127,7 @@ impl<A: Actor> Simulation<A> {
             return known.clone();
         }
         let pidns = self.add_pidns(FIRST_PID_OF_MACHINE);
-        let mounts = Mounts { own: self.add_dir(), volumes: Vec::new() };
+        let mounts = Mounts::bare(self.add_dir());
         let environment = Environment {
             image: None,
             kube_namespace: "default".into(),

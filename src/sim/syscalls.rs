@@ -73,7 +73,8 @@ impl<A: Actor> Simulation<A> {
 impl<A: Actor> Syscalls<'_, A> {
     /// The IPv4 lines of `/etc/hosts`: address and names (`hosts(5)`).
     fn hosts(&self) -> impl Iterator<Item = (Ipv4Addr, std::str::SplitWhitespace<'_>)> {
-        let text = self.sim.file(self.netns, "/etc/hosts").map_or("", String::as_str);
+        let mounts = &self.sim.processes[self.process.index()].mounts;
+        let text = self.sim.file_of(self.netns, mounts, "/etc/hosts").map_or("", String::as_str);
         text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
             let mut words = line.split_whitespace();
             let addr = words.next()?.parse().ok()?;

@@ -95,6 +95,14 @@ impl<A: Actor> World for Simulation<A> {
         self.files.insert((netns, path.to_owned()), text);
     }
 
+    fn write_in(&mut self, dir: DirId, path: &str, text: String) {
+        self.trees.insert((dir, path.to_owned()), text);
+    }
+
+    fn empty_dir(&mut self, dir: DirId) {
+        self.trees.retain(|(at, _), _| *at != dir);
+    }
+
     fn new_pidns(&mut self, first: u32) -> PidNsId {
         self.add_pidns(first)
     }

@@ -7,7 +7,7 @@ use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::{
     BpfMap, BpfRow, Disposition, DropReason, Event, EventKind, FdbRow, Hook, LinkExtra, LinkKind, LinkRow,
     NeighRow, Nud, PacketType, PortRow, PortState, Relation, RouteKind, RouteRow, ServiceChange, StepRow,
-    Steps, Surroundings, Table, TableChange, Trace,
+    Steps, Surroundings, Table, TableChange, Trace, XfrmChange,
 };
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId};
@@ -219,7 +219,14 @@ impl Teller<'_> {
                 Table::Qdisc,
                 Some(TableChange::Link(LinkRow { extra: LinkExtra { qdisc: Some(row), .. }, .. })),
             ) => self.say("why.qdisc.netem", &[self.place(), row.netem.to_string()]),
-            (Table::Qdisc, _) => String::new(),
+            (Table::Xfrm, Some(TableChange::Xfrm(XfrmChange::State(row)))) => {
+                let (dst, spi) = (row.dst.to_string(), format!("0x{:08x}", row.spi));
+                self.say("why.xfrm.state", &[self.netns(), row.src.to_string(), dst, spi])
+            }
+            (Table::Xfrm, Some(TableChange::Xfrm(change))) => {
+                self.say("why.xfrm.policy", &[self.netns(), change.to_string()])
+            }
+            (Table::Qdisc | Table::Xfrm, _) => String::new(),
             (Table::Bpf, Some(TableChange::Bpf(row))) => self.bpf_decision(row),
             (Table::Bpf, _) => self.say("why.bpf.none", &[self.place()]),
             (Table::VxlanFdb, Some(TableChange::Fdb(row))) => {
@@ -455,6 +462,7 @@ impl Teller<'_> {
                 ("process", vec![of(row.netns), row.pid.to_string(), row.args.to_string()])
             }
             TableChange::ProcessGone(_) => ("process_gone", Vec::new()),
+            TableChange::Xfrm(change) => ("xfrm", vec![of(change.netns()), change.to_string()]),
             TableChange::Fault(row) => {
                 let (key, args) = row.fault.words();
                 return self.say(key, &args);

@@ -4,9 +4,10 @@ use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
     AddrRow, BpfRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FaultRow, FdbRow, KubeEventRow,
     LinkKind, LinkRow, NeighRow, NetnsRow, NodeRow, ObjectRow, PodRow, ProcessRow, RouteRow, ServiceChange,
-    ServiceRow, SliceRow, SocketRow, StepRow, Table, TableChange, Trace, VlanRow,
+    ServiceRow, SliceRow, SocketRow, StepRow, Table, TableChange, Trace, VlanRow, Xfrm, XfrmChange,
 };
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
+use crate::wire::Body;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -70,6 +71,8 @@ pub struct NetnsState {
     pub sockets: BTreeMap<SocketId, SocketRow>,
     /// netfilter's tables.
     pub netfilter: Netfilter,
+    /// `IPsec`'s tables.
+    pub xfrm: Xfrm,
 }
 
 /// A neighbour entry with when it was last used.
@@ -157,6 +160,7 @@ impl NetnsState {
             sysctls: BTreeMap::new(),
             sockets: BTreeMap::new(),
             netfilter: Netfilter::default(),
+            xfrm: Xfrm::default(),
         }
     }
 
@@ -389,6 +393,12 @@ impl Inventory {
                     rule.bytes += packet.map_or(0, |packet| packet.wire_len() as u64);
                 }
             }
+            (Table::Xfrm, TableChange::Xfrm(XfrmChange::State(row))) => {
+                let packet = trace.frame_at(id).and_then(|frame| frame.ipv4());
+                if let Some(Body::Esp(esp)) = packet.map(|packet| &*packet.body) {
+                    state.xfrm.used((row.dst, row.spi), esp.seq);
+                }
+            }
             (Table::Conntrack, TableChange::Netfilter(NetfilterChange::Conntrack(row))) => {
                 if let Some(connection) = state.netfilter.conntrack.get_mut(&row.id) {
                     connection.seen = now;
@@ -444,6 +454,7 @@ impl Inventory {
             TableChange::Process(row) => drop(self.processes.insert(row.process, row.clone())),
             TableChange::ProcessGone(process) => drop(self.processes.remove(process)),
             TableChange::Fault(row) => drop(self.faults.insert(row.number, row.clone())),
+            TableChange::Xfrm(change) => self.with(change.netns(), |state| state.xfrm.apply(change)),
             TableChange::FaultGone(number) => drop(self.faults.remove(number)),
             TableChange::Link(row) => self.with(row.netns, |state| state.set_link(row)),
             TableChange::LinkGone(netns, ifindex) => self.with(*netns, |state| state.remove_link(*ifindex)),

@@ -421,6 +421,7 @@ fn table_name(table: Table) -> &'static str {
         Table::Conntrack => "conntrack",
         Table::Bpf => "bpf",
         Table::Qdisc => "qdisc",
+        Table::Xfrm => "xfrm",
     }
 }
 

@@ -22,6 +22,7 @@ pub mod rows_text;
 mod service_rows;
 mod socket_rows;
 mod surroundings;
+mod xfrm_rows;
 
 pub use api_rows::ObjectRow;
 pub use drop_reason::DropReason;
@@ -49,6 +50,9 @@ pub use rows_link::{
 pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
 pub use surroundings::Surroundings;
+pub use xfrm_rows::{
+    Xfrm, XfrmChange, XfrmDirection, XfrmPolicyRow, XfrmStateRow, XfrmStateSeen, XfrmTemplate, esp_sa,
+};
 
 use crate::base::{ChangeId, EventId, JourneyId, OutputId, PacketId, ProcessId};
 use crate::wire::Frame;

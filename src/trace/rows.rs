@@ -3,7 +3,7 @@
 
 use super::object_rows::{KubeEventRow, NodeRow, PodRow, StepRow};
 use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
-use super::{FaultRow, NetfilterChange, ObjectRow, ProcessRow, ServiceChange, SocketRow};
+use super::{FaultRow, NetfilterChange, ObjectRow, ProcessRow, ServiceChange, SocketRow, XfrmChange};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::VlanProtocol;
 use std::sync::Arc;
@@ -76,6 +76,8 @@ pub enum TableChange {
     Process(ProcessRow),
     /// A process ended.
     ProcessGone(ProcessId),
+    /// A security association or policy came or went.
+    Xfrm(XfrmChange),
     /// Something was broken on purpose.
     Fault(FaultRow),
     /// A fault was mended, by its number.

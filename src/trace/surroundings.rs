@@ -80,6 +80,7 @@ impl Surroundings {
             | TableChange::Step(_)
             | TableChange::Process(_)
             | TableChange::ProcessGone(_)
+            | TableChange::Xfrm(_)
             | TableChange::Fault(_)
             | TableChange::FaultGone(_) => {}
         }

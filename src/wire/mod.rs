@@ -6,6 +6,7 @@
 
 mod arp;
 mod checksum;
+pub mod dns;
 mod error;
 mod esp;
 mod ethernet;

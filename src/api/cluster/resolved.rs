@@ -81,6 +81,8 @@ pub struct NetworkSpec {
     pub mtu: u32,
     /// The VXLAN.
     pub vxlan: VxlanSpec,
+    /// GRE tunnels.
+    pub gre: GreSpec,
     /// Address allocation.
     pub ipam: IpamSpec,
     /// The plug-in bridge, by itself or as flannel delegates to it.
@@ -152,6 +154,27 @@ pub struct VxlanSpec {
     pub port: u16,
     /// Whether the device learns where hardware addresses are.
     pub learning: bool,
+    /// Group that frames for unknown addresses go to, in place of what flannel programs.
+    pub group: Option<Ipv4Addr>,
+}
+
+/// GRE tunnels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GreSpec {
+    /// Key that all packets have.
+    pub key: Option<u32>,
+    /// Whether packets have a checksum.
+    pub checksum: bool,
+    /// Whether packets are numbered.
+    pub sequence: bool,
+}
+
+impl GreSpec {
+    /// Bytes that a tunnel adds: the outer IPv4 header, and GRE with the fields that are on (RFC 2784, RFC 2890).
+    pub const fn overhead(self) -> u32 {
+        let fields = self.checksum as u32 + self.key.is_some() as u32 + self.sequence as u32;
+        Backend::Gre.overhead() + 4 * fields
+    }
 }
 
 /// Address allocation.
@@ -221,10 +244,10 @@ pub enum Autodetection {
 /// The cluster's DNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsSpec {
-    /// Domain of the cluster.
+    /// Domain of the cluster; empty for none, as the kubelet takes it.
     pub cluster_domain: String,
-    /// Address of the DNS Service.
-    pub service_ip: Ipv4Addr,
+    /// Address of the DNS Service; `None` where kubelets know none.
+    pub service_ip: Option<Ipv4Addr>,
 }
 
 /// A host that is no node.
@@ -242,6 +265,8 @@ pub struct ExternalSpec {
     pub ports: Vec<u16>,
     /// Router that leads there; `None` on the nodes' own network.
     pub behind: Option<String>,
+    /// Records that it serves as a DNS server, as a zone file with absolute names.
+    pub zone: Option<String>,
 }
 
 /// Delays that were given in the cluster document; `None` for the simulation's own.

@@ -1,5 +1,6 @@
 //! From what a name stands for to records (`ServeDNS` of `plugin/kubernetes`, `plugin/backend_lookup.go`).
 
+use super::Pending;
 use super::name::{is_subdomain, labels_below, zone_of};
 use super::services::{Found, Host, NoSuchName};
 use super::view::View;
@@ -10,6 +11,26 @@ use std::collections::BTreeSet;
 const CNAMES: usize = 8;
 /// Version of the DNS specification, and how long that may be remembered.
 const SCHEMA: (&str, u32) = ("1.1.0", 28800);
+
+/// Why there is no answer yet, or none at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    NoSuchName,
+    /// Another server has to be asked first.
+    Pending,
+}
+
+impl From<NoSuchName> for Stop {
+    fn from(_: NoSuchName) -> Self {
+        Self::NoSuchName
+    }
+}
+
+impl From<Pending> for Stop {
+    fn from(_: Pending) -> Self {
+        Self::Pending
+    }
+}
 
 /// Answer and additional section.
 type Sections = (Vec<Record>, Vec<Record>);
@@ -25,19 +46,36 @@ struct Asking<'a> {
 
 impl Kubernetes {
     /// Answers `question` from `view`; names outside are asked for through `upstream`.
-    pub fn answer(&self, view: &View, question: &Question, upstream: &mut dyn Upstream) -> Outcome {
-        let Some(zone) = zone_of(&self.zones, &question.name) else { return Outcome::Next };
+    pub fn answer(
+        &self,
+        view: &View,
+        question: &Question,
+        upstream: &mut dyn Upstream,
+    ) -> Result<Outcome, Pending> {
+        let Some(zone) = zone_of(&self.zones, &question.name) else { return Ok(Outcome::Next) };
+        if question.kind == Type::AXFR || question.kind == Type::IXFR {
+            return Ok(Outcome::Refused);
+        }
         let mut asking = Asking { plugin: self, view, zone: &zone, upstream, truncated: false };
         let sections = asking.sections(question);
         let truncated = asking.truncated;
         let (rcode, (answer, additional)) = match sections {
             Ok(sections) => (Rcode::NoError, sections),
-            Err(NoSuchName) if self.falls_through(&question.name) => return Outcome::Next,
-            Err(NoSuchName) if view.unsynced => (Rcode::ServFail, Sections::default()),
-            Err(NoSuchName) => (Rcode::NxDomain, Sections::default()),
+            Err(Stop::Pending) => return Err(Pending),
+            Err(Stop::NoSuchName) if self.falls_through(&question.name) => return Ok(Outcome::Next),
+            Err(Stop::NoSuchName) if view.unsynced => (Rcode::ServFail, Sections::default()),
+            Err(Stop::NoSuchName) => (Rcode::NxDomain, Sections::default()),
         };
         let authority = if answer.is_empty() { vec![self.soa(view, &zone)] } else { Vec::new() };
-        Outcome::Answered(Answer { rcode, authoritative: true, truncated, answer, authority, additional })
+        Ok(Outcome::Answered(Answer {
+            rcode,
+            authoritative: true,
+            truncated,
+            answer,
+            authority,
+            additional,
+            ..Answer::default()
+        }))
     }
 
     fn falls_through(&self, name: &str) -> bool {
@@ -54,21 +92,21 @@ impl Kubernetes {
 }
 
 impl Asking<'_> {
-    fn sections(&mut self, question: &Question) -> Result<Sections, NoSuchName> {
+    fn sections(&mut self, question: &Question) -> Result<Sections, Stop> {
         let name = &question.name;
         let at_apex = name.eq_ignore_ascii_case(self.zone);
         let only = |records| (records, Vec::new());
         match question.kind {
             Type::A | Type::Aaaa => self.addresses(name, question.kind, &mut Vec::new()).map(only),
-            Type::Txt => self.text(name).map(only),
-            Type::Cname => self.cname(name).map(only),
+            Type::Txt => Ok(only(self.text(name)?)),
+            Type::Cname => Ok(only(self.cname(name)?)),
             Type::Ptr => {
                 let names = self.plugin.reverse(self.view, self.zone, name)?;
                 Ok(only(names.into_iter().map(|target| self.record(name, RData::Ptr(target))).collect()))
             }
-            Type::Srv => self.places(name),
+            Type::Srv => Ok(self.places(name)?),
             // Nothing in a cluster takes mail, but whether the name exists is told.
-            Type::Mx => self.services(name).map(|_| Sections::default()),
+            Type::Mx => Ok(self.services(name).map(|_| Sections::default())?),
             Type::Soa if at_apex => Ok(only(vec![self.plugin.soa(self.view, self.zone)])),
             Type::Soa => Ok(Sections::default()),
             Type::Ns if at_apex => Ok(self.name_servers(name)),
@@ -97,12 +135,7 @@ impl Asking<'_> {
         self.plugin.records(self.view, self.zone, name)
     }
 
-    fn addresses(
-        &mut self,
-        name: &str,
-        kind: Type,
-        seen: &mut Vec<Record>,
-    ) -> Result<Vec<Record>, NoSuchName> {
+    fn addresses(&mut self, name: &str, kind: Type, seen: &mut Vec<Record>) -> Result<Vec<Record>, Stop> {
         let mut records = Vec::new();
         for found in self.services(name)? {
             match found.host {
@@ -112,7 +145,7 @@ impl Asking<'_> {
                         records.push(record);
                     }
                 }
-                Host::Name(target) => self.follow(name, &target, kind, seen, &mut records),
+                Host::Name(target) => records.extend(self.follow(name, &target, kind, seen)?),
             }
         }
         Ok(records)
@@ -125,29 +158,26 @@ impl Asking<'_> {
         target: &str,
         kind: Type,
         seen: &mut Vec<Record>,
-        records: &mut Vec<Record>,
-    ) {
+    ) -> Result<Vec<Record>, Pending> {
         let cname = self.record(name, RData::Cname(target.to_owned()));
-        if is_subdomain(name, target) || seen.len() >= CNAMES || seen.contains(&cname) {
-            return;
+        if name.eq_ignore_ascii_case(target) || seen.len() >= CNAMES || seen.contains(&cname) {
+            return Ok(Vec::new());
         }
         if is_subdomain(self.zone, target) {
             seen.push(cname.clone());
             let next = self.addresses(target, kind, seen);
             seen.pop();
-            if let Ok(next) = next
-                && !next.is_empty()
-            {
-                records.push(cname);
-                records.extend(next);
-            }
-            return;
+            return match next {
+                Ok(next) if next.is_empty() => Ok(Vec::new()),
+                Ok(next) => Ok([cname].into_iter().chain(next).collect()),
+                Err(Stop::NoSuchName) => Ok(Vec::new()),
+                Err(Stop::Pending) => Err(Pending),
+            };
         }
-        if let Some(answer) = self.upstream.lookup(&Question { name: target.to_owned(), kind }) {
-            self.truncated |= answer.truncated;
-            records.push(cname);
-            records.extend(answer.answer);
-        }
+        let asked = self.upstream.lookup(&Question { name: target.to_owned(), kind })?;
+        let Some(answer) = asked else { return Ok(Vec::new()) };
+        self.truncated |= answer.truncated;
+        Ok([cname].into_iter().chain(answer.answer).collect())
     }
 
     /// There is one text only: the version of the specification.
@@ -156,7 +186,7 @@ impl Asking<'_> {
         if let [label] = labels[..]
             && label.eq_ignore_ascii_case("dns-version")
         {
-            let data = RData::Txt(SCHEMA.0.to_owned());
+            let data = RData::Txt(vec![SCHEMA.0.to_owned()]);
             return Ok(vec![Record { owner: name.to_owned(), ttl: SCHEMA.1, data }]);
         }
         let found = self.plugin.records(self.view, self.zone, name).unwrap_or_default();

@@ -1,15 +1,29 @@
 //! A Corefile (corefile(5)): server blocks with their zones, and the plugins of each.
 
+use super::selector::LabelTest;
 use super::{Kubernetes, PodMode};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
+
+/// Port of a server that names none.
+pub const PORT: u16 = 53;
+/// How deep snippets may import one another.
+const IMPORTS_MAX: usize = 16;
+/// Most words of a Corefile, so that snippets that import each other several times end.
+const WORDS_MAX: usize = 100_000;
 
 /// A server block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerBlock {
     /// Zones it serves, each with its last dot.
     pub zones: Vec<String>,
+    /// The port of each zone.
+    pub ports: Vec<u16>,
     /// Its plugins in the order of the text.
     pub plugins: Vec<Directive>,
+    /// Line it begins at, from 1.
+    pub line: usize,
 }
 
 /// A plugin or one of its properties: a word, its arguments, and what stands in its braces.
@@ -34,30 +48,69 @@ pub struct CorefileError {
     pub message: String,
 }
 
+/// As CoreDNS says it, without the name of the file.
+impl fmt::Display for CorefileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} - Error during parsing: {}", self.line, self.message)
+    }
+}
+
 /// A word of the text with its line.
 #[derive(Clone, Debug)]
 struct Token {
     line: usize,
     text: String,
+    /// Whether it stood in quotes, so that a brace is only a character.
+    quoted: bool,
 }
 
-fn error(line: usize, message: impl Into<String>) -> CorefileError {
+impl Token {
+    fn is(&self, brace: &str) -> bool {
+        !self.quoted && self.text == brace
+    }
+}
+
+pub(super) fn error(line: usize, message: impl Into<String>) -> CorefileError {
     CorefileError { line, message: message.into() }
 }
 
-/// Words, in quotes or not, without comments.
+/// Words, in quotes or not, without comments (`caddyfile.lexer`). Quotes may run over lines.
 fn tokens(text: &str) -> Result<Vec<Token>, CorefileError> {
-    let mut tokens = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let mut rest = line.trim_start();
-        while !rest.is_empty() && !rest.starts_with('#') {
-            let (word, after) = if let Some(quoted) = rest.strip_prefix('"') {
-                quoted.split_once('"').ok_or_else(|| error(index + 1, "a quote is not closed"))?
-            } else {
-                rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len()))
-            };
-            tokens.push(Token { line: index + 1, text: word.to_owned() });
-            rest = after.trim_start();
+    let mut tokens: Vec<Token> = Vec::new();
+    let mut line = 1;
+    let mut chars = text.chars().peekable();
+    while let Some(at) = chars.next() {
+        match at {
+            '\n' => line += 1,
+            '#' => while chars.next_if(|at| *at != '\n').is_some() {},
+            '"' => {
+                let start = line;
+                let mut word = String::new();
+                loop {
+                    match chars.next() {
+                        Some('"') => break,
+                        Some('\\') if chars.peek() == Some(&'"') => word.extend(chars.next()),
+                        Some(other) => {
+                            line += usize::from(other == '\n');
+                            word.push(other);
+                        }
+                        None => return Err(error(start, "a quote is not closed")),
+                    }
+                }
+                tokens.push(Token { line: start, text: word, quoted: true });
+            }
+            // A line that ends in a backslash goes on in the next one.
+            '\\' if chars.peek() == Some(&'\n') => {
+                chars.next();
+            }
+            blank if blank.is_whitespace() => {}
+            first => {
+                let mut word = String::from(first);
+                while let Some(next) = chars.next_if(|at| !at.is_whitespace()) {
+                    word.push(next);
+                }
+                tokens.push(Token { line, text: word, quoted: false });
+            }
         }
     }
     Ok(tokens)
@@ -65,46 +118,189 @@ fn tokens(text: &str) -> Result<Vec<Token>, CorefileError> {
 
 /// Reads a Corefile.
 pub fn parse(text: &str) -> Result<Vec<ServerBlock>, CorefileError> {
-    let tokens = tokens(text)?;
-    let mut rest = tokens.as_slice();
+    parse_with(text, &|_| None)
+}
+
+/// Reads a Corefile; `variable` gives the values of environment variables, written `{$NAME}` or `{%NAME%}`.
+pub fn parse_with(
+    text: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<ServerBlock>, CorefileError> {
+    let mut tokens = tokens(text)?;
+    for token in &mut tokens {
+        token.text = with_variables(&token.text, variable);
+    }
+    let mut snippets = BTreeMap::new();
     let mut blocks = Vec::new();
+    let mut rest = tokens.as_slice();
     while let Some(first) = rest.first() {
-        let open = rest.iter().position(|token| token.text == "{");
-        let open = open.ok_or_else(|| error(first.line, format!("{} has no block in braces", first.text)))?;
-        let zones =
-            rest[..open].iter().flat_map(|token| token.text.split(',')).filter(|zone| !zone.is_empty());
-        let zones = zones.flat_map(zones_of).collect();
-        rest = &rest[open + 1..];
-        let plugins = directives(&mut rest, first.line)?;
-        blocks.push(ServerBlock { zones, plugins });
+        if let Some(name) = snippet_name(first) {
+            let body = snippet(&mut rest)?;
+            if snippets.insert(name.to_owned(), body).is_some() {
+                return Err(error(
+                    first.line,
+                    format!("redeclaration of previously declared snippet {name}"),
+                ));
+            }
+            continue;
+        }
+        if first.is("import") {
+            return Err(error(first.line, "import stands outside of a server block, which is not simulated"));
+        }
+        blocks.push(server_block(&mut rest, &snippets)?);
     }
     Ok(blocks)
 }
 
-/// Reads up to the closing brace. Each line is a directive; its block opens at the end of the line.
-fn directives(rest: &mut &[Token], opened: usize) -> Result<Vec<Directive>, CorefileError> {
+fn with_variables(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut out = text.to_owned();
+    for (open, close) in [("{$", "}"), ("{%", "%}")] {
+        while let Some(start) = out.find(open) {
+            let Some(len) = out[start + 2..].find(close) else { break };
+            let name = &out[start + 2..start + 2 + len];
+            let value = variable(name).unwrap_or_default().replace(open, "");
+            out.replace_range(start..start + 2 + len + close.len(), &value);
+        }
+    }
+    out
+}
+
+type Snippets = BTreeMap<String, Vec<Token>>;
+
+fn snippet_name(token: &Token) -> Option<&str> {
+    token.text.strip_prefix('(')?.strip_suffix(')').filter(|_| !token.quoted)
+}
+
+/// The words in the braces of a snippet.
+fn snippet(rest: &mut &[Token]) -> Result<Vec<Token>, CorefileError> {
+    let line = rest[0].line;
+    if !rest.get(1).is_some_and(|token| token.is("{")) {
+        return Err(error(line, "a snippet has no block in braces"));
+    }
+    let mut depth = 0_usize;
+    for (at, token) in rest.iter().enumerate().skip(1) {
+        depth += usize::from(token.is("{"));
+        depth -= usize::from(token.is("}"));
+        if depth == 0 {
+            let body = rest[2..at].to_vec();
+            *rest = &rest[at + 1..];
+            return Ok(body);
+        }
+    }
+    Err(error(line, "Unexpected EOF: a brace is not closed"))
+}
+
+fn server_block(rest: &mut &[Token], snippets: &Snippets) -> Result<ServerBlock, CorefileError> {
+    let first = &rest[0];
+    let open = rest.iter().position(|token| token.is("{"));
+    let open = open.ok_or_else(|| error(first.line, format!("{} has no block in braces", first.text)))?;
+    if open == 0 {
+        return Err(error(first.line, "a block has no zone in front of it"));
+    }
+    let mut block = ServerBlock { line: first.line, ..ServerBlock::default() };
+    let addresses =
+        rest[..open].iter().flat_map(|token| token.text.split(',').map(|text| (token.line, text)));
+    for (line, text) in addresses.filter(|(_, text)| !text.is_empty()) {
+        let port = port_of(text).map_err(|message| error(line, message))?;
+        for zone in zones_of(text) {
+            if let Err(wrong) = crate::base::dns::labels(&zone) {
+                return Err(error(line, format!("not a valid zone: {text}: {wrong}")));
+            }
+            block.zones.push(zone);
+            block.ports.push(port);
+        }
+    }
+    *rest = &rest[open + 1..];
+    let end = end_of_block(rest).ok_or_else(|| error(first.line, "Unexpected EOF: a brace is not closed"))?;
+    let mut body = Vec::new();
+    imported(&rest[..end], snippets, 0, &mut body)?;
+    *rest = &rest[end + 1..];
+    let mut words = body.as_slice();
+    block.plugins = directives(&mut words, first.line, true)?;
+    Ok(block)
+}
+
+/// Where the brace stands that closes the block that is open.
+fn end_of_block(rest: &[Token]) -> Option<usize> {
+    let mut depth = 1_usize;
+    rest.iter().position(|token| {
+        depth += usize::from(token.is("{"));
+        depth -= usize::from(token.is("}"));
+        depth == 0
+    })
+}
+
+/// Puts snippets in the places of their imports.
+fn imported(
+    words: &[Token],
+    snippets: &Snippets,
+    depth: usize,
+    out: &mut Vec<Token>,
+) -> Result<(), CorefileError> {
+    let mut at = 0;
+    while let Some(token) = words.get(at) {
+        let begins_line = at == 0 || words[at - 1].line != token.line || words[at - 1].is("{");
+        if !(token.is("import") && begins_line) {
+            out.push(token.clone());
+            at += 1;
+            continue;
+        }
+        let args = words[at + 1..].iter().take_while(|next| next.line == token.line).count();
+        let Some(name) = words.get(at + 1).filter(|_| args > 0) else {
+            return Err(error(token.line, "Wrong argument count or unexpected line ending after 'import'"));
+        };
+        let Some(body) = snippets.get(&name.text) else {
+            return Err(error(token.line, format!("File to import not found: {}", name.text)));
+        };
+        if depth >= IMPORTS_MAX || out.len() + body.len() > WORDS_MAX {
+            return Err(error(token.line, format!("snippet {} imports itself", name.text)));
+        }
+        imported(body, snippets, depth + 1, out)?;
+        at += 1 + args;
+    }
+    Ok(())
+}
+
+/// Reads up to the closing brace, or at the top to the end. Each line is a directive; its block opens at the end of
+/// the line.
+fn directives(rest: &mut &[Token], opened: usize, top: bool) -> Result<Vec<Directive>, CorefileError> {
     let mut found: Vec<Directive> = Vec::new();
     loop {
         let Some((token, after)) = rest.split_first() else {
+            if top {
+                return Ok(found);
+            }
             return Err(error(opened, "Unexpected EOF: a brace is not closed"));
         };
         *rest = after;
-        match token.text.as_str() {
-            "}" => return Ok(found),
-            "{" => {
-                let owner = found.last_mut().ok_or_else(|| error(token.line, "Unexpected token '{'"))?;
-                owner.block = directives(rest, token.line)?;
-            }
-            name => {
-                let args = rest.iter().take_while(|next| next.line == token.line);
-                let args: Vec<String> = args
-                    .take_while(|next| next.text != "{" && next.text != "}")
-                    .map(|next| next.text.clone())
-                    .collect();
-                *rest = &rest[args.len()..];
-                found.push(Directive { line: token.line, name: name.to_owned(), args, block: Vec::new() });
-            }
+        if token.is("}") {
+            return Ok(found);
         }
+        if token.is("{") {
+            let owner = found.last_mut().ok_or_else(|| error(token.line, "Unexpected token '{'"))?;
+            owner.block = directives(rest, token.line, false)?;
+            continue;
+        }
+        let args = rest.iter().take_while(|next| next.line == token.line);
+        let args: Vec<String> =
+            args.take_while(|next| !next.is("{") && !next.is("}")).map(|next| next.text.clone()).collect();
+        *rest = &rest[args.len()..];
+        found.push(Directive { line: token.line, name: token.text.clone(), args, block: Vec::new() });
+    }
+}
+
+/// The port of a server's address, or why it has none that is simulated.
+fn port_of(text: &str) -> Result<u16, String> {
+    let bare = match text.split_once("://") {
+        None => text,
+        Some(("dns", rest)) => rest,
+        Some((scheme, _)) => return Err(format!("servers of {scheme}:// are not simulated")),
+    };
+    match bare.rsplit_once(':') {
+        // A prefix of addresses has colons of its own.
+        Some((host, _)) if host.contains(':') => Ok(PORT),
+        Some((_, port)) => port.parse().map_err(|_| format!("not a valid port: {port}")),
+        None => Ok(PORT),
     }
 }
 
@@ -203,12 +399,31 @@ impl Kubernetes {
                     .ok_or_else(|| error(property.line, format!("ttl must be in range [0, 3600]: {ttl}")))?;
             }
             "fallthrough" => self.fallthrough = Some(args.iter().flat_map(|zone| zones_of(zone)).collect()),
-            // Upstream servers are always asked through the server itself; the property means nothing any more.
-            "upstream" => {}
             "noendpoints" if args.is_empty() => self.no_endpoints = true,
-            known @ ("endpoint" | "tls" | "kubeconfig" | "labels" | "namespace_labels" | "multicluster") => {
-                return Err(error(property.line, format!("property '{known}' is not simulated")));
+            "multicluster" if !args.is_empty() => {
+                self.multicluster = args.iter().flat_map(|zone| zones_of(zone)).collect();
             }
+            "labels" | "namespace_labels" if !args.is_empty() => {
+                let text = args.join(" ");
+                let tests = LabelTest::parse_all(&text).ok_or_else(|| {
+                    error(property.line, format!("unable to parse label selector: '{text}'"))
+                })?;
+                if property.name == "labels" {
+                    self.labels = tests;
+                } else {
+                    self.namespace_labels = tests;
+                }
+            }
+            // Upstream servers are always asked through the server itself, and how the API server is reached is no matter
+            // here.
+            "upstream"
+            | "endpoint"
+            | "tls"
+            | "kubeconfig"
+            | "apiserver_qps"
+            | "apiserver_burst"
+            | "apiserver_max_inflight"
+            | "startup_timeout" => {}
             other => return Err(error(property.line, format!("unknown property '{other}'"))),
         }
         Ok(())
@@ -234,7 +449,7 @@ mod tests {
         let said = |text: &str| parse(text).map_err(|error| (error.line, error.message));
         assert_eq!(said(".:53 {\n errors\n").unwrap_err().0, 1);
         assert_eq!(said(".:53\n").unwrap_err(), (1, ".:53 has no block in braces".to_owned()));
-        assert_eq!(said(". {\n {\n}\n").unwrap_err().0, 2);
+        assert_eq!(said(". {\n {\n }\n}\n").unwrap_err().0, 2);
         let blocks = parse("a b:53 { # two\n cache 30 {\n  success 100\n }\n log\n}\n").unwrap();
         assert_eq!(blocks[0].zones, ["a.", "b."]);
         assert_eq!(blocks[0].plugins[0].args, ["30"]);

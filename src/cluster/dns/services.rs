@@ -35,13 +35,15 @@ struct Request {
     namespace: String,
     service: String,
     endpoint: String,
+    /// Cluster of an endpoint, in a zone of several clusters.
+    cluster: String,
     port: String,
     protocol: String,
 }
 
 impl Request {
     /// `None` for the zone itself and for `svc` and `pod` right below it, which exist and hold nothing.
-    fn parse(labels: &[&str]) -> Result<Option<Self>, NoSuchName> {
+    fn parse(labels: &[&str], multicluster: bool) -> Result<Option<Self>, NoSuchName> {
         let lower: Vec<String> = labels.iter().map(|label| label.to_ascii_lowercase()).collect();
         let mut rest: Vec<&str> = lower.iter().map(String::as_str).collect();
         let Some(kind) = rest.pop() else { return Ok(None) };
@@ -54,6 +56,12 @@ impl Request {
         match rest[..] {
             [] => {}
             [endpoint] => endpoint.clone_into(&mut request.endpoint),
+            [endpoint, cluster]
+                if multicluster && !endpoint.starts_with('_') && !cluster.starts_with('_') =>
+            {
+                endpoint.clone_into(&mut request.endpoint);
+                cluster.clone_into(&mut request.cluster);
+            }
             [port, protocol] => {
                 without_underscore(port).clone_into(&mut request.port);
                 without_underscore(protocol).clone_into(&mut request.protocol);
@@ -70,27 +78,64 @@ impl Request {
     }
 }
 
-fn without_underscore(label: &str) -> &str {
+pub(super) fn without_underscore(label: &str) -> &str {
     label.strip_prefix('_').unwrap_or(label)
 }
 
 impl Kubernetes {
     /// Whether names below this namespace are answered.
-    fn exposes(&self, view: &View, namespace: &str) -> bool {
+    pub(super) fn exposes(&self, view: &View, namespace: &str) -> bool {
         let configured = self.namespaces.is_empty() || self.namespaces.iter().any(|name| name == namespace);
-        configured && view.has_namespace(namespace)
+        let labels = view.namespace(namespace);
+        configured && labels.is_some_and(|labels| self.namespace_labels.iter().all(|test| test.holds(labels)))
+    }
+
+    /// Whether a Service has the labels that are asked for.
+    pub(super) fn selects(&self, service: &ServiceEntry) -> bool {
+        self.labels.iter().all(|test| test.holds(&service.labels))
     }
 
     /// What the name stands for; nothing where the name exists and holds nothing.
     pub(super) fn records(&self, view: &View, zone: &str, name: &str) -> Result<Vec<Found>, NoSuchName> {
-        let Some(request) = Request::parse(&labels_below(zone, name))? else { return Ok(Vec::new()) };
+        let multicluster = self.multicluster.iter().any(|known| known.eq_ignore_ascii_case(zone));
+        let Some(request) = Request::parse(&labels_below(zone, name), multicluster)? else {
+            return Ok(Vec::new());
+        };
         if is_reverse(name) || !self.exposes(view, &request.namespace) {
             return Err(NoSuchName);
         }
         if request.pods {
             return self.find_pods(view, &request, zone);
         }
+        if multicluster {
+            return self.find_imports(view, &request, zone);
+        }
         self.find_services(view, &request, zone)
+    }
+
+    /// Services of several clusters (`findMultiClusterServices`).
+    fn find_imports(&self, view: &View, request: &Request, zone: &str) -> Result<Vec<Found>, NoSuchName> {
+        if request.service.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (namespace, service) = (&request.namespace, &request.service);
+        let import = view.import(namespace, service).ok_or(NoSuchName)?;
+        let name = format!("{service}.{namespace}.svc.{zone}");
+        let mut found = Vec::new();
+        if import.headless || !request.endpoint.is_empty() {
+            for (cluster, endpoint) in view.imported(namespace, service) {
+                let elsewhere =
+                    !request.cluster.is_empty() && !cluster.eq_ignore_ascii_case(&request.cluster);
+                let name = format!("{cluster}.{name}");
+                if !elsewhere {
+                    found.extend(self.endpoints(std::slice::from_ref(endpoint), request, &name));
+                }
+            }
+        } else {
+            let ports = import.ports.iter().filter(|port| request.fits(port));
+            found.extend(ports.flat_map(|port| at_each(&import.ips, port, &name)));
+        }
+        if found.is_empty() { Err(NoSuchName) } else { Ok(found) }
     }
 
     fn find_pods(&self, view: &View, request: &Request, zone: &str) -> Result<Vec<Found>, NoSuchName> {
@@ -116,6 +161,9 @@ impl Kubernetes {
             return Ok(Vec::new());
         }
         let service = view.service(&request.namespace, &request.service).ok_or(NoSuchName)?;
+        if !self.selects(service) {
+            return Err(NoSuchName);
+        }
         let endpoints =
             if self.no_endpoints { &[] } else { view.endpoints(&service.namespace, &service.name) };
         let name = format!("{}.{}.svc.{zone}", service.name, service.namespace);
@@ -152,7 +200,7 @@ impl Kubernetes {
 
     /// Its host name, its Pod's name where that is wanted and fits a label, or its address with dashes
     /// (`endpointHostname`).
-    fn endpoint_name(&self, endpoint: &EndpointEntry) -> String {
+    pub(super) fn endpoint_name(&self, endpoint: &EndpointEntry) -> String {
         if let Some(name) = &endpoint.hostname {
             return name.clone();
         }
@@ -171,7 +219,9 @@ impl Kubernetes {
         };
         let hidden = |namespace: &str| !self.namespaces.is_empty() && !self.exposes(view, namespace);
         let primary = self.primary_zone();
-        if let Some(service) = view.service_with_ip(ip).filter(|service| !hidden(&service.namespace)) {
+        if let Some(service) =
+            view.service_with_ip(ip).filter(|found| self.selects(found) && !hidden(&found.namespace))
+        {
             return Ok(vec![format!("{}.{}.svc.{primary}", service.name, service.namespace)]);
         }
         let mut names = Vec::new();
@@ -204,7 +254,7 @@ impl Kubernetes {
                     let endpoints = view.endpoints(namespace, name).iter();
                     servers.extend(endpoints.map(|at| (format!("{}.{full}", self.endpoint_name(at)), at.ip)));
                 } else {
-                    servers.extend(service.cluster_ips.first().map(|&ip| (full, ip)));
+                    servers.extend(service.cluster_ips.iter().map(|&ip| (full.clone(), ip)));
                 }
             }
         }

@@ -194,9 +194,14 @@ fn cluster_ranges(spec: &ClusterSpec, entries: &[Entry<'_>]) -> Vec<Diagnostic> 
                 &args,
             );
         }
-        if !services.contains(&spec.dns.service_ip) {
-            let args = [&*spec.dns.service_ip.to_string(), &*services.to_string()];
-            report.error("spec.dns.serviceIP", "across.dns-address", Some("across.dns-address.hint"), &args);
+        if let Some(address) = spec.dns.service_ip.filter(|address| !services.contains(address)) {
+            let args = [&*address.to_string(), &*services.to_string()];
+            report.warning(
+                "spec.dns.serviceIP",
+                "across.dns-address",
+                Some("across.dns-address.hint"),
+                &args,
+            );
         }
     })
 }

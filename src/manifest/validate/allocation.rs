@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub(super) fn check(spec: &ClusterSpec, entries: &[Entry<'_>]) -> Vec<Diagnostic> {
     let mut addresses: BTreeMap<String, String> = BTreeMap::new();
     let mut ports: BTreeMap<(String, i64), String> = BTreeMap::new();
-    let dns = spec.dns.service_ip.to_string();
+    let dns = spec.dns.service_ip.map(|address| address.to_string()).unwrap_or_default();
     let mut found = Vec::new();
     for entry in entries.iter().filter(|entry| entry.located.object.kind() == "Service") {
         let metadata = entry.located.object.metadata();

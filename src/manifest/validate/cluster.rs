@@ -5,6 +5,7 @@ use super::cursor::Cursor;
 use super::network::plugin;
 use super::{names, node};
 use crate::api::{Backend, Cni, Nic};
+use crate::base::zone::ZoneFile;
 use crate::base::{IpNet, Ipv4Addr, Ipv4Net, MacAddr};
 use crate::manifest::report::Report;
 use crate::manifest::values::{duration, net_of};
@@ -118,6 +119,11 @@ fn network(network: &Cursor<'_>, report: &mut Report<'_>) {
     ranges(&network.get("serviceCIDR"), report);
     between(&network.get("vxlan").get("vni"), 0, MAX_VNI, report);
     between(&network.get("vxlan").get("port"), 1, 65_535, report);
+    between(&network.get("gre").get("key"), 0, i64::from(u32::MAX), report);
+    let group = network.get("vxlan").get("group");
+    if group.is_set() && !group.text().parse::<Ipv4Addr>().is_ok_and(|group| group.is_multicast()) {
+        group.fault(report, "cluster.group", "cluster.group.hint", &[]);
+    }
     between(&network.get("ipam").get("rangeStart"), 2, i64::from(i32::MAX), report);
     for (name, _) in network.get("delays").entries() {
         let delay = network.get("delays").get(name);
@@ -175,11 +181,12 @@ fn cidr(field: &Cursor<'_>, report: &mut Report<'_>) -> Option<Ipv4Net> {
 
 fn dns(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let domain = spec.get("dns").get("clusterDomain");
-    if domain.is_set() {
+    // A kubelet may be told of no domain and of no server; both are written as an empty text.
+    if domain.is_set() && !domain.text().is_empty() {
         domain.invalid(report, names::dns_subdomain(domain.text()));
     }
     let address = spec.get("dns").get("serviceIP");
-    if address.is_set() && address.text().parse::<Ipv4Addr>().is_err() {
+    if address.is_set() && !address.text().is_empty() && address.text().parse::<Ipv4Addr>().is_err() {
         address.fault(report, "cluster.address", "cluster.address.hint", &[]);
     }
 }
@@ -200,6 +207,13 @@ fn external(
         if !names::port_number(port.number()) {
             port.fault(report, "invalid.port", "invalid.port.hint", &[]);
         }
+    }
+    let zone = host.get("zone");
+    if zone.is_set()
+        && let Err(wrong) = ZoneFile::parse(zone.text(), ".")
+    {
+        let line = wrong.line.to_string();
+        zone.fault(report, "cluster.zone", "cluster.zone.hint", &[&line, &wrong.message]);
     }
     let behind = host.get("behind");
     let known = routers.contains(behind.text()) && behind.text() != host.get("name").text();

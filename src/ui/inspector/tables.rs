@@ -68,6 +68,7 @@ fn slug(table: Table) -> &'static str {
         Table::Conntrack => "conntrack",
         Table::Bpf => "bpf",
         Table::Qdisc => "qdisc",
+        Table::Xfrm => "xfrm",
     }
 }
 
@@ -99,6 +100,11 @@ fn table_rows(tables: &Inventory, state: &NetnsState, table: Table, decided: Opt
             .values()
             .map(|entry| row(entry.change, rows::netfilter(&NetfilterChange::Conntrack(entry.row))))
             .collect(),
+        Table::Xfrm => {
+            let states = state.xfrm.states.iter().map(|seen| seen.row.to_string());
+            let policies = state.xfrm.policies.iter().map(ToString::to_string);
+            states.chain(policies).map(|line| row(ChangeId::NONE, rows::xfrm(&line))).collect()
+        }
         Table::Qdisc => state
             .links
             .values()

@@ -1,0 +1,310 @@
+//! The plugin `rewrite`: changes a question on its way in, and the answer on its way out.
+
+use super::corefile::{CorefileError, Directive, error};
+use super::{Answer, Question, RData, Rcode, Record, Type};
+use regex_lite::Regex;
+
+/// How a name is told.
+#[derive(Clone, Debug)]
+enum Match {
+    Exact(String),
+    Prefix(String),
+    Suffix(String),
+    Substring(String),
+    Regex(Regex),
+}
+
+/// What is done to a record of the answer.
+#[derive(Clone, Debug)]
+enum Revert {
+    /// A name that matches becomes this text with its groups filled in.
+    Name(Regex, String, bool),
+    /// This name becomes that one.
+    Exact(String, String),
+    /// The suffix becomes another one.
+    Suffix(String, String),
+    /// All records live so long.
+    Ttl(u32, u32),
+    /// The response code is replaced.
+    Rcode(Rcode, Rcode),
+}
+
+#[derive(Clone, Debug)]
+enum Field {
+    Name(Match, String),
+    Kind(Type, Type),
+    Ttl(Match, u32, u32),
+    Rcode(Match, Rcode, Rcode),
+}
+
+/// A rule.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    /// Whether the rules after it are tried as well.
+    goes_on: bool,
+    field: Field,
+    /// Rules for the answer: pattern, replacement, and whether it is about values in place of names.
+    answers: Vec<(Regex, String, bool)>,
+    auto: bool,
+}
+
+/// A question after all rules, and what is to be done to its answer.
+#[derive(Clone, Debug)]
+pub(super) struct Rewritten {
+    pub(super) question: Question,
+    reverts: Vec<Revert>,
+}
+
+fn with_dot(name: &str) -> String {
+    format!("{}.", name.trim_end_matches('.').to_ascii_lowercase())
+}
+
+fn regex(line: usize, text: &str) -> Result<Regex, CorefileError> {
+    Regex::new(text).map_err(|_| error(line, format!("invalid regex matching pattern: {text}")))
+}
+
+/// Fills `{0}`, `{1}`… in a replacement.
+fn filled(pattern: &Regex, replacement: &str, name: &str) -> Option<String> {
+    let groups = pattern.captures(name)?;
+    let mut out = replacement.to_owned();
+    for (index, group) in groups.iter().enumerate() {
+        out = out.replace(&format!("{{{index}}}"), group.map_or("", |group| group.as_str()));
+    }
+    Some(out)
+}
+
+impl Match {
+    fn parse(line: usize, kind: &str, text: &str) -> Result<Self, CorefileError> {
+        Ok(match kind {
+            "exact" => Self::Exact(with_dot(text)),
+            "prefix" => Self::Prefix(text.to_ascii_lowercase()),
+            "suffix" => Self::Suffix(with_dot(text)),
+            "substring" => Self::Substring(text.to_ascii_lowercase()),
+            "regex" => Self::Regex(regex(line, text)?),
+            other => {
+                let known = "exact, prefix, suffix, substring, and regex";
+                return Err(error(
+                    line,
+                    format!("name rule supports only {known} name matching, received: {other}"),
+                ));
+            }
+        })
+    }
+
+    /// The name with its match replaced; `None` where it does not match.
+    fn replace(&self, name: &str, to: &str) -> Option<String> {
+        match self {
+            Self::Exact(from) => (name == from).then(|| to.to_owned()),
+            Self::Prefix(from) => name.strip_prefix(from.as_str()).map(|rest| format!("{to}{rest}")),
+            Self::Suffix(from) => name.strip_suffix(from.as_str()).map(|rest| format!("{rest}{to}")),
+            Self::Substring(from) => name.contains(from.as_str()).then(|| name.replace(from.as_str(), to)),
+            Self::Regex(pattern) => filled(pattern, to, name),
+        }
+    }
+}
+
+impl Rule {
+    /// `rewrite [continue|stop] FIELD ...`, or the same in braces with rules for the answer.
+    pub(super) fn configured(directive: &Directive) -> Result<Self, CorefileError> {
+        let line = directive.line;
+        let mut words = directive.args.clone();
+        let few = || error(line, "no rule type specified for rewrite");
+        let mode = words.first().ok_or_else(few)?.clone();
+        let goes_on = mode == "continue";
+        if goes_on || mode == "stop" {
+            words.remove(0);
+        }
+        let mut answers: Vec<Vec<String>> = Vec::new();
+        for (index, property) in directive.block.iter().enumerate() {
+            let own = [property.name.clone()].into_iter().chain(property.args.iter().cloned());
+            if property.name == "answer" {
+                answers.push(property.args.clone());
+            } else if index == 0 && words.is_empty() {
+                words = own.collect();
+            } else {
+                return Err(error(property.line, format!("unknown rewrite property '{}'", property.name)));
+            }
+        }
+        let (field, rest) = words.split_first().ok_or_else(few)?;
+        let answer_at = rest.iter().position(|word| word == "answer");
+        if let Some(at) = answer_at {
+            answers.push(rest[at + 1..].to_vec());
+        }
+        let rest = &rest[..answer_at.unwrap_or(rest.len())];
+        let field = Field::parse(line, field, rest)?;
+        let mut rule = Self { goes_on, field, answers: Vec::new(), auto: false };
+        for answer in &answers {
+            let words: Vec<&str> = answer.iter().map(String::as_str).collect();
+            match words[..] {
+                ["auto"] => rule.auto = true,
+                [kind @ ("name" | "value"), from, to] => {
+                    rule.answers.push((regex(line, from)?, with_dot(to), kind == "value"));
+                }
+                _ => {
+                    return Err(error(line, "response rewrites must be: answer auto, name or value FROM TO"));
+                }
+            }
+        }
+        Ok(rule)
+    }
+
+    /// What to do to the answer of a question that this rule changed.
+    fn reverts(&self, before: &str, after: &str, reverts: &mut Vec<Revert>) {
+        let own = self.answers.iter();
+        reverts.extend(own.map(|(from, to, values)| Revert::Name(from.clone(), to.clone(), *values)));
+        let Field::Name(matching, to) = &self.field else { return };
+        match matching {
+            // An exact rule is undone of itself.
+            Match::Exact(from) => reverts.push(Revert::Exact(to.clone(), from.clone())),
+            Match::Suffix(from) if self.auto => reverts.push(Revert::Suffix(to.clone(), from.clone())),
+            Match::Prefix(_) | Match::Suffix(_) | Match::Substring(_) | Match::Regex(_) => {
+                if self.auto {
+                    reverts.push(Revert::Exact(after.to_owned(), before.to_owned()));
+                }
+            }
+        }
+    }
+}
+
+impl Field {
+    fn parse(line: usize, field: &str, words: &[String]) -> Result<Self, CorefileError> {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let kind_of =
+            |text: &str| text.parse::<Type>().map_err(|()| error(line, format!("invalid type {text}")));
+        match (field, &words[..]) {
+            ("name", [from, to]) => Ok(Self::Name(Match::parse(line, "exact", from)?, with_dot(to))),
+            ("name", [kind, from, to]) => {
+                let kind = kind.to_ascii_lowercase();
+                let dotted = matches!(kind.as_str(), "exact" | "suffix" | "regex");
+                let to = if dotted { with_dot(to) } else { to.to_ascii_lowercase() };
+                Ok(Self::Name(Match::parse(line, &kind, from)?, to))
+            }
+            ("type", [from, to]) => Ok(Self::Kind(kind_of(from)?, kind_of(to)?)),
+            ("ttl", [rest @ .., ttl]) if (1..=2).contains(&rest.len()) => {
+                let matching = match rest {
+                    [kind, name] => Match::parse(line, kind, name)?,
+                    _ => Match::parse(line, "exact", rest[0])?,
+                };
+                let (least, most) = ttl.split_once('-').unwrap_or((ttl, ttl));
+                let bound = |text: &str, open| if text.is_empty() { Ok(open) } else { text.parse() };
+                match (bound(least, 0), bound(most, u32::MAX)) {
+                    (Ok(least), Ok(most)) if least <= most => Ok(Self::Ttl(matching, least, most)),
+                    _ => Err(error(line, format!("invalid TTL '{ttl}' for ttl rule"))),
+                }
+            }
+            ("rcode", [rest @ .., from, to]) if (1..=2).contains(&rest.len()) => {
+                let matching = match rest {
+                    [kind, name] => Match::parse(line, kind, name)?,
+                    _ => Match::parse(line, "exact", rest[0])?,
+                };
+                let code = |text: &str| {
+                    text.parse::<Rcode>()
+                        .ok()
+                        .or_else(|| text.parse().ok().map(Rcode::of_number))
+                        .ok_or_else(|| error(line, format!("invalid rcode '{text}' for rcode rule")))
+                };
+                Ok(Self::Rcode(matching, code(from)?, code(to)?))
+            }
+            ("name" | "type" | "ttl" | "rcode", _) => {
+                Err(error(line, format!("wrong number of arguments for a {field} rule")))
+            }
+            ("class" | "edns0" | "cname", _) => Err(error(line, format!("rewrite {field} is not simulated"))),
+            _ => Err(error(line, format!("invalid rule type \"{field}\""))),
+        }
+    }
+}
+
+/// Applies all rules to a question.
+pub(super) fn apply(rules: &[Rule], question: &Question) -> Rewritten {
+    let mut out = Rewritten { question: question.clone(), reverts: Vec::new() };
+    for rule in rules {
+        let before = out.question.name.to_ascii_lowercase();
+        let changed = match &rule.field {
+            Field::Name(matching, to) => match matching.replace(&before, to) {
+                Some(after) if crate::base::dns::labels(&after).is_ok() => {
+                    rule.reverts(&before, &after, &mut out.reverts);
+                    out.question.name = after;
+                    true
+                }
+                Some(_) | None => false,
+            },
+            Field::Kind(from, to) => {
+                let is_it = out.question.kind == *from;
+                if is_it {
+                    out.question.kind = *to;
+                }
+                is_it
+            }
+            Field::Ttl(matching, least, most) => {
+                let is_it = matching.replace(&before, "").is_some();
+                if is_it {
+                    out.reverts.push(Revert::Ttl(*least, *most));
+                }
+                is_it
+            }
+            Field::Rcode(matching, from, to) => {
+                let is_it = matching.replace(&before, "").is_some();
+                if is_it {
+                    out.reverts.push(Revert::Rcode(*from, *to));
+                }
+                is_it
+            }
+        };
+        if changed && !rule.goes_on {
+            break;
+        }
+    }
+    out
+}
+
+impl Rewritten {
+    /// Whether any rule did something.
+    pub(super) fn is_changed(&self, original: &Question) -> bool {
+        self.question != *original || !self.reverts.is_empty()
+    }
+
+    /// Undoes in the answer what was done to the question.
+    pub(super) fn revert(&self, answer: &mut Answer) {
+        for revert in &self.reverts {
+            if let Revert::Rcode(from, to) = revert
+                && answer.rcode == *from
+            {
+                answer.rcode = *to;
+            }
+            let records = answer.answer.iter_mut().chain(&mut answer.authority).chain(&mut answer.additional);
+            records.for_each(|record| revert_record(revert, record));
+        }
+    }
+}
+
+fn revert_record(revert: &Revert, record: &mut Record) {
+    let renamed = |name: &str| -> Option<String> {
+        match revert {
+            Revert::Name(pattern, to, _) => filled(pattern, to, name),
+            Revert::Exact(from, to) => name.eq_ignore_ascii_case(from).then(|| to.clone()),
+            Revert::Suffix(from, to) => {
+                name.to_ascii_lowercase().strip_suffix(from.as_str()).map(|rest| format!("{rest}{to}"))
+            }
+            Revert::Ttl(..) | Revert::Rcode(..) => None,
+        }
+    };
+    if let Revert::Ttl(least, most) = revert {
+        record.ttl = record.ttl.clamp(*least, *most);
+    }
+    let values_only = matches!(revert, Revert::Name(_, _, true));
+    if !values_only && let Some(name) = renamed(&record.owner) {
+        record.owner = name;
+    }
+    let target = match &mut record.data {
+        RData::Cname(name)
+        | RData::Ns(name)
+        | RData::Ptr(name)
+        | RData::Srv(_, _, _, name)
+        | RData::Mx(_, name)
+        | RData::Soa(name, _, _) => name,
+        RData::A(_) | RData::Aaaa(_) | RData::Txt(_) | RData::Other(..) => return,
+    };
+    if let Some(name) = renamed(target) {
+        *target = name;
+    }
+}

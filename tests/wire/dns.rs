@@ -1,0 +1,144 @@
+//! DNS messages: what is written is read again, and hickory-proto, which others wrote, agrees on the bytes both ways.
+
+use hickory_proto::op as hickory;
+use hickory_proto::rr::rdata::{self, opt};
+use hickory_proto::rr::{self, Name};
+use hickory_proto::serialize::binary::{BinDecodable, BinEncodable};
+use proptest::prelude::*;
+use std::str::FromStr;
+use vethscope::base::dns::{Question, RData, Rcode, Record, Type};
+use vethscope::wire::dns::{self, Edns, Message};
+
+fn label() -> impl Strategy<Value = String> {
+    // They write the targets of SRV records in lower case.
+    "[a-z0-9_][a-z0-9_-]{0,12}"
+}
+
+fn name() -> impl Strategy<Value = String> {
+    prop::collection::vec(label(), 0..5).prop_map(|labels| match labels.len() {
+        0 => ".".to_owned(),
+        _ => labels.join(".") + ".",
+    })
+}
+
+fn data() -> impl Strategy<Value = RData> {
+    prop_oneof![
+        any::<[u8; 4]>().prop_map(|octets| RData::A(octets.into())),
+        any::<[u8; 16]>().prop_map(|octets| RData::Aaaa(octets.into())),
+        name().prop_map(RData::Cname),
+        name().prop_map(RData::Ptr),
+        name().prop_map(RData::Ns),
+        (any::<u16>(), name()).prop_map(|(preference, host)| RData::Mx(preference, host)),
+        (any::<u16>(), any::<u16>(), any::<u16>(), name())
+            .prop_map(|(priority, weight, port, target)| RData::Srv(priority, weight, port, target)),
+        prop::collection::vec("[ -~]{0,40}", 1..4).prop_map(RData::Txt),
+        // They take the numbers as signed.
+        (name(), name(), prop::array::uniform5(0..u32::MAX >> 1))
+            .prop_map(|(server, mailbox, numbers)| RData::Soa(server, mailbox, numbers)),
+    ]
+}
+
+fn records() -> impl Strategy<Value = Vec<Record>> {
+    let record =
+        (name(), 0..u32::MAX >> 1, data()).prop_map(|(owner, ttl, data)| Record { owner, ttl, data });
+    prop::collection::vec(record, 0..5)
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    let flags = any::<[bool; 7]>();
+    let edns = prop::option::of((512_u16.., any::<bool>()));
+    let sections = (records(), records(), records());
+    (any::<u16>(), flags, 0_u8..6, name(), edns, sections).prop_map(
+        |(id, flags, rcode, name, edns, (answer, authority, additional))| {
+            let mut message = Message::query(id, Question { name, kind: Type::Srv });
+            let all = [dns::QR, dns::AA, dns::TC, dns::RD, dns::RA, dns::AD, dns::CD];
+            all.iter().zip(flags).for_each(|(flag, value)| message.set(*flag, value));
+            message.rcode = Rcode::of_number(rcode);
+            let own = |(udp_size, dnssec_ok)| Edns { udp_size, dnssec_ok, ..Edns::default() };
+            message.edns = edns.map(own);
+            (message.answer, message.authority, message.additional) = (answer, authority, additional);
+            message
+        },
+    )
+}
+
+/// What hickory read, in our words.
+fn theirs(record: &rr::Record) -> String {
+    // They quote nothing.
+    let data = if let rr::RData::TXT(text) = record.data() {
+        let texts = text.iter().map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
+        RData::Txt(texts.collect()).to_string()
+    } else {
+        record.data().to_string()
+    };
+    format!("{} {} {} {data}", record.name(), record.ttl(), record.record_type())
+}
+
+fn agree(message: &Message, bytes: &[u8]) -> Result<(), TestCaseError> {
+    let read = hickory::Message::from_bytes(bytes).map_err(|error| TestCaseError::fail(error.to_string()))?;
+    prop_assert_eq!(read.id(), message.id);
+    prop_assert_eq!(read.authoritative(), message.has(dns::AA));
+    prop_assert_eq!(read.truncated(), message.has(dns::TC));
+    prop_assert_eq!(read.recursion_desired(), message.has(dns::RD));
+    prop_assert_eq!(read.recursion_available(), message.has(dns::RA));
+    prop_assert_eq!(u16::from(read.response_code()), u16::from(message.rcode.number()));
+    prop_assert_eq!(read.queries()[0].name().to_string(), message.questions[0].name.clone());
+    let sections = [
+        (read.answers(), &message.answer),
+        (read.name_servers(), &message.authority),
+        (read.additionals(), &message.additional),
+    ];
+    for (got, own) in sections {
+        let got: Vec<String> = got.iter().map(theirs).collect();
+        prop_assert_eq!(got, own.iter().map(ToString::to_string).collect::<Vec<_>>());
+    }
+    let edns = read.extensions().as_ref().map(|edns| (edns.max_payload(), edns.flags().dnssec_ok));
+    prop_assert_eq!(edns, message.edns.as_ref().map(|edns| (edns.udp_size, edns.dnssec_ok)));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_is_written_is_read_again(message in message(), compress: bool) {
+        let bytes = message.to_bytes(compress).unwrap();
+        prop_assert_eq!(Message::parse(&bytes).unwrap(), message);
+    }
+
+    #[test]
+    fn others_read_what_we_write(message in message(), compress: bool) {
+        agree(&message, &message.to_bytes(compress).unwrap())?;
+    }
+
+    #[test]
+    fn we_read_what_others_write(message in message()) {
+        let bytes = message.to_bytes(true).unwrap();
+        let theirs = hickory::Message::from_bytes(&bytes).unwrap().to_bytes().unwrap();
+        prop_assert_eq!(Message::parse(&theirs).unwrap(), message);
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(message) = Message::parse(&bytes) {
+            // What was read can be written, and says the same then.
+            if let Ok(again) = message.to_bytes(false) {
+                prop_assert_eq!(Message::parse(&again).unwrap(), message);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_option_of_the_pseudo_record_is_kept() {
+    let mut message = hickory::Message::new();
+    let mut edns = hickory::Edns::new();
+    edns.set_max_payload(1232);
+    edns.options_mut().insert(opt::EdnsOption::Unknown(10, vec![1, 2, 3, 4, 5, 6, 7, 8]));
+    message.set_edns(edns);
+    let owner = Name::from_str("a.example.").unwrap();
+    message.add_answer(rr::Record::from_rdata(owner, 5, rr::RData::A(rdata::A::new(192, 0, 2, 1))));
+    let read = Message::parse(&message.to_bytes().unwrap()).unwrap();
+    assert_eq!(read.answer[0].to_string(), "a.example. 5 A 192.0.2.1");
+    assert_eq!(read.edns.unwrap().options, [(10, vec![1, 2, 3, 4, 5, 6, 7, 8])]);
+}
