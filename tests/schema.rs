@@ -252,6 +252,8 @@ fn is_part_of(ours: &Value, real: &Value) -> bool {
         (Value::Array(ours), Value::Array(real)) => {
             ours.len() == real.len() && ours.iter().zip(real).all(|(ours, real)| is_part_of(ours, real))
         }
+        // A quantity may be written as a number; the real type makes a text of it.
+        (Value::Number(ours), Value::String(real)) => ours.to_string() == *real,
         (ours, real) => ours == real || (is_default(ours) && is_default(real)),
     }
 }

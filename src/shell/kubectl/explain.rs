@@ -46,7 +46,7 @@ pub(super) fn explain(words: &[String]) -> Command {
     let version = resource.api_version.rsplit('/').next().unwrap_or("");
     let _ = write!(out, "KIND:       {}\nVERSION:    {version}\n\n", resource.kind);
     if let Some(last) = path.last() {
-        let _ = write!(out, "FIELD: {last} <{}>\n\n\n", explained.type_name);
+        let _ = write!(out, "FIELD: {last} <{}>\n\n\n", shown(&explained.type_name));
     }
     let text = if explained.text.is_empty() { "<empty>" } else { &explained.text };
     let _ = write!(out, "DESCRIPTION:\n    {text}\n    \n");
@@ -59,7 +59,7 @@ pub(super) fn explain(words: &[String]) -> Command {
             for (name, type_name, required, help) in &explained.fields {
                 let mark = if *required { " -required-" } else { "" };
                 let help = if help.is_empty() { "<no description>" } else { help };
-                let _ = write!(out, "  {name}\t<{type_name}>{mark}\n    {help}\n\n");
+                let _ = write!(out, "  {name}\t<{}>{mark}\n    {help}\n\n", shown(type_name));
             }
         }
     }
@@ -67,12 +67,29 @@ pub(super) fn explain(words: &[String]) -> Command {
     answer(out)
 }
 
+/// A type by the name that the client gives it.
+fn shown(type_name: &str) -> String {
+    let element = type_name.trim_start_matches("[]");
+    let lists = &type_name[..type_name.len() - element.len()];
+    let (map, element) =
+        element.strip_prefix("map[string]").map_or(("", element), |rest| ("map[string]", rest));
+    let element = match element {
+        "int32" | "int64" => "integer",
+        "bool" => "boolean",
+        "float64" => "number",
+        "Time" | "MicroTime" | "uint8" => "string",
+        "any" => "Object",
+        other => other,
+    };
+    format!("{lists}{map}{element}")
+}
+
 /// Fields of fields; a type that holds itself ends the descent, as does the tenth level.
 fn recursive(of: (&str, &str), path: &[&str], depth: usize, out: &mut String) {
     let Ok(explained) = manifest::explain(of.0, of.1, path, Lang::En) else { return };
     for (name, type_name, required, _) in &explained.fields {
         let mark = if *required { " -required-" } else { "" };
-        let _ = writeln!(out, "{}{name}\t<{type_name}>{mark}", "  ".repeat(depth));
+        let _ = writeln!(out, "{}{name}\t<{}>{mark}", "  ".repeat(depth), shown(type_name));
         if depth < 10 && name != "managedFields" {
             let inner: Vec<&str> = path.iter().copied().chain([name.as_str()]).collect();
             recursive(of, &inner, depth + 1, out);

@@ -1,7 +1,7 @@
 //! The network itself: MTUs that do not fit, and addresses in ranges of others.
 
 use super::View;
-use crate::api::ClusterSpec;
+use crate::api::{Backend, ClusterSpec};
 use crate::base::{Diagnostic, Ipv4Addr, Ipv4Net};
 
 pub(super) fn lint(view: &View<'_>, spec: &ClusterSpec, found: &mut Vec<Diagnostic>) {
@@ -9,8 +9,7 @@ pub(super) fn lint(view: &View<'_>, spec: &ClusterSpec, found: &mut Vec<Diagnost
     for (entry, root) in view.of_kind("Cluster") {
         let mut report = entry.report();
         let network = root.get("spec").get("network");
-        let room =
-            spec.network.mtu.saturating_sub(spec.network.backend.map_or(0, |backend| backend.overhead()));
+        let room = spec.network.mtu.saturating_sub(spec.network.backend.map_or(0, Backend::overhead));
         let bridge = network.get("bridge").get("mtu");
         if bridge.is_set() && bridge.number() > i64::from(room) {
             let args = [&*bridge.number().to_string(), &*room.to_string(), &*spec.network.mtu.to_string()];

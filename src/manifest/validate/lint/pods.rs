@@ -1,5 +1,6 @@
 //! Pods: ports that clash, servers that nobody reaches, names that cost queries.
 
+use super::super::cursor::Cursor;
 use super::{Pods, View, ports_of, texts};
 use crate::api::ClusterSpec;
 use crate::base::Diagnostic;
@@ -93,7 +94,7 @@ fn dots(pods: &Pods<'_>, report: &mut Report<'_>) {
     }
     for container in pods.containers() {
         let words = ["command", "args"].into_iter().flat_map(|field| texts(&container.get(field)));
-        let values = container.get("env").items().map(|one| one.get("value")).filter(|one| one.is_set());
+        let values = container.get("env").items().map(|one| one.get("value")).filter(Cursor::is_set);
         for text in words.chain(values) {
             let Some(host) = outside_host(text.text()) else { continue };
             let dots = host.bytes().filter(|byte| *byte == b'.').count();
@@ -113,7 +114,7 @@ fn outside_host(text: &str) -> Option<&str> {
     let host = after.split(['/', ':', '?', ' ', '"', '\'']).next()?;
     let top = host.rsplit('.').next()?;
     let is_name = host.contains('.') && top.len() > 1 && top.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let inside = host.ends_with(".local") || host.ends_with(".svc") || top == "cluster";
+    let inside = matches!(top, "local" | "svc" | "cluster");
     (is_name && !inside && !host.ends_with('.')).then_some(host)
 }
 

@@ -107,10 +107,10 @@ fn target(port: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) {
     numbers.dedup();
     let args = [&*number.to_string(), &*numbers.join(", ")];
     report.warning(&place.path, "lint.target-number", Some("lint.target-number.hint"), &args);
-    if let [only] = &numbers[..] {
-        if target.is_set() {
-            report.fix_value(&place.path, "lint.target.fix", only);
-        }
+    if let [only] = &numbers[..]
+        && target.is_set()
+    {
+        report.fix_value(&place.path, "lint.target.fix", only);
     }
 }
 
