@@ -106,6 +106,8 @@ impl Builder {
         let state = NetnsState {
             vlans: BTreeMap::new(),
             bpf: Vec::new(),
+            policy_maps: Vec::new(),
+            bpf_connections: BTreeMap::new(),
             exceptions: BTreeMap::new(),
             sysctls: BTreeMap::new(),
             row: NetnsRow { netns, name: name.into(), role },

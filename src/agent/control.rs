@@ -46,7 +46,7 @@ pub struct ControlPlane {
     pub(super) identities: Identities,
     pub(super) services: Services,
     pub(super) policies: Policies,
-    fabric: Fabric,
+    pub(super) fabric: Fabric,
     pub(super) next_uid: u32,
     pub(super) queue: Queue,
     pub(super) progress: Progress,
@@ -79,6 +79,7 @@ impl Actor for ControlPlane {
             }
             Wakeup::Endpoints => self.sync_endpoints(world),
             Wakeup::ProxyRules => self.sync_proxies(world),
+            Wakeup::Balancers => self.provide_balancers(world),
             Wakeup::Policies => self.sync_policies(world),
             Wakeup::Container(key, index, turn) => {
                 containers::look(self, world, &key, (index, turn));

@@ -3,6 +3,7 @@
 //! themselves.
 
 mod apply;
+mod balancer;
 mod cni;
 mod containers;
 mod control;

@@ -93,6 +93,9 @@ pub struct WrittenNetwork {
     /// Range of all Services.
     #[serde(rename = "serviceCIDR")]
     pub service_cidr: Option<String>,
+    /// Range of the addresses that load balancers are given.
+    #[serde(rename = "loadBalancerPool")]
+    pub balancer_pool: Option<String>,
     /// MTU of the nodes' network in bytes.
     pub mtu: Option<u32>,
     /// The VXLAN.

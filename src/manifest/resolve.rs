@@ -34,7 +34,7 @@ impl Parsed {
     pub fn resolve_cluster(&self) -> ClusterSpec {
         let written = self.cluster().map(|cluster: &Cluster| cluster.spec.clone()).unwrap_or_default();
         let external = external(self, &written);
-        let mut network = network(&written.network);
+        let mut network = network(&written.network, balancer_pool(self, &written));
         if written.network.pod_cidr.is_none() && written.nodes.is_none() {
             network.pod_cidr = around_nodes(self);
         }
@@ -62,7 +62,7 @@ fn default_dns_address(service_cidr: Ipv4Net) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(service_cidr.network()).saturating_add(10))
 }
 
-fn network(written: &WrittenNetwork) -> NetworkSpec {
+fn network(written: &WrittenNetwork, balancer_pool: Ipv4Net) -> NetworkSpec {
     let cni = choose(&Cni::ALL, written.cni.as_deref());
     let backend = written.backend.as_deref().and_then(|name| named(&Backend::ALL, name));
     // Without a word on it each plug-in connects the nodes in its own way; the plug-in bridge does not.
@@ -72,6 +72,7 @@ fn network(written: &WrittenNetwork) -> NetworkSpec {
         backend,
         pod_cidr: parsed(written.pod_cidr.as_deref(), DEFAULT_POD_CIDR),
         service_cidr: parsed(written.service_cidr.as_deref(), DEFAULT_SERVICE_CIDR),
+        balancer_pool,
         mtu: written.mtu.unwrap_or(DEFAULT_MTU),
         vxlan: VxlanSpec {
             vni: written.vxlan.vni.unwrap_or(if cni == Cni::Calico { 4096 } else { 1 }),
@@ -189,6 +190,12 @@ fn lan(parsed: &Parsed, written: &WrittenSpec) -> Ipv4Net {
     let mut objects = parsed.nodes().filter_map(|node| address(&nothing, Some(node)));
     let found = entries.into_iter().next().or_else(|| objects.next());
     found.map_or(DEFAULT_LAN, |(address, _)| Ipv4Net::new_assert(address, HOST_PREFIX_LEN).trunc())
+}
+
+/// The range that is written for load balancers, or the last sixteen addresses of the nodes' network.
+fn balancer_pool(cluster: &Parsed, written: &WrittenSpec) -> Ipv4Net {
+    let last = u32::from(lan(cluster, written).broadcast()) & !15;
+    parsed(written.network.balancer_pool.as_deref(), Ipv4Net::new_assert(last.into(), 28))
 }
 
 /// The hosts that are written; without any, the lesson's, less those whose address a node has.

@@ -339,6 +339,10 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         TableChange::Exception(row) => rows_text::exception(row),
         TableChange::Bpf(row) => bpf_line(around, row),
         TableChange::BpfGone(row) => format!("gone: {}", bpf_line(around, row)),
+        TableChange::Cilium(change) => {
+            let line = change.text(|ifindex| around.ifname(change.netns(), ifindex));
+            if change.is_gone() { format!("gone: {line}") } else { line }
+        }
         TableChange::Sysctl(row) => format!("sysctl {} = {}", row.key, row.value),
         TableChange::Socket(row) => format!("socket {}", rows_text::socket(row)),
         TableChange::Xfrm(change) => change.to_string(),

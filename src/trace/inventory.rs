@@ -2,9 +2,10 @@
 
 use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
-    AddrRow, BpfRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FaultRow, FdbRow, KubeEventRow,
-    LinkKind, LinkRow, NeighRow, NetnsRow, NodeRow, ObjectRow, PodRow, ProcessRow, RouteRow, ServiceChange,
-    ServiceRow, SliceRow, SocketRow, StepRow, Table, TableChange, Trace, VlanRow, Xfrm, XfrmChange,
+    AddrRow, BpfRow, CiliumChange, CtRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FaultRow,
+    FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow, NetnsRow, NodeRow, ObjectRow, PodRow, PolicyRow,
+    ProcessRow, RouteRow, ServiceChange, ServiceRow, SliceRow, SocketRow, StepRow, Table, TableChange, Trace,
+    VlanRow, Xfrm, XfrmChange,
 };
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::Body;
@@ -65,6 +66,10 @@ pub struct NetnsState {
     pub exceptions: BTreeMap<Ipv4Addr, ExceptionRow>,
     /// Entries of eBPF maps, in the order in which they were added.
     pub bpf: Vec<(ChangeId, BpfRow)>,
+    /// Entries of the endpoints' policy maps.
+    pub policy_maps: Vec<(ChangeId, PolicyRow)>,
+    /// Connections that Cilium's programs let pass.
+    pub bpf_connections: BTreeMap<CtRow, ChangeId>,
     /// Settings that were changed, by key.
     pub sysctls: BTreeMap<Arc<str>, Arc<str>>,
     /// TCP and UDP sockets.
@@ -157,6 +162,8 @@ impl NetnsState {
             vlans: BTreeMap::new(),
             exceptions: BTreeMap::new(),
             bpf: Vec::new(),
+            policy_maps: Vec::new(),
+            bpf_connections: BTreeMap::new(),
             sysctls: BTreeMap::new(),
             sockets: BTreeMap::new(),
             netfilter: Netfilter::default(),
@@ -489,6 +496,7 @@ impl Inventory {
             TableChange::BpfGone(row) => self.with(row.netns, |state| {
                 state.bpf.retain(|(_, old)| (old.map, old.key) != (row.map, row.key));
             }),
+            TableChange::Cilium(change) => self.with(change.netns(), |state| state.set_cilium(id, change)),
             TableChange::Sysctl(row) => self.with(row.netns, |state| {
                 state.sysctls.insert(row.key.clone(), row.value.clone());
             }),
@@ -535,6 +543,23 @@ impl NetnsState {
         self.neighbors.retain(|(at, _), _| *at != ifindex);
         self.vlans.retain(|(at, _), _| *at != ifindex);
         self.fdb.retain(|entry| entry.row.ifindex != ifindex && entry.row.master != Some(ifindex));
+    }
+
+    fn set_cilium(&mut self, id: ChangeId, change: &CiliumChange) {
+        let same = |row: &PolicyRow, old: &PolicyRow| (old.ifindex, old.key) == (row.ifindex, row.key);
+        match change {
+            CiliumChange::Policy(row) => match self.policy_maps.iter_mut().find(|(_, old)| same(row, old)) {
+                Some(entry) => *entry = (id, row.clone()),
+                None => self.policy_maps.push((id, row.clone())),
+            },
+            CiliumChange::PolicyGone(row) => self.policy_maps.retain(|(_, old)| !same(row, old)),
+            CiliumChange::Connection(row) => {
+                self.bpf_connections.insert(*row, id);
+            }
+            CiliumChange::ConnectionGone(row) => {
+                self.bpf_connections.remove(row);
+            }
+        }
     }
 
     fn set_bpf(&mut self, change: ChangeId, row: &BpfRow) {

@@ -4,6 +4,7 @@
 
 mod api_rows;
 mod api_status;
+mod cilium_rows;
 mod drop_reason;
 mod event;
 pub mod explain;
@@ -19,12 +20,14 @@ mod process_rows;
 mod rows;
 mod rows_link;
 pub mod rows_text;
+pub mod service_path;
 mod service_rows;
 mod socket_rows;
 mod surroundings;
 mod xfrm_rows;
 
 pub use api_rows::ObjectRow;
+pub use cilium_rows::{CiliumChange, CtRow, PolicyKey, PolicyRow};
 pub use drop_reason::DropReason;
 pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Relation, Stream, Table};
 pub use fault::{Fault, FaultRow, Netem, Place};

@@ -3,7 +3,9 @@
 
 use super::object_rows::{KubeEventRow, NodeRow, PodRow, StepRow};
 use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
-use super::{FaultRow, NetfilterChange, ObjectRow, ProcessRow, ServiceChange, SocketRow, XfrmChange};
+use super::{
+    CiliumChange, FaultRow, NetfilterChange, ObjectRow, ProcessRow, ServiceChange, SocketRow, XfrmChange,
+};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::VlanProtocol;
 use std::sync::Arc;
@@ -46,6 +48,8 @@ pub enum TableChange {
     Bpf(BpfRow),
     /// An entry of an eBPF map went.
     BpfGone(BpfRow),
+    /// An entry of Cilium's policy maps or of its connections came, changed or went.
+    Cilium(CiliumChange),
     /// A kernel setting was changed.
     Sysctl(SysctlRow),
     /// A TCP or UDP socket came or changed.

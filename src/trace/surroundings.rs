@@ -70,6 +70,7 @@ impl Surroundings {
             | TableChange::Netfilter(_)
             | TableChange::Bpf(_)
             | TableChange::BpfGone(_)
+            | TableChange::Cilium(_)
             | TableChange::Node(_)
             | TableChange::NodeGone(_)
             | TableChange::Pod(_)

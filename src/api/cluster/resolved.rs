@@ -77,6 +77,8 @@ pub struct NetworkSpec {
     pub pod_cidr: Ipv4Net,
     /// Range of all Services.
     pub service_cidr: Ipv4Net,
+    /// Range of the addresses that load balancers are given, in the nodes' network.
+    pub balancer_pool: Ipv4Net,
     /// MTU of the nodes' network in bytes.
     pub mtu: u32,
     /// The VXLAN.

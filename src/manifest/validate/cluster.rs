@@ -117,6 +117,7 @@ fn network(network: &Cursor<'_>, report: &mut Report<'_>) {
     plugin(network, report);
     ranges(&network.get("podCIDR"), report);
     ranges(&network.get("serviceCIDR"), report);
+    cidr(&network.get("loadBalancerPool"), report);
     between(&network.get("vxlan").get("vni"), 0, MAX_VNI, report);
     between(&network.get("vxlan").get("port"), 1, 65_535, report);
     between(&network.get("gre").get("key"), 0, i64::from(u32::MAX), report);
