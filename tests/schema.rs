@@ -259,11 +259,9 @@ fn is_part_of(ours: &Value, real: &Value) -> bool {
 }
 
 fn all_default(value: &Value, is_default: &impl Fn(&Value) -> bool) -> bool {
-    match value {
-        Value::Object(fields) => {
-            fields.values().all(|field| is_default(field) || all_default(field, is_default))
-        }
-        other => is_default(other),
+    match value.as_object() {
+        Some(fields) => fields.values().all(|field| is_default(field) || all_default(field, is_default)),
+        None => is_default(value),
     }
 }
 
@@ -289,7 +287,7 @@ fn as_ours(object: &Object) -> Option<Value> {
         Object::Service(service) => serde_json::to_value(service),
         Object::Endpoints(endpoints) => serde_json::to_value(endpoints),
         Object::EndpointSlice(slice) => serde_json::to_value(slice),
-        _ => return None,
+        Object::Cluster(_) | Object::NetworkPolicy(_) | Object::Other(_) => return None,
     };
     Some(value.unwrap())
 }
