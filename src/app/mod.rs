@@ -6,6 +6,7 @@ mod capture;
 pub mod curl;
 mod dial;
 pub mod http;
+pub mod mtr;
 pub mod nc;
 pub mod ping;
 pub mod server;

@@ -519,14 +519,15 @@ impl Lab {
             }
             "exit" => {
                 let status = words.get(1).and_then(|text| text.parse().ok()).unwrap_or(script.status);
-                script.steps.clear();
+                let outer = script.steps.iter().rposition(|step| matches!(step, Step::Return(..)));
+                script.steps.truncate(outer.map_or(0, |at| at + 1));
                 Some(status)
             }
             "exec" => {
                 if words.len() == 1 {
                     return Some(0);
                 }
-                script.steps.retain(|step| matches!(step, Step::Restore(..)));
+                script.steps.retain(|step| matches!(step, Step::Restore(..) | Step::Return(..)));
                 script.title = words[1..].join(" ");
                 script.steps.push(Step::Run(literal(&words[1..])));
                 Some(0)

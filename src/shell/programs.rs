@@ -4,7 +4,7 @@ use super::busybox;
 use crate::cluster::images::{self, Tools};
 
 /// Programs of a Linux distribution, and the servers of the images that are known.
-const FULL: [&str; 56] = [
+const FULL: [&str; 57] = [
     "agnhost",
     "arp",
     "bridge",
@@ -31,6 +31,7 @@ const FULL: [&str; 56] = [
     "iptables-save",
     "kubectl",
     "memcached",
+    "mtr",
     "nc",
     "nc.openbsd",
     "nc.traditional",
