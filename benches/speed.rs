@@ -63,6 +63,26 @@ fn edit_to_settled_frame(bencher: Bencher<'_, '_>, pods: usize) {
 }
 
 /// A run of the command line: the lesson's cluster from nothing until a ping is answered.
+/// Reading and validating a text of Pods, each with two containers, ports, variables, probes and resources.
+#[divan::bench(args = [100, 1_000])]
+fn validate(bencher: Bencher<'_, '_>, pods: usize) {
+    let pod = |index: usize| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web-{index}\n  labels: {{app: web, tier: front}}\nspec:\n  \
+             containers:\n  - name: a\n    image: nginx:1.27\n    ports:\n    - {{name: http, containerPort: 80}}\n    \
+             env:\n    - {{name: A, value: b}}\n    readinessProbe: {{httpGet: {{path: /, port: http}}}}\n    resources: \
+             {{requests: {{cpu: 10m, memory: 16Mi}}, limits: {{memory: 32Mi}}}}\n  - name: b\n    image: busybox\n    \
+             command: [sleep, infinity]\n"
+        )
+    };
+    let text = (0..pods).map(pod).collect::<Vec<_>>().join("---\n");
+    bencher.counter(ItemsCount::new(pods)).bench_local(|| {
+        let parsed = vethscope::manifest::parse(black_box(&text));
+        assert_eq!(parsed.objects.len(), pods);
+        parsed
+    });
+}
+
 #[divan::bench]
 fn lesson_from_nothing() -> Lab {
     let mut lab = common::settled(LESSON);

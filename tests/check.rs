@@ -81,6 +81,27 @@ fn every_diagnostic_of_the_cases_has_a_remedy_and_a_place() {
 }
 
 #[test]
+fn a_fix_mends_what_it_is_offered_for() {
+    let mut count = 0;
+    for path in cases() {
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        for diagnostic in parse(&text).diagnostics {
+            let Some(fix) = &diagnostic.fix else { continue };
+            let mended = format!("{}{}{}", &text[..fix.span.start], fix.text, &text[fix.span.end..]);
+            let after = parse(&mended).diagnostics;
+            let same = |one: &&vethscope::base::Diagnostic| {
+                (&one.message, &one.object, &one.path)
+                    == (&diagnostic.message, &diagnostic.object, &diagnostic.path)
+            };
+            assert!(!after.iter().any(|one| same(&one)), "{fix:?} leaves {diagnostic:?}:\n{mended}");
+            assert!(!fix.title_in(Lang::Ko).starts_with('['), "{fix:?}");
+            count += 1;
+        }
+    }
+    assert!(count >= 7, "only {count} fixes");
+}
+
+#[test]
 fn json_has_the_shape_of_the_contract() {
     let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - {name: a, image: i}\n  \
                 - name: b\n    image: i\n    ports:\n    - containerPort: 70000\n";

@@ -362,7 +362,6 @@ fn command_at(columns: Option<usize>, netns: NetnsId, inventory: &Inventory, wor
         hostname: "a",
         image: None,
         kube_namespace: "default",
-        objects: &|_, _, _| None,
         columns,
         input: None,
         pidns: PidNsId(0),
@@ -381,7 +380,7 @@ fn run(netns: NetnsId, inventory: &Inventory, words: &[String]) -> (String, u8) 
 fn run_at(columns: Option<usize>, netns: NetnsId, inventory: &Inventory, words: &[String]) -> (String, u8) {
     match command_at(columns, netns, inventory, words) {
         Command::Done { output, status } => (output.into_iter().map(|(_, text)| text).collect(), status),
-        Command::Process { .. } => panic!("{words:?} became a process"),
+        Command::Process { .. } | Command::Exec { .. } => panic!("{words:?} became a process"),
         Command::Change { changes, .. } => panic!("{words:?} asks for {changes:?}"),
     }
 }
@@ -517,17 +516,19 @@ fn changes_to_tables_are_asked_for() {
         match command_of(NODE, &inventory, &words) {
             Command::Change { changes, .. } => assert_eq!(changes, wanted, "{command}"),
             Command::Done { output, .. } => panic!("{command} says {output:?}"),
-            Command::Process { .. } => panic!("{command} became a process"),
+            Command::Process { .. } | Command::Exec { .. } => panic!("{command} became a process"),
         }
     }
 }
 
 #[test]
-fn what_is_accepted_but_not_simulated_is_not_called_unknown() {
+fn every_type_is_known_by_its_names_and_no_other() {
     let said = |word: &str| line(NODE, &format!("kubectl get {word}"));
-    for word in ["deploy", "deployments", "deployment/web", "Deployment"] {
-        assert_eq!(said(word), ("kubectl get: not simulated: deployments\n".to_owned(), 1), "{word}");
+    for word in ["deploy", "deployments", "Deployment", "deployments.apps"] {
+        assert_eq!(said(word), ("No resources found in default namespace.\n".to_owned(), 0), "{word}");
     }
+    let missing = "Error from server (NotFound): deployments.apps \"web\" not found\n";
+    assert_eq!(said("deployment/web"), (missing.to_owned(), 1));
     let unknown = "error: the server doesn't have a resource type \"widgets\"\n";
     assert_eq!(said("widgets"), (unknown.to_owned(), 1));
 }

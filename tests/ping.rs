@@ -127,7 +127,6 @@ fn run(line: &str, fate: Box<Fate>, interrupt: Option<SimTime>) -> String {
         hostname: "a",
         image: None,
         kube_namespace: "default",
-        objects: &|_, _, _| None,
         columns: Some(120),
         input: None,
         pidns: PidNsId(0),
@@ -156,7 +155,7 @@ fn run(line: &str, fate: Box<Fate>, interrupt: Option<SimTime>) -> String {
             network.screen.extend(output.into_iter().map(|(_, text)| text));
             network.status = Some(status);
         }
-        Command::Change { .. } => panic!("ping changes nothing"),
+        Command::Change { .. } | Command::Exec { .. } => panic!("ping changes nothing"),
     }
     format!("{}rc={}\n", network.screen, network.status.unwrap())
 }

@@ -137,6 +137,16 @@ impl ControlPlane {
             PatchKind::Strategic => patch::strategic(&mut value, change),
             PatchKind::Json => patch::operations(&mut value, change).map_err(ApiError::bad_request)?,
         }
+        // Whoever changes one of the two fields for the cluster IP means both (`normalizeClusterIPs`).
+        let old = self.read(key)?;
+        let spec = |field: &str| old.at(&["spec", field]);
+        if &*key.kind == "Service"
+            && spec("clusterIP") != value["spec"].get("clusterIP")
+            && spec("clusterIPs") == value["spec"].get("clusterIPs")
+            && spec("clusterIPs").is_some()
+        {
+            value["spec"]["clusterIPs"] = json!([value["spec"]["clusterIP"]]);
+        }
         self.replace(world, &value)
     }
 

@@ -66,6 +66,28 @@ pub struct Diagnostic {
     pub hint: Option<&'static str>,
     /// What fills `{0}`, `{1}` … in the message and in the hint.
     pub args: Vec<String>,
+    /// The edit that mends it, where one does.
+    pub fix: Option<Box<Fix>>,
+}
+
+/// An edit that mends what a diagnostic is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fix {
+    /// Key of what it does, in the catalogue.
+    pub title: &'static str,
+    /// What fills the title.
+    pub args: Vec<String>,
+    /// What is replaced; empty where something is put in.
+    pub span: Span,
+    /// What stands there afterwards.
+    pub text: String,
+}
+
+impl Fix {
+    /// What it does, in `lang`.
+    pub fn title_in(&self, lang: Lang) -> String {
+        words::text(lang, self.title, &self.args)
+    }
 }
 
 impl Diagnostic {

@@ -22,6 +22,7 @@ pub enum Lang {
 
 const EN: [&str; 6] = [
     include_str!("words/en/manifest.txt"),
+    include_str!("words/en/fields.txt"),
     include_str!("words/en/trace.txt"),
     include_str!("words/en/shell.txt"),
     include_str!("words/en/ui.txt"),
@@ -30,6 +31,7 @@ const EN: [&str; 6] = [
 ];
 const KO: [&str; 6] = [
     include_str!("words/ko/manifest.txt"),
+    include_str!("words/ko/fields.txt"),
     include_str!("words/ko/trace.txt"),
     include_str!("words/ko/shell.txt"),
     include_str!("words/ko/ui.txt"),
@@ -70,6 +72,11 @@ pub fn text(lang: Lang, key: &str, args: &[String]) -> String {
 /// The text of a key that takes no arguments.
 pub fn word(lang: Lang, key: &str) -> String {
     text(lang, key, &[])
+}
+
+/// The text of a key that need not be there.
+pub fn word_or_none(lang: Lang, key: &str) -> Option<String> {
+    catalogue(lang).get(key).map(|text| (*text).to_owned())
 }
 
 fn fill(pattern: &str, args: &[String]) -> String {

@@ -29,9 +29,6 @@ impl Lab {
         self.live.now = self.sim.now();
         let sim = &self.sim;
         let hostname = sim.file(netns, "/etc/hostname").map_or("", |text| text.trim_end());
-        let objects = |kind: &str, namespace: &str, name: &str| {
-            super::objects::object(&self.live, (kind, namespace, name))
-        };
         let mut context = Context {
             inventory: &self.live,
             netns,
@@ -39,7 +36,6 @@ impl Lab {
             hostname,
             image: environment.image.as_deref(),
             kube_namespace: &environment.kube_namespace,
-            objects: &objects,
             columns: sim.is_terminal(process).then_some(COLUMNS),
             input,
             pidns: environment.pidns,
@@ -53,7 +49,15 @@ impl Lab {
     }
 
     fn carry_out(&mut self, process: ProcessId, command: Command, title: &str) -> Option<u8> {
+        if let Command::Exec { pod, container, argv, output } = command {
+            for (stream, text) in output {
+                self.sim.write(process, stream, &text);
+            }
+            return Some(self.exec(process, pod, container, &argv));
+        }
         let (output, status, program, changes) = match command {
+            // Taken care of above.
+            Command::Exec { .. } => return None,
             Command::Done { output, status } => (output, Some(status), None, Vec::new()),
             Command::Process { output, process } => (output, None, Some(process), Vec::new()),
             Command::Change { changes, output, status } => (output, Some(status), None, changes),

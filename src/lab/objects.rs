@@ -1,20 +1,6 @@
-//! Objects as `kubectl get -o yaml` shows them: what is in the store, with the status that came of it.
+//! What containers wrote.
 
-use crate::base::ObjectKey;
-use crate::trace::{Inventory, TableChange, Trace};
-use serde_json::Value;
-
-/// The object of this kind, namespace and name.
-pub(super) fn object(live: &Inventory, (kind, namespace, name): (&str, &str, &str)) -> Option<Value> {
-    let namespace = if kind == "Node" { "" } else { namespace };
-    let mut value = live.objects.get(&ObjectKey::new(kind, namespace, name))?.whole();
-    match kind {
-        "Pod" => live.pods.get(&(namespace.into(), name.into()))?.overlay(&mut value),
-        "Node" => live.nodes.get(name)?.overlay(&mut value),
-        _ => {}
-    }
-    Some(value)
-}
+use crate::trace::{TableChange, Trace};
 
 /// What the main process of a container wrote, in one of its lives: its log. Of Pods that bore one name it is the last
 /// one's.

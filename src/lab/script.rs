@@ -2,12 +2,12 @@
 //! the other too: the next begins when the one before has ended, with all of its output. *Simplified* so, because most
 //! of what stands in pipes here ends by itself.
 
-use super::Lab;
+use super::{Lab, Target};
 use crate::agent::{Environment, Launch, StandIn};
 use crate::app::probe::Probe;
 use crate::app::server::{Persona, Server};
 use crate::app::sleep::Sleep;
-use crate::base::{Duration, ProcessId, SimTime};
+use crate::base::{Duration, NetnsId, ProcessId, SimTime};
 use crate::shell::{self, Node, Redirection, Simple, Word};
 use crate::sim::{Stderr, Stdin};
 use crate::trace::Stream;
@@ -48,6 +48,8 @@ pub(super) enum Step {
     Wait(Option<SimTime>),
     /// Comes to this status.
     Status(u8),
+    /// A command in a container is over: the process is where it was before.
+    Return(NetnsId, Box<(Environment, BTreeMap<String, String>)>),
     /// Puts the streams back; what was kept goes to this file, and what was kept before it is kept again.
     Restore(Io, Option<(String, bool)>, String),
 }
@@ -115,7 +117,7 @@ fn script_of(argv: &[String]) -> Option<&String> {
 
 impl Lab {
     /// A run that is replayed where its target is gone still counts, so that later actions find theirs.
-    pub(super) fn replay_run(&mut self, target: &super::Target, argv: &[String]) {
+    pub(super) fn replay_run(&mut self, target: &Target, argv: &[String]) {
         if self.start(target, argv).is_err() {
             self.runs.push(ProcessId::NONE);
         }
@@ -224,6 +226,7 @@ impl Lab {
             Step::Status(status) => return Some(status),
             Step::Wait(until) => return self.wait_for_children(process, until),
             Step::Pipe(rest, outer) => self.next_of_pipe(process, rest, outer),
+            Step::Return(netns, before) => self.returned(process, netns, *before, status),
             Step::Restore(io, file, before) => self.restore(process, io, file, before),
         }
         Some(status)
@@ -242,6 +245,51 @@ impl Lab {
             script.steps.push(Step::Pipe(rest, outer));
         }
         script.steps.push(Step::Run(node));
+    }
+
+    /// Has a process run a command line in a container of a Pod. The status of the preparations.
+    pub(super) fn exec(
+        &mut self,
+        process: ProcessId,
+        (namespace, name): (String, String),
+        container: Option<String>,
+        argv: &[String],
+    ) -> u8 {
+        let target = Target::Pod { namespace, name, container };
+        let (netns, environment) = match self.find(&target) {
+            Ok(found) => found,
+            Err(error) => {
+                self.sim.write(process, Stream::Stderr, &format!("{error}\n"));
+                return 1;
+            }
+        };
+        let before = self.sim.netns_of(process);
+        let Some(script) = self.scripts.get_mut(&process) else { return 1 };
+        let fresh = Script::new(environment.clone(), String::new());
+        let own = std::mem::replace(&mut script.environment, environment.clone());
+        let variables = std::mem::replace(&mut script.variables, fresh.variables);
+        script.steps.push(Step::Return(before, Box::new((own, variables))));
+        script.steps.push(Step::Run(literal(argv)));
+        self.sim.enter(process, netns, &environment);
+        0
+    }
+
+    fn returned(
+        &mut self,
+        process: ProcessId,
+        netns: NetnsId,
+        (environment, variables): (Environment, BTreeMap<String, String>),
+        status: u8,
+    ) {
+        self.sim.enter(process, netns, &environment);
+        if let Some(script) = self.scripts.get_mut(&process) {
+            script.environment = environment;
+            script.variables = variables;
+        }
+        if status != 0 {
+            let text = format!("command terminated with exit code {status}\n");
+            self.sim.write(process, Stream::Stderr, &text);
+        }
     }
 
     /// The streams are what they were before a redirection; what was kept for a file goes there.
@@ -475,14 +523,15 @@ impl Lab {
             }
             "exit" => {
                 let status = words.get(1).and_then(|text| text.parse().ok()).unwrap_or(script.status);
-                script.steps.clear();
+                let outer = script.steps.iter().rposition(|step| matches!(step, Step::Return(..)));
+                script.steps.truncate(outer.map_or(0, |at| at + 1));
                 Some(status)
             }
             "exec" => {
                 if words.len() == 1 {
                     return Some(0);
                 }
-                script.steps.retain(|step| matches!(step, Step::Restore(..)));
+                script.steps.retain(|step| matches!(step, Step::Restore(..) | Step::Return(..)));
                 script.title = words[1..].join(" ");
                 script.steps.push(Step::Run(literal(&words[1..])));
                 Some(0)

@@ -1,6 +1,7 @@
 //! YAML text → API objects and diagnostics with their places. Nothing here fails: what is wrong in the text becomes a
 //! [`Diagnostic`], and what is right is there all the same.
 
+mod assist;
 mod decode;
 mod kube_proxy;
 mod objects;
@@ -13,11 +14,12 @@ mod tree;
 mod validate;
 mod values;
 
+pub use assist::{Explained, Help, Offer, Offers, explain, field_help, help, offers};
 pub use output::{Sources, check_json, check_text};
 
 use crate::api::{Cluster, EndpointSlice, NetworkPolicy, Node, Object, Pod, Service};
 use crate::base::words::Lang;
-use crate::base::{Diagnostic, Severity, Span};
+use crate::base::{Diagnostic, Duration, Severity, Span};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -166,6 +168,17 @@ pub fn parse_value(value: &Value) -> Parsed {
     parse(&value.to_string())
 }
 
+/// The value of a text that holds one document, as it stands; `None` for what cannot be read.
+pub fn value_of(text: &str) -> Option<Value> {
+    let (roots, diagnostics) = tree::read(0, text);
+    roots.first().filter(|_| diagnostics.is_empty()).map(tree::Node::to_json)
+}
+
+/// The length that a duration in Go's form means, as `1m30s`.
+pub fn duration(text: &str) -> Option<Duration> {
+    values::duration(text)
+}
+
 /// The errors of a text in the API server's words, each with the path of its field.
 pub fn api_errors(parsed: &Parsed) -> Vec<String> {
     let errors = parsed.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
@@ -242,6 +255,7 @@ fn whole_text(severity: Severity, message: &'static str, hint: &'static str, arg
         message,
         hint: Some(hint),
         args: vec![arg.to_owned()],
+        fix: None,
     };
     Parsed { objects: Vec::new(), diagnostics: vec![diagnostic] }
 }

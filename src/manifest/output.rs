@@ -77,7 +77,7 @@ impl Sources {
 pub fn check_json(sources: &Sources, parsed: &Parsed, lang: Lang) -> Vec<Value> {
     let one = |diagnostic: &Diagnostic| {
         let (file, place) = sources.locate(diagnostic.span);
-        json!({
+        let mut found = json!({
             "severity": diagnostic.severity,
             "file": file,
             "line": place.line,
@@ -86,7 +86,20 @@ pub fn check_json(sources: &Sources, parsed: &Parsed, lang: Lang) -> Vec<Value> 
             "path": diagnostic.path,
             "message": diagnostic.message_in(lang),
             "hint": diagnostic.hint_in(lang).unwrap_or_default(),
-        })
+        });
+        if let Some(fix) = &diagnostic.fix {
+            let (_, start) = sources.locate(Some(fix.span));
+            let (_, end) = sources.locate(Some(Span { start: fix.span.end, end: fix.span.end }));
+            found["fix"] = json!({
+                "title": fix.title_in(lang),
+                "line": start.line,
+                "column": start.column,
+                "endLine": end.line,
+                "endColumn": end.column,
+                "text": fix.text,
+            });
+        }
+        found
     };
     parsed.diagnostics.iter().map(one).collect()
 }

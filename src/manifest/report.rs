@@ -1,7 +1,7 @@
 //! Where findings about one object go.
 
-use super::tree::Node;
-use crate::base::{Diagnostic, Severity, Span};
+use super::tree::{Node, NodeValue};
+use crate::base::{Diagnostic, Fix, Severity, Span};
 
 /// Collects the findings about one object.
 pub(super) struct Report<'t> {
@@ -72,6 +72,59 @@ impl<'t> Report<'t> {
         self.add(Severity::Warning, span, path, message, hint, args);
     }
 
+    /// The last finding is mended by this value at `path`.
+    pub(super) fn fix_value(&mut self, path: &str, title: &'static str, value: &str) {
+        let Some(node) = self.root.find(path).filter(|node| matches!(node.value, NodeValue::Scalar(_)))
+        else {
+            return;
+        };
+        let span = node.span;
+        // A text that would read as something else needs quotes.
+        let quoted = matches!(&node.value, NodeValue::Scalar(value) if value.is_string())
+            && !super::scalar::resolve(value).is_string();
+        let text = if quoted { format!("{value:?}") } else { value.to_owned() };
+        self.mend(Fix { title, args: vec![value.to_owned()], span, text });
+    }
+
+    /// The last finding is mended by `new` in place of `old` in the text at `path`.
+    pub(super) fn fix_text(&mut self, path: &str, title: &'static str, old: &str, new: &str) {
+        let Some(node) = self.root.find(path) else { return };
+        let NodeValue::Scalar(value) = &node.value else { return };
+        let Some((text, at)) = value.as_str().and_then(|text| Some((text, text.find(old)?))) else { return };
+        // Quotes stand around it, or nothing; what is written in another way is left to the user.
+        let quote = match (node.span.end - node.span.start).checked_sub(text.len()) {
+            Some(0) => 0,
+            Some(2) => 1,
+            Some(_) | None => return,
+        };
+        let start = node.span.start + quote + at;
+        let span = Span { start, end: start + old.len() };
+        self.mend(Fix { title, args: vec![new.to_owned()], span, text: new.to_owned() });
+    }
+
+    /// The last finding is mended by a list item before the one at `path`, where the list is written line by line.
+    pub(super) fn fix_insert(
+        &mut self,
+        (source, path): (&str, &str),
+        title: &'static str,
+        item: impl Fn(&str) -> String,
+    ) {
+        let Some(start) = self.root.find(path).map(|node| node.span.start) else { return };
+        let line = source[..start].rfind('\n').map_or(0, |at| at + 1);
+        let before = &source[line..start];
+        let indent = &before[..before.len() - before.trim_start().len()];
+        if before.trim() == "-" {
+            let at = line + indent.len();
+            self.mend(Fix { title, args: Vec::new(), span: Span { start: at, end: at }, text: item(indent) });
+        }
+    }
+
+    fn mend(&mut self, fix: Fix) {
+        if let Some(last) = self.found.last_mut() {
+            last.fix = Some(Box::new(fix));
+        }
+    }
+
     /// A remark at the field `path`.
     pub(super) fn info(
         &mut self,
@@ -113,6 +166,15 @@ impl<'t> Report<'t> {
     ) {
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
         let (object, path) = (self.object.clone(), path.to_owned());
-        self.found.push(Diagnostic { severity, span: Some(span), object, path, message, hint, args });
+        self.found.push(Diagnostic {
+            severity,
+            span: Some(span),
+            object,
+            path,
+            message,
+            hint,
+            args,
+            fix: None,
+        });
     }
 }

@@ -53,6 +53,12 @@ impl Schema {
         self.types.get(name)
     }
 
+    /// The names of all types.
+    #[cfg(test)]
+    pub(super) fn type_names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.types.keys().copied()
+    }
+
     /// The fields of a struct; none for anything else.
     pub(super) fn fields(&self, name: &str) -> &[Field] {
         match self.types.get(name) {

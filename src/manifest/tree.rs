@@ -103,6 +103,16 @@ impl Node {
 
     /// The node that a path such as `spec.containers[1].name` leads to; the deepest one that exists.
     pub(super) fn at(&self, path: &str) -> Span {
+        self.walk(path).0
+    }
+
+    /// The value at `path`, if there is one.
+    pub(super) fn find(&self, path: &str) -> Option<&Self> {
+        self.walk(path).1
+    }
+
+    /// The span of the deepest part of `path` that is there, and the value where it is all of it.
+    fn walk(&self, path: &str) -> (Span, Option<&Self>) {
         let mut node = self;
         let mut span = node.span;
         for step in steps(path) {
@@ -115,14 +125,14 @@ impl Node {
                     .map(|item| (item, item.span)),
                 NodeValue::Scalar(_) => None,
             };
-            let Some((next, key_span)) = next else { break };
+            let Some((next, key_span)) = next else { return (span, None) };
             node = next;
             span = match node.value {
                 NodeValue::Scalar(Value::Null) | NodeValue::Sequence(_) | NodeValue::Mapping(_) => key_span,
                 NodeValue::Scalar(_) => node.span,
             };
         }
-        span
+        (span, Some(node))
     }
 }
 
@@ -408,5 +418,5 @@ fn merge(node: &mut Node) {
 
 fn problem(span: Span, message: &'static str, hint: Option<&'static str>, args: Vec<String>) -> Diagnostic {
     let (object, path) = (String::new(), String::new());
-    Diagnostic { severity: Severity::Error, span: Some(span), object, path, message, hint, args }
+    Diagnostic { severity: Severity::Error, span: Some(span), object, path, message, hint, args, fix: None }
 }

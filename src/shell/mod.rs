@@ -14,7 +14,7 @@ mod filters;
 mod getopt;
 mod ip;
 mod iptables;
-pub mod kubectl;
+mod kubectl;
 mod mtr;
 mod nc;
 mod netstat;
@@ -57,8 +57,6 @@ pub struct Context<'a> {
     pub image: Option<&'a str>,
     /// Namespace that `kubectl` uses by default.
     pub kube_namespace: &'a str,
-    /// The API objects as `-o yaml` and `-o json` print them: kind, namespace and name to a JSON value.
-    pub objects: &'a dyn Fn(&str, &str, &str) -> Option<serde_json::Value>,
     /// Columns of the terminal; `None` where output goes elsewhere.
     pub columns: Option<usize>,
     /// What comes in by a pipe or from a file; `None` at a terminal.
@@ -94,6 +92,17 @@ pub enum Command {
         output: Vec<(Stream, String)>,
         /// The process.
         process: Box<dyn Process>,
+    },
+    /// It has another command line run in a container, and ends with its status (`kubectl exec`).
+    Exec {
+        /// Namespace and name of the Pod.
+        pod: (String, String),
+        /// The container; the first one where `None`.
+        container: Option<String>,
+        /// The command line.
+        argv: Vec<String>,
+        /// What it wrote before.
+        output: Vec<(Stream, String)>,
     },
     /// It asks for changes to the kernel of its namespace, and ends with this output and status once they are made.
     Change {

@@ -114,6 +114,17 @@ impl<A: Actor> Simulation<A> {
         id
     }
 
+    /// Has a process go on in another namespace, as `kubectl exec` has a command run in a container. *Simplified*: the
+    /// client and the command are one process.
+    pub fn enter(&mut self, id: ProcessId, netns: NetnsId, environment: &Environment) {
+        let next_pid = &mut self.next_pids[environment.pidns.index()];
+        let pid = *next_pid;
+        *next_pid += 1;
+        let slot = &mut self.processes[id.index()];
+        (slot.netns, slot.pidns, slot.pid) = (netns, environment.pidns, pid);
+        slot.mounts = environment.mounts.clone();
+    }
+
     /// What processes of a machine see.
     pub fn machine(&mut self, netns: NetnsId) -> Environment {
         if let Some(known) = self.machines.get(&netns) {

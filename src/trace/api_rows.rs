@@ -1,6 +1,6 @@
 //! API objects of every kind, as the store holds them.
 
-use super::{ConditionRow, ContainerRow, ContainerState, LastState, NodeRow, PodPhase, PodRow};
+use super::NodeRow;
 use crate::base::{ObjectKey, SimTime};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -78,99 +78,6 @@ impl ObjectRow {
     fn strings(&self, path: &[&str]) -> BTreeMap<String, String> {
         let entries = self.at(path).and_then(Value::as_object).into_iter().flatten();
         entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
-    }
-}
-
-impl PodRow {
-    /// Writes into a Pod object what became of it: its node and its status.
-    pub fn overlay(&self, value: &mut Value) {
-        if let Some(node) = &self.node {
-            value["spec"]["nodeName"] = json!(&**node);
-        }
-        let phase = match self.phase {
-            PodPhase::Pending => "Pending",
-            PodPhase::Running => "Running",
-            PodPhase::Succeeded => "Succeeded",
-            PodPhase::Failed => "Failed",
-        };
-        let mut status = json!({ "phase": phase });
-        let condition = |row: &ConditionRow| {
-            let mut condition = json!({
-                "type": row.kind,
-                "status": if row.holds { "True" } else { "False" },
-                "lastProbeTime": null,
-                "lastTransitionTime": row.since.rfc3339(),
-            });
-            for (field, text) in [("reason", &row.reason), ("message", &row.message)] {
-                if !text.is_empty() {
-                    condition[field] = json!(&**text);
-                }
-            }
-            condition
-        };
-        if !self.conditions.is_empty() {
-            status["conditions"] = self.conditions.iter().map(condition).collect();
-        }
-        for (field, text) in [("reason", &self.reason), ("message", &self.message)] {
-            if let Some(text) = text {
-                status[field] = json!(&**text);
-            }
-        }
-        if let Some(host) = self.host_ip {
-            status["hostIP"] = json!(host.to_string());
-            status["hostIPs"] = json!([{ "ip": host.to_string() }]);
-        }
-        if let Some(ip) = self.ip {
-            status["podIP"] = json!(ip.to_string());
-            status["podIPs"] = json!([{ "ip": ip.to_string() }]);
-        }
-        if self.host_ip.is_some() {
-            for (field, init) in [("initContainerStatuses", true), ("containerStatuses", false)] {
-                let rows = self.containers.iter().filter(|row| row.init == init);
-                let statuses: Vec<Value> = rows.map(ContainerRow::status).collect();
-                if !statuses.is_empty() {
-                    status[field] = Value::Array(statuses);
-                }
-            }
-        }
-        value["status"] = status;
-    }
-}
-
-impl ContainerRow {
-    /// Its status (`v1.ContainerStatus`).
-    fn status(&self) -> Value {
-        let ended = |code: u8, reason: &str, last: Option<&LastState>| {
-            let mut ended = json!({ "exitCode": code, "reason": reason });
-            if let Some(last) = last {
-                ended["startedAt"] = json!(last.started.rfc3339());
-                ended["finishedAt"] = json!(last.finished.rfc3339());
-            }
-            json!({ "terminated": ended })
-        };
-        let state = match &self.state {
-            ContainerState::Waiting(reason) => {
-                let mut waiting = json!({ "reason": &**reason });
-                if let Some(message) = &self.message {
-                    waiting["message"] = json!(&**message);
-                }
-                json!({ "waiting": waiting })
-            }
-            ContainerState::Running(since) => json!({ "running": { "startedAt": since.rfc3339() } }),
-            ContainerState::Terminated(code, reason) => ended(*code, reason, self.last.as_ref()),
-        };
-        let is_terminated = matches!(self.state, ContainerState::Terminated(..));
-        let last = self.last.as_ref().filter(|_| !is_terminated || self.restarts > 0);
-        json!({
-            "name": &*self.name,
-            "image": &*self.image,
-            "imageID": "",
-            "ready": self.ready,
-            "started": self.started,
-            "restartCount": self.restarts,
-            "state": state,
-            "lastState": last.map_or(json!({}), |last| ended(last.code, &last.reason, Some(last))),
-        })
     }
 }
 

@@ -484,10 +484,7 @@ impl Teller<'_> {
                 "kube_event",
                 vec![format!("{} {}", row.kind, row.name), format!("{} {}", row.reason, row.message)],
             ),
-            TableChange::Step(row) => {
-                let pod = format!("{}/{}", row.namespace, row.pod);
-                ("step", vec![pod, step_text(row, self.lang), row.number.to_string()])
-            }
+            TableChange::Step(row) => ("step", step_args(row, self.lang)),
             TableChange::Process(row) => {
                 ("process", vec![of(row.netns), row.pid.to_string(), row.args.to_string()])
             }
@@ -498,6 +495,10 @@ impl Teller<'_> {
         };
         self.say(&format!("why.changed.{key}"), &args)
     }
+}
+
+fn step_args(row: &StepRow, lang: Lang) -> Vec<String> {
+    vec![format!("{}/{}", row.namespace, row.pod), step_text(row, lang), row.number.to_string()]
 }
 
 /// The sentence for a rule that fitted: what its target does.

@@ -4,7 +4,7 @@
 use super::bundles::{self, Editor};
 use super::state::{Page, Theme, use_page};
 use super::{export, lab_driver, theme};
-use crate::base::{Diagnostic, Severity, utf16_offset};
+use crate::base::{Diagnostic, Severity, byte_offset, utf16_offset};
 use crate::lab::share;
 use leptos::html;
 use leptos::prelude::*;
@@ -86,6 +86,8 @@ async fn load(
         ("projector", (page.ui.theme.get_untracked() == Theme::Projector).into()),
         ("lang", theme::code(page.ui.lang.get_untracked()).into()),
         ("onChange", on_change.into_js_value()),
+        ("onComplete", on_complete(page)),
+        ("onHover", on_hover(page)),
     ]);
     let Ok(made) = bundles::make("editor", "createEditor", &options).await else {
         page.ui.announce(
@@ -182,9 +184,57 @@ fn marks(page: Page, diagnostics: &[Diagnostic]) -> JsValue {
         };
         let _ = js_sys::Reflect::set(&mark, &"severity".into(), &severity.into());
         let _ = js_sys::Reflect::set(&mark, &"message".into(), &message.into());
+        if let Some(fix) = &diagnostic.fix {
+            let edit = range(&text, fix.span.start, fix.span.end);
+            let _ = js_sys::Reflect::set(&edit, &"title".into(), &fix.title_in(lang).into());
+            let _ = js_sys::Reflect::set(&edit, &"text".into(), &fix.text.as_str().into());
+            let _ = js_sys::Reflect::set(&mark, &"fix".into(), &edit);
+        }
         mark
     });
     list.collect::<js_sys::Array>().into()
+}
+
+/// Answers the editor's question what may stand at an offset.
+fn on_complete(page: Page) -> JsValue {
+    let answer = Closure::<dyn Fn(String, f64) -> JsValue>::new(move |text: String, at: f64| {
+        let lang = page.ui.lang.get_untracked();
+        let at = byte_offset(&text, at as usize);
+        let offers = crate::manifest::offers(&text, at, lang);
+        let options = offers.items.iter().map(|offer| {
+            bundles::object(&[
+                ("label", offer.text.as_str().into()),
+                ("detail", offer.type_name.as_str().into()),
+                ("info", offer.help.as_deref().unwrap_or("").into()),
+                ("required", offer.required.into()),
+            ])
+        });
+        let options: js_sys::Array = options.collect();
+        let found = range(&text, offers.span.start, offers.span.end);
+        let _ = js_sys::Reflect::set(&found, &"options".into(), &options);
+        // A colon follows a field, unless one stands there.
+        let line_end = text[at..].find('\n').map_or(text.len(), |end| at + end);
+        let colon = text[at..line_end].trim().is_empty();
+        let _ = js_sys::Reflect::set(&found, &"colon".into(), &colon.into());
+        found
+    });
+    answer.into_js_value()
+}
+
+/// Answers the editor's question what stands at an offset.
+fn on_hover(page: Page) -> JsValue {
+    let answer = Closure::<dyn Fn(String, f64) -> JsValue>::new(move |text: String, at: f64| {
+        let lang = page.ui.lang.get_untracked();
+        let Some(help) = crate::manifest::help(&text, byte_offset(&text, at as usize), lang) else {
+            return JsValue::NULL;
+        };
+        let found = range(&text, help.span.start, help.span.end);
+        let title = format!("{} <{}>", help.path, help.type_name);
+        let _ = js_sys::Reflect::set(&found, &"title".into(), &title.into());
+        let _ = js_sys::Reflect::set(&found, &"text".into(), &help.text.into());
+        found
+    });
+    answer.into_js_value()
 }
 
 /// `{from, to}` in UTF-16 units, of byte offsets.

@@ -10,13 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// An object with its text.
 #[derive(Clone, Copy)]
-struct Entry<'a> {
-    located: &'a Located,
+pub(super) struct Entry<'a> {
+    pub(super) located: &'a Located,
     root: &'a Node,
 }
 
 impl<'a> Entry<'a> {
-    fn report(self) -> Report<'a> {
+    pub(super) fn report(self) -> Report<'a> {
         let object = &self.located.object;
         let namespaced = !object.metadata().namespace.is_empty();
         Report::new(self.root, label(object.kind(), namespaced, self.root.get("metadata")))
@@ -44,6 +44,8 @@ pub(in crate::manifest) fn across(text: &str, parsed: &Parsed, roots: &[&Node]) 
         found.extend(ranges(&spec, &entries));
         found.extend(addresses(&spec, &entries));
         found.extend(missing_nodes(&spec, &entries));
+        found.extend(super::allocation::check(&spec, &entries));
+        found.extend(super::lint::lint((text, &spec), &entries));
         found.extend(entries.iter().flat_map(|entry| unenforced(&spec, *entry)));
     }
     found

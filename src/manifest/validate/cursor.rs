@@ -24,7 +24,12 @@ impl<'v> Cursor<'v> {
 
     /// A field.
     pub(super) fn get(&self, name: &str) -> Self {
-        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        let mut path = String::with_capacity(self.path.len() + 1 + name.len());
+        if !self.path.is_empty() {
+            path.push_str(&self.path);
+            path.push('.');
+        }
+        path.push_str(name);
         Self { value: self.value.get(name).unwrap_or(NULL), path }
     }
 

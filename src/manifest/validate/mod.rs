@@ -3,11 +3,13 @@
 
 mod across;
 mod address;
+mod allocation;
 mod cluster;
 mod config;
 mod cron;
 mod cursor;
 mod endpoints;
+mod lint;
 mod meta;
 mod names;
 mod network;

@@ -1,5 +1,7 @@
 //! Lengths of time as Kubernetes shows them (`HumanDuration` of apimachinery): cut off, never rounded.
 
+use crate::base::SimTime;
+
 /// A length in seconds, in at most two units.
 pub(super) fn human_duration(secs: i64) -> String {
     let (minutes, hours) = (secs / 60, secs / 3600);
@@ -22,6 +24,34 @@ pub(super) fn human_duration(secs: i64) -> String {
     }
 }
 
+/// Seconds since 1970 of a moment as the API writes it (RFC 3339, in UTC or with an offset).
+pub(super) fn unix_secs(text: &str) -> Option<i64> {
+    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
+    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+    let rest = text.get(19..)?.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+    let offset = match rest.as_bytes() {
+        [b'Z' | b'z'] => 0,
+        [sign @ (b'+' | b'-'), ..] if rest.len() == 6 => {
+            let size = rest[1..3].parse::<i64>().ok()? * 3600 + rest[4..6].parse::<i64>().ok()? * 60;
+            if *sign == b'+' { size } else { -size }
+        }
+        _ => return None,
+    };
+    // Years begin in March, so that a leap day ends one; an era is 400 years.
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (shifted.div_euclid(400), shifted.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719_468;
+    Some(days * 86_400 + hour * 3600 + minute * 60 + second - offset)
+}
+
+/// How long ago a moment was, or `<unknown>` where there is none (`translateTimestampSince`).
+pub(super) fn since(now: SimTime, moment: &str) -> String {
+    unix_secs(moment)
+        .map_or_else(|| "<unknown>".to_owned(), |then| human_duration(now.unix_secs().cast_signed() - then))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +64,16 @@ mod tests {
             let (secs, text) = line.split_once(' ').unwrap();
             assert_eq!(human_duration(secs.parse().unwrap()), text, "{secs} s");
         }
+    }
+
+    #[test]
+    fn moments_are_read_back() {
+        for secs in [0, 59, 86_400 * 59, 86_400 * 365, 86_400 * 1_000 + 3_661] {
+            let moment = SimTime(secs * 1_000_000_000);
+            assert_eq!(unix_secs(&moment.rfc3339()), Some(moment.unix_secs().cast_signed()));
+        }
+        assert_eq!(unix_secs("2026-01-01T02:00:00+02:00"), unix_secs("2026-01-01T00:00:00Z"));
+        assert_eq!(unix_secs("2026-01-01T00:00:00.123456Z"), unix_secs("2026-01-01T00:00:00Z"));
+        assert_eq!(unix_secs("yesterday"), None);
     }
 }

@@ -1,118 +1,103 @@
-//! `kubectl get` of about version 1.35: the tables that the API server sends, and its messages.
+//! `kubectl` of about version 1.35: what it asks of the API server, and what it prints.
+//!
+//! Reading verbs answer at once from the tables of the moment; verbs that change something are processes that send
+//! requests to the API server, as a controller does.
 
+mod about;
 mod age;
-mod args;
+mod change;
+mod describe;
+mod exec;
+mod explain;
+mod flags;
+mod get;
+mod json;
+mod jsonpath;
 mod logs;
-mod services;
+mod print;
+mod resources;
+mod select;
 mod status;
-mod tables;
-mod unsimulated;
+mod table;
+mod view;
 mod yaml;
 
 pub use yaml::yaml as to_yaml;
 
-use super::out::{Out, refuse};
+use super::out::{not_simulated, refuse};
 use super::{Command, Context};
-use crate::trace::Inventory;
-use args::{Format, Query};
-use serde_json::{Value, json};
-use tables::{Item, Resource};
+use change::{apply, create, delete, fields, node, rollout, wait};
 
-/// Looks up an API object as `-o yaml` prints it: kind, namespace (empty for what has none) and name.
-pub type Objects<'a> = dyn Fn(&str, &str, &str) -> Option<Value> + 'a;
+/// Verbs of the real client that are not simulated.
+const OTHERS: [&str; 18] = [
+    "alpha",
+    "attach",
+    "auth",
+    "autoscale",
+    "certificate",
+    "cluster-info",
+    "completion",
+    "config",
+    "cp",
+    "debug",
+    "diff",
+    "edit",
+    "kustomize",
+    "options",
+    "plugin",
+    "port-forward",
+    "proxy",
+    "top",
+];
 
 /// Runs `kubectl` with these words after its name.
 pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
-    match words.split_first() {
-        Some((verb, rest)) if verb == "get" => {
-            get(context.inventory, context.objects, context.kube_namespace, rest)
-        }
-        Some((verb, rest)) if verb == "logs" => logs::logs(context, rest),
-        Some((verb, _)) => refuse(format!("error: unknown command \"{verb}\" for \"kubectl\"\n"), 1),
-        None => refuse("error: a command such as \"get\" is required\n", 1),
+    // Global flags may stand before the verb.
+    let before = words.iter().take_while(|word| word.starts_with('-')).count();
+    let mut own: Vec<String> = words.to_vec();
+    if before > 0 {
+        let takes = matches!(words.first().map(String::as_str), Some("-n" | "--namespace"));
+        let count = (before + usize::from(takes)).min(own.len());
+        let flags: Vec<String> = own.drain(..count).collect();
+        let end = own.iter().position(|word| word == "--").unwrap_or(own.len());
+        own.splice(end..end, flags);
     }
-}
-
-/// `kubectl get` with these words after it; `namespace` is the one that it uses unless told otherwise.
-pub fn get(inventory: &Inventory, objects: &Objects<'_>, namespace: &str, words: &[String]) -> Command {
-    let query = match args::read(words, namespace) {
-        Ok(query) => query,
-        Err(text) => return refuse(text, 1),
+    let Some((verb, rest)) = own.split_first() else {
+        return refuse("error: a command such as \"get\" is required\n", 1);
     };
-    let mut out = Out::default();
-    let mut status = 0;
-    let mut found: Vec<(Resource, Vec<Item>)> = Vec::new();
-    for (resource, names) in &query.wanted {
-        let mut items = tables::items(inventory, *resource, &query);
-        if !names.is_empty() {
-            let all = std::mem::take(&mut items);
-            for name in names {
-                let named: Vec<Item> = all.iter().filter(|item| item.name == *name).cloned().collect();
-                if named.is_empty() {
-                    let plural = resource.plural();
-                    out.err(format!("Error from server (NotFound): {plural} \"{name}\" not found\n"));
-                    status = 1;
-                }
-                items.extend(named);
-            }
+    let (inventory, namespace) = (context.inventory, context.kube_namespace);
+    let names_file = rest.iter().any(|word| word.starts_with("-f") || word.starts_with("--filename"));
+    match verb.as_str() {
+        "get" => get::get(inventory, namespace, rest),
+        "describe" => describe::describe(inventory, namespace, rest),
+        "events" => about::events(inventory, namespace, rest),
+        "api-resources" => about::api_resources(rest),
+        "explain" => explain::explain(rest),
+        "version" => about::version(rest),
+        "apply" => apply::files("apply", namespace, rest),
+        "replace" => apply::files("replace", namespace, rest),
+        "create" if names_file => apply::files("create", namespace, rest),
+        "create" => create::create(namespace, rest),
+        "run" => create::run(namespace, rest),
+        "expose" => create::expose(namespace, rest),
+        "delete" => delete::delete(namespace, rest),
+        "label" => fields::mark("label", namespace, rest),
+        "annotate" => fields::mark("annotate", namespace, rest),
+        "scale" => fields::scale(namespace, rest),
+        "patch" => fields::patch(namespace, rest),
+        "set" => fields::set(namespace, rest),
+        "rollout" => rollout::rollout(namespace, rest),
+        "cordon" => node::cordon("cordon", rest),
+        "uncordon" => node::cordon("uncordon", rest),
+        "drain" => node::drain(rest),
+        "taint" => node::taint(rest),
+        "wait" => wait::wait(namespace, rest),
+        "exec" => exec::exec(context, rest),
+        "logs" => logs::logs(context, rest),
+        verb if OTHERS.contains(&verb) => {
+            let (text, status) = not_simulated("kubectl", verb);
+            refuse(text, status)
         }
-        found.push((*resource, items));
-    }
-    let single = query.wanted.len() == 1 && query.wanted[0].1.len() == 1;
-    let failed = status != 0 && found.iter().all(|(_, items)| items.is_empty());
-    let mut text = Out::default();
-    match query.format {
-        Format::Table | Format::Wide if !failed => print_tables(&query, &found, &mut text),
-        Format::Name => {
-            for (resource, items) in &found {
-                for item in items {
-                    text.out(format!("{}/{}\n", resource.singular(), item.name));
-                }
-            }
-        }
-        Format::Json | Format::Yaml if !failed => {
-            let values = found.iter().flat_map(|(resource, items)| {
-                items.iter().filter_map(|item| objects(resource.kind(), &item.namespace, &item.name))
-            });
-            text.out(document(values.collect(), single, query.format));
-        }
-        Format::Table | Format::Wide | Format::Json | Format::Yaml => {}
-    }
-    // What was found comes first, what was not after it.
-    text.append(out);
-    text.done(status)
-}
-
-fn document(mut values: Vec<Value>, single: bool, format: Format) -> String {
-    let value = match values.len() {
-        1 if single => values.remove(0),
-        _ => {
-            json!({"apiVersion": "v1", "items": values, "kind": "List", "metadata": {"resourceVersion": ""}})
-        }
-    };
-    let value = yaml::sorted(&value);
-    if format == Format::Json { yaml::json(&value) } else { yaml::yaml(&value) }
-}
-
-fn print_tables(query: &Query, found: &[(Resource, Vec<Item>)], out: &mut Out) {
-    let several = found.len() > 1;
-    if found.iter().all(|(_, items)| items.is_empty()) {
-        if query.wanted.iter().all(|(_, names)| names.is_empty()) {
-            let namespaced = found.iter().any(|(resource, _)| resource.is_namespaced());
-            out.err(match query.namespace.as_deref().filter(|_| namespaced) {
-                Some(namespace) => format!("No resources found in {namespace} namespace.\n"),
-                None => "No resources found\n".to_owned(),
-            });
-        }
-        return;
-    }
-    let mut first = true;
-    for (resource, items) in found.iter().filter(|(_, items)| !items.is_empty()) {
-        if !first {
-            out.out("\n");
-        }
-        first = false;
-        let prefix = if several { format!("{}/", resource.singular()) } else { String::new() };
-        out.out(tables::text(query, *resource, items, &prefix));
+        verb => refuse(format!("error: unknown command \"{verb}\" for \"kubectl\"\n"), 1),
     }
 }

@@ -1,8 +1,9 @@
 //! READY, STATUS and RESTARTS of a Pod, by the rules of the API server's printer (`printPod`).
 
-use super::age::human_duration;
+use super::age::{human_duration, unix_secs};
+use super::json::{at, list, number, text};
 use crate::base::SimTime;
-use crate::trace::{ContainerState, PodPhase, PodRow};
+use serde_json::Value;
 
 /// A container's state as the rules look at it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -183,130 +184,137 @@ fn completed(facts: &Facts, running: bool) -> String {
     failed.unwrap_or_else(|| if running { "NotReady" } else { "Completed" }.to_owned())
 }
 
-/// What the rules look at in a Pod of the inventory. Nothing is probed yet: a container that runs is ready.
-pub(super) fn facts(pod: &PodRow, now: SimTime) -> Facts {
-    let of = |init: bool| {
-        let rows = pod.containers.iter().filter(move |container| container.init == init);
-        let containers = rows.map(|container| {
-            let state = match &container.state {
-                ContainerState::Waiting(reason) => State::Waiting(reason.to_string()),
-                ContainerState::Running(_) => State::Running,
-                ContainerState::Terminated(code, reason) => {
-                    State::Terminated { reason: reason.to_string(), code: i64::from(*code), signal: 0 }
-                }
+/// What the rules look at in a Pod object.
+pub(super) fn facts(pod: &Value, now: SimTime) -> Facts {
+    let specs = list(pod, "spec.initContainers");
+    let is_sidecar = |spec: &&Value| text(spec, "restartPolicy") == "Always";
+    let sidecars = specs.iter().filter(is_sidecar).count();
+    let statuses = |path: &str| list(pod, path).to_vec();
+    let condition = |kind: &str| {
+        let found = list(pod, "status.conditions").iter().find(|one| text(one, "type") == kind);
+        found.map_or("", |one| text(one, "status"))
+    };
+    let gated = list(pod, "status.conditions")
+        .iter()
+        .any(|one| text(one, "type") == "PodScheduled" && text(one, "reason") == "SchedulingGated");
+    // A status belongs to the init container of its name; one without a name stands at its place.
+    let init = statuses("status.initContainerStatuses")
+        .iter()
+        .enumerate()
+        .map(|(at, status)| {
+            let name = text(status, "name");
+            let spec = if name.is_empty() {
+                specs.get(at)
+            } else {
+                specs.iter().find(|spec| text(spec, "name") == name)
             };
-            let restarts = u64::from(container.restarts);
-            Container {
-                ready: container.ready,
-                started: container.started,
-                sidecar: container.sidecar,
-                restarts,
-                state,
-                last_ended_secs: container
-                    .last
-                    .as_ref()
-                    .map(|last| now.since(last.finished).as_secs() as i64),
-            }
-        });
-        containers.collect::<Vec<_>>()
-    };
-    // Before a node has taken the Pod, no status of its containers is reported.
-    let (init, containers) = if pod.node.is_some() { (of(true), of(false)) } else { Default::default() };
-    let is_done = |container: &Container| match container.state {
-        State::Terminated { code, .. } => code == 0,
-        State::Running => container.sidecar,
-        State::Waiting(_) | State::None => false,
-    };
-    let initialized = init.iter().all(is_done);
+            container(status, spec.is_some_and(|spec| is_sidecar(&spec)), now)
+        })
+        .collect();
     Facts {
-        phase: phase(pod.phase).to_owned(),
-        reason: pod.reason.as_deref().unwrap_or("").to_owned(),
-        total: pod.containers.iter().filter(|container| !container.init || container.sidecar).count(),
-        init_total: pod.containers.iter().filter(|container| container.init).count(),
-        ready: pod.conditions.iter().any(|condition| condition.kind == "Ready" && condition.holds),
+        phase: text(pod, "status.phase").to_owned(),
+        reason: text(pod, "status.reason").to_owned(),
+        total: list(pod, "spec.containers").len() + sidecars,
+        init_total: specs.len(),
         init,
-        containers,
-        gated: pod.conditions.iter().any(|condition| &*condition.reason == "SchedulingGated"),
-        initialized: initialized && pod.node.is_some(),
-        deleting: pod.deleting,
+        containers: statuses("status.containerStatuses")
+            .iter()
+            .map(|status| container(status, false, now))
+            .collect(),
+        gated,
+        initialized: condition("Initialized") == "True",
+        ready: condition("Ready") == "True",
+        deleting: !at(pod, "metadata.deletionTimestamp").is_null(),
     }
 }
 
-fn phase(phase: PodPhase) -> &'static str {
-    match phase {
-        PodPhase::Pending => "Pending",
-        PodPhase::Running => "Running",
-        PodPhase::Succeeded => "Succeeded",
-        PodPhase::Failed => "Failed",
+fn container(status: &Value, sidecar: bool, now: SimTime) -> Container {
+    let state = at(status, "state");
+    let state = if let Some(waiting) = state.get("waiting") {
+        State::Waiting(text(waiting, "reason").to_owned())
+    } else if let Some(ended) = state.get("terminated") {
+        State::Terminated {
+            reason: text(ended, "reason").to_owned(),
+            code: number(ended, "exitCode"),
+            signal: number(ended, "signal"),
+        }
+    } else if state.get("running").is_some() {
+        State::Running
+    } else {
+        State::None
+    };
+    let ended = unix_secs(text(status, "lastState.terminated.finishedAt"));
+    Container {
+        state,
+        ready: *at(status, "ready") == true,
+        started: *at(status, "started") == true,
+        sidecar,
+        restarts: number(status, "restartCount").unsigned_abs(),
+        last_ended_secs: ended.map(|then| now.unix_secs().cast_signed() - then),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
+    use serde_json::json;
 
-    fn container(status: &Value, sidecar: bool) -> Container {
-        let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
-        let state = &status["state"];
-        let state = if let Some(waiting) = state.get("waiting") {
-            State::Waiting(text(&waiting["reason"]))
-        } else if let Some(ended) = state.get("terminated") {
-            State::Terminated {
-                reason: text(&ended["reason"]),
-                code: ended["exitCode"].as_i64().unwrap_or(0),
-                signal: ended["signal"].as_i64().unwrap_or(0),
+    /// A Pod object of the table's short form.
+    fn pod(input: &Value, now: SimTime) -> Value {
+        let list = |key: &str| input[key].as_array().cloned().unwrap_or_default();
+        let status = |short: &Value| {
+            let mut status = json!({
+                "ready": short["ready"], "restartCount": short["restarts"], "state": short["state"],
+            });
+            for field in ["name", "started"] {
+                if !short[field].is_null() {
+                    status[field] = short[field].clone();
+                }
             }
-        } else if state.get("running").is_some() {
-            State::Running
-        } else {
-            State::None
+            if let Some(ago) = short["last_finished_s_ago"].as_u64() {
+                let then = SimTime(now.0 - ago * 1_000_000_000);
+                status["lastState"] = json!({ "terminated": { "finishedAt": then.rfc3339() } });
+            }
+            status
         };
-        Container {
-            state,
-            ready: status["ready"] == true,
-            started: status["started"] == true,
-            sidecar,
-            restarts: status["restarts"].as_u64().unwrap_or(0),
-            last_ended_secs: status["last_finished_s_ago"].as_i64(),
-        }
-    }
-
-    fn facts(input: &Value) -> Facts {
-        let none = Vec::new();
-        let list = |key: &str| input[key].as_array().unwrap_or(&none).clone();
-        let init = list("init");
-        let is_sidecar = |spec: &Value| spec["restartPolicy"] == "Always";
-        let sidecars = init.iter().filter(|spec| is_sidecar(spec)).count();
-        // A status belongs to the init container of its name, or stands at its place.
-        let init_statuses = list("initStatuses").into_iter().enumerate().map(|(at, status)| {
-            let named =
-                init.iter().find(|spec| status.get("name").is_some() && spec["name"] == status["name"]);
-            let spec = if status.get("name").is_some() { named } else { init.get(at) };
-            container(&status, spec.is_some_and(is_sidecar))
+        let statuses = |key: &str| -> Vec<Value> { list(key).iter().map(status).collect() };
+        let conditions: Vec<Value> = ["Ready", "Initialized", "PodScheduled"]
+            .iter()
+            .filter(|kind| !input["conditions"][**kind].is_null())
+            .map(|kind| {
+                let reason = input["conditions"][format!("{kind}.reason")].as_str().unwrap_or("");
+                json!({ "type": kind, "status": input["conditions"][*kind], "reason": reason })
+            })
+            .collect();
+        let containers = input["containers"].as_u64().unwrap_or(0);
+        let mut pod = json!({
+            "metadata": { "name": "p" },
+            "spec": {
+                "containers": (0..containers).map(|n| json!({ "name": format!("c{n}") })).collect::<Vec<_>>(),
+                "initContainers": list("init"),
+            },
+            "status": {
+                "phase": input["phase"],
+                "reason": input["reason"],
+                "conditions": conditions,
+                "initContainerStatuses": statuses("initStatuses"),
+                "containerStatuses": statuses("statuses"),
+            },
         });
-        let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
-        Facts {
-            phase: text(&input["phase"]),
-            reason: text(&input["reason"]),
-            total: input["containers"].as_u64().unwrap_or(0) as usize + sidecars,
-            init_total: init.len(),
-            init: init_statuses.collect(),
-            containers: list("statuses").iter().map(|status| container(status, false)).collect(),
-            gated: input["conditions"]["PodScheduled.reason"] == "SchedulingGated",
-            initialized: input["conditions"]["Initialized"] == "True",
-            ready: input["conditions"]["Ready"] == "True",
-            deleting: input["deleting"] == true,
+        if input["deleting"] == true {
+            pod["metadata"]["deletionTimestamp"] = json!(now.rfc3339());
         }
+        pod
     }
 
     #[test]
     fn cells_follow_the_printer() {
+        let now = SimTime(100 * 86_400 * 1_000_000_000);
         let rows = include_str!("../../../tests/kubectl/pod_status.txt");
         for row in rows.lines().filter(|row| !row.starts_with('#') && !row.is_empty()) {
             let fields: Vec<&str> = row.split('\t').collect();
             let input = serde_json::from_str(fields[4]).unwrap();
-            let cells = cells(&facts(&input));
+            let cells = cells(&facts(&pod(&input, now), now));
             let found = [cells.ready, cells.status, cells.restarts];
             assert_eq!(found, [fields[1], fields[2], fields[3]].map(str::to_owned), "{}", fields[0]);
         }

@@ -5,7 +5,7 @@
 import { Annotation, EditorState, Compartment, StateEffect, StateField } from "@codemirror/state";
 import {
   EditorView, Decoration, keymap, lineNumbers, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars,
-  drawSelection, rectangularSelection, crosshairCursor,
+  drawSelection, rectangularSelection, crosshairCursor, hoverTooltip,
 } from "@codemirror/view";
 import { defaultKeymap, history, historyKeymap, indentWithTab, isolateHistory } from "@codemirror/commands";
 import {
@@ -13,7 +13,7 @@ import {
 } from "@codemirror/language";
 import { lintGutter, setDiagnostics, lintKeymap } from "@codemirror/lint";
 import { searchKeymap, highlightSelectionMatches, search } from "@codemirror/search";
-import { closeBrackets, closeBracketsKeymap } from "@codemirror/autocomplete";
+import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
 import { yaml } from "@codemirror/lang-yaml";
 import { tags } from "@lezer/highlight";
 import { withConstructedSheets } from "./sheets.js";
@@ -56,6 +56,7 @@ const look = (dark, projector) => EditorView.theme({
   ".cm-gutters": { color: "var(--ink-2)", backgroundColor: "var(--panel)", borderRight: "1px solid var(--line)" },
   ".cm-activeLine, .cm-activeLineGutter": { backgroundColor: dark ? "#ffffff0d" : "#0000000a" },
   ".cm-lit": { backgroundColor: "var(--highlight, #fff3c4)" },
+  ".cm-explained": { maxWidth: "44ch", padding: "6px 10px", fontFamily: "var(--font-ui, sans-serif)" },
   ".cm-panels, .cm-tooltip": { color: "var(--ink)", backgroundColor: "var(--panel)", borderColor: "var(--line)" },
 }, { dark });
 
@@ -87,8 +88,12 @@ function within(range, length) {
  * `onChange(text)` is called after each change by the user or by undo, never for `setText`. While an input method
  * composes (Korean syllables), nothing is reported; one report follows when the composition has ended.
  * `onCursor(offset)` is called when the main cursor moved.
+ * `onComplete(text, offset)` answers with `{from, to, options: [{label, detail, info, required}]}`, what may stand there.
+ * `onHover(text, offset)` answers with `{from, to, title, text}`, what stands there, or with nothing.
  */
-export function createEditor({ parent, text = "", dark = false, projector = false, lang = "en", onChange, onCursor, readOnly = false }) {
+export function createEditor({
+  parent, text = "", dark = false, projector = false, lang = "en", onChange, onCursor, onComplete, onHover, readOnly = false,
+}) {
   const theme = new Compartment();
   const language = new Compartment();
   let composing = false;
@@ -122,15 +127,41 @@ export function createEditor({ parent, text = "", dark = false, projector = fals
     if (update.selectionSet && !update.view.composing) onCursor?.(update.state.selection.main.head);
   });
 
+  const complete = (context) => {
+    const found = onComplete?.(context.state.doc.toString(), context.pos);
+    if (!found || found.options.length === 0 || (!context.explicit && found.from === context.pos)) return null;
+    const options = found.options.map(({ label, detail, info, required }) => ({
+      label, detail, info: info || undefined, boost: required ? 50 : 0, type: detail ? "property" : "constant",
+      apply: detail && found.colon ? `${label}: ` : label,
+    }));
+    return { from: found.from, to: found.to, options, validFor: /^[\w-]*$/ };
+  };
+  const explained = hoverTooltip((view, pos) => {
+    const found = onHover?.(view.state.doc.toString(), pos);
+    if (!found) return null;
+    return {
+      pos: found.from, end: found.to, above: true,
+      create() {
+        const dom = document.createElement("div");
+        dom.className = "cm-explained";
+        dom.dataset.testid = "editor-help";
+        const title = dom.appendChild(document.createElement("strong"));
+        title.textContent = found.title;
+        if (found.text) dom.appendChild(document.createElement("div")).textContent = found.text;
+        return { dom };
+      },
+    };
+  });
+
   let dressed = { dark, projector };
   let spoken = lang;
   const extensions = () => [
     lineNumbers(), foldGutter(), lintGutter(), highlightSpecialChars(), history(), drawSelection(), rectangularSelection(),
     crosshairCursor(), EditorState.allowMultipleSelections.of(true), indentOnInput(), indentUnit.of("  "),
     bracketMatching(), closeBrackets(), highlightActiveLine(), highlightActiveLineGutter(), highlightSelectionMatches(),
-    search({ top: true }), yaml(), syntaxHighlighting(highlighting), lit,
+    search({ top: true }), autocompletion({ override: [complete] }), explained, yaml(), syntaxHighlighting(highlighting), lit,
     // Escape, then Tab, leaves the editor: CodeMirror's view turns Tab back into the browser's own for one press.
-    keymap.of(ours([...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap, ...lintKeymap, indentWithTab])),
+    keymap.of(ours([...closeBracketsKeymap, ...completionKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap, ...lintKeymap, indentWithTab])),
     EditorView.domEventHandlers({
       compositionstart: () => { composing = true; },
       compositionend: (_event, view) => ended(view),
@@ -146,7 +177,11 @@ export function createEditor({ parent, text = "", dark = false, projector = fals
     if (composing) { pendingDiagnostics = list; return; }
     pendingDiagnostics = null;
     const length = view.state.doc.length;
-    const items = list.map(({ from, to, severity, message }) => ({ ...within({ from, to }, length), severity, message }));
+    const items = list.map(({ from, to, severity, message, fix }) => ({
+      ...within({ from, to }, length), severity, message,
+      // The edit is one of the user's own: it is reported and can be undone.
+      actions: fix ? [{ name: fix.title, apply: (editor) => editor.dispatch({ changes: { ...within(fix, editor.state.doc.length), insert: fix.text } }) }] : [],
+    }));
     view.dispatch(setDiagnostics(view.state, items));
   }
 
@@ -163,7 +198,10 @@ export function createEditor({ parent, text = "", dark = false, projector = fals
     },
     /** The text as it stands. */
     text: () => view.state.doc.toString(),
-    /** Marks the places in `[{from, to, severity, message}]`, `severity` being `error`, `warning`, `info` or `hint`. */
+    /**
+     * Marks the places in `[{from, to, severity, message, fix}]`, `severity` being `error`, `warning`, `info` or `hint`;
+     * `fix` is `{title, from, to, text}`, an edit that mends it, or nothing.
+     */
     setDiagnostics: showDiagnostics,
     /** Lights the ranges `[{from, to}]` in the page's highlight colour, and no others. */
     highlight(ranges) {

@@ -7,7 +7,8 @@ use crate::manifest::validate::names;
 /// The probes of a container, and what it runs after its start and before its stop.
 pub(super) fn validate(container: &Cursor<'_>, grace_secs: i64, report: &mut Report<'_>) {
     let lifecycle = container.get("lifecycle");
-    for hook in ["postStart", "preStop"] {
+    let hooks: &[&str] = if lifecycle.is_set() { &["postStart", "preStop"] } else { &[] };
+    for hook in hooks {
         handler(&lifecycle.get(hook), grace_secs, report);
     }
     for name in ["livenessProbe", "readinessProbe", "startupProbe"] {

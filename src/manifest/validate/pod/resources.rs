@@ -9,6 +9,9 @@ use serde_json::Value;
 const STANDARD: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 
 pub(super) fn validate(resources: &Cursor<'_>, report: &mut Report<'_>) {
+    if !resources.is_set() {
+        return;
+    }
     let (limits, requests) = (resources.get("limits"), resources.get("requests"));
     for list in [&limits, &requests] {
         for (name, amount) in list.entries() {

@@ -16,9 +16,11 @@ pub(super) const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExec
 pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
     spec.get("tolerations").items().for_each(|toleration| tolerations(&toleration, report));
     let affinity = spec.get("affinity");
-    node_affinity(&affinity.get("nodeAffinity"), report);
-    pod_affinity(&affinity.get("podAffinity"), report);
-    pod_affinity(&affinity.get("podAntiAffinity"), report);
+    if affinity.is_set() {
+        node_affinity(&affinity.get("nodeAffinity"), report);
+        pod_affinity(&affinity.get("podAffinity"), report);
+        pod_affinity(&affinity.get("podAntiAffinity"), report);
+    }
     for gate in spec.get("readinessGates").items() {
         let kind = gate.get("conditionType");
         kind.invalid(report, names::qualified_name(kind.text()));

@@ -15,11 +15,19 @@ pub(super) fn pod(spec: &Cursor<'_>, report: &mut Report<'_>) {
         share.fault(report, "invalid.share-host-pid", "invalid.share-host-pid.hint", &[]);
     }
     let context = spec.get("securityContext");
+    host_users(spec, report);
+    if !context.is_set() {
+        return;
+    }
     ids(&context, &["fsGroup", "runAsUser", "runAsGroup"], report);
     context.get("supplementalGroups").items().for_each(|group| id(&group, report));
     sysctls(spec, &context.get("sysctls"), report);
     context.get("fsGroupChangePolicy").one_of(report, &["Always", "OnRootMismatch"]);
     seccomp(&context.get("seccompProfile"), report);
+}
+
+/// Namespaces of the node go with its users only (`validateHostUsers`).
+fn host_users(spec: &Cursor<'_>, report: &mut Report<'_>) {
     if *spec.get("hostUsers").value == false {
         for (field, at) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
             let field = spec.get(field);
@@ -34,6 +42,9 @@ pub(super) fn pod(spec: &Cursor<'_>, report: &mut Report<'_>) {
 
 /// Settings of one container.
 pub(super) fn container(context: &Cursor<'_>, report: &mut Report<'_>) {
+    if !context.is_set() {
+        return;
+    }
     ids(context, &["runAsUser", "runAsGroup"], report);
     seccomp(&context.get("seccompProfile"), report);
     context.get("procMount").one_of(report, &["Default", "Unmasked"]);

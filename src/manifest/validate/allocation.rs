@@ -1,0 +1,58 @@
+//! What can be given out once: cluster IPs and node ports (`registry/core/service/{ipallocator,portallocator}`).
+
+use super::across::Entry;
+use super::cursor::Cursor;
+use crate::api::ClusterSpec;
+use crate::base::Diagnostic;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Services that ask for an address or a port that another one has.
+pub(super) fn check(spec: &ClusterSpec, entries: &[Entry<'_>]) -> Vec<Diagnostic> {
+    let mut addresses: BTreeMap<String, String> = BTreeMap::new();
+    let mut ports: BTreeMap<(String, i64), String> = BTreeMap::new();
+    let dns = spec.dns.service_ip.map(|address| address.to_string()).unwrap_or_default();
+    let mut found = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.located.object.kind() == "Service") {
+        let metadata = entry.located.object.metadata();
+        let name = metadata.namespaced_name().to_string();
+        let root = Cursor::root(&entry.located.raw);
+        let mut report = entry.report();
+        let ip = root.get("spec").get("clusterIP");
+        // The cluster's own DNS has its address for itself.
+        let is_dns = metadata.namespace == "kube-system";
+        let holder = match addresses.get(ip.text()) {
+            Some(holder) => Some(holder.clone()),
+            None => (ip.text() == dns && !is_dns).then(|| "kube-system/kube-dns".to_owned()),
+        };
+        if let Some(holder) = holder.filter(|_| !matches!(ip.text(), "" | "None")) {
+            let shown = Value::from(vec![ip.text()]).to_string();
+            let args = [&*shown, ip.text(), &*holder];
+            report.error_near(
+                (&ip.path, "spec.clusterIPs"),
+                "allocated.address",
+                "allocated.address.hint",
+                &args,
+            );
+        } else {
+            addresses.insert(ip.text().to_owned(), name.clone());
+        }
+        for port in root.get("spec").get("ports").items() {
+            let node_port = port.get("nodePort");
+            let key = (port.get("protocol").text_or("TCP").to_owned(), node_port.number());
+            if node_port.number() == 0 {
+                continue;
+            }
+            match ports.get(&key).filter(|holder| **holder != name) {
+                Some(holder) => {
+                    node_port.fault(&mut report, "allocated.port", "allocated.port.hint", &[holder]);
+                }
+                None => {
+                    ports.insert(key, name.clone());
+                }
+            }
+        }
+        found.extend(report.finish());
+    }
+    found
+}

@@ -1,0 +1,176 @@
+//! What the API server cannot see: objects that are valid, and will not do what they look like. Each finding is a
+//! warning; where one edit mends it, it brings the edit.
+
+mod network;
+mod pods;
+mod policies;
+mod references;
+mod services;
+
+use super::across::Entry;
+use super::cursor::Cursor;
+use super::selector;
+use crate::api::ClusterSpec;
+use crate::base::Diagnostic;
+use crate::manifest::report::Report;
+use serde_json::Value;
+
+/// A Pod, or the template by which a controller makes Pods.
+pub(super) struct Pods<'a> {
+    /// The object that it stands in.
+    entry: Entry<'a>,
+    namespace: &'a str,
+    /// How many there will be: 1 for a Pod, the replicas of a controller; `None` for one on each node.
+    count: Option<i64>,
+    labels: Cursor<'a>,
+    annotations: Cursor<'a>,
+    spec: Cursor<'a>,
+}
+
+impl<'a> Pods<'a> {
+    /// The containers that run side by side: sidecars and the Pod's own.
+    fn containers(&self) -> Vec<Cursor<'a>> {
+        let sidecars = self.spec.get("initContainers").items();
+        let sidecars = sidecars.filter(|one| one.get("restartPolicy").text() == "Always");
+        sidecars.chain(self.spec.get("containers").items()).collect()
+    }
+
+    fn report(&self) -> Report<'a> {
+        self.entry.report()
+    }
+}
+
+/// A port on which something listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Port {
+    number: i64,
+    protocol: String,
+    name: String,
+    /// Where it is declared; the container's name for what the image is known to do.
+    path: String,
+}
+
+/// Images of which it is known where they listen when nobody tells them otherwise.
+const LISTENERS: [(&str, &[i64]); 12] = [
+    ("nginx", &[80]),
+    ("nginx-unprivileged", &[8080]),
+    ("httpd", &[80]),
+    ("redis", &[6379]),
+    ("valkey", &[6379]),
+    ("postgres", &[5432]),
+    ("mysql", &[3306]),
+    ("mariadb", &[3306]),
+    ("mongo", &[27017]),
+    ("memcached", &[11211]),
+    ("rabbitmq", &[5672]),
+    ("network-multitool", &[80, 443]),
+];
+
+/// The ports of a container: declared, or known of its image where nothing is declared and no program is given.
+fn ports_of(container: &Cursor<'_>) -> Vec<Port> {
+    let declared: Vec<Port> = container
+        .get("ports")
+        .items()
+        .map(|port| Port {
+            number: port.get("containerPort").number(),
+            protocol: port.get("protocol").text_or("TCP").to_owned(),
+            name: port.get("name").text().to_owned(),
+            path: port.get("containerPort").path,
+        })
+        .collect();
+    let plain = container.get("command").len() == 0 && container.get("args").len() == 0;
+    if !declared.is_empty() || !plain {
+        return declared;
+    }
+    let image = container.get("image").text();
+    let last = image.rsplit('/').next().unwrap_or(image);
+    let name = last.split([':', '@']).next().unwrap_or(last);
+    let known = LISTENERS.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, ports)| ports);
+    let path = container.get("name").path;
+    known
+        .iter()
+        .map(|&number| Port { number, protocol: "TCP".to_owned(), name: String::new(), path: path.clone() })
+        .collect()
+}
+
+/// Everything that stands in the text.
+struct View<'a> {
+    text: &'a str,
+    entries: &'a [Entry<'a>],
+    pods: Vec<Pods<'a>>,
+}
+
+impl<'a> View<'a> {
+    fn new(text: &'a str, entries: &'a [Entry<'a>]) -> Self {
+        Self { text, entries, pods: entries.iter().filter_map(|entry| pods_of(*entry)).collect() }
+    }
+
+    /// The objects of a kind.
+    fn of_kind(&self, kind: &'static str) -> impl Iterator<Item = (Entry<'a>, Cursor<'a>)> + '_ {
+        let those = self.entries.iter().filter(move |entry| entry.located.object.kind() == kind);
+        those.map(|entry| (*entry, Cursor::root(&entry.located.raw)))
+    }
+
+    /// The Pods of a namespace that a plain selector selects.
+    fn selected(&self, namespace: &str, labels: &Cursor<'_>) -> Vec<&Pods<'a>> {
+        let fits = |pods: &&Pods<'a>| {
+            pods.namespace == namespace
+                && labels.entries().all(|(key, value)| pods.labels.get(key).text() == value.text())
+        };
+        self.pods.iter().filter(fits).collect()
+    }
+
+    /// The Pods of a namespace that a label selector selects.
+    fn matched(&self, namespace: &str, of: &Cursor<'_>) -> Vec<&Pods<'a>> {
+        let fits = |pods: &&Pods<'a>| pods.namespace == namespace && selector::matches(of, &pods.labels);
+        self.pods.iter().filter(fits).collect()
+    }
+}
+
+fn pods_of(entry: Entry<'_>) -> Option<Pods<'_>> {
+    let root = Cursor::root(&entry.located.raw);
+    let kind = entry.located.object.kind();
+    let (template, count) = match kind {
+        "Pod" => (root.clone(), Some(1)),
+        "Deployment" | "ReplicaSet" | "StatefulSet" | "ReplicationController" => {
+            let replicas = root.get("spec").get("replicas");
+            (root.get("spec").get("template"), Some(if replicas.is_set() { replicas.number() } else { 1 }))
+        }
+        "DaemonSet" => (root.get("spec").get("template"), None),
+        "Job" => {
+            (root.get("spec").get("template"), Some(root.get("spec").get("parallelism").number().max(1)))
+        }
+        "CronJob" => (root.get("spec").get("jobTemplate").get("spec").get("template"), Some(1)),
+        _ => return None,
+    };
+    let metadata = template.get("metadata");
+    Some(Pods {
+        entry,
+        namespace: &entry.located.object.metadata().namespace,
+        count,
+        labels: metadata.get("labels"),
+        annotations: metadata.get("annotations"),
+        spec: template.get("spec"),
+    })
+}
+
+/// Looks at all objects together.
+pub(super) fn lint((text, spec): (&str, &ClusterSpec), entries: &[Entry<'_>]) -> Vec<Diagnostic> {
+    let view = View::new(text, entries);
+    let mut found = Vec::new();
+    pods::lint(&view, spec, &mut found);
+    services::lint(&view, &mut found);
+    policies::lint(&view, spec, &mut found);
+    references::lint(&view, &mut found);
+    network::lint(&view, spec, &mut found);
+    found
+}
+
+/// Texts in a value: itself, or those of its elements.
+fn texts<'v>(value: &Cursor<'v>) -> Vec<Cursor<'v>> {
+    match value.value {
+        Value::String(_) => vec![value.clone()],
+        Value::Array(_) => value.items().filter(|item| item.value.is_string()).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
+    }
+}

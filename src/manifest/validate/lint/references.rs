@@ -1,0 +1,68 @@
+//! Objects that refer to others that are not there.
+
+use super::{Pods, View};
+use crate::base::Diagnostic;
+use crate::manifest::schema::nearest;
+use crate::manifest::validate::cursor::Cursor;
+use std::collections::BTreeSet;
+
+pub(super) fn lint(view: &View<'_>, found: &mut Vec<Diagnostic>) {
+    for pods in &view.pods {
+        let mut report = pods.report();
+        for (kind, name) in references(pods) {
+            let optional = name.1;
+            let name = name.0;
+            let known: BTreeSet<&str> = view
+                .of_kind(kind)
+                .filter(|(entry, _)| entry.located.object.metadata().namespace == pods.namespace)
+                .map(|(entry, _)| entry.located.object.metadata().name.as_str())
+                .collect();
+            if name.text().is_empty() || optional || known.contains(name.text()) {
+                continue;
+            }
+            // Every namespace has it from the beginning.
+            if kind == "ConfigMap" && name.text() == "kube-root-ca.crt" {
+                continue;
+            }
+            report.warning(
+                &name.path,
+                "lint.missing",
+                Some("lint.missing.hint"),
+                &[kind, name.text(), pods.namespace],
+            );
+            if let Some(meant) = nearest(name.text(), known.iter().copied()) {
+                report.fix_value(&name.path, "lint.missing.fix", meant);
+            }
+        }
+        found.extend(report.finish());
+    }
+}
+
+/// The kinds and names that a Pod refers to, and whether it can do without.
+fn references<'a>(pods: &Pods<'a>) -> Vec<(&'static str, (Cursor<'a>, bool))> {
+    let mut all = Vec::new();
+    let mut add = |kind: &'static str, source: &Cursor<'a>, field: &str| {
+        if source.is_set() {
+            all.push((kind, (source.get(field), source.get("optional").is_true())));
+        }
+    };
+    for volume in pods.spec.get("volumes").items() {
+        add("ConfigMap", &volume.get("configMap"), "name");
+        add("Secret", &volume.get("secret"), "secretName");
+        add("PersistentVolumeClaim", &volume.get("persistentVolumeClaim"), "claimName");
+    }
+    let containers =
+        ["initContainers", "containers"].into_iter().flat_map(|list| pods.spec.get(list).items());
+    for container in containers {
+        for variable in container.get("env").items() {
+            let from = variable.get("valueFrom");
+            add("ConfigMap", &from.get("configMapKeyRef"), "name");
+            add("Secret", &from.get("secretKeyRef"), "name");
+        }
+        for source in container.get("envFrom").items() {
+            add("ConfigMap", &source.get("configMapRef"), "name");
+            add("Secret", &source.get("secretRef"), "name");
+        }
+    }
+    all
+}

@@ -1,0 +1,155 @@
+//! Services: whom they select, and whether anybody listens there.
+
+use super::{Pods, Port, View, ports_of};
+use crate::base::Diagnostic;
+use crate::manifest::report::Report;
+use crate::manifest::schema::nearest;
+use crate::manifest::validate::cursor::Cursor;
+
+pub(super) fn lint(view: &View<'_>, found: &mut Vec<Diagnostic>) {
+    for (entry, root) in view.of_kind("Service") {
+        let mut report = entry.report();
+        let namespace = &entry.located.object.metadata().namespace;
+        let selector = root.get("spec").get("selector");
+        let external = root.get("spec").get("type").text() == "ExternalName";
+        if selector.entries().next().is_some() && !external {
+            let selected = view.selected(namespace, &selector);
+            if selected.is_empty() {
+                selects_nothing(view, namespace, &selector, &mut report);
+            } else {
+                for port in root.get("spec").get("ports").items() {
+                    target(&port, &selected, &mut report);
+                }
+                headless(&root, &selected, &mut report);
+            }
+        }
+        found.extend(report.finish());
+    }
+    for (entry, root) in view.of_kind("StatefulSet") {
+        let mut report = entry.report();
+        governing(
+            view,
+            &entry.located.object.metadata().namespace,
+            &root.get("spec").get("serviceName"),
+            &mut report,
+        );
+        found.extend(report.finish());
+    }
+}
+
+/// No Pod of the namespace has these labels; where one label stands in the way, its value is offered.
+fn selects_nothing(view: &View<'_>, namespace: &str, selector: &Cursor<'_>, report: &mut Report<'_>) {
+    let here: Vec<&Pods<'_>> = view.pods.iter().filter(|pods| pods.namespace == namespace).collect();
+    // Pods that all labels but one select, with the value that they have for it.
+    let mut offers: Vec<(&String, &str)> = Vec::new();
+    for (key, _) in selector.entries() {
+        for pods in &here {
+            let others = selector.entries().filter(|(other, _)| *other != key);
+            let fits = others.into_iter().all(|(other, value)| pods.labels.get(other).text() == value.text());
+            let own = pods.labels.get(key).text();
+            if fits && !own.is_empty() && !offers.contains(&(key, own)) {
+                offers.push((key, own));
+            }
+        }
+    }
+    let shown: Vec<String> =
+        selector.entries().map(|(key, value)| format!("{key}={}", value.text())).collect();
+    let args = [&*shown.join(","), namespace];
+    report.warning(&selector.path, "lint.no-pods", Some("lint.no-pods.hint"), &args);
+    let meant = match &offers[..] {
+        [only] => Some(*only),
+        several => {
+            several.iter().find(|(key, value)| nearest(selector.get(key).text(), [*value]).is_some()).copied()
+        }
+    };
+    if let Some((key, value)) = meant {
+        report.fix_value(&format!("{}[{key}]", selector.path), "lint.no-pods.fix", value);
+    }
+}
+
+/// A port of the Pods behind it must be there to be reached.
+fn target(port: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) {
+    let protocol = port.get("protocol").text_or("TCP");
+    let target = port.get("targetPort");
+    let place = if target.is_set() { &target } else { &port.get("port") };
+    let all: Vec<Port> = selected
+        .iter()
+        .flat_map(|pods| pods.containers())
+        .flat_map(|container| ports_of(&container))
+        .filter(|one| one.protocol == protocol)
+        .collect();
+    if let Some(name) = target.value.as_str().filter(|name| !name.is_empty()) {
+        if all.iter().any(|one| one.name == name) {
+            return;
+        }
+        let names: Vec<&str> =
+            all.iter().map(|one| one.name.as_str()).filter(|name| !name.is_empty()).collect();
+        report.warning(
+            &place.path,
+            "lint.target-name",
+            Some("lint.target-name.hint"),
+            &[name, &names.join(", ")],
+        );
+        let only =
+            if names.len() == 1 { names.first().copied() } else { nearest(name, names.iter().copied()) };
+        if let Some(meant) = only {
+            report.fix_value(&place.path, "lint.target.fix", meant);
+        }
+        return;
+    }
+    let number = if target.number() == 0 { port.get("port").number() } else { target.number() };
+    // Where nothing is declared and nothing is known of the images, anything may listen.
+    let known = selected.iter().all(|pods| pods.containers().iter().all(|one| !ports_of(one).is_empty()));
+    if !known || all.iter().any(|one| one.number == number) {
+        return;
+    }
+    let mut numbers: Vec<String> = all.iter().map(|one| one.number.to_string()).collect();
+    numbers.dedup();
+    let args = [&*number.to_string(), &*numbers.join(", ")];
+    report.warning(&place.path, "lint.target-number", Some("lint.target-number.hint"), &args);
+    if let [only] = &numbers[..]
+        && target.is_set()
+    {
+        report.fix_value(&place.path, "lint.target.fix", only);
+    }
+}
+
+/// Pods behind a headless Service have names of their own only when they say so.
+fn headless(root: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) {
+    let spec = root.get("spec");
+    if spec.get("clusterIP").text() != "None" {
+        return;
+    }
+    let name = root.get("metadata").get("name").text();
+    let named = |pods: &&&Pods<'_>| {
+        pods.entry.located.object.kind() == "StatefulSet" || pods.spec.get("subdomain").text() == name
+    };
+    let half = selected.iter().any(|pods| !pods.spec.get("hostname").text().is_empty() && !named(&pods));
+    if half {
+        report.warning("spec.clusterIP", "lint.headless", Some("lint.headless.hint"), &[name]);
+    }
+    let unnamed = spec.get("ports").items().any(|port| port.get("name").text().is_empty());
+    if unnamed {
+        let place = spec.get("ports").path;
+        report.warning(&place, "lint.headless-port", Some("lint.headless-port.hint"), &[name]);
+    }
+}
+
+/// The Service that gives the Pods of a `StatefulSet` their names.
+fn governing(view: &View<'_>, namespace: &str, service: &Cursor<'_>, report: &mut Report<'_>) {
+    let name = service.text();
+    if name.is_empty() {
+        return;
+    }
+    let found = view.of_kind("Service").find(|(entry, root)| {
+        entry.located.object.metadata().namespace == namespace
+            && root.get("metadata").get("name").text() == name
+    });
+    match found {
+        None => report.warning(&service.path, "lint.no-service", Some("lint.no-service.hint"), &[name]),
+        Some((_, root)) if root.get("spec").get("clusterIP").text() != "None" => {
+            report.warning(&service.path, "lint.not-headless", Some("lint.not-headless.hint"), &[name]);
+        }
+        Some(_) => {}
+    }
+}

@@ -1,0 +1,158 @@
+//! `kubectl apply`, `kubectl create -f`, `kubectl replace`.
+
+use super::manifests::{Read, with};
+use super::{Next, client, dry_run, fail, key, read, refusal, report, shown, type_of};
+use crate::api::ApiRequest;
+use crate::app::Os;
+use crate::cluster::patch;
+use crate::shell::Command;
+use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
+use crate::shell::out::refuse;
+use serde_json::{Value, json};
+use std::rc::Rc;
+
+/// Annotation in which `apply` remembers what it applied.
+const LAST: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+const FLAGS: [Flag; 7] = [
+    value("filename", 'f'),
+    value("output", 'o'),
+    optional("dry-run", "unchanged"),
+    optional("validate", "strict"),
+    switch("save-config", ' '),
+    value("field-manager", ' '),
+    switch("force", ' '),
+];
+const OTHERS: [&str; 12] = [
+    "kustomize",
+    "recursive",
+    "prune",
+    "prune-allowlist",
+    "selector",
+    "all",
+    "server-side",
+    "force-conflicts",
+    "overwrite",
+    "cascade",
+    "grace-period",
+    "raw",
+];
+
+/// `apply`, `create -f` or `replace`.
+pub(in crate::shell::kubectl) fn files(verb: &'static str, namespace: &str, words: &[String]) -> Command {
+    let words = match flags::read(verb, &FLAGS, &OTHERS, words) {
+        Ok(words) => words,
+        Err(text) => return refuse(text, 1),
+    };
+    let sources: Vec<String> = words.values("filename").into_iter().map(str::to_owned).collect();
+    if sources.is_empty() {
+        return refuse("error: must specify one of -f and -k\n", 1);
+    }
+    if let Err(text) = dry_run(words.value("dry-run")) {
+        return refuse(text, 1);
+    }
+    let place = (words.namespace(namespace).to_owned(), words.value("namespace").is_some());
+    let step = with(
+        sources,
+        place,
+        verb,
+        Rc::new(move |os: &mut dyn Os, found: Vec<Read>| {
+            let mut status = 0;
+            for one in found {
+                let outcome = match &one.object {
+                    Ok(object) => write(os, verb, object, (&one.source, &words)),
+                    Err(message) => Err(message.clone()),
+                };
+                if let Err(message) = outcome {
+                    status = fail(os, &message);
+                }
+            }
+            Next::Done(status)
+        }),
+    );
+    client(move |os| step(os))
+}
+
+fn write(os: &mut dyn Os, verb: &str, object: &Value, (source, words): (&str, &Words)) -> Result<(), String> {
+    let Some(resource) = type_of(object) else { return Ok(()) };
+    let (only, mark) = dry_run(words.value("dry-run"))?;
+    let name = object["metadata"]["name"].as_str().unwrap_or("").to_owned();
+    let namespace = object["metadata"]["namespace"].as_str().unwrap_or("").to_owned();
+    let key = key(resource, &namespace, &name);
+    let mut own = object.clone();
+    let output = words.value("output");
+    if verb == "apply" || words.is_set("save-config") {
+        own["metadata"]["annotations"][LAST] = json!(remembered(object));
+    }
+    let live = read(os, &key).ok().filter(|_| verb != "create");
+    let (request, what) = match (verb, live) {
+        ("replace", _) => (ApiRequest::Replace(own), "replaced"),
+        ("apply", Some(live)) => {
+            let before = live["metadata"]["annotations"][LAST].as_str();
+            if before.is_none() {
+                let warning = missing(&shown_plural(resource.plural, &name));
+                fail(os, &warning);
+            }
+            let before = before.and_then(|text| serde_json::from_str::<Value>(text).ok());
+            let mut merged = patch::three_way(before.as_ref(), &own, &live);
+            if let Some(fields) = merged.as_object_mut() {
+                fields.remove("status");
+                fields.extend(live.get("status").map(|status| ("status".to_owned(), status.clone())));
+            }
+            if yaml_equal(&merged, &live) {
+                report(os, output, &live, &format!("{} unchanged{mark}\n", shown(resource, &name)));
+                return Ok(());
+            }
+            (ApiRequest::Replace(merged), "configured")
+        }
+        _ => (ApiRequest::Create(own), "created"),
+    };
+    if only {
+        report(os, output, object, &format!("{} {what}{mark}\n", shown(resource, &name)));
+        return Ok(());
+    }
+    let doing = match what {
+        "created" => format!("error when creating \"{source}\""),
+        "replaced" => format!("error when replacing \"{source}\""),
+        _ => format!(
+            "error when applying patch:\n{{}}\nto:\nResource: \"{}\", Name: \"{name}\", Namespace: \"{namespace}\"\nfor: \"{source}\": error when patching \"{source}\"",
+            resource.plural
+        ),
+    };
+    let done = os.api(&request).map_err(|error| refusal(&error, &doing))?;
+    let name = done["metadata"]["name"].as_str().unwrap_or(&name).to_owned();
+    report(os, output, &done, &format!("{} {what}{mark}\n", shown(resource, &name)));
+    Ok(())
+}
+
+/// `pods/web`.
+fn shown_plural(plural: &str, name: &str) -> String {
+    format!("{plural}/{name}")
+}
+
+/// Whether two objects say the same, in whatever order.
+fn yaml_equal(one: &Value, other: &Value) -> bool {
+    use crate::shell::kubectl::yaml::sorted;
+    sorted(one) == sorted(other)
+}
+
+/// The object as `apply` writes it down, with a line end behind it.
+fn remembered(object: &Value) -> String {
+    let mut plain = object.clone();
+    if !plain["metadata"]["annotations"].is_object() {
+        plain["metadata"]["annotations"] = json!({});
+    }
+    if let Some(fields) = plain["metadata"]["annotations"].as_object_mut() {
+        fields.remove(LAST);
+    }
+    plain.as_object_mut().map(|fields| fields.remove("status"));
+    format!("{}\n", crate::shell::kubectl::yaml::sorted(&plain))
+}
+
+fn missing(object: &str) -> String {
+    format!(
+        "Warning: resource {object} is missing the {LAST} annotation which is required by kubectl apply. kubectl apply \
+         should only be used on resources created declaratively by either kubectl create --save-config or kubectl \
+         apply. The missing annotation will be patched automatically.\n"
+    )
+}

@@ -1,0 +1,490 @@
+//! `kubectl create TYPE`, `kubectl run`, `kubectl expose`: objects made from a command line.
+
+use super::{Next, client, dry_run, fail, key, one, read, refusal, report, shown, type_of};
+use crate::api::ApiRequest;
+use crate::app::Os;
+use crate::shell::Command;
+use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
+use crate::shell::kubectl::json::{at, list, number, text};
+use crate::shell::out::{not_simulated, refuse};
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+
+const FLAGS: [Flag; 16] = [
+    value("image", ' '),
+    value("replicas", 'r'),
+    value("port", ' '),
+    value("tcp", ' '),
+    value("clusterip", ' '),
+    value("node-port", ' '),
+    value("external-name", ' '),
+    value("from-literal", ' '),
+    value("type", ' '),
+    value("schedule", ' '),
+    value("restart", ' '),
+    value("output", 'o'),
+    optional("dry-run", "unchanged"),
+    switch("save-config", ' '),
+    value("field-manager", ' '),
+    optional("validate", "strict"),
+];
+const OTHERS: [&str; 6] = ["from-file", "from-env-file", "append-hash", "edit", "from", "filename"];
+
+/// `kubectl create` with these words after it, where no file is named.
+pub(in crate::shell::kubectl) fn create(namespace: &str, words: &[String]) -> Command {
+    let Some((what, rest)) = words.split_first() else {
+        return refuse("error: must specify one of -f and -k\n", 1);
+    };
+    match made(what, namespace, rest) {
+        Ok(command) => command,
+        Err(text) => refuse(text, 1),
+    }
+}
+
+fn made(what: &str, namespace: &str, words: &[String]) -> Result<Command, String> {
+    let words = flags::read(&format!("create {what}"), &FLAGS, &OTHERS, words)?;
+    let mut names = words.operands.iter();
+    let mut next = || names.next().cloned();
+    let mut kind = what.to_owned();
+    if matches!(what, "secret" | "service" | "svc") {
+        kind = format!("{what} {}", next().unwrap_or_default());
+    }
+    let name = next().ok_or_else(|| {
+        format!("error: exactly one NAME is required, got 0\nSee 'kubectl create {what} -h' for help and examples\n")
+    })?;
+    let name = name.as_str();
+    let (object, failure) = match kind.as_str() {
+        "deployment" | "deploy" => (deployment(name, &words)?, "failed to create deployment"),
+        "namespace" | "ns" => {
+            (json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }), "")
+        }
+        "serviceaccount" | "sa" => (
+            json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": name } }),
+            "failed to create serviceaccount",
+        ),
+        "configmap" | "cm" => {
+            let data = literals(&words)?;
+            (
+                json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": data }),
+                "failed to create configmap",
+            )
+        }
+        "secret generic" => {
+            let data = literals(&words)?;
+            let data: Value = data
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(key, value)| {
+                    (key.clone(), json!(BASE64.encode(value.as_str().unwrap_or("").as_bytes())))
+                })
+                .collect::<serde_json::Map<_, _>>()
+                .into();
+            let kind = words.value("type").unwrap_or("Opaque");
+            (
+                json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "type": kind, "data": data }),
+                "failed to create secret",
+            )
+        }
+        "job" => (job(name, &words, names.as_slice())?, "failed to create job"),
+        "cronjob" | "cj" => (cron_job(name, &words)?, "failed to create cronjob"),
+        service if service.starts_with("service ") || service.starts_with("svc ") => {
+            let kind = service.rsplit(' ').next().unwrap_or("");
+            (create_service(kind, name, &words)?, "failed to create service")
+        }
+        other => return Err(not_simulated("kubectl create", other).0),
+    };
+    sent(object, namespace, &words, failure)
+}
+
+/// Sends an object that a command line made.
+fn sent(mut object: Value, namespace: &str, words: &Words, failure: &'static str) -> Result<Command, String> {
+    let (only, dry) = dry_run(words.value("dry-run"))?;
+    let namespaced = type_of(&object).is_some_and(|one| one.namespaced);
+    if namespaced {
+        object["metadata"]["namespace"] = json!(words.namespace(namespace));
+    }
+    let output = words.value("output").map(str::to_owned);
+    Ok(client(move |os: &mut dyn Os| {
+        let Some(resource) = type_of(&object) else { return Next::Done(1) };
+        let answer = if only { Ok(object.clone()) } else { os.api(&ApiRequest::Create(object.clone())) };
+        match answer {
+            Ok(made) => {
+                let line = format!("{} created{dry}\n", shown(resource, text(&made, "metadata.name")));
+                report(os, output.as_deref(), &made, &line);
+                Next::Done(0)
+            }
+            Err(error) if failure.is_empty() || error.reason == "Invalid" => {
+                Next::Done(fail(os, &refusal(&error, "")))
+            }
+            Err(error) => Next::Done(fail(os, &format!("error: {failure}: {}\n", error.message))),
+        }
+    }))
+}
+
+fn required<'w>(words: &'w Words, flag: &str) -> Result<&'w str, String> {
+    words.value(flag).ok_or_else(|| format!("error: required flag(s) \"{flag}\" not set\n"))
+}
+
+fn integer(words: &Words, flag: &str) -> Result<Option<i64>, String> {
+    let wrong = |text: &str| {
+        format!(
+            "error: invalid argument \"{text}\" for \"--{flag}\" flag: strconv.ParseInt: parsing \"{text}\": invalid syntax\n"
+        )
+    };
+    words.value(flag).map(|text| text.parse().map_err(|_| wrong(text))).transpose()
+}
+
+/// The name of a container that runs an image: its last part, without tag or digest.
+fn container_name(image: &str) -> String {
+    let last = image.rsplit('/').next().unwrap_or(image);
+    let last = last.split([':', '@']).next().unwrap_or(last);
+    last.replace(['.', '_'], "-")
+}
+
+fn deployment(name: &str, words: &Words) -> Result<Value, String> {
+    required(words, "image")?;
+    let port = integer(words, "port")?;
+    let mut containers: Vec<Value> = Vec::new();
+    for image in words.values("image") {
+        let mut container = json!({ "name": container_name(image), "image": image, "resources": {} });
+        if let Some(port) = port {
+            container["ports"] = json!([{ "containerPort": port }]);
+        }
+        containers.push(container);
+    }
+    if let Some(command) = words.rest.as_ref().filter(|command| !command.is_empty()) {
+        containers[0]["command"] = json!(command);
+    }
+    Ok(json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": { "name": name, "labels": { "app": name } },
+        "spec": {
+            "replicas": integer(words, "replicas")?.unwrap_or(1),
+            "selector": { "matchLabels": { "app": name } },
+            "strategy": {},
+            "template": { "metadata": { "labels": { "app": name } }, "spec": { "containers": containers } },
+        },
+    }))
+}
+
+fn literals(words: &Words) -> Result<Value, String> {
+    let mut data = json!({});
+    for pair in words.all("from-literal") {
+        let wrong = || format!("error: invalid literal source {pair}, expected key=value\n");
+        let (key, value) = pair.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(wrong)?;
+        if !data[key].is_null() {
+            return Err(format!(
+                "error: cannot add key \"{key}\", another key by that name already exists in Data\n"
+            ));
+        }
+        data[key] = json!(value);
+    }
+    Ok(data)
+}
+
+fn job(name: &str, words: &Words, command: &[String]) -> Result<Value, String> {
+    let image = required(words, "image")?;
+    let command = words.rest.clone().unwrap_or_else(|| command.to_vec());
+    let mut container = json!({ "name": name, "image": image, "resources": {} });
+    if !command.is_empty() {
+        container["command"] = json!(command);
+    }
+    Ok(json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": { "name": name },
+        "spec": { "template": { "metadata": {}, "spec": { "containers": [container], "restartPolicy": "Never" } } },
+    }))
+}
+
+fn cron_job(name: &str, words: &Words) -> Result<Value, String> {
+    let schedule = required(words, "schedule")?.to_owned();
+    let mut inner = job(name, words, &[])?;
+    let restart = words.value("restart").unwrap_or("OnFailure");
+    inner["spec"]["template"]["spec"]["restartPolicy"] = json!(restart);
+    Ok(json!({
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": { "name": name },
+        "spec": { "schedule": schedule, "jobTemplate": { "metadata": { "name": name }, "spec": inner["spec"] } },
+    }))
+}
+
+fn create_service(kind: &str, name: &str, words: &Words) -> Result<Value, String> {
+    let type_name = match kind {
+        "clusterip" => "ClusterIP",
+        "nodeport" => "NodePort",
+        "loadbalancer" => "LoadBalancer",
+        "externalname" => "ExternalName",
+        other => return Err(format!("error: unknown command \"{other} {name}\"\n")),
+    };
+    let mut ports: Vec<Value> = Vec::new();
+    for pair in words.values("tcp") {
+        let (port, target) = pair.split_once(':').unwrap_or((pair, pair));
+        let wrong = |text: &str| format!("error: invalid port format {text:?}, expected number or name\n");
+        let number: u16 = port.parse().map_err(|_| wrong(port))?;
+        let target = target.parse::<u16>().map_or_else(|_| json!(target), |number| json!(number));
+        let mut one = json!({ "name": pair.replace(':', "-"), "port": number, "protocol": "TCP", "targetPort": target });
+        if let Some(node_port) = integer(words, "node-port")? {
+            one["nodePort"] = json!(node_port);
+        }
+        ports.push(one);
+    }
+    let mut spec = json!({ "type": type_name, "selector": { "app": name } });
+    match type_name {
+        "ExternalName" => spec["externalName"] = json!(required(words, "external-name")?),
+        _ if ports.is_empty() && words.value("clusterip") != Some("None") => {
+            return Err("error: at least one tcp port specifier must be provided\n".to_owned());
+        }
+        _ => {}
+    }
+    if !ports.is_empty() {
+        spec["ports"] = json!(ports);
+    }
+    if let Some(ip) = words.value("clusterip") {
+        spec["clusterIP"] = json!(ip);
+    }
+    Ok(
+        json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": name, "labels": { "app": name } }, "spec": spec }),
+    )
+}
+
+const RUN: [Flag; 12] = [
+    value("image", ' '),
+    value("port", ' '),
+    value("env", ' '),
+    value("labels", 'l'),
+    value("annotations", ' '),
+    value("restart", ' '),
+    value("image-pull-policy", ' '),
+    switch("command", ' '),
+    switch("expose", ' '),
+    switch("privileged", ' '),
+    value("output", 'o'),
+    optional("dry-run", "unchanged"),
+];
+const RUN_OTHERS: [&str; 9] =
+    ["stdin", "tty", "rm", "attach", "overrides", "override-type", "quiet", "pod-running-timeout", "timeout"];
+
+/// `kubectl run`: a single Pod.
+pub(in crate::shell::kubectl) fn run(namespace: &str, words: &[String]) -> Command {
+    match ran(namespace, words) {
+        Ok(command) => command,
+        Err(text) => refuse(text, 1),
+    }
+}
+
+fn ran(namespace: &str, words: &[String]) -> Result<Command, String> {
+    if let Some(word) = words
+        .iter()
+        .take_while(|word| *word != "--")
+        .find(|word| matches!(word.as_str(), "-i" | "-t" | "-it" | "-ti"))
+    {
+        return Err(not_simulated("kubectl run", word).0);
+    }
+    let words = flags::read("run", &RUN, &RUN_OTHERS, words)?;
+    let Some(name) = words.operands.first() else {
+        return Err(
+            "error: NAME is required for run\nSee 'kubectl run -h' for help and examples\n".to_owned()
+        );
+    };
+    let image = required(&words, "image")?;
+    let mut container = json!({ "name": name, "image": image, "resources": {} });
+    let more = words.rest.clone().unwrap_or_else(|| words.operands[1..].to_vec());
+    if !more.is_empty() {
+        container[if words.is_set("command") { "command" } else { "args" }] = json!(more);
+    }
+    if let Some(port) = integer(&words, "port")? {
+        container["ports"] = json!([{ "containerPort": port }]);
+    }
+    if let Some(policy) = words.value("image-pull-policy") {
+        container["imagePullPolicy"] = json!(policy);
+    }
+    if words.is_set("privileged") {
+        container["securityContext"] = json!({ "privileged": true });
+    }
+    let mut env: Vec<Value> = Vec::new();
+    for pair in words.all("env") {
+        let (key, value) = pair.split_once('=').ok_or_else(|| format!("error: invalid env: {pair}\n"))?;
+        env.push(json!({ "name": key, "value": value }));
+    }
+    if !env.is_empty() {
+        container["env"] = json!(env);
+    }
+    let mut labels = json!({});
+    for pair in words.values("labels") {
+        let (key, value) =
+            pair.split_once('=').ok_or_else(|| format!("error: unexpected label spec: {pair}\n"))?;
+        labels[key] = json!(value);
+    }
+    if labels.as_object().is_none_or(serde_json::Map::is_empty) {
+        labels = json!({ "run": name });
+    }
+    let restart = words.value("restart").unwrap_or("Always");
+    if !["Always", "OnFailure", "Never"].contains(&restart) {
+        return Err(format!("error: invalid restart policy: {restart}\n"));
+    }
+    let pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": name, "labels": labels },
+        "spec": { "containers": [container], "dnsPolicy": "ClusterFirst", "restartPolicy": restart },
+    });
+    if words.is_set("expose") {
+        return Err(not_simulated("kubectl run", "--expose").0);
+    }
+    sent(pod, namespace, &words, "")
+}
+
+const EXPOSE: [Flag; 12] = [
+    value("port", ' '),
+    value("target-port", ' '),
+    value("protocol", ' '),
+    value("name", ' '),
+    value("type", ' '),
+    value("selector", ' '),
+    value("labels", 'l'),
+    value("external-ip", ' '),
+    value("cluster-ip", ' '),
+    value("session-affinity", ' '),
+    value("output", 'o'),
+    optional("dry-run", "unchanged"),
+];
+
+/// `kubectl expose`: a Service in front of what is there.
+pub(in crate::shell::kubectl) fn expose(namespace: &str, words: &[String]) -> Command {
+    let words = match flags::read(
+        "expose",
+        &EXPOSE,
+        &["filename", "load-balancer-ip", "overrides", "kustomize"],
+        words,
+    ) {
+        Ok(words) => words,
+        Err(text) => return refuse(text, 1),
+    };
+    let (resource, name) = match one(&words.operands) {
+        Ok(found) => found,
+        Err(text) => return refuse(text, 1),
+    };
+    let key = key(resource, words.namespace(namespace), &name);
+    let (only, dry) = match dry_run(words.value("dry-run")) {
+        Ok(found) => found,
+        Err(text) => return refuse(text, 1),
+    };
+    client(move |os| {
+        let live = match read(os, &key) {
+            Ok(live) => live,
+            Err(error) => return Next::Done(fail(os, &refusal(&error, ""))),
+        };
+        let service = match service_for(resource.kind, &live, &words) {
+            Ok(service) => service,
+            Err(text) => return Next::Done(fail(os, &text)),
+        };
+        let answer = if only { Ok(service) } else { os.api(&ApiRequest::Create(service)) };
+        match answer {
+            Ok(made) => {
+                let line = format!("service/{} exposed{dry}\n", text(&made, "metadata.name"));
+                report(os, words.value("output"), &made, &line);
+                Next::Done(0)
+            }
+            Err(error) => Next::Done(fail(os, &refusal(&error, ""))),
+        }
+    })
+}
+
+fn service_for(kind: &str, live: &Value, words: &Words) -> Result<Value, String> {
+    let (selector, spec) = match kind {
+        "Pod" => (at(live, "metadata.labels"), at(live, "spec")),
+        "Service" => (at(live, "spec.selector"), at(live, "spec")),
+        "ReplicationController" => (at(live, "spec.selector"), at(live, "spec.template.spec")),
+        "Deployment" | "ReplicaSet" => {
+            (at(live, "spec.selector.matchLabels"), at(live, "spec.template.spec"))
+        }
+        _ => return Err(format!("error: cannot expose a {kind}\n")),
+    };
+    let selector = chosen(selector, words)?;
+    let found: Vec<(i64, String)> = if kind == "Service" {
+        list(spec, "ports")
+            .iter()
+            .map(|port| {
+                (number(port, "port"), crate::shell::kubectl::json::or(text(port, "protocol"), "TCP"))
+            })
+            .collect()
+    } else {
+        let containers = list(spec, "containers").iter().flat_map(|one| list(one, "ports"));
+        containers
+            .map(|port| {
+                (
+                    number(port, "containerPort"),
+                    crate::shell::kubectl::json::or(text(port, "protocol"), "TCP"),
+                )
+            })
+            .collect()
+    };
+    let protocol = words.value("protocol").unwrap_or("TCP").to_owned();
+    let ports: Vec<(i64, String)> = match integer(words, "port")? {
+        Some(port) => vec![(port, protocol)],
+        None => found,
+    };
+    if ports.is_empty() {
+        return Err("error: couldn't find port via --port flag or introspection\nSee 'kubectl expose -h' for help and examples\n".to_owned());
+    }
+    let ports = service_ports(&ports, words.value("target-port"));
+    let mut spec = json!({ "ports": ports, "selector": selector });
+    for (flag, field) in
+        [("type", "type"), ("cluster-ip", "clusterIP"), ("session-affinity", "sessionAffinity")]
+    {
+        if let Some(text) = words.value(flag) {
+            spec[field] = json!(text);
+        }
+    }
+    if let Some(ip) = words.value("external-ip") {
+        spec["externalIPs"] = json!([ip]);
+    }
+    let name = words.value("name").unwrap_or(text(live, "metadata.name"));
+    let mut metadata = json!({ "name": name, "namespace": text(live, "metadata.namespace") });
+    let labels = at(live, "metadata.labels");
+    if !labels.is_null() {
+        metadata["labels"] = labels.clone();
+    }
+    Ok(json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec }))
+}
+
+/// The ports of a Service in front of these; several need names.
+fn service_ports(ports: &[(i64, String)], target: Option<&str>) -> Vec<Value> {
+    let several = ports.len() > 1;
+    ports
+        .iter()
+        .enumerate()
+        .map(|(index, (port, protocol))| {
+            let target = target.map_or_else(
+                || json!(port),
+                |text| text.parse::<u16>().map_or_else(|_| json!(text), |number| json!(number)),
+            );
+            let mut one = json!({ "port": port, "protocol": protocol, "targetPort": target });
+            if several {
+                one["name"] = json!(format!("port-{}", index + 1));
+            }
+            one
+        })
+        .collect()
+}
+
+/// The selector that is asked for, or the one of what is exposed.
+fn chosen(selector: &Value, words: &Words) -> Result<Value, String> {
+    let mut selector = selector.clone();
+    if let Some(text) = words.value("selector") {
+        selector = text
+            .split(',')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(key, value)| (key.to_owned(), json!(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+    }
+    if selector.as_object().is_none_or(serde_json::Map::is_empty) {
+        return Err("error: couldn't retrieve selectors via --selector flag or introspection: the pod has no labels and cannot be exposed\n".to_owned());
+    }
+    Ok(selector)
+}

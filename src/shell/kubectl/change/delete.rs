@@ -1,0 +1,175 @@
+//! `kubectl delete`.
+
+use super::manifests::{Read, with};
+use super::{Next, POLL, Step, client, dry_run, fail, key, list, refusal, say, shown, type_of};
+use crate::api::{ApiRequest, Propagation};
+use crate::app::Os;
+use crate::base::ObjectKey;
+use crate::shell::Command;
+use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
+use crate::shell::kubectl::get::wanted;
+use crate::shell::kubectl::json::text;
+use crate::shell::kubectl::resources::Resource;
+use crate::shell::kubectl::select;
+use crate::shell::out::refuse;
+use serde_json::Value;
+use std::rc::Rc;
+
+const FLAGS: [Flag; 14] = [
+    value("filename", 'f'),
+    value("output", 'o'),
+    value("selector", 'l'),
+    value("field-selector", ' '),
+    switch("all", ' '),
+    switch("all-namespaces", 'A'),
+    value("grace-period", ' '),
+    switch("now", ' '),
+    switch("force", ' '),
+    switch("ignore-not-found", ' '),
+    optional("wait", "true"),
+    optional("cascade", "background"),
+    optional("dry-run", "unchanged"),
+    value("timeout", ' '),
+];
+const OTHERS: [&str; 4] = ["kustomize", "recursive", "raw", "interactive"];
+const NO_NAME: &str = "error: resource(s) were provided, but no name was specified\n";
+const AT_ONCE: &str = "Warning: Immediate deletion does not wait for confirmation that the running resource has been \
+    terminated. The resource may continue to run on the cluster indefinitely.\n";
+
+/// `kubectl delete` with these words after it.
+pub(in crate::shell::kubectl) fn delete(namespace: &str, words: &[String]) -> Command {
+    match prepared(namespace, words) {
+        Ok(step) => client(move |os| step(os)),
+        Err(text) => refuse(text, 1),
+    }
+}
+
+fn prepared(namespace: &str, words: &[String]) -> Result<Step, String> {
+    let words = flags::read("delete", &FLAGS, &OTHERS, words)?;
+    dry_run(words.value("dry-run"))?;
+    propagation(&words)?;
+    let namespace = words.namespace(namespace).to_owned();
+    let files: Vec<String> = words.values("filename").into_iter().map(str::to_owned).collect();
+    if !files.is_empty() {
+        let place = (namespace, words.value("namespace").is_some());
+        return Ok(with(
+            files,
+            place,
+            "delete",
+            Rc::new(move |os: &mut dyn Os, found: Vec<Read>| {
+                let mut keys = Vec::new();
+                let mut status = 0;
+                for one in found {
+                    let Ok(object) = &one.object else { continue };
+                    let Some(resource) = type_of(object) else { continue };
+                    let namespace = text(object, "metadata.namespace");
+                    keys.push((resource, key(resource, namespace, text(object, "metadata.name"))));
+                    status = 0;
+                }
+                let doing = format!("error when deleting \"{}\"", "STDIN");
+                carry_out(os, &words, &keys, (status, &doing))
+            }),
+        ));
+    }
+    let none = "error: You must provide one or more resources by argument or filename.\nExample resource \
+        specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'\n";
+    let wanted = wanted("delete", &words.operands, none)?;
+    let labels = select::labels(words.value("selector").unwrap_or(""))?;
+    let fields = select::fields(words.value("field-selector").unwrap_or(""))?;
+    let chosen = !labels.is_empty() || words.value("field-selector").is_some() || words.is_set("all");
+    if !chosen && wanted.iter().any(|(_, names)| names.is_empty()) {
+        return Err(NO_NAME.to_owned());
+    }
+    Ok(Rc::new(move |os: &mut dyn Os| {
+        let mut keys: Vec<(&'static Resource, ObjectKey)> = Vec::new();
+        let everywhere = words.is_set("all-namespaces");
+        for (resource, names) in &wanted {
+            if names.is_empty() {
+                let objects = list(os, resource, if everywhere { "" } else { &namespace });
+                let objects = objects.iter().filter(|one| labels.selects(one) && fields.selects(one));
+                let of =
+                    |one: &Value| key(resource, text(one, "metadata.namespace"), text(one, "metadata.name"));
+                keys.extend(objects.map(|one| (*resource, of(one))));
+            }
+            keys.extend(names.iter().map(|name| (*resource, key(resource, &namespace, name))));
+        }
+        if keys.is_empty() {
+            say(os, "No resources found\n");
+            return Next::Done(0);
+        }
+        carry_out(os, &words, &keys, (0, ""))
+    }))
+}
+
+fn propagation(words: &Words) -> Result<Option<Propagation>, String> {
+    Ok(match words.value("cascade") {
+        None => None,
+        Some("background" | "true") => Some(Propagation::Background),
+        Some("foreground") => Some(Propagation::Foreground),
+        Some("orphan" | "false") => Some(Propagation::Orphan),
+        Some(other) => {
+            return Err(format!(
+                "error: invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\"\n"
+            ));
+        }
+    })
+}
+
+/// Asks for each deletion, says so, and waits until all of it is gone.
+fn carry_out(
+    os: &mut dyn Os,
+    words: &Words,
+    keys: &[(&'static Resource, ObjectKey)],
+    (mut status, doing): (u8, &str),
+) -> Next {
+    let force = words.is_set("force");
+    let grace = match words.value("grace-period").and_then(|text| text.parse::<u64>().ok()) {
+        None if words.is_set("now") => Some(1),
+        None if force => Some(0),
+        given => given,
+    };
+    let (only, mark) = dry_run(words.value("dry-run")).unwrap_or_default();
+    if force && !only {
+        fail(os, AT_ONCE);
+    }
+    let mut waits = Vec::new();
+    for (resource, key) in keys {
+        let propagation = propagation(words).ok().flatten();
+        let request = if only {
+            ApiRequest::Get(key.clone())
+        } else {
+            ApiRequest::Delete { key: key.clone(), propagation, grace_seconds: grace }
+        };
+        match os.api(&request) {
+            Ok(_) => {
+                if words.value("output") == Some("name") {
+                    say(os, &format!("{}\n", shown(resource, &key.name)));
+                } else {
+                    let verb = if force { "force deleted" } else { "deleted" };
+                    let place = if key.namespace.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" from {} namespace", key.namespace)
+                    };
+                    say(os, &format!("{} \"{}\" {verb}{place}{mark}\n", resource.singular(), key.name));
+                }
+                waits.push(key.clone());
+            }
+            Err(error) if error.code == 404 && words.is_set("ignore-not-found") => {}
+            Err(error) => status = fail(os, &refusal(&error, doing)),
+        }
+    }
+    if only || force || words.value("wait").is_some_and(|wait| wait != "true") {
+        return Next::Done(status);
+    }
+    gone(os, waits, status)
+}
+
+/// Ends when none of the objects is there any more.
+fn gone(os: &mut dyn Os, mut keys: Vec<ObjectKey>, status: u8) -> Next {
+    keys.retain(|key| super::read(os, key).is_ok());
+    if keys.is_empty() {
+        return Next::Done(status);
+    }
+    Next::Later(POLL, Rc::new(move |os: &mut dyn Os| gone(os, keys.clone(), status)))
+}

@@ -1,0 +1,398 @@
+//! Verbs that change single fields: `label`, `annotate`, `scale`, `patch`, `set image`.
+
+use super::{Next, client, dry_run, fail, key, list, merge, one, read, refusal, report, shown};
+use crate::api::{ApiRequest, PatchKind};
+use crate::app::Os;
+use crate::base::ObjectKey;
+use crate::manifest;
+use crate::shell::Command;
+use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
+use crate::shell::kubectl::get::wanted;
+use crate::shell::kubectl::json::{at, text};
+use crate::shell::kubectl::resources::Resource;
+use crate::shell::kubectl::select;
+use crate::shell::out::{not_simulated, refuse};
+use serde_json::{Value, json};
+
+const LABEL: [Flag; 8] = [
+    switch("overwrite", ' '),
+    switch("all", ' '),
+    switch("all-namespaces", 'A'),
+    value("selector", 'l'),
+    value("output", 'o'),
+    switch("list", ' '),
+    optional("dry-run", "unchanged"),
+    value("field-manager", ' '),
+];
+
+/// `label` or `annotate`: pairs are added, keys with a minus are removed.
+pub(in crate::shell::kubectl) fn mark(verb: &'static str, namespace: &str, words: &[String]) -> Command {
+    match marks(verb, namespace, words) {
+        Ok(command) => command,
+        Err(text) => refuse(text, 1),
+    }
+}
+
+/// A key with its new value; none for one that is to go.
+type Change = (String, Option<String>);
+
+fn marks(verb: &'static str, namespace: &str, words: &[String]) -> Result<Command, String> {
+    let words = flags::read(
+        verb,
+        &LABEL,
+        &["filename", "kustomize", "recursive", "local", "resource-version"],
+        words,
+    )?;
+    let is_change = |word: &String| word.contains('=') || (word.len() > 1 && word.ends_with('-'));
+    let (changes, operands): (Vec<String>, Vec<String>) = words.operands.iter().cloned().partition(is_change);
+    let noun = if verb == "label" { "label" } else { "annotation" };
+    let wanted = wanted(
+        verb,
+        &operands,
+        "error: one or more resources must be specified as <resource> <name> or <resource>/<name>\n",
+    )?;
+    if changes.is_empty() && !words.is_set("list") {
+        return Err(format!("error: at least one {noun} update is required\n"));
+    }
+    let (only, dry) = dry_run(words.value("dry-run"))?;
+    let labels = select::labels(words.value("selector").unwrap_or(""))?;
+    let changes: Vec<Change> = changes
+        .iter()
+        .map(|word| match word.split_once('=') {
+            Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+            None => (word.trim_end_matches('-').to_owned(), None),
+        })
+        .collect();
+    let namespace = words.namespace(namespace).to_owned();
+    let chosen = words.is_set("all") || !labels.is_empty();
+    if !chosen && wanted.iter().any(|(_, names)| names.is_empty()) {
+        return Err(
+            "error: one or more resources must be specified as <resource> <name> or <resource>/<name>\n"
+                .to_owned(),
+        );
+    }
+    Ok(client(move |os| {
+        let mut status = 0;
+        for (resource, names) in &wanted {
+            let everywhere = words.is_set("all-namespaces");
+            let mut keys: Vec<_> = names.iter().map(|name| key(resource, &namespace, name)).collect();
+            if names.is_empty() {
+                let found = list(os, resource, if everywhere { "" } else { &namespace });
+                let found = found.iter().filter(|one| labels.selects(one));
+                keys.extend(
+                    found.map(|one| {
+                        key(resource, text(one, "metadata.namespace"), text(one, "metadata.name"))
+                    }),
+                );
+            }
+            for key in keys {
+                let live = match read(os, &key) {
+                    Ok(live) => live,
+                    Err(error) => {
+                        status = fail(os, &refusal(&error, ""));
+                        continue;
+                    }
+                };
+                let outcome = mark_one(os, (verb, &changes), (resource, &key, live), (&words, only, dry));
+                if let Err(text) = outcome {
+                    status = fail(os, &text);
+                }
+            }
+        }
+        Next::Done(status)
+    }))
+}
+
+fn mark_one(
+    os: &mut dyn Os,
+    (verb, changes): (&str, &[Change]),
+    (resource, key, live): (&Resource, &ObjectKey, Value),
+    (words, only, dry): (&Words, bool, &str),
+) -> Result<(), String> {
+    let (patch, done) = patch_of(os, verb, &live, changes, words.is_set("overwrite"))?;
+    let line = format!("{} {done}{dry}\n", shown(resource, &key.name));
+    let answer = if only { Ok(live) } else { merge(os, key, patch) };
+    let object = answer.map_err(|error| refusal(&error, ""))?;
+    report(os, words.value("output"), &object, &line);
+    Ok(())
+}
+
+/// The patch, and what it does in a word.
+fn patch_of(
+    os: &mut dyn Os,
+    verb: &str,
+    live: &Value,
+    changes: &[Change],
+    overwrite: bool,
+) -> Result<(Value, &'static str), String> {
+    let field = if verb == "label" { "labels" } else { "annotations" };
+    let present = at(live, &format!("metadata.{field}")).clone();
+    let mut patch = json!({ "metadata": { field: {} } });
+    let (mut added, mut removed) = (false, false);
+    for (key, value) in changes {
+        let old = present.get(key).and_then(Value::as_str);
+        match (value, old) {
+            (Some(value), Some(old)) if old != value && !overwrite => {
+                return Err(if verb == "label" {
+                    format!("error: '{key}' already has a value ({old}), and --overwrite is false\n")
+                } else {
+                    format!(
+                        "error: --overwrite is false but found the following declared annotation(s): '{key}' already has a value ({old})\n"
+                    )
+                });
+            }
+            (Some(value), old) => added |= old != Some(value),
+            (None, Some(_)) => removed = true,
+            (None, None) => {
+                let noun = if verb == "label" { "label" } else { "annotation" };
+                super::say(os, &format!("{noun} \"{key}\" not found.\n"));
+            }
+        }
+        patch["metadata"][field][key] = json!(value);
+    }
+    let word = match (verb, added, removed) {
+        ("label", true, _) => "labeled",
+        ("label", false, true) => "unlabeled",
+        ("label", false, false) => "not labeled",
+        _ => "annotated",
+    };
+    Ok((patch, word))
+}
+
+const SCALE: [Flag; 6] = [
+    value("replicas", ' '),
+    value("current-replicas", ' '),
+    value("output", 'o'),
+    optional("dry-run", "unchanged"),
+    value("selector", 'l'),
+    switch("all", ' '),
+];
+
+/// `kubectl scale`.
+pub(in crate::shell::kubectl) fn scale(namespace: &str, words: &[String]) -> Command {
+    let read_words = || -> Result<_, String> {
+        let words =
+            flags::read("scale", &SCALE, &["filename", "kustomize", "timeout", "resource-version"], words)?;
+        let replicas = words.value("replicas").ok_or("error: required flag(s) \"replicas\" not set\n")?;
+        let wrong = || {
+            format!(
+                "error: invalid argument \"{replicas}\" for \"--replicas\" flag: strconv.ParseInt: parsing \"{replicas}\": invalid syntax\nSee 'kubectl scale --help' for usage.\n"
+            )
+        };
+        let replicas: i64 = replicas.parse().map_err(|_| wrong())?;
+        if replicas < 0 {
+            let why = "The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0";
+            return Err(format!("error: {why}\n"));
+        }
+        let wanted = wanted(
+            "scale",
+            &words.operands,
+            "error: resource(s) were provided, but no name was specified\n",
+        )?;
+        let (only, dry) = dry_run(words.value("dry-run"))?;
+        Ok((words, replicas, wanted, only, dry))
+    };
+    let (words, replicas, wanted, only, dry) = match read_words() {
+        Ok(found) => found,
+        Err(text) => return refuse(text, 1),
+    };
+    let namespace = words.namespace(namespace).to_owned();
+    client(move |os| {
+        let mut status = 0;
+        for (resource, names) in &wanted {
+            let names: Vec<String> = if names.is_empty() {
+                list(os, resource, &namespace)
+                    .iter()
+                    .map(|one| text(one, "metadata.name").to_owned())
+                    .collect()
+            } else {
+                names.clone()
+            };
+            for name in &names {
+                match scale_one(
+                    os,
+                    resource,
+                    (&namespace, name),
+                    (replicas, words.value("current-replicas"), only),
+                ) {
+                    Ok(object) => {
+                        report(
+                            os,
+                            words.value("output"),
+                            &object,
+                            &format!("{} scaled{dry}\n", shown(resource, name)),
+                        );
+                    }
+                    Err(text) => status = fail(os, &text),
+                }
+            }
+        }
+        Next::Done(status)
+    })
+}
+
+fn scale_one(
+    os: &mut dyn Os,
+    resource: &Resource,
+    (namespace, name): (&str, &str),
+    (replicas, expected, only): (i64, Option<&str>, bool),
+) -> Result<Value, String> {
+    if !matches!(resource.kind, "Deployment" | "ReplicaSet" | "StatefulSet" | "ReplicationController") {
+        let what = resource.plural_with_group();
+        return Err(format!(
+            "error: cannot scale {what}: the server could not find the requested resource\n"
+        ));
+    }
+    let key = key(resource, namespace, name);
+    let live = read(os, &key).map_err(|error| refusal(&error, ""))?;
+    let now = at(&live, "spec.replicas").as_i64().unwrap_or(1);
+    if let Some(expected) =
+        expected.and_then(|text| text.parse::<i64>().ok()).filter(|count| *count >= 0 && *count != now)
+    {
+        return Err(format!("error: Expected replicas to be {expected}, was {now}\n"));
+    }
+    if only {
+        return Ok(live);
+    }
+    merge(os, &key, json!({ "spec": { "replicas": replicas } })).map_err(|error| refusal(&error, ""))
+}
+
+const PATCH: [Flag; 5] = [
+    value("patch", 'p'),
+    value("type", ' '),
+    value("output", 'o'),
+    optional("dry-run", "unchanged"),
+    value("patch-file", ' '),
+];
+
+/// `kubectl patch`.
+pub(in crate::shell::kubectl) fn patch(namespace: &str, words: &[String]) -> Command {
+    match patched(namespace, words) {
+        Ok(command) => command,
+        Err(text) => refuse(text, 1),
+    }
+}
+
+fn patched(namespace: &str, words: &[String]) -> Result<Command, String> {
+    let words = flags::read("patch", &PATCH, &["filename", "kustomize", "local", "subresource"], words)?;
+    if words.value("patch-file").is_some() {
+        return Err(not_simulated("kubectl patch", "--patch-file").0);
+    }
+    let given = words
+        .value("patch")
+        .ok_or("error: must specify --patch or --patch-file containing the contents of the patch\n")?;
+    let patch = manifest::value_of(given)
+        .ok_or_else(|| format!("error: unable to parse \"{given}\": no JSON and no YAML\n"))?;
+    let kind = match words.value("type").unwrap_or("strategic") {
+        "strategic" => PatchKind::Strategic,
+        "merge" => PatchKind::Merge,
+        "json" => PatchKind::Json,
+        other => {
+            return Err(format!("error: --type must be one of [json merge strategic], not \"{other}\"\n"));
+        }
+    };
+    let (resource, name) = one(&words.operands)?;
+    let (only, dry) = dry_run(words.value("dry-run"))?;
+    let key = key(resource, words.namespace(namespace), &name);
+    Ok(client(move |os| {
+        let before = match read(os, &key) {
+            Ok(before) => before,
+            Err(error) => return Next::Done(fail(os, &refusal(&error, ""))),
+        };
+        let request = ApiRequest::Patch { key: key.clone(), kind, patch: patch.clone() };
+        let after = if only { Ok(before.clone()) } else { os.api(&request) };
+        match after {
+            Ok(after) => {
+                let same =
+                    text(&before, "metadata.resourceVersion") == text(&after, "metadata.resourceVersion");
+                let none = if same && !only { " (no change)" } else { "" };
+                report(
+                    os,
+                    words.value("output"),
+                    &after,
+                    &format!("{} patched{dry}{none}\n", shown(resource, &name)),
+                );
+                Next::Done(0)
+            }
+            Err(error) => Next::Done(fail(os, &refusal(&error, ""))),
+        }
+    }))
+}
+
+/// `kubectl set image`.
+pub(in crate::shell::kubectl) fn set(namespace: &str, words: &[String]) -> Command {
+    match words.split_first() {
+        Some((what, rest)) if what == "image" => match images(namespace, rest) {
+            Ok(command) => command,
+            Err(text) => refuse(text, 1),
+        },
+        Some((what, _)) => {
+            let (text, status) = not_simulated("kubectl set", what);
+            refuse(text, status)
+        }
+        None => refuse("error: a subcommand such as \"image\" is required\n", 1),
+    }
+}
+
+fn images(namespace: &str, words: &[String]) -> Result<Command, String> {
+    let flags = [value("output", 'o'), optional("dry-run", "unchanged")];
+    let words = flags::read("set image", &flags, &["all", "selector", "local", "filename"], words)?;
+    let (changes, operands): (Vec<String>, Vec<String>) =
+        words.operands.iter().cloned().partition(|word| word.contains('='));
+    if operands.is_empty() {
+        return Err(
+            "error: one or more resources must be specified as <resource> <name> or <resource>/<name>\n"
+                .to_owned(),
+        );
+    }
+    if changes.is_empty() {
+        return Err("error: at least one image update is required\n".to_owned());
+    }
+    let (resource, name) = one(&operands)?;
+    let key = key(resource, words.namespace(namespace), &name);
+    let (only, dry) = dry_run(words.value("dry-run"))?;
+    Ok(client(move |os| {
+        let mut live = match read(os, &key) {
+            Ok(live) => live,
+            Err(error) => return Next::Done(fail(os, &refusal(&error, ""))),
+        };
+        let path = if resource.kind == "Pod" { "/spec" } else { "/spec/template/spec" };
+        let mut changed = false;
+        for change in &changes {
+            let (container, image) = change.split_once('=').unwrap_or((change, ""));
+            let mut found = false;
+            for list in ["containers", "initContainers"] {
+                let items = live.pointer_mut(&format!("{path}/{list}")).and_then(Value::as_array_mut);
+                for one in items.into_iter().flatten() {
+                    if container == "*" || one["name"] == container {
+                        found = true;
+                        changed |= one["image"] != image;
+                        one["image"] = json!(image);
+                    }
+                }
+            }
+            if !found {
+                return Next::Done(fail(
+                    os,
+                    &format!("error: unable to find container named \"{container}\"\n"),
+                ));
+            }
+        }
+        if !changed {
+            return Next::Done(0);
+        }
+        let done = if only { Ok(live) } else { os.api(&ApiRequest::Replace(live)) };
+        match done {
+            Ok(object) => {
+                report(
+                    os,
+                    words.value("output"),
+                    &object,
+                    &format!("{} image updated{dry}\n", shown(resource, &name)),
+                );
+                Next::Done(0)
+            }
+            Err(error) => Next::Done(fail(os, &refusal(&error, ""))),
+        }
+    }))
+}

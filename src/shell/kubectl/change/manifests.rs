@@ -1,0 +1,177 @@
+//! What `-f` names: the objects of files, of folders' files one by one, and of standard input.
+
+use super::{Next, Step, fail};
+use crate::app::{Input, Os};
+use crate::base::words::Lang;
+use crate::base::{Diagnostic, Severity};
+use crate::manifest;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// An object of a manifest.
+#[derive(Clone, Debug)]
+pub(in crate::shell::kubectl) struct Read {
+    /// Where it stands, as messages name it.
+    pub(in crate::shell::kubectl) source: String,
+    /// The object, with its namespace; or what is wrong with it, in the client's words.
+    pub(in crate::shell::kubectl) object: Result<Value, String>,
+}
+
+/// What the client does with a manifest that it could read.
+pub(in crate::shell::kubectl) type Then = Rc<dyn Fn(&mut dyn Os, Vec<Read>) -> Next>;
+
+/// Reads what `files` name and goes on with it. `namespace` is where objects go that name none; `given` whether the
+/// command line named it.
+pub(in crate::shell::kubectl) fn with(
+    files: Vec<String>,
+    namespace: (String, bool),
+    doing: &'static str,
+    then: Then,
+) -> Step {
+    collect(
+        files,
+        Vec::new(),
+        String::new(),
+        Rc::new(move |os: &mut dyn Os, texts: Vec<(String, String)>| {
+            let mut found = Vec::new();
+            for (source, text) in &texts {
+                match objects(source, text, &namespace, doing) {
+                    Ok(read) => found.extend(read),
+                    Err(message) => return Next::Done(fail(os, &message)),
+                }
+            }
+            if found.is_empty() {
+                return Next::Done(fail(os, &format!("error: no objects passed to {doing}\n")));
+            }
+            then(os, found)
+        }),
+    )
+}
+
+type Texts = Rc<dyn Fn(&mut dyn Os, Vec<(String, String)>) -> Next>;
+
+/// Reads one file after the other; standard input may take several steps.
+fn collect(files: Vec<String>, texts: Vec<(String, String)>, piece: String, then: Texts) -> Step {
+    Rc::new(move |os: &mut dyn Os| {
+        let (mut texts, mut piece) = (texts.clone(), piece.clone());
+        for (at, file) in files.iter().enumerate() {
+            if file == "-" {
+                loop {
+                    match os.read_input() {
+                        Input::Data(bytes) => piece.push_str(&String::from_utf8_lossy(&bytes)),
+                        Input::End => break,
+                        Input::Pending => {
+                            return Next::Input(collect(files[at..].to_vec(), texts, piece, then.clone()));
+                        }
+                    }
+                }
+                texts.push(("STDIN".to_owned(), std::mem::take(&mut piece)));
+            } else if file.contains("://") {
+                return Next::Done(fail(os, &format!("kubectl: not simulated: {file}\n")));
+            } else if let Some(text) = os.read_file(file) {
+                texts.push((file.clone(), text));
+            } else {
+                return Next::Done(fail(os, &format!("error: the path \"{file}\" does not exist\n")));
+            }
+        }
+        then(os, texts)
+    })
+}
+
+/// The objects of a text in order. An error means that nothing of it can be used.
+fn objects(
+    source: &str,
+    text: &str,
+    (namespace, given): &(String, bool),
+    doing: &str,
+) -> Result<Vec<Read>, String> {
+    let parsed = manifest::parse(text);
+    let errors = || parsed.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+    if let Some(found) =
+        errors().find(|found| found.message.starts_with("yaml.") || found.message.starts_with("text."))
+    {
+        let why = match (found.message, found.args.first()) {
+            ("yaml.syntax", Some(why)) => why.clone(),
+            _ => found.message_in(Lang::En),
+        };
+        let line = found.span.map_or(1, |span| span.place(text).line);
+        return Err(format!(
+            "error: error parsing {source}: error converting YAML to JSON: yaml: line {line}: {why}\n"
+        ));
+    }
+    if let Some(found) = errors().find(|found| found.message == "object.no-match") {
+        let name = found.object.rsplit('/').next().unwrap_or("");
+        let why = found.message_in(Lang::En);
+        return Err(format!(
+            "error: resource mapping not found for name: \"{name}\" namespace: \"\" from \"{source}\": {why}\nensure \
+             CRDs are installed first\n"
+        ));
+    }
+    if let Some(found) = errors().find(|found| found.message.starts_with("object.")) {
+        return Err(format!("error: unable to decode \"{source}\": {}\n", found.message_in(Lang::En)));
+    }
+    let mut found: Vec<(usize, Read)> = Vec::new();
+    let mut wrong: BTreeMap<&str, Vec<&Diagnostic>> = BTreeMap::new();
+    for diagnostic in errors().filter(|found| !found.message.starts_with("across.")) {
+        wrong.entry(&diagnostic.object).or_default().push(diagnostic);
+    }
+    for (label, list) in wrong {
+        let place = list.iter().filter_map(|found| found.span).map(|span| span.start).min().unwrap_or(0);
+        let message = complaint(source, label, &list, doing);
+        found.push((place, Read { source: source.to_owned(), object: Err(message) }));
+    }
+    for located in &parsed.objects {
+        let mut object = (*located.raw).clone();
+        let kind = located.object.kind();
+        if kind == "Cluster" {
+            return Err(format!(
+                "kubectl {doing}: not simulated: a Cluster document: edit the manifest instead\n"
+            ));
+        }
+        if manifest::resource(kind).is_some_and(|one| one.namespaced) {
+            let own = object["metadata"]["namespace"].as_str().unwrap_or("").to_owned();
+            if own.is_empty() {
+                object["metadata"]["namespace"] = json!(namespace);
+            } else if *given && own != *namespace {
+                return Err(format!(
+                    "error: the namespace from the provided object \"{own}\" does not match the namespace \
+                     \"{namespace}\". You must pass '--namespace={own}' to perform this operation.\n"
+                ));
+            }
+        }
+        found.push((located.span.start, Read { source: source.to_owned(), object: Ok(object) }));
+    }
+    found.sort_by_key(|(place, _)| *place);
+    Ok(found.into_iter().map(|(_, read)| read).collect())
+}
+
+/// What the API server would say of an object, as the client prints it.
+fn complaint(source: &str, label: &str, found: &[&Diagnostic], doing: &str) -> String {
+    let mut parts = label.split('/');
+    let kind = parts.next().unwrap_or("");
+    let name = parts.next_back().unwrap_or("");
+    let verb = if doing == "replace" { "replacing" } else { "creating" };
+    let decoding: Vec<String> = found
+        .iter()
+        .filter(|one| one.message.starts_with("decode."))
+        .map(|one| one.message_in(Lang::En))
+        .collect();
+    if !decoding.is_empty() {
+        let version = manifest::resource(kind).map_or("v1", |one| one.api_version);
+        let version = version.rsplit('/').next().unwrap_or(version);
+        let strict = found.iter().all(|one| {
+            matches!(one.message, "decode.unknown" | "decode.duplicate")
+                || !one.message.starts_with("decode.")
+        });
+        let strict = if strict { "strict decoding error: " } else { "" };
+        let why = if strict.is_empty() { decoding[0].clone() } else { decoding.join(", ") };
+        return format!(
+            "Error from server (BadRequest): error when {verb} \"{source}\": {kind} in version \"{version}\" cannot be \
+             handled as a {kind}: {strict}{why}\n"
+        );
+    }
+    let causes: Vec<String> =
+        found.iter().map(|one| format!("{}: {}", one.path, one.message_in(Lang::En))).collect();
+    super::invalid(kind, &format!("\"{name}\""), &causes)
+}

@@ -1,0 +1,323 @@
+//! `kubectl rollout`.
+
+use super::{Next, POLL, client, fail, key, list, merge, one, read, refusal, say, shown};
+use crate::app::Os;
+use crate::base::ObjectKey;
+use crate::shell::Command;
+use crate::shell::kubectl::flags::{self, Flag, Words, switch, value};
+use crate::shell::kubectl::json::{at, list as items, number, plain, text};
+use crate::shell::kubectl::resources::{Resource, of_kind};
+use crate::shell::kubectl::table;
+use crate::shell::out::refuse;
+use serde_json::{Value, json};
+use std::rc::Rc;
+
+/// Annotation with the number of a revision.
+const REVISION: &str = "deployment.kubernetes.io/revision";
+/// Label that tells the Pods of one template from those of another.
+const HASH: &str = "pod-template-hash";
+/// Annotation in which the cause of a change is written.
+const CAUSE: &str = "kubernetes.io/change-cause";
+
+const FLAGS: [Flag; 5] = [
+    value("revision", ' '),
+    value("to-revision", ' '),
+    switch("watch", 'w'),
+    value("timeout", ' '),
+    value("output", 'o'),
+];
+const OTHERS: [&str; 6] = ["filename", "kustomize", "recursive", "selector", "field-manager", "dry-run"];
+
+/// `kubectl rollout` with these words after it.
+pub(in crate::shell::kubectl) fn rollout(namespace: &str, words: &[String]) -> Command {
+    let Some((verb, rest)) = words.split_first() else {
+        return refuse("error: required rollout subcommand not specified, such as \"status\"\n", 1);
+    };
+    let verb = verb.clone();
+    if !matches!(verb.as_str(), "status" | "restart" | "pause" | "resume" | "undo" | "history") {
+        return refuse(
+            format!("error: unknown command \"{verb}\"\nSee 'kubectl rollout -h' for help and examples\n"),
+            1,
+        );
+    }
+    let read_words = || -> Result<_, String> {
+        let words = flags::read(&format!("rollout {verb}"), &FLAGS, &OTHERS, rest)?;
+        let (resource, name) =
+            one(&words.operands).map_err(|_| "error: required resource not specified\n".to_owned())?;
+        if !matches!(resource.kind, "Deployment" | "DaemonSet" | "StatefulSet") {
+            return Err(match verb.as_str() {
+                "restart" | "pause" | "resume" => {
+                    format!("error: {} \"{name}\" {verb} is not supported\n", resource.plural_with_group())
+                }
+                "history" => {
+                    format!("error: no history viewer has been implemented for \"{}\"\n", resource.kind)
+                }
+                "undo" => format!("error: no rollbacker has been implemented for \"{}\"\n", resource.kind),
+                _ => format!("error: no status viewer has been implemented for {}\n", resource.kind),
+            });
+        }
+        Ok((words, resource, name))
+    };
+    let (words, resource, name) = match read_words() {
+        Ok(found) => found,
+        Err(text) => return refuse(text, 1),
+    };
+    let key = key(resource, words.namespace(namespace), &name);
+    client(move |os| {
+        let live = match read(os, &key) {
+            Ok(live) => live,
+            Err(error) => return Next::Done(fail(os, &refusal(&error, ""))),
+        };
+        match verb.as_str() {
+            "status" => status(os, &key, words.value("watch").is_none_or(|watch| watch != "false")),
+            "history" => Next::Done(history(os, resource, &live, &words)),
+            "undo" => Next::Done(undo(os, (resource, &key), &live, &words)),
+            verb => Next::Done(change(os, verb, (resource, &key), &live)),
+        }
+    })
+}
+
+fn change(os: &mut dyn Os, verb: &str, (resource, key): (&Resource, &ObjectKey), live: &Value) -> u8 {
+    let name = &key.name;
+    let paused = *at(live, "spec.paused") == true;
+    let what = resource.plural_with_group();
+    let (patch, done) = match verb {
+        "restart" if paused => {
+            return fail(
+                os,
+                &format!(
+                    "error: {what} \"{name}\" can't restart paused deployment (run rollout resume first)\n"
+                ),
+            );
+        }
+        "restart" => {
+            let now = os.now().rfc3339();
+            let annotations = json!({ "kubectl.kubernetes.io/restartedAt": now });
+            (json!({ "spec": { "template": { "metadata": { "annotations": annotations } } } }), "restarted")
+        }
+        "pause" if paused => return fail(os, &format!("error: {what} \"{name}\" is already paused\n")),
+        "pause" => (json!({ "spec": { "paused": true } }), "paused"),
+        _ if !paused => return fail(os, &format!("error: {what} \"{name}\" is not paused\n")),
+        _ => (json!({ "spec": { "paused": null } }), "resumed"),
+    };
+    match merge(os, key, patch) {
+        Ok(_) => {
+            say(os, &format!("{} {done}\n", shown(resource, name)));
+            0
+        }
+        Err(error) => fail(os, &refusal(&error, "")),
+    }
+}
+
+/// Prints how far it is, and goes on until it is done (`DeploymentStatusViewer` and its like).
+fn status(os: &mut dyn Os, key: &ObjectKey, watch: bool) -> Next {
+    waiting(os, key, watch, "")
+}
+
+fn waiting(os: &mut dyn Os, key: &ObjectKey, watch: bool, said: &str) -> Next {
+    let live = match read(os, key) {
+        Ok(live) => live,
+        Err(error) => return Next::Done(fail(os, &refusal(&error, ""))),
+    };
+    match progress(&key.kind, &key.name, &live) {
+        Err(text) => Next::Done(fail(os, &text)),
+        Ok((text, done)) => {
+            if text != said {
+                say(os, &text);
+            }
+            if done || !watch {
+                return Next::Done(0);
+            }
+            let key = key.clone();
+            Next::Later(POLL, Rc::new(move |os: &mut dyn Os| waiting(os, &key, watch, &text)))
+        }
+    }
+}
+
+/// What the client says of the state of a rollout, and whether it is over.
+fn progress(kind: &str, name: &str, live: &Value) -> Result<(String, bool), String> {
+    if number(live, "metadata.generation") > number(live, "status.observedGeneration") {
+        let what = match kind {
+            "DaemonSet" => "daemon set",
+            "StatefulSet" => "statefulset",
+            _ => "deployment",
+        };
+        return Ok(going_on(format!("Waiting for {what} spec update to be observed...")));
+    }
+    match kind {
+        "Deployment" => deployment_progress(name, live),
+        "DaemonSet" => Ok(daemon_set_progress(name, live)),
+        _ => Ok(stateful_set_progress(live)),
+    }
+}
+
+fn going_on(text: String) -> (String, bool) {
+    (text + "\n", false)
+}
+
+fn over(text: String) -> (String, bool) {
+    (text + "\n", true)
+}
+
+fn wanted(live: &Value) -> i64 {
+    at(live, "spec.replicas").as_i64().unwrap_or(1)
+}
+
+fn deployment_progress(name: &str, live: &Value) -> Result<(String, bool), String> {
+    let status = |field: &str| number(live, &format!("status.{field}"));
+    let late = items(live, "status.conditions")
+        .iter()
+        .any(|one| text(one, "type") == "Progressing" && text(one, "reason") == "ProgressDeadlineExceeded");
+    if late {
+        return Err(format!("error: deployment \"{name}\" exceeded its progress deadline\n"));
+    }
+    let head = format!("Waiting for deployment \"{name}\" rollout to finish:");
+    let wanted = wanted(live);
+    let (updated, all, available) =
+        (status("updatedReplicas"), status("replicas"), status("availableReplicas"));
+    if updated < wanted {
+        return Ok(going_on(format!("{head} {updated} out of {wanted} new replicas have been updated...")));
+    }
+    if all > updated {
+        return Ok(going_on(format!("{head} {} old replicas are pending termination...", all - updated)));
+    }
+    if available < updated {
+        return Ok(going_on(format!("{head} {available} of {updated} updated replicas are available...")));
+    }
+    Ok(over(format!("deployment \"{name}\" successfully rolled out")))
+}
+
+fn daemon_set_progress(name: &str, live: &Value) -> (String, bool) {
+    let status = |field: &str| number(live, &format!("status.{field}"));
+    let head = format!("Waiting for daemon set \"{name}\" rollout to finish:");
+    let wanted = status("desiredNumberScheduled");
+    let (updated, available) = (status("updatedNumberScheduled"), status("numberAvailable"));
+    if updated < wanted {
+        return going_on(format!("{head} {updated} out of {wanted} new pods have been updated..."));
+    }
+    if available < wanted {
+        return going_on(format!("{head} {available} of {wanted} updated pods are available..."));
+    }
+    over(format!("daemon set \"{name}\" successfully rolled out"))
+}
+
+fn stateful_set_progress(live: &Value) -> (String, bool) {
+    let status = |field: &str| number(live, &format!("status.{field}"));
+    let wanted = wanted(live);
+    let (ready, updated) = (status("readyReplicas"), status("updatedReplicas"));
+    if ready < wanted {
+        return going_on(format!("Waiting for {} pods to be ready...", wanted - ready));
+    }
+    let partition = number(live, "spec.updateStrategy.rollingUpdate.partition");
+    if partition > 0 {
+        let new = wanted - partition;
+        if updated < new {
+            let how_far = format!("{updated} out of {new} new pods have been updated...");
+            return going_on(format!("Waiting for partitioned roll out to finish: {how_far}"));
+        }
+        return over(format!("partitioned roll out complete: {updated} new pods have been updated..."));
+    }
+    let (current, update) = (text(live, "status.currentRevision"), text(live, "status.updateRevision"));
+    if update != current {
+        let how_far = format!("{updated} pods at revision {update}...");
+        return going_on(format!("waiting for statefulset rolling update to complete {how_far}"));
+    }
+    let pods = status("currentReplicas");
+    over(format!("statefulset rolling update complete {pods} pods at revision {current}..."))
+}
+
+/// The `ReplicaSets` of a Deployment with their revisions, oldest first.
+fn revisions(os: &mut dyn Os, live: &Value) -> Vec<(i64, Value)> {
+    let Some(sets) = of_kind("ReplicaSet") else { return Vec::new() };
+    let uid = text(live, "metadata.uid").to_owned();
+    let owned =
+        |set: &Value| items(set, "metadata.ownerReferences").iter().any(|owner| text(owner, "uid") == uid);
+    let found = list(os, sets, text(live, "metadata.namespace")).into_iter().filter(|set| owned(set));
+    let revision = |set: &Value| {
+        at(set, "metadata.annotations").get(REVISION).map(plain).and_then(|text| text.parse::<i64>().ok())
+    };
+    let mut found: Vec<(i64, Value)> = found.filter_map(|set| Some((revision(&set)?, set))).collect();
+    found.sort_by_key(|(revision, _)| *revision);
+    found
+}
+
+fn history(os: &mut dyn Os, resource: &Resource, live: &Value, words: &Words) -> u8 {
+    let name = text(live, "metadata.name");
+    if resource.kind != "Deployment" {
+        return fail(os, &format!("kubectl rollout history: not simulated: {}\n", resource.kind));
+    }
+    let found = revisions(os, live);
+    if let Some(wanted) =
+        words.value("revision").and_then(|text| text.parse::<i64>().ok()).filter(|one| *one > 0)
+    {
+        let Some((_, set)) = found.iter().find(|(revision, _)| *revision == wanted) else {
+            return fail(os, "error: unable to find the specified revision\n");
+        };
+        let template = crate::shell::kubectl::describe::template(at(set, "spec.template"));
+        say(os, &format!("{} with revision #{wanted}\n{template}\n", shown(resource, name)));
+        return 0;
+    }
+    let mut rows = vec![vec!["REVISION".to_owned(), "CHANGE-CAUSE".to_owned()]];
+    for (revision, set) in &found {
+        let cause = at(set, "metadata.annotations").get(CAUSE).map_or_else(|| "<none>".to_owned(), plain);
+        rows.push(vec![revision.to_string(), cause]);
+    }
+    say(os, &format!("{} \n{}\n", shown(resource, name), table::narrow(&rows)));
+    0
+}
+
+fn undo(os: &mut dyn Os, (resource, key): (&Resource, &ObjectKey), live: &Value, words: &Words) -> u8 {
+    let name = &key.name;
+    if resource.kind != "Deployment" {
+        return fail(os, &format!("kubectl rollout undo: not simulated: {}\n", resource.kind));
+    }
+    if *at(live, "spec.paused") == true {
+        return fail(
+            os,
+            &format!(
+                "error: you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume deployment/{name}' and try again\n"
+            ),
+        );
+    }
+    let found = revisions(os, live);
+    let wanted = words.value("to-revision").and_then(|text| text.parse::<i64>().ok()).filter(|one| *one > 0);
+    let chosen = match wanted {
+        Some(wanted) => match found.iter().find(|(revision, _)| *revision == wanted) {
+            Some(chosen) => chosen,
+            None => {
+                return fail(os, &format!("error: unable to find specified revision {wanted} in history\n"));
+            }
+        },
+        None => match found.iter().rev().nth(1) {
+            Some(chosen) => chosen,
+            None => return fail(os, &format!("error: no rollout history found for deployment \"{name}\"\n")),
+        },
+    };
+    let mut template = at(&chosen.1, "spec.template").clone();
+    if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        labels.remove(HASH);
+    }
+    if crate::shell::kubectl::yaml::sorted(&template)
+        == crate::shell::kubectl::yaml::sorted(at(live, "spec.template"))
+    {
+        say(
+            os,
+            &format!(
+                "{} skipped rollback (current template already matches revision {})\n",
+                shown(resource, name),
+                chosen.0
+            ),
+        );
+        return 0;
+    }
+    let patch = json!([{ "op": "replace", "path": "/spec/template", "value": template }]);
+    let request =
+        crate::api::ApiRequest::Patch { key: key.clone(), kind: crate::api::PatchKind::Json, patch };
+    match os.api(&request) {
+        Ok(_) => {
+            say(os, &format!("{} rolled back\n", shown(resource, name)));
+            0
+        }
+        Err(error) => fail(os, &refusal(&error, "")),
+    }
+}

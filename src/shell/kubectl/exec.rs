@@ -1,0 +1,98 @@
+//! `kubectl exec`: a command in a container.
+
+use super::flags::{read, switch, value};
+use super::json::{list, text};
+use super::resources::{Resource, named, of_kind};
+use super::{get, view};
+use crate::shell::out::{Out, refuse};
+use crate::shell::{Command, Context};
+use serde_json::Value;
+
+const NO_POD: &str = "error: pod, type/name or --filename must be specified\n";
+const OLD_FORM: &str = "error: exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead\nSee \
+    'kubectl exec -h' for help and examples\n";
+
+/// `kubectl exec` with these words after it.
+pub(super) fn exec(context: &Context<'_>, words: &[String]) -> Command {
+    match prepared(context, words) {
+        Ok(command) => command,
+        Err(text) => refuse(text, 1),
+    }
+}
+
+fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> {
+    let known = [switch("stdin", 'i'), switch("tty", 't'), value("container", 'c'), switch("quiet", 'q')];
+    let words = read("exec", &known, &["filename", "pod-running-timeout"], words)?;
+    let Some(target) = words.operands.first() else { return Err(NO_POD.to_owned()) };
+    let argv = match &words.rest {
+        Some(argv) if !argv.is_empty() => argv.clone(),
+        None if words.operands.len() > 1 => return Err(OLD_FORM.to_owned()),
+        Some(_) | None => {
+            return Err("error: you must specify at least one command for the container\n".to_owned());
+        }
+    };
+    let namespace = words.namespace(context.kube_namespace);
+    let Some(pods) = of_kind("Pod") else { return Err(NO_POD.to_owned()) };
+    let all = view::objects(context.inventory, pods);
+    let pod = pod_behind(context, target, namespace, &all)?;
+    let name = text(pod, "metadata.name").to_owned();
+    let mut out = Out::default();
+    if words.is_set("tty") && context.columns.is_none() {
+        out.err("Unable to use a TTY - input is not a terminal or the right kind of file\n");
+    }
+    let names = containers(pod);
+    let container = match words.value("container") {
+        Some(wanted) if !names.iter().any(|known| known.trim_end_matches(" (init)") == wanted) => {
+            return Err(format!(
+                "error: container {wanted} is not valid for pod {name} out of: {}\n",
+                names.join(", ")
+            ));
+        }
+        Some(wanted) => Some(wanted.to_owned()),
+        None => {
+            if let Some(first) = names.first().filter(|_| names.len() > 1 && !words.is_set("quiet")) {
+                out.err(format!("Defaulted container \"{first}\" out of: {}\n", names.join(", ")));
+            }
+            None
+        }
+    };
+    Ok(Command::Exec { pod: (namespace.to_owned(), name), container, argv, output: out.into_pieces() })
+}
+
+/// Containers as messages list them: the Pod's own, then the others.
+fn containers(pod: &Value) -> Vec<String> {
+    let own = list(pod, "spec.containers").iter().map(|one| text(one, "name").to_owned());
+    let init = list(pod, "spec.initContainers").iter().map(|one| format!("{} (init)", text(one, "name")));
+    own.chain(init).collect()
+}
+
+/// The Pod that a target means: itself, or the first one behind a controller or a Service.
+fn pod_behind<'p>(
+    context: &Context<'_>,
+    target: &str,
+    namespace: &str,
+    pods: &'p [Value],
+) -> Result<&'p Value, String> {
+    let (kind, name) = target.split_once('/').unwrap_or(("pod", target));
+    let unknown = || format!("error: the server doesn't have a resource type \"{kind}\"\n");
+    let resource: &Resource = named(kind).first().copied().ok_or_else(unknown)?;
+    let here = |pod: &&Value| text(pod, "metadata.namespace") == namespace;
+    if resource.kind == "Pod" {
+        let found = pods.iter().find(|pod| here(pod) && text(pod, "metadata.name") == name);
+        return found.ok_or_else(|| get::not_found(resource, name));
+    }
+    let objects = view::objects(context.inventory, resource);
+    let object = objects
+        .iter()
+        .find(|one| text(one, "metadata.namespace") == namespace && text(one, "metadata.name") == name)
+        .ok_or_else(|| get::not_found(resource, name))?;
+    let path = if resource.kind == "Service" { "spec.selector" } else { "spec.selector.matchLabels" };
+    let labels = super::json::entries(object, path);
+    let selected = |pod: &&Value| {
+        let own = super::json::entries(pod, "metadata.labels");
+        !labels.is_empty() && labels.iter().all(|pair| own.contains(pair))
+    };
+    let running = |pod: &&Value| text(pod, "status.phase") == "Running";
+    let mut those = pods.iter().filter(here).filter(selected);
+    those.find(running).ok_or_else(|| format!("error: timed out waiting for the condition on {target}\n"))
+}

@@ -1,0 +1,258 @@
+//! The objects as the API server would answer them: what is in the store, with the status that came of it.
+
+use super::json::{at, list, number, text};
+use super::resources::Resource;
+use crate::base::{ObjectKey, SimTime};
+use crate::trace::{Inventory, NodeRow, ServiceRow, SliceRow};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The release whose behaviour is simulated.
+pub(super) const VERSION: &str = "v1.35.0";
+
+/// All objects of a type, in the order of namespace and name.
+pub(super) fn objects(inventory: &Inventory, resource: &Resource) -> Vec<Value> {
+    let kind = resource.kind;
+    match kind {
+        "Event" => return events(inventory),
+        "Endpoints" => return endpoints(inventory),
+        _ => {}
+    }
+    let first = ObjectKey::new(kind, "", "");
+    let rows = inventory.objects.range(first..).take_while(|(key, _)| *key.kind == *kind);
+    let mut found: BTreeMap<(String, String), Value> =
+        rows.map(|(key, row)| ((key.namespace.to_string(), key.name.to_string()), row.whole())).collect();
+    match kind {
+        "Pod" => pods(inventory, &mut found),
+        "Node" => {
+            for (name, row) in &inventory.nodes {
+                let key = (String::new(), name.to_string());
+                let entry = found.entry(key).or_insert_with(|| bare("v1", "Node", "", name, row.created));
+                node(row, entry);
+            }
+        }
+        "Service" => {
+            for ((namespace, name), row) in &inventory.services {
+                let key = (namespace.to_string(), name.to_string());
+                let entry =
+                    found.entry(key).or_insert_with(|| bare("v1", "Service", namespace, name, row.created));
+                service(row, entry);
+            }
+        }
+        "EndpointSlice" => {
+            for ((namespace, name), row) in &inventory.slices {
+                let key = (namespace.to_string(), name.to_string());
+                found.entry(key).or_insert_with(|| slice(row));
+            }
+        }
+        _ => {}
+    }
+    found.into_values().collect()
+}
+
+fn bare(api_version: &str, kind: &str, namespace: &str, name: &str, created: SimTime) -> Value {
+    let mut value = json!({
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": { "name": name, "creationTimestamp": created.rfc3339() },
+    });
+    if !namespace.is_empty() {
+        value["metadata"]["namespace"] = json!(namespace);
+    }
+    value
+}
+
+fn pods(inventory: &Inventory, found: &mut BTreeMap<(String, String), Value>) {
+    for ((namespace, name), row) in &inventory.pods {
+        let key = (namespace.to_string(), name.to_string());
+        let entry = found.entry(key).or_insert_with(|| bare("v1", "Pod", namespace, name, row.created));
+        row.overlay(entry);
+    }
+}
+
+fn node(row: &NodeRow, value: &mut Value) {
+    if at(value, "spec.podCIDR").is_null() {
+        value["spec"]["podCIDR"] = json!(row.pod_cidr.to_string());
+        value["spec"]["podCIDRs"] = json!([row.pod_cidr.to_string()]);
+    }
+    if row.unschedulable {
+        value["spec"]["unschedulable"] = json!(true);
+    }
+    for (key, label) in &row.labels {
+        if value["metadata"]["labels"][key].is_null() {
+            value["metadata"]["labels"][key] = json!(label);
+        }
+    }
+    let status = &mut value["status"];
+    if list(status, "addresses").is_empty() {
+        status["addresses"] = json!([
+            { "type": "InternalIP", "address": row.address.to_string() },
+            { "type": "Hostname", "address": &*row.name },
+        ]);
+    }
+    // Conditions that came with the text hold as long as the node is well here.
+    if !row.ready || at(status, "conditions").is_null() {
+        status["conditions"] = json!([{
+            "type": "Ready",
+            "status": if row.ready { "True" } else { "Unknown" },
+            "reason": if row.ready { "KubeletReady" } else { "NodeStatusUnknown" },
+            "message": if row.ready { "kubelet is posting ready status" } else { "Kubelet stopped posting node status." },
+            "lastTransitionTime": row.created.rfc3339(),
+        }]);
+    }
+    if at(status, "nodeInfo.kubeletVersion").is_null() {
+        status["nodeInfo"]["kubeletVersion"] = json!(VERSION);
+    }
+}
+
+fn service(row: &ServiceRow, value: &mut Value) {
+    let spec = &mut value["spec"];
+    if at(spec, "type").is_null() {
+        spec["type"] = json!(&*row.kind);
+    }
+    if !row.cluster_ip.is_empty() && text(spec, "clusterIP").is_empty() {
+        spec["clusterIP"] = json!(&*row.cluster_ip);
+    }
+    if !row.cluster_ip.is_empty() && list(spec, "clusterIPs").is_empty() {
+        spec["clusterIPs"] = json!([&*row.cluster_ip]);
+    }
+    let ports = spec["ports"].as_array_mut().into_iter().flatten();
+    for (port, row) in ports.zip(&row.ports) {
+        if at(port, "protocol").is_null() {
+            port["protocol"] = json!(row.protocol);
+        }
+        if row.node_port != 0 && number(port, "nodePort") == 0 {
+            port["nodePort"] = json!(row.node_port);
+        }
+        if at(port, "targetPort").is_null() {
+            port["targetPort"] = json!(row.port);
+        }
+    }
+    let written: Vec<String> = list(spec, "externalIPs").iter().map(super::json::plain).collect();
+    if &*row.kind == "LoadBalancer" && list(value, "status.loadBalancer.ingress").is_empty() {
+        let given = row.external.iter().filter(|ip| !written.contains(&ip.to_string()));
+        let ingress: Vec<Value> = given.map(|ip| json!({ "ip": &**ip })).collect();
+        value["status"]["loadBalancer"] =
+            if ingress.is_empty() { json!({}) } else { json!({ "ingress": ingress }) };
+    }
+}
+
+fn slice(row: &SliceRow) -> Value {
+    let mut value = bare("discovery.k8s.io/v1", "EndpointSlice", &row.namespace, &row.name, row.created);
+    value["metadata"]["labels"] = json!({
+        "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+        "kubernetes.io/service-name": &*row.service,
+    });
+    value["addressType"] = json!(&*row.address_type);
+    value["ports"] = row
+        .ports
+        .iter()
+        .map(|(name, protocol, port)| json!({ "name": &**name, "protocol": protocol, "port": port }))
+        .collect();
+    value["endpoints"] = row.endpoints.iter().map(|one| {
+        let mut endpoint = json!({
+            "addresses": [&*one.address],
+            "conditions": { "ready": one.ready, "serving": one.ready || one.terminating, "terminating": one.terminating },
+        });
+        if let Some(node) = &one.node {
+            endpoint["nodeName"] = json!(&**node);
+        }
+        if let Some(pod) = &one.pod {
+            endpoint["targetRef"] = json!({ "kind": "Pod", "namespace": &*row.namespace, "name": &**pod });
+        }
+        endpoint
+    }).collect();
+    value
+}
+
+/// Endpoints in their older form: those that were written, and those that the control plane keeps beside the slices.
+fn endpoints(inventory: &Inventory) -> Vec<Value> {
+    let first = ObjectKey::new("Endpoints", "", "");
+    let rows = inventory.objects.range(first..).take_while(|(key, _)| &*key.kind == "Endpoints");
+    let mut found: BTreeMap<(String, String), Value> =
+        rows.map(|(key, row)| ((key.namespace.to_string(), key.name.to_string()), row.whole())).collect();
+    let mut slices: BTreeMap<(&str, &str), Vec<&SliceRow>> = BTreeMap::new();
+    for row in inventory.services.values().filter(|row| &*row.kind != "ExternalName") {
+        slices.entry((&row.namespace, &row.name)).or_default();
+    }
+    for row in inventory.slices.values().filter(|row| !row.service.is_empty()) {
+        slices.entry((&row.namespace, &row.service)).or_default().push(row);
+    }
+    for ((namespace, name), slices) in slices {
+        let key = (namespace.to_owned(), name.to_owned());
+        let service = inventory.services.get(&(namespace.into(), name.into())).map(|row| row.created);
+        let created = slices.iter().map(|slice| slice.created).min().or(service).unwrap_or(inventory.now);
+        found.entry(key).or_insert_with(|| {
+            let mut value = bare("v1", "Endpoints", namespace, name, created);
+            let subsets: Vec<Value> = slices.iter().filter_map(|slice| subset(slice)).collect();
+            if !subsets.is_empty() {
+                value["subsets"] = json!(subsets);
+            }
+            value
+        });
+    }
+    found.into_values().collect()
+}
+
+fn subset(slice: &SliceRow) -> Option<Value> {
+    let of = |ready: bool| -> Vec<Value> {
+        let those = slice.endpoints.iter().filter(|one| one.ready == ready && !one.terminating);
+        those.map(|one| json!({ "ip": &*one.address, "nodeName": one.node.as_deref() })).collect()
+    };
+    let (ready, not_ready) = (of(true), of(false));
+    if ready.is_empty() && not_ready.is_empty() {
+        return None;
+    }
+    let mut subset = json!({});
+    for (field, list) in [("addresses", ready), ("notReadyAddresses", not_ready)] {
+        if !list.is_empty() {
+            subset[field] = json!(list);
+        }
+    }
+    let ports: Vec<Value> = slice
+        .ports
+        .iter()
+        .filter_map(|(name, protocol, port)| {
+            Some(json!({ "name": &**name, "protocol": protocol, "port": (*port)? }))
+        })
+        .collect();
+    if !ports.is_empty() {
+        subset["ports"] = json!(ports);
+    }
+    Some(subset)
+}
+
+/// Events, with those that say the same again counted together (`EventCorrelator`), in the order of their first time.
+pub(super) fn events(inventory: &Inventory) -> Vec<Value> {
+    let first = ObjectKey::new("Event", "", "");
+    let rows = inventory.objects.range(first..).take_while(|(key, _)| &*key.kind == "Event");
+    let mut found: Vec<Value> = rows.map(|(_, row)| row.whole()).collect();
+    let mut known: BTreeMap<(&str, &str, &str, &str, &str), usize> = BTreeMap::new();
+    for (at, row) in &inventory.kube_events {
+        let key = (&*row.kind, &*row.namespace, &*row.name, &*row.reason, row.message.as_str());
+        if let Some(&index) = known.get(&key) {
+            let event = &mut found[index];
+            event["count"] = json!(number(event, "count") + 1);
+            event["lastTimestamp"] = json!(at.rfc3339());
+            continue;
+        }
+        known.insert(key, found.len());
+        let namespace = if row.namespace.is_empty() { "default" } else { &*row.namespace };
+        let mut value = bare("v1", "Event", namespace, &format!("{}.{:x}", row.name, at.0), *at);
+        let mut involved = json!({ "kind": &*row.kind, "name": &*row.name });
+        if !row.namespace.is_empty() {
+            involved["namespace"] = json!(&*row.namespace);
+        }
+        value["involvedObject"] = involved;
+        value["reason"] = json!(&*row.reason);
+        value["message"] = json!(row.message);
+        value["type"] = json!(if row.warning { "Warning" } else { "Normal" });
+        value["source"] = json!({ "component": &*row.component });
+        value["reportingComponent"] = json!(&*row.component);
+        value["count"] = json!(1);
+        value["firstTimestamp"] = json!(at.rfc3339());
+        value["lastTimestamp"] = json!(at.rfc3339());
+        found.push(value);
+    }
+    found
+}

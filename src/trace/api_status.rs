@@ -1,0 +1,250 @@
+//! The status of a Pod object, from the row of the Pod (`kubelet` `generateAPIPodStatus`).
+
+use super::{ConditionRow, ContainerRow, ContainerState, LastState, PodPhase, PodRow};
+use serde_json::{Value, json};
+
+const NULL: &Value = &Value::Null;
+
+/// The value at a path of keys with dots between; null for what is not there.
+fn at<'v>(value: &'v Value, path: &str) -> &'v Value {
+    path.split('.').try_fold(value, |value, key| value.get(key)).unwrap_or(NULL)
+}
+
+fn text<'v>(value: &'v Value, path: &str) -> &'v str {
+    at(value, path).as_str().unwrap_or("")
+}
+
+fn list<'v>(value: &'v Value, path: &str) -> &'v [Value] {
+    at(value, path).as_array().map_or(&[], Vec::as_slice)
+}
+
+fn number(value: &Value, path: &str) -> i64 {
+    at(value, path).as_i64().unwrap_or(0)
+}
+
+/// Whether the status that came with a Pod's text still says how it is: it names containers, and nothing has happened
+/// to the Pod here since it came up.
+fn keeps_its_status(row: &PodRow, status: &Value) -> bool {
+    let told =
+        !list(status, "containerStatuses").is_empty() || !list(status, "initContainerStatuses").is_empty();
+    told && !row.deleting && row.containers.iter().all(|container| container.restarts == 0)
+}
+
+impl PodRow {
+    /// Writes into a Pod object what became of it: its node and its status. A status that came with the Pod's text
+    /// holds as long as nothing has happened to the Pod here.
+    pub fn overlay(&self, value: &mut Value) {
+        overlay(self, value);
+    }
+}
+
+fn overlay(row: &PodRow, value: &mut Value) {
+    if let Some(node) = &row.node {
+        value["spec"]["nodeName"] = json!(&**node);
+    }
+    if row.deleting && value["metadata"]["deletionTimestamp"].is_null() {
+        value["metadata"]["deletionTimestamp"] = json!(row.created.rfc3339());
+    }
+    let written = at(value, "status").clone();
+    let mut status = if keeps_its_status(row, &written) { written } else { live_status(row, value) };
+    if let Some(host) = row.host_ip {
+        status["hostIP"] = json!(host.to_string());
+        status["hostIPs"] = json!([{ "ip": host.to_string() }]);
+    }
+    if let Some(ip) = row.ip {
+        status["podIP"] = json!(ip.to_string());
+        status["podIPs"] = json!([{ "ip": ip.to_string() }]);
+    }
+    if text(&status, "phase").is_empty() {
+        status["phase"] = json!(phase_of(value, &status));
+    }
+    value["status"] = status;
+}
+
+fn live_status(row: &PodRow, value: &Value) -> Value {
+    let phase = match row.phase {
+        PodPhase::Pending => "Pending",
+        PodPhase::Running => "Running",
+        PodPhase::Succeeded => "Succeeded",
+        PodPhase::Failed => "Failed",
+    };
+    let mut status = json!({ "phase": phase, "qosClass": qos_class(value) });
+    for (field, text) in [("reason", &row.reason), ("message", &row.message)] {
+        if let Some(text) = text {
+            status[field] = json!(&**text);
+        }
+    }
+    if !row.conditions.is_empty() {
+        status["conditions"] = row.conditions.iter().map(condition).collect();
+    }
+    // Before a node has taken the Pod, no status of its containers is reported.
+    if row.host_ip.is_none() {
+        return status;
+    }
+    status["startTime"] = json!(row.created.rfc3339());
+    for (field, init) in [("initContainerStatuses", true), ("containerStatuses", false)] {
+        let rows = row.containers.iter().filter(|container| container.init == init);
+        let statuses: Vec<Value> = rows.map(container_status).collect();
+        if !statuses.is_empty() {
+            status[field] = Value::Array(statuses);
+        }
+    }
+    status
+}
+
+fn condition(row: &ConditionRow) -> Value {
+    let mut condition = json!({
+        "type": row.kind,
+        "status": if row.holds { "True" } else { "False" },
+        "lastProbeTime": null,
+        "lastTransitionTime": row.since.rfc3339(),
+    });
+    for (field, text) in [("reason", &row.reason), ("message", &row.message)] {
+        if !text.is_empty() {
+            condition[field] = json!(&**text);
+        }
+    }
+    condition
+}
+
+/// The status of a container (`v1.ContainerStatus`).
+fn container_status(row: &ContainerRow) -> Value {
+    let ended = |code: u8, reason: &str, last: Option<&LastState>| {
+        let mut ended = json!({ "exitCode": code, "reason": reason });
+        if let Some(last) = last {
+            ended["startedAt"] = json!(last.started.rfc3339());
+            ended["finishedAt"] = json!(last.finished.rfc3339());
+        }
+        json!({ "terminated": ended })
+    };
+    let state = match &row.state {
+        ContainerState::Waiting(reason) => {
+            let mut waiting = json!({ "reason": &**reason });
+            if let Some(message) = &row.message {
+                waiting["message"] = json!(&**message);
+            }
+            json!({ "waiting": waiting })
+        }
+        ContainerState::Running(since) => json!({ "running": { "startedAt": since.rfc3339() } }),
+        ContainerState::Terminated(code, reason) => ended(*code, reason, row.last.as_ref()),
+    };
+    let is_terminated = matches!(row.state, ContainerState::Terminated(..));
+    let last = row.last.as_ref().filter(|_| !is_terminated || row.restarts > 0);
+    json!({
+        "name": &*row.name,
+        "image": &*row.image,
+        "imageID": "",
+        "ready": row.ready,
+        "started": row.started,
+        "restartCount": row.restarts,
+        "state": state,
+        "lastState": last.map_or(json!({}), |last| ended(last.code, &last.reason, Some(last))),
+    })
+}
+
+/// `Guaranteed`, `Burstable` or `BestEffort` (`ComputePodQOS`).
+fn qos_class(pod: &Value) -> &'static str {
+    let containers = || list(pod, "spec.containers").iter().chain(list(pod, "spec.initContainers"));
+    let asked = |container: &Value, list: &str, name: &str| {
+        at(container, &format!("resources.{list}.{name}")).clone()
+    };
+    let names = ["cpu", "memory"];
+    let any = containers().any(|container| {
+        names
+            .iter()
+            .any(|name| ["requests", "limits"].iter().any(|list| !asked(container, list, name).is_null()))
+    });
+    let guaranteed = containers().all(|container| {
+        names.iter().all(|name| {
+            let (limit, request) = (asked(container, "limits", name), asked(container, "requests", name));
+            !limit.is_null() && (request.is_null() || request == limit)
+        })
+    });
+    match (any, guaranteed) {
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+        (false, _) => "BestEffort",
+    }
+}
+
+/// The phase that follows from the states of the containers (`getPhase`), for a status that does not say it.
+fn phase_of(pod: &Value, status: &Value) -> &'static str {
+    let policy =
+        Some(text(pod, "spec.restartPolicy")).filter(|policy| !policy.is_empty()).unwrap_or("Always");
+    let state = |statuses: &str, name: &str| -> State {
+        let found = list(status, statuses).iter().find(|one| text(one, "name") == name);
+        found.map_or(State::Unknown, state_of)
+    };
+    let (mut pending_init, mut failed_init) = (0_usize, 0_usize);
+    for container in list(pod, "spec.initContainers") {
+        let name = text(container, "name");
+        let sidecar = text(container, "restartPolicy") == "Always";
+        let status_of = list(status, "initContainerStatuses").iter().find(|one| text(one, "name") == name);
+        match state("initContainerStatuses", name) {
+            State::Running if sidecar && status_of.is_some_and(|one| *at(one, "started") == true) => {}
+            State::Ended(code) | State::Waiting(Some(code)) => {
+                failed_init += usize::from(!sidecar && code != 0);
+            }
+            State::Running | State::Waiting(None) | State::Unknown => pending_init += 1,
+        }
+    }
+    let (mut unknown, mut running, mut waiting, mut stopped, mut succeeded) = (0, 0, 0, 0, 0);
+    let mains = list(pod, "spec.containers").iter().map(|one| ("containerStatuses", one, false));
+    let sidecars =
+        list(pod, "spec.initContainers").iter().filter(|one| text(one, "restartPolicy") == "Always");
+    for (statuses, container, sidecar) in
+        mains.chain(sidecars.map(|one| ("initContainerStatuses", one, true)))
+    {
+        match state(statuses, text(container, "name")) {
+            State::Running => running += 1,
+            // The exit code of a sidecar decides nothing.
+            State::Ended(_) | State::Waiting(Some(_)) if sidecar => {}
+            State::Ended(code) => {
+                stopped += 1;
+                succeeded += usize::from(code == 0);
+            }
+            State::Waiting(Some(_)) => stopped += 1,
+            State::Waiting(None) => waiting += 1,
+            State::Unknown => unknown += 1,
+        }
+    }
+    if failed_init > 0 && policy == "Never" {
+        return "Failed";
+    }
+    if pending_init > 0 || failed_init > 0 || waiting > 0 {
+        return "Pending";
+    }
+    match (running > 0 && unknown == 0, running == 0 && stopped > 0 && unknown == 0) {
+        (true, _) => "Running",
+        (_, true) => match policy {
+            "Always" => "Running",
+            _ if stopped == succeeded => "Succeeded",
+            "Never" => "Failed",
+            _ => "Running",
+        },
+        (false, false) => "Pending",
+    }
+}
+
+/// What a container's status says of it.
+enum State {
+    /// Nothing.
+    Unknown,
+    /// It waits; with the exit code of its last life, if it had one.
+    Waiting(Option<i64>),
+    Running,
+    Ended(i64),
+}
+
+fn state_of(status: &Value) -> State {
+    let state = at(status, "state");
+    if state.get("running").is_some() {
+        State::Running
+    } else if let Some(ended) = state.get("terminated") {
+        State::Ended(number(ended, "exitCode"))
+    } else if state.get("waiting").is_some() {
+        State::Waiting(status.pointer("/lastState/terminated").map(|ended| number(ended, "exitCode")))
+    } else {
+        State::Unknown
+    }
+}

@@ -1,0 +1,100 @@
+//! `kubectl` in the terminal: what it prints, where it prints it, and with which status. `tests/kubectl/*.txt` hold
+//! one transcript per file: a line `$ COMMAND` (`?N` at its end for a status other than 0) and below it what comes;
+//! lines of standard error begin with `! `, and a backslash stands for a line
+//! end that is missing. Each file begins with the manifest that is applied first.
+//! `UPDATE_EXPECT=1` writes them anew; the words are held against the client's own source by those who read them.
+
+#![cfg(not(target_arch = "wasm32"))]
+
+mod common;
+
+use common::{FOR_EVER, lab};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use vethscope::lab::{Lab, Target};
+use vethscope::trace::{EventKind, Stream};
+
+/// What a command line printed, marked by its stream, and its status.
+fn transcript(lab: &mut Lab, line: &str) -> String {
+    let argv = ["sh".to_owned(), "-c".to_owned(), line.to_owned()];
+    let from = lab.trace().len();
+    let process =
+        lab.start(&Target::Node("node1".to_owned()), &argv).unwrap_or_else(|error| panic!("{line}: {error}"));
+    lab.finish(process, FOR_EVER);
+    let trace = lab.trace();
+    let mut text = String::new();
+    for event in &trace.events[from..] {
+        let EventKind::Wrote(id) = event.kind else { continue };
+        let piece = &trace.outputs[id.index()];
+        if piece.process != process {
+            continue;
+        }
+        for line in piece.text.split_inclusive('\n') {
+            if piece.stream == Stream::Stderr {
+                text.push_str("! ");
+            }
+            text.push_str(line);
+        }
+    }
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push_str("\\\n");
+    }
+    let status = lab.status(process).expect("it is over");
+    let mark = if status == 0 { String::new() } else { format!(" ?{status}") };
+    format!("$ {line}{mark}\n{text}")
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kubectl")
+}
+
+/// Runs the commands of a transcript again and compares.
+fn check(name: &str) {
+    let path = folder().join(name);
+    let stored = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let (head, _) = stored.split_once("\n$ ").unwrap_or_else(|| panic!("{name} has no commands"));
+    let manifest = match head.strip_prefix("file ") {
+        Some(file) => {
+            std::fs::read_to_string(folder().join(file.trim())).unwrap_or_else(|error| panic!("{error}"))
+        }
+        None => head.to_owned(),
+    };
+    let mut lab = lab(&manifest, 7);
+    let mut fresh = format!("{head}\n");
+    for line in stored.lines().filter_map(|line| line.strip_prefix("$ ")) {
+        let command = match line.rsplit_once(" ?") {
+            Some((command, status)) if status.parse::<u8>().is_ok() => command,
+            _ => line,
+        };
+        write!(fresh, "{}", transcript(&mut lab, command)).expect("a string takes everything");
+    }
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&path, &fresh).unwrap_or_else(|error| panic!("{error}"));
+    }
+    assert!(fresh == stored, "{name} differs; it is now:\n{fresh}");
+}
+
+#[test]
+fn every_kind_has_its_columns_and_cells() {
+    check("kinds.txt");
+}
+
+#[test]
+fn get_has_its_options_and_refusals() {
+    check("get.txt");
+}
+
+#[test]
+fn describe_lays_out_what_there_is() {
+    check("describe.txt");
+}
+
+#[test]
+fn objects_come_change_and_go() {
+    check("change.txt");
+}
+
+#[test]
+fn mistakes_are_refused_in_the_words_of_the_client() {
+    check("mistakes.txt");
+}
