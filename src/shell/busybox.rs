@@ -2,7 +2,7 @@
 
 use super::nettools::{self, Edition};
 use super::out::{answer, refuse};
-use super::{Command, Context, files, filters, ip, nc, netstat, ping, servers, traceroute, wget};
+use super::{Command, Context, files, filters, ip, lookup, nc, netstat, ping, servers, traceroute, wget};
 use crate::cluster::images::{self, Tools};
 
 /// First line of every usage text.
@@ -10,7 +10,7 @@ pub(super) const BANNER: &str = "BusyBox v1.35.0 (Debian 1:1.35.0-4+deb12u1+b1) 
 
 /// Whether there is an applet of this name.
 pub(super) fn has(applet: &str) -> bool {
-    const APPLETS: [&str; 27] = [
+    const APPLETS: [&str; 28] = [
         "arp",
         "cat",
         "date",
@@ -25,6 +25,7 @@ pub(super) fn has(applet: &str) -> bool {
         "ip",
         "nc",
         "netstat",
+        "nslookup",
         "ping",
         "printenv",
         "printf",
@@ -69,6 +70,7 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "tail" => filters::tail(context, words),
         "nc" => nc::busybox(words, context.image.is_none_or(|image| images::tools(image) != Tools::Busybox)),
         "netstat" => netstat::netstat(context, words, Edition::Busybox),
+        "nslookup" => lookup::nslookup(words, crate::app::lookup::nslookup::Edition::Busybox),
         "telnet" => nc::telnet(words),
         "traceroute" => traceroute::traceroute(words, true),
         "wc" => filters::wc(context, words),

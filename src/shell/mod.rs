@@ -14,6 +14,7 @@ mod getopt;
 mod ip;
 mod iptables;
 pub mod kubectl;
+mod lookup;
 mod nc;
 mod netstat;
 mod nettools;
@@ -134,11 +135,16 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "bridge" => bridge::bridge(context, words),
         "cat" => files::cat(context, words),
         "conntrack" => conntrack::conntrack(context, words),
+        "coredns" => servers::coredns(words),
         "curl" => curl::curl(words),
         "ethtool" => ethtool::ethtool(context, words),
         "echo" => files::echo(words),
         "agnhost" => servers::agnhost(words),
         "date" => filters::date(context, words),
+        "dig" => lookup::dig(words),
+        "getent" => lookup::getent(words),
+        "host" => lookup::host(words),
+        "nslookup" => lookup::nslookup(words, crate::app::lookup::nslookup::Edition::Bind),
         "env" | "printenv" => filters::env(context, words),
         "false" => Out::default().done(1),
         "grep" => filters::grep(context, words),

@@ -4,7 +4,12 @@ use super::busybox;
 use crate::cluster::images::{self, Tools};
 
 /// Programs of a Linux distribution, and the servers of the images that are known.
-const FULL: [&str; 56] = [
+const FULL: [&str; 61] = [
+    "dig",
+    "getent",
+    "host",
+    "nslookup",
+    "coredns",
     "agnhost",
     "arp",
     "bridge",
@@ -64,7 +69,8 @@ const FULL: [&str; 56] = [
 ];
 
 /// Programs that come with an image whatever else is in it.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
+    "coredns",
     "agnhost",
     "curl",
     "http-echo",

@@ -1,9 +1,12 @@
 //! Processes: from their beginning to their end, with their PID namespaces, files and signals.
 
+use super::names::Names;
 use super::{Simulation, Task};
 use crate::agent::{Actor, Environment, Exit, Launch, Mounts, Wakeup};
+use crate::app::resolver::Libc;
 use crate::app::{Process, Wake};
 use crate::base::{DirId, Duration, EventId, NetnsId, PidNsId, ProcessId, SimTime};
+use crate::cluster::images;
 use crate::kernel::Urgency;
 use crate::trace::{ContainerRef, EventKind, Output, ProcessRow, Stream, TableChange};
 use std::collections::BTreeMap;
@@ -69,6 +72,8 @@ pub(super) struct Slot {
     pub(super) main_since: Option<SimTime>,
     /// Whether a shell waits for the program, so that signals reach the shell.
     pub(super) has_shell: bool,
+    /// Names that it looks up.
+    pub(super) names: Names,
     container: Option<ContainerRef>,
     /// Whether another process started it in the background.
     is_child: bool,
@@ -83,6 +88,8 @@ impl<A: Actor> Simulation<A> {
     /// program.
     pub fn begin(&mut self, netns: NetnsId, environment: &Environment) -> ProcessId {
         let id = ProcessId(self.processes.len() as u32);
+        let is_musl = environment.image.as_deref().is_some_and(images::has_musl);
+        let libc = if is_musl { Libc::Musl } else { Libc::Glibc };
         let began = self.note(netns, EventKind::Started(id));
         let next_pid = &mut self.next_pids[environment.pidns.index()];
         let pid = *next_pid;
@@ -102,6 +109,7 @@ impl<A: Actor> Simulation<A> {
             stderr: Stderr::Own,
             main_since: None,
             has_shell: false,
+            names: Names::new(libc),
             container: None,
             is_child: false,
             writes_as: id,

@@ -451,6 +451,10 @@ impl Teller<'_> {
                 let pod = format!("{}/{}", row.namespace, row.pod);
                 ("step", vec![pod, step_text(row, self.lang), row.number.to_string()])
             }
+            TableChange::Names(row) => {
+                let did = self.say(row.did, &row.args);
+                ("names", vec![row.plugin.to_owned(), did, row.question.to_string()])
+            }
             TableChange::Process(row) => {
                 ("process", vec![of(row.netns), row.pid.to_string(), row.args.to_string()])
             }

@@ -3,7 +3,7 @@
 
 use super::object_rows::{KubeEventRow, NodeRow, PodRow, StepRow};
 use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
-use super::{FaultRow, NetfilterChange, ObjectRow, ProcessRow, ServiceChange, SocketRow};
+use super::{FaultRow, NamesRow, NetfilterChange, ObjectRow, ProcessRow, ServiceChange, SocketRow};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::VlanProtocol;
 use std::sync::Arc;
@@ -72,6 +72,8 @@ pub enum TableChange {
     KubeEvent(KubeEventRow),
     /// A step of a Pod's creation or termination was taken.
     Step(StepRow),
+    /// A plugin of a DNS server did something with a question.
+    Names(Box<NamesRow>),
     /// A process came, or runs another program.
     Process(ProcessRow),
     /// A process ended.

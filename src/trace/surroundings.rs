@@ -78,6 +78,7 @@ impl Surroundings {
             | TableChange::ObjectGone(_)
             | TableChange::KubeEvent(_)
             | TableChange::Step(_)
+            | TableChange::Names(_)
             | TableChange::Process(_)
             | TableChange::ProcessGone(_)
             | TableChange::Fault(_)
