@@ -8,7 +8,7 @@ use common::{DATA, DATA_OF_64_BYTE_FRAME, LESSON, PINGS};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use std::sync::Arc;
-use vethscope::base::SimTime;
+use vethscope::base::{Severity, SimTime};
 use vethscope::lab::Lab;
 use vethscope::scene::{LayoutOptions, Scene, layout};
 
@@ -66,6 +66,22 @@ fn lesson_from_nothing() -> Lab {
     let mut lab = common::settled(LESSON);
     common::ping(&mut lab, 1, DATA);
     lab
+}
+
+/// Items are Services of 10 endpoints each: from their being applied until kube-proxy's rules stand in the node's netfilter.
+#[divan::bench(args = [10, 1_000], sample_count = 10, sample_size = 1)]
+fn kube_proxy_rules(bencher: Bencher<'_, '_>, count: usize) {
+    let text = common::services(count, 10);
+    let applied = || {
+        let mut lab = Lab::new(1);
+        let found = lab.apply(&text);
+        assert!(found.iter().all(|found| found.severity != Severity::Error), "{found:?}");
+        lab
+    };
+    bencher.counter(ItemsCount::new(count)).with_inputs(applied).bench_local_refs(|lab| {
+        lab.settle(SimTime(u64::MAX));
+        assert!(lab.live().netns.values().any(|netns| netns.netfilter.rules.len() > count * 30));
+    });
 }
 
 fn edit(pods: usize) -> (String, String) {

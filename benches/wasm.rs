@@ -53,6 +53,16 @@ mod measured {
                 hops
             });
         }
+        let text = common::services(1_000, 10);
+        let applied = || {
+            let mut lab = vethscope::lab::Lab::new(1);
+            lab.apply(&text);
+            lab
+        };
+        report("kube-proxy rules, Services of 10 endpoints", applied, |lab| {
+            lab.settle(vethscope::base::SimTime(u64::MAX));
+            1_000
+        });
         for pending in [16, 1_000, 100_000] {
             report(
                 &format!("bare event heap, {pending} pending"),

@@ -68,6 +68,9 @@ enum Verb {
         /// Writes what every tapped device saw.
         #[arg(long, value_name = "OUT")]
         pcapng: Option<PathBuf>,
+        /// Writes the keys of `IPsec` as Wireshark's file `esp_sa` has them.
+        #[arg(long, value_name = "OUT")]
+        esp_sa: Option<PathBuf>,
     },
     /// Runs a command over several networks and follows the same packet in each.
     Compare {
@@ -231,7 +234,9 @@ fn dispatch(verb: Verb) -> Result<u8, Failure> {
     match verb {
         Verb::Check { files, format, lang } => check(&files, format, lang),
         Verb::Exec { at } => exec(&at),
-        Verb::Trace { at, format, pcapng } => trace(&at, format, pcapng.as_deref()),
+        Verb::Trace { at, format, pcapng, esp_sa } => {
+            trace(&at, format, (pcapng.as_deref(), esp_sa.as_deref()))
+        }
         Verb::Compare { at, networks, format } => compare(&at, networks, format),
         Verb::Dns { files, query, kind, from, namespace, format } => {
             let from = from.map(|from| Target::parse(&from, &namespace, None));
@@ -348,7 +353,7 @@ fn print_output(trace: &Trace, from: usize, process: ProcessId) {
     }
 }
 
-fn trace(at: &At, format: Format, pcapng: Option<&Path>) -> Result<u8, Failure> {
+fn trace(at: &At, format: Format, (pcapng, esp_sa): (Option<&Path>, Option<&Path>)) -> Result<u8, Failure> {
     let mut lab = settled(&at.files)?;
     let (process, from) = start(&mut lab, at)?;
     let status = finish(&mut lab, process);
@@ -357,12 +362,18 @@ fn trace(at: &At, format: Format, pcapng: Option<&Path>) -> Result<u8, Failure> 
     let trace = lab.trace();
     let range = from..trace.len();
     if let Some(path) = pcapng {
-        let bytes = crate::trace::pcapng(trace, range.clone());
-        std::fs::write(path, bytes)
-            .map_err(|error| Failure { message: format!("{}: {error}\n", path.display()), status: USAGE })?;
+        write_file(path, &crate::trace::pcapng(trace, range.clone()))?;
+    }
+    if let Some(path) = esp_sa {
+        write_file(path, crate::trace::esp_sa(trace).as_bytes())?;
     }
     print_trace(trace, range, format);
     Ok(status)
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::write(path, bytes)
+        .map_err(|error| Failure { message: format!("{}: {error}\n", path.display()), status: USAGE })
 }
 
 fn compare(at: &At, networks: Vec<Choice>, format: Format) -> Result<u8, Failure> {

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use vethscope::base::{Severity, SimTime};
-use vethscope::lab::Lab;
 use vethscope::lab::flow::{Destination, FlowAnswer, Verdict};
+use vethscope::lab::{Lab, Target};
+use vethscope::trace::service_path::{self, ServiceFact, ServiceStep};
+use vethscope::trace::{Event, EventKind, Table};
 
 const SETTLE: SimTime = SimTime(600_000_000_000);
 
@@ -145,4 +147,184 @@ fn a_packet_for_nobody_passes_no_rule_for_services() {
     {
         assert!(Destination::parse(wrong).is_none(), "{wrong}");
     }
+}
+
+/// Pods of a Service `web` with labels, each answering with its name over HTTP and over UDP.
+fn pods(names: &[(&str, &str)]) -> String {
+    let pod = |(name, node): &(&str, &str)| {
+        let listens = format!(
+            "{{\"listen\": \"tcp://:8080\", \"serve\": \"http\", \"body\": \"{name}\"}}, {{\"listen\": \"udp://:5353\", \"serve\": \"say\", \"body\": \"{name}\"}}"
+        );
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n  labels: {{app: web}}\n  annotations:\n    \
+             vethscope.dev/processes: '{{\"app\": [{listens}]}}'\nspec:\n  nodeName: {node}\n  containers:\n  \
+             - {{name: app, image: answers, ports: [{{name: http, containerPort: 8080}}]}}\n---\n"
+        )
+    };
+    let client = "apiVersion: v1\nkind: Pod\nmetadata: {name: client}\nspec:\n  nodeName: node1\n  containers:\n  \
+                  - {name: app, image: client, command: [sleep, infinity]}\n";
+    names.iter().map(pod).collect::<String>() + client
+}
+
+fn service(spec: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Service\nmetadata: {{name: web}}\nspec: {{selector: {{app: web}}, {spec}}}\n"
+    )
+}
+
+fn run(lab: &mut Lab, place: &str, line: &str) -> (String, u8) {
+    let from = lab.trace().len();
+    let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    let process = lab.start(&Target::parse(place, "default", None), &argv).unwrap();
+    lab.finish(process, SimTime(u64::MAX));
+    let trace = lab.trace();
+    let wrote = |event: &Event| if let EventKind::Wrote(output) = event.kind { Some(output) } else { None };
+    let pieces = trace.events[from..].iter().filter_map(wrote).map(|output| &trace.outputs[output.index()]);
+    let output = pieces.filter(|piece| piece.process == process).map(|piece| piece.text.as_str()).collect();
+    (output, lab.status(process).unwrap())
+}
+
+fn facts(lab: &Lab, from: usize) -> Vec<ServiceFact> {
+    let trace = lab.trace();
+    let decided = |event: &Event| {
+        let EventKind::Decided(Table::Netfilter, change) = event.kind else { return None };
+        service_path::of_change(&trace.changes[change.index()])
+    };
+    trace.events[from..].iter().filter_map(decided).collect()
+}
+
+const TWO: [(&str, &str); 2] = [("a", "node1"), ("b", "node2")];
+
+#[test]
+fn a_load_balancer_outside_is_given_an_address_and_hands_on_what_comes() {
+    let spec = "type: LoadBalancer, ports: [{port: 80, targetPort: http}]";
+    let mut lab = settled(&(pods(&TWO) + &service(spec)));
+    let row = lab.live().services.values().find(|row| &*row.name == "web").unwrap().clone();
+    assert_eq!(row.external.iter().map(|ip| &**ip).collect::<Vec<_>>(), ["192.168.1.242"]);
+    let mut answers = BTreeMap::new();
+    for _ in 0..16 {
+        let (answer, status) = run(&mut lab, "host/ext", "curl -s http://192.168.1.242/");
+        assert_eq!(status, 0, "{answer}");
+        *answers.entry(answer).or_insert(0) += 1;
+    }
+    assert_eq!(answers.len(), 2, "{answers:?}");
+    // From inside, the node's own rules take the way short: the balancer sees nothing of it.
+    lab.wait_until(SimTime(lab.now().0 + 1_000_000_000));
+    let from = lab.trace().len();
+    assert_eq!(run(&mut lab, "client", "curl -s http://192.168.1.242/").1, 0);
+    let balancer = lab.live().netns.values().find(|netns| &*netns.row.name == "balancer").unwrap().row.netns;
+    let trace = lab.trace();
+    let is_ip = |event: &&Event| trace.frame_of(event).is_some_and(|frame| frame.ipv4().is_some());
+    assert_eq!(trace.events[from..].iter().filter(is_ip).filter(|event| event.netns == balancer).count(), 0);
+    // With the policy Local it is told which nodes have endpoints, and the health check has a port.
+    let local = service(&(spec.to_owned() + ", externalTrafficPolicy: Local"));
+    let errors = lab.apply(&(pods(&TWO[1..]) + &local));
+    assert!(errors.iter().all(|found| found.severity != Severity::Error), "{errors:?}");
+    lab.settle(SETTLE);
+    for _ in 0..6 {
+        assert_eq!(run(&mut lab, "host/ext", "curl -s http://192.168.1.242/"), ("b".to_owned(), 0));
+    }
+    let (object, _) = run(&mut lab, "node/node1", "kubectl get svc web -o yaml");
+    assert!(object.contains("healthCheckNodePort: 3"), "{object}");
+    assert!(object.contains("ip: 192.168.1.242") && object.contains("ipMode: VIP"), "{object}");
+}
+
+#[test]
+fn a_client_keeps_its_endpoint_as_long_as_the_affinity_lasts() {
+    let spec = "clusterIP: 10.96.0.80, sessionAffinity: ClientIP, ports: [{port: 80, targetPort: 8080}]";
+    let mut lab = settled(&(pods(&TWO) + &service(spec)));
+    let from = lab.trace().len();
+    let (first, _) = run(&mut lab, "client", "curl -s http://10.96.0.80/");
+    assert!(facts(&lab, from).iter().any(|fact| fact.fact == ServiceStep::Chosen));
+    for _ in 0..8 {
+        let from = lab.trace().len();
+        assert_eq!(run(&mut lab, "client", "curl -s http://10.96.0.80/"), (first.clone(), 0));
+        assert!(facts(&lab, from).iter().any(|fact| fact.fact == ServiceStep::Kept));
+    }
+    // Both endpoints are still among those that the rules know.
+    assert_eq!(ask(&lab, "node1", "10.244.1.99 > 10.96.0.80:80/TCP").endpoints.len(), 2);
+}
+
+#[test]
+fn endpoints_are_drawn_by_chance_and_the_trace_says_which() {
+    let spec = "clusterIP: 10.96.0.80, ports: [{port: 80, targetPort: 8080}]";
+    let mut lab = settled(&(pods(&TWO) + &service(spec)));
+    let mut tally = BTreeMap::new();
+    for _ in 0..40 {
+        let from = lab.trace().len();
+        let (answer, status) = run(&mut lab, "client", "curl -s http://10.96.0.80/");
+        assert_eq!(status, 0);
+        let facts = facts(&lab, from);
+        let steps: Vec<ServiceStep> = facts.iter().map(|fact| fact.fact).collect();
+        assert_eq!(steps, [ServiceStep::Found, ServiceStep::Chosen, ServiceStep::Replaced]);
+        assert_eq!(facts[1].service, "default/web");
+        let ip = lab.live().pods[&("default".into(), answer.as_str().into())].ip.unwrap();
+        assert_eq!(
+            (&*facts[1].endpoint, &*facts[2].endpoint),
+            (&*format!("{ip}:8080"), &*format!("{ip}:8080"))
+        );
+        let one_of = if answer == "a" { 2 } else { 1 };
+        assert_eq!(facts[1].one_of, Some(one_of), "{facts:?}");
+        *tally.entry(answer).or_insert(0) += 1;
+    }
+    // Forty fair draws leave this range once in ten thousand times.
+    assert!(tally.values().all(|count| (8..=32).contains(count)) && tally.len() == 2, "{tally:?}");
+}
+
+#[test]
+fn a_datagram_finds_the_new_endpoint_when_the_old_one_goes() {
+    let spec = "clusterIP: 10.96.0.80, ports: [{port: 53, targetPort: 5353, protocol: UDP}]";
+    let mut lab = settled(&(pods(&TWO[..1]) + &service(spec)));
+    let open = |lab: &mut Lab| {
+        let node = lab.live().netns.values().find(|netns| &*netns.row.name == "node1").unwrap();
+        let own = node.netfilter.conntrack.values().filter(|conn| conn.row.orig.dport == 53);
+        own.map(|conn| conn.row.reply.src.to_string()).collect::<Vec<_>>()
+    };
+    let argv = ["sh", "-c", "printf x | nc -u -p 4000 -w 1 10.96.0.80 53"].map(str::to_owned);
+    let process = lab.start(&Target::parse("client", "default", None), &argv).unwrap();
+    lab.finish(process, SimTime(u64::MAX));
+    assert_eq!(open(&mut lab).len(), 1);
+    lab.apply(&(pods(&TWO[1..]) + &service(spec)));
+    lab.settle(SETTLE);
+    assert!(open(&mut lab).is_empty(), "the connection to the endpoint that is gone is forgotten");
+}
+
+#[test]
+fn traffic_keeps_to_its_zone_or_node_where_the_service_asks_for_it() {
+    let cluster = "---\napiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n  nodes:\n  \
+                   - {name: node1, labels: {topology.kubernetes.io/zone: x}}\n  \
+                   - {name: node2, labels: {topology.kubernetes.io/zone: y}}\n  \
+                   - {name: node3, labels: {topology.kubernetes.io/zone: x}}\n";
+    let all = [("a", "node1"), ("b", "node2"), ("c", "node3")];
+    for (distribution, pods_there, from, wanted) in [
+        ("PreferClose", &all[..], "node1", 2),
+        ("PreferClose", &all[..], "node2", 1),
+        ("PreferSameNode", &all[..], "node1", 1),
+        // Nobody is near: all of them serve.
+        ("PreferClose", &all[1..2], "node1", 1),
+    ] {
+        let spec =
+            format!("clusterIP: 10.96.0.80, trafficDistribution: {distribution}, ports: [{{port: 80}}]");
+        let lab = settled(&(pods(pods_there) + &service(&spec) + cluster));
+        let answer = ask(&lab, from, "10.244.9.9 > 10.96.0.80:80/TCP");
+        assert_eq!(answer.endpoints.len(), wanted, "{distribution} from {from}: {answer:#?}");
+    }
+}
+
+#[test]
+fn endpoints_follow_the_pods() {
+    let spec = "clusterIP: 10.96.0.80, ports: [{name: web, port: 80, targetPort: http}, {name: other, port: 81, targetPort: 9}]";
+    let mut lab = settled(&(pods(&TWO) + &service(spec)));
+    let web = |lab: &Lab| ask(lab, "node1", "10.244.1.99 > 10.96.0.80:80/TCP").endpoints.len();
+    assert_eq!((web(&lab), ask(&lab, "node1", "10.244.1.99 > 10.96.0.80:81/TCP").endpoints.len()), (2, 2));
+    // A Pod that ends: it is no endpoint from the moment on that it begins to.
+    lab.apply(&(pods(&TWO[..1]) + &service(spec)));
+    let until = SimTime(lab.now().0 + 1_500_000_000);
+    lab.wait_until(until);
+    assert_eq!(web(&lab), 1);
+    lab.apply(&(pods(&[]) + &service(spec)));
+    lab.settle(SETTLE);
+    let gone = ask(&lab, "node1", "10.244.1.99 > 10.96.0.80:80/TCP");
+    assert_eq!(gone.verdict, Verdict::Reject);
+    assert_eq!(run(&mut lab, "client", "curl -s http://10.96.0.80/").1, 7);
 }

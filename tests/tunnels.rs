@@ -11,7 +11,7 @@ use common::{RECORDED_LAB, lab, run};
 use std::path::PathBuf;
 use vethscope::lab::Lab;
 use vethscope::trace::rows_text::port_state;
-use vethscope::trace::{EventKind, pcapng};
+use vethscope::trace::{Disposition, EventKind, pcapng};
 
 /// Runs lines of commands, all of which have to succeed.
 fn all(lab: &mut Lab, lines: &str) {
@@ -348,4 +348,138 @@ fn a_broadcast_storm_is_bounded() {
     }
     assert_eq!(slices, 50, "the storm goes on");
     assert!(lab.trace().len() - before > 500_000);
+}
+
+/// A cluster with this block `network`, one Pod on each of two nodes.
+fn cluster(network: &str) -> Lab {
+    let pod = |name: &str, node: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  nodeName: {node}\n  containers:\n  \
+             - {{name: app, image: nginx}}\n---\n"
+        )
+    };
+    let head = "apiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n";
+    lab(&format!("{}{}{head}  network: {network}\n", pod("a", "node1"), pod("b", "node2")), 1)
+}
+
+/// What tshark reads of a capture's inner packets once it has the keys.
+fn decrypted(name: &str, lab: &Lab) -> String {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.pcapng"));
+    std::fs::write(&path, pcapng(lab.trace(), 0..lab.trace().len())).expect("a capture can be written");
+    let mut tshark = std::process::Command::new("tshark");
+    tshark.arg("-r").arg(&path).args(["-o", "esp.enable_encryption_decode:TRUE"]);
+    for line in vethscope::trace::esp_sa(lab.trace()).lines() {
+        tshark.arg("-o").arg(format!("uat:esp_sa:{line}"));
+    }
+    let output =
+        tshark.args(["-Y", "esp", "-T", "fields", "-e", "frame.protocols", "-e", "icmp.type"]).output();
+    String::from_utf8_lossy(&output.expect("tshark can be run").stdout).into_owned()
+}
+
+#[test]
+fn what_ipsec_encrypts_tshark_decrypts_with_the_keys() {
+    let mut lab = cluster("{cni: flannel, backend: ipsec}");
+    run(&mut lab, "a ping -c1 10.244.2.2");
+    let out = sent(&mut lab, "a ping -c1 10.244.2.2", ("node1", "eth0"));
+    // 84 bytes, two of trailer and two of padding between header, vector and check value, inside another header.
+    let len = 14 + 20 + 8 + 8 + 88 + 16;
+    assert!(out[0].starts_with(&format!("{len} IP 192.168.1.10 > 192.168.1.11: ESP(spi=0x")), "{out:#?}");
+    assert!(out[0].contains(",seq=0x2), length 120"), "{out:#?}");
+    lab.linger(common::FOR_EVER);
+    well_formed("ipsec", &lab);
+    let read = decrypted("ipsec", &lab);
+    let whole = read.lines().filter(|line| line.contains("ip:esp:ip:icmp"));
+    // Both echo requests and replies at the four taps of the cable's ends.
+    assert_eq!(whole.clone().count(), read.lines().count(), "{read}");
+    assert!(whole.clone().any(|line| line.ends_with('8')) && whole.clone().any(|line| line.ends_with('0')));
+}
+
+#[test]
+fn ipsec_leaves_room_for_what_its_headers_leave() {
+    let mut lab = cluster("{cni: flannel, backend: ipsec, bridge: {mtu: 1500}}");
+    assert_eq!(run(&mut lab, "a ping -c1 -W1 -M do -s 1418 10.244.2.2").status, 0);
+    let ran = run(&mut lab, "a ping -c1 -W1 -M do -s 1419 10.244.2.2");
+    assert!(ran.output.contains("Frag needed and DF set (mtu = 1446)"), "{}", ran.output);
+    assert_eq!(run(&mut lab, "a ping -c1 -W1 -M dont -s 3000 10.244.2.2").status, 0);
+    lab.linger(common::FOR_EVER);
+    well_formed("ipsec-mtu", &lab);
+}
+
+#[test]
+fn without_the_right_key_nothing_is_opened() {
+    let mut lab = cluster("{cni: flannel, backend: ipsec}");
+    let shown = run(&mut lab, "node/node2 ip xfrm state").output;
+    let spi = |src: &str| {
+        let at = shown.find(&format!("src {src} ")).expect("there is one");
+        shown[at..]
+            .split("spi ")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next())
+            .expect("it has an SPI")
+            .to_owned()
+    };
+    let incoming = spi("192.168.1.10");
+    all(
+        &mut lab,
+        &format!(
+            "node/node2 ip xfrm state delete src 192.168.1.10 dst 192.168.1.11 proto esp spi {incoming}
+             node/node2 ip xfrm state add src 192.168.1.10 dst 192.168.1.11 proto esp spi {incoming} reqid 11 mode tunnel aead rfc4106(gcm(aes)) 0x0102030405060708090a0b0c0d0e0f1011121314 128"
+        ),
+    );
+    assert_eq!(run(&mut lab, "a ping -c1 -W1 10.244.2.2").status, 1);
+    all(&mut lab, "node/node2 ip xfrm state flush");
+    assert_eq!(run(&mut lab, "a ping -c1 -W1 10.244.2.2").status, 1);
+    all(&mut lab, "node/node1 ip xfrm state flush");
+    assert_eq!(run(&mut lab, "a ping -c1 -W1 10.244.2.2").status, 1);
+    // In the clear nothing passes either: the other node's policy wants it encrypted.
+    all(&mut lab, "node/node1 ip xfrm policy flush");
+    assert_eq!(run(&mut lab, "a ping -c1 -W1 10.244.2.2").status, 1);
+    let reasons: Vec<&str> = lab
+        .trace()
+        .events
+        .iter()
+        .filter_map(|event| {
+            let EventKind::Ended(Disposition::Dropped(reason)) = event.kind else { return None };
+            Some(reason.name())
+        })
+        .filter(|name| name.starts_with("XFRM"))
+        .collect();
+    let wanted = ["XFRM_IN_STATE_PROTO_ERROR", "XFRM_OUT_NO_STATES", "XFRM_IN_TMPL_MISMATCH"];
+    assert!(wanted.iter().all(|name| reasons.contains(name)), "{reasons:?}");
+}
+
+#[test]
+fn backends_add_what_their_headers_take() {
+    for (network, mtu, added, inside) in [
+        ("{cni: flannel, backend: ipip}", 1480, 20, "ip:ip:icmp"),
+        ("{cni: bridge, backend: gre, bridge: {ipMasq: false}}", 1476, 24, "ip:gre:ip:icmp"),
+        (
+            "{cni: flannel, backend: gre, gre: {key: 9, checksum: true, sequence: true}}",
+            1464,
+            36,
+            "ip:gre:ip:icmp",
+        ),
+        ("{cni: flannel, backend: vxlan, vxlan: {group: 239.1.1.1, port: 4789}}", 1450, 50, "udp:vxlan:eth"),
+        ("{cni: flannel, backend: vxlan}", 1450, 50, "udp"),
+        ("{cni: flannel, backend: host-gw}", 1500, 0, "ip:icmp"),
+    ] {
+        let mut lab = cluster(network);
+        assert_eq!(mtu_of(&mut lab, "default/a", "eth0"), mtu, "{network}");
+        let ran = run(&mut lab, "a ping -c1 -W2 10.244.2.2");
+        assert_eq!(ran.status, 0, "{network}: {}", ran.output);
+        let out = sent(&mut lab, "a ping -c1 10.244.2.2", ("node1", "eth0"));
+        assert!(out[0].starts_with(&format!("{} IP ", 98 + added)), "{network}: {out:#?}");
+        let fits = mtu - 28;
+        assert_eq!(
+            run(&mut lab, &format!("a ping -c1 -W1 -M do -s {fits} 10.244.2.2")).status,
+            0,
+            "{network}"
+        );
+        let out = run(&mut lab, "a ping -c1 -W1 192.168.1.100");
+        let answered = !network.contains("ipMasq: false");
+        assert_eq!(out.status == 0, answered, "{network}: out of the cluster");
+        lab.linger(common::FOR_EVER);
+        let read = well_formed(&format!("backend-{mtu}-{added}"), &lab);
+        assert!(read.iter().any(|protocols| protocols.contains(inside)), "{network}: {read:#?}");
+    }
 }

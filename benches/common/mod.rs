@@ -81,6 +81,29 @@ pub(crate) fn cluster(nodes: usize, pods: usize) -> String {
     out
 }
 
+/// A node, and so many Services with so many endpoints each.
+pub(crate) fn services(count: usize, endpoints: usize) -> String {
+    let mut out = String::from(
+        "apiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n  network: {serviceCIDR: 10.96.0.0/12}\n  nodes: [{name: n1}]\n",
+    );
+    for service in 0..count {
+        let (high, low) = (service / 250, service % 250 + 1);
+        let list = (0..endpoints)
+            .map(|at| format!("{{addresses: [10.244.{at}.{low}], nodeName: n1}}"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let _ = writeln!(
+            out,
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: s{service}}}\n\
+             spec: {{clusterIP: 10.97.{high}.{low}, ports: [{{port: 80}}]}}\n---\n\
+             apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+             metadata: {{name: s{service}-x, labels: {{kubernetes.io/service-name: s{service}}}}}\n\
+             addressType: IPv4\nendpoints: [{list}]\nports: [{{port: 80}}]"
+        );
+    }
+    out
+}
+
 /// The bare event heap, for scale: `rounds` times the next of `pending` entries is taken and put back later.
 pub(crate) fn heap(pending: u64, rounds: u64) -> u64 {
     let mut heap: BinaryHeap<Reverse<(u64, u64)>> =

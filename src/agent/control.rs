@@ -47,7 +47,7 @@ pub struct ControlPlane {
     pub(super) identities: Identities,
     pub(super) services: Services,
     pub(super) policies: Policies,
-    fabric: Fabric,
+    pub(super) fabric: Fabric,
     pub(super) next_uid: u32,
     /// Counts what happens here, so that who watches knows when to look again.
     turns: u64,
@@ -88,6 +88,7 @@ impl Actor for ControlPlane {
             }
             Wakeup::Endpoints => self.sync_endpoints(world),
             Wakeup::ProxyRules => self.sync_proxies(world),
+            Wakeup::Balancers => self.provide_balancers(world),
             Wakeup::Policies => self.sync_policies(world),
             Wakeup::Container(key, index, turn) => {
                 containers::look(self, world, &key, (index, turn));
@@ -221,7 +222,7 @@ impl ControlPlane {
         let Some(cluster) = self.cluster.clone() else { return };
         let gone = peer(&gone);
         for node in self.store.nodes.values().filter(|node| node.connected) {
-            cni::forget(world, node.netns, &gone, &cluster);
+            cni::forget(world, &peer(node), &gone, &cluster);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::containers::plain_site;
 use super::launch::{Environment, Launch, Mounts, StandIn};
+use super::rules::append;
 use super::world::{Wire, World, with};
 use crate::api::{ClusterSpec, ExternalSpec, Nic, NodeSpec};
 use crate::app::Transport;
@@ -11,6 +12,7 @@ use crate::cluster::dns::outside::Outside;
 use crate::cluster::{names, resolv};
 use crate::kernel::{Hairpin, Kind, NewLink};
 use crate::trace::{NetnsRole, Scope};
+use crate::xtables::Table;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -134,6 +136,43 @@ impl Fabric {
                 None => {}
             }
         }
+    }
+
+    /// Builds the load balancer, with the first address of its pool; `None` where a host bears its name already.
+    pub(super) fn build_balancer(
+        &mut self,
+        world: &mut dyn World,
+        cluster: &ClusterSpec,
+        name: &str,
+    ) -> Option<NetnsId> {
+        let address = cluster.network.balancer_pool.hosts().next()?;
+        if self.hosts.contains_key(name) || cluster.nodes.iter().any(|node| node.name == name) {
+            return None;
+        }
+        let node = cluster.nodes.iter().find(|node| {
+            Ipv4Net::new(node.address, node.prefix_len).is_ok_and(|lan| lan.contains(&address))
+        })?;
+        let netns = world.new_netns(name.into(), NetnsRole::Host);
+        world.write_file(netns, "/etc/hosts", names::node_hosts_file(name));
+        world.write_file(netns, "/etc/hostname", format!("{name}\n"));
+        self.hosts.insert(name.to_owned(), netns);
+        let net = Ipv4Net::new_assert(address, node.prefix_len);
+        self.plug(world, (netns, name), Nic::Veth, net, cluster.network.mtu);
+        with(world, netns, |netns, ctx| {
+            netns.set_sysctl(ctx, "net.ipv4.ip_forward", "1");
+            for line in [
+                "PREROUTING -j BALANCER",
+                "OUTPUT -j BALANCER",
+                "POSTROUTING -m conntrack --ctstate DNAT -j MASQUERADE",
+            ] {
+                append(netns, ctx, Table::Nat, line);
+            }
+            let router = cluster.external.iter().find(|host| host.router && net.contains(&host.address));
+            if let Some(router) = router {
+                netns.add_route(ctx, netns.route_to(Ipv4Net::default(), Some(router.address), ETH0));
+            }
+        });
+        Some(netns)
     }
 
     /// An outside host runs an HTTP server on each of its ports, and a DNS server if it knows names.

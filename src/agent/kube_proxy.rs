@@ -2,12 +2,14 @@
 
 use super::rules::split;
 use super::world::{World, with};
-use crate::api::{ClusterSpec, EndpointSlice, NodeSpec, Service};
-use crate::base::NetnsId;
-use crate::cluster::proxy::{self, Config, Family, Rules, Watched};
+use crate::api::{ClusterSpec, NodeSpec};
+use crate::base::{Ipv4Addr, NetnsId};
+use crate::cluster::proxy::{self, Config, Family, Rules, UdpPort, Watched};
 use crate::kernel::{Ctx, NetfilterOp, Netns};
+use crate::trace::Tuple;
 use crate::xtables::{Rule, Table, parse_rule_of};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Chains of one table with their rules, in the order in which they are made.
@@ -18,11 +20,11 @@ pub(super) fn sync(
     world: &mut dyn World,
     (netns, node): (NetnsId, &NodeSpec),
     cluster: &ClusterSpec,
-    (services, slices): (&[&Service], &[&EndpointSlice]),
+    watched: &Watched<'_>,
 ) {
     for family in [Family::V4, Family::V6] {
         let Some(config) = Config::of(family, node, cluster) else { continue };
-        let rules = proxy::iptables(&config, Watched { services, slices });
+        let rules = proxy::iptables(&config, watched);
         let (filter, nat) = wanted(family, &rules);
         with(world, netns, |netns, ctx| {
             // Without it no packet from the loopback address leaves, and node ports on it do not work.
@@ -35,7 +37,32 @@ pub(super) fn sync(
             tables.install_jumps();
             tables.drop_stale(Table::Filter, &filter);
             tables.drop_stale(Table::Nat, &nat);
+            if family == Family::V4 {
+                forget_stale(netns, ctx, &proxy::udp_ports(&config, watched));
+            }
         });
+    }
+}
+
+/// Forgets the connections of UDP to endpoints that are gone.
+fn forget_stale(netns: &mut Netns, ctx: &mut Ctx<'_>, ports: &[UdpPort]) {
+    const UDP: u8 = 17;
+    if ports.is_empty() {
+        return;
+    }
+    let socket = |ip: Ipv4Addr, port| SocketAddr::new(IpAddr::V4(ip), port);
+    let is_stale = |orig: &Tuple, reply: &Tuple| {
+        let own = netns.has_addr(orig.dst);
+        let port = ports.iter().find(|port| port.serves(socket(orig.dst, orig.dport), own));
+        port.is_some_and(|port| !port.endpoints.contains(&socket(reply.src, reply.sport)))
+    };
+    let stale: Vec<u32> = netns
+        .nf_connections()
+        .filter(|(_, orig, reply)| orig.protocol == UDP && is_stale(orig, reply))
+        .map(|(id, ..)| id)
+        .collect();
+    for id in stale {
+        netns.change_netfilter(ctx, NetfilterOp::Forget(id));
     }
 }
 

@@ -455,11 +455,8 @@ fn release(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
 }
 
 fn detach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    if let Some((entry, node)) = entry_and_node(control, key)
-        && let Some(netns) = entry.netns
-    {
-        cni::detach(world, (node.netns, netns), entry.ip);
-    }
+    let addr = control.store.pods.get(key).and_then(|entry| entry.ip);
+    with_call(control, key, |call, _| cni::detach(world, call, addr));
     control.withdraw(world, key);
     terminated(world, key, 6, vec![key.name.to_string()]);
     terminated(world, key, 7, vec![key.name.to_string()]);

@@ -4,6 +4,7 @@
 
 mod addon;
 mod apply;
+mod balancer;
 mod cni;
 mod containers;
 mod control;

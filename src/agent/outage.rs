@@ -55,7 +55,8 @@ impl ControlPlane {
             | Wakeup::Evict(..)
             | Wakeup::Endpoints
             | Wakeup::Policies
-            | Wakeup::ProxyRules => None,
+            | Wakeup::ProxyRules
+            | Wakeup::Balancers => None,
         };
         let node = key.and_then(|key| self.store.pods.get(key)).and_then(|entry| entry.node.clone());
         let Some((_, held)) = node.and_then(|node| self.outages.held.get_mut(&node)) else {

@@ -41,3 +41,25 @@ pub(super) fn append(netns: &mut Netns, ctx: &mut Ctx<'_>, table: Table, line: &
         netns.change_netfilter(ctx, NetfilterOp::Insert(table, chain, at, rule, (0, 0)));
     }
 }
+
+/// Gives a chain of one's own these rules, in words without the chain's name; nothing is written where they stand there.
+pub(super) fn replace(netns: &mut Netns, ctx: &mut Ctx<'_>, table: Table, chain: &str, lines: &[String]) {
+    let parsed = lines.iter().filter_map(|line| {
+        let words = split(line);
+        parse_rule(&words.iter().map(String::as_str).collect::<Vec<_>>()).ok().map(Arc::new)
+    });
+    let wanted: Vec<_> = parsed.collect();
+    debug_assert_eq!(wanted.len(), lines.len(), "agents write rules that can be read");
+    let chain: Arc<str> = chain.into();
+    netns.change_netfilter(ctx, NetfilterOp::NewChain(table, chain.clone()));
+    let present: Vec<_> = netns.nf_rules(Family::V4, table, &chain).collect();
+    if present.iter().map(|(_, rule)| rule).eq(wanted.iter()) {
+        return;
+    }
+    for (handle, _) in present {
+        netns.change_netfilter(ctx, NetfilterOp::Delete(table, chain.clone(), handle));
+    }
+    for (index, rule) in wanted.into_iter().enumerate() {
+        netns.change_netfilter(ctx, NetfilterOp::Insert(table, chain.clone(), index as u32, rule, (0, 0)));
+    }
+}

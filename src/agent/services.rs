@@ -5,9 +5,10 @@ use super::control::ControlPlane;
 use super::kube_proxy;
 use super::store::PodEntry;
 use super::world::{Patience, Wakeup, World};
-use crate::api::{Endpoint, EndpointSlice, Protocol, Service, ServiceSpec, ServiceType};
-use crate::base::{Duration, Ipv4Addr, ObjectKey, SimTime};
+use crate::api::{Endpoint, EndpointSlice, Protocol, Service, ServiceSpec, ServiceType, TrafficPolicy};
+use crate::base::{Duration, Ipv4Addr, NetnsId, ObjectKey, SimTime};
 use crate::cluster::dns::View;
+use crate::cluster::proxy::Watched;
 use crate::cluster::services::{self, PodView};
 use crate::trace::{EndpointRow, PodPhase, ServiceChange, ServicePortRow, ServiceRow, SliceRow, TableChange};
 use serde_json::{Value, json};
@@ -39,12 +40,27 @@ pub(super) struct Services {
     /// Whether the kube-proxies are about to write, and when they last did.
     writing: bool,
     wrote: Option<SimTime>,
+    /// Whether the provider of load balancers is about to look.
+    pub(super) balancing: bool,
+    /// The machine that balances.
+    pub(super) balancer: Option<NetnsId>,
 }
 
 impl Services {
     /// The nodes are gone, with the rules of their kube-proxies.
     pub(super) fn forget_proxies(&mut self) {
         self.wrote = None;
+        self.balancer = None;
+    }
+
+    /// All Services in the order of namespace and name.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.objects.values()
+    }
+
+    /// All slices.
+    pub(super) fn slices(&self) -> impl Iterator<Item = &EndpointSlice> {
+        self.slices.values().map(|(slice, _)| &**slice)
     }
 
     /// Shows all Services and slices to a DNS server.
@@ -94,6 +110,7 @@ impl ControlPlane {
     /// Those who follow Services are woken.
     pub(super) fn services_applied(&mut self, world: &mut dyn World) {
         self.pods_changed(world);
+        self.balancers_changed(world);
         self.endpoints_changed(world);
     }
 
@@ -106,10 +123,16 @@ impl ControlPlane {
             return old;
         }
         let service = Arc::new(service);
-        let created = *self.services.created.entry(key.clone()).or_insert(world.now());
-        self.services.objects.insert(key, service.clone());
-        world.record(TableChange::Service(ServiceChange::Service(Box::new(service_row(&service, created)))));
+        self.put_service(world, service.clone());
         service
+    }
+
+    /// A Service as it stands now.
+    pub(super) fn put_service(&mut self, world: &mut dyn World, service: Arc<Service>) {
+        let key = key_of(&service.metadata);
+        let created = *self.services.created.entry(key.clone()).or_insert(world.now());
+        world.record(TableChange::Service(ServiceChange::Service(Box::new(service_row(&service, created)))));
+        self.services.objects.insert(key, service);
     }
 
     /// Gives a Service the addresses and ports that it does not name itself, the ones it had where it had some.
@@ -134,9 +157,25 @@ impl ControlPlane {
         if !matches!(spec.r#type, ServiceType::NodePort | ServiceType::LoadBalancer) {
             return;
         }
+        if spec.r#type == ServiceType::LoadBalancer && service.status.load_balancer.ingress.is_empty() {
+            service.status = old.map(|old| old.status.clone()).unwrap_or_default();
+        }
         let mut taken: BTreeSet<u16> =
             others().flat_map(|other| &other.spec.ports).map(|port| port.node_port).collect();
+        taken.extend(others().map(|other| other.spec.health_check_node_port));
         taken.extend(spec.ports.iter().map(|port| port.node_port));
+        taken.insert(spec.health_check_node_port);
+        let is_local = spec.external_traffic_policy == Some(TrafficPolicy::Local);
+        let is_balanced = spec.r#type == ServiceType::LoadBalancer;
+        if is_balanced && is_local && spec.health_check_node_port == 0 {
+            let had = old.map(|old| old.spec.health_check_node_port).filter(|port| *port != 0);
+            let port = had.or_else(|| services::allocate_node_port(&taken, world.rng()));
+            spec.health_check_node_port = port.unwrap_or(0);
+            taken.insert(spec.health_check_node_port);
+        }
+        if is_balanced && spec.allocate_load_balancer_node_ports == Some(false) {
+            return;
+        }
         for port in spec.ports.iter_mut().filter(|port| port.node_port == 0) {
             let had = old
                 .into_iter()
@@ -229,7 +268,12 @@ impl ControlPlane {
 
     /// The Pods that a Service selects and that have an address, in the order of their names.
     fn views(&self, service: &Service) -> Vec<PodView<'_>> {
-        self.store.pods.values().filter_map(|entry| view(service, entry)).collect()
+        let zone = |name: &str| {
+            let node = self.store.nodes.get(name)?;
+            node.spec.labels.get("topology.kubernetes.io/zone").map(String::as_str)
+        };
+        let views = self.store.pods.values().filter_map(|entry| view(service, entry));
+        views.map(|view| PodView { zone: zone(view.node), ..view }).collect()
     }
 
     /// Endpoints or Services changed; the kube-proxies will write their rules.
@@ -251,10 +295,11 @@ impl ControlPlane {
         self.services.wrote = Some(world.now());
         let Some(cluster) = self.cluster.clone() else { return };
         let services: Vec<&Service> = self.services.objects.values().map(|service| &**service).collect();
-        let slices: Vec<&EndpointSlice> = self.services.slices.values().map(|(slice, _)| &**slice).collect();
+        let watched = Watched::new(services, self.services.slices.values().map(|(slice, _)| &**slice));
         for node in self.store.nodes.values().filter(|node| !self.outages.has(&node.spec.name)) {
-            kube_proxy::sync(world, (node.netns, &node.spec), &cluster, (&services, &slices));
+            kube_proxy::sync(world, (node.netns, &node.spec), &cluster, &watched);
         }
+        self.sync_balancer(world);
     }
 }
 
@@ -265,7 +310,14 @@ fn view<'a>(service: &Service, entry: &'a PodEntry) -> Option<PodView<'a>> {
         return None;
     }
     let (ip, node) = (entry.ip?, entry.node.as_deref()?);
-    Some(PodView { pod: &entry.pod, ip, node, ready: entry.is_ready(), terminating: entry.deleting })
+    Some(PodView {
+        pod: &entry.pod,
+        ip,
+        node,
+        zone: None,
+        ready: entry.is_ready(),
+        terminating: entry.deleting,
+    })
 }
 
 /// A Service object with the addresses and ports that it was given.
@@ -279,6 +331,9 @@ fn with_addresses(value: &Value, spec: &ServiceSpec) -> Value {
     }
     for (index, port) in spec.ports.iter().enumerate().filter(|(_, port)| port.node_port != 0) {
         fields["ports"][index]["nodePort"] = json!(port.node_port);
+    }
+    if spec.health_check_node_port != 0 {
+        fields["healthCheckNodePort"] = json!(spec.health_check_node_port);
     }
     value
 }

@@ -108,6 +108,8 @@ pub enum Wakeup {
     NodeMonitor(Arc<str>, u32),
     /// The endpoint controller looks at the Services and their Pods.
     Endpoints,
+    /// The provider of load balancers looks at the Services that wait for one.
+    Balancers,
     /// The kube-proxies write their rules.
     ProxyRules,
     /// The network plug-in's agents write what enforces the policies.

@@ -4,7 +4,7 @@ mod resolved;
 
 pub use resolved::{
     Autodetection, Backend, BridgeSpec, CalicoSpec, ClusterSpec, Cni, Delays, DnsSpec, Encapsulation,
-    ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, NodeSpec, VxlanSpec,
+    ExternalSpec, GreSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, NodeSpec, VxlanSpec,
 };
 
 use super::{ObjectMeta, Taint};
@@ -93,10 +93,15 @@ pub struct WrittenNetwork {
     /// Range of all Services.
     #[serde(rename = "serviceCIDR")]
     pub service_cidr: Option<String>,
+    /// Range of the addresses that load balancers are given.
+    #[serde(rename = "loadBalancerPool")]
+    pub balancer_pool: Option<String>,
     /// MTU of the nodes' network in bytes.
     pub mtu: Option<u32>,
     /// The VXLAN.
     pub vxlan: WrittenVxlan,
+    /// GRE tunnels.
+    pub gre: WrittenGre,
     /// Address allocation.
     pub ipam: WrittenIpam,
     /// The plug-in bridge.
@@ -121,6 +126,20 @@ pub struct WrittenVxlan {
     pub port: Option<u16>,
     /// Whether the device learns where hardware addresses are.
     pub learning: Option<bool>,
+    /// Group that frames for unknown addresses go to.
+    pub group: Option<String>,
+}
+
+/// GRE tunnels as they are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WrittenGre {
+    /// Key that all packets have.
+    pub key: Option<u32>,
+    /// Whether packets have a checksum.
+    pub checksum: Option<bool>,
+    /// Whether packets are numbered.
+    pub sequence: Option<bool>,
 }
 
 /// Address allocation as it is written.

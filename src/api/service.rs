@@ -87,6 +87,13 @@ pub struct ServiceSpec {
     pub health_check_node_port: u16,
     /// Clients that may use the load balancer.
     pub load_balancer_source_ranges: Vec<String>,
+    /// The address that is asked of the load balancer.
+    #[serde(rename = "loadBalancerIP")]
+    pub load_balancer_ip: Option<String>,
+    /// Whose load balancer is meant; the cluster's own where absent.
+    pub load_balancer_class: Option<String>,
+    /// Whether a load balancer needs node ports; absent for yes.
+    pub allocate_load_balancer_node_ports: Option<bool>,
     /// Whether endpoints count before they are ready.
     pub publish_not_ready_addresses: bool,
     /// `PreferClose` and its like.
@@ -196,6 +203,16 @@ pub struct Endpoint {
 pub struct EndpointHints {
     /// Zones.
     pub for_zones: Vec<ForZone>,
+    /// Nodes.
+    pub for_nodes: Vec<ForNode>,
+}
+
+/// A node on which an endpoint had best be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ForNode {
+    /// Name of the node.
+    pub name: String,
 }
 
 /// A zone in which an endpoint had best be used.

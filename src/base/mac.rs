@@ -22,6 +22,12 @@ impl MacAddr {
         Self([head[0], head[1], a, b, c, d])
     }
 
+    /// The address that frames for a group of IPv4 have (RFC 1112 section 6.4).
+    pub fn of_group(group: Ipv4Addr) -> Self {
+        let [_, b, c, d] = group.octets();
+        Self([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+    }
+
     /// Whether the group bit is set: multicast or broadcast (IEEE 802, `is_multicast_ether_addr`).
     pub fn is_multicast(self) -> bool {
         self.0[0] & 1 == 1

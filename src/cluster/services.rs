@@ -1,8 +1,8 @@
 //! What the control plane decides about Services: their addresses and ports, and the endpoints behind them.
 
 use crate::api::{
-    Endpoint, EndpointConditions, EndpointPort, EndpointSlice, ObjectMeta, ObjectReference, Pod,
-    SERVICE_NAME_LABEL, Service, ServicePort,
+    Endpoint, EndpointConditions, EndpointHints, EndpointPort, EndpointSlice, ForNode, ForZone, ObjectMeta,
+    ObjectReference, Pod, SERVICE_NAME_LABEL, Service, ServicePort,
 };
 use crate::base::{Ipv4Addr, Ipv4Net, Rng};
 use serde_json::Value;
@@ -47,6 +47,8 @@ pub struct PodView<'a> {
     pub ip: Ipv4Addr,
     /// Its node.
     pub node: &'a str,
+    /// The zone of that node.
+    pub zone: Option<&'a str>,
     /// Whether its condition `Ready` is true.
     pub ready: bool,
     /// Whether it is being deleted.
@@ -126,13 +128,28 @@ fn endpoint(service: &Service, view: &PodView<'_>) -> Endpoint {
         },
         hostname: spec.hostname.clone().filter(|_| named),
         node_name: Some(view.node.to_owned()),
+        zone: view.zone.map(str::to_owned),
+        hints: hints(service, view),
         target_ref: Some(ObjectReference {
             kind: "Pod".to_owned(),
             namespace: metadata.namespace.clone(),
             name: metadata.name.clone(),
         }),
-        ..Endpoint::default()
     }
+}
+
+/// Where an endpoint had best be used, as `trafficDistribution` asks: in its zone, or on its node
+/// (`pkg/controller/endpointslice/topologycache`, `ReconcileHints`). The annotation `topology-mode: Auto` is not followed.
+fn hints(service: &Service, view: &PodView<'_>) -> Option<EndpointHints> {
+    let zones = || view.zone.iter().map(|zone| ForZone { name: (*zone).to_owned() }).collect::<Vec<_>>();
+    let hints = match service.spec.traffic_distribution.as_deref()? {
+        "PreferClose" | "PreferSameZone" => EndpointHints { for_zones: zones(), for_nodes: Vec::new() },
+        "PreferSameNode" => {
+            EndpointHints { for_zones: zones(), for_nodes: vec![ForNode { name: view.node.to_owned() }] }
+        }
+        _ => return None,
+    };
+    (hints != EndpointHints::default()).then_some(hints)
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 //! of a Pod's interface (`cil_from_container`), of the tunnel device (`cil_from_overlay`) and at the egress of
 //! `cilium_host` (`cil_from_host`).
 //!
-//! *Simplified*: no policy, no connection tracking, no service translation; a packet whose TTL is used up is dropped
+//! *Simplified*: no service translation; a packet whose TTL is used up is dropped
 //! without an answer; what is for this node itself or for the outside goes up the stack.
+
+mod policy;
 
 use super::{Ctx, Link, Netns, Skb, Urgency, Work};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, Ipv4Net};
@@ -38,6 +40,7 @@ enum Handover {
 #[derive(Clone, Debug, Default)]
 pub(super) struct BpfMaps {
     entries: Vec<(BpfRow, ChangeId)>,
+    policies: policy::Policies,
 }
 
 impl BpfMaps {
@@ -90,14 +93,17 @@ impl Netns {
                 let arp = *arp;
                 return self.bpf_arp(ctx, ifindex, own, &arp, skb);
             }
-            (BpfProgram::FromContainer(_, identity), Payload::Ipv4(_)) => Some(identity),
+            (BpfProgram::FromContainer(_, identity), Payload::Ipv4(_)) => {
+                let skb = self.bpf_police(ctx, (ifindex, ifindex), (true, None), skb)?;
+                return self.bpf_ipv4(ctx, ifindex, Some(identity), Handover::Peer, skb);
+            }
             (BpfProgram::FromOverlay, Payload::Ipv4(_)) => None,
             (BpfProgram::FromNetdev, Payload::Ipv4(packet)) => {
                 let Some((row, _)) = self.bpf.lookup(BpfMap::Endpoints, packet.dst) else { return Some(skb) };
                 let dst = row.key.addr();
                 let mut skb = skb;
                 self.bpf_lookup(ctx, ifindex, (BpfMap::Endpoints, dst), &mut skb);
-                self.bpf_deliver(ctx, ifindex, &row, Handover::Peer, skb);
+                self.bpf_deliver(ctx, ifindex, (&row, None), Handover::Peer, skb);
                 return None;
             }
             _ => return Some(skb),
@@ -126,7 +132,7 @@ impl Netns {
     ) -> Option<Skb> {
         let Some(dst) = skb.frame.ipv4().map(|packet| packet.dst) else { return Some(skb) };
         if let Some(endpoint) = self.bpf_lookup(ctx, ifindex, (BpfMap::Endpoints, dst), &mut skb) {
-            self.bpf_deliver(ctx, ifindex, &endpoint, handover, skb);
+            self.bpf_deliver(ctx, ifindex, (&endpoint, identity), handover, skb);
             return None;
         }
         let remote = self.bpf_lookup(ctx, ifindex, (BpfMap::Ipcache, dst), &mut skb);
@@ -151,16 +157,19 @@ impl Netns {
         Some(row)
     }
 
-    /// Hands a packet to an endpoint of this node (`ipv4_local_delivery`): one hop, whatever way it takes.
+    /// Hands a packet to an endpoint of this node (`ipv4_local_delivery`), if the endpoint's policy admits it: one hop,
+    /// whatever way it takes. The sender's identity is looked up where the packet does not bring it.
     fn bpf_deliver(
         &mut self,
         ctx: &mut Ctx<'_>,
         ifindex: IfIndex,
-        endpoint: &BpfRow,
+        (endpoint, identity): (&BpfRow, Option<u32>),
         handover: Handover,
-        mut skb: Skb,
+        skb: Skb,
     ) {
         let at = (self.id, ifindex);
+        let policed = self.bpf_police(ctx, (ifindex, endpoint.ifindex), (false, identity), skb);
+        let Some(mut skb) = policed else { return };
         let Some((src, peer)) = self.link(endpoint.ifindex).map(|link| (link.mac, link.peer())) else {
             return ctx.drop(at, skb, DropReason::DevReady);
         };

@@ -128,6 +128,7 @@ impl Netns {
             Next::Loop => ctx.later(ctx.delays.veth, Urgency::Now, Work::Receive(ifindex, skb)),
             Next::Wire(peer, delay) => {
                 skb.nf = skb.nf.scrubbed(true);
+                skb.sec = None;
                 ctx.effects.wire.push((delay, peer.netns, peer.ifindex, skb));
             }
             Next::Bridge => self.br_dev_xmit(ctx, ifindex, skb),

@@ -32,6 +32,8 @@ pub struct Skb {
     pub nf: Nf,
     /// What routing decided beyond the way out.
     pub dst: Dst,
+    /// Destination and SPI of the security association by which it came in (`skb_sec_path`).
+    pub sec: Option<(Ipv4Addr, u32)>,
     /// How many devices of this machine have handed it to the next since it was made or came in
     /// (`dev_xmit_recursion`).
     pub nesting: u8,
@@ -44,6 +46,8 @@ pub struct Dst {
     pub next_hop: Option<Ipv4Addr>,
     /// Path MTU of a packet of this machine's own; 0 for the device's.
     pub mtu: u32,
+    /// Whether it is what `IPsec` made, which no policy looks at again.
+    pub transformed: bool,
 }
 
 impl Skb {
@@ -188,13 +192,22 @@ impl Ctx<'_> {
             nesting: parent.nesting,
             hash: 0,
             nf: Nf::default(),
+            sec: None,
         }
     }
 
     /// A copy of a packet, which shares its bytes.
     pub(super) fn copy(&mut self, skb: &Skb) -> Skb {
         let child = self.child(skb, Relation::Copy, skb.frame.clone());
-        Skb { packet: skb.packet, frag_max: skb.frag_max, hash: skb.hash, nf: skb.nf, dst: skb.dst, ..child }
+        Skb {
+            packet: skb.packet,
+            frag_max: skb.frag_max,
+            hash: skb.hash,
+            nf: skb.nf,
+            dst: skb.dst,
+            sec: skb.sec,
+            ..child
+        }
     }
 
     /// A new packet that no other packet gave rise to.
@@ -210,6 +223,7 @@ impl Ctx<'_> {
             nesting: 0,
             hash: 0,
             nf: Nf::default(),
+            sec: None,
         }
     }
 
@@ -229,7 +243,7 @@ fn stores_packet(kind: EventKind) -> bool {
         | EventKind::Encapsulated
         | EventKind::Decapsulated
         // Counters are folded from the packets that rules fitted.
-        | EventKind::Decided(Table::Netfilter | Table::Qdisc, _)
+        | EventKind::Decided(Table::Netfilter | Table::Qdisc | Table::Xfrm, _)
         | EventKind::Ended(_) => true,
         EventKind::Passed(_)
         | EventKind::Decided(..)

@@ -54,7 +54,7 @@ impl Netns {
         let frame = Frame { dst: first.frame.dst, src: first.frame.src, payload: Payload::Ipv4(whole) };
         let mut skb = ctx.child(first, Relation::Fragment, Arc::new(frame));
         skb.frag_max = frag_max as u16;
-        skb.hash = first.hash;
+        (skb.hash, skb.sec) = (first.hash, first.sec);
         for (ifindex, fragment) in queue {
             skb.cause = ctx.end((self.id, ifindex), fragment, Disposition::Reassembled);
         }

@@ -3,9 +3,9 @@
 use super::icmp::IcmpError;
 use super::netfilter::{self, HookState};
 use super::sock::IcmpReport;
-use super::{Ctx, FibResult, Netns, Skb};
+use super::{Ctx, FibResult, Kind, Link, Netns, Skb};
 use crate::base::{ChangeId, IfIndex, Ipv4Addr};
-use crate::trace::{Disposition, DropReason, EventKind, Hook, PacketType, RouteKind, Table};
+use crate::trace::{Disposition, DropReason, EventKind, Hook, PacketType, RouteKind, Table, XfrmDirection};
 use crate::wire::{Body, Icmp, Ipv4, Payload, UdpPayload};
 
 /// What the routing decision for an incoming packet says.
@@ -55,7 +55,7 @@ impl Netns {
         if let Some(reason) = self.martian(ifindex, src, dst) {
             return Verdict::Drop(reason);
         }
-        if dst.is_broadcast() {
+        if dst.is_broadcast() || self.has_joined(ifindex, dst) {
             return Verdict::Local;
         }
         let found = self.fib.lookup(dst);
@@ -72,6 +72,16 @@ impl Netns {
         }
     }
 
+    /// Whether a device on this one is in a group (`ip_check_mc_rcu`). *Simplified*: nobody is told by IGMP, for the switch
+    /// floods groups.
+    fn has_joined(&self, ifindex: IfIndex, group: Ipv4Addr) -> bool {
+        let has = |link: &Link| {
+            link.up
+                && matches!(&link.kind, Kind::Vxlan(own) if own.group == Some(group) && own.dev == ifindex)
+        };
+        group.is_multicast() && self.links().any(has)
+    }
+
     fn no_route(&self, ifindex: IfIndex) -> Verdict {
         if self.forwards(ifindex) {
             Verdict::Error(DropReason::IpInNoRoutes, IcmpError::NET_UNREACHABLE)
@@ -82,7 +92,7 @@ impl Netns {
 
     /// Addresses that may not come from the outside (RFC 1812 section 5.3.7, `fib_validate_source`).
     pub(super) fn martian(&self, ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr) -> Option<DropReason> {
-        let from_lo = self.link(ifindex).is_some_and(|link| matches!(link.kind, super::Kind::Loopback));
+        let from_lo = self.link(ifindex).is_some_and(|link| matches!(link.kind, Kind::Loopback));
         if src.is_multicast() || src.is_broadcast() || (src.is_unspecified() && !dst.is_broadcast()) {
             return Some(DropReason::IpMartianSource);
         }
@@ -115,6 +125,11 @@ impl Netns {
         let Payload::Ipv4(packet) = &frame.payload else {
             return ctx.drop((self.id, ifindex), skb, DropReason::IpInHdr);
         };
+        if !matches!(&*packet.body, Body::Esp(_) | Body::Ipip(_))
+            && let Err(reason) = self.xfrm_check(XfrmDirection::In, &skb)
+        {
+            return ctx.drop((self.id, ifindex), skb, reason);
+        }
         match &*packet.body {
             Body::Icmp(icmp) => self.icmp_rcv(ctx, ifindex, kind, (packet, icmp), skb),
             Body::Udp(udp) => {
@@ -128,7 +143,8 @@ impl Netns {
             Body::Tcp(tcp) => self.tcp_rcv(ctx, ifindex, kind, (packet, tcp), skb),
             Body::Ipip(inner) => self.ipip_rcv(ctx, ifindex, kind, (packet, inner), skb),
             Body::Gre(gre) => self.gre_rcv(ctx, ifindex, kind, (packet, gre), skb),
-            Body::Igmp(_) | Body::Esp(_) | Body::Raw { .. } => {
+            Body::Esp(esp) => self.esp_rcv(ctx, ifindex, kind, (packet, esp), skb),
+            Body::Igmp(_) | Body::Raw { .. } => {
                 self.unclaimed(ctx, ifindex, kind, IcmpError::PROTOCOL_UNREACHABLE, skb);
             }
         }
@@ -162,6 +178,9 @@ impl Netns {
         if kind != PacketType::Host {
             return ctx.drop(at, skb, DropReason::OtherHost);
         }
+        if let Err(reason) = self.xfrm_check(XfrmDirection::Forward, &skb) {
+            return ctx.drop(at, skb, reason);
+        }
         let Some(packet) = skb.frame.ipv4() else { return ctx.drop(at, skb, DropReason::IpInHdr) };
         if packet.ttl <= 1 {
             self.icmp_send(ctx, ifindex, &skb, IcmpError::TTL_EXCEEDED);
@@ -169,6 +188,7 @@ impl Netns {
         }
         let Some(oif) = route.route.oif else { return ctx.drop(at, skb, DropReason::IpInNoRoutes) };
         let mtu = self.link(oif).map_or(0, |link| link.mtu);
+        let mtu = self.xfrm_mtu(packet.src, packet.dst, mtu);
         // A packet put together from fragments counts by its largest one (`ip_exceeds_mtu`).
         let size = if skb.frag_max > 0 { usize::from(skb.frag_max) } else { packet.wire_len() };
         if size > mtu as usize && packet.dont_fragment {

@@ -126,6 +126,7 @@ impl Netns {
         out.skb.frag_max = 0;
         out.skb.nesting += 1;
         out.skb.nf = out.skb.nf.scrubbed(false);
+        out.skb.sec = None;
         ctx.note(at, &mut out.skb, EventKind::Encapsulated);
         self.ip_local_out(ctx, &flow, ctx.delays.tunnel, out.skb);
     }

@@ -41,6 +41,7 @@ mod sysctl;
 mod tcp;
 mod timer;
 mod vxlan;
+mod xfrm;
 
 pub use bpf::BpfProgram;
 pub use bridge_config::{BridgeOption, PortOption};
@@ -110,6 +111,7 @@ pub struct Netns {
     /// Path MTUs and better next hops learnt (`ip route get` shows them as `cache`).
     exceptions: BTreeMap<Ipv4Addr, Exception>,
     bpf: BpfMaps,
+    xfrm: xfrm::Xfrm,
     next_ip_id: u16,
     next_nsid: u32,
     /// Major number of the next queueing discipline.
@@ -140,6 +142,7 @@ impl Netns {
             limits: Limits::default(),
             exceptions: BTreeMap::new(),
             bpf: BpfMaps::default(),
+            xfrm: xfrm::Xfrm::default(),
             next_ip_id: rng.u16(..),
             next_nsid: 0,
             next_qdisc: 0x8001,

@@ -36,6 +36,10 @@ impl Netns {
         if src.is_some_and(|src| !self.has_addr(src) && !src.is_loopback()) {
             return Err(Errno::Einval);
         }
+        if dst.is_multicast() && oif.is_some() {
+            // A group is on the link itself, whatever the default route says.
+            return self.onlink_flow(dst, src, oif).map(|flow| Flow { broadcast: true, ..flow });
+        }
         let Some(found) = self.lookup_out(dst, oif) else { return self.onlink_flow(dst, src, oif) };
         let route = found.route;
         match route.kind {
@@ -50,6 +54,7 @@ impl Netns {
         let learnt = self.exception(now, dst, found.change);
         let gateway = learnt.and_then(|row| row.gateway).or(route.gateway);
         let device_mtu = self.link(link_out).map_or(0, |link| link.mtu);
+        let device_mtu = self.xfrm_mtu(chosen, dst, device_mtu);
         // `__mkroute_output`: an address of this machine alone may not leave it.
         if chosen.is_loopback() && !local && !self.conf_or(link_out, |conf| conf.route_localnet) {
             return Err(Errno::Einval);
@@ -172,6 +177,7 @@ impl Netns {
             ctx.drop((self.id, oif), skb, DropReason::NetfilterDrop);
             return Some(Errno::Eperm);
         }
+        let skb = self.xfrm_output(ctx, oif, skb)?;
         let Some(link) = self.link(oif) else {
             ctx.drop((self.id, oif), skb, DropReason::DevReady);
             return None;
@@ -204,6 +210,10 @@ impl Netns {
     /// counts, for one that is passed on only the device's.
     pub(super) fn dst_mtu(&self, oif: IfIndex, skb: &Skb) -> u32 {
         let device = self.link(oif).map_or(0, |link| link.mtu);
+        let device = match skb.frame.ipv4() {
+            Some(packet) if !skb.dst.transformed => self.xfrm_mtu(packet.src, packet.dst, device),
+            Some(_) | None => device,
+        };
         if skb.dst.mtu == 0 { device } else { skb.dst.mtu.min(device) }
     }
 
@@ -226,8 +236,9 @@ impl Netns {
             return Some(Errno::Eperm);
         }
         let src = self.link(oif).map_or(MacAddr::ZERO, |link| link.mac);
+        let group = skb.frame.ipv4().map(|packet| packet.dst).filter(Ipv4Addr::is_multicast);
         let frame = skb.frame_mut();
-        frame.dst = MacAddr::BROADCAST;
+        frame.dst = group.map_or(MacAddr::BROADCAST, MacAddr::of_group);
         frame.src = src;
         ctx.later(after, Urgency::Now, Work::Transmit(oif, skb));
         None

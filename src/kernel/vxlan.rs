@@ -52,7 +52,10 @@ impl Netns {
         let Some(Link { kind: Kind::Vxlan(vxlan), .. }) = self.link(ifindex) else { return };
         let port = vxlan.port;
         let local = Some(vxlan.local).filter(|local| !local.is_unspecified());
-        let flow = match self.ip_route_output(ctx.now, remote, local, None) {
+        // To a group packets go by the device below, and no further than its link.
+        let group = remote.is_multicast();
+        let below = group.then_some(vxlan.dev);
+        let flow = match self.ip_route_output(ctx.now, remote, local, below) {
             Ok(flow) if flow.oif == ifindex => return ctx.drop(at, skb, DropReason::Recursion),
             Ok(flow) => flow,
             Err(_) => return ctx.drop(at, skb, DropReason::IpOutNoRoutes),
@@ -72,7 +75,7 @@ impl Netns {
             dont_fragment: false,
             more_fragments: false,
             fragment_offset: 0,
-            ttl: self.sysctl.ip_default_ttl,
+            ttl: if group { 1 } else { self.sysctl.ip_default_ttl },
             src: flow.src,
             dst: remote,
             options: None,
@@ -83,6 +86,7 @@ impl Netns {
         skb.frag_max = 0;
         skb.nesting += 1;
         skb.nf = skb.nf.scrubbed(false);
+        skb.sec = None;
         ctx.note(at, &mut skb, EventKind::Encapsulated);
         self.ip_local_out(ctx, &flow, ctx.delays.vxlan, skb);
     }

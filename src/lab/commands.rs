@@ -125,6 +125,10 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         KernelChange::SetQdisc(ifindex, netem) => netns.set_qdisc(ctx, ifindex, netem),
         KernelChange::SetClsact(ifindex, on) => netns.set_clsact(ctx, ifindex, on),
         KernelChange::SetMirror(ifindex, incoming, to) => netns.set_mirror(ctx, ifindex, incoming, to),
+        KernelChange::AddXfrmState(row) => drop(netns.add_xfrm_state(ctx, *row)),
+        KernelChange::DelXfrmState(dst, spi) => netns.del_xfrm_state(ctx, dst, spi),
+        KernelChange::AddXfrmPolicy(row) => netns.add_xfrm_policy(ctx, row),
+        KernelChange::DelXfrmPolicy(row) => netns.del_xfrm_policy(ctx, &row),
         KernelChange::SetSysctl(key, value) => {
             netns.set_sysctl(ctx, &key, &value);
         }

@@ -4,9 +4,9 @@ use super::values::{duration, net_of};
 use super::{Parsed, kube_proxy};
 use crate::api::{
     Autodetection, Backend, BridgeSpec, CalicoSpec, Cluster, ClusterSpec, Cni, Delays, DnsSpec,
-    Encapsulation, ExternalSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, Node, NodeAddressType, NodeSpec,
-    VxlanSpec, WrittenBridge, WrittenCalico, WrittenDns, WrittenExternal, WrittenInterface, WrittenNetwork,
-    WrittenNode, WrittenSpec,
+    Encapsulation, ExternalSpec, GreSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, Node, NodeAddressType,
+    NodeSpec, VxlanSpec, WrittenBridge, WrittenCalico, WrittenDns, WrittenExternal, WrittenInterface,
+    WrittenNetwork, WrittenNode, WrittenSpec,
 };
 use crate::base::{IpNet, Ipv4Addr, Ipv4Net};
 use serde_json::Value;
@@ -34,7 +34,7 @@ impl Parsed {
     pub fn resolve_cluster(&self) -> ClusterSpec {
         let written = self.cluster().map(|cluster: &Cluster| cluster.spec.clone()).unwrap_or_default();
         let external = external(self, &written);
-        let mut network = network(&written.network);
+        let mut network = network(&written.network, balancer_pool(self, &written));
         if written.network.pod_cidr.is_none() && written.nodes.is_none() {
             network.pod_cidr = around_nodes(self);
         }
@@ -63,7 +63,7 @@ fn default_dns_address(service_cidr: Ipv4Net) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(service_cidr.network()).saturating_add(10))
 }
 
-fn network(written: &WrittenNetwork) -> NetworkSpec {
+fn network(written: &WrittenNetwork, balancer_pool: Ipv4Net) -> NetworkSpec {
     let cni = choose(&Cni::ALL, written.cni.as_deref());
     let backend = written.backend.as_deref().and_then(|name| named(&Backend::ALL, name));
     // Without a word on it each plug-in connects the nodes in its own way; the plug-in bridge does not.
@@ -73,11 +73,18 @@ fn network(written: &WrittenNetwork) -> NetworkSpec {
         backend,
         pod_cidr: parsed(written.pod_cidr.as_deref(), DEFAULT_POD_CIDR),
         service_cidr: parsed(written.service_cidr.as_deref(), DEFAULT_SERVICE_CIDR),
+        balancer_pool,
         mtu: written.mtu.unwrap_or(DEFAULT_MTU),
         vxlan: VxlanSpec {
             vni: written.vxlan.vni.unwrap_or(if cni == Cni::Calico { 4096 } else { 1 }),
             port: written.vxlan.port.unwrap_or(if cni == Cni::Calico { 4789 } else { 8472 }),
-            learning: written.vxlan.learning.unwrap_or(false),
+            learning: written.vxlan.learning.unwrap_or(written.vxlan.group.is_some()),
+            group: written.vxlan.group.as_deref().and_then(|text| text.parse().ok()),
+        },
+        gre: GreSpec {
+            key: written.gre.key,
+            checksum: written.gre.checksum.unwrap_or(false),
+            sequence: written.gre.sequence.unwrap_or(false),
         },
         ipam: IpamSpec { range_start: written.ipam.range_start.unwrap_or(2) },
         bridge: bridge(cni, &written.bridge),
@@ -184,6 +191,12 @@ fn lan(parsed: &Parsed, written: &WrittenSpec) -> Ipv4Net {
     let mut objects = parsed.nodes().filter_map(|node| address(&nothing, Some(node)));
     let found = entries.into_iter().next().or_else(|| objects.next());
     found.map_or(DEFAULT_LAN, |(address, _)| Ipv4Net::new_assert(address, HOST_PREFIX_LEN).trunc())
+}
+
+/// The range that is written for load balancers, or the last sixteen addresses of the nodes' network.
+fn balancer_pool(cluster: &Parsed, written: &WrittenSpec) -> Ipv4Net {
+    let last = u32::from(lan(cluster, written).broadcast()) & !15;
+    parsed(written.network.balancer_pool.as_deref(), Ipv4Net::new_assert(last.into(), 28))
 }
 
 /// The hosts that are written; without any, the lesson's, less those whose address a node has.

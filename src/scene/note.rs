@@ -48,6 +48,7 @@ pub fn table_slug(table: Table) -> &'static str {
         Table::Conntrack => "conntrack",
         Table::Bpf => "bpf",
         Table::Qdisc => "qdisc",
+        Table::Xfrm => "xfrm",
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::base::{ChangeId, IfIndex, NetnsId};
 use crate::trace::{
-    BpfRow, FdbRow, Inventory, NeighRow, NetfilterChange, QdiscRow, RouteKind, RouteRow, Table, TableChange,
-    Trace, rows_text,
+    BpfRow, CiliumChange, FdbRow, Inventory, NeighRow, NetfilterChange, QdiscRow, RouteKind, RouteRow, Table,
+    TableChange, Trace, rows_text,
 };
 
 /// A row in two pieces.
@@ -87,6 +87,23 @@ pub fn bpf(inventory: &Inventory, row: &BpfRow) -> RowText {
     RowText { head: words.next().unwrap_or_default(), tail: words.next().unwrap_or_default() }
 }
 
+/// An entry of a policy map, or a connection.
+pub fn cilium(inventory: &Inventory, change: &CiliumChange) -> RowText {
+    let ifname = |ifindex| {
+        inventory.netns.get(&change.netns()).map_or_else(|| "".into(), |state| state.ifname(ifindex))
+    };
+    let line = change.text(ifname);
+    let mut words = line.splitn(2, ' ').map(str::to_owned);
+    RowText { head: words.next().unwrap_or_default(), tail: words.next().unwrap_or_default() }
+}
+
+/// A security association or policy, from its line.
+pub fn xfrm(line: &str) -> RowText {
+    let line = line.strip_prefix("xfrm ").unwrap_or(line);
+    let (head, tail) = line.split_once(' ').unwrap_or((line, ""));
+    RowText { head: head.to_owned(), tail: tail.to_owned() }
+}
+
 /// A queueing discipline.
 pub fn qdisc(row: &QdiscRow) -> RowText {
     RowText { head: "netem".to_owned(), tail: row.netem.to_string() }
@@ -104,8 +121,10 @@ pub fn decision(trace: &Trace, inventory: &Inventory, table: Table, row: Option<
                 row.mac.map_or_else(|| rows_text::nud(row.state).to_string(), |mac| format!("lladdr {mac}"));
             text
         }
+        (Table::Xfrm, TableChange::Xfrm(change)) => xfrm(&change.to_string()),
         (Table::Qdisc, TableChange::Link(row)) => row.extra.qdisc.as_ref().map(qdisc).unwrap_or_default(),
         (Table::Bpf, TableChange::Bpf(row)) => bpf(inventory, row),
+        (Table::Bpf, TableChange::Cilium(change)) => cilium(inventory, change),
         (Table::BridgeFdb, TableChange::Fdb(row)) => fdb(inventory, row),
         (Table::VxlanFdb, TableChange::Fdb(row)) => {
             let tail = row.dst.map_or_else(String::new, |dst| format!("dst {dst}"));

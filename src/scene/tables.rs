@@ -1,5 +1,7 @@
 //! The tables of a namespace as the tools name them, row by row, with what the step shown used or changed in them.
 
+mod bpf;
+
 use crate::base::{ChangeId, IfIndex};
 use crate::trace::{
     Event, EventKind, Inventory, LinkKind, LinkRow, NetnsState, PortState, SocketRow, SocketState, Table,
@@ -291,7 +293,7 @@ fn entries(kind: TableKind, state: &NetnsState, all: &Inventory) -> Vec<Entry> {
         TableKind::Iptables => iptables_entries(state),
         TableKind::Conntrack => conntrack_entries(state, all),
         TableKind::Sockets => state.sockets.values().map(socket_entry).collect(),
-        TableKind::Bpf => bpf_entries(state),
+        TableKind::Bpf => bpf::entries(state),
         TableKind::Sysctls => {
             let entry = |(key, value): (&std::sync::Arc<str>, &std::sync::Arc<str>)| Entry {
                 key: key.to_string(),
@@ -571,27 +573,4 @@ fn socket_state(state: SocketState) -> &'static str {
         SocketState::Listen => "LISTEN",
         SocketState::Closing => "CLOSING",
     }
-}
-
-fn bpf_entries(state: &NetnsState) -> Vec<Entry> {
-    let entry = |(change, row): &(ChangeId, crate::trace::BpfRow)| {
-        let map = match row.map {
-            crate::trace::BpfMap::Endpoints => "cilium_lxc",
-            crate::trace::BpfMap::Ipcache => "cilium_ipcache",
-        };
-        Entry {
-            key: format!("{map} {}", row.key),
-            change: Some(*change),
-            dev: row.ifindex.is_some().then_some(row.ifindex),
-            master: None,
-            cells: vec![
-                map.to_string(),
-                rows_text::destination(row.key),
-                if row.ifindex.is_some() { state.ifname(row.ifindex).to_string() } else { String::new() },
-                row.identity.to_string(),
-                said(row.tunnel),
-            ],
-        }
-    };
-    state.bpf.iter().map(entry).collect()
 }

@@ -3,7 +3,7 @@
 
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr};
 use crate::kernel::{BridgeOption, LinkSpec, NetfilterOp, PortOption};
-use crate::trace::{AddrRow, Mirror, NeighRow, Netem, RouteRow, VlanRow};
+use crate::trace::{AddrRow, Mirror, NeighRow, Netem, RouteRow, VlanRow, XfrmPolicyRow, XfrmStateRow};
 use std::sync::Arc;
 
 /// A change to the tables of the namespace that the command runs in.
@@ -67,6 +67,14 @@ pub enum KernelChange {
     SetClsact(IfIndex, bool),
     /// `tc filter … mirred`: whether for what comes in, and where to.
     SetMirror(IfIndex, bool, Option<Mirror>),
+    /// `ip xfrm state add`.
+    AddXfrmState(Box<XfrmStateRow>),
+    /// `ip xfrm state delete`: destination and SPI.
+    DelXfrmState(Ipv4Addr, u32),
+    /// `ip xfrm policy add`.
+    AddXfrmPolicy(XfrmPolicyRow),
+    /// `ip xfrm policy delete`.
+    DelXfrmPolicy(XfrmPolicyRow),
     /// `sysctl -w`: the key with dots, and the value.
     SetSysctl(String, String),
 }

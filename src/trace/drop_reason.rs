@@ -110,6 +110,8 @@ pub enum DropReason {
     DummyDevice,
     /// The bridge port is no member of that VLAN (`br_allowed_ingress`).
     VlanFilter,
+    /// No entry of the endpoint's policy map admits it (`DROP_POLICY`).
+    PolicyDenied,
     /// The macvlan device does not talk to that address.
     MacvlanNoTarget,
     /// No ipvlan device has that address.
@@ -142,7 +144,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them.
-    pub const ALL: [Self; 67] = [
+    pub const ALL: [Self; 68] = [
         Self::NoSocket,
         Self::TcpCsum,
         Self::UdpCsum,
@@ -196,6 +198,7 @@ impl DropReason {
         Self::GreSequence,
         Self::DummyDevice,
         Self::VlanFilter,
+        Self::PolicyDenied,
         Self::MacvlanNoTarget,
         Self::IpvlanNoTarget,
         Self::XfrmInNoStates,
@@ -277,6 +280,7 @@ impl DropReason {
             Self::GreChecksum => ("drop.gre_checksum", "GRE_CHECKSUM"),
             Self::GreSequence => ("drop.gre_sequence", "GRE_SEQUENCE"),
             Self::DummyDevice => ("drop.dummy_device", "DUMMY_DEVICE"),
+            Self::PolicyDenied => ("drop.policy_denied", "POLICY_DENIED"),
             Self::VlanFilter => ("drop.vlan_filter", "BRIDGE_VLAN_FILTER"),
             Self::MacvlanNoTarget => ("drop.macvlan_no_target", "MACVLAN_NO_TARGET"),
             Self::IpvlanNoTarget => ("drop.ipvlan_no_target", "IPVLAN_NO_TARGET"),

@@ -103,6 +103,8 @@ pub enum Table {
     Bpf,
     /// The queueing discipline at the way out: the row of its link.
     Qdisc,
+    /// Policies and security associations of `IPsec`.
+    Xfrm,
 }
 
 /// How a journey ended. Every journey has exactly one.

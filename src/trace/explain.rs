@@ -4,10 +4,11 @@
 
 use super::netfilter::{self, NetfilterChange};
 use super::rows_text::{self, FdbStyle, RouteStyle};
+use super::service_path;
 use super::{
-    BpfMap, BpfRow, Disposition, DropReason, Event, EventKind, FdbRow, Hook, LinkExtra, LinkKind, LinkRow,
-    NeighRow, Nud, PacketType, PortRow, PortState, Relation, RouteKind, RouteRow, ServiceChange, StepRow,
-    Steps, Surroundings, Table, TableChange, Trace,
+    BpfMap, BpfRow, CiliumChange, Disposition, DropReason, Event, EventKind, FdbRow, Hook, LinkExtra,
+    LinkKind, LinkRow, NeighRow, Nud, PacketType, PortRow, PortState, Relation, RouteKind, RouteRow,
+    ServiceChange, StepRow, Steps, Surroundings, Table, TableChange, Trace, XfrmChange,
 };
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId};
@@ -219,8 +220,16 @@ impl Teller<'_> {
                 Table::Qdisc,
                 Some(TableChange::Link(LinkRow { extra: LinkExtra { qdisc: Some(row), .. }, .. })),
             ) => self.say("why.qdisc.netem", &[self.place(), row.netem.to_string()]),
-            (Table::Qdisc, _) => String::new(),
+            (Table::Xfrm, Some(TableChange::Xfrm(XfrmChange::State(row)))) => {
+                let (dst, spi) = (row.dst.to_string(), format!("0x{:08x}", row.spi));
+                self.say("why.xfrm.state", &[self.netns(), row.src.to_string(), dst, spi])
+            }
+            (Table::Xfrm, Some(TableChange::Xfrm(change))) => {
+                self.say("why.xfrm.policy", &[self.netns(), change.to_string()])
+            }
+            (Table::Qdisc | Table::Xfrm, _) => String::new(),
             (Table::Bpf, Some(TableChange::Bpf(row))) => self.bpf_decision(row),
+            (Table::Bpf, Some(TableChange::Cilium(change))) => self.cilium_decision(change),
             (Table::Bpf, _) => self.say("why.bpf.none", &[self.place()]),
             (Table::VxlanFdb, Some(TableChange::Fdb(row))) => {
                 let asked = self.frame().map_or(row.mac, |frame| frame.dst);
@@ -233,6 +242,9 @@ impl Teller<'_> {
                 self.say(key, &[self.place_of(row.netns, row.ifindex), asked.to_string(), remote])
             }
             (Table::Netfilter, Some(TableChange::Netfilter(NetfilterChange::Rule(row)))) => {
+                if let Some(fact) = service_path::fact(row) {
+                    return service_path::sentence(&fact, &self.netns(), self.lang);
+                }
                 let key = rule_key(&row.rule.target);
                 let chain = format!("{} {}", row.table.name(), row.chain);
                 self.say(key, &[self.netns(), chain, row.to_string(), row.rule.target.name().to_owned()])
@@ -390,6 +402,21 @@ impl Teller<'_> {
         }
     }
 
+    fn cilium_decision(&self, change: &CiliumChange) -> String {
+        let place = self.place();
+        match change {
+            CiliumChange::Policy(row) | CiliumChange::PolicyGone(row) => {
+                let key = if row.origin.is_empty() { "why.bpf.open" } else { "why.bpf.policy" };
+                let way = if row.key.egress { "egress" } else { "ingress" };
+                let veth = self.around.ifname(row.netns, row.ifindex).to_string();
+                self.say(key, &[place, veth, row.key.text(), row.origin.to_string(), way.to_owned()])
+            }
+            CiliumChange::Connection(row) | CiliumChange::ConnectionGone(row) => {
+                self.say("why.bpf.connection", &[place, row.text()])
+            }
+        }
+    }
+
     fn fdb(&self, row: &FdbRow) -> String {
         let name = |ifindex| self.around.ifname(row.netns, ifindex);
         rows_text::fdb(row, &name, FdbStyle::default()).trim_end().to_string()
@@ -428,6 +455,10 @@ impl Teller<'_> {
             TableChange::Exception(row) => ("exception", vec![of(row.netns), rows_text::exception(row)]),
             TableChange::Bpf(row) => ("bpf", vec![of(row.netns), self.bpf(row)]),
             TableChange::BpfGone(row) => ("bpf_gone", vec![of(row.netns), self.bpf(row)]),
+            TableChange::Cilium(change) => {
+                let line = change.text(|ifindex| self.around.ifname(change.netns(), ifindex));
+                (if change.is_gone() { "bpf_gone" } else { "bpf" }, vec![of(change.netns()), line])
+            }
             TableChange::Sysctl(row) => {
                 ("sysctl", vec![of(row.netns), row.key.to_string(), row.value.to_string()])
             }
@@ -459,6 +490,7 @@ impl Teller<'_> {
                 ("process", vec![of(row.netns), row.pid.to_string(), row.args.to_string()])
             }
             TableChange::ProcessGone(_) => ("process_gone", Vec::new()),
+            TableChange::Xfrm(change) => ("xfrm", vec![of(change.netns()), change.to_string()]),
             TableChange::Fault(row) => {
                 let (key, args) = row.fault.words();
                 return self.say(key, &args);

@@ -268,6 +268,7 @@ fn decision(trace: &Trace, around: &Surroundings, id: EventId, table: Table, row
             format!("{dst} is for more than one: flooded to all ports")
         }
         (Table::BridgeFdb, None) => format!("fdb has no entry for {dst}: flooded to all ports"),
+        (Table::Xfrm, None) => "no policy fits".to_string(),
         (Table::Qdisc, None) => "no queueing discipline".to_string(),
         (Table::Bpf, None) => "no eBPF map has it: up to the stack".to_string(),
         (Table::VxlanFdb, None) => format!("fdb names no tunnel end for {dst}"),
@@ -341,8 +342,13 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         TableChange::Exception(row) => rows_text::exception(row),
         TableChange::Bpf(row) => bpf_line(around, row),
         TableChange::BpfGone(row) => format!("gone: {}", bpf_line(around, row)),
+        TableChange::Cilium(change) => {
+            let line = change.text(|ifindex| around.ifname(change.netns(), ifindex));
+            if change.is_gone() { format!("gone: {line}") } else { line }
+        }
         TableChange::Sysctl(row) => format!("sysctl {} = {}", row.key, row.value),
         TableChange::Socket(row) => format!("socket {}", rows_text::socket(row)),
+        TableChange::Xfrm(change) => change.to_string(),
         TableChange::Service(change) => change.to_string(),
         TableChange::SocketGone(_, socket) => format!("socket gone #{}", socket.0),
         TableChange::Netns(_)

@@ -2,11 +2,13 @@
 
 use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
-    AddrRow, BpfRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FaultRow, FdbRow, KubeEventRow,
-    LinkKind, LinkRow, NamesRow, NeighRow, NetnsRow, NodeRow, ObjectRow, PodRow, ProcessRow, RouteRow,
-    ServiceChange, ServiceRow, SliceRow, SocketRow, StepRow, Table, TableChange, Trace, VlanRow,
+    AddrRow, BpfRow, CiliumChange, CtRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FaultRow,
+    FdbRow, KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, NetnsRow, NodeRow, ObjectRow, PodRow,
+    PolicyRow, ProcessRow, RouteRow, ServiceChange, ServiceRow, SliceRow, SocketRow, StepRow, Table,
+    TableChange, Trace, VlanRow, Xfrm, XfrmChange,
 };
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
+use crate::wire::Body;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -66,12 +68,18 @@ pub struct NetnsState {
     pub exceptions: BTreeMap<Ipv4Addr, ExceptionRow>,
     /// Entries of eBPF maps, in the order in which they were added.
     pub bpf: Vec<(ChangeId, BpfRow)>,
+    /// Entries of the endpoints' policy maps.
+    pub policy_maps: Vec<(ChangeId, PolicyRow)>,
+    /// Connections that Cilium's programs let pass.
+    pub bpf_connections: BTreeMap<CtRow, ChangeId>,
     /// Settings that were changed, by key.
     pub sysctls: BTreeMap<Arc<str>, Arc<str>>,
     /// TCP and UDP sockets.
     pub sockets: BTreeMap<SocketId, SocketRow>,
     /// netfilter's tables.
     pub netfilter: Netfilter,
+    /// `IPsec`'s tables.
+    pub xfrm: Xfrm,
 }
 
 /// A neighbour entry with when it was last used.
@@ -156,9 +164,12 @@ impl NetnsState {
             vlans: BTreeMap::new(),
             exceptions: BTreeMap::new(),
             bpf: Vec::new(),
+            policy_maps: Vec::new(),
+            bpf_connections: BTreeMap::new(),
             sysctls: BTreeMap::new(),
             sockets: BTreeMap::new(),
             netfilter: Netfilter::default(),
+            xfrm: Xfrm::default(),
         }
     }
 
@@ -391,6 +402,12 @@ impl Inventory {
                     rule.bytes += packet.map_or(0, |packet| packet.wire_len() as u64);
                 }
             }
+            (Table::Xfrm, TableChange::Xfrm(XfrmChange::State(row))) => {
+                let packet = trace.frame_at(id).and_then(|frame| frame.ipv4());
+                if let Some(Body::Esp(esp)) = packet.map(|packet| &*packet.body) {
+                    state.xfrm.used((row.dst, row.spi), esp.seq);
+                }
+            }
             (Table::Conntrack, TableChange::Netfilter(NetfilterChange::Conntrack(row))) => {
                 if let Some(connection) = state.netfilter.conntrack.get_mut(&row.id) {
                     connection.seen = now;
@@ -447,6 +464,7 @@ impl Inventory {
             TableChange::Process(row) => drop(self.processes.insert(row.process, row.clone())),
             TableChange::ProcessGone(process) => drop(self.processes.remove(process)),
             TableChange::Fault(row) => drop(self.faults.insert(row.number, row.clone())),
+            TableChange::Xfrm(change) => self.with(change.netns(), |state| state.xfrm.apply(change)),
             TableChange::FaultGone(number) => drop(self.faults.remove(number)),
             TableChange::Link(row) => self.with(row.netns, |state| state.set_link(row)),
             TableChange::LinkGone(netns, ifindex) => self.with(*netns, |state| state.remove_link(*ifindex)),
@@ -481,6 +499,7 @@ impl Inventory {
             TableChange::BpfGone(row) => self.with(row.netns, |state| {
                 state.bpf.retain(|(_, old)| (old.map, old.key) != (row.map, row.key));
             }),
+            TableChange::Cilium(change) => self.with(change.netns(), |state| state.set_cilium(id, change)),
             TableChange::Sysctl(row) => self.with(row.netns, |state| {
                 state.sysctls.insert(row.key.clone(), row.value.clone());
             }),
@@ -527,6 +546,23 @@ impl NetnsState {
         self.neighbors.retain(|(at, _), _| *at != ifindex);
         self.vlans.retain(|(at, _), _| *at != ifindex);
         self.fdb.retain(|entry| entry.row.ifindex != ifindex && entry.row.master != Some(ifindex));
+    }
+
+    fn set_cilium(&mut self, id: ChangeId, change: &CiliumChange) {
+        let same = |row: &PolicyRow, old: &PolicyRow| (old.ifindex, old.key) == (row.ifindex, row.key);
+        match change {
+            CiliumChange::Policy(row) => match self.policy_maps.iter_mut().find(|(_, old)| same(row, old)) {
+                Some(entry) => *entry = (id, row.clone()),
+                None => self.policy_maps.push((id, row.clone())),
+            },
+            CiliumChange::PolicyGone(row) => self.policy_maps.retain(|(_, old)| !same(row, old)),
+            CiliumChange::Connection(row) => {
+                self.bpf_connections.insert(*row, id);
+            }
+            CiliumChange::ConnectionGone(row) => {
+                self.bpf_connections.remove(row);
+            }
+        }
     }
 
     fn set_bpf(&mut self, change: ChangeId, row: &BpfRow) {

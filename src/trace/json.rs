@@ -9,6 +9,7 @@ mod tunnel;
 pub use tunnel::{EspJson, GreJson, IgmpJson, StpJson, TunnelJson, VlanJson};
 
 use super::format::{Selection, row_text};
+use super::service_path::{self, ServiceFact};
 use super::{
     Disposition, Event, EventKind, JourneyInfo, PacketType, Relation, Stream, Surroundings, Table, Trace,
     explain,
@@ -73,6 +74,9 @@ pub struct EventJson {
     /// The row that decided, came or went, as the real tool prints it, with the table's name before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row: Option<String>,
+    /// What that row says about a Service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceFact>,
     /// How the journey ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disposition: Option<DispositionJson>,
@@ -359,6 +363,7 @@ fn event_json(trace: &Trace, around: &Surroundings, id: EventId, event: &Event) 
         hook: None,
         table: None,
         row: None,
+        service: None,
         disposition: None,
         output: None,
         exit_status: None,
@@ -376,6 +381,8 @@ fn event_json(trace: &Trace, around: &Surroundings, id: EventId, event: &Event) 
         EventKind::Decided(table, row) => {
             (json.kind, json.table) = ("decided", Some(table_name(table)));
             json.row = row.is_some().then(|| row_text(around, &trace.changes[row.index()])).flatten();
+            json.service =
+                row.is_some().then(|| service_path::of_change(&trace.changes[row.index()])).flatten();
         }
         EventKind::Changed(change) => {
             json.kind = "changed";
@@ -421,6 +428,7 @@ fn table_name(table: Table) -> &'static str {
         Table::Conntrack => "conntrack",
         Table::Bpf => "bpf",
         Table::Qdisc => "qdisc",
+        Table::Xfrm => "xfrm",
     }
 }
 

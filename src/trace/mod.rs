@@ -3,6 +3,7 @@
 //! read from here; nothing is simulated again to show it.
 
 mod api_rows;
+mod cilium_rows;
 mod drop_reason;
 mod event;
 pub mod explain;
@@ -19,11 +20,14 @@ mod process_rows;
 mod rows;
 mod rows_link;
 pub mod rows_text;
+pub mod service_path;
 mod service_rows;
 mod socket_rows;
 mod surroundings;
+mod xfrm_rows;
 
 pub use api_rows::ObjectRow;
+pub use cilium_rows::{CiliumChange, CtRow, PolicyKey, PolicyRow};
 pub use drop_reason::DropReason;
 pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Relation, Stream, Table};
 pub use fault::{Fault, FaultRow, Netem, Place};
@@ -50,6 +54,9 @@ pub use rows_link::{
 pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
 pub use surroundings::Surroundings;
+pub use xfrm_rows::{
+    Xfrm, XfrmChange, XfrmDirection, XfrmPolicyRow, XfrmStateRow, XfrmStateSeen, XfrmTemplate, esp_sa,
+};
 
 use crate::base::{ChangeId, EventId, JourneyId, OutputId, PacketId, ProcessId};
 use crate::wire::Frame;

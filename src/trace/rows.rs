@@ -3,7 +3,10 @@
 
 use super::object_rows::{KubeEventRow, NodeRow, PodRow, StepRow};
 use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
-use super::{FaultRow, NamesRow, NetfilterChange, ObjectRow, ProcessRow, ServiceChange, SocketRow};
+use super::{
+    CiliumChange, FaultRow, NamesRow, NetfilterChange, ObjectRow, ProcessRow, ServiceChange, SocketRow,
+    XfrmChange,
+};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::VlanProtocol;
 use std::sync::Arc;
@@ -46,6 +49,8 @@ pub enum TableChange {
     Bpf(BpfRow),
     /// An entry of an eBPF map went.
     BpfGone(BpfRow),
+    /// An entry of Cilium's policy maps or of its connections came, changed or went.
+    Cilium(CiliumChange),
     /// A kernel setting was changed.
     Sysctl(SysctlRow),
     /// A TCP or UDP socket came or changed.
@@ -78,6 +83,8 @@ pub enum TableChange {
     Process(ProcessRow),
     /// A process ended.
     ProcessGone(ProcessId),
+    /// A security association or policy came or went.
+    Xfrm(XfrmChange),
     /// Something was broken on purpose.
     Fault(FaultRow),
     /// A fault was mended, by its number.

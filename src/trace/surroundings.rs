@@ -70,6 +70,7 @@ impl Surroundings {
             | TableChange::Netfilter(_)
             | TableChange::Bpf(_)
             | TableChange::BpfGone(_)
+            | TableChange::Cilium(_)
             | TableChange::Node(_)
             | TableChange::NodeGone(_)
             | TableChange::Pod(_)
@@ -81,6 +82,7 @@ impl Surroundings {
             | TableChange::Names(_)
             | TableChange::Process(_)
             | TableChange::ProcessGone(_)
+            | TableChange::Xfrm(_)
             | TableChange::Fault(_)
             | TableChange::FaultGone(_) => {}
         }

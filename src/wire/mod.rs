@@ -20,6 +20,7 @@ pub mod names;
 mod pretty;
 pub mod print;
 mod quote;
+pub mod sctp;
 mod stp;
 mod tcp;
 mod tunnel;

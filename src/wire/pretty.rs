@@ -6,7 +6,7 @@
 
 use super::{
     Arp, ArpOp, Body, Bpdu, Frame, Gre, GrePayload, Icmp, Igmp, Ipv4, Payload, Quote, Tcp, TcpFlags, Udp,
-    UdpPayload,
+    UdpPayload, sctp,
 };
 use crate::base::{Ipv4Addr, MacAddr};
 use std::fmt;
@@ -143,6 +143,9 @@ impl fmt::Display for Ipv4 {
             }
             Body::Raw { protocol, .. } if self.fragment_offset != 0 => {
                 write!(f, "{src} > {dst}: ip-proto-{protocol}")
+            }
+            Body::Raw { protocol: sctp::PROTOCOL, bytes } if let Some(init) = sctp::Init::read(bytes) => {
+                write!(f, "{src}.{} > {dst}.{}: {init}", init.src_port, init.dst_port)
             }
             Body::Raw { protocol: 1, bytes } if bytes.len() >= Icmp::HEADER_LEN => {
                 write!(f, "{src} > {dst}: ")?;

@@ -18,7 +18,7 @@ pub use matches::{
     RecentMode, Rpfilter, SetMatch, Statistic, Tcp, Udp, ctstate, net_mask,
 };
 pub use options::is_target;
-pub use parse::{Problem, RuleBuilder, Words, parse_line, parse_rule, parse_rule_of};
+pub use parse::{Problem, RuleBuilder, Words, parse_line, parse_rule, parse_rule_of, parse_rule_with};
 pub use ports::{protocol_name, protocol_number, service_name, service_port};
 pub use save::quoted;
 pub use targets::{ConnmarkOp, Log, NatFlags, NatRange, RejectWith, Target, Tcpmss};

@@ -100,8 +100,14 @@ pub fn parse_rule(text: &[&str]) -> Result<Rule, Problem> {
 
 /// The same of either protocol.
 pub fn parse_rule_of(family: Family, text: &[&str]) -> Result<Rule, Problem> {
+    parse_rule_with(family, &[], text)
+}
+
+/// The same for a rule that may name these sets.
+pub fn parse_rule_with(family: Family, sets: &[&str], text: &[&str]) -> Result<Rule, Problem> {
     let words: Vec<String> = text.iter().map(|word| (*word).to_owned()).collect();
-    read(&mut Words::new(&words), RuleBuilder::of(family))
+    let sets = sets.iter().map(|name| (*name).to_owned()).collect();
+    read(&mut Words::new(&words), RuleBuilder { sets, ..RuleBuilder::of(family) })
 }
 
 fn read(words: &mut Words, mut builder: RuleBuilder) -> Result<Rule, Problem> {

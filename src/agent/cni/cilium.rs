@@ -8,6 +8,7 @@ use crate::agent::fabric::{ETH0, random_mac};
 use crate::agent::world::{Wire, World, with};
 use crate::api::{Backend, ClusterSpec};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
+use crate::cluster::policy::cilium::FIRST_RANGE;
 use crate::kernel::{BpfProgram, Kind, Netns, NewLink};
 use crate::trace::{BpfMap, BpfRow, RouteProtocol, RouteRow, Scope};
 use serde_json::{Value, json};
@@ -114,7 +115,60 @@ pub(super) fn configure(world: &mut dyn World, call: &Call<'_>, made: &Attached,
 /// A Pod goes: its endpoint is forgotten.
 pub(super) fn detach(world: &mut dyn World, node: NetnsId, addr: Ipv4Addr) {
     let key = Ipv4Net::new_assert(addr, 32);
-    with(world, node, |netns, ctx| netns.bpf_delete(ctx, BpfMap::Endpoints, key));
+    with(world, node, |netns, ctx| {
+        let is_own = |row: &&BpfRow| row.map == BpfMap::Endpoints && row.key == key;
+        let endpoint = netns.bpf_rows().find(is_own).map(|row| row.ifindex);
+        netns.bpf_delete(ctx, BpfMap::Endpoints, key);
+        if let Some(endpoint) = endpoint {
+            netns.bpf_forget_policy(ctx, endpoint);
+        }
+    });
+}
+
+/// A Pod whose labels have changed.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::agent) struct Relabelled {
+    /// Its address.
+    pub(in crate::agent) addr: Ipv4Addr,
+    /// Its new identity.
+    pub(in crate::agent) identity: u32,
+}
+
+/// A Pod's endpoint gets another identity at its own node.
+pub(in crate::agent) fn relabel(world: &mut dyn World, node: NetnsId, pod: Relabelled) {
+    let key = Ipv4Net::new_assert(pod.addr, 32);
+    with(world, node, |netns, ctx| {
+        let is_own = |row: &&BpfRow| row.map == BpfMap::Endpoints && row.key == key;
+        let Some(row) = netns.bpf_rows().find(is_own).copied() else { return };
+        netns.attach_bpf(row.ifindex, BpfProgram::FromContainer(pod.addr, pod.identity));
+        netns.bpf_update(ctx, BpfRow { identity: pod.identity, ..row });
+    });
+}
+
+/// Ranges of addresses outside the cluster get identities of their own, and lose them.
+pub(in crate::agent) fn enter_ranges(
+    world: &mut dyn World,
+    node: NetnsId,
+    gone: impl Iterator<Item = Ipv4Net>,
+    new: impl Iterator<Item = (Ipv4Net, u32)>,
+) {
+    with(world, node, |netns, ctx| {
+        // An address that is a Pod's or a node's stays theirs.
+        let foreign = |netns: &Netns, range: Ipv4Net| {
+            let is_it = |row: &&BpfRow| row.map == BpfMap::Ipcache && row.key == range;
+            netns.bpf_rows().find(is_it).is_some_and(|row| row.identity < FIRST_RANGE)
+        };
+        for range in gone {
+            if !foreign(netns, range) {
+                netns.bpf_delete(ctx, BpfMap::Ipcache, range);
+            }
+        }
+        for (range, identity) in new {
+            if !foreign(netns, range) {
+                netns.bpf_update(ctx, ipcache(netns.id, range, identity, None));
+            }
+        }
+    });
 }
 
 /// Whether nodes are joined by tunnels.

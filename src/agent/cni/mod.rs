@@ -5,6 +5,7 @@ mod bridge;
 pub(super) mod calico;
 pub(super) mod cilium;
 mod flannel;
+mod masquerade;
 mod nodes;
 
 pub(super) use nodes::{Peer, connect, forget, protect, start};
@@ -82,9 +83,8 @@ pub(super) fn has_tunnel_address(cluster: &ClusterSpec) -> bool {
 /// MTU of the Pods: the nodes' less what the way between nodes adds.
 pub(super) fn pod_mtu(cluster: &ClusterSpec) -> u32 {
     let network = &cluster.network;
-    // What is not simulated yet runs over VXLAN, as the diagnostic about it says.
     let overhead = match network.backend {
-        Some(Backend::Gre | Backend::Ipip | Backend::Ipsec) => Backend::Vxlan.overhead(),
+        Some(Backend::Gre) => network.gre.overhead(),
         Some(way) => way.overhead(),
         None => 0,
     };
@@ -116,7 +116,24 @@ pub(super) fn request(command: &str, call: &Call<'_>, ipam: &Ipam) -> Value {
             "CNI_PATH": "/opt/cni/bin",
         },
         "stdin": stdin,
+        // What the configuration list names behind it.
+        "then": after(call.cluster.network.cni),
     })
+}
+
+/// The plug-ins of the configuration list that are called with the first one's result. *Simplified*: host ports are not
+/// opened by it.
+fn after(cni: Cni) -> Value {
+    match cni {
+        Cni::Flannel | Cni::Bridge => {
+            json!([{ "type": "portmap", "capabilities": { "portMappings": true } }])
+        }
+        Cni::Calico => json!([
+            { "type": "portmap", "snat": true, "capabilities": { "portMappings": true } },
+            { "type": "bandwidth", "capabilities": { "bandwidth": true } },
+        ]),
+        Cni::Cilium => json!([]),
+    }
 }
 
 /// First half of `ADD`: the address and the veth pair. When no address is left nothing is left behind.
@@ -171,9 +188,13 @@ pub(super) fn failure(cluster: &ClusterSpec, error: &str) -> String {
 }
 
 /// Second half of `DEL` (`ip.DelLinkByNameAddr`): the veth pair goes, and with it the routes by its end at the node.
-pub(super) fn detach(world: &mut dyn World, (node, sandbox): (NetnsId, NetnsId), addr: Option<Ipv4Addr>) {
+pub(super) fn detach(world: &mut dyn World, call: &Call<'_>, addr: Option<Ipv4Addr>) {
+    let (node, sandbox) = (call.node, call.sandbox);
     if let Some(addr) = addr {
         cilium::detach(world, node, addr);
+    }
+    if matches!(call.cluster.network.cni, Cni::Bridge | Cni::Flannel) && call.cluster.network.bridge.ip_masq {
+        masquerade::del_pod(world, node, call.container);
     }
     let eth0 = world.netns(sandbox).and_then(|netns| netns.link_named("eth0")).map(|link| link.ifindex);
     if let Some(eth0) = eth0 {

@@ -77,10 +77,14 @@ pub struct NetworkSpec {
     pub pod_cidr: Ipv4Net,
     /// Range of all Services.
     pub service_cidr: Ipv4Net,
+    /// Range of the addresses that load balancers are given, in the nodes' network.
+    pub balancer_pool: Ipv4Net,
     /// MTU of the nodes' network in bytes.
     pub mtu: u32,
     /// The VXLAN.
     pub vxlan: VxlanSpec,
+    /// GRE tunnels.
+    pub gre: GreSpec,
     /// Address allocation.
     pub ipam: IpamSpec,
     /// The plug-in bridge, by itself or as flannel delegates to it.
@@ -152,6 +156,27 @@ pub struct VxlanSpec {
     pub port: u16,
     /// Whether the device learns where hardware addresses are.
     pub learning: bool,
+    /// Group that frames for unknown addresses go to, in place of what flannel programs.
+    pub group: Option<Ipv4Addr>,
+}
+
+/// GRE tunnels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GreSpec {
+    /// Key that all packets have.
+    pub key: Option<u32>,
+    /// Whether packets have a checksum.
+    pub checksum: bool,
+    /// Whether packets are numbered.
+    pub sequence: bool,
+}
+
+impl GreSpec {
+    /// Bytes that a tunnel adds: the outer IPv4 header, and GRE with the fields that are on (RFC 2784, RFC 2890).
+    pub const fn overhead(self) -> u32 {
+        let fields = self.checksum as u32 + self.key.is_some() as u32 + self.sequence as u32;
+        Backend::Gre.overhead() + 4 * fields
+    }
 }
 
 /// Address allocation.

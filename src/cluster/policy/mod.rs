@@ -2,6 +2,7 @@
 //! plug-in makes of them. What a packet meets follows from the rules that the plug-ins write, never from here; that
 //! both say the same is tested.
 
+pub mod cilium;
 mod decide;
 pub mod felix;
 mod say;

@@ -2,7 +2,7 @@
 
 use super::service::Port;
 use super::{Config, Watched};
-use crate::api::{Endpoint, EndpointSlice};
+use crate::api::Endpoint;
 use std::net::IpAddr;
 
 /// An endpoint of a port.
@@ -21,6 +21,7 @@ pub(super) struct Target {
     terminating: bool,
     local: bool,
     zones: Vec<String>,
+    nodes: Vec<String>,
 }
 
 /// The endpoints of a port by what they serve for.
@@ -37,13 +38,9 @@ pub(super) struct Categories {
 }
 
 /// The endpoints of `port` in the order of their text.
-fn targets(port: &Port<'_>, watched: Watched<'_>, config: &Config) -> Vec<Target> {
-    let metadata = &port.service.metadata;
-    let own = |slice: &&&EndpointSlice| {
-        slice.metadata.namespace == metadata.namespace && slice.service() == Some(&metadata.name)
-    };
+fn targets<'a>(port: &Port<'a>, watched: &Watched<'a>, config: &Config) -> Vec<Target> {
     let mut found: Vec<Target> = Vec::new();
-    for slice in watched.slices.iter().filter(own) {
+    for slice in watched.slices_of(port.service) {
         let numbers = slice
             .ports
             .iter()
@@ -76,19 +73,25 @@ fn target(endpoint: &Endpoint, number: u16, port: &Port<'_>, config: &Config) ->
             .flat_map(|hints| &hints.for_zones)
             .map(|zone| zone.name.clone())
             .collect(),
+        nodes: endpoint
+            .hints
+            .iter()
+            .flat_map(|hints| &hints.for_nodes)
+            .map(|node| node.name.clone())
+            .collect(),
     })
 }
 
 /// Sorts the endpoints of `port`.
-pub(super) fn categorize(port: &Port<'_>, watched: Watched<'_>, config: &Config) -> Categories {
+pub(super) fn categorize<'a>(port: &Port<'a>, watched: &Watched<'a>, config: &Config) -> Categories {
     let all = targets(port, watched, config);
     let mut out = Categories::default();
     let keep =
         |wanted: &dyn Fn(&Target) -> bool| all.iter().filter(|at| wanted(at)).cloned().collect::<Vec<_>>();
     let ending = |at: &Target| at.serving && at.terminating;
     if port.uses_cluster_endpoints() {
-        let zone = zone_in_use(&all, config);
-        out.cluster = keep(&|at| at.ready && zone.is_none_or(|zone| at.zones.iter().any(|its| its == zone)));
+        let topology = topology(&all, config);
+        out.cluster = keep(&|at| at.ready && topology.allows(at));
         // What terminates serves only where nothing is ready.
         if out.cluster.is_empty() {
             out.cluster = keep(&ending);
@@ -111,13 +114,35 @@ pub(super) fn categorize(port: &Port<'_>, watched: Watched<'_>, config: &Config)
     out
 }
 
-/// The zone that the hints keep traffic in: this node's, where every ready endpoint has a hint and one is for it
-/// (`topologyModeFromHints`).
-fn zone_in_use<'c>(all: &[Target], config: &'c Config) -> Option<&'c str> {
-    let zone = config.zone.as_deref()?;
-    let mut ready = all.iter().filter(|at| at.ready).peekable();
-    ready.peek()?;
-    let hinted = all.iter().filter(|at| at.ready).all(|at| !at.zones.is_empty());
-    let here = all.iter().any(|at| at.ready && at.zones.iter().any(|its| its == zone));
-    (hinted && here).then_some(zone)
+/// What the hints keep traffic in.
+enum Topology<'c> {
+    Any,
+    Zone(&'c str),
+    Node(&'c str),
+}
+
+impl Topology<'_> {
+    fn allows(&self, target: &Target) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Zone(zone) => target.zones.iter().any(|its| its == zone),
+            Self::Node(node) => target.nodes.iter().any(|its| its == node),
+        }
+    }
+}
+
+/// This node, or this zone, where every ready endpoint has such a hint and one is for it (`topologyModeFromHints`).
+fn topology<'c>(all: &[Target], config: &'c Config) -> Topology<'c> {
+    let all_ready = |wanted: &dyn Fn(&Target) -> bool| all.iter().filter(|at| at.ready).all(wanted);
+    let any_ready = |wanted: &dyn Fn(&Target) -> bool| all.iter().any(|at| at.ready && wanted(at));
+    let node = Topology::Node(&config.node);
+    if all_ready(&|at| !at.nodes.is_empty()) && any_ready(&|at| node.allows(at)) {
+        return node;
+    }
+    let Some(zone) = config.zone.as_deref().map(Topology::Zone) else { return Topology::Any };
+    if all_ready(&|at| !at.zones.is_empty()) && any_ready(&|at| zone.allows(at)) {
+        zone
+    } else {
+        Topology::Any
+    }
 }

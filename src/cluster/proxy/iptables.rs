@@ -75,7 +75,7 @@ impl Rules {
 }
 
 /// The rules for everything watched.
-pub fn iptables(config: &Config, watched: Watched<'_>) -> Rules {
+pub fn iptables(config: &Config, watched: &Watched<'_>) -> Rules {
     let mut rules = Rules::default();
     let mark = format!("{:#x}", config.masquerade_mark);
     let filter = [
@@ -96,7 +96,7 @@ pub fn iptables(config: &Config, watched: Watched<'_>) -> Rules {
         "-A KUBE-POSTROUTING -m comment --comment \"kubernetes service traffic requiring SNAT\" -j MASQUERADE --random-fully".to_owned(),
         format!("-A KUBE-MARK-MASQ -j MARK --or-mark {mark}"),
     ]);
-    for service in watched.services {
+    for &service in &watched.services {
         for port in Port::all(service, config.family) {
             let endpoints = categorize(&port, watched, config);
             Writer { config, port: &port, endpoints: &endpoints, rules: &mut rules }.write();
@@ -395,7 +395,7 @@ impl std::fmt::Display for Local {
 }
 
 /// `1/n` with ten decimal places, rounded (`computeProbability`).
-fn probability(n: u64) -> String {
+pub fn probability(n: u64) -> String {
     const UNIT: u64 = 10_000_000_000;
     let scaled = (2 * UNIT + n) / (2 * n);
     format!("{}.{:010}", scaled / UNIT, scaled % UNIT)

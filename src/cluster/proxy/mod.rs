@@ -2,14 +2,17 @@
 //! (k8s.io/kubernetes `pkg/proxy`).
 
 mod config;
+mod conntrack;
 mod endpoints;
 mod iptables;
 mod service;
 
 pub use crate::xtables::Family;
-pub use iptables::{Rules, iptables};
+pub use conntrack::{UdpPort, udp_ports};
+pub use iptables::{Rules, iptables, probability};
 
 use crate::api::{EndpointSlice, Service};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// How kube-proxy runs on a node.
@@ -45,10 +48,29 @@ pub enum Local {
 }
 
 /// What kube-proxy has watched.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Watched<'a> {
     /// Services in the order of namespace and name.
-    pub services: &'a [&'a Service],
-    /// Their slices.
-    pub slices: &'a [&'a EndpointSlice],
+    services: Vec<&'a Service>,
+    /// Their slices, by namespace and name of the Service.
+    slices: BTreeMap<(&'a str, &'a str), Vec<&'a EndpointSlice>>,
+}
+
+impl<'a> Watched<'a> {
+    /// These Services, in the order of namespace and name, and slices.
+    pub fn new(services: Vec<&'a Service>, slices: impl IntoIterator<Item = &'a EndpointSlice>) -> Self {
+        let mut by_service: BTreeMap<(&str, &str), Vec<&EndpointSlice>> = BTreeMap::new();
+        for slice in slices {
+            if let Some(service) = slice.service() {
+                by_service.entry((&slice.metadata.namespace, service)).or_default().push(slice);
+            }
+        }
+        Self { services, slices: by_service }
+    }
+
+    /// The slices of a Service.
+    fn slices_of(&self, service: &'a Service) -> &[&'a EndpointSlice] {
+        let metadata = &service.metadata;
+        self.slices.get(&(&*metadata.namespace, &*metadata.name)).map_or(&[], Vec::as_slice)
+    }
 }

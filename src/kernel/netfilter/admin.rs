@@ -3,7 +3,7 @@
 use super::tables::{Chain, Entry};
 use crate::base::{ChangeId, EventId, IfIndex};
 use crate::kernel::{Ctx, Netns};
-use crate::trace::{ChainRow, NetfilterChange, RuleRow, SetMember, SetRow, TableChange};
+use crate::trace::{ChainRow, NetfilterChange, RuleRow, SetMember, SetRow, TableChange, Tuple};
 use crate::xtables::{Family, Policy, Rule, Table};
 use std::sync::Arc;
 
@@ -137,6 +137,13 @@ impl Netns {
         let chains = self.netfilter.of(family).get(table);
         let chain = chains.and_then(|chains| chains.chain(chains.find(chain)?));
         chain.into_iter().flat_map(|chain| &chain.rules).map(|entry| (entry.handle, entry.rule.clone()))
+    }
+
+    /// The connections that are tracked, each with its number: the direction of its first packet, that of the replies.
+    pub fn nf_connections(&self) -> impl Iterator<Item = (u32, Tuple, Tuple)> + '_ {
+        let table = &self.netfilter.conntrack;
+        let all = table.picked(|_| true).into_iter();
+        all.filter_map(|id| table.get(id).map(|conn| (id, conn.orig, conn.reply)))
     }
 
     /// The names of a table's chains.

@@ -51,13 +51,13 @@ pub(super) fn ports(body: &Body) -> (u16, u16) {
 }
 
 /// The tuple of a packet (`nf_ct_get_tuple`).
-pub(super) fn tuple(packet: &Ipv4) -> Tuple {
+pub(in crate::kernel) fn tuple(packet: &Ipv4) -> Tuple {
     let (sport, dport) = ports(&packet.body);
     Tuple { src: packet.src, sport, protocol: packet.protocol(), dst: packet.dst, dport }
 }
 
 /// The tuple of a packet that an ICMP error quotes.
-pub(super) fn quoted_tuple(quote: &Quote<'_>) -> Option<Tuple> {
+pub(in crate::kernel) fn quoted_tuple(quote: &Quote<'_>) -> Option<Tuple> {
     let word = |at: usize| Some(u16::from_be_bytes([*quote.body.get(at)?, *quote.body.get(at + 1)?]));
     let (sport, dport) = match quote.protocol {
         1 => (word(4)?, word(0)?),
@@ -68,7 +68,7 @@ pub(super) fn quoted_tuple(quote: &Quote<'_>) -> Option<Tuple> {
 }
 
 /// The tuple of the other direction (`nf_ct_invert_tuple`); `None` for ICMP that nothing answers.
-pub(super) fn inverted(tuple: &Tuple) -> Option<Tuple> {
+pub(in crate::kernel) fn inverted(tuple: &Tuple) -> Option<Tuple> {
     let (sport, dport) = if tuple.protocol == 1 {
         let [kind, code] = tuple.dport.to_be_bytes();
         (tuple.sport, u16::from_be_bytes([opposite(kind)?, code]))

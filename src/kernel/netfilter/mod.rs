@@ -18,6 +18,7 @@ mod walk;
 pub use admin::NetfilterOp;
 pub(super) use bridge::Bridged;
 pub use flow::{Fate, Outcome, Passed, Probe, Ways};
+pub(super) use header::{inverted, quoted_tuple, tuple};
 
 use super::{Ctx, Netns, Skb};
 use crate::base::{IfIndex, SimTime};

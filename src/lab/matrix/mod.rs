@@ -88,6 +88,9 @@ pub struct Asking {
     /// When the next round may be sent; `None` until the cluster has settled.
     at: Option<SimTime>,
     watch: Watch,
+    /// How many probes were sent in this lab: each has a source port of its own, so that none belongs to the
+    /// connection of an earlier one.
+    sent: usize,
 }
 
 /// Asks for a matrix of each port. The error is what is wrong with the text.
@@ -109,6 +112,7 @@ impl Asking {
             next: (0, 0),
             at: None,
             watch: Watch::default(),
+            sent: 0,
         };
         let wrong = asking.apply(text, ports);
         if wrong.is_empty() { Ok(asking) } else { Err(wrong) }
@@ -186,7 +190,8 @@ impl Asking {
         for from in 0..count {
             let to = (from + round) % count;
             let (source, target) = (&self.members[from], &self.members[to]);
-            let body = probe::body(self.ports[port_at], self.watch.count());
+            let body = probe::body(self.ports[port_at], self.sent);
+            self.sent += 1;
             let (dst, netns) = (target.ip, source.netns);
             let sent = self.lab.sim.administer(netns, |netns, ctx| netns.raw_send(ctx, dst, body));
             let probe = Probe { from: netns, to: target.netns, deadline };

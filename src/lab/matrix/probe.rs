@@ -4,10 +4,10 @@ use super::{Cells, Journeys, Port};
 use crate::api::Protocol;
 use crate::base::{EventId, JourneyId, NetnsId, SimTime};
 use crate::trace::{Disposition, DropReason, EventKind, Relation, Trace};
-use crate::wire::{Body, Tcp, TcpFlags, TcpOption, Udp, UdpChecksum, UdpPayload};
+use crate::wire::{Body, Tcp, TcpFlags, TcpOption, Udp, UdpChecksum, UdpPayload, sctp};
 
 /// The first source port; each probe takes the next one.
-const FIRST_PORT: u16 = 49_152;
+const FIRST_PORT: u16 = 20_000;
 
 /// What became of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +60,16 @@ pub(super) fn body(port: Port, count: usize) -> Body {
             payload: UdpPayload::of(port.number, b"probe\n".as_slice().into()),
         }),
         Protocol::Sctp => {
-            let [s0, s1] = src_port.to_be_bytes();
-            let [d0, d1] = port.number.to_be_bytes();
-            Body::Raw { protocol: 132, bytes: [s0, s1, d0, d1].as_slice().into() }
+            let init = sctp::Init {
+                src_port,
+                dst_port: port.number,
+                tag: 1 + count as u32,
+                window: 106_496,
+                outbound: 10,
+                inbound: u16::MAX,
+                tsn: 1_000 + count as u32,
+            };
+            Body::Raw { protocol: sctp::PROTOCOL, bytes: init.emit() }
         }
     }
 }
@@ -111,11 +118,6 @@ impl Watch {
     /// Looks at what comes from now on.
     pub(super) fn new(trace: &Trace) -> Self {
         Self { seen: (trace.len(), trace.journeys.len()), ..Self::default() }
-    }
-
-    /// How many probes there are.
-    pub(super) fn count(&self) -> usize {
-        self.states.len()
     }
 
     /// A probe was sent, or could not be.

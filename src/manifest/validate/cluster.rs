@@ -117,8 +117,14 @@ fn network(network: &Cursor<'_>, report: &mut Report<'_>) {
     plugin(network, report);
     ranges(&network.get("podCIDR"), report);
     ranges(&network.get("serviceCIDR"), report);
+    cidr(&network.get("loadBalancerPool"), report);
     between(&network.get("vxlan").get("vni"), 0, MAX_VNI, report);
     between(&network.get("vxlan").get("port"), 1, 65_535, report);
+    between(&network.get("gre").get("key"), 0, i64::from(u32::MAX), report);
+    let group = network.get("vxlan").get("group");
+    if group.is_set() && !group.text().parse::<Ipv4Addr>().is_ok_and(|group| group.is_multicast()) {
+        group.fault(report, "cluster.group", "cluster.group.hint", &[]);
+    }
     between(&network.get("ipam").get("rangeStart"), 2, i64::from(i32::MAX), report);
     for (name, _) in network.get("delays").entries() {
         let delay = network.get("delays").get(name);

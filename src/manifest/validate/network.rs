@@ -38,9 +38,6 @@ fn combination(plugin: Cni, way: Backend, field: &Cursor<'_>, report: &mut Repor
         let list = plugin.backends().iter().filter_map(known).collect::<Vec<_>>().join(", ");
         return field.fault(report, "network.combination", "network.combination.hint", &[name, &list]);
     }
-    if matches!(way, Backend::Gre | Backend::Ipip | Backend::Ipsec) {
-        report.info(&field.path, "network.pending", Some("network.pending.hint"), &[field.text()]);
-    }
     if matches!(way, Backend::Bgp | Backend::Ospf | Backend::Rip) {
         let protocol = field.text().to_uppercase();
         report.info(&field.path, "network.taught", Some("network.taught.hint"), &[&protocol]);

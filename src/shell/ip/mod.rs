@@ -13,6 +13,7 @@ mod route_get;
 mod rule;
 mod stats;
 mod tunnel;
+mod xfrm;
 
 use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context};
@@ -57,6 +58,7 @@ pub(super) fn ip(context: &mut Context<'_>, words: &[String]) -> Command {
         Some("tunnel") => tunnel::run(&mut ip, rest),
         Some("neighbor") => neigh::run(&ip, rest),
         Some("route") => route::run(&ip, rest),
+        Some("xfrm") => xfrm::run(&ip, rest),
         Some("rule") => rule::run(&ip, rest),
         // No namespace has a name, as in a Pod.
         Some("netns")
@@ -97,7 +99,7 @@ fn object_named(word: &str) -> Option<&'static str> {
         ("token", ""),
         ("tcpmetrics", ""),
         ("monitor", ""),
-        ("xfrm", ""),
+        ("xfrm", "xfrm"),
         ("mroute", ""),
         ("mrule", ""),
         ("netns", "netns"),

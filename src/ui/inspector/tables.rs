@@ -2,7 +2,7 @@
 
 use crate::base::{ChangeId, EventId, NetnsId};
 use crate::scene::rows::{self, RowText};
-use crate::trace::{EventKind, Inventory, NetfilterChange, NetnsState, Table};
+use crate::trace::{CiliumChange, EventKind, Inventory, NetfilterChange, NetnsState, Table};
 use crate::ui::stage::Show;
 use leptos::prelude::*;
 use std::sync::Arc;
@@ -68,6 +68,7 @@ fn slug(table: Table) -> &'static str {
         Table::Conntrack => "conntrack",
         Table::Bpf => "bpf",
         Table::Qdisc => "qdisc",
+        Table::Xfrm => "xfrm",
     }
 }
 
@@ -99,6 +100,11 @@ fn table_rows(tables: &Inventory, state: &NetnsState, table: Table, decided: Opt
             .values()
             .map(|entry| row(entry.change, rows::netfilter(&NetfilterChange::Conntrack(entry.row))))
             .collect(),
+        Table::Xfrm => {
+            let states = state.xfrm.states.iter().map(|seen| seen.row.to_string());
+            let policies = state.xfrm.policies.iter().map(ToString::to_string);
+            states.chain(policies).map(|line| row(ChangeId::NONE, rows::xfrm(&line))).collect()
+        }
         Table::Qdisc => state
             .links
             .values()
@@ -106,7 +112,12 @@ fn table_rows(tables: &Inventory, state: &NetnsState, table: Table, decided: Opt
             .map(|qdisc| row(ChangeId::NONE, rows::qdisc(&qdisc)))
             .collect(),
         Table::Bpf => {
-            state.bpf.iter().map(|(change, entry)| row(*change, rows::bpf(tables, entry))).collect()
+            let policy = |(change, entry): &(ChangeId, crate::trace::PolicyRow)| {
+                row(*change, rows::cilium(tables, &CiliumChange::Policy(entry.clone())))
+            };
+            let decides = |(change, _): &&(ChangeId, crate::trace::PolicyRow)| Some(*change) == decided;
+            let maps = state.bpf.iter().map(|(change, entry)| row(*change, rows::bpf(tables, entry)));
+            maps.chain(state.policy_maps.iter().filter(decides).map(policy)).collect()
         }
         Table::BridgeFdb | Table::VxlanFdb => state
             .fdb

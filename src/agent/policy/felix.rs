@@ -1,115 +1,20 @@
-//! Those who enforce network policies: Calico's Felix writes chains and sets into each node's netfilter, Cilium's agents
-//! write the policy maps of each endpoint. The other plug-ins enforce nothing.
+//! Calico's Felix: what [`crate::cluster::policy::felix`] wants is written into each node's netfilter.
 
-use super::cni::calico;
-use super::control::ControlPlane;
-use super::store::{NodeEntry, PodEntry, PodKey};
-use super::world::{Patience, Wakeup, World, with};
-use crate::api::{Backend, ClusterSpec, Cni, Encapsulation, NamespacedName, NetworkPolicy};
-use crate::base::Duration;
-use crate::base::NetnsId;
+use crate::agent::cni::calico;
+use crate::agent::control::ControlPlane;
+use crate::agent::world::{World, with};
+use crate::api::{Backend, ClusterSpec, Encapsulation};
+use crate::base::{Ipv4Addr, Ipv4Net, NetnsId};
 use crate::cluster::policy::felix::{self, Host, Tunnel, Wanted};
-use crate::cluster::policy::{Blocks, Endpoint, Namespaces, Scope};
+use crate::cluster::policy::{Blocks, Scope};
 use crate::kernel::{Ctx, NetfilterOp, Netns};
-use crate::trace::{ObjectRow, PodPhase, SetMember};
+use crate::trace::SetMember;
 use crate::xtables::{Family, Rule, Table, parse_line};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How long after a change the agents write.
-const AGENT: Duration = Duration::from_ms(20);
-
-/// The policies, and what was written because of them.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Policies {
-    /// By namespace and name.
-    objects: BTreeMap<NamespacedName, Arc<NetworkPolicy>>,
-    /// Whether the agents are about to write.
-    writing: bool,
-    /// What Felix wrote, by node.
-    felix: BTreeMap<Arc<str>, Wanted>,
-}
-
-impl Policies {
-    /// A policy came or changed.
-    pub(super) fn keep(&mut self, policy: Arc<NetworkPolicy>) {
-        self.objects.insert(policy.metadata.namespaced_name(), policy);
-    }
-
-    /// A policy went.
-    pub(super) fn drop(&mut self, namespace: &str, name: &str) {
-        let name = NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() };
-        self.objects.remove(&name);
-    }
-
-    /// The nodes are gone, with what was written there.
-    pub(super) fn forget_nodes(&mut self) {
-        self.felix.clear();
-    }
-
-    /// A node is gone.
-    pub(super) fn forget_node(&mut self, name: &str) {
-        self.felix.remove(name);
-    }
-}
-
 impl ControlPlane {
-    /// Something changed that policies ask about; the agents will write.
-    pub(super) fn policies_changed(&mut self, world: &mut dyn World) {
-        let enforced = self.cluster.as_ref().is_some_and(|cluster| enforces(cluster.network.cni));
-        if enforced && !std::mem::replace(&mut self.policies.writing, true) {
-            world.wake_in(AGENT, Patience::Prompt, Wakeup::Policies);
-        }
-    }
-
-    /// The agents of all nodes write.
-    pub(super) fn sync_policies(&mut self, world: &mut dyn World) {
-        self.policies.writing = false;
-        let Some(cluster) = self.cluster.clone() else { return };
-        match cluster.network.cni {
-            Cni::Calico => self.sync_felix(world, &cluster),
-            Cni::Cilium | Cni::Bridge | Cni::Flannel => {}
-        }
-    }
-
-    /// What policies are about, as the plug-in sees it now.
-    pub fn policy_scope(&self) -> Scope<'_> {
-        let cilium = self.is_cilium();
-        self.scope(if cilium { Blocks::Outside } else { Blocks::All }).0
-    }
-
-    /// The name of the network plug-in, if it enforces no policies.
-    pub fn unenforcing(&self) -> Option<&'static str> {
-        let cni = self.cluster.as_ref()?.network.cni;
-        let name = Cni::ALL.iter().find(|known| known.1 == cni).map(|known| known.0);
-        name.filter(|_| !enforces(cni))
-    }
-
-    /// What policies are about, as it is now, with the keys of the Pods in the same order.
-    fn scope(&self, blocks: Blocks) -> (Scope<'_>, Vec<&PodKey>) {
-        let live: Vec<(&PodKey, Endpoint<'_>)> =
-            self.store.pods.iter().filter_map(|(key, entry)| Some((key, endpoint(entry)?))).collect();
-        let scope = Scope {
-            pods: live.iter().map(|(_, endpoint)| *endpoint).collect(),
-            namespaces: self.namespace_labels(),
-            policies: self.policies.objects.values().map(|policy| &**policy).collect(),
-            blocks,
-        };
-        (scope, live.into_iter().map(|(key, _)| key).collect())
-    }
-
-    fn namespace_labels(&self) -> Namespaces {
-        let labels = |row: &Arc<ObjectRow>| {
-            let labels = row.value["metadata"]["labels"].as_object().into_iter().flatten();
-            let text = |(key, value): (&String, &serde_json::Value)| {
-                (key.clone(), value.as_str().unwrap_or("").to_owned())
-            };
-            (row.key.name.to_string(), labels.map(text).collect())
-        };
-        self.objects_of("Namespace").map(labels).collect()
-    }
-
-    fn sync_felix(&mut self, world: &mut dyn World, cluster: &ClusterSpec) {
+    /// Felix of every node writes.
+    pub(super) fn sync_felix(&mut self, world: &mut dyn World, cluster: &ClusterSpec) {
         let (scope, keys) = self.scope(Blocks::All);
         let interfaces: Vec<Arc<str>> =
             keys.iter().map(|key| calico::veth_name(&key.namespace, &key.name)).collect();
@@ -119,7 +24,7 @@ impl ControlPlane {
             if !node.connected || self.outages.has(name) {
                 continue;
             }
-            let wanted = wanted(&scope, (name, node), (&interfaces, &hosts), cluster);
+            let wanted = wanted(&scope, name, (&interfaces, &hosts), cluster);
             let old = self.policies.felix.get(name);
             if old != Some(&wanted) {
                 write(world, node.netns, old, &wanted);
@@ -130,26 +35,11 @@ impl ControlPlane {
     }
 }
 
-/// Whether a plug-in enforces network policies.
-fn enforces(cni: Cni) -> bool {
-    match cni {
-        Cni::Calico | Cni::Cilium => true,
-        Cni::Bridge | Cni::Flannel => false,
-    }
-}
-
-/// A Pod that has its address, until it has run to its end.
-fn endpoint(entry: &PodEntry) -> Option<Endpoint<'_>> {
-    let ended = matches!(entry.phase, PodPhase::Succeeded | PodPhase::Failed);
-    let (ip, node) = (entry.ip.filter(|_| !ended)?, entry.node.as_deref()?);
-    Some(Endpoint { pod: &entry.pod, ip, node })
-}
-
 /// What Felix of one node wants.
 fn wanted(
     scope: &Scope<'_>,
-    (name, _): (&str, &NodeEntry),
-    (interfaces, hosts): (&[Arc<str>], &[crate::base::Ipv4Addr]),
+    name: &str,
+    (interfaces, hosts): (&[Arc<str>], &[Ipv4Addr]),
     cluster: &ClusterSpec,
 ) -> Wanted {
     let is_local = |at: &usize| scope.pods[*at].node == name && scope.pods[*at].is_selectable();
@@ -200,7 +90,7 @@ fn write_sets(netns: &mut Netns, ctx: &mut Ctx<'_>, old: Option<&Wanted>, wanted
         if before.is_none() {
             netns.change_netfilter(ctx, NetfilterOp::NewSet(name.clone(), set.kind.into(), None));
         }
-        let member = |(net, port): &(crate::base::Ipv4Net, Option<(u8, u16)>)| {
+        let member = |(net, port): &(Ipv4Net, Option<(u8, u16)>)| {
             let (protocol, port) = port.unwrap_or_default();
             SetMember { addr: net.addr(), len: net.prefix_len(), protocol, port, ..SetMember::EMPTY }
         };
