@@ -72,7 +72,7 @@ impl Os for Network {
     fn mtu_towards(&self, _dst: Ipv4Addr) -> Option<u32> {
         Some(1450)
     }
-    fn resolve(&self, name: &str) -> Option<Ipv4Addr> {
+    fn resolve(&mut self, name: &str) -> Option<Ipv4Addr> {
         self.names.iter().find(|(known, _)| *known == name).map(|(_, address)| *address)
     }
     fn name_of(&self, addr: Ipv4Addr) -> Option<String> {

@@ -20,6 +20,7 @@ use super::store::{NodeEntry, PodEntry, PodKey, Store};
 use super::world::{Actor, Patience, Wakeup, World};
 use crate::api::{ApiError, ApiRequest, ClusterSpec, Cni, NodeSpec, Pod};
 use crate::base::{Duration, Ipv4Addr, NetnsId, ObjectKey, ProcessId};
+use crate::cluster::dns::View;
 use crate::cluster::ipam::Ipam;
 use crate::kernel::Delays;
 use crate::trace::{StepRow, Steps, TableChange};
@@ -51,6 +52,8 @@ pub struct ControlPlane {
     pub(super) policies: Policies,
     pub(super) fabric: Fabric,
     pub(super) next_uid: u32,
+    /// Counts what happens here, so that who watches knows when to look again.
+    turns: u64,
     pub(super) queue: Queue,
     pub(super) progress: Progress,
     pub(super) waiting: Unscheduled,
@@ -68,11 +71,17 @@ pub struct ControlPlane {
 }
 
 impl Actor for ControlPlane {
+    fn names(&self, known: Option<u64>) -> Option<(u64, View)> {
+        (known != Some(self.turns)).then(|| (self.turns, self.watched_names()))
+    }
+
     fn serve(&mut self, world: &mut dyn World, request: &ApiRequest) -> Result<Value, ApiError> {
+        self.turns += 1;
         self.answer(world, request)
     }
 
     fn wake(&mut self, world: &mut dyn World, wakeup: Wakeup) {
+        self.turns += 1;
         let Some(wakeup) = self.hold(wakeup) else { return };
         match wakeup {
             Wakeup::NodePower(node, power) => self.node_power(world, &node, power),
@@ -173,7 +182,9 @@ impl ControlPlane {
         if let Some(old) = old.filter(|_| !rebuilt) {
             self.nodes_changed(world, &old, &desired.cluster);
         }
-        self.apply_objects(world, &desired.objects);
+        let mut objects = desired.objects.clone();
+        objects.extend(self.dns_addon(&desired.objects, &desired.cluster));
+        self.apply_objects(world, &objects);
     }
 
     fn tear_down(&mut self, world: &mut dyn World) {

@@ -8,6 +8,7 @@ use crate::api::{ClusterSpec, ExternalSpec, Nic, NodeSpec};
 use crate::app::Transport;
 use crate::app::server::{Listener, Serve};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
+use crate::cluster::dns::outside::Outside;
 use crate::cluster::{names, resolv};
 use crate::kernel::{Hairpin, Kind, NewLink};
 use crate::trace::{NetnsRole, Scope};
@@ -122,7 +123,7 @@ impl Fabric {
                 let net = Ipv4Net::new_assert(spec.address, spec.prefix_len);
                 self.plug(world, (netns, &spec.name), Nic::Veth, net, cluster.network.mtu);
             }
-            Self::serve(world, spec, netns);
+            Self::serve(world, spec, netns, cluster);
         }
         for spec in &cluster.external {
             match &spec.behind {
@@ -174,11 +175,21 @@ impl Fabric {
         Some(netns)
     }
 
-    /// An outside host runs an HTTP server on each of its ports.
-    fn serve(world: &mut dyn World, spec: &ExternalSpec, netns: NetnsId) {
-        if spec.ports.is_empty() {
+    /// An outside host runs an HTTP server on each of its ports, and a DNS server if it knows names.
+    fn serve(world: &mut dyn World, spec: &ExternalSpec, netns: NetnsId, cluster: &ClusterSpec) {
+        let names = Outside::of(cluster, spec).map(Arc::new);
+        if spec.ports.is_empty() && names.is_none() {
             return;
         }
+        let dns = |names: Arc<Outside>| {
+            let local = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 53);
+            let serve = Serve::Dns(names);
+            [Transport::Udp, Transport::Tcp].map(|transport| Listener {
+                transport,
+                local,
+                serve: serve.clone(),
+            })
+        };
         let listener = |port: &u16| Listener {
             transport: Transport::Tcp,
             local: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, *port),
@@ -197,7 +208,7 @@ impl Fabric {
                 mounts: Arc::new(mounts),
             },
             argv: vec!["http-server".to_owned()],
-            serves: Some(spec.ports.iter().map(listener).collect()),
+            serves: Some(spec.ports.iter().map(listener).chain(names.into_iter().flat_map(dns)).collect()),
             stand_in: StandIn::Refused,
             probe: None,
         });

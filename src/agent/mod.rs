@@ -2,6 +2,7 @@
 //! Everything here acts when a watch or a timer wakes it, on the one event queue, so order and delay come about by
 //! themselves.
 
+mod addon;
 mod apply;
 mod balancer;
 mod cni;

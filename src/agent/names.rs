@@ -18,7 +18,7 @@ const PORT: u16 = 53;
 
 impl ControlPlane {
     /// Everything that CoreDNS watches, as it stands now.
-    pub fn names(&self) -> View {
+    pub fn watched_names(&self) -> View {
         let mut view = View::of(std::iter::empty());
         for row in self.objects_of("Namespace") {
             let labels = row.value["metadata"]["labels"].as_object().into_iter().flatten();

@@ -3,6 +3,7 @@
 use super::{Desired, Exit, Launch, PodKey};
 use crate::api::{ApiError, ApiRequest};
 use crate::base::{DirId, Duration, IfIndex, NetnsId, ObjectKey, PidNsId, ProcessId, Rng, SimTime};
+use crate::cluster::dns::View;
 use crate::kernel::{Ctx, Kind, Netns, NewLink};
 use crate::trace::{LinkKind, NetnsRole, TableChange};
 use serde_json::Value;
@@ -165,6 +166,10 @@ pub enum ProbeKind {
 pub trait Actor: Clone {
     /// Answers a request to the API server, which changes its store at once.
     fn serve(&mut self, world: &mut dyn World, request: &ApiRequest) -> Result<Value, ApiError>;
+    /// The cluster as a DNS server watches it, with its version; `None` where that is still the one known.
+    fn names(&self, _known: Option<u64>) -> Option<(u64, View)> {
+        None
+    }
     /// Acts, then waits again.
     fn wake(&mut self, world: &mut dyn World, wakeup: Wakeup);
 }

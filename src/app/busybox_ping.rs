@@ -115,6 +115,10 @@ impl Process for BusyboxPing {
         }
     }
 
+    fn looks_up_names(&self) -> bool {
+        true
+    }
+
     fn boxed_clone(&self) -> Box<dyn Process> {
         Box::new(self.clone())
     }

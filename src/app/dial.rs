@@ -21,6 +21,16 @@ pub(super) fn connect(os: &mut dyn Os, remote: SocketAddrV4) -> Result<SocketId,
     start(os, socket, remote)
 }
 
+/// Opens a socket of either kind and begins to connect it.
+pub(super) fn start_with(
+    os: &mut dyn Os,
+    transport: Transport,
+    remote: SocketAddrV4,
+) -> Result<SocketId, Errno> {
+    let socket = os.socket(transport)?;
+    start(os, socket, remote)
+}
+
 /// Begins to connect a socket; one that cannot is closed.
 pub(super) fn start(os: &mut dyn Os, socket: SocketId, remote: SocketAddrV4) -> Result<SocketId, Errno> {
     match os.connect(socket, remote) {
@@ -59,6 +69,6 @@ pub(super) fn write(os: &mut dyn Os, socket: SocketId, data: &mut Vec<u8>) -> Re
 }
 
 /// The address of a host given by address or name.
-pub(super) fn address_of(os: &dyn Os, host: &str) -> Option<Ipv4Addr> {
+pub(super) fn address_of(os: &mut dyn Os, host: &str) -> Option<Ipv4Addr> {
     super::ping::parse_address(host).or_else(|| os.resolve(host))
 }

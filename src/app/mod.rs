@@ -5,13 +5,16 @@ pub mod bind;
 pub mod busybox_nslookup;
 pub mod busybox_ping;
 mod capture;
+pub mod coredns;
 pub mod curl;
 mod dial;
+pub mod getent;
 pub mod http;
 pub mod mtr;
 pub mod nc;
 pub mod ping;
 pub mod probe;
+pub mod resolver;
 pub mod server;
 pub mod services;
 pub mod sleep;
@@ -25,12 +28,14 @@ pub use capture::{CaptureFilter, Captured};
 
 use crate::api::{ApiError, ApiRequest};
 use crate::base::{Duration, IfIndex, Ipv4Addr, NetnsId, SimTime, SocketId};
+use crate::cluster::dns::View;
 pub use crate::kernel::{
     Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
     Transport,
 };
-use crate::trace::Stream;
+use crate::trace::{Stream, TableChange};
 use crate::wire::Bytes;
+use resolver::Outcome;
 use serde_json::Value;
 use std::net::SocketAddrV4;
 
@@ -170,8 +175,13 @@ pub trait Os {
     fn device_addresses(&self, device: &str) -> Result<Vec<Ipv4Addr>, Errno>;
     /// MTU of the route towards `dst`, in bytes (`IP_MTU`).
     fn mtu_towards(&self, dst: Ipv4Addr) -> Option<u32>;
-    /// Looks a name up in `/etc/hosts` of the process. DNS is not simulated yet.
-    fn resolve(&self, name: &str) -> Option<Ipv4Addr>;
+    /// Looks a name up in `/etc/hosts`, then in the DNS: the first address. Only programs that say so
+    /// ([`Process::looks_up_names`]) get further than `/etc/hosts`.
+    fn resolve(&mut self, name: &str) -> Option<Ipv4Addr>;
+    /// What the last lookup of a name came to.
+    fn lookup(&self, _name: &str) -> Option<&Outcome> {
+        None
+    }
     /// Looks an address up in `/etc/hosts` of the process: the first name of the first line that has it.
     fn name_of(&self, _addr: Ipv4Addr) -> Option<String> {
         None
@@ -203,6 +213,16 @@ pub trait Os {
             message: "there is no API server".to_owned(),
         })
     }
+    /// An environment variable.
+    fn variable(&self, _name: &str) -> Option<String> {
+        None
+    }
+    /// The cluster as a DNS server watches it, with its version; `None` where that is still the one known.
+    fn cluster_names(&self, _known: Option<u64>) -> Option<(u64, View)> {
+        None
+    }
+    /// Writes down what the process did, for those who look at the simulation.
+    fn record(&mut self, _change: TableChange) {}
     /// The namespace the process lives in.
     fn netns(&self) -> NetnsId;
     /// A chance number.
@@ -218,6 +238,10 @@ pub trait Process {
     /// The title that the program gives itself in place of its command line (`setproctitle(3)`).
     fn title(&self, _args: &str) -> Option<String> {
         None
+    }
+    /// Whether the program may look names up, and waits for them.
+    fn looks_up_names(&self) -> bool {
+        false
     }
     /// Whether the program has a handler for `SIGTERM`. The first process of a PID namespace is not ended by a signal
     /// that it does not handle (`pid_namespaces(7)`).

@@ -158,6 +158,10 @@ impl Process for Nc {
         }
     }
 
+    fn looks_up_names(&self) -> bool {
+        true
+    }
+
     fn boxed_clone(&self) -> Box<dyn Process> {
         Box::new(self.clone())
     }
@@ -183,7 +187,7 @@ impl Nc {
             let text = match self.options.edition {
                 Edition::OpenBsd => {
                     let port = self.options.ports.first().copied().unwrap_or(0);
-                    let why = "Name or service not known";
+                    let why = super::resolver::why_not(os, &host);
                     format!("{program}: getaddrinfo for host \"{host}\" port {port}: {why}")
                 }
                 Edition::Traditional => format!("{host}: forward host lookup failed: Unknown host"),

@@ -14,6 +14,7 @@ mod text;
 pub use options::PingOptions;
 pub use text::parse_address;
 
+use super::resolver::why_not;
 use super::{Errno, Os, PathMtuDiscovery, PingMessage, PingSocket, Process, Wake};
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
@@ -126,6 +127,10 @@ impl Process for Ping {
         }
     }
 
+    fn looks_up_names(&self) -> bool {
+        self.destination.is_unspecified() && parse_address(&self.options.target).is_none()
+    }
+
     fn boxed_clone(&self) -> Box<dyn Process> {
         Box::new(self.clone())
     }
@@ -182,10 +187,16 @@ impl Ping {
         match os.resolve(&self.options.target) {
             Some(address) => {
                 self.destination = address;
-                self.hostname = os.name_of(address).unwrap_or_else(|| self.options.target.clone());
+                let found = os.lookup(&self.options.target).and_then(|found| found.as_ref().ok());
+                let canonical = found.map(|found| found.canonical.clone());
+                let hostname = os.name_of(address).or(canonical);
+                self.hostname = hostname.unwrap_or_else(|| self.options.target.clone());
                 Ok(())
             }
-            None => Err((format!("{}: Name or service not known", self.options.target), 2)),
+            None => {
+                let target = &self.options.target;
+                Err((format!("{target}: {}", why_not(os, target)), 2))
+            }
         }
     }
 

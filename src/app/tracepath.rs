@@ -88,6 +88,10 @@ impl Process for Tracepath {
         }
     }
 
+    fn looks_up_names(&self) -> bool {
+        true
+    }
+
     fn boxed_clone(&self) -> Box<dyn Process> {
         Box::new(self.clone())
     }
@@ -97,7 +101,8 @@ impl Tracepath {
     fn begin(&mut self, os: &mut dyn Os) {
         let target = self.options.target.clone();
         let Some(address) = parse_address(&target).or_else(|| os.resolve(&target)) else {
-            os.write(Stream::Stderr, &format!("tracepath: {target}: Name or service not known\n"));
+            let why = super::resolver::why_not(os, &target);
+            os.write(Stream::Stderr, &format!("tracepath: {target}: {why}\n"));
             return os.exit(1);
         };
         self.address = address;

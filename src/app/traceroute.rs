@@ -124,6 +124,10 @@ impl Process for Traceroute {
         }
     }
 
+    fn looks_up_names(&self) -> bool {
+        true
+    }
+
     fn boxed_clone(&self) -> Box<dyn Process> {
         Box::new(self.clone())
     }
@@ -138,7 +142,8 @@ impl Traceroute {
                 return os.exit(1);
             }
             let text = format!("Cannot handle \"host\" cmdline arg `{target}' on position 1 (argc 1)");
-            os.write(Stream::Stderr, &format!("{target}: Name or service not known\n{text}\n"));
+            let why = super::resolver::why_not(os, &target);
+            os.write(Stream::Stderr, &format!("{target}: {why}\n{text}\n"));
             return os.exit(2);
         };
         self.address = address;

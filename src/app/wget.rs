@@ -128,6 +128,10 @@ impl Process for Wget {
         }
     }
 
+    fn looks_up_names(&self) -> bool {
+        true
+    }
+
     fn boxed_clone(&self) -> Box<dyn Process> {
         Box::new(self.clone())
     }
@@ -154,7 +158,8 @@ impl Wget {
         let is_name = super::ping::parse_address(&host).is_none();
         if is_name {
             let Some(address) = os.resolve(&host) else {
-                self.log(os, &format!("Resolving {host} ({host})... failed: Name or service not known.\n"));
+                let why = super::resolver::why_not(os, &host);
+                self.log(os, &format!("Resolving {host} ({host})... failed: {why}.\n"));
                 if !self.options.quiet {
                     os.write(Stream::Stderr, &format!("wget: unable to resolve host address '{host}'\n"));
                 }

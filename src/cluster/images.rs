@@ -26,7 +26,8 @@ const fn image(entrypoint: &'static [&'static str], cmd: &'static [&'static str]
 }
 
 /// Last part of an image's name, and what is known.
-const KNOWN: [(&str, Image); 25] = [
+const KNOWN: [(&str, Image); 26] = [
+    ("coredns", image(&["/coredns"], &[])),
     ("nginx", image(&["/docker-entrypoint.sh"], &["nginx", "-g", "daemon off;"])),
     ("nginx-unprivileged", image(&["/docker-entrypoint.sh"], &["nginx", "-g", "daemon off;"])),
     ("httpd", image(&[], &["httpd-foreground"])),
@@ -97,6 +98,16 @@ pub fn tools(image: &str) -> Tools {
     } else {
         Tools::Full
     }
+}
+
+/// Images that are built on Alpine although their names do not say so.
+const ON_ALPINE: [&str; 5] = ["curl", "netshoot", "network-multitool", "agnhost", "http-echo"];
+
+/// Whether the programs of an image are linked with musl: those of Alpine, and the variants that say so.
+pub fn has_musl(image: &str) -> bool {
+    let (name, tag) = name_and_tag(image);
+    let says = |word: &str| name.contains(word) || tag.is_some_and(|tag| tag.contains(word));
+    says("alpine") || says("musl") || ON_ALPINE.contains(&name)
 }
 
 /// The words of a container's program: `command` in place of the image's entry point, `args` in place of its `CMD`.

@@ -77,11 +77,13 @@ impl Lab {
             _ => files.get(path.strip_prefix(FOLDER)?).cloned(),
         };
         let server = Server::new(&corefile, &file).map_err(|wrong| format!("{FOLDER}Corefile:{wrong}"))?;
-        let mut view = control.names();
+        let mut view = control.watched_names();
         let listens = server.listens();
         let port = if listens.contains_key(&53) { 53 } else { listens.keys().next().copied().unwrap_or(53) };
         let bound = listens.get(&port).cloned().unwrap_or_default();
-        view.local = if bound.is_empty() { control.coredns_addresses() } else { bound };
+        // Of several replicas one answers.
+        let own = control.coredns_addresses().into_iter().take(1).collect();
+        view.local = if bound.is_empty() { own } else { bound };
         view.serial = self.sim.now().unix_secs() as u32;
         let mut known: Vec<(Ask, Result<Answer, String>)> = Vec::new();
         // Chance only orders the records of an answer here, and is not the lab's own.

@@ -1,4 +1,4 @@
-//! The command lines of `dig`, `host` and `nslookup`, of BIND and of busybox.
+//! The command lines of `dig`, `host` and `nslookup`, of BIND and of busybox, and of `getent`.
 
 use super::Command;
 use super::getopt::getopt;
@@ -7,6 +7,7 @@ use crate::app::bind::dig::{Dig, EdnsOption, Overrides, Part, reverse};
 use crate::app::bind::host::{Host, HostOptions};
 use crate::app::bind::nslookup::{Nslookup, NslookupOptions};
 use crate::app::busybox_nslookup::{BusyboxNslookup, BusyboxNslookupOptions};
+use crate::app::getent::{Database, Getent};
 use crate::base::dns::{Question, Type};
 use crate::wire::dns::AD;
 use std::collections::BTreeSet;
@@ -291,4 +292,27 @@ pub(super) fn busybox_nslookup(words: &[String]) -> Command {
     options.name = name;
     options.server = operands.next();
     Command::process(BusyboxNslookup::new(options), Out::default())
+}
+
+/// `getent`.
+pub(super) fn getent(words: &[String]) -> Command {
+    let Some((database, keys)) = words.split_first() else {
+        return refuse(
+            "getent: wrong number of arguments\nTry `getent --help' or `getent --usage' for more information.\n",
+            1,
+        );
+    };
+    let database = match database.as_str() {
+        "hosts" => Database::Hosts,
+        "ahosts" | "ahostsv4" => Database::Ahosts,
+        other => {
+            let (text, status) = not_simulated("getent", other);
+            return refuse(text, status);
+        }
+    };
+    if keys.is_empty() {
+        let (text, status) = not_simulated("getent", "a database without keys");
+        return refuse(text, status);
+    }
+    Command::process(Getent { database, keys: keys.to_vec() }, Out::default())
 }

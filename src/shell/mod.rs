@@ -14,7 +14,7 @@ mod filters;
 mod getopt;
 mod ip;
 mod iptables;
-mod kubectl;
+pub mod kubectl;
 mod mtr;
 mod nc;
 mod netstat;
@@ -145,12 +145,14 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "bridge" => bridge::bridge(context, words),
         "cat" => files::cat(context, words),
         "conntrack" => conntrack::conntrack(context, words),
+        "coredns" => servers::coredns(words),
         "curl" => curl::curl(words),
         "ethtool" => ethtool::ethtool(context, words),
         "echo" => files::echo(words),
         "agnhost" => servers::agnhost(words),
         "date" => filters::date(context, words),
         "dig" => dig::dig(words),
+        "getent" => dig::getent(words),
         "host" => dig::host(words),
         "nslookup" => dig::nslookup(words),
         "env" | "printenv" => filters::env(context, words),

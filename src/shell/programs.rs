@@ -5,6 +5,8 @@ use crate::cluster::images::{self, Tools};
 
 /// Programs of a Linux distribution, and the servers of the images that are known.
 const FULL: &[&str] = &[
+    "coredns",
+    "getent",
     "agnhost",
     "arp",
     "bridge",
@@ -68,7 +70,8 @@ const FULL: &[&str] = &[
 ];
 
 /// Programs that come with an image whatever else is in it.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
+    "coredns",
     "agnhost",
     "curl",
     "http-echo",

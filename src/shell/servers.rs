@@ -4,6 +4,7 @@ use super::getopt::getopt;
 use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context};
 use crate::app::Transport;
+use crate::app::coredns::{CoreDns, VERSION};
 use crate::app::server::{Flavor, Listener, Persona, Serve, Server, Site};
 use crate::app::sleep::Forever;
 use crate::base::Ipv4Addr;
@@ -183,6 +184,15 @@ pub(super) fn agnhost(words: &[String]) -> Command {
             refuse(text, status)
         }
     }
+}
+
+/// `coredns`.
+pub(super) fn coredns(words: &[String]) -> Command {
+    if flag(words, "version").is_some() {
+        return answer(format!("CoreDNS-{VERSION}\nlinux/amd64, go1.24.1, 707c7c1\n"));
+    }
+    let path = flag(words, "conf").unwrap_or("Corefile");
+    Command::process(CoreDns::new(path.to_owned()), Out::default())
 }
 
 /// `http-echo` of `HashiCorp`.

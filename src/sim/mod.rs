@@ -2,6 +2,7 @@
 //! is told `now` and gives back deadlines.
 
 mod captures;
+mod names;
 mod outage;
 mod processes;
 mod queue;

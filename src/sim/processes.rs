@@ -1,9 +1,12 @@
 //! Processes: from their beginning to their end, with their PID namespaces, files and signals.
 
+use super::names::Names;
 use super::{Simulation, Task};
 use crate::agent::{Actor, Environment, Exit, Launch, Mounts, Wakeup};
+use crate::app::resolver::Libc;
 use crate::app::{Process, Wake};
 use crate::base::{DirId, Duration, EventId, NetnsId, PidNsId, ProcessId, SimTime};
+use crate::cluster::images;
 use crate::kernel::Urgency;
 use crate::trace::{ContainerRef, EventKind, Output, ProcessRow, Stream, TableChange};
 use std::collections::BTreeMap;
@@ -72,6 +75,8 @@ pub(super) struct Slot {
     pub(super) main_since: Option<SimTime>,
     /// Whether a shell waits for the program, so that signals reach the shell.
     pub(super) has_shell: bool,
+    /// Names that it looks up.
+    pub(super) names: Names,
     container: Option<ContainerRef>,
     /// Whether another process started it in the background.
     is_child: bool,
@@ -86,6 +91,8 @@ impl<A: Actor> Simulation<A> {
     /// program.
     pub fn begin(&mut self, netns: NetnsId, environment: &Environment) -> ProcessId {
         let id = ProcessId(self.processes.len() as u32);
+        let is_musl = environment.image.as_deref().is_some_and(images::has_musl);
+        let libc = if is_musl { Libc::Musl } else { Libc::Glibc };
         let began = self.note(netns, EventKind::Started(id));
         let next_pid = &mut self.next_pids[environment.pidns.index()];
         let pid = *next_pid;
@@ -106,6 +113,7 @@ impl<A: Actor> Simulation<A> {
             is_patient: false,
             main_since: None,
             has_shell: false,
+            names: Names::new(libc),
             container: None,
             is_child: false,
             writes_as: id,

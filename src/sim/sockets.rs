@@ -19,6 +19,9 @@ impl<A: Actor> Syscalls<'_, A> {
         socket: SocketId,
         work: impl FnOnce(&mut Netns, &mut Ctx<'_>) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
+        if self.asked.is_some() {
+            return Err(Errno::Eagain);
+        }
         let process = self.process;
         let checked = |netns: &mut Netns, ctx: &mut Ctx<'_>| {
             if netns.holds(process, socket) { work(netns, ctx) } else { Err(Errno::Ebadf) }

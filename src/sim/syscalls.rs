@@ -1,18 +1,22 @@
 //! System calls of simulated processes.
 
+use super::names::Done;
 use super::processes::Stdin;
 use super::{Simulation, Task};
 use crate::agent::Actor;
 use crate::api::{ApiError, ApiRequest};
+use crate::app::resolver::Outcome;
 use crate::app::{
     CaptureFilter, Captured, Datagram, Errno, Input, Os, PingMessage, PingSocket, Shutdown, SocketError,
     SocketOption, Transport, Wake,
 };
 use crate::base::{Duration, IfIndex, Ipv4Addr, NetnsId, ProcessId, SimTime, SocketId};
+use crate::cluster::dns::View;
 use crate::kernel::Ctx;
-use crate::trace::Stream;
+use crate::trace::{Stream, TableChange};
 use crate::wire::Bytes;
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 
 /// The system calls of one process.
@@ -20,7 +24,19 @@ pub(super) struct Syscalls<'a, A> {
     pub(super) sim: &'a mut Simulation<A>,
     pub(super) process: ProcessId,
     pub(super) netns: NetnsId,
-    exit: Option<u8>,
+    pub(super) exit: Option<u8>,
+    /// The name whose outcome the program has to wait for; whatever it does after it asked is not done.
+    pub(super) asked: Option<String>,
+    /// What it did before it asked, and what it did already in a run that was undone.
+    pub(super) done: VecDeque<Done>,
+    pub(super) replay: VecDeque<Done>,
+}
+
+impl<'a, A> Syscalls<'a, A> {
+    pub(super) fn new(sim: &'a mut Simulation<A>, process: ProcessId, netns: NetnsId) -> Self {
+        let (done, replay) = (VecDeque::new(), VecDeque::new());
+        Self { sim, process, netns, exit: None, asked: None, done, replay }
+    }
 }
 
 impl<A: Actor> Simulation<A> {
@@ -40,20 +56,11 @@ impl<A: Actor> Simulation<A> {
         {
             return;
         }
-        let slot = &mut self.processes[id.index()];
-        let Some(mut process) = slot.process.take() else { return };
-        let mut os = Syscalls { sim: self, process: id, netns, exit: None };
-        process.wake(&mut os, wake);
-        let exit = os.exit;
-        let slot = &mut self.processes[id.index()];
-        match exit {
-            None => slot.process = Some(process),
-            Some(status) => {
-                slot.timers.clear();
-                self.ended.push((id, status));
-                self.close_sockets(netns, id);
-                self.close_captures(id);
-            }
+        if let Some(status) = self.hand_over(id, wake) {
+            self.processes[id.index()].timers.clear();
+            self.ended.push((id, status));
+            self.close_sockets(netns, id);
+            self.close_captures(id);
         }
     }
 }
@@ -89,14 +96,27 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn write(&mut self, stream: Stream, text: &str) {
+        if self.asked.is_some() {
+            return;
+        }
+        self.done.push_back(Done::Wrote);
+        if let Some(Done::Wrote) = self.replay.front() {
+            self.replay.pop_front();
+            return;
+        }
         self.sim.write(self.process, stream, text);
     }
 
     fn exit(&mut self, status: u8) {
-        self.exit = Some(status);
+        if self.asked.is_none() {
+            self.exit = Some(status);
+        }
     }
 
     fn set_timer(&mut self, token: u32, after: Duration) {
+        if self.asked.is_some() {
+            return;
+        }
         self.sim.set_timer_of(self.process, token, after);
     }
 
@@ -105,6 +125,9 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn ping_socket(&mut self, options: PingSocket) -> Result<SocketId, Errno> {
+        if self.asked.is_some() {
+            return Err(Errno::Eagain);
+        }
         let process = self.process;
         let netns = self.sim.netns.get_mut(self.netns.index()).and_then(Option::as_mut);
         netns.ok_or(Errno::Enetunreach)?.ping_open(process, options)
@@ -122,7 +145,19 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn socket(&mut self, transport: Transport) -> Result<SocketId, Errno> {
-        self.socket_open(transport)
+        if self.asked.is_some() {
+            return Err(Errno::Eagain);
+        }
+        let opened = match self.replay.front() {
+            Some(Done::Opened(opened)) => {
+                let opened = *opened;
+                self.replay.pop_front();
+                opened
+            }
+            Some(Done::Wrote) | None => self.socket_open(transport),
+        };
+        self.done.push_back(Done::Opened(opened));
+        opened
     }
 
     fn set_option(&mut self, socket: SocketId, option: SocketOption) -> Result<(), Errno> {
@@ -168,6 +203,9 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn close(&mut self, socket: SocketId) {
+        if self.asked.is_some() {
+            return;
+        }
         let closed = self.on_socket(socket, |netns, ctx| {
             netns.socket_close(ctx, socket);
             Ok(())
@@ -228,8 +266,22 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         netns.ip_route_output(self.sim.now, dst, None, None).ok().map(|flow| flow.mtu)
     }
 
-    fn resolve(&self, name: &str) -> Option<Ipv4Addr> {
-        self.hosts().find_map(|(addr, mut names)| names.any(|at| at == name).then_some(addr))
+    fn resolve(&mut self, name: &str) -> Option<Ipv4Addr> {
+        let found = self.hosts().find_map(|(addr, mut names)| names.any(|at| at == name).then_some(addr));
+        if found.is_some() {
+            return found;
+        }
+        match self.sim.processes[self.process.index()].names.get(name) {
+            Some(outcome) => outcome.as_ref().ok().and_then(|found| found.addresses.first().copied()),
+            None => {
+                self.asked.get_or_insert_with(|| name.to_owned());
+                None
+            }
+        }
+    }
+
+    fn lookup(&self, name: &str) -> Option<&Outcome> {
+        self.sim.processes[self.process.index()].names.get(name)
     }
 
     fn name_of(&self, addr: Ipv4Addr) -> Option<String> {
@@ -238,6 +290,9 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn read_input(&mut self) -> Input {
+        if self.asked.is_some() {
+            return Input::Pending;
+        }
         match &mut self.sim.processes[self.process.index()].stdin {
             Stdin::Terminal(typed, _) if !typed.is_empty() => Input::Data(std::mem::take(typed)),
             Stdin::Terminal(_, true) => Input::End,
@@ -261,12 +316,23 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn write_file(&mut self, path: &str, text: &str) {
+        if self.asked.is_some() {
+            return;
+        }
         let mounts = self.sim.processes[self.process.index()].mounts.clone();
         self.sim.put_file(self.netns, &mounts, path, text.to_owned());
     }
 
     fn api(&mut self, request: &ApiRequest) -> Result<Value, ApiError> {
         self.sim.ask(request)
+    }
+
+    fn cluster_names(&self, known: Option<u64>) -> Option<(u64, View)> {
+        self.sim.agent()?.names(known)
+    }
+
+    fn record(&mut self, change: TableChange) {
+        self.sim.change(self.netns, change);
     }
 
     fn netns(&self) -> NetnsId {

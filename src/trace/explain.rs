@@ -485,6 +485,10 @@ impl Teller<'_> {
                 vec![format!("{} {}", row.kind, row.name), format!("{} {}", row.reason, row.message)],
             ),
             TableChange::Step(row) => ("step", step_args(row, self.lang)),
+            TableChange::Names(row) => {
+                let did = self.say(row.did, &row.args);
+                ("names", vec![row.plugin.to_owned(), did, row.question.to_string()])
+            }
             TableChange::Process(row) => {
                 ("process", vec![of(row.netns), row.pid.to_string(), row.args.to_string()])
             }

@@ -145,6 +145,9 @@ impl Writer<'_> {
                         "# step",
                         &format!("{}/{} {}: {text}", row.namespace, row.pod, row.number),
                     );
+                } else if let TableChange::Names(row) = change {
+                    let text = words::text(Lang::En, row.did, &row.args);
+                    self.line(event, "# dns", &format!("{} {}: {text}", row.question, row.plugin));
                 } else if let Some(row) = row_text(&self.around, change) {
                     self.reason(event, &format!("changed: {row}"));
                 }
@@ -358,6 +361,7 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         | TableChange::ObjectGone(_)
         | TableChange::KubeEvent(_)
         | TableChange::Step(_)
+        | TableChange::Names(_)
         | TableChange::Process(_)
         | TableChange::ProcessGone(_)
         | TableChange::Fault(_)

@@ -3,9 +3,9 @@
 use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
     AddrRow, BpfRow, CiliumChange, CtRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FaultRow,
-    FdbRow, KubeEventRow, LinkKind, LinkRow, NeighRow, NetnsRow, NodeRow, ObjectRow, PodRow, PolicyRow,
-    ProcessRow, RouteRow, ServiceRow, SliceRow, SocketRow, StepRow, Table, TableChange, Trace, VlanRow, Xfrm,
-    XfrmChange,
+    FdbRow, KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, NetnsRow, NodeRow, ObjectRow, PodRow,
+    PolicyRow, ProcessRow, RouteRow, ServiceRow, SliceRow, SocketRow, StepRow, Table, TableChange, Trace,
+    VlanRow, Xfrm, XfrmChange,
 };
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::Body;
@@ -39,6 +39,8 @@ pub struct Inventory {
     pub faults: BTreeMap<u32, FaultRow>,
     /// Steps of Pod creation and termination with the time of each, oldest first.
     pub steps: Vec<(EventId, StepRow)>,
+    /// What DNS servers did with questions, oldest first.
+    pub names: Vec<(EventId, NamesRow)>,
 }
 
 /// The tables of one network namespace. Each row comes with the change that gave it its present form.
@@ -441,6 +443,7 @@ impl Inventory {
             TableChange::ObjectGone(key) => drop(self.objects.remove(key)),
             TableChange::KubeEvent(row) => self.kube_events.push((now, row.clone())),
             TableChange::Step(row) => self.steps.push((event, row.clone())),
+            TableChange::Names(row) => self.names.push((event, (**row).clone())),
             TableChange::Process(row) => drop(self.processes.insert(row.process, row.clone())),
             TableChange::ProcessGone(process) => drop(self.processes.remove(process)),
             TableChange::Fault(row) => drop(self.faults.insert(row.number, row.clone())),

@@ -13,6 +13,7 @@ pub mod format;
 mod hash;
 mod inventory;
 pub mod json;
+mod names_rows;
 mod netfilter;
 mod object_rows;
 mod pcapng;
@@ -33,6 +34,7 @@ pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Re
 pub use fault::{Fault, FaultRow, Netem, Place};
 pub use format::{Selection, json, text};
 pub use inventory::{Counters, Fdb, Inventory, Neighbor, NetnsState, QdiscCounters};
+pub use names_rows::NamesRow;
 pub use netfilter::{
     Chain, ChainRow, Connection, ConntrackRow, Netfilter, NetfilterChange, RuleRow, RuleState, SetMember,
     SetRow, TcpTracking, Tuple,

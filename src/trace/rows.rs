@@ -4,7 +4,8 @@
 use super::object_rows::{KubeEventRow, NodeRow, PodRow, StepRow};
 use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
 use super::{
-    CiliumChange, FaultRow, NetfilterChange, ObjectRow, ProcessRow, ServiceChange, SocketRow, XfrmChange,
+    CiliumChange, FaultRow, NamesRow, NetfilterChange, ObjectRow, ProcessRow, ServiceChange, SocketRow,
+    XfrmChange,
 };
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::VlanProtocol;
@@ -76,6 +77,8 @@ pub enum TableChange {
     KubeEvent(KubeEventRow),
     /// A step of a Pod's creation or termination was taken.
     Step(StepRow),
+    /// A plugin of a DNS server did something with a question.
+    Names(Box<NamesRow>),
     /// A process came, or runs another program.
     Process(ProcessRow),
     /// A process ended.

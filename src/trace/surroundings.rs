@@ -79,6 +79,7 @@ impl Surroundings {
             | TableChange::ObjectGone(_)
             | TableChange::KubeEvent(_)
             | TableChange::Step(_)
+            | TableChange::Names(_)
             | TableChange::Process(_)
             | TableChange::ProcessGone(_)
             | TableChange::Xfrm(_)

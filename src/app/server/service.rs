@@ -5,8 +5,11 @@ use super::site::Answer;
 use crate::app::Os;
 use crate::app::http::{Head, Length};
 use crate::base::Duration;
+use crate::cluster::dns::outside::Outside;
+use crate::wire::dns::{self, Edns, Message};
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
+use std::sync::Arc;
 
 /// What a listener serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub enum Serve {
     Redis,
     /// The protocol of `PostgreSQL` as far as its first answers: no TLS, and a password is asked for.
     Postgres,
+    /// Names of a server outside of the cluster.
+    Dns(Arc<Outside>),
     /// The text protocol of memcached: `set`, `get`, `delete`, `version`, `quit`.
     Memcached,
 }
@@ -37,6 +42,7 @@ pub(super) enum Talk {
     Silent,
     Redis(BTreeMap<String, String>),
     Postgres,
+    Dns,
     Memcached(BTreeMap<String, String>),
 }
 
@@ -59,6 +65,7 @@ impl Serve {
             Self::Silent | Self::Netexec | Self::Say(_) => Talk::Silent,
             Self::Redis => Talk::Redis(BTreeMap::new()),
             Self::Postgres => Talk::Postgres,
+            Self::Dns(_) => Talk::Dns,
             Self::Memcached => Talk::Memcached(BTreeMap::new()),
         };
         let greeting = if let Self::Say(text) = self { text.clone().into_bytes() } else { Vec::new() };
@@ -75,6 +82,7 @@ impl Serve {
             | Self::Netexec
             | Self::Redis
             | Self::Postgres
+            | Self::Dns(_)
             | Self::Memcached => None,
         }
     }
@@ -94,9 +102,25 @@ impl Serve {
                     _ => None,
                 }
             }
+            Self::Dns(outside) => dns(outside, data, false),
             Self::Http(_) | Self::Silent | Self::Redis | Self::Postgres | Self::Memcached => None,
         }
     }
+}
+
+/// The answer to a DNS message, compressed as BIND and dnsmasq do it.
+fn dns(outside: &Outside, bytes: &[u8], is_tcp: bool) -> Option<Vec<u8>> {
+    let message = Message::parse(bytes).ok().filter(|message| !message.has(dns::QR))?;
+    let answer = outside.answer(message.questions.first()?);
+    let mut reply = message.reply();
+    reply.rcode = answer.rcode;
+    reply.set(dns::AA, answer.authoritative);
+    reply.set(dns::RA, answer.recursion_available);
+    (reply.answer, reply.authority, reply.additional) = (answer.answer, answer.authority, answer.additional);
+    let size = message.edns.as_ref().map_or(512, |edns| edns.udp_size.max(512));
+    reply.edns = message.edns.map(|_| Edns { udp_size: 1232, ..Edns::default() });
+    reply.truncate(if is_tcp { usize::from(u16::MAX) } else { usize::from(size) }).ok()?;
+    reply.to_bytes(true).ok()
 }
 
 impl Talk {
@@ -123,6 +147,19 @@ impl Talk {
             }
             Self::Redis(store) => redis(store, input, output),
             Self::Postgres => postgres(input, output),
+            Self::Dns => {
+                let Serve::Dns(outside) = serve else { return true };
+                while let [high, low, rest @ ..] = input.as_slice() {
+                    let len = usize::from(u16::from_be_bytes([*high, *low]));
+                    let Some(message) = rest.get(..len) else { break };
+                    if let Some(answer) = dns(outside, message, true) {
+                        output.extend_from_slice(&(answer.len() as u16).to_be_bytes());
+                        output.extend_from_slice(&answer);
+                    }
+                    input.drain(..len + 2);
+                }
+                false
+            }
             Self::Memcached(store) => memcached(store, input, output),
         }
     }
