@@ -20,7 +20,7 @@ pub enum Lang {
     Ko,
 }
 
-const EN: [&str; 6] = [
+const EN: [&str; 7] = [
     include_str!("words/en/manifest.txt"),
     include_str!("words/en/fields.txt"),
     include_str!("words/en/trace.txt"),
@@ -29,7 +29,7 @@ const EN: [&str; 6] = [
     include_str!("words/en/policy.txt"),
     include_str!("words/en/lessons.txt"),
 ];
-const KO: [&str; 6] = [
+const KO: [&str; 7] = [
     include_str!("words/ko/manifest.txt"),
     include_str!("words/ko/fields.txt"),
     include_str!("words/ko/trace.txt"),
@@ -50,7 +50,7 @@ fn catalogue(lang: Lang) -> &'static Catalogue {
     CATALOGUES[slot].get_or_init(|| entries(source).collect())
 }
 
-fn entries(sources: [&'static str; 6]) -> impl Iterator<Item = (&'static str, &'static str)> {
+fn entries(sources: [&'static str; 7]) -> impl Iterator<Item = (&'static str, &'static str)> {
     sources
         .into_iter()
         .flat_map(str::lines)
