@@ -9,6 +9,7 @@ use super::fabric::Fabric;
 use super::hooks::Hooks;
 use super::kubelet::{self, Stage};
 use super::launch::Environment;
+use super::multus::Multus;
 use super::objects::{Objects, Written};
 use super::outage::Outages;
 use super::policy::Policies;
@@ -61,6 +62,7 @@ pub struct ControlPlane {
     /// Commands of probes that have had their time.
     pub(super) late: BTreeSet<ProcessId>,
     pub(super) outages: Outages,
+    pub(super) multus: Multus,
     /// Main processes that live, each with the container it belongs to.
     pub(super) mains: BTreeMap<ProcessId, (PodKey, usize)>,
 }

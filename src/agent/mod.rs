@@ -16,6 +16,7 @@ mod images;
 pub mod kube_proxy;
 mod kubelet;
 mod launch;
+mod multus;
 mod names;
 mod nodes;
 mod objects;
