@@ -3,6 +3,7 @@
 //! read from here; nothing is simulated again to show it.
 
 mod api_rows;
+mod bridged;
 mod cilium_rows;
 mod drop_reason;
 mod event;
