@@ -488,10 +488,10 @@ impl Nc {
             match os.receive_from(self.socket) {
                 Ok(datagram) => os.write(Stream::Stdout, &String::from_utf8_lossy(&datagram.data)),
                 Err(Errno::Eagain) => return self.touch(os),
-                // The far end's kernel said that nobody listens.
+                // The far end's kernel said that nobody listens; for OpenBSD's the conversation is over, no more.
                 Err(_) => {
                     os.close(self.socket);
-                    return self.end(os, 1);
+                    return self.end(os, u8::from(self.options.edition != Edition::OpenBsd));
                 }
             }
         }

@@ -250,6 +250,13 @@ impl Inventory {
         let Some(state) = self.netns.get_mut(&event.netns) else { return };
         let Some(link) = state.links.get(&event.ifindex) else { return };
         let bytes = frame.wire_len() as u64;
+        let is_bridge = matches!(link.kind, LinkKind::Bridge { .. });
+        if is_bridge
+            && event.kind == EventKind::Transmitted
+            && super::bridged::went_round(trace, state, event)
+        {
+            return;
+        }
         let counters = state.counters.entry(event.ifindex).or_default();
         let without_header = bytes - 14;
         // What has no Ethernet header counts none.

@@ -4,6 +4,7 @@
 
 mod api_rows;
 mod api_status;
+mod bridged;
 mod cilium_rows;
 mod drop_reason;
 mod event;

@@ -149,6 +149,7 @@ fn echo_pattern(layer: &Layer, before: Option<&Layer>, bytes: &[u8]) -> Option<S
 /// pairs does not count.
 fn number(hops: &mut Hops, ports: &BTreeSet<String>) {
     for tap in hops.values_mut() {
+        count_from_first(tap);
         let mut known: BTreeMap<([String; 2], &'static str), Vec<String>> = BTreeMap::new();
         for hop in tap {
             let way = addresses(hop);
@@ -172,6 +173,38 @@ fn number(hops: &mut Hops, ports: &BTreeSet<String>) {
                     seen.len() - 1
                 });
                 *value = format!("#{}", number + 1);
+            }
+        }
+    }
+}
+
+/// TCP's numbers count from the first that the tap saw of the connection's end, and its time stamps are chance.
+fn count_from_first(tap: &mut [Hop]) {
+    let mut first: BTreeMap<[String; 4], u32> = BTreeMap::new();
+    for hop in tap {
+        let [from, to] = addresses(hop);
+        let [source, destination] = ["TCP: Source port", "TCP: Destination port"].map(|end| {
+            let found = hop.fields.iter().rev().find(|(name, _)| name.ends_with(end));
+            found.map_or_else(String::new, |(_, value)| value.clone())
+        });
+        let own = [from.clone(), source.clone(), to.clone(), destination.clone()];
+        let other = [to, destination, from, source];
+        for (name, value) in &mut hop.fields {
+            let Ok(number) = value.parse::<u32>() else {
+                if name.ends_with("TCP: Option: timestamps") {
+                    "chance".clone_into(value);
+                }
+                continue;
+            };
+            if name.ends_with("TCP: Sequence number") && !name.contains("quoted") {
+                let from = *first.entry(own.clone()).or_insert(number);
+                *value = number.wrapping_sub(from).to_string();
+            } else if name.ends_with("TCP: Sequence number") {
+                "chance".clone_into(value);
+            } else if name.ends_with("TCP: Acknowledgment number") && number != 0 {
+                // A reset that answers a SYN is the first that is seen of its end.
+                let from = first.get(&other).copied().unwrap_or(number);
+                *value = number.wrapping_sub(from).to_string();
             }
         }
     }

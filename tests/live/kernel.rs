@@ -149,6 +149,7 @@ impl Machine {
             let mut script = addresses_and_routes(state);
             script += &entries(state);
             script += &settings(state, &sysctl);
+            script += &rules(lab, state);
             machine.script(state.row.netns, &script)?;
         }
         Ok(machine)
@@ -469,6 +470,33 @@ fn hosts_of(lab: &mut Lab, inventory: &Inventory, state: &NetnsState) -> String 
     let known = inventory.netns.contains_key(&state.row.netns);
     let Some(target) = target_of(state).filter(|_| known) else { return String::new() };
     crate::simulated::run(lab, &target, &["cat".to_owned(), "/etc/hosts".to_owned()]).output
+}
+
+/// netfilter's rules, as the simulated tool saves them, each as a command: a chain that was restored with counters would
+/// count what passes its policy.
+fn rules(lab: &mut Lab, state: &NetnsState) -> String {
+    let Some(target) = target_of(state).filter(|_| !state.netfilter.chains.is_empty()) else {
+        return String::new();
+    };
+    let saved = crate::simulated::run(lab, &target, &["iptables-save".to_owned()]).output;
+    let mut table = "";
+    let mut script = String::new();
+    for line in saved.lines() {
+        if let Some(name) = line.strip_prefix('*') {
+            table = name;
+        } else if let Some(chain) = line.strip_prefix(':') {
+            let words: Vec<&str> = chain.split(' ').collect();
+            match words.as_slice() {
+                [name, "-", ..] => script.extend(["iptables -t ", table, " -N ", name, "\n"]),
+                // A policy that was set counts what it decides.
+                [name, "DROP", ..] => script.extend(["iptables -t ", table, " -P ", name, " DROP\n"]),
+                _ => {}
+            }
+        } else if line.starts_with("-A ") {
+            script.extend(["iptables -t ", table, " ", line, "\n"]);
+        }
+    }
+    script
 }
 
 fn updown(up: bool) -> &'static str {
