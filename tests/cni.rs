@@ -118,3 +118,65 @@ fn what_multus_does_not_find_keeps_the_pod_from_starting() {
         "{events}"
     );
 }
+
+/// host-local's order, asked for as a user would: ranges of nodes, Pods that kept their addresses, the Pods after them.
+#[test]
+fn host_local_goes_on_behind_the_last_address() {
+    for (range, kept, new, wanted) in [
+        // The gateway is skipped; an address behind the last one reserved comes first.
+        ("10.244.1.0/24", &[][..], 3, "10.244.1.2 10.244.1.3 10.244.1.4"),
+        ("10.0.0.0/29", &["10.0.0.4", "10.0.0.5", "10.0.0.3"], 1, "10.0.0.6"),
+        ("10.0.0.0/29", &["10.0.0.6"], 1, "10.0.0.2"),
+        ("10.0.0.0/30", &[], 1, "10.0.0.2"),
+        ("10.0.0.0/30", &["10.0.0.2"], 1, "none"),
+    ] {
+        let mut text = format!(
+            "apiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n  nodes: [{{name: n, address: 192.168.1.10, \
+             podCIDR: {range}}}]\n  network: {{podCIDR: 10.0.0.0/8, serviceCIDR: 172.30.0.0/16}}\n  dns: {{serviceIP: \
+             172.30.0.10}}\n"
+        );
+        let pod = |name: String, status: String| {
+            format!(
+                "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{nodeName: n, containers: [{{name: \
+                 app, image: nginx}}]}}\n{status}"
+            )
+        };
+        for (at, ip) in kept.iter().enumerate() {
+            text += &pod(format!("kept{at}"), format!("status: {{podIP: {ip}, phase: Running}}\n"));
+        }
+        let mut lab = common::lab(&text, 1);
+        for at in 0..new {
+            text += &pod(format!("new{at}"), String::new());
+        }
+        common::apply(&mut lab, &text);
+        let pods = lab.live().pods.clone();
+        let given = pods.values().filter(|pod| pod.name.starts_with("new"));
+        let given = given.map(|pod| pod.ip.map_or("none".to_owned(), |ip| ip.to_string()));
+        assert_eq!(given.collect::<Vec<_>>().join(" "), wanted, "{range} {kept:?}");
+    }
+}
+
+/// A released address is not given again at once (`ipam-13`), and an empty pool says so in the plug-in's words.
+#[test]
+fn a_released_address_comes_last_and_an_empty_pool_is_told() {
+    let cluster = "apiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n  nodes: [{name: n, address: 192.168.1.10, \
+                   podCIDR: 10.0.0.0/29}]\n  network: {podCIDR: 10.0.0.0/8, serviceCIDR: 172.30.0.0/16}\n  dns: {serviceIP: 172.30.0.10}\n";
+    let pod = |name: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{containers: [{{name: app, image: nginx}}]}}\n"
+        )
+    };
+    let ip = |lab: &mut Lab, name: &str| {
+        lab.live().pods.get(&("default".into(), name.into())).and_then(|pod| pod.ip).map(|ip| ip.to_string())
+    };
+    let mut lab = common::lab(&format!("{cluster}{}", pod("a")), 1);
+    assert_eq!(ip(&mut lab, "a").as_deref(), Some("10.0.0.2"));
+    common::apply(&mut lab, cluster);
+    common::apply(&mut lab, &format!("{cluster}{}", pod("b")));
+    assert_eq!(ip(&mut lab, "b").as_deref(), Some("10.0.0.3"));
+    let all: String = ["b", "c", "d", "e", "f", "g"].iter().map(|name| pod(name)).collect();
+    common::apply(&mut lab, &format!("{cluster}{all}"));
+    let events = common::run(&mut lab, "node/n kubectl get events").output;
+    let text = "failed to allocate for range 0: no IP addresses available in range set: 10.0.0.1-10.0.0.6";
+    assert!(events.contains(text), "{events}");
+}

@@ -58,3 +58,13 @@ fn a_text_in_error_is_not_compared() {
     let found = compare("kind: Pod", &choices("bridge"), &target, &["true".to_owned()], 1);
     assert!(found.is_err());
 }
+
+#[test]
+fn what_esp_adds_is_told_piece_by_piece() {
+    let found = outcomes(LESSON, "flannel/ipsec", "a ping -c1 -s 1000 pod/b");
+    let followed = found[0].followed.as_ref().expect("it was sent");
+    let bytes: Vec<usize> = followed.headers.iter().map(|header| header.bytes).collect();
+    // 1,028 bytes and two of trailer make a multiple of four with two of padding.
+    assert_eq!(bytes, [20, 8, 8, 4, 16]);
+    assert_eq!(followed.wire_bytes, 14 + 1028 + bytes.iter().sum::<usize>());
+}

@@ -17,7 +17,7 @@ use crate::kernel::Urgency;
 use crate::manifest;
 use crate::sim::EVENTS_MAX;
 use crate::trace::{Event, EventKind, Inventory, NetnsRole, Relation, Stream, Table, Trace};
-use crate::wire::{Frame, fields};
+use crate::wire::{Body, Esp, Frame, Ipv4, fields};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -400,7 +400,7 @@ fn packet_of(trace: &Trace, process: ProcessId, from: usize) -> Option<JourneyId
     let mut best: Option<(usize, JourneyId)> = None;
     for event in trace.events[from..].iter().filter(|event| event.kind == EventKind::Originated) {
         let info = trace.journeys[event.journey.index()];
-        let len = trace.frame_of(event).and_then(|frame| frame.ipv4()).map(crate::wire::Ipv4::wire_len);
+        let len = trace.frame_of(event).and_then(|frame| frame.ipv4()).map(Ipv4::wire_len);
         let Some(len) = len.filter(|_| info.process == process && info.relation == Relation::Sent) else {
             continue;
         };
@@ -462,7 +462,10 @@ fn follow(trace: &Trace, inventory: &Inventory, journey: JourneyId, mtu: &mut Op
     }
     if let Some(frame) = largest {
         followed.wire_bytes = frame.wire_len();
-        followed.headers = headers(&frame);
+        followed.headers = match frame.ipv4().map(|packet| &*packet.body) {
+            Some(Body::Esp(esp)) => esp_headers(esp, followed.packet_bytes),
+            Some(_) | None => headers(&frame),
+        };
     }
     followed
 }
@@ -512,6 +515,19 @@ fn hop(inventory: &Inventory, event: &Event, bytes: usize, after_ns: u64) -> Hop
         bytes,
         after_ns,
     }
+}
+
+/// What ESP puts around a packet of `inner` bytes: nobody on the way sees into it, but its length tells.
+fn esp_headers(esp: &Esp, inner: usize) -> Vec<Header> {
+    let fixed = Esp::IV_LEN + Esp::ICV_LEN;
+    let header = |name, bytes| Header { name, bytes };
+    vec![
+        header("IPv4", Ipv4::HEADER_LEN),
+        header("ESP", Esp::HEADER_LEN),
+        header("initialization vector", Esp::IV_LEN),
+        header("padding and trailer", esp.data.len().saturating_sub(fixed + inner)),
+        header("integrity check value", Esp::ICV_LEN),
+    ]
 }
 
 /// The headers between the outermost Ethernet header and the packet that was sent: everything of the outer tunnels.
