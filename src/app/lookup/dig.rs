@@ -187,7 +187,9 @@ impl Dig {
         let options = &self.options;
         let message = &transfer.message;
         if options.short {
-            return message.answer.iter().map(|record| format!("{}\n", record.data)).collect();
+            let lines: Vec<String> =
+                message.answer.iter().map(|record| format!("{}\n", record.data)).collect();
+            return lines.concat();
         }
         let mut out = String::new();
         for error in self.ask.iter().flat_map(|ask| &ask.errors) {
