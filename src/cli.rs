@@ -317,6 +317,7 @@ fn settled(files: &Files) -> Result<Lab, Failure> {
 
 fn start(lab: &mut Lab, at: &At) -> Result<(ProcessId, usize), Failure> {
     let target = Target::parse(&at.target, &at.namespace, at.container.as_deref());
+    lab.need_names(&target, &at.command);
     let from = lab.trace().len();
     let process = lab
         .start(&target, &at.command)

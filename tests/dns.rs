@@ -8,6 +8,8 @@
 
 #[path = "dns/resolv.rs"]
 mod resolv;
+#[path = "dns/wire.rs"]
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,7 +1,8 @@
 //! The cluster's DNS as kubeadm installs it: a `ConfigMap` with the Corefile, a Deployment and the Service `kube-dns`.
 //!
-//! It comes with the first text that has to do with names (a Service, endpoints, `spec.dns`, a Corefile), so that the
-//! lesson's Pods alone stay alone; and it stays out of the way of a user who brings a DNS of their own.
+//! It comes with a text that holds its Corefile, and else with the first command that looks a name up
+//! (`Lab::need_names`): a lesson about frames and routes has no Pods that nobody asked for. It stays out of the way of a
+//! user who brings a DNS of their own.
 
 use super::control::ControlPlane;
 use super::objects::{Typed, Written};
@@ -9,7 +10,9 @@ use crate::api::ClusterSpec;
 use crate::base::ObjectKey;
 use crate::cluster::dns::default_corefile;
 use crate::manifest;
+use serde_json::Value;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Where the image is from.
 const IMAGE: &str = "registry.k8s.io/coredns/coredns:v1.12.1";
@@ -67,37 +70,51 @@ spec:
 ";
 
 impl ControlPlane {
-    /// The DNS that a text goes without although it needs one.
-    pub(super) fn dns_addon(&self, wanted: &[Written], cluster: &ClusterSpec) -> Vec<Written> {
-        let installed = self.object("Deployment", "kube-system", "coredns").is_some();
-        if !(installed || cluster.dns.wanted || wanted.iter().any(concerns_names)) {
+    /// The DNS that a text goes without although it speaks of it.
+    pub(super) fn dns_addon(wanted: &[Written], cluster: &ClusterSpec) -> Vec<Written> {
+        let brings_own = |ip: IpAddr| wanted.iter().any(|written| is_own_dns(written, ip));
+        let has = |key: &ObjectKey| wanted.iter().any(|other| other.key == *key);
+        match dns_address(cluster).filter(|_| wanted.iter().any(speaks_of_dns)) {
+            Some(ip) if !brings_own(ip) => {
+                objects(cluster, ip).into_iter().filter(|own| !has(&own.key)).collect()
+            }
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    /// The objects of the DNS that the cluster does not have yet; none where it has a DNS already.
+    pub fn missing_dns(&self) -> Vec<Arc<Value>> {
+        let Some(cluster) = &self.cluster else { return Vec::new() };
+        let Some(ip) = dns_address(cluster) else { return Vec::new() };
+        let has = |key: &ObjectKey| self.object(&key.kind, &key.namespace, &key.name).is_some();
+        let own = objects(cluster, ip);
+        let service = ObjectKey::new("Service", "kube-system", "kube-dns");
+        if has(&service) || self.has_service_at(ip) {
             return Vec::new();
         }
-        let Some(ip) = cluster.dns.service_ip.filter(|ip| cluster.network.service_cidr.contains(ip)) else {
-            return Vec::new();
-        };
-        if wanted.iter().any(|written| is_own_dns(written, ip.into())) {
-            return Vec::new();
-        }
-        let corefile: String = default_corefile(&cluster.dns.cluster_domain)
-            .lines()
-            .map(|line| format!("    {line}\n"))
-            .collect();
-        let text = OBJECTS
-            .replace("{corefile}", &corefile)
-            .replace("{ip}", &ip.to_string())
-            .replace("{image}", IMAGE);
-        let parsed = manifest::parse(&text);
-        let written = parsed.objects.iter().filter_map(Written::new);
-        written.filter(|own| !wanted.iter().any(|other| other.key == own.key)).collect()
+        own.into_iter().filter(|written| !has(&written.key)).map(|written| written.value).collect()
     }
 }
 
-/// Whether an object makes sense only with names.
-fn concerns_names(written: &Written) -> bool {
-    let key = &written.key;
-    matches!(&written.typed, Typed::Service(_) | Typed::Slices(_))
-        || matches!(&*key.kind, "ConfigMap" | "Deployment") && &*key.name == "coredns"
+/// The address of the DNS Service, where a Service can have it.
+fn dns_address(cluster: &ClusterSpec) -> Option<IpAddr> {
+    let ip = cluster.dns.service_ip.filter(|ip| cluster.network.service_cidr.contains(ip));
+    ip.map(IpAddr::V4)
+}
+
+fn objects(cluster: &ClusterSpec, ip: IpAddr) -> Vec<Written> {
+    let corefile = default_corefile(&cluster.dns.cluster_domain);
+    let corefile: Vec<String> = corefile.lines().map(|line| format!("    {line}\n")).collect();
+    let text = OBJECTS
+        .replace("{corefile}", &corefile.concat())
+        .replace("{ip}", &ip.to_string())
+        .replace("{image}", IMAGE);
+    manifest::parse(&text).objects.iter().filter_map(Written::new).collect()
+}
+
+/// Whether an object is part of a DNS.
+fn speaks_of_dns(written: &Written) -> bool {
+    matches!(&*written.key.kind, "ConfigMap" | "Deployment") && &*written.key.name == "coredns"
 }
 
 /// Whether the user brings a DNS: a Service at its address, or under its name.

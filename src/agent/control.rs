@@ -183,7 +183,7 @@ impl ControlPlane {
             self.nodes_changed(world, &old, &desired.cluster);
         }
         let mut objects = desired.objects.clone();
-        objects.extend(self.dns_addon(&desired.objects, &desired.cluster));
+        objects.extend(Self::dns_addon(&desired.objects, &desired.cluster));
         self.apply_objects(world, &objects);
     }
 

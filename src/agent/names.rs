@@ -43,6 +43,10 @@ impl ControlPlane {
         view
     }
 
+    pub(super) fn has_service_at(&self, ip: IpAddr) -> bool {
+        self.services.has_address(ip)
+    }
+
     /// The `ConfigMap` that holds the Corefile: `coredns` of `kube-system`, or another one of that name.
     fn coredns_config(&self) -> Option<(&str, &Value)> {
         let own = self.object("ConfigMap", KUBE_SYSTEM, "coredns");

@@ -76,6 +76,11 @@ impl Services {
         self.slices.values().for_each(|(slice, _)| view.add_slice(slice));
     }
 
+    /// Whether a Service has this address.
+    pub(super) fn has_address(&self, ip: IpAddr) -> bool {
+        self.objects.values().any(|service| service.cluster_ips().contains(&ip))
+    }
+
     /// Addresses of the ready endpoints of Services.
     pub(super) fn endpoints_of(&self, is_it: impl Fn(&Service) -> bool) -> Vec<IpAddr> {
         let keys: BTreeSet<(&str, &str)> = self

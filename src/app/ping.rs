@@ -9,12 +9,12 @@
 #![expect(clippy::cast_possible_wrap, reason = "counts and simulated times are far below 2^63")]
 
 mod options;
+mod resolve;
 mod text;
 
 pub use options::PingOptions;
 pub use text::parse_address;
 
-use super::resolver::why_not;
 use super::{Errno, Os, PathMtuDiscovery, PingMessage, PingSocket, Process, Wake};
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
@@ -176,28 +176,6 @@ impl Ping {
             os.set_timer(TIMER_ALARM, Duration::from_secs(u64::from(self.options.deadline_secs)));
         }
         Ok(())
-    }
-
-    fn resolve(&mut self, os: &mut dyn Os) -> Result<(), (String, u8)> {
-        if let Some(address) = parse_address(&self.options.target) {
-            self.destination = address;
-            self.options.numeric = true;
-            return Ok(());
-        }
-        match os.resolve(&self.options.target) {
-            Some(address) => {
-                self.destination = address;
-                let found = os.lookup(&self.options.target).and_then(|found| found.as_ref().ok());
-                let canonical = found.map(|found| found.canonical.clone());
-                let hostname = os.name_of(address).or(canonical);
-                self.hostname = hostname.unwrap_or_else(|| self.options.target.clone());
-                Ok(())
-            }
-            None => {
-                let target = &self.options.target;
-                Err((format!("{target}: {}", why_not(os, target)), 2))
-            }
-        }
     }
 
     /// The address of `getsockname` after `connect`, or that of `-I`.

@@ -10,6 +10,7 @@ pub mod lessons;
 pub mod lookup;
 pub mod matrix;
 pub mod names;
+mod need_names;
 mod objects;
 pub mod prompt;
 mod script;
@@ -141,8 +142,10 @@ impl Lab {
     /// Starts a command now.
     pub fn start(&mut self, target: &Target, argv: &[String]) -> Result<ProcessId, StartError> {
         self.catch_up();
-        let trace = self.sim.trace();
-        self.live.advance(trace, trace.len());
+        self.live();
+        self.find(target)?;
+        self.need_names(target, argv);
+        self.live();
         let (netns, environment) = self.find(target)?;
         if self.is_dead(netns) {
             return Err(StartError::Stopped(target.to_string()));

@@ -5,8 +5,8 @@ use super::{Parsed, kube_proxy};
 use crate::api::{
     Autodetection, Backend, BridgeSpec, CalicoSpec, Cluster, ClusterSpec, Cni, Delays, DnsSpec,
     Encapsulation, ExternalSpec, GreSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, Node, NodeAddressType,
-    NodeSpec, VxlanSpec, WrittenBridge, WrittenCalico, WrittenDns, WrittenExternal, WrittenInterface,
-    WrittenNetwork, WrittenNode, WrittenSpec,
+    NodeSpec, VxlanSpec, WrittenBridge, WrittenCalico, WrittenExternal, WrittenInterface, WrittenNetwork,
+    WrittenNode, WrittenSpec,
 };
 use crate::base::{IpNet, Ipv4Addr, Ipv4Net};
 use serde_json::Value;
@@ -40,7 +40,6 @@ impl Parsed {
         }
         let nodes = nodes(self, &written, &network, &external);
         let dns = DnsSpec {
-            wanted: written.dns != WrittenDns::default(),
             cluster_domain: written.dns.cluster_domain.unwrap_or_else(|| "cluster.local".to_owned()),
             service_ip: match written.dns.service_ip {
                 None => Some(default_dns_address(network.service_cidr)),

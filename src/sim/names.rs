@@ -50,10 +50,7 @@ impl<A: Actor> Simulation<A> {
     pub(super) fn hand_over(&mut self, id: ProcessId, wake: Wake) -> Option<u8> {
         let mut wakes = VecDeque::from([wake]);
         while let Some(wake) = wakes.pop_front() {
-            let wake = match self.resolve_on(id, wake) {
-                Some(wake) => wake,
-                None => continue,
-            };
+            let Some(wake) = self.resolve_on(id, wake) else { continue };
             let exit = self.run_once(id, wake);
             if exit.is_some() {
                 return exit;
@@ -120,14 +117,12 @@ impl<A: Actor> Simulation<A> {
             let slot = &mut self.processes[id.index()];
             slot.process = Some(before);
             slot.names.replay = done;
-            match outcome {
-                Some(outcome) => slot.names.found.push((name, outcome)),
-                None => {
-                    slot.names.resolver = Some(resolver);
-                    slot.names.again = Some(wake);
-                    return None;
-                }
-            }
+            let Some(outcome) = outcome else {
+                slot.names.resolver = Some(resolver);
+                slot.names.again = Some(wake);
+                return None;
+            };
+            slot.names.found.push((name, outcome));
         }
     }
 }

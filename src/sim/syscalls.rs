@@ -271,13 +271,12 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         if found.is_some() {
             return found;
         }
-        match self.sim.processes[self.process.index()].names.get(name) {
-            Some(outcome) => outcome.as_ref().ok().and_then(|found| found.addresses.first().copied()),
-            None => {
-                self.asked.get_or_insert_with(|| name.to_owned());
-                None
-            }
-        }
+        let known = self.sim.processes[self.process.index()].names.get(name);
+        let Some(outcome) = known else {
+            self.asked.get_or_insert_with(|| name.to_owned());
+            return None;
+        };
+        outcome.as_ref().ok().and_then(|found| found.addresses.first().copied())
     }
 
     fn lookup(&self, name: &str) -> Option<&Outcome> {

@@ -7,8 +7,9 @@ use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::service_path;
 use super::{
     BpfMap, BpfRow, CiliumChange, Disposition, DropReason, Event, EventKind, FaultRow, FdbRow, Hook,
-    LinkExtra, LinkKind, LinkRow, NeighRow, Nud, PacketType, PortRow, PortState, Relation, RouteKind,
-    RouteRow, ServiceChange, StepRow, Steps, Surroundings, Table, TableChange, Trace, XfrmChange,
+    KubeEventRow, LinkExtra, LinkKind, LinkRow, NamesRow, NeighRow, Nud, PacketType, PortRow, PortState,
+    Relation, RouteKind, RouteRow, ServiceChange, StepRow, Steps, Surroundings, Table, TableChange, Trace,
+    XfrmChange,
 };
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId};
@@ -480,15 +481,9 @@ impl Teller<'_> {
                 ("pod", vec![format!("{}/{}", row.namespace, row.name), format!("{:?}", row.phase)])
             }
             TableChange::PodGone(namespace, name) => ("pod_gone", vec![format!("{namespace}/{name}")]),
-            TableChange::KubeEvent(row) => (
-                "kube_event",
-                vec![format!("{} {}", row.kind, row.name), format!("{} {}", row.reason, row.message)],
-            ),
+            TableChange::KubeEvent(row) => ("kube_event", event_args(row)),
             TableChange::Step(row) => ("step", step_args(row, self.lang)),
-            TableChange::Names(row) => {
-                let did = self.say(row.did, &row.args);
-                ("names", vec![row.plugin.to_owned(), did, row.question.to_string()])
-            }
+            TableChange::Names(row) => ("names", self.names_args(row)),
             TableChange::Process(row) => {
                 ("process", vec![of(row.netns), row.pid.to_string(), row.args.to_string()])
             }
@@ -499,6 +494,15 @@ impl Teller<'_> {
         };
         self.say(&format!("why.changed.{key}"), &args)
     }
+
+    /// A plugin, what it did, and the question.
+    fn names_args(&self, row: &NamesRow) -> Vec<String> {
+        vec![row.plugin.to_owned(), self.say(row.did, &row.args), row.question.to_string()]
+    }
+}
+
+fn event_args(row: &KubeEventRow) -> Vec<String> {
+    vec![format!("{} {}", row.kind, row.name), format!("{} {}", row.reason, row.message)]
 }
 
 fn step_args(row: &StepRow, lang: Lang) -> Vec<String> {

@@ -583,10 +583,7 @@ impl NetnsState {
 
     fn set_fdb(&mut self, change: ChangeId, row: &FdbRow, now: SimTime) {
         match self.fdb_entry(row) {
-            Some(entry) => {
-                entry.change = change;
-                entry.row = *row;
-            }
+            Some(entry) => (entry.change, entry.row) = (change, *row),
             None => self.fdb.push(Fdb { change, row: *row, used: now }),
         }
     }

@@ -250,8 +250,6 @@ pub struct DnsSpec {
     pub cluster_domain: String,
     /// Address of the DNS Service; `None` where kubelets know none.
     pub service_ip: Option<Ipv4Addr>,
-    /// Whether the cluster document speaks of DNS, so that it is installed without any Service.
-    pub wanted: bool,
 }
 
 /// A host that is no node.

@@ -74,12 +74,12 @@ impl CoreDns {
             Served::Done(done) => {
                 self.write_down(os, id, &done.steps);
                 let Some(query) = self.queries.remove(&id) else { return };
-                self.finish(os, query, &done);
+                self.finish(os, &query, &done);
             }
         }
     }
 
-    fn finish(&mut self, os: &mut dyn Os, query: Query, done: &Done) {
+    fn finish(&mut self, os: &mut dyn Os, query: &Query, done: &Done) {
         if let Some(zone) = &done.looped {
             let name = query.message.questions.first().map_or("", |question| question.name.as_str());
             let client = query.peer().map_or_else(String::new, |peer| peer.to_string());
@@ -109,7 +109,7 @@ impl CoreDns {
             let line = query.log_line(format, &done.answer, os.now());
             say(os, &format!("[INFO] {line}"));
         }
-        self.respond(os, &query, &done.answer);
+        self.respond(os, query, &done.answer);
     }
 
     fn respond(&mut self, os: &mut dyn Os, query: &Query, answer: &Answer) {

@@ -67,6 +67,14 @@ struct Asked {
     answer: Option<Message>,
 }
 
+/// What became of a message.
+enum Taken {
+    /// Further ones are read.
+    More,
+    /// They are not: something else goes on, or there is an outcome.
+    Then(Option<Outcome>),
+}
+
 /// A lookup under way.
 #[derive(Clone, Debug)]
 pub struct Resolver {
@@ -272,15 +280,15 @@ impl Resolver {
         }
         for bytes in messages {
             let Ok(message) = Message::parse(&bytes) else { continue };
-            if let Some(outcome) = self.take(os, message) {
+            if let Taken::Then(outcome) = self.take(os, message) {
                 return outcome;
             }
         }
         None
     }
 
-    /// A message came; the outer `Some` ends the reading.
-    fn take(&mut self, os: &mut dyn Os, message: Message) -> Option<Option<Outcome>> {
+    /// A message came.
+    fn take(&mut self, os: &mut dyn Os, message: Message) -> Taken {
         let name = self.candidates.get(self.at).cloned().unwrap_or_default();
         let fits = |asked: &&mut Asked| {
             let question = message.questions.first();
@@ -288,34 +296,31 @@ impl Resolver {
                 question.is_some_and(|at| at.kind == asked.kind && at.name.eq_ignore_ascii_case(&name));
             asked.id == message.id && asked.answer.is_none() && message.has(dns::QR) && same
         };
-        let asked = self.asked.iter_mut().find(fits)?;
-        match message.rcode {
-            Rcode::ServFail | Rcode::NotImp | Rcode::Refused if self.libc == Libc::Glibc => {
-                self.got_servfail |= message.rcode == Rcode::ServFail;
-                asked.answer = Some(message);
-                let last =
-                    self.attempt + 1 >= self.conf.attempts && self.server + 1 >= self.conf.servers.len();
-                if last {
-                    return self.whole(os);
-                }
-                self.asked.iter_mut().for_each(|asked| asked.answer = None);
-                return Some(self.next_server(os));
+        let Some(asked) = self.asked.iter_mut().find(fits) else { return Taken::More };
+        let failed = matches!(message.rcode, Rcode::ServFail | Rcode::NotImp | Rcode::Refused);
+        if failed && self.libc == Libc::Glibc {
+            self.got_servfail |= message.rcode == Rcode::ServFail;
+            asked.answer = Some(message);
+            let last_round = self.attempt + 1 >= self.conf.attempts;
+            if last_round && self.server + 1 >= self.conf.servers.len() {
+                return self.whole(os);
             }
-            _ => {}
+            self.asked.iter_mut().for_each(|asked| asked.answer = None);
+            return Taken::Then(self.next_server(os));
         }
         if message.has(dns::TC) && !self.is_tcp {
-            return Some(self.by_tcp(os));
+            return Taken::Then(self.by_tcp(os));
         }
         asked.answer = Some(message);
         self.whole(os)
     }
 
     /// Both answers are there, or the next question is to be sent.
-    fn whole(&mut self, os: &mut dyn Os) -> Option<Option<Outcome>> {
+    fn whole(&mut self, os: &mut dyn Os) -> Taken {
         if self.asked.iter().all(|asked| asked.answer.is_some()) {
-            return Some(self.judge(os));
+            return Taken::Then(self.judge(os));
         }
-        self.conf.single_request.then(|| self.send(os))
+        if self.conf.single_request { Taken::Then(self.send(os)) } else { Taken::More }
     }
 
     fn by_tcp(&mut self, os: &mut dyn Os) -> Option<Outcome> {

@@ -1,0 +1,158 @@
+//! Names looked up by programs in a cluster, packet by packet: the questions that reach CoreDNS, and what is printed.
+
+use vethscope::base::{Severity, SimTime};
+use vethscope::lab::{Lab, Target};
+use vethscope::trace::EventKind;
+
+/// A cluster with a Service that has an endpoint, and a Pod of each C library.
+const CLUSTER: &str = "apiVersion: v1
+kind: Pod
+metadata: {name: web-0, labels: {app: web}}
+spec: {nodeName: node1, containers: [{name: c, image: nginx}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {clusterIP: 10.96.0.80, selector: {app: web}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: www}
+spec: {type: ExternalName, externalName: web.default.svc.cluster.local}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: gnu}
+spec: {nodeName: node2, containers: [{name: c, image: debian, command: [sleep, infinity]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: musl}
+spec:
+  nodeName: node2
+  dnsConfig: {options: [{name: ndots, value: \"2\"}]}
+  containers: [{name: c, image: 'curlimages/curl', command: [sleep, infinity]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: two-dots}
+spec:
+  nodeName: node2
+  dnsConfig: {options: [{name: ndots, value: \"2\"}]}
+  containers: [{name: c, image: debian, command: [sleep, infinity]}]
+";
+
+fn settled() -> Lab {
+    let mut lab = Lab::new(1);
+    let errors: Vec<_> =
+        lab.apply(CLUSTER).into_iter().filter(|found| found.severity == Severity::Error).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    lab.settle(SimTime(60_000_000_000));
+    lab
+}
+
+/// Output and status of a command, and the questions that CoreDNS took meanwhile.
+fn run(lab: &mut Lab, pod: &str, command: &str) -> (String, u8, Vec<String>) {
+    let argv: Vec<String> = command.split(' ').map(str::to_owned).collect();
+    let before = lab.live().names.len();
+    let from = lab.trace().len();
+    let process = lab.start(&Target::parse(pod, "default", None), &argv).unwrap();
+    lab.finish(process, SimTime(u64::MAX));
+    let mut out = String::new();
+    for event in &lab.trace().events[from..] {
+        if let EventKind::Wrote(output) = event.kind {
+            let output = &lab.trace().outputs[output.index()];
+            if output.process == process {
+                out += &output.text;
+            }
+        }
+    }
+    let status = lab.status(process).unwrap();
+    let rows = lab.live().names[before..].iter().map(|(_, row)| row);
+    // A CNAME is followed through the server once more; only what the client asked counts.
+    let asked = rows.filter(|row| {
+        row.did == "dns.server.block" && *row.question == format!("{} {}", row.args[1], row.args[2])
+    });
+    let questions = asked.map(|row| row.question.to_string()).collect();
+    (out, status, questions)
+}
+
+#[test]
+fn a_name_becomes_the_questions_that_its_library_asks() {
+    let mut lab = settled();
+    let both = |names: &[&str]| -> Vec<String> {
+        names.iter().flat_map(|name| [format!("{name} A"), format!("{name} AAAA")]).collect()
+    };
+    let cluster = |name: &str| {
+        ["default.svc.cluster.local.", "svc.cluster.local.", "cluster.local."]
+            .map(|zone| format!("{name}.{zone}"))
+    };
+    let [a, b, c] = cluster("example.com");
+    for (pod, name, names) in [
+        ("gnu", "web", vec!["web.default.svc.cluster.local."]),
+        ("gnu", "example.com", vec![&a, &b, &c, "example.com."]),
+        ("gnu", "example.com.", vec!["example.com."]),
+        // One dot is less than two, and three are more.
+        ("two-dots", "example.com", vec![&a, &b, &c, "example.com."]),
+        ("two-dots", "web.default.svc.cluster.local", vec!["web.default.svc.cluster.local."]),
+        ("musl", "web.default.svc.cluster.local", vec!["web.default.svc.cluster.local."]),
+    ] {
+        let (_, status, questions) = run(&mut lab, pod, &format!("getent hosts {name}"));
+        assert_eq!((questions, status), (both(&names), 0), "{pod} {name}");
+    }
+    // musl does not come back to the search list once the name has enough dots.
+    let (_, status, questions) = run(&mut lab, "musl", "getent hosts a.b.web");
+    assert_eq!((questions, status), (both(&["a.b.web."]), 2));
+}
+
+#[test]
+fn programs_reach_a_service_by_its_name() {
+    let mut lab = settled();
+    for (command, wanted, status) in [
+        ("getent hosts web", "10.96.0.80      web.default.svc.cluster.local\n", 0),
+        ("getent hosts nosuch", "", 2),
+        (
+            "nslookup web",
+            "Server:\t\t10.96.0.10\nAddress:\t10.96.0.10#53\n\nName:\tweb.default.svc.cluster.local\nAddress: 10.96.0.80\n\n",
+            0,
+        ),
+        (
+            "nslookup nosuch",
+            "Server:\t\t10.96.0.10\nAddress:\t10.96.0.10#53\n\n** server can't find nosuch: NXDOMAIN\n\n",
+            1,
+        ),
+        ("nslookup 10.96.0.80", "80.0.96.10.in-addr.arpa\tname = web.default.svc.cluster.local.\n\n", 0),
+        ("host web", "web.default.svc.cluster.local has address 10.96.0.80\n", 0),
+        ("host nosuch", "Host nosuch not found: 3(NXDOMAIN)\n", 1),
+        (
+            "host 10.96.0.80",
+            "80.0.96.10.in-addr.arpa domain name pointer web.default.svc.cluster.local.\n",
+            0,
+        ),
+        ("dig +short www.default.svc.cluster.local", "web.default.svc.cluster.local.\n10.96.0.80\n", 0),
+        (
+            "dig +noall +answer web.default.svc.cluster.local",
+            "web.default.svc.cluster.local. 30 IN\tA\t10.96.0.80\n",
+            0,
+        ),
+        ("dig +short +tcp example.com", "203.0.113.10\n", 0),
+        ("curl -s -o /dev/null -w %{http_code} http://web/", "200", 0),
+        ("ping -c1 nosuch", "ping: nosuch: Name or service not known\n", 2),
+    ] {
+        let (out, ended, _) = run(&mut lab, "gnu", command);
+        assert_eq!((out.as_str(), ended), (wanted, status), "{command}");
+    }
+}
+
+#[test]
+fn a_server_that_is_silent_is_a_temporary_failure() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  dnsPolicy: None\n  dnsConfig: {nameservers: [192.168.1.77], options: [{name: timeout, value: \"1\"}]}\n  containers: [{name: c, image: debian, command: [sleep, infinity]}]\n";
+    let mut lab = Lab::new(1);
+    lab.apply(text);
+    lab.settle(SimTime(60_000_000_000));
+    let began = lab.now();
+    let (out, status, _) = run(&mut lab, "p", "ping -c1 web");
+    assert_eq!((out.as_str(), status), ("ping: web: Temporary failure in name resolution\n", 2));
+    // Two attempts of one second.
+    assert_eq!(lab.now().since(began).0 / 1_000_000_000, 2);
+}
