@@ -192,7 +192,7 @@ fn a_service_leads_from_its_address_to_the_endpoint_and_the_way_taken_is_lit() {
 /// What the page writes for a cell decides as it says: a packet tells.
 #[test]
 fn a_policy_written_for_a_cell_changes_that_cell() {
-    use vethscope::lab::matrix::{Asking, Port, Protocol, written};
+    use vethscope::lab::matrix::{Asking, Obstacle, Port, Protocol, Want, policy_for};
     let pod = |name: &str, namespace: &str| {
         format!(
             "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {namespace}, labels: {{app: {name}}}}}\nspec: {{containers: [{{name: app, image: nginx}}]}}\n"
@@ -209,15 +209,13 @@ fn a_policy_written_for_a_cell_changes_that_cell() {
     };
     let (asking, before) = ask(&text);
     assert!(before.cells.iter().flatten().all(vethscope::lab::matrix::Fate::is_allowed));
-    let isolating = written(&asking, &before, (0, 1), false).expect("all have labels");
-    let (asking, isolated) = ask(&format!("{text}{isolating}"));
+    let isolating = policy_for(&asking, &before, (0, 1), Want::Deny).expect("nothing admits it yet");
+    let (asking, isolated) = ask(&format!("{text}---\n{isolating}"));
     let allowed =
         |matrix: &vethscope::lab::matrix::Matrix, from: usize, to: usize| matrix.cells[from][to].is_allowed();
     assert!(!allowed(&isolated, 0, 1) && allowed(&isolated, 2, 1) && allowed(&isolated, 1, 0), "{isolating}");
-    let admitting = written(&asking, &isolated, (0, 1), true).expect("all have labels");
-    let (_, admitted) = ask(&format!("{text}{isolating}{admitting}"));
+    let admitting = policy_for(&asking, &isolated, (0, 1), Want::Allow).expect("a policy can admit it");
+    let (_, admitted) = ask(&format!("{text}---\n{isolating}---\n{admitting}"));
     assert!(admitted.cells.iter().flatten().all(vethscope::lab::matrix::Fate::is_allowed), "{admitting}");
-    let bare = text.replace(", labels: {app: b}", "");
-    let (asking, matrix) = ask(&bare);
-    assert_eq!(written(&asking, &matrix, (0, 1), true).expect_err("b has no labels").name, "b");
+    assert_eq!(policy_for(&asking, &isolated, (2, 1), Want::Allow), Err(Obstacle::Already));
 }
