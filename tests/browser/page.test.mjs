@@ -39,11 +39,12 @@ test("Space pauses and plays; steps go forward and back, and the clock with them
 }));
 
 test("stepping back takes the tables back: what ARP learnt is forgotten again", lesson(async ({ page }) => {
-  await goTo(page, 1);
-  await page.locator("[id^=on-stage-pod-default-a]").first().click();
+  // After the Pods have come up, before anything was sent.
+  await goTo(page, 44);
+  await page.locator("[id^=on-stage-pod-default-a]").first().dispatchEvent("click");
   const inspector = page.getByTestId("inspector");
   // The neighbor of Pod a: only its gateway can be one.
-  const row = inspector.locator(".row", { hasText: /^10\.244\.1\.1 dev eth0/ }).or(inspector.locator(".row", { hasText: "lladdr" }));
+  const row = inspector.getByTestId("sheet-neighbors").locator(".sheet-row:not(.is-gone)");
   await page.getByTestId("score").focus();
   const [, all] = await count(page);
   const states = [];
@@ -284,7 +285,7 @@ test("at every size, in every theme, text is large enough and the packet in sigh
       await page.getByTestId("theme-menu").locator("summary").click();
       await page.getByTestId(`theme-${theme}`).check();
       await page.keyboard.press("Escape");
-      for (const step of [20, 47, 63, 66]) {
+      for (const step of [50, 62, 75, 80]) {
         await goTo(page, step);
         await page.waitForTimeout(450);
         const seen = await page.evaluate(stageSeen);
@@ -308,7 +309,7 @@ test("at every size, in every theme, text is large enough and the packet in sigh
 test("what lies beyond the edge of a small stage is named there, and one click away", async () => {
   const { page, context } = await open(world, { options: { viewport: { width: 390, height: 844 }, reducedMotion: "reduce" } });
   await ready(page);
-  await goTo(page, 66);
+  await goTo(page, 84);
   const left = page.getByTestId("beyond-left");
   await left.waitFor(patience);
   assert.match(await left.textContent(), /node1/);

@@ -37,6 +37,14 @@ fn token_key(token: &Token) -> String {
     format!("{}{:?}{}", token.journey.0, token.look, token.waits)
 }
 
+/// A ring is wider than what it stands on: near the edge of the picture it is moved inwards so that none of it is cut.
+fn inside(show: Show, x: f64) -> f64 {
+    let bounds = show.scene.get().bounds;
+    let half = 82.0 * scale(show);
+    let (least, most) = (f64::from(bounds.x) + half, f64::from(bounds.right()) - half);
+    if least < most { x.clamp(least, most) } else { x }
+}
+
 #[component]
 fn TokenView(show: Show, token: Token) -> impl IntoView {
     // The key holds these, so they are this element's for as long as it stands.
@@ -50,7 +58,8 @@ fn TokenView(show: Show, token: Token) -> impl IntoView {
         let (x, y) = now.with(|token| token.at(show.position()));
         // Whoever waits stands aside, so that what it waits for can be seen.
         let aside = if now.with(|token| token.waits) { -f64::from(ASIDE) * scale(show) } else { 0.0 };
-        format!("translate({:.1} {:.1}) scale({})", x + aside, y, scale(show))
+        let x = if look.tunnel.is_some() && aside == 0.0 { inside(show, x) } else { x + aside };
+        format!("translate({x:.1} {y:.1}) scale({})", scale(show))
     };
     let opacity = move || {
         let token = now.get();
