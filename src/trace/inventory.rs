@@ -1,5 +1,6 @@
 //! All tables as they stood after a given event: a fold over the trace, so that stepping back takes every table back.
 
+use super::counters::{self, Counters};
 use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
     AddrRow, BpfRow, CiliumChange, CtRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FaultRow,
@@ -102,25 +103,6 @@ pub struct Fdb {
     pub row: FdbRow,
     /// When a frame was last sent by it.
     pub used: SimTime,
-}
-
-/// Interface counters, as `ip -s link` shows them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Bytes received.
-    pub rx_bytes: u64,
-    /// Frames received.
-    pub rx_packets: u64,
-    /// Frames dropped on receiving.
-    pub rx_dropped: u64,
-    /// Multicast frames received.
-    pub rx_multicast: u64,
-    /// Bytes sent.
-    pub tx_bytes: u64,
-    /// Frames sent.
-    pub tx_packets: u64,
-    /// Frames dropped on sending.
-    pub tx_dropped: u64,
 }
 
 /// Counters of a queueing discipline, as `tc -s qdisc` shows them.
@@ -250,11 +232,7 @@ impl Inventory {
         let Some(state) = self.netns.get_mut(&event.netns) else { return };
         let Some(link) = state.links.get(&event.ifindex) else { return };
         let bytes = frame.wire_len() as u64;
-        let is_bridge = matches!(link.kind, LinkKind::Bridge { .. });
-        if is_bridge
-            && event.kind == EventKind::Transmitted
-            && super::bridged::went_round(trace, state, event)
-        {
+        if counters::went_round(trace, state, event) {
             return;
         }
         let counters = state.counters.entry(event.ifindex).or_default();

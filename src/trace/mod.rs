@@ -6,6 +6,7 @@ mod api_rows;
 mod api_status;
 mod bridged;
 mod cilium_rows;
+mod counters;
 mod drop_reason;
 mod event;
 pub mod explain;
@@ -30,11 +31,12 @@ mod xfrm_rows;
 
 pub use api_rows::ObjectRow;
 pub use cilium_rows::{CiliumChange, CtRow, PolicyKey, PolicyRow};
+pub use counters::Counters;
 pub use drop_reason::DropReason;
 pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Relation, Stream, Table};
 pub use fault::{Fault, FaultRow, Netem, Place};
 pub use format::{Selection, json, text};
-pub use inventory::{Counters, Fdb, Inventory, Neighbor, NetnsState, QdiscCounters};
+pub use inventory::{Fdb, Inventory, Neighbor, NetnsState, QdiscCounters};
 pub use names_rows::NamesRow;
 pub use netfilter::{
     Chain, ChainRow, Connection, ConntrackRow, Netfilter, NetfilterChange, RuleRow, RuleState, SetMember,
