@@ -65,3 +65,56 @@ fn every_plugin_leaves_what_the_files_say() {
     assert!(count >= 5, "only {count} files found");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+/// Whether `line`, a ping, is answered.
+fn answered(lab: &mut Lab, line: &str) -> bool {
+    common::run(lab, line).status == 0
+}
+
+#[test]
+fn multus_gives_pods_the_interfaces_that_they_ask_for() {
+    let mut lab = common::lab(include_str!("cni/multus.yaml"), 1);
+    let shown = common::run(&mut lab, "a ip addr show net1").output;
+    assert!(shown.contains(": net1@if2: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500"), "{shown}");
+    assert!(shown.contains("link-netnsid 0") && shown.contains("inet 192.168.1.70/24"), "{shown}");
+    // One address of the range is excluded; the store is one for all nodes.
+    assert!(common::run(&mut lab, "b ip addr show net1").output.contains("inet 192.168.1.72/24"));
+    assert!(answered(&mut lab, "a ping -c1 -W1 192.168.1.72"), "macvlan to macvlan on another node");
+    assert!(answered(&mut lab, "host/ext ping -c1 -W1 192.168.1.70"), "from the nodes' network");
+    assert!(!answered(&mut lab, "a ping -c1 -W1 192.168.1.10"), "a macvlan does not reach its own node");
+    assert!(answered(&mut lab, "a ping -c1 -W1 10.244.2.2"), "the cluster's own network is still there");
+    // The Pods' addresses on the bridge, and its gateway.
+    assert!(common::run(&mut lab, "a ip addr show store0").output.contains("inet 172.20.0.20/24"));
+    assert!(answered(&mut lab, "a ping -c1 -W1 172.20.0.21"));
+    assert!(answered(&mut lab, "a ping -c1 -W1 172.20.0.1"));
+    assert!(answered(&mut lab, "c ping -c1 -W1 10.5.0.4"), "VLAN 5 between the nodes");
+    assert!(answered(&mut lab, "host/ext ping -c1 -W1 192.168.1.90"), "ipvlan");
+    assert!(answered(&mut lab, "host/ext ping -c1 -W1 192.168.1.95"), "a virtual function");
+    let yaml = common::run(&mut lab, "node/node1 kubectl get pod a -o yaml").output;
+    assert!(yaml.contains("k8s.v1.cni.cncf.io/network-status"), "{yaml}");
+    assert!(yaml.contains("infra/storage") && yaml.contains("172.20.0.20"), "{yaml}");
+    lab.linger(common::FOR_EVER);
+    let faults = common::invariants::faults_at_rest(&lab);
+    assert!(faults.is_empty(), "{faults}");
+    // With its Pod an interface goes, and its address is free again.
+    let text = include_str!("cni/multus.yaml");
+    let without: Vec<&str> = text.split("---\n").filter(|part| !part.contains("  name: b\n")).collect();
+    common::apply(&mut lab, &without.join("---\n"));
+    assert!(!answered(&mut lab, "host/ext ping -c1 -W1 192.168.1.72"));
+    lab.linger(common::FOR_EVER);
+    let faults = common::invariants::faults_at_rest(&lab);
+    assert!(faults.is_empty(), "{faults}");
+}
+
+#[test]
+fn what_multus_does_not_find_keeps_the_pod_from_starting() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, annotations: {k8s.v1.cni.cncf.io/networks: nowhere}}\n\
+               spec: {containers: [{name: app, image: nginx}]}\n";
+    let mut lab = common::lab(pod, 1);
+    let events = common::run(&mut lab, "node/node1 kubectl get events").output;
+    assert!(events.contains("FailedCreatePodSandBox"), "{events}");
+    assert!(
+        events.contains("cannot find a network-attachment-definition (nowhere) in namespace (default)"),
+        "{events}"
+    );
+}

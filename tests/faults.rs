@@ -288,3 +288,100 @@ fn a_log_with_faults_is_read_from_json() {
     assert_eq!(log.actions[0], (SimTime(1_000_000_000), first));
     assert_eq!(log.actions[2].1, Action::Mend(1));
 }
+
+/// A Pod on a network without tunnels, whose packets of 1,500 bytes meet a link of 1,400 behind the router.
+fn narrow() -> Lab {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - {name: app, image: nginx}\n---\n\
+                apiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n  network: {cni: flannel, backend: host-gw}\n";
+    let mut lab = lab(text, 1);
+    // Neither end knows: what the server announces goes by its own interface, of 1,500.
+    let ran = run(&mut lab, "host/gw ip link set eth1 mtu 1400");
+    assert_eq!(ran.status, 0, "{}", ran.output);
+    lab
+}
+
+/// Sends 13,893 bytes to the server behind the narrow link; whether it answered.
+fn sends_much(lab: &mut Lab) -> bool {
+    let target = Target::parse("a", "default", None);
+    let argv = ["sh", "-c", "seq 1 3000 | nc -w5 203.0.113.10 80"].map(str::to_owned);
+    let ran = common::run_argv(lab, &target, &argv);
+    ran.output.contains("400 Bad Request")
+}
+
+/// Sizes that SYN segments name where they leave the node.
+fn announced(lab: &mut Lab, from: usize) -> Vec<String> {
+    let eth0 = lab.live().netns_named("node1").map(|state| state.row.netns);
+    let syn = |line: &String| line.contains("Flags [S]");
+    let trace = lab.trace();
+    let lines = trace.events[from..]
+        .iter()
+        .filter(|event| event.kind == EventKind::Transmitted && Some(event.netns) != eth0)
+        .filter_map(|event| Some(trace.frame_of(event)?.to_string()))
+        .filter(syn);
+    lines.filter_map(|line| Some(line.split("mss ").nth(1)?.split(',').next()?.to_owned())).collect()
+}
+
+#[test]
+fn what_is_too_large_for_a_link_on_the_way_is_told_and_remembered() {
+    let mut lab = narrow();
+    let ran = run(&mut lab, "a ping -c1 -W1 -M do -s 1400 203.0.113.10");
+    assert!(ran.output.contains("Frag needed and DF set (mtu = 1400)"), "{}", ran.output);
+    let cached = run(&mut lab, "a ip route get 203.0.113.10").output;
+    assert!(cached.contains("cache expires ") && cached.contains(" mtu 1400"), "{cached}");
+    // What is known is refused at once.
+    let ran = run(&mut lab, "a ping -c1 -W1 -M do -s 1400 203.0.113.10");
+    assert!(ran.output.contains("message too long, mtu=1400"), "{}", ran.output);
+    assert!(sends_much(&mut lab));
+    lab.linger(FOR_EVER);
+    assert!(faults_at_rest(&lab).is_empty());
+}
+
+#[test]
+fn where_icmp_is_filtered_large_segments_vanish_until_their_size_is_clamped() {
+    let mut lab = narrow();
+    let rule = "host/gw iptables -A OUTPUT -p icmp --icmp-type fragmentation-needed -j DROP";
+    assert_eq!(run(&mut lab, rule).status, 0);
+    // The connection stands and small packets pass: nobody is told why the large ones do not.
+    assert_eq!(loss(&mut lab, "a ping -c1 -W1 203.0.113.10"), 0);
+    let from = lab.trace().len();
+    assert!(!sends_much(&mut lab), "a black hole");
+    assert!(drops(&lab, from, DropReason::PktTooBig) >= 3, "it is sent again and again");
+    let clamp =
+        "host/gw iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu";
+    let ran = run(&mut lab, clamp);
+    assert_eq!(ran.status, 0, "{}", ran.output);
+    lab.linger(FOR_EVER);
+    let from = lab.trace().len();
+    assert!(sends_much(&mut lab), "clamped");
+    let sizes = announced(&mut lab, from);
+    assert!(sizes.iter().any(|mss| mss == "1460") && sizes.iter().any(|mss| mss == "1360"), "{sizes:?}");
+    assert_eq!(drops(&lab, from, DropReason::PktTooBig), 0);
+    lab.linger(FOR_EVER);
+    assert!(faults_at_rest(&lab).is_empty());
+}
+
+/// Two routers that each take the other for the way there: the TTL ends it, and the sender is told.
+#[test]
+fn routes_in_a_circle_are_ended_by_the_ttl() {
+    let mut lab = lab(RECORDED_LAB, 1);
+    for (target, line) in [
+        ("node/node1", "ip route add 198.51.100.0/24 via 192.168.1.11"),
+        ("node/node2", "ip route add 198.51.100.0/24 via 192.168.1.10"),
+    ] {
+        assert_eq!(run(&mut lab, &format!("{target} {line}")).status, 0);
+    }
+    // Redirects would use up what a host may be told, as on a real kernel.
+    for node in ["node1", "node2"] {
+        for of in ["all", "eth0"] {
+            let line = format!("node/{node} sysctl -w net.ipv4.conf.{of}.send_redirects=0");
+            assert_eq!(run(&mut lab, &line).status, 0);
+        }
+    }
+    assert_eq!(run(&mut lab, "host/ext ip route add 198.51.100.0/24 via 192.168.1.10").status, 0);
+    let from = lab.trace().len();
+    let ran = run(&mut lab, "host/ext ping -c1 -W2 -t 20 198.51.100.7");
+    assert!(ran.output.contains("Time to live exceeded"), "{}", ran.output);
+    assert_eq!(drops(&lab, from, DropReason::TtlExceeded), 1);
+    lab.linger(FOR_EVER);
+    assert!(faults_at_rest(&lab).is_empty());
+}

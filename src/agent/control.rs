@@ -8,6 +8,7 @@ use super::controllers::{Progress, Queue};
 use super::fabric::Fabric;
 use super::kubelet::{self, Stage};
 use super::launch::Environment;
+use super::multus::Multus;
 use super::objects::{Objects, Written};
 use super::outage::Outages;
 use super::policy::Policies;
@@ -55,6 +56,7 @@ pub struct ControlPlane {
     pub(super) progress: Progress,
     pub(super) waiting: Unscheduled,
     pub(super) outages: Outages,
+    pub(super) multus: Multus,
     /// Main processes that live, each with the container it belongs to.
     pub(super) mains: BTreeMap<ProcessId, (PodKey, usize)>,
 }

@@ -6,8 +6,10 @@ use super::cni::{self, Attached, Call};
 use super::containers;
 use super::control::{ControlPlane, hex};
 use super::controllers::Kind;
+use super::multus;
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World};
+use crate::api::ClusterSpec;
 use crate::base::{Duration, Ipv4Addr};
 use crate::cluster::ipam::Ipam;
 use crate::cluster::{names, resolv};
@@ -207,7 +209,11 @@ fn attach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let made = with_call(control, key, |call, ipam| cni::attach(world, call, ipam));
     match made {
         None => {}
-        Some(Err(error)) => sandbox_failed(control, world, key, &error),
+        Some(Err(error)) => {
+            let failure = |cluster: &Arc<ClusterSpec>| cni::failure(cluster, &error);
+            let failure = control.cluster.as_ref().map_or_else(String::new, failure);
+            sandbox_failed(control, world, key, &failure);
+        }
         Some(Ok(made)) => {
             if blocks(control, key) != before {
                 let node = node_of(control, key);
@@ -237,14 +243,22 @@ fn configure(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, ma
         entry.ip = Some(made.addr);
     }
     control.publish(world, key);
+    if let Err(error) = multus::attach(control, world, key) {
+        multus::release(control, world, key);
+        if let Some((entry, node)) = entry_and_node(control, key) {
+            node.ipam.release(&entry.sandbox);
+        }
+        let failure =
+            format!("plugin type=\"multus-shim\" name=\"multus-cni-network\" failed (add): {error}");
+        return sandbox_failed(control, world, key, &failure);
+    }
     let args = vec![gateway.to_string()];
     ControlPlane::step_with(world, key, (Steps::Creation, 6), args, (None, Some(result.into())));
     wait(control, world, key, (Stage::Configured, PLUGIN_HALF));
 }
 
 /// The plug-in failed: the sandbox is taken down, the Pod stays `ContainerCreating`, and the kubelet tries again.
-fn sandbox_failed(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, error: &str) {
-    let failure = control.cluster.as_ref().map_or_else(String::new, |cluster| cni::failure(cluster, error));
+fn sandbox_failed(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, failure: &str) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     let message = format!(
         "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox \"{}\": {failure}",
@@ -457,6 +471,7 @@ fn release(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
 fn detach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let addr = control.store.pods.get(key).and_then(|entry| entry.ip);
     with_call(control, key, |call, _| cni::detach(world, call, addr));
+    multus::release(control, world, key);
     control.withdraw(world, key);
     terminated(world, key, 6, vec![key.name.to_string()]);
     terminated(world, key, 7, vec![key.name.to_string()]);

@@ -13,6 +13,7 @@ mod fabric;
 pub mod kube_proxy;
 mod kubelet;
 mod launch;
+mod multus;
 mod names;
 mod nodes;
 mod objects;

@@ -4,8 +4,8 @@ use super::{Desired, Exit, Launch, PodKey};
 use crate::api::{ApiError, ApiRequest};
 use crate::base::{DirId, Duration, IfIndex, NetnsId, ObjectKey, PidNsId, ProcessId, Rng, SimTime};
 use crate::cluster::dns::View;
-use crate::kernel::{Ctx, Netns, NewLink};
-use crate::trace::{NetnsRole, TableChange};
+use crate::kernel::{Ctx, Kind, Netns, NewLink};
+use crate::trace::{LinkKind, NetnsRole, TableChange};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -25,6 +25,14 @@ pub trait World {
     fn visit(&mut self, netns: NetnsId, visitor: &mut dyn FnMut(&mut Netns, &mut Ctx<'_>));
     /// Makes both ends of a wire, down. The kinds in `a` and `b` are replaced by the right ones.
     fn add_wire(&mut self, wire: Wire, a: (NetnsId, NewLink), b: (NetnsId, NewLink)) -> (IfIndex, IfIndex);
+    /// Makes a device in a Pod that stands on one of its node: the kind it has there and what it shows itself as. The
+    /// numbers of the device and of what stays behind at the node.
+    fn add_moved(
+        &mut self,
+        below: (NetnsId, Kind),
+        new: (NetnsId, NewLink),
+        shown: &LinkKind,
+    ) -> (IfIndex, IfIndex);
     /// Removes a veth pair by one end.
     fn del_wire(&mut self, netns: NetnsId, ifindex: IfIndex);
     /// Puts a file where commands in that namespace read it.

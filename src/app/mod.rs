@@ -8,6 +8,7 @@ pub mod curl;
 mod dial;
 pub mod http;
 pub mod lookup;
+pub mod mtr;
 pub mod nc;
 pub mod ping;
 pub mod resolver;

@@ -510,7 +510,7 @@ impl Ping {
     }
 
     fn timestamp(&self, os: &dyn Os) -> String {
-        if self.options.timestamps { format!("[{}] ", os.now()) } else { String::new() }
+        if self.options.timestamps { text::timestamp(os.now()) } else { String::new() }
     }
 
     /// `pr_addr`: an address, and its name before it unless `-n` or a numeric target.

@@ -15,6 +15,8 @@ pub struct Range {
     start: u128,
     end: u128,
     gateway: u128,
+    /// Addresses that are given to nobody (whereabouts' `exclude`).
+    excluded: Vec<IpNet>,
 }
 
 /// An address as a number, and back in the family of a subnet.
@@ -49,7 +51,34 @@ impl Range {
         let base = number(subnet.network());
         let last = number(subnet.broadcast());
         let end = if matches!(subnet, IpNet::V4(_)) { last - 1 } else { last };
-        Ok(Self { subnet, start: base + 1, end, gateway: base + 1 })
+        Ok(Self { subnet, start: base + 1, end, gateway: base + 1, excluded: Vec::new() })
+    }
+
+    /// The range with its own first and last address and gateway, where they are given.
+    pub fn within(
+        mut self,
+        start: Option<IpAddr>,
+        end: Option<IpAddr>,
+        gateway: Option<IpAddr>,
+    ) -> Result<Self, String> {
+        for (name, addr) in [("RangeStart", start), ("RangeEnd", end)] {
+            if let Some(addr) = addr.filter(|addr| !self.subnet.contains(addr)) {
+                return Err(format!("{name} {addr} not in network {}", self.subnet));
+            }
+        }
+        self.start = start.map_or(self.start, number);
+        self.end = end.map_or(self.end, number);
+        self.gateway = gateway.map_or(self.gateway, number);
+        if self.end < self.start {
+            return Err(format!("RangeStart {} not in network {}", self.start(), self.subnet));
+        }
+        Ok(self)
+    }
+
+    /// The range without some of its addresses.
+    #[must_use]
+    pub fn without(self, excluded: Vec<IpNet>) -> Self {
+        Self { excluded, ..self }
     }
 
     /// The first address.
@@ -73,7 +102,9 @@ impl Range {
     }
 
     fn contains(&self, addr: IpAddr) -> bool {
-        self.subnet.contains(&addr) && (self.start..=self.end).contains(&number(addr))
+        self.subnet.contains(&addr)
+            && (self.start..=self.end).contains(&number(addr))
+            && !self.excluded.iter().any(|net| net.contains(&addr))
     }
 }
 
@@ -172,7 +203,10 @@ impl RangeSet {
             parts.push((range, range.start, range.end.min(after - 1)));
         }
         let each = parts.into_iter().flat_map(|(range, from, to)| (from..=to).map(move |at| (range, at)));
-        each.filter(|(range, at)| *at != range.gateway).map(|(range, at)| address(&range.subnet, at))
+        each.filter(|(range, at)| *at != range.gateway)
+            .map(|(range, at)| (range, address(&range.subnet, at)))
+            .filter(|(range, addr)| !range.excluded.iter().any(|net| net.contains(addr)))
+            .map(|(_, addr)| addr)
     }
 }
 
@@ -193,7 +227,7 @@ impl HostLocal {
         // The plug-in's own default is the first host, the gateway, which it then skips.
         let start = if range_start <= 2 { gateway } else { base + u128::from(range_start) };
         let end = u128::from(u32::from(subnet.broadcast())).saturating_sub(1);
-        let range = Range { subnet: subnet.into(), start, end, gateway };
+        let range = Range { subnet: subnet.into(), start, end, gateway, excluded: Vec::new() };
         Self { subnet, gateway: Ipv4Addr::from(gateway as u32), set: RangeSet::new(vec![range]) }
     }
 

@@ -74,6 +74,16 @@ impl Netns {
 
     /// Makes a link, down (`ip link add`).
     pub fn add_link(&mut self, ctx: &mut Ctx<'_>, new: NewLink) -> IfIndex {
+        self.add_link_as(ctx, new, |_| {})
+    }
+
+    /// The same, changed before anybody sees it.
+    pub(super) fn add_link_as(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        new: NewLink,
+        change: impl FnOnce(&mut Link),
+    ) -> IfIndex {
         let ifindex = self.next_ifindex();
         let wireless = self.carrier_of_new(&new.kind);
         let NewLink { name, mut kind, mac, mtu, txqlen } = new;
@@ -85,7 +95,7 @@ impl Netns {
         let vlans = Vlans::default();
         let extra = LinkExtra { never_up: true, ..LinkExtra::default() };
         let conf = self.sysctl.default;
-        let link = Link {
+        let mut link = Link {
             ifindex,
             name,
             kind,
@@ -100,7 +110,11 @@ impl Netns {
             conf,
             bpf: None,
             qdisc: None,
+            away: None,
+            away_addrs: Vec::new(),
+            shown: None,
         };
+        change(&mut link);
         self.links.push(Some(link));
         self.record_link(ctx, ifindex);
         if is_bridge {
@@ -143,7 +157,9 @@ impl Netns {
     }
 
     pub(super) fn record_link(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) -> ChangeId {
-        let Some(link) = self.link(ifindex) else { return ChangeId::NONE };
+        let Some(link) = self.link(ifindex).filter(|link| link.away.is_none()) else {
+            return ChangeId::NONE;
+        };
         let row = link.row(self.id);
         ctx.change(self.id, ifindex, EventId::NONE, TableChange::Link(row))
     }
@@ -161,10 +177,10 @@ impl Netns {
         self.leave_bridge(ctx, ifindex);
         self.drop_routes(ctx, ifindex, |route| route.oif == Some(ifindex));
         self.addrs.retain(|row| row.ifindex != ifindex);
-        if let Some(slot) = self.links.get_mut(ifindex.index()) {
-            *slot = None;
+        let gone = self.links.get_mut(ifindex.index()).and_then(Option::take);
+        if gone.is_none_or(|link| link.away.is_none()) {
+            ctx.change(self.id, ifindex, EventId::NONE, TableChange::LinkGone(self.id, ifindex));
         }
-        ctx.change(self.id, ifindex, EventId::NONE, TableChange::LinkGone(self.id, ifindex));
     }
 
     pub(super) fn leave_bridge(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
@@ -280,6 +296,9 @@ impl Netns {
             return;
         }
         link.carrier = carrier;
+        if let Some(peer) = link.away {
+            ctx.effects.carrier.push((peer.netns, peer.ifindex, carrier));
+        }
         self.record_link(ctx, ifindex);
         if !carrier {
             self.neigh_carrier_down(ctx, ifindex);

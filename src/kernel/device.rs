@@ -17,6 +17,11 @@ impl Netns {
         let Some(link) = self.link(ifindex).filter(|link| link.up) else {
             return ctx.drop(at, skb, DropReason::DevReady);
         };
+        if link.away.is_some() {
+            // It was sent by the device for which this is a stub.
+            skb.nesting = 0;
+            return self.stacked_xmit(ctx, ifindex, skb);
+        }
         if is_oversize(link, &skb.frame) {
             return ctx.drop(at, skb, DropReason::OversizeReceive);
         }
@@ -44,13 +49,13 @@ impl Netns {
         }
         match self.rx_handler(ifindex, &mut skb) {
             Claimed::By(rider) => {
-                self.netif_receive(ctx, rider, skb);
+                self.receive_rider(ctx, rider, skb);
                 None
             }
             Claimed::After(riders) => {
                 for rider in riders {
                     let copy = ctx.copy(&skb);
-                    self.netif_receive(ctx, rider, copy);
+                    self.receive_rider(ctx, rider, copy);
                 }
                 Some(skb)
             }

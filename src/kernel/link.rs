@@ -41,6 +41,12 @@ pub struct Link {
     pub bpf: Option<BpfProgram>,
     /// Its queueing discipline, where it has one.
     pub qdisc: Option<Box<Qdisc>>,
+    /// Where the device is for which this is a stub.
+    pub away: Option<Peer>,
+    /// The addresses that it has there.
+    pub away_addrs: Vec<Ipv4Addr>,
+    /// What a device is that was moved here from above one of another namespace.
+    pub shown: Option<LinkKind>,
 }
 
 /// Kind of a link.
@@ -319,6 +325,9 @@ impl Link {
     }
 
     fn kind_row(&self) -> LinkKind {
+        if let Some(shown) = &self.shown {
+            return shown.clone();
+        }
         match &self.kind {
             Kind::Loopback => LinkKind::Loopback,
             Kind::Veth(peer, nsid) => {

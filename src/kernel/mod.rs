@@ -7,6 +7,7 @@
 
 mod addr;
 mod arp;
+mod away;
 mod bpf;
 mod bridge;
 mod bridge_config;
@@ -161,6 +162,11 @@ impl Netns {
 
     /// The links in the order of their numbers.
     pub fn links(&self) -> impl Iterator<Item = &Link> {
+        self.all_links().filter(|link| link.away.is_none())
+    }
+
+    /// The links with the stubs of devices that were moved away.
+    fn all_links(&self) -> impl Iterator<Item = &Link> {
         self.links.iter().flatten()
     }
 

@@ -5,6 +5,7 @@
 use super::{Ctx, Netns, Skb, Timer, Urgency, Work, timer};
 use crate::base::{ChangeId, Duration, EventId, IfIndex, Ipv4Addr, MacAddr, SimTime};
 use crate::trace::{DropReason, EventKind, NeighRow, Nud, Table, TableChange};
+use crate::wire::Body;
 use crate::wire::Frame;
 use std::collections::VecDeque;
 
@@ -396,6 +397,24 @@ impl Netns {
         if self.neighbors[&key].row.confirmed == ctx.now {
             self.neigh_set(ctx, key, cause, |_| {});
         }
+    }
+
+    /// Whether a TCP segment with this sequence number, from the first of these ends to the second, waits for an answer.
+    pub(super) fn neigh_holds(&self, (from, to): ((Ipv4Addr, u16), (Ipv4Addr, u16)), seq: u32) -> bool {
+        let mut waiting = self.neighbors.values().flat_map(|entry| &entry.queue);
+        waiting.any(|skb| {
+            let packet = skb.frame.ipv4().filter(|packet| (packet.src, packet.dst) == (from.0, to.0));
+            packet.is_some_and(|packet| match &*packet.body {
+                Body::Tcp(tcp) => (tcp.src_port, tcp.dst_port, tcp.seq) == (from.1, to.1, seq),
+                Body::Icmp(_)
+                | Body::Udp(_)
+                | Body::Igmp(_)
+                | Body::Ipip(_)
+                | Body::Gre(_)
+                | Body::Esp(_)
+                | Body::Raw { .. } => false,
+            })
+        })
     }
 
     fn neigh_flush_queue(&mut self, ctx: &mut Ctx<'_>, key: (IfIndex, Ipv4Addr)) {

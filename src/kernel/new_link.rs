@@ -133,7 +133,7 @@ impl Netns {
         let stands = |link: &&Link| {
             link.lower() == Some(ifindex) || matches!(&link.kind, Kind::Vxlan(vxlan) if vxlan.dev == ifindex)
         };
-        self.links().filter(stands).map(|link| link.ifindex).collect()
+        self.all_links().filter(stands).map(|link| link.ifindex).collect()
     }
 
     /// The row of a link.

@@ -1,5 +1,6 @@
 //! Devices that share another device's wire: VLANs (`net/8021q/vlan_dev.c`), macvlan (`drivers/net/macvlan.c`) and
-//! ipvlan (`drivers/net/ipvlan/ipvlan_core.c`). The device below has to be in the same namespace.
+//! ipvlan (`drivers/net/ipvlan/ipvlan_core.c`). A device that was moved away from the one
+//! below leaves a stub there (`away`).
 
 use super::{Ctx, Kind, Link, Netns, Skb, VlanLink};
 use crate::base::{IfIndex, Ipv4Addr};
@@ -24,7 +25,7 @@ impl Netns {
     pub(super) fn follow_lower(&mut self, ctx: &mut Ctx<'_>, lower: IfIndex) {
         let running = self.link(lower).is_some_and(Link::is_running);
         let riders: Vec<IfIndex> = self
-            .links()
+            .all_links()
             .filter(|link| link.lower() == Some(lower) && link.carrier != running)
             .map(|link| link.ifindex)
             .collect();
@@ -34,7 +35,7 @@ impl Netns {
     }
 
     fn riders(&self, lower: IfIndex) -> impl Iterator<Item = &Link> {
-        self.links().filter(move |link| link.up && link.lower() == Some(lower))
+        self.all_links().filter(move |link| link.up && link.lower() == Some(lower))
     }
 
     /// A frame leaves by a device that stands on another.
@@ -79,11 +80,11 @@ impl Netns {
                 .map(|link| link.ifindex)
                 .collect();
             if let (false, Some(&sibling)) = (dst.is_multicast(), siblings.first()) {
-                return self.netif_receive(ctx, sibling, skb);
+                return self.receive_rider(ctx, sibling, skb);
             }
             for sibling in siblings {
                 let copy = ctx.copy(&skb);
-                self.netif_receive(ctx, sibling, copy);
+                self.receive_rider(ctx, sibling, copy);
             }
         }
         self.dev_queue_xmit(ctx, lower, skb);
@@ -100,8 +101,8 @@ impl Netns {
         let own_mac = skb.frame.dst == skb.frame.src;
         let sibling = ipvlan_destination(&skb).and_then(|addr| self.ipvlan_with(lower, addr));
         match (mode, sibling) {
-            (IpvlanMode::L3, Some(sibling)) => self.netif_receive(ctx, sibling, skb),
-            (IpvlanMode::L2, Some(sibling)) if own_mac => self.netif_receive(ctx, sibling, skb),
+            (IpvlanMode::L3, Some(sibling)) => self.receive_rider(ctx, sibling, skb),
+            (IpvlanMode::L2, Some(sibling)) if own_mac => self.receive_rider(ctx, sibling, skb),
             (IpvlanMode::L2, None) if own_mac => self.netif_receive(ctx, lower, skb),
             (IpvlanMode::L2, _) if skb.frame.dst.is_multicast() => {
                 let others: Vec<IfIndex> = self
@@ -111,7 +112,7 @@ impl Netns {
                     .collect();
                 for other in others {
                     let copy = ctx.copy(&skb);
-                    self.netif_receive(ctx, other, copy);
+                    self.receive_rider(ctx, other, copy);
                 }
                 self.dev_queue_xmit(ctx, lower, skb);
             }
@@ -138,8 +139,12 @@ impl Netns {
     fn ipvlan_with(&self, lower: IfIndex, addr: Ipv4Addr) -> Option<IfIndex> {
         self.riders(lower)
             .filter(|link| matches!(link.kind, Kind::Ipvlan { .. }))
+            .find(|link| {
+                let has =
+                    |row: &crate::trace::AddrRow| row.ifindex == link.ifindex && row.addr.addr() == addr;
+                link.away_addrs.contains(&addr) || self.addrs().iter().any(has)
+            })
             .map(|link| link.ifindex)
-            .find(|at| self.addrs().iter().any(|row| row.ifindex == *at && row.addr.addr() == addr))
     }
 
     /// Which device takes a frame that came in at `lower` (`vlan_do_receive`, `macvlan_handle_frame`,

@@ -11,7 +11,8 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// Kinds that are part of the simulation, or that mean nothing beyond their name.
-const SIMULATED: [&str; 9] = [
+const SIMULATED: [&str; 10] = [
+    "NetworkAttachmentDefinition",
     "Pod",
     "Node",
     "Cluster",

@@ -15,6 +15,7 @@ mod ip;
 mod iptables;
 pub mod kubectl;
 mod lookup;
+mod mtr;
 mod nc;
 mod netstat;
 mod nettools;
@@ -157,6 +158,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "iptables-save" | "iptables-nft-save" => iptables::save(context, words),
         "kubectl" => kubectl::kubectl(context, words),
         "memcached" => servers::memcached(words),
+        "mtr" => mtr::mtr(words),
         "nc" | "netcat" | "nc.openbsd" | "nc.traditional" => nc::nc(name, words),
         "nginx" => servers::nginx(context, words),
         "pause" => servers::pause(),

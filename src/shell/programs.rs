@@ -4,7 +4,7 @@ use super::busybox;
 use crate::cluster::images::{self, Tools};
 
 /// Programs of a Linux distribution, and the servers of the images that are known.
-const FULL: [&str; 61] = [
+const FULL: [&str; 62] = [
     "dig",
     "getent",
     "host",
@@ -36,6 +36,7 @@ const FULL: [&str; 61] = [
     "iptables-save",
     "kubectl",
     "memcached",
+    "mtr",
     "nc",
     "nc.openbsd",
     "nc.traditional",

@@ -214,10 +214,10 @@ fn add(table: &mut Table, context: &Context<'_>, options: &Options, row: &Socket
     table.next_row();
 }
 
-/// `users:(("nginx",pid=7,fd=5))`.
+/// ` users:(("nginx",pid=7,fd=5))`, with the blank that the program prints before it.
 fn users(inventory: &Inventory, process: ProcessId, fd: u32) -> String {
     match inventory.processes.get(&process) {
-        Some(row) => format!("users:((\"{}\",pid={},fd={fd}))", row.comm(), row.pid),
+        Some(row) => format!(" users:((\"{}\",pid={},fd={fd}))", row.comm(), row.pid),
         None => String::new(),
     }
 }

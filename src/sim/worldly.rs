@@ -4,7 +4,7 @@ use super::{Simulation, Task};
 use crate::agent::{Actor, Launch, Patience, Wakeup, Wire, World};
 use crate::base::{DirId, Duration, EventId, IfIndex, NetnsId, PidNsId, ProcessId, Rng, SimTime};
 use crate::kernel::{Ctx, Delays, Kind, Link, Netns, NewLink, Peer, Urgency};
-use crate::trace::{NetnsRole, NetnsRow, TableChange};
+use crate::trace::{LinkKind, NetnsRole, NetnsRow, TableChange};
 use std::sync::Arc;
 
 impl<A: Actor> Simulation<A> {
@@ -81,6 +81,27 @@ impl<A: Actor> World for Simulation<A> {
         let made_a = self.add_end(a.0, &NewLink { kind: kind(ends.1, nsid_a), ..a.1 });
         let made_b = self.add_end(b.0, &NewLink { kind: kind(ends.0, nsid_b), ..b.1 });
         (made_a, made_b)
+    }
+
+    fn add_moved(
+        &mut self,
+        below: (NetnsId, Kind),
+        new: (NetnsId, NewLink),
+        shown: &LinkKind,
+    ) -> (IfIndex, IfIndex) {
+        let next = |sim: &Self, at: NetnsId| Self::netns(sim, at).map_or(IfIndex::NONE, Netns::next_ifindex);
+        let (stub, moved) = (next(self, below.0), next(self, new.0));
+        let (mac, mtu) = (new.1.mac, new.1.mtu);
+        let peer = Peer { netns: new.0, ifindex: moved };
+        self.visit_netns(below.0, &mut |netns, ctx| {
+            netns.add_stub(ctx, below.1.clone(), (mac, mtu), peer);
+        });
+        let kind = Kind::Veth(Peer { netns: below.0, ifindex: stub }, 0);
+        let link = NewLink { kind, ..new.1 };
+        self.visit_netns(new.0, &mut |netns, ctx| {
+            netns.add_moved(ctx, link.clone(), shown, 0);
+        });
+        (moved, stub)
     }
 
     fn del_wire(&mut self, netns: NetnsId, ifindex: IfIndex) {

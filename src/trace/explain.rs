@@ -6,9 +6,10 @@ use super::netfilter::{self, NetfilterChange};
 use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::service_path;
 use super::{
-    BpfMap, BpfRow, CiliumChange, Disposition, DropReason, Event, EventKind, FdbRow, Hook, KubeEventRow,
-    LinkExtra, LinkKind, LinkRow, NamesRow, NeighRow, Nud, PacketType, PortRow, PortState, Relation,
-    RouteKind, RouteRow, ServiceChange, StepRow, Steps, Surroundings, Table, TableChange, Trace, XfrmChange,
+    BpfMap, BpfRow, CiliumChange, Disposition, DropReason, Event, EventKind, FaultRow, FdbRow, Hook,
+    KubeEventRow, LinkExtra, LinkKind, LinkRow, NamesRow, NeighRow, Nud, PacketType, PortRow, PortState,
+    Relation, RouteKind, RouteRow, ServiceChange, StepRow, Steps, Surroundings, Table, TableChange, Trace,
+    XfrmChange,
 };
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId};
@@ -422,6 +423,11 @@ impl Teller<'_> {
         rows_text::fdb(row, &name, FdbStyle::default()).trim_end().to_string()
     }
 
+    fn fault(&self, row: &FaultRow) -> String {
+        let (key, args) = row.fault.words();
+        self.say(key, &args)
+    }
+
     fn changed(&self, change: &TableChange) -> String {
         let of = |netns: NetnsId| self.around.netns(netns).to_string();
         let (key, args) = match change {
@@ -485,10 +491,7 @@ impl Teller<'_> {
             }
             TableChange::ProcessGone(_) => ("process_gone", Vec::new()),
             TableChange::Xfrm(change) => ("xfrm", vec![of(change.netns()), change.to_string()]),
-            TableChange::Fault(row) => {
-                let (key, args) = row.fault.words();
-                return self.say(key, &args);
-            }
+            TableChange::Fault(row) => return self.fault(row),
             TableChange::FaultGone(number) => ("fault_gone", vec![(number + 1).to_string()]),
         };
         self.say(&format!("why.changed.{key}"), &args)

@@ -97,6 +97,8 @@ pub struct LinkExtra {
     pub group: Option<Ipv4Addr>,
     /// Its queueing discipline, where somebody gave it one (`tc qdisc`).
     pub qdisc: Option<QdiscRow>,
+    /// `link-netnsid` of the namespace where the device below it is, if that is another one.
+    pub lower_nsid: Option<u32>,
     /// Whether its cable is cut.
     pub cut: bool,
     /// Where copies of what passes it go (`tc filter … mirred`).

@@ -21,6 +21,7 @@ pub(crate) fn recorded_in(network: &str) -> String {
     match network {
         "vxlan" => text.to_owned(),
         "hostgw" => with("    backend: host-gw\n"),
+        "vxlan4789" => with("    vxlan: {port: 4789}\n"),
         // There each node has a default route, and protects its whole range as one block.
         "calico" => with("    cni: calico\n    backend: bgp\n    calico: {blockSize: 24}\n")
             .replace(", gateway: none", ""),

@@ -5,9 +5,12 @@ use vethscope::base::Duration;
 use vethscope::lab::{Lab, Target};
 
 /// A recorded probe.
+#[expect(clippy::struct_excessive_bools, reason = "each is a line of the file")]
 pub(crate) struct Probe<'a> {
     /// The network of the recorded lab: `vxlan`, `hostgw`, `calico`.
     network: &'a str,
+    /// The windows and options of SYN segments are compared too.
+    pub(crate) detail: bool,
     /// Only ARP was recorded.
     pub(crate) arp_only: bool,
     /// The order of some hops was chance: what came first of two things that do not wait for each other.
@@ -25,6 +28,7 @@ pub(crate) fn read(text: &str) -> Probe<'_> {
     let (head, hops) = text.split_once("\n\n").expect("an empty line divides head and hops");
     let mut probe = Probe {
         network: "vxlan",
+        detail: false,
         arp_only: false,
         any_order: false,
         warm: None,
@@ -36,6 +40,7 @@ pub(crate) fn read(text: &str) -> Probe<'_> {
         match line.split_once(": ").unwrap_or((line, "")) {
             ("warm", command) => probe.warm = Some(command),
             ("network", name) => probe.network = name,
+            ("detail", "tcp") => probe.detail = true,
             ("only", "arp") => probe.arp_only = true,
             ("order", "chance") => probe.any_order = true,
             ("linger", answer) => probe.linger = answer == "yes",
@@ -78,6 +83,21 @@ fn port(lab: &mut Lab, line: &str) {
     super::run(lab, &format!("node/node1 {}", command.replace('%', &name)));
 }
 
+/// `vtep: TARGET COMMAND`: runs a command in which `%` stands for the Ethernet address of node2's tunnel end.
+fn vtep(lab: &mut Lab, line: &str) {
+    let live = lab.live();
+    let node = live.netns.values().find(|netns| *netns.row.name == *"node2").expect("node2 is there");
+    let mac = node.link_named("flannel.1").expect("it has a tunnel end").mac.to_string();
+    super::run(lab, &line.replace('%', &mac));
+}
+
+/// `sh: TARGET SCRIPT`.
+fn shell(lab: &mut Lab, line: &str) {
+    let (target, script) = line.split_once(' ').expect("a target and a script");
+    let argv = ["sh", "-c", script].map(str::to_owned);
+    super::run_argv(lab, &Target::parse(target, "default", None), &argv);
+}
+
 /// Plays a probe; returns the lab and the event from which on its hops count.
 pub(crate) fn play(probe: &Probe<'_>, seed: u64) -> (Lab, usize) {
     let mut lab = super::lab(&super::recorded_in(probe.network), seed);
@@ -97,6 +117,12 @@ pub(crate) fn play(probe: &Probe<'_>, seed: u64) -> (Lab, usize) {
             ("apply", "-x") => super::apply(&mut lab, super::RECORDED_LAB),
             ("get", line) => get(&mut lab, line),
             ("port", line) => port(&mut lab, line),
+            ("vtep", line) => vtep(&mut lab, line),
+            ("sh", line) => shell(&mut lab, line),
+            ("pause", ms) => {
+                let ms = ms.parse().expect("milliseconds");
+                lab.wait_until(lab.now() + Duration::from_ms(ms));
+            }
             ("rest", _) => {
                 lab.linger(super::FOR_EVER);
             }

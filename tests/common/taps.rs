@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 use vethscope::base::MacAddr;
 use vethscope::lab::Lab;
 use vethscope::trace::{EventKind, Inventory};
-use vethscope::wire::{ArpOp, Body, Frame, Icmp, Ipv4, Payload, UdpPayload};
+use vethscope::wire::{ArpOp, Body, Frame, Icmp, Ipv4, Payload, Tcp, TcpOption, UdpPayload};
 
 /// Ports that belong to a service; any other one is chance, and `-` stands for it.
-const PORTS: [u16; 9] = [53, 80, 81, 443, 4789, 8472, 30080, 30083, 30099];
+const PORTS: [u16; 14] = [53, 80, 81, 82, 443, 4789, 5353, 8081, 8088, 8472, 9000, 30080, 30083, 30099];
 
-fn packet(frame: &Frame) -> String {
+fn packet(frame: &Frame, detail: bool) -> String {
     match &frame.payload {
         Payload::Arp(arp) => {
             let op = match arp.op {
@@ -22,13 +22,13 @@ fn packet(frame: &Frame) -> String {
             let broadcast = if frame.dst == MacAddr::BROADCAST { " broadcast" } else { "" };
             format!("arp {op} {} {}{broadcast}", arp.sender_ip, arp.target_ip)
         }
-        Payload::Ipv4(packet) => ipv4(packet),
+        Payload::Ipv4(packet) => ipv4(packet, detail),
         Payload::Vlan(_) | Payload::Bpdu(_) => frame.to_string(),
         Payload::Other { ethertype, .. } => format!("other {ethertype:#06x}"),
     }
 }
 
-fn ipv4(packet: &Ipv4) -> String {
+fn ipv4(packet: &Ipv4, detail: bool) -> String {
     let len = if says(packet) { "-".to_owned() } else { packet.wire_len().to_string() };
     let mut out = format!("ip {} {} ttl {} len {len}", packet.src, packet.dst, packet.ttl);
     if packet.dont_fragment {
@@ -46,20 +46,27 @@ fn ipv4(packet: &Ipv4) -> String {
     if packet.id == 0 {
         out += " id 0";
     }
-    out + &body(packet)
+    out + &body(packet, detail)
 }
 
-fn body(packet: &Ipv4) -> String {
+fn body(packet: &Ipv4, detail: bool) -> String {
     match &*packet.body {
         Body::Icmp(icmp) => icmp_text(icmp),
         Body::Tcp(tcp) => {
             // What programs say to each other is theirs: only that they say something is compared.
             let says = if tcp.data.is_empty() { "" } else { " data" };
-            format!(" tcp >{} [{}]{says}", port(tcp.dst_port), tcp.flags)
+            let syn =
+                if detail && tcp.flags.to_string().contains('S') { syn_text(tcp) } else { String::new() };
+            format!(" tcp >{} [{}]{syn}{says}", port(tcp.dst_port), tcp.flags)
         }
         Body::Udp(udp) => match &udp.payload {
             UdpPayload::Vxlan(vxlan) => {
-                format!(" udp >{} vxlan vni {} [ {} ]", udp.dst_port, vxlan.vni, self::packet(&vxlan.inner))
+                format!(
+                    " udp >{} vxlan vni {} [ {} ]",
+                    udp.dst_port,
+                    vxlan.vni,
+                    self::packet(&vxlan.inner, detail)
+                )
             }
             UdpPayload::Data(_) => format!(" udp >{}", port(udp.dst_port)),
         },
@@ -70,6 +77,19 @@ fn body(packet: &Ipv4) -> String {
         Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) => format!(" {packet}"),
         Body::Raw { .. } => String::new(),
     }
+}
+
+/// Window and options of a SYN.
+fn syn_text(tcp: &Tcp) -> String {
+    let options = tcp.options.iter().flat_map(|all| all.iter()).filter_map(|option| match option {
+        TcpOption::MaxSegmentSize(mss) => Some(format!("mss={mss}")),
+        TcpOption::SackPermitted => Some("sackOK".to_owned()),
+        TcpOption::Timestamps { .. } => Some("ts".to_owned()),
+        TcpOption::WindowScale(shift) => Some(format!("wscale={shift}")),
+        TcpOption::Nop => None,
+        TcpOption::End(_) | TcpOption::Sack(_) | TcpOption::Unknown { .. } => Some(format!("{option:?}")),
+    });
+    format!(" win {} <{}>", tcp.window, options.collect::<Vec<_>>().join(","))
 }
 
 fn port(number: u16) -> String {
@@ -107,7 +127,7 @@ fn icmp_text(icmp: &Icmp) -> String {
 }
 
 /// The taps from event `from` on: tap name to lines in order.
-fn taps(lab: &Lab, from: usize) -> BTreeMap<String, Vec<String>> {
+fn taps(lab: &Lab, from: usize, detail: bool) -> BTreeMap<String, Vec<String>> {
     let trace = lab.trace();
     let mut inventory = Inventory::at(trace, from);
     let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -121,14 +141,14 @@ fn taps(lab: &Lab, from: usize) -> BTreeMap<String, Vec<String>> {
         let name = netns.ifname(event.ifindex);
         let role = ["veth", "cali"].into_iter().find(|role| name.starts_with(role)).unwrap_or(&name);
         let frame = trace.frame_of(event).expect("a tap has a frame");
-        let line = format!("{way} {}", packet(frame));
+        let line = format!("{way} {}", packet(frame, detail));
         out.entry(format!("{}/{role}", netns.row.name)).or_default().push(line);
     }
     out
 }
 
 pub(crate) fn differences(probe: &Probe<'_>, lab: &Lab, from: usize) -> String {
-    let mut simulated = taps(lab, from);
+    let mut simulated = taps(lab, from, probe.detail);
     if probe.arp_only {
         for lines in simulated.values_mut() {
             lines.retain(|line| line.contains(" arp "));

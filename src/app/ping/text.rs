@@ -11,6 +11,11 @@ pub(super) fn elapsed_ms(from: SimTime, to: SimTime) -> i64 {
     (to_s - from_s) * 1000 + (to_ns - from_ns) / 1_000_000
 }
 
+/// The moment that `-D` prints before a line.
+pub(super) fn timestamp(now: SimTime) -> String {
+    format!("[{}.{:06}] ", now.unix_secs(), now.0 % 1_000_000_000 / 1000)
+}
+
 /// Thousandths of a unit as the unit with three decimals.
 pub(super) fn thousandths(value: i64) -> String {
     format!("{}.{:03}", value / 1000, value % 1000)

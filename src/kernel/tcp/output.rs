@@ -264,8 +264,16 @@ impl Netns {
 
     /// Sends a segment of the queue again (`__tcp_retransmit_skb`).
     pub(super) fn tcp_retransmit(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, at: usize, ends_burst: bool) {
+        let Some(remote) = sock.remote else { return };
+        let (source, local_port) = (sock.source, sock.local.port());
         let Some(tcb) = sock.tcp_mut() else { return };
         let now = ctx.now;
+        // What still waits here for the address of its next hop is not sent twice (`skb_still_in_host_queue`).
+        let ends = ((source, local_port), (*remote.ip(), remote.port()));
+        if tcb.queue.get(at).is_some_and(|skb| self.neigh_holds(ends, skb.seq)) {
+            tcb.retrans_since.get_or_insert(now);
+            return;
+        }
         let mss = tcb.current_mss() as usize;
         split(&mut tcb.queue, at, mss);
         let skb = &mut tcb.queue[at];

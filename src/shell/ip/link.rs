@@ -190,7 +190,7 @@ pub(super) fn peer(link: &LinkRow) -> (Option<IfIndex>, Option<u32>) {
         // A cable was there before any Pod: its other end's namespace got the first identifier.
         LinkKind::Physical { peer, .. } => (Some(peer), Some(0)),
         LinkKind::Vlan { lower, .. } | LinkKind::Macvlan { lower, .. } | LinkKind::Ipvlan { lower, .. } => {
-            (Some(lower), None)
+            (Some(lower), link.extra.lower_nsid)
         }
         LinkKind::Loopback
         | LinkKind::Bridge { .. }

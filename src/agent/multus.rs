@@ -1,0 +1,433 @@
+//! Multus (k8snetworkplumbingwg/multus-cni): further interfaces of a Pod, which its annotation
+//! `k8s.v1.cni.cncf.io/networks` names and `NetworkAttachmentDefinition` objects describe, in the form of the Network
+//! Plumbing Working Group's specification. *Simulated*: macvlan, ipvlan, vlan, bridge and SR-IOV, with addresses of
+//! host-local, whereabouts and static. *Simplified*: a virtual function is shown as a macvlan on
+//! its card; host-device and dhcp are refused by name.
+
+use super::control::ControlPlane;
+use super::fabric::random_mac;
+use super::store::PodKey;
+use super::world::{Wire, World, with};
+use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
+use crate::cluster::ipam::{Range, RangeSet};
+use crate::kernel::{Hairpin, Kind, NewLink, VlanLink};
+use crate::trace::{IpvlanMode, LinkKind, MacvlanMode, Scope};
+use crate::wire::VlanProtocol;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
+const STATUS: &str = "k8s.v1.cni.cncf.io/network-status";
+const KIND: &str = "NetworkAttachmentDefinition";
+
+/// The stores of address plug-ins: by node, or for all nodes alike, and by the network's name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Multus {
+    ranges: BTreeMap<(Option<Arc<str>>, String), RangeSet>,
+}
+
+/// One network that a Pod asks for (`NetworkSelectionElement`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Wanted {
+    namespace: String,
+    name: String,
+    interface: Option<String>,
+    mac: Option<MacAddr>,
+    ips: Vec<Ipv4Net>,
+}
+
+/// Reads the annotation: `[NAMESPACE/]NAME[@INTERFACE]` with commas between, or a list in JSON.
+fn wanted(text: &str, namespace: &str) -> Result<Vec<Wanted>, String> {
+    if text.trim_start().starts_with('[') {
+        let list: Vec<Value> = serde_json::from_str(text)
+            .map_err(|error| format!("parsePodNetworkAnnotation: failed to parse pod Network Attachment Selection Annotation JSON format: {error}"))?;
+        return Ok(list.iter().map(|entry| element(entry, namespace)).collect());
+    }
+    let one = |part: &str| {
+        let part = part.trim();
+        let (path, interface) =
+            part.split_once('@').map_or((part, None), |(path, at)| (path, Some(at.to_owned())));
+        let (own, name) = path.split_once('/').unwrap_or((namespace, path));
+        Wanted { namespace: own.to_owned(), name: name.to_owned(), interface, ..Wanted::default() }
+    };
+    Ok(text.split(',').filter(|part| !part.trim().is_empty()).map(one).collect())
+}
+
+fn element(entry: &Value, namespace: &str) -> Wanted {
+    let text = |key: &str| entry[key].as_str().map(str::to_owned);
+    let ips = entry["ips"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    Wanted {
+        namespace: text("namespace").unwrap_or_else(|| namespace.to_owned()),
+        name: text("name").unwrap_or_default(),
+        interface: text("interface"),
+        mac: text("mac").and_then(|mac| mac.parse().ok()),
+        ips: ips.filter_map(net).collect(),
+    }
+}
+
+/// An address with its prefix length, or alone.
+fn net(text: &str) -> Option<Ipv4Net> {
+    text.parse().ok().or_else(|| Some(Ipv4Net::from(text.parse::<Ipv4Addr>().ok()?)))
+}
+
+/// Where a further interface is made.
+struct Place<'a> {
+    node: NetnsId,
+    node_name: &'a Arc<str>,
+    sandbox: NetnsId,
+    container: &'a str,
+}
+
+/// What was made.
+struct Made {
+    ifindex: IfIndex,
+    mac: MacAddr,
+    stub: Option<IfIndex>,
+}
+
+/// Makes the further interfaces of a Pod. The error is what the runtime hears.
+pub(super) fn attach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) -> Result<(), String> {
+    let Some(entry) = control.store.pods.get(key) else { return Ok(()) };
+    let Some(text) = entry.pod.metadata.annotations.get(NETWORKS).cloned() else { return Ok(()) };
+    let (Some(sandbox), Some(node_name), container) =
+        (entry.netns, entry.node.clone(), entry.sandbox.clone())
+    else {
+        return Ok(());
+    };
+    let Some(node) = control.store.nodes.get(&node_name).map(|node| node.netns) else { return Ok(()) };
+    let place = Place { node, node_name: &node_name, sandbox, container: &container };
+    let failed = |error: String| format!("Multus: [{}/{}]: {error}", key.namespace, key.name);
+    let mut status = vec![first(control, world, key)];
+    for (at, network) in wanted(&text, &key.namespace).map_err(failed)?.iter().enumerate() {
+        let config = definition(control, network).map_err(failed)?;
+        let name = network.interface.clone().unwrap_or_else(|| format!("net{}", at + 1));
+        let made = add(control, world, &place, (network, &config, &name));
+        status.push(made.map_err(|error| {
+            failed(format!("error adding container to network \"{}\": {error}", network.name))
+        })?);
+    }
+    write_status(control, world, key, &Value::Array(status).to_string());
+    Ok(())
+}
+
+/// The interface that the cluster's own plug-in made.
+fn first(control: &ControlPlane, world: &dyn World, key: &PodKey) -> Value {
+    let entry = control.store.pods.get(key);
+    let link =
+        entry.and_then(|entry| entry.netns).and_then(|netns| world.netns(netns)?.link_named("eth0").cloned());
+    let ip = entry.and_then(|entry| entry.ip).map_or_else(String::new, |ip| ip.to_string());
+    let mac = link.map_or_else(String::new, |link| link.mac.to_string());
+    json!({ "name": "cbr0", "interface": "eth0", "ips": [ip], "mac": mac, "default": true, "dns": {} })
+}
+
+/// Says in the Pod's own annotation what it got.
+fn write_status(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, status: &str) {
+    if let Some(entry) = control.store.pods.get_mut(key) {
+        let pod = Arc::make_mut(&mut entry.pod);
+        pod.metadata.annotations.insert(STATUS.to_owned(), status.to_owned());
+    }
+    let object = key.object();
+    let Some(row) = control.object("Pod", &key.namespace, &key.name).cloned() else { return };
+    let mut value = (*row.value).clone();
+    value["metadata"]["annotations"][STATUS] = json!(status);
+    control.put(world, &object, &"v1".into(), Arc::new(value));
+}
+
+/// The configuration that a definition holds.
+fn definition(control: &ControlPlane, network: &Wanted) -> Result<Value, String> {
+    let Wanted { namespace, name, .. } = network;
+    let row = control.object(KIND, namespace, name).ok_or_else(|| {
+        format!(
+            "error loading k8s delegates k8s args: TryLoadPodDelegates: error in getting k8s network for pod: \
+             GetNetworkDelegates: failed getting the delegate: getKubernetesDelegate: cannot find a \
+             network-attachment-definition ({name}) in namespace ({namespace}): \
+             network-attachment-definitions.k8s.cni.cncf.io \"{name}\" not found"
+        )
+    })?;
+    let config = row.value["spec"]["config"].as_str().unwrap_or_default();
+    let config: Value = serde_json::from_str(config).map_err(|error| {
+        format!("GetCNIConfig: err in getCNIConfigFromSpec: failed to unmarshal {name}: {error}")
+    })?;
+    // Of a list the first plug-in makes the interface.
+    Ok(match config["plugins"].as_array().and_then(|plugins| plugins.first()) {
+        Some(plugin) => plugin.clone(),
+        None => config,
+    })
+}
+
+fn add(
+    control: &mut ControlPlane,
+    world: &mut dyn World,
+    place: &Place<'_>,
+    (network, config, name): (&Wanted, &Value, &str),
+) -> Result<Value, String> {
+    let addresses = addresses(control, place, network, config)?;
+    let mac = network.mac.unwrap_or_else(|| random_mac(world));
+    let made = make(world, place, config, (name, mac))?;
+    configure(world, place, (&made, config), &addresses);
+    let ips: Vec<String> = addresses.iter().map(|(net, _)| net.addr().to_string()).collect();
+    let full = format!("{}/{}", network.namespace, network.name);
+    Ok(json!({ "name": full, "interface": name, "ips": ips, "mac": made.mac.to_string(), "dns": {} }))
+}
+
+/// An interface by its name at the node, with its number and MTU.
+fn master(world: &dyn World, place: &Place<'_>, name: &str) -> Result<(IfIndex, u32), String> {
+    let found =
+        world.netns(place.node).and_then(|netns| netns.link_named(name)).map(|link| (link.ifindex, link.mtu));
+    found.ok_or_else(|| format!("failed to lookup master \"{name}\": Link not found"))
+}
+
+fn make(
+    world: &mut dyn World,
+    place: &Place<'_>,
+    config: &Value,
+    (name, mac): (&str, MacAddr),
+) -> Result<Made, String> {
+    let text = |key: &str| config[key].as_str().unwrap_or_default();
+    let of = if text("master").is_empty() { "eth0" } else { text("master") };
+    match text("type") {
+        "macvlan" => {
+            let (lower, mtu) = master(world, place, of)?;
+            let mode = match text("mode") {
+                "" | "bridge" => MacvlanMode::Bridge,
+                "private" => MacvlanMode::Private,
+                "vepa" => MacvlanMode::Vepa,
+                "passthru" => MacvlanMode::Passthru,
+                mode => return Err(format!("unknown macvlan mode: \"{mode}\"")),
+            };
+            let (kind, shown) = (Kind::Macvlan { lower, mode }, LinkKind::Macvlan { lower, mode });
+            Ok(moved(world, place, (kind, shown), (name, mac, mtu)))
+        }
+        "ipvlan" => {
+            let (lower, mtu) = master(world, place, of)?;
+            let mode = match text("mode") {
+                "" | "l2" => IpvlanMode::L2,
+                "l3" => IpvlanMode::L3,
+                mode => return Err(format!("unknown ipvlan mode: \"{mode}\"")),
+            };
+            let own =
+                world.netns(place.node).and_then(|netns| netns.link(lower)).map_or(mac, |link| link.mac);
+            let (kind, shown) = (Kind::Ipvlan { lower, mode }, LinkKind::Ipvlan { lower, mode });
+            Ok(moved(world, place, (kind, shown), (name, own, mtu)))
+        }
+        "vlan" => {
+            let (lower, mtu) = master(world, place, of)?;
+            let id = config["vlanId"].as_u64().filter(|id| (1..4095).contains(id));
+            let id = id.ok_or("invalid VLAN ID (must be between 0 and 4095 inclusive)")? as u16;
+            let protocol = VlanProtocol::Dot1q;
+            let own =
+                world.netns(place.node).and_then(|netns| netns.link(lower)).map_or(mac, |link| link.mac);
+            let kind = Kind::Vlan(VlanLink { lower, id, protocol });
+            Ok(moved(world, place, (kind, LinkKind::Vlan { lower, id, protocol }), (name, own, mtu)))
+        }
+        "sriov" => {
+            // The card's own switch joins its functions as a macvlan in mode bridge joins its devices.
+            let (lower, mtu) = master(world, place, of)?;
+            let mode = MacvlanMode::Bridge;
+            let (kind, shown) = (Kind::Macvlan { lower, mode }, LinkKind::Macvlan { lower, mode });
+            Ok(moved(world, place, (kind, shown), (name, mac, mtu)))
+        }
+        "bridge" => Ok(bridged(world, place, config, (name, mac))),
+        "" => Err("the configuration names no \"type\"".to_owned()),
+        kind => Err(format!("not simulated: plug-in \"{kind}\"")),
+    }
+}
+
+fn moved(
+    world: &mut dyn World,
+    place: &Place<'_>,
+    (kind, shown): (Kind, LinkKind),
+    (name, mac, mtu): (&str, MacAddr, u32),
+) -> Made {
+    let new = NewLink { name: name.into(), kind: Kind::Loopback, mac, mtu, txqlen: 1000 };
+    let (ifindex, stub) = world.add_moved((place.node, kind), (place.sandbox, new), &shown);
+    Made { ifindex, mac, stub: Some(stub) }
+}
+
+/// A veth pair, one end of it a port of a bridge that is made if need be.
+fn bridged(world: &mut dyn World, place: &Place<'_>, config: &Value, (name, mac): (&str, MacAddr)) -> Made {
+    let bridge = config["bridge"].as_str().unwrap_or("cni0").to_owned();
+    let mtu = config["mtu"].as_u64().map_or(1500, |mtu| mtu as u32);
+    let macs = (random_mac(world), random_mac(world));
+    let end: Arc<str> = format!("veth{:08x}", world.rng().u32(..)).into();
+    let link = |name: Arc<str>, mac: MacAddr| NewLink { name, kind: Kind::Loopback, mac, mtu, txqlen: 0 };
+    let ends = ((place.sandbox, link(name.into(), mac)), (place.node, link(end, macs.0)));
+    let (ifindex, port) = world.add_wire(Wire::Veth, ends.0, ends.1);
+    with(world, place.node, |netns, ctx| {
+        let there = netns.link_named(&bridge).map(|link| link.ifindex);
+        let bridge = there.unwrap_or_else(|| {
+            let new = NewLink {
+                name: bridge.as_str().into(),
+                kind: Kind::bridge(),
+                mac: macs.1,
+                mtu,
+                txqlen: 1000,
+            };
+            let made = netns.add_link(ctx, new);
+            netns.set_up(ctx, made);
+            made
+        });
+        netns.set_up(ctx, port);
+        netns.set_master(ctx, port, bridge, Hairpin::Off);
+    });
+    Made { ifindex, mac, stub: None }
+}
+
+fn configure(
+    world: &mut dyn World,
+    place: &Place<'_>,
+    (made, config): (&Made, &Value),
+    addresses: &[(Ipv4Net, Option<Ipv4Addr>)],
+) {
+    let routes: Vec<(Ipv4Net, Option<Ipv4Addr>)> = config["ipam"]["routes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|route| {
+            let gateway = route["gw"].as_str().and_then(|gw| gw.parse().ok());
+            Some((route["dst"].as_str()?.parse::<Ipv4Net>().ok()?, gateway))
+        })
+        .collect();
+    let first_gateway = addresses.iter().find_map(|(_, gateway)| *gateway);
+    with(world, place.sandbox, |netns, ctx| {
+        for (net, _) in addresses {
+            netns.add_addr(ctx, made.ifindex, *net, Some(net.broadcast()), Scope::Global);
+        }
+        netns.set_up(ctx, made.ifindex);
+        for (dst, gateway) in routes {
+            netns.add_route(ctx, netns.route_to(dst, gateway.or(first_gateway), made.ifindex));
+        }
+    });
+    if let Some(stub) = made.stub {
+        let own = addresses.iter().map(|(net, _)| net.addr()).collect();
+        with(world, place.node, |netns, _| netns.set_stub_addrs(stub, own));
+    }
+    // Plug-ins with `isGateway` give the bridge the gateway's address.
+    if let (Some(true), Some(gateway)) = (config["isGateway"].as_bool(), first_gateway) {
+        let prefix_len = addresses.first().map_or(24, |(net, _)| net.prefix_len());
+        let name = config["bridge"].as_str().unwrap_or("cni0").to_owned();
+        with(world, place.node, |netns, ctx| {
+            let bridge = netns.link_named(&name).map(|link| link.ifindex);
+            if let Some(bridge) = bridge.filter(|_| !netns.has_addr(gateway)) {
+                let net = Ipv4Net::new_assert(gateway, prefix_len);
+                netns.add_addr(ctx, bridge, net, Some(net.broadcast()), Scope::Global);
+            }
+        });
+    }
+}
+
+/// Addresses with their gateways, from what the Pod asks for or from the address plug-in.
+fn addresses(
+    control: &mut ControlPlane,
+    place: &Place<'_>,
+    network: &Wanted,
+    config: &Value,
+) -> Result<Vec<(Ipv4Net, Option<Ipv4Addr>)>, String> {
+    if !network.ips.is_empty() {
+        return Ok(network.ips.iter().map(|net| (*net, None)).collect());
+    }
+    let ipam = &config["ipam"];
+    let gateway = |value: &Value| value["gateway"].as_str().and_then(|text| text.parse().ok());
+    match ipam["type"].as_str().unwrap_or_default() {
+        "" => Ok(Vec::new()),
+        "static" => Ok(ipam["addresses"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some((net(entry["address"].as_str()?)?, gateway(entry))))
+            .collect()),
+        "host-local" => {
+            let listed = ipam["ranges"].as_array().into_iter().flatten();
+            let mut sets: Vec<Vec<Value>> = listed.filter_map(|set| set.as_array().cloned()).collect();
+            if ipam["subnet"].is_string() {
+                sets.push(vec![ipam.clone()]);
+            }
+            let mut found = Vec::new();
+            for (at, set) in sets.iter().enumerate() {
+                let name = format!("{}.{at}", config["name"].as_str().unwrap_or(&network.name));
+                found.push(reserve(control, (Some(place.node_name.clone()), name), set, place.container)?);
+            }
+            Ok(found)
+        }
+        "whereabouts" => {
+            let range = json!({
+                "subnet": ipam["range"], "rangeStart": ipam["range_start"], "rangeEnd": ipam["range_end"],
+                "gateway": ipam["gateway"], "exclude": ipam["exclude"],
+            });
+            let name = ipam["range"].as_str().unwrap_or_default().to_owned();
+            Ok(vec![reserve(control, (None, name), &[range], place.container)?])
+        }
+        kind => Err(format!("not simulated: address plug-in \"{kind}\"")),
+    }
+}
+
+/// Reserves an address from the ranges of a set.
+fn reserve(
+    control: &mut ControlPlane,
+    store: (Option<Arc<str>>, String),
+    set: &[Value],
+    container: &str,
+) -> Result<(Ipv4Net, Option<Ipv4Addr>), String> {
+    let mut ranges = Vec::new();
+    for value in set {
+        let text = |key: &str| value[key].as_str();
+        let subnet = text("subnet").ok_or("the range has no \"subnet\"")?;
+        let subnet = subnet.parse().map_err(|_| format!("invalid CIDR address: {subnet}"))?;
+        let addr = |key: &str| text(key).and_then(|addr| addr.parse::<IpAddr>().ok());
+        let excluded = value["exclude"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let excluded = excluded
+            .filter_map(|text| text.parse().ok().or_else(|| Some(text.parse::<IpAddr>().ok()?.into())));
+        let range = Range::new(subnet)?.within(addr("rangeStart"), addr("rangeEnd"), addr("gateway"))?;
+        ranges.push(range.without(excluded.collect()));
+    }
+    let of = ranges.clone();
+    let kept = control.multus.ranges.entry(store).or_insert_with(|| RangeSet::new(ranges));
+    let IpAddr::V4(addr) = kept.allocate(container, None)? else { return Err("no IPv4 address".to_owned()) };
+    let range = of.iter().find(|range| range.subnet().contains(&IpAddr::V4(addr)));
+    let prefix_len = range.map_or(32, |range| range.subnet().prefix_len());
+    let gateway = range.and_then(|range| match range.gateway() {
+        IpAddr::V4(gateway) => Some(gateway),
+        IpAddr::V6(_) => None,
+    });
+    Ok((Ipv4Net::new_assert(addr, prefix_len), gateway))
+}
+
+/// Frees what a Pod's further interfaces held; the interfaces go with its namespace.
+pub(super) fn release(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let Some(entry) = control.store.pods.get(key) else { return };
+    let (container, sandbox) = (entry.sandbox.clone(), entry.netns.filter(|_| !entry.pod.spec.host_network));
+    for set in control.multus.ranges.values_mut() {
+        set.release(&container);
+    }
+    let wired = |netns: NetnsId| {
+        let links = world.netns(netns).into_iter().flat_map(crate::kernel::Netns::links);
+        links.filter(|link| link.peer().is_some()).map(|link| link.ifindex).collect::<Vec<_>>()
+    };
+    let Some(sandbox) = sandbox else { return };
+    for ifindex in wired(sandbox) {
+        world.del_wire(sandbox, ifindex);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_annotation_is_read_in_both_forms() {
+        let names = |text: &str| {
+            let read = wanted(text, "default").expect("it can be read");
+            read.iter()
+                .map(|one| format!("{}/{} {:?}", one.namespace, one.name, one.interface))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names("a, other/b@eth5"), ["default/a None", "other/b Some(\"eth5\")"]);
+        assert_eq!(
+            names(r#"[{"name": "a"}, {"name": "b", "interface": "x"}]"#),
+            ["default/a None", "default/b Some(\"x\")"]
+        );
+        assert!(wanted("[{", "default").is_err());
+    }
+}
