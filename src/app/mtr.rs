@@ -209,6 +209,10 @@ impl Process for Mtr {
         }
     }
 
+    fn looks_up_names(&self) -> bool {
+        true
+    }
+
     fn boxed_clone(&self) -> Box<dyn Process> {
         Box::new(self.clone())
     }

@@ -102,6 +102,7 @@ impl<A: Actor> Simulation<A> {
             let netns = slot.netns;
             let mut os = Syscalls::new(self, id, netns);
             os.replay = replay;
+            os.waits = before.is_some();
             process.wake(&mut os, wake.clone());
             let (exit, asked, done) = (os.exit, os.asked.take(), std::mem::take(&mut os.done));
             let (Some(name), Some(before)) = (asked, before) else {

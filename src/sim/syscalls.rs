@@ -27,6 +27,8 @@ pub(super) struct Syscalls<'a, A> {
     pub(super) exit: Option<u8>,
     /// The name whose outcome the program has to wait for; whatever it does after it asked is not done.
     pub(super) asked: Option<String>,
+    /// Whether it waits for names; else only `/etc/hosts` is there for it.
+    pub(super) waits: bool,
     /// What it did before it asked, and what it did already in a run that was undone.
     pub(super) done: VecDeque<Done>,
     pub(super) replay: VecDeque<Done>,
@@ -35,7 +37,7 @@ pub(super) struct Syscalls<'a, A> {
 impl<'a, A> Syscalls<'a, A> {
     pub(super) fn new(sim: &'a mut Simulation<A>, process: ProcessId, netns: NetnsId) -> Self {
         let (done, replay) = (VecDeque::new(), VecDeque::new());
-        Self { sim, process, netns, exit: None, asked: None, done, replay }
+        Self { sim, process, netns, exit: None, asked: None, waits: false, done, replay }
     }
 }
 
@@ -273,6 +275,9 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         }
         let known = self.sim.processes[self.process.index()].names.get(name);
         let Some(outcome) = known else {
+            if !self.waits {
+                return None;
+            }
             self.asked.get_or_insert_with(|| name.to_owned());
             return None;
         };

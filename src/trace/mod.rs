@@ -4,7 +4,6 @@
 
 mod api_rows;
 mod api_status;
-mod bridged;
 mod cilium_rows;
 mod counters;
 mod drop_reason;

@@ -48,6 +48,8 @@ fn settled() -> Lab {
         lab.apply(CLUSTER).into_iter().filter(|found| found.severity == Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:?}");
     lab.settle(SimTime(60_000_000_000));
+    // The cluster's DNS comes with the first command that needs it.
+    lab.need_names(&Target::parse("gnu", "default", None), &["dig".to_owned()]);
     lab
 }
 
@@ -150,6 +152,7 @@ fn a_server_that_is_silent_is_a_temporary_failure() {
     let mut lab = Lab::new(1);
     lab.apply(text);
     lab.settle(SimTime(60_000_000_000));
+    lab.need_names(&Target::parse("p", "default", None), &["dig".to_owned()]);
     let began = lab.now();
     let (out, status, _) = run(&mut lab, "p", "ping -c1 web");
     assert_eq!((out.as_str(), status), ("ping: web: Temporary failure in name resolution\n", 2));
