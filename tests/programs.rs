@@ -119,9 +119,11 @@ fn mask_word(word: &str) -> String {
 
 #[test]
 fn programs_print_what_the_real_ones_printed() {
-    let mut lab = recorded_lab();
+    let mut plain = recorded_lab();
     // The silent address of the recordings is a black hole on its node.
-    common::run(&mut lab, "node/node2 ip route add blackhole 10.244.2.66");
+    common::run(&mut plain, "node/node2 ip route add blackhole 10.244.2.66");
+    // Names bring CoreDNS into the cluster, whose Pods would stand in the tables of the other commands.
+    let mut named = recorded_lab();
     let mut paths: Vec<_> = std::fs::read_dir("tests/programs")
         .expect("the recordings are there")
         .map(|entry| entry.expect("an entry").path())
@@ -149,7 +151,10 @@ fn programs_print_what_the_real_ones_printed() {
             command.to_owned()
         };
         let argv = prompt::argv(&command).expect("quotes are closed");
-        let ran = common::run_argv(&mut lab, &target, &argv);
+        let file = path.to_string_lossy();
+        let looks_up = file.contains("nohost") || file.contains("not-resolve");
+        let lab = if looks_up { &mut named } else { &mut plain };
+        let ran = common::run_argv(lab, &target, &argv);
         let (want, got) = (masked(expected), masked(&ran.output));
         let same_status = command.ends_with("| cat") || status.trim() == ran.status.to_string();
         if want != got || !same_status {
