@@ -40,6 +40,8 @@ pub(crate) fn dissect(capture: &Path) -> Result<Vec<Dissected>, String> {
     tshark.args(["-o", "arp.detect_duplicate_ips:FALSE"]);
     // Every tap on the way shows the same numbered packet once more.
     tshark.args(["-o", "esp.do_esp_sequence_analysis:FALSE"]);
+    // A recorded probe sends a few letters to its port, as to any other.
+    tshark.args(["--disable-protocol", "mdns"]);
     for protocol in ["ip", "udp", "tcp"] {
         tshark.args(["-o", &format!("{protocol}.check_checksum:TRUE")]);
     }
