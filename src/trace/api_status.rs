@@ -22,17 +22,16 @@ fn number(value: &Value, path: &str) -> i64 {
     at(value, path).as_i64().unwrap_or(0)
 }
 
-/// Whether the status that came with a Pod's text still says how it is: it names containers, and nothing has happened
-/// to the Pod here since it came up.
+/// Whether the status that came with a Pod's text still says how it is: it tells of containers or conditions, and the
+/// Pod is not on its way out here.
 fn keeps_its_status(row: &PodRow, status: &Value) -> bool {
-    let told =
-        !list(status, "containerStatuses").is_empty() || !list(status, "initContainerStatuses").is_empty();
-    told && !row.deleting && row.containers.iter().all(|container| container.restarts == 0)
+    let told = ["containerStatuses", "initContainerStatuses", "conditions"];
+    !row.deleting && told.iter().any(|field| !list(status, field).is_empty())
 }
 
 impl PodRow {
     /// Writes into a Pod object what became of it: its node and its status. A status that came with the Pod's text
-    /// holds as long as nothing has happened to the Pod here.
+    /// holds until the Pod is deleted here.
     pub fn overlay(&self, value: &mut Value) {
         overlay(self, value);
     }
