@@ -370,8 +370,9 @@ impl Nc {
 
     fn listen(&mut self, os: &mut dyn Os) {
         let port = self.options.ports.first().copied().unwrap_or(0);
-        let host = self.options.host.clone().unwrap_or_default();
-        let address = dial::address_of(os, &host).unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let host = self.options.host.clone().filter(|host| !host.is_empty());
+        let named = host.and_then(|host| dial::address_of(os, &host));
+        let address = named.unwrap_or(Ipv4Addr::UNSPECIFIED);
         let local = SocketAddrV4::new(address, port);
         match self.open_listener(os, local) {
             Ok(socket) => self.listener = socket,

@@ -1,6 +1,6 @@
 //! Programs that listen: an HTTP server in the manner of several real ones, and small services over TCP and UDP. One
-//! state machine holds the listeners and connections; what is said on a connection is in [`service`] and [`site`],
-//! what the program writes and how it fails and ends in [`persona`].
+//! state machine holds the listeners and connections; what is said on a connection is in `service` and `site`,
+//! what the program writes and how it fails and ends in `persona`.
 //!
 //! *Simplified*: one process does the work of all workers, and answers as soon as a request is complete.
 
