@@ -195,11 +195,17 @@ fn marks(page: Page, diagnostics: &[Diagnostic]) -> JsValue {
     list.collect::<js_sys::Array>().into()
 }
 
+/// An offset that the editor gave.
+#[expect(clippy::cast_sign_loss, reason = "it is not below 0 here")]
+fn to_offset(at: f64) -> usize {
+    at.max(0.0) as usize
+}
+
 /// Answers the editor's question what may stand at an offset.
 fn on_complete(page: Page) -> JsValue {
     let answer = Closure::<dyn Fn(String, f64) -> JsValue>::new(move |text: String, at: f64| {
         let lang = page.ui.lang.get_untracked();
-        let at = byte_offset(&text, at as usize);
+        let at = byte_offset(&text, to_offset(at));
         let offers = crate::manifest::offers(&text, at, lang);
         let options = offers.items.iter().map(|offer| {
             bundles::object(&[
@@ -225,7 +231,7 @@ fn on_complete(page: Page) -> JsValue {
 fn on_hover(page: Page) -> JsValue {
     let answer = Closure::<dyn Fn(String, f64) -> JsValue>::new(move |text: String, at: f64| {
         let lang = page.ui.lang.get_untracked();
-        let Some(help) = crate::manifest::help(&text, byte_offset(&text, at as usize), lang) else {
+        let Some(help) = crate::manifest::help(&text, byte_offset(&text, to_offset(at)), lang) else {
             return JsValue::NULL;
         };
         let found = range(&text, help.span.start, help.span.end);

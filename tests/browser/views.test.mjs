@@ -80,6 +80,14 @@ test("a capture speaks as tcpdump does, points at what is wrong in a filter, and
 
 test("the life of a Pod stands on its lanes, step by step, and its end as well", lesson(async ({ page }) => {
   const text = await lessonText("ko");
+  // Its images are pulled one after the other; it is deleted once it is up.
+  await openView(page, "lives");
+  await page.getByTestId("lives-pod").selectOption("default/c");
+  await page.waitForFunction(() => {
+    document.querySelector("[data-testid=to-end]").click();
+    return document.querySelectorAll(".lives-picture .lives-step").length === 8;
+  }, undefined, { ...patience, polling: 300 });
+  await page.getByTestId("view-close").click();
   await type(page, text.replace(/---\napiVersion: v1\nkind: Pod\nmetadata: \{name: c\}[\s\S]*?(?=---\napiVersion: v1\nkind: Pod\nmetadata: \{name: b\})/, ""));
   await openView(page, "lives");
   await page.getByTestId("lives-pod").selectOption("default/c");
@@ -217,6 +225,12 @@ test("a name's search list is unrolled, each question with what CoreDNS's plugin
   await tries.first().waitFor(patience);
   assert.match(await page.getByTestId("names-rule").innerText(), /ndots:5/);
   assert.match(await tries.first().innerText(), /web\.default\.svc\.cluster\.local\./);
+  // The Service comes a moment after its text, and a name is looked up when it is typed.
+  for (let round = 0; round < 40 && await page.locator(".names-try.is-found").count() === 0; round += 1) {
+    await page.waitForTimeout(250);
+    await name.fill("we");
+    await name.fill("web");
+  }
   assert.match(await tries.first().getAttribute("class"), /is-found/);
   await tries.first().locator("summary").first().click();
   assert.match(await tries.first().innerText(), /10\.96\.0\.80[\s\S]*kubernetes/);
