@@ -545,3 +545,14 @@ fn back_off_for(
     control.record_pod(world, key);
     wait(control, world, (key, index), (left, Patience::Patient));
 }
+
+/// Sets the phase. The first time that the Pod runs is the last step of its creation.
+pub(super) fn tell_phase(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    entry.phase = entry.phase_now();
+    let first = entry.phase == PodPhase::Running && !std::mem::replace(&mut entry.reported, true);
+    let ip = entry.ip.map_or_else(String::new, |ip| ip.to_string());
+    if first {
+        kubelet::created(world, key, 8, vec![key.name.to_string(), ip]);
+    }
+}

@@ -114,7 +114,7 @@ pub(super) fn go_on(control: &mut ControlPlane, world: &mut dyn World, key: &Pod
     }
 }
 
-fn created(world: &mut dyn World, key: &PodKey, number: u8, args: Vec<String>) {
+pub(super) fn created(world: &mut dyn World, key: &PodKey, number: u8, args: Vec<String>) {
     ControlPlane::step(world, key, (Steps::Creation, number), args);
 }
 
@@ -450,7 +450,7 @@ pub(super) fn container_started(
         | Stage::Held => None,
     };
     if entry.stage == Stage::Running {
-        tell_phase(control, world, key);
+        containers::tell_phase(control, world, key);
     }
     control.record_pod(world, key);
     if let Some(next) = next {
@@ -490,19 +490,8 @@ fn start_main(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
 fn report(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     entry.stage = Stage::Running;
-    tell_phase(control, world, key);
+    containers::tell_phase(control, world, key);
     control.record_pod(world, key);
-}
-
-/// Sets the phase. The first time that the Pod runs is the last step of its creation.
-fn tell_phase(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let Some(entry) = control.store.pods.get_mut(key) else { return };
-    entry.phase = entry.phase_now();
-    let first = entry.phase == PodPhase::Running && !std::mem::replace(&mut entry.reported, true);
-    let ip = entry.ip.map_or_else(String::new, |ip| ip.to_string());
-    if first {
-        created(world, key, 8, vec![key.name.to_string(), ip]);
-    }
 }
 
 /// The Pod is to go: wherever it stands, its kubelet begins to take it down.
