@@ -25,9 +25,9 @@ install: ## puts vethscope on the PATH
 	@.ci/setup.sh native
 	cargo install --path . --locked
 
-bench: ## speed of the core
-	@.ci/setup.sh native
-	cargo bench --locked
+bench: ## speed of the core, natively and in wasm, beside the real kernel's
+	@.ci/setup.sh bench
+	@.ci/bench.sh
 
 audit: ## licences, advisories and sources of the dependencies
 	@.ci/setup.sh audit

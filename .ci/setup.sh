@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need, skipping what is there.
 #
-#   .ci/setup.sh native | page | test | oracle | audit     installs what that needs
+#   .ci/setup.sh native | page | test | oracle | bench | audit     installs what that needs
 #   .ci/setup.sh env                                       prints the shell lines that put it on the PATH
 #
 # Two kinds of machine are served: one where rustup can add the wasm32 target, and one where it cannot, on which the
@@ -168,14 +168,23 @@ need_page() {
   need_cargo_tool trunk trunk "$trunk_version" "8 minutes" --locked
 }
 
+need_bench() {
+  need_rust
+  need_oracle
+  need_node
+  need_wasm_std
+  need_cargo_tool wasm-bindgen wasm-bindgen-cli "$(wasm_bindgen_version)" "5 minutes"
+}
+
 main() {
   case "${1:-}" in
     native) need_rust ;;
     page) need_page ;;
     test) need_rust; need_lints; need_browser; need_tshark; need_oracle; need_page ;;
     oracle) need_rust; need_oracle ;;
+    bench) need_bench ;;
     audit) need_rust; need_cargo_tool cargo-deny cargo-deny "$cargo_deny_version" "8 minutes" --locked ;;
-    *) fail "usage: .ci/setup.sh native | page | test | oracle | audit | env" ;;
+    *) fail "usage: .ci/setup.sh native | page | test | oracle | bench | audit | env" ;;
   esac
 }
 

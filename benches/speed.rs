@@ -4,7 +4,8 @@
 
 mod common;
 
-use common::{DATA, DATA_OF_64_BYTE_FRAME, LESSON, PINGS};
+use common::stream::{BYTES, CASES, Case, DATAGRAMS, World};
+use common::{DATA, LESSON, PINGS};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use std::fmt::Write as _;
@@ -19,17 +20,28 @@ fn main() {
 }
 
 /// Items are wire hops.
-#[divan::bench(args = [DATA, DATA_OF_64_BYTE_FRAME], sample_count = 10, sample_size = 1)]
-fn warm_ping_over_vxlan(bencher: Bencher<'_, '_>, data: usize) {
+#[divan::bench(sample_count = 10, sample_size = 1)]
+fn warm_ping_over_vxlan(bencher: Bencher<'_, '_>) {
     let hops = {
         let mut lab = common::warm();
         let from = lab.trace().len();
-        common::ping(&mut lab, PINGS, data);
+        common::ping(&mut lab, PINGS, DATA);
         common::hops(&lab, from)
     };
     bencher.with_inputs(common::warm).counter(ItemsCount::new(hops)).bench_local_refs(|lab| {
-        common::ping(lab, PINGS, data);
+        common::ping(lab, PINGS, DATA);
     });
+}
+
+/// Items are wire hops.
+#[divan::bench(args = CASES, sample_count = 5, sample_size = 1)]
+fn stream_over_vxlan(bencher: Bencher<'_, '_>, case: Case) {
+    let hops = World::hops_of_stream(case);
+    let warm = || World::warm(case);
+    bencher
+        .with_inputs(warm)
+        .counter(ItemsCount::new(hops))
+        .bench_local_refs(|world| world.stream(DATAGRAMS, BYTES));
 }
 
 /// Items are events taken from the heap and put back.
@@ -62,7 +74,6 @@ fn edit_to_settled_frame(bencher: Bencher<'_, '_>, pods: usize) {
     });
 }
 
-/// A run of the command line: the lesson's cluster from nothing until a ping is answered.
 /// Reading and validating a text of Pods, each with two containers, ports, variables, probes and resources.
 #[divan::bench(args = [100, 1_000])]
 fn validate(bencher: Bencher<'_, '_>, pods: usize) {
@@ -83,6 +94,7 @@ fn validate(bencher: Bencher<'_, '_>, pods: usize) {
     });
 }
 
+/// A run of the command line: the lesson's cluster from nothing until a ping is answered.
 #[divan::bench]
 fn lesson_from_nothing() -> Lab {
     let mut lab = common::settled(LESSON);

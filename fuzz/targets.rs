@@ -2,17 +2,31 @@
 //! from `fuzz/src/bin`, and `tests/fuzz.rs` calls them with the kept corpus.
 
 use std::collections::BTreeMap;
+use vethscope::app::resolver::{Libc, ResolvConf};
 use vethscope::base::{Rng, SimTime};
+use vethscope::cluster::dns::server::Server;
+use vethscope::cluster::dns::zonefile::ZoneFile;
+use vethscope::cluster::dns::{Question, Type};
 use vethscope::lab::{Lab, Target};
 use vethscope::manifest;
 use vethscope::shell::{self, Context};
 use vethscope::trace::Inventory;
+use vethscope::wire::dns::Message;
 use vethscope::wire::filter::{Filter, Link, Seen, Setting};
 use vethscope::wire::{self, Frame};
 
 /// Names of the targets, which are those of their folders in `fuzz/corpus` too.
-pub const TARGETS: [(&str, fn(&[u8])); 5] =
-    [("filter", filter), ("frame", frame), ("manifest", manifest), ("shell", shell), ("session", session)];
+pub const TARGETS: [(&str, fn(&[u8])); 9] = [
+    ("filter", filter),
+    ("frame", frame),
+    ("manifest", manifest),
+    ("shell", shell),
+    ("session", session),
+    ("dns", dns),
+    ("corefile", corefile),
+    ("resolv", resolv),
+    ("zonefile", zonefile),
+];
 
 /// Two nodes, three Pods: enough for every kind of device.
 const CLUSTER: &str = include_str!("cluster.yaml");
@@ -112,6 +126,68 @@ fn sum(bytes: &[u8], start: u32) -> u16 {
         sum = (sum & 0xffff) + (sum >> 16);
     }
     !(sum as u16)
+}
+
+/// Whatever can be read as a DNS message can be written again, with and without compression, reads as the same, and is
+/// printed; a reply cut to any size stays a message.
+pub fn dns(bytes: &[u8]) {
+    let Ok(message) = Message::parse(bytes) else { return };
+    for compress in [false, true] {
+        // Names that only compression could make fit are refused.
+        let Ok(written) = message.to_bytes(compress) else { continue };
+        if written.len() <= usize::from(u16::MAX) {
+            assert_eq!(Message::parse(&written).as_ref(), Ok(&message), "what was written reads as what was meant");
+        }
+    }
+    let mut reply = message.reply();
+    (reply.answer, reply.authority) = (message.answer.clone(), message.authority.clone());
+    if reply.truncate(512).is_ok()
+        && let Ok(written) = reply.to_bytes(true)
+    {
+        assert!(written.len() <= 512 || reply.answer.is_empty(), "a reply is cut to what fits");
+        assert!(Message::parse(&written).is_ok());
+    }
+}
+
+/// A Corefile is taken or refused with a line inside it.
+pub fn corefile(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let variable = |name: &str| (name == "A").then(|| "10.96.0.1".to_owned());
+    let file = |path: &str| (path == "/etc/resolv.conf").then(|| "nameserver 192.168.1.1\n".to_owned());
+    if let Err(error) = Server::with_variables(text, &file, &variable) {
+        assert!((1..=text.lines().count().max(1) + 1).contains(&error.line), "{error:?}");
+        assert!(!error.message.is_empty());
+    }
+}
+
+/// A `resolv.conf` is read by both libraries, each within its limits.
+pub fn resolv(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for libc in [Libc::Glibc, Libc::Musl] {
+        let conf = ResolvConf::parse(text, libc);
+        assert!(conf.servers.len() <= 3 && conf.ndots <= 15, "{conf:?}");
+        assert!(conf.timeout >= 1 && conf.attempts >= 1, "{conf:?}");
+        for name in ["a", "a.b", "a.b."] {
+            let candidates = conf.candidates(name, libc);
+            assert!(!candidates.is_empty() && candidates.iter().all(|name| name.ends_with('.')), "{candidates:?}");
+        }
+    }
+}
+
+/// A zone is read or refused with a line inside it, and answers any question about its own names to an end.
+pub fn zonefile(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match ZoneFile::parse(text, "example.org.") {
+        Err(error) => assert!((1..=text.lines().count().max(1) + 1).contains(&error.line), "{error:?}"),
+        Ok(zone) => {
+            let names: Vec<String> = zone.records().iter().map(|record| record.owner.clone()).take(20).collect();
+            for name in names.iter().map(String::as_str).chain(["x.wild.example.org.", "example.org."]) {
+                for kind in [Type::A, Type::ANY] {
+                    zone.answer(&Question { name: name.to_owned(), kind }, "example.org.");
+                }
+            }
+        }
+    }
 }
 
 /// A text is taken or refused with diagnostics that lie inside it.

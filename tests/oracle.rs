@@ -11,7 +11,9 @@ mod common;
 use common::probe::{play, read};
 use common::taps::differences;
 use std::fmt::Write as _;
-use vethscope::trace::format;
+use vethscope::lab::Lab;
+use vethscope::trace::{EventKind, Inventory, format};
+use vethscope::wire::Body;
 
 /// Probes that do not agree yet, each with the reason.
 const DIFFER: [(&str, &str); 1] = [(
@@ -50,4 +52,36 @@ fn every_tap_of_every_probe_agrees_with_the_recorded_kernel() {
     }
     assert!(count >= 17, "only {count} probes found");
     assert!(failures.is_empty(), "{failures}");
+}
+
+/// Source ports of the SYN segments that left by an interface, in order.
+fn ports_of_syns(lab: &Lab, from: usize, tap: &str) -> Vec<u16> {
+    let trace = lab.trace();
+    let inventory = Inventory::at(trace, from);
+    let (netns, link) = tap.rsplit_once('/').expect("a namespace and an interface");
+    let state = inventory.netns_named(netns).expect("the namespace is there");
+    let ifindex = state.link_named(link).expect("the interface is there").ifindex;
+    let sent = trace.events[from..].iter().filter(|event| {
+        (event.netns, event.ifindex, event.kind) == (state.row.netns, ifindex, EventKind::Transmitted)
+    });
+    let port = |frame: &vethscope::wire::Frame| match &*frame.ipv4()?.body {
+        Body::Tcp(tcp) if tcp.flags.to_string() == "S" => Some(tcp.src_port),
+        _ => None,
+    };
+    sent.filter_map(|event| port(trace.frame_of(event)?)).collect()
+}
+
+#[test]
+fn masquerading_keeps_ports_where_the_recorded_kernel_did() {
+    let text = std::fs::read_to_string("tests/oracle/egress_ports.txt").expect("the probe is there");
+    let (lab, from) = play(&read(&text), 1);
+    let outside = ports_of_syns(&lab, from, "node1/eth0");
+    let inside = ports_of_syns(&lab, from, "default/a/eth0");
+    let kept: Vec<bool> = inside.iter().zip(&outside).map(|(inside, outside)| inside == outside).collect();
+    assert_eq!(kept, [false, false, true, true], "{inside:?} {outside:?}");
+
+    let text = std::fs::read_to_string("tests/oracle/egress_same_port.txt").expect("the probe is there");
+    let (lab, from) = play(&read(&text), 1);
+    let outside = ports_of_syns(&lab, from, "node1/eth0");
+    assert!(outside.len() == 2 && outside[0] == 40_000 && outside[1] != 40_000, "{outside:?}");
 }

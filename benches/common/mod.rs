@@ -1,13 +1,15 @@
 //! What is measured, the same natively and in wasm.
 #![allow(dead_code, reason = "each bench uses its own part of this")]
 
+pub(crate) mod stream;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt::Write as _;
-use vethscope::base::SimTime;
-use vethscope::kernel::Kind;
+use vethscope::base::{NetnsId, SimTime};
+use vethscope::kernel::{Kind, Netns};
 use vethscope::lab::{Lab, Target};
-use vethscope::trace::EventKind;
+use vethscope::trace::{EventKind, Trace};
 
 /// The lesson's cluster.
 pub(crate) const LESSON: &str = include_str!("../../tests/scenarios/recorded_lab.yaml");
@@ -16,9 +18,6 @@ pub(crate) const LESSON: &str = include_str!("../../tests/scenarios/recorded_lab
 pub(crate) const PINGS: usize = 5_000;
 /// Data bytes of a ping as people send it.
 pub(crate) const DATA: usize = 56;
-/// Data bytes that make the inner frame 64 bytes long: Ethernet 14, IPv4 20, ICMP 8. UDP sockets are not simulated
-/// yet; a datagram of that size would take the same way.
-pub(crate) const DATA_OF_64_BYTE_FRAME: usize = 22;
 
 const FOR_EVER: SimTime = SimTime(u64::MAX);
 
@@ -50,14 +49,18 @@ pub(crate) fn ping(lab: &mut Lab, count: usize, size: usize) {
 /// Wire hops since event `from`: what veths and network cards handed to their wire. The tunnel's and the bridges' own
 /// transmissions are not counted.
 pub(crate) fn hops(lab: &Lab, from: usize) -> usize {
+    counted(lab.trace(), from, |netns| lab.netns(netns))
+}
+
+/// The same of any world, whose namespaces `netns` gives.
+pub(crate) fn counted<'a>(trace: &Trace, from: usize, netns: impl Fn(NetnsId) -> Option<&'a Netns>) -> usize {
     let is_wire = |event: &&vethscope::trace::Event| {
         event.kind == EventKind::Transmitted
-            && lab
-                .netns(event.netns)
+            && netns(event.netns)
                 .and_then(|netns| netns.link(event.ifindex))
                 .is_some_and(|link| matches!(link.kind, Kind::Veth(..) | Kind::Physical(_)))
     };
-    lab.trace().events[from..].iter().filter(is_wire).count()
+    trace.events[from..].iter().filter(is_wire).count()
 }
 
 /// A cluster of `nodes` nodes with `pods` Pods spread over them by the scheduler.

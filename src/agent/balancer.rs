@@ -98,7 +98,7 @@ impl ControlPlane {
     }
 
     fn service_event(world: &mut dyn World, service: &Service, warning: bool, reason: &str, message: &str) {
-        world.record(TableChange::KubeEvent(KubeEventRow {
+        world.record(TableChange::KubeEvent(Box::new(KubeEventRow {
             kind: "Service".into(),
             namespace: service.metadata.namespace.as_str().into(),
             name: service.metadata.name.as_str().into(),
@@ -106,7 +106,7 @@ impl ControlPlane {
             reason: reason.into(),
             message: message.to_owned(),
             component: "service-controller".into(),
-        }));
+        })));
     }
 
     /// The balancer takes up the addresses of its Services, and the rules for them.

@@ -328,7 +328,7 @@ impl ControlPlane {
         entry.update_conditions(now);
         self.owner_touched(world, key);
         let Some(entry) = self.store.pods.get(key) else { return };
-        world.record(TableChange::Pod(entry.row(key, self.host_ip(entry))));
+        world.record(TableChange::Pod(Box::new(entry.row(key, self.host_ip(entry)))));
     }
 
     /// The address of a Pod's node.
@@ -348,7 +348,8 @@ impl ControlPlane {
         (request, result): (Option<Arc<str>>, Option<Arc<str>>),
     ) {
         let (namespace, pod) = (key.namespace.clone(), key.name.clone());
-        world.record(TableChange::Step(StepRow { namespace, pod, steps, number, request, result, args }));
+        let row = StepRow { namespace, pod, steps, number, request, result, args };
+        world.record(TableChange::Step(Box::new(row)));
     }
 }
 

@@ -104,7 +104,7 @@ impl ControlPlane {
         let row = node.row();
         world.record(TableChange::Node(row));
         let word = if ready { "NodeReady" } else { "NodeNotReady" };
-        world.record(TableChange::KubeEvent(KubeEventRow {
+        world.record(TableChange::KubeEvent(Box::new(KubeEventRow {
             kind: "Node".into(),
             namespace: "default".into(),
             name: name.clone(),
@@ -112,7 +112,7 @@ impl ControlPlane {
             reason: word.into(),
             message: format!("Node {name} status is now: {word}"),
             component: if ready { "kubelet" } else { "node-controller" }.into(),
-        }));
+        })));
         let pods: Vec<PodKey> = self.store.pods_on(name).cloned().collect();
         for key in &pods {
             if let Some(entry) = self.store.pods.get_mut(key) {

@@ -3,6 +3,7 @@
 //! modelled here: multicast snooping (group frames are flooded, as without a querier).
 
 use super::device::is_skb_forwardable;
+use super::fragment::Pieces;
 use super::link::FdbEntry;
 use super::{Ctx, Netns, Port, Skb, Urgency, Work};
 use crate::base::{ChangeId, Duration, IfIndex, MacAddr};
@@ -223,22 +224,21 @@ impl Netns {
     /// The last step to a port, through netfilter's hooks where `bridge-nf-call-iptables` asks for it.
     fn br_send(&mut self, ctx: &mut Ctx<'_>, inside: Inside, to: IfIndex, delay: Duration, mut skb: Skb) {
         self.br_handle_vlan(to, inside.vid, &mut skb);
-        let (mut delay, mut pieces) = (delay, vec![skb]);
-        if let Some(from) = inside.from
-            && let Some(skb) = pieces.pop_if(|skb| self.is_hooked(skb))
-        {
-            let Some(passed) = self.br_nf_forward(ctx, from, to, skb) else { return };
-            delay = delay + ctx.delays.netfilter;
-            pieces = self.br_refragment(ctx, to, passed);
-        }
-        for piece in pieces {
+        let (delay, pieces) = match inside.from.filter(|_| self.is_hooked(&skb)) {
+            Some(from) => {
+                let Some(passed) = self.br_nf_forward(ctx, from, to, skb) else { return };
+                (delay + ctx.delays.netfilter, self.br_refragment(ctx, to, passed))
+            }
+            None => (delay, Pieces::Whole(skb)),
+        };
+        pieces.each(|piece| {
             // `br_dev_queue_push_xmit` sends nothing that the port cannot take.
             if self.link(to).is_some_and(|link| !is_skb_forwardable(link, &piece.frame)) {
                 ctx.drop((self.id, to), piece, DropReason::PktTooBig);
             } else {
                 ctx.later(delay, Urgency::Now, Work::Transmit(to, piece));
             }
-        }
+        });
     }
 
     /// Whether netfilter looks at this bridged frame.

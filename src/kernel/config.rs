@@ -161,7 +161,7 @@ impl Netns {
             return ChangeId::NONE;
         };
         let row = link.row(self.id);
-        ctx.change(self.id, ifindex, EventId::NONE, TableChange::Link(row))
+        ctx.change(self.id, ifindex, EventId::NONE, TableChange::Link(Box::new(row)))
     }
 
     /// Removes a link with its addresses, routes and entries (`ip link del`). The other end of a veth is the

@@ -91,7 +91,7 @@ pub enum Timer {
 }
 
 /// Whether a run may end before a piece of work is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
     /// A packet or a change under way.
     Now,

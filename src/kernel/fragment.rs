@@ -28,6 +28,22 @@ pub(super) struct Reassembly {
     queues: BTreeMap<FragmentKey, Vec<(IfIndex, Skb)>>,
 }
 
+/// What a packet leaves as. Hardly any is cut, so that one takes no list.
+pub(super) enum Pieces {
+    Whole(Skb),
+    Cut(Vec<Skb>),
+}
+
+impl Pieces {
+    /// Hands over each piece, in order.
+    pub(super) fn each(self, mut hand_over: impl FnMut(Skb)) {
+        match self {
+            Self::Whole(skb) => hand_over(skb),
+            Self::Cut(pieces) => pieces.into_iter().for_each(hand_over),
+        }
+    }
+}
+
 impl Netns {
     /// Takes in a packet: a whole one comes back at once, a fragment when it was the last one missing
     /// (`ip_defrag`).
@@ -75,12 +91,12 @@ impl Netns {
 
     /// Cuts a bridged packet that netfilter looked at to what fits the port, or to what it was cut to before
     /// (`br_nf_dev_queue_xmit`, `br_nf_ip_fragment`). One that may not be cut is lost without a word.
-    pub(super) fn br_refragment(&mut self, ctx: &mut Ctx<'_>, to: IfIndex, skb: Skb) -> Vec<Skb> {
-        let Some((link, packet)) = self.link(to).zip(skb.frame.ipv4()) else { return vec![skb] };
+    pub(super) fn br_refragment(&mut self, ctx: &mut Ctx<'_>, to: IfIndex, skb: Skb) -> Pieces {
+        let Some((link, packet)) = self.link(to).zip(skb.frame.ipv4()) else { return Pieces::Whole(skb) };
         let frag_max = usize::from(skb.frag_max);
         let limit = if frag_max > 0 { frag_max.min(link.mtu as usize) } else { link.mtu as usize };
         if packet.wire_len() <= limit {
-            return vec![skb];
+            return Pieces::Whole(skb);
         }
         let mtu = match link.port.and_then(|port| self.link(port.master)) {
             Some(Link { kind: Kind::Bridge(bridge), .. }) => bridge.nf_mtu as usize,
@@ -88,22 +104,22 @@ impl Netns {
         };
         if (packet.dont_fragment && frag_max == 0) || frag_max > mtu {
             ctx.drop((self.id, to), skb, DropReason::PktTooBig);
-            return Vec::new();
+            return Pieces::Cut(Vec::new());
         }
         let mtu = if frag_max > 0 { frag_max.min(mtu) } else { mtu };
         self.ip_do_fragment(ctx, to, mtu, skb)
     }
 
     /// Cuts what is too large for the way out, or what was cut before it came here (`ip_fragment`).
-    pub(super) fn refragment(&mut self, ctx: &mut Ctx<'_>, oif: IfIndex, skb: Skb) -> Vec<Skb> {
+    pub(super) fn refragment(&mut self, ctx: &mut Ctx<'_>, oif: IfIndex, skb: Skb) -> Pieces {
         let device_mtu = self.dst_mtu(oif, &skb) as usize;
         let mtu = if skb.frag_max > 0 { device_mtu.min(usize::from(skb.frag_max)) } else { device_mtu };
         self.ip_do_fragment(ctx, oif, mtu, skb)
     }
 
-    fn ip_do_fragment(&self, ctx: &mut Ctx<'_>, oif: IfIndex, mtu: usize, skb: Skb) -> Vec<Skb> {
+    fn ip_do_fragment(&self, ctx: &mut Ctx<'_>, oif: IfIndex, mtu: usize, skb: Skb) -> Pieces {
         let Some(packet) = skb.frame.ipv4().filter(|packet| packet.wire_len() > mtu) else {
-            return vec![skb];
+            return Pieces::Whole(skb);
         };
         let pieces = cut(packet, mtu);
         let out = pieces
@@ -116,7 +132,7 @@ impl Netns {
             })
             .collect();
         ctx.end((self.id, oif), skb, Disposition::Fragmented);
-        out
+        Pieces::Cut(out)
     }
 }
 

@@ -190,7 +190,7 @@ impl Netns {
             ctx.drop((self.id, oif), skb, DropReason::PktTooBig);
             return Some(Errno::Emsgsize);
         }
-        for mut piece in self.refragment(ctx, oif, skb) {
+        self.refragment(ctx, oif, skb).each(|mut piece| {
             piece.dst.next_hop = Some(next_hop);
             if bare {
                 ctx.later(after, Urgency::Now, Work::Transmit(oif, piece));
@@ -202,7 +202,7 @@ impl Netns {
             } else {
                 self.neigh_output(ctx, oif, next_hop, after, piece);
             }
-        }
+        });
         None
     }
 

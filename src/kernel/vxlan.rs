@@ -26,18 +26,19 @@ impl Netns {
         let at = (self.id, ifindex);
         let Some(Link { kind: Kind::Vxlan(vxlan), .. }) = self.link(ifindex) else { return };
         let (dst, vni) = (skb.frame.dst, vxlan.vni);
-        let remotes =
-            vxlan.fdb.get(&dst).or_else(|| vxlan.fdb.get(&MacAddr::ZERO)).cloned().unwrap_or_default();
+        let remotes = vxlan.fdb.get(&dst).or_else(|| vxlan.fdb.get(&MacAddr::ZERO)).map_or(&[][..], Vec::as_slice);
         let row = remotes.first().map_or(ChangeId::NONE, |remote| remote.change);
         ctx.note(at, &mut skb, EventKind::Decided(Table::VxlanFdb, row));
         let Some((last, others)) = remotes.split_last() else {
             return ctx.drop(at, skb, DropReason::VxlanNoRemote);
         };
+        // Hardly ever is there more than one.
+        let (last, others) = (last.dst, others.iter().map(|remote| remote.dst).collect::<Vec<_>>());
         for remote in others {
             let copy = ctx.copy(&skb);
-            self.vxlan_xmit_one(ctx, ifindex, (remote.dst, vni), copy);
+            self.vxlan_xmit_one(ctx, ifindex, (remote, vni), copy);
         }
-        self.vxlan_xmit_one(ctx, ifindex, (last.dst, vni), skb);
+        self.vxlan_xmit_one(ctx, ifindex, (last, vni), skb);
     }
 
     /// Puts a frame into a packet for this tunnel end, in this virtual network.
@@ -82,7 +83,7 @@ impl Netns {
             body: Arc::new(Body::Udp(udp)),
         };
         let frame = Frame { dst: MacAddr::ZERO, src: MacAddr::ZERO, payload: Payload::Ipv4(outer) };
-        *skb.frame_mut() = frame;
+        (skb.frame, skb.packet) = (Arc::new(frame), crate::base::PacketId::NONE);
         skb.frag_max = 0;
         skb.nesting += 1;
         skb.nf = skb.nf.scrubbed(false);

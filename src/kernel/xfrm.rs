@@ -187,9 +187,7 @@ impl Netns {
             ctx.drop(at, skb, DropReason::PktTooBig);
             return None;
         }
-        for piece in self.refragment(ctx, oif, skb) {
-            self.seal(ctx, oif, place, piece);
-        }
+        self.refragment(ctx, oif, skb).each(|piece| self.seal(ctx, oif, place, piece));
         None
     }
 

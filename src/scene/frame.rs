@@ -194,7 +194,7 @@ pub fn frame_at(scene: &Scene, inventory: &Inventory, moment: Moment<'_>) -> Fra
     if let EventKind::Changed(change) = event.kind
         && let TableChange::Step(row) = &moment.trace.changes[change.index()]
     {
-        frame.pod = Some(row.clone());
+        frame.pod = Some((**row).clone());
     }
     frame
 }

@@ -127,7 +127,7 @@ impl Lives {
         if let TableChange::Step(row) = change {
             let actor = actor_of(row.steps, row.number);
             let pod = (row.namespace.clone(), row.pod.clone());
-            self.add(pod, Moment { event, at, actor, kind: MomentKind::Step(row.clone()) });
+            self.add(pod, Moment { event, at, actor, kind: MomentKind::Step((**row).clone()) });
         } else if let TableChange::Pod(row) = change {
             self.status(event, at, row);
         } else if let TableChange::PodGone(namespace, name) = change {

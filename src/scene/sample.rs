@@ -108,7 +108,7 @@ fn link(
         port,
         extra: LinkExtra::default(),
     };
-    s.change(netns, TableChange::Link(row));
+    s.change(netns, TableChange::Link(Box::new(row)));
 }
 
 fn addr(s: &mut Scribe, spot: (NetnsId, IfIndex), text: &str) {
@@ -244,7 +244,7 @@ pub(crate) fn pod(
         created: SimTime(s.now),
         deleting: false,
     };
-    s.change(netns_id, TableChange::Pod(row));
+    s.change(netns_id, TableChange::Pod(Box::new(row)));
 }
 
 /// Two nodes, a switch, a router; Pods a and c on node1, b on node2.

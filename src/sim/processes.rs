@@ -216,7 +216,7 @@ impl<A: Actor> Simulation<A> {
             started: self.trace.event(slot.began).at,
         };
         let netns = slot.netns;
-        self.change(netns, TableChange::Process(row));
+        self.change(netns, TableChange::Process(Box::new(row)));
     }
 
     /// Sets standard input, whether standard output is kept for a pipe or a file, and where standard error goes.

@@ -1,49 +1,61 @@
-//! The event queue: a heap keyed by time, then by the order of insertion, so that equal times keep their order.
+//! The event queue: a heap keyed by time, then by the order of insertion, so that equal times keep their order. The heap
+//! holds keys alone; what is to be done waits beside it, for it is large and a heap moves its entries about.
 
 use crate::base::SimTime;
 use crate::kernel::Urgency;
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// What is to happen, in order.
 #[derive(Clone, Debug)]
 pub(super) struct Queue<T> {
-    heap: BinaryHeap<Reverse<Entry<T>>>,
+    heap: BinaryHeap<Reverse<Key>>,
+    tasks: Vec<Option<T>>,
+    /// Places in `tasks` that are free.
+    free: Vec<u32>,
     seq: u64,
     /// Entries that a run waits for: those of urgency `Now`, and those of `Soon`.
     now: usize,
     soon: usize,
 }
 
-#[derive(Clone, Debug)]
-struct Entry<T> {
+/// When, then in which order, then where the task waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
     at: SimTime,
     seq: u64,
+    place: u32,
     urgency: Urgency,
-    task: T,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), seq: 0, now: 0, soon: 0 }
+        Self { heap: BinaryHeap::new(), tasks: Vec::new(), free: Vec::new(), seq: 0, now: 0, soon: 0 }
     }
 }
 
 impl<T> Queue<T> {
     pub(super) fn push(&mut self, at: SimTime, urgency: Urgency, task: T) {
         self.count(urgency, 1);
-        self.heap.push(Reverse(Entry { at, seq: self.seq, urgency, task }));
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.tasks.push(None);
+            self.tasks.len() as u32 - 1
+        });
+        self.tasks[place as usize] = Some(task);
+        self.heap.push(Reverse(Key { at, seq: self.seq, place, urgency }));
         self.seq += 1;
     }
 
     pub(super) fn pop(&mut self) -> Option<(SimTime, T)> {
-        let Reverse(entry) = self.heap.pop()?;
-        self.count(entry.urgency, -1);
-        Some((entry.at, entry.task))
+        let Reverse(key) = self.heap.pop()?;
+        self.count(key.urgency, -1);
+        self.free.push(key.place);
+        let task = self.tasks.get_mut(key.place as usize)?.take()?;
+        Some((key.at, task))
     }
 
     pub(super) fn next_at(&self) -> Option<SimTime> {
-        self.heap.peek().map(|Reverse(entry)| entry.at)
+        self.heap.peek().map(|Reverse(key)| key.at)
     }
 
     pub(super) fn is_quiet(&self, upto: Urgency) -> bool {
@@ -60,25 +72,5 @@ impl<T> Queue<T> {
             Urgency::Soon => self.soon = self.soon.saturating_add_signed(by),
             Urgency::Background => {}
         }
-    }
-}
-
-impl<T> PartialEq for Entry<T> {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.seq) == (other.at, other.seq)
-    }
-}
-
-impl<T> Eq for Entry<T> {}
-
-impl<T> PartialOrd for Entry<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for Entry<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (self.at, self.seq).cmp(&(other.at, other.seq))
     }
 }

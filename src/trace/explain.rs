@@ -7,7 +7,7 @@ use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::service_path;
 use super::{
     BpfMap, BpfRow, CiliumChange, Disposition, DropReason, Event, EventKind, FaultRow, FdbRow, Hook,
-    KubeEventRow, LinkExtra, LinkKind, LinkRow, NamesRow, NeighRow, Nud, PacketType, PortRow, PortState,
+    KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, Nud, PacketType, PortRow, PortState,
     Relation, RouteKind, RouteRow, ServiceChange, StepRow, Steps, Surroundings, Table, TableChange, Trace,
     XfrmChange,
 };
@@ -217,10 +217,10 @@ impl Teller<'_> {
                     if frame.dst.is_multicast() { "why.bridge_fdb.group" } else { "why.bridge_fdb.flood" };
                 self.say(key, &[self.bridge(), frame.dst.to_string()])
             }
-            (
-                Table::Qdisc,
-                Some(TableChange::Link(LinkRow { extra: LinkExtra { qdisc: Some(row), .. }, .. })),
-            ) => self.say("why.qdisc.netem", &[self.place(), row.netem.to_string()]),
+            (Table::Qdisc, Some(TableChange::Link(row))) if row.extra.qdisc.is_some() => {
+                let netem = row.extra.qdisc.as_ref().map_or_else(String::new, |qdisc| qdisc.netem.to_string());
+                self.say("why.qdisc.netem", &[self.place(), netem])
+            }
             (Table::Xfrm, Some(TableChange::Xfrm(XfrmChange::State(row)))) => {
                 let (dst, spi) = (row.dst.to_string(), format!("0x{:08x}", row.spi));
                 self.say("why.xfrm.state", &[self.netns(), row.src.to_string(), dst, spi])

@@ -419,17 +419,17 @@ impl Inventory {
                 self.nodes.remove(name);
             }
             TableChange::Pod(row) => {
-                self.pods.insert((row.namespace.clone(), row.name.clone()), row.clone());
+                self.pods.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
             }
             TableChange::PodGone(namespace, name) => {
                 self.pods.remove(&(namespace.clone(), name.clone()));
             }
             TableChange::Object(row) => drop(self.objects.insert(row.key.clone(), row.clone())),
             TableChange::ObjectGone(key) => drop(self.objects.remove(key)),
-            TableChange::KubeEvent(row) => self.kube_events.push((now, row.clone())),
-            TableChange::Step(row) => self.steps.push((event, row.clone())),
+            TableChange::KubeEvent(row) => self.kube_events.push((now, (**row).clone())),
+            TableChange::Step(row) => self.steps.push((event, (**row).clone())),
             TableChange::Names(row) => self.names.push((event, (**row).clone())),
-            TableChange::Process(row) => drop(self.processes.insert(row.process, row.clone())),
+            TableChange::Process(row) => drop(self.processes.insert(row.process, (**row).clone())),
             TableChange::ProcessGone(process) => drop(self.processes.remove(process)),
             TableChange::Fault(row) => drop(self.faults.insert(row.number, row.clone())),
             TableChange::Xfrm(change) => self.with(change.netns(), |state| state.xfrm.apply(change)),

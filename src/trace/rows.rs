@@ -11,8 +11,8 @@ use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ObjectKey, Proce
 use crate::wire::VlanProtocol;
 use std::sync::Arc;
 
-/// A table row that came or changed, or the key of one that went.
-#[allow(clippy::large_enum_variant, reason = "links are few, and most of the others are nearly as large")]
+/// A table row that came or changed, or the key of one that went. Large rows stand elsewhere, for the trace holds many
+/// small ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TableChange {
     /// A network namespace came.
@@ -20,7 +20,7 @@ pub enum TableChange {
     /// A network namespace went, with everything in it.
     NetnsGone(NetnsId),
     /// A link came or changed.
-    Link(LinkRow),
+    Link(Box<LinkRow>),
     /// A link went.
     LinkGone(NetnsId, IfIndex),
     /// An address came.
@@ -54,7 +54,7 @@ pub enum TableChange {
     /// A kernel setting was changed.
     Sysctl(SysctlRow),
     /// A TCP or UDP socket came or changed.
-    Socket(Box<SocketRow>),
+    Socket(Arc<SocketRow>),
     /// A socket went.
     SocketGone(NetnsId, SocketId),
     /// A row of netfilter came, changed or went.
@@ -64,7 +64,7 @@ pub enum TableChange {
     /// A Node object went, by name.
     NodeGone(Arc<str>),
     /// A Pod object came or changed.
-    Pod(PodRow),
+    Pod(Box<PodRow>),
     /// A Pod object went, by namespace and name.
     PodGone(Arc<str>, Arc<str>),
     /// An API object of any kind came or changed in the store.
@@ -74,13 +74,13 @@ pub enum TableChange {
     /// A Service or its endpoints came, changed or went.
     Service(ServiceChange),
     /// A Kubernetes Event was recorded.
-    KubeEvent(KubeEventRow),
+    KubeEvent(Box<KubeEventRow>),
     /// A step of a Pod's creation or termination was taken.
-    Step(StepRow),
+    Step(Box<StepRow>),
     /// A plugin of a DNS server did something with a question.
     Names(Box<NamesRow>),
     /// A process came, or runs another program.
-    Process(ProcessRow),
+    Process(Box<ProcessRow>),
     /// A process ended.
     ProcessGone(ProcessId),
     /// A security association or policy came or went.

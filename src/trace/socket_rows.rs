@@ -168,3 +168,15 @@ pub struct SocketRow {
     /// More about a connection.
     pub tcp: Option<TcpInfo>,
 }
+
+impl SocketRow {
+    /// Whether two rows tell the same, but for what only `ss -i` tells.
+    pub fn is_same_but_info(&self, other: &Self) -> bool {
+        let Self { netns, socket, transport, state, local, remote, device, holder, .. } = self;
+        let Self { recv_queue, send_queue, uid, inode, timer, tcp: _, .. } = self;
+        (netns, socket, transport, state) == (&other.netns, &other.socket, &other.transport, &other.state)
+            && (local, remote, device, holder) == (&other.local, &other.remote, &other.device, &other.holder)
+            && (recv_queue, send_queue) == (&other.recv_queue, &other.send_queue)
+            && (uid, inode, timer) == (&other.uid, &other.inode, &other.timer)
+    }
+}

@@ -44,7 +44,7 @@ impl Surroundings {
                 self.routes.remove(netns);
             }
             TableChange::Link(row) => {
-                self.links.insert((row.netns, row.ifindex), row.clone());
+                self.links.insert((row.netns, row.ifindex), (**row).clone());
             }
             TableChange::LinkGone(netns, ifindex) => {
                 let routes = self.routes.entry(*netns).or_default();

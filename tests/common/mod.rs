@@ -25,6 +25,14 @@ pub(crate) fn recorded_in(network: &str) -> String {
         // There each node has a default route, and protects its whole range as one block.
         "calico" => with("    cni: calico\n    backend: bgp\n    calico: {blockSize: 24}\n")
             .replace(", gateway: none", ""),
+        // Pod a has servers on one address each.
+        "localhost" => {
+            let processes = r#"{"app": [{"listen": "tcp://127.0.0.1:8088"}, {"listen": "tcp://10.244.1.10:8089"}]}"#;
+            text.replace("metadata: {name: a}", &with_processes("a", processes))
+                .replace("  network:\n", "  network:\n    delays: {wakeup: 150us}\n")
+        }
+        // A sniffer at a port of its own.
+        "ids" => text.replace("  external:\n", "  external:\n  - {name: ids, address: 192.168.1.99}\n"),
         // Each Pod answers on port 80, and the recorded Services are there.
         "services" => {
             text.replace(
@@ -45,7 +53,12 @@ pub(crate) fn recorded_in(network: &str) -> String {
 
 /// The metadata of a Pod that answers over HTTP, with a label of its name.
 fn answers(name: &str) -> String {
-    let processes = r#"{"web": [{"listen": "tcp://:80", "serve": "http", "body": "hello"}]}"#;
+    with_processes(name, ANSWERS)
+}
+
+const ANSWERS: &str = r#"{"web": [{"listen": "tcp://:80", "serve": "http", "body": "hello"}, {"listen": "udp://:8081", "serve": "say", "body": "an answer that has as many bytes as that of the recorded server"}]}"#;
+
+fn with_processes(name: &str, processes: &str) -> String {
     format!(
         "metadata: {{name: {name}, labels: {{pod: {name}}}, annotations: {{vethscope.dev/processes: '{processes}'}}}}"
     )

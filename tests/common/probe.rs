@@ -13,6 +13,8 @@ pub(crate) struct Probe<'a> {
     pub(crate) detail: bool,
     /// Only ARP was recorded.
     pub(crate) arp_only: bool,
+    /// Only taps whose names begin so are compared; all of them where it is empty.
+    pub(crate) taps_of: &'a str,
     /// The order of some hops was chance: what came first of two things that do not wait for each other.
     pub(crate) any_order: bool,
     /// What ran before.
@@ -30,6 +32,7 @@ pub(crate) fn read(text: &str) -> Probe<'_> {
         network: "vxlan",
         detail: false,
         arp_only: false,
+        taps_of: "",
         any_order: false,
         warm: None,
         steps: Vec::new(),
@@ -42,6 +45,7 @@ pub(crate) fn read(text: &str) -> Probe<'_> {
             ("network", name) => probe.network = name,
             ("detail", "tcp") => probe.detail = true,
             ("only", "arp") => probe.arp_only = true,
+            ("only", taps) => probe.taps_of = taps,
             ("order", "chance") => probe.any_order = true,
             ("linger", answer) => probe.linger = answer == "yes",
             step => probe.steps.push(step),
@@ -57,14 +61,15 @@ pub(crate) fn read(text: &str) -> Probe<'_> {
 /// The recording went on so long after a connection.
 const SETTLE: Duration = Duration::from_ms(300);
 
-/// `get: TARGET ADDRESS [PORT [SECONDS]]`: asks an HTTP server for its page, and lets it close the connection.
+/// `get: TARGET ADDRESS [PORT [SECONDS [SOURCE-PORT]]]`: asks an HTTP server for its page, and lets it close the connection.
 fn get(lab: &mut Lab, line: &str) {
     let mut words = line.split(' ');
     let target = words.next().expect("somebody asks");
     let (address, port) = (words.next().expect("somebody is asked"), words.next().unwrap_or("80"));
     let limit = words.next().unwrap_or("3");
+    let own = words.next().map_or_else(String::new, |port| format!("-p {port} "));
     let target = Target::parse(target, "default", None);
-    let line = format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w {limit} {address} {port}");
+    let line = format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc {own}-w {limit} {address} {port}");
     super::run_argv(lab, &target, &["sh".to_owned(), "-c".to_owned(), line]);
     lab.wait_until(lab.now() + SETTLE);
 }
@@ -83,12 +88,12 @@ fn port(lab: &mut Lab, line: &str) {
     super::run(lab, &format!("node/node1 {}", command.replace('%', &name)));
 }
 
-/// `vtep: TARGET COMMAND`: runs a command in which `%` stands for the Ethernet address of node2's tunnel end.
+/// `vtep: TARGET SCRIPT`: runs a script in which `%` stands for the Ethernet address of node2's tunnel end.
 fn vtep(lab: &mut Lab, line: &str) {
     let live = lab.live();
     let node = live.netns.values().find(|netns| *netns.row.name == *"node2").expect("node2 is there");
     let mac = node.link_named("flannel.1").expect("it has a tunnel end").mac.to_string();
-    super::run(lab, &line.replace('%', &mac));
+    shell(lab, &line.replace('%', &mac));
 }
 
 /// `sh: TARGET SCRIPT`.

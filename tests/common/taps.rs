@@ -155,6 +155,7 @@ pub(crate) fn differences(probe: &Probe<'_>, lab: &Lab, from: usize) -> String {
         }
         simulated.retain(|_, lines| !lines.is_empty());
     }
+    simulated.retain(|tap, _| tap.starts_with(probe.taps_of));
     let mut out = String::new();
     let empty = Vec::new();
     let names: std::collections::BTreeSet<&String> = probe.taps.keys().chain(simulated.keys()).collect();

@@ -211,7 +211,7 @@ fn links(builder: &mut Builder) {
     builder.change(netns(NODE2, "node2", NetnsRole::Node));
     builder.change(netns(POD, "default/a", pod));
     let peer_of = |peer_netns, peer| LinkKind::Veth { peer_netns, peer, peer_nsid: 0 };
-    builder.change(TableChange::Link(link(POD, ETH0, "eth0", peer_of(NODE1, VETH))));
+    builder.change(TableChange::Link(Box::new(link(POD, ETH0, "eth0", peer_of(NODE1, VETH)))));
     let port = PortRow {
         master: CNI0,
         number: 1,
@@ -222,14 +222,14 @@ fn links(builder: &mut Builder) {
         extra: vethscope::trace::PortExtra::default(),
     };
     let veth = link(NODE1, VETH, "veth1234", peer_of(POD, ETH0));
-    builder.change(TableChange::Link(LinkRow { port: Some(port), ..veth }));
-    builder.change(TableChange::Link(link(NODE1, CNI0, "cni0", LinkKind::Bridge { ageing_secs: 300 })));
+    builder.change(TableChange::Link(Box::new(LinkRow { port: Some(port), ..veth })));
+    builder.change(TableChange::Link(Box::new(link(NODE1, CNI0, "cni0", LinkKind::Bridge { ageing_secs: 300 }))));
     let tunnel =
         LinkKind::Vxlan { vni: 1, local: ip("192.168.1.10"), dev: ETH0, port: 8472, learning: false };
-    builder.change(TableChange::Link(link(NODE1, FLANNEL, "flannel.1", tunnel)));
+    builder.change(TableChange::Link(Box::new(link(NODE1, FLANNEL, "flannel.1", tunnel))));
     let cable = |peer_netns| LinkKind::Physical { peer_netns, peer: ETH0 };
-    builder.change(TableChange::Link(link(NODE1, ETH0, "eth0", cable(NODE2))));
-    builder.change(TableChange::Link(link(NODE2, ETH0, "eth0", cable(NODE1))));
+    builder.change(TableChange::Link(Box::new(link(NODE1, ETH0, "eth0", cable(NODE2)))));
+    builder.change(TableChange::Link(Box::new(link(NODE2, ETH0, "eth0", cable(NODE1)))));
     let step = StepRow {
         namespace: "default".into(),
         pod: "a".into(),
@@ -239,7 +239,7 @@ fn links(builder: &mut Builder) {
         result: None,
         args: vec!["a".to_string(), "node1".to_string()],
     };
-    builder.change(TableChange::Step(step));
+    builder.change(TableChange::Step(Box::new(step)));
 }
 
 /// The ping is made and waits for the gateway's address.

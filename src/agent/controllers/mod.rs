@@ -218,7 +218,7 @@ impl ControlPlane {
         message: String,
     ) {
         let namespace = if key.namespace.is_empty() { "default".into() } else { key.namespace.clone() };
-        world.record(TableChange::KubeEvent(KubeEventRow {
+        world.record(TableChange::KubeEvent(Box::new(KubeEventRow {
             kind: key.kind.clone(),
             namespace,
             name: key.name.clone(),
@@ -226,7 +226,7 @@ impl ControlPlane {
             reason: reason.into(),
             message,
             component: component.into(),
-        }));
+        })));
     }
 
     /// Changes an object in the store.

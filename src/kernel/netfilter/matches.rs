@@ -319,9 +319,11 @@ impl Netns {
                     (self.rng.u32(..) & 0x7fff_ffff < *probability) != *negated
                 }
                 Match::Statistic(Not { negated, is: Statistic::Nth { every, packet } }) => {
-                    let state = self.nf_entry_state(place, (u64::from(*packet), 0));
-                    // The counter starts at `--packet` and fits when it comes round to zero (`statistic_mt`).
-                    state.0 = if state.0 == u64::from(*every) - 1 { 0 } else { state.0 + 1 };
+                    let last = u64::from(*every).saturating_sub(1);
+                    // The counter starts so that packet number `--packet`, from 0, is the first to have it come round
+                    // to zero (`statistic_mt`, and the check of its iptables extension).
+                    let state = self.nf_entry_state(place, (last.saturating_sub(u64::from(*packet)), 0));
+                    state.0 = if state.0 == last { 0 } else { state.0 + 1 };
                     let hit = state.0 == 0;
                     hit != *negated
                 }

@@ -39,8 +39,7 @@ impl Netns {
         let mut stack = [(0, 0); JUMP_STACK_SIZE];
         let (mut depth, mut chain, mut number) = (0, base, 0);
         loop {
-            let place = (table, chain, number);
-            let Some(next) = self.nf_rule(ctx, at, place, (&seen, state), skb) else {
+            let Some(place) = self.nf_find((table, chain, number), (&seen, state), skb) else {
                 // The end of the chain: back to the caller, or the policy of the built-in chain.
                 if depth == 0 {
                     return self.nf_policy(ctx, at, table, base, skb);
@@ -49,8 +48,8 @@ impl Netns {
                 (chain, number) = stack[depth];
                 continue;
             };
-            number += 1;
-            match next {
+            number = place.2 + 1;
+            match self.nf_rule(ctx, at, place, (&seen, state), skb) {
                 Next::Continue => {}
                 Next::Jump(to, comes_back) => {
                     if comes_back {
@@ -91,7 +90,16 @@ impl Netns {
         Verdict::Accept
     }
 
-    /// Asks one rule. `None` at the end of the chain.
+    /// The first rule from `place` on that fits as far as that can be said without changing anything; `None` where the
+    /// chain ends before.
+    fn nf_find(&self, place: Place, (seen, state): (&Seen, HookState), skb: &Skb) -> Option<Place> {
+        let (table, chain, from) = place;
+        let rules = self.netfilter.tables.get(table)?.chain(chain)?.rules.get(from..)?;
+        let fits = rules.iter().position(|entry| self.nf_fits(&entry.rule, seen, state, skb))?;
+        Some((table, chain, from + fits))
+    }
+
+    /// Does what a rule that fits says, unless a match that changes something says no.
     fn nf_rule(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -99,17 +107,15 @@ impl Netns {
         place: Place,
         (seen, state): (&Seen, HookState),
         skb: &mut Skb,
-    ) -> Option<Next> {
-        let entry = self.netfilter.tables.get(place.0)?.chain(place.1)?.rules.get(place.2)?;
-        if !self.nf_fits(&entry.rule, seen, state, skb) {
-            return Some(Next::Continue);
-        }
+    ) -> Next {
+        let chain = self.netfilter.tables.get(place.0).and_then(|chains| chains.chain(place.1));
+        let Some(entry) = chain.and_then(|chain| chain.rules.get(place.2)) else { return Next::Continue };
         let (rule, change, jump) = (entry.rule.clone(), entry.change, entry.jump);
         if rule.matches.iter().any(is_stateful) && !self.nf_fits_now(ctx, place, &rule, seen) {
-            return Some(Next::Continue);
+            return Next::Continue;
         }
         ctx.note((self.id, at), skb, EventKind::Decided(Decider::Netfilter, change));
-        Some(self.nf_target(ctx, at, (&rule.target, jump), state, skb))
+        self.nf_target(ctx, at, (&rule.target, jump), state, skb)
     }
 
     fn nf_target(

@@ -11,6 +11,7 @@ use crate::base::{EventId, IfIndex, Ipv4Addr, ProcessId, SocketId};
 use crate::trace::{SocketRow, SocketState, TableChange, Transport};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddrV4;
+use std::sync::Arc;
 
 pub use balance::SocketServices;
 pub(super) use lookup::Ends;
@@ -60,7 +61,7 @@ pub(super) struct Sock {
     pub(super) ip_id: u16,
     pub(super) kind: SockKind,
     /// The row as it was last written down.
-    row: Option<Box<SocketRow>>,
+    row: Option<Arc<SocketRow>>,
 }
 
 /// What belongs to one protocol.
@@ -475,11 +476,11 @@ impl Netns {
             }
             return;
         }
-        let row = Box::new(sock.row(netns));
-        let same = |old: &SocketRow| SocketRow { tcp: row.tcp, ..old.clone() } == *row;
-        if sock.row.as_deref().is_some_and(same) {
+        let row = sock.row(netns);
+        if sock.row.as_ref().is_some_and(|old| old.is_same_but_info(&row)) {
             return;
         }
+        let row = Arc::new(row);
         sock.row = Some(row.clone());
         ctx.change(netns, IfIndex::NONE, EventId::NONE, TableChange::Socket(row));
     }

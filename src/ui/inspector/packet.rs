@@ -86,7 +86,7 @@ fn pod_step(show: Show, event: EventId) -> Option<StepRow> {
     show.with_trace(|trace| {
         let EventKind::Changed(change) = trace.events.get(event.index())?.kind else { return None };
         let TableChange::Step(row) = &trace.changes[change.index()] else { return None };
-        Some(row.clone())
+        Some((**row).clone())
     })
 }
 
