@@ -16,7 +16,7 @@ use std::sync::Arc;
 fn rank(written: &Written) -> u8 {
     match &written.typed {
         Typed::Other if &*written.key.kind == "Namespace" => 0,
-        Typed::Policy(_) | Typed::Other => 1,
+        Typed::Policy(_) | Typed::AdminPolicy(_) | Typed::Other => 1,
         Typed::Pod(pod) if pod.status.pod_ip.is_some() => 2,
         Typed::Pod(_) => 3,
         Typed::Service(service) if !service.spec.cluster_ip.is_empty() => 4,
@@ -65,7 +65,11 @@ impl ControlPlane {
         };
         match &written.typed {
             Typed::Pod(pod) => self.apply_pod(world, pod, &value),
-            Typed::Service(_) | Typed::Slices(_) | Typed::Policy(_) | Typed::Other => {
+            Typed::Service(_)
+            | Typed::Slices(_)
+            | Typed::Policy(_)
+            | Typed::AdminPolicy(_)
+            | Typed::Other => {
                 self.write(world, Written { value, ..written.clone() });
             }
         }
