@@ -55,8 +55,17 @@ struct Stream {
     was_reset: bool,
 }
 
+/// What became of a message.
+enum Taken {
+    /// Further ones are read.
+    More,
+    /// They are not: something else goes on, or there is an outcome.
+    Then(Option<Outcome>),
+}
+
 /// A lookup under way.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Glibc {
     conf: ResolvConf,
     memory: Memory,
@@ -257,10 +266,8 @@ impl Glibc {
     /// No server answered.
     fn nobody(&mut self, os: &mut dyn Os) -> Option<Outcome> {
         self.answers = Answers::default();
-        let refused = match self.by_tcp {
-            true => self.stream_errno == Some(Errno::Econnrefused),
-            false => !self.got_somewhere,
-        };
+        let refused =
+            if self.by_tcp { self.stream_errno == Some(Errno::Econnrefused) } else { !self.got_somewhere };
         let searched = self.candidates.get(self.at).is_some_and(|candidate| candidate.suffix.is_some());
         if refused && searched {
             os.cancel_timer(TIMER);
@@ -398,7 +405,7 @@ impl Glibc {
                 Ok(datagram) => {
                     self.got_somewhere = true;
                     let Ok(message) = Message::parse(&datagram.data) else { continue };
-                    if let Some(then) = self.take(os, message) {
+                    if let Taken::Then(then) = self.take(os, message) {
                         return then;
                     }
                 }
@@ -436,9 +443,9 @@ impl Glibc {
         taken == 1 + usize::from(self.ids.len() < 2)
     }
 
-    /// A message came: `None` to read on, or what comes of it.
-    fn take(&mut self, os: &mut dyn Os, message: Message) -> Option<Option<Outcome>> {
-        let number = self.matching(&message)?;
+    /// A message came.
+    fn take(&mut self, os: &mut dyn Os, message: Message) -> Taken {
+        let Some(number) = self.matching(&message) else { return Taken::More };
         let failed = matches!(message.rcode, Rcode::ServFail | Rcode::NotImp | Rcode::Refused);
         let is_lame = message.rcode == Rcode::NoError
             && message.answer.is_empty()
@@ -452,39 +459,39 @@ impl Glibc {
         if message.has(dns::TC) {
             self.by_tcp = true;
             self.close_all(os);
-            return Some(self.try_server(os));
+            return Taken::Then(self.try_server(os));
         }
         self.keep(number, message);
         if self.answers.have == [true; 2] {
-            return Some(self.judge(os));
+            return Taken::Then(self.judge(os));
         }
         if !self.memory.single_request {
-            return None;
+            return Taken::More;
         }
         if self.memory.reopen {
             self.close_all(os);
             if !self.open(os) {
-                return Some(self.leave_server(os, Left::Closed));
+                return Taken::Then(self.leave_server(os, Left::Closed));
             }
         }
-        if self.send_one(os, 1) { None } else { Some(self.leave_server(os, Left::Closed)) }
+        if self.send_one(os, 1) { Taken::More } else { Taken::Then(self.leave_server(os, Left::Closed)) }
     }
 
     /// The server does not know. An answer to the other question counts all the same.
-    fn take_failure(&mut self, os: &mut dyn Os, number: usize, message: &Message) -> Option<Option<Outcome>> {
+    fn take_failure(&mut self, os: &mut dyn Os, number: usize, message: &Message) -> Taken {
         let other = self.ids.len() > 1 && self.answers.have[1 - number];
         if other {
             self.answers.second = None;
             let then =
                 if self.answers.first.is_some() { self.judge(os) } else { self.leave_server(os, Left::Open) };
-            return Some(then);
+            return Taken::Then(then);
         }
         self.buffer = Some(message.rcode);
         if self.ids.len() < 2 || self.memory.single_request {
-            return Some(self.leave_server(os, Left::Closed));
+            return Taken::Then(self.leave_server(os, Left::Closed));
         }
         self.answers.have[number] = true;
-        None
+        Taken::More
     }
 
     // Streams: `send_vc`.
