@@ -20,7 +20,8 @@ mod measured {
 
     /// CPU time in milliseconds where the engine tells it (Node.js does), else the time on the wall.
     fn now() -> f64 {
-        let get = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED);
+        let get =
+            |object: &JsValue, name: &str| Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED);
         let number = |object: &JsValue, name: &str| get(object, name).as_f64().unwrap_or(0.0);
         let call = |object: &JsValue, name: &str| {
             get(object, name).dyn_ref::<Function>().and_then(|function| function.call0(object).ok())
@@ -29,7 +30,9 @@ mod measured {
         if let Some(usage) = process.is_object().then(|| call(&process, "cpuUsage")).flatten() {
             return (number(&usage, "user") + number(&usage, "system")) / 1e3;
         }
-        call(&get(&global(), "performance"), "now").and_then(|value| value.as_f64()).expect("a clock tells the time")
+        call(&get(&global(), "performance"), "now")
+            .and_then(|value| value.as_f64())
+            .expect("a clock tells the time")
     }
 
     /// Millions of items a second: the median of some rounds.

@@ -2,14 +2,14 @@
 //! from `fuzz/src/bin`, and `tests/fuzz.rs` calls them with the kept corpus.
 
 use std::collections::BTreeMap;
-use vethscope::app::resolver::{Libc, ResolvConf};
-use vethscope::base::{Rng, SimTime};
+use vethscope::app::resolver::{Libc, Reader, ResolvConf};
+use vethscope::base::{PidNsId, Rng, SimTime};
 use vethscope::cluster::dns::server::Server;
 use vethscope::cluster::dns::zonefile::ZoneFile;
 use vethscope::cluster::dns::{Question, Type};
 use vethscope::lab::{Lab, Target};
 use vethscope::manifest;
-use vethscope::shell::{self, Context};
+use vethscope::shell::{self, Context, Node};
 use vethscope::trace::Inventory;
 use vethscope::wire::dns::Message;
 use vethscope::wire::filter::{Filter, Link, Seen, Setting};
@@ -136,7 +136,11 @@ pub fn dns(bytes: &[u8]) {
         // Names that only compression could make fit are refused.
         let Ok(written) = message.to_bytes(compress) else { continue };
         if written.len() <= usize::from(u16::MAX) {
-            assert_eq!(Message::parse(&written).as_ref(), Ok(&message), "what was written reads as what was meant");
+            assert_eq!(
+                Message::parse(&written).as_ref(),
+                Ok(&message),
+                "what was written reads as what was meant"
+            );
         }
     }
     let mut reply = message.reply();
@@ -160,16 +164,16 @@ pub fn corefile(bytes: &[u8]) {
     }
 }
 
-/// A `resolv.conf` is read by both libraries, each within its limits.
+/// A `resolv.conf` is read by every resolver, each within its limits.
 pub fn resolv(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    for libc in [Libc::Glibc, Libc::Musl] {
-        let conf = ResolvConf::parse(text, libc);
-        assert!(conf.servers.len() <= 3 && conf.ndots <= 15, "{conf:?}");
-        assert!(conf.timeout >= 1 && conf.attempts >= 1, "{conf:?}");
+    for reader in [Reader::Libc(Libc::Glibc), Reader::Libc(Libc::Musl), Reader::Bind] {
+        let conf = ResolvConf::parse(text, reader);
+        assert!(conf.servers.len() <= 8, "{conf:?}");
         for name in ["a", "a.b", "a.b."] {
-            let candidates = conf.candidates(name, libc);
-            assert!(!candidates.is_empty() && candidates.iter().all(|name| name.ends_with('.')), "{candidates:?}");
+            let candidates = conf.candidates(name, reader);
+            assert!(!candidates.is_empty(), "a name is asked for");
+            assert!(candidates.iter().all(|candidate| candidate.name.ends_with('.')), "{candidates:?}");
         }
     }
 }
@@ -180,7 +184,8 @@ pub fn zonefile(bytes: &[u8]) {
     match ZoneFile::parse(text, "example.org.") {
         Err(error) => assert!((1..=text.lines().count().max(1) + 1).contains(&error.line), "{error:?}"),
         Ok(zone) => {
-            let names: Vec<String> = zone.records().iter().map(|record| record.owner.clone()).take(20).collect();
+            let names: Vec<String> =
+                zone.records().iter().map(|record| record.owner.clone()).take(20).collect();
             for name in names.iter().map(String::as_str).chain(["x.wild.example.org.", "example.org."]) {
                 for kind in [Type::A, Type::ANY] {
                     zone.answer(&Question { name: name.to_owned(), kind }, "example.org.");
@@ -225,13 +230,19 @@ pub fn shell(bytes: &[u8]) {
         Some("busybox") => ("default/a", Some("busybox")),
         _ => ("default/a", Some("debian")),
     };
-    let files: BTreeMap<&str, &str> =
-        [("/etc/hosts", "127.0.0.1 localhost\n10.244.1.2 a\n"), ("/etc/resolv.conf", "nameserver 10.96.0.10\n")].into();
+    let files: BTreeMap<&str, &str> = [
+        ("/etc/hosts", "127.0.0.1 localhost\n10.244.1.2 a\n"),
+        ("/etc/resolv.conf", "nameserver 10.96.0.10\n"),
+    ]
+    .into();
     INVENTORY.with(|inventory| {
-        let netns = inventory.netns.values().find(|state| &*state.row.name == place).expect("the place is there");
+        let netns =
+            inventory.netns.values().find(|state| &*state.row.name == place).expect("the place is there");
         for line in lines {
-            let Ok(commands) = shell::parse_line(line) else { continue };
-            for (_, argv) in commands {
+            let Ok(node) = shell::parse(line) else { continue };
+            let mut commands = Vec::new();
+            commands_of(&node, &mut commands);
+            for argv in commands.iter().filter(|argv| !argv.is_empty()) {
                 let mut rng = Rng::with_seed(7);
                 let mut context = Context {
                     inventory,
@@ -240,13 +251,39 @@ pub fn shell(bytes: &[u8]) {
                     hostname: "a",
                     image,
                     kube_namespace: "default",
-                    objects: &|_, _, _| None,
+                    columns: Some(80),
+                    input: Some("a line\nanother\n"),
+                    pidns: PidNsId(0),
+                    pid: 2,
+                    variables: &[],
+                    logs: &|_, _| String::new(),
                     rng: &mut rng,
                 };
-                let _ = shell::run(&mut context, &argv);
+                let _ = shell::run(&mut context, argv);
             }
         }
     });
+}
+
+/// The words of every simple command in a script.
+fn commands_of(node: &Node, out: &mut Vec<Vec<String>>) {
+    let each = |nodes: &[std::sync::Arc<Node>], out: &mut Vec<Vec<String>>| {
+        nodes.iter().for_each(|node| commands_of(node, out));
+    };
+    match node {
+        Node::Simple(simple) => {
+            out.push(simple.words.iter().flat_map(|word| word.expand(&|_| String::new())).collect());
+        }
+        Node::Pipe(nodes) => each(nodes, out),
+        Node::Not(inner) | Node::For(_, _, inner) => commands_of(inner, out),
+        Node::And(first, second) | Node::Or(first, second) => each(&[first.clone(), second.clone()], out),
+        Node::List(nodes) => nodes.iter().for_each(|(node, _)| commands_of(node, out)),
+        Node::Loop { condition, body, .. } => each(&[condition.clone(), body.clone()], out),
+        Node::If(condition, then, otherwise) => {
+            each(&[condition.clone(), then.clone()], out);
+            each(otherwise.as_slice(), out);
+        }
+    }
 }
 
 /// Each line is a target and a command, as `node/node1 ip link set eth0 down`; the commands run one after the other

@@ -26,7 +26,8 @@ impl Netns {
         let at = (self.id, ifindex);
         let Some(Link { kind: Kind::Vxlan(vxlan), .. }) = self.link(ifindex) else { return };
         let (dst, vni) = (skb.frame.dst, vxlan.vni);
-        let remotes = vxlan.fdb.get(&dst).or_else(|| vxlan.fdb.get(&MacAddr::ZERO)).map_or(&[][..], Vec::as_slice);
+        let remotes =
+            vxlan.fdb.get(&dst).or_else(|| vxlan.fdb.get(&MacAddr::ZERO)).map_or(&[][..], Vec::as_slice);
         let row = remotes.first().map_or(ChangeId::NONE, |remote| remote.change);
         ctx.note(at, &mut skb, EventKind::Decided(Table::VxlanFdb, row));
         let Some((last, others)) = remotes.split_last() else {

@@ -7,9 +7,8 @@ use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::service_path;
 use super::{
     BpfMap, BpfRow, CiliumChange, Disposition, DropReason, Event, EventKind, FaultRow, FdbRow, Hook,
-    KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, Nud, PacketType, PortRow, PortState,
-    Relation, RouteKind, RouteRow, ServiceChange, StepRow, Steps, Surroundings, Table, TableChange, Trace,
-    XfrmChange,
+    KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, Nud, PacketType, PortRow, PortState, Relation,
+    RouteKind, RouteRow, ServiceChange, StepRow, Steps, Surroundings, Table, TableChange, Trace, XfrmChange,
 };
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId};
@@ -218,7 +217,8 @@ impl Teller<'_> {
                 self.say(key, &[self.bridge(), frame.dst.to_string()])
             }
             (Table::Qdisc, Some(TableChange::Link(row))) if row.extra.qdisc.is_some() => {
-                let netem = row.extra.qdisc.as_ref().map_or_else(String::new, |qdisc| qdisc.netem.to_string());
+                let netem =
+                    row.extra.qdisc.as_ref().map_or_else(String::new, |qdisc| qdisc.netem.to_string());
                 self.say("why.qdisc.netem", &[self.place(), netem])
             }
             (Table::Xfrm, Some(TableChange::Xfrm(XfrmChange::State(row)))) => {

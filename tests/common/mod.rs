@@ -27,7 +27,8 @@ pub(crate) fn recorded_in(network: &str) -> String {
             .replace(", gateway: none", ""),
         // Pod a has servers on one address each.
         "localhost" => {
-            let processes = r#"{"app": [{"listen": "tcp://127.0.0.1:8088"}, {"listen": "tcp://10.244.1.10:8089"}]}"#;
+            let processes =
+                r#"{"app": [{"listen": "tcp://127.0.0.1:8088"}, {"listen": "tcp://10.244.1.10:8089"}]}"#;
             text.replace("metadata: {name: a}", &with_processes("a", processes))
                 .replace("  network:\n", "  network:\n    delays: {wakeup: 150us}\n")
         }

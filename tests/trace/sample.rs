@@ -223,7 +223,12 @@ fn links(builder: &mut Builder) {
     };
     let veth = link(NODE1, VETH, "veth1234", peer_of(POD, ETH0));
     builder.change(TableChange::Link(Box::new(LinkRow { port: Some(port), ..veth })));
-    builder.change(TableChange::Link(Box::new(link(NODE1, CNI0, "cni0", LinkKind::Bridge { ageing_secs: 300 }))));
+    builder.change(TableChange::Link(Box::new(link(
+        NODE1,
+        CNI0,
+        "cni0",
+        LinkKind::Bridge { ageing_secs: 300 },
+    ))));
     let tunnel =
         LinkKind::Vxlan { vni: 1, local: ip("192.168.1.10"), dev: ETH0, port: 8472, learning: false };
     builder.change(TableChange::Link(Box::new(link(NODE1, FLANNEL, "flannel.1", tunnel))));

@@ -52,16 +52,16 @@ impl Tcb {
                     continue;
                 }
                 (skb.sacked, skb.lost) = (true, false);
-                let (sent, end_seq, again) = (skb.sent, skb.end_seq(), skb.ever_retrans);
+                let (sent, again) = ((skb.sent, skb.order), skb.ever_retrans);
                 skb.retrans = false;
                 acked.delivered += 1;
-                self.rack_advance(sent, end_seq, again, now);
+                self.rack_advance(sent, again, now);
             }
         }
     }
 
     /// `tcp_rack_advance`.
-    fn rack_advance(&mut self, sent: Option<SimTime>, end_seq: u32, again: bool, now: SimTime) {
+    fn rack_advance(&mut self, (sent, order): (Option<SimTime>, u64), again: bool, now: SimTime) {
         let Some(sent) = sent else { return };
         let rtt_us = now.since(sent).0 / 1000;
         // The answer may be to the first sending, if it came sooner than any answer ever did.
@@ -69,9 +69,8 @@ impl Tcb {
             return;
         }
         self.rack.rtt_us = rtt_us;
-        if sent > self.rack.sent || (sent == self.rack.sent && after(end_seq, self.rack.end_seq)) {
-            self.rack.sent = sent;
-            self.rack.end_seq = end_seq;
+        if (sent, order) > (self.rack.sent, self.rack.order) {
+            (self.rack.sent, self.rack.order) = (sent, order);
             self.rack.advanced = true;
         }
     }
@@ -84,19 +83,19 @@ impl Tcb {
             && skb.sent.is_some()
             && after(segment.ack, skb.seq)
         {
-            let (sent, again, sacked) = (skb.sent, skb.ever_retrans, skb.sacked);
+            let (sent, order) = (skb.sent, skb.order);
+            let (again, sacked) = (skb.ever_retrans, skb.sacked);
             acked.advanced = true;
             if before(segment.ack, skb.end_seq()) {
                 self.trim_front(segment.ack);
                 break;
             }
-            let end_seq = skb.end_seq();
             self.stats.bytes_acked += skb.data.len() as u64;
             self.queue.pop_front();
             acked.segments += 1;
             if !sacked {
                 acked.delivered += 1;
-                self.rack_advance(sent, end_seq, again, now);
+                self.rack_advance((sent, order), again, now);
                 first_sent = first_sent.or(sent);
             }
             only_first_sent &= !again;

@@ -49,6 +49,8 @@ pub(super) struct TxSkb {
     pub(super) psh: bool,
     /// When it was last sent; `None` while it waits.
     pub(super) sent: Option<SimTime>,
+    /// Its place among all sendings, for several fall into one moment here.
+    pub(super) order: u64,
     pub(super) sacked: bool,
     pub(super) lost: bool,
     /// Sent again and not yet accounted for (`TCPCB_SACKED_RETRANS`).
@@ -62,11 +64,11 @@ impl TxSkb {
     }
 }
 
-/// RACK: when the latest delivered segment was sent, and where it ends (RFC 8985).
+/// RACK: when the delivered segment that was sent last was sent, and its place in that order (RFC 8985).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rack {
     pub(super) sent: SimTime,
-    pub(super) end_seq: u32,
+    pub(super) order: u64,
     pub(super) rtt_us: u64,
     pub(super) advanced: bool,
 }
@@ -111,6 +113,8 @@ pub(in crate::kernel) struct Tcb {
     pub(super) prr_delivered: u32,
     pub(super) prr_out: u32,
     pub(super) rack: Rack,
+    /// Segments of the queue sent so far, those sent again included.
+    pub(super) sendings: u64,
     pub(super) tlp_high_seq: Option<u32>,
     pub(super) lsndtime: SimTime,
     /// When the last segment will have left, so that none overtakes another.
@@ -236,6 +240,7 @@ impl Default for Tcb {
             prr_delivered: 0,
             prr_out: 0,
             rack: Rack::default(),
+            sendings: 0,
             tlp_high_seq: None,
             lsndtime: SimTime::ZERO,
             tx_at: SimTime::ZERO,

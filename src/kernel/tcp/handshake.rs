@@ -362,6 +362,7 @@ fn syn(isn: u32) -> TxSkb {
         fin: false,
         psh: false,
         sent: None,
+        order: 0,
         sacked: false,
         lost: false,
         retrans: false,

@@ -119,6 +119,7 @@ impl Tcb {
             fin,
             psh: false,
             sent: None,
+            order: 0,
             sacked: false,
             lost: false,
             retrans: false,
@@ -246,8 +247,9 @@ impl Netns {
     fn tcp_send_new(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, at: usize, ends_burst: bool) {
         let Some(tcb) = sock.tcp_mut() else { return };
         let (now, mss) = (ctx.now, tcb.current_mss());
+        tcb.sendings += 1;
         let skb = &mut tcb.queue[at];
-        skb.sent = Some(now);
+        (skb.sent, skb.order) = (Some(now), tcb.sendings);
         let end = skb.end_seq();
         if (skb.data.len() as u32) < mss {
             tcb.snd_sml = end;
@@ -276,8 +278,9 @@ impl Netns {
         }
         let mss = tcb.current_mss() as usize;
         split(&mut tcb.queue, at, mss);
+        tcb.sendings += 1;
         let skb = &mut tcb.queue[at];
-        (skb.sent, skb.retrans, skb.ever_retrans) = (Some(now), true, true);
+        (skb.sent, skb.order, skb.retrans, skb.ever_retrans) = (Some(now), tcb.sendings, true, true);
         let mut out = outgoing(skb);
         out.push_if(ends_burst);
         tcb.stats.total_retrans += 1;

@@ -68,7 +68,7 @@ impl Tcb {
         let (rack, mut wait) = (self.rack, None);
         for skb in &mut self.queue {
             let Some(sent) = skb.sent else { break };
-            let earlier = sent < rack.sent || (sent == rack.sent && before(skb.end_seq(), rack.end_seq));
+            let earlier = (sent, skb.order) < (rack.sent, rack.order);
             if skb.sacked || (skb.lost && !skb.retrans) || !earlier {
                 continue;
             }
