@@ -1,6 +1,7 @@
 //! The kept inputs of the fuzzer (`fuzz/`), each given to its target once.
 #![cfg(not(target_arch = "wasm32"))]
 
+#[allow(unreachable_pub, reason = "the fuzzer's own crate reads the same file")]
 #[path = "../fuzz/targets.rs"]
 mod targets;
 
