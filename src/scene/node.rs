@@ -82,6 +82,12 @@ const CLOSE: Measures = Measures {
     gap: 14,
 };
 
+impl Measures {
+    fn node_width(&self) -> i32 {
+        2 * self.pad + FULL_PODS as i32 * self.pod_width + self.pod_gap
+    }
+}
+
 fn measures(draft: &Draft<'_>) -> Measures {
     if draft.options.compact { CLOSE } else { WIDE }
 }
@@ -105,7 +111,7 @@ impl Rows {
             Detail::Pile
         };
         let own = measures(draft);
-        let width = draft.px(2 * own.pad + FULL_PODS as i32 * own.pod_width + own.pod_gap);
+        let width = draft.px(own.node_width());
         let tile_rows = |count: usize| count.div_ceil(TILE_COLUMNS) as i32 * (TILE_HEIGHT + 12) - 12;
         let pods_height = match detail {
             Detail::Full => own.pod_height,
@@ -135,6 +141,13 @@ impl Rows {
             card: draft.px(card),
             bottom: draft.px(card + own.device),
         }
+    }
+
+    /// Lets `count` nodes with `gap` between them grow into the room there is.
+    pub(super) fn widen(&mut self, draft: &Draft<'_>, count: i32, gap: i32) {
+        let room = draft.options.room - 2 * draft.margin() - (count - 1) * gap;
+        let wanted = room / count.max(1);
+        self.width = wanted.clamp(self.width, draft.px(WIDE.node_width()).max(self.width));
     }
 
     /// Upper edge of what the veth ports sit on.

@@ -17,18 +17,23 @@ pub fn phase_word(pod: &PodRow) -> &str {
     }
     match pod.phase {
         PodPhase::Pending if pod.node.is_none() => "Pending",
-        PodPhase::Pending => pod
-            .containers
-            .iter()
-            .find_map(|container| match &container.state {
-                ContainerState::Waiting(reason) => Some(&**reason),
-                ContainerState::Running(_) | ContainerState::Terminated(..) => None,
-            })
-            .unwrap_or("Pending"),
+        PodPhase::Pending => waiting_reason(pod).unwrap_or_else(|| {
+            // The kubelet reports a container that runs together with the phase: until then the API server's last word
+            // stands.
+            let runs = |container: &ContainerRow| matches!(container.state, ContainerState::Running(_));
+            if pod.containers.iter().any(runs) { "ContainerCreating" } else { "Pending" }
+        }),
         PodPhase::Running => "Running",
         PodPhase::Succeeded => "Completed",
         PodPhase::Failed => "Error",
     }
+}
+
+fn waiting_reason(pod: &PodRow) -> Option<&str> {
+    pod.containers.iter().find_map(|container| match &container.state {
+        ContainerState::Waiting(reason) => Some(&**reason),
+        ContainerState::Running(_) | ContainerState::Terminated(..) => None,
+    })
 }
 
 /// Name as shown: with its namespace unless that is `default`.

@@ -123,6 +123,22 @@ fn every_size_and_language_fits() {
 }
 
 #[test]
+fn nodes_grow_into_the_room_there_is() {
+    let inventory = all(&cluster().trace);
+    let drawn = |room, compact| {
+        let scene = layout(&inventory, &LayoutOptions { compact, room, ..LayoutOptions::default() });
+        check(&scene);
+        scene.bounds
+    };
+    let (narrow, large) = (drawn(0, true), drawn(0, false));
+    assert_eq!(drawn(narrow.w - 100, true), narrow, "nothing gets narrower than it can be");
+    let wider = drawn(narrow.w + 160, true);
+    assert!((narrow.w + 158..=narrow.w + 160).contains(&wider.w), "{wider:?} after {narrow:?}");
+    assert_eq!(wider.h, narrow.h);
+    assert!(drawn(5_000, true).w <= large.w, "nor wider than on a large stage");
+}
+
+#[test]
 fn nothing_moves_when_another_pod_comes() {
     let mut s = cluster();
     let before = layout(&all(&s.trace), &LayoutOptions::default());

@@ -29,6 +29,7 @@ pub(super) fn App() -> impl IntoView {
         <div class="page" data-testid="page" class:left-folded=move || panels::is_folded(page, Side::Left)
             class:right-folded=move || panels::is_folded(page, Side::Right)
             class:bottom-folded=move || panels::is_folded(page, Side::Bottom)
+            class:wide-left=move || page.tab.get() == Tab::Terminal
             class:tall-time=move || show.time_tab().get() != super::stage::TimeTab::Score
             style:--left=move || panels::pixels(page, Side::Left) style:--right=move || panels::pixels(page, Side::Right)
             style:--bottom=move || panels::pixels(page, Side::Bottom)>
