@@ -362,5 +362,6 @@ test("pictures of the lesson for people to look at", { skip: !shotsFolder && "se
       await page.keyboard.press("Escape");
     }
     await goTo(page, 75);
+    await page.evaluate(() => { document.activeElement.blur(); scrollTo(0, 0); });
   });
 });
