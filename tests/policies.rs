@@ -2,6 +2,9 @@
 //! what the pure decision says of each cell beside it.
 #![cfg(not(target_arch = "wasm32"))]
 
+#[path = "policy/admin.rs"]
+mod admin;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use vethscope::base::words::Lang;

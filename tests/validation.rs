@@ -18,6 +18,7 @@ fn words_of(error: &str) -> &str {
         "NotSupported" => "Unsupported value",
         "Duplicate" => "Duplicate value",
         "Forbidden" => "Forbidden",
+        "TooMany" => "Too many",
         other => panic!("{other} is no kind of error"),
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 fn rank(written: &Written) -> u8 {
     match &written.typed {
         Typed::Other if &*written.key.kind == "Namespace" => 0,
-        Typed::Policy(_) | Typed::Other => 1,
+        Typed::Policy(_) | Typed::AdminPolicy(_) | Typed::Other => 1,
         Typed::Pod(pod) if pod.status.pod_ip.is_some() => 2,
         Typed::Pod(_) => 3,
         Typed::Service(service) if !service.spec.cluster_ip.is_empty() => 4,
@@ -38,6 +38,7 @@ impl ControlPlane {
         for key in &gone {
             self.delete(world, key, None, None);
         }
+        self.furnish_cluster(world);
         let mut ordered: Vec<&Written> = wanted.iter().collect();
         ordered.sort_by_key(|written| rank(written));
         for written in &ordered {
@@ -64,7 +65,11 @@ impl ControlPlane {
         };
         match &written.typed {
             Typed::Pod(pod) => self.apply_pod(world, pod, &value),
-            Typed::Service(_) | Typed::Slices(_) | Typed::Policy(_) | Typed::Other => {
+            Typed::Service(_)
+            | Typed::Slices(_)
+            | Typed::Policy(_)
+            | Typed::AdminPolicy(_)
+            | Typed::Other => {
                 self.write(world, Written { value, ..written.clone() });
             }
         }
@@ -84,5 +89,6 @@ impl ControlPlane {
             value["spec"]["taints"] = json!(spec.taints);
         }
         self.put(world, &key, &"v1".into(), Arc::new(value));
+        self.furnish_node(world, &spec.name);
     }
 }

@@ -12,7 +12,7 @@
 use super::control::ControlPlane;
 use super::controllers::{controller_of, finalizers};
 use super::world::World;
-use crate::api::{ApiError, EndpointSlice, NetworkPolicy, Object, Pod, Service};
+use crate::api::{AdminNetworkPolicy, ApiError, EndpointSlice, NetworkPolicy, Object, Pod, Service};
 use crate::base::{ObjectKey, SimTime};
 use crate::manifest::{self, Located};
 use crate::trace::{ObjectRow, TableChange};
@@ -44,6 +44,8 @@ pub enum Typed {
     Slices(Vec<Arc<EndpointSlice>>),
     /// A network policy.
     Policy(Arc<NetworkPolicy>),
+    /// A policy of the administrators.
+    AdminPolicy(Arc<AdminNetworkPolicy>),
     /// Any other kind.
     Other,
 }
@@ -59,6 +61,7 @@ impl Written {
             Object::EndpointSlice(slice) => Typed::Slices(vec![Arc::new((**slice).clone())]),
             Object::Endpoints(endpoints) => Typed::Slices(endpoints.mirrored().map(Arc::new).collect()),
             Object::NetworkPolicy(policy) => Typed::Policy(Arc::new((**policy).clone())),
+            Object::AdminNetworkPolicy(policy) => Typed::AdminPolicy(Arc::new((**policy).clone())),
             Object::Node(_) | Object::Other(_) => Typed::Other,
         };
         let metadata = object.metadata();
@@ -184,7 +187,7 @@ impl Objects {
 }
 
 /// A step of `SplitMix64`.
-fn mix(seed: u64) -> u64 {
+pub(super) fn mix(seed: u64) -> u64 {
     let x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -220,7 +223,10 @@ impl ControlPlane {
         if let (Some(row), "ConfigMap" | "Secret") = (new, kind) {
             self.configuration_changed(world, &row.key, old.is_none());
         }
-        if matches!(kind, "NetworkPolicy" | "Namespace" | "Pod") {
+        if matches!(
+            kind,
+            "NetworkPolicy" | "AdminNetworkPolicy" | "BaselineAdminNetworkPolicy" | "Namespace" | "Pod"
+        ) {
             self.policies_changed(world);
         }
     }

@@ -3,7 +3,7 @@
 use super::control::ControlPlane;
 use super::objects::{Typed, Written, kind_with_group, with_namespace_defaults};
 use super::world::World;
-use crate::api::{ApiError, ApiRequest, PatchKind};
+use crate::api::{AdminTier, ApiError, ApiRequest, PatchKind};
 use crate::base::ObjectKey;
 use crate::cluster::patch;
 use crate::manifest;
@@ -157,6 +157,8 @@ impl ControlPlane {
             "EndpointSlice" | "Endpoints" => self.remove_written_slices(world, key),
             "Node" => return self.remove_node(world, &key.name.clone()),
             "NetworkPolicy" => self.policies.drop(&key.namespace, &key.name),
+            "AdminNetworkPolicy" => self.policies.drop_admin(AdminTier::Admin, &key.name),
+            "BaselineAdminNetworkPolicy" => self.policies.drop_admin(AdminTier::Baseline, &key.name),
             _ => {}
         }
         self.remove(world, key);
@@ -175,6 +177,10 @@ impl ControlPlane {
             Typed::Other if &*key.kind == "Node" => self.write_node(world, &key, &value),
             Typed::Policy(policy) => {
                 self.policies.keep(policy);
+                self.put(world, &key, &api_version, value);
+            }
+            Typed::AdminPolicy(policy) => {
+                self.policies.keep_admin(policy);
                 self.put(world, &key, &api_version, value);
             }
             Typed::Other if &*key.kind == "Namespace" => {

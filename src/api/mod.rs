@@ -4,6 +4,7 @@
 //! Only what the simulation reads stands here; the manifest room keeps each object's whole JSON beside it, so nothing
 //! of what the user wrote is lost.
 
+mod admin_policy;
 mod cluster;
 mod kube_proxy;
 mod meta;
@@ -15,6 +16,10 @@ mod request;
 mod service;
 mod workload;
 
+pub use admin_policy::{
+    AdminAction, AdminNetworkPolicy, AdminPeer, AdminPods, AdminPolicySpec, AdminPort, AdminPortNumber,
+    AdminPortRange, AdminRule, AdminTier, NamespacedPods,
+};
 pub use cluster::{
     Autodetection, Backend, BridgeSpec, CalicoSpec, Cluster, ClusterSpec, Cni, Delays, DnsSpec,
     Encapsulation, ExternalSpec, GreSpec, InterfaceSpec, IpamSpec, NetworkSpec, Nic, NodeSpec, VxlanSpec,

@@ -1,6 +1,8 @@
 //! Any object of a manifest.
 
-use super::{Cluster, EndpointSlice, Endpoints, NetworkPolicy, Node, ObjectMeta, Pod, Service};
+use super::{
+    AdminNetworkPolicy, Cluster, EndpointSlice, Endpoints, NetworkPolicy, Node, ObjectMeta, Pod, Service,
+};
 use serde_json::Value;
 
 /// An object of a manifest.
@@ -20,6 +22,8 @@ pub enum Object {
     Endpoints(Box<Endpoints>),
     /// A network policy.
     NetworkPolicy(Box<NetworkPolicy>),
+    /// A policy of the administrators.
+    AdminNetworkPolicy(Box<AdminNetworkPolicy>),
     /// A valid object of a kind that is kept as it is.
     Other(Box<Unsimulated>),
 }
@@ -44,6 +48,7 @@ impl Object {
             Self::Pod(_) | Self::Node(_) | Self::Service(_) | Self::Endpoints(_) => "v1",
             Self::EndpointSlice(_) => "discovery.k8s.io/v1",
             Self::NetworkPolicy(_) => "networking.k8s.io/v1",
+            Self::AdminNetworkPolicy(_) => "policy.networking.k8s.io/v1alpha1",
             Self::Cluster(_) => Cluster::API_VERSION,
             Self::Other(other) => &other.api_version,
         }
@@ -59,6 +64,7 @@ impl Object {
             Self::EndpointSlice(_) => "EndpointSlice",
             Self::Endpoints(_) => "Endpoints",
             Self::NetworkPolicy(_) => "NetworkPolicy",
+            Self::AdminNetworkPolicy(policy) => policy.tier.kind(),
             Self::Other(other) => &other.kind,
         }
     }
@@ -73,6 +79,7 @@ impl Object {
             Self::EndpointSlice(slice) => &slice.metadata,
             Self::Endpoints(endpoints) => &endpoints.metadata,
             Self::NetworkPolicy(policy) => &policy.metadata,
+            Self::AdminNetworkPolicy(policy) => &policy.metadata,
             Self::Other(other) => &other.metadata,
         }
     }

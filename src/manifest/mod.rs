@@ -87,6 +87,7 @@ impl Parsed {
             | Object::Cluster(_)
             | Object::Service(_)
             | Object::NetworkPolicy(_)
+            | Object::AdminNetworkPolicy(_)
             | Object::Other(_) => Vec::new(),
         })
     }

@@ -4,14 +4,16 @@ use super::report::Report;
 use super::schema::{Kind, nearest, schema};
 use super::tree::Node;
 use super::{Located, decode, validate};
-use crate::api::{Object, ObjectMeta, Unsimulated};
+use crate::api::{AdminNetworkPolicy, AdminTier, Object, ObjectMeta, Unsimulated};
 use crate::base::Diagnostic;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
 
 /// Kinds that are part of the simulation, or that mean nothing beyond their name.
-const SIMULATED: [&str; 10] = [
+const SIMULATED: [&str; 12] = [
+    "AdminNetworkPolicy",
+    "BaselineAdminNetworkPolicy",
     "NetworkAttachmentDefinition",
     "Pod",
     "Node",
@@ -141,6 +143,8 @@ fn typed(kind: Kind, raw: &Value, report: &mut Report<'_>) -> Option<Object> {
         ("v1", "Endpoints") => from_json(value).map(Object::Endpoints),
         (_, "EndpointSlice") => from_json(value).map(Object::EndpointSlice),
         (_, "NetworkPolicy") => from_json(value).map(Object::NetworkPolicy),
+        (_, "AdminNetworkPolicy") => admin(value, AdminTier::Admin),
+        (_, "BaselineAdminNetworkPolicy") => admin(value, AdminTier::Baseline),
         _ => metadata(&value).map(|metadata| {
             let (api_version, kind) = (kind.api_version.to_owned(), kind.name.to_owned());
             Object::Other(Box::new(Unsimulated { api_version, kind, metadata, raw: raw.clone() }))
@@ -159,6 +163,11 @@ fn typed(kind: Kind, raw: &Value, report: &mut Report<'_>) -> Option<Object> {
             None
         }
     }
+}
+
+fn admin(value: Value, tier: AdminTier) -> serde_json::Result<Object> {
+    let policy: Box<AdminNetworkPolicy> = from_json(value)?;
+    Ok(Object::AdminNetworkPolicy(Box::new(AdminNetworkPolicy { tier, ..*policy })))
 }
 
 fn from_json<T: DeserializeOwned>(value: Value) -> serde_json::Result<Box<T>> {
@@ -180,6 +189,7 @@ fn metadata_mut(object: &mut Object) -> &mut ObjectMeta {
         Object::EndpointSlice(slice) => &mut slice.metadata,
         Object::Endpoints(endpoints) => &mut endpoints.metadata,
         Object::NetworkPolicy(policy) => &mut policy.metadata,
+        Object::AdminNetworkPolicy(policy) => &mut policy.metadata,
         Object::Other(other) => &mut other.metadata,
     }
 }

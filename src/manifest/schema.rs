@@ -79,6 +79,7 @@ pub(super) fn schema() -> &'static Schema {
     SCHEMA.get_or_init(|| {
         let mut schema = Schema::default();
         load(&mut schema, include_str!("schema/kubernetes.txt"));
+        load(&mut schema, include_str!("schema/network-policy-api.txt"));
         load(&mut schema, include_str!("schema/cluster.txt"));
         schema
     })

@@ -7,7 +7,7 @@ mod felix;
 use super::control::ControlPlane;
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World};
-use crate::api::{Cni, NamespacedName, NetworkPolicy};
+use crate::api::{AdminNetworkPolicy, AdminTier, Cni, NamespacedName, NetworkPolicy};
 use crate::base::Duration;
 use crate::cluster::policy::felix::Wanted;
 use crate::cluster::policy::{Blocks, Endpoint, Namespaces, Scope};
@@ -23,6 +23,8 @@ const AGENT: Duration = Duration::from_ms(20);
 pub(super) struct Policies {
     /// By namespace and name.
     objects: BTreeMap<NamespacedName, Arc<NetworkPolicy>>,
+    /// Those of the administrators, in the order in which they are asked: by tier, priority and name.
+    admin: Vec<Arc<AdminNetworkPolicy>>,
     /// Whether the agents are about to write.
     writing: bool,
     /// What Felix wrote, by node.
@@ -40,6 +42,21 @@ impl Policies {
     pub(super) fn drop(&mut self, namespace: &str, name: &str) {
         let name = NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() };
         self.objects.remove(&name);
+    }
+
+    /// A policy of the administrators came or changed.
+    pub(super) fn keep_admin(&mut self, policy: Arc<AdminNetworkPolicy>) {
+        self.drop_admin(policy.tier, &policy.metadata.name);
+        self.admin.push(policy);
+        self.admin.sort_by(|a, b| {
+            let order = |one: &AdminNetworkPolicy| (one.tier, one.spec.priority);
+            order(a).cmp(&order(b)).then_with(|| a.metadata.name.cmp(&b.metadata.name))
+        });
+    }
+
+    /// A policy of the administrators went.
+    pub(super) fn drop_admin(&mut self, tier: AdminTier, name: &str) {
+        self.admin.retain(|policy| policy.tier != tier || policy.metadata.name != name);
     }
 
     /// The nodes are gone, with what was written there.
@@ -88,6 +105,13 @@ impl ControlPlane {
         name.filter(|_| !enforces(cni))
     }
 
+    /// The name of the network plug-in, if it enforces no policies of administrators and there are some.
+    pub fn unenforcing_admin(&self) -> Option<&'static str> {
+        let cni = self.cluster.as_ref()?.network.cni;
+        let name = Cni::ALL.iter().find(|known| known.1 == cni).map(|known| known.0);
+        name.filter(|_| !enforces_admin(cni) && !self.policies.admin.is_empty())
+    }
+
     /// What policies are about, as it is now, with the keys of the Pods in the same order.
     fn scope(&self, blocks: Blocks) -> (Scope<'_>, Vec<&PodKey>) {
         let live: Vec<(&PodKey, Endpoint<'_>)> =
@@ -96,9 +120,16 @@ impl ControlPlane {
             pods: live.iter().map(|(_, endpoint)| *endpoint).collect(),
             namespaces: self.namespace_labels(),
             policies: self.policies.objects.values().map(|policy| &**policy).collect(),
+            admin: self.admin_policies(),
             blocks,
         };
         (scope, live.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// The policies of the administrators, as far as the plug-in knows such.
+    fn admin_policies(&self) -> Vec<&AdminNetworkPolicy> {
+        let known = self.cluster.as_ref().is_some_and(|cluster| enforces_admin(cluster.network.cni));
+        self.policies.admin.iter().filter(|_| known).map(|policy| &**policy).collect()
     }
 
     fn namespace_labels(&self) -> Namespaces {
@@ -118,6 +149,14 @@ fn enforces(cni: Cni) -> bool {
     match cni {
         Cni::Calico | Cni::Cilium => true,
         Cni::Bridge | Cni::Flannel => false,
+    }
+}
+
+/// Whether a plug-in enforces policies of administrators. Calico does since 3.29, its baseline since 3.30; Cilium does not.
+fn enforces_admin(cni: Cni) -> bool {
+    match cni {
+        Cni::Calico => true,
+        Cni::Cilium | Cni::Bridge | Cni::Flannel => false,
     }
 }
 

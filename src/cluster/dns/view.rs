@@ -146,7 +146,11 @@ impl View {
                     let metadata = &other.metadata;
                     view.add_import(&metadata.namespace, &metadata.name, &other.raw);
                 }
-                Object::Node(_) | Object::Cluster(_) | Object::NetworkPolicy(_) | Object::Other(_) => {}
+                Object::Node(_)
+                | Object::Cluster(_)
+                | Object::NetworkPolicy(_)
+                | Object::AdminNetworkPolicy(_)
+                | Object::Other(_) => {}
             }
         }
         view

@@ -1,7 +1,7 @@
 //! What policies say of a packet: for each direction whether the Pod is isolated, and which policy admits it.
 
 use super::{End, Packet, Scope};
-use crate::api::{NamespacedName, PolicyType};
+use crate::api::{AdminAction, AdminTier, NamespacedName, PolicyType};
 
 /// What policies say of a packet in one direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,11 +14,17 @@ pub enum Verdict {
     Admits(Applied),
     /// The Pod is isolated by these policies, and none of them admits the packet.
     NoneAdmits(Vec<NamespacedName>),
+    /// This rule of the administrators allows the packet, whatever network policies say.
+    Allows(Applied),
+    /// This rule of the administrators denies the packet.
+    Denies(Applied),
 }
 
-/// The rule that admits a packet.
+/// The rule that decides about a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
+    /// Kind of the policy.
+    pub kind: &'static str,
     /// The policy.
     pub policy: NamespacedName,
     /// Path of the rule in the policy: `spec.ingress[0]`.
@@ -32,14 +38,16 @@ pub struct Answer {
     pub egress: Verdict,
     /// What holds for the destination.
     pub ingress: Verdict,
+    /// Rules of the administrators that passed the packet on to network policies: of egress, of ingress.
+    pub passed_on: [Option<Applied>; 2],
 }
 
 impl Verdict {
     /// Whether the packet passes.
     pub fn passes(&self) -> bool {
         match self {
-            Self::NotGoverned | Self::NotIsolated | Self::Admits(_) => true,
-            Self::NoneAdmits(_) => false,
+            Self::NotGoverned | Self::NotIsolated | Self::Admits(_) | Self::Allows(_) => true,
+            Self::NoneAdmits(_) | Self::Denies(_) => false,
         }
     }
 }
@@ -55,14 +63,19 @@ impl Answer {
 pub fn decide(scope: &Scope<'_>, packet: &Packet) -> Answer {
     // What a Pod sends to itself never leaves it.
     if packet.src == packet.dst {
-        return Answer { egress: Verdict::NotGoverned, ingress: Verdict::NotGoverned };
+        return Answer {
+            egress: Verdict::NotGoverned,
+            ingress: Verdict::NotGoverned,
+            passed_on: [None, None],
+        };
     }
-    let ingress = if from_own_node(scope, packet) {
-        Verdict::NotGoverned
+    let (ingress, passed_in) = if from_own_node(scope, packet) {
+        (Verdict::NotGoverned, None)
     } else {
         one_way(scope, packet, packet.dst, PolicyType::Ingress)
     };
-    Answer { egress: one_way(scope, packet, packet.src, PolicyType::Egress), ingress }
+    let (egress, passed_out) = one_way(scope, packet, packet.src, PolicyType::Egress);
+    Answer { egress, ingress, passed_on: [passed_out, passed_in] }
 }
 
 /// Whether a Pod of the node's own network calls a Pod of the same node, which always passes, as the kubelet's probes
@@ -73,17 +86,62 @@ fn from_own_node(scope: &Scope<'_>, packet: &Packet) -> bool {
     !src.is_selectable() && src.node == dst.node
 }
 
-fn one_way(scope: &Scope<'_>, packet: &Packet, end: End, direction: PolicyType) -> Verdict {
-    let End::Pod(at) = end else { return Verdict::NotGoverned };
+/// Administrators' policies first, in the order of their priorities; then network policies; then, where none of these
+/// isolates the Pod, the baseline.
+fn one_way(
+    scope: &Scope<'_>,
+    packet: &Packet,
+    end: End,
+    direction: PolicyType,
+) -> (Verdict, Option<Applied>) {
+    let End::Pod(at) = end else { return (Verdict::NotGoverned, None) };
     if !scope.pods[at].is_selectable() {
-        return Verdict::NotGoverned;
+        return (Verdict::NotGoverned, None);
     }
+    let mut passed_on = None;
+    if let Some((action, rule)) = administrators(scope, packet, at, (AdminTier::Admin, direction)) {
+        match action {
+            AdminAction::Allow => return (Verdict::Allows(rule), None),
+            AdminAction::Deny => return (Verdict::Denies(rule), None),
+            AdminAction::Pass => passed_on = Some(rule),
+        }
+    }
+    let verdict = match network_policies(scope, packet, at, direction) {
+        Verdict::NotIsolated => match administrators(scope, packet, at, (AdminTier::Baseline, direction)) {
+            Some((AdminAction::Allow, rule)) => Verdict::Allows(rule),
+            Some((AdminAction::Deny, rule)) => Verdict::Denies(rule),
+            Some((AdminAction::Pass, _)) | None => Verdict::NotIsolated,
+        },
+        decided => decided,
+    };
+    (verdict, passed_on)
+}
+
+fn administrators(
+    scope: &Scope<'_>,
+    packet: &Packet,
+    at: usize,
+    (tier, direction): (AdminTier, PolicyType),
+) -> Option<(AdminAction, Applied)> {
+    let (policy, rule) = scope.admin_rule(at, (tier, direction), packet)?;
+    let path = format!("spec.{}[{}]", field(direction), rule.index);
+    Some((rule.action, Applied { kind: tier.kind(), policy: policy.metadata.namespaced_name(), path }))
+}
+
+fn field(direction: PolicyType) -> &'static str {
+    match direction {
+        PolicyType::Ingress => "ingress",
+        PolicyType::Egress => "egress",
+    }
+}
+
+fn network_policies(scope: &Scope<'_>, packet: &Packet, at: usize, direction: PolicyType) -> Verdict {
     let mut isolating = Vec::new();
     for policy in scope.isolating(at, direction) {
         let name = policy.metadata.namespaced_name();
         if let Some(rule) = scope.admitting_rule(policy, direction, packet) {
-            let way = if direction == PolicyType::Ingress { "ingress" } else { "egress" };
-            return Verdict::Admits(Applied { policy: name, path: format!("spec.{way}[{rule}]") });
+            let path = format!("spec.{}[{rule}]", field(direction));
+            return Verdict::Admits(Applied { kind: "NetworkPolicy", policy: name, path });
         }
         isolating.push(name);
     }

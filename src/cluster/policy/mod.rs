@@ -2,6 +2,7 @@
 //! plug-in makes of them. What a packet meets follows from the rules that the plug-ins write, never from here; that
 //! both say the same is tested.
 
+pub mod admin;
 pub mod cilium;
 mod decide;
 pub mod felix;
@@ -11,7 +12,8 @@ pub use decide::{Answer, Applied, Verdict, decide};
 pub use say::sentences;
 
 use crate::api::{
-    IpBlock, NetworkPolicy, Pod, PolicyPeer, PolicyPort, PolicyType, PortRef, Protocol, RestartPolicy,
+    AdminNetworkPolicy, IpBlock, NetworkPolicy, Pod, PolicyPeer, PolicyPort, PolicyType, PortRef, Protocol,
+    RestartPolicy,
 };
 use crate::base::{Ipv4Addr, Ipv4Net};
 use std::collections::BTreeMap;
@@ -39,6 +41,8 @@ pub struct Scope<'a> {
     pub namespaces: Namespaces,
     /// The policies.
     pub policies: Vec<&'a NetworkPolicy>,
+    /// Those of the administrators that the plug-in enforces, in the order in which they are asked.
+    pub admin: Vec<&'a AdminNetworkPolicy>,
     /// What an `ipBlock` covers.
     pub blocks: Blocks,
 }

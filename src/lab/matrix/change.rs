@@ -65,6 +65,8 @@ pub enum Obstacle {
     Already,
     /// A policy never denies, so what these admit stays admitted: they have to be changed.
     Admitted(Vec<NamespacedName>),
+    /// These policies of the administrators decide, and network policies have no say before them.
+    Administered(Vec<NamespacedName>),
     /// Policies have no say in it: one end is a Pod of the node's own network, both ends are one Pod, or the network
     /// plug-in enforces none.
     NoSay,
@@ -88,8 +90,10 @@ pub fn policy_for(
         return Err(Obstacle::NoSay);
     }
     let answer = policy::decide(&scope, &cell.packet);
+    let administered = administered(&answer, want);
     let policies = match want {
         _ if answer.passes() == (want == Want::Allow) => return Err(Obstacle::Already),
+        _ if !administered.is_empty() => return Err(Obstacle::Administered(administered)),
         Want::Allow => cell.allow(&answer),
         Want::Deny => vec![cell.deny(&answer, asking.lab.parsed.resolve_cluster().network.pod_cidr)?],
     };
@@ -250,10 +254,27 @@ impl Cell<'_> {
     }
 }
 
+/// The policies of the administrators that stand against what is wanted: any that denies, and for a denial those that
+/// allow where no direction is left to isolate.
+fn administered(answer: &Answer, want: Want) -> Vec<NamespacedName> {
+    let ends = [&answer.egress, &answer.ingress];
+    let is_free = ends.iter().any(|verdict| **verdict == Verdict::NotIsolated);
+    let stands = |verdict: &&Verdict| match verdict {
+        Verdict::Denies(rule) => Some(rule.policy.clone()),
+        Verdict::Allows(rule) => (want == Want::Deny && !is_free).then(|| rule.policy.clone()),
+        Verdict::NotGoverned | Verdict::NotIsolated | Verdict::Admits(_) | Verdict::NoneAdmits(_) => None,
+    };
+    ends.iter().filter_map(stands).collect()
+}
+
 fn admitting(verdicts: [&Verdict; 2]) -> Vec<NamespacedName> {
     let name = |verdict: &Verdict| match verdict {
         Verdict::Admits(rule) => Some(rule.policy.clone()),
-        Verdict::NotGoverned | Verdict::NotIsolated | Verdict::NoneAdmits(_) => None,
+        Verdict::NotGoverned
+        | Verdict::NotIsolated
+        | Verdict::NoneAdmits(_)
+        | Verdict::Allows(_)
+        | Verdict::Denies(_) => None,
     };
     verdicts.into_iter().filter_map(name).collect()
 }

@@ -4,7 +4,7 @@ use super::{Asking, Fate, Loss, Matrix};
 use crate::api::NamespacedName;
 use crate::base::words::{Lang, text};
 use crate::base::{EventId, Span};
-use crate::cluster::policy::{self, Answer, End, Packet, Scope, Verdict};
+use crate::cluster::policy::{self, Answer, Applied, End, Packet, Scope, Verdict};
 use crate::manifest;
 use crate::trace::{EventKind, Table, Trace, explain};
 use serde::Serialize;
@@ -35,13 +35,15 @@ pub fn reason(asking: &Asking, matrix: &Matrix, (from, to): (usize, usize), lang
         if let Some(packet) = packet(&scope, matrix, (from, to)) {
             let answer = policy::decide(&scope, &packet);
             out.sentences.extend(policy::sentences(&scope, &packet, &answer, lang));
-            if let Some((name, path)) = decided_by(&answer) {
-                out.span = span(asking, &name, &path);
-                (out.policy, out.path) = (Some(name.to_string()), Some(path));
+            if let Some(rule) = decided_by(&answer) {
+                out.span = span(asking, &rule);
+                (out.policy, out.path) = (Some(rule.policy.to_string()), Some(rule.path));
             }
         }
         if let Some(name) = control.unenforcing().filter(|_| !scope.policies.is_empty()) {
             out.sentences.push(text(lang, "policy.unenforced", &[name.to_owned()]));
+        } else if let Some(name) = control.unenforcing_admin() {
+            out.sentences.push(text(lang, "policy.unenforced-admin", &[name.to_owned()]));
         }
     }
     let trace = asking.lab.trace();
@@ -60,30 +62,34 @@ pub(super) fn packet(scope: &Scope<'_>, matrix: &Matrix, (from, to): (usize, usi
     Some(Packet { src: End::Pod(src), dst: End::Pod(dst), protocol: port.protocol, port: port.number })
 }
 
-/// The policy that decided, with the path of its rule: of what keeps a packet back first, then of what admits it.
-fn decided_by(answer: &Answer) -> Option<(NamespacedName, String)> {
+/// The rule that decided: what keeps a packet back first, then what lets it pass. Where a Pod is isolated and nothing
+/// admits the packet, it is the selector of the first policy that isolates it.
+fn decided_by(answer: &Answer) -> Option<Applied> {
     let kept = |verdict: &Verdict| match verdict {
-        Verdict::NoneAdmits(policies) => {
-            policies.first().map(|name| (name.clone(), "spec.podSelector".to_owned()))
-        }
-        Verdict::NotGoverned | Verdict::NotIsolated | Verdict::Admits(_) => None,
+        Verdict::NoneAdmits(policies) => policies.first().map(|name| Applied {
+            kind: "NetworkPolicy",
+            policy: name.clone(),
+            path: "spec.podSelector".to_owned(),
+        }),
+        Verdict::Denies(rule) => Some(rule.clone()),
+        Verdict::NotGoverned | Verdict::NotIsolated | Verdict::Admits(_) | Verdict::Allows(_) => None,
     };
-    let admitted = |verdict: &Verdict| match verdict {
-        Verdict::Admits(rule) => Some((rule.policy.clone(), rule.path.clone())),
-        Verdict::NotGoverned | Verdict::NotIsolated | Verdict::NoneAdmits(_) => None,
+    let passed = |verdict: &Verdict| match verdict {
+        Verdict::Admits(rule) | Verdict::Allows(rule) => Some(rule.clone()),
+        Verdict::NotGoverned | Verdict::NotIsolated | Verdict::NoneAdmits(_) | Verdict::Denies(_) => None,
     };
     kept(&answer.egress)
         .or_else(|| kept(&answer.ingress))
-        .or_else(|| admitted(&answer.ingress))
-        .or_else(|| admitted(&answer.egress))
+        .or_else(|| passed(&answer.ingress))
+        .or_else(|| passed(&answer.egress))
 }
 
-/// Where a path of a policy stands in the text that was applied.
-fn span(asking: &Asking, policy: &NamespacedName, path: &str) -> Option<Span> {
+/// Where a rule stands in the text that was applied.
+fn span(asking: &Asking, rule: &Applied) -> Option<Span> {
     let located = asking.lab.parsed.objects.iter().find(|located| {
-        located.object.kind() == "NetworkPolicy" && located.object.metadata().namespaced_name() == *policy
+        located.object.kind() == rule.kind && located.object.metadata().namespaced_name() == rule.policy
     })?;
-    manifest::span_of(&asking.text, located, path).or(Some(located.span))
+    manifest::span_of(&asking.text, located, &rule.path).or(Some(located.span))
 }
 
 fn lost_at(fate: Fate) -> Option<EventId> {

@@ -1,6 +1,8 @@
 //! What objects say of each other: names that stand twice, ranges that overlap, nodes that are not there.
 
-use crate::api::{ClusterSpec, Cni, NamespacedName, NodeSpec, Object, PolicyType};
+use crate::api::{
+    AdminAction, AdminNetworkPolicy, ClusterSpec, Cni, NamespacedName, NodeSpec, Object, PolicyType,
+};
 use crate::base::{Diagnostic, Ipv4Net, Severity};
 use crate::manifest::objects::label;
 use crate::manifest::report::Report;
@@ -53,7 +55,11 @@ pub(in crate::manifest) fn across(text: &str, parsed: &Parsed, roots: &[&Node]) 
 
 /// What surprises people about policies: plug-ins that enforce none, and ranges that one plug-in does not mean so.
 fn unenforced(spec: &ClusterSpec, entry: Entry<'_>) -> Vec<Diagnostic> {
-    let Object::NetworkPolicy(policy) = &entry.located.object else { return Vec::new() };
+    let policy = match &entry.located.object {
+        Object::NetworkPolicy(policy) => policy,
+        Object::AdminNetworkPolicy(policy) => return unenforced_admin(spec.network.cni, policy, entry),
+        _ => return Vec::new(),
+    };
     let (cni, pods) = (spec.network.cni, spec.network.pod_cidr);
     let covers_pods = |cidr: &str| {
         cidr.parse::<Ipv4Net>().is_ok_and(|net| overlap(net.trunc(), pods)).then(|| cidr.to_owned())
@@ -80,6 +86,34 @@ fn unenforced(spec: &ClusterSpec, entry: Entry<'_>) -> Vec<Diagnostic> {
         Cni::Bridge | Cni::Flannel => {
             let name = if cni == Cni::Flannel { "flannel" } else { "bridge" };
             report.warning("kind", "across.unenforced", Some("across.unenforced.hint"), &[name]);
+        }
+    })
+}
+
+/// The same for policies of administrators: plug-ins that know none, and what Calico does not understand.
+fn unenforced_admin(cni: Cni, policy: &AdminNetworkPolicy, entry: Entry<'_>) -> Vec<Diagnostic> {
+    entry.find(|report| match cni {
+        Cni::Calico => {
+            for (way, peers, rules) in
+                [("ingress", "from", &policy.spec.ingress), ("egress", "to", &policy.spec.egress)]
+            {
+                for (at, rule) in rules.iter().enumerate() {
+                    let Some(place) = rule.not_understood(peers) else { continue };
+                    let field = place.rsplit('.').next().unwrap_or("").to_owned();
+                    let (message, hint) = match rule.action {
+                        AdminAction::Allow => ("across.calico-left-out", "across.calico-left-out.hint"),
+                        AdminAction::Deny | AdminAction::Pass => {
+                            ("across.calico-closed", "across.calico-closed.hint")
+                        }
+                    };
+                    report.warning(&format!("spec.{way}[{at}].{place}"), message, Some(hint), &[&field]);
+                }
+            }
+        }
+        Cni::Cilium | Cni::Bridge | Cni::Flannel => {
+            let name = Cni::ALL.iter().find(|known| known.1 == cni).map_or("", |known| known.0);
+            let args = [name, policy.tier.kind()];
+            report.warning("kind", "across.unenforced-admin", Some("across.unenforced-admin.hint"), &args);
         }
     })
 }

@@ -3,6 +3,7 @@
 
 mod across;
 mod address;
+mod admin;
 mod allocation;
 mod cluster;
 mod config;
@@ -40,6 +41,7 @@ pub(super) fn object(kind: Kind, raw: &Value, report: &mut Report<'_>) {
         "Cluster" => cluster::validate(&root.get("spec"), report),
         "Service" => service::validate(&root, report),
         "NetworkPolicy" => policy::validate(&root.get("spec"), report),
+        "AdminNetworkPolicy" | "BaselineAdminNetworkPolicy" => admin::validate(kind.name, &root, report),
         "Endpoints" => endpoints::endpoints(&root, report),
         "EndpointSlice" => endpoints::slice(&root, report),
         "ConfigMap" | "Secret" => config::validate(kind.name, &root, report),

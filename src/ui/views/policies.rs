@@ -304,6 +304,10 @@ fn Why(view: View, matrix: Matrix, cell: (usize, usize), reason: Reason) -> impl
                     let by = by.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                     page.notify("policies.admitted", vec![by]);
                 }
+                Some(Err(Obstacle::Administered(by))) => {
+                    let by = by.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                    page.notify("policies.administered", vec![by]);
+                }
                 None => {}
             }
         }

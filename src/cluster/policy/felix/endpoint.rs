@@ -2,7 +2,7 @@
 
 use super::line::{Line, limited};
 use super::{ACCEPT, Host, PASS, Wanted, policy};
-use crate::api::PolicyType;
+use crate::api::{AdminTier, PolicyType};
 use crate::cluster::policy::Scope;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -103,18 +103,20 @@ fn endpoint(wanted: &mut Wanted, scope: &Scope<'_>, (at, interface): (usize, &st
         lines
             .push(Line::drop().with("-p 4").comment("Drop IPinIP encapped packets originating in workloads"));
     }
-    let mut isolated = false;
-    for policy in scope.isolating(at, way.direction) {
-        if !std::mem::replace(&mut isolated, true) {
-            lines.push(Line::clear_mark(PASS).comment("Start of tier default"));
-        }
-        let chain = policy::chain(wanted, scope, policy, way);
-        lines.push(Line::jump(&chain).unmarked(PASS));
-        lines.push(Line::returns().marked(ACCEPT).comment("Return if policy accepted"));
-    }
-    if isolated {
+    let admin = |wanted: &mut Wanted, tier| {
+        let policies: Vec<_> = scope.admin_of(at, tier, way.direction).collect();
+        policies.into_iter().map(|policy| policy::admin_chain(wanted, scope, policy, way)).collect()
+    };
+    let before: Vec<String> = admin(wanted, AdminTier::Admin);
+    lines.extend(tier("adminnetworkpolicy", &before));
+    let own: Vec<_> = scope.isolating(at, way.direction).collect();
+    let own: Vec<String> = own.into_iter().map(|policy| policy::chain(wanted, scope, policy, way)).collect();
+    lines.extend(tier("default", &own));
+    if !own.is_empty() {
         lines.push(Line::drop().unmarked(PASS).comment("Drop if no policies passed packet"));
     }
+    let after: Vec<String> = admin(wanted, AdminTier::Baseline);
+    lines.extend(tier("baselineadminnetworkpolicy", &after));
     let pod = scope.pods[at].pod;
     let namespace = &pod.metadata.namespace;
     let account = pod.spec.service_account_name.as_deref().unwrap_or("default");
@@ -130,4 +132,16 @@ fn endpoint(wanted: &mut Wanted, scope: &Scope<'_>, (at, interface): (usize, &st
     }
     lines.push(Line::drop().comment("Drop if no profiles matched"));
     wanted.add(&limited(way.endpoint, interface), &lines);
+}
+
+/// Asks the chains of a tier's policies in order, until one accepts or passes on to the next tier.
+fn tier(name: &str, chains: &[String]) -> Vec<Line> {
+    let start = Line::clear_mark(PASS).comment(&format!("Start of tier {name}"));
+    let asked = chains.iter().flat_map(|chain| {
+        [
+            Line::jump(chain).unmarked(PASS),
+            Line::returns().marked(ACCEPT).comment("Return if policy accepted"),
+        ]
+    });
+    (!chains.is_empty()).then_some(start).into_iter().chain(asked).collect()
 }

@@ -70,10 +70,15 @@ impl Line {
         self
     }
 
+    /// The condition that a bit is set.
+    pub(super) fn mark_condition(bit: u32) -> String {
+        let bit = hex(bit);
+        format!("-m mark --mark {bit}/{bit}")
+    }
+
     /// If a bit is set.
     pub(super) fn marked(self, bit: u32) -> Self {
-        let bit = hex(bit);
-        self.with(&format!("-m mark --mark {bit}/{bit}"))
+        self.with(&Self::mark_condition(bit))
     }
 
     /// If a bit is not set.

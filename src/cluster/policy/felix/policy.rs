@@ -3,12 +3,13 @@
 
 use super::endpoint::Way;
 use super::line::{Line, limited, set_name};
-use super::{ACCEPT, ALL_FIT, Set, THIS_FITS, Wanted, host_net};
+use super::{ACCEPT, ALL_FIT, PASS, Set, THIS_FITS, Wanted, host_net};
 use crate::api::{
-    IpBlock, LabelOperator, LabelSelector, NetworkPolicy, PolicyPeer, PolicyPort, PolicyType, PortRef,
-    Protocol,
+    AdminAction, AdminNetworkPolicy, AdminTier, LabelOperator, LabelSelector, NetworkPolicy, PolicyPeer,
+    PolicyPort, PolicyType, PortRef, Protocol,
 };
 use crate::base::Ipv4Net;
+use crate::cluster::policy::admin::{self, Far};
 use crate::cluster::policy::{Scope, protocol_name};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,7 +17,7 @@ use std::fmt::Write as _;
 /// Ports that one `-m multiport` takes; a range counts as two.
 const MULTIPORT_SLOTS: usize = 15;
 
-/// The chain's name; its rules and the sets they ask are written.
+/// The name of a network policy's chain; its rules and the sets they ask are written.
 pub(super) fn chain(wanted: &mut Wanted, scope: &Scope<'_>, policy: &NetworkPolicy, way: Way) -> String {
     let (namespace, name) = (&policy.metadata.namespace, &policy.metadata.name);
     let id = format!("{namespace}/knp.default.{name}");
@@ -26,15 +27,50 @@ pub(super) fn chain(wanted: &mut Wanted, scope: &Scope<'_>, policy: &NetworkPoli
     }
     let mut lines = Vec::new();
     for (peers, ports) in policy.rules(way.direction) {
+        let far: Vec<Peer<'_>> = peers.iter().map(|peer| Peer::of(namespace, peer)).collect();
+        let far = if far.is_empty() { vec![Peer::Any] } else { far };
         for (protocol, ports) in by_protocol(ports) {
-            let all = [None];
-            let some: Vec<Option<&PolicyPeer>> = peers.iter().map(Some).collect();
-            let peers = if some.is_empty() { &all[..] } else { &some[..] };
-            for peer in peers {
-                lines.extend(rule(wanted, scope, (namespace, *peer), (protocol, &ports), way));
+            for peer in &far {
+                let action = AdminAction::Allow;
+                lines.extend(rule(wanted, scope, &Rule { action, peer, protocol, ports: &ports }, way));
             }
         }
     }
+    finish(wanted, (&chain, &id), lines, way);
+    chain
+}
+
+/// The same for a policy of the administrators.
+pub(super) fn admin_chain(
+    wanted: &mut Wanted,
+    scope: &Scope<'_>,
+    policy: &AdminNetworkPolicy,
+    way: Way,
+) -> String {
+    let prefix = match policy.tier {
+        AdminTier::Admin => "kanp.adminnetworkpolicy.",
+        AdminTier::Baseline => "kbanp.baselineadminnetworkpolicy.",
+    };
+    let id = format!("{prefix}{}", policy.metadata.name);
+    let chain = limited(way.policy, &id);
+    if wanted.chains.contains_key(&chain) {
+        return chain;
+    }
+    let mut lines = Vec::new();
+    for taken in admin::taken(policy, way.direction) {
+        for (protocol, ports) in by_protocol(&taken.ports) {
+            for far in &taken.peers {
+                let (peer, action) = (&Peer::of_far(far), taken.action);
+                lines.extend(rule(wanted, scope, &Rule { action, peer, protocol, ports: &ports }, way));
+            }
+        }
+    }
+    finish(wanted, (&chain, &id), lines, way);
+    chain
+}
+
+/// Writes the chain of a policy.
+fn finish(wanted: &mut Wanted, (chain, id): (&str, &str), mut lines: Vec<Line>, way: Way) {
     // A rule that returns is no use at the end.
     while lines.last().is_some_and(Line::is_return) {
         lines.pop();
@@ -44,8 +80,41 @@ pub(super) fn chain(wanted: &mut Wanted, scope: &Scope<'_>, policy: &NetworkPoli
         Some(first) => *first = std::mem::take(first).comment(&comment),
         None => lines.push(Line::empty().comment(&comment)),
     }
-    wanted.add(&chain, &lines);
-    chain
+    wanted.add(chain, &lines);
+}
+
+/// The other end of a rule.
+enum Peer<'a> {
+    Any,
+    /// Pods, of this namespace unless it selects others.
+    Pods(&'a str, &'a PolicyPeer),
+    /// Ranges, and what is left out of them.
+    Nets(Vec<&'a str>, &'a [String]),
+}
+
+impl<'a> Peer<'a> {
+    fn of(namespace: &'a str, peer: &'a PolicyPeer) -> Self {
+        match &peer.ip_block {
+            Some(block) => Self::Nets(vec![&block.cidr], &block.except),
+            None => Self::Pods(namespace, peer),
+        }
+    }
+
+    fn of_far(far: &'a Far) -> Self {
+        match far {
+            Far::Any => Self::Any,
+            Far::Pods(peer) => Self::Pods("", peer),
+            Far::Networks(nets) => Self::Nets(nets.iter().map(String::as_str).collect(), &[]),
+        }
+    }
+}
+
+/// A rule of Calico's: one protocol, one peer.
+struct Rule<'a> {
+    action: AdminAction,
+    peer: &'a Peer<'a>,
+    protocol: Option<Protocol>,
+    ports: &'a [&'a PolicyPort],
 }
 
 /// The ports of each protocol in the order of their names; one without ports stands for all of them. No protocol at
@@ -127,71 +196,111 @@ fn protocol_number(protocol: Protocol) -> u8 {
 }
 
 /// The lines of one rule (`ProtoRuleToIptablesRules`). What does not fit into one line of iptables, ports both by
-/// number and by name, or a range with exceptions, is worked out before in bits of the mark.
-fn rule(
-    wanted: &mut Wanted,
-    scope: &Scope<'_>,
-    (namespace, peer): (&str, Option<&PolicyPeer>),
-    (protocol, ports): (Option<Protocol>, &[&PolicyPort]),
-    way: Way,
-) -> Vec<Line> {
+/// number and by name, several ranges, or one with exceptions, is worked out before in bits of the mark.
+fn rule(wanted: &mut Wanted, scope: &Scope<'_>, rule: &Rule<'_>, way: Way) -> Vec<Line> {
     let (net_option, side) = match way.direction {
         PolicyType::Ingress => ("--source", "src"),
         PolicyType::Egress => ("--destination", "dst"),
     };
-    let block = peer.and_then(|peer| peer.ip_block.as_ref());
-    let excepted = match block.map(ranges) {
-        Some(None) => return Vec::new(),
-        Some(Some(excepted)) => excepted,
-        None => Vec::new(),
+    let (mut nets, except): (Vec<Ipv4Net>, &[String]) = match rule.peer {
+        Peer::Any | Peer::Pods(..) => (Vec::new(), &[]),
+        Peer::Nets(nets, except) => (nets.iter().filter_map(|net| parsed(net)).collect(), except),
     };
+    // Ranges of IPv6 have no rule here.
+    if matches!(rule.peer, Peer::Nets(..)) && nets.is_empty() {
+        return Vec::new();
+    }
     let to_peer = |at: usize| {
-        let selected = peer.filter(|peer| peer.ip_block.is_none());
-        scope.pods[at].is_selectable()
-            && (way.direction == PolicyType::Ingress
-                || selected.is_none_or(|peer| scope.peer_is_pod(namespace, peer, at)))
+        let is_meant = match rule.peer {
+            Peer::Pods(namespace, peer) => scope.peer_is_pod(namespace, peer, at),
+            Peer::Any | Peer::Nets(..) => true,
+        };
+        scope.pods[at].is_selectable() && (way.direction == PolicyType::Ingress || is_meant)
     };
-    let (mut groups, mut names) = match protocol {
-        Some(protocol) => port_conditions(wanted, scope, (protocol, ports), &to_peer),
+    let (mut groups, mut names) = match rule.protocol {
+        Some(protocol) => port_conditions(wanted, scope, (protocol, rule.ports), &to_peer),
         None => (Vec::new(), Vec::new()),
     };
-    let protocol = protocol.map(|protocol| format!("-p {}", protocol_name(protocol).to_lowercase()));
-    let (mut lines, mut in_marks) = (Vec::new(), false);
+    let protocol = rule.protocol.map(|protocol| format!("-p {}", protocol_name(protocol).to_lowercase()));
+    let mut blocks = Blocks::default();
     if groups.len() + names.len() > 1 {
-        in_marks = true;
-        lines.push(Line::masked_mark(0, ALL_FIT | THIS_FITS));
-        for group in groups.drain(..) {
-            let line = Line::set_mark(ALL_FIT);
-            lines.push(protocol.iter().fold(line, |line, protocol| line.with(protocol)).with(&group));
-        }
-        lines.extend(names.drain(..).map(|name| Line::set_mark(ALL_FIT).with(&name)));
+        let with_protocol = |group: String| protocol.iter().cloned().chain([group]).collect();
+        let groups = groups.drain(..).map(with_protocol);
+        let conditions = groups.chain(names.drain(..).map(|name| vec![name])).collect::<Vec<Vec<String>>>();
+        blocks.one_of(&conditions);
     }
-    if !excepted.is_empty() {
-        if !std::mem::replace(&mut in_marks, true) {
-            lines.push(Line::masked_mark(ALL_FIT, ALL_FIT | THIS_FITS));
-        }
-        lines.extend(
-            excepted.iter().map(|net| Line::clear_mark(ALL_FIT).with(&format!("{net_option} {net}"))),
-        );
+    if nets.len() > 1 {
+        let conditions: Vec<_> = nets.drain(..).map(|net| vec![format!("{net_option} {net}")]).collect();
+        blocks.one_of(&conditions);
     }
+    let except = except.iter().filter_map(|net| parsed(net));
+    blocks.none_of(except.map(|net| format!("{net_option} {net}")).collect());
     let mut conditions: Vec<String> = protocol.into_iter().collect();
-    conditions.extend(block.map(|block| format!("{net_option} {}", block.cidr)));
-    if let Some(peer) = peer.filter(|peer| peer.ip_block.is_none()) {
+    conditions.extend(nets.iter().map(|net| format!("{net_option} {net}")));
+    if let Peer::Pods(namespace, peer) = rule.peer {
         let set = selector_set(wanted, scope, (namespace, peer));
         conditions.push(format!("-m set --match-set {set} {side}"));
     }
     conditions.extend(groups);
     conditions.extend(names);
-    let main = conditions.iter().fold(Line::set_mark(ACCEPT), |line, condition| line.with(condition));
-    lines.push(if in_marks { main.marked(ALL_FIT) } else { main });
-    lines.push(Line::returns().marked(ACCEPT));
+    if blocks.begun {
+        conditions.push(Line::mark_condition(ALL_FIT));
+    }
+    let mut lines = blocks.lines;
+    lines.extend(acted(rule.action, &conditions));
     lines
 }
 
-/// The exceptions of an IPv4 block; `None` for one of IPv6, which has no rule here.
-fn ranges(block: &IpBlock) -> Option<Vec<Ipv4Net>> {
-    block.cidr.parse::<Ipv4Net>().ok()?;
-    Some(block.except.iter().filter_map(|net| net.parse().ok()).collect())
+/// A range of IPv4 without bits behind its prefix.
+fn parsed(net: &str) -> Option<Ipv4Net> {
+    net.parse::<Ipv4Net>().ok().map(|net| net.trunc())
+}
+
+/// What happens where all conditions are met (`CombineMatchAndActionsForProtoRule`).
+fn acted(action: AdminAction, conditions: &[String]) -> Vec<Line> {
+    let met = |line: Line| conditions.iter().fold(line, |line, condition| line.with(condition));
+    match action {
+        AdminAction::Allow => vec![met(Line::set_mark(ACCEPT)), Line::returns().marked(ACCEPT)],
+        AdminAction::Pass => vec![met(Line::set_mark(PASS)), Line::returns().marked(PASS)],
+        AdminAction::Deny => vec![met(Line::drop())],
+    }
+}
+
+/// Conditions that are worked out in bits of the mark before the rule itself (`matchBlockBuilder`).
+#[derive(Default)]
+struct Blocks {
+    lines: Vec<Line>,
+    begun: bool,
+}
+
+impl Blocks {
+    /// One of these has to be met, each with all its parts. The first block sets the bit for all of them at once.
+    fn one_of(&mut self, conditions: &[Vec<String>]) {
+        let is_first = !std::mem::replace(&mut self.begun, true);
+        let bit = if is_first { ALL_FIT } else { THIS_FITS };
+        self.lines.push(if is_first {
+            Line::masked_mark(0, ALL_FIT | THIS_FITS)
+        } else {
+            Line::clear_mark(THIS_FITS)
+        });
+        for parts in conditions {
+            self.lines.push(parts.iter().fold(Line::set_mark(bit), |line, part| line.with(part)));
+        }
+        if !is_first {
+            self.lines.push(Line::clear_mark(ALL_FIT).unmarked(THIS_FITS));
+        }
+    }
+
+    /// None of these may be met.
+    fn none_of(&mut self, conditions: Vec<String>) {
+        if conditions.is_empty() {
+            return;
+        }
+        if !std::mem::replace(&mut self.begun, true) {
+            self.lines.push(Line::masked_mark(ALL_FIT, ALL_FIT | THIS_FITS));
+        }
+        self.lines.extend(conditions.iter().map(|condition| Line::clear_mark(ALL_FIT).with(condition)));
+    }
 }
 
 /// The set of the Pods that a peer selects.

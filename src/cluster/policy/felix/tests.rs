@@ -26,6 +26,7 @@ fn rendered(pods: &[Pod], policies: &[NetworkPolicy]) -> Wanted {
         pods: endpoints.collect(),
         namespaces: ["x", "y"].map(|name| (name.to_owned(), [].into())).into(),
         policies: policies.iter().collect(),
+        admin: Vec::new(),
         blocks: Blocks::All,
     };
     let names = ["cali12d4a061371", "cali2aaaaaaaaaa", "cali2bbbbbbbbbb"];
