@@ -42,11 +42,11 @@ pub fn layout(inventory: &Inventory, options: &LayoutOptions) -> Scene {
     let columns = draft.columns();
     let has_tunnel = columns.full.iter().any(|column| node::has_tunnel(column.state));
     let has_bridge = columns.full.iter().any(|column| node::has_bridge(column.state));
-    let mut rows = node::Rows::new(&draft, &columns.full, has_bridge, has_tunnel);
     let gap = draft.px(if options.compact { 12 } else { 24 });
-    if columns.small.is_empty() && columns.waiting.is_empty() {
-        rows.widen(&draft, columns.full.len() as i32, gap);
-    }
+    let count = columns.full.len().max(1) as i32;
+    let is_alone = columns.small.is_empty() && columns.waiting.is_empty();
+    let room = if is_alone { (options.room - 2 * draft.margin() - (count - 1) * gap) / count } else { 0 };
+    let rows = node::Rows::new(&draft, &columns.full, has_bridge, has_tunnel, room);
     let mut x = 0;
     for column in &columns.full {
         x = node::place(&mut draft, column, &rows, x) + gap;

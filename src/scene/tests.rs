@@ -171,9 +171,18 @@ fn many_pods_become_tiles_and_then_one_box() {
             pod(&mut s, NetnsId(100 + at), &format!("web-{at}"), (NODE1, 1), &ip, IfIndex(100 + at));
         }
         let inventory = all(&s.trace);
-        let focus = [POD_A].into();
-        let scene = layout(&inventory, &LayoutOptions { focus, ..LayoutOptions::default() });
+        let focus: std::collections::BTreeSet<NetnsId> = [POD_A].into();
+        let scene = layout(&inventory, &LayoutOptions { focus: focus.clone(), ..LayoutOptions::default() });
         check(&scene);
+        // An address is never cut, however narrow the nodes are.
+        let narrow = layout(&inventory, &LayoutOptions { focus, compact: true, ..LayoutOptions::default() });
+        check(&narrow);
+        let tiles = narrow.shapes.iter().filter(|shape| shape.kind == ShapeKind::PodTile);
+        assert!(
+            tiles
+                .flat_map(|tile| &tile.labels)
+                .all(|label| !(label.text.starts_with("10.") && label.text.ends_with('…')))
+        );
         assert!(scene.shapes.iter().any(|shape| shape.kind == kind), "{count} Pods");
         assert!(scene.shapes.len() < 120, "{} shapes", scene.shapes.len());
         assert!(scene.shape("pod default/a").is_some(), "a Pod in focus stays a tile");
