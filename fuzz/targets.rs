@@ -1,5 +1,5 @@
 //! What is fuzzed: each target takes any bytes and asserts what has to hold for all of them. The fuzzer calls these
-//! from `fuzz/src/bin`, and `tests/fuzz.rs` calls them with the kept corpus.
+//! from `fuzz/src/bin`.
 
 use std::collections::BTreeMap;
 use vethscope::app::resolver::{Libc, Reader, ResolvConf};
