@@ -1,7 +1,8 @@
 //! Names looked up by programs in a cluster, packet by packet: the questions that reach CoreDNS, and what is printed.
 
+use vethscope::base::words::Lang;
 use vethscope::base::{Severity, SimTime};
-use vethscope::lab::{Lab, Target};
+use vethscope::lab::{Lab, Target, lookups};
 use vethscope::trace::EventKind;
 
 /// A cluster with a Service that has an endpoint, and a Pod of each C library.
@@ -53,8 +54,55 @@ fn settled() -> Lab {
     lab
 }
 
+/// A cluster in which the names of the cases are: the Kubernetes DNS specification's examples, and two names outside.
+fn with_search_lists() -> Lab {
+    let mut text = super::file("spec.yaml");
+    text += "\n---\napiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n  nodes:\n  - {name: node1, address: 192.168.1.10, podCIDR: 10.244.1.0/24, resolvConf: \"nameserver 192.168.1.1\\nsearch host.example\\n\"}\n  external:\n  - {name: gw, address: 192.168.1.1, router: true}\n  - {name: example.net, address: 13.14.15.16, behind: gw}\n  - {name: foo.example.net, address: 10.10.10.11, behind: gw}\n";
+    for (libc, image) in [("gnu", "debian"), ("musl", "alpine")] {
+        for ndots in [1, 2, 5] {
+            text += &format!(
+                "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {libc}-{ndots}}}\nspec:\n  dnsConfig: {{options: [{{name: ndots, value: \"{ndots}\"}}]}}\n  containers: [{{name: c, image: {image}, command: [sleep, infinity]}}]\n"
+            );
+        }
+    }
+    let mut lab = Lab::new(1);
+    let errors: Vec<_> =
+        lab.apply(&text).into_iter().filter(|found| found.severity == Severity::Error).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    lab.settle(SimTime(60_000_000_000));
+    lab.need_names(&Target::parse("gnu-5", "default", None), &["dig".to_owned()]);
+    lab
+}
+
+#[test]
+fn the_search_list_is_unrolled_as_the_library_does() {
+    let text = super::file("search.txt");
+    let cases: Vec<&str> = text.split("=== ").skip(1).collect();
+    assert!(cases.len() >= 17, "only {} cases were found", cases.len());
+    let mut lab = with_search_lists();
+    for case in cases {
+        let mut lines = case.lines();
+        let head: Vec<&str> = lines.next().unwrap().split(' ').collect();
+        let names: Vec<&str> = lines.next().unwrap().split(' ').collect();
+        let addresses = lines.next().unwrap();
+        let pod = format!("{}-{}", head[2], head[1]);
+        let (out, status, questions) = run(&mut lab, &pod, &format!("getent hosts {}", head[0]));
+        let wanted: Vec<String> =
+            names.iter().flat_map(|name| [format!("{name} A"), format!("{name} AAAA")]).collect();
+        assert_eq!(questions, wanted, "{case}");
+        let found: Vec<&str> = out.lines().filter_map(|line| line.split(' ').next()).collect();
+        let found = if status == 0 { found.join(" ") } else { "-".to_owned() };
+        assert_eq!(found, addresses, "{case}");
+        // What the page shows without sending anything is the same.
+        let shown = lab.lookup(head[0], &Target::parse(&pod, "default", None), None).unwrap();
+        let asked: Vec<String> =
+            shown.tries.iter().filter(|one| !one.answers.is_empty()).map(|one| one.name.clone()).collect();
+        assert_eq!(asked, names, "{case}");
+    }
+}
+
 /// Output and status of a command, and the questions that CoreDNS took meanwhile.
-fn run(lab: &mut Lab, pod: &str, command: &str) -> (String, u8, Vec<String>) {
+pub(super) fn run(lab: &mut Lab, pod: &str, command: &str) -> (String, u8, Vec<String>) {
     let argv: Vec<String> = command.split(' ').map(str::to_owned).collect();
     let before = lab.live().names.len();
     let from = lab.trace().len();
@@ -115,15 +163,46 @@ fn programs_reach_a_service_by_its_name() {
         ("getent hosts nosuch", "", 2),
         (
             "nslookup web",
-            "Server:\t\t10.96.0.10\nAddress:\t10.96.0.10#53\n\nName:\tweb.default.svc.cluster.local\nAddress: 10.96.0.80\n\n",
+            ";; Got recursion not available from 10.96.0.10\nServer:\t\t10.96.0.10\nAddress:\t10.96.0.10#53\n\nName:\tweb.default.svc.cluster.local\nAddress: 10.96.0.80\n;; Got recursion not available from 10.96.0.10\n\n",
             0,
         ),
         (
             "nslookup nosuch",
-            "Server:\t\t10.96.0.10\nAddress:\t10.96.0.10#53\n\n** server can't find nosuch: NXDOMAIN\n\n",
+            ";; Got recursion not available from 10.96.0.10\n;; Got recursion not available from 10.96.0.10\n;; Got recursion not available from 10.96.0.10\nServer:\t\t10.96.0.10\nAddress:\t10.96.0.10#53\n\n** server can't find nosuch: NXDOMAIN\n\n",
             1,
         ),
-        ("nslookup 10.96.0.80", "80.0.96.10.in-addr.arpa\tname = web.default.svc.cluster.local.\n\n", 0),
+        (
+            "nslookup 10.96.0.80",
+            ";; Got recursion not available from 10.96.0.10\n80.0.96.10.in-addr.arpa\tname = web.default.svc.cluster.local.\n\n",
+            0,
+        ),
+        (
+            "getent hosts www",
+            "10.96.0.80      web.default.svc.cluster.local www.default.svc.cluster.local\n",
+            0,
+        ),
+        (
+            "getent bogus x",
+            "Unknown database: bogus\nTry `getent --help' or `getent --usage' for more information.\n",
+            1,
+        ),
+        ("host -t MX web", "web.default.svc.cluster.local has no MX record\n", 0),
+        ("host -t bogus web", "host: invalid type: bogus\n\n", 2),
+        (
+            "dig -p abc web",
+            "invalid port number 'abc': not a valid number\ndig: Couldn't parse port number\n",
+            1,
+        ),
+        (
+            "dig +noques +nocomm +nostat +nocmd -x bogus",
+            ".\t\t\t30\tIN\tSOA\ta.root-servers.net. nstld.verisign-grs.com. 2026010100 1800 900 604800 86400\n",
+            0,
+        ),
+        (
+            "dig +noall +answer +ttlunits web.default.svc.cluster.local",
+            "web.default.svc.cluster.local. 30s IN\tA\t10.96.0.80\n",
+            0,
+        ),
         ("host web", "web.default.svc.cluster.local has address 10.96.0.80\n", 0),
         ("host nosuch", "Host nosuch not found: 3(NXDOMAIN)\n", 1),
         (
@@ -158,4 +237,30 @@ fn a_server_that_is_silent_is_a_temporary_failure() {
     assert_eq!((out.as_str(), status), ("ping: web: Temporary failure in name resolution\n", 2));
     // Two attempts of one second.
     assert_eq!(lab.now().since(began).0 / 1_000_000_000, 2);
+}
+
+#[test]
+fn ways_to_look_a_name_up_are_compared() {
+    let from = Target::parse("gnu", "default", None);
+    let rows = lookups::compare(CLUSTER, &from, "web.default.svc", Lang::En).unwrap();
+    let counted: Vec<(&str, usize, usize)> =
+        rows.iter().map(|row| (row.way.as_str(), row.questions, row.failed)).collect();
+    // Three names of the search list, A and AAAA each; with two dots enough the name as it is comes before them.
+    assert_eq!(
+        counted[..5],
+        [
+            ("glibc, ndots:5", 6_000, 0),
+            ("glibc, ndots:2", 8_000, 0),
+            ("glibc, the whole name with its dot", 2_000, 0),
+            ("glibc, single-request", 6_000, 0),
+            ("musl", 6_000, 0),
+        ]
+    );
+    // A server that hangs is asked again from the same socket, so that the same one is chosen again: ten seconds for
+    // each name, and the name as it is after that.
+    let hangs = &rows[5];
+    assert!(hangs.failed > 0 && hangs.mean_us > 1_000_000, "{hangs:?}");
+    assert!(rows[..5].iter().all(|row| row.mean_us < 10_000), "{rows:?}");
+    let table = lookups::table(&rows, Lang::En);
+    assert_eq!(table.lines().count(), 7, "{table}");
 }
