@@ -10,6 +10,8 @@
 mod plugins;
 #[path = "dns/resolv.rs"]
 mod resolv;
+#[path = "dns/tools.rs"]
+mod tools;
 #[path = "dns/wire.rs"]
 mod wire;
 
