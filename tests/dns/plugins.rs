@@ -2,7 +2,7 @@
 
 use super::wire::run;
 use std::fmt::Write as _;
-use vethscope::base::{Duration, Severity, SimTime};
+use vethscope::base::{Duration, Severity};
 use vethscope::lab::Lab;
 use vethscope::trace::EventKind;
 
@@ -65,18 +65,6 @@ fn an_edited_corefile_takes_the_place_of_the_old_one() {
     lab.wait_until(later);
     assert_eq!(run(&mut lab, "gnu", "dig +short a.test").0, "192.0.2.2\n");
     assert!(log(&lab).contains("plugin/reload: Corefile changed but reload failed"), "{}", log(&lab));
-}
-
-#[test]
-fn a_server_that_forwards_to_itself_is_halted() {
-    let mut lab = started("errors\nforward . 127.0.0.1\nloop\n");
-    let later = lab.now() + Duration::from_secs(30);
-    lab.wait_until(later);
-    let log = log(&lab);
-    assert!(
-        log.contains("[FATAL] plugin/loop: Loop (127.0.0.1:") && log.contains("detected for zone \".\""),
-        "{log}"
-    );
 }
 
 #[test]

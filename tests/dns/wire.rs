@@ -54,53 +54,6 @@ fn settled() -> Lab {
     lab
 }
 
-/// A cluster in which the names of the cases are: the Kubernetes DNS specification's examples, and two names outside.
-fn with_search_lists() -> Lab {
-    let mut text = super::file("spec.yaml");
-    text += "\n---\napiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n  nodes:\n  - {name: node1, address: 192.168.1.10, podCIDR: 10.244.1.0/24, resolvConf: \"nameserver 192.168.1.1\\nsearch host.example\\n\"}\n  external:\n  - {name: gw, address: 192.168.1.1, router: true}\n  - {name: example.net, address: 13.14.15.16, behind: gw}\n  - {name: foo.example.net, address: 10.10.10.11, behind: gw}\n";
-    for (libc, image) in [("gnu", "debian"), ("musl", "alpine")] {
-        for ndots in [1, 2, 5] {
-            text += &format!(
-                "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {libc}-{ndots}}}\nspec:\n  dnsConfig: {{options: [{{name: ndots, value: \"{ndots}\"}}]}}\n  containers: [{{name: c, image: {image}, command: [sleep, infinity]}}]\n"
-            );
-        }
-    }
-    let mut lab = Lab::new(1);
-    let errors: Vec<_> =
-        lab.apply(&text).into_iter().filter(|found| found.severity == Severity::Error).collect();
-    assert!(errors.is_empty(), "{errors:?}");
-    lab.settle(SimTime(60_000_000_000));
-    lab.need_names(&Target::parse("gnu-5", "default", None), &["dig".to_owned()]);
-    lab
-}
-
-#[test]
-fn the_search_list_is_unrolled_as_the_library_does() {
-    let text = super::file("search.txt");
-    let cases: Vec<&str> = text.split("=== ").skip(1).collect();
-    assert!(cases.len() >= 17, "only {} cases were found", cases.len());
-    let mut lab = with_search_lists();
-    for case in cases {
-        let mut lines = case.lines();
-        let head: Vec<&str> = lines.next().unwrap().split(' ').collect();
-        let names: Vec<&str> = lines.next().unwrap().split(' ').collect();
-        let addresses = lines.next().unwrap();
-        let pod = format!("{}-{}", head[2], head[1]);
-        let (out, status, questions) = run(&mut lab, &pod, &format!("getent hosts {}", head[0]));
-        let wanted: Vec<String> =
-            names.iter().flat_map(|name| [format!("{name} A"), format!("{name} AAAA")]).collect();
-        assert_eq!(questions, wanted, "{case}");
-        let found: Vec<&str> = out.lines().filter_map(|line| line.split(' ').next()).collect();
-        let found = if status == 0 { found.join(" ") } else { "-".to_owned() };
-        assert_eq!(found, addresses, "{case}");
-        // What the page shows without sending anything is the same.
-        let shown = lab.lookup(head[0], &Target::parse(&pod, "default", None), None).unwrap();
-        let asked: Vec<String> =
-            shown.tries.iter().filter(|one| !one.answers.is_empty()).map(|one| one.name.clone()).collect();
-        assert_eq!(asked, names, "{case}");
-    }
-}
-
 /// Output and status of a command, and the questions that CoreDNS took meanwhile.
 pub(super) fn run(lab: &mut Lab, pod: &str, command: &str) -> (String, u8, Vec<String>) {
     let argv: Vec<String> = command.split(' ').map(str::to_owned).collect();
