@@ -5,8 +5,8 @@ use crate::base::{Diagnostic, EventId, ProcessId, Severity, SimTime};
 use crate::lab::compare::{self, Choice};
 use crate::lab::flow::Destination;
 use crate::lab::matrix::{self, Asking};
-use crate::lab::names;
 use crate::lab::{Lab, LabLog, Progress, Target};
+use crate::lab::{lookups, names};
 use crate::manifest::{self, Parsed, Sources};
 use crate::trace::json::json;
 use crate::trace::{EventKind, Inventory, Stream, Trace, format};
@@ -99,9 +99,15 @@ enum Verb {
         /// Namespace of the Pod.
         #[arg(short = 'n', long, default_value = "default")]
         namespace: String,
+        /// Has the Pod look the name up in several ways, and says what each costs.
+        #[arg(long, requires = "from")]
+        compare: bool,
         /// Shape of the answer.
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
+        /// Language of the table.
+        #[arg(long, value_enum, default_value_t = Language::En)]
+        lang: Language,
     },
     /// Prints who reaches whom on a port, found out by a real packet from every Pod to every Pod.
     Matrix {
@@ -238,8 +244,11 @@ fn dispatch(verb: Verb) -> Result<u8, Failure> {
             trace(&at, format, (pcapng.as_deref(), esp_sa.as_deref()))
         }
         Verb::Compare { at, networks, format } => compare(&at, networks, format),
-        Verb::Dns { files, query, kind, from, namespace, format } => {
+        Verb::Dns { files, query, kind, from, namespace, compare, format, lang } => {
             let from = from.map(|from| Target::parse(&from, &namespace, None));
+            if let Some(from) = from.as_ref().filter(|_| compare) {
+                return compare_lookups(&files, &query, from, (format, lang));
+            }
             dns(&files, (&query, &kind), from.as_ref(), format)
         }
         Verb::Matrix { files, port, protocol, format, explain, lang } => {
@@ -303,13 +312,16 @@ fn check(files: &Files, format: Format, lang: Language) -> Result<u8, Failure> {
 
 /// A lab with the files applied and settled.
 fn settled(files: &Files) -> Result<Lab, Failure> {
-    let sources = read_all(files)?.latest();
+    settle(&read_all(files)?.latest())
+}
+
+fn settle(sources: &Sources) -> Result<Lab, Failure> {
     let mut lab = Lab::new(SEED);
     let mut diagnostics = lab.apply(sources.text());
     diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
     if !diagnostics.is_empty() {
         let refused = Parsed { objects: Vec::new(), diagnostics };
-        return Err(Failure { message: manifest::check_text(&sources, &refused, Lang::En), status: 1 });
+        return Err(Failure { message: manifest::check_text(sources, &refused, Lang::En), status: 1 });
     }
     lab.settle(SETTLE);
     Ok(lab)
@@ -472,6 +484,26 @@ fn dns(
     let text = match format {
         Format::Text => answer.text(),
         Format::Json => serde_json::json!(answer).to_string() + "\n",
+    };
+    say(Stream::Stdout, &text);
+    Ok(0)
+}
+
+fn compare_lookups(
+    files: &Files,
+    name: &str,
+    from: &Target,
+    (format, lang): (Format, Language),
+) -> Result<u8, Failure> {
+    let sources = read_all(files)?.latest();
+    // What is wrong with the text is told first.
+    settle(&sources)?;
+    let lang = Lang::from(lang);
+    let rows = lookups::compare(sources.text(), from, name, lang)
+        .map_err(|wrong| Failure { message: format!("{wrong}\n"), status: 1 })?;
+    let text = match format {
+        Format::Text => lookups::table(&rows, lang),
+        Format::Json => serde_json::json!(rows).to_string() + "\n",
     };
     say(Stream::Stdout, &text);
     Ok(0)

@@ -6,8 +6,12 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
+#[path = "dns/plugins.rs"]
+mod plugins;
 #[path = "dns/resolv.rs"]
 mod resolv;
+#[path = "dns/tools.rs"]
+mod tools;
 #[path = "dns/wire.rs"]
 mod wire;
 

@@ -4,7 +4,7 @@
 use super::bind::{Server, System, nslookup};
 use super::{Os, Process, Transport, Wake, dial};
 use crate::base::dns::{Question, Rcode, Type};
-use crate::base::{Duration, SocketId};
+use crate::base::{Duration, SimTime, SocketId};
 use crate::trace::Stream;
 use crate::wire::dns::{AA, Message};
 use std::fmt::Write as _;
@@ -27,6 +27,8 @@ pub struct BusyboxNslookupOptions {
     pub server: Option<String>,
     /// Its port, `-port=`.
     pub port: Option<u16>,
+    /// How long each question took, `-debug`.
+    pub debug: bool,
 }
 
 /// A running `nslookup`.
@@ -36,6 +38,9 @@ pub struct BusyboxNslookup {
     server: Server,
     port: u16,
     queries: Vec<(Message, Option<Message>)>,
+    /// When the questions were sent first, and how long each took.
+    began: SimTime,
+    took: Vec<Duration>,
     socket: SocketId,
     sendings: u32,
 }
@@ -45,7 +50,16 @@ impl BusyboxNslookup {
     pub fn new(options: BusyboxNslookupOptions) -> Self {
         let port = options.port.unwrap_or(53);
         let server = Server { name: String::new(), address: crate::base::Ipv4Addr::LOCALHOST };
-        Self { options, server, port, queries: Vec::new(), socket: SocketId::NONE, sendings: 0 }
+        Self {
+            options,
+            server,
+            port,
+            queries: Vec::new(),
+            began: SimTime::ZERO,
+            took: Vec::new(),
+            socket: SocketId::NONE,
+            sendings: 0,
+        }
     }
 
     fn begin(&mut self, os: &mut dyn Os) {
@@ -64,6 +78,8 @@ impl BusyboxNslookup {
             let id = os.random() as u16;
             self.queries.push((Message::query(id, question), None));
         }
+        self.began = os.now();
+        self.took = vec![Duration::ZERO; self.queries.len()];
         let text =
             format!("Server:\t\t{}\nAddress:\t{}:{}\n\n", self.server.name, self.server.address, self.port);
         os.write(Stream::Stdout, &text);
@@ -120,8 +136,11 @@ impl BusyboxNslookup {
     fn receive(&mut self, os: &mut dyn Os) {
         while let Ok(datagram) = os.receive_from(self.socket) {
             let Ok(message) = Message::parse(&datagram.data) else { continue };
-            if let Some(asked) = self.queries.iter_mut().find(|(query, _)| query.id == message.id) {
-                asked.1 = Some(message);
+            let fits =
+                |(query, answer): &(Message, Option<Message>)| query.id == message.id && answer.is_none();
+            if let Some(at) = self.queries.iter().position(fits) {
+                self.queries[at].1 = Some(message);
+                self.took[at] = os.now().since(self.began);
             }
         }
         if self.queries.iter().all(|(_, answer)| answer.is_some()) {
@@ -136,7 +155,10 @@ impl BusyboxNslookup {
         }
         let mut text = String::new();
         let mut status = 0;
-        for (query, answer) in &self.queries {
+        for (at, (query, answer)) in self.queries.iter().enumerate() {
+            if let Some(took) = self.took.get(at).filter(|_| self.options.debug && answer.is_some()) {
+                let _ = writeln!(text, "Query #{at} completed in {}ms:", took.as_ms());
+            }
             let name = query.questions.first().map_or("", |question| question.name.trim_end_matches('.'));
             match answer {
                 None => {
@@ -150,6 +172,8 @@ impl BusyboxNslookup {
                 Some(answer) => {
                     if !answer.has(AA) {
                         text += "Non-authoritative answer:\n";
+                    } else if self.options.debug {
+                        text += "authoritative answer:\n";
                     }
                     answer.answer.iter().for_each(|record| {
                         // Names here have no last dot.

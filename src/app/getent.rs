@@ -33,13 +33,15 @@ impl Getent {
         }
         let first = os.resolve(key)?;
         let found = os.lookup(key).and_then(|found| found.as_ref().ok()).cloned();
-        let (addresses, name) = match found {
-            Some(found) => (found.addresses, found.canonical),
-            None => (vec![first], os.name_of(first).unwrap_or_else(|| key.to_owned())),
+        let (addresses, name, aliases) = match found {
+            Some(found) => (found.addresses, found.canonical, found.aliases),
+            None => (vec![first], os.name_of(first).unwrap_or_else(|| key.to_owned()), Vec::new()),
         };
         Some(match self.database {
             Database::Hosts => {
-                addresses.iter().map(|ip| format!("{ip:<15} {name}\n")).collect::<Vec<_>>().concat()
+                let names: Vec<String> = [name].into_iter().chain(aliases).collect();
+                let names = names.join(" ");
+                addresses.iter().map(|ip| format!("{ip:<15} {names}\n")).collect::<Vec<_>>().concat()
             }
             Database::Ahosts => lines(&addresses, &name),
         })

@@ -8,6 +8,7 @@ pub mod history;
 mod jobs;
 pub mod lessons;
 pub mod lookup;
+pub mod lookups;
 pub mod matrix;
 pub mod names;
 mod need_names;

@@ -20,12 +20,20 @@ struct DigLine {
     parts: BTreeSet<Part>,
     questions: Vec<Question>,
     kind: Option<Type>,
+    /// What is said before anything is asked.
+    said: Out,
 }
 
 /// `dig`.
 pub(super) fn dig(words: &[String]) -> Command {
     let parts = Part::ALL.into_iter().chain([Part::Ttl, Part::Class]).collect();
-    let mut line = DigLine { overrides: Overrides::default(), parts, questions: Vec::new(), kind: None };
+    let mut line = DigLine {
+        overrides: Overrides::default(),
+        parts,
+        questions: Vec::new(),
+        kind: None,
+        said: Out::default(),
+    };
     let mut rest = words.iter();
     while let Some(word) = rest.next() {
         let read = if let Some(server) = word.strip_prefix('@') {
@@ -47,7 +55,7 @@ pub(super) fn dig(words: &[String]) -> Command {
         let root = Question { name: ".".to_owned(), kind: line.kind.unwrap_or(Type::Ns) };
         line.questions.push(root);
     }
-    Command::process(Dig::new(words, line.overrides, line.parts, line.questions), Out::default())
+    Command::process(Dig::new(words, line.overrides, line.parts, line.questions), line.said)
 }
 
 fn bad_option(option: &str) -> Command {
@@ -90,19 +98,27 @@ impl DigLine {
         let given = if attached.is_empty() { rest.next().cloned() } else { Some(attached.to_owned()) };
         let Some(given) = given else { return Err(bad_option(&format!("-{option}"))) };
         match letter {
-            "x" => match reverse(&given) {
-                Some(question) => self.questions.push(question),
-                None => return Err(refuse(format!("dig: Invalid IP address {given}\n"), 1)),
-            },
+            "x" => self.questions.push(reverse(&given)),
             "t" => match given.parse() {
                 Ok(kind) => self.set_kind(kind),
-                Err(()) => return Err(refuse(format!(";; Warning, ignoring invalid type {given}\n"), 1)),
+                Err(()) => self.said.err(format!(";; Warning, ignoring invalid type {given}\n")),
             },
             "q" => self.ask(&given),
-            "c" => {}
+            "c" if given.eq_ignore_ascii_case("IN") => {}
+            "c" => {
+                let (text, status) = not_simulated("dig", &format!("-c {given}"));
+                return Err(refuse(text, status));
+            }
             "p" => match given.parse() {
                 Ok(port) => self.overrides.port = Some(port),
-                Err(_) => return Err(refuse(format!("dig: Couldn't parse port number '{given}'\n"), 1)),
+                Err(_) => {
+                    let is_number = given.bytes().all(|at| at.is_ascii_digit());
+                    let why = if is_number { "out of range" } else { "not a valid number" };
+                    return Err(refuse(
+                        format!("invalid port number '{given}': {why}\ndig: Couldn't parse port number\n"),
+                        1,
+                    ));
+                }
             },
             "6" | "b" | "f" | "k" | "y" => {
                 let (text, status) = not_simulated("dig", &format!("-{letter}"));
@@ -117,7 +133,12 @@ impl DigLine {
     fn plus(&mut self, option: &str) -> Result<(), Command> {
         let (name, value) =
             option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
-        let (name, on) = name.strip_prefix("no").map_or((name, true), |name| (name, false));
+        let name = name.to_ascii_lowercase();
+        let (name, on) = match name.strip_prefix("no") {
+            Some(rest) => (rest, false),
+            None => (name.as_str(), true),
+        };
+        let name = in_full(name);
         if let Some(parts) = parts_of(name) {
             for part in parts {
                 let _ = if on { self.parts.insert(*part) } else { self.parts.remove(part) };
@@ -128,7 +149,8 @@ impl DigLine {
         let over = &mut self.overrides;
         match name {
             "short" => self.short(on),
-            "tcp" | "vc" => over.tcp = on,
+            "tcp" | "vc" => over.tcp = Some(on),
+            name if WITHOUT_EFFECT.contains(&name) => {}
             "ignore" => over.keep_cut = on,
             "search" | "defname" => over.search = on,
             "rec" | "recurse" => over.recursion(on),
@@ -138,8 +160,14 @@ impl DigLine {
             "cookie" => over.edns.push(Some(EdnsOption::Cookie(on))),
             "edns" if on => over.edns.push(Some(EdnsOption::Version(number().unwrap_or(0) as u8))),
             "edns" => over.edns.push(None),
-            "trace" | "nssearch" | "multiline" | "subnet" | "tls" | "https" | "nsid" | "yaml"
-            | "showsearch" => {
+            "showsearch" => {
+                over.search = on;
+                if on {
+                    self.parts.insert(Part::Search);
+                }
+            }
+            "trace" | "nssearch" | "subnet" | "tls" | "https" | "nsid" | "yaml" | "expire"
+            | "header-only" | "opcode" | "padding" => {
                 let (text, status) = not_simulated("dig", &format!("+{name}"));
                 return Err(refuse(text, status));
             }
@@ -175,6 +203,75 @@ impl DigLine {
     }
 }
 
+/// Options that change nothing that is simulated.
+const WITHOUT_EFFECT: [&str; 12] = [
+    "badcookie",
+    "besteffort",
+    "crypto",
+    "fail",
+    "idnin",
+    "idnout",
+    "keepalive",
+    "keepopen",
+    "mapped",
+    "onesoa",
+    "rrcomments",
+    "unknownformat",
+];
+
+/// Names of options that may be cut short.
+const NAMES: [&str; 40] = [
+    "additional",
+    "adflag",
+    "all",
+    "answer",
+    "authority",
+    "badcookie",
+    "besteffort",
+    "bufsize",
+    "cdflag",
+    "class",
+    "cmd",
+    "comments",
+    "cookie",
+    "crypto",
+    "defname",
+    "dnssec",
+    "domain",
+    "edns",
+    "expire",
+    "fail",
+    "identify",
+    "ignore",
+    "keepalive",
+    "keepopen",
+    "multiline",
+    "ndots",
+    "nsid",
+    "question",
+    "recurse",
+    "retry",
+    "rrcomments",
+    "search",
+    "short",
+    "showsearch",
+    "stats",
+    "subnet",
+    "tcp",
+    "timeout",
+    "trace",
+    "tries",
+];
+
+/// The option whose name begins so, if only one does.
+fn in_full(name: &str) -> &str {
+    let mut fitting = NAMES.iter().filter(|known| known.starts_with(name));
+    match (fitting.next(), fitting.next()) {
+        (Some(known), None) if name.len() > 2 => known,
+        _ => name,
+    }
+}
+
 /// The parts of the output that an option switches.
 fn parts_of(option: &str) -> Option<&'static [Part]> {
     Some(match option {
@@ -190,28 +287,64 @@ fn parts_of(option: &str) -> Option<&'static [Part]> {
         "ttlid" | "ttl" => &[Part::Ttl],
         "class" | "cl" => &[Part::Class],
         "qr" => &[Part::Query],
+        "ttlunits" => &[Part::Units, Part::Ttl],
+        "multiline" => &[Part::Multiline],
         _ => return None,
     })
 }
 
+const HOST_USAGE: &str = "Usage: host [-aCdilrTvVw] [-c class] [-N ndots] [-t type] [-W time]
+            [-R number] [-m flag] [-p port] hostname [server]
+       -a is equivalent to -v -t ANY
+       -A is like -a but omits RRSIG, NSEC, NSEC3
+       -c specifies query class for non-IN data
+       -C compares SOA records on authoritative nameservers
+       -d is equivalent to -v
+       -l lists all hosts in a domain, using AXFR
+       -m set memory debugging flag (trace|record|usage)
+       -N changes the number of dots allowed before root lookup is done
+       -p specifies the port on the server to query
+       -r disables recursive processing
+       -R specifies number of retries for UDP packets
+       -s a SERVFAIL response should stop query
+       -t specifies the query type
+       -T enables TCP/IP mode
+       -U enables UDP mode
+       -v enables verbose output
+       -V print version number and exit
+       -w specifies to wait forever for a reply
+       -W specifies how long to wait for a reply
+       -4 use IPv4 query transport only
+       -6 use IPv6 query transport only
+";
+
 /// `host`.
 pub(super) fn host(words: &[String]) -> Command {
-    const USAGE: &str = "Usage: host [-aCdilrTvVw] [-c class] [-N ndots] [-t type] [-W time]\n            [-R number] [-m flag] [-p port] hostname [server]\n";
     let parsed = match getopt("aCdilrTUvVwsc:N:t:W:R:m:p:46A", words) {
         Ok(parsed) => parsed,
-        Err(text) => return refuse(format!("host: {text}\n{USAGE}"), 1),
+        Err(text) => {
+            // The program brings a `getopt` of its own (`isc_commandline_parse`).
+            let text = text.replace("invalid option -- '", "illegal option -- ");
+            let text = text.replace("option requires an argument -- '", "option requires an argument -- ");
+            return refuse(format!("host: {}\n{HOST_USAGE}", text.trim_end_matches('\'')), 1);
+        }
     };
     let mut options = HostOptions::default();
     for (letter, argument) in &parsed.options {
         match (letter, argument.parse::<u32>()) {
             ('t', _) => match argument.parse() {
                 Ok(kind) => options.kind = Some(kind),
-                Err(()) => return refuse(format!("host: invalid type: {argument}\n"), 2),
+                Err(()) => return refuse(format!("host: invalid type: {argument}\n\n"), 2),
             },
             ('W', Ok(secs)) => options.timeout_secs = Some(u64::from(secs.max(1))),
             ('R', Ok(tries)) => options.tries = Some(tries.max(1)),
             ('T', _) => options.tcp = true,
-            ('4' | 'U' | 'c', _) => {}
+            ('v' | 'd', _) => options.verbose = true,
+            ('a', _) => (options.verbose, options.kind) = (true, Some(Type::ANY)),
+            ('r', _) => options.no_recursion = true,
+            ('N', Ok(dots)) => options.ndots = Some(dots as usize),
+            ('c', _) if argument.eq_ignore_ascii_case("IN") => {}
+            ('4' | 'U' | 's', _) => {}
             ('V', _) => return answer("host 9.18.49-1~deb12u3-Debian\n"),
             (other, _) => {
                 let (text, status) = not_simulated("host", &format!("-{other}"));
@@ -220,7 +353,7 @@ pub(super) fn host(words: &[String]) -> Command {
         }
     }
     let mut operands = parsed.operands.into_iter();
-    let Some(name) = operands.next() else { return refuse(USAGE, 1) };
+    let Some(name) = operands.next() else { return refuse(HOST_USAGE, 1) };
     options.name = name;
     options.server = operands.next();
     Command::process(Host::new(options), Out::default())
@@ -230,6 +363,8 @@ pub(super) fn host(words: &[String]) -> Command {
 pub(super) fn nslookup(words: &[String]) -> Command {
     let mut options = NslookupOptions::default();
     let mut operands = Vec::new();
+    // What is wrong is told, and the rest goes on.
+    let mut said = Out::default();
     for word in words {
         let Some(option) = word.strip_prefix('-').filter(|option| !option.is_empty()) else {
             operands.push(word.clone());
@@ -239,15 +374,16 @@ pub(super) fn nslookup(words: &[String]) -> Command {
         match (name, value.parse::<u32>()) {
             ("type" | "querytype" | "query" | "q" | "ty" | "qu", _) => match value.parse() {
                 Ok(kind) => options.kind = Some(kind),
-                Err(()) => return refuse(format!("unknown query type: {value}\n"), 1),
+                Err(()) => said.out(format!("unknown query type: {value}\n")),
             },
             ("timeout", Ok(secs)) => options.timeout_secs = Some(u64::from(secs.max(1))),
             ("retry", Ok(tries)) => options.tries = Some(tries),
             ("port", Ok(port @ 1..=65_535)) => options.port = Some(port as u16),
             ("vc", _) => options.tcp = true,
+            ("debug", _) => options.debug = true,
             ("novc" | "recurse" | "nodebug" | "nod2" | "search", _) => {}
             ("version", _) => return answer("nslookup 9.18.49-1~deb12u3-Debian\n"),
-            _ => return refuse(format!("*** Invalid option: {option}\n"), 1),
+            _ => said.out(format!("*** Invalid option: {option}\n")),
         }
     }
     let mut operands = operands.into_iter();
@@ -257,7 +393,7 @@ pub(super) fn nslookup(words: &[String]) -> Command {
     };
     options.name = name;
     options.server = operands.next();
-    Command::process(Nslookup::new(options), Out::default())
+    Command::process(Nslookup::new(options), said)
 }
 
 /// `nslookup` of busybox.
@@ -280,10 +416,7 @@ pub(super) fn busybox_nslookup(words: &[String]) -> Command {
                 Ok(port) => options.port = Some(port),
                 Err(_) => return refuse(format!("nslookup: invalid number '{value}'\n"), 1),
             },
-            "debug" => {
-                let (text, status) = not_simulated("nslookup", "-debug");
-                return refuse(text, status);
-            }
+            "debug" => options.debug = true,
             _ => return refuse(USAGE, 1),
         }
     }
@@ -293,6 +426,25 @@ pub(super) fn busybox_nslookup(words: &[String]) -> Command {
     options.server = operands.next();
     Command::process(BusyboxNslookup::new(options), Out::default())
 }
+
+/// Databases that the real one knows besides.
+const OTHER_DATABASES: [&str; 15] = [
+    "ahostsv6",
+    "aliases",
+    "ethers",
+    "group",
+    "gshadow",
+    "initgroups",
+    "netgroup",
+    "networks",
+    "passwd",
+    "protocols",
+    "rpc",
+    "services",
+    "shadow",
+    "--help",
+    "--usage",
+];
 
 /// `getent`.
 pub(super) fn getent(words: &[String]) -> Command {
@@ -305,9 +457,17 @@ pub(super) fn getent(words: &[String]) -> Command {
     let database = match database.as_str() {
         "hosts" => Database::Hosts,
         "ahosts" | "ahostsv4" => Database::Ahosts,
-        other => {
+        other if OTHER_DATABASES.contains(&other) => {
             let (text, status) = not_simulated("getent", other);
             return refuse(text, status);
+        }
+        other => {
+            return refuse(
+                format!(
+                    "Unknown database: {other}\nTry `getent --help' or `getent --usage' for more information.\n"
+                ),
+                1,
+            );
         }
     };
     if keys.is_empty() {

@@ -1,7 +1,8 @@
 //! Names looked up by programs in a cluster, packet by packet: the questions that reach CoreDNS, and what is printed.
 
+use vethscope::base::words::Lang;
 use vethscope::base::{Severity, SimTime};
-use vethscope::lab::{Lab, Target};
+use vethscope::lab::{Lab, Target, lookups};
 use vethscope::trace::EventKind;
 
 /// A cluster with a Service that has an endpoint, and a Pod of each C library.
@@ -54,7 +55,7 @@ fn settled() -> Lab {
 }
 
 /// Output and status of a command, and the questions that CoreDNS took meanwhile.
-fn run(lab: &mut Lab, pod: &str, command: &str) -> (String, u8, Vec<String>) {
+pub(super) fn run(lab: &mut Lab, pod: &str, command: &str) -> (String, u8, Vec<String>) {
     let argv: Vec<String> = command.split(' ').map(str::to_owned).collect();
     let before = lab.live().names.len();
     let from = lab.trace().len();
@@ -115,15 +116,46 @@ fn programs_reach_a_service_by_its_name() {
         ("getent hosts nosuch", "", 2),
         (
             "nslookup web",
-            "Server:\t\t10.96.0.10\nAddress:\t10.96.0.10#53\n\nName:\tweb.default.svc.cluster.local\nAddress: 10.96.0.80\n\n",
+            ";; Got recursion not available from 10.96.0.10\nServer:\t\t10.96.0.10\nAddress:\t10.96.0.10#53\n\nName:\tweb.default.svc.cluster.local\nAddress: 10.96.0.80\n;; Got recursion not available from 10.96.0.10\n\n",
             0,
         ),
         (
             "nslookup nosuch",
-            "Server:\t\t10.96.0.10\nAddress:\t10.96.0.10#53\n\n** server can't find nosuch: NXDOMAIN\n\n",
+            ";; Got recursion not available from 10.96.0.10\n;; Got recursion not available from 10.96.0.10\n;; Got recursion not available from 10.96.0.10\nServer:\t\t10.96.0.10\nAddress:\t10.96.0.10#53\n\n** server can't find nosuch: NXDOMAIN\n\n",
             1,
         ),
-        ("nslookup 10.96.0.80", "80.0.96.10.in-addr.arpa\tname = web.default.svc.cluster.local.\n\n", 0),
+        (
+            "nslookup 10.96.0.80",
+            ";; Got recursion not available from 10.96.0.10\n80.0.96.10.in-addr.arpa\tname = web.default.svc.cluster.local.\n\n",
+            0,
+        ),
+        (
+            "getent hosts www",
+            "10.96.0.80      web.default.svc.cluster.local www.default.svc.cluster.local\n",
+            0,
+        ),
+        (
+            "getent bogus x",
+            "Unknown database: bogus\nTry `getent --help' or `getent --usage' for more information.\n",
+            1,
+        ),
+        ("host -t MX web", "web.default.svc.cluster.local has no MX record\n", 0),
+        ("host -t bogus web", "host: invalid type: bogus\n\n", 2),
+        (
+            "dig -p abc web",
+            "invalid port number 'abc': not a valid number\ndig: Couldn't parse port number\n",
+            1,
+        ),
+        (
+            "dig +noques +nocomm +nostat +nocmd -x bogus",
+            ".\t\t\t30\tIN\tSOA\ta.root-servers.net. nstld.verisign-grs.com. 2026010100 1800 900 604800 86400\n",
+            0,
+        ),
+        (
+            "dig +noall +answer +ttlunits web.default.svc.cluster.local",
+            "web.default.svc.cluster.local. 30s IN\tA\t10.96.0.80\n",
+            0,
+        ),
         ("host web", "web.default.svc.cluster.local has address 10.96.0.80\n", 0),
         ("host nosuch", "Host nosuch not found: 3(NXDOMAIN)\n", 1),
         (
@@ -158,4 +190,30 @@ fn a_server_that_is_silent_is_a_temporary_failure() {
     assert_eq!((out.as_str(), status), ("ping: web: Temporary failure in name resolution\n", 2));
     // Two attempts of one second.
     assert_eq!(lab.now().since(began).0 / 1_000_000_000, 2);
+}
+
+#[test]
+fn ways_to_look_a_name_up_are_compared() {
+    let from = Target::parse("gnu", "default", None);
+    let rows = lookups::compare(CLUSTER, &from, "web.default.svc", Lang::En).unwrap();
+    let counted: Vec<(&str, usize, usize)> =
+        rows.iter().map(|row| (row.way.as_str(), row.questions, row.failed)).collect();
+    // Three names of the search list, A and AAAA each; with two dots enough the name as it is comes before them.
+    assert_eq!(
+        counted[..5],
+        [
+            ("glibc, ndots:5", 6_000, 0),
+            ("glibc, ndots:2", 8_000, 0),
+            ("glibc, the whole name with its dot", 2_000, 0),
+            ("glibc, single-request", 6_000, 0),
+            ("musl", 6_000, 0),
+        ]
+    );
+    // A server that hangs is asked again from the same socket, so that the same one is chosen again: ten seconds for
+    // each name, and the name as it is after that.
+    let hangs = &rows[5];
+    assert!(hangs.failed > 0 && hangs.mean_us > 1_000_000, "{hangs:?}");
+    assert!(rows[..5].iter().all(|row| row.mean_us < 10_000), "{rows:?}");
+    let table = lookups::table(&rows, Lang::En);
+    assert_eq!(table.lines().count(), 7, "{table}");
 }

@@ -42,6 +42,12 @@ pub enum Part {
     Class,
     /// The query, before it is sent.
     Query,
+    /// TTLs in days, hours, minutes and seconds.
+    Units,
+    /// Long records over several lines.
+    Multiline,
+    /// Answers for names of the search list that do not exist, too.
+    Search,
 }
 
 impl Part {
@@ -68,8 +74,8 @@ pub struct Overrides {
     pub tries: Option<u32>,
     /// Seconds for each try.
     pub timeout_secs: Option<u64>,
-    /// Over TCP.
-    pub tcp: bool,
+    /// Over TCP; unless said, a question for all types goes over it.
+    pub tcp: Option<bool>,
     /// Take cut answers as they are, `+ignore`.
     pub keep_cut: bool,
     /// Flags set or cleared.
@@ -145,7 +151,7 @@ impl Dig {
         if let Some(name) = &self.overrides.server {
             let Some(address) = dial::address_of(os, name) else {
                 os.write(Stream::Stderr, &format!("dig: couldn't get address for '{name}': not found\n"));
-                return os.exit(10);
+                return os.exit(1);
             };
             asking.servers = vec![Server { name: name.clone(), address }];
         }
@@ -191,13 +197,18 @@ impl Dig {
         let question = Question { name, kind: question.kind };
         if let Err(error) = Message::query(0, question.clone()).to_bytes(false) {
             let shown = question.name.trim_end_matches('.');
-            os.write(Stream::Stderr, &format!("dig: '{shown}' is not a legal name ({error})\n"));
+            let why = super::name_error(error);
+            os.write(Stream::Stderr, &format!("dig: '{shown}' is not a legal name ({why})\n"));
             return os.exit(10);
         }
-        let (exchange, outcome) = Exchange::start(os, asking, question);
+        let mut asking = asking.clone();
+        asking.tcp = self.overrides.tcp.unwrap_or(question.kind == Type::ANY);
+        let (exchange, outcome) = Exchange::start(os, &asking, question);
         if self.shows(Part::Query) {
+            let greeting = std::mem::take(&mut self.greeting);
             let query = self.message(exchange.query(), "Sending:", None);
-            os.write(Stream::Stdout, &format!("{query}\n"));
+            let size = exchange.query_len();
+            os.write(Stream::Stdout, &format!("{greeting}{query};; QUERY SIZE: {size}\n\n"));
         }
         self.exchange = Some(exchange);
         if let Some(outcome) = outcome {
@@ -213,13 +224,17 @@ impl Dig {
     fn ended(&mut self, os: &mut dyn Os, outcome: Outcome) {
         match outcome {
             Outcome::Answered(reply) => {
-                if reply.message.rcode == Rcode::NxDomain && !self.names.is_empty() {
+                let goes_on = reply.message.rcode == Rcode::NxDomain && !self.names.is_empty();
+                if goes_on && !self.shows(Part::Search) {
                     return self.ask(os);
                 }
                 let greeting = std::mem::take(&mut self.greeting);
                 let greeting = if self.shows(Part::Short) { String::new() } else { greeting };
                 let text = greeting + &self.answer(&reply, os.now());
                 os.write(Stream::Stdout, &text);
+                if goes_on {
+                    return self.ask(os);
+                }
             }
             Outcome::NoServer => {
                 let greeting = std::mem::take(&mut self.greeting);
@@ -270,17 +285,24 @@ impl Dig {
                 out += ";; You are currently testing what happens when an mDNS query is leaked to DNS\n";
             }
             out += &layout::header(message);
+            out += layout::recursion_warning(message);
             out.push('\n');
             out += &message
                 .edns
                 .as_ref()
                 .map_or(String::new(), |edns: &Edns| layout::pseudo_section(edns, cookie));
         }
+        let columns = Columns {
+            ttl: self.shows(Part::Ttl),
+            class: self.shows(Part::Class),
+            units: self.shows(Part::Units),
+            multiline: self.shows(Part::Multiline),
+        };
         if self.shows(Part::Question) {
-            let lines = message.questions.iter().map(layout::question).collect();
-            out += &section("QUESTION", lines, comments);
+            let lines: Vec<String> =
+                message.questions.iter().map(|question| layout::question(question, columns)).collect();
+            out += &layout::section("QUESTION", &lines, comments);
         }
-        let columns = Columns { ttl: self.shows(Part::Ttl), class: self.shows(Part::Class) };
         let sections = [
             (Part::Answer, "ANSWER", &message.answer),
             (Part::Authority, "AUTHORITY", &message.authority),
@@ -288,8 +310,9 @@ impl Dig {
         ];
         for (part, name, records) in sections {
             if self.shows(part) && !records.is_empty() {
-                let lines = records.iter().map(|record| layout::record(record, columns)).collect();
-                out += &section(name, lines, comments);
+                let lines: Vec<String> =
+                    records.iter().map(|record| layout::record(record, columns)).collect();
+                out += &layout::section(name, &lines, comments);
             }
         }
         out
@@ -303,7 +326,6 @@ impl Overrides {
         if let Some(secs) = self.timeout_secs {
             asking.timeout = crate::base::Duration::from_secs(secs);
         }
-        asking.tcp = self.tcp;
         asking.keep_cut = self.keep_cut;
         for (flag, on) in &self.flags {
             asking.set(*flag, *on);
@@ -339,18 +361,6 @@ impl Overrides {
     }
 }
 
-fn section(name: &str, lines: Vec<String>, comments: bool) -> String {
-    let mut out = if comments { format!(";; {name} SECTION:\n") } else { String::new() };
-    for line in lines {
-        out += &line;
-        out.push('\n');
-    }
-    if comments {
-        out.push('\n');
-    }
-    out
-}
-
 fn statistics(reply: &Reply, now: SimTime) -> String {
     const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     const MONTHS: [&str; 12] =
@@ -374,10 +384,16 @@ fn statistics(reply: &Reply, now: SimTime) -> String {
     )
 }
 
-/// The question of a name given to `-x`: the name of an address.
-pub fn reverse(address: &str) -> Option<Question> {
-    let name = crate::base::dns::reverse_name(address.parse().ok()?);
-    Some(Question { name, kind: Type::Ptr })
+/// The question of a name given to `-x`: the name of an address, or of whatever has parts between dots.
+pub fn reverse(address: &str) -> Question {
+    let name = address.parse().map_or_else(
+        |_| {
+            let parts: Vec<&str> = address.trim_end_matches('.').rsplit('.').collect();
+            format!("{}.in-addr.arpa.", parts.join("."))
+        },
+        crate::base::dns::reverse_name,
+    );
+    Question { name, kind: Type::Ptr }
 }
 
 impl Process for Dig {

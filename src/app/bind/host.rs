@@ -1,10 +1,12 @@
 //! `host` of BIND 9.18 (`bin/dig/host.c`).
 
+use super::layout::{self, Columns};
 use super::system::absolute;
 use super::{Asking, Exchange, Outcome, Reply, Server, System};
 use crate::app::{Os, Process, Wake, dial};
 use crate::base::dns::{Question, RData, Rcode, Record, Type};
 use crate::trace::Stream;
+use crate::wire::dns::{Message, RD};
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
@@ -26,6 +28,12 @@ pub struct HostOptions {
     pub tries: Option<u32>,
     /// Over TCP, `-T`.
     pub tcp: bool,
+    /// Whole messages, `-v`.
+    pub verbose: bool,
+    /// Without recursion, `-r`.
+    pub no_recursion: bool,
+    /// Another number of dots, `-N`.
+    pub ndots: Option<usize>,
 }
 
 /// A running `host`.
@@ -36,21 +44,31 @@ pub struct Host {
     names: VecDeque<String>,
     kinds: VecDeque<Type>,
     exchange: Option<Exchange>,
-    status: u8,
+    /// What is said of the server before its first answer.
+    greeting: String,
 }
 
 impl Host {
     /// A `host` that has not begun yet.
     pub fn new(options: HostOptions) -> Self {
         let kinds = options.kind.map_or(vec![Type::A, Type::Aaaa, Type::Mx], |kind| vec![kind]);
-        Self { options, asking: None, names: VecDeque::new(), kinds: kinds.into(), exchange: None, status: 0 }
+        Self {
+            options,
+            asking: None,
+            names: VecDeque::new(),
+            kinds: kinds.into(),
+            exchange: None,
+            greeting: String::new(),
+        }
     }
 
     fn begin(&mut self, os: &mut dyn Os) {
-        let system = System::read(os);
+        let mut system = System::read(os);
+        system.change(None, self.options.ndots);
         let mut asking = Asking::plain(&system);
+        asking.set(RD, !self.options.no_recursion);
         asking.tries = self.options.tries.unwrap_or(TRIES);
-        asking.tcp = self.options.tcp;
+        asking.tcp = self.options.tcp || self.options.kind == Some(Type::ANY);
         if let Some(secs) = self.options.timeout_secs {
             asking.timeout = crate::base::Duration::from_secs(secs);
         }
@@ -59,11 +77,10 @@ impl Host {
                 os.write(Stream::Stderr, &format!("host: couldn't get address for '{name}': not found\n"));
                 return os.exit(1);
             };
-            let text = format!(
+            self.greeting = format!(
                 "Using domain server:\nName: {name}\nAddress: {address}#{}\nAliases: \n\n",
                 asking.port
             );
-            os.write(Stream::Stdout, &text);
             asking.servers = vec![Server { name: name.clone(), address }];
         }
         self.asking = Some(asking);
@@ -80,9 +97,12 @@ impl Host {
     fn ask(&mut self, os: &mut dyn Os) {
         let (Some(asking), Some(name), Some(kind)) = (&self.asking, self.names.front(), self.kinds.front())
         else {
-            return os.exit(self.status);
+            return os.exit(0);
         };
         let question = Question { name: name.clone(), kind: *kind };
+        if self.options.verbose {
+            os.write(Stream::Stdout, &format!("Trying \"{}\"\n", name.trim_end_matches('.')));
+        }
         let (exchange, outcome) = Exchange::start(os, asking, question);
         self.exchange = Some(exchange);
         if let Some(outcome) = outcome {
@@ -106,6 +126,8 @@ impl Host {
             self.names.pop_front();
             return self.ask(os);
         }
+        let greeting = std::mem::take(&mut self.greeting);
+        os.write(Stream::Stdout, &greeting);
         if message.rcode != Rcode::NoError {
             let rcode = message.rcode;
             let shown = if self.kinds.front() == Some(&Type::Ptr) && self.options.kind.is_none() {
@@ -114,13 +136,19 @@ impl Host {
                 self.options.name.clone()
             };
             os.write(Stream::Stdout, &format!("Host {shown} not found: {}({rcode})\n", rcode.number()));
+            if self.options.verbose {
+                os.write(Stream::Stdout, &received(reply));
+            }
             return os.exit(1);
         }
-        let mut text: String = message.answer.iter().map(line).collect();
+        let mut text = if self.options.verbose {
+            whole(message) + &received(reply)
+        } else {
+            message.answer.iter().map(line).collect()
+        };
         let name = self.names.front().map_or("", |name| name.trim_end_matches('.'));
-        if let Some(kind) = self.options.kind.filter(|_| message.answer.is_empty()) {
+        if let Some(kind) = self.options.kind.filter(|_| message.answer.is_empty() && !self.options.verbose) {
             let _ = writeln!(text, "{name} has no {kind} record");
-            self.status = 1;
         }
         os.write(Stream::Stdout, &text);
         // The other types are asked of the name that exists, at the end of its aliases.
@@ -130,6 +158,26 @@ impl Host {
         self.kinds.pop_front();
         self.ask(os);
     }
+}
+
+/// A whole message, as `-v` shows it.
+fn whole(message: &Message) -> String {
+    let mut out = layout::header(message) + "\n";
+    let questions: Vec<String> =
+        message.questions.iter().map(|question| layout::question(question, Columns::FULL)).collect();
+    out += &layout::section("QUESTION", &questions, true);
+    let sections =
+        [("ANSWER", &message.answer), ("AUTHORITY", &message.authority), ("ADDITIONAL", &message.additional)];
+    for (name, records) in sections.into_iter().filter(|(_, records)| !records.is_empty()) {
+        let lines: Vec<String> = records.iter().map(|record| layout::record(record, Columns::FULL)).collect();
+        out += &layout::section(name, &lines, true);
+    }
+    out
+}
+
+fn received(reply: &Reply) -> String {
+    let Reply { length, server, port, took, .. } = reply;
+    format!("Received {length} bytes from {}#{port} in {} ms\n", server.address, took.as_ms())
 }
 
 /// A record as a sentence.

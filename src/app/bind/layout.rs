@@ -1,7 +1,7 @@
 //! How `dig` lays a message out (`lib/dns/masterdump.c`, `lib/dns/message.c`): columns at stops of tabs.
 
 use super::COOKIE;
-use crate::base::dns::{Question, Record};
+use crate::base::dns::{Question, RData, Record};
 use crate::wire::dns::{AA, AD, CD, Edns, Message, QR, RA, RD, TC};
 use std::fmt::Write as _;
 
@@ -38,11 +38,67 @@ const EXTENDED_ERRORS: [&str; 25] = [
     "Invalid Data",
 ];
 
-/// Which columns a record has.
+/// Which columns a record has, and how it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option under its own name")]
 pub(super) struct Columns {
     pub(super) ttl: bool,
     pub(super) class: bool,
+    /// TTLs in days, hours, minutes and seconds.
+    pub(super) units: bool,
+    /// Long records over several lines, with comments.
+    pub(super) multiline: bool,
+}
+
+impl Columns {
+    /// All columns.
+    pub(super) const FULL: Self = Self { ttl: true, class: true, units: false, multiline: false };
+
+    /// Where class, type and data begin (`printmessage` of dig.c).
+    fn stops(self) -> [usize; 3] {
+        match (self.multiline, self.ttl, self.class) {
+            (true, ..) | (_, false, false) => [24, 24, 32],
+            (false, true, true) => [32, 40, 48],
+            (false, ..) => [24, 32, 40],
+        }
+    }
+}
+
+/// A time as BIND writes it (`dns_ttl_totext`): `1d2h`, or in full words.
+fn time_text(secs: u32, in_words: bool) -> String {
+    let parts = [
+        (secs / 604_800, "week"),
+        (secs / 86_400 % 7, "day"),
+        (secs / 3_600 % 24, "hour"),
+        (secs / 60 % 60, "minute"),
+        (secs % 60, "second"),
+    ];
+    let shown: Vec<String> = parts
+        .iter()
+        .filter(|(count, unit)| *count > 0 || (secs == 0 && *unit == "second"))
+        .map(|(count, unit)| match (in_words, *count) {
+            (true, 1) => format!("1 {unit}"),
+            (true, _) => format!("{count} {unit}s"),
+            (false, _) => format!("{count}{}", &unit[..1]),
+        })
+        .collect();
+    shown.join(if in_words { " " } else { "" })
+}
+
+/// The data of a record, a SOA over several lines where that is wanted.
+fn data_text(data: &RData, columns: Columns) -> String {
+    let RData::Soa(server, mailbox, numbers) = data else { return data.to_string() };
+    if !columns.multiline {
+        return data.to_string();
+    }
+    let mut out = format!("{server} {mailbox} (\n");
+    for (at, (number, name)) in
+        numbers.iter().zip(["serial", "refresh", "retry", "expire", "minimum"]).enumerate()
+    {
+        let time = if at == 0 { String::new() } else { format!(" ({})", time_text(*number, true)) };
+        let _ = writeln!(out, "\t\t\t\t{number:<10} ; {name}{time}");
+    }
+    out + "\t\t\t\t)"
 }
 
 /// A line under way, with the column that it has reached.
@@ -71,22 +127,22 @@ impl Line {
 
 /// A record as one line without its end.
 pub(super) fn record(record: &Record, columns: Columns) -> String {
+    let [class_at, kind_at, data_at] = columns.stops();
     let mut line = Line::new(&record.owner);
-    let mut stop = 24;
     if columns.ttl {
-        line = line.at(stop, &record.ttl.to_string());
-        stop += TAB;
+        let ttl = if columns.units { time_text(record.ttl, false) } else { record.ttl.to_string() };
+        line = line.at(24, &ttl);
     }
     if columns.class {
-        line = line.at(stop, "IN");
-        stop += TAB;
+        line = line.at(class_at, "IN");
     }
-    line.at(stop, &record.kind().to_string()).at(stop + TAB, &record.data.to_string()).text
+    line.at(kind_at, &record.kind().to_string()).at(data_at, &data_text(&record.data, columns)).text
 }
 
 /// A question as one line without its end.
-pub(super) fn question(question: &Question) -> String {
-    format!(";{}", Line::new(&question.name).at(32, "IN").at(40, &question.kind.to_string()).text)
+pub(super) fn question(question: &Question, columns: Columns) -> String {
+    let [class_at, kind_at, _] = columns.stops();
+    format!(";{}", Line::new(&question.name).at(class_at, "IN").at(kind_at, &question.kind.to_string()).text)
 }
 
 /// The lines on a message's header.
@@ -110,10 +166,26 @@ pub(super) fn header(message: &Message) -> String {
         message.authority.len(),
         message.additional.len() + usize::from(message.edns.is_some()),
     );
-    if message.has(QR) && message.has(RD) && !message.has(RA) {
-        out += ";; WARNING: recursion requested but not available\n";
+    out
+}
+
+/// The section of this name, with its title where there are comments.
+pub(super) fn section(name: &str, lines: &[String], comments: bool) -> String {
+    let mut out = if comments { format!(";; {name} SECTION:\n") } else { String::new() };
+    for line in lines {
+        out += line;
+        out.push('\n');
+    }
+    if comments {
+        out.push('\n');
     }
     out
+}
+
+/// What is said where a server does not look further.
+pub(super) fn recursion_warning(message: &Message) -> &'static str {
+    let warns = message.has(QR) && message.has(RD) && !message.has(RA);
+    if warns { ";; WARNING: recursion requested but not available\n" } else { "" }
 }
 
 /// The lines on the pseudo-record. `cookie` is what the query carried.
@@ -159,13 +231,13 @@ fn extended_error(data: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::dns::{RData, Type};
+    use crate::base::dns::Type;
 
     /// Lines that the real one printed.
     #[test]
     fn columns_stand_at_stops_until_a_name_is_too_long() {
-        let full = Columns { ttl: true, class: true };
-        let line = |owner: &str, ttl, data| record(&Record { owner: owner.to_owned(), ttl, data }, full);
+        let line =
+            |owner: &str, ttl, data| record(&Record { owner: owner.to_owned(), ttl, data }, Columns::FULL);
         let name = "web.default.svc.cluster.local.";
         assert_eq!(
             line(name, 30, RData::A([10, 96, 0, 80].into())),
@@ -179,7 +251,7 @@ mod tests {
             line("www.example.com.", 86400, RData::A([203, 0, 113, 10].into())),
             "www.example.com.\t86400\tIN\tA\t203.0.113.10"
         );
-        let ask = |name: &str, kind| question(&Question { name: name.to_owned(), kind });
+        let ask = |name: &str, kind| question(&Question { name: name.to_owned(), kind }, Columns::FULL);
         assert_eq!(ask("nosuch.", Type::A), ";nosuch.\t\t\t\tIN\tA");
         assert_eq!(ask("www.example.com.", Type::A), ";www.example.com.\t\tIN\tA");
         assert_eq!(
@@ -189,6 +261,22 @@ mod tests {
         assert_eq!(
             ask("_http._tcp.web.default.svc.cluster.local.", Type::Srv),
             ";_http._tcp.web.default.svc.cluster.local. IN SRV"
+        );
+    }
+
+    /// Lines that the real one printed with `+multiline`.
+    #[test]
+    fn long_records_stand_over_several_lines() {
+        let columns = Columns { multiline: true, ..Columns::FULL };
+        let soa = RData::Soa("ns.dns.a.".to_owned(), "hostmaster.a.".to_owned(), [1, 7200, 1800, 86400, 30]);
+        let record = record(&Record { owner: "a.".to_owned(), ttl: 30, data: soa }, columns);
+        assert_eq!(
+            record,
+            "a.\t\t\t30 IN SOA ns.dns.a. hostmaster.a. (\n\t\t\t\t1          ; serial\n\t\t\t\t7200       ; refresh (2 hours)\n\t\t\t\t1800       ; retry (30 minutes)\n\t\t\t\t86400      ; expire (1 day)\n\t\t\t\t30         ; minimum (30 seconds)\n\t\t\t\t)"
+        );
+        assert_eq!(
+            (time_text(93_784, false), time_text(0, true)),
+            ("1d2h3m4s".to_owned(), "0 seconds".to_owned())
         );
     }
 

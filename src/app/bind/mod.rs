@@ -11,7 +11,7 @@ pub use system::System;
 
 use super::dial::{self, Read};
 use super::{Errno, Os, Transport, Wake};
-use crate::base::dns::Question;
+use crate::base::dns::{NameError, Question};
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
 use crate::wire::dns::{AD, CD, Edns, Flag, Message, RD, TC};
@@ -165,6 +165,11 @@ impl Exchange {
     /// The query.
     pub fn query(&self) -> &Message {
         &self.query
+    }
+
+    /// Its length in bytes.
+    pub fn query_len(&self) -> usize {
+        self.query.to_bytes(true).map_or(0, |bytes| bytes.len())
     }
 
     /// Goes on.
@@ -322,6 +327,16 @@ impl Exchange {
         if self.socket != SocketId::NONE {
             os.close(std::mem::replace(&mut self.socket, SocketId::NONE));
         }
+    }
+}
+
+/// The words of `isc_result_totext` for a name that cannot be one.
+fn name_error(error: NameError) -> &'static str {
+    match error {
+        NameError::EmptyLabel => "empty label",
+        NameError::LongLabel => "label too long",
+        NameError::LongName => "name too long",
+        NameError::Escape => "bad escape",
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Asking, Exchange, Outcome, Reply, Server, System};
 use crate::app::{Os, Process, Wake, dial};
 use crate::base::dns::{Question, RData, Rcode, Record, Type};
 use crate::trace::Stream;
-use crate::wire::dns::AA;
+use crate::wire::dns::{AA, Message, RA, RD};
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
@@ -25,6 +25,8 @@ pub struct NslookupOptions {
     pub tries: Option<u32>,
     /// Over TCP, `-vc`.
     pub tcp: bool,
+    /// Every message is shown, `-debug`.
+    pub debug: bool,
 }
 
 /// A running `nslookup`.
@@ -114,6 +116,10 @@ impl Nslookup {
 
     fn answered(&mut self, os: &mut dyn Os, reply: &Reply) {
         let message = &reply.message;
+        if message.has(RD) && !message.has(RA) {
+            let Server { address, .. } = &reply.server;
+            os.write(Stream::Stdout, &format!(";; Got recursion not available from {address}\n"));
+        }
         if message.rcode == Rcode::NxDomain && self.names.len() > 1 {
             self.names.pop_front();
             return self.ask(os);
@@ -124,6 +130,9 @@ impl Nslookup {
             let _ = writeln!(text, "Server:\t\t{name}\nAddress:\t{address}#{}\n", reply.port);
         }
         let name = self.names.front().map_or("", |name| name.trim_end_matches('.'));
+        if self.options.debug {
+            text += &debug(message);
+        }
         if message.rcode != Rcode::NoError {
             let _ = writeln!(text, "** server can't find {name}: {}\n", message.rcode);
             os.write(Stream::Stdout, &text);
@@ -134,12 +143,53 @@ impl Nslookup {
         }
         message.answer.iter().for_each(|record| text += &line(record));
         if message.answer.is_empty() && self.kinds.len() == 1 && self.options.kind.is_some() {
-            let _ = writeln!(text, "*** Can't find {name}: No answer");
+            let _ = writeln!(text, "*** Can't find {}: No answer", self.options.name);
         }
         os.write(Stream::Stdout, &text);
         self.kinds.pop_front();
         self.ask(os);
     }
+}
+
+/// A message with all its records (`detailsection` of nslookup.c).
+fn debug(message: &Message) -> String {
+    const RULE: &str = "------------\n";
+    let mut out = format!("{RULE}    QUESTIONS:\n");
+    for question in &message.questions {
+        let name = question.name.strip_suffix('.').unwrap_or(&question.name);
+        let _ = writeln!(out, "\t{name}, type = {}, class = IN", question.kind);
+    }
+    let sections = [
+        ("ANSWERS", &message.answer),
+        ("AUTHORITY RECORDS", &message.authority),
+        ("ADDITIONAL RECORDS", &message.additional),
+    ];
+    for (title, records) in sections {
+        let _ = writeln!(out, "    {title}:");
+        for record in records {
+            let owner = record.owner.strip_suffix('.').unwrap_or(&record.owner);
+            let said = match &record.data {
+                RData::A(address) => format!("internet address = {address}\n"),
+                RData::Aaaa(address) => format!("has AAAA address {address}\n"),
+                RData::Soa(..) => {
+                    let told = line(record);
+                    told.split_once("\n\t").map_or(told.clone(), |(_, rest)| rest.to_owned())
+                }
+                RData::Cname(_)
+                | RData::Ptr(_)
+                | RData::Ns(_)
+                | RData::Mx(..)
+                | RData::Txt(_)
+                | RData::Srv(..)
+                | RData::Other(..) => {
+                    let told = line(record);
+                    told.split_once('\t').map_or(told.clone(), |(_, rest)| rest.to_owned())
+                }
+            };
+            let _ = write!(out, "    ->  {owner}\n\t{said}\tttl = {}\n", record.ttl);
+        }
+    }
+    out + RULE
 }
 
 /// A record as BIND's and busybox's programs tell it, without the last dot of names that they look up further.

@@ -72,7 +72,8 @@ impl CoreDns {
         let same = |exchange: &&Exchange| matches!(&exchange.purpose, Purpose::Query { ask: other, .. } if other.forward == ask.forward);
         let busy = self.upstream.exchanges.values().filter(same).count() as u32;
         if forward.max_concurrent > 0 && busy >= forward.max_concurrent {
-            return self.asked(os, id, ask, Err(TOO_MANY.to_owned()));
+            let error = format!("{TOO_MANY} {}", forward.max_concurrent);
+            return self.asked(os, id, ask, Err(error));
         }
         let servers = self.order(os, &forward, ask.forward);
         if servers.is_empty() {

@@ -69,6 +69,8 @@ pub struct Found {
     pub addresses: Vec<Ipv4Addr>,
     /// The name that they belong to, without its last dot.
     pub canonical: String,
+    /// The names that led there.
+    pub aliases: Vec<String>,
 }
 
 /// What a lookup came to.
@@ -163,14 +165,20 @@ impl Resolver {
 /// The addresses that the answers hold, in order and each once; nothing where there is none of either family.
 fn addresses(answers: &[&Message]) -> Option<Found> {
     let records: Vec<&Record> = answers.iter().flat_map(|message| &message.answer).collect();
-    let mut found = Found { addresses: Vec::new(), canonical: String::new() };
+    let mut found = Found { addresses: Vec::new(), canonical: String::new(), aliases: Vec::new() };
     let mut owner = None;
     for record in records {
         match record.data {
             RData::A(ip) if !found.addresses.contains(&ip) => found.addresses.push(ip),
             RData::A(_) | RData::Aaaa(_) => {}
-            RData::Cname(_)
-            | RData::Ptr(_)
+            RData::Cname(_) => {
+                let alias = record.owner.trim_end_matches('.').to_owned();
+                if !found.aliases.contains(&alias) {
+                    found.aliases.push(alias);
+                }
+                continue;
+            }
+            RData::Ptr(_)
             | RData::Ns(_)
             | RData::Mx(..)
             | RData::Srv(..)

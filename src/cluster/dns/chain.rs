@@ -493,7 +493,7 @@ impl<'a> Walk<'a> {
                 Ok(Reply::Written(answer))
             }
             Some(Err(error)) => {
-                let rcode = if error == TOO_MANY { Rcode::Refused } else { Rcode::ServFail };
+                let rcode = if error.starts_with(TOO_MANY) { Rcode::Refused } else { Rcode::ServFail };
                 self.step("forward", "dns.forward.failed", &[&error]);
                 Ok(Reply::Failed(rcode, Some(error)))
             }

@@ -1,0 +1,113 @@
+//! CoreDNS at work in a cluster: its Corefile edited while it runs, upstream servers that fail, answers that do not fit.
+
+use super::wire::run;
+use std::fmt::Write as _;
+use vethscope::base::{Duration, Severity};
+use vethscope::lab::Lab;
+use vethscope::trace::EventKind;
+
+/// Longer than the kubelet and the plugin `reload` take together.
+const RELOADED: Duration = Duration::from_secs(180);
+
+/// A cluster with this server block, a router that knows `example.com`, and a Service of 60 endpoints.
+fn cluster(block: &str) -> String {
+    let mut text = "apiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n  external:\n  - {name: gw, address: 192.168.1.1, router: true}\n  - {name: example.com, address: 203.0.113.10, behind: gw}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: gnu}\nspec: {nodeName: node2, containers: [{name: c, image: debian, command: [sleep, infinity]}]}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: many}\nspec: {clusterIP: None, ports: [{port: 80}]}\n---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: many-1, labels: {kubernetes.io/service-name: many}}\naddressType: IPv4\nports: [{port: 80}]\nendpoints:\n".to_owned();
+    for at in 1..=60 {
+        writeln!(text, "- {{addresses: [10.244.9.{at}]}}").unwrap();
+    }
+    text += "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: coredns, namespace: kube-system}\ndata:\n  Corefile: |\n    .:53 {\n";
+    for line in block.lines() {
+        writeln!(text, "      {line}").unwrap();
+    }
+    text + "    }\n"
+}
+
+fn apply(lab: &mut Lab, block: &str) {
+    let errors: Vec<_> =
+        lab.apply(&cluster(block)).into_iter().filter(|found| found.severity == Severity::Error).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    let limit = lab.now() + Duration::from_secs(60);
+    lab.settle(limit);
+}
+
+fn started(block: &str) -> Lab {
+    let mut lab = Lab::new(1);
+    apply(&mut lab, block);
+    lab
+}
+
+/// Everything that processes wrote so far.
+fn log(lab: &Lab) -> String {
+    let trace = lab.trace();
+    let texts = trace.events.iter().filter_map(|event| match event.kind {
+        EventKind::Wrote(output) => Some(trace.outputs[output.index()].text.to_string()),
+        _ => None,
+    });
+    texts.collect()
+}
+
+const HOSTS: &str =
+    "errors\nhosts {\n  192.0.2.1 a.test\n  fallthrough\n}\nforward . 192.168.1.1\nreload 30s\n";
+
+#[test]
+fn an_edited_corefile_takes_the_place_of_the_old_one() {
+    let mut lab = started(HOSTS);
+    assert_eq!(run(&mut lab, "gnu", "dig +short a.test").0, "192.0.2.1\n");
+    apply(&mut lab, &HOSTS.replace("192.0.2.1", "192.0.2.2"));
+    // Until the kubelet has written the file and the plugin has looked at it, the old one answers.
+    assert_eq!(run(&mut lab, "gnu", "dig +short a.test").0, "192.0.2.1\n");
+    let later = lab.now() + RELOADED;
+    lab.wait_until(later);
+    assert_eq!(run(&mut lab, "gnu", "dig +short a.test").0, "192.0.2.2\n");
+    // One that cannot be read leaves the old one in its place, and says so.
+    apply(&mut lab, "nosuchplugin\n");
+    let later = lab.now() + RELOADED;
+    lab.wait_until(later);
+    assert_eq!(run(&mut lab, "gnu", "dig +short a.test").0, "192.0.2.2\n");
+    assert!(log(&lab).contains("plugin/reload: Corefile changed but reload failed"), "{}", log(&lab));
+}
+
+#[test]
+fn a_dead_upstream_server_is_passed_over_once_it_is_known() {
+    let mut lab = started("errors\nforward . 192.168.1.77 192.168.1.1 {\n  policy sequential\n}\n");
+    let asked = |lab: &mut Lab| {
+        let began = lab.now();
+        let (out, _, _) = run(lab, "gnu", "dig +short example.com.");
+        (out, lab.now().since(began))
+    };
+    let (out, slow) = asked(&mut lab);
+    assert_eq!(out, "203.0.113.10\n");
+    assert!(slow >= Duration::from_secs(2), "nobody answers there: {slow:?}");
+    // Both replicas have met it, and their health checks have failed often enough.
+    for _ in 0..8 {
+        asked(&mut lab);
+    }
+    let later = lab.now() + Duration::from_secs(10);
+    lab.wait_until(later);
+    for _ in 0..8 {
+        let (out, quick) = asked(&mut lab);
+        assert_eq!(out, "203.0.113.10\n");
+        assert!(quick < Duration::from_secs(1), "it is known to be dead: {quick:?}");
+    }
+}
+
+#[test]
+fn more_questions_at_once_than_may_be_are_refused() {
+    let mut lab = started("errors\nforward . 192.168.1.77 {\n  max_concurrent 1\n}\n");
+    let (_, status, _) = run(&mut lab, "gnu", "getent ahosts example.com.");
+    assert_eq!(status, 2);
+    assert!(log(&lab).contains("concurrent queries exceeded maximum 1"), "{}", log(&lab));
+}
+
+#[test]
+fn an_answer_that_does_not_fit_comes_over_tcp() {
+    let mut lab = started("errors\nkubernetes cluster.local\n");
+    let (out, _, _) = run(&mut lab, "gnu", "dig +noedns +noall +comments many.default.svc.cluster.local");
+    assert!(out.starts_with(";; Truncated, retrying in TCP mode.\n"), "{out}");
+    assert!(out.contains("ANSWER: 60,"), "{out}");
+    let (out, _, _) =
+        run(&mut lab, "gnu", "dig +noedns +ignore +noall +comments many.default.svc.cluster.local");
+    assert!(out.contains("flags: qr aa tc rd"), "{out}");
+    let (out, status, _) = run(&mut lab, "gnu", "getent ahosts many");
+    assert_eq!((out.lines().count(), status), (180, 0));
+}

@@ -1,0 +1,54 @@
+//! What the real `dig`, `host`, `nslookup` (BIND 9.18 and busybox 1.35) and `getent` printed when a server answered them
+//! from the zone of the simulated cluster in `tools.yaml`: the simulated ones print the same in it, but for identifiers,
+//! times and lengths.
+
+use super::wire::run;
+use regex_lite::Regex;
+use std::fmt::Write as _;
+use vethscope::base::{Severity, SimTime};
+use vethscope::lab::{Lab, Target};
+
+/// What is nobody's business, and what stands for it.
+const BLANKS: [(&str, &str); 8] = [
+    (r"id: \d+", "id: N"),
+    (r"Query time: \d+ msec", "Query time: N msec"),
+    (r"WHEN: .*", "WHEN: X"),
+    (r"rcvd: \d+", "rcvd: N"),
+    (r"COOKIE: [0-9a-f]+", "COOKIE: X"),
+    (r" in \d+ ms", " in N ms"),
+    (r"Received \d+ bytes", "Received N bytes"),
+    (r"\d{10}( 7200| +; serial)", "SERIAL$1"),
+];
+
+fn blanked(text: &str) -> String {
+    BLANKS.iter().fold(text.to_owned(), |text, (pattern, with)| {
+        Regex::new(pattern).unwrap().replace_all(&text, *with).into_owned()
+    })
+}
+
+#[test]
+fn the_tools_print_what_the_real_ones_print() {
+    let mut lab = Lab::new(1);
+    let errors: Vec<_> = lab
+        .apply(&super::file("tools.yaml"))
+        .into_iter()
+        .filter(|found| found.severity == Severity::Error)
+        .collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    lab.settle(SimTime(60_000_000_000));
+    lab.need_names(&Target::parse("a", "default", None), &["dig".to_owned()]);
+    let text = super::file("tools.txt");
+    let cases: Vec<&str> = text.split("=== ").skip(1).collect();
+    assert!(cases.len() >= 100, "only {} cases were found", cases.len());
+    let mut failures = String::new();
+    for case in cases {
+        let (head, wanted) = case.split_once('\n').unwrap();
+        let (pod, command) = head.split_once(' ').unwrap();
+        let (out, status, _) = run(&mut lab, pod, command);
+        let got = blanked(&format!("{out}rc={status}\n"));
+        if got != blanked(wanted) {
+            writeln!(failures, "{pod} {command}\nreal:\n{wanted}simulated:\n{got}").unwrap();
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
