@@ -19,6 +19,7 @@ mod mtr;
 mod nc;
 mod netstat;
 mod nettools;
+mod nft;
 mod out;
 mod ping;
 mod print;
@@ -169,6 +170,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "memcached" => servers::memcached(words),
         "mtr" => mtr::mtr(words),
         "nc" | "netcat" | "nc.openbsd" | "nc.traditional" => nc::nc(name, words),
+        "nft" => nft::nft(context, words),
         "nginx" => servers::nginx(context, words),
         "pause" => servers::pause(),
         "postgres" => servers::postgres(words),

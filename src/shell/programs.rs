@@ -42,6 +42,7 @@ const FULL: &[&str] = &[
     "nc.traditional",
     "netcat",
     "netstat",
+    "nft",
     "nginx",
     "pause",
     "ping",

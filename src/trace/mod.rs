@@ -16,6 +16,8 @@ mod inventory;
 pub mod json;
 mod names_rows;
 mod netfilter;
+mod netfilter_words;
+mod nft;
 mod object_rows;
 mod pcapng;
 mod process_rows;
@@ -41,6 +43,7 @@ pub use netfilter::{
     Chain, ChainRow, Connection, ConntrackRow, Netfilter, NetfilterChange, RuleRow, RuleState, SetMember,
     SetRow, TcpTracking, Tuple,
 };
+pub use nft::{NftChain, NftChainRow, NftChange, NftElementRow, NftRuleRow, NftSet, NftSetRow, NftTable};
 pub use object_rows::{
     ConditionRow, ContainerRow, ContainerState, KubeEventRow, LastState, NodeRow, PodPhase, PodRow, StepRow,
     Steps,
