@@ -38,6 +38,7 @@ impl ControlPlane {
         for key in &gone {
             self.delete(world, key, None, None);
         }
+        self.furnish_cluster(world);
         let mut ordered: Vec<&Written> = wanted.iter().collect();
         ordered.sort_by_key(|written| rank(written));
         for written in &ordered {
@@ -88,5 +89,6 @@ impl ControlPlane {
             value["spec"]["taints"] = json!(spec.taints);
         }
         self.put(world, &key, &"v1".into(), Arc::new(value));
+        self.furnish_node(world, &spec.name);
     }
 }

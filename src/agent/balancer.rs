@@ -63,12 +63,12 @@ impl ControlPlane {
                 ip_mode: Some("VIP".to_owned()),
                 hostname: None,
             }];
-            self.give_ingress(world, Arc::new(given), ip);
+            self.give_ingress(world, &Arc::new(given), ip);
             Self::service_event(world, &service, false, "EnsuredLoadBalancer", "Ensured load balancer");
         }
     }
 
-    fn give_ingress(&mut self, world: &mut dyn World, service: Arc<Service>, ip: Ipv4Addr) {
+    fn give_ingress(&mut self, world: &mut dyn World, service: &Arc<Service>, ip: Ipv4Addr) {
         let key = ObjectKey::new("Service", &service.metadata.namespace, &service.metadata.name);
         self.put_service(world, service);
         if let Some(row) = self.objects.get(&key).cloned() {

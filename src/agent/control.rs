@@ -93,18 +93,12 @@ impl Actor for ControlPlane {
             Wakeup::Evict(key, at) => self.evict(world, &key, at),
             Wakeup::Reconcile => self.reconcile(world),
             Wakeup::Requeue(key) => self.requeued(world, key),
-            Wakeup::Kubelet(key, turn) => {
-                kubelet::go_on(self, world, &key, turn);
-                self.pods_changed(world);
-            }
+            Wakeup::Kubelet(key, turn) => kubelet::go_on(self, world, &key, turn),
             Wakeup::Endpoints => self.sync_endpoints(world),
             Wakeup::ProxyRules => self.sync_proxies(world),
             Wakeup::Balancers => self.provide_balancers(world),
             Wakeup::Policies => self.sync_policies(world),
-            Wakeup::Container(key, index, turn) => {
-                containers::look(self, world, &key, (index, turn));
-                self.pods_changed(world);
-            }
+            Wakeup::Container(key, index, turn) => containers::look(self, world, &key, (index, turn)),
             Wakeup::Probe(key, index, kind, life) => self.probe(world, &key, index, kind, life),
             Wakeup::ProbeLate(process) => self.probe_late(world, process),
             Wakeup::HookOver(key, index) => self.hook_over(world, &key, index),
@@ -115,7 +109,6 @@ impl Actor for ControlPlane {
                     return;
                 }
                 containers::exited(self, world, process, &exit);
-                self.pods_changed(world);
             }
         }
     }
@@ -327,6 +320,7 @@ impl ControlPlane {
         }
         entry.update_conditions(now);
         self.owner_touched(world, key);
+        self.pod_touched(world, key);
         let Some(entry) = self.store.pods.get(key) else { return };
         world.record(TableChange::Pod(entry.row(key, self.host_ip(entry))));
     }

@@ -20,10 +20,14 @@ impl ControlPlane {
         self.put(world, key, &"v1".into(), value.clone());
         let Ok(node) = serde_json::from_value::<Node>((**value).clone()) else { return };
         let Some(entry) = self.store.nodes.get_mut(&key.name) else { return };
+        let relabelled = entry.spec.labels != node.metadata.labels;
         entry.spec.labels = node.metadata.labels;
         entry.spec.annotations = node.metadata.annotations;
         entry.spec.taints = node.spec.taints;
         entry.spec.unschedulable = node.spec.unschedulable == Some(true);
+        if relabelled {
+            self.zones_changed(world);
+        }
         self.node_changed(world, &key.name);
     }
 
@@ -39,6 +43,7 @@ impl ControlPlane {
                 entry.spec = spec.clone();
             }
             self.put_node(world, spec);
+            self.zones_changed(world);
             self.node_changed(world, &name);
         }
     }

@@ -125,6 +125,5 @@ impl ControlPlane {
             self.record_pod(world, key);
         }
         self.mark_unreachable(world, name, !ready);
-        self.pods_changed(world);
     }
 }

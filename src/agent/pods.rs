@@ -46,9 +46,12 @@ impl ControlPlane {
         let Some(key) = self.store.pod_named(&pod.metadata.namespace, &pod.metadata.name).cloned() else {
             return self.create_pod(world, (pod, value));
         };
+        // Services that selected it by its old labels are to look as well.
+        self.pod_touched(world, &key);
         let Some(entry) = self.store.pods.get_mut(&key) else { return };
         if entry.pod != pod {
-            let old = std::mem::replace(&mut entry.pod, pod);
+            let old = std::mem::replace(&mut entry.pod, pod.clone());
+            self.store.relabel(&key, &old.metadata.labels, &pod.metadata.labels);
             containers::redefined(self, world, &key, &old);
             self.record_pod(world, &key);
         }
@@ -90,6 +93,7 @@ impl ControlPlane {
             pod,
         };
         self.store.n_anti_affinity += usize::from(has_anti_affinity(&entry.pod));
+        self.store.relabel(&key, &std::collections::BTreeMap::new(), &entry.pod.metadata.labels);
         self.store.pods.insert(key.clone(), entry);
         self.put(world, &key.object(), &"v1".into(), value);
         self.record_pod(world, &key);
@@ -146,6 +150,7 @@ impl ControlPlane {
             }
             return self.record_pod(world, key);
         }
+        self.pod_touched(world, key);
         let Some(entry) = self.store.remove_pod(key) else { return };
         self.forget_waiting(key);
         self.remove(world, &object);
@@ -178,6 +183,7 @@ impl ControlPlane {
     pub(super) fn forget_pod(&mut self, world: &mut dyn World, key: &PodKey) {
         self.withdraw(world, key);
         containers::kill_all(self, world, key);
+        self.pod_touched(world, key);
         let Some(entry) = self.store.remove_pod(key) else { return };
         if let Some(netns) = entry.netns.filter(|_| !entry.pod.spec.host_network) {
             world.del_netns(netns);

@@ -291,7 +291,6 @@ impl ControlPlane {
         if entry.containers[index] != before {
             entry.phase = entry.phase_now();
             self.record_pod(world, key);
-            self.pods_changed(world);
         }
     }
 }

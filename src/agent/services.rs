@@ -2,26 +2,25 @@
 //! the endpoint controller follows the Pods, and each node's kube-proxy follows both.
 
 use super::control::ControlPlane;
+use super::endpoints::Doubtful;
+use super::furniture::is_api_service;
 use super::kube_proxy;
-use super::store::PodEntry;
 use super::world::{Patience, Wakeup, World, with};
 use crate::api::{Endpoint, EndpointSlice, Protocol, Service, ServiceSpec, ServiceType, TrafficPolicy};
 use crate::base::{Duration, Ipv4Addr, NetnsId, ObjectKey, SimTime};
 use crate::cluster::configuration;
 use crate::cluster::dns::View;
 use crate::cluster::proxy::{self, Config, Family, Frontend, Watched};
-use crate::cluster::services::{self, PodView};
+use crate::cluster::services;
 use crate::kernel::SocketServices;
 use crate::trace::{
-    EndpointRow, PodPhase, ServiceChange, ServicePortRow, ServiceRow, SliceRow, TableChange, Transport,
+    EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow, TableChange, Transport,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-/// How long the endpoint controller takes after a change of a Pod.
-const ENDPOINTS: Duration = Duration::from_ms(5);
 /// How long a kube-proxy takes after a change of endpoints.
 const PROXY: Duration = Duration::from_ms(20);
 /// kube-proxy writes its rules at most so often (`iptables.minSyncPeriod`).
@@ -36,11 +35,11 @@ pub(super) struct Services {
     objects: BTreeMap<Key, Arc<Service>>,
     created: BTreeMap<Key, SimTime>,
     /// Slices by namespace and name: those of the endpoint controller and those that the user wrote.
-    slices: BTreeMap<Key, (Arc<EndpointSlice>, SimTime)>,
-    /// Which slices the user wrote.
-    written: BTreeSet<Key>,
-    /// Whether the endpoint controller is about to look.
-    looking: bool,
+    pub(super) slices: BTreeMap<Key, (Arc<EndpointSlice>, SimTime)>,
+    /// The slices that stand for each object of endpoints that the user wrote.
+    pub(super) written: BTreeMap<ObjectKey, Vec<Key>>,
+    /// What the endpoint controllers have to look at.
+    pub(super) doubtful: Doubtful,
     /// Whether the kube-proxies are about to write, and when they last did.
     writing: bool,
     wrote: Option<SimTime>,
@@ -63,6 +62,17 @@ impl Services {
     /// All Services in the order of namespace and name.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Service>> {
         self.objects.values()
+    }
+
+    /// A Service.
+    pub(super) fn get(&self, key: &Key) -> Option<&Arc<Service>> {
+        self.objects.get(key)
+    }
+
+    /// Whether the user wrote this slice.
+    pub(super) fn is_written(&self, slice: &EndpointSlice) -> bool {
+        let (namespace, name) = (&slice.metadata.namespace, &slice.metadata.name);
+        self.written.contains_key(&ObjectKey::new("EndpointSlice", namespace, name))
     }
 
     /// All slices.
@@ -110,12 +120,13 @@ impl ControlPlane {
     /// A Service goes.
     pub(super) fn remove_service(&mut self, world: &mut dyn World, key: &ObjectKey) {
         let at = (key.namespace.to_string(), key.name.to_string());
-        self.services.objects.remove(&at);
+        let gone = self.services.objects.remove(&at);
         self.services.created.remove(&at);
         world.record(TableChange::Service(ServiceChange::ServiceGone(
             key.namespace.clone(),
             key.name.clone(),
         )));
+        self.service_changed(world, (gone.as_deref(), None));
         self.services_applied(world);
     }
 
@@ -131,7 +142,6 @@ impl ControlPlane {
 
     /// Those who follow Services are woken.
     pub(super) fn services_applied(&mut self, world: &mut dyn World) {
-        self.pods_changed(world);
         self.balancers_changed(world);
         self.endpoints_changed(world);
     }
@@ -145,16 +155,17 @@ impl ControlPlane {
             return old;
         }
         let service = Arc::new(service);
-        self.put_service(world, service.clone());
+        self.put_service(world, &service);
         service
     }
 
     /// A Service as it stands now.
-    pub(super) fn put_service(&mut self, world: &mut dyn World, service: Arc<Service>) {
+    pub(super) fn put_service(&mut self, world: &mut dyn World, service: &Arc<Service>) {
         let key = key_of(&service.metadata);
         let created = *self.services.created.entry(key.clone()).or_insert(world.now());
-        world.record(TableChange::Service(ServiceChange::Service(Box::new(service_row(&service, created)))));
-        self.services.objects.insert(key, service);
+        world.record(TableChange::Service(ServiceChange::Service(Box::new(service_row(service, created)))));
+        let old = self.services.objects.insert(key, service.clone());
+        self.service_changed(world, (old.as_deref(), Some(service)));
     }
 
     /// Gives a Service the addresses and ports that it does not name itself, the ones it had where it had some.
@@ -209,99 +220,11 @@ impl ControlPlane {
         }
     }
 
-    /// Slices that the user wrote, in one object.
-    pub(super) fn write_slices(
-        &mut self,
-        world: &mut dyn World,
-        key: &ObjectKey,
-        slices: Vec<Arc<EndpointSlice>>,
-    ) {
-        self.remove_written_slices(world, key);
-        for slice in slices {
-            let key = key_of(&slice.metadata);
-            self.services.written.insert(key.clone());
-            self.put_slice(world, key, slice);
-        }
-        self.services_applied(world);
-    }
-
-    /// Slices that the user wrote go.
-    pub(super) fn remove_written_slices(&mut self, world: &mut dyn World, key: &ObjectKey) {
-        let key = (key.namespace.to_string(), key.name.to_string());
-        if self.services.written.remove(&key) {
-            self.remove_slice(world, &key);
-        }
-        self.services_applied(world);
-    }
-
-    fn put_slice(&mut self, world: &mut dyn World, key: Key, slice: Arc<EndpointSlice>) -> bool {
-        let old = self.services.slices.get(&key);
-        if old.is_some_and(|(old, _)| *old == slice) {
-            return false;
-        }
-        let created = old.map_or(world.now(), |(_, created)| *created);
-        let row = Box::new(slice_row(&slice, created));
-        world.record(TableChange::Service(ServiceChange::Slice(row)));
-        self.services.slices.insert(key, (slice, created));
-        true
-    }
-
-    fn remove_slice(&mut self, world: &mut dyn World, key: &Key) {
-        if self.services.slices.remove(key).is_some() {
-            world.record(TableChange::Service(ServiceChange::SliceGone(
-                key.0.as_str().into(),
-                key.1.as_str().into(),
-            )));
-        }
-    }
-
-    /// Something happened to a Pod; the endpoint controller will look.
-    pub(super) fn pods_changed(&mut self, world: &mut dyn World) {
-        if !self.services.objects.is_empty() && !std::mem::replace(&mut self.services.looking, true) {
-            world.wake_in(ENDPOINTS, Patience::Prompt, Wakeup::Endpoints);
-        }
-    }
-
-    /// The endpoint controller looks at all Services.
-    pub(super) fn sync_endpoints(&mut self, world: &mut dyn World) {
-        self.services.looking = false;
-        let mut kept = BTreeSet::new();
-        let mut changed = false;
-        for service in self.services.objects.values().cloned().collect::<Vec<_>>() {
-            let slices = services::endpoint_slices(&service, &self.views(&service));
-            let metadata = &service.metadata;
-            for (index, mut slice) in slices.into_iter().enumerate() {
-                let name = format!("{}-{}", metadata.name, suffix(&metadata.name, index));
-                slice.metadata.name.clone_from(&name);
-                let key = (metadata.namespace.clone(), name);
-                kept.insert(key.clone());
-                changed |= self.put_slice(world, key, Arc::new(slice));
-            }
-        }
-        let stale = |key: &&Key| !kept.contains(*key) && !self.services.written.contains(*key);
-        let stale: Vec<Key> = self.services.slices.keys().filter(stale).cloned().collect();
-        for key in &stale {
-            self.remove_slice(world, key);
-        }
-        if changed || !stale.is_empty() {
-            self.endpoints_changed(world);
-        }
-    }
-
-    /// The Pods that a Service selects and that have an address, in the order of their names.
-    fn views(&self, service: &Service) -> Vec<PodView<'_>> {
-        let zone = |name: &str| {
-            let node = self.store.nodes.get(name)?;
-            node.spec.labels.get("topology.kubernetes.io/zone").map(String::as_str)
-        };
-        let views = self.store.pods.values().filter_map(|entry| view(service, entry));
-        views.map(|view| PodView { zone: zone(view.node), ..view }).collect()
-    }
-
     /// Endpoints or Services changed; the kube-proxies will write their rules.
-    fn endpoints_changed(&mut self, world: &mut dyn World) {
-        // Before the first Service there is nothing to write.
-        let idle = self.services.objects.is_empty() && self.services.wrote.is_none();
+    pub(super) fn endpoints_changed(&mut self, world: &mut dyn World) {
+        // Before the first Service but the API server's own there is nothing to write.
+        let idle =
+            self.services.wrote.is_none() && self.services.all().all(|service| is_api_service(service));
         if idle || std::mem::replace(&mut self.services.writing, true) {
             return;
         }
@@ -351,23 +274,6 @@ impl ControlPlane {
             with(world, netns, |netns, _| netns.set_socket_services(Some(services.clone())));
         }
     }
-}
-
-/// A Pod that the Service selects, once it has an address and until it has run to its end.
-fn view<'a>(service: &Service, entry: &'a PodEntry) -> Option<PodView<'a>> {
-    let ended = matches!(entry.phase, PodPhase::Succeeded | PodPhase::Failed);
-    if ended || !services::selects(service, &entry.pod) {
-        return None;
-    }
-    let (ip, node) = (entry.ip?, entry.node.as_deref()?);
-    Some(PodView {
-        pod: &entry.pod,
-        ip,
-        node,
-        zone: None,
-        ready: entry.is_ready(),
-        terminating: entry.deleting,
-    })
 }
 
 /// A Service object with the addresses and ports that it was given.
@@ -442,7 +348,7 @@ fn service_row(service: &Service, created: SimTime) -> ServiceRow {
     }
 }
 
-fn slice_row(slice: &EndpointSlice, created: SimTime) -> SliceRow {
+pub(super) fn slice_row(slice: &EndpointSlice, created: SimTime) -> SliceRow {
     let endpoint = |endpoint: &Endpoint| EndpointRow {
         address: endpoint.addresses.first().map_or("", String::as_str).into(),
         ready: endpoint.is_ready(),
@@ -463,16 +369,6 @@ fn slice_row(slice: &EndpointSlice, created: SimTime) -> SliceRow {
     }
 }
 
-fn key_of(metadata: &crate::api::ObjectMeta) -> Key {
+pub(super) fn key_of(metadata: &crate::api::ObjectMeta) -> Key {
     (metadata.namespace.clone(), metadata.name.clone())
-}
-
-/// Five letters that tell the slices of a Service apart. The API server draws them; here they follow from the name,
-/// so that a slice keeps its name when an edit makes it anew.
-fn suffix(name: &str, index: usize) -> String {
-    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let seed = name.bytes().fold(index as u64 + 7, |sum, byte| {
-        sum.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(u64::from(byte) + 1)
-    });
-    (0..5).map(|at| char::from(LETTERS[(seed >> (at * 9 + 8)) as usize % LETTERS.len()])).collect()
 }

@@ -84,6 +84,8 @@ pub(super) struct NodeEntry {
     pub(super) pods: usize,
 }
 
+static NONE: BTreeSet<PodKey> = BTreeSet::new();
+
 /// All objects.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Store {
@@ -91,6 +93,8 @@ pub(super) struct Store {
     pub(super) pods: BTreeMap<PodKey, PodEntry>,
     /// The Pods bound to each node, so that scheduling does not look at all of them for each.
     bound: BTreeMap<Arc<str>, BTreeSet<PodKey>>,
+    /// The Pods that bear a label, by namespace, key and value.
+    labelled: BTreeMap<(Arc<str>, String, String), BTreeSet<PodKey>>,
     /// How many Pods keep others away from themselves.
     pub(super) n_anti_affinity: usize,
 }
@@ -168,6 +172,34 @@ impl Store {
         }
     }
 
+    /// The Pods of a namespace that bear a label.
+    pub(super) fn labelled(&self, namespace: &str, key: &str, value: &str) -> &BTreeSet<PodKey> {
+        let label = (Arc::from(namespace), key.to_owned(), value.to_owned());
+        self.labelled.get(&label).unwrap_or(&NONE)
+    }
+
+    /// A Pod has these labels from now on, in the place of those.
+    pub(super) fn relabel(
+        &mut self,
+        key: &PodKey,
+        old: &BTreeMap<String, String>,
+        new: &BTreeMap<String, String>,
+    ) {
+        for (name, value) in old.iter().filter(|(name, value)| new.get(*name) != Some(value)) {
+            let label = (key.namespace.clone(), name.clone(), value.clone());
+            if let Some(pods) = self.labelled.get_mut(&label) {
+                pods.remove(key);
+                if pods.is_empty() {
+                    self.labelled.remove(&label);
+                }
+            }
+        }
+        for (name, value) in new.iter().filter(|(name, value)| old.get(*name) != Some(value)) {
+            let label = (key.namespace.clone(), name.clone(), value.clone());
+            self.labelled.entry(label).or_default().insert(key.clone());
+        }
+    }
+
     /// The Pods of a namespace.
     pub(super) fn pods_in(&self, namespace: &str) -> Vec<PodKey> {
         let first = PodKey { namespace: namespace.into(), name: "".into(), uid: 0 };
@@ -179,6 +211,7 @@ impl Store {
     pub(super) fn remove_pod(&mut self, key: &PodKey) -> Option<PodEntry> {
         let entry = self.pods.remove(key)?;
         self.n_anti_affinity -= usize::from(has_anti_affinity(&entry.pod));
+        self.relabel(key, &entry.pod.metadata.labels, &BTreeMap::new());
         if let Some(node) = &entry.node {
             if let Some(bound) = self.bound.get_mut(node) {
                 bound.remove(key);
@@ -192,7 +225,6 @@ impl Store {
 
     /// Pods bound to a node.
     pub(super) fn pods_on(&self, node: &str) -> impl ExactSizeIterator<Item = &PodKey> {
-        static NONE: BTreeSet<PodKey> = BTreeSet::new();
         self.bound.get(node).unwrap_or(&NONE).iter()
     }
 }

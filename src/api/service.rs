@@ -186,14 +186,19 @@ pub struct Endpoint {
     /// Conditions.
     pub conditions: EndpointConditions,
     /// Host name for DNS.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
     /// The node it runs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub node_name: Option<String>,
     /// The Pod behind it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub target_ref: Option<ObjectReference>,
     /// Zone of its node.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
     /// Where it had best be used from.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hints: Option<EndpointHints>,
 }
 
@@ -202,8 +207,10 @@ pub struct Endpoint {
 #[serde(rename_all = "camelCase", default)]
 pub struct EndpointHints {
     /// Zones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub for_zones: Vec<ForZone>,
     /// Nodes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub for_nodes: Vec<ForNode>,
 }
 
@@ -228,10 +235,13 @@ pub struct ForZone {
 #[serde(rename_all = "camelCase", default)]
 pub struct EndpointConditions {
     /// Whether it takes traffic.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ready: Option<bool>,
     /// Whether it answers, even while it terminates.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub serving: Option<bool>,
     /// Whether it terminates.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub terminating: Option<bool>,
 }
 
@@ -244,8 +254,10 @@ pub struct EndpointPort {
     /// Protocol.
     pub protocol: Protocol,
     /// Number; absent for every port.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// Hint about the protocol above.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub app_protocol: Option<String>,
 }
 
@@ -256,9 +268,14 @@ pub struct ObjectReference {
     /// Kind.
     pub kind: String,
     /// Namespace.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub namespace: String,
     /// Name.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
+    /// Identity.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub uid: String,
 }
 
 /// The older form of a Service's endpoints.
@@ -276,10 +293,13 @@ pub struct Endpoints {
 #[serde(rename_all = "camelCase", default)]
 pub struct EndpointSubset {
     /// Ready endpoints.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<EndpointAddress>,
     /// Endpoints that are not ready.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_ready_addresses: Vec<EndpointAddress>,
     /// Ports of all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<EndpointPort>,
 }
 
@@ -290,10 +310,13 @@ pub struct EndpointAddress {
     /// Address.
     pub ip: String,
     /// Host name for DNS.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
     /// The node it runs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub node_name: Option<String>,
     /// The Pod behind it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub target_ref: Option<ObjectReference>,
 }
 
@@ -336,16 +359,22 @@ impl Endpoints {
         self.subsets.iter().map(move |subset| EndpointSlice {
             metadata: metadata.clone(),
             address_type: "IPv4".to_owned(),
-            endpoints: subset.addresses.iter().map(EndpointAddress::endpoint).collect(),
+            endpoints: subset
+                .addresses
+                .iter()
+                .map(|address| address.endpoint(true))
+                .chain(subset.not_ready_addresses.iter().map(|address| address.endpoint(false)))
+                .collect(),
             ports: subset.ports.clone(),
         })
     }
 }
 
 impl EndpointAddress {
-    fn endpoint(&self) -> Endpoint {
+    fn endpoint(&self, ready: bool) -> Endpoint {
         Endpoint {
             addresses: vec![self.ip.clone()],
+            conditions: EndpointConditions { ready: Some(ready), serving: None, terminating: None },
             hostname: self.hostname.clone(),
             node_name: self.node_name.clone(),
             target_ref: self.target_ref.clone(),

@@ -3,6 +3,7 @@
 pub mod blocks;
 pub mod configuration;
 pub mod dns;
+pub mod endpoints;
 pub mod images;
 pub mod ipam;
 pub mod names;

@@ -111,31 +111,54 @@ pub fn proportional(allowed: i64, sets: &[(i64, i64)]) -> Vec<i64> {
 }
 
 /// What is looked at to say which of a ReplicaSet's Pods goes first (`ActivePodsWithRanks`). The order of the fields is
-/// the order in which they count, and the lesser goes first.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// the order in which they count.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletionRank {
-    /// Whether it has a node.
+    /// Whether it has a node; one without goes first.
     pub assigned: bool,
-    /// 0 pending, 1 unknown, 2 running.
+    /// 0 pending, 1 unknown, 2 running; the least goes first.
     pub phase: u8,
-    /// Whether it is ready.
+    /// Whether it is ready; one that is not goes first.
     pub ready: bool,
-    /// `controller.kubernetes.io/pod-deletion-cost`.
+    /// `controller.kubernetes.io/pod-deletion-cost`; the cheapest goes first.
     pub cost: i64,
-    /// Pods of the same owner on its node, the most first.
-    pub crowd: std::cmp::Reverse<usize>,
-    /// For how long it has been ready, in powers of two of nanoseconds; the shortest first.
-    pub ready_for: u32,
-    /// Restarts, the most first.
-    pub restarts: std::cmp::Reverse<u32>,
-    /// For how long it has been there, in powers of two; the shortest first.
-    pub age: u32,
+    /// Pods of the same owner on its node; one of the most goes first.
+    pub crowd: usize,
+    /// For how many nanoseconds it has been ready, where it is; the shortest goes first.
+    pub ready_for_ns: Option<u64>,
+    /// Restarts of its containers, then of its sidecars; the most go first.
+    pub restarts: (u32, u32),
+    /// For how many nanoseconds it has been there; the shortest goes first.
+    pub age_ns: u64,
     /// Identity.
     pub uid: std::sync::Arc<str>,
 }
 
-/// A length of time in powers of two (`afterOrZero` with `LogarithmicScaleDown`).
-pub fn power(ns: u64) -> u32 {
+impl DeletionRank {
+    /// Whether this Pod goes before another one. Times count in powers of two (`LogarithmicScaleDown`); where two differ
+    /// by less than that, the identity decides at once, so that it is as good as chance.
+    pub fn compare(&self, other: &Self) -> std::cmp::Ordering {
+        let times = |own: u64, theirs: u64| {
+            if own == theirs {
+                return std::cmp::Ordering::Equal;
+            }
+            power(own).cmp(&power(theirs)).then_with(|| self.uid.cmp(&other.uid))
+        };
+        let ready = match (self.ready_for_ns, other.ready_for_ns) {
+            (Some(own), Some(theirs)) => times(own, theirs),
+            (None, _) | (_, None) => std::cmp::Ordering::Equal,
+        };
+        (self.assigned, self.phase, self.ready, self.cost)
+            .cmp(&(other.assigned, other.phase, other.ready, other.cost))
+            .then_with(|| other.crowd.cmp(&self.crowd))
+            .then(ready)
+            .then_with(|| other.restarts.cmp(&self.restarts))
+            .then_with(|| times(self.age_ns, other.age_ns))
+    }
+}
+
+/// A length of time in powers of two (`logarithmicRankDiff`).
+fn power(ns: u64) -> u32 {
     u64::BITS - ns.leading_zeros()
 }
 

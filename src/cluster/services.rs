@@ -1,8 +1,8 @@
 //! What the control plane decides about Services: their addresses and ports, and the endpoints behind them.
 
 use crate::api::{
-    Endpoint, EndpointConditions, EndpointHints, EndpointPort, EndpointSlice, ForNode, ForZone, ObjectMeta,
-    ObjectReference, Pod, SERVICE_NAME_LABEL, Service, ServicePort,
+    Endpoint, EndpointConditions, EndpointHints, EndpointPort, ForNode, ForZone, ObjectReference, Pod,
+    Service, ServicePort,
 };
 use crate::base::{Ipv4Addr, Ipv4Net, Rng};
 use serde_json::Value;
@@ -43,6 +43,8 @@ pub fn allocate_node_port(taken: &BTreeSet<u16>, rng: &mut Rng) -> Option<u16> {
 pub struct PodView<'a> {
     /// The object.
     pub pod: &'a Pod,
+    /// Its identity.
+    pub uid: &'a str,
     /// Its address.
     pub ip: Ipv4Addr,
     /// Its node.
@@ -63,34 +65,8 @@ pub fn selects(service: &Service, pod: &Pod) -> bool {
         && selector.iter().all(|(key, value)| pod.metadata.labels.get(key) == Some(value))
 }
 
-/// The slices of a Service (`pkg/controller/endpointslice`), one for each set of port numbers that its Pods give to
-/// its ports.
-pub fn endpoint_slices(service: &Service, pods: &[PodView<'_>]) -> Vec<EndpointSlice> {
-    let mut groups: Vec<(Vec<EndpointPort>, Vec<Endpoint>)> = Vec::new();
-    for view in pods {
-        let ports = ports_of(service, view.pod);
-        if ports.is_empty() && !service.spec.ports.is_empty() {
-            continue;
-        }
-        let endpoint = endpoint(service, view);
-        match groups.iter_mut().find(|(known, _)| *known == ports) {
-            Some((_, endpoints)) => endpoints.push(endpoint),
-            None => groups.push((ports, vec![endpoint])),
-        }
-    }
-    groups.into_iter().map(|(ports, endpoints)| slice(service, ports, endpoints)).collect()
-}
-
-fn slice(service: &Service, ports: Vec<EndpointPort>, endpoints: Vec<Endpoint>) -> EndpointSlice {
-    let mut metadata = ObjectMeta { namespace: service.metadata.namespace.clone(), ..ObjectMeta::default() };
-    metadata.labels.insert(SERVICE_NAME_LABEL.to_owned(), service.metadata.name.clone());
-    let managed = "endpointslice-controller.k8s.io".to_owned();
-    metadata.labels.insert("endpointslice.kubernetes.io/managed-by".to_owned(), managed);
-    EndpointSlice { metadata, address_type: "IPv4".to_owned(), endpoints, ports }
-}
-
 /// The ports of the Service that this Pod has; a name is looked up among its containers' ports.
-fn ports_of(service: &Service, pod: &Pod) -> Vec<EndpointPort> {
+pub(super) fn ports_of(service: &Service, pod: &Pod) -> Vec<EndpointPort> {
     let port = |port: &ServicePort| {
         let number = target_port(port, pod)?;
         Some(EndpointPort {
@@ -116,7 +92,7 @@ fn target_port(port: &ServicePort, pod: &Pod) -> Option<u16> {
     }
 }
 
-fn endpoint(service: &Service, view: &PodView<'_>) -> Endpoint {
+pub(super) fn endpoint(service: &Service, view: &PodView<'_>) -> Endpoint {
     let (metadata, spec) = (&view.pod.metadata, &view.pod.spec);
     let named = spec.subdomain.as_deref() == Some(&*service.metadata.name);
     Endpoint {
@@ -134,6 +110,7 @@ fn endpoint(service: &Service, view: &PodView<'_>) -> Endpoint {
             kind: "Pod".to_owned(),
             namespace: metadata.namespace.clone(),
             name: metadata.name.clone(),
+            uid: view.uid.to_owned(),
         }),
     }
 }

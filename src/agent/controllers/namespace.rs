@@ -1,6 +1,7 @@
 //! The namespace controller (`pkg/controller/namespace`): what is in a namespace goes with it.
 
 use crate::agent::control::ControlPlane;
+use crate::agent::furniture::comes_again;
 use crate::agent::world::World;
 use crate::api::Propagation;
 use crate::base::ObjectKey;
@@ -19,8 +20,10 @@ impl ControlPlane {
     }
 
     pub(super) fn sync_namespace(&mut self, world: &mut dyn World, key: &ObjectKey) {
-        if self.objects.get(key).is_none_or(|row| row.deleted.is_none()) {
-            return;
+        match self.objects.get(key).map(|row| row.deleted) {
+            None => return,
+            Some(None) => return self.furnish_namespace(world, &key.name),
+            Some(Some(_)) => {}
         }
         let inside: Vec<ObjectKey> = self.objects.in_namespace(&key.name);
         if inside.is_empty() {
@@ -34,10 +37,10 @@ impl ControlPlane {
         }
     }
 
-    /// Something of a namespace that is about to go went.
+    /// Something of a namespace went: one that is about to go may be empty now, another one misses what belongs to it.
     pub(in crate::agent) fn namespace_emptied(&mut self, world: &mut dyn World, gone: &ObjectKey) {
         let key = ObjectKey::new("Namespace", "", &gone.namespace);
-        if self.objects.get(&key).is_some_and(|row| row.deleted.is_some()) {
+        if comes_again(gone) || self.objects.get(&key).is_some_and(|row| row.deleted.is_some()) {
             self.enqueue(world, key);
         }
     }

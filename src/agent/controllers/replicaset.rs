@@ -5,10 +5,9 @@ use crate::agent::control::ControlPlane;
 use crate::agent::store::{PodEntry, PodKey};
 use crate::agent::world::{Patience, World};
 use crate::base::ObjectKey;
-use crate::cluster::rollout::{DeletionRank, power};
+use crate::cluster::rollout::DeletionRank;
 use crate::trace::PodPhase;
 use serde_json::json;
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -116,18 +115,16 @@ impl ControlPlane {
                 },
                 ready: entry.is_ready(),
                 cost: cost.and_then(|cost| cost.parse().ok()).unwrap_or(0),
-                crowd: Reverse(entry.node.as_ref().and_then(|node| crowds.get(node)).copied().unwrap_or(0)),
-                ready_for: power(self.ready_for(world, pod).map_or(0, |ready| ready.0)),
-                restarts: Reverse(
-                    entry.containers.iter().map(|container| container.restarts).max().unwrap_or(0),
-                ),
-                age: power(world.now().since(entry.created).0),
+                crowd: entry.node.as_ref().and_then(|node| crowds.get(node)).copied().unwrap_or(0),
+                ready_for_ns: self.ready_for(world, pod).map(|ready| ready.0),
+                restarts: (restarts(entry, false), restarts(entry, true)),
+                age_ns: world.now().since(entry.created).0,
                 uid,
             })
         };
         let mut ranked: Vec<(DeletionRank, &PodKey)> =
             pods.iter().filter_map(|pod| Some((rank(pod)?, pod))).collect();
-        ranked.sort();
+        ranked.sort_by(|(a, _), (b, _)| a.compare(b));
         ranked.into_iter().map(|(_, pod)| pod.clone()).collect()
     }
 
@@ -145,4 +142,10 @@ impl ControlPlane {
         let source = ("ScalingReplicaSet", "deployment-controller");
         Self::event(world, deployment, Kind::Normal, source, message);
     }
+}
+
+/// The most restarts of one container of a Pod, of its sidecars or of its own containers (`maxContainerRestarts`).
+fn restarts(entry: &PodEntry, sidecars: bool) -> u32 {
+    let those = entry.containers.iter().filter(|container| container.sidecar == sidecars);
+    those.filter(|container| container.sidecar || !container.init).map(|one| one.restarts).max().unwrap_or(0)
 }

@@ -3,7 +3,7 @@
 use super::json::{at, list, number, text};
 use super::resources::Resource;
 use crate::base::{ObjectKey, SimTime};
-use crate::trace::{Inventory, NodeRow, ServiceRow, SliceRow};
+use crate::trace::{Inventory, NodeRow, ServiceRow};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -13,10 +13,8 @@ pub(super) const VERSION: &str = "v1.35.0";
 /// All objects of a type, in the order of namespace and name.
 pub(super) fn objects(inventory: &Inventory, resource: &Resource) -> Vec<Value> {
     let kind = resource.kind;
-    match kind {
-        "Event" => return events(inventory),
-        "Endpoints" => return endpoints(inventory),
-        _ => {}
+    if kind == "Event" {
+        return events(inventory);
     }
     let first = ObjectKey::new(kind, "", "");
     let rows = inventory.objects.range(first..).take_while(|(key, _)| *key.kind == *kind);
@@ -37,12 +35,6 @@ pub(super) fn objects(inventory: &Inventory, resource: &Resource) -> Vec<Value> 
                 let entry =
                     found.entry(key).or_insert_with(|| bare("v1", "Service", namespace, name, row.created));
                 service(row, entry);
-            }
-        }
-        "EndpointSlice" => {
-            for ((namespace, name), row) in &inventory.slices {
-                let key = (namespace.to_string(), name.to_string());
-                found.entry(key).or_insert_with(|| slice(row));
             }
         }
         _ => {}
@@ -135,91 +127,6 @@ fn service(row: &ServiceRow, value: &mut Value) {
         value["status"]["loadBalancer"] =
             if ingress.is_empty() { json!({}) } else { json!({ "ingress": ingress }) };
     }
-}
-
-fn slice(row: &SliceRow) -> Value {
-    let mut value = bare("discovery.k8s.io/v1", "EndpointSlice", &row.namespace, &row.name, row.created);
-    value["metadata"]["labels"] = json!({
-        "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
-        "kubernetes.io/service-name": &*row.service,
-    });
-    value["addressType"] = json!(&*row.address_type);
-    value["ports"] = row
-        .ports
-        .iter()
-        .map(|(name, protocol, port)| json!({ "name": &**name, "protocol": protocol, "port": port }))
-        .collect();
-    value["endpoints"] = row.endpoints.iter().map(|one| {
-        let mut endpoint = json!({
-            "addresses": [&*one.address],
-            "conditions": { "ready": one.ready, "serving": one.ready || one.terminating, "terminating": one.terminating },
-        });
-        if let Some(node) = &one.node {
-            endpoint["nodeName"] = json!(&**node);
-        }
-        if let Some(pod) = &one.pod {
-            endpoint["targetRef"] = json!({ "kind": "Pod", "namespace": &*row.namespace, "name": &**pod });
-        }
-        endpoint
-    }).collect();
-    value
-}
-
-/// Endpoints in their older form: those that were written, and those that the control plane keeps beside the slices.
-fn endpoints(inventory: &Inventory) -> Vec<Value> {
-    let first = ObjectKey::new("Endpoints", "", "");
-    let rows = inventory.objects.range(first..).take_while(|(key, _)| &*key.kind == "Endpoints");
-    let mut found: BTreeMap<(String, String), Value> =
-        rows.map(|(key, row)| ((key.namespace.to_string(), key.name.to_string()), row.whole())).collect();
-    let mut slices: BTreeMap<(&str, &str), Vec<&SliceRow>> = BTreeMap::new();
-    for row in inventory.services.values().filter(|row| &*row.kind != "ExternalName") {
-        slices.entry((&row.namespace, &row.name)).or_default();
-    }
-    for row in inventory.slices.values().filter(|row| !row.service.is_empty()) {
-        slices.entry((&row.namespace, &row.service)).or_default().push(row);
-    }
-    for ((namespace, name), slices) in slices {
-        let key = (namespace.to_owned(), name.to_owned());
-        let service = inventory.services.get(&(namespace.into(), name.into())).map(|row| row.created);
-        let created = slices.iter().map(|slice| slice.created).min().or(service).unwrap_or(inventory.now);
-        found.entry(key).or_insert_with(|| {
-            let mut value = bare("v1", "Endpoints", namespace, name, created);
-            let subsets: Vec<Value> = slices.iter().filter_map(|slice| subset(slice)).collect();
-            if !subsets.is_empty() {
-                value["subsets"] = json!(subsets);
-            }
-            value
-        });
-    }
-    found.into_values().collect()
-}
-
-fn subset(slice: &SliceRow) -> Option<Value> {
-    let of = |ready: bool| -> Vec<Value> {
-        let those = slice.endpoints.iter().filter(|one| one.ready == ready && !one.terminating);
-        those.map(|one| json!({ "ip": &*one.address, "nodeName": one.node.as_deref() })).collect()
-    };
-    let (ready, not_ready) = (of(true), of(false));
-    if ready.is_empty() && not_ready.is_empty() {
-        return None;
-    }
-    let mut subset = json!({});
-    for (field, list) in [("addresses", ready), ("notReadyAddresses", not_ready)] {
-        if !list.is_empty() {
-            subset[field] = json!(list);
-        }
-    }
-    let ports: Vec<Value> = slice
-        .ports
-        .iter()
-        .filter_map(|(name, protocol, port)| {
-            Some(json!({ "name": &**name, "protocol": protocol, "port": (*port)? }))
-        })
-        .collect();
-    if !ports.is_empty() {
-        subset["ports"] = json!(ports);
-    }
-    Some(subset)
 }
 
 /// Events, with those that say the same again counted together (`EventCorrelator`), in the order of their first time.
