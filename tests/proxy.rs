@@ -252,7 +252,21 @@ fn a_load_balancer_outside_is_given_an_address_and_hands_on_what_comes() {
         assert_eq!(run(&mut lab, "host/ext", "curl -s http://192.168.1.242/"), ("b".to_owned(), 0));
     }
     let (object, _) = run(&mut lab, "node/node1", "kubectl get svc web -o yaml");
-    assert!(object.contains("healthCheckNodePort: 3"), "{object}");
+    let health = object.lines().find_map(|line| line.trim().strip_prefix("healthCheckNodePort: "));
+    let health = health.unwrap_or_else(|| panic!("{object}"));
+    for (node, count, status) in
+        [("192.168.1.10", 0, "503 Service Unavailable"), ("192.168.1.11", 1, "200 OK")]
+    {
+        let (answer, _) = run(&mut lab, "host/ext", &format!("curl -si http://{node}:{health}/"));
+        let answer = answer.replace("\u{1b}[1m", "").replace("\u{1b}[0m", "");
+        let lines: Vec<&str> = answer.lines().map(str::trim_end).collect();
+        assert_eq!(lines[0], format!("HTTP/1.1 {status}"), "{answer}");
+        assert!(lines.contains(&&*format!("X-Load-Balancing-Endpoint-Weight: {count}")), "{answer}");
+        let body = format!(
+            "{{\n\t\"service\": {{\n\t\t\"namespace\": \"default\",\n\t\t\"name\": \"web\"\n\t}},\n\t\"localEndpoints\": {count},\n\t\"serviceProxyHealthy\": true\n}}"
+        );
+        assert!(answer.ends_with(&body), "{answer}");
+    }
     assert!(object.contains("ip: 192.168.1.242") && object.contains("ipMode: VIP"), "{object}");
 }
 

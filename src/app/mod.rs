@@ -18,6 +18,7 @@ pub mod resolver;
 pub mod server;
 pub mod services;
 pub mod sleep;
+pub mod suricata;
 pub mod tcpdump;
 pub mod telnet;
 pub mod tracepath;

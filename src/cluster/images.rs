@@ -26,7 +26,7 @@ const fn image(entrypoint: &'static [&'static str], cmd: &'static [&'static str]
 }
 
 /// Last part of an image's name, and what is known.
-const KNOWN: [(&str, Image); 26] = [
+const KNOWN: [(&str, Image); 27] = [
     ("coredns", image(&["/coredns"], &[])),
     ("nginx", image(&["/docker-entrypoint.sh"], &["nginx", "-g", "daemon off;"])),
     ("nginx-unprivileged", image(&["/docker-entrypoint.sh"], &["nginx", "-g", "daemon off;"])),
@@ -53,6 +53,7 @@ const KNOWN: [(&str, Image); 26] = [
     ("jessie-dnsutils", image(&[], &["/bin/bash"])),
     ("dnsutils", image(&[], &["/bin/bash"])),
     ("socat", image(&["socat"], &[])),
+    ("suricata", image(&["/docker-entrypoint.sh"], &["suricata"])),
 ];
 
 /// Images without a shell.

@@ -27,6 +27,7 @@ mod programs;
 mod script;
 mod servers;
 mod ss;
+mod suricata;
 mod sysctl;
 mod tc;
 mod tcpdump;
@@ -124,9 +125,7 @@ impl Command {
 
 /// Parses and, where possible, answers the command `argv`. The first word is the program's name.
 pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
-    let Some((name, words)) = argv.split_first() else {
-        return Command::Done { output: Vec::new(), status: 0 };
-    };
+    let Some((name, words)) = argv.split_first() else { return Out::default().done(0) };
     let name = name.rsplit('/').next().unwrap_or(name);
     if name == "busybox" {
         return busybox::run(context, words);
@@ -190,6 +189,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "ss" => ss::ss(context, words),
         "route" => nettools::route(context, words),
         "sleep" => files::sleep(words),
+        "suricata" => suricata::suricata(context, words),
         "sysctl" => sysctl::sysctl(context, words),
         "tc" => tc::tc(context, words),
         "true" | ":" => Out::default().done(0),

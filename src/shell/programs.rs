@@ -67,6 +67,7 @@ const FULL: &[&str] = &[
     "ss",
     "ethtool",
     "sysctl",
+    "suricata",
     "tc",
 ];
 

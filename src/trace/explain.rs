@@ -4,6 +4,7 @@
 
 use super::netfilter::NetfilterChange;
 use super::netfilter_words;
+use super::nft::NftChange;
 use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::service_path;
 use super::{
@@ -256,8 +257,7 @@ impl Teller<'_> {
                 self.say("why.netfilter.policy", &[self.netns(), chain, policy])
             }
             (Table::Netfilter, Some(TableChange::Netfilter(NetfilterChange::Nft(change)))) => {
-                let (key, args) = netfilter_words::nft_decision(change, &self.netns());
-                self.say(key, &args)
+                self.nft(change)
             }
             (Table::Netfilter, _) => self.say("why.netfilter.none", &[self.netns()]),
             (Table::Conntrack, Some(TableChange::Netfilter(NetfilterChange::Conntrack(row)))) => {
@@ -269,6 +269,11 @@ impl Teller<'_> {
                 self.say("why.vxlan_fdb.none", &[self.place(), mac])
             }
         }
+    }
+
+    fn nft(&self, change: &NftChange) -> String {
+        let (key, args) = netfilter_words::nft_decision(change, &self.netns());
+        self.say(key, &args)
     }
 
     fn fib(&self, row: &RouteRow) -> String {

@@ -136,13 +136,10 @@ pub struct NftTable {
 impl NftTable {
     pub(super) fn apply(&mut self, id: ChangeId, change: &NftChange) {
         match change {
-            NftChange::Chain(row) => match self.chains.get_mut(&row.name) {
-                Some(chain) => chain.row = row.clone(),
-                None => {
-                    let chain = NftChain { row: row.clone(), rules: BTreeMap::new() };
-                    self.chains.insert(row.name.clone(), chain);
-                }
-            },
+            NftChange::Chain(row) => {
+                let new = || NftChain { row: row.clone(), rules: BTreeMap::new() };
+                self.chains.entry(row.name.clone()).or_insert_with(new).row = row.clone();
+            }
             NftChange::ChainGone(_, name) => {
                 self.chains.remove(name);
                 self.places.retain(|_, chain| chain != name);
@@ -158,13 +155,10 @@ impl NftTable {
                     chain.rules.remove(handle);
                 }
             }
-            NftChange::Set(row) => match self.sets.get_mut(&row.name) {
-                Some(set) => set.row = row.clone(),
-                None => {
-                    let set = NftSet { row: row.clone(), elements: BTreeMap::new() };
-                    self.sets.insert(row.name.clone(), set);
-                }
-            },
+            NftChange::Set(row) => {
+                let new = || NftSet { row: row.clone(), elements: BTreeMap::new() };
+                self.sets.entry(row.name.clone()).or_insert_with(new).row = row.clone();
+            }
             NftChange::SetGone(_, name) => {
                 self.sets.remove(name);
             }

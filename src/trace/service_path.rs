@@ -82,10 +82,12 @@ impl ServiceStep {
 
 /// What a row says about Services: a rule of kube-proxy's, or a socket whose destination was replaced.
 pub fn of_change(change: &TableChange) -> Option<ServiceFact> {
-    match change {
-        TableChange::Netfilter(NetfilterChange::Rule(row)) => fact(row),
-        TableChange::Netfilter(NetfilterChange::Nft(change)) => nft_fact(change),
-        _ => of_socket(change),
+    if let TableChange::Netfilter(NetfilterChange::Rule(row)) = change {
+        fact(row)
+    } else if let TableChange::Netfilter(NetfilterChange::Nft(change)) = change {
+        nft_fact(change)
+    } else {
+        of_socket(change)
     }
 }
 

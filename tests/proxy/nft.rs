@@ -24,7 +24,8 @@ fn the_table_is_printed_as_nft_prints_it() {
     assert_eq!(status, 0, "{text}");
     for line in [
         "table ip kube-proxy {\n\tcomment \"rules for kube-proxy\"\n",
-        "\tmap service-ips {\n\t\ttype ipv4_addr . inet_proto . inet_service : verdict\n\t\tcomment \"ClusterIP, ExternalIP and LoadBalancer IP traffic\"\n\t\telements = { 10.96.0.80 . tcp . 80 : goto service-",
+        "\tmap service-ips {\n\t\ttype ipv4_addr . inet_proto . inet_service : verdict\n\t\tcomment \"ClusterIP, ExternalIP and LoadBalancer IP traffic\"\n\t\telements = { 10.96.0.",
+        "10.96.0.80 . tcp . 80 : goto service-",
         "\tmap service-nodeports {\n\t\ttype inet_proto . inet_service : verdict\n\t\tcomment \"NodePort traffic\"\n\t\telements = { tcp . 30080 : goto external-",
         "\tset nodeport-ips {\n\t\ttype ipv4_addr\n\t\tcomment \"IPs that accept NodePort traffic\"\n\t\telements = { 192.168.1.10 }\n",
         "\tchain nat-prerouting {\n\t\ttype nat hook prerouting priority dstnat; policy accept;\n\t\tjump services\n\t}\n",

@@ -11,6 +11,7 @@ mod sockets;
 
 pub use crate::xtables::Family;
 pub use conntrack::{UdpPort, udp_ports};
+pub use endpoints::local_ready;
 pub use iptables::{Rules, iptables, probability};
 pub use nftables::nftables;
 pub use sockets::{Frontend, frontends};
@@ -73,6 +74,11 @@ impl<'a> Watched<'a> {
             }
         }
         Self { services, slices: by_service }
+    }
+
+    /// The Services in the order of namespace and name.
+    pub fn services(&self) -> impl Iterator<Item = &'a Service> + '_ {
+        self.services.iter().copied()
     }
 
     /// The slices of a Service.

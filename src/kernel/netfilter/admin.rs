@@ -94,7 +94,7 @@ impl Netns {
                 self.netfilter.sets.sets.remove(&name);
                 self.nf_record(ctx, Family::V4, NetfilterChange::SetGone(self.id, name));
             }
-            NetfilterOp::Nft(ruleset) => self.nft_write(ctx, family, *ruleset),
+            NetfilterOp::Nft(ruleset) => self.nft_write(ctx, family, &ruleset),
             NetfilterOp::Forget(id) => self.kill_conntrack(ctx, id, EventId::NONE),
             NetfilterOp::V6(op) => self.nf_change(ctx, Family::V6, *op),
         }

@@ -123,9 +123,9 @@ impl Netns {
                 let text = rule.text(family == Family::V6);
                 way.outcome.passed.push(Passed::Nft(chain.clone(), text));
             }
-            match flow_statement(way, part, chain) {
-                Next::Continue => {}
-                next => return next,
+            let next = flow_statement(way, part, chain);
+            if !matches!(next, Next::Continue) {
+                return next;
             }
         }
         Next::Continue

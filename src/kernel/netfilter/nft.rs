@@ -286,9 +286,9 @@ impl Netns {
             if !std::mem::replace(&mut is_noted, true) {
                 ctx.note((self.id, at), skb, EventKind::Decided(Table::Netfilter, change));
             }
-            match self.nft_statement(ctx, at, (part, state), skb) {
-                Next::Continue => {}
-                next => return next,
+            let next = self.nft_statement(ctx, at, (part, state), skb);
+            if !matches!(next, Next::Continue) {
+                return next;
             }
         }
         Next::Continue
@@ -352,14 +352,14 @@ impl Netns {
     }
 
     /// Gives the table this content; rows are written of what differs.
-    pub(super) fn nft_write(&mut self, ctx: &mut Ctx<'_>, family: Family, wanted: Ruleset) {
+    pub(super) fn nft_write(&mut self, ctx: &mut Ctx<'_>, family: Family, wanted: &Ruleset) {
         let place = match family {
             Family::V4 => &mut self.netfilter.nft,
             Family::V6 => &mut self.netfilter.nft6,
         };
         let mut table = std::mem::take(place);
-        self.nft_write_sets(ctx, family, &mut table, &wanted);
-        self.nft_write_chains(ctx, family, &mut table, &wanted);
+        self.nft_write_sets(ctx, family, &mut table, wanted);
+        self.nft_write_chains(ctx, family, &mut table, wanted);
         let place = match family {
             Family::V4 => &mut self.netfilter.nft,
             Family::V6 => &mut self.netfilter.nft6,
