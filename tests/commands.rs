@@ -450,14 +450,14 @@ fn words_that_are_not_simulated_are_not_called_mistakes() {
         ("ip link add bond0 type bond", "ip link add type", "bond"),
         ("ip link add d0 type dummy numa 1", "ip link add type dummy", "numa"),
         ("ip addr add 10.0.0.1/8 dev eth0 label x", "ip address", "label"),
-        ("ip addr show label x", "ip", "label"),
+        ("ip addr show home", "ip", "home"),
         ("ip route add 10.0.0.0/8 nexthop via 10.244.1.1", "ip route", "nexthop"),
         ("ip route append 10.0.0.0/8 via 10.244.1.1", "ip route", "append"),
         ("ip neigh show proxy", "ip neigh", "proxy"),
         ("ip netns add x", "ip netns", "add"),
-        ("ip maddr", "ip", "maddr"),
+        ("ip tcp_metrics", "ip", "tcpmetrics"),
         ("bridge mdb show", "bridge", "mdb"),
-        ("arp -s 10.244.1.9 0a:00:00:00:00:01", "arp", "-s"),
+        ("arp -D 10.244.1.9", "arp", "-D"),
     ] {
         assert_eq!(line(POD, command), (format!("{who}: not simulated: {word}\n"), 1), "{command}");
     }

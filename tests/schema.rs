@@ -287,7 +287,9 @@ fn as_ours(object: &Object) -> Option<Value> {
         Object::Service(service) => serde_json::to_value(service),
         Object::Endpoints(endpoints) => serde_json::to_value(endpoints),
         Object::EndpointSlice(slice) => serde_json::to_value(slice),
-        Object::Cluster(_) | Object::NetworkPolicy(_) | Object::Other(_) => return None,
+        Object::Cluster(_) | Object::NetworkPolicy(_) | Object::AdminNetworkPolicy(_) | Object::Other(_) => {
+            return None;
+        }
     };
     Some(value.unwrap())
 }

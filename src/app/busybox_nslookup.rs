@@ -80,10 +80,10 @@ impl BusyboxNslookup {
             self.options.kinds.clone()
         };
         let name = &self.options.name;
-        let names: Vec<String> = if name.contains('.') || system.search.is_empty() {
+        let names: Vec<String> = if name.contains('.') || system.search().is_empty() {
             vec![format!("{}.", name.trim_end_matches('.'))]
         } else {
-            system.search.iter().map(|domain| format!("{name}.{}.", domain.trim_end_matches('.'))).collect()
+            system.search().iter().map(|domain| format!("{name}.{}.", domain.trim_end_matches('.'))).collect()
         };
         let all = kinds
             .iter()

@@ -129,6 +129,27 @@ impl DeviceConf {
     }
 }
 
+/// Names of the settings of an interface.
+pub const CONF_NAMES: [&str; 17] = [
+    "accept_local",
+    "accept_redirects",
+    "arp_accept",
+    "arp_announce",
+    "arp_filter",
+    "arp_ignore",
+    "arp_notify",
+    "drop_gratuitous_arp",
+    "forwarding",
+    "promote_secondaries",
+    "proxy_arp",
+    "proxy_arp_pvlan",
+    "route_localnet",
+    "rp_filter",
+    "secure_redirects",
+    "send_redirects",
+    "shared_media",
+];
+
 /// What a setting is where nobody changed it; `None` where there is no such setting here.
 pub fn default_setting(key: &str) -> Option<String> {
     let number = match of_interface(key) {

@@ -47,7 +47,7 @@ mod xfrm;
 pub use bpf::BpfProgram;
 pub use bridge_config::{BridgeOption, PortOption};
 pub use bridge_vlan::Vlans;
-pub use conf::{DeviceConf, default_setting};
+pub use conf::{CONF_NAMES, DeviceConf, default_setting};
 pub use config::{Hairpin, NewLink};
 pub use delays::Delays;
 pub use effects::{Ctx, Dst, Effects, Skb, Timer, Urgency, Work};

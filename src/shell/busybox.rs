@@ -2,7 +2,9 @@
 
 use super::nettools::{self, Edition};
 use super::out::{answer, refuse};
-use super::{Command, Context, dig, files, filters, ip, nc, netstat, ping, servers, traceroute, wget};
+use super::{
+    Command, Context, busybox_ip, dig, files, filters, nc, netstat, ping, route, servers, traceroute, wget,
+};
 use crate::cluster::images::{self, Tools};
 
 /// First line of every usage text.
@@ -49,9 +51,8 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
     match applet.as_str() {
         "arp" => nettools::arp(context, words, Edition::Busybox),
         "ifconfig" => nettools::ifconfig(context, words, Edition::Busybox),
-        "ip" if prints_its_own(words) => nettools::busybox_ip(context, words),
-        "ip" => ip::ip(context, words),
-        "route" => nettools::route(context, words),
+        "ip" => busybox_ip::run(context, words),
+        "route" => route::route(context, words, Edition::Busybox),
         "cat" => files::cat(context, words),
         "echo" => files::echo(words),
         "false" => refuse("", 1),
@@ -77,15 +78,4 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "wget" => wget::busybox(words),
         _ => refuse(format!("{applet}: applet not found\n"), 127),
     }
-}
-
-/// Whether `ip` is asked for what busybox prints in its own way: links and addresses.
-fn prints_its_own(words: &[String]) -> bool {
-    let mut plain = words.iter().filter(|word| *word != "-4" && *word != "-o");
-    let object = plain.next().map_or("", String::as_str);
-    let changes = ["set", "add", "del", "change", "replace", "flush"];
-    let command = plain.next().map_or("show", String::as_str);
-    !object.is_empty()
-        && ("address".starts_with(object) || "link".starts_with(object))
-        && !changes.iter().any(|name| command.len() > 1 && name.starts_with(command))
 }

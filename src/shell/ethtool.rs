@@ -121,8 +121,19 @@ pub(super) fn ethtool(context: &Context<'_>, words: &[String]) -> Command {
     };
     let state = context.inventory.netns.get(&context.netns);
     let link = state.and_then(|state| state.link_named(device));
+    if let Some(asked) = unsupported(option) {
+        return match (link, asked) {
+            (None, _) if asked.0.starts_with("netlink error") => no_device(1, 1),
+            (None, (text, status)) => {
+                refuse(text.replace("Operation not supported", "No such device"), status)
+            }
+            (Some(_), (text, status)) => refuse(text, status),
+        };
+    }
     match option {
         "" => settings(link),
+        "-l" | "--show-channels" => channels(link),
+        "-T" | "--show-time-stamping" => time_stamping(link),
         "-i" | "--driver" => info(link),
         "-S" | "--statistics" => statistics(link),
         "-k" | "--show-features" | "--show-offload" => features(link),
@@ -143,6 +154,69 @@ fn is_other(option: &str) -> bool {
 fn unsimulated(option: &str) -> Command {
     let (text, status) = not_simulated("ethtool", option);
     refuse(text, status)
+}
+
+/// What the program says of a question that no driver here answers: text and status. `None` for other options.
+fn unsupported(option: &str) -> Option<(&'static str, u8)> {
+    const NETLINK: (&str, u8) = ("netlink error: Operation not supported\n", 1);
+    Some(match option {
+        "-g"
+        | "--show-ring"
+        | "-c"
+        | "--show-coalesce"
+        | "-a"
+        | "--show-pause"
+        | "-m"
+        | "--module-info"
+        | "--dump-module-eeprom"
+        | "--show-eee"
+        | "--show-priv-flags"
+        | "--show-fec" => NETLINK,
+        "-d" | "--register-dump" => ("Cannot get register dump: Operation not supported\n", 74),
+        "-e" | "--eeprom-dump" => ("Cannot get EEPROM data: Operation not supported\n", 74),
+        "-t" | "--test" => ("Cannot test: Operation not supported\n", 74),
+        "-x" | "--show-rxfh-indir" | "--show-rxfh" => {
+            ("Cannot get RX ring count: Operation not supported\n", 1)
+        }
+        "-n" | "-u" | "--show-nfc" | "--show-ntuple" => (
+            "Cannot get RX rings: Operation not supported\n\
+             rxclass: Cannot get RX class rule count: Operation not supported\n\
+             RX classification rule retrieval failed\n",
+            1,
+        ),
+        _ => return None,
+    })
+}
+
+/// A veth could have a queue for each of two processors and uses one.
+fn channels(link: Option<&LinkRow>) -> Command {
+    let Some(link) = link else { return no_device(1, 1) };
+    if !matches!(link.kind, LinkKind::Veth { .. }) {
+        return refuse("netlink error: Operation not supported\n", 1);
+    }
+    let part = |count: u8| format!("RX:\t\t{count}\nTX:\t\t{count}\nOther:\t\tn/a\nCombined:\tn/a\n");
+    answer(format!(
+        "Channel parameters for {}:\nPre-set maximums:\n{}Current hardware settings:\n{}",
+        link.name,
+        part(2),
+        part(1)
+    ))
+}
+
+/// Only the kernel's own stamps.
+fn time_stamping(link: Option<&LinkRow>) -> Command {
+    let Some(link) = link else { return no_device(1, 1) };
+    let transmit =
+        if matches!(link.kind, LinkKind::Veth { .. } | LinkKind::Physical { .. } | LinkKind::Loopback) {
+            "\tsoftware-transmit\n"
+        } else {
+            ""
+        };
+    answer(format!(
+        "Time stamping parameters for {}:\nCapabilities:\n{transmit}\tsoftware-receive\n\tsoftware-system-clock\n\
+         PTP Hardware Clock: none\nHardware Transmit Timestamp Modes: none\nHardware Receive Filter Modes: none\n",
+        link.name
+    ))
 }
 
 /// The program asks several times, and each time the kernel says the same.

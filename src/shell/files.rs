@@ -60,6 +60,12 @@ pub(super) fn hostname(context: &Context<'_>, words: &[String]) -> Command {
             Some(address) => answer(format!("{address}\n")),
             None => refuse("hostname: Name or service not known\n", 1),
         },
+        // The name in `/etc/hosts` up to its first dot is the host's, the rest its domain.
+        Some("-d" | "--domain") => {
+            let name = own_name(context);
+            answer(name.split_once('.').map_or_else(String::new, |(_, domain)| format!("{domain}\n")))
+        }
+        Some("-y" | "--yp" | "--nis") => refuse("hostname: Local domain name not set\n", 1),
         Some("-f" | "--fqdn" | "--long") => answer(format!("{}\n", own_name(context))),
         Some(option) if option.starts_with('-') => {
             let letter = option.trim_start_matches('-').chars().next().unwrap_or('-');

@@ -4,6 +4,7 @@
 
 mod bridge;
 mod busybox;
+mod busybox_ip;
 pub mod change;
 mod conntrack;
 mod curl;
@@ -24,6 +25,7 @@ mod out;
 mod ping;
 mod print;
 mod programs;
+mod route;
 mod script;
 mod servers;
 mod ss;
@@ -187,7 +189,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "wget" => wget::wget(words),
         "netstat" => netstat::netstat(context, words, Edition::NetTools),
         "ss" => ss::ss(context, words),
-        "route" => nettools::route(context, words),
+        "route" => route::route(context, words, Edition::NetTools),
         "sleep" => files::sleep(words),
         "suricata" => suricata::suricata(context, words),
         "sysctl" => sysctl::sysctl(context, words),

@@ -1,16 +1,21 @@
-//! `arp`, `route` and `ifconfig` of net-tools 2.10, and what busybox 1.35 prints in their place.
+//! `arp` and `ifconfig` of net-tools 2.10, and what busybox 1.35 prints in their place.
 #![expect(
     clippy::format_push_string,
     reason = "lines are put together piece by piece, as the program prints them"
 )]
 
 use super::getopt::getopt;
-use super::ip::link_flags;
 use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context, KernelChange};
 use crate::base::{Ipv4Addr, Ipv4Net};
-use crate::trace::{Counters, LinkKind, LinkRow, NeighRow, NetnsState, Nud, RouteKind, RouteRow};
-use std::sync::Arc;
+use crate::trace::{Counters, LinkKind, LinkRow, NeighRow, NetnsState, Nud, RouteRow};
+
+const BUSYBOX_ARP_USAGE: &str = include_str!("usage/busybox-arp.txt");
+const ARP_USAGE: &str = include_str!("usage/arp.txt");
+/// Address families and kinds of hardware that the programs were built for, as `-V` lists them.
+pub(super) const FAMILIES: &str =
+    "+UNIX +INET +INET6 +IPX +AX25 +NETROM +X25 +ATALK +ECONET +ROSE -BLUETOOTH";
+pub(super) const HARDWARE: &str = "+ETHER +ARC +SLIP +PPP +TUNNEL -TR +AX25 +NETROM +X25 +FR +ROSE +ASH +SIT +FDDI +HIPPI +HDLC/LAPB +EUI64 ";
 
 /// Whose output is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,48 +41,104 @@ fn complete(row: &NeighRow) -> Option<String> {
 }
 
 /// `arp`. Names are not looked up, so `-n` changes nothing.
-pub(super) fn arp(context: &Context<'_>, words: &[String], edition: Edition) -> Command {
-    let parsed = match getopt("anevi:dsfD", words) {
+pub(super) fn arp(context: &mut Context<'_>, words: &[String], edition: Edition) -> Command {
+    let parsed = match getopt("A:H:adfp:nsei:t:vh?DNV", words) {
         Ok(parsed) => parsed,
-        Err(text) => return refuse(format!("arp: {text}\n"), 255),
+        Err(text) if edition == Edition::NetTools => return refuse(format!("arp: {text}\n{ARP_USAGE}"), 3),
+        Err(text) => return refuse(format!("arp: {text}\n{BUSYBOX_ARP_USAGE}"), 1),
     };
+    if parsed.options.iter().any(|(option, _)| *option == 's') {
+        return arp_set(context, &parsed, edition);
+    }
     let Some(state) = state(context) else { return refuse("", 255) };
     let has = |letter| parsed.options.iter().any(|(option, _)| *option == letter);
     let device = parsed.options.iter().find(|(option, _)| *option == 'i').map(|(_, name)| name.as_str());
     let host = parsed.operands.first();
-    if let Some((letter, _)) = parsed.options.iter().find(|(letter, _)| "sfD".contains(*letter)) {
+    if has('V') {
+        return answer(format!(
+            "net-tools 2.10\n+I18N +SELINUX\nAF: (inet) {FAMILIES}\nHW: (ether) {HARDWARE}\n"
+        ));
+    }
+    if has('h') || has('?') {
+        return refuse(ARP_USAGE, 3);
+    }
+    if has('f') {
+        return refuse("arp: cannot open etherfile /etc/ethers !\n", 255);
+    }
+    if let Some((letter, _)) = parsed.options.iter().find(|(letter, _)| "DAHpt".contains(*letter)) {
         let (text, status) = not_simulated("arp", &format!("-{letter}"));
         return refuse(text, status);
     }
     if has('d') {
-        return arp_delete(state, host, device);
+        return arp_delete(state, host, device, edition);
     }
     let rows: Vec<&NeighRow> = entries(state)
         .filter(|row| host.is_none_or(|host| row.addr.to_string() == *host))
         .filter(|row| device.is_none_or(|device| &*state.ifname(row.ifindex) == device))
         .collect();
-    if let Some(host) = host.filter(|_| rows.is_empty()) {
-        return answer(format!("{host} ({host}) -- no entry\n"));
+    let count = entries(state).count();
+    // What is said where nothing was found, and the count that `-v` adds.
+    let verbose = if has('v') {
+        format!("Entries: {count}\tSkipped: {}\tFound: {}\n", count - rows.len(), rows.len())
+    } else {
+        String::new()
+    };
+    if rows.is_empty() {
+        return answer(match (edition, host, device) {
+            (Edition::NetTools, Some(host), _) => format!("{verbose}{host} ({host}) -- no entry\n"),
+            (Edition::NetTools, None, Some(_)) => {
+                format!("{verbose}arp: in {count} entries no match found.\n")
+            }
+            (Edition::Busybox, None, None) | (Edition::NetTools, None, None) => verbose,
+            (Edition::Busybox, ..) => format!("{verbose}No match found in {count} entries\n"),
+        });
     }
     let text = if edition == Edition::Busybox || has('a') {
         rows.iter().map(|row| bsd_line(state, row, edition)).collect::<Vec<_>>().concat()
-    } else if rows.is_empty() {
-        String::new()
     } else {
         let head = "Address                  HWtype  HWaddress           Flags Mask            Iface\n";
         let lines = rows.iter().map(|row| table_line(state, row));
         head.to_owned() + &lines.collect::<Vec<_>>().concat()
     };
-    answer(text)
+    answer(text + &verbose)
+}
+
+/// `arp -s HOST MAC`: a permanent entry on the device that leads to the address.
+fn arp_set(context: &mut Context<'_>, parsed: &super::getopt::Parsed, edition: Edition) -> Command {
+    let need = |what: &str| refuse(format!("arp: need {what}\n"), 255);
+    let Some(host) = parsed.operands.first() else { return need("host name") };
+    let Some(mac) = parsed.operands.get(1) else { return need("hardware address") };
+    if mac.parse::<crate::base::MacAddr>().is_err() {
+        return refuse("arp: invalid hardware address\n", 255);
+    }
+    let Ok(addr) = host.parse::<Ipv4Addr>() else {
+        return refuse(format!("{host}: Unknown host\n"), 255);
+    };
+    let given = parsed.options.iter().find(|(option, _)| *option == 'i').map(|(_, name)| name.clone());
+    let attached = state(context).and_then(|state| {
+        let near = |row: &&RouteRow| row.gateway.is_none() && row.table == 254 && row.dst.contains(&addr);
+        let row = state.routes.iter().map(|(_, row)| row).find(near)?;
+        row.oif.map(|oif| state.ifname(oif).to_string())
+    });
+    let unreachable = if edition == Edition::Busybox { "arp: SIOCSARP" } else { "SIOCSARP" };
+    let Some(device) = given.or(attached) else {
+        let status = if edition == Edition::Busybox { 1 } else { 255 };
+        return refuse(format!("{unreachable}: Network is unreachable\n"), status);
+    };
+    let words = ["neigh", "replace", host, "lladdr", mac, "dev", &device, "nud", "permanent"];
+    super::ip::ip(context, &words.map(str::to_owned))
 }
 
 /// `arp -d HOST`: the entry of that address, on a device where one is named.
-fn arp_delete(state: &NetnsState, host: Option<&String>, device: Option<&str>) -> Command {
+fn arp_delete(state: &NetnsState, host: Option<&String>, device: Option<&str>, edition: Edition) -> Command {
     let Some(host) = host else { return refuse("arp: need host name\n", 255) };
     let found = entries(state).find(|row| {
         row.addr.to_string() == *host && device.is_none_or(|device| &*state.ifname(row.ifindex) == device)
     });
     let Some(row) = found else {
+        if edition == Edition::Busybox {
+            return refuse("arp: SIOCDARP(pub): No such file or directory\n", 1);
+        }
         let mut out = Out::default();
         out.out(format!("No ARP entry for {host}\n"));
         return out.done(255);
@@ -118,90 +179,44 @@ fn bsd_line(state: &NetnsState, row: &NeighRow, edition: Edition) -> String {
     }
 }
 
-/// Gateway and device as both listings show them; a route to nowhere has neither.
-fn way(state: &NetnsState, row: &RouteRow) -> (String, Arc<str>) {
-    let Some(oif) = row.oif else { return ("-".to_owned(), "-".into()) };
-    (row.gateway.unwrap_or(Ipv4Addr::UNSPECIFIED).to_string(), state.ifname(oif))
-}
-
-/// `route`, whose listing is the same in both editions.
-pub(super) fn route(context: &Context<'_>, words: &[String]) -> Command {
-    if let Err(text) = getopt("ne", words) {
-        return refuse(format!("route: {text}\n"), 4);
-    }
-    let Some(state) = state(context) else { return refuse("", 1) };
-    let mut text = "Kernel IP routing table\n\
-         Destination     Gateway         Genmask         Flags Metric Ref    Use Iface\n"
-        .to_owned();
-    for row in main_table(state) {
-        let (gateway, device) = way(state, row);
-        text.push_str(&format!(
-            "{:<15} {gateway:<15} {:<15} {:<5} {:<6} 0        0 {device}\n",
-            row.dst.network().to_string(),
-            row.dst.netmask().to_string(),
-            flags(row),
-            row.metric,
-        ));
-    }
-    answer(text)
-}
-
-/// `netstat -rn`.
-pub(super) fn netstat_routes(context: &Context<'_>) -> Command {
-    let Some(state) = state(context) else { return refuse("", 1) };
-    let mut text = "Kernel IP routing table\n\
-         Destination     Gateway         Genmask         Flags   MSS Window  irtt Iface\n"
-        .to_owned();
-    for row in main_table(state) {
-        let (gateway, device) = way(state, row);
-        text.push_str(&format!(
-            "{:<15} {gateway:<15} {:<15} {:<5}     0 0          0 {device}\n",
-            row.dst.network().to_string(),
-            row.dst.netmask().to_string(),
-            flags(row),
-        ));
-    }
-    answer(text)
-}
-
-/// The main table as `/proc/net/route` has it.
-fn main_table(state: &NetnsState) -> Vec<&RouteRow> {
-    let rows = state.routes.iter().map(|(_, row)| row);
-    let mut rows: Vec<&RouteRow> =
-        rows.filter(|row| row.table == 254 && row.kind != RouteKind::Broadcast).collect();
-    rows.sort_by_key(|row| (row.dst.network(), 32 - row.dst.prefix_len(), row.metric));
-    rows
-}
-
-fn flags(row: &RouteRow) -> String {
-    let reject = matches!(row.kind, RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Blackhole);
-    let host = if row.dst.prefix_len() == 32 { "H" } else { "" };
-    if reject {
-        return format!("!{host}");
-    }
-    format!("U{}{host}", if row.gateway.is_some() { "G" } else { "" })
-}
-
 /// `ifconfig`: all interfaces that are up, all with `-a`, or the one that is named.
 pub(super) fn ifconfig(context: &Context<'_>, words: &[String], edition: Edition) -> Command {
     let Some(state) = state(context) else { return refuse("", 1) };
     let all = words.iter().any(|word| word == "-a");
-    let name = words.iter().find(|word| !word.starts_with('-'));
-    if let Some(option) = words.iter().find(|word| word.starts_with('-') && *word != "-a") {
-        return refuse(
-            format!(
-                "ifconfig: option `{option}' not recognised.\nifconfig: `--help' gives usage information.\n"
-            ),
-            1,
-        );
+    let net_tools = edition == Edition::NetTools;
+    let operands: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    for option in words.iter().filter(|word| word.starts_with('-') && *word != "-a") {
+        match option.as_str() {
+            "-v" if net_tools => {}
+            "-s" if net_tools => return answer(super::netstat::short_list(state)),
+            "-V" | "--version" if net_tools => return answer("net-tools 2.10\n"),
+            // busybox takes any other word for an interface.
+            _ if !net_tools => {
+                let what = "error fetching interface information: Device not found";
+                return refuse(format!("ifconfig: {option}: {what}\n"), 1);
+            }
+            _ => {
+                return refuse(
+                    format!(
+                        "ifconfig: option `{option}' not recognised.\n\
+                         ifconfig: `--help' gives usage information.\n"
+                    ),
+                    1,
+                );
+            }
+        }
     }
+    let name = operands.first();
     let mut links: Vec<&LinkRow> = state.links.values().collect();
     links.sort_by_key(|link| link.name.clone());
     if let Some(name) = name {
-        links.retain(|link| *link.name == **name);
+        links.retain(|link| *link.name == ***name);
+        if operands.len() > 1 {
+            return set_interface(state, (name, links.first().copied()), &operands[1..], net_tools);
+        }
         if links.is_empty() {
             let what = "error fetching interface information: Device not found";
-            let program = if edition == Edition::Busybox { "ifconfig: " } else { "" };
+            let program = if net_tools { "" } else { "ifconfig: " };
             return refuse(format!("{program}{name}: {what}\n"), 1);
         }
     } else {
@@ -212,6 +227,75 @@ pub(super) fn ifconfig(context: &Context<'_>, words: &[String], edition: Edition
         Edition::Busybox => busybox_block(state, link),
     });
     answer(blocks.collect::<Vec<_>>().concat())
+}
+
+/// `ifconfig DEV up`, `down`, `mtu BYTES`, or an address with `netmask`.
+fn set_interface(
+    state: &NetnsState,
+    (name, link): (&str, Option<&LinkRow>),
+    words: &[&String],
+    net_tools: bool,
+) -> Command {
+    let Some(link) = link else {
+        return if net_tools {
+            refuse(format!("{name}: ERROR while getting interface flags: No such device\n"), 255)
+        } else {
+            refuse("ifconfig: SIOCGIFFLAGS: No such device\n", 1)
+        };
+    };
+    let mut changes = Vec::new();
+    let mut words = words.iter();
+    let mut addr: Option<(Ipv4Addr, Option<u8>)> = None;
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "up" => changes.push(KernelChange::SetLinkUp(link.ifindex)),
+            "down" => changes.push(KernelChange::SetLinkDown(link.ifindex)),
+            "mtu" => {
+                match words.next().and_then(|bytes| bytes.parse::<u32>().ok()).filter(|bytes| *bytes >= 68) {
+                    Some(bytes) => changes.push(KernelChange::SetMtu(link.ifindex, bytes)),
+                    None if net_tools => return refuse("SIOCSIFMTU: Invalid argument\n", 1),
+                    None => return refuse("ifconfig: SIOCSIFMTU: Invalid argument\n", 1),
+                }
+            }
+            "netmask" => {
+                let mask = words.next().and_then(|mask| mask.parse::<Ipv4Addr>().ok());
+                let Some((addr, mask)) = addr.as_mut().zip(mask) else {
+                    return refuse("ifconfig: netmask wants an address before it and a mask after it\n", 1);
+                };
+                addr.1 = Some(u32::from(mask).count_ones() as u8);
+            }
+            text => match text.parse::<Ipv4Addr>() {
+                Ok(parsed) => addr = Some((parsed, None)),
+                Err(_) if net_tools => {
+                    let tail = "ifconfig: `--help' gives usage information.\n";
+                    return refuse(format!("{text}: Unknown host\n{tail}"), 1);
+                }
+                Err(_) => return refuse(format!("ifconfig: bad address '{text}'\n"), 1),
+            },
+        }
+    }
+    if let Some((addr, prefix)) = addr {
+        // Without a mask, the one of the address's class (RFC 791).
+        let by_class = match addr.octets()[0] {
+            0..=127 => 8,
+            128..=191 => 16,
+            _ => 24,
+        };
+        let Ok(net) = Ipv4Net::new(addr, prefix.unwrap_or(by_class)) else {
+            return refuse("SIOCSIFNETMASK: Invalid argument\n", 1);
+        };
+        let old = state.addrs.iter().filter(|row| row.ifindex == link.ifindex);
+        changes.extend(old.map(|row| KernelChange::DelAddr(row.ifindex, row.addr)));
+        changes.push(KernelChange::AddAddr(crate::trace::AddrRow {
+            netns: link.netns,
+            ifindex: link.ifindex,
+            addr: net,
+            broadcast: (link.kind != LinkKind::Loopback).then(|| net.broadcast()),
+            scope: if addr.is_loopback() { crate::trace::Scope::Host } else { crate::trace::Scope::Global },
+        }));
+        changes.push(KernelChange::SetLinkUp(link.ifindex));
+    }
+    Command::Change { changes, output: Vec::new(), status: 0 }
 }
 
 /// `IFF_*` flags by number and by name, in the order of `ifconfig`.
@@ -315,73 +399,4 @@ fn bytes(count: u64) -> String {
     let (shift, unit) = fit.unwrap_or((0, "B"));
     let tenths = (u128::from(count) * 10) >> shift;
     format!("{}.{} {unit}", tenths / 10, tenths % 10)
-}
-
-/// `ip` of busybox: what it prints otherwise than iproute2 about links and addresses.
-pub(super) fn busybox_ip(context: &Context<'_>, words: &[String]) -> Command {
-    let mut words = words.iter().filter(|word| *word != "-4").peekable();
-    let object = words.next().map_or("", String::as_str);
-    let links = !object.is_empty() && "link".starts_with(object);
-    let addrs = !object.is_empty() && "address".starts_with(object);
-    if !links && !addrs {
-        return refuse(format!("ip: invalid argument '{object}' to 'ip'\n"), 1);
-    }
-    let Some(state) = state(context) else { return refuse("", 1) };
-    let _ = words.next_if(|word| ["show", "list", "lst"].iter().any(|name| name.starts_with(word.as_str())));
-    let name = words.rfind(|word| *word != "dev");
-    if let Some(name) = name.filter(|name| state.link_named(name).is_none()) {
-        return refuse(format!("ip: can't find device '{name}'\n"), 1);
-    }
-    let links_shown = state.links.values().filter(|link| name.is_none_or(|name| *link.name == **name));
-    let blocks = links_shown.map(|link| busybox_ip_block(state, link, addrs));
-    answer(blocks.collect::<Vec<_>>().concat())
-}
-
-fn busybox_ip_block(state: &NetnsState, link: &LinkRow, with_addrs: bool) -> String {
-    let mut flags = link_flags(link);
-    let mut name = link.name.to_string();
-    if let LinkKind::Veth { peer, .. } | LinkKind::Physical { peer, .. } = link.kind {
-        // It looks the other end's number up in this namespace.
-        if let Some(other) = state.links.get(&peer) {
-            name = format!("{name}@{}", other.name);
-            flags.extend((!other.up).then_some("M-DOWN"));
-        } else {
-            name = format!("{name}@if{}", peer.0);
-            flags.push("M-DOWN");
-        }
-    }
-    let mut text =
-        format!("{}: {name}: <{}> mtu {} qdisc noqueue ", link.ifindex.0, flags.join(","), link.mtu);
-    if let Some(port) = link.port {
-        text.push_str(&format!("master {} ", state.ifname(port.master)));
-    }
-    if link.txqlen > 0 {
-        text.push_str(&format!("qlen {}", link.txqlen));
-    }
-    let (kind, broadcast) = match link.kind {
-        LinkKind::Loopback => ("loopback", "00:00:00:00:00:00"),
-        LinkKind::Ipip(_) => ("ipip", "0.0.0.0"),
-        LinkKind::Gre(_) => ("gre", "0.0.0.0"),
-        LinkKind::Veth { .. }
-        | LinkKind::Bridge { .. }
-        | LinkKind::Vxlan { .. }
-        | LinkKind::Dummy
-        | LinkKind::Vlan { .. }
-        | LinkKind::Macvlan { .. }
-        | LinkKind::Ipvlan { .. }
-        | LinkKind::Gretap(_)
-        | LinkKind::Physical { .. } => ("ether", "ff:ff:ff:ff:ff:ff"),
-    };
-    text.push_str(&format!("\n    link/{kind} {} brd {broadcast}\n", link.mac));
-    for row in state.addrs.iter().filter(|row| with_addrs && row.ifindex == link.ifindex) {
-        let broadcast = row.broadcast.map_or(String::new(), |broadcast| format!(" brd {broadcast}"));
-        let scope = match row.scope {
-            crate::trace::Scope::Global => "global",
-            crate::trace::Scope::Link => "link",
-            crate::trace::Scope::Host => "host",
-        };
-        text.push_str(&format!("    inet {}{broadcast} scope {scope} {}\n", row.addr, link.name));
-        text.push_str("       valid_lft forever preferred_lft forever\n");
-    }
-    text
 }

@@ -1,28 +1,36 @@
-//! `ss` of iproute2 6.1 for TCP and UDP sockets (`misc/ss.c`). Sockets of other families are *not modelled*.
+//! `ss` of iproute2 6.1 (`misc/ss.c`): TCP, UDP, and the netlink sockets that every namespace has.
 #![expect(
     clippy::format_push_string,
     reason = "lines are put together piece by piece, as the program prints them"
 )]
 
 mod columns;
+mod family;
 mod filter;
 
 use super::getopt::getopt;
-use super::out::{answer, not_simulated, refuse};
+use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context};
 use crate::app::services::service_name;
-use crate::base::{ProcessId, SimTime};
-use crate::trace::{Inventory, SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
+use crate::base::{ProcessId, SimTime, SocketId};
+use crate::trace::{
+    Inventory, LinkKind, NetnsState, SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport,
+};
 use columns::{ADDR, NETID, PEER, PEER_PORT, PORT, PROCESS, RECVQ, SENDQ, STATE, Table};
-use filter::Filter;
+use family::Db;
+use filter::{Filter, Wrong};
 use std::net::SocketAddrV4;
+
+const USAGE: &str = include_str!("usage/ss.txt");
 
 /// What the options ask for.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 struct Options {
-    tcp: bool,
-    udp: bool,
+    /// Tables asked for by name; all of them where none was.
+    tables: Vec<Db>,
+    /// No family but IPv6 is wanted.
+    inet6: bool,
     numeric: bool,
     processes: bool,
     timers: bool,
@@ -66,57 +74,196 @@ pub(super) fn ss(context: &Context<'_>, words: &[String]) -> Command {
     let words: Vec<String> = words.iter().map(|word| short(word)).collect();
     // The filter begins with the first word that is no option.
     let end = words.iter().position(|word| !word.starts_with('-')).unwrap_or(words.len());
-    let parsed = match getopt("hVantleomipswruxdH460ObEZKf:A:D:F:N:M", &words[..end]) {
-        Ok(parsed) => parsed,
-        Err(text) => {
-            return refuse(
-                format!("ss: {text}\nUsage: ss [ OPTIONS ]\n       ss [ OPTIONS ] [ FILTER ]\n"),
-                255,
-            );
+    if let Some(long) = words[..end].iter().find(|word| word.starts_with("--") && word.len() > 2) {
+        return refuse(format!("ss: unrecognized option '{long}'\n{USAGE}"), 255);
+    }
+    let mut words = words;
+    // Options that take an argument may have it as their next word.
+    let mut end = end;
+    while words[..end].last().is_some_and(|word| takes_argument(word)) && end < words.len() {
+        let argument = words.remove(end);
+        words[end - 1].push_str(&argument);
+        while words.get(end).is_some_and(|word| word.starts_with('-')) {
+            end += 1;
         }
+    }
+    let parsed = match getopt("hVantleomipswruxdH460ObETZzKMSf:A:D:F:N:", &words[..end]) {
+        Ok(parsed) => parsed,
+        Err(text) => return refuse(format!("ss: {text}\n{USAGE}"), 255),
     };
     let mut options = Options::default();
-    let mut states: Vec<SocketState> = CONNECTED.to_vec();
-    for (letter, _) in &parsed.options {
+    let mut states: Option<Vec<SocketState>> = None;
+    let mut families: Vec<Db> = Vec::new();
+    for (letter, argument) in &parsed.options {
         match letter {
-            't' => options.tcp = true,
-            'u' => options.udp = true,
+            't' => options.tables.push(Db::Tcp),
+            'u' => options.tables.push(Db::Udp),
+            'w' => options.tables.push(Db::Raw),
+            'd' => options.tables.push(Db::Dccp),
+            'M' => options.tables.push(Db::Mptcp),
+            'S' => options.tables.push(Db::Sctp),
+            'x' => options.tables.extend(family::named("unix").unwrap_or_default()),
+            '0' => options.tables.extend(family::named("packet").unwrap_or_default()),
+            'A' => match argument.split(',').map(family::named).collect::<Option<Vec<_>>>() {
+                Some(tables) => options.tables.extend(tables.concat()),
+                None => {
+                    return refuse(format!("ss: \"{argument}\" is illegal socket table id\n{USAGE}"), 255);
+                }
+            },
+            'f' => match family::of_family(argument) {
+                Some(tables) => {
+                    options.inet6 |= argument == "inet6";
+                    families.extend(tables);
+                }
+                None => return refuse(format!("ss: \"{argument}\" is invalid family\n{USAGE}"), 255),
+            },
+            '4' => families.extend(family::named("inet").unwrap_or_default()),
+            '6' => {
+                options.inet6 = true;
+                families.extend(family::named("inet").unwrap_or_default());
+            }
             'n' => options.numeric = true,
-            'p' => options.processes = true,
+            'p' | 'T' => options.processes = true,
             'o' => options.timers = true,
             'i' => options.info = true,
             'e' => (options.details, options.timers) = (true, true),
             's' => options.summary = true,
             'H' => options.no_header = true,
             'O' => options.one_line = true,
-            'a' => states.extend([
-                SocketState::Listen,
-                SocketState::Close,
-                SocketState::TimeWait,
-                SocketState::SynRecv,
-            ]),
-            'l' => states = vec![SocketState::Listen, SocketState::Close],
+            'a' => states = Some(filter::ALL.to_vec()),
+            'l' => states = Some(vec![SocketState::Listen, SocketState::Close]),
             'V' => return answer("ss utility, iproute2-6.1.0\n"),
-            '4' | 'r' | 'x' | 'w' | 'd' => {}
+            'h' => return answer(USAGE),
+            'Z' | 'z' => return refuse("ss: SELinux is not enabled.\n", 1),
+            'N' => {
+                return refuse(
+                    format!("Cannot open network namespace \"{argument}\": No such file or directory\n"),
+                    1,
+                );
+            }
+            'r' | 'b' => {}
             other => {
                 let (text, status) = not_simulated("ss", &format!("-{other}"));
                 return refuse(text, status);
             }
         }
     }
-    if !options.tcp && !options.udp {
-        (options.tcp, options.udp) = (true, true);
+    let by_default = options.tables.is_empty()
+        && (families.is_empty() || parsed.options.iter().any(|(letter, _)| matches!(letter, '4' | '6')));
+    if options.tables.is_empty() {
+        options.tables = if families.is_empty() { family::everything() } else { families };
+    } else if parsed.options.iter().any(|(letter, _)| matches!(letter, '4' | '6'))
+        && options.tables.contains(&Db::UnixStream)
+    {
+        options.tables.extend(families);
     }
+    let mut states = states.unwrap_or_else(|| {
+        if by_default {
+            return CONNECTED.to_vec();
+        }
+        let mut states: Vec<SocketState> = Vec::new();
+        for state in options.tables.iter().flat_map(|table| table.default_states()) {
+            if !states.contains(&state) {
+                states.push(state);
+            }
+        }
+        states
+    });
     let filter = match filter::read(&words[end..], &mut states) {
         Ok(filter) => filter,
-        Err(text) => return refuse(text, 255),
+        Err(Wrong::Syntax) => {
+            let text = "ss: bison bellows (while parsing filter): \"syntax error!\" Sorry.\n";
+            return refuse(format!("{text}{USAGE}"), 255);
+        }
+        Err(Wrong::State(text)) => return refuse(text, 255),
+        Err(Wrong::Text(text)) => return refuse(text, 1),
     };
     let Some(state) = context.inventory.netns.get(&context.netns) else { return refuse("", 255) };
-    let all: Vec<&SocketRow> = state.sockets.values().collect();
+    let kernel = kernel_sockets(state);
+    let all: Vec<&SocketRow> = state.sockets.values().chain(&kernel).collect();
     if options.summary {
         return answer(summary(&all));
     }
-    answer(table(context, &options, &states, (&filter, &all)))
+    let mut out = Out::default();
+    if options.tables.contains(&Db::Dccp) {
+        // The kernel has had no DCCP since 6.16, and says so when asked.
+        out.err("RTNETLINK answers: Invalid argument\n");
+    }
+    out.out(table(context, &options, &states, (&filter, &all)));
+    out.done(0)
+}
+
+/// Whether an option's argument is the next word.
+fn takes_argument(word: &str) -> bool {
+    let last = word.chars().next_back();
+    !word.starts_with("--") && word.starts_with('-') && last.is_some_and(|last| "AfNDF".contains(last)) && {
+        // A letter before it that takes an argument has it already.
+        !word[1..word.len() - 1].contains(['A', 'f', 'N', 'D', 'F'])
+    }
+}
+
+/// Sockets that the kernel opened for itself: a VXLAN device receives on one (`vxlan_sock_add`).
+pub(super) fn kernel_sockets(state: &NetnsState) -> Vec<SocketRow> {
+    let any = |port| SocketAddrV4::new(crate::base::Ipv4Addr::UNSPECIFIED, port);
+    let mut rows: Vec<SocketRow> = Vec::new();
+    for link in state.links.values().filter(|link| link.up) {
+        let LinkKind::Vxlan { port, .. } = link.kind else { continue };
+        if rows.iter().all(|row| row.local.port() != port) {
+            rows.push(SocketRow {
+                netns: state.row.netns,
+                socket: SocketId(u32::MAX - u32::from(port)),
+                transport: Transport::Udp,
+                state: SocketState::Close,
+                local: any(port),
+                remote: any(0),
+                device: None,
+                holder: None,
+                recv_queue: 0,
+                send_queue: 0,
+                uid: 0,
+                inode: 0,
+                timer: None,
+                tcp: None,
+            });
+        }
+    }
+    rows
+}
+
+/// Netlink sockets of a namespace: the kernel's own, by protocol with its name, and the one that asks.
+fn netlink(table: &mut Table, context: &Context<'_>, options: &Options) {
+    const KERNEL: [(u8, &str); 8] = [
+        (0, "rtnl"),
+        (4, "tcpdiag"),
+        (6, "xfrm"),
+        (9, "audit"),
+        (10, "fiblookup"),
+        (12, "nft"),
+        (15, "uevent"),
+        (16, "genl"),
+    ];
+    for (number, name) in KERNEL {
+        let protocol = if options.numeric { number.to_string() } else { name.to_owned() };
+        let mut row = |queue: u32, holder: String| {
+            table.set(NETID, "nl");
+            table.set(STATE, state_name(SocketState::Close));
+            table.set(RECVQ, &format!("{queue:<6}"));
+            table.set(SENDQ, &format!("{:<6}", 0));
+            table.set(ADDR, &format!("{protocol}:"));
+            table.set(PORT, &holder);
+            table.set(PEER, "*");
+            table.set(PEER_PORT, "");
+            table.set(PROCESS, "");
+            table.next_row();
+        };
+        let kernel = if options.numeric { "0" } else { "kernel" };
+        let asked = number == 4;
+        row(if asked { 832 } else { 0 }, kernel.to_owned());
+        if asked {
+            let own = context.pid.to_string();
+            row(4352, if options.numeric { own } else { format!("ss/{own}") });
+        }
+    }
 }
 
 /// Long options in the place of their letters.
@@ -135,6 +282,24 @@ fn short(word: &str) -> String {
         "--no-header" => "-H",
         "--oneline" => "-O",
         "--ipv4" => "-4",
+        "--ipv6" => "-6",
+        "--packet" => "-0",
+        "--unix" => "-x",
+        "--raw" => "-w",
+        "--sctp" => "-S",
+        "--mptcp" => "-M",
+        "--dccp" => "-d",
+        "--vsock" => "-fvsock",
+        "--tipc" => "-ftipc",
+        "--xdp" => "-fxdp",
+        "--threads" => "-T",
+        "--resolve" => "-r",
+        "--memory" => "-m",
+        "--kill" => "-K",
+        "--events" => "-E",
+        "--context" | "--contexts" => "-Z",
+        "--help" => "-h",
+        "--version" => "-V",
         other => other,
     };
     letter.to_owned()
@@ -147,7 +312,9 @@ fn table(
     (filter, all): (&Filter, &[&SocketRow]),
 ) -> String {
     let mut table = Table::default();
-    if !(options.tcp && options.udp) {
+    let mut tables = options.tables.clone();
+    tables.dedup();
+    if tables.len() == 1 {
         table.disable(NETID);
     }
     if states.len() == 1 {
@@ -156,7 +323,11 @@ fn table(
     if !options.no_header {
         table.header();
     }
-    let families = [(Transport::Udp, options.udp), (Transport::Tcp, options.tcp)];
+    if options.tables.contains(&Db::Netlink) && states.contains(&SocketState::Close) {
+        netlink(&mut table, context, options);
+    }
+    let wants = |db: Db| !options.inet6 && options.tables.contains(&db);
+    let families = [(Transport::Udp, wants(Db::Udp)), (Transport::Tcp, wants(Db::Tcp))];
     for (transport, _) in families.into_iter().filter(|(_, wanted)| *wanted) {
         // The kernel lists its table of listeners first.
         for listening in [true, false] {
@@ -208,7 +379,7 @@ fn add(table: &mut Table, context: &Context<'_>, options: &Options, row: &Socket
     }
     if let Some(info) = row.tcp.filter(|_| options.info) {
         more += if options.one_line { " " } else { "\n\t" };
-        more += &info_text(&info);
+        more += &info_text(&info, row.state == SocketState::Listen);
     }
     table.set(PROCESS, &more);
     table.next_row();
@@ -262,8 +433,11 @@ fn ms(us: u64) -> String {
 }
 
 /// The second line of `-i` (`tcp_stats_print`), with what the kernel's model has.
-fn info_text(info: &TcpInfo) -> String {
+fn info_text(info: &TcpInfo, listens: bool) -> String {
     let mut out = String::new();
+    if listens {
+        return format!(" cubic cwnd:{}", info.cwnd);
+    }
     for (name, is_on) in [(" ts", info.timestamps), (" sack", info.sack), (" cubic", true)] {
         if is_on {
             out += name;

@@ -3,39 +3,37 @@
 use super::out::{Out, not_simulated, refuse};
 use super::{Command, Context, KernelChange};
 use crate::kernel;
-use crate::trace::NetnsState;
+use crate::trace::{NetnsRole, NetnsState};
 
 /// Runs `sysctl`.
 pub(super) fn sysctl(context: &Context<'_>, words: &[String]) -> Command {
     let Some(state) = context.inventory.netns.get(&context.netns) else {
         return refuse("sysctl: no network namespace\n", 1);
     };
-    let (mut write, mut values_only, mut quiet) = (false, false, false);
-    let mut operands = Vec::new();
-    for word in words {
-        match word.as_str() {
-            "-w" | "--write" => write = true,
-            "-n" | "--values" => values_only = true,
-            "-q" | "--quiet" => quiet = true,
-            "-V" | "--version" => return super::out::answer("sysctl from procps-ng 4.0.2\n"),
-            option if option.starts_with('-') => {
-                let (text, status) = not_simulated("sysctl", option);
-                return refuse(text, status);
-            }
-            operand => operands.push(operand),
-        }
+    let (asked, operands) = match read(words) {
+        Ok(read) => read,
+        Err(command) => return command,
+    };
+    if asked.all {
+        let wanted = |key: &String| asked.pattern.as_ref().is_none_or(|part| key.contains(part.as_str()));
+        let keys = known(state).into_iter().filter(wanted);
+        let lines = keys.filter_map(|key| value_of(state, context, &key).ok());
+        return super::out::answer(lines.map(|(key, value)| asked.line(&key, &value)).collect::<String>());
+    }
+    if operands.is_empty() {
+        return refuse("sysctl: no variables specified\nTry `sysctl --help' for more information.\n", 1);
     }
     let mut out = Out::default();
     let mut changes = Vec::new();
-    let mut failed = operands.is_empty();
+    let mut failed = false;
     for operand in operands {
         let done = match operand.split_once('=') {
             Some((key, value)) => set(state, context, (key.trim(), value.trim())).map(|change| {
                 changes.push(change.0);
-                if quiet { String::new() } else { line(&change.1, value.trim(), values_only) }
+                if asked.quiet { String::new() } else { asked.line(&change.1, value.trim()) }
             }),
-            None if write => Err(format!("sysctl: \"{operand}\" must be of the form name=value\n")),
-            None => value_of(state, operand).map(|(key, value)| line(&key, &value, values_only)),
+            None if asked.write => Err("sysctl: command line(0): invalid syntax, continuing...\n".to_owned()),
+            None => read_operand(state, context, operand, &asked),
         };
         match done {
             Ok(text) => out.out(text),
@@ -51,8 +49,133 @@ pub(super) fn sysctl(context: &Context<'_>, words: &[String]) -> Command {
     Command::Change { changes, output: out.into_pieces(), status: 0 }
 }
 
-fn line(key: &str, value: &str, values_only: bool) -> String {
-    if values_only { format!("{value}\n") } else { format!("{key} = {value}\n") }
+/// What the options ask for.
+#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the program")]
+struct Asked {
+    write: bool,
+    values_only: bool,
+    names_only: bool,
+    binary: bool,
+    quiet: bool,
+    ignore: bool,
+    all: bool,
+    pattern: Option<String>,
+}
+
+impl Asked {
+    fn line(&self, key: &str, value: &str) -> String {
+        match self {
+            Self { names_only: true, .. } => format!("{key}\n"),
+            Self { binary: true, .. } => value.to_owned(),
+            Self { values_only: true, .. } => format!("{value}\n"),
+            Self { .. } => format!("{key} = {value}\n"),
+        }
+    }
+}
+
+fn read(words: &[String]) -> Result<(Asked, Vec<&str>), Command> {
+    let mut asked = Asked::default();
+    let mut operands = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "-w" | "--write" => asked.write = true,
+            "-n" | "--values" => asked.values_only = true,
+            "-N" | "--names" => asked.names_only = true,
+            "-b" | "--binary" => asked.binary = true,
+            "-q" | "--quiet" => asked.quiet = true,
+            "-e" | "--ignore" => asked.ignore = true,
+            "-a" | "-A" | "-X" | "--all" => asked.all = true,
+            "-r" | "--pattern" => asked.pattern = words.next().cloned(),
+            // They do nothing in the real program either.
+            "-o" | "-x" => {}
+            "-V" | "--version" => return Err(super::out::answer("sysctl from procps-ng 4.0.2\n")),
+            option if option.starts_with('-') => {
+                let (text, status) = not_simulated("sysctl", option);
+                return Err(refuse(text, status));
+            }
+            operand => operands.push(operand),
+        }
+    }
+    Ok((asked, operands))
+}
+
+/// The value of a setting, or all settings below a directory.
+fn read_operand(
+    state: &NetnsState,
+    context: &Context<'_>,
+    operand: &str,
+    asked: &Asked,
+) -> Result<String, String> {
+    match value_of(state, context, operand) {
+        Ok((key, value)) => Ok(asked.line(&key, &value)),
+        Err(text) => {
+            let below = dotted(operand) + ".";
+            let keys = known(state).into_iter().filter(|key| key.starts_with(&below));
+            let values = keys.filter_map(|key| value_of(state, context, &key).ok());
+            let lines: String = values.map(|(key, value)| asked.line(&key, &value)).collect();
+            if lines.is_empty() && !asked.ignore { Err(text) } else { Ok(lines) }
+        }
+    }
+}
+
+/// Settings with Linux's defaults that nothing here changes; a `*` stands for an interface or `default`.
+const DEFAULTS: &str = include_str!("sysctl-defaults.txt");
+
+fn defaults() -> impl Iterator<Item = (&'static str, &'static str)> {
+    DEFAULTS
+        .lines()
+        .filter_map(|line| line.split_once(" ="))
+        .map(|(key, value)| (key, value.trim_start_matches(' ')))
+}
+
+fn fixed(state: &NetnsState, key: &str) -> Option<String> {
+    match key {
+        "net.netfilter.nf_conntrack_count" => return Some(state.netfilter.conntrack.len().to_string()),
+        "net.netfilter.nf_conntrack_max" => return Some("262144".to_owned()),
+        "net.netfilter.nf_conntrack_tcp_loose" => return Some("1".to_owned()),
+        _ => {}
+    }
+    let fits = |name: &str| match name.split_once('*') {
+        None => name == key,
+        Some((head, tail)) => {
+            let ifname = key.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
+            ifname.is_some_and(|_| interface_exists(state, key))
+        }
+    };
+    defaults().find(|(name, _)| fits(name)).map(|(_, value)| value.to_owned())
+}
+
+/// Every setting that has a value here, in the order of the directories.
+fn known(state: &NetnsState) -> Vec<String> {
+    let own = [
+        "net.ipv4.ip_forward",
+        "net.ipv4.ip_default_ttl",
+        "net.ipv4.icmp_echo_ignore_all",
+        "net.ipv4.icmp_ratelimit",
+        "net.bridge.bridge-nf-call-iptables",
+        "net.netfilter.nf_conntrack_count",
+        "net.netfilter.nf_conntrack_max",
+        "net.netfilter.nf_conntrack_tcp_loose",
+    ];
+    let mut keys: Vec<String> = own.into_iter().map(str::to_owned).collect();
+    let links = state.links.values().map(|link| link.name.replace('.', "/"));
+    let names: Vec<String> = ["all".to_owned(), "default".to_owned()].into_iter().chain(links).collect();
+    for (name, _) in defaults() {
+        match name.split_once('*') {
+            None => keys.push(name.to_owned()),
+            Some((head, tail)) => {
+                keys.extend(names.iter().skip(1).map(|name| format!("{head}{name}{tail}")));
+            }
+        }
+    }
+    for name in &names {
+        keys.extend(kernel::CONF_NAMES.iter().map(|conf| format!("net.ipv4.conf.{name}.{conf}")));
+    }
+    keys.sort();
+    keys.dedup();
+    keys
 }
 
 /// Either separator may be used; with slashes, dots belong to interface names.
@@ -91,15 +214,24 @@ fn unknown(key: &str) -> String {
     format!("sysctl: cannot stat /proc/sys/{path}: No such file or directory\n")
 }
 
-fn value_of(state: &NetnsState, key: &str) -> Result<(String, String), String> {
+fn value_of(state: &NetnsState, context: &Context<'_>, key: &str) -> Result<(String, String), String> {
     let key = dotted(key);
+    // A node's kubelet has it on before anything else happens.
+    let is_node = matches!(state.row.role, NetnsRole::Node);
+    let bridged = || (is_node && key == "net.bridge.bridge-nf-call-iptables").then(|| "1".to_owned());
+    let hostname = || (key == "kernel.hostname").then(|| context.hostname.to_owned());
     let of_default = || kernel::default_setting(&key).filter(|_| interface_exists(state, &key));
     let forwarding = || {
         let own = key.starts_with("net.ipv4.conf.") && key.ends_with(".forwarding");
         own.then(|| state.sysctls.get("net.ipv4.ip_forward")).flatten().map(ToString::to_string)
     };
-    let value =
-        state.sysctls.get(key.as_str()).map(ToString::to_string).or_else(forwarding).or_else(of_default);
+    let set = state.sysctls.get(key.as_str()).map(ToString::to_string);
+    let value = set
+        .or_else(forwarding)
+        .or_else(bridged)
+        .or_else(hostname)
+        .or_else(of_default)
+        .or_else(|| fixed(state, &key));
     value.map(|value| (key.clone(), value)).ok_or_else(|| unknown(&key))
 }
 
@@ -114,12 +246,18 @@ fn set(
     context: &Context<'_>,
     (key, value): (&str, &str),
 ) -> Result<(KernelChange, String), String> {
-    let (key, _) = value_of(state, key)?;
+    let (key, _) = value_of(state, context, key)?;
     // A container sees `/proc/sys` read-only unless it is privileged.
     if context.image.is_some() {
         return Err(format!("sysctl: permission denied on key \"{key}\"\n"));
     }
-    if value.parse::<u64>().is_err() {
+    // What nothing in this model would obey is not pretended to change.
+    if defaults().any(|(name, _)| name == key) || key.contains(".neigh.") && !key.ends_with(".proxy_delay") {
+        return Err(not_simulated("sysctl", &format!("-w {key}")).0);
+    }
+    let number = value.parse::<u64>().ok();
+    let fits = number.is_some_and(|number| key != "net.ipv4.ip_default_ttl" || (1..=255).contains(&number));
+    if !fits {
         return Err(format!("sysctl: setting key \"{key}\": Invalid argument\n"));
     }
     Ok((KernelChange::SetSysctl(key.clone(), value.to_owned()), key))

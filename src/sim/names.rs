@@ -8,7 +8,7 @@
 use super::Simulation;
 use super::syscalls::Syscalls;
 use crate::agent::Actor;
-use crate::app::resolver::{Libc, Outcome, Resolver};
+use crate::app::resolver::{Libc, Memory, Outcome, Resolver};
 use crate::app::{Errno, Process, Wake};
 use crate::base::{ProcessId, SocketId};
 use std::collections::VecDeque;
@@ -24,6 +24,7 @@ pub(super) enum Done {
 #[derive(Default)]
 pub(super) struct Names {
     libc: Libc,
+    memory: Memory,
     resolver: Option<Resolver>,
     found: Vec<(String, Outcome)>,
     /// The wake-up that runs again, and what came meanwhile.
@@ -69,7 +70,7 @@ impl<A: Actor> Simulation<A> {
         let netns = self.processes[id.index()].netns;
         let mut os = Syscalls::new(self, id, netns);
         if matches!(wake, Wake::Interrupt | Wake::Terminate) {
-            resolver.drop_socket(&mut os);
+            resolver.close(&mut os);
             return Some(wake);
         }
         if !resolver.owns(&wake) {
@@ -86,6 +87,7 @@ impl<A: Actor> Simulation<A> {
                 None
             }
             Some(outcome) => {
+                names.memory = resolver.memory();
                 names.found.push((resolver.name, outcome));
                 names.again.take()
             }
@@ -112,9 +114,9 @@ impl<A: Actor> Simulation<A> {
                 }
                 return exit;
             };
-            let libc = self.processes[id.index()].names.libc;
+            let Names { libc, memory, .. } = self.processes[id.index()].names;
             let mut os = Syscalls::new(self, id, netns);
-            let (resolver, outcome) = Resolver::start(&mut os, &name, libc);
+            let (resolver, outcome) = Resolver::start(&mut os, &name, libc, memory);
             let slot = &mut self.processes[id.index()];
             slot.process = Some(before);
             slot.names.replay = done;
@@ -123,6 +125,7 @@ impl<A: Actor> Simulation<A> {
                 slot.names.again = Some(wake);
                 return None;
             };
+            slot.names.memory = resolver.memory();
             slot.names.found.push((name, outcome));
         }
     }

@@ -7,6 +7,8 @@
 //! every tap in order with every determined header field, that causes come before effects, the tables before and after,
 //! the counters, and what each command printed.
 //!
+//! The resolvers are held against the real C libraries' in the same way (`resolver`).
+//!
 //! It needs root, and is left out with a reason where it cannot run. Real timers and a busy machine can put two packets
 //! in another order, so an experiment that differs is tried again.
 #![expect(
@@ -19,6 +21,8 @@ mod hops;
 mod kernel;
 mod output;
 mod report;
+#[cfg(target_os = "linux")]
+mod resolver;
 mod simulated;
 mod tables;
 #[cfg(target_os = "linux")]
@@ -55,6 +59,16 @@ fn main() {
         }
         return;
     }
+    #[cfg(target_os = "linux")]
+    if let [flag, folder, program] = words.as_slice()
+        && flag == "--resolve"
+    {
+        if let Err(error) = resolver::serve(Path::new(folder), Path::new(program)) {
+            println!("{error}");
+            std::process::exit(1);
+        }
+        return;
+    }
     if words.iter().any(|word| word == "--list") {
         return;
     }
@@ -71,6 +85,13 @@ fn main() {
             Outcome::Differs => failed += 1,
             Outcome::Skipped => skipped += 1,
         }
+    }
+    #[cfg(target_os = "linux")]
+    if !words.iter().any(|word| Path::new(word).is_file()) {
+        let parts: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
+        let counts = resolver::hold(&parts);
+        (passed, failed, skipped) =
+            (passed + counts.passed, failed + counts.failed, skipped + counts.skipped);
     }
     println!("\n{}", summary(passed, failed, skipped));
     if failed > 0 {

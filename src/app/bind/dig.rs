@@ -176,10 +176,7 @@ impl Dig {
     fn next_question(&mut self, os: &mut dyn Os) {
         let Some(question) = self.questions.front() else { return os.exit(self.status) };
         let mut system = System::read(os);
-        if let Some(domain) = &self.overrides.domain {
-            system.search = vec![domain.clone()];
-        }
-        system.ndots = self.overrides.ndots.unwrap_or(system.ndots);
+        system.change(self.overrides.domain.as_deref(), self.overrides.ndots);
         let searched = self.overrides.search || self.overrides.domain.is_some();
         let names = if searched { system.names(&question.name) } else { vec![absolute(&question.name)] };
         self.names = names.into();

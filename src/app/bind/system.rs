@@ -1,25 +1,15 @@
 //! What the programs read of `/etc/resolv.conf` (`lib/irs/resconf.c`), and the names that come of a name.
 
 use super::{Os, Server};
-use crate::base::{Duration, Ipv4Addr};
-
-/// Most servers that are taken (`RESCONFMAXNAMESERVERS`).
-const SERVERS_MAX: usize = 8;
-/// Most search domains (`RESCONFMAXSEARCH`).
-const SEARCHES_MAX: usize = 8;
-/// How often each server is asked, and for how many seconds, where nothing else is said.
-const TRIES: u32 = 3;
-const TIMEOUT_SECS: u64 = 5;
+use crate::app::resolver::{Reader, ResolvConf};
+use crate::base::Duration;
 
 /// The system's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct System {
+    conf: ResolvConf,
     /// Its servers: the machine itself where the file names none.
     pub servers: Vec<Server>,
-    /// Its search domains.
-    pub search: Vec<String>,
-    /// A name with so many dots is asked as it is first.
-    pub ndots: usize,
     /// How often each server is asked.
     pub tries: u32,
     /// How long for each time.
@@ -34,61 +24,32 @@ impl System {
 
     /// Reads its text. What cannot be read is passed over.
     pub fn parse(text: &str) -> Self {
-        let mut system = Self {
-            servers: Vec::new(),
-            search: Vec::new(),
-            ndots: 1,
-            tries: TRIES,
-            timeout: Duration::from_secs(TIMEOUT_SECS),
-        };
-        for line in text.lines() {
-            let mut words = line.split_whitespace();
-            match words.next() {
-                Some("nameserver") if system.servers.len() < SERVERS_MAX => {
-                    let named = words.next().unwrap_or("");
-                    let address = named.parse().ok();
-                    system.servers.extend(address.map(|address| Server { name: named.to_owned(), address }));
-                }
-                Some("search" | "domain") => {
-                    system.search = words.take(SEARCHES_MAX).map(str::to_owned).collect();
-                }
-                Some("options") => words.for_each(|word| system.option(word)),
-                _ => {}
-            }
+        let conf = ResolvConf::parse(text, Reader::Bind);
+        let server = |ip: &crate::base::Ipv4Addr| Server { name: ip.to_string(), address: *ip };
+        Self {
+            servers: conf.servers.iter().map(server).collect(),
+            tries: conf.attempts,
+            timeout: Duration::from_secs(conf.timeout),
+            conf,
         }
-        if system.servers.is_empty() {
-            system.servers.push(Server { name: "127.0.0.1".to_owned(), address: Ipv4Addr::LOCALHOST });
-        }
-        system
     }
 
-    fn option(&mut self, word: &str) {
-        let Some((name, Ok(value))) = word.split_once(':').map(|(name, value)| (name, value.parse::<u32>()))
-        else {
-            return;
-        };
-        match name {
-            "ndots" => self.ndots = value as usize,
-            "attempts" if value > 0 => self.tries = value,
-            "timeout" if value > 0 => self.timeout = Duration::from_secs(value.into()),
-            _ => {}
+    /// Its search domains.
+    pub fn search(&self) -> &[String] {
+        &self.conf.search
+    }
+
+    /// Another search list, or another number of dots.
+    pub fn change(&mut self, domain: Option<&str>, ndots: Option<usize>) {
+        if let Some(domain) = domain {
+            self.conf.search = vec![domain.to_owned()];
         }
+        self.conf.ndots = ndots.unwrap_or(self.conf.ndots);
     }
 
     /// The names to ask for, in order and with their last dots, until one exists.
     pub fn names(&self, name: &str) -> Vec<String> {
-        let as_it_is = absolute(name);
-        if name.ends_with('.') {
-            return vec![as_it_is];
-        }
-        let mut names: Vec<String> = self
-            .search
-            .iter()
-            .map(|domain| absolute(&format!("{name}.{}", domain.trim_end_matches('.'))))
-            .collect();
-        let enough_dots = name.matches('.').count() >= self.ndots;
-        names.insert(if enough_dots { 0 } else { names.len() }, as_it_is);
-        names
+        self.conf.candidates(name, Reader::Bind).into_iter().map(|candidate| candidate.name).collect()
     }
 }
 
@@ -106,8 +67,8 @@ mod tests {
     #[test]
     fn a_pods_file_is_read() {
         let system = System::parse(POD);
-        assert_eq!(system.servers[0].address, Ipv4Addr::new(10, 96, 0, 10));
-        assert_eq!((system.ndots, system.tries, system.search.len()), (5, 3, 3));
+        assert_eq!(system.servers[0].name, "10.96.0.10");
+        assert_eq!((system.tries, system.timeout), (3, Duration::from_secs(5)));
         assert_eq!(
             system.names("web"),
             ["web.default.svc.cluster.local.", "web.svc.cluster.local.", "web.cluster.local.", "web."]
@@ -118,6 +79,6 @@ mod tests {
 
     #[test]
     fn without_a_file_the_machine_itself_is_asked() {
-        assert_eq!(System::parse("").servers[0].address, Ipv4Addr::LOCALHOST);
+        assert_eq!(System::parse("").servers[0].name, "127.0.0.1");
     }
 }

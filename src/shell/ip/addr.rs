@@ -14,11 +14,15 @@ use crate::trace::{AddrRow, LinkRow, Scope};
 struct AddrFilter {
     scope: Option<Scope>,
     to: Option<Ipv4Net>,
+    none: bool,
+    secondary: bool,
+    label: Option<String>,
 }
 
 impl AddrFilter {
     fn accepts(&self, row: &AddrRow) -> bool {
-        self.scope.is_none_or(|scope| scope == row.scope)
+        !self.none
+            && self.scope.is_none_or(|scope| scope == row.scope)
             && self.to.is_none_or(|to| to.contains(&row.addr.addr()) && to.prefix_len() <= 32)
     }
 }
@@ -46,6 +50,10 @@ fn read_filters(ip: &Ip<'_>, words: &[String]) -> Result<(Filter, AddrFilter), S
             "to" => addrs.to = Some(prefix(next(&mut words)?)?),
             "scope" => addrs.scope = Some(scope(next(&mut words)?)?),
             "permanent" | "primary" => {}
+            // No address here is given for a time only.
+            "dynamic" | "deprecated" | "tentative" | "dadfailed" | "temporary" => addrs.none = true,
+            "secondary" => addrs.secondary = true,
+            "label" => addrs.label = Some(next(&mut words)?.to_owned()),
             _ if read_filter(ip, &mut filter, word, &mut words)? => {}
             _ => set_device(ip, &mut filter, word, &mut words)?,
         }
@@ -73,8 +81,15 @@ fn show(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
             .addrs
             .iter()
             .filter(|row| row.ifindex == link.ifindex && addrs.accepts(row) && wants_inet(ip))
+            .filter(|row| !addrs.secondary || is_secondary(ip, row))
+            .filter(|_| addrs.label.as_ref().is_none_or(|label| **label == *link.name))
             .collect();
-        let only_with = addrs.scope.is_some() || addrs.to.is_some() || ip.options.family.is_some();
+        let only_with = addrs.scope.is_some()
+            || addrs.to.is_some()
+            || addrs.none
+            || addrs.secondary
+            || addrs.label.is_some()
+            || ip.options.family.is_some();
         if rows.is_empty() && only_with && ip.options.family != Some(Family::Link) {
             continue;
         }
@@ -86,7 +101,7 @@ fn show(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
                 link,
                 Shown::Addr,
             );
-        } else if !ip.options.oneline {
+        } else if !ip.options.oneline && addrs.label.is_none() {
             print_link(ip, &mut printer, link, Shown::Addr);
         }
         if ip.options.family != Some(Family::Link) {
@@ -94,6 +109,16 @@ fn show(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
         }
         if ip.options.brief {
             printer.plain("\n");
+        } else if ip.options.stats > 0 && !ip.options.oneline {
+            // The rows of counters end without a line's end, and begin with one.
+            let mut rows = ip.options.printer();
+            if printer.is_json() {
+                super::stats::print(ip, &mut printer, link);
+            } else {
+                super::stats::print(ip, &mut rows, link);
+                let text = rows.finish();
+                printer.plain(format!("{}\n", text.trim_start_matches('\n')));
+            }
         }
         printer.close();
     }

@@ -396,6 +396,12 @@ pub(super) fn route_flush(ip: &Ip<'_>, rows: Vec<&RouteRow>) -> Command {
     change(rows.into_iter().map(|row| KernelChange::DelRoute(*row)).collect())
 }
 
+/// `get_addr`, whose message differs from that of `get_prefix`.
+fn address(word: &str) -> Result<Ipv4Addr, Stop> {
+    let wrong = |_| (format!("Error: any valid address is expected rather than \"{word}\".\n"), 1);
+    prefix(word).map(|net| net.addr()).map_err(wrong)
+}
+
 /// `ip neigh add`, `change`, `replace`.
 pub(super) fn neigh_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Result<Command, Stop> {
     let (mut addr, mut device, mut lladdr, mut state) = (None, None, None, Nud::Permanent);
@@ -408,8 +414,8 @@ pub(super) fn neigh_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Re
                 let states = nud(next(&mut words)?)?;
                 state = *states.first().unwrap_or(&Nud::Permanent);
             }
-            "to" => addr = Some(prefix(next(&mut words)?)?.addr()),
-            word => addr = Some(prefix(word)?.addr()),
+            "to" => addr = Some(address(next(&mut words)?)?),
+            word => addr = Some(address(word)?),
         }
     }
     let (Some(device), Some(addr)) = (device, addr) else {

@@ -1,7 +1,7 @@
 //! What `-d` adds to the lines about a link. Attributes that nothing here can change print as the kernel sets them.
 
 use super::Ip;
-use super::link::kind_name;
+use super::link::{Shown, kind_name};
 use crate::shell::print::Printer;
 use crate::trace::{Designated, LinkKind, LinkRow, PortRow};
 use crate::wire::BridgeId;
@@ -49,7 +49,7 @@ fn timer(printer: &mut Printer, name: &str) {
 }
 
 /// Prints everything that `-d` adds.
-pub(super) fn print(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow) {
+pub(super) fn print(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, shown: Shown) {
     let promisc = link.extra.promisc;
     printer.any("promiscuity", promisc, format!(" promiscuity {promisc} "));
     let allmulti = link.extra.allmulti;
@@ -90,7 +90,9 @@ pub(super) fn print(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow) {
         printer.close();
     }
     let queues = if matches!(link.kind, LinkKind::Veth { .. } | LinkKind::Physical { .. }) { 2 } else { 1 };
-    printer.any("inet6_addr_gen_mode", "eui64", "addrgenmode eui64 ");
+    if shown == Shown::Link {
+        printer.any("inet6_addr_gen_mode", "eui64", "addrgenmode eui64 ");
+    }
     number(printer, "numtxqueues", "num_tx_queues", queues);
     number(printer, "numrxqueues", "num_rx_queues", queues);
     number(printer, "gso_max_size", "gso_max_size", 65536);

@@ -91,6 +91,8 @@ pub(super) fn read_filter<'w>(
             let missing = || (format!("Error: argument \"{name}\" is wrong: Device does not exist\n\n"), 255);
             filter.master = Some(ip.link(name).ok_or_else(missing)?.ifindex);
         }
+        // There is one group of devices only.
+        "group" if matches!(next(words)?, "default" | "0") => {}
         "vrf" | "group" | "label" | "tentative" | "deprecated" | "dadfailed" | "temporary" | "secondary"
         | "dynamic" | "home" | "mngtmpaddr" | "nodad" | "noprefixroute" | "autojoin" | "proto" => {
             return Err(not_simulated("ip", word));
@@ -111,7 +113,13 @@ pub(super) fn set_device<'w>(
     if filter.ifindex.is_some() {
         return Err((format!("Error: either \"dev\" is duplicate, or \"{name}\" is a garbage.\n"), 255));
     }
-    let link = ip.link(name).ok_or_else(|| (format!("Device \"{name}\" does not exist.\n"), 1))?;
+    let Some(link) = ip.link(name) else {
+        // All words are read before the name is looked up.
+        return Err(match words.next() {
+            Some(more) => (format!("Error: either \"dev\" is duplicate, or \"{more}\" is a garbage.\n"), 255),
+            None => (format!("Device \"{name}\" does not exist.\n"), 1),
+        });
+    };
     filter.ifindex = Some(link.ifindex);
     Ok(())
 }
@@ -302,9 +310,10 @@ pub(super) fn print_link(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, sho
         printer.any("link_netnsid", nsid, format!(" link-netnsid {nsid}"));
     }
     if ip.options.details && !inet_only {
-        details::print(ip, printer, link);
+        details::print(ip, printer, link, shown);
     }
-    if ip.options.stats > 0 {
+    // `ip addr` prints the addresses before the counters.
+    if ip.options.stats > 0 && shown == Shown::Link {
         stats::print(ip, printer, link);
     }
     printer.plain("\n");

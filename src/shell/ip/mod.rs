@@ -8,6 +8,7 @@ mod link;
 mod link_set;
 mod neigh;
 mod options;
+mod other;
 mod route;
 mod route_get;
 mod rule;
@@ -15,7 +16,7 @@ mod stats;
 mod tunnel;
 mod xfrm;
 
-use super::out::{Out, answer, not_simulated, refuse};
+use super::out::{Out, answer, refuse};
 use super::{Command, Context};
 use crate::base::IfIndex;
 use crate::trace::{LinkRow, NetnsState};
@@ -61,52 +62,51 @@ pub(super) fn ip(context: &mut Context<'_>, words: &[String]) -> Command {
         Some("xfrm") => xfrm::run(&ip, rest),
         Some("rule") => rule::run(&ip, rest),
         // No namespace has a name, as in a Pod.
-        Some("netns")
-            if matches!(rest.first().map_or("list", String::as_str), "list" | "show" | "ls" | "l") =>
-        {
-            Ok(answer(""))
-        }
+        Some("netns") => other::netns(&ip, rest),
         Some("help") => return refuse(USAGE, 255),
-        Some("netns") => Err(not_simulated("ip netns", &rest[0])),
-        Some("") => Err(not_simulated("ip", object)),
+        Some(name) if name.starts_with('?') => other::run(&ip, name, rest),
         Some(_) | None => Err((format!("Object \"{object}\" is unknown, try \"ip help\".\n"), 1)),
     };
     outcome.unwrap_or_else(|(text, status)| refuse(text, status))
 }
 
 /// The object that a word stands for: the first in the program's table that begins with it. Objects that are not
-/// simulated have no name here but keep their places, so that an abbreviation means here what it means there.
+/// simulated have a `?` before their name and keep their places, so that an abbreviation means here what it means there.
 fn object_named(word: &str) -> Option<&'static str> {
-    const OBJECTS: [(&str, &str); 30] = [
+    const OBJECTS: [(&str, &str); 34] = [
         ("address", "address"),
-        ("addrlabel", ""),
-        ("maddress", ""),
+        ("addrlabel", "?addrlabel"),
+        ("maddress", "?maddress"),
         ("route", "route"),
         ("rule", "rule"),
         ("neighbor", "neighbor"),
         ("neighbour", "neighbor"),
-        ("ntable", ""),
-        ("ntbl", ""),
+        ("ntable", "?ntable"),
+        ("ntbl", "?ntable"),
         ("link", "link"),
-        ("l2tp", ""),
-        ("fou", ""),
-        ("ila", ""),
-        ("macsec", ""),
+        ("l2tp", "?l2tp"),
+        ("fou", "?fou"),
+        ("ila", "?ila"),
+        ("macsec", "?macsec"),
         ("tunnel", "tunnel"),
         ("tunl", "tunnel"),
-        ("tuntap", ""),
-        ("tap", ""),
-        ("token", ""),
-        ("tcpmetrics", ""),
-        ("monitor", ""),
+        ("tuntap", "?tuntap"),
+        ("tap", "?tuntap"),
+        ("token", "?token"),
+        ("tcpmetrics", "?tcpmetrics"),
+        ("tcp_metrics", "?tcpmetrics"),
+        ("monitor", "?monitor"),
         ("xfrm", "xfrm"),
-        ("mroute", ""),
-        ("mrule", ""),
+        ("mroute", "?mroute"),
+        ("mrule", "?mrule"),
         ("netns", "netns"),
-        ("netconf", ""),
-        ("vrf", ""),
-        ("sr", ""),
-        ("nexthop", ""),
+        ("netconf", "?netconf"),
+        ("vrf", "?vrf"),
+        ("sr", "?sr"),
+        ("nexthop", "?nexthop"),
+        ("mptcp", "?mptcp"),
+        ("ioam", "?ioam"),
+        ("stats", "?stats"),
         ("help", "help"),
     ];
     let found = OBJECTS.iter().find(|(name, _)| name.starts_with(word)).map(|(_, object)| *object)?;

@@ -27,6 +27,8 @@ struct Filter {
     exact: Option<Ipv4Net>,
     root: Option<Ipv4Net>,
     covering: Option<Ipv4Net>,
+    /// The cache of routes, which is empty since Linux 3.6.
+    cache: bool,
 }
 
 impl Filter {
@@ -84,11 +86,11 @@ fn select<'a>(ip: &Ip<'a>, filter: &Filter) -> Vec<&'a RouteRow> {
 fn show(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     let filter = read_filter(ip, words)?;
     let mut printer = ip.options.printer();
-    if ip.is_inet6() {
+    if ip.is_inet6() || filter.cache {
         return Ok(done(printer.finish()));
     }
     let known =
-        |table| matches!(table, 253..=LOCAL) || ip.state.routes.iter().any(|(_, row)| row.table == table);
+        |table| matches!(table, MAIN | LOCAL) || ip.state.routes.iter().any(|(_, row)| row.table == table);
     if let Some(table) = filter.table.filter(|table| !filter.all_tables && !known(*table)) {
         let _ = table;
         return Err(("Error: ipv4: FIB table does not exist.\nDump terminated\n".to_owned(), 2));
@@ -122,6 +124,7 @@ fn read_filter(ip: &Ip<'_>, words: &[String]) -> Result<Filter, Stop> {
                     || (format!("Error: argument \"{name}\" is wrong: node type value is invalid\n\n"), 255);
                 filter.kind = Some(kind(name).ok_or_else(wrong)?);
             }
+            "cache" => filter.cache = true,
             "root" => filter.root = Some(prefix(next(&mut words)?)?),
             "match" => filter.covering = Some(prefix(next(&mut words)?)?),
             "cached" | "cloned" | "tos" | "dsfield" | "realms" | "metric" | "priority" | "preference"
@@ -213,7 +216,8 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow, filter: &Filter) {
         printer.any("type", kind, format!("{kind} "));
     }
     let dst = destination(row.dst);
-    printer.colored(Color::Inet, "dst", dst.as_str(), format!("{dst} "));
+    let color = if row.dst.prefix_len() == 0 { Color::Plain } else { Color::Inet };
+    printer.colored(color, "dst", dst.as_str(), format!("{dst} "));
     if let Some(gateway) = row.gateway.filter(|_| filter.via.is_none()) {
         let gateway = gateway.to_string();
         printer.plain("via ");
@@ -236,7 +240,7 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow, filter: &Filter) {
         let scope = scope_name(row.scope);
         printer.any("scope", scope, format!("scope {scope} "));
     }
-    if let Some(source) = row.prefsrc {
+    if let Some(source) = row.prefsrc.filter(|_| filter.source.is_none()) {
         let source = source.to_string();
         printer.plain("src ");
         printer.colored(Color::Inet, "prefsrc", source.as_str(), format!("{source} "));

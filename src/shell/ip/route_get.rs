@@ -16,6 +16,8 @@ struct Question {
     oif: Option<IfIndex>,
     mark: Option<u32>,
     fibmatch: bool,
+    /// The length of a prefix that was given for an address.
+    warning: Option<u8>,
 }
 
 fn answers(text: &str) -> Stop {
@@ -37,7 +39,11 @@ pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
         print(ip, &mut printer, dst, &question, &row);
     }
     printer.close();
-    Ok(done(printer.finish()))
+    let Some(len) = question.warning else { return Ok(done(printer.finish())) };
+    let mut out = crate::shell::out::Out::default();
+    out.err(format!("Warning: /{len} as prefix is invalid, only /32 (or none) is supported.\n"));
+    out.out(printer.finish());
+    Ok(out.done(0))
 }
 
 fn read(ip: &Ip<'_>, words: &[String]) -> Result<Question, Stop> {
@@ -51,7 +57,17 @@ fn read(ip: &Ip<'_>, words: &[String]) -> Result<Question, Stop> {
             "mark" => question.mark = next(&mut words)?.parse().ok(),
             "fibmatch" => question.fibmatch = true,
             "to" => question.dst = Some(prefix(next(&mut words)?)?.addr()),
-            word => question.dst = Some(prefix(word)?.addr()),
+            // No packet of IPv6 finds a route here.
+            word if word.parse::<std::net::Ipv6Addr>().is_ok() => {
+                return Err(answers("Network is unreachable"));
+            }
+            word => {
+                let net = prefix(word)?;
+                if net.prefix_len() < 32 {
+                    question.warning = Some(net.prefix_len());
+                }
+                question.dst = Some(net.addr());
+            }
         }
     }
     Ok(question)
@@ -86,14 +102,28 @@ fn decide(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Result<RouteRow, S
     if question.iif.is_none() && question.from.is_some_and(|from| !own(from)) {
         return Err(answers("Network is unreachable"));
     }
+    let forwards = ip.state.sysctls.get("net.ipv4.ip_forward").is_some_and(|value| &**value == "1");
+    // The unspecified address stands for this host (`ip_route_output_key_hash_rcu`).
+    if dst.is_unspecified() && question.iif.is_none() {
+        let lo = Ipv4Addr::LOCALHOST;
+        let row = attached(ip, dst, IfIndex(1));
+        return Ok(RouteRow { kind: RouteKind::Local, prefsrc: Some(lo), table: LOCAL, ..row });
+    }
     match lookup(ip, dst, question.oif) {
-        None if question.iif.is_some() => Err(answers("No route to host")),
+        // Only a router looks further than its own addresses (`ip_route_input_slow`).
+        None if question.iif.is_some() && !forwards => Err(answers("No route to host")),
+        None if question.iif.is_some() => Err(answers("Network is unreachable")),
         None => match question.oif {
             // With an interface named and no route, the kernel takes the destination for attached.
             Some(oif) => Ok(attached(ip, dst, oif)),
             None => Err(answers("Network is unreachable")),
         },
         Some(row) => match row.kind {
+            // Whatever the route, all hosts of the network are attached (`__mkroute_output`).
+            RouteKind::Unicast if dst.is_broadcast() => {
+                Ok(RouteRow { kind: RouteKind::Broadcast, gateway: None, ..row })
+            }
+            RouteKind::Unicast if dst.is_multicast() => Ok(RouteRow { gateway: None, ..row }),
             RouteKind::Unicast | RouteKind::Local | RouteKind::Broadcast => {
                 let learnt = learnt(ip, dst).filter(|_| !question.fibmatch).and_then(|row| row.gateway);
                 Ok(RouteRow { gateway: learnt.or(row.gateway), ..row })
@@ -123,7 +153,7 @@ fn attached(ip: &Ip<'_>, dst: Ipv4Addr, oif: IfIndex) -> RouteRow {
 
 /// `fib_select_addr`: the preferred source, else the first address of the way out that reaches the next hop, else any.
 fn source(ip: &Ip<'_>, row: &RouteRow, dst: Ipv4Addr) -> Option<Ipv4Addr> {
-    if row.prefsrc.is_some() && row.kind != RouteKind::Local {
+    if row.prefsrc.is_some() {
         return row.prefsrc;
     }
     if row.kind == RouteKind::Local {
@@ -144,8 +174,9 @@ fn source(ip: &Ip<'_>, row: &RouteRow, dst: Ipv4Addr) -> Option<Ipv4Addr> {
 }
 
 fn print(ip: &Ip<'_>, printer: &mut Printer, dst: Ipv4Addr, question: &Question, row: &RouteRow) {
-    if row.kind != RouteKind::Unicast || ip.options.details {
-        let kind = kind_name(row.kind);
+    let group = dst.is_multicast() && row.kind == RouteKind::Unicast;
+    if row.kind != RouteKind::Unicast || ip.options.details || group {
+        let kind = if group { "multicast" } else { kind_name(row.kind) };
         printer.any("type", kind, format!("{kind} "));
     }
     let address = dst.to_string();
@@ -184,7 +215,9 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, dst: Ipv4Addr, question: &Question,
     if let Some(mark) = question.mark.filter(|mark| *mark > 0) {
         printer.any("mark", mark, format!("mark {mark} "));
     }
-    printer.field("flags", Vec::<String>::new());
+    // The kernel's mark of a group's route is the bit that the program takes for this flag.
+    let flags: &[&str] = if group { &["rt_offload_failed"] } else { &[] };
+    printer.any("flags", flags.to_vec(), flags.iter().map(|flag| format!("{flag} ")).collect::<String>());
     if question.iif.is_none() {
         printer.any("uid", 0, "uid 0 ");
     }
@@ -195,6 +228,9 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, dst: Ipv4Addr, question: &Question,
 fn print_cache(ip: &Ip<'_>, printer: &mut Printer, dst: Ipv4Addr, question: &Question, row: &RouteRow) {
     let learnt = learnt(ip, dst);
     let flags: &[&str] = match row.kind {
+        // Every host is a member of the group of all hosts.
+        RouteKind::Unicast if dst.octets() == [224, 0, 0, 1] => &["local", "mc"],
+        RouteKind::Unicast if dst.is_multicast() => &["mc"],
         RouteKind::Unicast if learnt.is_some_and(|row| row.gateway.is_some()) => &["redirected"],
         RouteKind::Local => &["local"],
         RouteKind::Broadcast => &["local", "brd"],

@@ -17,6 +17,9 @@ pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
         printer.any("priority", priority, format!("{priority}:\t"));
         printer.any("src", "all", "from all ");
         printer.any("table", table, format!("lookup {table}"));
+        if ip.options.details {
+            printer.any("protocol", "kernel", " proto kernel");
+        }
         printer.plain("\n");
         printer.close();
     }

@@ -59,14 +59,35 @@ impl Filter {
     }
 }
 
+/// Why a filter cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wrong {
+    /// The grammar does not allow it: the usage follows.
+    Syntax,
+    /// A state of no such name.
+    State(String),
+    /// An address, a port, or something missing.
+    Text(String),
+}
+
+fn wrong_address(word: &str) -> Wrong {
+    let addr = word.rsplit_once(':').map_or(word, |(addr, _)| addr);
+    Wrong::Text(format!(
+        "Error: an inet prefix is expected rather than \"{addr}\".\nCannot parse dst/src address.\n"
+    ))
+}
+
 /// Reads the words after the options. States change what is listed at all.
-pub(super) fn read(words: &[String], states: &mut Vec<SocketState>) -> Result<Filter, String> {
+pub(super) fn read(words: &[String], states: &mut Vec<SocketState>) -> Result<Filter, Wrong> {
+    if matches!(words, [only] if only == "state" || only == "exclude") {
+        return Err(Wrong::State("Command line is not complete. Try option \"help\"\n".to_owned()));
+    }
     let mut rest = words;
     let mut is_first = true;
     while let [keyword @ ("state" | "exclude"), name, tail @ ..] =
         rest.iter().map(String::as_str).collect::<Vec<_>>().as_slice()
     {
-        let named = states_of(name).ok_or_else(|| format!("ss: wrong state name: {name}\n"))?;
+        let named = states_of(name).ok_or_else(|| Wrong::State(format!("ss: wrong state name: {name}\n")))?;
         if *keyword == "state" {
             if std::mem::take(&mut is_first) {
                 states.clear();
@@ -86,14 +107,14 @@ pub(super) fn read(words: &[String], states: &mut Vec<SocketState>) -> Result<Fi
         return Ok(Filter::All);
     }
     let mut parser = Parser { tokens, at: 0 };
-    let filter = parser.either().map_err(|()| "ss: bison bellows (while parsing filter): \"syntax error!\" Sorry.\nUsage: ss [ OPTIONS ]\n       ss [ OPTIONS ] [ FILTER ]\n".to_owned())?;
+    let filter = parser.either()?;
     if parser.at < parser.tokens.len() {
-        return Err("ss: bison bellows (while parsing filter): \"syntax error!\" Sorry.\nUsage: ss [ OPTIONS ]\n       ss [ OPTIONS ] [ FILTER ]\n".to_owned());
+        return Err(Wrong::Syntax);
     }
     Ok(filter)
 }
 
-const ALL: [SocketState; 11] = [
+pub(super) const ALL: [SocketState; 11] = [
     SocketState::Established,
     SocketState::SynSent,
     SocketState::SynRecv,
@@ -176,7 +197,7 @@ impl Parser {
         self.tokens.get(self.at - 1).cloned().unwrap_or_default()
     }
 
-    fn either(&mut self) -> Result<Filter, ()> {
+    fn either(&mut self) -> Result<Filter, Wrong> {
         let mut left = self.both()?;
         while matches!(self.peek(), "or" | "|" | "||") {
             self.next();
@@ -185,7 +206,7 @@ impl Parser {
         Ok(left)
     }
 
-    fn both(&mut self) -> Result<Filter, ()> {
+    fn both(&mut self) -> Result<Filter, Wrong> {
         let mut left = self.one()?;
         loop {
             match self.peek() {
@@ -199,12 +220,12 @@ impl Parser {
         }
     }
 
-    fn one(&mut self) -> Result<Filter, ()> {
+    fn one(&mut self) -> Result<Filter, Wrong> {
         match self.next().as_str() {
             "not" | "!" => Ok(Filter::Not(Box::new(self.one()?))),
             "(" => {
                 let inner = self.either()?;
-                if self.next() == ")" { Ok(inner) } else { Err(()) }
+                if self.next() == ")" { Ok(inner) } else { Err(Wrong::Syntax) }
             }
             name @ ("sport" | "dport") => self.port(name == "dport"),
             name @ ("src" | "dst") => {
@@ -215,14 +236,35 @@ impl Parser {
                 if negative {
                     self.next();
                 }
-                let host = host(&self.next(), name == "dst").ok_or(())?;
+                let host = self.host(name == "dst")?;
                 Ok(if negative { Filter::Not(Box::new(host)) } else { host })
             }
-            _ => Err(()),
+            "" | ")" | "=" | "and" | "or" => Err(Wrong::Syntax),
+            // Any other word is an address, of either end.
+            word => Err(wrong_address(word)),
         }
     }
 
-    fn port(&mut self, far: bool) -> Result<Filter, ()> {
+    fn host(&mut self, far: bool) -> Result<Filter, Wrong> {
+        let word = self.next();
+        if word.is_empty() {
+            return Err(Wrong::Syntax);
+        }
+        host(&word, far).ok_or_else(|| wrong_address(&word))
+    }
+
+    fn number(&mut self) -> Result<u16, Wrong> {
+        let word = self.next();
+        let bare = word.trim_start_matches(':');
+        let text =
+            || format!("Error: \"{bare}\" does not look like a port.\nCannot parse dst/src address.\n");
+        match word.as_str() {
+            "" => Err(Wrong::Syntax),
+            _ => port(&word).ok_or_else(|| Wrong::Text(text())),
+        }
+    }
+
+    fn port(&mut self, far: bool) -> Result<Filter, Wrong> {
         let compare = match self.peek() {
             "=" | "==" | "eq" => Compare::Equal,
             "!=" | "ne" | "neq" => Compare::Unequal,
@@ -230,10 +272,10 @@ impl Parser {
             "<=" | "le" | "leq" => Compare::AtMost,
             ">" | "gt" => Compare::Greater,
             "<" | "lt" => Compare::Less,
-            _ => return Ok(Filter::Port(far, Compare::Equal, port(&self.next()).ok_or(())?)),
+            _ => return Ok(Filter::Port(far, Compare::Equal, self.number()?)),
         };
         self.next();
-        Ok(Filter::Port(far, compare, port(&self.next()).ok_or(())?))
+        Ok(Filter::Port(far, compare, self.number()?))
     }
 }
 
