@@ -308,6 +308,15 @@ fn problem(page: Page, diagnostic: &Diagnostic, go: impl Fn(u32) + Copy + Send +
         let label = format!("{}:{}", place.line, place.column);
         view! { <button class="place mono" on:click=move |_| go(offset)>{label}</button> }
     });
+    let demo = diagnostic.demo.clone().map(|demo| {
+        let command = demo.command.clone();
+        let show = move |_| demonstrate(page, &demo);
+        view! {
+            <button class="button demo" data-testid="problem-demo" title=command on:click=show>
+                {page.word("frame.editor.demo")}
+            </button>
+        }
+    });
     view! {
         <li class=format!("problem {name}")>
             <span class="visually-hidden">{page.word(&format!("frame.editor.{name}"))}</span>
@@ -315,12 +324,7 @@ fn problem(page: Page, diagnostic: &Diagnostic, go: impl Fn(u32) + Copy + Send +
             <code>{diagnostic.path.clone()}</code>
             <span class="message">{diagnostic.message_in(lang)}</span>
             {diagnostic.hint_in(lang).map(|hint| view! { <span class="hint">{hint}</span> })}
-            {diagnostic.demo.clone().map(|demo| view! {
-                <button class="button demo" data-testid="problem-demo" title=demo.command.clone()
-                    on:click=move |_| demonstrate(page, &demo)>
-                    {page.word("frame.editor.demo")}
-                </button>
-            })}
+            {demo}
         </li>
     }
     .into_any()

@@ -47,7 +47,7 @@ impl Try {
 }
 
 /// All of them.
-pub const TEMPLATES: [Template; 6] = [
+pub const TEMPLATES: &[Template] = &[
     Template {
         name: "vlan",
         yaml: include_str!("templates/vlan.yaml"),
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn every_template_shows_what_it_isolates() {
-        for template in &TEMPLATES {
+        for template in TEMPLATES {
             let outputs = tried(template);
             let last = outputs.last().expect("something was tried");
             match template.name {
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn every_template_has_its_words() {
         for lang in [Lang::En, Lang::Ko] {
-            for template in &TEMPLATES {
+            for template in TEMPLATES {
                 for end in ["", ".about"] {
                     let key = format!("template.{}{end}", template.name);
                     assert!(!word(lang, &key).starts_with('['), "{key}");
