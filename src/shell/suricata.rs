@@ -25,13 +25,14 @@ pub(super) fn suricata(context: &Context<'_>, words: &[String]) -> Command {
                     _ => {}
                 }
             }
-            other => match other.strip_prefix("--af-packet=").or_else(|| other.strip_prefix("-i")) {
-                Some(name) => device = Some(name),
-                None => {
+            other => {
+                let name = other.strip_prefix("--af-packet=").or_else(|| other.strip_prefix("-i"));
+                let Some(name) = name else {
                     let (text, status) = not_simulated("suricata", other);
                     return refuse(text, status);
-                }
-            },
+                };
+                device = Some(name);
+            }
         }
     }
     let Some(device) = device else {

@@ -196,6 +196,7 @@ impl Teller<'_> {
         self.say(key, &[self.place(), master])
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each table")]
     fn decided(&self, table: Table, change: ChangeId) -> String {
         let row = change.is_some().then(|| &self.trace.changes[change.index()]);
         match (table, row) {
