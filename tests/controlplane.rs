@@ -97,3 +97,29 @@ fn a_text_takes_back_only_what_a_text_said() {
         lab.live().objects_of("NetworkPolicy").map(|row| row.key.to_string()).collect();
     assert_eq!(policies, ["NetworkPolicy/default/other"]);
 }
+
+#[test]
+fn a_list_can_be_asked_for_as_it_stood_at_a_version() {
+    let mut lab = lab(TEXT, 1);
+    let list = |lab: &mut Lab, version| {
+        let (kind, namespace) = ("ConfigMap".to_owned(), "dev".to_owned());
+        lab.request(&ApiRequest::Snapshot { kind, namespace, version, since: None })
+    };
+    let names = |list: &Value| {
+        let items = list["items"].as_array().cloned().unwrap_or_default();
+        items.iter().map(|one| one["metadata"]["name"].as_str().unwrap_or("").to_owned()).collect::<Vec<_>>()
+    };
+    let before = list(&mut lab, None).unwrap();
+    let version: u64 = before["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
+    lab.request(&ApiRequest::Create(config_map("late"))).unwrap();
+    let key = ObjectKey::new("ConfigMap", "dev", "cm");
+    let patch = json!({ "data": { "a": "changed" } });
+    lab.request(&ApiRequest::Patch { key: key.clone(), kind: PatchKind::Merge, patch }).unwrap();
+    lab.request(&ApiRequest::Delete { key, propagation: None, grace_seconds: None }).unwrap();
+    assert_eq!(names(&list(&mut lab, None).unwrap()), ["kube-root-ca.crt", "late"]);
+    let exact = list(&mut lab, Some(version)).unwrap();
+    assert_eq!(names(&exact), ["cm", "kube-root-ca.crt"]);
+    assert_eq!(exact["metadata"]["resourceVersion"], version.to_string());
+    assert_eq!(exact["items"][0]["data"], json!({ "a": "b" }));
+    assert_eq!(list(&mut lab, Some(1_000_000)).unwrap_err().code, 504);
+}

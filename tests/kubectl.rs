@@ -95,6 +95,21 @@ fn objects_come_change_and_go() {
 }
 
 #[test]
+fn endpoints_follow_pods_and_are_objects_of_their_own() {
+    check("endpoints.txt");
+}
+
+#[test]
+fn services_have_addresses_and_ports_as_long_as_they_live() {
+    check("services.txt");
+}
+
+#[test]
+fn rollouts_go_step_by_step() {
+    check("rollouts.txt");
+}
+
+#[test]
 fn mistakes_are_refused_in_the_words_of_the_client() {
     check("mistakes.txt");
 }

@@ -387,5 +387,62 @@ fn a_namespace_goes_with_all_that_is_in_it() {
     assert_eq!(missing.to_string(), "namespaces \"dev\" not found");
 }
 
+/// Which of two Pods goes first when one is too many; each line names what the first one has and the other has not.
+#[test]
+fn the_first_to_go_is_chosen_as_by_the_replica_set_controller() {
+    use vethscope::cluster::rollout::DeletionRank;
+    let plain = DeletionRank {
+        assigned: true,
+        phase: 2,
+        ready: true,
+        cost: 0,
+        crowd: 1,
+        ready_for_ns: Some(8_000_000_000),
+        restarts: (0, 0),
+        age_ns: 9_000_000_000,
+        uid: "m".into(),
+    };
+    let unready = DeletionRank { ready: false, ready_for_ns: None, ..plain.clone() };
+    let first = [
+        ("unassigned", DeletionRank { assigned: false, phase: 2, ..plain.clone() }),
+        ("pending", DeletionRank { phase: 0, cost: 9, ..plain.clone() }),
+        ("unknown", DeletionRank { phase: 1, ..plain.clone() }),
+        ("not ready", DeletionRank { cost: 9, ..unready.clone() }),
+        ("cheaper", DeletionRank { cost: -1, crowd: 0, ..plain.clone() }),
+        ("in a crowd", DeletionRank { crowd: 2, ready_for_ns: Some(80_000_000_000), ..plain.clone() }),
+        ("ready for a shorter time", DeletionRank { ready_for_ns: Some(1_000_000_000), ..plain.clone() }),
+        ("restarted", DeletionRank { restarts: (1, 0), age_ns: 90_000_000_000, ..plain.clone() }),
+        ("its sidecar restarted", DeletionRank { restarts: (0, 1), ..plain.clone() }),
+        ("younger", DeletionRank { age_ns: 1_000_000_000, uid: "z".into(), ..plain.clone() }),
+        // Within a power of two the identity decides, before restarts are looked at.
+        (
+            "ready for about as long",
+            DeletionRank { ready_for_ns: Some(8_000_000_001), uid: "a".into(), ..plain.clone() },
+        ),
+        ("about as old", DeletionRank { age_ns: 9_000_000_001, uid: "a".into(), ..plain.clone() }),
+    ];
+    for (what, rank) in first {
+        assert!(rank.compare(&plain).is_lt() && plain.compare(&rank).is_gt(), "{what}");
+    }
+    let restarted = DeletionRank {
+        restarts: (5, 0),
+        ready_for_ns: Some(8_000_000_001),
+        uid: "z".into(),
+        ..plain.clone()
+    };
+    assert!(plain.compare(&restarted).is_lt());
+}
+
+#[test]
+fn a_cheap_pod_goes_first_when_a_set_is_scaled_down() {
+    let mut lab = lab(&workload("ReplicaSet", "web", PAUSE, "  replicas: 3\n"), 1);
+    let pods = names(&mut lab, "Pod");
+    let cost =
+        json!({ "metadata": { "annotations": { "controller.kubernetes.io/pod-deletion-cost": "-5" } } });
+    patch(&mut lab, &format!("Pod/{}", pods[1]), cost).expect("a patch");
+    patch(&mut lab, "ReplicaSet/web", json!({ "spec": { "replicas": 2 } })).expect("a patch");
+    assert_eq!(names(&mut lab, "Pod"), [pods[0].clone(), pods[2].clone()]);
+}
+
 #[path = "workloads/kubelet.rs"]
 mod kubelet;

@@ -63,7 +63,18 @@ impl PodEntry {
 
     /// Whether its condition `Ready` is true.
     pub(super) fn is_ready(&self) -> bool {
-        !self.unreachable && self.containers_ready() && self.gates_pass()
+        !self.unreachable && self.containers_ready() && self.gates_pass() && !self.is_told_unready()
+    }
+
+    /// Whether a status that was written for it says that it is not ready.
+    fn is_told_unready(&self) -> bool {
+        let conditions = &self.pod.status.conditions;
+        !self.deleting && conditions.iter().any(|one| one.kind == "Ready" && one.status != "True")
+    }
+
+    /// Whether a status that was written for it says that it has run to its end.
+    pub(super) fn is_told_ended(&self) -> bool {
+        !self.deleting && matches!(self.pod.status.phase.as_deref(), Some("Succeeded" | "Failed"))
     }
 
     /// Brings the conditions up to date; those that did not change keep their time.

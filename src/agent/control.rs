@@ -53,7 +53,7 @@ pub struct ControlPlane {
     pub(super) fabric: Fabric,
     pub(super) next_uid: u32,
     /// Counts what happens here, so that who watches knows when to look again.
-    turns: u64,
+    pub(super) turns: u64,
     pub(super) queue: Queue,
     pub(super) progress: Progress,
     pub(super) waiting: Unscheduled,
@@ -76,7 +76,7 @@ impl Actor for ControlPlane {
     }
 
     fn serve(&mut self, world: &mut dyn World, request: &ApiRequest) -> Result<Value, ApiError> {
-        self.turns += 1;
+        self.turns += u64::from(!request.is_reading());
         self.answer(world, request)
     }
 

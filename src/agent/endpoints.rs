@@ -367,7 +367,7 @@ pub(super) fn slice_value(slice: &EndpointSlice, now: &str) -> Value {
 
 /// A Pod that the Service selects, once it has an address and until it has run to its end.
 fn view<'a>(service: &Service, entry: &'a PodEntry, uid: &'a str) -> Option<PodView<'a>> {
-    let ended = matches!(entry.phase, PodPhase::Succeeded | PodPhase::Failed);
+    let ended = entry.is_told_ended() || matches!(entry.phase, PodPhase::Succeeded | PodPhase::Failed);
     if ended || !services::selects(service, &entry.pod) {
         return None;
     }

@@ -3,6 +3,7 @@
 //! themselves.
 
 mod addon;
+mod allocation;
 mod apply;
 mod balancer;
 mod cni;

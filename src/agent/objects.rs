@@ -17,8 +17,11 @@ use crate::base::{ObjectKey, SimTime};
 use crate::manifest::{self, Located};
 use crate::trace::{ObjectRow, TableChange};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+
+/// How many writes the store remembers. etcd is compacted every five minutes in a real cluster.
+const HISTORY: usize = 4096;
 
 /// An object as somebody wants it, decoded as far as the simulation needs it.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,6 +113,10 @@ pub(super) struct Objects {
     pub(super) text: BTreeMap<ObjectKey, Arc<Value>>,
     version: u64,
     n_uids: u64,
+    /// What was written last, with the versions: the object, or that it is gone.
+    history: VecDeque<(u64, ObjectKey, Option<Arc<ObjectRow>>)>,
+    /// The oldest version that the history reaches back to.
+    compacted: u64,
 }
 
 /// `metadata.ownerReferences` as their identities.
@@ -172,6 +179,45 @@ impl Objects {
         }
         self.by_uid.insert(row.uid.clone(), row.key.clone());
         self.rows.insert(row.key.clone(), row);
+    }
+
+    /// The version of the whole store.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The objects of a kind as they stood at a version of the store.
+    pub(super) fn at_version(&self, kind: &str, version: u64) -> Result<Vec<Arc<ObjectRow>>, ApiError> {
+        if version < self.compacted {
+            let message = format!("The provided resource version is too old: {version} ({})", self.compacted);
+            return Err(ApiError { code: 410, reason: "Expired", message });
+        }
+        if version > self.version {
+            let message = format!("Too large resource version: {version}, current: {}", self.version);
+            return Err(ApiError { code: 504, reason: "Timeout", message });
+        }
+        let first = ObjectKey::new(kind, "", "");
+        let same = |key: &ObjectKey| key.kind == first.kind;
+        let now = self.rows.range(first.clone()..).take_while(|(key, _)| same(key));
+        let mut found: BTreeMap<ObjectKey, Option<Arc<ObjectRow>>> =
+            now.map(|(key, row)| (key.clone(), Some(row.clone()))).collect();
+        // Each later write is taken back to what stood there before it.
+        for (at, key, _) in self.history.iter().filter(|(at, key, _)| *at > version && same(key)) {
+            let before = self.history.iter().rev().find(|(earlier, other, _)| earlier < at && other == key);
+            if before.is_none_or(|(earlier, ..)| *earlier <= version) {
+                found.insert(key.clone(), before.and_then(|(_, _, row)| row.clone()));
+            }
+        }
+        Ok(found.into_values().flatten().collect())
+    }
+
+    fn remember(&mut self, key: &ObjectKey, row: Option<Arc<ObjectRow>>) {
+        self.history.push_back((self.version, key.clone(), row));
+        if self.history.len() > HISTORY
+            && let Some((version, ..)) = self.history.pop_front()
+        {
+            self.compacted = version + 1;
+        }
     }
 
     fn unlink(&mut self, row: &ObjectRow) {
@@ -285,6 +331,7 @@ impl ControlPlane {
         let row = Arc::new(row);
         let old = self.objects.get(&key).cloned();
         self.objects.insert(row.clone());
+        self.objects.remember(&key, Some(row.clone()));
         world.record(TableChange::Object(row.clone()));
         // Owners that are not there, and finalizers that let go, are the garbage collector's.
         let released = row.deleted.is_some() && finalizers(&row.value).is_empty();
@@ -301,6 +348,7 @@ impl ControlPlane {
         self.objects.by_uid.remove(&row.uid);
         self.objects.orphans.remove(key);
         self.objects.version += 1;
+        self.objects.remember(key, None);
         world.record(TableChange::ObjectGone(key.clone()));
         self.namespace_emptied(world, key);
         self.object_changed(world, Some(&row), None);

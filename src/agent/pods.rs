@@ -8,12 +8,15 @@ use super::store::{PodEntry, PodKey, has_anti_affinity};
 use super::world::{Patience, Wakeup, World};
 use crate::api::{Container, Pod, Protocol, RestartPolicy};
 use crate::base::{Duration, ObjectKey};
-use crate::trace::{ContainerRow, ContainerState, PodPhase, TableChange};
+use crate::trace::{ContainerRow, ContainerState, ObjectRow, PodPhase, TableChange};
 use serde_json::Value;
 use std::sync::Arc;
 
 /// How long the scheduler takes for a Pod.
 const SCHEDULING: Duration = Duration::from_ms(5);
+
+/// How often a kubelet reports the status of its Pods anew (`syncPeriod` of the status manager).
+const STATUS_SYNC: Duration = Duration::from_secs(10);
 
 impl PodKey {
     /// The key of its object.
@@ -89,6 +92,7 @@ impl ControlPlane {
             ended: false,
             reported: false,
             grace: None,
+            overwritten: None,
             unreachable: false,
             pod,
         };
@@ -167,6 +171,35 @@ impl ControlPlane {
         if self.store.pods.get(&key).is_some_and(|entry| entry.stage == Stage::Held) {
             self.finish_pod(world, &key);
         }
+    }
+
+    /// A request writes the status of a Pod. Its kubelet puts it right again when it next looks
+    /// (`status_manager.go`, `syncBatch`).
+    pub(super) fn overwrite_pod_status(&mut self, world: &mut dyn World, row: &ObjectRow, status: Value) {
+        let Some(key) = self.store.pod_named(&row.key.namespace, &row.key.name).cloned() else { return };
+        let Some(entry) = self.store.pods.get_mut(&key) else { return };
+        if entry.overwritten.is_none() {
+            entry.overwritten = Some(row.value.get("status").cloned());
+        }
+        let mut value = (*row.value).clone();
+        value["status"] = status;
+        self.rewrite(world, row, value);
+        world.wake_in(STATUS_SYNC, Patience::Patient, Wakeup::Requeue(row.key.clone()));
+    }
+
+    /// The kubelet reports the status of a Pod again that somebody else has written.
+    pub(super) fn restore_pod_status(&mut self, world: &mut dyn World, object: &ObjectKey) {
+        let Some(key) = self.store.pod_named(&object.namespace, &object.name).cloned() else { return };
+        let Some(before) = self.store.pods.get_mut(&key).and_then(|entry| entry.overwritten.take()) else {
+            return;
+        };
+        let Some(row) = self.objects.get(object).cloned() else { return };
+        let mut value = (*row.value).clone();
+        if let Some(fields) = value.as_object_mut() {
+            fields.remove("status");
+            fields.extend(before.map(|status| ("status".to_owned(), status)));
+        }
+        self.rewrite(world, &row, value);
     }
 
     /// Whoever manages a Pod is to look at it.

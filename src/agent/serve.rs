@@ -20,6 +20,10 @@ pub(super) fn letters(world: &mut dyn World, count: usize) -> String {
     (0..count).map(|_| char::from(LETTERS[world.rng().u32(..length) as usize])).collect()
 }
 
+/// Metadata that the API server keeps itself.
+const SERVERS_OWN: [&str; 6] =
+    ["uid", "resourceVersion", "creationTimestamp", "generation", "deletionTimestamp", "managedFields"];
+
 impl ControlPlane {
     /// Answers a request. What it changes is there at once; what follows from it follows in its own time.
     pub(super) fn answer(&mut self, world: &mut dyn World, request: &ApiRequest) -> Result<Value, ApiError> {
@@ -31,9 +35,13 @@ impl ControlPlane {
                     .filter(|row| namespace.is_empty() || *row.key.namespace == **namespace);
                 Ok(Value::Array(rows.map(|row| self.whole(row)).collect()))
             }
+            ApiRequest::Snapshot { kind, namespace, version, since } => {
+                self.snapshot((kind, namespace), *version, *since)
+            }
             ApiRequest::Create(value) => self.create(world, value),
             ApiRequest::Replace(value) => self.replace(world, value),
             ApiRequest::Patch { key, kind, patch } => self.patch(world, key, (*kind, patch)),
+            ApiRequest::PatchStatus { key, kind, patch } => self.patch_status(world, key, (*kind, patch)),
             ApiRequest::Delete { key, propagation, grace_seconds } => {
                 let whole = self.whole(self.read(key)?);
                 self.delete(world, key, *propagation, *grace_seconds);
@@ -84,6 +92,9 @@ impl ControlPlane {
         if self.objects.get(&key).is_some() {
             return Err(ApiError::already_exists(&resource(&key.kind), &key.name));
         }
+        if let Typed::Service(service) = &written.typed {
+            self.check_allocation(service)?;
+        }
         self.write(world, written);
         self.read(&key).map(|row| self.whole(row))
     }
@@ -105,7 +116,17 @@ impl ControlPlane {
     }
 
     fn replace(&mut self, world: &mut dyn World, value: &Value) -> Result<Value, ApiError> {
-        let written = Written::checked(value)?;
+        let name = |field: &str| value["metadata"][field].as_str().unwrap_or_default();
+        let key = ObjectKey::new(value["kind"].as_str().unwrap_or_default(), name("namespace"), name("name"));
+        // The status is written by a request of its own.
+        let mut own = value.clone();
+        if let (Some(old), Some(fields)) = (self.objects.get(&key), own.as_object_mut()) {
+            let kept = old.value.get("status").cloned();
+            fields.remove("status");
+            fields.extend(kept.map(|status| ("status".to_owned(), status)));
+        }
+        let value = &own;
+        let mut written = Written::checked(value)?;
         let key = written.key.clone();
         let old = self.read(&key)?;
         let given = value["metadata"]["resourceVersion"].as_str().filter(|version| !version.is_empty());
@@ -120,6 +141,16 @@ impl ControlPlane {
                 &errors,
             ));
         }
+        if let Typed::Service(service) = &written.typed {
+            self.check_allocation(service)?;
+        }
+        // What the server keeps itself is not stored a second time, where it would grow old.
+        let pasted = old.value["metadata"]["uid"].is_string();
+        let mut kept = own.clone();
+        if let Some(metadata) = kept["metadata"].as_object_mut() {
+            metadata.retain(|field, _| !SERVERS_OWN.contains(&field.as_str()) || (pasted && field == "uid"));
+        }
+        written.value = Arc::new(kept);
         self.write(world, written);
         // An object whose last finalizer this took away is gone by now.
         self.read(&key).map(|row| self.whole(row)).or_else(|_| Ok(value.clone()))
@@ -132,11 +163,7 @@ impl ControlPlane {
         (kind, change): (PatchKind, &Value),
     ) -> Result<Value, ApiError> {
         let mut value = (*self.read(key)?.value).clone();
-        match kind {
-            PatchKind::Merge => patch::merge(&mut value, change),
-            PatchKind::Strategic => patch::strategic(&mut value, change),
-            PatchKind::Json => patch::operations(&mut value, change).map_err(ApiError::bad_request)?,
-        }
+        apply_patch(&mut value, kind, change)?;
         // Whoever changes one of the two fields for the cluster IP means both (`normalizeClusterIPs`).
         let old = self.read(key)?;
         let spec = |field: &str| old.at(&["spec", field]);
@@ -148,6 +175,50 @@ impl ControlPlane {
             value["spec"]["clusterIPs"] = json!([value["spec"]["clusterIP"]]);
         }
         self.replace(world, &value)
+    }
+
+    fn patch_status(
+        &mut self,
+        world: &mut dyn World,
+        key: &ObjectKey,
+        (kind, change): (PatchKind, &Value),
+    ) -> Result<Value, ApiError> {
+        let row = self.read(key)?.clone();
+        let mut whole = self.whole(&row);
+        apply_patch(&mut whole, kind, change)?;
+        let status = whole["status"].take();
+        if &*key.kind == "Pod" {
+            self.overwrite_pod_status(world, &row, status);
+        } else {
+            self.edit(world, key, |value| value["status"] = status);
+        }
+        self.read(key).map(|row| self.whole(row))
+    }
+
+    /// Objects of a kind as a list object, as they stand or stood.
+    fn snapshot(
+        &self,
+        (kind, namespace): (&str, &str),
+        version: Option<u64>,
+        since: Option<u64>,
+    ) -> Result<Value, ApiError> {
+        if since == Some(self.turns) {
+            return Ok(Value::Null);
+        }
+        let rows = match version {
+            Some(version) => self.objects.at_version(kind, version)?,
+            None => self.objects_of(kind).cloned().collect(),
+        };
+        let here = |row: &&Arc<ObjectRow>| namespace.is_empty() || *row.key.namespace == *namespace;
+        let items: Vec<Value> = rows.iter().filter(here).map(|row| self.whole(row)).collect();
+        let api_version = manifest::resource(kind).map_or("v1", |resource| resource.api_version);
+        Ok(json!({
+            "kind": format!("{kind}List"),
+            "apiVersion": api_version,
+            "metadata": { "resourceVersion": version.unwrap_or(self.objects.version()).to_string() },
+            "items": items,
+            "turn": self.turns,
+        }))
     }
 
     /// Takes an object out of the store, with its typed entry.
@@ -214,4 +285,13 @@ impl ControlPlane {
 /// The resource of a kind with its group, as messages name it: `deployments.apps`.
 pub(super) fn resource(kind: &str) -> String {
     manifest::resource(kind).map_or_else(|| kind.to_lowercase(), |resource| resource.plural())
+}
+
+fn apply_patch(value: &mut Value, kind: PatchKind, change: &Value) -> Result<(), ApiError> {
+    match kind {
+        PatchKind::Merge => patch::merge(value, change),
+        PatchKind::Strategic => patch::strategic(value, change),
+        PatchKind::Json => patch::operations(value, change).map_err(ApiError::bad_request)?,
+    }
+    Ok(())
 }

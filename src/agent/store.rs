@@ -61,6 +61,8 @@ pub(super) struct PodEntry {
     pub(super) reported: bool,
     /// Seconds that a deletion gives it instead of its own.
     pub(super) grace: Option<u64>,
+    /// The status that its text came with, while a request has put another one in its place.
+    pub(super) overwritten: Option<Option<Value>>,
     /// Whether its node is lost, so that it counts as not ready whatever its containers did last.
     pub(super) unreachable: bool,
 }

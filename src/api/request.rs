@@ -43,6 +43,17 @@ pub enum ApiRequest {
         /// Namespace.
         namespace: String,
     },
+    /// Reads all objects of a kind as a list object, whose `metadata.resourceVersion` is the store's.
+    Snapshot {
+        /// Kind.
+        kind: String,
+        /// Namespace; empty for all.
+        namespace: String,
+        /// As they stood at this version of the store (`resourceVersionMatch: Exact`).
+        version: Option<u64>,
+        /// Answers null where nothing has happened since the list with this number (its field `turn`).
+        since: Option<u64>,
+    },
     /// Makes an object. `metadata.generateName` is completed; the namespace has to be there.
     Create(Value),
     /// Puts an object in the place of the one of the same name. With a `metadata.resourceVersion` it has to be the
@@ -50,6 +61,15 @@ pub enum ApiRequest {
     Replace(Value),
     /// Changes fields of an object.
     Patch {
+        /// Which object.
+        key: ObjectKey,
+        /// How to read `patch`.
+        kind: PatchKind,
+        /// The patch.
+        patch: Value,
+    },
+    /// Changes the status of an object (`…/status`) and nothing else of it.
+    PatchStatus {
         /// Which object.
         key: ObjectKey,
         /// How to read `patch`.
@@ -73,6 +93,13 @@ pub enum ApiRequest {
         /// Name of the node.
         node: String,
     },
+}
+
+impl ApiRequest {
+    /// Whether nothing changes by it.
+    pub fn is_reading(&self) -> bool {
+        matches!(self, Self::Get(_) | Self::List { .. } | Self::Snapshot { .. })
+    }
 }
 
 /// Why the API server refused (`Status` with `status: Failure`).

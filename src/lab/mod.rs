@@ -133,7 +133,7 @@ impl Lab {
     pub fn request(&mut self, request: &ApiRequest) -> Result<Value, ApiError> {
         self.catch_up();
         let answer = self.sim.ask(request)?;
-        if !matches!(request, ApiRequest::Get(_) | ApiRequest::List { .. }) {
+        if !request.is_reading() {
             self.log.actions.push((self.sim.now(), Action::Request(request.clone())));
         }
         Ok(answer)

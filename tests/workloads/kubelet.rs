@@ -464,3 +464,64 @@ fn a_lost_node_loses_its_pods_when_their_tolerations_run_out() {
     wait(&mut lab, 60);
     assert_eq!(list(&mut lab, "Pod").len(), 1);
 }
+
+#[test]
+fn a_node_that_comes_back_in_time_keeps_its_pods() {
+    let mut lab = lab(&workload("Deployment", "web", PAUSE, "  replicas: 1\n"), 1);
+    let pod = names(&mut lab, "Pod").remove(0);
+    let node = get(&mut lab, &format!("Pod/{pod}"))["spec"]["nodeName"].as_str().unwrap_or("").to_owned();
+    let fault = lab.inject(&vethscope::trace::Fault::DeadNode(node.clone())).expect("a fault");
+    wait(&mut lab, 60);
+    let ready = condition(&get(&mut lab, &format!("Node//{node}")), "Ready");
+    assert_eq!(ready, ("Unknown".to_owned(), "NodeStatusUnknown".to_owned()));
+    assert!(
+        events(&mut lab, &format!("Node//{node}"))
+            .contains(&format!("Normal NodeNotReady Node {node} status is now: NodeNotReady"))
+    );
+    lab.mend(fault).expect("mended");
+    wait(&mut lab, 400);
+    assert!(
+        events(&mut lab, &format!("Pod/{pod}"))
+            .contains(&format!("Normal TaintManagerEviction Cancelling deletion of Pod default/{pod}"))
+    );
+    assert!(
+        events(&mut lab, &format!("Node//{node}"))
+            .contains(&format!("Normal NodeReady Node {node} status is now: NodeReady"))
+    );
+    assert_eq!(names(&mut lab, "Pod"), [pod]);
+}
+
+#[test]
+fn a_dns_policy_decides_whether_a_bare_name_is_found() {
+    let client = |name: &str, policy: &str| {
+        sleeper(name, &format!("  nodeName: node1\n  {}\n", policy.replace('|', "\n  ")))
+    };
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: svc}\nspec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}\n";
+    let searches = "dnsPolicy: None|dnsConfig: {nameservers: [10.96.0.10], searches: [default.svc.cluster.local], options: [{name: ndots, value: '5'}]}";
+    let text = [
+        agnhost("web", "  nodeName: node2\n"),
+        service.to_owned(),
+        client("first", "dnsPolicy: ClusterFirst"),
+        client("node", "dnsPolicy: Default"),
+        client("none", "dnsPolicy: None|dnsConfig: {nameservers: [10.96.0.10]}"),
+        client("searches", searches),
+        client("host", "dnsPolicy: ClusterFirstWithHostNet|hostNetwork: true"),
+    ]
+    .join("---\n");
+    let mut lab = lab(&text, 1);
+    let mut fetch = |pod: &str, name: &str| {
+        let ran = common::run(&mut lab, &format!("{pod} wget -q -O- -T 2 http://{name}/hostname"));
+        (ran.status == 0 && ran.output == "web", ran.output)
+    };
+    for (pod, name, wanted) in [
+        ("first", "svc", true),
+        ("node", "svc", false),
+        ("none", "svc", false),
+        ("none", "svc.default.svc.cluster.local", true),
+        ("searches", "svc", true),
+        ("host", "svc", true),
+    ] {
+        let (found, output) = fetch(pod, name);
+        assert_eq!(found, wanted, "{pod} {name}: {output}");
+    }
+}

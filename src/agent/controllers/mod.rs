@@ -131,6 +131,9 @@ impl ControlPlane {
 
     /// The time for which an object was to be looked at again.
     pub(in crate::agent) fn requeued(&mut self, world: &mut dyn World, key: ObjectKey) {
+        if &*key.kind == "Pod" {
+            return self.restore_pod_status(world, &key);
+        }
         self.queue.planned.remove(&(world.now(), key.clone()));
         self.enqueue(world, key);
     }

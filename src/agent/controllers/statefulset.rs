@@ -47,20 +47,35 @@ impl ControlPlane {
     pub(super) fn revision(&mut self, world: &mut dyn World, row: &ObjectRow, set: &Workload) -> String {
         let name = format!("{}-{}", row.key.name, template_hash(&set.spec.template, 0));
         let key = ObjectKey::new("ControllerRevision", &row.key.namespace, &name);
-        if self.objects.get(&key).is_none() && row.deleted.is_none() {
-            let known =
-                self.objects.owned_by(&row.uid).filter(|key| &*key.kind == "ControllerRevision").count();
-            let value = json!({
-                "apiVersion": "apps/v1", "kind": "ControllerRevision",
-                "metadata": {
-                    "name": name, "namespace": &*row.key.namespace, "labels": set.template_labels(),
-                    "ownerReferences": [reference_to(row)],
-                },
-                "data": { "spec": { "template": set.spec.template } },
-                "revision": known + 1,
-            });
-            let written = own("ControllerRevision", "apps/v1", &row.key.namespace, &name, value);
-            self.write(world, written);
+        if row.deleted.is_some() {
+            return name;
+        }
+        let number = |row: &Arc<ObjectRow>| row.at(&["revision"]).and_then(Value::as_i64).unwrap_or(0);
+        let newest = self
+            .objects
+            .owned_by(&row.uid)
+            .filter(|key| &*key.kind == "ControllerRevision")
+            .filter_map(|key| self.objects.get(key))
+            .map(number)
+            .max()
+            .unwrap_or(0);
+        match self.objects.get(&key).map(number) {
+            Some(held) if held == newest => {}
+            // A template that comes again takes the next number (`UpdateControllerRevision`).
+            Some(_) => self.edit(world, &key, |value| value["revision"] = json!(newest + 1)),
+            None => {
+                let value = json!({
+                    "apiVersion": "apps/v1", "kind": "ControllerRevision",
+                    "metadata": {
+                        "name": name, "namespace": &*row.key.namespace, "labels": set.template_labels(),
+                        "ownerReferences": [reference_to(row)],
+                    },
+                    "data": { "spec": { "template": set.spec.template } },
+                    "revision": newest + 1,
+                });
+                let written = own("ControllerRevision", "apps/v1", &row.key.namespace, &name, value);
+                self.write(world, written);
+            }
         }
         name
     }

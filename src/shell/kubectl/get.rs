@@ -4,15 +4,20 @@ use super::flags::{Flag, Words, optional, read, switch, value};
 use super::json::{entries, plain, text};
 use super::print::{self, Look};
 use super::resources::{Resource, is_kept, named};
+use super::scale::{self, Subresource};
 use super::select::{self, Fields, Labels};
 use super::table::{first_line, layout};
-use super::{jsonpath, view, yaml};
+use super::{jsonpath, raw, view, watch, yaml};
 use crate::shell::Command;
 use crate::shell::out::{Out, refuse};
 use crate::trace::Inventory;
 use serde_json::{Value, json};
 
-const FLAGS: [Flag; 14] = [
+const FLAGS: [Flag; 18] = [
+    value("subresource", ' '),
+    value("raw", ' '),
+    switch("watch", 'w'),
+    switch("watch-only", ' '),
     switch("all-namespaces", 'A'),
     value("output", 'o'),
     value("selector", 'l'),
@@ -28,21 +33,11 @@ const FLAGS: [Flag; 14] = [
     switch("allow-missing-template-keys", ' '),
     optional("server-print", "true"),
 ];
-const OTHERS: [&str; 9] = [
-    "watch",
-    "watch-only",
-    "output-watch-events",
-    "raw",
-    "recursive",
-    "filename",
-    "kustomize",
-    "subresource",
-    "template",
-];
+const OTHERS: [&str; 5] = ["output-watch-events", "recursive", "filename", "kustomize", "template"];
 
 /// Form of the output.
 #[derive(Clone, Debug)]
-enum Format {
+pub(super) enum Format {
     Table { wide: bool },
     Json,
     Yaml,
@@ -52,16 +47,17 @@ enum Format {
 }
 
 /// What is asked for.
-struct Query {
+pub(super) struct Query {
     /// Types with the names asked for; all of their objects where there are none.
-    wanted: Vec<(&'static Resource, Vec<String>)>,
+    pub(super) wanted: Vec<(&'static Resource, Vec<String>)>,
     /// Namespace; `None` for all.
-    namespace: Option<String>,
-    format: Format,
-    labels: Labels,
-    fields: Fields,
+    pub(super) namespace: Option<String>,
+    pub(super) format: Format,
+    pub(super) labels: Labels,
+    pub(super) fields: Fields,
     sort: Option<(String, jsonpath::Template)>,
-    words: Words,
+    subresource: Subresource,
+    pub(super) words: Words,
 }
 
 const NO_TYPE: &str = "You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete \
@@ -71,14 +67,24 @@ const NO_TYPE: &str = "You must specify the type of resource to get. Use \"kubec
 
 /// `kubectl get` with these words after it; `namespace` is the one that it uses unless told otherwise.
 pub(super) fn get(inventory: &Inventory, namespace: &str, words: &[String]) -> Command {
-    match query(words, namespace) {
-        Ok(query) => answer(inventory, &query),
+    match read("get", &FLAGS, &OTHERS, words).and_then(|words| command(inventory, namespace, words)) {
+        Ok(command) => command,
         Err(text) => refuse(text, 1),
     }
 }
 
-fn query(words: &[String], namespace: &str) -> Result<Query, String> {
-    let words = read("get", &FLAGS, &OTHERS, words)?;
+fn command(inventory: &Inventory, namespace: &str, words: Words) -> Result<Command, String> {
+    if let Some(path) = words.value("raw") {
+        return Ok(raw::raw(path));
+    }
+    let query = query(words, namespace)?;
+    if query.words.is_set("watch") || query.words.is_set("watch-only") {
+        return watch::watch(query);
+    }
+    Ok(answer(inventory, &query))
+}
+
+fn query(words: Words, namespace: &str) -> Result<Query, String> {
     let all = words.is_set("all-namespaces");
     let query = Query {
         wanted: wanted("get", &words.operands, NO_TYPE)?,
@@ -92,8 +98,17 @@ fn query(words: &[String], namespace: &str) -> Result<Query, String> {
             }
             None => None,
         },
+        subresource: Subresource::read(words.value("subresource"))?,
         words,
     };
+    if query.subresource == Subresource::Scale
+        && let Some((resource, _)) = query.wanted.iter().find(|(resource, _)| !scale::scales(resource.kind))
+    {
+        let what = resource.plural_with_group();
+        return Err(format!(
+            "Error from server (NotFound): the server could not find the requested resource ({what})\n"
+        ));
+    }
     let named = query.wanted.iter().any(|(_, names)| !names.is_empty());
     let namespaced = query.wanted.iter().any(|(resource, _)| resource.namespaced);
     if named && query.namespace.is_none() && namespaced {
@@ -221,6 +236,9 @@ fn answer(inventory: &Inventory, query: &Query) -> Command {
                 objects.extend(one.cloned());
             }
         }
+        if query.subresource == Subresource::Scale {
+            objects = objects.iter().map(scale::scale).collect();
+        }
         found.push((resource, objects));
     }
     if let Some((text, path)) = &query.sort
@@ -322,7 +340,18 @@ fn print_tables(query: &Query, found: &[(&Resource, Vec<Value>)], look: Look, ou
     }
 }
 
-fn table(query: &Query, resource: &Resource, objects: &[Value], (look, prefix): (Look, &str)) -> String {
+fn table(query: &Query, resource: &Resource, objects: &[Value], looks: (Look, &str)) -> String {
+    layout(&rows(query, resource, objects, looks))
+}
+
+/// The rows of a table, with its head unless it is not wanted.
+pub(super) fn rows(
+    query: &Query,
+    resource: &Resource,
+    objects: &[Value],
+    (look, prefix): (Look, &str),
+) -> Vec<Vec<String>> {
+    let kind = if query.subresource == Subresource::Scale { "Scale" } else { resource.kind };
     let with_namespace = query.namespace.is_none() && resource.namespaced;
     let show_labels = query.words.is_set("show-labels");
     let label_columns = query.words.values("label-columns");
@@ -330,7 +359,7 @@ fn table(query: &Query, resource: &Resource, objects: &[Value], (look, prefix): 
     if !query.words.is_set("no-headers") {
         let mut head: Vec<String> = Vec::new();
         head.extend(with_namespace.then(|| "NAMESPACE".to_owned()));
-        head.extend(print::headers(resource.kind, look.wide).into_iter().map(str::to_owned));
+        head.extend(print::headers(kind, look.wide).into_iter().map(str::to_owned));
         head.extend(
             label_columns.iter().map(|label| label.rsplit('/').next().unwrap_or(label).to_uppercase()),
         );
@@ -339,8 +368,8 @@ fn table(query: &Query, resource: &Resource, objects: &[Value], (look, prefix): 
     }
     for object in objects {
         let mut cells: Vec<String> =
-            print::cells(resource.kind, object, look).iter().map(|cell| first_line(cell)).collect();
-        if let Some(cell) = print::name_cell(resource.kind, look.wide).and_then(|at| cells.get_mut(at)) {
+            print::cells(kind, object, look).iter().map(|cell| first_line(cell)).collect();
+        if let Some(cell) = print::name_cell(kind, look.wide).and_then(|at| cells.get_mut(at)) {
             cell.insert_str(0, prefix);
         }
         if with_namespace {
@@ -356,5 +385,5 @@ fn table(query: &Query, resource: &Resource, objects: &[Value], (look, prefix): 
         }
         rows.push(cells);
     }
-    layout(&rows)
+    rows
 }

@@ -6,6 +6,7 @@
 mod about;
 mod age;
 mod change;
+mod cluster;
 mod describe;
 mod exec;
 mod explain;
@@ -15,11 +16,14 @@ mod json;
 mod jsonpath;
 mod logs;
 mod print;
+mod raw;
 mod resources;
+mod scale;
 mod select;
 mod status;
 mod table;
 mod view;
+mod watch;
 mod yaml;
 
 pub use yaml::yaml as to_yaml;
@@ -29,25 +33,19 @@ use super::{Command, Context};
 use change::{apply, create, delete, fields, node, rollout, wait};
 
 /// Verbs of the real client that are not simulated.
-const OTHERS: [&str; 18] = [
+const OTHERS: [&str; 12] = [
     "alpha",
     "attach",
-    "auth",
-    "autoscale",
     "certificate",
-    "cluster-info",
     "completion",
-    "config",
     "cp",
     "debug",
     "diff",
-    "edit",
     "kustomize",
     "options",
     "plugin",
     "port-forward",
     "proxy",
-    "top",
 ];
 
 /// Runs `kubectl` with these words after its name.
@@ -74,6 +72,12 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
         "api-resources" => about::api_resources(rest),
         "explain" => explain::explain(rest),
         "version" => about::version(rest),
+        "cluster-info" => cluster::info(inventory, rest),
+        "config" => cluster::config(inventory, rest),
+        "auth" => cluster::auth(rest),
+        "top" => cluster::top(rest),
+        "edit" => cluster::edit(),
+        "autoscale" => create::autoscale(namespace, rest),
         "apply" => apply::files("apply", namespace, rest),
         "replace" => apply::files("replace", namespace, rest),
         "create" if names_file => apply::files("create", namespace, rest),

@@ -2,13 +2,22 @@
 
 /// Columns at least six wide, three blanks between them, the last one as it is (`printers.GetNewTabWriter`).
 pub(super) fn layout(rows: &[Vec<String>]) -> String {
+    layout_with(rows, &mut Widths::default())
+}
+
+/// How wide the columns of a table are that goes on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Widths(Vec<usize>);
+
+/// The same for rows that follow others: a column stays as wide as it has been (`RememberWidths`).
+pub(super) fn layout_with(rows: &[Vec<String>], widths: &mut Widths) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| {
-            let cells = rows.iter().filter(|row| column + 1 < row.len()).filter_map(|row| row.get(column));
-            (cells.map(|cell| cell.chars().count()).max().unwrap_or(0) + 3).max(6)
-        })
-        .collect();
+    let widths = &mut widths.0;
+    widths.resize(columns.max(widths.len()), 6);
+    for (column, width) in widths.iter_mut().enumerate() {
+        let cells = rows.iter().filter(|row| column + 1 < row.len()).filter_map(|row| row.get(column));
+        *width = cells.map(|cell| cell.chars().count() + 3).max().unwrap_or(0).max(*width);
+    }
     let mut text = String::new();
     for row in rows {
         for (column, cell) in row.iter().enumerate() {

@@ -488,3 +488,86 @@ fn chosen(selector: &Value, words: &Words) -> Result<Value, String> {
     }
     Ok(selector)
 }
+
+const AUTOSCALE: [Flag; 8] = [
+    value("min", ' '),
+    value("max", ' '),
+    value("cpu-percent", ' '),
+    value("cpu", ' '),
+    value("memory", ' '),
+    value("name", ' '),
+    value("output", 'o'),
+    optional("dry-run", "unchanged"),
+];
+
+/// `kubectl autoscale`: an object that says how many Pods there are to be; nothing measures here, so that nothing comes
+/// of it.
+pub(in crate::shell::kubectl) fn autoscale(namespace: &str, words: &[String]) -> Command {
+    match autoscaled(namespace, words) {
+        Ok(command) => command,
+        Err(text) => refuse(text, 1),
+    }
+}
+
+fn autoscaled(namespace: &str, words: &[String]) -> Result<Command, String> {
+    let words = flags::read("autoscale", &AUTOSCALE, &["filename", "recursive", "save-config"], words)?;
+    let (resource, name) = one(&words.operands)?;
+    let whole = |flag: &str| {
+        words.value(flag).map(|text| {
+            text.trim_end_matches('%')
+                .parse::<i64>()
+                .map_err(|_| format!("error: invalid argument {text:?} for \"--{flag}\" flag\n"))
+        })
+    };
+    let (min, max) = (whole("min").transpose()?, whole("max").transpose()?.unwrap_or(-1));
+    if max < 1 {
+        return Err(format!("error: --max=MAXPODS is required and must be at least 1, max: {max}\n"));
+    }
+    if min.is_some_and(|min| min > max) {
+        let min = min.unwrap_or(0);
+        return Err(format!(
+            "error: --max=MAXPODS must be larger or equal to --min=MINPODS, max: {max}, min: {min}\n"
+        ));
+    }
+    let mut metrics = Vec::new();
+    for (resource, flag) in [("cpu", "cpu-percent"), ("cpu", "cpu"), ("memory", "memory")] {
+        if let Some(target) = whole(flag).transpose()? {
+            metrics.push(json!({
+                "type": "Resource",
+                "resource": { "name": resource, "target": { "type": "Utilization", "averageUtilization": target } },
+            }));
+        }
+    }
+    if metrics.is_empty() {
+        metrics.push(json!({
+            "type": "Resource",
+            "resource": { "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 80 } },
+        }));
+    }
+    let (only, dry) = dry_run(words.value("dry-run"))?;
+    let namespace = words.namespace(namespace).to_owned();
+    Ok(client(move |os| {
+        let target = key(resource, &namespace, &name);
+        if let Err(error) = read(os, &target) {
+            return Next::Done(fail(os, &refusal(&error, "")));
+        }
+        let own = words.value("name").unwrap_or(&name);
+        let object = json!({
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+            "metadata": { "name": own, "namespace": namespace },
+            "spec": {
+                "scaleTargetRef": { "apiVersion": resource.api_version, "kind": resource.kind, "name": name },
+                "minReplicas": min.unwrap_or(1), "maxReplicas": max, "metrics": metrics,
+            },
+        });
+        let done = if only { Ok(object.clone()) } else { os.api(&ApiRequest::Create(object)) };
+        match done {
+            Ok(object) => {
+                let line = format!("horizontalpodautoscaler.autoscaling/{own} autoscaled{dry}\n");
+                report(os, words.value("output"), &object, &line);
+                Next::Done(0)
+            }
+            Err(error) => Next::Done(fail(os, &refusal(&error, ""))),
+        }
+    }))
+}

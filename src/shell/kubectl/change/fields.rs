@@ -10,6 +10,7 @@ use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
 use crate::shell::kubectl::get::wanted;
 use crate::shell::kubectl::json::{at, text};
 use crate::shell::kubectl::resources::Resource;
+use crate::shell::kubectl::scale::Subresource;
 use crate::shell::kubectl::select;
 use crate::shell::out::{not_simulated, refuse};
 use serde_json::{Value, json};
@@ -257,7 +258,8 @@ fn scale_one(
     merge(os, &key, json!({ "spec": { "replicas": replicas } })).map_err(|error| refusal(&error, ""))
 }
 
-const PATCH: [Flag; 5] = [
+const PATCH: [Flag; 6] = [
+    value("subresource", ' '),
     value("patch", 'p'),
     value("type", ' '),
     value("output", 'o'),
@@ -274,7 +276,7 @@ pub(in crate::shell::kubectl) fn patch(namespace: &str, words: &[String]) -> Com
 }
 
 fn patched(namespace: &str, words: &[String]) -> Result<Command, String> {
-    let words = flags::read("patch", &PATCH, &["filename", "kustomize", "local", "subresource"], words)?;
+    let words = flags::read("patch", &PATCH, &["filename", "kustomize", "local"], words)?;
     if words.value("patch-file").is_some() {
         return Err(not_simulated("kubectl patch", "--patch-file").0);
     }
@@ -293,13 +295,22 @@ fn patched(namespace: &str, words: &[String]) -> Result<Command, String> {
     };
     let (resource, name) = one(&words.operands)?;
     let (only, dry) = dry_run(words.value("dry-run"))?;
+    let subresource = Subresource::read(words.value("subresource"))?;
     let key = key(resource, words.namespace(namespace), &name);
     Ok(client(move |os| {
         let before = match read(os, &key) {
             Ok(before) => before,
             Err(error) => return Next::Done(fail(os, &refusal(&error, ""))),
         };
-        let request = ApiRequest::Patch { key: key.clone(), kind, patch: patch.clone() };
+        let (key, patch) = (key.clone(), patch.clone());
+        let request = match subresource {
+            Subresource::None => ApiRequest::Patch { key, kind, patch },
+            Subresource::Status => ApiRequest::PatchStatus { key, kind, patch },
+            // Of a scale only the number can be changed, and it has the same place in the object.
+            Subresource::Scale => {
+                ApiRequest::Patch { key, kind: PatchKind::Merge, patch: scale_patch(&patch) }
+            }
+        };
         let after = if only { Ok(before.clone()) } else { os.api(&request) };
         match after {
             Ok(after) => {
@@ -317,6 +328,10 @@ fn patched(namespace: &str, words: &[String]) -> Result<Command, String> {
             Err(error) => Next::Done(fail(os, &refusal(&error, ""))),
         }
     }))
+}
+
+fn scale_patch(patch: &Value) -> Value {
+    json!({ "spec": { "replicas": at(patch, "spec.replicas") } })
 }
 
 /// `kubectl set image`.

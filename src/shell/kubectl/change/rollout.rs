@@ -226,52 +226,76 @@ fn stateful_set_progress(live: &Value) -> (String, bool) {
     over(format!("statefulset rolling update complete {pods} pods at revision {current}..."))
 }
 
-/// The `ReplicaSets` of a Deployment with their revisions, oldest first.
-fn revisions(os: &mut dyn Os, live: &Value) -> Vec<(i64, Value)> {
-    let Some(sets) = of_kind("ReplicaSet") else { return Vec::new() };
+/// The revisions of a workload, oldest first: of each its number, the object that bears it and its template.
+struct Revision {
+    number: i64,
+    object: Value,
+    template: Value,
+}
+
+/// `ReplicaSets` of a Deployment, and else the objects that hold revisions (`ControllerRevision`).
+fn revisions(os: &mut dyn Os, kind: &str, live: &Value) -> Vec<Revision> {
+    let holder = if kind == "Deployment" { "ReplicaSet" } else { "ControllerRevision" };
+    let Some(holders) = of_kind(holder) else { return Vec::new() };
     let uid = text(live, "metadata.uid").to_owned();
     let owned =
-        |set: &Value| items(set, "metadata.ownerReferences").iter().any(|owner| text(owner, "uid") == uid);
-    let found = list(os, sets, text(live, "metadata.namespace")).into_iter().filter(|set| owned(set));
-    let revision = |set: &Value| {
-        at(set, "metadata.annotations").get(REVISION).map(plain).and_then(|text| text.parse::<i64>().ok())
+        |one: &Value| items(one, "metadata.ownerReferences").iter().any(|owner| text(owner, "uid") == uid);
+    let found = list(os, holders, text(live, "metadata.namespace")).into_iter().filter(|one| owned(one));
+    let revision = |object: Value| {
+        let (number, path) = if kind == "Deployment" {
+            let noted = at(&object, "metadata.annotations").get(REVISION).map(plain);
+            (noted.and_then(|text| text.parse().ok())?, "spec.template")
+        } else {
+            (at(&object, "revision").as_i64()?, "data.spec.template")
+        };
+        Some(Revision { number, template: at(&object, path).clone(), object })
     };
-    let mut found: Vec<(i64, Value)> = found.filter_map(|set| Some((revision(&set)?, set))).collect();
-    found.sort_by_key(|(revision, _)| *revision);
+    let mut found: Vec<Revision> = found.filter_map(revision).collect();
+    found.sort_by_key(|one| one.number);
     found
 }
 
 fn history(os: &mut dyn Os, resource: &Resource, live: &Value, words: &Words) -> u8 {
     let name = text(live, "metadata.name");
-    if resource.kind != "Deployment" {
-        return fail(os, &format!("kubectl rollout history: not simulated: {}\n", resource.kind));
-    }
-    let found = revisions(os, live);
+    let found = revisions(os, resource.kind, live);
     if let Some(wanted) =
         words.value("revision").and_then(|text| text.parse::<i64>().ok()).filter(|one| *one > 0)
     {
-        let Some((_, set)) = found.iter().find(|(revision, _)| *revision == wanted) else {
+        let Some(chosen) = found.iter().find(|one| one.number == wanted) else {
             return fail(os, "error: unable to find the specified revision\n");
         };
-        let template = crate::shell::kubectl::describe::template(at(set, "spec.template"));
+        let template = crate::shell::kubectl::describe::template(&chosen.template);
         say(os, &format!("{} with revision #{wanted}\n{template}\n", shown(resource, name)));
         return 0;
     }
     let mut rows = vec![vec!["REVISION".to_owned(), "CHANGE-CAUSE".to_owned()]];
-    for (revision, set) in &found {
-        let cause = at(set, "metadata.annotations").get(CAUSE).map_or_else(|| "<none>".to_owned(), plain);
-        rows.push(vec![revision.to_string(), cause]);
+    for one in &found {
+        let cause =
+            at(&one.object, "metadata.annotations").get(CAUSE).map_or_else(|| "<none>".to_owned(), plain);
+        rows.push(vec![one.number.to_string(), cause]);
     }
     say(os, &format!("{} \n{}\n", shown(resource, name), table::narrow(&rows)));
     0
 }
 
+/// The revision to go back to: the one asked for, or the one before the present one (`rollback.go`).
+fn chosen<'r>(kind: &str, name: &str, found: &'r [Revision], words: &Words) -> Result<&'r Revision, String> {
+    let wanted = words.value("to-revision").and_then(|text| text.parse::<i64>().ok()).filter(|one| *one > 0);
+    match wanted {
+        Some(wanted) => found
+            .iter()
+            .find(|one| one.number == wanted)
+            .ok_or_else(|| format!("error: unable to find specified revision {wanted} in history\n")),
+        None => found.iter().rev().nth(1).ok_or_else(|| match kind {
+            "Deployment" => format!("error: no rollout history found for deployment \"{name}\"\n"),
+            _ => "error: no last revision to roll back to\n".to_owned(),
+        }),
+    }
+}
+
 fn undo(os: &mut dyn Os, (resource, key): (&Resource, &ObjectKey), live: &Value, words: &Words) -> u8 {
     let name = &key.name;
-    if resource.kind != "Deployment" {
-        return fail(os, &format!("kubectl rollout undo: not simulated: {}\n", resource.kind));
-    }
-    if *at(live, "spec.paused") == true {
+    if resource.kind == "Deployment" && *at(live, "spec.paused") == true {
         return fail(
             os,
             &format!(
@@ -279,35 +303,21 @@ fn undo(os: &mut dyn Os, (resource, key): (&Resource, &ObjectKey), live: &Value,
             ),
         );
     }
-    let found = revisions(os, live);
-    let wanted = words.value("to-revision").and_then(|text| text.parse::<i64>().ok()).filter(|one| *one > 0);
-    let chosen = match wanted {
-        Some(wanted) => match found.iter().find(|(revision, _)| *revision == wanted) {
-            Some(chosen) => chosen,
-            None => {
-                return fail(os, &format!("error: unable to find specified revision {wanted} in history\n"));
-            }
-        },
-        None => match found.iter().rev().nth(1) {
-            Some(chosen) => chosen,
-            None => return fail(os, &format!("error: no rollout history found for deployment \"{name}\"\n")),
-        },
+    let found = revisions(os, resource.kind, live);
+    let chosen = match chosen(resource.kind, name, &found, words) {
+        Ok(chosen) => chosen,
+        Err(text) => return fail(os, &text),
     };
-    let mut template = at(&chosen.1, "spec.template").clone();
+    let mut template = chosen.template.clone();
     if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.remove(HASH);
     }
     if crate::shell::kubectl::yaml::sorted(&template)
         == crate::shell::kubectl::yaml::sorted(at(live, "spec.template"))
     {
-        say(
-            os,
-            &format!(
-                "{} skipped rollback (current template already matches revision {})\n",
-                shown(resource, name),
-                chosen.0
-            ),
-        );
+        let number = chosen.number;
+        let why = format!("skipped rollback (current template already matches revision {number})");
+        say(os, &format!("{} {why}\n", shown(resource, name)));
         return 0;
     }
     let patch = json!([{ "op": "replace", "path": "/spec/template", "value": template }]);

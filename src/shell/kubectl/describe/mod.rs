@@ -108,6 +108,8 @@ fn one(resource: &Resource, object: &Value, look: &Look<'_>, with_events: bool) 
             workload::workload(resource.kind, object, look, &mut lines);
         }
         "NetworkPolicy" => network::policy(object, &mut lines),
+        "EndpointSlice" => network::slice(object, &mut lines),
+        "Endpoints" => network::old_endpoints(object, &mut lines),
         "Namespace" => {
             head(object, false, &mut lines);
             line(&mut lines, &format!("Status:\t{}", text(object, "status.phase")));

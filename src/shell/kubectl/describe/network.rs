@@ -91,6 +91,60 @@ fn endpoints(service: &Value, port: &str, look: &Look<'_>) -> String {
     if more == 0 { shown } else { format!("{shown} + {more} more...") }
 }
 
+/// `describeEndpointSliceV1`.
+pub(super) fn slice(slice: &Value, out: &mut String) {
+    head(slice, true, out);
+    line(out, &format!("AddressType:\t{}", text(slice, "addressType")));
+    let ports = list(slice, "ports");
+    line(out, if ports.is_empty() { "Ports: <unset>" } else { "Ports:" });
+    if !ports.is_empty() {
+        line(out, "  Name\tPort\tProtocol\n  ----\t----\t--------");
+    }
+    for port in ports {
+        let number = at(port, "port").as_i64().map_or("<unset>".to_owned(), |number| number.to_string());
+        let (name, protocol) = (or(text(port, "name"), "<unset>"), or(text(port, "protocol"), "TCP"));
+        line(out, &format!("  {name}\t{number}\t{protocol}"));
+    }
+    let endpoints = list(slice, "endpoints");
+    line(out, if endpoints.is_empty() { "Endpoints: <none>" } else { "Endpoints:" });
+    for one in endpoints {
+        let addresses: Vec<String> = list(one, "addresses").iter().map(plain).collect();
+        let ready = at(one, "conditions.ready").as_bool().map_or("<unset>".to_owned(), |is| is.to_string());
+        line(
+            out,
+            &format!("  - Addresses:\t{}\n    Conditions:\n      Ready:\t{ready}", addresses.join(", ")),
+        );
+        line(out, &format!("    Hostname:\t{}", or(text(one, "hostname"), "<unset>")));
+        if !at(one, "targetRef").is_null() {
+            let (kind, name) = (text(one, "targetRef.kind"), text(one, "targetRef.name"));
+            line(out, &format!("    TargetRef:\t{kind}/{name}"));
+        }
+        line(out, &format!("    NodeName:\t{}", or(text(one, "nodeName"), "<unset>")));
+        line(out, &format!("    Zone:\t{}", or(text(one, "zone"), "<unset>")));
+    }
+}
+
+/// `describeEndpoints`.
+pub(super) fn old_endpoints(endpoints: &Value, out: &mut String) {
+    head(endpoints, true, out);
+    line(out, "Subsets:");
+    for subset in list(endpoints, "subsets") {
+        for (title, field) in [("Addresses", "addresses"), ("NotReadyAddresses", "notReadyAddresses")] {
+            let ips: Vec<&str> = list(subset, field).iter().map(|one| text(one, "ip")).collect();
+            line(out, &format!("  {title}:\t{}", or(&ips.join(","), "<none>")));
+        }
+        let ports = list(subset, "ports");
+        if !ports.is_empty() {
+            line(out, "  Ports:\n    Name\tPort\tProtocol\n    ----\t----\t--------");
+        }
+        for port in ports {
+            let (name, protocol) = (or(text(port, "name"), "<unset>"), or(text(port, "protocol"), "TCP"));
+            line(out, &format!("    {name}\t{}\t{protocol}", number(port, "port")));
+        }
+        line(out, "");
+    }
+}
+
 pub(super) fn policy(policy: &Value, out: &mut String) {
     line(out, &format!("Name:\t{}", text(policy, "metadata.name")));
     line(out, &format!("Namespace:\t{}", text(policy, "metadata.namespace")));

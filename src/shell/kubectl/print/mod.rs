@@ -48,6 +48,7 @@ fn columns(kind: &str) -> (&'static str, &'static str) {
             "INTERNAL-IP|EXTERNAL-IP|OS-IMAGE|KERNEL-VERSION|CONTAINER-RUNTIME",
         ),
         "Namespace" => ("NAME|STATUS|AGE", ""),
+        "Scale" => ("NAME|DESIRED|AVAILABLE|AGE", ""),
         "NetworkPolicy" => ("NAME|POD-SELECTOR|AGE", ""),
         "Ingress" => ("NAME|CLASS|HOSTS|ADDRESS|PORTS|AGE", ""),
         "IngressClass" => ("NAME|CONTROLLER|PARAMETERS|AGE", ""),
@@ -122,6 +123,10 @@ pub(super) fn cells(kind: &str, object: &Value, look: Look) -> Vec<String> {
         | "Job"
         | "CronJob" => workload::cells(kind, object, look),
         "Namespace" => vec![name(object), text(object, "status.phase").to_owned(), age(object, look)],
+        "Scale" => {
+            let count = |path: &str| number(object, path).to_string();
+            vec![name(object), count("spec.replicas"), count("status.replicas"), age(object, look)]
+        }
         "ConfigMap" => {
             let count = entries(object, "data").len() + entries(object, "binaryData").len();
             vec![name(object), count.to_string(), age(object, look)]
