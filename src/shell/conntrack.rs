@@ -441,6 +441,20 @@ fn take_verb(order: &mut Order, letter: char) -> Result<(), Stop> {
     Ok(())
 }
 
+/// States of a TCP connection by the names that `--state` takes.
+const STATES: [&str; 10] = [
+    "NONE",
+    "SYN_SENT",
+    "SYN_RECV",
+    "ESTABLISHED",
+    "FIN_WAIT",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "TIME_WAIT",
+    "CLOSE",
+    "LISTEN",
+];
+
 /// Takes an option; how many of the words behind it belong to it.
 fn take_option(
     order: &mut Order,
@@ -471,18 +485,6 @@ fn take_option(
     }
     if name == "--state" && order.filter.protocol == Some(6) {
         let (value, taken) = argument(true)?;
-        const STATES: [&str; 10] = [
-            "NONE",
-            "SYN_SENT",
-            "SYN_RECV",
-            "ESTABLISHED",
-            "FIN_WAIT",
-            "CLOSE_WAIT",
-            "LAST_ACK",
-            "TIME_WAIT",
-            "CLOSE",
-            "LISTEN",
-        ];
         if let Some(name) = value.as_deref().filter(|name| !STATES.contains(name)) {
             return usage(format!("unknown TCP state `{name}'"));
         }

@@ -140,13 +140,12 @@ pub(super) fn ipcrm(context: &Context<'_>, words: &[String]) -> Command {
             .objects
             .values()
             .find(|row| row.kind == kind && Some(if by_key { row.key } else { row.id }) == number);
-        match found {
-            Some(row) => changes.push(gone(row)),
-            None => {
-                let what = if by_key { "key" } else { "id" };
-                out.err(format!("ipcrm: invalid {what} ({argument})\n"));
-                status = 1;
-            }
+        if let Some(row) = found {
+            changes.push(gone(row));
+        } else {
+            let what = if by_key { "key" } else { "id" };
+            out.err(format!("ipcrm: invalid {what} ({argument})\n"));
+            status = 1;
         }
     }
     Command::Change { changes, output: out.into_pieces(), status }

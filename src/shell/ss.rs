@@ -146,13 +146,13 @@ impl Asked {
             'S' => options.tables.push(Db::Sctp),
             'x' => options.tables.extend(family::named("unix").unwrap_or_default()),
             '0' => options.tables.extend(family::named("packet").unwrap_or_default()),
-            'A' => match argument.split(',').map(family::named).collect::<Option<Vec<_>>>() {
-                Some(tables) => options.tables.extend(tables.concat()),
-                None => {
+            'A' => {
+                let Some(tables) = argument.split(',').map(family::named).collect::<Option<Vec<_>>>() else {
                     let text = format!("ss: \"{argument}\" is illegal socket table id\n{USAGE}");
                     return Err(refuse(text, 255));
-                }
-            },
+                };
+                options.tables.extend(tables.concat());
+            }
             'f' => match family::of_family(argument) {
                 Some(tables) => {
                     options.inet6 |= argument == "inet6";

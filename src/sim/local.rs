@@ -215,10 +215,10 @@ impl<A: Actor> Simulation<A> {
             return Err(Errno::Enoent);
         };
         if writes {
-            writers.push(id)
+            writers.push(id);
         } else {
-            readers.push(id)
-        };
+            readers.push(id);
+        }
         let (readers, writers) = (readers.clone(), writers.clone());
         // Each end waits in `open(2)` for the other one.
         if !readers.is_empty() && !writers.is_empty() {
@@ -348,7 +348,9 @@ impl<A: Actor> Simulation<A> {
                         *special = Special::Socket(None);
                     }
                 }
-                waiting.into_iter().for_each(|stream| self.local_close(stream));
+                for stream in waiting {
+                    self.local_close(stream);
+                }
             }
             Kind::Reader(place, _) | Kind::Writer(place) => {
                 let Some(Special::Fifo { readers, writers, data }) = self.locals.places.get_mut(&place)
@@ -375,7 +377,9 @@ impl<A: Actor> Simulation<A> {
     pub(super) fn close_locals_of(&mut self, process: ProcessId) {
         let held = self.locals.open.iter().filter(|(_, open)| open.process == process);
         let held: Vec<SocketId> = held.map(|(id, _)| *id).collect();
-        held.into_iter().for_each(|id| self.local_close(id));
+        for id in held {
+            self.local_close(id);
+        }
     }
 
     /// `flock(2)` without waiting; whether the lock is the process's now.
