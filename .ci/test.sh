@@ -47,8 +47,18 @@ wasm_tests() {
 }
 mapfile -t wasm_targets < <(wasm_tests)
 
+# Two minutes in a browser tell nothing new about the same page: where neither it nor its tests have changed since all
+# of them passed, they are not run again, unless FRESH=1 asks for it.
 browser_tests() {
-  npm_packages tests/browser && node --test --test-reporter=spec --test-concurrency=2 tests/browser/*.test.mjs
+  local tested
+  tested=$(content_of dist tests/browser .ci/serve.mjs)
+  if [ -z "${FRESH:-}" ] && is_current browser "$tested"; then
+    echo "not run again: neither the page nor its tests have changed since they passed (FRESH=1 runs them)"
+    return
+  fi
+  npm_packages tests/browser || return
+  node --test --test-reporter=spec --test-concurrency=2 tests/browser/*.test.mjs || return
+  now_current browser "$tested"
 }
 docs() { RUSTDOCFLAGS="-D warnings" "$@"; }
 

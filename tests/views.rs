@@ -168,8 +168,7 @@ fn a_life_has_eight_steps_up_in_order_and_the_endpoints_follow() {
         .iter()
         .filter_map(|moment| if let MomentKind::Status(word) = &moment.kind { Some(&**word) } else { None })
         .collect();
-    assert_eq!(statuses.first(), Some(&"Pending"));
-    assert_eq!(statuses.last(), Some(&"Running"));
+    assert_eq!(statuses, ["Pending", "ContainerCreating", "Running"]);
 }
 
 #[test]
@@ -187,6 +186,28 @@ fn a_service_leads_from_its_address_to_the_endpoint_and_the_way_taken_is_lit() {
     assert!(rule.used && rule.text.contains("KUBE-SVC-"), "{rule:?}");
     let endpoint = &web.endpoints[0];
     assert!(endpoint.ready && endpoint.used && endpoint.address.ends_with(":80"), "{endpoint:?}");
+}
+
+#[test]
+fn a_services_picture_says_which_part_of_the_connections_each_endpoint_gets() {
+    let pod = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: web}}}}\nspec: {{containers: [{{name: web, image: nginx}}]}}\n---\n"
+        )
+    };
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.96.0.80, selector: {app: web}, ports: [{port: 80}]}\n";
+    let mut lab = common::lab(&format!("{}{service}", ["b", "c", "d"].map(pod).concat()), 1);
+    lab.linger(common::FOR_EVER);
+    let tables = Inventory::at(lab.trace(), lab.trace().len());
+    let (_, node) = services::nodes(&tables).into_iter().next().expect("a node");
+    let pictures = services::pictures(&tables, node, &std::collections::BTreeSet::new());
+    let entrance =
+        &pictures.iter().find(|it| &*it.row.name == "web").expect("the Service").entrances[0].rules[0];
+    assert_eq!(entrance.condition, "-d 10.96.0.80/32 -p tcp -m tcp --dport 80");
+    assert_eq!(entrance.comment.as_deref(), Some("default/web cluster IP"));
+    let chances: Vec<_> =
+        entrance.inner.iter().map(|rule| (rule.target.contains("KUBE-SEP-"), rule.chance)).collect();
+    assert_eq!(chances, [(false, None), (true, Some(333)), (true, Some(333)), (true, Some(333))]);
 }
 
 /// What the page writes for a cell decides as it says: a packet tells.

@@ -38,6 +38,8 @@ pub struct Prompt {
     recalled: Option<usize>,
     draft: Vec<char>,
     escape: String,
+    /// What a program printed in front of the prompt without ending its line.
+    head: String,
     drawn_row: usize,
 }
 
@@ -130,11 +132,10 @@ impl Prompt {
     /// The escape sequences that draw the line after `prompt` on a terminal with `n_columns`, over what was drawn last.
     pub fn draw(&mut self, prompt: &str, n_columns: usize) -> String {
         let n_columns = n_columns.max(2);
-        let mut out = up(self.drawn_row);
-        out.push_str("\r\x1b[J");
+        let mut out = self.erased();
         out.push_str(prompt);
         out.extend(&self.line);
-        let start = walk((0, 0), prompt.chars(), n_columns);
+        let start = walk((0, 0), self.head.chars().chain(prompt.chars()), n_columns);
         let cursor = wrapped(walk(start, self.line[..self.cursor].iter().copied(), n_columns), n_columns);
         let end = walk(start, self.line.iter().copied(), n_columns);
         if end.1 == n_columns {
@@ -149,9 +150,22 @@ impl Prompt {
         out
     }
 
+    /// The escape sequences that take the prompt and the line away, so that what comes is written in their place.
+    pub fn erased(&self) -> String {
+        format!("{}\r\x1b[J{}", up(self.drawn_row), self.head)
+    }
+
     /// Forgets where the line was drawn: the next drawing begins on the row where the cursor is.
     pub fn undrawn(&mut self) {
         self.drawn_row = 0;
+        self.head.clear();
+    }
+
+    /// The next drawing begins behind `output`, which a program has printed on a terminal with `n_columns` without ending
+    /// its line, as in every terminal.
+    pub fn behind(&mut self, output: &str, n_columns: usize) {
+        output.clone_into(&mut self.head);
+        self.drawn_row = walk((0, 0), output.chars(), n_columns.max(2)).0;
     }
 
     fn key(&mut self, c: char) -> Option<Input> {
@@ -373,6 +387,23 @@ mod tests {
         ] {
             assert_eq!(typed(keys).line(), line, "{keys:?}");
         }
+    }
+
+    #[test]
+    fn the_prompt_stands_behind_output_that_did_not_end_its_line() {
+        let mut prompt = Prompt::default();
+        prompt.behind("200", 80);
+        assert_eq!(prompt.draw("$ ", 80), "\r\x1b[J200$ \r\x1b[5C");
+        prompt.feed("ls");
+        assert_eq!(prompt.draw("$ ", 80), "\r\x1b[J200$ ls\r\x1b[7C");
+        prompt.undrawn();
+        assert_eq!(prompt.draw("$ ", 80), "\r\x1b[J$ ls\r\x1b[4C");
+        // A line over two rows is taken away whole, and so is output over two rows.
+        prompt.feed("x".repeat(10).as_str());
+        prompt.draw("$ ", 10);
+        assert_eq!(prompt.erased(), "\x1b[1A\r\x1b[J");
+        prompt.behind("0123456789ab", 10);
+        assert_eq!(prompt.erased(), "\x1b[1A\r\x1b[J0123456789ab");
     }
 
     #[test]

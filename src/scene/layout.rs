@@ -20,13 +20,16 @@ pub struct LayoutOptions {
     pub text: i32,
     /// Whether everything is drawn close together, for small windows and large type.
     pub compact: bool,
+    /// Width there is for the picture, in its own pixels: nodes grow into it up to the width that they have on a large
+    /// stage. 0 leaves them as narrow as they can be.
+    pub room: i32,
     /// Namespaces of Pods that are drawn one by one even where the others are collapsed.
     pub focus: BTreeSet<NetnsId>,
 }
 
 impl Default for LayoutOptions {
     fn default() -> Self {
-        Self { lang: Lang::En, text: 14, compact: false, focus: BTreeSet::new() }
+        Self { lang: Lang::En, text: 14, compact: false, room: 0, focus: BTreeSet::new() }
     }
 }
 
@@ -39,10 +42,14 @@ pub fn layout(inventory: &Inventory, options: &LayoutOptions) -> Scene {
     let columns = draft.columns();
     let has_tunnel = columns.full.iter().any(|column| node::has_tunnel(column.state));
     let has_bridge = columns.full.iter().any(|column| node::has_bridge(column.state));
-    let rows = node::Rows::new(&draft, &columns.full, has_bridge, has_tunnel);
+    let gap = draft.px(if options.compact { 12 } else { 24 });
+    let count = columns.full.len().max(1) as i32;
+    let is_alone = columns.small.is_empty() && columns.waiting.is_empty();
+    let room = if is_alone { (options.room - 2 * draft.margin() - (count - 1) * gap) / count } else { 0 };
+    let rows = node::Rows::new(&draft, &columns.full, has_bridge, has_tunnel, room);
     let mut x = 0;
     for column in &columns.full {
-        x = node::place(&mut draft, column, &rows, x) + draft.px(if options.compact { 12 } else { 24 });
+        x = node::place(&mut draft, column, &rows, x) + gap;
     }
     x = node::place_tiles(&mut draft, &columns.small, &rows, x);
     node::place_waiting(&mut draft, &columns.waiting, &rows, x);
@@ -191,13 +198,17 @@ impl<'a> Draft<'a> {
         Columns { full, small, waiting }
     }
 
+    /// What is left free around everything.
+    pub(super) fn margin(&self) -> i32 {
+        self.px(if self.options.compact { 8 } else { 12 })
+    }
+
     fn finish(mut self) -> Scene {
         // A wire to what lies behind a router runs below the last row.
         let corners = self.scene.wires.iter().flat_map(|wire| &wire.path);
         let corners = corners.map(|at| Rect::new(at.x, at.y, 0, 0));
         let bounds = self.scene.shapes.iter().map(|shape| shape.rect).chain(corners).reduce(Rect::union);
-        self.scene.bounds =
-            bounds.unwrap_or_default().grown(self.px(if self.options.compact { 8 } else { 12 }));
+        self.scene.bounds = bounds.unwrap_or_default().grown(self.margin());
         self.scene
     }
 }

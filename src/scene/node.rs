@@ -11,8 +11,10 @@ use crate::trace::{Hook, LinkKind, LinkRow, NetnsState, PodRow};
 const FULL_PODS: usize = 2;
 /// Up to this many Pods a node are drawn as tiles; beyond, as one box with their number.
 const TILES: usize = 12;
-/// Tiles beside each other.
+/// Most tiles beside each other.
 const TILE_COLUMNS: usize = 3;
+/// A tile in which an address fits.
+const TILE_WIDTH: i32 = 118;
 
 /// How a node's Pods are drawn: the same for all nodes, so that rows stay level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ enum Detail {
 #[derive(Clone, Debug)]
 pub(super) struct Rows {
     detail: Detail,
+    /// Tiles beside each other.
+    tile_columns: usize,
     /// Width of a node.
     pub(super) width: i32,
     pods: i32,
@@ -82,6 +86,12 @@ const CLOSE: Measures = Measures {
     gap: 14,
 };
 
+impl Measures {
+    fn node_width(&self) -> i32 {
+        2 * self.pad + FULL_PODS as i32 * self.pod_width + self.pod_gap
+    }
+}
+
 fn measures(draft: &Draft<'_>) -> Measures {
     if draft.options.compact { CLOSE } else { WIDE }
 }
@@ -95,7 +105,14 @@ pub(super) fn has_tunnel(state: Option<&NetnsState>) -> bool {
 }
 
 impl Rows {
-    pub(super) fn new(draft: &Draft<'_>, nodes: &[Column<'_>], bridge: bool, tunnel: bool) -> Self {
+    /// `room` is the width there is for each node.
+    pub(super) fn new(
+        draft: &Draft<'_>,
+        nodes: &[Column<'_>],
+        bridge: bool,
+        tunnel: bool,
+        room: i32,
+    ) -> Self {
         let most = nodes.iter().map(|column| column.pods.len()).max().unwrap_or(0);
         let detail = if most <= FULL_PODS {
             Detail::Full
@@ -105,8 +122,12 @@ impl Rows {
             Detail::Pile
         };
         let own = measures(draft);
-        let width = draft.px(2 * own.pad + FULL_PODS as i32 * own.pod_width + own.pod_gap);
-        let tile_rows = |count: usize| count.div_ceil(TILE_COLUMNS) as i32 * (TILE_HEIGHT + 12) - 12;
+        let least = draft.px(own.node_width());
+        let width = room.clamp(least, draft.px(WIDE.node_width()).max(least));
+        let inner = width - draft.px(2 * own.pad);
+        let tile_columns = usize::try_from((inner + draft.px(12)) / draft.px(TILE_WIDTH + 12)).unwrap_or(1);
+        let tile_columns = tile_columns.clamp(1, TILE_COLUMNS);
+        let tile_rows = |count: usize| count.div_ceil(tile_columns) as i32 * (TILE_HEIGHT + 12) - 12;
         let pods_height = match detail {
             Detail::Full => own.pod_height,
             Detail::Tiles => tile_rows(most),
@@ -126,6 +147,7 @@ impl Rows {
         let card = below + own.device + own.gap;
         Self {
             detail,
+            tile_columns,
             width,
             pods: draft.px(pods),
             pods_bottom: draft.px(pods_bottom),
@@ -183,7 +205,7 @@ fn place_pods(draft: &mut Draft<'_>, column: &Column<'_>, rows: &Rows, inner: Re
                 pod::place(draft, row, netns, Rect::new(x, rows.pods, w, rows.pods_bottom - rows.pods));
             }
         }
-        Detail::Tiles => place_grid(draft, &column.pods, netns, rows.pods, inner),
+        Detail::Tiles => place_grid(draft, &column.pods, netns, rows, inner),
         Detail::Pile => {
             let close = focused(draft, &column.pods);
             let far: Vec<&PodRow> = column
@@ -194,7 +216,7 @@ fn place_pods(draft: &mut Draft<'_>, column: &Column<'_>, rows: &Rows, inner: Re
                 })
                 .copied()
                 .collect();
-            place_grid(draft, &close, netns, rows.pods, inner);
+            place_grid(draft, &close, netns, rows, inner);
             if !far.is_empty() {
                 let h = draft.px(measures(draft).device);
                 let rect = Rect::new(inner.x, rows.pods_bottom - h, inner.w, h);
@@ -205,11 +227,12 @@ fn place_pods(draft: &mut Draft<'_>, column: &Column<'_>, rows: &Rows, inner: Re
     }
 }
 
-fn place_grid(draft: &mut Draft<'_>, pods: &[&PodRow], netns: NetnsId, top: i32, inner: Rect) {
+fn place_grid(draft: &mut Draft<'_>, pods: &[&PodRow], netns: NetnsId, rows: &Rows, inner: Rect) {
     let (gap, h) = (draft.px(12), draft.px(TILE_HEIGHT));
-    let w = (inner.w - gap * (TILE_COLUMNS as i32 - 1)) / TILE_COLUMNS as i32;
+    let (top, columns) = (rows.pods, rows.tile_columns);
+    let w = (inner.w - gap * (columns as i32 - 1)) / columns as i32;
     for (at, row) in pods.iter().enumerate() {
-        let (line, slot) = ((at / TILE_COLUMNS) as i32, (at % TILE_COLUMNS) as i32);
+        let (line, slot) = ((at / columns) as i32, (at % columns) as i32);
         let rect = Rect::new(inner.x + slot * (w + gap), top + line * (h + gap), w, h);
         pod::place_tile(draft, row, netns, rect);
     }

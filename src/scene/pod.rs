@@ -17,18 +17,23 @@ pub fn phase_word(pod: &PodRow) -> &str {
     }
     match pod.phase {
         PodPhase::Pending if pod.node.is_none() => "Pending",
-        PodPhase::Pending => pod
-            .containers
-            .iter()
-            .find_map(|container| match &container.state {
-                ContainerState::Waiting(reason) => Some(&**reason),
-                ContainerState::Running(_) | ContainerState::Terminated(..) => None,
-            })
-            .unwrap_or("Pending"),
+        PodPhase::Pending => waiting_reason(pod).unwrap_or_else(|| {
+            // The kubelet reports a container that runs together with the phase: until then the API server's last word
+            // stands.
+            let runs = |container: &ContainerRow| matches!(container.state, ContainerState::Running(_));
+            if pod.containers.iter().any(runs) { "ContainerCreating" } else { "Pending" }
+        }),
         PodPhase::Running => "Running",
         PodPhase::Succeeded => "Completed",
         PodPhase::Failed => "Error",
     }
+}
+
+fn waiting_reason(pod: &PodRow) -> Option<&str> {
+    pod.containers.iter().find_map(|container| match &container.state {
+        ContainerState::Waiting(reason) => Some(&**reason),
+        ContainerState::Running(_) | ContainerState::Terminated(..) => None,
+    })
 }
 
 /// Name as shown: with its namespace unless that is `default`.
@@ -38,6 +43,12 @@ pub(super) fn short_name(pod: &PodRow) -> String {
     } else {
         format!("{}/{}", pod.namespace, pod.name)
     }
+}
+
+/// The name as far as it fits into `room`: without its namespace before it is cut.
+fn fitted_name(draft: &Draft<'_>, pod: &PodRow, room: i32) -> String {
+    let full = short_name(pod);
+    if draft.mono_width(&full) <= room { full } else { draft.fitted(&pod.name, room) }
 }
 
 /// The namespace of its own that a Pod has; with `hostNetwork` it has none.
@@ -79,7 +90,7 @@ pub(super) fn place(draft: &mut Draft<'_>, pod: &PodRow, node: NetnsId, rect: Re
     draft.scene.shapes[shape].pending = !running;
     let ip = pod.ip.map_or_else(String::new, |ip| ip.to_string());
     let name_room = rect.w - 2 * pad - if compact { 0 } else { draft.mono_width(&ip) + draft.px(8) };
-    let name = draft.fitted(&short_name(pod), name_room);
+    let name = fitted_name(draft, pod, name_room);
     let first = rect.y + draft.px(if compact { 21 } else { 26 });
     draft.label(shape, Point::new(rect.x + pad, first), &name, LabelStyle::Name, Anchor::Start);
     let end = Point::new(rect.right() - pad, first);
@@ -197,7 +208,7 @@ pub(super) fn place_tile(draft: &mut Draft<'_>, pod: &PodRow, node: NetnsId, rec
     let running = !pod.deleting && pod.phase == PodPhase::Running;
     draft.scene.shapes[shape].pending = !running;
     let (pad, room) = (draft.px(10), rect.w - draft.px(20));
-    let name = draft.fitted(&short_name(pod), room);
+    let name = fitted_name(draft, pod, room);
     draft.label(
         shape,
         Point::new(rect.x + pad, rect.y + draft.px(22)),

@@ -72,7 +72,9 @@ pub fn score(trace: &Trace, inventory: &Inventory, steps: &[EventId], window: Ra
             let TableChange::Netns(row) = change else { return None };
             (row.netns == netns).then(|| row.name.clone())
         });
-        row.unwrap_or_else(|| place_name(inventory, netns))
+        let full = row.unwrap_or_else(|| place_name(inventory, netns));
+        // There is little room in front of a line: the Pod's own name says more than its namespace.
+        full.rsplit('/').next().map_or_else(|| full.clone(), Arc::from)
     };
     let lines = places.into_iter().map(|netns| Line { netns, name: name(netns) }).collect();
     Score { lines, marks }

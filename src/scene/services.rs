@@ -2,7 +2,7 @@
 
 use crate::base::{ChangeId, EventId, NetnsId};
 use crate::trace::{EventKind, Inventory, NetnsRole, NetnsState, RuleState, ServiceRow, Table, Trace};
-use crate::xtables::{self, Target};
+use crate::xtables::{self, Family, Match, Not, Rule, Statistic, Target};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -36,6 +36,14 @@ pub struct RuleNode {
     pub chain: Arc<str>,
     /// The rule as `iptables -S` prints it, without its chain.
     pub text: String,
+    /// What a packet has to fit, without comments and without what `chance` says.
+    pub condition: String,
+    /// The comment that kube-proxy gave it.
+    pub comment: Option<Arc<str>>,
+    /// Target with its options.
+    pub target: String,
+    /// Per mille of the packets that reach its chain and are sent on by chance, where chance decides in that chain.
+    pub chance: Option<u32>,
     /// Packets that it fitted.
     pub packets: u64,
     /// Whether it fitted the packet that is shown.
@@ -175,16 +183,58 @@ impl Reader<'_> {
         let chain = rule.row.rule.jumps_to().filter(|chain| ***chain != *"KUBE-MARK-MASQ" && depth < DEPTH);
         let inner = chain.and_then(|name| {
             let chain = self.state.netfilter.chains.get(&(xtables::Table::Nat, name.clone()))?;
-            let rules = self.state.netfilter.rules_of(chain);
-            Some(rules.map(|rule| self.node(rule, depth + 1)).collect())
+            let rules: Vec<&RuleState> = self.state.netfilter.rules_of(chain).collect();
+            let mut nodes: Vec<RuleNode> = rules.iter().map(|rule| self.node(rule, depth + 1)).collect();
+            share(&mut nodes, &rules);
+            Some(nodes)
         });
+        let (condition, comment) = condition(&rule.row.rule);
         RuleNode {
             chain: rule.row.chain.clone(),
             text,
+            condition,
+            comment,
+            target: rule.row.rule.target.save(Family::V4),
+            chance: None,
             packets: rule.packets,
             used: self.used.contains(&rule.change),
             to,
             inner: inner.unwrap_or_default(),
         }
+    }
+}
+
+/// What a rule asks of a packet, and the comment it bears.
+fn condition(rule: &Rule) -> (String, Option<Arc<str>>) {
+    let mut bare = rule.clone();
+    bare.target = Target::None;
+    bare.matches.retain(|each| !matches!(each, Match::Comment(_) | Match::Statistic(_)));
+    let comment = rule.matches.iter().find_map(|each| match each {
+        Match::Comment(text) => Some(text.clone()),
+        _ => None,
+    });
+    (bare.to_string(), comment)
+}
+
+/// What each rule of a chain gets of what reaches it, where `statistic` spreads it: every rule its part of what those
+/// before it left, the one after the last of them the rest.
+fn share(nodes: &mut [RuleNode], rules: &[&RuleState]) {
+    const ALL: u64 = 1 << 31;
+    let probability = |rule: &RuleState| {
+        rule.row.rule.matches.iter().find_map(|each| match each {
+            Match::Statistic(Not { negated: false, is: Statistic::Random(units) }) => Some(u64::from(*units)),
+            _ => None,
+        })
+    };
+    let Some(last) = rules.iter().rposition(|rule| probability(rule).is_some()) else { return };
+    let mut left = ALL;
+    for (at, node) in nodes.iter_mut().enumerate().take(last + 2) {
+        let part = match probability(rules[at]) {
+            Some(units) => left * units / ALL,
+            None if at > last => left,
+            None => continue,
+        };
+        left -= part;
+        node.chance = Some(((part * 1_000 + ALL / 2) / ALL) as u32);
     }
 }

@@ -123,6 +123,22 @@ fn every_size_and_language_fits() {
 }
 
 #[test]
+fn nodes_grow_into_the_room_there_is() {
+    let inventory = all(&cluster().trace);
+    let drawn = |room, compact| {
+        let scene = layout(&inventory, &LayoutOptions { compact, room, ..LayoutOptions::default() });
+        check(&scene);
+        scene.bounds
+    };
+    let (narrow, large) = (drawn(0, true), drawn(0, false));
+    assert_eq!(drawn(narrow.w - 100, true), narrow, "nothing gets narrower than it can be");
+    let wider = drawn(narrow.w + 160, true);
+    assert!((narrow.w + 158..=narrow.w + 160).contains(&wider.w), "{wider:?} after {narrow:?}");
+    assert_eq!(wider.h, narrow.h);
+    assert!(drawn(5_000, true).w <= large.w, "nor wider than on a large stage");
+}
+
+#[test]
 fn nothing_moves_when_another_pod_comes() {
     let mut s = cluster();
     let before = layout(&all(&s.trace), &LayoutOptions::default());
@@ -155,9 +171,18 @@ fn many_pods_become_tiles_and_then_one_box() {
             pod(&mut s, NetnsId(100 + at), &format!("web-{at}"), (NODE1, 1), &ip, IfIndex(100 + at));
         }
         let inventory = all(&s.trace);
-        let focus = [POD_A].into();
-        let scene = layout(&inventory, &LayoutOptions { focus, ..LayoutOptions::default() });
+        let focus: std::collections::BTreeSet<NetnsId> = [POD_A].into();
+        let scene = layout(&inventory, &LayoutOptions { focus: focus.clone(), ..LayoutOptions::default() });
         check(&scene);
+        // An address is never cut, however narrow the nodes are.
+        let narrow = layout(&inventory, &LayoutOptions { focus, compact: true, ..LayoutOptions::default() });
+        check(&narrow);
+        let tiles = narrow.shapes.iter().filter(|shape| shape.kind == ShapeKind::PodTile);
+        assert!(
+            tiles
+                .flat_map(|tile| &tile.labels)
+                .all(|label| !(label.text.starts_with("10.") && label.text.ends_with('…')))
+        );
         assert!(scene.shapes.iter().any(|shape| shape.kind == kind), "{count} Pods");
         assert!(scene.shapes.len() < 120, "{} shapes", scene.shapes.len());
         assert!(scene.shape("pod default/a").is_some(), "a Pod in focus stays a tile");

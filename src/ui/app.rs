@@ -7,7 +7,7 @@ use super::lesson::LessonPanel;
 use super::panels::{self, Edge, Fold, Side};
 use super::state::{Page, Tab, Work, use_page};
 use super::terminal::TerminalPanel;
-use super::{keys, lab_driver, share, theme};
+use super::{keys, lab_driver, present, share, theme};
 use crate::base::SimTime;
 use leptos::ev;
 use leptos::prelude::*;
@@ -23,12 +23,15 @@ pub(super) fn App() -> impl IntoView {
     super::light::follow(page, show);
     theme::dress_root(page);
     keys::listen(page);
+    present::listen(page);
     begin(page);
     view! {
         <SkipLinks/>
         <div class="page" data-testid="page" class:left-folded=move || panels::is_folded(page, Side::Left)
             class:right-folded=move || panels::is_folded(page, Side::Right)
             class:bottom-folded=move || panels::is_folded(page, Side::Bottom)
+            class:presenting=move || page.presenting.with(Option::is_some)
+            class:wide-left=move || page.tab.get() == Tab::Terminal
             class:tall-time=move || show.time_tab().get() != super::stage::TimeTab::Score
             style:--left=move || panels::pixels(page, Side::Left) style:--right=move || panels::pixels(page, Side::Right)
             style:--bottom=move || panels::pixels(page, Side::Bottom)>

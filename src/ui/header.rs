@@ -27,6 +27,7 @@ pub(super) fn Header() -> impl IntoView {
                 <button class="button icon" data-testid="shortcuts" aria-label=move || page.word("frame.keys.title")
                     title=move || page.word("frame.keys.title")
                     on:click=move |_| page.dialog.set(Some(Dialog::Shortcuts))>"?"</button>
+                <super::present::PresentButton/>
             </div>
         </header>
     }

@@ -32,6 +32,7 @@ pub(super) fn listen(page: Page) {
         }
         if event.key() == "Escape" {
             close_menus(None);
+            super::present::end(page);
             return;
         }
         let Some(act) = action(page, &event) else { return };

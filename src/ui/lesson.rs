@@ -98,13 +98,13 @@ fn step_view(
     let state = move || page.word(if is_done.get() { "lesson.is_done" } else { "lesson.is_open" });
     view! {
         <li class="lesson-step" class:is-done=move || is_done.get() data-testid=format!("step-{}-{}", chapter.name, step.name)>
-            <p>{word("")}</p>
+            <p>{move || spoken(&word("")())}</p>
             <p class="lesson-task">
                 <span class="lesson-sign" role="img" aria-label=state>{move || if is_done.get() { "✓" } else { "○" }}</span>
-                <span>{word(".task")}</span>
+                <span>{move || spoken(&word(".task")())}</span>
             </p>
             {move || if is_done.get() {
-                view! { <p class="lesson-seen">{word(".done")}</p> }.into_any()
+                view! { <p class="lesson-seen">{move || spoken(&word(".done")())}</p> }.into_any()
             } else {
                 view! {
                     <button class="button" data-testid=format!("help-{}-{}", chapter.name, step.name)
@@ -113,6 +113,15 @@ fn step_view(
             }}
         </li>
     }
+}
+
+/// A text in which what stands between backquotes is to be typed.
+fn spoken(text: &str) -> impl IntoView + use<> {
+    let pieces = text.split('`').enumerate().map(|(at, piece)| {
+        let piece = piece.to_owned();
+        if at % 2 == 1 { view! { <code>{piece}</code> }.into_any() } else { piece.into_any() }
+    });
+    pieces.collect::<Vec<_>>()
 }
 
 /// Does a step for the learner, as by hand.

@@ -15,6 +15,7 @@ mod lab_driver;
 mod lesson;
 mod light;
 mod panels;
+mod present;
 mod share;
 pub mod stage;
 mod state;

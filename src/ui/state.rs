@@ -166,6 +166,8 @@ pub(super) struct Page {
     pub(super) can_undo: RwSignal<(bool, bool)>,
     /// The view that lies over the stage.
     pub(super) view: RwSignal<Option<super::views::View>>,
+    /// While the page is presented, the theme to come back to.
+    pub(super) presenting: RwSignal<Option<Theme>>,
 }
 
 impl Page {
@@ -201,6 +203,7 @@ impl Page {
             driver: StoredValue::new_local(Driver::default()),
             can_undo: RwSignal::new((false, false)),
             view: RwSignal::new(None),
+            presenting: RwSignal::new(None),
         }
     }
 

@@ -215,7 +215,7 @@ fn show(screen: Shared, text: &str, is_waiting: bool, prompt: &str) {
         }
         if screen.is_waiting {
             // Takes the line being typed away; it is drawn again below what comes.
-            terminal.write("\r\x1b[J");
+            terminal.write(&screen.prompt.erased());
         }
         if let Some(added) = text.strip_prefix(screen.written.as_str()).filter(|_| !screen.written.is_empty())
         {
@@ -228,7 +228,7 @@ fn show(screen: Shared, text: &str, is_waiting: bool, prompt: &str) {
         }
         text.clone_into(&mut screen.written);
         screen.is_waiting = is_waiting;
-        screen.prompt.undrawn();
+        screen.prompt.behind(text.rsplit('\n').next().unwrap_or_default(), terminal.cols() as usize);
         if is_waiting {
             let drawn = screen.prompt.draw(prompt, terminal.cols() as usize);
             terminal.write(&drawn);

@@ -242,6 +242,27 @@ test("everything on the stage is reached by the keyboard alone", lesson(async ({
   await page.getByTestId("back-to-packet").waitFor(patience);
 }));
 
+test("presenting fills the screen in large type, is stepped by a clicker, and gives the page back as it was", lesson(async ({ page }) => {
+  await page.getByTestId("lang-en").click();
+  await pause(page);
+  const theme = () => page.evaluate(() => document.documentElement.dataset.theme);
+  const before = await theme();
+  await page.getByTestId("present").click();
+  for (const panel of ["#text", "#inspector"]) await page.locator(panel).waitFor({ ...patience, state: "hidden" });
+  assert.equal(await theme(), "projector");
+  const stage = await page.locator(".stage").first().boundingBox();
+  assert.ok(stage.width >= 1300, `${stage.width}`);
+  const at = await seen(page);
+  await page.evaluate(() => document.activeElement.blur());
+  await page.keyboard.press("PageDown");
+  assert.equal(await seen(page), at + 1);
+  await page.keyboard.press("PageUp");
+  assert.equal(await seen(page), at);
+  await page.getByTestId("present").click();
+  await page.locator("#text").waitFor(patience);
+  assert.equal(await theme(), before);
+}));
+
 test("reduced motion moves nothing but says everything", lesson(async ({ page }) => {
   assert.equal(await page.evaluate(() => document.documentElement.dataset.motion), "reduced");
   // The playhead steps with the mark while it plays.
@@ -362,5 +383,6 @@ test("pictures of the lesson for people to look at", { skip: !shotsFolder && "se
       await page.keyboard.press("Escape");
     }
     await goTo(page, 75);
+    await page.evaluate(() => { document.activeElement.blur(); scrollTo(0, 0); });
   });
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { open, shots, shotsFolder, start, started, withPage } from "./harness.mjs";
+import { open, start, started, withPage } from "./harness.mjs";
 
 test("the page starts from a sub-path and shows its header", withPage(async ({ page }) => {
   await page.getByRole("banner").first().waitFor();
@@ -90,17 +90,6 @@ test("the page opens again without a network", async () => {
     await page.getByRole("banner").first().waitFor();
     assert.equal(before, 0, complaints.join("\n"));
     await context.close();
-  } finally {
-    await world.stop();
-  }
-});
-
-test("pictures for people to look at", { skip: !shotsFolder && "set VETHSCOPE_SHOTS to a folder" }, async () => {
-  const world = await start();
-  try {
-    await shots(world, "start", async (page, { theme, lang }) => {
-      await page.evaluate(({ theme, lang }) => { Object.assign(document.documentElement, { lang }).dataset.theme = theme; }, { theme, lang });
-    });
   } finally {
     await world.stop();
   }

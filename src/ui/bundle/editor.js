@@ -17,6 +17,7 @@ import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } 
 import { yaml } from "@codemirror/lang-yaml";
 import { tags } from "@lezer/highlight";
 import { withConstructedSheets } from "./sheets.js";
+import { wrapping } from "./wrap.js";
 
 /** CodeMirror's own sentences in Korean; English is its default. */
 const korean = {
@@ -159,7 +160,7 @@ export function createEditor({
     lineNumbers(), foldGutter(), lintGutter(), highlightSpecialChars(), history(), drawSelection(), rectangularSelection(),
     crosshairCursor(), EditorState.allowMultipleSelections.of(true), indentOnInput(), indentUnit.of("  "),
     bracketMatching(), closeBrackets(), highlightActiveLine(), highlightActiveLineGutter(), highlightSelectionMatches(),
-    search({ top: true }), autocompletion({ override: [complete] }), explained, yaml(), syntaxHighlighting(highlighting), lit,
+    search({ top: true }), autocompletion({ override: [complete] }), explained, yaml(), syntaxHighlighting(highlighting), lit, wrapping,
     // Escape, then Tab, leaves the editor: CodeMirror's view turns Tab back into the browser's own for one press.
     keymap.of(ours([...closeBracketsKeymap, ...completionKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap, ...lintKeymap, indentWithTab])),
     EditorView.domEventHandlers({

@@ -10,6 +10,8 @@ use std::time::Duration;
 /// Labels are never smaller than they are meant to be: where that leaves no room for everything, the view follows the
 /// packet.
 const LEAST_FIT: f64 = 1.0;
+/// Nothing is drawn larger than this by itself.
+const MOST_FIT: f64 = 1.6;
 /// The packet keeps this far from the edge, in pixels, before the view moves.
 const CLEAR: f64 = 48.0;
 /// What the wide picture of two nodes takes at 14 px: below it everything is drawn close together.
@@ -78,6 +80,12 @@ impl Camera {
                 show.compact.set(small);
             }
         });
+        Effect::new(move || {
+            let room = camera.room();
+            if show.room.get_untracked() != room {
+                show.room.set(room);
+            }
+        });
         // Panels are dragged and folded as well as windows resized.
         if let Ok(handle) = set_interval_with_handle(move || camera.measure(), Duration::from_millis(400)) {
             on_cleanup(move || handle.clear());
@@ -94,6 +102,15 @@ impl Camera {
         if size.0 > 0.0 && self.size.get_untracked() != size {
             self.size.set(size);
         }
+    }
+
+    /// Width for the picture at the size that its height allows, in steps, so that nothing trembles while a panel is
+    /// dragged. Nodes grow in width alone, so the height does not depend on it.
+    fn room(self) -> i32 {
+        let (width, height) = self.size.get();
+        let bounds = self.show.scene.get().bounds;
+        let scale = (height / f64::from(bounds.h.max(1))).clamp(LEAST_FIT, MOST_FIT);
+        (width / scale) as i32 / 16 * 16
     }
 
     fn is_large(self) -> bool {
@@ -252,7 +269,7 @@ impl Camera {
 /// The scale at which everything fits.
 fn fit(bounds: Rect, size: (f64, f64)) -> f64 {
     let (w, h) = (f64::from(bounds.w.max(1)), f64::from(bounds.h.max(1)));
-    (size.0 / w).min(size.1 / h).min(1.6)
+    (size.0 / w).min(size.1 / h).min(MOST_FIT)
 }
 
 /// Everything, in the middle, no smaller than `least`.

@@ -109,6 +109,8 @@ pub struct Show {
     pub(in crate::ui) frame: Memo<Shared<Frame>>,
     /// Whether the stage is too narrow for wide Pods.
     pub(in crate::ui) compact: RwSignal<bool>,
+    /// Width for the picture, in its own pixels.
+    pub(in crate::ui) room: RwSignal<i32>,
     more: StoredValue<More, LocalStorage>,
 }
 
@@ -138,7 +140,7 @@ impl Show {
     pub fn new(ui: Ui) -> Self {
         let index = StoredValue::new_local(Index::default());
         let history = StoredValue::new_local(History::default());
-        let compact = RwSignal::new(false);
+        let (compact, room) = (RwSignal::new(false), RwSignal::new(0));
         let at = Memo::new(move |_| ui.playback.with(|play| play.at));
         let count = Memo::new(move |_| ui.playback.with(|play| play.steps.len()));
         let event = Memo::new(move |_| ui.playback.with(scene::Playback::event));
@@ -179,8 +181,8 @@ impl Show {
         });
         let scene = Memo::new(move |_| {
             let text = if ui.theme.get() == Theme::Projector { 20 } else { 14 };
-            let options =
-                LayoutOptions { lang: ui.lang.get(), text, compact: compact.get(), focus: focus.get() };
+            let (lang, compact, room) = (ui.lang.get(), compact.get(), room.get());
+            let options = LayoutOptions { lang, text, compact, room, focus: focus.get() };
             Arc::new(tables.with(|tables| scene::layout(tables, &options)))
         });
         let frame = Memo::new(move |_| {
@@ -194,7 +196,7 @@ impl Show {
             })
         });
         let more = StoredValue::new_local(More::new());
-        let show = Self { ui, index, at, count, event, tables, earlier, scene, frame, compact, more };
+        let show = Self { ui, index, at, count, event, tables, earlier, scene, frame, compact, room, more };
         show.keep_filtered();
         show
     }

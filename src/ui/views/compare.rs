@@ -38,6 +38,8 @@ pub(super) fn CompareView() -> impl IntoView {
         problem: RwSignal::new(None),
         work: StoredValue::new_local(None),
     };
+    // Something to look at from the first moment on.
+    request_animation_frame(move || begin(&comparing));
     let check = move |(at, choice): (usize, Choice)| {
         view! {
             <label class="check">

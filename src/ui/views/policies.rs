@@ -66,6 +66,7 @@ pub(super) fn PoliciesView() -> impl IntoView {
     });
     view! {
         <Form view/>
+        <Unenforced page/>
         <p class="policies-state" role="status" data-testid="policies-state">{move || state_text(&view)}</p>
         {move || view.now.get().filter(|matrix| !matrix.pods.is_empty()).map(|matrix| view! { <Cells view matrix/> })}
         {move || view.chosen.get().and_then(|cell| {
@@ -75,6 +76,30 @@ pub(super) fn PoliciesView() -> impl IntoView {
             })?;
             Some(view! { <Why view matrix cell reason/> })
         })}
+    }
+}
+
+/// Says that the network plug-in enforces no policy, where there is one, and offers one that does.
+#[component]
+fn Unenforced(page: Page) -> impl IntoView {
+    const PLUGIN: &str = "cni: flannel";
+    let is_in_vain = Memo::new(move |_| {
+        page.diagnostics
+            .with(|found| found.iter().any(|diagnostic| diagnostic.message == "across.unenforced"))
+    });
+    let exchange = move |_| {
+        let text = page.ui.text.get_untracked();
+        lab_driver::typed(page, text.replace(PLUGIN, "cni: calico"));
+    };
+    let offer = move || {
+        page.ui.text.with(|text| text.contains(PLUGIN)).then(|| view! {
+            <button class="button" data-testid="policies-calico" on:click=exchange>{page.word("policies.calico")}</button>
+        })
+    };
+    move || {
+        is_in_vain.get().then(|| view! {
+            <p class="policies-vain" data-testid="policies-vain"><span>{move || page.word("policies.vain")}</span>{offer}</p>
+        })
     }
 }
 

@@ -56,11 +56,13 @@ fn card(show: Show, picture: ServicePicture) -> impl IntoView {
     let entrances: Vec<_> = entrances
         .into_iter()
         .map(|entrance| {
+            let comment = entrance.rules.iter().find_map(|rule| rule.comment.clone());
             let lit = entrance.rules.iter().any(|rule| rule.used);
             view! {
                 <div class="services-entrance" class:is-lit=lit>
                     <p class="services-vip mono">{entrance.name}</p>
-                    {tree(entrance.rules)}
+                    {comment.map(|comment| view! { <span class="services-comment">{comment.to_string()}</span> })}
+                    {tree(show, entrance.rules)}
                 </div>
             }
         })
@@ -87,23 +89,41 @@ fn card(show: Show, picture: ServicePicture) -> impl IntoView {
     }
 }
 
-fn tree(rules: Vec<RuleNode>) -> AnyView {
-    if rules.is_empty() {
-        return ().into_any();
-    }
+/// The rules of one chain, each with what it asks and where it leads, and under it those of the chain it leads to.
+fn tree(show: Show, rules: Vec<RuleNode>) -> AnyView {
+    let Some(first) = rules.first() else { return ().into_any() };
+    let chain = first.chain.to_string();
     let items = rules.into_iter().map(|rule| {
-        let packets = rule.packets.to_string();
+        let packets = show.ui.sentence("services.packets", &[rule.packets.to_string()]);
+        let condition =
+            if rule.condition.is_empty() { show.ui.word("services.any") } else { rule.condition.clone() };
+        let chance = rule.chance.map(|chance| {
+            let share = format!("{}.{} %", chance / 10, chance % 10).replace(".0 %", " %");
+            view! { <span class="services-chance">{share}</span> }
+        });
         view! {
             <li>
-                <p class="services-rule mono" class:is-fitted=rule.used>
-                    <b>{rule.chain.to_string()}</b>" "{rule.text}
-                    <span class="services-packets" title="packets">{packets}</span>
+                <p class="services-rule mono" class:is-fitted=rule.used title=rule.text>
+                    <span>{condition}</span>" "{chance}" "<b>{arrow(&rule.target)}</b>
+                    <span class="services-packets">{packets}</span>
                 </p>
-                {tree(rule.inner)}
+                {tree(show, rule.inner)}
             </li>
         }
     });
-    view! { <ul class="services-tree">{items.collect::<Vec<_>>()}</ul> }.into_any()
+    view! {
+        <div class="services-chain">
+            <p class="services-name mono">{chain}</p>
+            <ul class="services-tree">{items.collect::<Vec<_>>()}</ul>
+        </div>
+    }
+    .into_any()
+}
+
+/// `-j DNAT --to-destination 10.244.2.10:80` as it is said in a picture.
+fn arrow(target: &str) -> String {
+    let target = target.trim_start_matches("-j ").trim_start_matches("-g ");
+    format!("→ {}", target.replace("--to-destination ", ""))
 }
 
 fn endpoint_view(show: Show, endpoint: Endpoint) -> impl IntoView {
