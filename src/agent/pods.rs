@@ -8,7 +8,7 @@ use super::store::{PodEntry, PodKey, has_anti_affinity};
 use super::world::{Patience, Wakeup, World};
 use crate::api::{Container, Pod, Protocol, RestartPolicy};
 use crate::base::{Duration, ObjectKey};
-use crate::trace::{ContainerRow, ContainerState, ObjectRow, PodPhase, TableChange};
+use crate::trace::{ContainerRow, ContainerState, ObjectRow, PodPhase, TableChange, api_defaults};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -32,12 +32,19 @@ impl ControlPlane {
         let Some(key) = self.store.pod_named(&pod.metadata.namespace, &pod.metadata.name).cloned() else {
             return self.create_pod(world, (pod.clone(), value.clone()));
         };
+        // What others have changed in it meanwhile stands in the merged object only.
+        let merged = serde_json::from_value::<Pod>((**value).clone()).map(|mut merged| {
+            merged.metadata.namespace.clone_from(&pod.metadata.namespace);
+            Arc::new(merged)
+        });
+        let pod = &merged.unwrap_or_else(|_| pod.clone());
         let Some(entry) = self.store.pods.get_mut(&key) else { return };
         if entry.deleting {
             entry.successor = Some((pod.clone(), value.clone()));
             return;
         }
-        let same = entry.pod.spec == pod.spec && entry.pod.status == pod.status;
+        let stored = self.objects.get(&key.object()).map(|row| spec_of(&row.value));
+        let same = stored == Some(spec_of(value)) && entry.pod.status == pod.status;
         if !same {
             return self.delete_pod(world, &key, Some((pod.clone(), value.clone())));
         }
@@ -224,6 +231,13 @@ impl ControlPlane {
         self.remove(world, &key.object());
         world.record(TableChange::PodGone(key.namespace.clone(), key.name.clone()));
     }
+}
+
+/// What a Pod is to be, with what the API server fills in, so that it says the same whether that is written or not.
+fn spec_of(value: &Value) -> Value {
+    let mut value = value.clone();
+    api_defaults::fill(&mut value);
+    value["spec"].take()
 }
 
 fn container_rows(pod: &Pod) -> Vec<ContainerRow> {

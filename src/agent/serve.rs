@@ -7,7 +7,7 @@ use crate::api::{AdminTier, ApiError, ApiRequest, PatchKind};
 use crate::base::ObjectKey;
 use crate::cluster::patch;
 use crate::manifest;
-use crate::trace::ObjectRow;
+use crate::trace::{ObjectRow, api_defaults};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -133,7 +133,9 @@ impl ControlPlane {
         if given.is_some_and(|version| version != old.version.to_string()) {
             return Err(ApiError::conflict(&resource(&key.kind), &key.name));
         }
-        let errors = manifest::update_errors(&old.whole(), value);
+        let mut filled = value.clone();
+        api_defaults::fill(&mut filled);
+        let errors = manifest::update_errors(&self.whole(old), &filled);
         if !errors.is_empty() {
             return Err(ApiError::invalid(
                 &kind_with_group(&written.api_version, &key.kind),

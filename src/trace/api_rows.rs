@@ -32,7 +32,7 @@ pub struct ObjectRow {
 }
 
 impl ObjectRow {
-    /// The whole object, as the API server answers.
+    /// The whole object, as the API server answers: with what it fills in.
     pub fn whole(&self) -> Value {
         let mut value = (*self.value).clone();
         if !value["metadata"].is_object() {
@@ -52,6 +52,7 @@ impl ObjectRow {
         if let Some(deleted) = self.deleted {
             value["metadata"]["deletionTimestamp"] = json!(deleted.rfc3339());
         }
+        super::api_defaults::fill(&mut value);
         value
     }
 

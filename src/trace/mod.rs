@@ -2,6 +2,7 @@
 //! every table row. The picture, the inspector, the terminal's tables, the printed trace and the capture file are all
 //! read from here; nothing is simulated again to show it.
 
+pub mod api_defaults;
 mod api_rows;
 mod api_status;
 mod cilium_rows;

@@ -2,15 +2,13 @@
 //! the rollout from the old ones to the new one.
 
 use super::pods::own;
-use super::revision::{equal_templates, revision_of};
+use super::revision::{equal_templates, hash_of, revision_of};
 use super::{controller_of, count, reference_to, set_condition, workload};
 use crate::agent::control::ControlPlane;
 use crate::agent::world::{Patience, World};
 use crate::api::{Condition, Workload};
 use crate::base::{Duration, ObjectKey, SimTime};
-use crate::cluster::rollout::{
-    Bounds, Set, fenceposts, new_replicas, old_replicas, proportional, template_hash,
-};
+use crate::cluster::rollout::{Bounds, Set, fenceposts, new_replicas, old_replicas, proportional};
 use crate::trace::ObjectRow;
 use serde_json::{Value, json};
 use std::cmp::Reverse;
@@ -201,7 +199,7 @@ impl ControlPlane {
     ) {
         let (row, deployment) = (sync.row.clone(), &sync.deployment);
         let collisions = deployment.status.collision_count.unwrap_or(0);
-        let hash = template_hash(&deployment.spec.template, collisions);
+        let hash = hash_of(&deployment.spec.template, collisions);
         let name = format!("{}-{hash}", row.key.name);
         let namespace = row.key.namespace.clone();
         if self.object("ReplicaSet", &namespace, &name).is_some() {

@@ -1,7 +1,8 @@
 //! Revisions of templates.
 
 use super::deployment::REVISION;
-use crate::trace::ObjectRow;
+use crate::cluster::rollout::template_hash;
+use crate::trace::{ObjectRow, api_defaults};
 use serde_json::{Value, json};
 
 /// The revision that a ReplicaSet bears; 0 for none.
@@ -17,10 +18,18 @@ pub(super) fn equal_templates(a: &Value, b: &Value, hash: &str) -> bool {
         if let Some(labels) = template["metadata"]["labels"].as_object_mut() {
             labels.remove(hash);
         }
+        api_defaults::template(&mut template);
         prune(&mut template);
         template
     };
     bare(a) == bare(b)
+}
+
+/// The hash of a template, the same whether what the API server fills in is written or not.
+pub(super) fn hash_of(template: &Value, collisions: i64) -> String {
+    let mut filled = template.clone();
+    api_defaults::template(&mut filled);
+    template_hash(&filled, collisions)
 }
 
 /// Takes away fields that say nothing.

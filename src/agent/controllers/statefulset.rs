@@ -2,13 +2,13 @@
 //! order.
 
 use super::pods::{Name, own, with_labels};
+use super::revision::hash_of;
 use super::{Kind, count, reference_to, workload};
 use crate::agent::control::ControlPlane;
 use crate::agent::store::{PodEntry, PodKey};
 use crate::agent::world::{Patience, World};
 use crate::api::Workload;
 use crate::base::ObjectKey;
-use crate::cluster::rollout::template_hash;
 use crate::trace::{ObjectRow, PodPhase};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ impl ControlPlane {
 
     /// The name of the revision of a template, whose object is made if there is none (`ControllerRevision`).
     pub(super) fn revision(&mut self, world: &mut dyn World, row: &ObjectRow, set: &Workload) -> String {
-        let name = format!("{}-{}", row.key.name, template_hash(&set.spec.template, 0));
+        let name = format!("{}-{}", row.key.name, hash_of(&set.spec.template, 0));
         let key = ObjectKey::new("ControllerRevision", &row.key.namespace, &name);
         if row.deleted.is_some() {
             return name;

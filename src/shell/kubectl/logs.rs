@@ -1,87 +1,190 @@
 //! `kubectl logs`.
 
-use crate::shell::out::{Out, not_simulated, refuse};
+use super::flags::{Flag, Words, read, switch, value};
+use super::json::{entries, text};
+use super::resources::{named, of_kind};
+use super::{select, view};
+use crate::shell::out::{Out, refuse};
 use crate::shell::{Command, Context};
-use crate::trace::{ContainerRow, ContainerState, PodRow};
+use crate::trace::{ContainerRow, ContainerState, PodPhase, PodRow};
 
-/// What the words ask for.
-#[derive(Default)]
-struct Asked {
-    namespace: Option<String>,
-    names: Vec<String>,
-    container: Option<String>,
-    previous: bool,
-    all: bool,
-    tail: Option<usize>,
-}
+const FLAGS: [Flag; 8] = [
+    value("container", 'c'),
+    switch("previous", 'p'),
+    switch("all-containers", ' '),
+    switch("all-pods", ' '),
+    value("tail", ' '),
+    // There is nothing to wait for: the answer is the log as it stands.
+    switch("follow", 'f'),
+    value("selector", 'l'),
+    switch("prefix", ' '),
+];
+const OTHERS: [&str; 9] = [
+    "since",
+    "since-time",
+    "timestamps",
+    "limit-bytes",
+    "ignore-errors",
+    "insecure-skip-tls-verify-backend",
+    "max-log-requests",
+    "pod-running-timeout",
+    "filename",
+];
+const NO_POD: &str = "error: expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for \
+    the logs command\nSee 'kubectl logs -h' for help and examples\n";
 
 /// `kubectl logs` with these words after it.
 pub(super) fn logs(context: &Context<'_>, words: &[String]) -> Command {
-    let mut asked = match read(words) {
-        Ok(asked) => asked,
-        Err(command) => return command,
-    };
-    let namespace = asked.namespace.clone().unwrap_or_else(|| context.kube_namespace.to_owned());
-    let Some(name) = asked.names.first().map(|name| name.trim_start_matches("pod/").to_owned()) else {
-        let text = "error: expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\n";
-        return refuse(
-            format!(
-                "{text}POD or TYPE/NAME is a required argument for the logs command\nSee 'kubectl logs -h' for help and examples\n"
-            ),
-            1,
-        );
-    };
-    asked.container = asked.container.take().or_else(|| asked.names.get(1).cloned());
-    let Some(pod) = context.inventory.pods.get(&(namespace.as_str().into(), name.as_str().into())) else {
-        let text = format!(
-            "error: error from server (NotFound): pods \"{name}\" not found in namespace \"{namespace}\"\n"
-        );
-        return refuse(text, 1);
-    };
+    match answer(context, words) {
+        Ok(command) => command,
+        Err(text) => refuse(text, 1),
+    }
+}
+
+fn answer(context: &Context<'_>, words: &[String]) -> Result<Command, String> {
+    let words = read("logs", &FLAGS, &OTHERS, words)?;
+    let namespace = words.namespace(context.kube_namespace).to_owned();
+    let by_label = words.value("selector");
     let mut out = Out::default();
-    let ordinary: Vec<&ContainerRow> = pod.containers.iter().filter(|container| !container.init).collect();
-    let names = || {
-        let inits = pod.containers.iter().filter(|container| container.init);
-        let inits = inits.map(|container| format!("{} (init)", container.name));
-        ordinary
-            .iter()
-            .map(|container| container.name.to_string())
-            .chain(inits)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let chosen: Vec<&ContainerRow> = match &asked.container {
-        _ if asked.all => pod.containers.iter().collect(),
-        Some(wanted) => match pod.containers.iter().find(|container| *container.name == **wanted) {
-            Some(found) => vec![found],
-            None => {
-                return refuse(
-                    format!("error: container {wanted} is not valid for pod {name} out of: {}\n", names()),
-                    1,
-                );
+    let pods = match (by_label, words.operands.first()) {
+        (Some(_), Some(_)) => return Err("error: only a selector (-l) or a POD name is allowed\n".to_owned()),
+        (Some(selector), None) => {
+            let labels = select::labels(selector)?;
+            let pods = rows(context, &namespace, |object| labels.selects(object));
+            if pods.is_empty() {
+                out.err(format!("No resources found in {namespace} namespace.\n"));
+                return Ok(out.done(0));
             }
-        },
-        None => {
-            if let Some(first) = ordinary.first().filter(|_| pod.containers.len() > 1) {
-                out.err(format!("Defaulted container \"{}\" out of: {}\n", first.name, names()));
-            }
-            ordinary.into_iter().take(1).collect()
+            pods
         }
+        (None, Some(target)) => behind(context, &namespace, target, words.is_set("all-pods"), &mut out)?,
+        (None, None) => return Err(NO_POD.to_owned()),
     };
-    for container in chosen {
-        match log_of(context, pod, container, asked.previous) {
-            Ok(text) => {
-                let lines: Vec<&str> = text.split_inclusive('\n').collect();
-                let from = asked.tail.map_or(0, |n| lines.len().saturating_sub(n));
-                out.out(lines[from..].concat());
-            }
+    for pod in pods {
+        let chosen = match containers(pod, &words, &mut out) {
+            Ok(chosen) => chosen,
             Err(text) => {
                 out.err(text);
-                return out.done(1);
+                return Ok(out.done(1));
+            }
+        };
+        for container in chosen {
+            match log_of(context, pod, container, words.is_set("previous")) {
+                Ok(text) => out.out(shown(&text, (pod, container), &words)),
+                Err(text) => {
+                    out.err(text);
+                    return Ok(out.done(1));
+                }
             }
         }
     }
-    out.done(0)
+    Ok(out.done(0))
+}
+
+/// The last lines of a log, each behind the container it comes from where that is asked for.
+fn shown(text: &str, (pod, container): (&PodRow, &ContainerRow), words: &Words) -> String {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    // Of several Pods ten lines each are enough, unless more are asked for.
+    let usual = words.value("selector").map(|_| 10);
+    let tail = words.value("tail").map_or(usual, |count| count.parse::<usize>().ok());
+    let from = tail.map_or(0, |count| lines.len().saturating_sub(count));
+    if !words.is_set("prefix") {
+        return lines[from..].concat();
+    }
+    let mark = format!("[pod/{}/{}] ", pod.name, container.name);
+    lines[from..].iter().flat_map(|line| [mark.as_str(), *line]).collect()
+}
+
+/// Pods of a namespace that fit, in the order of their names.
+fn rows<'p>(
+    context: &'p Context<'_>,
+    namespace: &str,
+    fits: impl Fn(&serde_json::Value) -> bool,
+) -> Vec<&'p PodRow> {
+    let Some(pods) = of_kind("Pod") else { return Vec::new() };
+    let objects = view::objects(context.inventory, pods);
+    let found = objects.iter().filter(|one| text(one, "metadata.namespace") == namespace && fits(one));
+    let row = |name: &str| context.inventory.pods.get(&(namespace.into(), name.into()));
+    found.filter_map(|one| row(text(one, "metadata.name"))).collect()
+}
+
+/// The Pods that a target means: itself, or one behind a controller or a Service, the one that had best be looked at
+/// (`podutils.ByLogging`).
+fn behind<'p>(
+    context: &'p Context<'_>,
+    namespace: &str,
+    target: &str,
+    all: bool,
+    out: &mut Out,
+) -> Result<Vec<&'p PodRow>, String> {
+    let (kind, name) = target.split_once('/').unwrap_or(("pod", target));
+    let unknown = || format!("error: the server doesn't have a resource type \"{kind}\"\n");
+    let resource = named(kind).first().copied().ok_or_else(unknown)?;
+    let missing = |what: &str| {
+        format!(
+            "error: error from server (NotFound): {what} \"{name}\" not found in namespace \"{namespace}\"\n"
+        )
+    };
+    if resource.kind == "Pod" {
+        let pod = context.inventory.pods.get(&(namespace.into(), name.into()));
+        return pod.map(|pod| vec![pod]).ok_or_else(|| missing("pods"));
+    }
+    let objects = view::objects(context.inventory, resource);
+    let here = |one: &&serde_json::Value| {
+        text(one, "metadata.namespace") == namespace && text(one, "metadata.name") == name
+    };
+    let object = objects.iter().find(here).ok_or_else(|| missing(&resource.plural_with_group()))?;
+    let path = if resource.kind == "Service" { "spec.selector" } else { "spec.selector.matchLabels" };
+    let labels = entries(object, path);
+    let mut pods = rows(context, namespace, |pod| {
+        let own = entries(pod, "metadata.labels");
+        !labels.is_empty() && labels.iter().all(|pair| own.contains(pair))
+    });
+    if labels.is_empty() {
+        return Err(format!(
+            "error: cannot get the logs from {}: selector is empty\n",
+            resource.plural_with_group()
+        ));
+    }
+    let unready = |pod: &&PodRow| {
+        let ready = pod.conditions.iter().any(|one| one.kind == "Ready" && one.holds);
+        (pod.node.is_none(), pod.phase != PodPhase::Running, !ready, pod.created)
+    };
+    pods.sort_by_key(unready);
+    let Some(first) = pods.first() else {
+        return Err("error: timed out waiting for the condition\n".to_owned());
+    };
+    if all || pods.len() == 1 {
+        return Ok(pods);
+    }
+    out.err(format!("Found {} pods, using pod/{}\n", pods.len(), first.name));
+    Ok(vec![first])
+}
+
+/// The containers of a Pod that are asked for.
+fn containers<'p>(pod: &'p PodRow, words: &Words, out: &mut Out) -> Result<Vec<&'p ContainerRow>, String> {
+    let ordinary: Vec<&ContainerRow> = pod.containers.iter().filter(|one| !one.init).collect();
+    let inits = || pod.containers.iter().filter(|one| one.init);
+    if words.is_set("all-containers") {
+        return Ok(inits().chain(ordinary).collect());
+    }
+    let names = || {
+        let own = ordinary.iter().map(|one| one.name.to_string());
+        own.chain(inits().map(|one| format!("{} (init)", one.name))).collect::<Vec<_>>().join(", ")
+    };
+    let asked = words.value("container").or(words.operands.get(1).map(String::as_str));
+    let Some(wanted) = asked else {
+        if let Some(first) = ordinary.first().filter(|_| pod.containers.len() > 1) {
+            out.err(format!("Defaulted container \"{}\" out of: {}\n", first.name, names()));
+        }
+        return Ok(ordinary.into_iter().take(1).collect());
+    };
+    match pod.containers.iter().find(|one| *one.name == *wanted) {
+        Some(found) => Ok(vec![found]),
+        None => {
+            Err(format!("error: container {wanted} is not valid for pod {} out of: {}\n", pod.name, names()))
+        }
+    }
 }
 
 fn log_of(
@@ -106,31 +209,4 @@ fn log_of(
         (_, true) => container.restarts - 1,
     };
     Ok((context.logs)((&pod.namespace, pod_name, name), life))
-}
-
-fn read(words: &[String]) -> Result<Asked, Command> {
-    let mut asked = Asked::default();
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        let (name, value) = match word.split_once('=') {
-            Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
-            _ => (word.as_str(), None),
-        };
-        let mut argument = || value.clone().or_else(|| words.next().cloned()).unwrap_or_default();
-        match name {
-            "-n" | "--namespace" => asked.namespace = Some(argument()),
-            "-c" | "--container" => asked.container = Some(argument()),
-            "-p" | "--previous" => asked.previous = true,
-            "--all-containers" => asked.all = value.as_deref() != Some("false"),
-            "--tail" => asked.tail = argument().parse().ok(),
-            // There is nothing to wait for: the answer is the log as it stands.
-            "-f" | "--follow" => {}
-            option if option.starts_with('-') => {
-                let (text, status) = not_simulated("kubectl logs", option);
-                return Err(refuse(text, status));
-            }
-            _ => asked.names.push(word.clone()),
-        }
-    }
-    Ok(asked)
 }

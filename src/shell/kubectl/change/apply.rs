@@ -8,6 +8,7 @@ use crate::cluster::patch;
 use crate::shell::Command;
 use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
 use crate::shell::out::refuse;
+use crate::trace::api_defaults;
 use serde_json::{Value, json};
 use std::rc::Rc;
 
@@ -99,7 +100,10 @@ fn write(os: &mut dyn Os, verb: &str, object: &Value, (source, words): (&str, &W
                 fields.remove("status");
                 fields.extend(live.get("status").map(|status| ("status".to_owned(), status.clone())));
             }
-            if yaml_equal(&merged, &live) {
+            // What the API server fills in anyway is no difference.
+            let mut filled = merged.clone();
+            api_defaults::fill(&mut filled);
+            if yaml_equal(&filled, &live) {
                 report(os, output, &live, &format!("{} unchanged{mark}\n", shown(resource, &name)));
                 return Ok(());
             }
