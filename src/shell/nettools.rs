@@ -89,7 +89,7 @@ pub(super) fn arp(context: &mut Context<'_>, words: &[String], edition: Edition)
             (Edition::NetTools, None, Some(_)) => {
                 format!("{verbose}arp: in {count} entries no match found.\n")
             }
-            (Edition::Busybox, None, None) | (Edition::NetTools, None, None) => verbose,
+            (Edition::Busybox | Edition::NetTools, None, None) => verbose,
             (Edition::Busybox, ..) => format!("{verbose}No match found in {count} entries\n"),
         });
     }

@@ -6,13 +6,13 @@ use super::netfilter::NetfilterChange;
 use super::netfilter_words;
 use super::nft::NftChange;
 use super::rows_text::{self, FdbStyle, RouteStyle};
-use super::service_path;
 use super::{
     BpfMap, BpfRow, CiliumChange, Disposition, DropReason, Event, EventKind, FaultRow, FdbRow, Hook,
     KubeEventRow, LinkExtra, LinkKind, LinkRow, NamesRow, NeighRow, Nud, PacketType, PortRow, PortState,
     Relation, RouteKind, RouteRow, ServiceChange, StepRow, Steps, Surroundings, Table, TableChange, Trace,
     XfrmChange,
 };
+use super::{ipc_rows, service_path};
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId};
 use crate::wire::{Body, Frame, Payload, UdpPayload};
@@ -494,6 +494,7 @@ impl Teller<'_> {
             TableChange::KubeEvent(row) => ("kube_event", event_args(row)),
             TableChange::Step(row) => ("step", step_args(row, self.lang)),
             TableChange::Names(row) => ("names", self.names_args(row)),
+            TableChange::Ipc(change) => ipc_rows::sentence(change, &of, self.lang),
             TableChange::Process(row) => {
                 ("process", vec![of(row.netns), row.pid.to_string(), row.args.to_string()])
             }

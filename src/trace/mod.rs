@@ -14,6 +14,7 @@ mod fault;
 pub mod format;
 mod hash;
 mod inventory;
+mod ipc_rows;
 pub mod json;
 mod names_rows;
 mod netfilter;
@@ -39,6 +40,7 @@ pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Re
 pub use fault::{Fault, FaultRow, Netem, Place};
 pub use format::{Selection, json, text};
 pub use inventory::{Fdb, Inventory, Neighbor, NetnsState, QdiscCounters};
+pub use ipc_rows::{Ipc, IpcChange, IpcKind, IpcRow, Path, UnixRow, UseRow, WAYS, Way};
 pub use names_rows::NamesRow;
 pub use netfilter::{
     Chain, ChainRow, Connection, ConntrackRow, Netfilter, NetfilterChange, RuleRow, RuleState, SetMember,
