@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod kernel;
 pub mod lab;
 pub mod manifest;
+pub mod nftables;
 pub mod scene;
 pub mod shell;
 pub mod sim;

@@ -4,6 +4,9 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
+#[path = "check/demos.rs"]
+mod demos;
+
 use proptest::prelude::*;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

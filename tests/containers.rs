@@ -171,3 +171,141 @@ fn a_loop_that_never_waits_still_takes_time() {
     };
     assert_eq!(ran, Some(130));
 }
+
+#[test]
+fn the_second_container_on_a_port_fails_in_its_own_words_and_backs_off() {
+    for (image, words) in [
+        ("nginx", "[emerg] 1#1: bind() to 0.0.0.0:80 failed (98: Address already in use)"),
+        ("\"redis:7\", args: [--port, \"80\"]", "bind: Address already in use"),
+        ("python, command: [python3, -m, http.server, \"80\"]", "OSError: [Errno 98] Address already in use"),
+    ] {
+        let second = format!("name: second, image: {image}");
+        let mut lab = lab(&pod("p", "Always", &["name: first, image: nginx", &second]), 1);
+        run(&mut lab, "node/node1 sleep 20");
+        let status = statuses(&mut lab);
+        assert!(status.starts_with("1/2 CrashLoopBackOff"), "{image}: {status}");
+        let log = says(&mut lab, "node/node1 kubectl logs p -c second --previous");
+        assert!(log.contains(words), "{image}: {log}");
+        // The first one has the port still.
+        let sockets = run(&mut lab, "p ss -Htln");
+        assert_eq!(sockets.output.lines().count(), 1, "{image}: {}", sockets.output);
+    }
+}
+
+/// Two containers with a volume at `/run/shared`, and one without.
+fn talkers() -> Lab {
+    let mount = "volumeMounts: [{name: shared, mountPath: /run/shared}]";
+    let container =
+        |name: &str| format!("  - {{name: {name}, image: debian, command: [sleep, infinity], {mount}}}\n");
+    let text = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n  nodeName: node1\n  \
+         volumes: [{{name: shared, emptyDir: {{}}}}]\n  containers:\n{}{}  - {{name: apart, image: debian, command: [sleep, infinity]}}\n",
+        container("one"),
+        container("two"),
+    );
+    lab(&text, 1)
+}
+
+/// What the trace says of ways within the Pod.
+fn ways(lab: &Lab) -> String {
+    let text = {
+        let trace = lab.trace();
+        vethscope::trace::format::text(trace, vethscope::trace::format::Selection::all(trace))
+    };
+    text.lines().filter(|line| line.contains("within the pod")).collect::<Vec<_>>().join("\n")
+}
+
+fn in_container(lab: &mut Lab, container: &str, script: &str) -> (String, u8) {
+    let target = vethscope::lab::Target::parse("p", "default", Some(container));
+    let argv = ["sh", "-c", script].map(str::to_owned);
+    let ran = common::run_argv(lab, &target, &argv);
+    (ran.output, ran.status)
+}
+
+#[test]
+fn containers_talk_over_a_unix_socket_on_a_volume_that_both_mount() {
+    let mut lab = talkers();
+    let server = vethscope::lab::Target::parse("p", "default", Some("one"));
+    let argv = ["nc", "-lU", "/run/shared/s"].map(str::to_owned);
+    let listening = lab.start(&server, &argv).expect("the server starts");
+    lab.settle(common::FOR_EVER);
+    let (table, _) = in_container(&mut lab, "two", "ss -xl");
+    assert!(table.contains("/run/shared/s"), "{table}");
+    // Where the volume is not mounted there is no such path.
+    let (text, status) = in_container(&mut lab, "apart", "nc -U /run/shared/s");
+    assert_eq!((text.as_str(), status), ("nc: /run/shared/s: No such file or directory\n", 1));
+    let from = lab.trace().len();
+    let packets = lab.trace().journeys.len();
+    let (text, status) = in_container(&mut lab, "two", "echo hello | nc -NU /run/shared/s");
+    assert_eq!((text.as_str(), status), ("", 0));
+    lab.finish(listening, common::FOR_EVER);
+    assert_eq!(common::written(&lab, from, listening), "hello\n");
+    assert_eq!(lab.trace().journeys.len(), packets, "no packet is made");
+    assert!(ways(&lab).contains("unix /run/shared/s 6 bytes, path kernel"), "{}", ways(&lab));
+    // The socket outlives its server, and nobody answers there.
+    let (text, _) = in_container(&mut lab, "two", "nc -U /run/shared/s");
+    assert_eq!(text, "nc: /run/shared/s: Connection refused\n");
+}
+
+#[test]
+fn a_named_pipe_joins_two_containers_and_each_end_waits_for_the_other() {
+    let mut lab = talkers();
+    assert_eq!(in_container(&mut lab, "one", "mkfifo /run/shared/f").1, 0);
+    let (text, _) = in_container(&mut lab, "two", "mkfifo /run/shared/f");
+    assert_eq!(text, "mkfifo: cannot create fifo '/run/shared/f': File exists\n");
+    let reader = vethscope::lab::Target::parse("p", "default", Some("two"));
+    let argv = ["cat", "/run/shared/f"].map(str::to_owned);
+    let from = lab.trace().len();
+    let reading = lab.start(&reader, &argv).expect("the reader starts");
+    assert_eq!(in_container(&mut lab, "one", "echo over the pipe > /run/shared/f").1, 0);
+    lab.finish(reading, common::FOR_EVER);
+    assert_eq!(common::written(&lab, from, reading), "over the pipe\n");
+    assert!(ways(&lab).contains("fifo /run/shared/f 14 bytes, path kernel"), "{}", ways(&lab));
+}
+
+#[test]
+fn all_containers_of_a_pod_share_its_ipc_namespace_and_shared_memory() {
+    let mut lab = talkers();
+    assert_eq!(in_container(&mut lab, "one", "ipcmk -M 4096").0, "Shared memory id: 0\n");
+    assert_eq!(
+        in_container(&mut lab, "apart", "ipcmk -Q; ipcmk -S 3").0,
+        "Message queue id: 0\nSemaphore id: 0\n"
+    );
+    let (table, _) = in_container(&mut lab, "two", "ipcs -m");
+    assert!(table.contains(" 0          root       644        4096       0  "), "{table}");
+    assert_eq!(in_container(&mut lab, "two", "ipcrm -m 9"), ("ipcrm: invalid id (9)\n".to_owned(), 1));
+    assert_eq!(in_container(&mut lab, "two", "ipcrm -m 0; ipcmk -M 1").0, "Shared memory id: 1\n");
+    // `/dev/shm` belongs to the sandbox, other directories to each container.
+    in_container(&mut lab, "one", "echo seen > /dev/shm/x; echo own > /tmp/x");
+    assert_eq!(in_container(&mut lab, "apart", "cat /dev/shm/x").0, "seen\n");
+    assert_eq!(in_container(&mut lab, "apart", "cat /tmp/x").1, 1);
+    in_container(&mut lab, "one", "echo text > /run/shared/t");
+    let ways = ways(&lab);
+    assert!(ways.contains("memory /dev/shm/x 5 bytes, path memory"), "{ways}");
+    assert!(ways.contains("file /run/shared/t 5 bytes, path file") && !ways.contains("/tmp/x"), "{ways}");
+}
+
+#[test]
+fn a_lock_on_a_shared_file_keeps_the_other_container_out() {
+    let mut lab = talkers();
+    let holder = vethscope::lab::Target::parse("p", "default", Some("one"));
+    let argv = ["flock", "/run/shared/l", "sleep", "5"].map(str::to_owned);
+    lab.start(&holder, &argv).expect("the holder starts");
+    assert_eq!(in_container(&mut lab, "two", "flock -n /run/shared/l echo no"), (String::new(), 1));
+    let before = lab.now();
+    assert_eq!(in_container(&mut lab, "two", "flock /run/shared/l echo mine").0, "mine\n");
+    assert!(lab.now().since(before).as_secs() >= 4, "it waited for the other one");
+    // A path that is not shared is another file.
+    assert_eq!(in_container(&mut lab, "apart", "flock -n /run/shared/l echo own").0, "own\n");
+}
+
+#[test]
+fn servers_of_well_known_images_listen_on_their_ports_under_their_names() {
+    let mut lab = lab(&pod("p", "Always", &["name: db, image: mysql", "name: names, image: dnsmasq"]), 1);
+    run(&mut lab, "node/node1 sleep 3");
+    let table = says(&mut lab, "p ss -Htulnp");
+    for wanted in [":3306 ", ":33060 ", ":53 ", "((\"mysqld\",", "((\"dnsmasq\","] {
+        assert!(table.contains(wanted), "{wanted}: {table}");
+    }
+    assert!(table.lines().any(|line| line.starts_with("udp") && line.contains(":53 ")), "{table}");
+}

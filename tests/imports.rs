@@ -7,10 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms with their levels. A room imports only from rooms of a lower level.
-const LEVELS: [(&str, u8); 16] = [
+const LEVELS: [(&str, u8); 17] = [
     ("base", 0),
     ("wire", 1),
     ("xtables", 1),
+    ("nftables", 1),
     ("api", 1),
     ("trace", 2),
     ("manifest", 2),

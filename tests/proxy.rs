@@ -4,6 +4,9 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
+#[path = "proxy/nft.rs"]
+mod nft;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -27,7 +30,7 @@ fn clusters() -> BTreeMap<String, String> {
 }
 
 /// kube-proxy's configuration as a cluster keeps it. Without `localDetector=none` the Pods' ranges are known.
-fn configuration(options: &[&str]) -> String {
+fn configuration(options: &[&str], mode: &str) -> String {
     let mut fields = vec!["apiVersion: kubeproxy.config.k8s.io/v1alpha1", "kind: KubeProxyConfiguration"];
     if !options.contains(&"localDetector=none") {
         fields.push("clusterCIDR: 10.0.0.0/8,fd00:10::/64");
@@ -43,7 +46,15 @@ fn configuration(options: &[&str]) -> String {
             other => assert_eq!(other, "localDetector"),
         }
     }
-    fields.push(format!("iptables: {{{}}}", iptables.join(", ")));
+    if mode == "nftables" {
+        iptables.retain(|option| !option.starts_with("localhost"));
+        // Only the node's first address is the default of this mode.
+        if !options.iter().any(|option| option.starts_with("nodePortAddresses")) {
+            fields.push("nodePortAddresses: [0.0.0.0/0, '::/0']".to_owned());
+        }
+    }
+    fields.push(format!("mode: {mode}"));
+    fields.push(format!("{mode}: {{{}}}", iptables.join(", ")));
     let text = fields.iter().fold(String::new(), |text, field| text + "    " + field + "\n");
     format!(
         "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: kube-proxy, namespace: kube-system}}\n\
@@ -52,7 +63,7 @@ fn configuration(options: &[&str]) -> String {
 }
 
 /// The objects of a cluster, without the slices that the options leave out.
-fn manifest(clusters: &BTreeMap<String, String>, setup: &str) -> String {
+fn manifest(clusters: &BTreeMap<String, String>, setup: &str, mode: &str) -> String {
     let mut words = setup.split_whitespace();
     let objects = &clusters[words.next().unwrap()];
     let options: Vec<&str> = words.collect();
@@ -62,7 +73,7 @@ fn manifest(clusters: &BTreeMap<String, String>, setup: &str) -> String {
             .iter()
             .any(|name| object.contains("EndpointSlice") && object.contains(&format!("name: {name}\n")))
     });
-    kept.collect::<Vec<_>>().join("\n---\n") + "\n" + &configuration(&options)
+    kept.collect::<Vec<_>>().join("\n---\n") + "\n" + &configuration(&options, mode)
 }
 
 fn settled(text: &str) -> Lab {
@@ -86,8 +97,8 @@ fn shown(answer: &FlowAnswer) -> String {
     words.join(" ")
 }
 
-#[test]
-fn packets_flow_as_kube_proxy_has_them() {
+/// Asks every flow under a mode; `wanted` says what is wanted of the row where the mode differs from iptables.
+fn flows(mode: &str, differs: impl Fn(&str, &str) -> Option<&'static str>) {
     let clusters = clusters();
     let mut labs: BTreeMap<String, Lab> = BTreeMap::new();
     let (mut failures, mut count) = (String::new(), 0);
@@ -95,8 +106,9 @@ fn packets_flow_as_kube_proxy_has_them() {
         let [setup, packet, wanted, what] = line.split(" | ").collect::<Vec<_>>()[..] else {
             panic!("{line}")
         };
-        let lab = labs.entry(setup.to_owned()).or_insert_with(|| settled(&manifest(&clusters, setup)));
+        let lab = labs.entry(setup.to_owned()).or_insert_with(|| settled(&manifest(&clusters, setup, mode)));
         let answer = ask(lab, "test-node", packet);
+        let wanted = differs(packet, what).unwrap_or(wanted);
         count += 1;
         if shown(&answer) != wanted {
             let rules = answer.rules.join("\n    ");
@@ -109,6 +121,21 @@ fn packets_flow_as_kube_proxy_has_them() {
     }
     assert!(count >= 120, "only {count} flows found");
     assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn packets_flow_as_kube_proxy_has_them() {
+    flows("iptables", |_, _| None);
+}
+
+#[test]
+fn packets_flow_the_same_by_nftables() {
+    // A cluster IP answers only for the ports of its Service, and the loopback address for no node port.
+    flows("nftables", |packet, what| match what {
+        "UDP to a TCP-only port" | "port the service does not have" => Some("REJECT"),
+        _ if packet.contains("> 127.0.0.1:") => Some("NOMATCH"),
+        _ => None,
+    });
 }
 
 #[test]
@@ -225,7 +252,21 @@ fn a_load_balancer_outside_is_given_an_address_and_hands_on_what_comes() {
         assert_eq!(run(&mut lab, "host/ext", "curl -s http://192.168.1.242/"), ("b".to_owned(), 0));
     }
     let (object, _) = run(&mut lab, "node/node1", "kubectl get svc web -o yaml");
-    assert!(object.contains("healthCheckNodePort: 3"), "{object}");
+    let health = object.lines().find_map(|line| line.trim().strip_prefix("healthCheckNodePort: "));
+    let health = health.unwrap_or_else(|| panic!("{object}"));
+    for (node, count, status) in
+        [("192.168.1.10", 0, "503 Service Unavailable"), ("192.168.1.11", 1, "200 OK")]
+    {
+        let (answer, _) = run(&mut lab, "host/ext", &format!("curl -si http://{node}:{health}/"));
+        let answer = answer.replace("\u{1b}[1m", "").replace("\u{1b}[0m", "");
+        let lines: Vec<&str> = answer.lines().map(str::trim_end).collect();
+        assert_eq!(lines[0], format!("HTTP/1.1 {status}"), "{answer}");
+        assert!(lines.contains(&&*format!("X-Load-Balancing-Endpoint-Weight: {count}")), "{answer}");
+        let body = format!(
+            "{{\n\t\"service\": {{\n\t\t\"namespace\": \"default\",\n\t\t\"name\": \"web\"\n\t}},\n\t\"localEndpoints\": {count},\n\t\"serviceProxyHealthy\": true\n}}"
+        );
+        assert!(answer.ends_with(&body), "{answer}");
+    }
     assert!(object.contains("ip: 192.168.1.242") && object.contains("ipMode: VIP"), "{object}");
 }
 
@@ -405,6 +446,7 @@ fn the_configuration_of_kube_proxy_is_checked() {
     }
     // Modes that are accepted and run as iptables say so.
     assert!(
-        check("mode: nftables").iter().any(|found| found.0 == Severity::Info && found.1.contains("nftables"))
+        check("mode: ipvs").iter().any(|found| found.0 == Severity::Info && found.1.contains("ipvs"))
+            && check("mode: nftables").iter().all(|found| !found.1.contains("mode"))
     );
 }

@@ -10,13 +10,13 @@ use super::launch::{Environment, Exit, Launch, Mount, Mounts, StandIn};
 use super::probes::Counted;
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World};
-use crate::api::{Container, Pod, RestartPolicy};
+use crate::api::{Container, Pod, PodSpec, RestartPolicy};
 use crate::app::Transport;
 use crate::app::server::{Flavor, Listener, Serve, Site};
 use crate::base::{DirId, Duration, Ipv4Addr, NetnsId, PidNsId, ProcessId, SimTime};
 use crate::cluster::configuration::expanded;
 use crate::cluster::{images as image_facts, processes};
-use crate::trace::{ContainerRef, ContainerRow, ContainerState, LastState, PodPhase};
+use crate::trace::{ContainerRef, ContainerRow, ContainerState, LastState, PodPhase, Way};
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -266,7 +266,7 @@ fn launch(
     let stand_in = match (image_facts::known(&image), is_init && !is_sidecar) {
         (Some(_), _) => StandIn::Refused,
         (None, true) => StandIn::Ends,
-        (None, false) => StandIn::Serves(listeners_of_ports(&spec)),
+        (None, false) => StandIn::Serves(listeners_of(&image, &spec)),
     };
     let mounts = Arc::new(mounts(entry, world, &spec));
     let environment = Environment {
@@ -319,6 +319,16 @@ pub(super) fn kill_all(control: &mut ControlPlane, world: &mut dyn World, key: &
     }
 }
 
+/// How containers talk over a volume that more than one of them mounts.
+fn way_of(spec: &PodSpec, name: &str) -> Option<Way> {
+    let all = spec.init_containers.iter().chain(&spec.containers);
+    let users =
+        all.filter(|container| container.volume_mounts.iter().any(|mount| mount.name == name)).count();
+    let volume = spec.volumes.iter().find(|volume| volume["name"] == name)?;
+    let in_memory = volume["emptyDir"]["medium"] == "Memory";
+    (users > 1).then_some(if in_memory { Way::MemoryFile } else { Way::File })
+}
+
 fn mounts(entry: &mut PodEntry, world: &mut dyn World, spec: &Container) -> Mounts {
     let own = world.new_dir();
     let mut volumes = Vec::new();
@@ -329,33 +339,60 @@ fn mounts(entry: &mut PodEntry, world: &mut dyn World, spec: &Container) -> Moun
             dir,
             sub_path: mount.sub_path.clone().unwrap_or_default(),
             read_only: mount.read_only == Some(true),
+            way: way_of(&entry.pod.spec, &mount.name),
         });
+    }
+    // The sandbox's shared memory and message queues are mounted into every container of the Pod
+    // (containerd, `sandbox_run_linux.go` and `container_create_linux.go`).
+    for (path, way) in [("/dev/shm", Way::MemoryFile), ("/dev/mqueue", Way::PosixQueue)] {
+        if volumes.iter().all(|mount| mount.path.trim_end_matches('/') != path) {
+            let dir = entry.shared.volume(world, path);
+            volumes.push(Mount {
+                path: path.to_owned(),
+                dir,
+                sub_path: String::new(),
+                read_only: false,
+                way: Some(way),
+            });
+        }
     }
     Mounts { own, pod: entry.shared.files, volumes }
 }
 
-/// Where a program of which nothing is known listens: on the ports that the container declares.
-fn listeners_of_ports(spec: &Container) -> Vec<Listener> {
+/// Where a program of which nothing is known listens: on the ports that its image is known for, else on those that the
+/// container declares.
+fn listeners_of(image: &str, spec: &Container) -> Vec<Listener> {
+    if let Some(service) = image_facts::service_in(image).filter(|_| spec.command.is_empty()) {
+        let tcp = service.tcp.iter().map(|port| listener_at(Transport::Tcp, *port));
+        return tcp.chain(service.udp.iter().map(|port| listener_at(Transport::Udp, *port))).collect();
+    }
     let listener = |port: &crate::api::ContainerPort| {
         let transport = match port.protocol {
             crate::api::Protocol::Tcp => Transport::Tcp,
             crate::api::Protocol::Udp => Transport::Udp,
             crate::api::Protocol::Sctp => return None,
         };
-        let local = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port.container_port);
-        let serve = match (transport, port.container_port) {
-            (Transport::Udp, _) => Serve::Echo,
-            (Transport::Tcp, 6379) => Serve::Redis,
-            (Transport::Tcp, 5432) => Serve::Postgres,
-            (Transport::Tcp, 11211) => Serve::Memcached,
-            (Transport::Tcp, 22 | 53 | 443 | 3306 | 5672 | 6443 | 8443 | 9092 | 24224 | 27017) => {
-                Serve::Silent
-            }
-            (Transport::Tcp, _) => Serve::Http(plain_site(None)),
-        };
-        Some(Listener { transport, local, serve })
+        Some(listener_at(transport, port.container_port))
     };
     spec.ports.iter().filter_map(listener).collect()
+}
+
+/// What is likely to be said on a port.
+fn listener_at(transport: Transport, port: u16) -> Listener {
+    let local = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port);
+    let serve = match (transport, port) {
+        (Transport::Udp, _) => Serve::Echo,
+        (Transport::Tcp, 6379) => Serve::Redis,
+        (Transport::Tcp, 5432) => Serve::Postgres,
+        (Transport::Tcp, 11211) => Serve::Memcached,
+        (
+            Transport::Tcp,
+            22 | 53 | 443 | 3306 | 4222 | 5672 | 6222 | 6443 | 8443 | 9092 | 9094 | 9300 | 24224 | 25672
+            | 27017 | 33060,
+        ) => Serve::Silent,
+        (Transport::Tcp, _) => Serve::Http(plain_site(None)),
+    };
+    Listener { transport, local, serve }
 }
 
 /// The site of a program of which nothing else is known: it tells its host's name.

@@ -1,8 +1,8 @@
-//! kube-proxy in iptables mode: it writes what [`crate::cluster::proxy`] decides into its node's netfilter.
+//! kube-proxy in its modes iptables and nftables: it writes what [`crate::cluster::proxy`] decides into its node's netfilter.
 
 use super::rules::split;
 use super::world::{World, with};
-use crate::api::{ClusterSpec, NodeSpec};
+use crate::api::{ClusterSpec, NodeSpec, ProxyMode};
 use crate::base::{Ipv4Addr, NetnsId};
 use crate::cluster::proxy::{self, Config, Family, Rules, UdpPort, Watched};
 use crate::kernel::{Ctx, NetfilterOp, Netns};
@@ -24,12 +24,30 @@ pub(super) fn sync(
 ) {
     for family in [Family::V4, Family::V6] {
         let Some(config) = Config::of(family, node, cluster) else { continue };
+        match cluster.proxy.mode {
+            ProxyMode::Nftables => {
+                let table = NetfilterOp::Nft(Box::new(proxy::nftables(&config, watched)));
+                with(world, netns, |netns, ctx| {
+                    Tables { netns, ctx, family }.clean_up();
+                    netns.change_netfilter(ctx, in_family(family, table));
+                    if family == Family::V4 {
+                        forget_stale(netns, ctx, &proxy::udp_ports(&config, watched));
+                    }
+                });
+                continue;
+            }
+            // What IPVS mode decides is written as rules of iptables.
+            ProxyMode::Iptables | ProxyMode::Ipvs => {}
+        }
         let rules = proxy::iptables(&config, watched);
         let (filter, nat) = wanted(family, &rules);
         with(world, netns, |netns, ctx| {
             // Without it no packet from the loopback address leaves, and node ports on it do not work.
             if config.wants_localnet() && !netns.sysctl.all.route_localnet {
                 netns.set_sysctl(ctx, "net.ipv4.conf.all.route_localnet", "1");
+            }
+            if netns.nft_is_there(family) {
+                netns.change_netfilter(ctx, in_family(family, NetfilterOp::Nft(Box::default())));
             }
             let mut tables = Tables { netns, ctx, family };
             tables.write(Table::Filter, &filter);
@@ -41,6 +59,14 @@ pub(super) fn sync(
                 forget_stale(netns, ctx, &proxy::udp_ports(&config, watched));
             }
         });
+    }
+}
+
+/// A change in the tables of a family.
+fn in_family(family: Family, op: NetfilterOp) -> NetfilterOp {
+    match family {
+        Family::V4 => op,
+        Family::V6 => NetfilterOp::V6(Box::new(op)),
     }
 }
 
@@ -64,6 +90,11 @@ fn forget_stale(netns: &mut Netns, ctx: &mut Ctx<'_>, ports: &[UdpPort]) {
     for id in stale {
         netns.change_netfilter(ctx, NetfilterOp::Forget(id));
     }
+}
+
+/// The built-in chain that a line of [`Rules::jumps`] is for, and the chain that it leads to.
+fn ends(line: &str) -> Option<(&str, &str)> {
+    Some((line.split(' ').next()?, line.rsplit(' ').next()?))
 }
 
 /// Rules as the kernel takes them, by table and chain.
@@ -97,11 +128,7 @@ struct Tables<'n, 'c, 't> {
 
 impl Tables<'_, '_, '_> {
     fn change(&mut self, op: NetfilterOp) {
-        let op = match self.family {
-            Family::V4 => op,
-            Family::V6 => NetfilterOp::V6(Box::new(op)),
-        };
-        self.netns.change_netfilter(self.ctx, op);
+        self.netns.change_netfilter(self.ctx, in_family(self.family, op));
     }
 
     /// Makes the chains, and writes those anew whose rules are not as wanted.
@@ -135,6 +162,33 @@ impl Tables<'_, '_, '_> {
             let rule = Arc::new(rule);
             if self.netns.nf_rules(self.family, table, chain).all(|(_, present)| present != rule) {
                 self.change(NetfilterOp::Insert(table, (*chain).into(), 0, rule, (0, 0)));
+            }
+        }
+    }
+
+    /// Removes what iptables mode left behind, when another mode begins (`CleanupLeftovers`); chains that the kubelet
+    /// makes as well stay.
+    fn clean_up(&mut self) {
+        const SHARED: [&str; 2] = ["KUBE-FIREWALL", "KUBE-MARK-MASQ"];
+        if self.netns.nf_chain_names(self.family, Table::Nat).all(|name| &*name != "KUBE-SERVICES") {
+            return;
+        }
+        for (table, line) in Rules::jumps() {
+            let (Some(table), Some((chain, target))) = (Table::from_name(table), ends(&line)) else {
+                continue;
+            };
+            let leads = |rule: &Rule| rule.jumps_to().is_some_and(|to| **to == *target);
+            let rules: Vec<(u32, Arc<Rule>)> = self.netns.nf_rules(self.family, table, chain).collect();
+            let own = rules.iter().filter(|(_, rule)| leads(rule) && !SHARED.contains(&target));
+            for (handle, _) in own {
+                self.change(NetfilterOp::Delete(table, chain.into(), *handle));
+            }
+        }
+        for table in [Table::Filter, Table::Nat] {
+            let names = self.netns.nf_chain_names(self.family, table);
+            let own = names.filter(|name| name.starts_with("KUBE-") && !SHARED.contains(&&**name));
+            for chain in own.collect::<Vec<_>>() {
+                self.change(NetfilterOp::DelChain(table, chain));
             }
         }
     }

@@ -3,7 +3,7 @@
 use crate::app::probe::Request;
 use crate::app::server::Listener;
 use crate::base::{DirId, NetnsId, PidNsId};
-use crate::trace::ContainerRef;
+use crate::trace::{ContainerRef, Way};
 use std::sync::Arc;
 
 /// The directories that a process sees: its container's own, and volumes mounted over it. `/etc/hosts`,
@@ -29,6 +29,8 @@ pub struct Mount {
     pub sub_path: String,
     /// Whether it is only read.
     pub read_only: bool,
+    /// By which way containers talk over it; `None` where no other container has a part in it.
+    pub way: Option<Way>,
 }
 
 /// Files that the kubelet mounts into every container of a Pod.
@@ -59,6 +61,15 @@ impl Mounts {
                 (mount.dir, format!("{slash}{sub}{rest}"))
             }
         })
+    }
+
+    /// By which way what is written there reaches other containers.
+    pub fn way(&self, path: &str) -> Option<Way> {
+        let holds = |mount: &&Mount| {
+            let rest = path.strip_prefix(mount.path.trim_end_matches('/'));
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.volumes.iter().filter(holds).max_by_key(|mount| mount.path.len())?.way
     }
 
     /// Whether a path may not be written.
@@ -134,6 +145,7 @@ mod tests {
             dir: DirId(dir),
             sub_path: sub.to_owned(),
             read_only: dir == 2,
+            way: None,
         };
         let mounts = Mounts {
             own: DirId(0),

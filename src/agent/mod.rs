@@ -15,6 +15,7 @@ mod controllers;
 mod endpoints;
 mod fabric;
 mod furniture;
+mod health;
 mod hooks;
 mod images;
 pub mod kube_proxy;

@@ -10,8 +10,8 @@ use super::store::PodKey;
 use super::world::{Wire, World, with};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
 use crate::cluster::ipam::{Range, RangeSet};
-use crate::kernel::{Hairpin, Kind, NewLink, VlanLink};
-use crate::trace::{IpvlanMode, LinkKind, MacvlanMode, Scope};
+use crate::kernel::{BridgeOption, Hairpin, Kind, NewLink, VlanLink};
+use crate::trace::{IpvlanMode, LinkKind, MacvlanMode, Scope, VlanRow};
 use crate::wire::VlanProtocol;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -250,6 +250,7 @@ fn moved(
 fn bridged(world: &mut dyn World, place: &Place<'_>, config: &Value, (name, mac): (&str, MacAddr)) -> Made {
     let bridge = config["bridge"].as_str().unwrap_or("cni0").to_owned();
     let mtu = config["mtu"].as_u64().map_or(1500, |mtu| mtu as u32);
+    let vlan = config["vlan"].as_u64().filter(|id| (1..4095).contains(id)).map(|id| id as u16);
     let macs = (random_mac(world), random_mac(world));
     let end: Arc<str> = format!("veth{:08x}", world.rng().u32(..)).into();
     let link = |name: Arc<str>, mac: MacAddr| NewLink { name, kind: Kind::Loopback, mac, mtu, txqlen: 0 };
@@ -266,11 +267,18 @@ fn bridged(world: &mut dyn World, place: &Place<'_>, config: &Value, (name, mac)
                 txqlen: 1000,
             };
             let made = netns.add_link(ctx, new);
+            if vlan.is_some() {
+                netns.set_bridge(ctx, made, BridgeOption::VlanFiltering(true));
+            }
             netns.set_up(ctx, made);
             made
         });
         netns.set_up(ctx, port);
         netns.set_master(ctx, port, bridge, Hairpin::Off);
+        if let Some(id) = vlan {
+            let row = VlanRow { netns: netns.id, ifindex: port, id, pvid: true, untagged: true };
+            netns.add_vlan(ctx, row);
+        }
     });
     Made { ifindex, mac, stub: None }
 }

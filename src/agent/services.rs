@@ -4,6 +4,7 @@
 use super::control::ControlPlane;
 use super::endpoints::Doubtful;
 use super::furniture::is_api_service;
+use super::health::Servers;
 use super::kube_proxy;
 use super::world::{Patience, Wakeup, World, with};
 use crate::api::{Endpoint, EndpointSlice, Protocol, Service, ServiceSpec, ServiceType, TrafficPolicy};
@@ -49,6 +50,8 @@ pub(super) struct Services {
     pub(super) balancing: bool,
     /// The machine that balances.
     pub(super) balancer: Option<NetnsId>,
+    /// Servers for health checks.
+    pub(super) health: Servers,
 }
 
 impl Services {
@@ -57,6 +60,7 @@ impl Services {
         self.wrote = None;
         self.balancer = None;
         self.at_sockets.clear();
+        self.health.clear();
     }
 
     /// All Services in the order of namespace and name.
@@ -239,8 +243,7 @@ impl ControlPlane {
         self.services.writing = false;
         self.services.wrote = Some(world.now());
         let Some(cluster) = self.cluster.clone() else { return };
-        let services: Vec<&Service> = self.services.objects.values().map(|service| &**service).collect();
-        let watched = Watched::new(services, self.services.slices.values().map(|(slice, _)| &**slice));
+        let watched = self.watched();
         for node in self.store.nodes.values().filter(|node| !self.outages.has(&node.spec.name)) {
             kube_proxy::sync(world, (node.netns, &node.spec), &cluster, &watched);
         }
@@ -254,7 +257,14 @@ impl ControlPlane {
             self.services.at_sockets = services.collect();
             self.sync_sockets(world);
         }
+        self.sync_health(world, &cluster);
         self.sync_balancer(world);
+    }
+
+    /// What the kube-proxies have watched.
+    pub(super) fn watched(&self) -> Watched<'_> {
+        let services: Vec<&Service> = self.services.objects.values().map(|service| &**service).collect();
+        Watched::new(services, self.services.slices.values().map(|(slice, _)| &**slice))
     }
 
     /// Cilium's agents attach their programs to the sockets of their nodes and Pods.

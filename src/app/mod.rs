@@ -10,6 +10,7 @@ pub mod curl;
 mod dial;
 pub mod getent;
 pub mod http;
+pub mod local;
 pub mod mtr;
 pub mod nc;
 pub mod ping;
@@ -18,6 +19,7 @@ pub mod resolver;
 pub mod server;
 pub mod services;
 pub mod sleep;
+pub mod suricata;
 pub mod tcpdump;
 pub mod telnet;
 pub mod tracepath;
@@ -149,6 +151,18 @@ pub trait Os {
     }
     /// Ends one or both directions (`shutdown(2)`).
     fn shutdown(&mut self, _socket: SocketId, _how: Shutdown) -> Result<(), Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Takes connections at this path (`socket(AF_UNIX, …)`, `bind(2)`, `listen(2)`).
+    fn local_listen(&mut self, _path: &str) -> Result<SocketId, Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Connects to the socket at this path; the other calls on sockets work on it as on a TCP connection.
+    fn local_connect(&mut self, _path: &str) -> Result<SocketId, Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Opens a named pipe to read or to write. [`Wake::Writable`] tells a writer that somebody reads.
+    fn fifo_open(&mut self, _path: &str, _writes: bool) -> Result<SocketId, Errno> {
         Err(Errno::Enosys)
     }
     /// Closes the socket (`close(2)`). What a process leaves open is closed when it ends.

@@ -149,6 +149,9 @@ impl Wget {
         self.attempt += 1;
         let typed = self.shown_url();
         let now = text::date(os.now());
+        if self.options.spider && self.attempt == 1 && self.redirects == 0 {
+            self.log(os, "Spider mode enabled. Check if remote file exists.\n");
+        }
         if self.attempt > 1 {
             self.log(os, &format!("--{now}--  (try:{:2})  {typed}\n", self.attempt));
         } else {
@@ -307,7 +310,9 @@ impl Wget {
             let raw = String::from_utf8_lossy(raw);
             let lines: Vec<String> =
                 raw.lines().filter(|line| !line.is_empty()).map(|line| format!("  {line}\n")).collect();
-            self.log(os, &format!("\n{}", lines.concat()));
+            self.log(os, "\n");
+            // They are shown however quiet the rest is.
+            os.write(Stream::Stderr, &lines.concat());
         } else {
             self.log(os, &format!("{status} {reason}\n"));
         }
@@ -322,11 +327,14 @@ impl Wget {
             }
         }
         if status >= 400 {
-            if self.options.terse {
-                os.write(Stream::Stderr, &format!("{}:\n", self.shown_url()));
+            let line = format!("{} ERROR {status}: {reason}.\n", text::date(os.now()));
+            if self.options.spider {
+                self.log(os, "Remote file does not exist -- broken link!!!\n\n");
+            } else if self.options.terse && !self.options.quiet {
+                os.write(Stream::Stderr, &format!("{}:\n{line}", self.shown_url()));
+            } else {
+                self.log(os, &format!("{line}\n"));
             }
-            let line = format!("{} ERROR {status}: {reason}.\n\n", text::date(os.now()));
-            self.log(os, &line);
             return self.end(os, 8);
         }
         let length = Length::of_response(&head, self.options.spider);
@@ -375,7 +383,20 @@ impl Wget {
 
     fn finish(&mut self, os: &mut dyn Os) {
         if self.options.spider {
-            self.log(os, "Remote file exists.\n\n");
+            if self.options.terse && !self.options.quiet {
+                let line = format!("{} URL: {} 200 OK\n", text::date(os.now()), self.shown_url());
+                os.write(Stream::Stderr, &line);
+            }
+            // Only a page could hold links.
+            let is_page = self.head.get("Content-Type").is_some_and(|kind| kind.starts_with("text/html"));
+            self.log(
+                os,
+                if is_page {
+                    "Remote file exists and could contain further links,\nbut recursion is disabled -- not retrieving.\n\n"
+                } else {
+                    "Remote file exists.\n\n"
+                },
+            );
             return self.end(os, 0);
         }
         let took = os.now().since(self.started).max(WRITING);
@@ -395,6 +416,10 @@ impl Wget {
             format!("{now} ({rate}) - '{target}' saved {of}\n\n")
         };
         self.log(os, &line);
+        if self.options.terse && !self.options.quiet {
+            let line = format!("{now} URL:{} {of} -> \"{target}\" [1]\n", self.shown_url());
+            os.write(Stream::Stderr, &line);
+        }
         if target != "-" && target != "/dev/null" {
             os.write_file(&target, &self.content);
         }

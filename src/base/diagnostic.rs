@@ -68,6 +68,32 @@ pub struct Diagnostic {
     pub args: Vec<String>,
     /// The edit that mends it, where one does.
     pub fix: Option<Box<Fix>>,
+    /// A command that shows it in the running cluster, where one does.
+    pub demo: Option<Box<Demo>>,
+}
+
+/// A command that shows what a diagnostic is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demo {
+    /// Where it runs.
+    pub place: DemoPlace,
+    /// The command line. `{service NS/NAME}` stands for a Service's cluster IP, `{pod NS/NAME}` for the address of a Pod
+    /// or of one that a controller made, `{far NS/NAME}` for that of a Pod on another node, `{veth NS/NAME}` for the end
+    /// of a Pod's veth pair that is on its node.
+    pub command: String,
+}
+
+/// Where a command that shows something runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DemoPlace {
+    /// On a node.
+    Node,
+    /// On the node (`node`) or the host outside (`host`) of this name.
+    Named(&'static str, String),
+    /// In a Pod: namespace and name, of the Pod itself or of the controller that made it.
+    Pod(String, String),
+    /// In whatever Pod there is; on a node where there is none.
+    AnyPod,
 }
 
 /// An edit that mends what a diagnostic is about.

@@ -11,7 +11,7 @@ mod utf16;
 pub mod words;
 pub mod zone;
 
-pub use diagnostic::{Diagnostic, Fix, Place, Severity, Span};
+pub use diagnostic::{Demo, DemoPlace, Diagnostic, Fix, Place, Severity, Span};
 pub use id::{
     ChangeId, DirId, EventId, IfIndex, JourneyId, NetnsId, OutputId, PacketId, PidNsId, ProcessId, SocketId,
 };

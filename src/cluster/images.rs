@@ -26,7 +26,7 @@ const fn image(entrypoint: &'static [&'static str], cmd: &'static [&'static str]
 }
 
 /// Last part of an image's name, and what is known.
-const KNOWN: [(&str, Image); 26] = [
+const KNOWN: [(&str, Image); 27] = [
     ("coredns", image(&["/coredns"], &[])),
     ("nginx", image(&["/docker-entrypoint.sh"], &["nginx", "-g", "daemon off;"])),
     ("nginx-unprivileged", image(&["/docker-entrypoint.sh"], &["nginx", "-g", "daemon off;"])),
@@ -53,7 +53,54 @@ const KNOWN: [(&str, Image); 26] = [
     ("jessie-dnsutils", image(&[], &["/bin/bash"])),
     ("dnsutils", image(&[], &["/bin/bash"])),
     ("socat", image(&["socat"], &[])),
+    ("suricata", image(&["/docker-entrypoint.sh"], &["suricata"])),
 ];
+
+/// A server that nothing is known of but its program and where it listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Words of the program, as `ps` shows them.
+    pub argv: &'static [&'static str],
+    /// Ports of TCP.
+    pub tcp: &'static [u16],
+    /// Ports of UDP.
+    pub udp: &'static [u16],
+}
+
+const fn service(argv: &'static [&'static str], tcp: &'static [u16], udp: &'static [u16]) -> Service {
+    Service { argv, tcp, udp }
+}
+
+/// Last part of an image's name, and what its program is without any configuration (the images' own documentation).
+const SERVICES: [(&str, Service); 18] = [
+    ("mysql", service(&["mysqld"], &[3306, 33060], &[])),
+    ("mariadb", service(&["mariadbd"], &[3306], &[])),
+    ("mongo", service(&["mongod", "--bind_ip_all"], &[27017], &[])),
+    ("dnsmasq", service(&["dnsmasq", "-k"], &[53], &[53])),
+    ("node-exporter", service(&["/bin/node_exporter"], &[9100], &[])),
+    ("prometheus", service(&["/bin/prometheus"], &[9090], &[])),
+    ("alertmanager", service(&["/bin/alertmanager"], &[9093, 9094], &[9094])),
+    ("grafana", service(&["grafana", "server"], &[3000], &[])),
+    (
+        "fluentd",
+        service(&["/usr/bin/ruby", "/usr/bin/fluentd", "-c", "/fluentd/etc/fluent.conf"], &[24224], &[24224]),
+    ),
+    ("elasticsearch", service(&["java"], &[9200, 9300], &[])),
+    ("tomcat", service(&["java"], &[8080], &[])),
+    ("registry", service(&["registry", "serve"], &[5000], &[])),
+    ("influxdb", service(&["influxd"], &[8086], &[])),
+    ("nats", service(&["/nats-server"], &[4222, 6222, 8222], &[])),
+    ("rabbitmq", service(&["beam.smp"], &[5672, 15692, 25672], &[])),
+    ("whoami", service(&["/whoami"], &[80], &[])),
+    ("traefik", service(&["traefik"], &[80], &[])),
+    ("caddy", service(&["caddy", "run"], &[80, 443], &[443])),
+];
+
+/// The server in an image; `None` for one that is not listed.
+pub fn service_in(image: &str) -> Option<&'static Service> {
+    let (name, _) = name_and_tag(image);
+    SERVICES.iter().find(|(known, _)| *known == name).map(|(_, service)| service)
+}
 
 /// Images without a shell.
 const BARE: [&str; 9] = [
@@ -115,7 +162,8 @@ pub fn argv(image: &str, command: &[String], args: &[String]) -> Vec<String> {
     let own = known(image);
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let mut argv = if command.is_empty() {
-        own.map_or_else(Vec::new, |image| words(image.entrypoint))
+        let served = || service_in(image).map_or_else(Vec::new, |service| words(service.argv));
+        own.map_or_else(served, |image| words(image.entrypoint))
     } else {
         command.to_vec()
     };
@@ -185,6 +233,18 @@ mod tests {
         assert_eq!(argv("curlimages/curl", &[], &words("-s http://b")), words("curl -s http://b"));
         assert_eq!(argv("redis:7", &[], &words("--port 7000")), words("redis-server --port 7000"));
         assert_eq!(argv("busybox", &[], &[]), words("sh"));
+    }
+
+    #[test]
+    fn a_server_is_known_by_its_program_and_ports() {
+        assert_eq!(argv("docker.io/library/mysql:8.4", &[], &[]), words("mysqld"));
+        assert_eq!(
+            argv("quay.io/prometheus/node-exporter", &[], &words("--path=/x")),
+            words("/bin/node_exporter --path=/x")
+        );
+        assert_eq!(argv("mongo", &words("sleep 9"), &[]), words("sleep 9"));
+        assert_eq!(service_in("fluent/fluentd:v1.17").map(|service| service.udp), Some(&[24224][..]));
+        assert!(SERVICES.iter().all(|(name, _)| known(name).is_none()), "no image is listed twice");
     }
 
     #[test]

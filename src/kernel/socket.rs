@@ -201,6 +201,12 @@ pub enum Errno {
     Eproto,
     /// The kernel lacks this system call.
     Enosys,
+    /// There is no such file.
+    Enoent,
+    /// There is such a file already.
+    Eexist,
+    /// The file system is only read.
+    Erofs,
 }
 
 impl Errno {
@@ -233,6 +239,9 @@ impl Errno {
             Self::Enoprotoopt => "Protocol not available",
             Self::Eproto => "Protocol error",
             Self::Enosys => "Function not implemented",
+            Self::Enoent => "No such file or directory",
+            Self::Eexist => "File exists",
+            Self::Erofs => "Read-only file system",
         }
     }
 
@@ -240,6 +249,9 @@ impl Errno {
     pub fn number(self) -> u8 {
         match self {
             Self::Eperm => 1,
+            Self::Enoent => 2,
+            Self::Eexist => 17,
+            Self::Erofs => 30,
             Self::Ebadf => 9,
             Self::Eagain => 11,
             Self::Eacces => 13,

@@ -5,7 +5,7 @@ use crate::agent::{Environment, World};
 use crate::base::ProcessId;
 use crate::kernel::{Ctx, Hairpin, Netns};
 use crate::shell::{self, Command, Context, KernelChange};
-use crate::trace::Scope;
+use crate::trace::{Scope, TableChange};
 
 /// Width of every terminal.
 const COLUMNS: usize = 120;
@@ -33,6 +33,7 @@ impl Lab {
             inventory: &self.live,
             netns,
             files: &|path| sim.file_of(netns, &environment.mounts, path).cloned(),
+            is_fifo: &|path| sim.is_fifo(netns, &environment.mounts, path),
             hostname,
             image: environment.image.as_deref(),
             kube_namespace: &environment.kube_namespace,
@@ -67,6 +68,18 @@ impl Lab {
             // The other end of a veth may live in another namespace.
             if let KernelChange::DelLink(ifindex) = change {
                 self.sim.del_wire(netns, ifindex);
+                continue;
+            }
+            if let KernelChange::MakeFifo(path) = &change {
+                // The command has looked whether there is one.
+                let made = self.sim.make_fifo(process, path);
+                debug_assert!(made.is_ok(), "a pipe that was there");
+            }
+            if let KernelChange::Unlink(path) = &change {
+                self.sim.unlink(process, path);
+            }
+            if let KernelChange::Ipc(change) = change {
+                self.sim.note_change(netns, TableChange::Ipc(change));
                 continue;
             }
             self.sim.administer(netns, |netns, ctx| apply_change(netns, ctx, change));
@@ -133,6 +146,8 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         KernelChange::DelXfrmState(dst, spi) => netns.del_xfrm_state(ctx, dst, spi),
         KernelChange::AddXfrmPolicy(row) => netns.add_xfrm_policy(ctx, row),
         KernelChange::DelXfrmPolicy(row) => netns.del_xfrm_policy(ctx, &row),
+        // They are no matter of the network's.
+        KernelChange::MakeFifo(_) | KernelChange::Unlink(_) | KernelChange::Ipc(_) => {}
         KernelChange::SetSysctl(key, value) => {
             netns.set_sysctl(ctx, &key, &value);
         }

@@ -12,6 +12,8 @@ use std::net::{IpAddr, SocketAddr};
 const CLIENT_PORT: u16 = 40_000;
 /// Chains of kube-proxy and the kubelet begin so.
 const SERVICE_CHAINS: &str = "KUBE-";
+/// The chain of its nftables mode that masquerades.
+const MASQUERADING: &str = "masquerading";
 
 /// Where a packet is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,13 +118,20 @@ impl Way {
     }
 }
 
-/// A rule as `iptables-save` prints it, with its table in front.
+/// A rule as `iptables-save` or `nft` prints it, with its table or its chain in front.
 fn rule_text(passed: &Passed) -> String {
-    let (table, chain) = (passed.table.name(), &passed.chain);
-    match &passed.rule {
-        Some(rule) => format!("{table} -A {chain} {rule}").trim_end().to_owned(),
-        None => format!("{table} -P {chain} DROP"),
+    match passed {
+        Passed::Rule(table, chain, rule) => {
+            format!("{} -A {chain} {rule}", table.name()).trim_end().to_owned()
+        }
+        Passed::Policy(table, chain) => format!("{} -P {chain} DROP", table.name()),
+        Passed::Nft(place, text) => format!("nft {place} {text}"),
     }
+}
+
+/// Whether a chain is kube-proxy's own, of whichever mode.
+fn is_proxys(chain: &str) -> bool {
+    chain.starts_with(SERVICE_CHAINS) || chain == MASQUERADING
 }
 
 impl Lab {
@@ -158,8 +167,7 @@ impl FlowAnswer {
             }
         }
         let by_proxy = |way: &Way| {
-            way.endpoint.is_some()
-                && way.masqueraded_by.as_ref().is_some_and(|chain| chain.starts_with(SERVICE_CHAINS))
+            way.endpoint.is_some() && way.masqueraded_by.as_ref().is_some_and(|chain| is_proxys(chain))
         };
         let masquerade = ways.iter().any(by_proxy);
         Self { verdict, endpoints, masquerade, rules, ways }

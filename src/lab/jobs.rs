@@ -5,7 +5,7 @@ use super::script::{Step, literal};
 use crate::app::sleep::Sleep;
 use crate::base::{Duration, ProcessId, SimTime};
 use crate::sim::Signal;
-use crate::trace::Stream;
+use crate::trace::{Stream, Way};
 
 /// Status of `timeout` when the time was over.
 const TIMED_OUT: u8 = 124;
@@ -61,6 +61,39 @@ impl Lab {
         Some(0)
     }
 
+    /// `flock [-n] FILE COMMAND…`: waits until nobody else has the lock.
+    pub(super) fn lock(&mut self, process: ProcessId, words: &[String]) -> Option<u8> {
+        const WHILE: Duration = Duration::from_ms(10);
+        let at_once = words.get(1).is_some_and(|word| word == "-n");
+        let [path, command @ ..] = &words[1 + usize::from(at_once)..] else {
+            let text = "flock: not enough arguments\nTry 'flock --help' for more information.\n";
+            self.sim.write(process, Stream::Stderr, text);
+            return Some(64);
+        };
+        let command = match command {
+            [flag, line] if flag == "-c" => vec!["sh".to_owned(), "-c".to_owned(), line.clone()],
+            words => words.to_vec(),
+        };
+        if command.is_empty() {
+            self.sim.write(process, Stream::Stderr, &format!("flock: bad file descriptor: '{path}'\n"));
+            return Some(64);
+        }
+        if self.sim.try_lock(process, path) {
+            let steps = &mut self.scripts.get_mut(&process)?.steps;
+            steps.extend([Step::Unlock(path.clone()), Step::Run(literal(&command))]);
+            return Some(0);
+        }
+        if at_once {
+            return Some(1);
+        }
+        let script = self.scripts.get_mut(&process)?;
+        script.n_at_once = 0;
+        let title = script.title.clone();
+        script.steps.push(Step::Lock(words.to_vec()));
+        self.sim.run(process, Box::new(Sleep { duration: WHILE }), &title);
+        None
+    }
+
     /// `kill [-SIGNAL] PID…`, where `%N` is the N-th process in the background.
     pub(super) fn kill(&mut self, process: ProcessId, words: &[String]) -> u8 {
         let mut signal = Signal::Terminate;
@@ -82,6 +115,13 @@ impl Lab {
                 None => word.parse().ok().and_then(|pid| self.sim.process_of(process, pid)),
             };
             if let Some(found) = found.filter(|found| self.sim.status(*found).is_none()) {
+                let name = match signal {
+                    Signal::Interrupt => "SIGINT",
+                    Signal::Terminate => "SIGTERM",
+                    Signal::Kill => "SIGKILL",
+                };
+                let object = format!("{name} to PID {}", self.sim.pid_of(found));
+                self.sim.used(process, Way::Signal, &object, 0);
                 self.sim.signal(found, signal);
             } else {
                 self.sim.write(process, Stream::Stderr, "sh: 1: kill: No such process\n");

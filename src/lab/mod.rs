@@ -2,6 +2,7 @@
 
 mod commands;
 pub mod compare;
+mod demo;
 pub mod fault;
 pub mod flow;
 pub mod history;

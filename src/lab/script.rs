@@ -4,6 +4,7 @@
 
 use super::{Lab, Target};
 use crate::agent::{Environment, Launch, StandIn};
+use crate::app::local::FifoWrite;
 use crate::app::probe::Probe;
 use crate::app::server::{Persona, Server};
 use crate::app::sleep::Sleep;
@@ -50,6 +51,10 @@ pub(super) enum Step {
     Status(u8),
     /// A command in a container is over: the process is where it was before.
     Return(NetnsId, Box<(Environment, BTreeMap<String, String>)>),
+    /// Waits for a lock on a file, then runs a command (`flock(1)`).
+    Lock(Vec<String>),
+    /// Gives the lock on this file back.
+    Unlock(String),
     /// Puts the streams back; what was kept goes to this file, and what was kept before it is kept again.
     Restore(Io, Option<(String, bool)>, String),
 }
@@ -227,7 +232,9 @@ impl Lab {
             Step::Wait(until) => return self.wait_for_children(process, until),
             Step::Pipe(rest, outer) => self.next_of_pipe(process, rest, outer),
             Step::Return(netns, before) => self.returned(process, netns, *before, status),
-            Step::Restore(io, file, before) => self.restore(process, io, file, before),
+            Step::Restore(io, file, before) => return self.restore(process, io, (file, before), status),
+            Step::Unlock(path) => self.sim.unlock(process, &path),
+            Step::Lock(words) => return self.lock(process, &words),
         }
         Some(status)
     }
@@ -293,16 +300,28 @@ impl Lab {
     }
 
     /// The streams are what they were before a redirection; what was kept for a file goes there.
-    fn restore(&mut self, process: ProcessId, io: Io, file: Option<(String, bool)>, before: String) {
-        let Some(script) = self.scripts.get_mut(&process) else { return };
+    fn restore(
+        &mut self,
+        process: ProcessId,
+        io: Io,
+        (file, before): (Option<(String, bool)>, String),
+        status: u8,
+    ) -> Option<u8> {
+        let script = self.scripts.get_mut(&process)?;
         script.io = io;
-        let Some((path, appends)) = file else { return };
+        let Some((path, appends)) = file else { return Some(status) };
         let mounts = script.environment.mounts.clone();
+        let title = script.title.clone();
         let written = self.sim.take_kept(process);
         self.sim.keep(process, before);
         let netns = self.sim.netns_of(process);
         if path == "/dev/null" {
-            return;
+            return Some(status);
+        }
+        if self.sim.is_fifo(netns, &mounts, &path) {
+            let writer = FifoWrite::new(&path, written.into_bytes(), status);
+            self.sim.run(process, Box::new(writer), &title);
+            return None;
         }
         let old = self.sim.file_of(netns, &mounts, &path).filter(|_| appends).cloned().unwrap_or_default();
         if !self.sim.put_file(netns, &mounts, &path, old + &written) {
@@ -312,6 +331,7 @@ impl Lab {
                 &format!("sh: 1: cannot create {path}: Read-only file system\n"),
             );
         }
+        Some(status)
     }
 
     fn run_node(&mut self, process: ProcessId, node: &Arc<Node>) -> Option<u8> {
@@ -416,6 +436,9 @@ impl Lab {
         }
         if let Some(line) = script_of(&words) {
             return self.run_script(process, line);
+        }
+        if words[0] == "flock" {
+            return self.lock(process, &words);
         }
         if words[0] == "timeout" {
             return self.run_for(process, &words);

@@ -195,7 +195,10 @@ impl<'v> Reader<'v> {
         spec.localhost_node_ports = localhost.unwrap_or(true) && mode == ProxyMode::Iptables;
         let primary =
             |value: &Value| *value == "primary" || value.get(0).is_some_and(|one| *one == "primary");
-        spec.node_port_addresses = if self.get("nodePortAddresses").is_some_and(primary) {
+        let is_given = self.get("nodePortAddresses").is_some_and(|value| value.get(0).is_some());
+        // Nftables mode takes the node's first address where nothing is written.
+        let by_default = mode == ProxyMode::Nftables && !is_given;
+        spec.node_port_addresses = if by_default || self.get("nodePortAddresses").is_some_and(primary) {
             NodePortAddresses::Primary
         } else {
             NodePortAddresses::Ranges(self.ranges("nodePortAddresses"))
@@ -225,7 +228,7 @@ impl<'v> Reader<'v> {
         if found.is_none() {
             self.fault("mode", &Value::from(name), &ProxyMode::ALL.map(|known| known.0).join(", "));
         }
-        if let Some((name, ProxyMode::Ipvs | ProxyMode::Nftables)) = found {
+        if let Some((name, ProxyMode::Ipvs)) = found {
             self.faults.push(("kube-proxy.mode", "kube-proxy.mode.hint", vec![(*name).to_owned()]));
         }
         found.map_or_else(ProxyMode::default, |(_, mode)| *mode)

@@ -257,6 +257,7 @@ fn whole_text(severity: Severity, message: &'static str, hint: &'static str, arg
         hint: Some(hint),
         args: vec![arg.to_owned()],
         fix: None,
+        demo: None,
     };
     Parsed { objects: Vec::new(), diagnostics: vec![diagnostic] }
 }

@@ -2,7 +2,7 @@
 
 use super::Parsed;
 use crate::base::words::Lang;
-use crate::base::{Diagnostic, Place, Severity, Span};
+use crate::base::{DemoPlace, Diagnostic, Place, Severity, Span};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -98,6 +98,15 @@ pub fn check_json(sources: &Sources, parsed: &Parsed, lang: Lang) -> Vec<Value> 
                 "endColumn": end.column,
                 "text": fix.text,
             });
+        }
+        if let Some(demo) = &diagnostic.demo {
+            let place = match &demo.place {
+                DemoPlace::Node => "node".to_owned(),
+                DemoPlace::Named(kind, name) => format!("{kind}/{name}"),
+                DemoPlace::Pod(namespace, name) => format!("{namespace}/{name}"),
+                DemoPlace::AnyPod => "any".to_owned(),
+            };
+            found["demo"] = json!({ "place": place, "command": demo.command });
         }
         found
     };

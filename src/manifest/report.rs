@@ -1,7 +1,7 @@
 //! Where findings about one object go.
 
 use super::tree::{Node, NodeValue};
-use crate::base::{Diagnostic, Fix, Severity, Span};
+use crate::base::{Demo, DemoPlace, Diagnostic, Fix, Severity, Span};
 
 /// Collects the findings about one object.
 pub(super) struct Report<'t> {
@@ -119,6 +119,13 @@ impl<'t> Report<'t> {
         }
     }
 
+    /// The last finding is shown by this command in the running cluster.
+    pub(super) fn demo(&mut self, place: DemoPlace, command: String) {
+        if let Some(last) = self.found.last_mut() {
+            last.demo = Some(Box::new(Demo { place, command }));
+        }
+    }
+
     fn mend(&mut self, fix: Fix) {
         if let Some(last) = self.found.last_mut() {
             last.fix = Some(Box::new(fix));
@@ -175,6 +182,7 @@ impl<'t> Report<'t> {
             hint,
             args,
             fix: None,
+            demo: None,
         });
     }
 }

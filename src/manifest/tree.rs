@@ -418,5 +418,15 @@ fn merge(node: &mut Node) {
 
 fn problem(span: Span, message: &'static str, hint: Option<&'static str>, args: Vec<String>) -> Diagnostic {
     let (object, path) = (String::new(), String::new());
-    Diagnostic { severity: Severity::Error, span: Some(span), object, path, message, hint, args, fix: None }
+    Diagnostic {
+        severity: Severity::Error,
+        span: Some(span),
+        object,
+        path,
+        message,
+        hint,
+        args,
+        fix: None,
+        demo: None,
+    }
 }

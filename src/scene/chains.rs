@@ -4,8 +4,10 @@
 use super::look;
 use super::packet::station_before;
 use crate::base::{ChangeId, EventId};
+use crate::nftables::{Part, Verdict};
 use crate::trace::{
-    ConntrackRow, EventKind, Hook, Inventory, NetfilterChange, NetnsState, RuleRow, Table, TableChange, Trace,
+    ConntrackRow, EventKind, Hook, Inventory, NetfilterChange, NetnsState, NftChange, RuleRow, Table,
+    TableChange, Trace,
 };
 use crate::wire::{Body, Frame, Icmp, Ipv4};
 use crate::xtables::{self, Target};
@@ -187,7 +189,37 @@ fn passed(trace: &Trace, state: &NetnsState, hook: Hook, asked: &[EventId]) -> H
         let walker = Walker { state, table: *table, stack: Vec::new(), lines: Vec::new() };
         lines.extend(walker.table(chain_of(hook), &decisions));
     }
+    lines.extend(nft_lines(&decisions));
     HookPassed { hook, tracked, lines }
+}
+
+/// What rules and maps of nftables decided, chain by chain.
+fn nft_lines(decisions: &[(EventId, &NetfilterChange)]) -> Vec<WalkLine> {
+    let mut lines = Vec::new();
+    let mut place: Option<&Arc<str>> = None;
+    for (event, change) in decisions {
+        let NetfilterChange::Nft(change) = change else { continue };
+        let (here, text, ends) = match change {
+            NftChange::Rule(row) => {
+                let last = row.rule.parts.last();
+                let ends = matches!(last, Some(Part::Drop | Part::Reject | Part::Dnat(_) | Part::Masquerade));
+                (&row.chain, row.to_string(), ends)
+            }
+            NftChange::Element(row) => (&row.set, row.to_string(), row.verdict == Some(Verdict::Drop)),
+            NftChange::Chain(_)
+            | NftChange::Set(_)
+            | NftChange::ChainGone(..)
+            | NftChange::RuleGone(..)
+            | NftChange::SetGone(..)
+            | NftChange::ElementGone(..) => continue,
+        };
+        if place != Some(here) {
+            lines.push(WalkLine { depth: 0, kind: WalkKind::Chain("nft", here.clone()) });
+            place = Some(here);
+        }
+        lines.push(WalkLine { depth: 1, kind: WalkKind::Fitted { text, ends, event: *event } });
+    }
+    lines
 }
 
 fn connection(trace: &Trace, row: ChangeId) -> Tracked {

@@ -75,6 +75,10 @@ pub fn netfilter(change: &NetfilterChange) -> RowText {
         | NetfilterChange::ConntrackGone(..)
         | NetfilterChange::Set(_)
         | NetfilterChange::SetGone(..) => RowText::default(),
+        NetfilterChange::Nft(change) => RowText {
+            head: "nft".to_owned(),
+            tail: change.line().unwrap_or_default()["nft ".len()..].to_owned(),
+        },
         NetfilterChange::V6(change) => netfilter(change),
     }
 }

@@ -12,7 +12,9 @@ pub(super) const BANNER: &str = "BusyBox v1.35.0 (Debian 1:1.35.0-4+deb12u1+b1) 
 
 /// Whether there is an applet of this name.
 pub(super) fn has(applet: &str) -> bool {
-    const APPLETS: [&str; 28] = [
+    const APPLETS: [&str; 30] = [
+        "mkfifo",
+        "rm",
         "arp",
         "cat",
         "date",
@@ -54,6 +56,8 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "ip" => busybox_ip::run(context, words),
         "route" => route::route(context, words, Edition::Busybox),
         "cat" => files::cat(context, words),
+        "mkfifo" => files::mkfifo(context, words, true),
+        "rm" => files::rm(context, words),
         "echo" => files::echo(words),
         "false" => refuse("", 1),
         "hostname" => files::hostname(context, words),

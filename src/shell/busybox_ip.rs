@@ -86,25 +86,21 @@ fn translated(
     let device =
         device.filter(|at| at + 1 < asked.len()).map(|at| asked.drain(at..at + 2).nth(1).unwrap_or_default());
     let of_device = |line: &&str| device.as_ref().is_none_or(|name| line.contains(&format!("dev {name} ")));
-    match ip::ip(context, &asked) {
-        Command::Done { output, status } => {
-            let pieces = output.into_iter().map(|(stream, text)| {
-                let text = match (object, status > 0) {
-                    (asks, true) => failure(asks, &text),
-                    ("route", false) => {
-                        text.lines().filter(of_device).filter_map(|line| route_line(line, command)).collect()
-                    }
-                    ("neigh", false) => text.lines().map(neigh_line).collect(),
-                    ("rule", false) => text.lines().map(|line| format!("{line} \n")).collect(),
-                    (_, false) => text,
-                };
-                (stream, text)
-            });
-            let status = if object == "link" && status == 1 { 2 } else { status };
-            Command::Done { output: pieces.collect(), status }
-        }
-        done => done,
-    }
+    let answered = ip::ip(context, &asked);
+    let Command::Done { output, status } = answered else { return answered };
+    let pieces = output.into_iter().map(|(stream, text)| {
+        let lines = || text.lines().filter(of_device);
+        let text: String = match (object, status > 0) {
+            (asks, true) => failure(asks, &text),
+            ("route", false) => lines().filter_map(|line| route_line(line, command)).collect(),
+            ("neigh", false) => text.lines().map(neigh_line).collect(),
+            ("rule", false) => text.lines().flat_map(|line| [line, " \n"]).collect(),
+            (_, false) => text,
+        };
+        (stream, text)
+    });
+    let status = if object == "link" && status == 1 { 2 } else { status };
+    Command::Done { output: pieces.collect(), status }
 }
 
 /// The applet knows no messages of the kernel's own, only error numbers.

@@ -3,7 +3,9 @@
 
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr};
 use crate::kernel::{BridgeOption, LinkSpec, NetfilterOp, PortOption};
-use crate::trace::{AddrRow, Mirror, NeighRow, Netem, RouteRow, VlanRow, XfrmPolicyRow, XfrmStateRow};
+use crate::trace::{
+    AddrRow, IpcChange, Mirror, NeighRow, Netem, RouteRow, VlanRow, XfrmPolicyRow, XfrmStateRow,
+};
 use std::sync::Arc;
 
 /// A change to the tables of the namespace that the command runs in.
@@ -75,6 +77,12 @@ pub enum KernelChange {
     AddXfrmPolicy(XfrmPolicyRow),
     /// `ip xfrm policy delete`.
     DelXfrmPolicy(XfrmPolicyRow),
+    /// `mkfifo PATH`.
+    MakeFifo(String),
+    /// `rm PATH`.
+    Unlink(String),
+    /// `ipcmk` and `ipcrm`.
+    Ipc(Box<IpcChange>),
     /// `sysctl -w`: the key with dots, and the value.
     SetSysctl(String, String),
 }

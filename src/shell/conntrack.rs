@@ -97,6 +97,18 @@ pub(super) fn conntrack(context: &Context<'_>, words: &[String]) -> Command {
         Err(Stop::Says(text)) => return answer(text),
     };
     let Some(verb) = order.verb else { return answer(USAGE) };
+    let [src, dst, ..] = &order.filter.addrs;
+    let lacks = match (order.filter.protocol, src.is_some() && dst.is_some()) {
+        (None, _) => Some("You need to supply the `--protonum' option for this command"),
+        (Some(_), false) => Some("you have to specify `--src' and `--dst'"),
+        (Some(_), true) => None,
+    };
+    if let Some(text) = lacks.filter(|_| verb == Verb::Get) {
+        return Usage(text.to_owned()).command();
+    }
+    if order.expectations && verb == Verb::Flush {
+        return refuse(format!("{VERSION}: expectation table has been emptied.\n"), 0);
+    }
     if order.expectations {
         // No helper that expects connections is simulated.
         let mut out = Out::default();
@@ -165,6 +177,9 @@ fn delete(fitting: &[&Connection], form: Form, now: SimTime) -> Command {
 
 fn print(fitting: &[&Connection], form: Form, now: SimTime) -> String {
     let lines: String = fitting.iter().map(|of| line(of, form, now)).collect();
+    if form.xml && fitting.is_empty() {
+        return String::new();
+    }
     if form.xml {
         return format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<conntrack>\n{lines}</conntrack>\n");
     }
@@ -426,6 +441,20 @@ fn take_verb(order: &mut Order, letter: char) -> Result<(), Stop> {
     Ok(())
 }
 
+/// States of a TCP connection by the names that `--state` takes.
+const STATES: [&str; 10] = [
+    "NONE",
+    "SYN_SENT",
+    "SYN_RECV",
+    "ESTABLISHED",
+    "FIN_WAIT",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "TIME_WAIT",
+    "CLOSE",
+    "LISTEN",
+];
+
 /// Takes an option; how many of the words behind it belong to it.
 fn take_option(
     order: &mut Order,
@@ -456,6 +485,9 @@ fn take_option(
     }
     if name == "--state" && order.filter.protocol == Some(6) {
         let (value, taken) = argument(true)?;
+        if let Some(name) = value.as_deref().filter(|name| !STATES.contains(name)) {
+            return usage(format!("unknown TCP state `{name}'"));
+        }
         order.filter.state = value;
         return Ok(taken);
     }

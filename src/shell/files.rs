@@ -1,7 +1,8 @@
 //! Small commands: `cat`, `echo`, `hostname`, `sleep`.
 
 use super::out::{Out, answer, refuse};
-use super::{Command, Context};
+use super::{Command, Context, KernelChange};
+use crate::app::local::FifoRead;
 use crate::app::sleep::{Forever, Sleep};
 use crate::base::{Duration, Ipv4Addr};
 
@@ -15,6 +16,11 @@ pub(super) fn cat(context: &Context<'_>, words: &[String]) -> Command {
     }
     let mut status = 0;
     let paths: Vec<&String> = words.iter().filter(|word| *word != "--").collect();
+    if let [path] = paths.as_slice()
+        && (context.is_fifo)(path)
+    {
+        return Command::process(FifoRead::new(path), Out::default());
+    }
     if paths.is_empty() {
         out.out(context.input.unwrap_or(""));
     }
@@ -40,6 +46,58 @@ pub(super) fn echo(words: &[String]) -> Command {
         _ => ("\n", words),
     };
     answer(words.join(" ") + end)
+}
+
+/// `mkfifo PATH…`.
+pub(super) fn mkfifo(context: &Context<'_>, words: &[String], busybox: bool) -> Command {
+    let mut out = Out::default();
+    let paths: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    if paths.is_empty() {
+        out.err("mkfifo: missing operand\nTry 'mkfifo --help' for more information.\n");
+        return out.done(1);
+    }
+    let mut changes = Vec::new();
+    let mut status = 0;
+    for path in paths {
+        if (context.is_fifo)(path) || (context.files)(path).is_some() {
+            out.err(if busybox {
+                format!("mkfifo: {path}: File exists\n")
+            } else {
+                format!("mkfifo: cannot create fifo '{path}': File exists\n")
+            });
+            status = 1;
+        } else {
+            changes.push(KernelChange::MakeFifo(path.clone()));
+        }
+    }
+    Command::Change { changes, output: out.into_pieces(), status }
+}
+
+/// `rm [-f] PATH…`: files, named pipes and sockets.
+pub(super) fn rm(context: &Context<'_>, words: &[String]) -> Command {
+    let force = words.iter().any(|word| word.starts_with('-') && word.contains('f'));
+    let paths: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    let mut out = Out::default();
+    if paths.is_empty() && !force {
+        out.err("rm: missing operand\nTry 'rm --help' for more information.\n");
+        return out.done(1);
+    }
+    let state = context.inventory.netns.get(&context.netns);
+    let is_socket = |path: &str| {
+        state.is_some_and(|state| state.ipc.unix.values().any(|row| row.path.as_deref() == Some(path)))
+    };
+    let mut status = 0;
+    let mut changes = Vec::new();
+    for path in paths {
+        let exists = (context.is_fifo)(path) || (context.files)(path).is_some() || is_socket(path);
+        if exists || force {
+            changes.push(KernelChange::Unlink(path.clone()));
+        } else {
+            out.err(format!("rm: cannot remove '{path}': No such file or directory\n"));
+            status = 1;
+        }
+    }
+    Command::Change { changes, output: out.into_pieces(), status }
 }
 
 /// `hostname`, and its addresses with `-i` and `-I`.

@@ -14,12 +14,14 @@ mod files;
 mod filters;
 mod getopt;
 mod ip;
+mod ipc;
 mod iptables;
 pub mod kubectl;
 mod mtr;
 mod nc;
 mod netstat;
 mod nettools;
+mod nft;
 mod out;
 mod ping;
 mod print;
@@ -28,6 +30,7 @@ mod route;
 mod script;
 mod servers;
 mod ss;
+mod suricata;
 mod sysctl;
 mod tc;
 mod tcpdump;
@@ -53,6 +56,8 @@ pub struct Context<'a> {
     pub netns: NetnsId,
     /// Files of the container or node that commands read, such as `/etc/hosts`.
     pub files: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether a path is a named pipe.
+    pub is_fifo: &'a dyn Fn(&str) -> bool,
     /// Host name.
     pub hostname: &'a str,
     /// The image of the container, which tells busybox from the full tools; `None` on a node.
@@ -124,10 +129,9 @@ impl Command {
 }
 
 /// Parses and, where possible, answers the command `argv`. The first word is the program's name.
+#[expect(clippy::too_many_lines, reason = "one line for each program")]
 pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
-    let Some((name, words)) = argv.split_first() else {
-        return Command::Done { output: Vec::new(), status: 0 };
-    };
+    let Some((name, words)) = argv.split_first() else { return Out::default().done(0) };
     let name = name.rsplit('/').next().unwrap_or(name);
     if name == "busybox" {
         return busybox::run(context, words);
@@ -164,6 +168,11 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "http-echo" => servers::http_echo(words),
         "httpd-foreground" => servers::apache(),
         "hostname" => files::hostname(context, words),
+        "ipcs" => ipc::ipcs(context, words),
+        "ipcmk" => ipc::ipcmk(context, words),
+        "ipcrm" => ipc::ipcrm(context, words),
+        "mkfifo" => files::mkfifo(context, words, false),
+        "rm" => files::rm(context, words),
         "iptables" | "iptables-nft" => iptables::iptables(context, words),
         "iptables-restore" | "iptables-nft-restore" => iptables::restore(context, words),
         "iptables-save" | "iptables-nft-save" => iptables::save(context, words),
@@ -171,6 +180,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "memcached" => servers::memcached(words),
         "mtr" => mtr::mtr(words),
         "nc" | "netcat" | "nc.openbsd" | "nc.traditional" => nc::nc(name, words),
+        "nft" => nft::nft(context, words),
         "nginx" => servers::nginx(context, words),
         "pause" => servers::pause(),
         "postgres" => servers::postgres(words),
@@ -190,6 +200,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "ss" => ss::ss(context, words),
         "route" => route::route(context, words, Edition::NetTools),
         "sleep" => files::sleep(words),
+        "suricata" => suricata::suricata(context, words),
         "sysctl" => sysctl::sysctl(context, words),
         "tc" => tc::tc(context, words),
         "true" | ":" => Out::default().done(0),

@@ -5,6 +5,7 @@ use super::busybox::BANNER;
 use super::getopt::getopt;
 use super::out::{Out, not_simulated, refuse};
 use crate::app::Transport;
+use crate::app::local::UnixNc;
 use crate::app::nc::{Edition, Nc, NcOptions};
 use crate::app::services::service_port;
 use crate::app::telnet::Telnet;
@@ -25,6 +26,7 @@ pub(super) fn nc(program: &str, words: &[String]) -> Command {
     };
     let mut options = NcOptions::new(edition, program);
     let mut port = None;
+    let mut unix = false;
     for (letter, argument) in &parsed.options {
         let secs = argument.parse::<u64>();
         match letter {
@@ -43,12 +45,29 @@ pub(super) fn nc(program: &str, words: &[String]) -> Command {
                 Ok(secs) => options.timeout = Some(Duration::from_secs(secs)),
                 Err(_) => return refuse(format!("{program}: timeout invalid: {argument}\n"), 1),
             },
+            'U' => unix = true,
+            '6' if edition == Edition::OpenBsd && parsed.operands.len() > 1 && !options.listen => {
+                let [host, port, ..] = parsed.operands.as_slice() else { return refuse(usage(program), 1) };
+                let text = "Address family for hostname not supported";
+                return refuse(
+                    format!("{program}: getaddrinfo for host \"{host}\" port {port}: {text}\n"),
+                    1,
+                );
+            }
+            'i' if argument.parse::<u32>().is_err() && edition == Edition::OpenBsd => {
+                return refuse(format!("{program}: interval invalid: {argument}\n"), 1);
+            }
             '4' | 'r' | 'D' => {}
             other => {
                 let (text, status) = not_simulated(program, &format!("-{other}"));
                 return refuse(text, status);
             }
         }
+    }
+    if unix {
+        let [path] = parsed.operands.as_slice() else { return refuse(usage(program), 1) };
+        let flags = [options.listen, options.keep, options.verbose, options.shuts_down];
+        return Command::process(UnixNc::new(program, path, flags), Out::default());
     }
     place(options, port, &parsed.operands, &usage(program))
 }
@@ -68,7 +87,27 @@ fn usage(program: &str) -> String {
 fn place(mut options: NcOptions, port: Option<u16>, operands: &[String], usage: &str) -> Command {
     let list = |text: &String, options: &NcOptions| ports(text, options);
     let program = options.program.clone();
-    let bad_port = |text: &String| refuse(format!("{program}: port number invalid: {text}\n"), 1);
+    let edition = options.edition;
+    let too_large = |text: &str| text.parse::<u64>().is_ok_and(|port| port > 65_535);
+    let bad_port = |text: &String| match edition {
+        Edition::Traditional => refuse(format!("invalid port {text}\n"), 1),
+        Edition::OpenBsd if too_large(text) => {
+            refuse(format!("{program}: port number too large: {text}\n"), 1)
+        }
+        Edition::OpenBsd | Edition::Busybox => refuse(format!("{program}: port number invalid: {text}\n"), 1),
+    };
+    if edition == Edition::OpenBsd {
+        if options.listen && options.scan {
+            return refuse(format!("{program}: cannot use -z and -l\n"), 1);
+        }
+        let lacks_port = operands.len() == 1 && !options.listen || operands.is_empty() && options.listen;
+        if lacks_port && port.is_none() {
+            return refuse(format!("{program}: missing port number\n"), 1);
+        }
+    }
+    if edition == Edition::Traditional && operands.len() == 1 && !options.listen {
+        return refuse("no port[s] to connect to\n", 1);
+    }
     if options.listen {
         match (operands, port) {
             ([], Some(port)) => options.ports = vec![port],

@@ -17,6 +17,7 @@ use std::net::SocketAddrV4;
 
 const COUNTERS: &str = "    RX-OK RX-ERR RX-DRP RX-OVR    TX-OK TX-ERR TX-DRP TX-OVR Flg\n";
 const VERSION: &str = include_str!("usage/netstat-version.txt");
+const NO_MASQUERADE: &str = "netstat: no support for `ip_masquerade' on this system.\n";
 const USAGE: &str = include_str!("usage/netstat.txt");
 const BUSYBOX_USAGE: &str = include_str!("usage/busybox-netstat.txt");
 
@@ -53,18 +54,14 @@ pub(super) fn netstat(context: &Context<'_>, words: &[String], edition: Edition)
         return groups(context);
     }
     if has('M') && net_tools {
-        return refuse("netstat: no support for `ip_masquerade' on this system.\n", 1);
+        return refuse(NO_MASQUERADE, 1);
     }
     if let Some((letter, _)) = parsed.options.iter().find(|(letter, _)| "sgZ".contains(*letter)) {
         let (text, status) = not_simulated("netstat", &format!("-{letter}"));
         return refuse(text, status);
     }
     let Some(state) = context.inventory.netns.get(&context.netns) else { return refuse("", 1) };
-    let which = match (has('a'), has('l')) {
-        (true, _) => "servers and established",
-        (false, true) => "only servers",
-        (false, false) => "w/o servers",
-    };
+    let which = which(has('a'), has('l'));
     // Without a word on families, all of them are shown.
     let any = "tuUSwx".chars().any(has);
     let mut text = String::new();
@@ -95,6 +92,15 @@ pub(super) fn netstat(context: &Context<'_>, words: &[String], edition: Edition)
         text += &unix_sockets(context, has('p'), (which, net_tools));
     }
     answer(text)
+}
+
+/// Which sockets a heading promises.
+fn which(all: bool, listening: bool) -> &'static str {
+    match (all, listening) {
+        (true, _) => "servers and established",
+        (false, true) => "only servers",
+        (false, false) => "w/o servers",
+    }
 }
 
 /// Which columns a line about a connection has.
@@ -135,17 +141,35 @@ fn connections(
 }
 
 /// The table of UNIX sockets, which has a heading even when it is empty.
-fn unix_sockets(_context: &Context<'_>, with_program: bool, (which, net_tools): (&str, bool)) -> String {
+fn unix_sockets(context: &Context<'_>, with_program: bool, (which, net_tools): (&str, bool)) -> String {
+    let shown = |listens: bool| match which {
+        "servers and established" => true,
+        "only servers" => listens,
+        _ => !listens,
+    };
     let program = match (net_tools, with_program) {
         (true, true) => "   PID/Program name     ",
         (true, false) => "   ",
         (false, true) => " PID/Program name    ",
         (false, false) => " ",
     };
-    format!(
+    let mut text = format!(
         "Active UNIX domain sockets ({which})\n\
          Proto RefCnt Flags       Type       State         I-Node{program}Path\n"
-    )
+    );
+    for row in super::ss::all_unix(context).filter(|row| shown(row.listens)) {
+        let (flags, state, references) =
+            if row.listens { ("[ ACC ]", "LISTENING", 2) } else { ("[ ]", "CONNECTED", 3) };
+        text += &format!("unix  {references:<6} {flags:<11} STREAM     {state:<13} {:<8} ", row.inode);
+        if with_program {
+            let holder = context.inventory.processes.get(&row.holder.0);
+            let program =
+                holder.map_or("-".to_owned(), |holder| format!("{}/{}", holder.pid, holder.title()));
+            text += &format!("{:<20} ", program.chars().take(19).collect::<String>());
+        }
+        text += &format!("{}\n", row.path.as_deref().unwrap_or(""));
+    }
+    text
 }
 
 /// `netstat -g`: every interface has joined the group of all hosts (RFC 1112, `ip_mc_init_dev`).

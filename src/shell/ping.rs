@@ -1,7 +1,7 @@
 //! The command lines of `ping`: of iputils 20221126, and of busybox 1.35.
 
 use super::getopt::getopt;
-use super::out::{Out, answer, refuse};
+use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, busybox};
 use crate::app::PathMtuDiscovery;
 use crate::app::busybox_ping::{BusyboxPing, BusyboxPingOptions};
@@ -12,7 +12,9 @@ const BUSYBOX_USAGE: &str = include_str!("usage/busybox-ping.txt");
 const VERSION: &str = "ping from iputils 20221126\n\
     libcap: yes, IDN: yes, NLS: no, error.h: yes, getrandom(): yes, __fpending(): yes\n";
 /// Options that are simulated; any other letter is refused as an unknown one.
-const LETTERS: &str = "h?4aBbc:Dfi:I:l:M:nOp:qQ:s:t:VW:w:";
+const LETTERS: &str = "h?46aABbc:CdDe:fF:HI:i:Ll:M:m:nN:Op:qQ:rRs:S:t:T:UvVW:w:";
+/// Options of the real program that are not simulated.
+const OTHERS: &str = "AFHNrRv";
 
 /// `ping` of iputils.
 pub(super) fn ping(words: &[String]) -> Command {
@@ -26,6 +28,13 @@ pub(super) fn ping(words: &[String]) -> Command {
         match letter {
             'V' => return answer(VERSION),
             'h' | '?' => return refuse(USAGE, 2),
+            'T' if !["tsonly", "tsandaddr", "tsprespec"].contains(&argument.as_str()) => {
+                return refuse(format!("ping: invalid timestamp type: {argument}\n"), 2);
+            }
+            letter if OTHERS.contains(*letter) || *letter == 'T' => {
+                let (text, status) = not_simulated("ping", &format!("-{letter}"));
+                return refuse(text, status);
+            }
             _ => {}
         }
         if let Err((text, status)) = set(&mut options, *letter, argument, &mut out) {
@@ -35,6 +44,25 @@ pub(super) fn ping(words: &[String]) -> Command {
     }
     match parsed.operands.as_slice() {
         [] => refuse("ping: usage error: Destination address required\n", 1),
+        [target] if target.parse::<std::net::Ipv6Addr>().is_ok() => {
+            let has = |wanted| parsed.options.iter().any(|(letter, _)| *letter == wanted);
+            // No interface here has an address of IPv6.
+            refuse(
+                match (has('4'), target.as_str()) {
+                    (true, _) => format!("ping: {target}: Address family for hostname not supported\n"),
+                    (false, "::1") => "ping: connect: Cannot assign requested address\n".to_owned(),
+                    (false, _) => "ping: connect: Network is unreachable\n".to_owned(),
+                },
+                2,
+            )
+        }
+        [target] if parsed.options.iter().any(|(letter, _)| *letter == '6') => {
+            if crate::app::ping::parse_address(target).is_some() {
+                return refuse(format!("ping: {target}: Address family for hostname not supported\n"), 2);
+            }
+            let (text, status) = not_simulated("ping", "-6");
+            refuse(text, status)
+        }
         [target] => {
             options.target.clone_from(target);
             Command::process(Ping::new(options), out)

@@ -28,6 +28,12 @@ const FULL: &[&str] = &[
     "httpd-foreground",
     "ifconfig",
     "ip",
+    "flock",
+    "ipcmk",
+    "ipcrm",
+    "ipcs",
+    "mkfifo",
+    "rm",
     "iptables",
     "iptables-nft",
     "iptables-nft-restore",
@@ -42,6 +48,7 @@ const FULL: &[&str] = &[
     "nc.traditional",
     "netcat",
     "netstat",
+    "nft",
     "nginx",
     "pause",
     "ping",
@@ -66,6 +73,7 @@ const FULL: &[&str] = &[
     "ss",
     "ethtool",
     "sysctl",
+    "suricata",
     "tc",
 ];
 

@@ -158,21 +158,17 @@ fn change(context: &mut Context<'_>, words: &[String], edition: Edition) -> Comm
     let call = if adds { "SIOCADDRT" } else { "SIOCDELRT" };
     let program = if edition == Edition::Busybox { "route: " } else { "" };
     let status = if edition == Edition::Busybox { 1 } else { 7 };
-    match ip::ip(context, &asked) {
-        Command::Done { output, status: failed } if failed > 0 => {
-            let text: String = output.into_iter().map(|(_, text)| text).collect();
-            let reason = text.trim_end().trim_start_matches("RTNETLINK answers: ");
-            let reason = match reason {
-                "Error: Nexthop has invalid gateway." => "Network is unreachable",
-                "Error: Invalid prefix for given prefix length." => "Invalid argument",
-                text if text.starts_with("Cannot find device") => "No such device",
-                text if text.starts_with("Error: Device for nexthop") => "Network is down",
-                text => text,
-            };
-            refuse(format!("{program}{call}: {reason}\n"), status)
-        }
-        done => done,
-    }
+    let answered = ip::ip(context, &asked);
+    let Command::Done { output, status: 1.. } = answered else { return answered };
+    let text: String = output.into_iter().map(|(_, text)| text).collect();
+    let reason = match text.trim_end().trim_start_matches("RTNETLINK answers: ") {
+        "Error: Nexthop has invalid gateway." => "Network is unreachable",
+        "Error: Invalid prefix for given prefix length." => "Invalid argument",
+        text if text.starts_with("Cannot find device") => "No such device",
+        text if text.starts_with("Error: Device for nexthop") => "Network is down",
+        text => text,
+    };
+    refuse(format!("{program}{call}: {reason}\n"), status)
 }
 
 /// The words of `ip route` that ask for the same. The error is a text, or nothing where only the usage is said.

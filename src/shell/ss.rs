@@ -14,7 +14,8 @@ use super::{Command, Context};
 use crate::app::services::service_name;
 use crate::base::{ProcessId, SimTime, SocketId};
 use crate::trace::{
-    Inventory, LinkKind, NetnsState, SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport,
+    Inventory, LinkKind, NetnsState, SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo,
+    Transport, UnixRow,
 };
 use columns::{ADDR, NETID, PEER, PEER_PORT, PORT, PROCESS, RECVQ, SENDQ, STATE, Table};
 use family::Db;
@@ -69,17 +70,27 @@ fn state_name(state: SocketState) -> &'static str {
     }
 }
 
+/// What all options came to.
+#[derive(Debug, Default)]
+struct Asked {
+    options: Options,
+    /// States asked for by `-a` and `-l`.
+    states: Option<Vec<SocketState>>,
+    /// Tables of the address families asked for.
+    families: Vec<Db>,
+    /// Whether a family was asked for by `-4` or `-6`, which leaves the tables to the default.
+    by_number: bool,
+}
+
 /// `ss`.
 pub(super) fn ss(context: &Context<'_>, words: &[String]) -> Command {
-    let words: Vec<String> = words.iter().map(|word| short(word)).collect();
+    let mut words: Vec<String> = words.iter().map(|word| short(word)).collect();
     // The filter begins with the first word that is no option.
-    let end = words.iter().position(|word| !word.starts_with('-')).unwrap_or(words.len());
+    let mut end = words.iter().position(|word| !word.starts_with('-')).unwrap_or(words.len());
     if let Some(long) = words[..end].iter().find(|word| word.starts_with("--") && word.len() > 2) {
         return refuse(format!("ss: unrecognized option '{long}'\n{USAGE}"), 255);
     }
-    let mut words = words;
     // Options that take an argument may have it as their next word.
-    let mut end = end;
     while words[..end].last().is_some_and(|word| takes_argument(word)) && end < words.len() {
         let argument = words.remove(end);
         words[end - 1].push_str(&argument);
@@ -91,84 +102,13 @@ pub(super) fn ss(context: &Context<'_>, words: &[String]) -> Command {
         Ok(parsed) => parsed,
         Err(text) => return refuse(format!("ss: {text}\n{USAGE}"), 255),
     };
-    let mut options = Options::default();
-    let mut states: Option<Vec<SocketState>> = None;
-    let mut families: Vec<Db> = Vec::new();
+    let mut asked = Asked::default();
     for (letter, argument) in &parsed.options {
-        match letter {
-            't' => options.tables.push(Db::Tcp),
-            'u' => options.tables.push(Db::Udp),
-            'w' => options.tables.push(Db::Raw),
-            'd' => options.tables.push(Db::Dccp),
-            'M' => options.tables.push(Db::Mptcp),
-            'S' => options.tables.push(Db::Sctp),
-            'x' => options.tables.extend(family::named("unix").unwrap_or_default()),
-            '0' => options.tables.extend(family::named("packet").unwrap_or_default()),
-            'A' => match argument.split(',').map(family::named).collect::<Option<Vec<_>>>() {
-                Some(tables) => options.tables.extend(tables.concat()),
-                None => {
-                    return refuse(format!("ss: \"{argument}\" is illegal socket table id\n{USAGE}"), 255);
-                }
-            },
-            'f' => match family::of_family(argument) {
-                Some(tables) => {
-                    options.inet6 |= argument == "inet6";
-                    families.extend(tables);
-                }
-                None => return refuse(format!("ss: \"{argument}\" is invalid family\n{USAGE}"), 255),
-            },
-            '4' => families.extend(family::named("inet").unwrap_or_default()),
-            '6' => {
-                options.inet6 = true;
-                families.extend(family::named("inet").unwrap_or_default());
-            }
-            'n' => options.numeric = true,
-            'p' | 'T' => options.processes = true,
-            'o' => options.timers = true,
-            'i' => options.info = true,
-            'e' => (options.details, options.timers) = (true, true),
-            's' => options.summary = true,
-            'H' => options.no_header = true,
-            'O' => options.one_line = true,
-            'a' => states = Some(filter::ALL.to_vec()),
-            'l' => states = Some(vec![SocketState::Listen, SocketState::Close]),
-            'V' => return answer("ss utility, iproute2-6.1.0\n"),
-            'h' => return answer(USAGE),
-            'Z' | 'z' => return refuse("ss: SELinux is not enabled.\n", 1),
-            'N' => {
-                return refuse(
-                    format!("Cannot open network namespace \"{argument}\": No such file or directory\n"),
-                    1,
-                );
-            }
-            'r' | 'b' => {}
-            other => {
-                let (text, status) = not_simulated("ss", &format!("-{other}"));
-                return refuse(text, status);
-            }
+        if let Err(command) = asked.take(*letter, argument) {
+            return command;
         }
     }
-    let by_default = options.tables.is_empty()
-        && (families.is_empty() || parsed.options.iter().any(|(letter, _)| matches!(letter, '4' | '6')));
-    if options.tables.is_empty() {
-        options.tables = if families.is_empty() { family::everything() } else { families };
-    } else if parsed.options.iter().any(|(letter, _)| matches!(letter, '4' | '6'))
-        && options.tables.contains(&Db::UnixStream)
-    {
-        options.tables.extend(families);
-    }
-    let mut states = states.unwrap_or_else(|| {
-        if by_default {
-            return CONNECTED.to_vec();
-        }
-        let mut states: Vec<SocketState> = Vec::new();
-        for state in options.tables.iter().flat_map(|table| table.default_states()) {
-            if !states.contains(&state) {
-                states.push(state);
-            }
-        }
-        states
-    });
+    let (options, mut states) = asked.settle();
     let filter = match filter::read(&words[end..], &mut states) {
         Ok(filter) => filter,
         Err(Wrong::Syntax) => {
@@ -191,6 +131,91 @@ pub(super) fn ss(context: &Context<'_>, words: &[String]) -> Command {
     }
     out.out(table(context, &options, &states, (&filter, &all)));
     out.done(0)
+}
+
+impl Asked {
+    /// Takes an option in; the error is what the program says and does instead of its work.
+    fn take(&mut self, letter: char, argument: &str) -> Result<(), Command> {
+        let options = &mut self.options;
+        match letter {
+            't' => options.tables.push(Db::Tcp),
+            'u' => options.tables.push(Db::Udp),
+            'w' => options.tables.push(Db::Raw),
+            'd' => options.tables.push(Db::Dccp),
+            'M' => options.tables.push(Db::Mptcp),
+            'S' => options.tables.push(Db::Sctp),
+            'x' => options.tables.extend(family::named("unix").unwrap_or_default()),
+            '0' => options.tables.extend(family::named("packet").unwrap_or_default()),
+            'A' => {
+                let Some(tables) = argument.split(',').map(family::named).collect::<Option<Vec<_>>>() else {
+                    let text = format!("ss: \"{argument}\" is illegal socket table id\n{USAGE}");
+                    return Err(refuse(text, 255));
+                };
+                options.tables.extend(tables.concat());
+            }
+            'f' => match family::of_family(argument) {
+                Some(tables) => {
+                    options.inet6 |= argument == "inet6";
+                    self.families.extend(tables);
+                }
+                None => return Err(refuse(format!("ss: \"{argument}\" is invalid family\n{USAGE}"), 255)),
+            },
+            '4' | '6' => {
+                options.inet6 |= letter == '6';
+                self.by_number = true;
+                self.families.extend(family::named("inet").unwrap_or_default());
+            }
+            'n' => options.numeric = true,
+            'p' | 'T' => options.processes = true,
+            'o' => options.timers = true,
+            'i' => options.info = true,
+            'e' => (options.details, options.timers) = (true, true),
+            's' => options.summary = true,
+            'H' => options.no_header = true,
+            'O' => options.one_line = true,
+            'a' => self.states = Some(filter::ALL.to_vec()),
+            'l' => self.states = Some(vec![SocketState::Listen, SocketState::Close]),
+            'V' => return Err(answer("ss utility, iproute2-6.1.0\n")),
+            'h' => return Err(answer(USAGE)),
+            'Z' | 'z' => return Err(refuse("ss: SELinux is not enabled.\n", 1)),
+            'N' => {
+                let text =
+                    format!("Cannot open network namespace \"{argument}\": No such file or directory\n");
+                return Err(refuse(text, 1));
+            }
+            'r' | 'b' => {}
+            other => {
+                let (text, status) = not_simulated("ss", &format!("-{other}"));
+                return Err(refuse(text, status));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tables and states where nothing was said of them.
+    fn settle(self) -> (Options, Vec<SocketState>) {
+        let Self { mut options, states, families, by_number } = self;
+        let by_default = options.tables.is_empty() && (families.is_empty() || by_number);
+        if options.tables.is_empty() {
+            options.tables = if families.is_empty() { family::everything() } else { families };
+        } else if by_number && options.tables.contains(&Db::UnixStream) {
+            options.tables.extend(families);
+        }
+        let own = || {
+            if by_default {
+                return CONNECTED.to_vec();
+            }
+            let mut states: Vec<SocketState> = Vec::new();
+            for state in options.tables.iter().flat_map(|table| table.default_states()) {
+                if !states.contains(&state) {
+                    states.push(state);
+                }
+            }
+            states
+        };
+        let states = states.unwrap_or_else(own);
+        (options, states)
+    }
 }
 
 /// Whether an option's argument is the next word.
@@ -228,6 +253,30 @@ pub(super) fn kernel_sockets(state: &NetnsState) -> Vec<SocketRow> {
         }
     }
     rows
+}
+
+/// UNIX sockets that the processes of a namespace hold.
+pub(super) fn all_unix<'a>(context: &Context<'a>) -> impl Iterator<Item = &'a UnixRow> {
+    context.inventory.netns.get(&context.netns).into_iter().flat_map(|state| state.ipc.unix.values())
+}
+
+fn unix_state(row: &UnixRow) -> SocketState {
+    if row.listens { SocketState::Listen } else { SocketState::Established }
+}
+
+fn add_unix(table: &mut Table, context: &Context<'_>, options: &Options, row: &UnixRow) {
+    table.set(NETID, "u_str");
+    table.set(STATE, state_name(unix_state(row)));
+    table.set(RECVQ, &format!("{:<6}", 0));
+    table.set(SENDQ, &format!("{:<6}", if row.listens { 4096 } else { 0 }));
+    table.set(ADDR, &format!("{} ", row.path.as_deref().unwrap_or("*")));
+    table.set(PORT, &row.inode.to_string());
+    table.set(PEER, "* ");
+    table.set(PEER_PORT, &row.peer.to_string());
+    let (process, fd) = row.holder;
+    let users = if options.processes { users(context.inventory, process, fd) } else { String::new() };
+    table.set(PROCESS, &users);
+    table.next_row();
 }
 
 /// Netlink sockets of a namespace: the kernel's own, by protocol with its name, and the one that asks.
@@ -325,6 +374,10 @@ fn table(
     }
     if options.tables.contains(&Db::Netlink) && states.contains(&SocketState::Close) {
         netlink(&mut table, context, options);
+    }
+    let unix = options.tables.contains(&Db::UnixStream);
+    for row in all_unix(context).filter(|row| unix && states.contains(&unix_state(row))) {
+        add_unix(&mut table, context, options, row);
     }
     let wants = |db: Db| !options.inet6 && options.tables.contains(&db);
     let families = [(Transport::Udp, wants(Db::Udp)), (Transport::Tcp, wants(Db::Tcp))];

@@ -36,6 +36,8 @@ pub(super) fn traceroute(words: &[String], busybox: bool) -> Command {
             ('I', _) => options.method = Method::Icmp,
             ('U' | '4' | 'F' | 'e' | 'v' | 'l', _) => {}
             ('V', _) => return answer("Modern traceroute for Linux, version 2.1.2\n"),
+            ('q', Some(11..)) if !busybox => return refuse("no more than 10 probes per hop\n", 2),
+            ('m' | 'f', Some(0)) if !busybox => return refuse("first hop out of range\n", 2),
             ('m', Some(hops @ 1..=255)) => options.hops_max = hops as u8,
             ('f', Some(hop @ 1..=255)) => options.first_hop = hop as u8,
             ('q', Some(probes @ 1..=10)) => options.probes = probes as u8,
@@ -52,6 +54,9 @@ pub(super) fn traceroute(words: &[String], busybox: bool) -> Command {
             }
         }
     }
+    if options.first_hop > options.hops_max && !busybox {
+        return refuse("first hop out of range\n", 2);
+    }
     match parsed.operands.as_slice() {
         [] if busybox => refuse(
             "BusyBox v1.35.0 (Debian 1:1.35.0-4+deb12u1+b1) multi-call binary.\n\nUsage: traceroute HOST\n",
@@ -61,7 +66,8 @@ pub(super) fn traceroute(words: &[String], busybox: bool) -> Command {
         [target, rest @ ..] => {
             options.target.clone_from(target);
             if let Some(length) = rest.first().and_then(|text| text.parse().ok()) {
-                options.length = length;
+                // No packet is shorter than its headers.
+                options.length = if busybox { length } else { std::cmp::max(length, 28) };
             }
             Command::process(Traceroute::new(options), Out::default())
         }

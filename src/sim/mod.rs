@@ -2,6 +2,7 @@
 //! is told `now` and gives back deadlines.
 
 mod captures;
+mod local;
 mod names;
 mod outage;
 mod processes;
@@ -61,6 +62,8 @@ pub struct Simulation<A> {
     /// Processes that ended since they were last asked for.
     ended: Vec<(ProcessId, u8)>,
     captures: Vec<captures::Capture>,
+    /// UNIX sockets, named pipes and locks.
+    locals: local::Locals,
     /// Length of the trace up to which captures have seen it.
     n_tapped: usize,
 }
@@ -88,6 +91,7 @@ impl<A: Actor> Simulation<A> {
             stopped: BTreeMap::new(),
             ended: Vec::new(),
             captures: Vec::new(),
+            locals: local::Locals::default(),
             n_tapped: 0,
         }
     }

@@ -8,7 +8,7 @@ use crate::app::{Process, Wake};
 use crate::base::{DirId, Duration, EventId, NetnsId, PidNsId, ProcessId, SimTime};
 use crate::cluster::images;
 use crate::kernel::Urgency;
-use crate::trace::{ContainerRef, EventKind, Output, ProcessRow, Stream, TableChange};
+use crate::trace::{ContainerRef, EventKind, IpcChange, Output, ProcessRow, Stream, TableChange, UseRow};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -326,6 +326,7 @@ impl<A: Actor> Simulation<A> {
     /// The kernel closes what a process left open.
     pub(super) fn close_sockets(&mut self, netns: NetnsId, id: ProcessId) {
         self.administer(netns, |netns, ctx| netns.close_sockets_of(ctx, id));
+        self.close_locals_of(id);
     }
 
     /// Writes text for a process.
@@ -368,6 +369,7 @@ impl<A: Actor> Simulation<A> {
         if had_row {
             self.change(netns, TableChange::ProcessGone(process));
         }
+        self.locals.locks.retain(|_, by| *by != process);
         if first {
             // With the first process of a PID namespace all others there end (`pid_namespaces(7)`).
             let others = self.processes.iter().enumerate();
@@ -426,6 +428,12 @@ impl<A: Actor> Simulation<A> {
     pub fn put_file(&mut self, netns: NetnsId, mounts: &Mounts, path: &str, text: String) -> bool {
         if mounts.is_read_only(path) {
             return false;
+        }
+        // What several containers see may be meant for another of them.
+        if let Some(way) = mounts.way(path) {
+            let (object, bytes) = (path.into(), text.len() as u32);
+            let row = UseRow { netns, process: ProcessId::NONE, way, object, bytes };
+            self.change(netns, TableChange::Ipc(Box::new(IpcChange::Used(row))));
         }
         match mounts.find(path) {
             Some(place) => self.trees.insert(place, text),

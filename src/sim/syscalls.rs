@@ -2,7 +2,7 @@
 
 use super::names::Done;
 use super::processes::Stdin;
-use super::{Simulation, Task};
+use super::{Simulation, Task, local};
 use crate::agent::Actor;
 use crate::api::{ApiError, ApiRequest};
 use crate::app::resolver::Outcome;
@@ -55,6 +55,7 @@ impl<A: Actor> Simulation<A> {
         // A socket that was closed meanwhile wakes nobody.
         if let Wake::Readable(socket) | Wake::Writable(socket) = wake
             && !self.netns(netns).is_some_and(|netns| netns.holds(id, socket))
+            && !self.holds_local(id, socket)
         {
             return;
         }
@@ -201,10 +202,19 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn shutdown(&mut self, socket: SocketId, how: Shutdown) -> Result<(), Errno> {
+        if local::is_local(socket) {
+            return match how {
+                Shutdown::Read => Ok(()),
+                Shutdown::Write | Shutdown::Both => self.sim.local_shutdown(socket),
+            };
+        }
         self.on_socket(socket, |netns, ctx| netns.socket_shutdown(ctx, socket, how))
     }
 
     fn close(&mut self, socket: SocketId) {
+        if local::is_local(socket) {
+            return self.sim.local_close(socket);
+        }
         if self.asked.is_some() {
             return;
         }
@@ -220,16 +230,38 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn accept(&mut self, socket: SocketId) -> Result<(SocketId, SocketAddrV4), Errno> {
+        if local::is_local(socket) {
+            let nowhere = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+            return self.sim.local_accept(socket).map(|accepted| (accepted, nowhere));
+        }
         let process = self.process;
         self.on_socket(socket, |netns, ctx| netns.socket_accept(ctx, socket, process))
     }
 
     fn receive_stream(&mut self, socket: SocketId, most: usize) -> Result<Vec<u8>, Errno> {
+        if local::is_local(socket) {
+            return self.sim.local_receive(socket, most);
+        }
         self.on_socket(socket, |netns, ctx| netns.socket_receive_stream(ctx, socket, most))
     }
 
     fn send(&mut self, socket: SocketId, data: &[u8]) -> Result<usize, Errno> {
+        if local::is_local(socket) {
+            return self.sim.local_send(self.process, socket, data);
+        }
         self.on_socket(socket, |netns, ctx| netns.socket_send(ctx, socket, data))
+    }
+
+    fn local_listen(&mut self, path: &str) -> Result<SocketId, Errno> {
+        self.sim.local_listen(self.process, path)
+    }
+
+    fn local_connect(&mut self, path: &str) -> Result<SocketId, Errno> {
+        self.sim.local_connect(self.process, path)
+    }
+
+    fn fifo_open(&mut self, path: &str, writes: bool) -> Result<SocketId, Errno> {
+        self.sim.fifo_open(self.process, path, writes)
     }
 
     fn capture(&mut self, device: Option<IfIndex>, filter: CaptureFilter, token: u32) -> Result<(), Errno> {

@@ -2,18 +2,19 @@
 //!
 //! The sentences stand in the catalogues (`why.*`, `drop.*`, `step.*`); here they are chosen and filled in.
 
-use super::netfilter::{self, NetfilterChange};
+use super::netfilter::NetfilterChange;
+use super::netfilter_words;
+use super::nft::NftChange;
 use super::rows_text::{self, FdbStyle, RouteStyle};
-use super::service_path;
 use super::{
     BpfMap, BpfRow, CiliumChange, Disposition, DropReason, Event, EventKind, FaultRow, FdbRow, Hook,
     KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, Nud, PacketType, PortRow, PortState, Relation,
     RouteKind, RouteRow, ServiceChange, StepRow, Steps, Surroundings, Table, TableChange, Trace, XfrmChange,
 };
+use super::{ipc_rows, service_path};
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr, NetnsId};
 use crate::wire::{Body, Frame, Payload, UdpPayload};
-use crate::xtables::Target;
 
 /// The sentence for the event `id`.
 pub fn why(trace: &Trace, id: EventId, lang: Lang) -> String {
@@ -194,6 +195,7 @@ impl Teller<'_> {
         self.say(key, &[self.place(), master])
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each table")]
     fn decided(&self, table: Table, change: ChangeId) -> String {
         let row = change.is_some().then(|| &self.trace.changes[change.index()]);
         match (table, row) {
@@ -246,7 +248,7 @@ impl Teller<'_> {
                 if let Some(fact) = service_path::fact(row) {
                     return service_path::sentence(&fact, &self.netns(), self.lang);
                 }
-                let key = rule_key(&row.rule.target);
+                let key = netfilter_words::rule_key(&row.rule.target);
                 let chain = format!("{} {}", row.table.name(), row.chain);
                 self.say(key, &[self.netns(), chain, row.to_string(), row.rule.target.name().to_owned()])
             }
@@ -254,6 +256,9 @@ impl Teller<'_> {
                 let policy = row.policy.map_or("", |policy| policy.name()).to_owned();
                 let chain = format!("{} {}", row.table.name(), row.name);
                 self.say("why.netfilter.policy", &[self.netns(), chain, policy])
+            }
+            (Table::Netfilter, Some(TableChange::Netfilter(NetfilterChange::Nft(change)))) => {
+                self.nft(change)
             }
             (Table::Netfilter, _) => self.say("why.netfilter.none", &[self.netns()]),
             (Table::Conntrack, Some(TableChange::Netfilter(NetfilterChange::Conntrack(row)))) => {
@@ -265,6 +270,11 @@ impl Teller<'_> {
                 self.say("why.vxlan_fdb.none", &[self.place(), mac])
             }
         }
+    }
+
+    fn nft(&self, change: &NftChange) -> String {
+        let (key, args) = netfilter_words::nft_decision(change, &self.netns());
+        self.say(key, &args)
     }
 
     fn fib(&self, row: &RouteRow) -> String {
@@ -472,7 +482,7 @@ impl Teller<'_> {
             TableChange::Socket(row) => ("socket", vec![of(row.netns), rows_text::socket(row)]),
             TableChange::Service(change) => service_args(change),
             TableChange::SocketGone(netns, socket) => ("socket_gone", vec![of(*netns), socket.0.to_string()]),
-            TableChange::Netfilter(change) => netfilter_args(change, &of),
+            TableChange::Netfilter(change) => netfilter_words::args(change, &of),
             TableChange::Object(row) => ("object", vec![row.key.to_string()]),
             TableChange::ObjectGone(key) => ("object_gone", vec![key.to_string()]),
             TableChange::Node(row) => ("node", vec![row.name.to_string()]),
@@ -484,6 +494,7 @@ impl Teller<'_> {
             TableChange::KubeEvent(row) => ("kube_event", event_args(row)),
             TableChange::Step(row) => ("step", step_args(row, self.lang)),
             TableChange::Names(row) => ("names", self.names_args(row)),
+            TableChange::Ipc(change) => ipc_rows::sentence(change, &of, self.lang),
             TableChange::Process(row) => {
                 ("process", vec![of(row.netns), row.pid.to_string(), row.args.to_string()])
             }
@@ -507,48 +518,6 @@ fn event_args(row: &KubeEventRow) -> Vec<String> {
 
 fn step_args(row: &StepRow, lang: Lang) -> Vec<String> {
     vec![format!("{}/{}", row.namespace, row.pod), step_text(row, lang), row.number.to_string()]
-}
-
-/// The sentence for a rule that fitted: what its target does.
-fn rule_key(target: &Target) -> &'static str {
-    match target {
-        Target::None => "why.netfilter.counted",
-        Target::Accept => "why.netfilter.accept",
-        Target::Drop => "why.netfilter.drop",
-        Target::Return => "why.netfilter.return",
-        Target::Jump(_) | Target::Goto(_) => "why.netfilter.jump",
-        Target::Reject(_) => "why.netfilter.reject",
-        Target::Dnat(..) | Target::Redirect(..) => "why.netfilter.dnat",
-        Target::Snat(..) | Target::Masquerade(..) => "why.netfilter.snat",
-        Target::Mark(..) | Target::Connmark(_) => "why.netfilter.mark",
-        Target::Notrack(_) => "why.netfilter.notrack",
-        Target::Log(_) => "why.netfilter.log",
-        Target::Tcpmss(_) => "why.netfilter.tcpmss",
-    }
-}
-
-fn netfilter_args(change: &NetfilterChange, of: &dyn Fn(NetnsId) -> String) -> (&'static str, Vec<String>) {
-    let line = netfilter::row_line(change).unwrap_or_default();
-    let netns = of(netfilter::netns_of(change));
-    match change {
-        NetfilterChange::Chain(_) | NetfilterChange::Renamed(..) => ("chain", vec![netns, line]),
-        NetfilterChange::ChainGone(_, table, name) => {
-            ("chain_gone", vec![netns, format!("{} {name}", table.name())])
-        }
-        NetfilterChange::Rule(_) => ("rule", vec![netns, line]),
-        NetfilterChange::RuleGone(..) => ("rule_gone", vec![netns]),
-        NetfilterChange::Conntrack(row) => ("conntrack", vec![netns, row.to_string()]),
-        NetfilterChange::ConntrackGone(..) => ("conntrack_gone", vec![netns]),
-        NetfilterChange::Set(_) => ("set", vec![netns, line]),
-        NetfilterChange::SetGone(_, name) => ("set_gone", vec![netns, name.to_string()]),
-        NetfilterChange::V6(change) => {
-            let (kind, mut args) = netfilter_args(change, of);
-            if let Some(line) = args.get_mut(1) {
-                *line = format!("ip6 {line}");
-            }
-            (kind, args)
-        }
-    }
 }
 
 fn link_text(row: &LinkRow) -> String {

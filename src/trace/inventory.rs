@@ -4,7 +4,7 @@ use super::counters::{self, Counters};
 use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
     AddrRow, BpfRow, CiliumChange, CtRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FaultRow,
-    FdbRow, KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, NetnsRow, NodeRow, ObjectRow, PodRow,
+    FdbRow, Ipc, KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, NetnsRow, NodeRow, ObjectRow, PodRow,
     PolicyRow, ProcessRow, RouteRow, ServiceRow, SliceRow, SocketRow, StepRow, Table, TableChange, Trace,
     VlanRow, Xfrm, XfrmChange,
 };
@@ -77,6 +77,8 @@ pub struct NetnsState {
     pub sysctls: BTreeMap<Arc<str>, Arc<str>>,
     /// TCP and UDP sockets.
     pub sockets: BTreeMap<SocketId, SocketRow>,
+    /// What containers talk by beside the network.
+    pub ipc: Ipc,
     /// netfilter's tables.
     pub netfilter: Netfilter,
     /// `IPsec`'s tables.
@@ -149,6 +151,7 @@ impl NetnsState {
             policy_maps: Vec::new(),
             bpf_connections: BTreeMap::new(),
             sysctls: BTreeMap::new(),
+            ipc: Ipc::default(),
             sockets: BTreeMap::new(),
             netfilter: Netfilter::default(),
             xfrm: Xfrm::default(),
@@ -429,6 +432,7 @@ impl Inventory {
             TableChange::KubeEvent(row) => self.kube_events.push((now, (**row).clone())),
             TableChange::Step(row) => self.steps.push((event, (**row).clone())),
             TableChange::Names(row) => self.names.push((event, (**row).clone())),
+            TableChange::Ipc(change) => self.with(change.netns(), |state| state.ipc.apply(change)),
             TableChange::Process(row) => drop(self.processes.insert(row.process, (**row).clone())),
             TableChange::ProcessGone(process) => drop(self.processes.remove(process)),
             TableChange::Fault(row) => drop(self.faults.insert(row.number, row.clone())),

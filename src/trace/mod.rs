@@ -14,9 +14,12 @@ mod fault;
 pub mod format;
 mod hash;
 mod inventory;
+mod ipc_rows;
 pub mod json;
 mod names_rows;
 mod netfilter;
+mod netfilter_words;
+mod nft;
 mod object_rows;
 mod pcapng;
 mod process_rows;
@@ -37,11 +40,13 @@ pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Re
 pub use fault::{Fault, FaultRow, Netem, Place};
 pub use format::{Selection, json, text};
 pub use inventory::{Fdb, Inventory, Neighbor, NetnsState, QdiscCounters};
+pub use ipc_rows::{Ipc, IpcChange, IpcKind, IpcRow, Path, UnixRow, UseRow, WAYS, Way};
 pub use names_rows::NamesRow;
 pub use netfilter::{
     Chain, ChainRow, Connection, ConntrackRow, Netfilter, NetfilterChange, RuleRow, RuleState, SetMember,
     SetRow, TcpTracking, Tuple,
 };
+pub use nft::{NftChain, NftChainRow, NftChange, NftElementRow, NftRuleRow, NftSet, NftSetRow, NftTable};
 pub use object_rows::{
     ConditionRow, ContainerRow, ContainerState, KubeEventRow, LastState, NodeRow, PodPhase, PodRow, StepRow,
     Steps,

@@ -1,5 +1,6 @@
 //! Rows of netfilter: chains, rules, sets and connections; and the tables that they fold into.
 
+use super::nft::{NftChange, NftTable};
 use crate::base::{ChangeId, Duration, Ipv4Addr, NetnsId, SimTime};
 use crate::xtables::{self, Policy, Rule};
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub enum NetfilterChange {
     Set(SetRow),
     /// A set went, by name.
     SetGone(NetnsId, Arc<str>),
+    /// Of nftables.
+    Nft(NftChange),
     /// The same in the tables of IPv6.
     V6(Box<NetfilterChange>),
 }
@@ -242,6 +245,8 @@ pub struct Netfilter {
     pub conntrack: BTreeMap<u32, Connection>,
     /// Sets by name.
     pub sets: BTreeMap<Arc<str>, SetRow>,
+    /// kube-proxy's table of nftables.
+    pub nft: NftTable,
     /// The tables of IPv6, once there are any.
     pub v6: Option<Box<Netfilter>>,
 }
@@ -342,6 +347,7 @@ impl Netfilter {
             NetfilterChange::SetGone(_, name) => {
                 self.sets.remove(name);
             }
+            NetfilterChange::Nft(change) => self.nft.apply(id, change),
             NetfilterChange::V6(change) => self.v6.get_or_insert_default().apply(id, change, now),
         }
     }
@@ -373,6 +379,7 @@ pub(super) fn netns_of(change: &NetfilterChange) -> NetnsId {
         | NetfilterChange::RuleGone(netns, _)
         | NetfilterChange::ConntrackGone(netns, _)
         | NetfilterChange::SetGone(netns, _) => *netns,
+        NetfilterChange::Nft(change) => change.netns(),
         NetfilterChange::V6(change) => netns_of(change),
     }
 }
@@ -393,6 +400,7 @@ pub(super) fn row_line(change: &NetfilterChange) -> Option<String> {
         | NetfilterChange::RuleGone(..)
         | NetfilterChange::ConntrackGone(..)
         | NetfilterChange::SetGone(..) => return None,
+        NetfilterChange::Nft(change) => return change.line(),
         NetfilterChange::V6(change) => format!("ip6 {}", row_line(change)?),
     })
 }

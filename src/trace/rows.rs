@@ -4,8 +4,8 @@
 use super::object_rows::{KubeEventRow, NodeRow, PodRow, StepRow};
 use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
 use super::{
-    CiliumChange, FaultRow, NamesRow, NetfilterChange, ObjectRow, ProcessRow, ServiceChange, SocketRow,
-    XfrmChange,
+    CiliumChange, FaultRow, IpcChange, NamesRow, NetfilterChange, ObjectRow, ProcessRow, ServiceChange,
+    SocketRow, XfrmChange,
 };
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::VlanProtocol;
@@ -79,6 +79,8 @@ pub enum TableChange {
     Step(Box<StepRow>),
     /// A plugin of a DNS server did something with a question.
     Names(Box<NamesRow>),
+    /// Something within a Pod beside the network.
+    Ipc(Box<IpcChange>),
     /// A process came, or runs another program.
     Process(Box<ProcessRow>),
     /// A process ended.

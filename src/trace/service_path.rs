@@ -2,9 +2,11 @@
 //! an endpoint. kube-proxy writes into each rule's comment which port of a Service it serves.
 
 use super::netfilter::{NetfilterChange, RuleRow};
+use super::nft::{NftChange, NftElementRow, NftRuleRow};
 use super::{EventKind, ServiceChange, Table, TableChange, Trace};
 use crate::base::words::{self, Lang};
 use crate::base::{EventId, JourneyId};
+use crate::nftables::{Part, Verdict};
 use crate::xtables::{Match, RecentMode, Statistic, Target};
 use serde::Serialize;
 
@@ -82,6 +84,8 @@ impl ServiceStep {
 pub fn of_change(change: &TableChange) -> Option<ServiceFact> {
     if let TableChange::Netfilter(NetfilterChange::Rule(row)) = change {
         fact(row)
+    } else if let TableChange::Netfilter(NetfilterChange::Nft(change)) = change {
+        nft_fact(change)
     } else {
         of_socket(change)
     }
@@ -137,6 +141,69 @@ pub fn fact(row: &RuleRow) -> Option<ServiceFact> {
         if let Target::Dnat(range, _) = &row.rule.target { range.text() } else { endpoint.to_owned() };
     let one_of = (fact == ServiceStep::Chosen).then(|| chance(row));
     Some(ServiceFact { fact, service: service.to_owned(), endpoint, one_of })
+}
+
+/// What a row of nftables says about Services; its chains and comments bear the names of their ports.
+pub fn nft_fact(change: &NftChange) -> Option<ServiceFact> {
+    match change {
+        NftChange::Rule(row) => nft_rule_fact(row),
+        NftChange::Element(row) => nft_element_fact(row),
+        NftChange::Chain(_)
+        | NftChange::Set(_)
+        | NftChange::ChainGone(..)
+        | NftChange::RuleGone(..)
+        | NftChange::SetGone(..)
+        | NftChange::ElementGone(..) => None,
+    }
+}
+
+fn nft_rule_fact(row: &NftRuleRow) -> Option<ServiceFact> {
+    let (step, endpoint) = match (&*row.chain, row.rule.parts.last()?) {
+        (_, Part::Dnat(to)) => (ServiceStep::Replaced, to.to_string()),
+        ("mark-for-masquerade", Part::MarkOr(_)) => (ServiceStep::Marked, String::new()),
+        ("masquerading", Part::Masquerade) => (ServiceStep::Masqueraded, String::new()),
+        (chain, Part::Goto(to)) if chain.starts_with("service-") || chain.starts_with("local-") => {
+            (ServiceStep::Kept, nft_endpoint(to)?)
+        }
+        (chain, Part::Drop) if chain.starts_with("firewall-") => (ServiceStep::NotAllowed, String::new()),
+        _ => return None,
+    };
+    let service = nft_service(&row.chain).unwrap_or_default();
+    Some(ServiceFact { fact: step, service, endpoint, one_of: None })
+}
+
+fn nft_element_fact(row: &NftElementRow) -> Option<ServiceFact> {
+    let verdict = row.verdict.as_ref()?;
+    let named = |verdict: &Verdict| match verdict {
+        Verdict::Goto(chain) => nft_service(chain),
+        Verdict::Drop => None,
+    };
+    let step = match (&*row.set, verdict) {
+        ("service-ips", _) => ServiceStep::Found,
+        ("service-nodeports", _) => ServiceStep::NodePort,
+        ("no-endpoint-services" | "no-endpoint-nodeports", Verdict::Goto(_)) => ServiceStep::NoEndpoint,
+        ("no-endpoint-services" | "no-endpoint-nodeports", Verdict::Drop) => ServiceStep::NoLocalEndpoint,
+        _ => return None,
+    };
+    let service =
+        row.comment.as_ref().map(ToString::to_string).or_else(|| named(verdict)).unwrap_or_default();
+    Some(ServiceFact { fact: step, service, endpoint: String::new(), one_of: None })
+}
+
+/// `ns/name:port` of a chain such as `service-ULMVA6XW-ns/name/tcp/port`.
+fn nft_service(chain: &str) -> Option<String> {
+    let (_, rest) = chain.split_once('-')?;
+    let (_, rest) = rest.split_once('-')?;
+    let mut parts = rest.split("__").next()?.split('/');
+    let (namespace, name, _, port) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let port = if port.is_empty() { String::new() } else { format!(":{port}") };
+    Some(format!("{namespace}/{name}{port}"))
+}
+
+/// `address:port` of a chain such as `endpoint-5OJB2KTY-ns/name/tcp/port__10.0.0.1/80`.
+fn nft_endpoint(chain: &str) -> Option<String> {
+    let (address, port) = chain.rsplit_once("__")?.1.split_once('/')?;
+    Some(format!("{address}:{port}"))
 }
 
 /// Out of how many a rule draws: its probability is one part of them (`computeProbability`).

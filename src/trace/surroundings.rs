@@ -80,6 +80,7 @@ impl Surroundings {
             | TableChange::KubeEvent(_)
             | TableChange::Step(_)
             | TableChange::Names(_)
+            | TableChange::Ipc(_)
             | TableChange::Process(_)
             | TableChange::ProcessGone(_)
             | TableChange::Xfrm(_)

@@ -4,8 +4,8 @@
 use super::bundles::{self, Editor};
 use super::state::{Page, Theme, use_page};
 use super::{export, lab_driver, theme};
-use crate::base::{Diagnostic, Severity, byte_offset, utf16_offset};
-use crate::lab::share;
+use crate::base::{Demo, Diagnostic, Severity, byte_offset, utf16_offset};
+use crate::lab::{prompt, share};
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::prelude::*;
@@ -308,6 +308,15 @@ fn problem(page: Page, diagnostic: &Diagnostic, go: impl Fn(u32) + Copy + Send +
         let label = format!("{}:{}", place.line, place.column);
         view! { <button class="place mono" on:click=move |_| go(offset)>{label}</button> }
     });
+    let demo = diagnostic.demo.clone().map(|demo| {
+        let command = demo.command.clone();
+        let show = move |_| demonstrate(page, &demo);
+        view! {
+            <button class="button demo" data-testid="problem-demo" title=command on:click=show>
+                {page.word("frame.editor.demo")}
+            </button>
+        }
+    });
     view! {
         <li class=format!("problem {name}")>
             <span class="visually-hidden">{page.word(&format!("frame.editor.{name}"))}</span>
@@ -315,9 +324,23 @@ fn problem(page: Page, diagnostic: &Diagnostic, go: impl Fn(u32) + Copy + Send +
             <code>{diagnostic.path.clone()}</code>
             <span class="message">{diagnostic.message_in(lang)}</span>
             {diagnostic.hint_in(lang).map(|hint| view! { <span class="hint">{hint}</span> })}
+            {demo}
         </li>
     }
     .into_any()
+}
+
+/// Runs the command that shows what a finding is about, in a terminal of the place where it shows.
+pub(super) fn demonstrate(page: Page, demo: &Demo) {
+    let found = page.ui.lab.try_update_value(|lab| lab.demonstration(demo)).flatten();
+    let command = found.and_then(|(target, line)| Some((target, prompt::argv(&line).ok()?)));
+    match command {
+        Some((target, argv)) => {
+            page.ui.terminal.set(target.clone());
+            lab_driver::run(page, target, argv);
+        }
+        None => page.notify("frame.editor.demo.none", Vec::new()),
+    }
 }
 
 #[component]

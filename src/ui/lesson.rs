@@ -1,8 +1,9 @@
 //! The course at the left: what to read, what to do, and a mark where the lab saw that it was done.
 
-use super::lab_driver;
 use super::state::{Page, Tab, Work, use_page};
+use super::{editor, lab_driver};
 use crate::lab::lessons::course::{COURSE, Chapter, Help, Step, is_done, with_addresses};
+use crate::lab::lessons::templates::TEMPLATES;
 use crate::lab::{Target, prompt};
 use crate::trace::{Fault, Place};
 use leptos::prelude::*;
@@ -32,7 +33,40 @@ pub(super) fn LessonPanel() -> impl IntoView {
                 {move || page.ui.sentence("lesson.progress", &[done.with(BTreeSet::len).to_string(), all.to_string()])}
             </p>
             {COURSE.iter().enumerate().map(|(at, chapter)| chapter_view(page, done, at, chapter)).collect_view()}
+            <Templates/>
         </div>
+    }
+}
+
+/// Labs about isolation to begin from, each with the commands that show what it does.
+#[component]
+fn Templates() -> impl IntoView {
+    let page = use_page();
+    view! {
+        <p class="second">{move || page.word("template.about")}</p>
+        {TEMPLATES.iter().map(|template| view! {
+            <details class="lesson-chapter" data-testid=format!("template-{}", template.name)>
+                <summary>{move || page.word(&format!("template.{}", template.name))}</summary>
+                <p>{move || page.word(&format!("template.{}.about", template.name))}</p>
+                <button class="button" data-testid=format!("open-{}", template.name)
+                    on:click=move |_| lab_driver::typed(page, template.yaml.to_owned())>
+                    {move || page.word("template.open")}
+                </button>
+                <p class="second">{move || page.word("template.tries")}</p>
+                <ol>
+                    {template.tries.iter().map(|own| view! {
+                        <li>
+                            <button class="button mono" on:click=move |_| editor::demonstrate(page, &own.demo())>
+                                {format!("{}$ {}", own.place, own.line)}
+                            </button>
+                            {(!own.works).then(|| view! {
+                                " "<span class="second">{move || page.word("template.fails")}</span>
+                            })}
+                        </li>
+                    }).collect_view()}
+                </ol>
+            </details>
+        }).collect_view()}
     }
 }
 

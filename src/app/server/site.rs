@@ -22,6 +22,8 @@ pub enum Flavor {
     Netexec,
     /// `agnhost serve-hostname`, and programs in Go of which nothing else is known.
     Hostname,
+    /// kube-proxy about the endpoints of a Service; the answer stands in the file that is its root.
+    Health,
 }
 
 /// A site.
@@ -84,7 +86,7 @@ impl Flavor {
         match self {
             Self::Nginx(_) => Some(Duration::from_secs(75)),
             Self::Apache(_) => Some(Duration::from_secs(5)),
-            Self::Python | Self::Busybox | Self::Netexec | Self::Hostname => None,
+            Self::Python | Self::Busybox | Self::Netexec | Self::Hostname | Self::Health => None,
         }
     }
 }
@@ -140,6 +142,11 @@ impl Site {
                 let body = self.index.clone().unwrap_or_else(|| hostname(os));
                 Found { kind: "text/plain; charset=utf-8", ..Found::page(200, body) }
             }
+            Flavor::Health => {
+                let body = os.read_file(&self.root).unwrap_or_default();
+                let status = if body.contains("\"localEndpoints\": 0,") { 503 } else { 200 };
+                Found { kind: "application/json", ..Found::page(status, body) }
+            }
             Flavor::Nginx(_) | Flavor::Apache(_) | Flavor::Python | Flavor::Busybox => self.file(os, &asked),
         };
         let answer = self.put_together(os, &asked, found);
@@ -175,7 +182,7 @@ impl Site {
             Flavor::Nginx(_) => Some(NGINX_INDEX.to_owned()),
             Flavor::Apache(_) => Some("<html><body><h1>It works!</h1></body></html>\n".to_owned()),
             Flavor::Python => Some(python_listing(asked.target)),
-            Flavor::Busybox | Flavor::Netexec | Flavor::Hostname => None,
+            Flavor::Busybox | Flavor::Netexec | Flavor::Hostname | Flavor::Health => None,
         }
     }
 
@@ -243,7 +250,7 @@ impl Site {
                     "<HTML><HEAD><TITLE>{status} {name}</TITLE></HEAD>\n<BODY><H1>{status} {name}</H1>\n{reason}\n</BODY></HTML>\n"
                 )
             }
-            Flavor::Netexec | Flavor::Hostname => "400 Bad Request".to_owned(),
+            Flavor::Netexec | Flavor::Hostname | Flavor::Health => "400 Bad Request".to_owned(),
         }
     }
 
@@ -265,7 +272,8 @@ impl Site {
                 closes = true;
                 busybox_head(&now, &found)
             }
-            Flavor::Netexec | Flavor::Hostname => go_head(&now, &found, asked),
+            Flavor::Health if found.status != 400 => health_head(&now, &found, asked),
+            Flavor::Netexec | Flavor::Hostname | Flavor::Health => go_head(&now, &found, asked),
         };
         self.log(os, asked, &found);
         let head = if lines.is_empty() { String::new() } else { lines.join("\r\n") + "\r\n\r\n" };
@@ -307,7 +315,7 @@ impl Site {
                 let text = format!("{} GET {path}\n", go_log_date(os.now()));
                 os.write(Stream::Stderr, &text);
             }
-            Flavor::Busybox | Flavor::Hostname => {}
+            Flavor::Busybox | Flavor::Hostname | Flavor::Health => {}
         }
     }
 }
@@ -439,6 +447,19 @@ fn go_head(now: &str, found: &Found, asked: &Asked<'_>) -> Vec<String> {
     if asked.closes {
         lines.push("Connection: close".to_owned());
     }
+    lines
+}
+
+/// As `go_head`, with the fields that kube-proxy sets itself, which stand first.
+fn health_head(now: &str, found: &Found, asked: &Asked<'_>) -> Vec<String> {
+    let count = found.body.split("\"localEndpoints\": ").nth(1).and_then(|rest| rest.split(',').next());
+    let mut lines = vec![format!("HTTP/1.1 {} {}", found.status, http::status_name(found.status))];
+    lines.push(format!("Content-Type: {}", found.kind));
+    lines.push("X-Content-Type-Options: nosniff".to_owned());
+    lines.push(format!("X-Load-Balancing-Endpoint-Weight: {}", count.unwrap_or("0")));
+    lines.push(format!("Date: {now}"));
+    lines.push(format!("Content-Length: {}", found.body.len()));
+    lines.extend(asked.closes.then(|| "Connection: close".to_owned()));
     lines
 }
 

@@ -106,13 +106,14 @@ fn one_way(
             AdminAction::Pass => passed_on = Some(rule),
         }
     }
-    let verdict = match network_policies(scope, packet, at, direction) {
-        Verdict::NotIsolated => match administrators(scope, packet, at, (AdminTier::Baseline, direction)) {
-            Some((AdminAction::Allow, rule)) => Verdict::Allows(rule),
-            Some((AdminAction::Deny, rule)) => Verdict::Denies(rule),
-            Some((AdminAction::Pass, _)) | None => Verdict::NotIsolated,
-        },
-        decided => decided,
+    let verdict = network_policies(scope, packet, at, direction);
+    if verdict != Verdict::NotIsolated {
+        return (verdict, passed_on);
+    }
+    let verdict = match administrators(scope, packet, at, (AdminTier::Baseline, direction)) {
+        Some((AdminAction::Allow, rule)) => Verdict::Allows(rule),
+        Some((AdminAction::Deny, rule)) => Verdict::Denies(rule),
+        Some((AdminAction::Pass, _)) | None => Verdict::NotIsolated,
     };
     (verdict, passed_on)
 }

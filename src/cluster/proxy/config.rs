@@ -19,6 +19,10 @@ impl Config {
             masquerade_mark: 1 << spec.masquerade_bit,
             masquerade_all: spec.masquerade_all,
             localhost_node_ports: spec.localhost_node_ports,
+            service_ranges: Some(IpNet::V4(cluster.network.service_cidr))
+                .filter(|range| family.has(range.addr()))
+                .into_iter()
+                .collect(),
             node_port_ips: node_port_ips(family, &addresses, &spec.node_port_addresses),
         })
     }

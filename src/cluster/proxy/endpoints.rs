@@ -2,7 +2,8 @@
 
 use super::service::Port;
 use super::{Config, Watched};
-use crate::api::Endpoint;
+use crate::api::{Endpoint, Service};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// An endpoint of a port.
@@ -80,6 +81,14 @@ fn target(endpoint: &Endpoint, number: u16, port: &Port<'_>, config: &Config) ->
             .map(|node| node.name.clone())
             .collect(),
     })
+}
+
+/// How many endpoints of a Service are ready on this node, by their addresses (`LocalReadyEndpoints`).
+pub fn local_ready<'a>(config: &Config, watched: &Watched<'a>, service: &'a Service) -> usize {
+    let ports = Port::all(service, config.family);
+    let all = ports.iter().flat_map(|port| targets(port, watched, config));
+    let ready = all.filter(|target| target.ready && target.local);
+    ready.map(|target| target.ip).collect::<BTreeSet<_>>().len()
 }
 
 /// Sorts the endpoints of `port`.

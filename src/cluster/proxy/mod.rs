@@ -5,15 +5,19 @@ mod config;
 mod conntrack;
 mod endpoints;
 mod iptables;
+mod nftables;
 mod service;
 mod sockets;
 
 pub use crate::xtables::Family;
 pub use conntrack::{UdpPort, udp_ports};
+pub use endpoints::local_ready;
 pub use iptables::{Rules, iptables, probability};
+pub use nftables::nftables;
 pub use sockets::{Frontend, frontends};
 
 use crate::api::{EndpointSlice, Service};
+use crate::base::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -36,6 +40,8 @@ pub struct Config {
     pub masquerade_all: bool,
     /// `iptables.localhostNodePorts`.
     pub localhost_node_ports: bool,
+    /// Ranges of cluster IPs (`ServiceCIDR`).
+    pub service_ranges: Vec<IpNet>,
     /// Addresses of the node that `nodePortAddresses` selects; `None` where it is not set, so that all count.
     pub node_port_ips: Option<Vec<IpAddr>>,
 }
@@ -68,6 +74,11 @@ impl<'a> Watched<'a> {
             }
         }
         Self { services, slices: by_service }
+    }
+
+    /// The Services in the order of namespace and name.
+    pub fn services(&self) -> impl Iterator<Item = &'a Service> + '_ {
+        self.services.iter().copied()
     }
 
     /// The slices of a Service.

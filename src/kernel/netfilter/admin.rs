@@ -3,6 +3,7 @@
 use super::tables::{Chain, Entry};
 use crate::base::{ChangeId, EventId, IfIndex};
 use crate::kernel::{Ctx, Netns};
+use crate::nftables::Ruleset;
 use crate::trace::{ChainRow, NetfilterChange, RuleRow, SetMember, SetRow, TableChange, Tuple};
 use crate::xtables::{Family, Policy, Rule, Table};
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub enum NetfilterOp {
     Members(Arc<str>, Vec<SetMember>),
     /// Deletes a set.
     DelSet(Arc<str>),
+    /// Gives the table of nftables this content. What packets put into its sets stays.
+    Nft(Box<Ruleset>),
     /// Forgets a connection.
     Forget(u32),
     /// The same in the tables of IPv6.
@@ -91,6 +94,7 @@ impl Netns {
                 self.netfilter.sets.sets.remove(&name);
                 self.nf_record(ctx, Family::V4, NetfilterChange::SetGone(self.id, name));
             }
+            NetfilterOp::Nft(ruleset) => self.nft_write(ctx, family, &ruleset),
             NetfilterOp::Forget(id) => self.kill_conntrack(ctx, id, EventId::NONE),
             NetfilterOp::V6(op) => self.nf_change(ctx, Family::V6, *op),
         }
@@ -152,7 +156,7 @@ impl Netns {
         chains.flat_map(|chains| chains.list.iter().flatten()).map(|chain| chain.name.clone())
     }
 
-    fn nf_record(&self, ctx: &mut Ctx<'_>, family: Family, change: NetfilterChange) -> ChangeId {
+    pub(super) fn nf_record(&self, ctx: &mut Ctx<'_>, family: Family, change: NetfilterChange) -> ChangeId {
         let change = match family {
             Family::V4 => change,
             Family::V6 => NetfilterChange::V6(Box::new(change)),

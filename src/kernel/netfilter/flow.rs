@@ -48,13 +48,24 @@ pub enum Fate {
 
 /// A rule that fitted, or the policy of a built-in chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passed {
-    /// Table.
-    pub table: Table,
-    /// Chain.
-    pub chain: Arc<str>,
-    /// The rule; `None` for the policy.
-    pub rule: Option<Arc<Rule>>,
+pub enum Passed {
+    /// A rule of a table and a chain.
+    Rule(Table, Arc<str>, Arc<Rule>),
+    /// The policy of a built-in chain, to drop.
+    Policy(Table, Arc<str>),
+    /// A rule of nftables, or the element of a map that held something: the chain or the map, and how `nft` prints it.
+    Nft(Arc<str>, String),
+}
+
+/// What a packet passes at a hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// A table's chain.
+    Table(Table),
+    /// Base chains of nftables that filter, with this priority.
+    Filter(i32),
+    /// Those that translate.
+    Nat,
 }
 
 /// One of the ways that a packet may take through the rules.
@@ -104,58 +115,92 @@ enum Next {
 
 /// A packet on its way.
 #[derive(Clone, Debug)]
-struct Way {
-    probe: Probe,
+pub(super) struct Way {
+    pub(super) probe: Probe,
     /// Whether this machine sent it.
     is_own: bool,
-    mark: u32,
-    outcome: Outcome,
+    pub(super) mark: u32,
+    pub(super) outcome: Outcome,
     /// Hooks and tables passed so far.
     stage: usize,
     /// Chains that called one another: each with the place to go on at; the last is the one being walked.
     stack: Vec<(usize, usize)>,
+    /// The same for chains of nftables, by their names; and the base chains that follow.
+    pub(super) nft: Vec<(Arc<str>, usize)>,
+    pub(super) bases: Option<Vec<Arc<str>>>,
 }
 
 /// Hooks and tables of a packet that came in.
-const CAME_IN: [(Hook, Table); 3] =
-    [(Hook::Prerouting, Table::Raw), (Hook::Prerouting, Table::Mangle), (Hook::Prerouting, Table::Nat)];
+const CAME_IN: [(Hook, Stage); 5] = [
+    (Hook::Prerouting, Stage::Table(Table::Raw)),
+    (Hook::Prerouting, Stage::Table(Table::Mangle)),
+    (Hook::Prerouting, Stage::Filter(super::BEFORE_DNAT)),
+    (Hook::Prerouting, Stage::Table(Table::Nat)),
+    (Hook::Prerouting, Stage::Nat),
+];
 /// Those of one for this machine.
-const FOR_US: [(Hook, Table); 4] = [
-    (Hook::Input, Table::Mangle),
-    (Hook::Input, Table::Filter),
-    (Hook::Input, Table::Security),
-    (Hook::Input, Table::Nat),
+const FOR_US: [(Hook, Stage); 5] = [
+    (Hook::Input, Stage::Table(Table::Mangle)),
+    (Hook::Input, Stage::Table(Table::Filter)),
+    (Hook::Input, Stage::Filter(super::FILTER)),
+    (Hook::Input, Stage::Table(Table::Security)),
+    (Hook::Input, Stage::Table(Table::Nat)),
 ];
 /// Those of one for somebody else.
-const FORWARDED: [(Hook, Table); 5] = [
-    (Hook::Forward, Table::Mangle),
-    (Hook::Forward, Table::Filter),
-    (Hook::Forward, Table::Security),
-    (Hook::Postrouting, Table::Mangle),
-    (Hook::Postrouting, Table::Nat),
+const FORWARDED: [(Hook, Stage); 7] = [
+    (Hook::Forward, Stage::Table(Table::Mangle)),
+    (Hook::Forward, Stage::Table(Table::Filter)),
+    (Hook::Forward, Stage::Filter(super::FILTER)),
+    (Hook::Forward, Stage::Table(Table::Security)),
+    (Hook::Postrouting, Stage::Table(Table::Mangle)),
+    (Hook::Postrouting, Stage::Table(Table::Nat)),
+    (Hook::Postrouting, Stage::Nat),
 ];
 /// Those of one of this machine's own.
-const OWN: [(Hook, Table); 7] = [
-    (Hook::Output, Table::Raw),
-    (Hook::Output, Table::Mangle),
-    (Hook::Output, Table::Nat),
-    (Hook::Output, Table::Filter),
-    (Hook::Output, Table::Security),
-    (Hook::Postrouting, Table::Mangle),
-    (Hook::Postrouting, Table::Nat),
+const OWN: [(Hook, Stage); 11] = [
+    (Hook::Output, Stage::Table(Table::Raw)),
+    (Hook::Output, Stage::Table(Table::Mangle)),
+    (Hook::Output, Stage::Filter(super::BEFORE_DNAT)),
+    (Hook::Output, Stage::Table(Table::Nat)),
+    (Hook::Output, Stage::Nat),
+    (Hook::Output, Stage::Table(Table::Filter)),
+    (Hook::Output, Stage::Filter(super::FILTER)),
+    (Hook::Output, Stage::Table(Table::Security)),
+    (Hook::Postrouting, Stage::Table(Table::Mangle)),
+    (Hook::Postrouting, Stage::Table(Table::Nat)),
+    (Hook::Postrouting, Stage::Nat),
 ];
 /// Those that one of its own to itself passes after the loopback device; the connection is translated by then.
-const CAME_BACK: [(Hook, Table); 5] = [
-    (Hook::Prerouting, Table::Raw),
-    (Hook::Prerouting, Table::Mangle),
-    (Hook::Input, Table::Mangle),
-    (Hook::Input, Table::Filter),
-    (Hook::Input, Table::Security),
+const CAME_BACK: [(Hook, Stage); 7] = [
+    (Hook::Prerouting, Stage::Table(Table::Raw)),
+    (Hook::Prerouting, Stage::Table(Table::Mangle)),
+    (Hook::Prerouting, Stage::Filter(super::BEFORE_DNAT)),
+    (Hook::Input, Stage::Table(Table::Mangle)),
+    (Hook::Input, Stage::Table(Table::Filter)),
+    (Hook::Input, Stage::Filter(super::FILTER)),
+    (Hook::Input, Stage::Table(Table::Security)),
 ];
 
 impl Way {
+    /// The packet as rules see it.
+    pub(super) fn seen(&self) -> Seen {
+        let probe = &self.probe;
+        Seen {
+            src: probe.src,
+            dst: probe.dst,
+            protocol: probe.protocol,
+            later_fragment: false,
+            sport: probe.sport,
+            dport: probe.dport,
+            // A connection of TCP begins with SYN.
+            tcp_flags: 2,
+            mss: None,
+            icmp: None,
+        }
+    }
+
     /// The hook and table that come next. Which they are depends on where the packet is going by then.
-    fn next_stage(&self, netns: &Netns) -> Option<(Hook, Table)> {
+    fn next_stage(&self, netns: &Netns) -> Option<(Hook, Stage)> {
         let at = self.stage;
         let is_for_us = || netns.is_own_address(self.probe.dst);
         if self.is_own {
@@ -172,7 +217,7 @@ impl Way {
 
 impl Netns {
     /// Whether packets to this address are taken in here.
-    fn is_own_address(&self, addr: IpAddr) -> bool {
+    pub(super) fn is_own_address(&self, addr: IpAddr) -> bool {
         match addr {
             IpAddr::V4(addr) => self.fib.lookup_local(addr).is_some(),
             IpAddr::V6(addr) => self.addrs6.contains(&addr),
@@ -190,7 +235,16 @@ impl Netns {
             passed: Vec::new(),
         };
         let is_own = self.is_own_address(probe.src);
-        let mut open = vec![Way { probe, is_own, mark: 0, outcome, stage: 0, stack: Vec::new() }];
+        let mut open = vec![Way {
+            probe,
+            is_own,
+            mark: 0,
+            outcome,
+            stage: 0,
+            stack: Vec::new(),
+            nft: Vec::new(),
+            bases: None,
+        }];
         let mut flow = Ways::default();
         while let Some(way) = open.pop() {
             if flow.outcomes.len() + open.len() >= WAYS_MAX {
@@ -205,12 +259,18 @@ impl Netns {
 
     /// Follows a way to its end. Where it parts, the other one is put among those still open.
     fn follow(&self, mut way: Way, open: &mut Vec<Way>) -> Outcome {
-        while let Some((hook, table)) = way.next_stage(self) {
-            if let Some(fate) = self.pass(&mut way, (hook, table), open) {
+        while let Some((hook, stage)) = way.next_stage(self) {
+            let fate = match stage {
+                Stage::Table(table) => self.pass(&mut way, (hook, table), open),
+                Stage::Filter(_) | Stage::Nat => self.pass_nft(&mut way, (hook, stage), open),
+            };
+            if let Some(fate) = fate {
                 way.outcome.fate = fate;
                 break;
             }
             way.stack.clear();
+            way.nft.clear();
+            way.bases = None;
             way.stage += 1;
         }
         way.outcome.dst = (way.probe.dst, way.probe.dport);
@@ -240,8 +300,7 @@ impl Netns {
                     if answer == Answer::Perhaps {
                         open.push(way.clone());
                     }
-                    let rule = Some(entry.rule.clone());
-                    way.outcome.passed.push(Passed { table, chain: chain.name.clone(), rule });
+                    way.outcome.passed.push(Passed::Rule(table, chain.name.clone(), entry.rule.clone()));
                     Self::flow_target(way, entry, (hook, table), &chain.name)
                 }
             };
@@ -258,7 +317,7 @@ impl Netns {
                     if base.policy != Some(Policy::Drop) {
                         return None;
                     }
-                    way.outcome.passed.push(Passed { table, chain: base.name.clone(), rule: None });
+                    way.outcome.passed.push(Passed::Policy(table, base.name.clone()));
                     return Some(Fate::Dropped);
                 }
                 Next::Done => return None,
@@ -268,7 +327,7 @@ impl Netns {
     }
 
     /// The devices that rules see. They follow from routes, so those of IPv6 are not known.
-    fn flow_devices(&self, way: &Way, hook: Hook) -> HookState {
+    pub(super) fn flow_devices(&self, way: &Way, hook: Hook) -> HookState {
         let towards = |addr: IpAddr| match addr {
             IpAddr::V4(addr) => self.fib.lookup(addr).and_then(|found| found.route.oif),
             IpAddr::V6(_) => None,
@@ -289,19 +348,7 @@ impl Netns {
     }
 
     fn flow_fits(&self, rule: &Rule, way: &Way, state: HookState) -> Answer {
-        let probe = &way.probe;
-        let seen = Seen {
-            src: probe.src,
-            dst: probe.dst,
-            protocol: probe.protocol,
-            later_fragment: false,
-            sport: probe.sport,
-            dport: probe.dport,
-            // A connection of TCP begins with SYN.
-            tcp_flags: 2,
-            mss: None,
-            icmp: None,
-        };
+        let seen = way.seen();
         if !self.nf_head_fits(rule, &seen, state) {
             return Answer::No;
         }

@@ -5,10 +5,12 @@ mod admin;
 mod bridge;
 mod conntrack;
 mod flow;
+mod flow_nft;
 mod header;
 mod mangle;
 mod matches;
 mod nat;
+mod nft;
 mod reject;
 mod set;
 mod tables;
@@ -25,6 +27,7 @@ use crate::base::{IfIndex, SimTime};
 use crate::trace::{EventKind, Hook};
 use crate::xtables::{Family, Table};
 use conntrack::Conntrack;
+use nft::Nft;
 use set::Sets;
 use tables::Tables;
 
@@ -112,6 +115,9 @@ pub(super) struct Netfilter {
     tables: Tables,
     /// Those of IPv6. No packet passes them, for there is no IPv6 yet; [`Netns::flow`] asks them.
     tables6: Tables,
+    /// The table of nftables, and that of IPv6.
+    nft: Nft,
+    nft6: Nft,
     conntrack: Conntrack,
     sets: Sets,
 }
@@ -121,6 +127,13 @@ impl Netfilter {
         match family {
             Family::V4 => &self.tables,
             Family::V6 => &self.tables6,
+        }
+    }
+
+    fn nft_of(&self, family: Family) -> &Nft {
+        match family {
+            Family::V4 => &self.nft,
+            Family::V6 => &self.nft6,
         }
     }
 
@@ -137,29 +150,43 @@ impl Netfilter {
 enum Step {
     /// A table's chain.
     Table(Table),
+    /// The base chains of nftables with this priority.
+    Nft(i32),
     /// `nf_conntrack_in`.
     Track,
     /// `nf_confirm`.
     Confirm,
 }
 
-const PREROUTING: [Step; 4] =
-    [Step::Table(Table::Raw), Step::Track, Step::Table(Table::Mangle), Step::Table(Table::Nat)];
-const INPUT: [Step; 5] = [
+/// Priorities of base chains: before destinations are translated, and beside the table filter.
+const BEFORE_DNAT: i32 = -110;
+const FILTER: i32 = 0;
+
+const PREROUTING: [Step; 5] = [
+    Step::Table(Table::Raw),
+    Step::Track,
+    Step::Table(Table::Mangle),
+    Step::Nft(BEFORE_DNAT),
+    Step::Table(Table::Nat),
+];
+const INPUT: [Step; 6] = [
     Step::Table(Table::Mangle),
     Step::Table(Table::Filter),
+    Step::Nft(FILTER),
     Step::Table(Table::Security),
     Step::Table(Table::Nat),
     Step::Confirm,
 ];
-const FORWARD: [Step; 3] =
-    [Step::Table(Table::Mangle), Step::Table(Table::Filter), Step::Table(Table::Security)];
-const OUTPUT: [Step; 6] = [
+const FORWARD: [Step; 4] =
+    [Step::Table(Table::Mangle), Step::Table(Table::Filter), Step::Nft(FILTER), Step::Table(Table::Security)];
+const OUTPUT: [Step; 8] = [
     Step::Table(Table::Raw),
     Step::Track,
     Step::Table(Table::Mangle),
+    Step::Nft(BEFORE_DNAT),
     Step::Table(Table::Nat),
     Step::Table(Table::Filter),
+    Step::Nft(FILTER),
     Step::Table(Table::Security),
 ];
 const POSTROUTING: [Step; 3] = [Step::Table(Table::Mangle), Step::Table(Table::Nat), Step::Confirm];
@@ -177,7 +204,7 @@ fn steps(hook: Hook) -> &'static [Step] {
 impl Netns {
     /// Whether connections are tracked here: something needs it, or it was asked for.
     pub(super) fn tracks(&self) -> bool {
-        self.sysctl.conntrack || self.netfilter.tables.needs_conntrack()
+        self.sysctl.conntrack || self.netfilter.tables.needs_conntrack() || !self.netfilter.nft.is_empty()
     }
 
     /// A packet passes a hook (`nf_hook_slow`). The event is written at the interface `at`.
@@ -198,6 +225,7 @@ impl Netns {
                 Step::Track if tracks => self.nf_conntrack_in(ctx, at, skb),
                 Step::Confirm if tracks => self.nf_confirm(ctx, skb),
                 Step::Track | Step::Confirm => Verdict::Accept,
+                Step::Nft(priority) => self.nft_bases(ctx, at, (state, priority), skb),
                 Step::Table(Table::Nat) if tracks => self.nf_nat(ctx, at, state, skb),
                 Step::Table(table) => self.nf_chain(ctx, at, table, state, skb),
             };

@@ -77,7 +77,13 @@ impl Netns {
             if self.nf_chain(ctx, at, Table::Nat, state, skb) == Verdict::Drop {
                 return Verdict::Drop;
             }
-            let is_open = self.netfilter.conntrack.get(id).is_some_and(|conn| !is_done(conn, manip));
+            let is_open =
+                |netns: &Self| netns.netfilter.conntrack.get(id).is_some_and(|conn| !is_done(conn, manip));
+            // Chains of both kinds stand behind one another, until one has chosen (`nf_nat_inet_fn`).
+            if is_open(self) && self.nft_nat(ctx, at, state, skb) == Verdict::Drop {
+                return Verdict::Drop;
+            }
+            let is_open = is_open(self);
             if is_open && !self.nf_nat_null_binding(id, manip) {
                 return Verdict::Drop;
             }

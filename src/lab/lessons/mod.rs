@@ -1,6 +1,7 @@
 //! Texts that the page opens with, each in every language of the interface: the YAML is the same, its comments are not.
 
 pub mod course;
+pub mod templates;
 
 use super::{Action, LabLog, Target};
 use crate::base::SimTime;

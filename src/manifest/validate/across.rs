@@ -58,7 +58,13 @@ fn unenforced(spec: &ClusterSpec, entry: Entry<'_>) -> Vec<Diagnostic> {
     let policy = match &entry.located.object {
         Object::NetworkPolicy(policy) => policy,
         Object::AdminNetworkPolicy(policy) => return unenforced_admin(spec.network.cni, policy, entry),
-        _ => return Vec::new(),
+        Object::Pod(_)
+        | Object::Node(_)
+        | Object::Cluster(_)
+        | Object::Service(_)
+        | Object::EndpointSlice(_)
+        | Object::Endpoints(_)
+        | Object::Other(_) => return Vec::new(),
     };
     let (cni, pods) = (spec.network.cni, spec.network.pod_cidr);
     let covers_pods = |cidr: &str| {

@@ -44,12 +44,19 @@ pub(super) fn run(ip: &Ip<'_>, name: &str, words: &[String]) -> Result<Command, 
         "mptcp" | "ioam" => return Err(not_simulated("ip", name)),
         "mrule" => answer("32767:\tfrom all lookup default\n"),
         "vrf" => answer(format!("Name              Table\n{}\nNo VRF has been configured\n", "-".repeat(23))),
-        "addrlabel" => answer(
-            LABELS.iter().map(|(net, label)| format!("prefix {net} label {label} \n")).collect::<String>(),
-        ),
+        "addrlabel" => {
+            let mut out = String::new();
+            for (net, label) in LABELS {
+                let _ = writeln!(out, "prefix {net} label {label} ");
+            }
+            answer(out)
+        }
         "token" => {
-            let links = ip.state.links.values().filter(|link| link.kind != LinkKind::Loopback);
-            answer(links.map(|link| format!("token :: dev {}\n", link.name)).collect::<String>())
+            let mut out = String::new();
+            for link in ip.state.links.values().filter(|link| link.kind != LinkKind::Loopback) {
+                let _ = writeln!(out, "token :: dev {}", link.name);
+            }
+            answer(out)
         }
         "maddress" => maddress(ip, words)?,
         other => return Err(not_simulated("ip", other)),
@@ -84,12 +91,10 @@ pub(super) fn netns(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     match word.as_str() {
         "list" | "show" | "lst" | "ls" | "l" => Ok(empty_list(ip)),
         "identify" => Ok(answer("\n")),
-        "add" | "delete" | "del" | "set" | "pids" if rest.is_empty() => {
+        "add" | "delete" | "del" | "set" | "pids" | "exec" if rest.is_empty() => {
             Err(("No netns name specified\n".to_owned(), 1))
         }
-        "exec" if rest.is_empty() => Err(("No netns name specified\n".to_owned(), 1)),
-        "exec" => Err(missing(255)),
-        "pids" => Err(missing(255)),
+        "exec" | "pids" => Err(missing(255)),
         "delete" | "del" => Err((
             format!("Cannot remove namespace file \"/run/netns/{name}\": No such file or directory\n"),
             1,

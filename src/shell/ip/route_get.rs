@@ -217,7 +217,7 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, dst: Ipv4Addr, question: &Question,
     }
     // The kernel's mark of a group's route is the bit that the program takes for this flag.
     let flags: &[&str] = if group { &["rt_offload_failed"] } else { &[] };
-    printer.any("flags", flags.to_vec(), flags.iter().map(|flag| format!("{flag} ")).collect::<String>());
+    printer.any("flags", flags.to_vec(), flags.iter().flat_map(|flag| [*flag, " "]).collect::<String>());
     if question.iif.is_none() {
         printer.any("uid", 0, "uid 0 ");
     }

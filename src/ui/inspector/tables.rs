@@ -2,7 +2,7 @@
 
 use crate::base::{ChangeId, EventId, NetnsId};
 use crate::scene::rows::{self, RowText};
-use crate::trace::{CiliumChange, EventKind, Inventory, NetfilterChange, NetnsState, Table};
+use crate::trace::{CiliumChange, EventKind, Inventory, NetfilterChange, NetnsState, NftChange, Table};
 use crate::ui::stage::Show;
 use leptos::prelude::*;
 use std::sync::Arc;
@@ -93,6 +93,7 @@ fn table_rows(tables: &Inventory, state: &NetnsState, table: Table, decided: Opt
             .values()
             .filter(|rule| Some(rule.change) == decided)
             .map(|rule| row(rule.change, rows::netfilter(&NetfilterChange::Rule(rule.row.clone()))))
+            .chain(nft_row(state, decided).map(|(change, text)| row(change, text)))
             .collect(),
         Table::Conntrack => state
             .netfilter
@@ -166,4 +167,16 @@ pub(super) fn Json(show: Show, key: &'static str, text: Option<Arc<str>>) -> imp
 fn indented(text: &str) -> String {
     let value = serde_json::from_str::<serde_json::Value>(text);
     value.and_then(|value| serde_json::to_string_pretty(&value)).unwrap_or_else(|_| text.to_string())
+}
+
+/// The rule of nftables, or the element of a map, that decided.
+fn nft_row(state: &NetnsState, decided: Option<ChangeId>) -> Option<(ChangeId, RowText)> {
+    let decided = decided?;
+    let nft = &state.netfilter.nft;
+    let rules = nft.chains.values().flat_map(|chain| chain.rules.values());
+    let rule = rules.filter(|(change, _)| *change == decided).map(|(_, row)| NftChange::Rule(row.clone()));
+    let elements = nft.sets.values().flat_map(|set| set.elements.values());
+    let element =
+        elements.filter(|(change, _)| *change == decided).map(|(_, row)| NftChange::Element(row.clone()));
+    rule.chain(element).next().map(|change| (decided, rows::netfilter(&NetfilterChange::Nft(change))))
 }

@@ -73,7 +73,7 @@ fn tell(page: Page, name: &str) -> Result<Told, String> {
 #[component]
 fn Shown(page: Page, told: Told) -> impl IntoView {
     let Told { name, lookup, others } = told;
-    let Lookup { resolv_conf, hosts, dots, ndots, tries, queries } = lookup;
+    let Lookup { resolv_conf, hosts, dots, ndots, tries, queries, libc: _ } = lookup;
     let rule = [name, dots.to_string(), ndots.to_string()];
     let key = if rule[0].ends_with('.') {
         "names.rule.whole"

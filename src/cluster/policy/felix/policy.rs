@@ -234,7 +234,8 @@ fn rule(wanted: &mut Wanted, scope: &Scope<'_>, rule: &Rule<'_>, way: Way) -> Ve
         blocks.one_of(&conditions);
     }
     let except = except.iter().filter_map(|net| parsed(net));
-    blocks.none_of(except.map(|net| format!("{net_option} {net}")).collect());
+    let except: Vec<String> = except.map(|net| format!("{net_option} {net}")).collect();
+    blocks.none_of(&except);
     let mut conditions: Vec<String> = protocol.into_iter().collect();
     conditions.extend(nets.iter().map(|net| format!("{net_option} {net}")));
     if let Peer::Pods(namespace, peer) = rule.peer {
@@ -292,7 +293,7 @@ impl Blocks {
     }
 
     /// None of these may be met.
-    fn none_of(&mut self, conditions: Vec<String>) {
+    fn none_of(&mut self, conditions: &[String]) {
         if conditions.is_empty() {
             return;
         }

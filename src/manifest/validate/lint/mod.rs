@@ -11,7 +11,7 @@ use super::across::Entry;
 use super::cursor::Cursor;
 use super::selector;
 use crate::api::ClusterSpec;
-use crate::base::Diagnostic;
+use crate::base::{DemoPlace, Diagnostic};
 use crate::manifest::report::Report;
 use serde_json::Value;
 
@@ -37,6 +37,21 @@ impl<'a> Pods<'a> {
 
     fn report(&self) -> Report<'a> {
         self.entry.report()
+    }
+
+    /// One of these Pods, as the place of a demonstration.
+    fn place(&self) -> DemoPlace {
+        DemoPlace::Pod(self.namespace.to_owned(), self.name().to_owned())
+    }
+
+    /// The name of the Pod or of its controller.
+    fn name(&self) -> &'a str {
+        &self.entry.located.object.metadata().name
+    }
+
+    /// `NAMESPACE/NAME`, as placeholders of a demonstration have it.
+    fn path(&self) -> String {
+        format!("{}/{}", self.namespace, self.name())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::View;
 use crate::api::{Backend, ClusterSpec};
-use crate::base::{Diagnostic, Ipv4Addr, Ipv4Net};
+use crate::base::{DemoPlace, Diagnostic, Ipv4Addr, Ipv4Net};
 
 pub(super) fn lint(view: &View<'_>, spec: &ClusterSpec, found: &mut Vec<Diagnostic>) {
     let services = spec.network.service_cidr;
@@ -14,6 +14,12 @@ pub(super) fn lint(view: &View<'_>, spec: &ClusterSpec, found: &mut Vec<Diagnost
         if bridge.is_set() && bridge.number() > i64::from(room) {
             let args = [&*bridge.number().to_string(), &*room.to_string(), &*spec.network.mtu.to_string()];
             report.warning(&bridge.path, "lint.mtu", Some("lint.mtu.hint"), &args);
+            // A packet as large as the bridge promises, to a Pod on another node.
+            if let Some(pods) = view.pods.first() {
+                let payload = bridge.number() - 28;
+                let command = format!("ping -c 1 -W 1 -M do -s {payload} {{far {}}}", pods.path());
+                report.demo(pods.place(), command);
+            }
             report.fix_value(&bridge.path, "lint.mtu.fix", &room.to_string());
         }
         let hosts = ["nodes", "external"].into_iter().flat_map(|list| root.get("spec").get(list).items());
@@ -24,10 +30,12 @@ pub(super) fn lint(view: &View<'_>, spec: &ClusterSpec, found: &mut Vec<Diagnost
             if inside(services) {
                 let args = [text, &*services.to_string()];
                 report.warning(&field.path, "lint.in-services", Some("lint.in-services.hint"), &args);
+                report.demo(DemoPlace::Node, "kubectl get services -A".to_owned());
             }
             if inside(spec.network.pod_cidr) && field.path.starts_with("spec.external") {
                 let args = [text, &*spec.network.pod_cidr.to_string()];
                 report.warning(&field.path, "lint.in-pods", Some("lint.in-pods.hint"), &args);
+                report.demo(DemoPlace::Node, format!("ip route get {text}"));
             }
         }
         found.extend(report.finish());

@@ -3,7 +3,7 @@
 use super::super::cursor::Cursor;
 use super::{Pods, View, ports_of, texts};
 use crate::api::ClusterSpec;
-use crate::base::Diagnostic;
+use crate::base::{DemoPlace, Diagnostic};
 use std::collections::BTreeMap;
 
 /// Dots below which a name is first looked up with every search domain (`options ndots:5`).
@@ -37,6 +37,7 @@ fn same_port(pods: &Pods<'_>, report: &mut Report<'_>) {
                     let number = port.number.to_string();
                     let args = [&*number, other, name, &*port.protocol];
                     report.warning(&port.path, "lint.same-port", Some("lint.same-port.hint"), &args);
+                    report.demo(DemoPlace::Node, format!("kubectl get pods -n {} -o wide", pods.namespace));
                 }
                 Some(_) => {}
                 None => {
@@ -58,6 +59,9 @@ fn loopback(pods: &Pods<'_>, report: &mut Report<'_>) {
                 };
                 let name = container.get("name").text();
                 report.warning(&word.path, "lint.loopback", Some("lint.loopback.hint"), &[at, name]);
+                let behind = text.split(at).nth(1).and_then(|rest| rest.strip_prefix(':'));
+                let said = behind.and_then(|rest| rest.parse().ok());
+                loopback_demo(pods, said, report);
                 report.fix_text(&word.path, "lint.loopback.fix", at, "0.0.0.0");
             }
         }
@@ -66,6 +70,17 @@ fn loopback(pods: &Pods<'_>, report: &mut Report<'_>) {
     if processes.text().contains("://127.0.0.1:") {
         let path = format!("{}[vethscope.dev/processes]", pods.annotations.path);
         report.warning(&path, "lint.loopback", Some("lint.loopback.hint"), &["127.0.0.1", ""]);
+        let behind = processes.text().split("://127.0.0.1:").nth(1).unwrap_or("");
+        let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
+        loopback_demo(pods, digits.parse().ok(), report);
+    }
+}
+
+/// From its node nobody is heard on the port where the server says it listens, or else on the one that is declared.
+fn loopback_demo(pods: &Pods<'_>, said: Option<i64>, report: &mut Report<'_>) {
+    let declared = || pods.containers().iter().flat_map(ports_of).map(|port| port.number).next();
+    if let Some(port) = said.or_else(declared) {
+        report.demo(DemoPlace::Node, format!("curl -sS -m 2 http://{{pod {}}}:{port}/", pods.path()));
     }
 }
 
@@ -102,6 +117,7 @@ fn dots(pods: &Pods<'_>, report: &mut Report<'_>) {
                 let wasted = (2 * SEARCHES).to_string();
                 let args = [host, &ndots.to_string(), &wasted];
                 report.warning(&text.path, "lint.ndots", Some("lint.ndots.hint"), &args);
+                report.demo(pods.place(), format!("ping -c 1 -W 1 {host}"));
                 report.fix_text(&text.path, "lint.ndots.fix", host, &format!("{host}."));
             }
         }
@@ -140,6 +156,7 @@ fn host_ports(pods: &Pods<'_>, spec: &ClusterSpec, report: &mut Report<'_>) {
                 Some("lint.host-port.hint"),
                 &[&number, &count, &nodes],
             );
+            report.demo(DemoPlace::Node, format!("kubectl get events -n {}", pods.namespace));
         }
     }
 }
@@ -167,6 +184,7 @@ fn host_port_taken(view: &View<'_>, spec: &ClusterSpec, found: &mut Vec<Diagnost
                 let (count, nodes) = (all.len().to_string(), spec.nodes.len().to_string());
                 let args = [&*number.to_string(), &*count, &*nodes];
                 report.warning(path, "lint.host-port", Some("lint.host-port.hint"), &args);
+                report.demo(DemoPlace::Node, format!("kubectl get events -n {}", pods.namespace));
                 found.extend(report.finish());
             }
         }

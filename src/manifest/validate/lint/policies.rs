@@ -2,7 +2,7 @@
 
 use super::View;
 use crate::api::ClusterSpec;
-use crate::base::{Diagnostic, Ipv4Net};
+use crate::base::{DemoPlace, Diagnostic, Ipv4Net};
 use crate::manifest::report::Report;
 use crate::manifest::validate::cursor::Cursor;
 use crate::manifest::validate::selector;
@@ -23,14 +23,23 @@ pub(super) fn lint(view: &View<'_>, cluster: &ClusterSpec, found: &mut Vec<Diagn
             let other = other.get("spec");
             covers(&other.get("podSelector"), &pods) && admits_dns(&other.get("egress"))
         });
+        let admitted = admitted || administrators_admit_dns(view);
         if is_egress(&spec) && spec.get("egress").len() > 0 && !admitted {
             let egress = spec.get("egress");
             report.warning(&egress.path, "lint.no-dns", Some("lint.no-dns.hint"), &[]);
+            if let Some(selected) = view.matched(namespace, &pods).first() {
+                report.demo(selected.place(), "ping -c 1 -W 1 kube-dns.kube-system".to_owned());
+            }
             let first = format!("{}[0]", egress.path);
             report.fix_insert((view.text, &first), "lint.no-dns.fix", rule);
         }
         if !view.pods.is_empty() && !selector::is_empty(&pods) && view.matched(namespace, &pods).is_empty() {
             report.warning(&pods.path, "lint.policy-no-pods", Some("lint.policy-no-pods.hint"), &[namespace]);
+            let labels = pods.get("matchLabels");
+            let terms: Vec<String> =
+                labels.entries().map(|(key, value)| format!("{key}={}", value.text())).collect();
+            let asked = if terms.is_empty() { String::new() } else { format!(" -l {}", terms.join(",")) };
+            report.demo(DemoPlace::Node, format!("kubectl get pods -n {namespace} --show-labels{asked}"));
         }
         blocks(&spec, cluster, &mut report);
         found.extend(report.finish());
@@ -76,6 +85,24 @@ fn admits_dns(egress: &Cursor<'_>) -> bool {
     })
 }
 
+/// Whether the administrators let queries out before any network policy is asked. Whom that is about is not looked at.
+fn administrators_admit_dns(view: &View<'_>) -> bool {
+    let fits = |port: &Cursor<'_>| {
+        let (number, range) = (port.get("portNumber"), port.get("portRange"));
+        let one = number.get("protocol").text() == "UDP" && number.get("port").number() == DNS;
+        let many = range.get("protocol").text() == "UDP"
+            && (range.get("start").number()..=range.get("end").number()).contains(&DNS);
+        one || many
+    };
+    view.of_kind("AdminNetworkPolicy").any(|(_, root)| {
+        root.get("spec").get("egress").items().any(|rule| {
+            let ports = rule.get("ports");
+            rule.get("action").text() == "Allow"
+                && (ports.len() == 0 || ports.items().any(|port| fits(&port)))
+        })
+    })
+}
+
 /// A policy sees a packet with the address of the Pod behind a Service, never with the Service's.
 fn blocks(spec: &Cursor<'_>, cluster: &ClusterSpec, report: &mut Report<'_>) {
     let services = cluster.network.service_cidr;
@@ -87,6 +114,9 @@ fn blocks(spec: &Cursor<'_>, cluster: &ClusterSpec, report: &mut Report<'_>) {
                 if services.contains(&range) {
                     let args = [cidr.text(), &services.to_string()];
                     report.warning(&cidr.path, "lint.service-block", Some("lint.service-block.hint"), &args);
+                    // The addresses that policies see stand beside those of the Services.
+                    let command = "sh -c 'kubectl get services -A; kubectl get endpointslices -A'";
+                    report.demo(DemoPlace::Node, command.to_owned());
                 }
             }
         }

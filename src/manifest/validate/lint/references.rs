@@ -1,7 +1,7 @@
 //! Objects that refer to others that are not there.
 
 use super::{Pods, View};
-use crate::base::Diagnostic;
+use crate::base::{DemoPlace, Diagnostic};
 use crate::manifest::schema::nearest;
 use crate::manifest::validate::cursor::Cursor;
 use std::collections::BTreeSet;
@@ -29,6 +29,11 @@ pub(super) fn lint(view: &View<'_>, found: &mut Vec<Diagnostic>) {
                 "lint.missing",
                 Some("lint.missing.hint"),
                 &[kind, name.text(), pods.namespace],
+            );
+            let namespace = pods.namespace;
+            report.demo(
+                DemoPlace::Node,
+                format!("sh -c 'kubectl get pods -n {namespace}; kubectl get events -n {namespace}'"),
             );
             if let Some(meant) = nearest(name.text(), known.iter().copied()) {
                 report.fix_value(&name.path, "lint.missing.fix", meant);

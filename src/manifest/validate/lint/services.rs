@@ -1,7 +1,7 @@
 //! Services: whom they select, and whether anybody listens there.
 
 use super::{Pods, Port, View, ports_of};
-use crate::base::Diagnostic;
+use crate::base::{DemoPlace, Diagnostic};
 use crate::manifest::report::Report;
 use crate::manifest::schema::nearest;
 use crate::manifest::validate::cursor::Cursor;
@@ -16,9 +16,12 @@ pub(super) fn lint(view: &View<'_>, found: &mut Vec<Diagnostic>) {
             let selected = view.selected(namespace, &selector);
             if selected.is_empty() {
                 selects_nothing(view, namespace, &selector, &mut report);
+                demo(&root, root.get("spec").get("ports").items().next().as_ref(), &mut report);
             } else {
                 for port in root.get("spec").get("ports").items() {
-                    target(&port, &selected, &mut report);
+                    if target(&port, &selected, &mut report) {
+                        demo(&root, Some(&port), &mut report);
+                    }
                 }
                 headless(&root, &selected, &mut report);
             }
@@ -30,7 +33,7 @@ pub(super) fn lint(view: &View<'_>, found: &mut Vec<Diagnostic>) {
         governing(
             view,
             &entry.located.object.metadata().namespace,
-            &root.get("spec").get("serviceName"),
+            (root.get("metadata").get("name").text(), &root.get("spec").get("serviceName")),
             &mut report,
         );
         found.extend(report.finish());
@@ -67,8 +70,8 @@ fn selects_nothing(view: &View<'_>, namespace: &str, selector: &Cursor<'_>, repo
     }
 }
 
-/// A port of the Pods behind it must be there to be reached.
-fn target(port: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) {
+/// A port of the Pods behind it must be there to be reached. Whether something was found.
+fn target(port: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) -> bool {
     let protocol = port.get("protocol").text_or("TCP");
     let target = port.get("targetPort");
     let place = if target.is_set() { &target } else { &port.get("port") };
@@ -80,7 +83,7 @@ fn target(port: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) {
         .collect();
     if let Some(name) = target.value.as_str().filter(|name| !name.is_empty()) {
         if all.iter().any(|one| one.name == name) {
-            return;
+            return false;
         }
         let names: Vec<&str> =
             all.iter().map(|one| one.name.as_str()).filter(|name| !name.is_empty()).collect();
@@ -95,13 +98,13 @@ fn target(port: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) {
         if let Some(meant) = only {
             report.fix_value(&place.path, "lint.target.fix", meant);
         }
-        return;
+        return true;
     }
     let number = if target.number() == 0 { port.get("port").number() } else { target.number() };
     // Where nothing is declared and nothing is known of the images, anything may listen.
     let known = selected.iter().all(|pods| pods.containers().iter().all(|one| !ports_of(one).is_empty()));
     if !known || all.iter().any(|one| one.number == number) {
-        return;
+        return false;
     }
     let mut numbers: Vec<String> = all.iter().map(|one| one.number.to_string()).collect();
     numbers.dedup();
@@ -112,6 +115,29 @@ fn target(port: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) {
     {
         report.fix_value(&place.path, "lint.target.fix", only);
     }
+    true
+}
+
+/// A connection to the Service's address from a node; its name where it has no address of its own.
+fn demo(root: &Cursor<'_>, port: Option<&Cursor<'_>>, report: &mut Report<'_>) {
+    let metadata = root.get("metadata");
+    let (namespace, name) = (metadata.get("namespace").text_or("default"), metadata.get("name").text());
+    if root.get("spec").get("clusterIP").text() == "None" {
+        return report.demo(DemoPlace::AnyPod, format!("nslookup {}", qualified(name, namespace)));
+    }
+    let Some(port) = port else { return };
+    let number = port.get("port").number();
+    let command = if port.get("protocol").text_or("TCP") == "UDP" {
+        format!("nc -u -w 1 {{service {namespace}/{name}}} {number}")
+    } else {
+        format!("curl -sS -m 2 http://{{service {namespace}/{name}}}:{number}/")
+    };
+    report.demo(DemoPlace::Node, command);
+}
+
+/// A name within the cluster, in full.
+fn qualified(name: &str, namespace: &str) -> String {
+    format!("{name}.{namespace}.svc.cluster.local")
 }
 
 /// Pods behind a headless Service have names of their own only when they say so.
@@ -127,16 +153,23 @@ fn headless(root: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) 
     let half = selected.iter().any(|pods| !pods.spec.get("hostname").text().is_empty() && !named(&pods));
     if half {
         report.warning("spec.clusterIP", "lint.headless", Some("lint.headless.hint"), &[name]);
+        let hosts = selected.iter().map(|pods| pods.spec.get("hostname").text());
+        let host = hosts.into_iter().find(|host| !host.is_empty()).unwrap_or("");
+        let namespace = root.get("metadata").get("namespace").text_or("default");
+        report
+            .demo(DemoPlace::AnyPod, format!("nslookup {}", qualified(&format!("{host}.{name}"), namespace)));
     }
     let unnamed = spec.get("ports").items().any(|port| port.get("name").text().is_empty());
     if unnamed {
         let place = spec.get("ports").path;
         report.warning(&place, "lint.headless-port", Some("lint.headless-port.hint"), &[name]);
+        let namespace = root.get("metadata").get("namespace").text_or("default");
+        report.demo(DemoPlace::Node, format!("kubectl get endpointslices -n {namespace} -o yaml"));
     }
 }
 
 /// The Service that gives the Pods of a `StatefulSet` their names.
-fn governing(view: &View<'_>, namespace: &str, service: &Cursor<'_>, report: &mut Report<'_>) {
+fn governing(view: &View<'_>, namespace: &str, (set, service): (&str, &Cursor<'_>), report: &mut Report<'_>) {
     let name = service.text();
     if name.is_empty() {
         return;
@@ -145,11 +178,13 @@ fn governing(view: &View<'_>, namespace: &str, service: &Cursor<'_>, report: &mu
         entry.located.object.metadata().namespace == namespace
             && root.get("metadata").get("name").text() == name
     });
-    match found {
+    match &found {
         None => report.warning(&service.path, "lint.no-service", Some("lint.no-service.hint"), &[name]),
         Some((_, root)) if root.get("spec").get("clusterIP").text() != "None" => {
             report.warning(&service.path, "lint.not-headless", Some("lint.not-headless.hint"), &[name]);
         }
-        Some(_) => {}
+        Some(_) => return,
     }
+    let asked = if found.is_some() { name.to_owned() } else { format!("{set}-0.{name}") };
+    report.demo(DemoPlace::AnyPod, format!("nslookup {}", qualified(&asked, namespace)));
 }
