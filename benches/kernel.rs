@@ -60,7 +60,7 @@ fn source(transport: &str, to: &str) {
         }
     } else {
         let mut stream = TcpStream::connect(to).expect("a connection");
-        let piece = [b'x'; 65_536];
+        let piece = vec![b'x'; 65_536];
         let mut left = BYTES * MORE;
         while left > 0 {
             let most = left.min(piece.len());

@@ -191,9 +191,9 @@ impl Source {
     }
 
     fn send_stream(&mut self, os: &mut dyn Os) {
-        const PIECE: [u8; 65_536] = [b'x'; 65_536];
+        let piece = vec![b'x'; 65_536];
         while self.left > 0 {
-            let Ok(taken) = os.send(self.socket, &PIECE[..self.left.min(PIECE.len())]) else { return };
+            let Ok(taken) = os.send(self.socket, &piece[..self.left.min(piece.len())]) else { return };
             self.left -= taken;
         }
         let _ = os.shutdown(self.socket, Shutdown::Write);

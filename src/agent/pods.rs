@@ -186,7 +186,7 @@ impl ControlPlane {
         let Some(key) = self.store.pod_named(&row.key.namespace, &row.key.name).cloned() else { return };
         let Some(entry) = self.store.pods.get_mut(&key) else { return };
         if entry.overwritten.is_none() {
-            entry.overwritten = Some(row.value.get("status").cloned());
+            entry.overwritten = Some(super::store::Pasted(row.value.get("status").cloned()));
         }
         let mut value = (*row.value).clone();
         value["status"] = status;
@@ -204,7 +204,7 @@ impl ControlPlane {
         let mut value = (*row.value).clone();
         if let Some(fields) = value.as_object_mut() {
             fields.remove("status");
-            fields.extend(before.map(|status| ("status".to_owned(), status)));
+            fields.extend(before.0.map(|status| ("status".to_owned(), status)));
         }
         self.rewrite(world, &row, value);
     }

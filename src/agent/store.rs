@@ -62,10 +62,14 @@ pub(super) struct PodEntry {
     /// Seconds that a deletion gives it instead of its own.
     pub(super) grace: Option<u64>,
     /// The status that its text came with, while a request has put another one in its place.
-    pub(super) overwritten: Option<Option<Value>>,
+    pub(super) overwritten: Option<Pasted>,
     /// Whether its node is lost, so that it counts as not ready whatever its containers did last.
     pub(super) unreachable: bool,
 }
+
+/// The status that a Pod's text came with, if it came with one.
+#[derive(Clone, Debug)]
+pub(super) struct Pasted(pub(super) Option<Value>);
 
 /// A node in the store.
 #[derive(Clone, Debug)]

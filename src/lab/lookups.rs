@@ -135,7 +135,7 @@ fn look_up(
 /// The candidate that is found, or the name itself.
 fn whole_name(lab: &mut Lab, from: &Target, name: &str) -> Result<String, String> {
     let lookup = lab.lookup(name, from, None)?;
-    let found = lookup.tries.into_iter().find(|one| one.found());
+    let found = lookup.tries.into_iter().find(super::lookup::Try::found);
     Ok(found.map_or_else(|| format!("{}.", name.trim_end_matches('.')), |one| one.name))
 }
 

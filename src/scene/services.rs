@@ -209,10 +209,10 @@ fn condition(rule: &Rule) -> (String, Option<Arc<str>>) {
     let mut bare = rule.clone();
     bare.target = Target::None;
     bare.matches.retain(|each| !matches!(each, Match::Comment(_) | Match::Statistic(_)));
-    let comment = rule.matches.iter().find_map(|each| match each {
-        Match::Comment(text) => Some(text.clone()),
-        _ => None,
-    });
+    let comment = rule
+        .matches
+        .iter()
+        .find_map(|each| if let Match::Comment(text) = each { Some(text.clone()) } else { None });
     (bare.to_string(), comment)
 }
 
@@ -221,9 +221,11 @@ fn condition(rule: &Rule) -> (String, Option<Arc<str>>) {
 fn share(nodes: &mut [RuleNode], rules: &[&RuleState]) {
     const ALL: u64 = 1 << 31;
     let probability = |rule: &RuleState| {
-        rule.row.rule.matches.iter().find_map(|each| match each {
-            Match::Statistic(Not { negated: false, is: Statistic::Random(units) }) => Some(u64::from(*units)),
-            _ => None,
+        rule.row.rule.matches.iter().find_map(|each| {
+            let Match::Statistic(Not { negated: false, is: Statistic::Random(units) }) = each else {
+                return None;
+            };
+            Some(u64::from(*units))
         })
     };
     let Some(last) = rules.iter().rposition(|rule| probability(rule).is_some()) else { return };

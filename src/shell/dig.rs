@@ -109,17 +109,17 @@ impl DigLine {
                 let (text, status) = not_simulated("dig", &format!("-c {given}"));
                 return Err(refuse(text, status));
             }
-            "p" => match given.parse() {
-                Ok(port) => self.overrides.port = Some(port),
-                Err(_) => {
+            "p" => {
+                let Ok(port) = given.parse() else {
                     let is_number = given.bytes().all(|at| at.is_ascii_digit());
                     let why = if is_number { "out of range" } else { "not a valid number" };
                     return Err(refuse(
                         format!("invalid port number '{given}': {why}\ndig: Couldn't parse port number\n"),
                         1,
                     ));
-                }
-            },
+                };
+                self.overrides.port = Some(port);
+            }
             "6" | "b" | "f" | "k" | "y" => {
                 let (text, status) = not_simulated("dig", &format!("-{letter}"));
                 return Err(refuse(text, status));
