@@ -21,6 +21,14 @@ const GENERIC_TIMEOUT: Duration = Duration::from_secs(600);
 const UDP_STREAM_AFTER: Duration = Duration::from_secs(2);
 /// How long a connection that no packet confirmed is kept: such a packet was lost on its way through.
 const UNCONFIRMED_KEPT: Duration = Duration::from_secs(10);
+/// Within this time after the first packet of a connection came, the next one finds it although it is not confirmed: a
+/// processor takes a packet through all hooks before it takes the next one, while here the hooks lie a few microseconds
+/// apart.
+const PASSAGE: Duration = Duration::from_us(100);
+/// Protocol number of UDP, whose tracker allows clashes (`allow_clash`).
+const UDP: u8 = 17;
+/// How long a connection is kept that is known by its replies alone (`nf_ct_resolve_clash_harder`).
+const CLASH_KEPT: Duration = Duration::from_secs(1);
 
 /// A connection (`struct nf_conn`).
 #[derive(Clone, Debug)]
@@ -56,6 +64,8 @@ pub(super) struct Conntrack {
     conns: BTreeMap<u32, Conn>,
     /// Both directions of every confirmed connection; whether it is that of the replies.
     tuples: BTreeMap<Tuple, (u32, bool)>,
+    /// The connection that began last with a first packet like this, and when.
+    begun: BTreeMap<Tuple, (u32, SimTime)>,
     next: u32,
     /// When the collector comes by.
     gc_at: Option<SimTime>,
@@ -154,7 +164,7 @@ impl Netns {
     fn resolve_conntrack(&mut self, ctx: &mut Ctx<'_>, packet: &crate::wire::Ipv4, cause: EventId) -> Found {
         let tuple = header::tuple(packet);
         for _ in 0..2 {
-            let known = self.find_live(ctx, &tuple);
+            let known = self.find_live(ctx, &tuple).or_else(|| self.find_begun(ctx.now, &tuple));
             let (id, is_reply) = match known {
                 Some(known) => known,
                 None => match self.init_conntrack(ctx, &tuple, packet) {
@@ -191,6 +201,13 @@ impl Netns {
         None
     }
 
+    /// The connection whose first packet is still on its way through the host.
+    fn find_begun(&self, now: SimTime, tuple: &Tuple) -> Option<(u32, bool)> {
+        let (id, at) = *self.netfilter.conntrack.begun.get(tuple)?;
+        let conn = self.netfilter.conntrack.get(id)?;
+        (!conn.confirmed && !conn.dying && now.since(at) < PASSAGE).then_some((id, false))
+    }
+
     /// `init_conntrack`: a connection that nothing has confirmed yet.
     fn init_conntrack(&mut self, ctx: &Ctx<'_>, tuple: &Tuple, packet: &crate::wire::Ipv4) -> Option<u32> {
         let reply = header::inverted(tuple)?;
@@ -208,6 +225,8 @@ impl Netns {
         let table = &mut self.netfilter.conntrack;
         let id = table.next;
         table.next += 1;
+        table.begun.retain(|_, (_, at)| ctx.now.since(*at) < PASSAGE);
+        table.begun.insert(*tuple, (id, ctx.now));
         table.conns.insert(
             id,
             Conn {
@@ -318,7 +337,7 @@ impl Netns {
         // Another packet of the same connection may have been faster.
         let table = &mut self.netfilter.conntrack;
         if table.tuples.contains_key(&orig) || table.tuples.contains_key(&reply) {
-            return self.resolve_clash(skb, &orig);
+            return self.resolve_clash(now, skb, &orig, &reply);
         }
         table.tuples.insert(orig, (id, false));
         table.tuples.insert(reply, (id, true));
@@ -337,18 +356,24 @@ impl Netns {
         Verdict::Accept
     }
 
-    /// `nf_ct_resolve_clash`: the packet joins the connection that was first; where that cannot be it is dropped.
-    fn resolve_clash(&mut self, skb: &mut Skb, orig: &Tuple) -> Verdict {
-        let Some((first, false)) = self.netfilter.conntrack.find(orig) else { return Verdict::Drop };
-        let same = |a: u32, b: u32| {
-            let reply = |id| self.netfilter.conntrack.get(id).map(|conn| conn.reply);
-            reply(a) == reply(b)
-        };
-        if skb.nf.ct.is_some_and(|own| same(own, first)) {
+    /// `nf_ct_resolve_clash`: the packet joins the connection that was first. Where that one was translated otherwise, a
+    /// datagram's connection is kept for its replies alone; everything else is dropped.
+    fn resolve_clash(&mut self, now: SimTime, skb: &mut Skb, orig: &Tuple, reply: &Tuple) -> Verdict {
+        let table = &mut self.netfilter.conntrack;
+        let Some(own) = skb.nf.ct else { return Verdict::Drop };
+        if let Some((first, false)) = table.find(orig)
+            && table.get(first).is_some_and(|conn| conn.reply == *reply)
+        {
             skb.nf.ct = Some(first);
             return Verdict::Accept;
         }
-        Verdict::Drop
+        let Some(conn) = table.conns.get_mut(&own) else { return Verdict::Drop };
+        if orig.protocol != UDP || table.tuples.contains_key(reply) {
+            return Verdict::Drop;
+        }
+        (conn.confirmed, conn.expires) = (true, now + CLASH_KEPT);
+        table.tuples.insert(*reply, (own, true));
+        Verdict::Accept
     }
 
     /// The table is full: the oldest connection that is not assured makes room (`early_drop`).
@@ -367,8 +392,13 @@ impl Netns {
         conn.dying = true;
         conn.expires = ctx.now + UNCONFIRMED_KEPT;
         if confirmed {
-            self.netfilter.conntrack.tuples.remove(&orig);
-            self.netfilter.conntrack.tuples.remove(&reply);
+            // One that is known by its replies alone leaves the other direction to the connection that was first.
+            let tuples = &mut self.netfilter.conntrack.tuples;
+            for tuple in [orig, reply] {
+                if tuples.get(&tuple).is_some_and(|(owner, _)| *owner == id) {
+                    tuples.remove(&tuple);
+                }
+            }
             let gone = NetfilterChange::ConntrackGone(self.id, id);
             ctx.change(self.id, IfIndex::NONE, cause, TableChange::Netfilter(gone));
         }
