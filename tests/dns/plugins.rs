@@ -129,3 +129,16 @@ fn the_first_lookup_of_a_pod_loses_no_question() {
         assert_eq!(lab.trace().events.iter().filter(|event| lost(&event.kind)).count(), 0, "seed {seed}");
     }
 }
+
+/// The plugin halts the server as the real one does, and the kubelet starts it again, later and later.
+#[test]
+fn a_loop_halts_the_server_which_then_backs_off() {
+    let mut lab = started("errors\nloop\nforward . 127.0.0.1\n");
+    let halts = log(&lab).matches("[FATAL] plugin/loop: Loop (127.0.0.1:").count();
+    assert!(halts >= 2, "{}", log(&lab));
+    assert!(log(&lab).contains("detected for zone \".\", see https://coredns.io/plugins/loop#troubleshooting. Query: \"HINFO "));
+    let (_, status, _) = run(&mut lab, "gnu", "getent hosts example.com");
+    assert_eq!(status, 2, "no CoreDNS is left to answer");
+    let pods = run(&mut lab, "gnu", "kubectl get pods -n kube-system").0;
+    assert_eq!(pods.matches("CrashLoopBackOff").count(), 2, "{pods}");
+}

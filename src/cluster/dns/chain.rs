@@ -470,6 +470,8 @@ impl<'a> Walk<'a> {
                 let zone = zones.first().cloned().unwrap_or_default();
                 self.step("loop", "dns.loop.found", &[&zone]);
                 self.looped = Some(zone);
+                // The process ends there and then (`log.Fatalf`): nobody is asked any more.
+                return Ok(Reply::Failed(Rcode::ServFail, None));
             }
         }
         self.next(block, at + 1, question)
