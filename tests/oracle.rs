@@ -64,9 +64,9 @@ fn ports_of_syns(lab: &Lab, from: usize, tap: &str) -> Vec<u16> {
     let sent = trace.events[from..].iter().filter(|event| {
         (event.netns, event.ifindex, event.kind) == (state.row.netns, ifindex, EventKind::Transmitted)
     });
-    let port = |frame: &vethscope::wire::Frame| match &*frame.ipv4()?.body {
-        Body::Tcp(tcp) if tcp.flags.to_string() == "S" => Some(tcp.src_port),
-        _ => None,
+    let port = |frame: &vethscope::wire::Frame| {
+        let Body::Tcp(tcp) = &*frame.ipv4()?.body else { return None };
+        (tcp.flags.to_string() == "S").then_some(tcp.src_port)
     };
     sent.filter_map(|event| port(trace.frame_of(event)?)).collect()
 }

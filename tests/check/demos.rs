@@ -1,6 +1,7 @@
 //! Each finding of the linter with the command that shows it: run in the cluster of the text, it prints what the finding
 //! warns of.
 
+use std::fmt::Write as _;
 use vethscope::base::{EventId, SimTime};
 use vethscope::lab::{Lab, prompt};
 use vethscope::trace::EventKind;
@@ -44,8 +45,11 @@ fn shown(text: &str, message: &str) -> (String, u8) {
     (out, lab.status(process).expect("it ended"))
 }
 
-#[test]
-fn every_finding_is_shown_by_the_command_it_offers() {
+/// What a finding is called, a text with it, what its command prints, and whether that ends well.
+type Shown = (&'static str, String, &'static str, bool);
+
+#[expect(clippy::too_many_lines, reason = "a table with an entry for each finding")]
+fn findings() -> Vec<Shown> {
     let plain = |name: &str| pod(name, WEB);
     let policy = |spec: &str| {
         format!(
@@ -61,7 +65,7 @@ fn every_finding_is_shown_by_the_command_it_offers() {
                selector: {matchLabels: {app: db}}\n  template: {metadata: {labels: {app: db}}, spec: {containers: [{name: c, image: nginx}]}}\n";
     let two_nodes = "nodeName: node1, containers: [{name: web, image: nginx}]";
     let far = "nodeName: node2, containers: [{name: web, image: nginx}]";
-    let cases: Vec<(&str, String, &str, bool)> = vec![
+    vec![
         (
             "lint.same-port",
             pod("a", "containers: [{name: one, image: nginx, ports: [{containerPort: 80}]}, {name: two, image: nginx, ports: [{containerPort: 80}]}]"),
@@ -156,12 +160,17 @@ fn every_finding_is_shown_by_the_command_it_offers() {
             "via 10.244.2.0 dev flannel.1",
             true,
         ),
-    ];
+    ]
+}
+
+#[test]
+fn every_finding_is_shown_by_the_command_it_offers() {
     let mut failures = String::new();
-    for (message, text, wanted, well) in &cases {
+    for (message, text, wanted, well) in &findings() {
         let (out, status) = shown(text, message);
         if !out.contains(wanted) || (status == 0) != *well {
-            failures += &format!("{message}: status {status}, wanted {wanted:?}, got\n{out}\n");
+            writeln!(failures, "{message}: status {status}, wanted {wanted:?}, got\n{out}")
+                .expect("a text grows");
         }
     }
     assert!(failures.is_empty(), "{failures}");

@@ -39,9 +39,9 @@ fn started(block: &str) -> Lab {
 /// Everything that processes wrote so far.
 fn log(lab: &Lab) -> String {
     let trace = lab.trace();
-    let texts = trace.events.iter().filter_map(|event| match event.kind {
-        EventKind::Wrote(output) => Some(trace.outputs[output.index()].text.to_string()),
-        _ => None,
+    let texts = trace.events.iter().filter_map(|event| {
+        let EventKind::Wrote(output) = event.kind else { return None };
+        Some(trace.outputs[output.index()].text.as_str())
     });
     texts.collect()
 }
@@ -136,7 +136,9 @@ fn a_loop_halts_the_server_which_then_backs_off() {
     let mut lab = started("errors\nloop\nforward . 127.0.0.1\n");
     let halts = log(&lab).matches("[FATAL] plugin/loop: Loop (127.0.0.1:").count();
     assert!(halts >= 2, "{}", log(&lab));
-    assert!(log(&lab).contains("detected for zone \".\", see https://coredns.io/plugins/loop#troubleshooting. Query: \"HINFO "));
+    assert!(log(&lab).contains(
+        "detected for zone \".\", see https://coredns.io/plugins/loop#troubleshooting. Query: \"HINFO "
+    ));
     let (_, status, _) = run(&mut lab, "gnu", "getent hosts example.com");
     assert_eq!(status, 2, "no CoreDNS is left to answer");
     let pods = run(&mut lab, "gnu", "kubectl get pods -n kube-system").0;

@@ -241,32 +241,8 @@ pub(crate) fn hold(parts: &[&String]) -> Counts {
                 continue;
             }
         };
-        let waiting = Mutex::new(cases.iter().enumerate());
-        let told = Mutex::new(vec![String::new(); cases.len()]);
-        std::thread::scope(|scope| {
-            for _ in 0..AT_ONCE {
-                scope.spawn(|| {
-                    loop {
-                        let Some((at, case)) = waiting.lock().ok().and_then(|mut next| next.next()) else {
-                            return;
-                        };
-                        let folder = folder.join(format!("{}-{at}", library.name()));
-                        let mut got = simulated::run(case, library).lines(case, library);
-                        if !knows_no_data {
-                            for line in &mut got {
-                                line.text =
-                                    line.text.replace("Name has no usable address", "Name does not resolve");
-                            }
-                        }
-                        let story = compare(case, library, &program, &folder, &got);
-                        if let Ok(mut told) = told.lock() {
-                            told[at] = story;
-                        }
-                    }
-                });
-            }
-        });
-        for (case, story) in cases.iter().zip(told.into_inner().unwrap_or_default()) {
+        let stories = stories(&cases, library, &program, &folder, knows_no_data);
+        for (case, story) in cases.iter().zip(stories) {
             let name = format!("oracle resolver {} {}", library.name(), case.name);
             if story.is_empty() {
                 println!("{name} ... ok");
@@ -279,6 +255,39 @@ pub(crate) fn hold(parts: &[&String]) -> Counts {
     }
     let _ = std::fs::remove_dir_all(&folder);
     counts
+}
+
+/// What came of each case, several of them at a time. A musl that does not know of names without an address says so.
+fn stories(
+    cases: &[Case],
+    library: Library,
+    program: &Path,
+    folder: &Path,
+    knows_no_data: bool,
+) -> Vec<String> {
+    let waiting = Mutex::new(cases.iter().enumerate());
+    let told = Mutex::new(vec![String::new(); cases.len()]);
+    let work = || {
+        while let Some((at, case)) = waiting.lock().ok().and_then(|mut next| next.next()) {
+            let folder = folder.join(format!("{}-{at}", library.name()));
+            let mut got = simulated::run(case, library).lines(case, library);
+            if !knows_no_data {
+                for line in &mut got {
+                    line.text = line.text.replace("Name has no usable address", "Name does not resolve");
+                }
+            }
+            let story = compare(case, library, program, &folder, &got);
+            if let Ok(mut told) = told.lock() {
+                told[at] = story;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(work);
+        }
+    });
+    told.into_inner().unwrap_or_default()
 }
 
 /// How the simulator differs from the real resolver; nothing where it does not.

@@ -3,6 +3,7 @@
 
 use super::zone::{Act, Servers, address};
 use super::{Asked, Case, Ran, read_back, written};
+use std::fmt::Write as _;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
@@ -74,10 +75,11 @@ pub(crate) fn serve(folder: &Path, program: &Path) -> io::Result<()> {
     let (behaviors, names) = (lines("servers")?, lines("names")?);
     let mut script = "ip link set lo up\n".to_owned();
     for server in 0..behaviors.len() {
-        script += &format!("ip addr add {}/32 dev lo\n", address(server));
+        writeln!(script, "ip addr add {}/32 dev lo", address(server)).map_err(io::Error::other)?;
     }
     for file in ["resolv.conf", "hosts", "nsswitch.conf"] {
-        script += &format!("touch /etc/{file}; mount --bind {}/{file} /etc/{file}\n", folder.display());
+        writeln!(script, "touch /etc/{file}; mount --bind {}/{file} /etc/{file}", folder.display())
+            .map_err(io::Error::other)?;
     }
     shell(&script)?;
     let servers = Servers::new(&behaviors);
@@ -100,6 +102,10 @@ pub(crate) fn serve(folder: &Path, program: &Path) -> io::Result<()> {
     io::stdout().write_all(written(&Ran { asked, output }).as_bytes())
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "these are servers of the real machine, each with a thread of its own"
+)]
 fn datagrams(socket: &UdpSocket, server: usize, shared: &Shared) {
     let mut buffer = [0; 4096];
     while let Ok((len, from)) = socket.recv_from(&mut buffer) {
@@ -119,6 +125,10 @@ fn datagrams(socket: &UdpSocket, server: usize, shared: &Shared) {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "these are servers of the real machine, each with a thread of its own"
+)]
 fn connections(listener: &TcpListener, server: usize, shared: &Arc<Shared>) {
     while let Ok((stream, from)) = listener.accept() {
         let shared = shared.clone();

@@ -154,11 +154,8 @@ impl Process for Client {
             os.resolve(name);
             lines.push(match os.lookup(name) {
                 Some(Ok(found)) => {
-                    let mut line = format!("{name}: found");
-                    for ip in &found.addresses {
-                        line += &format!(" {ip}");
-                    }
-                    line
+                    let addresses = found.addresses.iter().map(|ip| format!(" {ip}"));
+                    format!("{name}: found{}", addresses.collect::<String>())
                 }
                 Some(Err(why)) => format!("{name}: {}", why.text()),
                 // The simulation runs this wake-up again when the name is known.

@@ -180,7 +180,8 @@ fn words(query: &Message, question: &Question) -> String {
         }
     }
     if let Some(edns) = &query.edns {
-        out += &format!(" edns {} {}", edns.version, edns.udp_size);
+        let edns = format!(" edns {} {}", edns.version, edns.udp_size);
+        out.push_str(&edns);
     }
     out
 }
