@@ -45,7 +45,8 @@ pub(super) fn place(draft: &mut Draft<'_>, state: &NetnsState, base: i32, pods_b
     let mut places: Vec<i32> = seen.iter().map(|(_, _, rest)| rest.x).collect();
     places.sort_unstable();
     let apart = places.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap_or(i32::MAX);
-    let named = seen.len() <= 2 && apart >= draft.px(116);
+    let is_upper = |from: &Point| from.y + draft.px(20) < pods_bottom;
+    let named = seen.len() <= 2 && apart >= draft.px(116) && !seen.iter().any(|(_, _, rest)| is_upper(rest));
     let (w, h) = if named { (draft.px(112), draft.px(26)) } else { (draft.px(14), draft.px(10)) };
     let widest = inner.w / seen.len().max(1) as i32 - draft.px(8);
     for (at, (link, other, from)) in seen.into_iter().enumerate() {

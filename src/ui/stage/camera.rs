@@ -82,8 +82,8 @@ impl Camera {
         });
         Effect::new(move || {
             let room = camera.room();
-            if show.room.get_untracked() != room {
-                show.room.set(room);
+            if show.room().get_untracked() != room {
+                show.room().set(room);
             }
         });
         // Panels are dragged and folded as well as windows resized.

@@ -109,14 +109,13 @@ pub struct Show {
     pub(in crate::ui) frame: Memo<Shared<Frame>>,
     /// Whether the stage is too narrow for wide Pods.
     pub(in crate::ui) compact: RwSignal<bool>,
-    /// Width for the picture, in its own pixels.
-    pub(in crate::ui) room: RwSignal<i32>,
     more: StoredValue<More, LocalStorage>,
 }
 
 /// What only some views need.
 struct More {
     filter: RwSignal<Filter>,
+    room: RwSignal<i32>,
     time_tab: RwSignal<TimeTab>,
     tap: RwSignal<TapChoice>,
     conversations: Conversations,
@@ -127,6 +126,7 @@ impl More {
     fn new() -> Self {
         Self {
             filter: RwSignal::new(Filter::default()),
+            room: RwSignal::new(0),
             time_tab: RwSignal::new(TimeTab::Score),
             tap: RwSignal::new(TapChoice::default()),
             conversations: Conversations::default(),
@@ -140,7 +140,8 @@ impl Show {
     pub fn new(ui: Ui) -> Self {
         let index = StoredValue::new_local(Index::default());
         let history = StoredValue::new_local(History::default());
-        let (compact, room) = (RwSignal::new(false), RwSignal::new(0));
+        let (compact, more) = (RwSignal::new(false), More::new());
+        let room = more.room;
         let at = Memo::new(move |_| ui.playback.with(|play| play.at));
         let count = Memo::new(move |_| ui.playback.with(|play| play.steps.len()));
         let event = Memo::new(move |_| ui.playback.with(scene::Playback::event));
@@ -195,8 +196,8 @@ impl Show {
                 })
             })
         });
-        let more = StoredValue::new_local(More::new());
-        let show = Self { ui, index, at, count, event, tables, earlier, scene, frame, compact, room, more };
+        let more = StoredValue::new_local(more);
+        let show = Self { ui, index, at, count, event, tables, earlier, scene, frame, compact, more };
         show.keep_filtered();
         show
     }
@@ -253,6 +254,11 @@ impl Show {
     /// What is hidden.
     pub(in crate::ui) fn filter(self) -> RwSignal<Filter> {
         self.more.with_value(|more| more.filter)
+    }
+
+    /// Width for the picture, in its own pixels.
+    pub(in crate::ui) fn room(self) -> RwSignal<i32> {
+        self.more.with_value(|more| more.room)
     }
 
     /// How the events are shown.
