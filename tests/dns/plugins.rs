@@ -144,3 +144,13 @@ fn a_loop_halts_the_server_which_then_backs_off() {
     let pods = run(&mut lab, "gnu", "kubectl get pods -n kube-system").0;
     assert_eq!(pods.matches("CrashLoopBackOff").count(), 2, "{pods}");
 }
+
+/// A Corefile that is looked at again and again without a change is no loop.
+#[test]
+fn coredns_runs_on_under_reload_and_loop() {
+    let mut lab = started("errors\nloop\nforward . 192.168.1.1\nreload 30s\n");
+    let later = lab.now() + Duration::from_secs(300);
+    lab.wait_until(later);
+    let pods = run(&mut lab, "gnu", "kubectl get pods -n kube-system").0;
+    assert_eq!(pods.matches("1/1     Running   0 ").count(), 2, "{pods}");
+}

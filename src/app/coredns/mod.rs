@@ -181,6 +181,7 @@ impl CoreDns {
         }
         say(os, &format!("CoreDNS-{VERSION}\nlinux/amd64, go1.24.1, 707c7c1"));
         self.plan(os);
+        self.plan_loop(os);
     }
 
     /// The line by which the plugin `reload` tells which Corefile is in use.
@@ -197,7 +198,11 @@ impl CoreDns {
             let spread = if jitter == 0 { 0 } else { u64::from(os.random()) % jitter };
             os.set_timer(TIMER_RELOAD, Duration::from_ms(every + spread));
         }
-        if !server.loops().is_empty() {
+    }
+
+    /// The plugin `loop` asks once for each Corefile: it counts from then on.
+    fn plan_loop(&self, os: &mut dyn Os) {
+        if self.server.as_ref().is_some_and(|server| !server.loops().is_empty()) {
             os.set_timer(TIMER_LOOP, LOOP_AFTER);
         }
     }
@@ -257,6 +262,7 @@ impl CoreDns {
                 Ok(server) => {
                     self.server = Some(Arc::new(server));
                     self.state = State::default();
+                    self.plan_loop(os);
                     self.upstream.forget();
                     self.text = text;
                     say(os, &self.running());
