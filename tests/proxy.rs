@@ -204,11 +204,7 @@ fn run(lab: &mut Lab, place: &str, line: &str) -> (String, u8) {
     let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
     let process = lab.start(&Target::parse(place, "default", None), &argv).unwrap();
     lab.finish(process, SimTime(u64::MAX));
-    let trace = lab.trace();
-    let wrote = |event: &Event| if let EventKind::Wrote(output) = event.kind { Some(output) } else { None };
-    let pieces = trace.events[from..].iter().filter_map(wrote).map(|output| &trace.outputs[output.index()]);
-    let output = pieces.filter(|piece| piece.process == process).map(|piece| piece.text.as_str()).collect();
-    (output, lab.status(process).unwrap())
+    (lab.trace().written(from, process), lab.status(process).unwrap())
 }
 
 fn facts(lab: &Lab, from: usize) -> Vec<ServiceFact> {

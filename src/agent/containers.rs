@@ -294,16 +294,7 @@ fn shared_pidns(entry: &mut PodEntry, world: &mut dyn World, netns: NetnsId) -> 
         mounts: Arc::new(Mounts::bare(world.new_dir())),
     };
     let argv = vec!["/pause".to_owned()];
-    let pause = Launch {
-        netns,
-        container: None,
-        environment,
-        argv,
-        serves: None,
-        stand_in: StandIn::Refused,
-        probe: None,
-    };
-    entry.shared.pause = Some(world.launch(pause));
+    entry.shared.pause = Some(world.launch(Launch::program(netns, environment, argv)));
     entry.shared.pidns = Some(pidns);
     pidns
 }

@@ -2,7 +2,7 @@
 //! node, the port that `healthCheckNodePort` names tells how many endpoints of the Service are there.
 
 use super::control::ControlPlane;
-use super::launch::{Environment, Launch, Mounts, StandIn};
+use super::launch::{Environment, Launch, Mounts};
 use super::world::World;
 use crate::api::ClusterSpec;
 use crate::app::Transport;
@@ -89,14 +89,7 @@ fn serve(world: &mut dyn World, netns: NetnsId, port: u16, text: String) -> Answ
         variables: Arc::new([]),
         mounts: Arc::new(Mounts::bare(dir)),
     };
-    let process = world.launch(Launch {
-        netns,
-        container: None,
-        environment,
-        argv: vec!["kube-proxy".to_owned()],
-        serves: Some(vec![listener]),
-        stand_in: StandIn::Refused,
-        probe: None,
-    });
+    let program = Launch::program(netns, environment, vec!["kube-proxy".to_owned()]);
+    let process = world.launch(Launch { serves: Some(vec![listener]), ..program });
     Answering { process, dir, text }
 }

@@ -4,7 +4,7 @@ use super::containers;
 use super::control::ControlPlane;
 use super::controllers::Kind;
 use super::launch::Exit;
-use super::probes::{command, of_command, of_machine, of_request, request};
+use super::probes::{command, of_machine, of_request, request};
 use super::store::PodKey;
 use super::world::{Patience, Wakeup, World};
 use crate::base::{Duration, ProcessId};
@@ -51,9 +51,9 @@ impl ControlPlane {
         let (netns, ip, node) = (entry.netns, entry.ip, entry.node.clone());
         let environment = entry.environment(index).cloned();
         let launch = match command(action) {
-            Some(argv) => {
-                environment.zip(netns).map(|(environment, netns)| of_command(netns, environment, argv))
-            }
+            Some(argv) => environment
+                .zip(netns)
+                .map(|(environment, netns)| super::launch::Launch::program(netns, environment, argv)),
             None => ip.and_then(|ip| request(&spec, action, ip, TIMEOUT)).and_then(|request| {
                 let node = self.store.nodes.get_mut(&node?)?;
                 let environment = node.kubelet.get_or_insert_with(|| of_machine(world)).clone();

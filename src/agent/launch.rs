@@ -125,6 +125,14 @@ pub struct Launch {
     pub probe: Option<Request>,
 }
 
+impl Launch {
+    /// A program that is no container's: one of a machine's, or one that the kubelet runs.
+    pub(super) fn program(netns: NetnsId, environment: Environment, argv: Vec<String>) -> Self {
+        let stand_in = StandIn::Refused;
+        Self { netns, container: None, environment, argv, serves: None, stand_in, probe: None }
+    }
+}
+
 /// How a main process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {

@@ -3,7 +3,7 @@
 use super::containers;
 use super::control::ControlPlane;
 use super::controllers::Kind;
-use super::launch::{Environment, Exit, Launch, Mounts, StandIn};
+use super::launch::{Environment, Exit, Launch, Mounts};
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, ProbeKind, Wakeup, World};
 use crate::api::Container;
@@ -172,7 +172,7 @@ impl ControlPlane {
         let node = entry.node.clone();
         let launch = match command(&probe) {
             Some(argv) => {
-                environment.zip(netns).map(|(environment, netns)| of_command(netns, environment, argv))
+                environment.zip(netns).map(|(environment, netns)| Launch::program(netns, environment, argv))
             }
             None => ip.and_then(|ip| request(&spec, &probe, ip, timeout)).and_then(|request| {
                 let node = self.store.nodes.get_mut(&node?)?;
@@ -301,31 +301,9 @@ fn first_after(probe: &Value) -> Duration {
     Duration::from_secs(written).max(FIRST)
 }
 
-/// A command in a container.
-pub(super) fn of_command(netns: NetnsId, environment: Environment, argv: Vec<String>) -> Launch {
-    Launch {
-        netns,
-        container: None,
-        environment,
-        argv,
-        serves: None,
-        stand_in: StandIn::Refused,
-        probe: None,
-    }
-}
-
 /// A connection from a node.
 pub(super) fn of_request(netns: NetnsId, environment: Environment, request: Request) -> Launch {
-    let argv = vec!["kubelet".to_owned()];
-    Launch {
-        netns,
-        container: None,
-        environment,
-        argv,
-        serves: None,
-        stand_in: StandIn::Refused,
-        probe: Some(request),
-    }
+    Launch { probe: Some(request), ..Launch::program(netns, environment, vec!["kubelet".to_owned()]) }
 }
 
 /// What the kubelet sees of its machine.

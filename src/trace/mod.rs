@@ -99,6 +99,15 @@ pub struct Output {
 }
 
 impl Trace {
+    /// What a process has written since the event at this place, to all its streams.
+    pub fn written(&self, from: usize, process: ProcessId) -> String {
+        let pieces = self.events[from..].iter().filter_map(|event| {
+            let EventKind::Wrote(output) = event.kind else { return None };
+            Some(&self.outputs[output.index()])
+        });
+        pieces.filter(|piece| piece.process == process).map(|piece| piece.text.as_str()).collect()
+    }
+
     /// Number of events.
     pub fn len(&self) -> usize {
         self.events.len()

@@ -2,9 +2,8 @@
 //! warns of.
 
 use std::fmt::Write as _;
-use vethscope::base::{EventId, SimTime};
+use vethscope::base::SimTime;
 use vethscope::lab::{Lab, prompt};
-use vethscope::trace::EventKind;
 
 const SETTLE: SimTime = SimTime(600_000_000_000);
 
@@ -33,16 +32,7 @@ fn shown(text: &str, message: &str) -> (String, u8) {
     let from = lab.trace().len();
     let process = lab.start(&target, &argv).unwrap_or_else(|wrong| panic!("{line}: {wrong:?}"));
     lab.finish(process, SimTime(u64::MAX));
-    let trace = lab.trace();
-    let mut out = String::new();
-    for index in from..trace.len() {
-        if let EventKind::Wrote(output) = trace.event(EventId(index as u32)).kind
-            && trace.outputs[output.index()].process == process
-        {
-            out.push_str(&trace.outputs[output.index()].text);
-        }
-    }
-    (out, lab.status(process).expect("it ended"))
+    (lab.trace().written(from, process), lab.status(process).expect("it ended"))
 }
 
 /// What a finding is called, a text with it, what its command prints, and whether that ends well.

@@ -3,7 +3,6 @@
 use vethscope::base::words::Lang;
 use vethscope::base::{Severity, SimTime};
 use vethscope::lab::{Lab, Target, lookups};
-use vethscope::trace::EventKind;
 
 /// A cluster with a Service that has an endpoint, and a Pod of each C library.
 const CLUSTER: &str = "apiVersion: v1
@@ -61,15 +60,7 @@ pub(super) fn run(lab: &mut Lab, pod: &str, command: &str) -> (String, u8, Vec<S
     let from = lab.trace().len();
     let process = lab.start(&Target::parse(pod, "default", None), &argv).unwrap();
     lab.finish(process, SimTime(u64::MAX));
-    let mut out = String::new();
-    for event in &lab.trace().events[from..] {
-        if let EventKind::Wrote(output) = event.kind {
-            let output = &lab.trace().outputs[output.index()];
-            if output.process == process {
-                out += &output.text;
-            }
-        }
-    }
+    let out = lab.trace().written(from, process);
     let status = lab.status(process).unwrap();
     let rows = lab.live().names[before..].iter().map(|(_, row)| row);
     // A CNAME is followed through the server once more; only what the client asked counts.

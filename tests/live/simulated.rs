@@ -2,7 +2,6 @@
 
 use vethscope::base::{ProcessId, SimTime};
 use vethscope::lab::{Lab, Target};
-use vethscope::trace::EventKind;
 
 /// What a command wrote, and its status; `None` where it was still running.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,10 +46,5 @@ pub(crate) fn finish(lab: &mut Lab, process: ProcessId) {
 
 /// What a process has written by now.
 pub(crate) fn ran(lab: &Lab, process: ProcessId) -> Ran {
-    let trace = lab.trace();
-    let pieces = trace.events.iter().filter_map(|event| {
-        if let EventKind::Wrote(output) = event.kind { Some(&trace.outputs[output.index()]) } else { None }
-    });
-    let output = pieces.filter(|piece| piece.process == process).map(|piece| piece.text.as_str()).collect();
-    Ran { output, status: lab.status(process) }
+    Ran { output: lab.trace().written(0, process), status: lab.status(process) }
 }

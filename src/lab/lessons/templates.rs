@@ -129,9 +129,8 @@ pub const TEMPLATES: &[Template] = &[
 mod tests {
     use super::*;
     use crate::base::words::{Lang, word};
-    use crate::base::{EventId, Severity, SimTime};
+    use crate::base::{Severity, SimTime};
     use crate::lab::{Lab, prompt};
-    use crate::trace::EventKind;
 
     /// Runs all tries of a template and gives what each printed.
     fn tried(template: &Template) -> Vec<String> {
@@ -146,15 +145,7 @@ mod tests {
             let argv = prompt::argv(&line).expect("a command line");
             let process = lab.start(&target, &argv).unwrap_or_else(|wrong| panic!("{line}: {wrong:?}"));
             lab.finish(process, SimTime(u64::MAX));
-            let trace = lab.trace();
-            let mut out = String::new();
-            for index in from..trace.len() {
-                if let EventKind::Wrote(output) = trace.event(EventId(index as u32)).kind
-                    && trace.outputs[output.index()].process == process
-                {
-                    out.push_str(&trace.outputs[output.index()].text);
-                }
-            }
+            let out = lab.trace().written(from, process);
             let status = lab.status(process).expect("it ended");
             assert_eq!(status == 0, own.works, "{}: {} {line}: {status}\n{out}", template.name, own.place);
             outputs.push(out);
