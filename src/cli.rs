@@ -499,11 +499,16 @@ fn compare_lookups(
     // What is wrong with the text is told first.
     settle(&sources)?;
     let lang = Lang::from(lang);
-    let rows = lookups::compare(sources.text(), from, name, lang)
-        .map_err(|wrong| Failure { message: format!("{wrong}\n"), status: 1 })?;
+    let rows = lookups::compare(sources.text(), from, name);
+    // Where no way could be tried, the reason is the answer.
+    if let Some(Err(error)) =
+        rows.first().map(|row| &row.cost).filter(|_| rows.iter().all(|row| row.cost.is_err()))
+    {
+        return Err(Failure { message: format!("{}\n", error.text(lang)), status: 1 });
+    }
     let text = match format {
         Format::Text => lookups::table(&rows, lang),
-        Format::Json => serde_json::json!(rows).to_string() + "\n",
+        Format::Json => lookups::json(&rows, lang).to_string() + "\n",
     };
     say(Stream::Stdout, &text);
     Ok(0)

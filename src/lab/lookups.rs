@@ -9,35 +9,48 @@ use crate::app::getent::{Database, Getent};
 use crate::base::words::{self, Lang};
 use crate::base::{Duration, NetnsId, SimTime};
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// How often the name is looked up in each way.
 pub const LOOKUPS: usize = 50;
 /// Simulated time for the cluster to come up, and for one lookup.
 const LIMIT: Duration = Duration::from_secs(120);
-/// An image whose programs are linked with musl.
+/// An image whose programs are linked with musl, and one with glibc: the way decides, not the Pod's own image.
 const MUSL_IMAGE: &str = "alpine";
+const GLIBC_IMAGE: &str = "debian";
 
 /// A way to look a name up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+pub enum Way {
+    /// glibc with this `ndots`.
     Ndots(usize),
     /// The name that was found in the end, with its last dot.
     Whole,
+    /// glibc with `options single-request`: A and AAAA one after the other.
     SingleRequest,
+    /// musl, which asks for both at once and for one name of the search list after the other.
     Musl,
     /// One of the CoreDNS stands still, and nobody has noticed.
     OneHangs,
 }
 
-const WAYS: [Way; 6] =
+/// Every way, in the order in which they are tried.
+pub const WAYS: [Way; 6] =
     [Way::Ndots(5), Way::Ndots(2), Way::Whole, Way::SingleRequest, Way::Musl, Way::OneHangs];
 
 /// What one way came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookupRow {
-    /// The way, in words.
-    pub way: String,
+    /// The way.
+    pub way: Way,
+    /// What it costs, or why it could not be tried.
+    pub cost: Result<LookupCost, LookupError>,
+}
+
+/// What one way costs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LookupCost {
     /// Questions that CoreDNS got for a thousand lookups.
     pub questions: usize,
     /// Those of them that it passed on to another server.
@@ -50,9 +63,38 @@ pub struct LookupRow {
     pub failed: usize,
 }
 
+/// Why a way could not be tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LookupError {
+    /// Nothing can be started there, or the name is none: in the words of who refused it.
+    Refused(String),
+    /// There are no two CoreDNS of which one could hang.
+    OneServer,
+}
+
+impl LookupError {
+    /// The reason in words.
+    pub fn text(&self, lang: Lang) -> String {
+        match self {
+            Self::Refused(why) => why.clone(),
+            Self::OneServer => words::text(lang, "names.compare.alone", &[]),
+        }
+    }
+}
+
+impl LookupCost {
+    /// Questions, those passed on, failures, the first one's time and the mean, as they stand in a table.
+    pub fn cells(&self) -> [String; 5] {
+        let ms = |us: u64| format!("{}.{:02} ms", us / 1_000, us % 1_000 / 10);
+        let [questions, forwarded, failed] =
+            [self.questions, self.forwarded, self.failed].map(|count| count.to_string());
+        [questions, forwarded, failed, ms(self.first_us), ms(self.mean_us)]
+    }
+}
+
 impl Way {
     /// The way in words.
-    fn text(self, lang: Lang) -> String {
+    pub fn text(self, lang: Lang) -> String {
         let (key, args) = match self {
             Self::Ndots(dots) => ("names.compare.ndots", vec![dots.to_string()]),
             Self::Whole => ("names.compare.whole", Vec::new()),
@@ -73,50 +115,114 @@ impl Way {
     }
 }
 
-/// Looks `name` up from a Pod of the cluster that `text` describes, in every way.
-pub fn compare(text: &str, from: &Target, name: &str, lang: Lang) -> Result<Vec<LookupRow>, String> {
-    WAYS.iter().map(|way| measure(text, from, name, *way, lang)).collect()
+/// Looks `name` up from a Pod of the cluster that `text` describes, in every way; a row for each of [`WAYS`].
+pub fn compare(text: &str, from: &Target, name: &str) -> Vec<LookupRow> {
+    let mut work = LookupComparison::new(text, from, name);
+    while work.advance() {}
+    work.rows
 }
 
-fn measure(text: &str, from: &Target, name: &str, way: Way, lang: Lang) -> Result<LookupRow, String> {
-    let mut lab = Lab::new(1);
-    lab.apply(text);
-    let limit = lab.now() + LIMIT;
-    lab.settle(limit);
-    lab.need_names(from, &["getent".to_owned()]);
-    let (netns, mut environment) = lab.find(from).map_err(|error| error.to_string())?;
-    let path = "/etc/resolv.conf";
-    let conf = lab.sim.file_of(netns, &environment.mounts, path).cloned().unwrap_or_default();
-    lab.sim.put_file(netns, &environment.mounts, path, conf + &way.options());
-    let mut name = name.to_owned();
-    match way {
-        Way::Musl => environment.image = Some(MUSL_IMAGE.into()),
-        Way::Whole => name = whole_name(&mut lab, from, &name)?,
-        Way::OneHangs => hang_one(&mut lab, netns)?,
-        Way::Ndots(_) | Way::SingleRequest => {}
+/// A comparison that is worked through bit by bit, so that a page need not wait for it.
+pub struct LookupComparison {
+    text: String,
+    from: Target,
+    name: String,
+    current: Option<Measuring>,
+    /// The ways that are done, in the order of [`WAYS`].
+    pub rows: Vec<LookupRow>,
+}
+
+impl LookupComparison {
+    /// Nothing has been done yet.
+    pub fn new(text: &str, from: &Target, name: &str) -> Self {
+        let (text, name) = (text.to_owned(), name.to_owned());
+        Self { text, from: from.clone(), name, current: None, rows: Vec::new() }
     }
-    let mut row =
-        LookupRow { way: way.text(lang), questions: 0, forwarded: 0, first_us: 0, mean_us: 0, failed: 0 };
-    let before = lab.live().names.len();
-    let began = lab.now();
-    for at in 0..LOOKUPS {
-        let (status, took) = look_up(&mut lab, (netns, &environment), &name);
-        row.failed += usize::from(status != Some(0));
-        if at == 0 {
-            row.first_us = took.0 / 1_000;
+
+    /// Does the next bit: brings a way's cluster up, or looks the name up once. Says whether there is more to do.
+    pub fn advance(&mut self) -> bool {
+        let Some(&way) = WAYS.get(self.rows.len()) else { return false };
+        let cost = match &mut self.current {
+            None => match Measuring::new(&self.text, &self.from, &self.name, way) {
+                Ok(measuring) => {
+                    self.current = Some(measuring);
+                    return true;
+                }
+                Err(error) => Err(error),
+            },
+            Some(measuring) => match measuring.look_up() {
+                None => return true,
+                Some(cost) => Ok(cost),
+            },
+        };
+        self.current = None;
+        self.rows.push(LookupRow { way, cost });
+        self.rows.len() < WAYS.len()
+    }
+}
+
+/// One way at work in its cluster.
+struct Measuring {
+    lab: Lab,
+    netns: NetnsId,
+    environment: Environment,
+    name: String,
+    done: usize,
+    began: SimTime,
+    /// Events of the name servers before the first lookup.
+    before: usize,
+    cost: LookupCost,
+}
+
+impl Measuring {
+    fn new(text: &str, from: &Target, name: &str, way: Way) -> Result<Self, LookupError> {
+        let mut lab = Lab::new(1);
+        lab.apply(text);
+        let limit = lab.now() + LIMIT;
+        lab.settle(limit);
+        lab.need_names(from, &["getent".to_owned()]);
+        let (netns, mut environment) =
+            lab.find(from).map_err(|error| LookupError::Refused(error.to_string()))?;
+        let path = "/etc/resolv.conf";
+        let conf = lab.sim.file_of(netns, &environment.mounts, path).cloned().unwrap_or_default();
+        lab.sim.put_file(netns, &environment.mounts, path, conf + &way.options());
+        let image = if way == Way::Musl { MUSL_IMAGE } else { GLIBC_IMAGE };
+        environment.image = Some(image.into());
+        let mut name = name.to_owned();
+        match way {
+            Way::Whole => name = whole_name(&mut lab, from, &name).map_err(LookupError::Refused)?,
+            Way::OneHangs => hang_one(&mut lab, netns)?,
+            Way::Ndots(_) | Way::SingleRequest | Way::Musl => {}
         }
+        let (began, before) = (lab.now(), lab.live().names.len());
+        Ok(Self { lab, netns, environment, name, done: 0, began, before, cost: LookupCost::default() })
     }
-    row.mean_us = lab.now().since(began).0 / 1_000 / LOOKUPS as u64;
-    for (_, did) in &lab.live().names[before..] {
-        // A CNAME is followed through the server once more; what the client asked has the question's own words.
-        let is_asked = did.did == "dns.server.block" && *did.question == did.args[1..].join(" ");
-        row.questions += usize::from(is_asked);
-        row.forwarded += usize::from(did.did == "dns.forward.asks");
+
+    /// Looks the name up once more; the cost once that was the last time.
+    fn look_up(&mut self) -> Option<LookupCost> {
+        let (status, took) = look_up(&mut self.lab, (self.netns, &self.environment), &self.name);
+        self.cost.failed += usize::from(status != Some(0));
+        if self.done == 0 {
+            self.cost.first_us = took.0 / 1_000;
+        }
+        self.done += 1;
+        (self.done == LOOKUPS).then(|| self.total())
     }
-    for count in [&mut row.questions, &mut row.forwarded, &mut row.failed] {
-        *count = *count * 1_000 / LOOKUPS;
+
+    fn total(&mut self) -> LookupCost {
+        let mut cost = self.cost.clone();
+        cost.mean_us = self.lab.now().since(self.began).0 / 1_000 / LOOKUPS as u64;
+        for (_, did) in &self.lab.live().names[self.before..] {
+            // A CNAME is followed through the server once more; what the client asked has the question's own words.
+            let is_asked = did.did == "dns.server.block" && *did.question == did.args[1..].join(" ");
+            cost.questions += usize::from(is_asked);
+            cost.forwarded += usize::from(did.did == "dns.forward.asks");
+        }
+        for count in [&mut cost.questions, &mut cost.forwarded, &mut cost.failed] {
+            *count = *count * 1_000 / LOOKUPS;
+        }
+        cost
     }
-    Ok(row)
 }
 
 fn look_up(
@@ -140,41 +246,63 @@ fn whole_name(lab: &mut Lab, from: &Target, name: &str) -> Result<String, String
 }
 
 /// Has the CoreDNS stand still that the Pod does not share its node with, if there is such a one.
-fn hang_one(lab: &mut Lab, asker: NetnsId) -> Result<(), String> {
+fn hang_one(lab: &mut Lab, asker: NetnsId) -> Result<(), LookupError> {
     let live = lab.live();
     let servers =
         live.pods.values().filter(|pod| &*pod.namespace == "kube-system" && pod.name.starts_with("coredns-"));
     let mut servers: Vec<NetnsId> =
         servers.filter_map(|pod| pod.netns).filter(|netns| *netns != asker).collect();
     if servers.len() < 2 {
-        return Err("there are no two CoreDNS of which one could hang".to_owned());
+        return Err(LookupError::OneServer);
     }
     servers.truncate(1);
     lab.sim.stop(&servers);
     Ok(())
 }
 
-/// The table for a person.
+/// The keys of the table's heads in the catalogue, after `names.compare.`.
+pub const HEADS: [&str; 6] = ["way", "questions", "forwarded", "failed", "first", "mean"];
+
+/// The table for a person. A way that could not be tried has its reason in place of the figures.
 pub fn table(rows: &[LookupRow], lang: Lang) -> String {
-    let heads = ["way", "questions", "forwarded", "failed", "first", "mean"];
     let mut lines: Vec<Vec<String>> =
-        vec![heads.iter().map(|head| words::text(lang, &format!("names.compare.{head}"), &[])).collect()];
-    let ms = |us: u64| format!("{}.{:02} ms", us / 1_000, us % 1_000 / 10);
+        vec![HEADS.iter().map(|head| words::text(lang, &format!("names.compare.{head}"), &[])).collect()];
     for row in rows {
-        let counts = [row.questions, row.forwarded, row.failed].map(|count| count.to_string());
-        let times = [ms(row.first_us), ms(row.mean_us)];
-        lines.push([row.way.clone()].into_iter().chain(counts).chain(times).collect());
+        let way = row.way.text(lang);
+        lines.push(match &row.cost {
+            Ok(cost) => [way].into_iter().chain(cost.cells()).collect(),
+            Err(error) => vec![way, error.text(lang)],
+        });
     }
-    let widths: Vec<usize> = (0..heads.len())
-        .map(|at| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0))
+    // A reason is no column.
+    let full = |line: &&Vec<String>| line.len() == HEADS.len();
+    let widths: Vec<usize> = (0..HEADS.len())
+        .map(|at| {
+            let all = lines.iter().filter(|line| at == 0 || full(line));
+            all.map(|line| line[at].chars().count()).max().unwrap_or(0)
+        })
         .collect();
     let mut out = String::new();
-    for line in lines {
+    for line in &lines {
         for (at, word) in line.iter().enumerate() {
-            let pad = " ".repeat(widths[at] - word.chars().count());
+            let pad = if full(&line) || at == 0 { widths[at] - word.chars().count() } else { 0 };
+            let pad = " ".repeat(pad);
             let _ = if at == 0 { write!(out, "{word}{pad}") } else { write!(out, "  {pad}{word}") };
         }
         out.push('\n');
     }
     out
+}
+
+/// The rows for a program: `way` with the fields of [`LookupCost`], or with `error`.
+pub fn json(rows: &[LookupRow], lang: Lang) -> Value {
+    let row = |row: &LookupRow| {
+        let mut value = match &row.cost {
+            Ok(cost) => json!(cost),
+            Err(error) => json!({ "error": error.text(lang) }),
+        };
+        value["way"] = json!(row.way.text(lang));
+        value
+    };
+    rows.iter().map(row).collect()
 }

@@ -2,7 +2,8 @@
 
 use vethscope::base::words::Lang;
 use vethscope::base::{Severity, SimTime};
-use vethscope::lab::{Lab, Target, lookups};
+use vethscope::lab::lookups::{self, LookupComparison, LookupError};
+use vethscope::lab::{Lab, Target};
 
 /// A cluster with a Service that has an endpoint, and a Pod of each C library.
 const CLUSTER: &str = "apiVersion: v1
@@ -186,9 +187,11 @@ fn a_server_that_is_silent_is_a_temporary_failure() {
 #[test]
 fn ways_to_look_a_name_up_are_compared() {
     let from = Target::parse("gnu", "default", None);
-    let rows = lookups::compare(CLUSTER, &from, "web.default.svc", Lang::En).unwrap();
+    let rows = lookups::compare(CLUSTER, &from, "web.default.svc");
+    let costs: Vec<_> = rows.iter().map(|row| row.cost.as_ref().unwrap()).collect();
+    let names: Vec<String> = rows.iter().map(|row| row.way.text(Lang::En)).collect();
     let counted: Vec<(&str, usize, usize)> =
-        rows.iter().map(|row| (row.way.as_str(), row.questions, row.failed)).collect();
+        names.iter().zip(&costs).map(|(way, cost)| (way.as_str(), cost.questions, cost.failed)).collect();
     // Three names of the search list, A and AAAA each; with two dots enough the name as it is comes before them.
     assert_eq!(
         counted[..5],
@@ -202,9 +205,74 @@ fn ways_to_look_a_name_up_are_compared() {
     );
     // A server that hangs is asked again from the same socket, so that the same one is chosen again: ten seconds for
     // each name, and the name as it is after that.
-    let hangs = &rows[5];
+    let hangs = costs[5];
     assert!(hangs.failed > 0 && hangs.mean_us > 1_000_000, "{hangs:?}");
-    assert!(rows[..5].iter().all(|row| row.mean_us < 10_000), "{rows:?}");
+    assert!(costs[..5].iter().all(|cost| cost.mean_us < 10_000), "{rows:?}");
     let table = lookups::table(&rows, Lang::En);
     assert_eq!(table.lines().count(), 7, "{table}");
+    // The way says which library asks, also in a Pod whose image has the other one: musl would not search at all here.
+    let rows = lookups::compare(CLUSTER, &Target::parse("musl", "default", None), "web.default.svc");
+    let cost = rows[1].cost.as_ref().unwrap();
+    assert_eq!((cost.questions, cost.failed), (8_000, 0), "{rows:?}");
+}
+
+#[test]
+fn a_comparison_bit_by_bit_comes_to_the_same_rows_one_way_after_the_other() {
+    let from = Target::parse("gnu", "default", None);
+    let mut work = LookupComparison::new(CLUSTER, &from, "web");
+    let (mut bits, mut seen) = (0, Vec::new());
+    loop {
+        let more = work.advance();
+        bits += 1;
+        if work.rows.len() > seen.len() {
+            seen.push(bits);
+        }
+        if !more {
+            break;
+        }
+    }
+    // A cluster that comes up, then the lookups; the row is there with the last of them.
+    let each = lookups::LOOKUPS + 1;
+    assert_eq!(seen, (1..=lookups::WAYS.len()).map(|way| way * each).collect::<Vec<_>>());
+    assert_eq!(work.rows, lookups::compare(CLUSTER, &from, "web"));
+    assert!(!work.advance());
+}
+
+/// A CoreDNS of the user's own, of which there is one; the rest of the DNS comes as usual.
+const ONE_SERVER: &str = "---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: coredns, namespace: kube-system}
+spec:
+  replicas: 1
+  selector: {matchLabels: {k8s-app: kube-dns}}
+  template:
+    metadata: {labels: {k8s-app: kube-dns}}
+    spec:
+      dnsPolicy: Default
+      containers:
+      - name: coredns
+        image: registry.k8s.io/coredns/coredns:v1.12.1
+        args: [-conf, /etc/coredns/Corefile]
+        volumeMounts: [{name: config, mountPath: /etc/coredns}]
+      volumes: [{name: config, configMap: {name: coredns}}]
+";
+
+#[test]
+fn a_way_that_cannot_be_tried_says_why_in_its_own_row() {
+    let text = CLUSTER.to_owned() + ONE_SERVER;
+    let from = Target::parse("gnu", "default", None);
+    let rows = lookups::compare(&text, &from, "web");
+    assert!(rows[..5].iter().all(|row| row.cost.is_ok()), "{rows:?}");
+    assert_eq!(rows[5].cost, Err(LookupError::OneServer));
+    let table = lookups::table(&rows, Lang::En);
+    let last = table.lines().last().unwrap();
+    assert_eq!(last, "glibc, one of two CoreDNS hangs     there are no two CoreDNS of which one could hang");
+    let rows = lookups::json(&rows, Lang::En);
+    assert_eq!(rows[5]["error"], "there are no two CoreDNS of which one could hang");
+    assert_eq!(rows[0]["failed"], 0);
+    let rows = lookups::compare(CLUSTER, &Target::parse("nobody", "default", None), "web");
+    assert!(
+        rows.iter().all(|row| matches!(&row.cost, Err(LookupError::Refused(why)) if why.contains("nobody")))
+    );
 }

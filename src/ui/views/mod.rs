@@ -2,6 +2,7 @@
 
 mod compare;
 mod lives;
+mod lookups;
 mod names;
 mod policies;
 mod services;

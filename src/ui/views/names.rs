@@ -1,6 +1,7 @@
 //! Names: the search list unrolled with the rule of ndots, each question a row with what CoreDNS's plugins did, and what
-//! the same name costs with fewer dots wanted or with a dot at its end.
+//! the same name costs with fewer dots wanted or with a dot at its end; the ways compared are in [`super::lookups`].
 
+use super::lookups::Lookups;
 use crate::lab::lookup::{Lookup, Try};
 use crate::lab::names::NamesAnswer;
 use crate::lab::prompt::prompt_of;
@@ -27,6 +28,8 @@ pub(super) fn NamesView() -> impl IntoView {
         let typed = name.get();
         told.set(if typed.trim().is_empty() { None } else { Some(tell(page, typed.trim())) });
     });
+    let shown =
+        Signal::derive(move || told.with(|told| told.as_ref()?.as_ref().ok().map(|told| told.name.clone())));
     view! {
         <form class="names-form" on:submit=|event| event.prevent_default()>
             <label class="compare-line">
@@ -40,6 +43,7 @@ pub(super) fn NamesView() -> impl IntoView {
             Ok(told) => view! { <Shown page told/> }.into_any(),
             Err(problem) => view! { <p class="names-problem" role="status" data-testid="names-problem">{problem}</p> }.into_any(),
         })}
+        <Lookups page name=shown/>
     }
 }
 
