@@ -196,25 +196,24 @@ impl<A: Actor> Simulation<A> {
 
     /// Queues what a namespace wants done. Carriers change at once, for the wire has no delay for that.
     fn take_effects(&mut self, from: NetnsId) {
-        let mut effects = std::mem::take(&mut self.effects);
+        let Self { now, queue, effects, .. } = self;
         for (after, urgency, work) in effects.later.drain(..) {
-            self.queue.push(self.now + after, urgency, Task::Net(from, work));
+            queue.push(*now + after, urgency, Task::Net(from, work));
         }
         for (after, netns, ifindex, skb) in effects.wire.drain(..) {
-            self.queue.push(self.now + after, Urgency::Now, Task::Net(netns, Work::Receive(ifindex, skb)));
+            queue.push(*now + after, Urgency::Now, Task::Net(netns, Work::Receive(ifindex, skb)));
         }
         for (process, socket) in effects.readable.drain(..) {
-            self.queue.push(self.now, Urgency::Now, Task::Process(process, Wake::Readable(socket), 0));
+            queue.push(*now, Urgency::Now, Task::Process(process, Wake::Readable(socket), 0));
         }
         for (after, process, socket, woken) in effects.wakes.drain(..) {
             let wake = match woken {
                 Woken::Readable => Wake::Readable(socket),
                 Woken::Writable => Wake::Writable(socket),
             };
-            self.queue.push(self.now + after, Urgency::Now, Task::Process(process, wake, 0));
+            queue.push(*now + after, Urgency::Now, Task::Process(process, wake, 0));
         }
         let carriers = std::mem::take(&mut effects.carrier);
-        self.effects = effects;
         for (netns, ifindex, carrier) in carriers {
             self.visit_netns(netns, &mut |netns, ctx| netns.set_carrier(ctx, ifindex, carrier));
         }

@@ -169,20 +169,22 @@ fn Table(comparing: Comparing) -> impl IntoView {
         })
     });
     view! {
-        <table class="compare-table" data-testid="compare-table">
-            <thead>
-                <tr>
-                    <th scope="col">{word("compare.network")}</th>
-                    <th scope="col">{word("compare.reached")}</th>
-                    <th scope="col" class="wide">{word("compare.bytes")}</th>
-                    <th scope="col">{word("compare.added")}</th>
-                    <th scope="col">{word("compare.mtu")}</th>
-                    <th scope="col">{word("compare.delay")}</th>
-                    <th scope="col">{word("compare.netfilter")}</th>
-                </tr>
-            </thead>
-            {move || comparing.outcomes.get().into_iter().map(|outcome| row(page, most, outcome)).collect_view()}
-        </table>
+        <div class="compare-scroll">
+            <table class="compare-table" data-testid="compare-table">
+                <thead>
+                    <tr>
+                        <th scope="col">{word("compare.network")}</th>
+                        <th scope="col">{word("compare.reached")}</th>
+                        <th scope="col" class="wide">{word("compare.bytes")}</th>
+                        <th scope="col">{word("compare.added")}</th>
+                        <th scope="col">{word("compare.mtu")}</th>
+                        <th scope="col">{word("compare.delay")}</th>
+                        <th scope="col">{word("compare.netfilter")}</th>
+                    </tr>
+                </thead>
+                {move || comparing.outcomes.get().into_iter().map(|outcome| row(page, most, outcome)).collect_view()}
+            </table>
+        </div>
     }
 }
 

@@ -99,7 +99,9 @@ fn Shown(page: Page, told: Told) -> impl IntoView {
         <p class="names-others">
             {move || page.word("names.others")}
             {others.into_iter().map(|(what, count)| view! {
-                " " <span class="names-other"><code>{what}</code>" "{count}</span>
+                " " <span class="names-other">
+                    <code>{what}</code>" "{move || page.ui.sentence("names.questions", &[count.to_string()])}
+                </span>
             }).collect_view()}
         </p>
     }

@@ -51,7 +51,10 @@ fn card(show: Show, picture: ServicePicture) -> impl IntoView {
     let ServicePicture { row, entrances, endpoints } = picture;
     let name = format!("{}.{}.svc.cluster.local", row.name, row.namespace);
     let selector: Vec<String> = row.selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let selector = if selector.is_empty() { "–".to_string() } else { selector.join(",") };
+    let selects = move || match selector.as_slice() {
+        [] => show.ui.word("services.no_selector"),
+        labels => show.ui.sentence("services.selector", &[labels.join(",")]),
+    };
     let bare = entrances.iter().all(|entrance| entrance.rules.is_empty()) && !entrances.is_empty();
     let entrances: Vec<_> = entrances
         .into_iter()
@@ -73,7 +76,7 @@ fn card(show: Show, picture: ServicePicture) -> impl IntoView {
             <header>
                 <h3>{row.name.to_string()}<span class="section-note">{row.kind.to_string()}</span></h3>
                 <p class="mono">{name}</p>
-                <p class="view-about">{move || show.ui.sentence("services.selector", std::slice::from_ref(&selector))}</p>
+                <p class="view-about">{selects}</p>
             </header>
             <div class="services-flow">
                 <div>
