@@ -80,6 +80,11 @@ fn every_kind_has_its_columns_and_cells() {
 }
 
 #[test]
+fn cells_say_how_far_an_object_has_come() {
+    check("cells.txt");
+}
+
+#[test]
 fn get_has_its_options_and_refusals() {
     check("get.txt");
 }

@@ -88,6 +88,9 @@ impl ControlPlane {
         if !spec.taints.is_empty() {
             value["spec"]["taints"] = json!(spec.taints);
         }
+        if spec.unschedulable {
+            value["spec"]["unschedulable"] = json!(true);
+        }
         self.put(world, &key, &"v1".into(), Arc::new(value));
         self.furnish_node(world, &spec.name);
     }

@@ -113,7 +113,7 @@ fn waits(namespace: &str, words: &[String]) -> Result<Command, String> {
                 }));
             }
         }
-        if all.is_empty() {
+        if all.is_empty() && !matches!(what, For::Delete) {
             return Next::Done(fail(os, "error: no matching resources found\n"));
         }
         let until = os.now() + limit;
@@ -128,14 +128,10 @@ fn turn(os: &mut dyn Os, all: &Objects, what: &For, (until, limit): (SimTime, Du
     for (resource, namespace, name) in all {
         let object = read(os, &key(resource, namespace, name)).ok();
         if what.holds(object.as_ref()) {
-            let word = if matches!(what, For::Delete) { "deleted" } else { "condition met" };
-            let shown = match what {
-                For::Delete => {
-                    format!("{} \"{name}\" deleted from {namespace} namespace", resource.singular())
-                }
-                For::Condition(..) | For::Path(..) => format!("{} {word}", shown(resource, name)),
-            };
-            say(os, &format!("{shown}\n"));
+            // One that was gone before the first look is passed over in silence; the words are the same for every end.
+            if object.is_some() || os.now() + limit != until {
+                say(os, &format!("{} condition met\n", shown(resource, name)));
+            }
         } else if object.is_none() && os.now() + limit == until {
             return Next::Done(fail(os, &not_found(resource, name)));
         } else {
