@@ -34,9 +34,6 @@ impl Netns {
     ) -> Verdict {
         let Some(chains) = self.netfilter.tables.get(table) else { return Verdict::Accept };
         let Some(base) = chains.base(state.hook) else { return Verdict::Accept };
-        if chains.chain(base).is_some_and(|chain| chain.rules.is_empty()) && skb.frame.ipv4().is_some() {
-            return self.nf_policy(ctx, at, table, base, skb);
-        }
         let Some(seen) = Seen::of(skb) else { return Verdict::Accept };
         let mut stack = [(0, 0); JUMP_STACK_SIZE];
         let (mut depth, mut chain, mut number) = (0, base, 0);

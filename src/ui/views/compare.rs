@@ -5,11 +5,11 @@ use crate::lab::compare::{Choice, Comparison, Followed, Outcome, added};
 use crate::lab::prompt::{argv, line_of, prompt_of};
 use crate::lab::{Action, lessons};
 use crate::ui::state::{Page, use_page};
+use crate::ui::views::slices::in_slices;
 use leptos::prelude::*;
 use std::collections::BTreeSet;
 
-/// Milliseconds of a frame that a comparison may take, and queue entries between two looks at the clock.
-const SLICE_MS: f64 = 10.0;
+/// Queue entries between two looks at the clock.
 const STEPS: u32 = 400;
 
 /// What the view is at.
@@ -124,32 +124,21 @@ fn begin(comparing: &Comparing) {
     }
 }
 
-/// A slice of the work a frame, until it is done or the view was closed.
+/// Works until all is done or the view was closed.
 fn go_on(comparing: &Comparing) {
     let comparing = *comparing;
-    request_animation_frame(move || {
-        let clock = window().performance();
-        let now = || clock.as_ref().map_or(0.0, web_sys::Performance::now);
-        let begun = now();
-        let more = comparing.work.try_update_value(|work| {
-            let Some(work) = work else { return false };
-            while work.advance(STEPS) {
-                if now() - begun > SLICE_MS {
-                    return true;
-                }
-            }
-            false
+    let advance =
+        move || comparing.work.try_update_value(|work| work.as_mut().is_some_and(|work| work.advance(STEPS)));
+    in_slices(advance, move |more| {
+        let known = comparing.outcomes.with_untracked(Vec::len);
+        let new = comparing.work.with_value(|work| {
+            let outcomes = work.as_ref().map_or(&[][..], |work| &work.outcomes[..]);
+            outcomes.get(known..).unwrap_or_default().to_vec()
         });
-        let Some(more) = more else { return };
-        let outcomes = comparing
-            .work
-            .with_value(|work| work.as_ref().map_or_else(Vec::new, |work| work.outcomes.clone()));
-        if comparing.outcomes.with_untracked(Vec::len) != outcomes.len() {
-            comparing.outcomes.set(outcomes);
+        if !new.is_empty() {
+            comparing.outcomes.update(|outcomes| outcomes.extend(new));
         }
-        if more {
-            go_on(&comparing);
-        } else {
+        if !more {
             comparing.busy.set(None);
             comparing.work.set_value(None);
             comparing.page.ui.announce(comparing.page.word("compare.done"));

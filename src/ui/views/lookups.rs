@@ -6,10 +6,8 @@ use crate::lab::lookups::{HEADS, LOOKUPS, LookupComparison, LookupRow, WAYS};
 use crate::lab::prompt::prompt_of;
 use crate::ui::lab_driver;
 use crate::ui::state::Page;
+use crate::ui::views::slices::in_slices;
 use leptos::prelude::*;
-
-/// Milliseconds of a frame after which no further lookup is begun.
-const SLICE_MS: f64 = 10.0;
 
 /// What the comparison is at.
 #[derive(Clone, Copy)]
@@ -78,29 +76,21 @@ fn begin(comparing: &Comparing, name: &str) {
     go_on(comparing);
 }
 
-/// A slice of the work a frame, until it is done or the view was closed.
+/// Works until all is done or the view was closed.
 fn go_on(comparing: &Comparing) {
     let comparing = *comparing;
-    request_animation_frame(move || {
-        let clock = window().performance();
-        let now = || clock.as_ref().map_or(0.0, web_sys::Performance::now);
-        let begun = now();
-        let known = comparing.rows.try_with_untracked(Vec::len).unwrap_or(0);
-        let done = comparing.work.try_update_value(|work| {
-            let work = work.as_mut()?;
-            let mut more = true;
-            while more && now() - begun <= SLICE_MS {
-                more = work.advance();
-            }
-            Some((more, work.rows[known.min(work.rows.len())..].to_vec()))
+    let advance =
+        move || comparing.work.try_update_value(|work| work.as_mut().is_some_and(LookupComparison::advance));
+    in_slices(advance, move |more| {
+        let known = comparing.rows.with_untracked(Vec::len);
+        let new = comparing.work.with_value(|work| {
+            let rows = work.as_ref().map_or(&[][..], |work| &work.rows[..]);
+            rows.get(known..).unwrap_or_default().to_vec()
         });
-        let Some(Some((more, new))) = done else { return };
         if !new.is_empty() {
             comparing.rows.update(|rows| rows.extend(new));
         }
-        if more {
-            go_on(&comparing);
-        } else {
+        if !more {
             comparing.busy.set(false);
             comparing.work.set_value(None);
             comparing.page.ui.announce(comparing.page.word("names.compare.done"));
@@ -119,7 +109,7 @@ fn Table(comparing: Comparing) -> impl IntoView {
         asked.map(|(from, name)| format!("{}getent ahosts {name}", prompt_of(&from)))
     };
     view! {
-        <div class="names-compare-scroll">
+        <div class="compare-scroll">
             <table class="compare-table" data-testid="names-compare-table">
                 <caption class="mono">{line}</caption>
                 <thead><tr>{heads.into_iter().collect_view()}</tr></thead>

@@ -6,6 +6,7 @@ mod lookups;
 mod names;
 mod policies;
 mod services;
+mod slices;
 
 use super::icon::{Icon, Sign};
 use super::state::{Page, use_page};

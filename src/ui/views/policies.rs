@@ -5,11 +5,11 @@ use crate::lab::lessons;
 use crate::lab::matrix::{self, Asking, Matrix, Obstacle, Port, Protocol, Reason, Want};
 use crate::ui::lab_driver;
 use crate::ui::state::{Page, Tab, use_page};
+use crate::ui::views::slices::in_slices;
 use leptos::prelude::*;
 use std::time::Duration;
 
-/// Milliseconds of a frame that the packets may take, and queue entries between two looks at the clock.
-const SLICE_MS: f64 = 10.0;
+/// Queue entries between two looks at the clock.
 const STEPS: u32 = 400;
 /// After an edit the lab waits so long for the next key.
 const PAUSE: Duration = Duration::from_millis(700);
@@ -187,29 +187,18 @@ fn ask(view: &View) {
     go_on(view, view.round.get_untracked());
 }
 
-/// A slice of the packets' ways a frame, until all are known or something newer is asked.
+/// Follows the packets' ways until all are known or something newer is asked.
 fn go_on(view: &View, round: u32) {
     let view = *view;
-    request_animation_frame(move || {
+    let advance = move || {
         if view.round.try_get_untracked() != Some(round) {
-            return;
+            return None;
         }
-        let clock = window().performance();
-        let now = || clock.as_ref().map_or(0.0, web_sys::Performance::now);
-        let begun = now();
-        let more = view.asking.try_update_value(|asking| {
-            let Some(asking) = asking else { return false };
-            while asking.advance(STEPS) {
-                if now() - begun > SLICE_MS {
-                    return true;
-                }
-            }
-            false
-        });
-        match more {
-            Some(true) => go_on(&view, round),
-            Some(false) => done(&view),
-            None => {}
+        view.asking.try_update_value(|asking| asking.as_mut().is_some_and(|asking| asking.advance(STEPS)))
+    };
+    in_slices(advance, move |more| {
+        if !more {
+            done(&view);
         }
     });
 }

@@ -2,7 +2,7 @@
 
 use super::{Next, POLL, client, fail, key, list, read, say, shown};
 use crate::app::Os;
-use crate::base::{Duration, SimTime};
+use crate::base::SimTime;
 use crate::manifest;
 use crate::shell::Command;
 use crate::shell::kubectl::flags::{self, Flag, switch, value};
@@ -117,22 +117,22 @@ fn waits(namespace: &str, words: &[String]) -> Result<Command, String> {
             return Next::Done(fail(os, "error: no matching resources found\n"));
         }
         let until = os.now() + limit;
-        turn(os, &all, &what, (until, limit))
+        turn(os, &all, &what, until, true)
     }))
 }
 
 type Objects = [(&'static Resource, String, String)];
 
-fn turn(os: &mut dyn Os, all: &Objects, what: &For, (until, limit): (SimTime, Duration)) -> Next {
+fn turn(os: &mut dyn Os, all: &Objects, what: &For, until: SimTime, is_first: bool) -> Next {
     let mut left = Vec::new();
     for (resource, namespace, name) in all {
         let object = read(os, &key(resource, namespace, name)).ok();
         if what.holds(object.as_ref()) {
             // One that was gone before the first look is passed over in silence; the words are the same for every end.
-            if object.is_some() || os.now() + limit != until {
+            if object.is_some() || !is_first {
                 say(os, &format!("{} condition met\n", shown(resource, name)));
             }
-        } else if object.is_none() && os.now() + limit == until {
+        } else if object.is_none() && is_first {
             return Next::Done(fail(os, &not_found(resource, name)));
         } else {
             left.push((*resource, namespace.clone(), name.clone()));
@@ -154,5 +154,5 @@ fn turn(os: &mut dyn Os, all: &Objects, what: &For, (until, limit): (SimTime, Du
         return Next::Done(1);
     }
     let what = what.clone();
-    Next::Later(POLL, Rc::new(move |os: &mut dyn Os| turn(os, &left, &what, (until, limit))))
+    Next::Later(POLL, Rc::new(move |os: &mut dyn Os| turn(os, &left, &what, until, false)))
 }
