@@ -75,6 +75,11 @@ fn check(name: &str) {
 }
 
 #[test]
+fn events_are_counted_named_and_sorted() {
+    check("events.txt");
+}
+
+#[test]
 fn every_kind_has_its_columns_and_cells() {
     check("kinds.txt");
 }

@@ -106,6 +106,8 @@ impl ControlPlane {
             reason: reason.into(),
             message: message.to_owned(),
             component: "service-controller".into(),
+            host: "".into(),
+            field_path: "".into(),
         })));
     }
 

@@ -108,9 +108,9 @@ impl ControlPlane {
     }
 
     /// A volume cannot be made yet: an Event tells of it, and the kubelet tries again.
-    pub(super) fn mount_failed(world: &mut dyn World, key: &PodKey, (volume, why): (&str, &str)) {
+    pub(super) fn mount_failed(&self, world: &mut dyn World, key: &PodKey, (volume, why): (&str, &str)) {
         let message = format!("MountVolume.SetUp failed for volume \"{volume}\" : {why}");
-        Self::event(world, &key.object(), Kind::Warning, ("FailedMount", "kubelet"), message);
+        self.pod_event(world, (key, None), Kind::Warning, "FailedMount", message);
     }
 
     /// A `ConfigMap` or Secret changed: Pods that wait for it go on, mounted files follow in their time.

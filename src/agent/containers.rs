@@ -36,7 +36,7 @@ pub(super) struct Runtime {
     pub(super) process: Option<ProcessId>,
     environment: Option<Environment>,
     started: SimTime,
-    finished: Option<SimTime>,
+    pub(super) finished: Option<SimTime>,
     /// How long the next start waits after the end; `None` before the first restart.
     back_off: Option<Duration>,
     /// When the back-off was last used (`lastUpdate`).
@@ -123,19 +123,23 @@ fn create(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index
         Ok(variables) => variables,
         Err(why) => {
             images::waits(control, key, index, ("CreateContainerConfigError", &why));
-            ControlPlane::event(
-                world,
-                &key.object(),
-                Kind::Warning,
-                ("Failed", "kubelet"),
-                format!("Error: {why}"),
-            );
+            control.pod_event(world, (key, Some(index)), Kind::Warning, "Failed", format!("Error: {why}"));
             control.record_pod(world, key);
             return wait(control, world, (key, index), (SYNC, Patience::Patient));
         }
     };
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     let Some(launch) = launch(entry, world, key, (index, variables)) else { return };
+    entry.containers[index].message = None;
+    let tell = |control: &ControlPlane, world: &mut dyn World, reason, message: &str| {
+        control.pod_event(world, (key, Some(index)), Kind::Normal, reason, message.to_owned());
+    };
+    let refused = launch.refused(world);
+    if let Some(program) = refused {
+        entry.runtime(index).image_back_off = None;
+        tell(control, world, "Created", "Container created");
+        return control.start_error(world, (key, index), &program);
+    }
     let environment = launch.environment.clone();
     let process = world.launch(launch);
     let runtime = entry.runtime(index);
@@ -143,12 +147,10 @@ fn create(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index
     runtime.environment = Some(environment);
     runtime.started = now;
     runtime.image_back_off = None;
-    entry.containers[index].message = None;
     entry.set_containers(|at, _| at == index, &ContainerState::Running(now));
     control.mains.insert(process, (key.clone(), index));
-    for (reason, message) in [("Created", "Container created"), ("Started", "Container started")] {
-        ControlPlane::event(world, &key.object(), Kind::Normal, (reason, "kubelet"), message.to_owned());
-    }
+    tell(control, world, "Created", "Container created");
+    tell(control, world, "Started", "Container started");
     control.begin_probes(world, key, index);
     control.begin_hook(world, key, index, Hook::PostStart);
     kubelet::container_started(control, world, key, index);
@@ -173,7 +175,7 @@ pub(super) fn restart(
     let Some(process) = runtime.process else { return };
     runtime.anew = true;
     let message = format!("Container {name} {why}, will be restarted");
-    ControlPlane::event(world, &key.object(), Kind::Normal, ("Killing", "kubelet"), message);
+    control.pod_event(world, (key, Some(index)), Kind::Normal, "Killing", message);
     control.ending.insert(process);
     world.wake_in(Duration::from_secs(grace), Patience::Prompt, Wakeup::ProbeLate(process));
     world.terminate(process);
@@ -221,7 +223,7 @@ pub(super) fn deadline(control: &mut ControlPlane, world: &mut dyn World, key: &
     entry.phase = PodPhase::Failed;
     entry.reason = Some("DeadlineExceeded".into());
     entry.message = Some(OVER.into());
-    ControlPlane::event(world, &key.object(), Kind::Normal, ("DeadlineExceeded", "kubelet"), OVER.to_owned());
+    control.pod_event(world, (key, None), Kind::Normal, "DeadlineExceeded", OVER.to_owned());
     kill_all(control, world, key);
     if let Some(entry) = control.store.pods.get_mut(key) {
         for runtime in &mut entry.runtimes {
@@ -421,32 +423,34 @@ pub(super) fn exited(control: &mut ControlPlane, world: &mut dyn World, process:
     let last = LastState { code, reason: reason.into(), started: runtime.started, finished: now };
     entry.containers[index].last = Some(last);
     entry.set_containers(|at, _| at == index, &ContainerState::Terminated(code, reason.into()));
-    if let Exit::NoSuchProgram(program) = exit {
-        let message = format!(
-            "Error: failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create \
-             failed: unable to start container process: error during container init: exec: \"{program}\": executable file \
-             not found in $PATH: unknown"
-        );
-        ControlPlane::event(world, &key.object(), Kind::Warning, ("Failed", "kubelet"), message);
-    }
     control.ending.remove(&process);
-    let Some(entry) = control.store.pods.get_mut(&key) else { return };
+    ended(control, world, (&key, index), code);
+}
+
+/// A container has ended with this status: the Pod follows.
+pub(super) fn ended(
+    control: &mut ControlPlane,
+    world: &mut dyn World,
+    (key, index): (&PodKey, usize),
+    code: u8,
+) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
     entry.update_readiness(index);
     if entry.deleting {
-        control.record_pod(world, &key);
-        return stopped_one(control, world, &key);
+        control.record_pod(world, key);
+        return stopped_one(control, world, key);
     }
     if entry.stage == Stage::Init(index) && code == 0 && !entry.containers[index].sidecar {
-        kubelet::init_ended(control, world, &key, index);
+        kubelet::init_ended(control, world, key, index);
         return;
     }
     let anew = std::mem::take(&mut entry.runtime(index).anew);
     entry.phase = entry.phase_now();
-    control.record_pod(world, &key);
-    if restarts(control, &key, index) || anew {
-        wait(control, world, (&key, index), (RELIST, Patience::Prompt));
+    control.record_pod(world, key);
+    if restarts(control, key, index) || anew {
+        wait(control, world, (key, index), (RELIST, Patience::Prompt));
     }
-    stop_sidecars(control, world, &key);
+    stop_sidecars(control, world, key);
 }
 
 /// A container of a Pod that goes has ended: sidecars follow when no other runs, the last one first.
@@ -492,7 +496,7 @@ fn restarts(control: &ControlPlane, key: &PodKey, index: usize) -> bool {
     control.store.pods.get(key).is_some_and(|entry| restarts_in(entry, index))
 }
 
-fn restarts_in(entry: &PodEntry, index: usize) -> bool {
+pub(super) fn restarts_in(entry: &PodEntry, index: usize) -> bool {
     let Some(row) = entry.containers.get(index) else { return false };
     let failed = !matches!(row.state, ContainerState::Terminated(0, _));
     match entry.pod.spec.restart_policy.unwrap_or_default() {
@@ -563,13 +567,23 @@ fn back_off_for(
     left: Duration,
 ) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let back_off = entry.runtime(index).back_off.unwrap_or(BACK_OFF);
     let (name, id) = (entry.containers[index].name.clone(), &entry.sandbox[..32]);
     let uid = format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]);
     let state = ContainerState::Waiting("CrashLoopBackOff".into());
     entry.set_containers(|at, _| at == index, &state);
+    entry.containers[index].message = Some(
+        format!(
+            "back-off {} restarting failed container={name} pod={}_{}({uid})",
+            back_off.as_go(),
+            key.name,
+            key.namespace
+        )
+        .into(),
+    );
     let message =
         format!("Back-off restarting failed container {name} in pod {}_{}({uid})", key.name, key.namespace);
-    ControlPlane::event(world, &key.object(), Kind::Warning, ("BackOff", "kubelet"), message);
+    control.pod_event(world, (key, Some(index)), Kind::Warning, "BackOff", message);
     control.record_pod(world, key);
     wait(control, world, (key, index), (left, Patience::Patient));
 }

@@ -72,15 +72,25 @@ impl ControlPlane {
         let failed = *exit != Exit::Status(0);
         match hook {
             Hook::PostStart if failed => {
-                let source = ("FailedPostStartHook", "kubelet");
-                Self::event(world, &key.object(), Kind::Warning, source, "PostStartHook failed".to_owned());
+                self.pod_event(
+                    world,
+                    (&key, Some(index)),
+                    Kind::Warning,
+                    "FailedPostStartHook",
+                    "PostStartHook failed".to_owned(),
+                );
                 containers::restart(self, world, (&key, index), "failed post-start hook");
             }
             Hook::PostStart => {}
             Hook::PreStop => {
                 if failed {
-                    let source = ("FailedPreStopHook", "kubelet");
-                    Self::event(world, &key.object(), Kind::Warning, source, "PreStopHook failed".to_owned());
+                    self.pod_event(
+                        world,
+                        (&key, Some(index)),
+                        Kind::Warning,
+                        "FailedPreStopHook",
+                        "PreStopHook failed".to_owned(),
+                    );
                 }
                 self.hook_over(world, &key, index);
             }

@@ -41,20 +41,32 @@ pub(super) fn ensure(control: &mut ControlPlane, world: &mut dyn World, key: &Po
     match (Policy::of(spec.image_pull_policy.as_deref(), &image), held) {
         (Policy::IfNotPresent | Policy::Never, true) => {
             let message = format!("Container image \"{image}\" already present on machine");
-            tell(world, key, Kind::Normal, "Pulled", message);
+            tell(control, world, (key, index), Kind::Normal, ("Pulled", message));
             true
         }
         (Policy::Never, false) => {
             let message = format!("Container image \"{image}\" is not present with pull policy of Never");
             waits(control, key, index, ("ErrImageNeverPull", &message));
-            tell(world, key, Kind::Warning, "ErrImageNeverPull", message);
-            tell(world, key, Kind::Warning, "Failed", "Error: ErrImageNeverPull".to_owned());
+            tell(control, world, (key, index), Kind::Warning, ("ErrImageNeverPull", message));
+            tell(
+                control,
+                world,
+                (key, index),
+                Kind::Warning,
+                ("Failed", "Error: ErrImageNeverPull".to_owned()),
+            );
             control.record_pod(world, key);
             containers::wait(control, world, (key, index), (BACK_OFF, Patience::Patient));
             false
         }
         (Policy::Always, _) | (Policy::IfNotPresent, false) => {
-            tell(world, key, Kind::Normal, "Pulling", format!("Pulling image \"{image}\""));
+            tell(
+                control,
+                world,
+                (key, index),
+                Kind::Normal,
+                ("Pulling", format!("Pulling image \"{image}\"")),
+            );
             let took = if missing { REFUSAL } else { pull::duration(&image, held) };
             set(control, key, index, Pull::Asked(!missing));
             containers::wait(control, world, (key, index), (took, Patience::Prompt));
@@ -69,8 +81,14 @@ fn set(control: &mut ControlPlane, key: &PodKey, index: usize, pull: Pull) {
     }
 }
 
-fn tell(world: &mut dyn World, key: &PodKey, kind: Kind, reason: &str, message: String) {
-    ControlPlane::event(world, &key.object(), kind, (reason, "kubelet"), message);
+fn tell(
+    control: &ControlPlane,
+    world: &mut dyn World,
+    (key, index): (&PodKey, usize),
+    kind: Kind,
+    (reason, message): (&str, String),
+) {
+    control.pod_event(world, (key, Some(index)), kind, reason, message);
 }
 
 /// A container waits for this reason.
@@ -107,7 +125,7 @@ pub(super) fn go_on(
             let message = format!(
                 "Successfully pulled image \"{image}\" in {took} ({took} including waiting). Image size: {size} bytes."
             );
-            tell(world, key, Kind::Normal, "Pulled", message);
+            tell(control, world, (key, index), Kind::Normal, ("Pulled", message));
             true
         }
         Pull::Asked(false) => {
@@ -122,8 +140,8 @@ pub(super) fn go_on(
             );
             let message = format!("Failed to pull image \"{image}\": {why}");
             waits(control, key, index, ("ErrImagePull", &why));
-            tell(world, key, Kind::Warning, "Failed", message);
-            tell(world, key, Kind::Warning, "Failed", "Error: ErrImagePull".to_owned());
+            tell(control, world, (key, index), Kind::Warning, ("Failed", message));
+            tell(control, world, (key, index), Kind::Warning, ("Failed", "Error: ErrImagePull".to_owned()));
             control.record_pod(world, key);
             containers::wait(control, world, (key, index), (SYNC, Patience::Prompt));
             false
@@ -134,8 +152,14 @@ pub(super) fn go_on(
             entry.runtime(index).pull = Pull::BackOff(back_off, true);
             let longer = format!("{message}: ErrImagePull: {longer}");
             waits(control, key, index, ("ImagePullBackOff", &longer));
-            tell(world, key, Kind::Normal, "BackOff", message);
-            tell(world, key, Kind::Warning, "Failed", "Error: ImagePullBackOff".to_owned());
+            tell(control, world, (key, index), Kind::Normal, ("BackOff", message));
+            tell(
+                control,
+                world,
+                (key, index),
+                Kind::Warning,
+                ("Failed", "Error: ImagePullBackOff".to_owned()),
+            );
             control.record_pod(world, key);
             containers::wait(control, world, (key, index), (back_off, Patience::Patient));
             false

@@ -83,7 +83,7 @@ pub(super) fn reject(
     key: &PodKey,
     (reason, message): (&str, &str),
 ) {
-    ControlPlane::event(world, &key.object(), Kind::Warning, (reason, "kubelet"), message.to_owned());
+    control.pod_event(world, (key, None), Kind::Warning, reason, message.to_owned());
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     entry.phase = PodPhase::Failed;
     entry.reason = Some(reason.into());
@@ -144,7 +144,7 @@ fn mount(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
         control.fill_volumes(world, key);
         return wait(control, world, key, (Stage::Sandbox, SANDBOX));
     };
-    ControlPlane::mount_failed(world, key, (&volume, &why));
+    control.mount_failed(world, key, (&volume, &why));
     let now = world.now();
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     entry.attempts += 1;
@@ -154,7 +154,7 @@ fn mount(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
             "Unable to attach or mount volumes: unmounted volumes=[{volume}], unattached volumes=[], failed to process \
              volumes=[]: timed out waiting for the condition"
         );
-        ControlPlane::event(world, &key.object(), Kind::Warning, ("FailedMount", "kubelet"), message);
+        control.pod_event(world, (key, None), Kind::Warning, "FailedMount", message);
     }
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     let after = MOUNT_AGAIN.0 << entry.attempts.saturating_sub(1).min(8);
@@ -364,7 +364,7 @@ fn not_made(
     if let Some(netns) = netns {
         world.del_netns(netns);
     }
-    ControlPlane::event(world, &key.object(), Kind::Warning, (reason, "kubelet"), message);
+    control.pod_event(world, (key, None), Kind::Warning, reason, message);
     control.record_pod(world, key);
     world.wake_in(RETRY, Patience::Patient, wakeup);
 }
@@ -390,7 +390,7 @@ fn write_files(control: &ControlPlane, world: &mut dyn World, key: &PodKey) {
     if let Ok(dns) = resolv::pod_dns(&entry.pod, &node.spec, cluster) {
         files.push(("/etc/resolv.conf", dns.text));
         for (reason, message) in dns.events {
-            ControlPlane::event(world, &key.object(), Kind::Warning, (reason, "kubelet"), message);
+            control.pod_event(world, (key, None), Kind::Warning, reason, message);
         }
     }
     for (path, text) in files {
@@ -504,9 +504,10 @@ fn stop(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let names: Vec<String> =
         entry.pod.spec.containers.iter().map(|container| container.name.clone()).collect();
     let grace = entry.grace_seconds();
-    for name in &names {
+    let first = entry.pod.spec.init_containers.len();
+    for (at, name) in names.iter().enumerate() {
         let message = format!("Stopping container {name}");
-        ControlPlane::event(world, &key.object(), Kind::Normal, ("Killing", "kubelet"), message);
+        control.pod_event(world, (key, Some(first + at)), Kind::Normal, "Killing", message);
     }
     terminated(world, key, 1, vec![names.join(", ")]);
     terminated(world, key, 2, vec![grace.to_string()]);

@@ -1,9 +1,14 @@
 //! What the container runtime is told about a process: what to run, and what it sees.
 
+use super::control::ControlPlane;
+use super::controllers::Kind;
+use super::store::PodKey;
+use super::world::World;
+use super::{containers, kubelet};
 use crate::app::probe::Request;
 use crate::app::server::Listener;
 use crate::base::{DirId, NetnsId, PidNsId};
-use crate::trace::{ContainerRef, Way};
+use crate::trace::{ContainerRef, ContainerState, LastState, Way};
 use std::sync::Arc;
 
 /// The directories that a process sees: its container's own, and volumes mounted over it. `/etc/hosts`,
@@ -130,6 +135,58 @@ impl Launch {
     pub(super) fn program(netns: NetnsId, environment: Environment, argv: Vec<String>) -> Self {
         let stand_in = StandIn::Refused;
         Self { netns, container: None, environment, argv, serves: None, stand_in, probe: None }
+    }
+
+    /// The program that its image does not have and nothing stands in for; `None` where it can run.
+    pub(super) fn refused(&self, world: &dyn World) -> Option<String> {
+        let program = self.argv.first().map_or("", String::as_str);
+        let image = self.environment.image.as_deref();
+        let runs = self.serves.is_some()
+            || self.probe.is_some()
+            || self.stand_in != StandIn::Refused
+            || world.has_program(image, program);
+        (!runs).then(|| program.to_owned())
+    }
+}
+
+/// What Go's `exec.LookPath` says of a program that is not there, as runtimes print it.
+pub fn not_found(program: &str) -> String {
+    if program.contains('/') {
+        format!("exec: \"{program}\": stat {program}: no such file or directory")
+    } else {
+        format!("exec: \"{program}\": executable file not found in $PATH")
+    }
+}
+
+impl ControlPlane {
+    /// The runtime made a container and could not start it: it has ended before it began, with the runtime's own
+    /// status (`containerd`, `container_start.go`). Until it is started again it waits (`ErrRunContainer`).
+    pub(super) fn start_error(
+        &mut self,
+        world: &mut dyn World,
+        (key, index): (&PodKey, usize),
+        program: &str,
+    ) {
+        let now = world.now();
+        let why = format!(
+            "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: \
+             unable to start container process: error during container init: {}: unknown",
+            not_found(program)
+        );
+        self.pod_event(world, (key, Some(index)), Kind::Warning, "Failed", format!("Error: {why}"));
+        let Some(entry) = self.store.pods.get_mut(key) else { return };
+        entry.runtime(index).finished = Some(now);
+        let row = &mut entry.containers[index];
+        row.message = Some(why.as_str().into());
+        row.last = Some(LastState { code: 128, reason: "StartError".into(), started: now, finished: now });
+        let state = if containers::restarts_in(entry, index) {
+            ContainerState::Waiting("RunContainerError".into())
+        } else {
+            ContainerState::Terminated(128, "StartError".into())
+        };
+        entry.set_containers(|at, _| at == index, &state);
+        kubelet::container_started(self, world, key, index);
+        containers::ended(self, world, (key, index), 128);
     }
 }
 

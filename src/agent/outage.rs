@@ -112,6 +112,8 @@ impl ControlPlane {
             reason: word.into(),
             message: format!("Node {name} status is now: {word}"),
             component: if ready { "kubelet" } else { "node-controller" }.into(),
+            host: if ready { name.clone() } else { "".into() },
+            field_path: "".into(),
         })));
         let pods: Vec<PodKey> = self.store.pods_on(name).cloned().collect();
         for key in &pods {

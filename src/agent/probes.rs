@@ -3,7 +3,7 @@
 use super::containers;
 use super::control::ControlPlane;
 use super::controllers::Kind;
-use super::launch::{Environment, Exit, Launch, Mounts};
+use super::launch::{Environment, Exit, Launch, Mounts, not_found};
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, ProbeKind, Wakeup, World};
 use crate::api::Container;
@@ -215,18 +215,18 @@ impl ControlPlane {
             Exit::Status(_) => {
                 let said = if late { "command timed out".to_owned() } else { world.last_words(process) };
                 let message = format!("{what} probe failed: {said}");
-                Self::event(world, &key.object(), Kind::Warning, ("Unhealthy", "kubelet"), message);
+                self.pod_event(world, (&key, Some(index)), Kind::Warning, "Unhealthy", message);
                 self.count_probe(world, (&key, index, kind, life), false);
             }
             // A command that cannot be run says nothing of the container.
             Exit::NoSuchProgram(program) => {
                 let why = format!(
                     "rpc error: code = Unknown desc = failed to exec in container: failed to start exec: OCI runtime exec failed: \
-                     exec failed: unable to start container process: exec: \"{program}\": executable file not found in $PATH: \
-                     unknown"
+                     exec failed: unable to start container process: {}: unknown",
+                    not_found(program)
                 );
                 let message = format!("{what} probe errored and resulted in unknown state: {why}");
-                Self::event(world, &key.object(), Kind::Warning, ("Unhealthy", "kubelet"), message);
+                self.pod_event(world, (&key, Some(index)), Kind::Warning, "Unhealthy", message);
                 if let Some(entry) = self.store.pods.get_mut(&key) {
                     entry.runtime(index).counted[kind as usize].decided = true;
                 }

@@ -47,6 +47,8 @@ pub trait World {
     fn new_dir(&mut self) -> DirId;
     /// What a process wrote last, as far back as one looks for a probe's answer.
     fn last_words(&self, process: ProcessId) -> String;
+    /// Whether an image has this program, or it is a shell.
+    fn has_program(&self, image: Option<&str>, program: &str) -> bool;
     /// Starts a main process. [`Wakeup::Exited`] tells when it ended.
     fn launch(&mut self, launch: Launch) -> ProcessId;
     /// Sends `SIGTERM` to a process.

@@ -72,6 +72,17 @@ impl SimTime {
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
 
+    /// The moment as the API writes it with microseconds (`metav1.MicroTime`): `2026-01-01T00:00:12.000250Z`.
+    pub fn rfc3339_micro(self) -> String {
+        let whole = self.rfc3339();
+        format!("{}.{:06}Z", whole.trim_end_matches('Z'), self.0 / 1_000 % 1_000_000)
+    }
+
+    /// Nanoseconds since 1970.
+    pub const fn unix_nanos(self) -> u64 {
+        EPOCH_SECS * 1_000_000_000 + self.0
+    }
+
     /// The time passed since `earlier`; zero when `earlier` is later than `self`.
     pub fn since(self, earlier: Self) -> Duration {
         Duration(self.0.saturating_sub(earlier.0))
@@ -115,6 +126,16 @@ impl Duration {
     /// Whole seconds, rounded down.
     pub const fn as_secs(self) -> u64 {
         self.0 / 1_000_000_000
+    }
+
+    /// Whole seconds as Go prints them (`time.Duration.String`): `1m20s`.
+    pub fn as_go(self) -> String {
+        let secs = self.as_secs();
+        match (secs / 3_600, secs / 60 % 60, secs % 60) {
+            (0, 0, secs) => format!("{secs}s"),
+            (0, minutes, secs) => format!("{minutes}m{secs}s"),
+            (hours, minutes, secs) => format!("{hours}h{minutes}m{secs}s"),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod commands;
 pub mod compare;
 mod demo;
+mod exec;
 pub mod fault;
 pub mod flow;
 pub mod history;

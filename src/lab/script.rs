@@ -9,7 +9,7 @@ use crate::app::probe::Probe;
 use crate::app::server::{Persona, Server};
 use crate::app::sleep::Sleep;
 use crate::base::{Duration, NetnsId, ProcessId, SimTime};
-use crate::shell::{self, Node, Redirection, Simple, Word};
+use crate::shell::{self, Node, Redirection, Simple, Word, is_shell};
 use crate::sim::{Stderr, Stdin};
 use crate::trace::Stream;
 use std::collections::{BTreeMap, VecDeque};
@@ -75,7 +75,7 @@ pub(super) struct Script {
 }
 
 impl Script {
-    fn new(environment: Environment, title: String) -> Self {
+    pub(super) fn new(environment: Environment, title: String) -> Self {
         let mut variables: BTreeMap<String, String> =
             [("HOME", "/root"), ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -103,11 +103,6 @@ impl Script {
 pub(super) fn literal(argv: &[String]) -> Arc<Node> {
     let word = |text: &String| Word(vec![shell::Piece::Text(text.clone())]);
     Arc::new(Node::Simple(Simple { words: argv.iter().map(word).collect(), ..Simple::default() }))
-}
-
-fn is_shell(word: &str) -> bool {
-    let name = word.rsplit('/').next().unwrap_or(word);
-    matches!(name, "sh" | "bash" | "ash" | "dash" | "zsh")
 }
 
 /// The script of `sh -c SCRIPT`, also with options joined as in `sh -ec`.
@@ -252,51 +247,6 @@ impl Lab {
             script.steps.push(Step::Pipe(rest, outer));
         }
         script.steps.push(Step::Run(node));
-    }
-
-    /// Has a process run a command line in a container of a Pod. The status of the preparations.
-    pub(super) fn exec(
-        &mut self,
-        process: ProcessId,
-        (namespace, name): (String, String),
-        container: Option<String>,
-        argv: &[String],
-    ) -> u8 {
-        let target = Target::Pod { namespace, name, container };
-        let (netns, environment) = match self.find(&target) {
-            Ok(found) => found,
-            Err(error) => {
-                self.sim.write(process, Stream::Stderr, &format!("{error}\n"));
-                return 1;
-            }
-        };
-        let before = self.sim.netns_of(process);
-        let Some(script) = self.scripts.get_mut(&process) else { return 1 };
-        let fresh = Script::new(environment.clone(), String::new());
-        let own = std::mem::replace(&mut script.environment, environment.clone());
-        let variables = std::mem::replace(&mut script.variables, fresh.variables);
-        script.steps.push(Step::Return(before, Box::new((own, variables))));
-        script.steps.push(Step::Run(literal(argv)));
-        self.sim.enter(process, netns, &environment);
-        0
-    }
-
-    fn returned(
-        &mut self,
-        process: ProcessId,
-        netns: NetnsId,
-        (environment, variables): (Environment, BTreeMap<String, String>),
-        status: u8,
-    ) {
-        self.sim.enter(process, netns, &environment);
-        if let Some(script) = self.scripts.get_mut(&process) {
-            script.environment = environment;
-            script.variables = variables;
-        }
-        if status != 0 {
-            let text = format!("command terminated with exit code {status}\n");
-            self.sim.write(process, Stream::Stderr, &text);
-        }
     }
 
     /// The streams are what they were before a redirection; what was kept for a file goes there.

@@ -38,7 +38,7 @@ mod traceroute;
 mod wget;
 
 pub use change::KernelChange;
-pub use programs::has_program;
+pub use programs::{has_program, is_shell};
 pub use script::{Node, Piece, Redirection, Simple, Word, parse};
 
 use crate::app::Process;

@@ -93,6 +93,12 @@ const OWN: [&str; 12] = [
     "redis-server",
 ];
 
+/// Whether a word names a shell, by its name or path.
+pub fn is_shell(word: &str) -> bool {
+    let name = word.rsplit('/').next().unwrap_or(word);
+    matches!(name, "sh" | "bash" | "ash" | "dash" | "zsh")
+}
+
 /// Whether an image has a program, by its name or path; a machine (`None`) has all.
 pub fn has_program(image: Option<&str>, program: &str) -> bool {
     let name = program.rsplit('/').next().unwrap_or(program);

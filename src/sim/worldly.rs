@@ -4,6 +4,7 @@ use super::{Simulation, Task};
 use crate::agent::{Actor, Launch, Patience, Wakeup, Wire, World};
 use crate::base::{DirId, Duration, EventId, IfIndex, NetnsId, PidNsId, ProcessId, Rng, SimTime};
 use crate::kernel::{Ctx, Delays, Kind, Link, Netns, NewLink, Peer, Urgency};
+use crate::shell::{has_program, is_shell};
 use crate::trace::{LinkKind, NetnsRole, NetnsRow, TableChange};
 use std::sync::Arc;
 
@@ -142,6 +143,10 @@ impl<A: Actor> World for Simulation<A> {
     fn last_words(&self, process: ProcessId) -> String {
         let recent = &self.trace.outputs[self.trace.outputs.len().saturating_sub(LAST_WORDS)..];
         recent.iter().filter(|output| output.process == process).map(|output| output.text.as_str()).collect()
+    }
+
+    fn has_program(&self, image: Option<&str>, program: &str) -> bool {
+        is_shell(program) || has_program(image, program)
     }
 
     fn launch(&mut self, launch: Launch) -> ProcessId {

@@ -155,6 +155,10 @@ pub struct KubeEventRow {
     pub message: String,
     /// Reporting component.
     pub component: Arc<str>,
+    /// Node that it reports from; empty for a controller.
+    pub host: Arc<str>,
+    /// Part of the object that is meant, as `spec.containers{web}`; empty for the whole.
+    pub field_path: Arc<str>,
 }
 
 /// The two lists of eight steps that the lesson teaches.

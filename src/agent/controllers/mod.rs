@@ -15,6 +15,7 @@ pub(in crate::agent) use deployment::Progress;
 pub(in crate::agent) use garbage::finalizers;
 
 use super::control::ControlPlane;
+use super::store::PodKey;
 use super::world::{Patience, Wakeup, World};
 use crate::api::{Condition, Workload};
 use crate::base::{Duration, ObjectKey, SimTime};
@@ -220,6 +221,35 @@ impl ControlPlane {
         (reason, component): (&str, &str),
         message: String,
     ) {
+        Self::event_of(world, (key, ""), kind, (reason, component, ""), message);
+    }
+
+    /// Records an Event of the kubelet about a Pod, or about one of its containers.
+    pub(in crate::agent) fn pod_event(
+        &self,
+        world: &mut dyn World,
+        (key, container): (&PodKey, Option<usize>),
+        kind: Kind,
+        reason: &str,
+        message: String,
+    ) {
+        let entry = self.store.pods.get(key);
+        let host = entry.and_then(|entry| entry.node.clone()).unwrap_or_else(|| "".into());
+        let container = container.and_then(|index| entry?.containers.get(index));
+        let path = container.map_or_else(String::new, |row| {
+            let list = if row.init { "initContainers" } else { "containers" };
+            format!("spec.{list}{{{}}}", row.name)
+        });
+        Self::event_of(world, (&key.object(), &path), kind, (reason, "kubelet", &host), message);
+    }
+
+    fn event_of(
+        world: &mut dyn World,
+        (key, path): (&ObjectKey, &str),
+        kind: Kind,
+        (reason, component, host): (&str, &str, &str),
+        message: String,
+    ) {
         let namespace = if key.namespace.is_empty() { "default".into() } else { key.namespace.clone() };
         world.record(TableChange::KubeEvent(Box::new(KubeEventRow {
             kind: key.kind.clone(),
@@ -229,6 +259,8 @@ impl ControlPlane {
             reason: reason.into(),
             message,
             component: component.into(),
+            host: host.into(),
+            field_path: path.into(),
         })));
     }
 

@@ -2,35 +2,48 @@
 
 use super::age::since;
 use super::flags::{read, switch, value};
-use super::json::{number, text};
+use super::json::text;
 use super::resources::{RESOURCES, is_kept, named};
-use super::table::layout;
-use super::view;
+use super::table::{first_line, layout};
+use super::{view, yaml};
 use crate::shell::Command;
-use crate::shell::out::{Out, answer, refuse};
+use crate::shell::out::{Out, answer, not_simulated, refuse};
 use crate::trace::Inventory;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// `kubectl events`.
 pub(super) fn events(inventory: &Inventory, namespace: &str, words: &[String]) -> Command {
-    let known =
-        [switch("all-namespaces", 'A'), value("for", ' '), value("types", ' '), switch("no-headers", ' ')];
-    let words = match read("events", &known, &["watch", "output", "chunk-size"], words) {
-        Ok(words) => words,
-        Err(text) => return refuse(text, 1),
-    };
+    match listed(inventory, namespace, words) {
+        Ok(command) => command,
+        Err(text) => refuse(text, 1),
+    }
+}
+
+fn listed(inventory: &Inventory, namespace: &str, words: &[String]) -> Result<Command, String> {
+    let known = [
+        switch("all-namespaces", 'A'),
+        value("for", ' '),
+        value("types", ' '),
+        switch("no-headers", ' '),
+        value("output", 'o'),
+        value("chunk-size", ' '),
+    ];
+    let words = read("events", &known, &["watch", "template", "show-managed-fields"], words)?;
     let everywhere = words.is_set("all-namespaces");
     let own = words.namespace(namespace);
-    let of = words.value("for").and_then(|text| text.split_once('/'));
-    let of = of.map(|(kind, name)| (named(kind).first().map_or("", |one| one.kind), name));
+    let of = words.value("for").map(named_object).transpose()?;
     let types = words.values("types");
-    let mut found: Vec<Value> = view::events(inventory);
+    let is = |one: &&str, word: &str| one.eq_ignore_ascii_case(word);
+    if types.iter().any(|one| !is(one, "Normal") && !is(one, "Warning")) {
+        return Err("error: valid --types are Normal or Warning\n".to_owned());
+    }
+    let mut found: Vec<Value> = super::events::events(inventory);
     found.retain(|event| {
         (everywhere || text(event, "metadata.namespace") == own)
             && of.is_none_or(|(kind, name)| {
                 text(event, "involvedObject.kind") == kind && text(event, "involvedObject.name") == name
             })
-            && (types.is_empty() || types.contains(&text(event, "type")))
+            && (types.is_empty() || types.iter().any(|one| is(one, text(event, "type"))))
     });
     if found.is_empty() {
         let text = if everywhere {
@@ -40,39 +53,60 @@ pub(super) fn events(inventory: &Inventory, namespace: &str, words: &[String]) -
         };
         let mut out = Out::default();
         out.err(text);
-        return out.done(0);
+        return Ok(out.done(0));
     }
-    found.sort_by_key(|event| text(event, "lastTimestamp").to_owned());
-    let mut rows: Vec<Vec<String>> = Vec::new();
+    // Of one second, those come first that came first.
+    found.sort_by_key(|event| text(event, "metadata.name").rsplit('.').next().unwrap_or("").to_owned());
+    found.sort_by_key(|event| super::events::last(event).to_owned());
+    let list =
+        || yaml::sorted(&json!({ "apiVersion": "v1", "items": found, "kind": "EventList", "metadata": {} }));
+    match words.value("output") {
+        None | Some("") => Ok(answer(table(inventory, &found, (everywhere, words.is_set("no-headers"))))),
+        Some("json") => Ok(answer(yaml::json(&list()))),
+        Some("yaml") => Ok(answer(yaml::yaml(&list()))),
+        Some("name") => {
+            let line = |event| format!("event/{}\n", text(event, "metadata.name"));
+            Ok(answer(found.iter().map(line).collect::<String>()))
+        }
+        Some(form) => Err(not_simulated("kubectl events", &format!("-o {form}")).0),
+    }
+}
+
+/// Kind and name of the object that `--for` names.
+fn named_object(text: &str) -> Result<(&'static str, &str), String> {
+    let (resource, name) = text.split_once('/').ok_or("error: --for must be in resource/name form\n")?;
+    if name.contains('/') {
+        return Err("error: arguments in resource/name form may not have more than one slash\n".to_owned());
+    }
+    let unknown = || format!("error: the server doesn't have a resource type \"{resource}\"\n");
+    named(resource).first().map(|one| (one.kind, name)).ok_or_else(unknown)
+}
+
+/// The table of `EventPrinter`.
+fn table(inventory: &Inventory, found: &[Value], (everywhere, bare): (bool, bool)) -> String {
     let with_namespace = |mut row: Vec<String>, namespace: &str| {
         if everywhere {
             row.insert(0, namespace.to_owned());
         }
         row
     };
-    if !words.is_set("no-headers") {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    if !bare {
         let head = ["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"].map(str::to_owned).to_vec();
         rows.push(with_namespace(head, "NAMESPACE"));
     }
-    for event in &found {
-        let (first, last) = (text(event, "firstTimestamp"), text(event, "lastTimestamp"));
-        let seen = match number(event, "count") {
-            count if count > 1 => {
-                format!("{} (x{count} over {})", since(inventory.now, last), since(inventory.now, first))
-            }
-            _ => since(inventory.now, first),
-        };
-        let object = format!("{}/{}", text(event, "involvedObject.kind"), text(event, "involvedObject.name"));
+    for event in found {
+        let cell = |path: &str| first_line(text(event, path).trim());
         let row = vec![
-            seen,
-            text(event, "type").to_owned(),
-            text(event, "reason").to_owned(),
-            object,
-            text(event, "message").trim().to_owned(),
+            super::events::interval(event, |moment| since(inventory.now, moment)),
+            cell("type"),
+            cell("reason"),
+            format!("{}/{}", cell("involvedObject.kind"), cell("involvedObject.name")),
+            cell("message"),
         ];
         rows.push(with_namespace(row, text(event, "metadata.namespace")));
     }
-    answer(layout(&rows))
+    layout(&rows)
 }
 
 /// `kubectl api-resources`.

@@ -36,6 +36,14 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
     let all = view::objects(context.inventory, pods);
     let pod = pod_behind(context, target, namespace, &all)?;
     let name = text(pod, "metadata.name").to_owned();
+    if let phase @ ("Succeeded" | "Failed") = text(pod, "status.phase") {
+        return Err(format!(
+            "error: cannot exec into a container in a completed pod; current phase is {phase}\n"
+        ));
+    }
+    if text(pod, "spec.nodeName").is_empty() {
+        return Err(format!("Error from server (BadRequest): pod {name} does not have a host assigned\n"));
+    }
     let mut out = Out::default();
     if words.is_set("tty") && context.columns.is_none() {
         out.err("Unable to use a TTY - input is not a terminal or the right kind of file\n");

@@ -2,10 +2,11 @@
 
 use super::flags::{Flag, Words, optional, read, switch, value};
 use super::json::{entries, plain, text};
+use super::labels::{self, Labels};
 use super::print::{self, Look};
 use super::resources::{Resource, is_kept, named};
 use super::scale::{self, Subresource};
-use super::select::{self, Fields, Labels};
+use super::select::{self, Fields};
 use super::table::{first_line, layout};
 use super::{jsonpath, raw, view, watch, yaml};
 use crate::shell::Command;
@@ -86,11 +87,16 @@ fn command(inventory: &Inventory, namespace: &str, words: Words) -> Result<Comma
 
 fn query(words: Words, namespace: &str) -> Result<Query, String> {
     let all = words.is_set("all-namespaces");
+    let wanted = wanted("get", &words.operands, NO_TYPE)?;
+    let selector = words.value("selector").unwrap_or("").trim();
+    let labels = labels::labels(selector).map_err(|why| {
+        labels::refused(wanted[0].0, selector, words.value("field-selector").unwrap_or(""), &why)
+    })?;
     let query = Query {
-        wanted: wanted("get", &words.operands, NO_TYPE)?,
+        wanted,
         namespace: Some(words.namespace(namespace).to_owned()).filter(|_| !all),
         format: format(words.value("output").unwrap_or(""))?,
-        labels: select::labels(words.value("selector").unwrap_or(""))?,
+        labels,
         fields: select::fields(words.value("field-selector").unwrap_or(""))?,
         sort: match words.value("sort-by") {
             Some(text) => {

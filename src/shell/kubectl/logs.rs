@@ -2,8 +2,9 @@
 
 use super::flags::{Flag, Words, read, switch, value};
 use super::json::{entries, text};
+use super::labels::{self, Labels};
 use super::resources::{named, of_kind};
-use super::{select, view};
+use super::view;
 use crate::shell::out::{Out, refuse};
 use crate::shell::{Command, Context};
 use crate::trace::{ContainerRow, ContainerState, PodPhase, PodRow};
@@ -49,7 +50,8 @@ fn answer(context: &Context<'_>, words: &[String]) -> Result<Command, String> {
     let pods = match (by_label, words.operands.first()) {
         (Some(_), Some(_)) => return Err("error: only a selector (-l) or a POD name is allowed\n".to_owned()),
         (Some(selector), None) => {
-            let labels = select::labels(selector)?;
+            let labels =
+                of_kind("Pod").map_or(Ok(Labels::default()), |pods| labels::of_list(pods, Some(selector)))?;
             let pods = rows(context, &namespace, |object| labels.selects(object));
             if pods.is_empty() {
                 out.err(format!("No resources found in {namespace} namespace.\n"));

@@ -1,9 +1,10 @@
 //! `kubectl get --raw`: paths of the API server.
 
 use super::change::{Next, client, fail, refusal, say};
+use super::labels::{self, Labels};
 use super::resources::{RESOURCES, Resource};
 use super::scale;
-use super::select::{self, Fields, Labels};
+use super::select::{self, Fields};
 use super::view::VERSION;
 use crate::api::{ApiError, ApiRequest};
 use crate::app::Os;
@@ -117,7 +118,7 @@ fn choices(text: &str) -> Result<Choice, String> {
         |name: &str| pairs.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value.as_str());
     let exact = value("resourceVersionMatch") == "Exact";
     Ok(Choice {
-        labels: select::labels(value("labelSelector"))?,
+        labels: labels::labels(value("labelSelector"))?,
         fields: select::fields(value("fieldSelector"))?,
         version: value("resourceVersion").parse().ok().filter(|_| exact),
     })

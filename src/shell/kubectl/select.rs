@@ -1,88 +1,8 @@
-//! Label selectors and field selectors of a command line.
+//! Field selectors of a command line.
 
-use super::json::{at, entries, plain};
+use super::json::{at, plain};
 use super::resources::Resource;
 use serde_json::Value;
-
-/// A requirement on labels.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Requirement {
-    In(String, Vec<String>),
-    NotIn(String, Vec<String>),
-    Exists(String),
-    Absent(String),
-}
-
-/// A label selector.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Labels(Vec<Requirement>);
-
-impl Labels {
-    /// Whether the labels of an object are selected.
-    pub(super) fn selects(&self, object: &Value) -> bool {
-        let labels = entries(object, "metadata.labels");
-        let label = |key: &str| labels.iter().find(|(name, _)| *name == key).map(|(_, value)| plain(value));
-        self.0.iter().all(|requirement| match requirement {
-            Requirement::In(key, values) => label(key).is_some_and(|value| values.contains(&value)),
-            Requirement::NotIn(key, values) => label(key).is_none_or(|value| !values.contains(&value)),
-            Requirement::Exists(key) => label(key).is_some(),
-            Requirement::Absent(key) => label(key).is_none(),
-        })
-    }
-
-    /// Whether it selects everything.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-/// Reads a label selector: `a=b`, `a!=b`, `a in (b,c)`, `a notin (b,c)`, `a`, `!a`, joined by commas.
-pub(super) fn labels(text: &str) -> Result<Labels, String> {
-    let mut parts: Vec<String> = vec![String::new()];
-    let mut depth = 0;
-    for letter in text.chars() {
-        match letter {
-            ',' if depth == 0 => parts.push(String::new()),
-            _ => {
-                depth += i32::from(letter == '(') - i32::from(letter == ')');
-                if let Some(part) = parts.last_mut() {
-                    part.push(letter);
-                }
-            }
-        }
-    }
-    let parts = parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty());
-    parts.map(requirement).collect::<Result<_, _>>().map(Labels)
-}
-
-fn requirement(part: &str) -> Result<Requirement, String> {
-    let wrong =
-        || format!("error: unable to parse requirement: found '{part}', expected: a label requirement\n");
-    let set = |values: &str| -> Option<Vec<String>> {
-        let inside = values.trim().strip_prefix('(')?.strip_suffix(')')?;
-        Some(inside.split(',').map(|value| value.trim().to_owned()).collect())
-    };
-    let key = |key: &str| key.trim().to_owned();
-    if let Some((name, value)) = part.split_once("!=") {
-        return Ok(Requirement::NotIn(key(name), vec![key(value)]));
-    }
-    if let Some((name, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
-        return Ok(Requirement::In(key(name), vec![key(value)]));
-    }
-    if let Some((name, values)) = part.split_once(" notin ") {
-        return Ok(Requirement::NotIn(key(name), set(values).ok_or_else(wrong)?));
-    }
-    if let Some((name, values)) = part.split_once(" in ") {
-        return Ok(Requirement::In(key(name), set(values).ok_or_else(wrong)?));
-    }
-    if part.contains([' ', '(', ')']) {
-        return Err(wrong());
-    }
-    Ok(match part.strip_prefix('!') {
-        Some(name) => Requirement::Absent(key(name)),
-        None => Requirement::Exists(key(part)),
-    })
-}
 
 /// A field selector: paths that must, or must not, have a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -157,17 +77,7 @@ impl Fields {
         } else {
             format!("field label not supported: {field}")
         };
-        let api = if resource.api_version.contains('/') {
-            resource.api_version.to_owned()
-        } else {
-            format!("/{}", resource.api_version)
-        };
-        let what = format!("\"{api}, Resource={}\"", resource.plural);
-        let text = &self.text;
-        Some(format!(
-            "Error from server (BadRequest): Unable to find {what} that match label selector \"\", field selector \
-             \"{text}\": {why}\n"
-        ))
+        Some(super::labels::refused(resource, "", &self.text, &why))
     }
 
     /// Whether an object is selected.
@@ -196,20 +106,8 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn labels_and_fields_select() {
+    fn fields_select() {
         let pod = json!({ "metadata": { "name": "a", "labels": { "app": "web", "tier": "x" } }, "status": { "phase": "Running" } });
-        for (selector, selected) in [
-            ("app=web", true),
-            ("app==web,tier!=y", true),
-            ("app in (db, web)", true),
-            ("app notin (db,web)", false),
-            ("tier,!zone", true),
-            ("zone", false),
-            ("", true),
-        ] {
-            assert_eq!(labels(selector).unwrap().selects(&pod), selected, "{selector}");
-        }
-        assert!(labels("app in web").is_err());
         assert!(fields("status.phase=Running,metadata.name!=b").unwrap().selects(&pod));
         assert!(!fields("status.phase==Pending").unwrap().selects(&pod));
     }

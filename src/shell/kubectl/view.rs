@@ -14,7 +14,7 @@ pub(super) const VERSION: &str = "v1.35.0";
 pub(super) fn objects(inventory: &Inventory, resource: &Resource) -> Vec<Value> {
     let kind = resource.kind;
     if kind == "Event" {
-        return events(inventory);
+        return super::events::events(inventory);
     }
     let first = ObjectKey::new(kind, "", "");
     let rows = inventory.objects.range(first..).take_while(|(key, _)| *key.kind == *kind);
@@ -42,7 +42,7 @@ pub(super) fn objects(inventory: &Inventory, resource: &Resource) -> Vec<Value> 
     found.into_values().collect()
 }
 
-fn bare(api_version: &str, kind: &str, namespace: &str, name: &str, created: SimTime) -> Value {
+pub(super) fn bare(api_version: &str, kind: &str, namespace: &str, name: &str, created: SimTime) -> Value {
     let mut value = json!({
         "apiVersion": api_version,
         "kind": kind,
@@ -127,39 +127,4 @@ fn service(row: &ServiceRow, value: &mut Value) {
         value["status"]["loadBalancer"] =
             if ingress.is_empty() { json!({}) } else { json!({ "ingress": ingress }) };
     }
-}
-
-/// Events, with those that say the same again counted together (`EventCorrelator`), in the order of their first time.
-pub(super) fn events(inventory: &Inventory) -> Vec<Value> {
-    let first = ObjectKey::new("Event", "", "");
-    let rows = inventory.objects.range(first..).take_while(|(key, _)| &*key.kind == "Event");
-    let mut found: Vec<Value> = rows.map(|(_, row)| row.whole()).collect();
-    let mut known: BTreeMap<(&str, &str, &str, &str, &str), usize> = BTreeMap::new();
-    for (at, row) in &inventory.kube_events {
-        let key = (&*row.kind, &*row.namespace, &*row.name, &*row.reason, row.message.as_str());
-        if let Some(&index) = known.get(&key) {
-            let event = &mut found[index];
-            event["count"] = json!(number(event, "count") + 1);
-            event["lastTimestamp"] = json!(at.rfc3339());
-            continue;
-        }
-        known.insert(key, found.len());
-        let namespace = if row.namespace.is_empty() { "default" } else { &*row.namespace };
-        let mut value = bare("v1", "Event", namespace, &format!("{}.{:x}", row.name, at.0), *at);
-        let mut involved = json!({ "kind": &*row.kind, "name": &*row.name });
-        if !row.namespace.is_empty() {
-            involved["namespace"] = json!(&*row.namespace);
-        }
-        value["involvedObject"] = involved;
-        value["reason"] = json!(&*row.reason);
-        value["message"] = json!(row.message);
-        value["type"] = json!(if row.warning { "Warning" } else { "Normal" });
-        value["source"] = json!({ "component": &*row.component });
-        value["reportingComponent"] = json!(&*row.component);
-        value["count"] = json!(1);
-        value["firstTimestamp"] = json!(at.rfc3339());
-        value["lastTimestamp"] = json!(at.rfc3339());
-        found.push(value);
-    }
-    found
 }

@@ -10,7 +10,7 @@ use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
 use crate::shell::kubectl::get::wanted;
 use crate::shell::kubectl::json::text;
 use crate::shell::kubectl::resources::Resource;
-use crate::shell::kubectl::select;
+use crate::shell::kubectl::{labels, select};
 use crate::shell::out::refuse;
 use serde_json::Value;
 use std::rc::Rc;
@@ -74,7 +74,7 @@ fn prepared(namespace: &str, words: &[String]) -> Result<Step, String> {
     let none = "error: You must provide one or more resources by argument or filename.\nExample resource \
         specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'\n";
     let wanted = wanted("delete", &words.operands, none)?;
-    let labels = select::labels(words.value("selector").unwrap_or(""))?;
+    let labels = labels::of_list(wanted[0].0, words.value("selector"))?;
     let fields = select::fields(words.value("field-selector").unwrap_or(""))?;
     let chosen = !labels.is_empty() || words.value("field-selector").is_some() || words.is_set("all");
     if !chosen && wanted.iter().any(|(_, names)| names.is_empty()) {

@@ -9,9 +9,9 @@ use crate::shell::Command;
 use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
 use crate::shell::kubectl::get::wanted;
 use crate::shell::kubectl::json::{at, text};
+use crate::shell::kubectl::labels;
 use crate::shell::kubectl::resources::Resource;
 use crate::shell::kubectl::scale::Subresource;
-use crate::shell::kubectl::select;
 use crate::shell::out::{not_simulated, refuse};
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ fn marks(verb: &'static str, namespace: &str, words: &[String]) -> Result<Comman
         return Err(format!("error: at least one {noun} update is required\n"));
     }
     let (only, dry) = dry_run(words.value("dry-run"))?;
-    let labels = select::labels(words.value("selector").unwrap_or(""))?;
+    let labels = labels::of_list(wanted[0].0, words.value("selector"))?;
     let changes: Vec<Change> = changes
         .iter()
         .map(|word| match word.split_once('=') {

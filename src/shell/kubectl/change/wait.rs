@@ -9,7 +9,7 @@ use crate::shell::kubectl::flags::{self, Flag, switch, value};
 use crate::shell::kubectl::get::{not_found, wanted};
 use crate::shell::kubectl::json::{list as items, plain, text};
 use crate::shell::kubectl::resources::Resource;
-use crate::shell::kubectl::{jsonpath, select};
+use crate::shell::kubectl::{jsonpath, labels};
 use crate::shell::out::refuse;
 use serde_json::Value;
 use std::rc::Rc;
@@ -92,7 +92,7 @@ fn waits(namespace: &str, words: &[String]) -> Result<Command, String> {
         &words.operands,
         "error: you must specify at least one resource by name, selector or type\n",
     )?;
-    let labels = select::labels(words.value("selector").unwrap_or(""))?;
+    let labels = labels::of_list(wanted[0].0, words.value("selector"))?;
     let namespace = words.namespace(namespace).to_owned();
     Ok(client(move |os| {
         let mut all: Vec<(&'static Resource, String, String)> = Vec::new();

@@ -9,9 +9,9 @@ mod workload;
 use super::age::{since, unix_secs};
 use super::flags::{Flag, read, switch, value};
 use super::get::{not_found, wanted};
-use super::json::{at, entries, list, number, or, plain, text};
+use super::json::{at, entries, list, or, plain, text};
 use super::resources::Resource;
-use super::{select, view};
+use super::{labels, view};
 use crate::base::{EPOCH_SECS, SimTime};
 use crate::shell::Command;
 use crate::shell::out::{Out, refuse};
@@ -45,7 +45,7 @@ pub(super) fn describe(inventory: &Inventory, namespace: &str, words: &[String])
 fn described(inventory: &Inventory, namespace: &str, words: &[String]) -> Result<Command, String> {
     let words = read("describe", &FLAGS, &["filename", "kustomize", "recursive"], words)?;
     let wanted = wanted("describe", &words.operands, NO_TYPE)?;
-    let labels = select::labels(words.value("selector").unwrap_or(""))?;
+    let labels = labels::of_list(wanted[0].0, words.value("selector"))?;
     let everywhere = words.is_set("all-namespaces");
     let own = words.namespace(namespace);
     let with_events = words.value("show-events") != Some("false");
@@ -206,32 +206,33 @@ fn controller(object: &Value) -> Option<String> {
     Some(format!("{}/{}", text(owner, "kind"), text(owner, "name")))
 }
 
+/// Whether an Event is about this object and not about an earlier one of its name.
+fn is_of(event: &Value, object: &Value) -> bool {
+    text(object, "kind") == "Node" || text(event, "involvedObject.uid") == text(object, "metadata.uid")
+}
+
 /// The events of an object (`DescribeEvents`).
 fn events(object: &Value, resource: &Resource, look: &Look<'_>) -> Option<String> {
     let (namespace, name) = (text(object, "metadata.namespace"), text(object, "metadata.name"));
-    let all = view::events(look.inventory);
+    let all = super::events::events(look.inventory);
     let mut own: Vec<&Value> = all
         .iter()
         .filter(|event| {
             text(event, "involvedObject.kind") == resource.kind
                 && text(event, "involvedObject.name") == name
                 && (!resource.namespaced || text(event, "involvedObject.namespace") == namespace)
+                && is_of(event, object)
         })
         .collect();
     if own.is_empty() {
         return None;
     }
+    // Events of the scheduler have no such time and come first (`SortableEvents`).
     own.sort_by_key(|event| text(event, "lastTimestamp").to_owned());
     let mut lines =
         "Events:\n  Type\tReason\tAge\tFrom\tMessage\n  ----\t------\t----\t----\t-------\n".to_owned();
     for event in own {
-        let first = since(look.now, text(event, "firstTimestamp"));
-        let age = match number(event, "count") {
-            count if count > 1 => {
-                format!("{} (x{count} over {first})", since(look.now, text(event, "lastTimestamp")))
-            }
-            _ => first,
-        };
+        let age = super::events::interval(event, |moment| since(look.now, moment));
         let from = or(text(event, "source.component"), text(event, "reportingComponent"));
         let _ = writeln!(
             lines,
