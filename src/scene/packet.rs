@@ -45,6 +45,8 @@ pub struct OpenedField {
     pub value: String,
     /// Its bytes.
     pub range: Range<usize>,
+    /// Where it lies in some bits of those bytes only: all of them in groups of four, a dot for each bit of another field.
+    pub bits: Option<String>,
     /// The value one hop before, where it was another.
     pub before: Option<String>,
 }
@@ -92,6 +94,7 @@ pub fn open(trace: &Trace, event: EventId) -> Option<Opened> {
 
 fn compare(frame: &Frame, before: Option<&Frame>) -> Opened {
     let now = fields(frame);
+    let bytes = frame.emit();
     let then = before.map(fields).unwrap_or_default();
     // What is inside stays inside: the layers are matched from the innermost outwards.
     let shared = now.iter().rev().zip(then.iter().rev()).take_while(|(a, b)| a.name == b.name).count();
@@ -103,6 +106,7 @@ fn compare(frame: &Frame, before: Option<&Frame>) -> Opened {
             name: field.name,
             value: field.value.clone(),
             range: field.range.clone(),
+            bits: field.bits.clone().map(|bits| pattern(&bytes[field.range.clone()], &bits)),
             before: old
                 .and_then(|old| old.fields.get(at).filter(|old| old.name == field.name))
                 .filter(|old| old.value != field.value)
@@ -119,14 +123,47 @@ fn compare(frame: &Frame, before: Option<&Frame>) -> Opened {
     });
     Opened {
         layers: layers.collect(),
-        bytes: frame.emit(),
+        bytes,
         removed: then[..off].iter().map(|layer| layer.name).collect(),
         length_before: before.map(Frame::wire_len),
     }
 }
 
+/// `..1. ....` for the third bit, if it is set.
+fn pattern(bytes: &[u8], own: &Range<u8>) -> String {
+    let mut out = String::new();
+    for at in 0..bytes.len() * 8 {
+        if at > 0 && at % 4 == 0 {
+            out.push(' ');
+        }
+        let is_own = (usize::from(own.start)..usize::from(own.end)).contains(&at);
+        out.push(match bytes[at / 8] >> (7 - at % 8) & 1 {
+            _ if !is_own => '.',
+            1 => '1',
+            _ => '0',
+        });
+    }
+    out
+}
+
+/// Of a DNS record: the owner is a name or a pointer to one, and the data is of one kind.
+const RECORD: &[&str] = &[
+    "Owner name",
+    "Pointer to byte",
+    "Type",
+    "TTL",
+    "Address",
+    "Canonical name",
+    "Name pointed to",
+    "Name server",
+    "Port",
+    "Target",
+    "MNAME (primary server)",
+    "String",
+];
+
 /// Fields worth a line, by protocol; the first names found are shown.
-const SUMMARIES: [(&str, &[&str], &str); 7] = [
+const SUMMARIES: [(&str, &[&str], &str); 14] = [
     ("Ethernet", &["Source", "Destination"], " → "),
     ("ARP", &["Operation", "Sender protocol address", "Target protocol address"], " · "),
     ("IPv4", &["Source address", "Destination address", "Time to live"], " · "),
@@ -134,6 +171,13 @@ const SUMMARIES: [(&str, &[&str], &str); 7] = [
     ("VXLAN", &["VXLAN network identifier (VNI)"], " "),
     ("ICMP", &["Type", "Identifier", "Sequence number"], " · "),
     ("TCP", &["Source port", "Destination port", "Flags"], " · "),
+    ("DNS", &["Identifier", "QR", "RCODE"], " · "),
+    ("DNS over TCP", &["Length"], " "),
+    ("DNS question", &["Name", "Type"], " · "),
+    ("DNS answer", RECORD, " · "),
+    ("DNS authority", RECORD, " · "),
+    ("DNS additional", RECORD, " · "),
+    ("DNS EDNS", &["UDP payload size", "DO (DNSSEC OK)"], " · "),
 ];
 
 fn summary(layer: &Layer) -> String {

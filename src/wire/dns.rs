@@ -484,6 +484,11 @@ impl<'b> Reader<'b> {
     }
 }
 
+/// The name at byte `at` of a message, compression pointers followed.
+pub fn name_at(message: &[u8], at: usize) -> Result<String, WireError> {
+    Reader { bytes: message, at }.name()
+}
+
 /// Whether bytes begin with a DNS header that announces a question or a record, so that they may be one.
 pub fn looks_like(bytes: &[u8]) -> bool {
     bytes.len() >= HEADER_LEN && bytes[4..HEADER_LEN].iter().any(|byte| *byte != 0)

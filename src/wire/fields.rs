@@ -2,6 +2,7 @@
 //!
 //! The fields of a layer cover its bytes exactly, in order and without gaps, and the layers cover the frame.
 
+mod dns;
 mod tcp;
 
 use super::{Body, Bpdu, Esp, Frame, Gre, GrePayload, Igmp, Ipv4, Payload, Quote, Udp, UdpPayload};
@@ -445,7 +446,9 @@ impl<'a> Reader<'a> {
         self.udp_header(at);
         let at = at + Udp::HEADER_LEN;
         match &udp.payload {
-            UdpPayload::Data(bytes) => self.data(at..at + bytes.len()),
+            UdpPayload::Data(bytes) => {
+                self.datagram([udp.src_port, udp.dst_port], at..at + bytes.len());
+            }
             UdpPayload::Vxlan(vxlan) => {
                 let mut layer = self.begin(at);
                 layer.bits(

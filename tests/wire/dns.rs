@@ -6,8 +6,10 @@ use hickory_proto::rr::{self, Name};
 use hickory_proto::serialize::binary::{BinDecodable, BinEncodable};
 use proptest::prelude::*;
 use std::str::FromStr;
+use vethscope::base::MacAddr;
 use vethscope::base::dns::{Question, RData, Rcode, Record, Type};
 use vethscope::wire::dns::{self, Edns, Message};
+use vethscope::wire::{Body, Frame, Ipv4, Payload, Tcp, TcpFlags, Udp, UdpChecksum, UdpPayload, fields};
 
 fn label() -> impl Strategy<Value = String> {
     // They write the targets of SRV records in lower case.
@@ -141,4 +143,112 @@ fn an_option_of_the_pseudo_record_is_kept() {
     let read = Message::parse(&message.to_bytes().unwrap()).unwrap();
     assert_eq!(read.answer[0].to_string(), "a.example. 5 A 192.0.2.1");
     assert_eq!(read.edns.unwrap().options, [(10, vec![1, 2, 3, 4, 5, 6, 7, 8])]);
+}
+
+/// A frame from port 53 with these bytes.
+fn frame(bytes: Vec<u8>, tcp: bool) -> Frame {
+    let body = if tcp {
+        let mut data = (bytes.len() as u16).to_be_bytes().to_vec();
+        data.extend(bytes);
+        let flags = TcpFlags::ACK | TcpFlags::PSH;
+        let (src_port, dst_port) = (53, 40_000);
+        let (seq, ack, window, urgent, options) = (1, 1, 502, 0, None);
+        Body::Tcp(Tcp { src_port, dst_port, seq, ack, flags, window, urgent, options, data: data.into() })
+    } else {
+        let payload = UdpPayload::Data(bytes.into());
+        Body::Udp(Udp { src_port: 53, dst_port: 40_000, checksum: UdpChecksum::Computed, payload })
+    };
+    let (src, dst) = ([10, 244, 1, 2].into(), [10, 244, 2, 2].into());
+    let payload = Payload::Ipv4(Ipv4 {
+        tos: 0,
+        id: 0,
+        dont_fragment: true,
+        more_fragments: false,
+        fragment_offset: 0,
+        ttl: 64,
+        src,
+        dst,
+        options: None,
+        body: body.into(),
+    });
+    Frame { dst: MacAddr([2, 0, 0, 0, 0, 1]), src: MacAddr([2, 0, 0, 0, 0, 2]), payload }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_message_is_taken_apart_to_its_last_bit(message in message(), compress: bool, tcp: bool) {
+        let frame = frame(message.to_bytes(compress).unwrap(), tcp);
+        crate::reading::check_tiling(&frame)?;
+        let layers = fields(&frame);
+        let count = |name: &str| layers.iter().filter(|layer| layer.name == name).count();
+        prop_assert_eq!(count("DNS answer"), message.answer.len());
+        prop_assert_eq!(count("DNS authority"), message.authority.len());
+        prop_assert_eq!(count("DNS additional"), message.additional.len());
+        prop_assert_eq!(count("DNS EDNS"), usize::from(message.edns.is_some()));
+        prop_assert_eq!((count("DNS over TCP"), count("Data")), (usize::from(tcp), 0));
+    }
+
+    #[test]
+    fn a_message_that_is_cut_stays_data(message in message(), cut in 1_usize..12) {
+        let mut bytes = message.to_bytes(true).unwrap();
+        bytes.truncate(bytes.len() - cut.min(bytes.len() - 1));
+        let frame = frame(bytes, false);
+        crate::reading::check_tiling(&frame)?;
+        prop_assert!(fields(&frame).iter().all(|layer| !layer.name.starts_with("DNS")));
+    }
+}
+
+#[test]
+fn flags_and_pointers_are_shown_bit_by_bit() {
+    let mut message = Message::query(0x1234, Question { name: "web.x.".to_owned(), kind: Type::A }).reply();
+    message.set(dns::AA, true);
+    message.rcode = Rcode::NxDomain;
+    message.answer.push(Record::address("web.x.", 30, "10.96.0.80".parse().unwrap()));
+    message.answer.push(Record { owner: "x.".into(), ttl: 5, data: RData::Cname("a.web.x.".into()) });
+    let layers = fields(&frame(message.to_bytes(true).unwrap(), false));
+    let texts = |at: usize| -> Vec<String> {
+        layers[at].fields.iter().map(|field| format!("{}: {}", field.name, field.value)).collect()
+    };
+    // Ethernet, IPv4 and UDP come before it.
+    assert_eq!(
+        texts(3)[..12],
+        [
+            "Identifier: 0x1234",
+            "QR: 1 (response)",
+            "Opcode: 0 (QUERY)",
+            "AA (authoritative answer): 1 (set)",
+            "TC (truncated): 0 (not set)",
+            "RD (recursion desired): 1 (set)",
+            "RA (recursion available): 0 (not set)",
+            "Z (reserved): 0",
+            "AD (authentic data): 0 (not set)",
+            "CD (checking disabled): 0 (not set)",
+            "RCODE: 3 (NXDOMAIN)",
+            "QDCOUNT (questions): 1",
+        ]
+    );
+    assert_eq!(layers[3].fields[10].bits, Some(12..16));
+    assert_eq!(texts(4), ["Name: web.x.", "Type: 1 (A)", "Class: 1 (IN)"]);
+    assert_eq!(
+        texts(5),
+        [
+            "Label type: 0b11 (compression pointer)",
+            "Pointer to byte: 12 (web.x.)",
+            "Type: 1 (A)",
+            "Class: 1 (IN)",
+            "TTL: 30 s",
+            "RDLENGTH: 4",
+            "Address: 10.96.0.80",
+        ]
+    );
+    // A pointer may lead into the middle of another name, and stand behind labels.
+    assert_eq!(texts(6)[1], "Pointer to byte: 16 (x.)");
+    let data = [
+        "Canonical name: a.web.x.",
+        "Label type: 0b11 (compression pointer)",
+        "Pointer to byte: 12 (web.x.)",
+    ];
+    assert_eq!(texts(6)[6..], data);
 }

@@ -99,7 +99,7 @@ fn tcp_flags_and_options_are_fields_with_their_bits_and_bytes() {
 }
 
 /// Every bit of the frame lies in exactly one field, in order.
-fn check_tiling(frame: &Frame) -> Result<(), TestCaseError> {
+pub(crate) fn check_tiling(frame: &Frame) -> Result<(), TestCaseError> {
     let mut at_bit = 0;
     for layer in fields(frame) {
         prop_assert_eq!(layer.range.start * 8, at_bit);

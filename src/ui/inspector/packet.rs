@@ -125,7 +125,9 @@ fn Layers(
                 view! { <p class="removed"><del>{names}</del>" "{move || show.ui.word("inspector.removed")}</p> }
             })}
             {opened.layers.iter().enumerate().map(|(at, layer)| {
-                let key = format!("{}{}", inner - layer.depth, layer.name);
+                // Several records of one section are opened one by one.
+                let same = opened.layers[at..].iter().filter(|other| other.name == layer.name).count();
+                let key = format!("{}{}{same}", inner - layer.depth, layer.name);
                 let outer = layer.depth < inner;
                 view! { <LayerView show layer=layer.clone() key outer folded lit first=at == 0/> }
             }).collect::<Vec<_>>()}
@@ -142,6 +144,7 @@ fn edge(name: &str, outer: bool) -> &'static str {
         "TCP" => "edge-tcp",
         "UDP" => "edge-udp",
         "ICMP" => "edge-icmp",
+        _ if name.starts_with("DNS") => "edge-udp",
         _ => "edge-plain",
     }
 }
@@ -251,6 +254,7 @@ fn FieldView(field: OpenedField, lit: RwSignal<Option<Range<usize>>>) -> impl In
             <dd class="mono">
                 {field.before.clone().map(|before| view! { <del>{before}</del>" → " })}
                 {field.value.clone()}
+                {field.bits.clone().map(|bits| view! { <span class="field-bits">{bits}</span> })}
             </dd>
         </div>
     }

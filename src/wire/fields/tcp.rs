@@ -47,7 +47,8 @@ impl Reader<'_> {
         }
         let rest = layer.at..end;
         self.end("TCP", layer);
-        self.data(rest);
+        let port = |at: usize| u16::from_be_bytes([self.bytes[at], self.bytes[at + 1]]);
+        self.stream([port(at), port(at + 2)], rest);
     }
 }
 
