@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// Kinds that are part of the simulation, or that mean nothing beyond their name.
-const SIMULATED: [&str; 12] = [
+const SIMULATED: [&str; 19] = [
     "AdminNetworkPolicy",
     "BaselineAdminNetworkPolicy",
     "NetworkAttachmentDefinition",
@@ -24,6 +24,13 @@ const SIMULATED: [&str; 12] = [
     "Endpoints",
     "NetworkPolicy",
     "ServiceImport",
+    "ConfigMap",
+    "DaemonSet",
+    "Deployment",
+    "Job",
+    "ReplicaSet",
+    "Secret",
+    "StatefulSet",
 ];
 
 /// An object with the tree that it came from.
