@@ -6,6 +6,10 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
+#[path = "dns/exchanges.rs"]
+mod exchanges;
+#[path = "dns/exercise.rs"]
+mod exercise;
 #[path = "dns/plugins.rs"]
 mod plugins;
 #[path = "dns/resolv.rs"]

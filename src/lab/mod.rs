@@ -4,6 +4,7 @@ mod commands;
 pub mod compare;
 mod demo;
 mod exec;
+pub mod exercise;
 pub mod fault;
 pub mod flow;
 pub mod history;
@@ -20,6 +21,7 @@ mod script;
 pub mod share;
 mod target;
 pub mod transcript;
+mod zone;
 
 pub use target::{StartError, Target};
 

@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr};
 /// Most upstream questions for one question.
 const ASKS_MAX: usize = 64;
 /// Where the Corefile lies in CoreDNS's container.
-const FOLDER: &str = "/etc/coredns/";
+pub(super) const FOLDER: &str = "/etc/coredns/";
 
 /// The answer, with records as zone files write them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -18,6 +18,7 @@ pub mod packet;
 mod playback;
 mod pod;
 mod ports;
+pub mod questions;
 pub mod rows;
 #[cfg(test)]
 mod sample;

@@ -33,6 +33,7 @@ pub(super) fn LessonPanel() -> impl IntoView {
                 {move || page.ui.sentence("lesson.progress", &[done.with(BTreeSet::len).to_string(), all.to_string()])}
             </p>
             {COURSE.iter().enumerate().map(|(at, chapter)| chapter_view(page, done, at, chapter)).collect_view()}
+            <super::exercise::ExercisePanel/>
             <Templates/>
         </div>
     }

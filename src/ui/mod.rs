@@ -6,6 +6,7 @@ mod app;
 mod bundles;
 mod dialogs;
 mod editor;
+mod exercise;
 mod export;
 mod header;
 mod icon;

@@ -251,3 +251,39 @@ test("a name's search list is unrolled, each question with what CoreDNS's plugin
   await name.fill("-..-");
   await page.getByTestId("names-problem").waitFor(patience);
 }));
+
+test("the names view stands over the packets up to the playhead, and the inspector opens a message to its bits", lesson(async ({ page }) => {
+  await type(page, labelled(await lessonText("ko")));
+  await hasPod(page, "b");
+  await command(page, "dig +short example.com", /203\.0\.113\.10/);
+  await pause(page);
+  await openView(page, "names");
+  const rows = page.getByTestId("names-packets").locator("tbody tr");
+  await page.waitForFunction(() => document.querySelectorAll("[data-testid=names-packets] tbody tr").length > 0, undefined, { timeout: 60_000 });
+  const row = rows.filter({ hasText: "example.com. A" }).first();
+  await row.waitFor(patience);
+  assert.match(await row.innerText(), /0x[0-9a-f]{4}[\s\S]*10\.96\.0\.10/);
+  // The first question stands before its answer: going to it takes the answer back.
+  await row.locator(".names-go").click();
+  await page.waitForFunction(() => !/NOERROR|NODATA/.test([...document.querySelectorAll("[data-testid=names-packets] tbody tr")].at(-1).innerText), undefined, patience);
+  // The zone follows what the cluster holds.
+  await page.getByTestId("names-zone").locator("summary").click();
+  await page.getByTestId("names-zone-table").locator("tr").first().waitFor(patience);
+  assert.match(await page.getByTestId("names-zone-table").innerText(), /kube-dns\.kube-system\.svc\.cluster\.local\.\s+30\s+A\s+10\.96\.0\.10/);
+  await page.getByTestId("view-close").click();
+  const layer = page.getByTestId("layers").locator(".layer-head", { hasText: /^DNS/ }).first();
+  await layer.click();
+  const layers = await page.getByTestId("layers").innerText();
+  assert.match(layers, /RD \(recursion desired\)[\s\S]*1 \(set\)[\s\S]*\.\.\.\. \.\.\.1/);
+}));
+
+test("the second exercise says what is missing, and its solution misses nothing", lesson(async ({ page }) => {
+  await page.getByTestId("tab-lesson").click();
+  await page.getByTestId("exercise").locator("summary").click();
+  await page.getByTestId("exercise-open").click();
+  const tried = (count) => page.waitForFunction((count) => document.querySelectorAll("[data-testid=exercise-goals] .is-done").length === count && document.querySelector("[data-testid=exercise-state]").innerText === "", count, { timeout: 120_000 });
+  await page.waitForFunction(() => /backend-api/.test(document.querySelector("[data-testid=goal-names] ul").innerText), undefined, { timeout: 120_000 });
+  await tried(0);
+  await page.getByTestId("exercise-solve").click();
+  await tried(5);
+}));

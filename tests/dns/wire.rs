@@ -43,7 +43,7 @@ spec:
   containers: [{name: c, image: debian, command: [sleep, infinity]}]
 ";
 
-fn settled() -> Lab {
+pub(super) fn settled() -> Lab {
     let mut lab = Lab::new(1);
     let errors: Vec<_> =
         lab.apply(CLUSTER).into_iter().filter(|found| found.severity == Severity::Error).collect();

@@ -12,7 +12,7 @@ use crate::base::{Duration, SimTime, SocketId};
 use crate::cluster::dns::Answer;
 use crate::cluster::dns::View;
 use crate::cluster::dns::server::{Ask, Refresh, Server, State};
-use crate::trace::Stream;
+use crate::trace::{NamesRow, Stream, TableChange};
 use crate::wire::dns::Message;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
@@ -180,8 +180,30 @@ impl CoreDns {
             say(os, &self.running());
         }
         say(os, &format!("CoreDNS-{VERSION}\nlinux/amd64, go1.24.1, 707c7c1"));
+        self.begins(os);
         self.plan(os);
         self.plan_loop(os);
+    }
+
+    /// Notes that a Corefile is in use from now on, with nothing remembered.
+    fn begins(&self, os: &mut dyn Os) {
+        let zones: Vec<String> = self
+            .server
+            .iter()
+            .flat_map(|server| server.zones())
+            .map(|(zone, port)| format!("{zone}:{port}"))
+            .collect();
+        let plugins: Vec<String> =
+            self.server.iter().flat_map(|server| server.chains()).map(|chain| chain.join(" ")).collect();
+        os.record(TableChange::Names(Box::new(NamesRow {
+            netns: os.netns(),
+            query: self.next,
+            client: "".into(),
+            question: zones.join(" ").into(),
+            plugin: "server",
+            did: "dns.server.begins",
+            args: vec![plugins.join("; ")],
+        })));
     }
 
     /// The line by which the plugin `reload` tells which Corefile is in use.
@@ -262,6 +284,7 @@ impl CoreDns {
                 Ok(server) => {
                     self.server = Some(Arc::new(server));
                     self.state = State::default();
+                    self.begins(os);
                     self.plan_loop(os);
                     self.upstream.forget();
                     self.text = text;

@@ -308,7 +308,10 @@ impl<'a> Walk<'a> {
         if let Reply::Written(answer) = &mut reply {
             let memory = self.state.memories.entry((block, at)).or_default();
             match cache.put(memory, question, self.turn.dnssec, answer, self.turn.now) {
-                Some(ttl) => self.step("cache", "dns.cache.kept", &[&ttl.to_string()]),
+                Some(ttl) => {
+                    let args = kept(question, self.turn.dnssec, answer, ttl);
+                    self.steps.push(Step { plugin: "cache", did: "dns.cache.kept", args });
+                }
                 None => self.step("cache", "dns.cache.not_kept", &[]),
             }
         }
@@ -515,6 +518,16 @@ fn kubernetes_of(plugins: &[Configured]) -> Option<&Kubernetes> {
     plugins
         .iter()
         .find_map(|at| if let Plugin::Kubernetes(found) = &at.plugin { Some(&**found) } else { None })
+}
+
+/// What the step of a cache that keeps an answer says: for how long, the question, the response code, and the records
+/// without their TTL, which is that of all.
+fn kept(question: &Question, dnssec: bool, answer: &Answer, ttl: u64) -> Vec<String> {
+    let wants = if dnssec { " DO" } else { "" };
+    let question = format!("{} {}{wants}", question.name.to_ascii_lowercase(), question.kind);
+    let records = answer.answer.iter().chain(&answer.authority);
+    let records = records.map(|record| format!("{} {} {}", record.owner, record.kind(), record.data));
+    [ttl.to_string(), question, answer.rcode.to_string()].into_iter().chain(records).collect()
 }
 
 /// The answer's own name may differ from the one asked for; a `CNAME` says so (`cnamer`).

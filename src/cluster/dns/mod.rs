@@ -11,6 +11,7 @@ mod chain;
 pub mod corefile;
 mod external;
 mod forward;
+mod listing;
 mod name;
 pub mod outside;
 mod plugin;
@@ -23,6 +24,7 @@ mod view;
 pub mod zonefile;
 
 pub use forward::{Forward, Policy};
+pub use listing::reverse_name;
 pub use name::{is_subdomain, reverse_address};
 pub use plugin::Duties;
 pub use selector::LabelTest;

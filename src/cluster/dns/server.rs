@@ -192,6 +192,12 @@ impl Server {
         }
     }
 
+    /// The plugins `kubernetes` of all blocks.
+    pub fn kubernetes(&self) -> impl Iterator<Item = &super::Kubernetes> {
+        let plugins = self.blocks.iter().flat_map(|block| &block.plugins);
+        plugins.filter_map(|at| if let Plugin::Kubernetes(own) = &at.plugin { Some(&**own) } else { None })
+    }
+
     /// Blocks with the plugin `loop`, each with its first zone and port.
     pub fn loops(&self) -> Vec<(usize, String, u16)> {
         let mut found = Vec::new();

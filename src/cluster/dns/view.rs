@@ -273,6 +273,11 @@ impl View {
         self.pods.contains(&(namespace.to_owned(), address))
     }
 
+    /// All Services by namespace and name.
+    pub(super) fn services(&self) -> impl Iterator<Item = &ServiceEntry> {
+        self.services.values()
+    }
+
     pub(super) fn service(&self, namespace: &str, name: &str) -> Option<&ServiceEntry> {
         self.services.get(&(namespace.to_owned(), name.to_owned()))
     }

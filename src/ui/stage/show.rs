@@ -6,6 +6,7 @@ use crate::base::{EventId, NetnsId};
 use crate::lab::Lab;
 use crate::scene::conversation::Conversations;
 use crate::scene::lives::Lives;
+use crate::scene::questions::Questions;
 use crate::scene::{
     self, Frame, History, Index, LayoutOptions, Moment, PacketLook, Protocol, Scene, StepKind,
 };
@@ -120,6 +121,7 @@ struct More {
     tap: RwSignal<TapChoice>,
     conversations: Conversations,
     lives: Lives,
+    questions: Questions,
 }
 
 impl More {
@@ -131,6 +133,7 @@ impl More {
             tap: RwSignal::new(TapChoice::default()),
             conversations: Conversations::default(),
             lives: Lives::default(),
+            questions: Questions::default(),
         }
     }
 }
@@ -239,6 +242,15 @@ impl Show {
         self.ui.lab.with_value(|lab| {
             self.more.update_value(|more| more.conversations.extend(lab.trace()));
             self.more.with_value(|more| read(&more.conversations))
+        })
+    }
+
+    /// Reads the questions to DNS servers. Inside a view it follows the trace.
+    pub(in crate::ui) fn with_questions<R>(self, read: impl FnOnce(&Questions) -> R) -> R {
+        self.ui.version.track();
+        self.ui.lab.with_value(|lab| {
+            self.more.update_value(|more| more.questions.extend(lab.trace()));
+            self.more.with_value(|more| read(&more.questions))
         })
     }
 

@@ -1,6 +1,7 @@
 //! Views that lie over the stage, one at a time: each shows one side of the same lab, in step with the playhead.
 
 mod compare;
+mod exchanges;
 mod lives;
 mod lookups;
 mod names;

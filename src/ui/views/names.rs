@@ -1,6 +1,8 @@
 //! Names: the search list unrolled with the rule of ndots, each question a row with what CoreDNS's plugins did, and what
-//! the same name costs with fewer dots wanted or with a dot at its end; the ways compared are in [`super::lookups`].
+//! the same name costs with fewer dots wanted or with a dot at its end; the ways compared are in [`super::lookups`], what
+//! the packets of the trace say in [`super::exchanges`].
 
+use super::exchanges::Exchanges;
 use super::lookups::Lookups;
 use crate::lab::lookup::{Lookup, Try};
 use crate::lab::names::NamesAnswer;
@@ -44,6 +46,7 @@ pub(super) fn NamesView() -> impl IntoView {
             Err(problem) => view! { <p class="names-problem" role="status" data-testid="names-problem">{problem}</p> }.into_any(),
         })}
         <Lookups page name=shown/>
+        <Exchanges/>
     }
 }
 
