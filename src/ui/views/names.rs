@@ -50,11 +50,12 @@ pub(super) fn NamesView() -> impl IntoView {
     }
 }
 
-/// The name of a Service of the cluster, or one outside.
+/// The name of a Service that the learner made, or one outside, which shows the whole search list.
 fn first_name(page: Page) -> String {
     let name = page.ui.lab.try_update_value(|lab| {
-        let services = &lab.live().services;
-        services.keys().find(|(namespace, _)| &**namespace == "default").map(|(_, name)| name.to_string())
+        let mut names = lab.live().services.keys();
+        let own = names.find(|(namespace, name)| &**namespace == "default" && &**name != "kubernetes");
+        own.map(|(_, name)| name.to_string())
     });
     name.flatten().unwrap_or_else(|| "example.com".to_owned())
 }
