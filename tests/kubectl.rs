@@ -80,6 +80,11 @@ fn events_are_counted_named_and_sorted() {
 }
 
 #[test]
+fn what_is_written_meets_what_others_set() {
+    check("merging.txt");
+}
+
+#[test]
 fn every_kind_has_its_columns_and_cells() {
     check("kinds.txt");
 }

@@ -46,6 +46,16 @@ impl ControlPlane {
                 self.ensure_namespace(world, &written.key.namespace);
             }
         }
+        for written in ordered.iter().filter(|written| &*written.key.kind == "Node") {
+            // Its machine stands already; what the text says of its status is shown.
+            if let (Some(row), true) =
+                (self.objects.get(&written.key).cloned(), before.get(&written.key) != Some(&written.value))
+            {
+                let value =
+                    patch::three_way(before.get(&written.key).map(|old| &**old), &written.value, &row.value);
+                self.put(world, &written.key, &written.api_version, Arc::new(value));
+            }
+        }
         for written in ordered.iter().filter(|written| &*written.key.kind != "Node") {
             self.apply_object(world, written, before.get(&written.key));
         }

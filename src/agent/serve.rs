@@ -166,6 +166,7 @@ impl ControlPlane {
     ) -> Result<Value, ApiError> {
         let mut value = (*self.read(key)?.value).clone();
         apply_patch(&mut value, kind, change)?;
+        manifest::prune(&mut value);
         // Whoever changes one of the two fields for the cluster IP means both (`normalizeClusterIPs`).
         let old = self.read(key)?;
         let spec = |field: &str| old.at(&["spec", field]);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 /// Lists whose elements are told apart by a key (`patchMergeKey` of the API's types), with that key. Container ports
 /// and Service ports have the same name and are told apart by what their elements hold.
-const MERGE_KEYS: [(&str, &[&str]); 13] = [
+const MERGE_KEYS: [(&str, &[&str]); 17] = [
     ("containers", &["name"]),
     ("initContainers", &["name"]),
     ("ephemeralContainers", &["name"]),
@@ -19,6 +19,10 @@ const MERGE_KEYS: [(&str, &[&str]); 13] = [
     ("ownerReferences", &["uid"]),
     ("topologySpreadConstraints", &["topologyKey"]),
     ("addresses", &["type"]),
+    ("volumeDevices", &["devicePath"]),
+    ("secrets", &["name"]),
+    ("schedulingGates", &["name"]),
+    ("resourceClaims", &["name"]),
 ];
 
 /// Applies a merge patch: `null` removes a field, lists are replaced.
@@ -99,6 +103,7 @@ fn merge_list(name: &str, list: &mut Value, patch: &[Value]) {
         *list = Value::Array(plain.cloned().collect());
         return;
     };
+    let order = present.clone();
     for item in patch {
         let place = present.iter().position(|old| old.get(key) == item.get(key));
         let deletes = item.get("$patch").and_then(Value::as_str) == Some("delete");
@@ -109,6 +114,22 @@ fn merge_list(name: &str, list: &mut Value, patch: &[Value]) {
             None => present.push(item.clone()),
         }
     }
+    // Elements of the patch come in its order; others stay before those that they stood before (`mergeSortedSlice`).
+    let find = |list: &[Value], item: &Value| list.iter().position(|one| one.get(key) == item.get(key));
+    let (mut own, others): (Vec<Value>, Vec<Value>) =
+        std::mem::take(present).into_iter().partition(|item| find(patch, item).is_some());
+    own.sort_by_key(|item| find(patch, item));
+    let mut others = others.into_iter().peekable();
+    for item in own {
+        let place = find(&order, &item);
+        let stands_before =
+            |other: &Value| place.is_some_and(|place| find(&order, other).is_some_and(|at| at < place));
+        while let Some(other) = others.next_if(|other| stands_before(other)) {
+            present.push(other);
+        }
+        present.push(item);
+    }
+    present.extend(others);
 }
 
 /// Applies the operations of a JSON patch; the error is the API server's.
@@ -181,7 +202,8 @@ fn place(target: &mut Value, path: &str, value: Value, inserts: bool) -> Option<
 }
 
 /// What `kubectl apply` makes of a live object: fields of the text before that are no longer written go, what is
-/// written now is set, and what others have set stays.
+/// written now is set, and what others have set stays. Lists with a merge key are merged element by element
+/// (`CreateThreeWayMergePatch`).
 pub fn three_way(before: Option<&Value>, written: &Value, live: &Value) -> Value {
     let (Value::Object(written), Value::Object(live)) = (written, live) else { return written.clone() };
     let mut fields = live.clone();
@@ -191,13 +213,49 @@ pub fn three_way(before: Option<&Value>, written: &Value, live: &Value) -> Value
         written.contains_key(name) || !was_written
     });
     for (name, value) in written {
-        let merged = match fields.get(name) {
-            Some(live) => three_way(before.and_then(|before| before.get(name)), value, live),
-            None => value.clone(),
+        if value.is_null() {
+            fields.remove(name);
+            continue;
+        }
+        let before = before.and_then(|before| before.get(name));
+        let merged = match (value, fields.get(name)) {
+            (Value::Array(written), Some(Value::Array(live))) => three_way_list(name, before, written, live),
+            (_, Some(live)) => three_way(before, value, live),
+            (_, None) => value.clone(),
         };
         fields.insert(name.clone(), merged);
     }
     Value::Object(fields)
+}
+
+/// The elements that are written, in their order, with those of others at the place that they had among them.
+fn three_way_list(name: &str, before: Option<&Value>, written: &[Value], live: &[Value]) -> Value {
+    let before = before.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let is_set = name == "finalizers";
+    let key = if is_set { None } else { merge_key(name, written) };
+    if !is_set && (key.is_none() || written.is_empty()) {
+        return Value::Array(written.to_vec());
+    }
+    let same = |one: &Value, other: &Value| match key {
+        Some(key) => one.get(key) == other.get(key),
+        None => one == other,
+    };
+    let find = |list: &'_ [Value], item: &Value| list.iter().position(|one| same(one, item));
+    let others: Vec<usize> = (0..live.len())
+        .filter(|at| find(written, &live[*at]).is_none() && find(before, &live[*at]).is_none())
+        .collect();
+    let (mut merged, mut next) = (Vec::new(), 0);
+    for item in written {
+        let place = find(live, item);
+        while let Some(at) = others.get(next).filter(|at| place.is_some_and(|place| **at < place)) {
+            merged.push(live[*at].clone());
+            next += 1;
+        }
+        let old = find(before, item).map(|at| &before[at]);
+        merged.push(place.map_or_else(|| item.clone(), |place| three_way(old, item, &live[place])));
+    }
+    merged.extend(others[next..].iter().map(|at| live[*at].clone()));
+    Value::Array(merged)
 }
 
 #[cfg(test)]
@@ -220,6 +278,8 @@ mod tests {
         });
         strategic(&mut value, &patch);
         assert_eq!(value, json!({"containers": [{"name": "a", "image": "y"}, {"name": "c"}], "args": [2]}));
+        strategic(&mut value, &json!({"containers": [{"name": "new"}]}));
+        assert_eq!(value["containers"][0]["name"], "new", "what the server does not know comes first");
     }
 
     #[test]
@@ -243,5 +303,22 @@ mod tests {
         let live = json!({"spec": {"a": 1, "b": 2, "clusterIP": "10.0.0.1"}, "status": {}});
         let merged = three_way(Some(&before), &written, &live);
         assert_eq!(merged, json!({"spec": {"a": 3, "clusterIP": "10.0.0.1"}, "status": {}}));
+    }
+
+    #[test]
+    fn applying_again_merges_lists_by_their_key() {
+        let before = json!({"containers": [{"name": "a", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}]}, {"name": "old"}]});
+        let written = json!({"containers": [{"name": "a", "env": [{"name": "X", "value": "3"}]}, {"name": "b"}], "args": ["1"]});
+        let live = json!({"containers": [
+            {"name": "injected"},
+            {"name": "a", "imagePullPolicy": "Always", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}, {"name": "Z", "value": "9"}]},
+            {"name": "old"}], "args": ["2", "3"]});
+        assert_eq!(
+            three_way(Some(&before), &written, &live),
+            json!({"containers": [
+                {"name": "injected"},
+                {"name": "a", "imagePullPolicy": "Always", "env": [{"name": "X", "value": "3"}, {"name": "Z", "value": "9"}]},
+                {"name": "b"}], "args": ["1"]})
+        );
     }
 }

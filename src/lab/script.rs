@@ -399,7 +399,12 @@ impl Lab {
             let text = script.io.stdin.take().unwrap_or_default();
             return self.run_script(process, &String::from_utf8_lossy(&text));
         }
-        let (io, environment) = (script.io.clone(), script.environment.clone());
+        let (io, mut environment) = (script.io.clone(), script.environment.clone());
+        if !simple.assignments.is_empty() {
+            let own = simple.assignments.iter().filter_map(|(name, _)| script.variables.get_key_value(name));
+            let own = own.map(|(name, value)| (name.clone(), value.clone()));
+            environment.variables = environment.variables.iter().cloned().chain(own).collect();
+        }
         let waits = script.steps.iter().any(|step| !matches!(step, Step::Restore(..)));
         let title = if waits { script.title.clone() } else { words.join(" ") };
         self.sim.set_shell(process, waits);

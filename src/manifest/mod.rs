@@ -6,6 +6,7 @@ mod decode;
 mod kube_proxy;
 mod objects;
 mod output;
+mod prune;
 mod report;
 mod resolve;
 mod scalar;
@@ -174,6 +175,8 @@ pub fn value_of(text: &str) -> Option<Value> {
     let (roots, diagnostics) = tree::read(0, text);
     roots.first().filter(|_| diagnostics.is_empty()).map(tree::Node::to_json)
 }
+
+pub use prune::{lenient, prune};
 
 /// The length that a duration in Go's form means, as `1m30s`.
 pub fn duration(text: &str) -> Option<Duration> {

@@ -194,11 +194,11 @@ impl Lexer<'_> {
             self.rest.next();
             match letter {
                 '\'' => {
-                    quoted = true;
+                    quoted |= !names_variable(&word, text.as_deref());
                     self.single(text.get_or_insert_default())?;
                 }
                 '"' => {
-                    quoted = true;
+                    quoted |= !names_variable(&word, text.as_deref());
                     text.get_or_insert_default();
                     self.double(&mut word, &mut text)?;
                 }
@@ -507,6 +507,16 @@ impl Parser {
         });
         Ok(())
     }
+}
+
+/// Whether what stands before a quote is `NAME=`: the word is an assignment, whatever is quoted in its value.
+fn names_variable(word: &Word, text: Option<&str>) -> bool {
+    let first = match word.0.first() {
+        Some(Piece::Text(first)) => Some(first.as_str()),
+        Some(Piece::Variable(..)) => None,
+        None => text,
+    };
+    first.is_some_and(|first| assignment(&Word(vec![Piece::Text(first.to_owned())])).is_some())
 }
 
 /// `NAME=value`, as an assignment.

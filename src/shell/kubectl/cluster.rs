@@ -172,10 +172,3 @@ pub(super) fn top(words: &[String]) -> Command {
         None => refuse("error: required top subcommand not specified, such as \"pod\"\n", 1),
     }
 }
-
-/// `kubectl edit`: there is no editor in these terminals.
-pub(super) fn edit() -> Command {
-    let text = "kubectl edit: not simulated: there is no editor in this terminal. Use 'kubectl patch', or 'kubectl get -o yaml > FILE' and \
-                'kubectl apply -f FILE', or edit the text on the page\n";
-    refuse(text, 1)
-}

@@ -183,9 +183,7 @@ fn containers<'p>(pod: &'p PodRow, words: &Words, out: &mut Out) -> Result<Vec<&
     };
     match pod.containers.iter().find(|one| *one.name == *wanted) {
         Some(found) => Ok(vec![found]),
-        None => {
-            Err(format!("error: container {wanted} is not valid for pod {} out of: {}\n", pod.name, names()))
-        }
+        None => Err(format!("error: container {wanted} is not valid for pod {}\n", pod.name)),
     }
 }
 

@@ -32,7 +32,7 @@ pub use yaml::yaml as to_yaml;
 
 use super::out::{not_simulated, refuse};
 use super::{Command, Context};
-use change::{apply, create, delete, fields, node, rollout, wait};
+use change::{apply, create, delete, edit, fields, node, rollout, wait};
 
 /// Verbs of the real client that are not simulated.
 const OTHERS: [&str; 12] = [
@@ -78,7 +78,7 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
         "config" => cluster::config(inventory, rest),
         "auth" => cluster::auth(rest),
         "top" => cluster::top(rest),
-        "edit" => cluster::edit(),
+        "edit" => edit::edit(context, rest),
         "autoscale" => create::autoscale(namespace, rest),
         "apply" => apply::files("apply", namespace, rest),
         "replace" => apply::files("replace", namespace, rest),

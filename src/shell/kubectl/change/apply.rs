@@ -1,6 +1,6 @@
 //! `kubectl apply`, `kubectl create -f`, `kubectl replace`.
 
-use super::manifests::{Read, with};
+use super::manifests::{Read, Validation, with};
 use super::{Next, client, dry_run, fail, key, read, refusal, report, shown, type_of};
 use crate::api::ApiRequest;
 use crate::app::Os;
@@ -52,11 +52,15 @@ pub(in crate::shell::kubectl) fn files(verb: &'static str, namespace: &str, word
     if let Err(text) = dry_run(words.value("dry-run")) {
         return refuse(text, 1);
     }
+    let validation = match Validation::read(words.value("validate")) {
+        Ok(validation) => validation,
+        Err(text) => return refuse(text, 1),
+    };
     let place = (words.namespace(namespace).to_owned(), words.value("namespace").is_some());
     let step = with(
         sources,
         place,
-        verb,
+        (verb, validation),
         Rc::new(move |os: &mut dyn Os, found: Vec<Read>| {
             let mut status = 0;
             for one in found {
@@ -112,7 +116,8 @@ fn write(os: &mut dyn Os, verb: &str, object: &Value, (source, words): (&str, &W
         _ => (ApiRequest::Create(own), "created"),
     };
     if only {
-        report(os, output, object, &format!("{} {what}{mark}\n", shown(resource, &name)));
+        let (ApiRequest::Create(made) | ApiRequest::Replace(made)) = &request else { return Ok(()) };
+        report(os, output, made, &format!("{} {what}{mark}\n", shown(resource, &name)));
         return Ok(());
     }
     let doing = match what {

@@ -1,6 +1,6 @@
 //! `kubectl create TYPE`, `kubectl run`, `kubectl expose`: objects made from a command line.
 
-use super::{Next, client, dry_run, fail, key, one, read, refusal, report, shown, type_of};
+use super::{Next, client, dry_run, fail, key, one, read, refusal, report, shown, shown_only, type_of};
 use crate::api::ApiRequest;
 use crate::app::Os;
 use crate::shell::Command;
@@ -80,11 +80,12 @@ fn made(what: &str, namespace: &str, words: &[String]) -> Result<Command, String
                 })
                 .collect::<serde_json::Map<_, _>>()
                 .into();
-            let kind = words.value("type").unwrap_or("Opaque");
-            (
-                json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "type": kind, "data": data }),
-                "failed to create secret",
-            )
+            let mut secret =
+                json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "data": data });
+            if let Some(kind) = words.value("type") {
+                secret["type"] = json!(kind);
+            }
+            (secret, "failed to create secret")
         }
         "job" => (job(name, &words, names.as_slice())?, "failed to create job"),
         "cronjob" | "cj" => (cron_job(name, &words)?, "failed to create cronjob"),
@@ -104,10 +105,16 @@ fn sent(mut object: Value, namespace: &str, words: &Words, failure: &'static str
     if namespaced {
         object["metadata"]["namespace"] = json!(words.namespace(namespace));
     }
+    // A namespace that nobody named is not written into what is only shown (`EnforceNamespace`).
+    let enforced = words.value("namespace").is_some();
     let output = words.value("output").map(str::to_owned);
     Ok(client(move |os: &mut dyn Os| {
         let Some(resource) = type_of(&object) else { return Next::Done(1) };
-        let answer = if only { Ok(object.clone()) } else { os.api(&ApiRequest::Create(object.clone())) };
+        let answer = if only {
+            Ok(shown_only(&object, enforced))
+        } else {
+            os.api(&ApiRequest::Create(object.clone()))
+        };
         match answer {
             Ok(made) => {
                 let line = format!("{} created{dry}\n", shown(resource, text(&made, "metadata.name")));
@@ -373,6 +380,7 @@ pub(in crate::shell::kubectl) fn expose(namespace: &str, words: &[String]) -> Co
         Ok(found) => found,
         Err(text) => return refuse(text, 1),
     };
+    let enforced = words.value("namespace").is_some();
     client(move |os| {
         let live = match read(os, &key) {
             Ok(live) => live,
@@ -382,7 +390,8 @@ pub(in crate::shell::kubectl) fn expose(namespace: &str, words: &[String]) -> Co
             Ok(service) => service,
             Err(text) => return Next::Done(fail(os, &text)),
         };
-        let answer = if only { Ok(service) } else { os.api(&ApiRequest::Create(service)) };
+        let answer =
+            if only { Ok(shown_only(&service, enforced)) } else { os.api(&ApiRequest::Create(service)) };
         match answer {
             Ok(made) => {
                 let line = format!("service/{} exposed{dry}\n", text(&made, "metadata.name"));

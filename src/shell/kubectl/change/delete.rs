@@ -1,6 +1,6 @@
 //! `kubectl delete`.
 
-use super::manifests::{Read, with};
+use super::manifests::{Read, Validation, with};
 use super::{Next, POLL, Step, client, dry_run, fail, key, list, refusal, say, shown, type_of};
 use crate::api::{ApiRequest, Propagation};
 use crate::app::Os;
@@ -55,7 +55,7 @@ fn prepared(namespace: &str, words: &[String]) -> Result<Step, String> {
         return Ok(with(
             files,
             place,
-            "delete",
+            ("delete", Validation::Ignore),
             Rc::new(move |os: &mut dyn Os, found: Vec<Read>| {
                 let mut keys = Vec::new();
                 let mut status = 0;

@@ -4,6 +4,7 @@ use super::{Next, client, dry_run, fail, key, list, merge, one, read, refusal, r
 use crate::api::{ApiRequest, PatchKind};
 use crate::app::Os;
 use crate::base::ObjectKey;
+use crate::cluster::patch;
 use crate::manifest;
 use crate::shell::Command;
 use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
@@ -112,7 +113,8 @@ fn mark_one(
 ) -> Result<(), String> {
     let (patch, done) = patch_of(os, verb, &live, changes, words.is_set("overwrite"))?;
     let line = format!("{} {done}{dry}\n", shown(resource, &key.name));
-    let answer = if only { Ok(live) } else { merge(os, key, patch) };
+    let answer =
+        if only { Ok(patched_here(&live, (PatchKind::Merge, &patch))) } else { merge(os, key, patch) };
     let object = answer.map_err(|error| refusal(&error, ""))?;
     report(os, words.value("output"), &object, &line);
     Ok(())
@@ -252,10 +254,11 @@ fn scale_one(
     {
         return Err(format!("error: Expected replicas to be {expected}, was {now}\n"));
     }
+    let change = json!({ "spec": { "replicas": replicas } });
     if only {
-        return Ok(live);
+        return Ok(patched_here(&live, (PatchKind::Merge, &change)));
     }
-    merge(os, &key, json!({ "spec": { "replicas": replicas } })).map_err(|error| refusal(&error, ""))
+    merge(os, &key, change).map_err(|error| refusal(&error, ""))
 }
 
 const PATCH: [Flag; 6] = [
@@ -283,8 +286,7 @@ fn patched(namespace: &str, words: &[String]) -> Result<Command, String> {
     let given = words
         .value("patch")
         .ok_or("error: must specify --patch or --patch-file containing the contents of the patch\n")?;
-    let patch = manifest::value_of(given)
-        .ok_or_else(|| format!("error: unable to parse \"{given}\": no JSON and no YAML\n"))?;
+    let patch = patch_of_text(given)?;
     let kind = match words.value("type").unwrap_or("strategic") {
         "strategic" => PatchKind::Strategic,
         "merge" => PatchKind::Merge,
@@ -293,6 +295,7 @@ fn patched(namespace: &str, words: &[String]) -> Result<Command, String> {
             return Err(format!("error: --type must be one of [json merge strategic], not \"{other}\"\n"));
         }
     };
+    fits(kind, &patch)?;
     let (resource, name) = one(&words.operands)?;
     let (only, dry) = dry_run(words.value("dry-run"))?;
     let subresource = Subresource::read(words.value("subresource"))?;
@@ -303,6 +306,8 @@ fn patched(namespace: &str, words: &[String]) -> Result<Command, String> {
             Err(error) => return Next::Done(fail(os, &refusal(&error, ""))),
         };
         let (key, patch) = (key.clone(), patch.clone());
+        warn(os, &before, (kind, &patch));
+        let pretended = patched_here(&before, (kind, &patch));
         let request = match subresource {
             Subresource::None => ApiRequest::Patch { key, kind, patch },
             Subresource::Status => ApiRequest::PatchStatus { key, kind, patch },
@@ -311,23 +316,78 @@ fn patched(namespace: &str, words: &[String]) -> Result<Command, String> {
                 ApiRequest::Patch { key, kind: PatchKind::Merge, patch: scale_patch(&patch) }
             }
         };
-        let after = if only { Ok(before.clone()) } else { os.api(&request) };
+        let after = if only { Ok(pretended) } else { os.api(&request) };
         match after {
             Ok(after) => {
-                let same =
-                    text(&before, "metadata.resourceVersion") == text(&after, "metadata.resourceVersion");
-                let none = if same && !only { " (no change)" } else { "" };
+                let version = |object| text(object, "metadata.resourceVersion").to_owned();
+                let same = if only { before == after } else { version(&before) == version(&after) };
+                let none = if same { " (no change)" } else { "" };
                 report(
                     os,
                     words.value("output"),
                     &after,
-                    &format!("{} patched{dry}{none}\n", shown(resource, &name)),
+                    &format!("{} patched{none}{dry}\n", shown(resource, &name)),
                 );
                 Next::Done(0)
             }
             Err(error) => Next::Done(fail(os, &refusal(&error, ""))),
         }
     }))
+}
+
+/// The patch as JSON. A scalar is one, too: it is the server that objects to it.
+fn patch_of_text(given: &str) -> Result<Value, String> {
+    if let Some(patch) = manifest::value_of(given) {
+        return Ok(patch);
+    }
+    // What YAML reads as one plain word has no colon followed by a blank, and no brackets.
+    let plain = given.trim();
+    if !plain.is_empty() && !plain.contains(['{', '}', '[', ']', '"', '\'', '\n']) && !plain.contains(": ") {
+        return Ok(serde_json::from_str(plain).unwrap_or_else(|_| json!(plain)));
+    }
+    Err(format!("error: unable to parse {given:?}: yaml: line 1: did not find expected node content\n"))
+}
+
+/// Whether a patch has the form of its type; the error is the API server's (`applyPatchToObject`).
+fn fits(kind: PatchKind, patch: &Value) -> Result<(), String> {
+    let what = match patch {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let why = match kind {
+        PatchKind::Strategic if !patch.is_object() => {
+            format!("json: cannot unmarshal {what} into Go value of type map[string]interface {{}}")
+        }
+        PatchKind::Merge if !patch.is_object() => "Invalid JSON Patch".to_owned(),
+        PatchKind::Json if !patch.is_array() => {
+            format!("json: cannot unmarshal {what} into Go value of type jsonpatch.Patch")
+        }
+        PatchKind::Strategic | PatchKind::Merge | PatchKind::Json => return Ok(()),
+    };
+    Err(format!("Error from server (BadRequest): {why}\n"))
+}
+
+/// An object with a patch, as the client computes it for `--dry-run`.
+fn patched_here(before: &Value, (kind, change): (PatchKind, &Value)) -> Value {
+    let mut after = before.clone();
+    match kind {
+        PatchKind::Strategic => patch::strategic(&mut after, change),
+        PatchKind::Merge => patch::merge(&mut after, change),
+        PatchKind::Json => drop(patch::operations(&mut after, change)),
+    }
+    after
+}
+
+/// Says which fields of the patched object nobody knows: the server leaves them out and warns.
+fn warn(os: &mut dyn Os, before: &Value, (kind, change): (PatchKind, &Value)) {
+    let mut after = patched_here(before, (kind, change));
+    for said in manifest::prune(&mut after) {
+        fail(os, &format!("Warning: {said}\n"));
+    }
 }
 
 fn scale_patch(patch: &Value) -> Value {

@@ -18,6 +18,31 @@ pub(in crate::shell::kubectl) struct Read {
     pub(in crate::shell::kubectl) object: Result<Value, String>,
 }
 
+/// What is done about fields that nobody knows (`--validate`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::shell::kubectl) enum Validation {
+    /// The object is refused.
+    Strict,
+    /// The server warns.
+    Warn,
+    /// Nothing.
+    Ignore,
+}
+
+impl Validation {
+    /// Reads the value of the flag (`GetValidationDirective`).
+    pub(in crate::shell::kubectl) fn read(value: Option<&str>) -> Result<Self, String> {
+        match value {
+            None | Some("strict" | "true" | "1" | "t" | "T" | "TRUE" | "True") => Ok(Self::Strict),
+            Some("warn") => Ok(Self::Warn),
+            Some("ignore" | "false" | "0" | "f" | "F" | "FALSE" | "False") => Ok(Self::Ignore),
+            Some(other) => Err(format!(
+                "error: invalid - validate option {other:?}; must be one of: strict (or true), warn, ignore (or false)\n"
+            )),
+        }
+    }
+}
+
 /// What the client does with a manifest that it could read.
 pub(in crate::shell::kubectl) type Then = Rc<dyn Fn(&mut dyn Os, Vec<Read>) -> Next>;
 
@@ -26,7 +51,7 @@ pub(in crate::shell::kubectl) type Then = Rc<dyn Fn(&mut dyn Os, Vec<Read>) -> N
 pub(in crate::shell::kubectl) fn with(
     files: Vec<String>,
     namespace: (String, bool),
-    doing: &'static str,
+    (doing, validation): (&'static str, Validation),
     then: Then,
 ) -> Step {
     collect(
@@ -36,7 +61,14 @@ pub(in crate::shell::kubectl) fn with(
         Rc::new(move |os: &mut dyn Os, texts: Vec<(String, String)>| {
             let mut found = Vec::new();
             for (source, text) in &texts {
-                match objects(source, text, &namespace, doing) {
+                let lenient = manifest::lenient(text).filter(|_| validation != Validation::Strict);
+                let (text, said) = lenient.unwrap_or_else(|| (text.clone(), Vec::new()));
+                if validation == Validation::Warn {
+                    for said in &said {
+                        fail(os, &format!("Warning: {said}\n"));
+                    }
+                }
+                match objects(source, &text, &namespace, doing) {
                     Ok(read) => found.extend(read),
                     Err(message) => return Next::Done(fail(os, &message)),
                 }

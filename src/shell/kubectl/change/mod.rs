@@ -3,6 +3,7 @@
 pub(super) mod apply;
 pub(super) mod create;
 pub(super) mod delete;
+pub(super) mod edit;
 pub(super) mod fields;
 pub(super) mod manifests;
 pub(super) mod node;
@@ -10,13 +11,13 @@ pub(super) mod rollout;
 pub(super) mod wait;
 
 use super::resources::{Resource, named, of_kind};
-use super::yaml;
+use super::{jsonpath, yaml};
 use crate::api::{ApiError, ApiRequest, PatchKind};
 use crate::app::{Os, Process, Wake};
 use crate::base::{Duration, ObjectKey};
 use crate::shell::Command;
 use crate::trace::Stream;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::rc::Rc;
 
 /// What a client does next.
@@ -178,6 +179,11 @@ pub(super) fn type_of(object: &Value) -> Option<&'static Resource> {
 pub(super) fn dry_run(value: Option<&str>) -> Result<(bool, &'static str), String> {
     match value {
         None | Some("none") => Ok((false, "")),
+        Some("unchanged") => {
+            Err("error: --dry-run flag without a value was specified. A value must be set: \"none\", \
+                                  \"server\", or \"client\".\n"
+                .to_owned())
+        }
         Some("client") => Ok((true, " (dry run)")),
         Some("server") => Ok((true, " (server dry run)")),
         Some(other) => Err(format!(
@@ -194,7 +200,31 @@ pub(super) fn report(os: &mut dyn Os, output: Option<&str>, object: &Value, line
         Some("yaml") => yaml::yaml(&yaml::sorted(object)),
         Some("json") => yaml::json(&yaml::sorted(object)),
         Some("name") => resource.map_or_else(String::new, |one| shown(one, name) + "\n"),
-        _ => line.to_owned(),
+        Some(form) => match form.strip_prefix("jsonpath=").map(jsonpath::template) {
+            Some(Ok(template)) => template.fill(object),
+            Some(Err(_)) | None => line.to_owned(),
+        },
+        None => line.to_owned(),
     };
     say(os, &text);
+}
+
+/// What a client's dry run shows: the object as Go writes the type, with the structs that are never left out.
+pub(super) fn shown_only(object: &Value, with_namespace: bool) -> Value {
+    let mut shown = object.clone();
+    match object["kind"].as_str().unwrap_or("") {
+        "Service" => shown["status"] = json!({ "loadBalancer": {} }),
+        "Deployment" | "Pod" | "Job" | "CronJob" | "ResourceQuota" | "PodDisruptionBudget" => {
+            shown["status"] = json!({});
+        }
+        "Namespace" => {
+            shown["spec"] = json!({});
+            shown["status"] = json!({});
+        }
+        _ => {}
+    }
+    if let Some(metadata) = shown["metadata"].as_object_mut().filter(|_| !with_namespace) {
+        metadata.remove("namespace");
+    }
+    shown
 }

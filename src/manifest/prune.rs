@@ -1,0 +1,50 @@
+//! Reading a text although it has fields that nobody knows (`fieldValidation: Warn` and `Ignore` of the API server).
+
+use super::{parse, tree};
+use crate::base::words::Lang;
+use serde_json::Value;
+
+/// Takes out of an object the fields that its kind does not have; what a server would say of each.
+pub fn prune(value: &mut Value) -> Vec<String> {
+    let parsed = parse(&value.to_string());
+    let mut said = Vec::new();
+    for found in parsed.diagnostics.iter().filter(|found| found.message == "decode.unknown") {
+        remove(value, &found.path);
+        said.push(found.message_in(Lang::En));
+    }
+    said
+}
+
+/// A text without its unknown and doubled fields, as JSON documents, and what a server would say of each. `None` where it
+/// cannot be read at all.
+pub fn lenient(text: &str) -> Option<(String, Vec<String>)> {
+    let (roots, diagnostics) = tree::read(0, text);
+    if !diagnostics.is_empty() {
+        return None;
+    }
+    let doubled = parse(text).diagnostics;
+    let doubled = doubled.iter().filter(|found| found.message == "decode.duplicate");
+    let mut said: Vec<String> = doubled.map(|found| found.message_in(Lang::En)).collect();
+    let mut documents = Vec::new();
+    for root in &roots {
+        let mut value = root.to_json();
+        said.extend(prune(&mut value));
+        documents.push(value.to_string());
+    }
+    Some((documents.join("\n---\n"), said))
+}
+
+/// Removes the field at a path such as `spec.containers[0].imagee`.
+fn remove(value: &mut Value, path: &str) {
+    let pointer = path.replace('[', ".").replace(']', "");
+    let steps: Vec<&str> = pointer.split('.').filter(|step| !step.is_empty()).collect();
+    let Some((last, above)) = steps.split_last() else { return };
+    let place = above.iter().try_fold(value, |value, step| match value {
+        Value::Array(items) => items.get_mut(step.parse::<usize>().ok()?),
+        Value::Object(fields) => fields.get_mut(*step),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    });
+    if let Some(fields) = place.and_then(Value::as_object_mut) {
+        fields.remove(*last);
+    }
+}
