@@ -276,3 +276,34 @@ fn a_way_that_cannot_be_tried_says_why_in_its_own_row() {
         rows.iter().all(|row| matches!(&row.cost, Err(LookupError::Refused(why)) if why.contains("nobody")))
     );
 }
+
+/// BIND's programs refuse a name that cannot be one before they send anything (`setup_lookup` of `dighost.c`).
+#[test]
+fn a_name_that_cannot_be_one_is_refused_at_once() {
+    let mut lab = settled();
+    let long = "a".repeat(64);
+    let dotted = ["abcdefghi"; 27].join(".");
+    let cases = [
+        (format!("host {long}"), format!("host: '{long}' is not in legal name syntax (label too long)\n")),
+        (
+            format!("nslookup {long}.x"),
+            format!("nslookup: '{long}.x' is not in legal name syntax (label too long)\n"),
+        ),
+        ("host a..b".to_owned(), "host: 'a..b' is not in legal name syntax (empty label)\n".to_owned()),
+        ("host a..b.".to_owned(), "host: 'a..b.' is not a legal name (empty label)\n".to_owned()),
+        (format!("dig {dotted}"), format!("dig: '{dotted}' is not a legal name (ran out of space)\n")),
+        (
+            format!("nslookup {dotted}"),
+            format!("nslookup: '{dotted}' is not a legal name (ran out of space)\n"),
+        ),
+        ("dig +search a..b".to_owned(), "dig: 'a..b' is not in legal name syntax (empty label)\n".to_owned()),
+    ];
+    for (command, wanted) in cases {
+        let (out, status, asked) = run(&mut lab, "gnu", &command);
+        assert_eq!((out.as_str(), status, asked.len()), (wanted.as_str(), 10, 0), "{command}");
+    }
+    // What only the search list makes too long is asked for as it is.
+    let fits = ["abcdefghi"; 24].join(".");
+    let (out, status, asked) = run(&mut lab, "gnu", &format!("dig +search +ndots=40 +short {fits}"));
+    assert_eq!((out.as_str(), status, asked.last()), ("", 0, Some(&format!("{fits}. A"))));
+}

@@ -5,7 +5,7 @@ use super::system::absolute;
 use super::{Asking, Exchange, Outcome, Reply, Server, System};
 use crate::app::{Os, Process, Wake, dial};
 use crate::base::SimTime;
-use crate::base::dns::{Question, Rcode, Type};
+use crate::base::dns::{Question, Rcode, Type, labels};
 use crate::trace::Stream;
 use crate::wire::dns::{CD, Edns, Flag, Message, RD};
 use std::collections::BTreeSet;
@@ -186,6 +186,12 @@ impl Dig {
         let searched = self.overrides.search || self.overrides.domain.is_some();
         let names = if searched { system.names(&question.name) } else { vec![absolute(&question.name)] };
         self.names = names.into();
+        if let Some(text) = super::not_legal("dig", &question.name, self.names.front()) {
+            os.write(Stream::Stderr, &text);
+            return os.exit(10);
+        }
+        // A name that only its suffix makes too long is passed over.
+        self.names.retain(|name| labels(name).is_ok());
         self.ask(os);
     }
 
@@ -195,12 +201,6 @@ impl Dig {
         };
         let Some(name) = self.names.pop_front() else { return self.done(os) };
         let question = Question { name, kind: question.kind };
-        if let Err(error) = Message::query(0, question.clone()).to_bytes(false) {
-            let shown = question.name.trim_end_matches('.');
-            let why = super::name_error(error);
-            os.write(Stream::Stderr, &format!("dig: '{shown}' is not a legal name ({why})\n"));
-            return os.exit(10);
-        }
         let mut asking = asking.clone();
         asking.tcp = self.overrides.tcp.unwrap_or(question.kind == Type::ANY);
         let (exchange, outcome) = Exchange::start(os, &asking, question);

@@ -4,7 +4,7 @@ use super::layout::{self, Columns};
 use super::system::absolute;
 use super::{Asking, Exchange, Outcome, Reply, Server, System};
 use crate::app::{Os, Process, Wake, dial};
-use crate::base::dns::{Question, RData, Rcode, Record, Type};
+use crate::base::dns::{Question, RData, Rcode, Record, Type, labels};
 use crate::trace::Stream;
 use crate::wire::dns::{Message, RD};
 use std::collections::VecDeque;
@@ -91,6 +91,12 @@ impl Host {
             }
             Err(_) => system.names(&self.options.name).into(),
         };
+        if let Some(text) = super::not_legal("host", &self.options.name, self.names.front()) {
+            os.write(Stream::Stderr, &text);
+            return os.exit(10);
+        }
+        // A name that only its suffix makes too long is passed over.
+        self.names.retain(|name| labels(name).is_ok());
         self.ask(os);
     }
 

@@ -11,7 +11,7 @@ pub use system::System;
 
 use super::dial::{self, Read};
 use super::{Errno, Os, Transport, Wake};
-use crate::base::dns::{NameError, Question};
+use crate::base::dns::{NameError, Question, labels};
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
 use crate::wire::dns::{AD, CD, Edns, Flag, Message, RD, TC};
@@ -330,12 +330,21 @@ impl Exchange {
     }
 }
 
+/// What `host` and `nslookup` say of a name that cannot be one (`setup_lookup` of BIND's `dighost.c`): in other words where
+/// the search list would have been put behind it. `first` is the first name that would be asked for.
+fn not_legal(program: &str, typed: &str, first: Option<&String>) -> Option<String> {
+    let error = labels(&system::absolute(typed)).err()?;
+    let as_it_is = first.is_none_or(|first| *first == system::absolute(typed));
+    let what = if as_it_is { "a legal name" } else { "in legal name syntax" };
+    Some(format!("{program}: '{typed}' is not {what} ({})\n", name_error(error)))
+}
+
 /// The words of `isc_result_totext` for a name that cannot be one.
 fn name_error(error: NameError) -> &'static str {
     match error {
         NameError::EmptyLabel => "empty label",
         NameError::LongLabel => "label too long",
-        NameError::LongName => "name too long",
+        NameError::LongName => "ran out of space",
         NameError::Escape => "bad escape",
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Asking, Exchange, Outcome, Reply, Server, System};
 use crate::app::{Os, Process, Wake, dial};
-use crate::base::dns::{Question, RData, Rcode, Record, Type};
+use crate::base::dns::{Question, RData, Rcode, Record, Type, labels};
 use crate::trace::Stream;
 use crate::wire::dns::{AA, Message, RA, RD};
 use std::collections::VecDeque;
@@ -87,6 +87,12 @@ impl Nslookup {
             }
             None => system.names(&self.options.name).into(),
         };
+        if let Some(text) = super::not_legal("nslookup", &self.options.name, self.names.front()) {
+            os.write(Stream::Stderr, &text);
+            return os.exit(10);
+        }
+        // A name that only its suffix makes too long is passed over.
+        self.names.retain(|name| labels(name).is_ok());
         self.ask(os);
     }
 

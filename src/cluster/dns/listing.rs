@@ -3,7 +3,7 @@
 use super::name::is_reverse;
 use super::view::View;
 use super::{Kubernetes, NoUpstream, Outcome, Question, Record, Type};
-use std::net::IpAddr;
+use crate::base::dns::reverse_name;
 
 impl Kubernetes {
     /// The records of its zones: the apex, then Service by Service the names, places and endpoints, then the addresses
@@ -59,17 +59,4 @@ impl Listing<'_> {
             }
         }
     }
-}
-
-/// The name under which an address is asked for (RFC 1035 section 3.5, RFC 3596 section 2.5).
-pub fn reverse_name(ip: IpAddr) -> String {
-    let labels: Vec<String> = match ip {
-        IpAddr::V4(v4) => v4.octets().iter().rev().map(ToString::to_string).collect(),
-        IpAddr::V6(v6) => {
-            let nibbles = v6.octets().into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-            nibbles.rev().map(|nibble| format!("{nibble:x}")).collect()
-        }
-    };
-    let zone = if ip.is_ipv4() { "in-addr.arpa." } else { "ip6.arpa." };
-    format!("{}.{zone}", labels.join("."))
 }

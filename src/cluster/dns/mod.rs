@@ -24,7 +24,6 @@ mod view;
 pub mod zonefile;
 
 pub use forward::{Forward, Policy};
-pub use listing::reverse_name;
 pub use name::{is_subdomain, reverse_address};
 pub use plugin::Duties;
 pub use selector::LabelTest;
