@@ -85,6 +85,11 @@ fn what_is_written_meets_what_others_set() {
 }
 
 #[test]
+fn schedules_start_jobs_and_quotas_refuse_what_is_too_much() {
+    check("limits.txt");
+}
+
+#[test]
 fn every_kind_has_its_columns_and_cells() {
     check("kinds.txt");
 }

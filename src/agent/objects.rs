@@ -256,6 +256,11 @@ impl ControlPlane {
         self.objects.rows.range(first..).map(|(_, row)| row).take_while(move |row| row.key.kind == same)
     }
 
+    /// All objects of a namespace.
+    pub(super) fn objects_in<'c>(&'c self, namespace: &'c str) -> impl Iterator<Item = &'c Arc<ObjectRow>> {
+        self.objects.rows.values().filter(move |row| *row.key.namespace == *namespace)
+    }
+
     /// Something of an object changed, came or went: those who watch it are woken. `None` stands for what was not there
     /// before, or is gone.
     fn object_changed(

@@ -95,6 +95,7 @@ impl ControlPlane {
         if let Typed::Service(service) = &written.typed {
             self.check_allocation(service)?;
         }
+        self.check_quota(&key, &written.value)?;
         self.write(world, written);
         self.read(&key).map(|row| self.whole(row))
     }

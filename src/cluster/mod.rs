@@ -16,5 +16,6 @@ pub mod pull;
 pub mod quantity;
 pub mod resolv;
 pub mod rollout;
+pub mod schedule;
 pub mod scheduler;
 pub mod services;

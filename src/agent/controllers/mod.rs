@@ -1,12 +1,14 @@
 //! The controller manager: each controller looks at one object when something about it changed, and does what brings
 //! the present state nearer to the wanted one. What is to be looked at stands in one queue, each object once.
 
+mod cronjob;
 mod daemonset;
 mod deployment;
 mod garbage;
 mod job;
 mod namespace;
 mod pods;
+mod quota;
 mod replicaset;
 mod revision;
 mod statefulset;
@@ -21,13 +23,14 @@ use crate::api::{Condition, Workload};
 use crate::base::{Duration, ObjectKey, SimTime};
 use crate::trace::{KubeEventRow, ObjectRow, TableChange};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How long controllers take to look after a change: as a watch event and a work queue need.
 const LOOK: Duration = Duration::from_ms(5);
 /// Kinds that have a controller here.
-const KINDS: [&str; 5] = ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"];
+const KINDS: [&str; 7] =
+    ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "ResourceQuota"];
 
 /// What controllers have to look at.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +42,10 @@ pub(in crate::agent) struct Queue {
     garbage: BTreeSet<ObjectKey>,
     /// Wake-ups that are under way, so that one moment is not waited for twice.
     planned: BTreeSet<(SimTime, ObjectKey)>,
+    /// When a `CronJob`, by its identity, was last due and started a Job.
+    cron_starts: BTreeMap<Arc<str>, SimTime>,
+    /// Quotas, by their identity, whose status was written here and not pasted.
+    quotas: BTreeSet<Arc<str>>,
 }
 
 /// A kind of Event.
@@ -152,6 +159,8 @@ impl ControlPlane {
                 "StatefulSet" => self.sync_stateful_set(world, &key),
                 "DaemonSet" => self.sync_daemon_set(world, &key),
                 "Job" => self.sync_job(world, &key),
+                "CronJob" => self.sync_cron_job(world, &key),
+                "ResourceQuota" => self.sync_quota(world, &key),
                 "Namespace" => self.sync_namespace(world, &key),
                 _ => {}
             }
@@ -196,6 +205,7 @@ impl ControlPlane {
         if let Some(old) = old.filter(|old| controller_of(&old.value) != controller_of(&row.value)) {
             self.enqueue_owner(world, old);
         }
+        self.quotas_watch(world, row);
         if &*row.key.kind == "Node" {
             let sets: Vec<ObjectKey> = self.objects_of("DaemonSet").map(|row| row.key.clone()).collect();
             for set in sets {
@@ -290,7 +300,7 @@ impl ControlPlane {
 }
 
 /// Whether a selector as JSON fits labels. An empty one fits nothing here, as for every workload.
-fn fits(selector: &Value, labels: &std::collections::BTreeMap<String, String>) -> bool {
+fn fits(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
     let selector: crate::api::LabelSelector = serde_json::from_value(selector.clone()).unwrap_or_default();
     !selector.is_empty() && selector.matches(labels)
 }
