@@ -253,6 +253,7 @@ pub fn shell(bytes: &[u8]) {
                     kube_namespace: "default",
                     columns: Some(80),
                     input: Some("a line\nanother\n"),
+                    is_fifo: &|path| path == "/shared/pipe",
                     pidns: PidNsId(0),
                     pid: 2,
                     variables: &[],

@@ -246,7 +246,7 @@ fn what_stops_it_at_once() {
         ("ping -t 300 127.0.0.1", "ping: invalid argument: '300': out of range: 0 <= value <= 255\nrc=1\n"),
         ("ping -M x 127.0.0.1", "ping: invalid -M argument: x\nrc=2\n"),
         ("ping -t 0 127.0.0.1", "ping: cannot set unicast time-to-live: Invalid argument\nrc=2\n"),
-        ("ping -W 0 127.0.0.1", "ping: bad linger time: 0\nrc=2\n"),
+        ("ping -W -1 127.0.0.1", "ping: bad linger time: -1\nrc=2\n"),
         ("ping -W  127.0.0.1", "ping: bad linger time: : Invalid argument\nrc=2\n"),
         ("ping -i -1 127.0.0.1", "ping: bad timing interval: -1\nrc=2\n"),
         (

@@ -99,6 +99,9 @@ fn mask_word(word: &str) -> String {
         let rest = rest.trim_end_matches(':');
         return if rest.parse::<u32>().is_ok() { "N#N:".to_owned() } else { format!("N:{rest}") };
     }
+    if word.strip_prefix("ident=").is_some_and(|drawn| drawn.parse::<u16>().is_ok()) {
+        return "ident=N".to_owned();
+    }
     if word.starts_with("pid=") {
         return "pid=N".to_owned();
     }

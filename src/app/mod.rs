@@ -89,6 +89,10 @@ pub trait Os {
     fn ping_socket(&mut self, options: PingSocket) -> Result<SocketId, Errno>;
     /// Sends an echo request; the kernel chooses the identifier.
     fn send_echo(&mut self, socket: SocketId, dst: Ipv4Addr, seq: u16, data: Bytes) -> Result<(), Errno>;
+    /// The identifier of a socket's echo requests; an [`Os`] of a test has none.
+    fn echo_ident(&self, _socket: SocketId) -> u16 {
+        0
+    }
     /// Takes what the socket received next.
     fn receive(&mut self, socket: SocketId) -> Option<PingMessage>;
     // Sockets. An [`Os`] without a transport layer of its own, as a test's, has none to give.

@@ -166,7 +166,7 @@ impl Ping {
         })?;
         let size = self.options.size;
         let mut head = format!("PING {} ({}) ", self.hostname, self.destination);
-        if self.options.device.is_some() || self.options.source.is_some() {
+        if self.options.device.is_some() || self.options.source.is_some() || self.options.strict_source {
             let device = self.options.device.as_deref().unwrap_or("");
             head += &format!("from {source} {device}: ");
         }
@@ -241,7 +241,7 @@ impl Ping {
     /// How long the program blocks: in `poll` for less than an interval, else in `recvmsg`.
     fn wait(&self, next: i64) -> Duration {
         let interval = self.interval_ms.max(INTERVAL_MS_MIN);
-        if next >= interval {
+        if next >= interval && !self.options.adaptive {
             return Duration::from_ms(interval.unsigned_abs()) + RECEIVE_TIMEOUT_LATENESS;
         }
         let next = if next <= INTERVAL_MS_MIN && self.in_flight() > 0 { INTERVAL_MS_MIN } else { next };
@@ -371,7 +371,10 @@ impl Ping {
             i64::from(self.options.linger_ms) * 1000
         };
         self.alarmed = true;
-        os.set_timer(TIMER_ALARM, Duration::from_us(wait_us.unsigned_abs()));
+        // An alarm after no time is none (`setitimer`): with `-W 0` the program waits for an interrupt.
+        if wait_us > 0 {
+            os.set_timer(TIMER_ALARM, Duration::from_us(wait_us.unsigned_abs()));
+        }
         next.max(wait_us / 1000)
     }
 
@@ -470,6 +473,9 @@ impl Ping {
         }
         let mut line = self.timestamp(os);
         line += &format!("{} bytes from {}: icmp_seq={seq}", data.len() + 8, self.address(os, from));
+        if self.options.verbose {
+            line += &format!(" ident={}", os.echo_ident(self.socket));
+        }
         line += &format!(" ttl={ttl}");
         if data.len() < self.options.size {
             os.write(Stream::Stdout, &(line + " (truncated)\n"));
@@ -506,6 +512,10 @@ impl Ping {
         figures.time_max = figures.time_max.max(time_us);
         figures.average =
             if figures.average == 0 { time_us * 8 } else { figures.average + time_us - figures.average / 8 };
+        // `update_interval`: half a millisecond and more counts as one.
+        if self.options.adaptive {
+            self.interval_ms = (self.figures.average / 8 + 500) / 1000;
+        }
         Some(time_us)
     }
 
@@ -559,7 +569,8 @@ impl Ping {
             text += &format!("{comma}pipe {}", figures.pipe);
             comma = ", ";
         }
-        if figures.received > 0 && figures.transmitted > 1 && (self.interval_ms == 0 || self.options.flood) {
+        let paced = self.interval_ms > 0 && !self.options.flood && !self.options.adaptive;
+        if figures.received > 0 && figures.transmitted > 1 && !paced {
             let gap = (span.as_us() / (figures.transmitted - 1)) as i64;
             let ewma = figures.average / 8;
             text += &format!("{comma}ipg/ewma {}/{} ms", thousandths(gap), thousandths(ewma));

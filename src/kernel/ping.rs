@@ -42,6 +42,11 @@ impl Netns {
         Ok(socket)
     }
 
+    /// The identifier that a socket's requests carry.
+    pub fn ping_ident(&self, socket: SocketId) -> Option<u16> {
+        self.pings.get(&socket).map(|sock| sock.ident)
+    }
+
     /// Takes what a socket received next.
     pub fn ping_receive(&mut self, socket: SocketId) -> Option<PingMessage> {
         self.pings.get_mut(&socket)?.queue.pop_front()

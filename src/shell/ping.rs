@@ -14,7 +14,7 @@ const VERSION: &str = "ping from iputils 20221126\n\
 /// Options that are simulated; any other letter is refused as an unknown one.
 const LETTERS: &str = "h?46aABbc:CdDe:fF:HI:i:Ll:M:m:nN:Op:qQ:rRs:S:t:T:UvVW:w:";
 /// Options of the real program that are not simulated.
-const OTHERS: &str = "AFHNrRv";
+const OTHERS: &str = "FHNrR";
 
 /// `ping` of iputils.
 pub(super) fn ping(words: &[String]) -> Command {
@@ -74,7 +74,10 @@ pub(super) fn ping(words: &[String]) -> Command {
 
 fn set(options: &mut PingOptions, letter: char, argument: &str, out: &mut Out) -> Result<(), (String, u8)> {
     match letter {
+        '4' => options.inet = true,
         'a' => options.audible = true,
+        'A' => options.adaptive = true,
+        'B' => options.strict_source = true,
         'b' => options.broadcast = true,
         'c' => options.count = Some(number(argument, 1, i64::MAX)?.unsigned_abs()),
         'D' => options.timestamps = true,
@@ -105,7 +108,8 @@ fn set(options: &mut PingOptions, letter: char, argument: &str, out: &mut Out) -
         'Q' => options.tos = type_of_service(argument)?,
         's' => options.size = number(argument, 0, i64::from(i32::MAX))?.unsigned_abs() as usize,
         't' => options.ttl = Some(number(argument, 0, 255)?.unsigned_abs() as u8),
-        'W' => options.linger_ms = seconds(argument, "bad linger time", 1, out)?,
+        'v' => options.verbose = true,
+        'W' => options.linger_ms = seconds(argument, "bad linger time", 0, out)?,
         'w' => options.deadline_secs = number(argument, 0, i64::from(i32::MAX))?.unsigned_abs() as u32,
         // The others change nothing here: IPv4 is all there is, and the source sticks anyway.
         _ => {}

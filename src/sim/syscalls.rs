@@ -143,6 +143,11 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         self.sim.administer(self.netns, send).unwrap_or(Err(Errno::Enetunreach))
     }
 
+    fn echo_ident(&self, socket: SocketId) -> u16 {
+        let netns = self.sim.netns.get(self.netns.index()).and_then(Option::as_ref);
+        netns.and_then(|netns| netns.ping_ident(socket)).unwrap_or(0)
+    }
+
     fn receive(&mut self, socket: SocketId) -> Option<PingMessage> {
         self.sim.netns.get_mut(self.netns.index())?.as_mut()?.ping_receive(socket)
     }

@@ -47,6 +47,14 @@ pub struct PingOptions {
     pub broadcast: bool,
     /// `-a`.
     pub audible: bool,
+    /// `-A`: as fast as answers come.
+    pub adaptive: bool,
+    /// `-B`: the source stays.
+    pub strict_source: bool,
+    /// `-v`.
+    pub verbose: bool,
+    /// `-4`.
+    pub inet: bool,
 }
 
 impl PingOptions {
@@ -73,6 +81,10 @@ impl PingOptions {
             flood: false,
             broadcast: false,
             audible: false,
+            adaptive: false,
+            strict_source: false,
+            verbose: false,
+            inet: false,
         }
     }
 }

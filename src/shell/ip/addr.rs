@@ -90,7 +90,11 @@ fn show(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
             || addrs.secondary
             || addrs.label.is_some()
             || ip.options.family.is_some();
-        if rows.is_empty() && only_with && ip.options.family != Some(Family::Link) {
+        // A link without any address is kept as long as no family is asked for, as a prefix does (`ipaddr_filter`).
+        let bare = ip.options.family.is_none()
+            && addrs.to.is_none()
+            && !ip.state.addrs.iter().any(|row| row.ifindex == link.ifindex);
+        if rows.is_empty() && only_with && !bare && ip.options.family != Some(Family::Link) {
             continue;
         }
         printer.object("");
