@@ -1,5 +1,7 @@
 //! `curl` 7.88.1 with HTTP/1.1: one URL, redirects, and the messages of `-v` as the program prints them.
 
+mod again;
+mod bind;
 mod options;
 mod text;
 mod variables;
@@ -22,6 +24,7 @@ const TIMEOUT_LATENESS: Duration = Duration::from_ms(1);
 const TIMER_TOTAL: u32 = 1;
 const TIMER_CONNECT: u32 = 2;
 const TIMER_METER: u32 = 3;
+const TIMER_AGAIN: u32 = 4;
 
 /// Exit statuses (`CURLE_*`).
 mod code {
@@ -33,6 +36,7 @@ mod code {
     pub(super) const TIMEOUT: u8 = 28;
     pub(super) const BIND: u8 = 45;
     pub(super) const REDIRECTS: u8 = 47;
+    pub(super) const SETOPT: u8 = 49;
     pub(super) const EMPTY: u8 = 52;
     pub(super) const SEND: u8 = 55;
     pub(super) const RECEIVE: u8 = 56;
@@ -77,6 +81,10 @@ pub struct Curl {
     n_connects: u32,
     local: Option<SocketAddrV4>,
     redirect: Option<Url>,
+    /// How often it was tried again.
+    tries: u32,
+    /// Whether the connection was refused.
+    refused: bool,
 }
 
 impl Curl {
@@ -100,6 +108,8 @@ impl Curl {
             n_connects: 0,
             local: None,
             redirect: None,
+            tries: 0,
+            refused: false,
         }
     }
 }
@@ -112,6 +122,7 @@ impl Process for Curl {
                 self.draw_meter(os);
                 os.set_timer(TIMER_METER, Duration::from_secs(1));
             }
+            Wake::Timer(TIMER_AGAIN) => self.try_again(os),
             Wake::Timer(token) => self.timed_out(os, token),
             Wake::Writable(_) if self.phase == Phase::Connecting => self.connected(os),
             Wake::Writable(_) => self.send(os),
@@ -135,14 +146,18 @@ impl Curl {
     fn begin(&mut self, os: &mut dyn Os) {
         self.moments.begun = os.now();
         if self.has_meter(os) {
-            os.write(Stream::Stderr, text::METER_HEAD);
+            if self.tries == 0 {
+                os.write(Stream::Stderr, text::METER_HEAD);
+            }
             self.draw_meter(os);
             os.set_timer(TIMER_METER, Duration::from_secs(1));
         }
         if let Some(limit) = self.options.max_time {
             os.set_timer(TIMER_TOTAL, limit + TIMEOUT_LATENESS);
         }
-        self.open(os);
+        if self.read_entries(os) {
+            self.open(os);
+        }
     }
 
     /// Resolves and connects.
@@ -152,7 +167,7 @@ impl Curl {
             let text = format!("Protocol \"{scheme}\" not supported or disabled in libcurl");
             return self.fail(os, code::UNSUPPORTED, &text);
         }
-        let Some(address) = dial::address_of(os, &self.url.host) else {
+        let Some(address) = self.server(os) else {
             let text = format!("Could not resolve host: {}", self.url.host);
             self.info(os, &text);
             return self.close_and_fail(os, code::RESOLVE, &text);
@@ -186,50 +201,6 @@ impl Curl {
         }
     }
 
-    /// `bindlocal`: the text of what failed.
-    fn bind(&self, os: &mut dyn Os) -> Result<(), String> {
-        let mut address = Ipv4Addr::UNSPECIFIED;
-        if let Some(wanted) = &self.options.interface {
-            match os.device_addresses(wanted) {
-                Ok(_) => {
-                    // An interface's name binds to the device.
-                    let device = SocketOption::BindToDevice(wanted.clone());
-                    if os.set_option(self.socket, device).is_ok() && self.options.local_port.is_none() {
-                        return Ok(());
-                    }
-                }
-                Err(_) => match dial::address_of(os, wanted) {
-                    Some(found) => {
-                        self.info(os, &format!("Name '{wanted}' family 2 resolved to '{found}' family 2"));
-                        address = found;
-                    }
-                    None => return Err(format!("Couldn't bind to '{wanted}'")),
-                },
-            }
-        } else if self.options.local_port.is_none() {
-            return Ok(());
-        }
-        let (first, count) = self.options.local_port.unwrap_or((0, 1));
-        let mut port = first;
-        loop {
-            match os.bind(self.socket, SocketAddrV4::new(address, port)) {
-                Ok(()) => {
-                    self.info(os, &format!("Local port: {port}"));
-                    return Ok(());
-                }
-                Err(_) if port - first + 1 < count => {
-                    self.info(os, &format!("Bind to local port {port} failed, trying next"));
-                    port += 1;
-                }
-                Err(errno) => {
-                    let text = format!("bind failed with errno {}: {}", errno.number(), errno.text());
-                    self.info(os, &text);
-                    return Err(text);
-                }
-            }
-        }
-    }
-
     fn took(&self, os: &dyn Os) -> Duration {
         os.now().since(self.moments.begun)
     }
@@ -237,6 +208,7 @@ impl Curl {
     /// The connection could not be made, for this reason where the kernel told one.
     fn connect_failed(&mut self, os: &mut dyn Os, errno: Option<Errno>) {
         let (address, port) = (self.address, self.url.port());
+        self.refused = errno == Some(Errno::Econnrefused);
         if let Some(errno) = errno {
             self.info(os, &format!("connect to {address} port {port} failed: {}", errno.text()));
         }
@@ -354,6 +326,7 @@ impl Curl {
     fn take_head(&mut self, os: &mut dyn Os, head: Head, raw: &[u8]) {
         let status = head.status().unwrap_or(0);
         let fails = self.options.fail && status >= 400;
+        self.dump_head(os, &String::from_utf8_lossy(raw));
         if head.start.starts_with("HTTP/1.0") && !head.keeps_alive() {
             self.info(os, "HTTP 1.0, assume close after body");
         }
@@ -490,7 +463,17 @@ impl Curl {
             self.info(os, "Closing connection 0");
         }
         let next = self.redirect.take().filter(|_| self.options.follow);
-        let Some(next) = next else { return self.finish(os, 0) };
+        let Some(next) = next else {
+            let status = self.head.status().unwrap_or(0);
+            if self.options.fail_with_body && status >= 400 {
+                return self.fail(
+                    os,
+                    code::HTTP_ERROR,
+                    &format!("The requested URL returned error: {status}"),
+                );
+            }
+            return self.finish(os, 0);
+        };
         if self.redirects >= self.options.redirects_max {
             let text = format!("Maximum ({}) redirects followed", self.options.redirects_max);
             return self.fail(os, code::REDIRECTS, &text);
@@ -560,6 +543,9 @@ impl Curl {
     }
 
     fn end(&mut self, os: &mut dyn Os, status: u8, error: &str) {
+        if self.tries_again(os, status) {
+            return;
+        }
         if let Some(format) = self.options.write_out.clone() {
             let (out, errors) = text::write_out(&format, |name| self.variable(os, name, (status, error)));
             os.write(Stream::Stderr, &errors);

@@ -86,7 +86,8 @@ fn ttl(word: &str) -> Option<u32> {
     if word.bytes().all(|byte| byte.is_ascii_digit()) {
         return word.parse().ok();
     }
-    let (digits, unit) = word.split_at(word.len().checked_sub(1)?);
+    let (last, _) = word.char_indices().next_back()?;
+    let (digits, unit) = word.split_at(last);
     let factor = match unit {
         "s" | "S" => 1,
         "m" | "M" => 60,
@@ -219,9 +220,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_with_its_line() {
-        for (text, line) in
-            [("\n@ IN A x\n", 2), ("a B 1\n", 1), ("$INCLUDE x\n", 1), ("a..b A 1.2.3.4\n", 1)]
-        {
+        for (text, line) in [
+            ("\n@ IN A x\n", 2),
+            ("a B 1\n", 1),
+            ("$INCLUDE x\n", 1),
+            ("a..b A 1.2.3.4\n", 1),
+            ("a 1ך A 1.2.3.4\n", 1),
+        ] {
             assert_eq!(ZoneFile::parse(text, ".").unwrap_err().line, line, "{text}");
         }
     }

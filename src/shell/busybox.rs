@@ -3,7 +3,8 @@
 use super::nettools::{self, Edition};
 use super::out::{answer, refuse};
 use super::{
-    Command, Context, busybox_ip, dig, files, filters, nc, netstat, ping, route, servers, traceroute, wget,
+    Command, Context, busybox_ip, dig, files, filters, nc, netstat, ping, route, servers, text_tools,
+    traceroute, wget,
 };
 use crate::cluster::images::{self, Tools};
 
@@ -12,7 +13,7 @@ pub(super) const BANNER: &str = "BusyBox v1.35.0 (Debian 1:1.35.0-4+deb12u1+b1) 
 
 /// Whether there is an applet of this name.
 pub(super) fn has(applet: &str) -> bool {
-    const APPLETS: [&str; 30] = [
+    const APPLETS: [&str; 38] = [
         "mkfifo",
         "rm",
         "arp",
@@ -41,6 +42,14 @@ pub(super) fn has(applet: &str) -> bool {
         "telnet",
         "traceroute",
         "true",
+        "sort",
+        "uniq",
+        "cut",
+        "tr",
+        "whoami",
+        "id",
+        "uname",
+        "which",
         "wc",
         "wget",
     ];
@@ -78,6 +87,12 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "nslookup" => dig::busybox_nslookup(words),
         "telnet" => nc::telnet(words),
         "traceroute" => traceroute::traceroute(words, true),
+        "sort" => text_tools::sort(context, words),
+        "uniq" => text_tools::uniq(context, words),
+        "cut" => text_tools::cut(context, words),
+        "tr" => text_tools::tr(context, words),
+        "whoami" | "id" | "uname" => text_tools::identity(context, applet, words),
+        "which" => text_tools::which(context, words),
         "wc" => filters::wc(context, words),
         "wget" => wget::busybox(words),
         _ => refuse(format!("{applet}: applet not found\n"), 127),

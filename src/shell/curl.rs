@@ -9,7 +9,7 @@ use crate::base::Duration;
 const HINT: &str = "curl: try 'curl --help' or 'curl --manual' for more information\n";
 
 /// Options: letter, long name, and whether an argument follows.
-const OPTIONS: [(char, &str, bool); 33] = [
+const OPTIONS: [(char, &str, bool); 44] = [
     ('s', "silent", false),
     ('S', "show-error", false),
     ('v', "verbose", false),
@@ -26,6 +26,17 @@ const OPTIONS: [(char, &str, bool); 33] = [
     ('O', "remote-name", false),
     (' ', "http1.1", false),
     (' ', "no-progress-meter", false),
+    ('k', "insecure", false),
+    (' ', "fail-with-body", false),
+    (' ', "retry-connrefused", false),
+    (' ', "retry-all-errors", false),
+    (' ', "path-as-is", false),
+    ('D', "dump-header", true),
+    ('b', "cookie", true),
+    (' ', "resolve", true),
+    (' ', "retry", true),
+    (' ', "retry-delay", true),
+    (' ', "retry-max-time", true),
     ('o', "output", true),
     ('w', "write-out", true),
     ('m', "max-time", true),
@@ -46,9 +57,7 @@ const OPTIONS: [(char, &str, bool); 33] = [
 ];
 
 /// Options of the real program that say something about what is not simulated.
-const NOT_SIMULATED: [&str; 22] = [
-    "k",
-    "insecure",
+const NOT_SIMULATED: [&str; 16] = [
     "F",
     "form",
     "T",
@@ -57,16 +66,12 @@ const NOT_SIMULATED: [&str; 22] = [
     "proxy",
     "6",
     "ipv6",
-    "b",
-    "cookie",
     "c",
     "cookie-jar",
     "C",
     "continue-at",
     "r",
     "range",
-    "retry",
-    "resolve",
     "Z",
     "parallel",
 ];
@@ -108,6 +113,10 @@ pub(super) fn curl(words: &[String]) -> Command {
         url.path += if url.path.contains('?') { "&" } else { "?" };
         url.path += &data;
         options.url = url;
+    }
+    if options.cookie.as_ref().is_some_and(|cookie| !cookie.contains('=')) {
+        let (text, status) = not_simulated("curl", "-b with a file");
+        return refuse(text, status);
     }
     Command::process(Curl::new(options), Out::default())
 }
@@ -167,6 +176,18 @@ fn set(options: &mut CurlOptions, name: &str, argument: &str) -> Result<(), &'st
         "include" => options.include = true,
         "head" => options.head = true,
         "fail" => options.fail = true,
+        "fail-with-body" => options.fail_with_body = true,
+        "dump-header" => options.dump_header = Some(argument.to_owned()),
+        "cookie" => {
+            let earlier = options.cookie.take().map_or(String::new(), |cookie| cookie + ";");
+            options.cookie = Some(earlier + argument);
+        }
+        "resolve" => options.resolve.push(argument.to_owned()),
+        "retry" => options.retry.count = argument.parse().map_err(|_| NOT_A_NUMBER)?,
+        "retry-delay" => options.retry.delay_secs = argument.parse().map_err(|_| NOT_A_NUMBER)?,
+        "retry-max-time" => options.retry.time_max_secs = argument.parse().map_err(|_| NOT_A_NUMBER)?,
+        "retry-connrefused" => options.retry.when_refused = true,
+        "retry-all-errors" => options.retry.always = true,
         "location" => options.follow = true,
         "http1.0" => options.http10 = true,
         "output" => options.output = (argument != "-").then(|| argument.to_owned()),

@@ -9,7 +9,7 @@ use crate::base::SimTime;
 use crate::trace::ProcessRow;
 
 /// The text of the files named, or what comes in.
-fn texts(context: &Context<'_>, program: &str, paths: &[String]) -> Result<String, Command> {
+pub(super) fn texts(context: &Context<'_>, program: &str, paths: &[String]) -> Result<String, Command> {
     if paths.is_empty() {
         return Ok(context.input.unwrap_or("").to_owned());
     }

@@ -34,6 +34,7 @@ mod suricata;
 mod sysctl;
 mod tc;
 mod tcpdump;
+mod text_tools;
 mod traceroute;
 mod wget;
 
@@ -194,6 +195,12 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "telnet" => nc::telnet(words),
         "tracepath" => traceroute::tracepath(words),
         "traceroute" => traceroute::traceroute(words, false),
+        "sort" => text_tools::sort(context, words),
+        "uniq" => text_tools::uniq(context, words),
+        "cut" => text_tools::cut(context, words),
+        "tr" => text_tools::tr(context, words),
+        "whoami" | "id" | "uname" => text_tools::identity(context, name, words),
+        "which" => text_tools::which(context, words),
         "wc" => filters::wc(context, words),
         "wget" => wget::wget(words),
         "netstat" => netstat::netstat(context, words, Edition::NetTools),

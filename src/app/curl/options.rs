@@ -53,6 +53,44 @@ pub struct CurlOptions {
     pub local_port: Option<(u16, u16)>,
     /// `-0`.
     pub http10: bool,
+    /// `--fail-with-body`.
+    pub fail_with_body: bool,
+    /// `-D`: a path, or `-`.
+    pub dump_header: Option<String>,
+    /// `-b`, several joined with `;`.
+    pub cookie: Option<String>,
+    /// `--resolve`: `HOST:PORT:ADDRESS` each.
+    pub resolve: Vec<String>,
+    /// `--retry` and what belongs to it.
+    pub retry: Retry,
+}
+
+/// When a transfer is tried again (`retrycheck` of the tool).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retry {
+    /// `--retry`: how often.
+    pub count: u32,
+    /// `--retry-delay`, in seconds; 0 for one second that doubles each time.
+    pub delay_secs: u64,
+    /// `--retry-max-time`, in seconds; 0 for no limit.
+    pub time_max_secs: u64,
+    /// `--retry-connrefused`.
+    pub when_refused: bool,
+    /// `--retry-all-errors`.
+    pub always: bool,
+}
+
+impl Retry {
+    /// Why a transfer that ended so is worth another try, in the tool's words.
+    pub(super) fn reason(&self, status: u8, response: u16, refused: bool) -> Option<&'static str> {
+        match status {
+            6 | 28 => Some(": timeout"),
+            7 if self.when_refused && refused => Some(": connection refused"),
+            0 | 22 if matches!(response, 408 | 429 | 500 | 502 | 503 | 504) => Some(": HTTP error"),
+            0 => None,
+            _ => self.always.then_some("(retrying all errors)"),
+        }
+    }
 }
 
 impl CurlOptions {
@@ -82,6 +120,11 @@ impl CurlOptions {
             interface: None,
             local_port: None,
             http10: false,
+            fail_with_body: false,
+            dump_header: None,
+            cookie: None,
+            resolve: Vec::new(),
+            retry: Retry::default(),
         }
     }
 
@@ -131,6 +174,9 @@ impl CurlOptions {
         }
         if let Some(referer) = &self.referer {
             lines.push(format!("Referer: {referer}"));
+        }
+        if let Some(cookie) = &self.cookie {
+            lines.push(format!("Cookie: {cookie}"));
         }
         // `Name:` alone takes a header out; `Name;` sends it empty.
         for header in self.headers.iter().filter(|header| !header.to_ascii_lowercase().starts_with("host:")) {

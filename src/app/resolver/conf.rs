@@ -192,7 +192,7 @@ impl ResolvConf {
             .collect();
         if many_dots {
             names.insert(0, as_is(name));
-        } else if self.search.iter().all(|domain| !domain.is_empty()) {
+        } else if reader == Reader::Libc(Libc::Musl) || self.search.iter().all(|domain| !domain.is_empty()) {
             names.push(as_is(name));
         }
         if reader == Reader::Libc(Libc::Musl) {
@@ -257,6 +257,8 @@ mod tests {
     fn the_root_in_the_search_list_stands_for_the_name_as_it_is() {
         let conf = ResolvConf::parse("search . a.test\noptions ndots:5\n", GNU);
         assert_eq!(asked(&conf, "web", GNU), "web. web.a.test.");
-        assert_eq!(asked(&conf, "web", Reader::Libc(Libc::Musl)), "web.a.test.");
+        assert_eq!(asked(&conf, "web", Reader::Libc(Libc::Musl)), "web.a.test. web.");
+        let root = ResolvConf::parse("search .\n options ndots:5\n", Reader::Libc(Libc::Musl));
+        assert_eq!(asked(&root, "web", Reader::Libc(Libc::Musl)), "web.");
     }
 }
