@@ -1,4 +1,4 @@
-//! The CronJob controller (`pkg/controller/cronjob`): Jobs at the minutes of a schedule. *Simplified*: schedules are read
+//! The `CronJob` controller (`pkg/controller/cronjob`): Jobs at the minutes of a schedule. *Simplified*: schedules are read
 //! in UTC, and of starts that were missed only the last is made up for.
 
 use super::{Kind, reference_to};
@@ -41,7 +41,7 @@ impl ControlPlane {
         }
     }
 
-    /// The Jobs of a CronJob, in the order of their starts.
+    /// The Jobs of a `CronJob`, in the order of their starts.
     fn jobs_of(&self, row: &ObjectRow) -> Vec<Arc<ObjectRow>> {
         let owned = self.objects.owned_by(&row.uid).filter(|key| &*key.kind == "Job");
         let mut jobs: Vec<Arc<ObjectRow>> = owned.filter_map(|key| self.objects.get(key).cloned()).collect();
@@ -79,7 +79,7 @@ impl ControlPlane {
         }
         job["metadata"]["annotations"] = match &template["metadata"]["annotations"] {
             Value::Object(fields) => Value::Object(fields.clone()),
-            _ => json!({}),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => json!({}),
         };
         job["metadata"]["annotations"]["batch.kubernetes.io/cronjob-scheduled-timestamp"] =
             json!(at.rfc3339());
