@@ -5,9 +5,10 @@
 
 use super::{Lab, Target};
 use crate::agent::Environment;
+use crate::api::ApiRequest;
 use crate::app::getent::{Database, Getent};
 use crate::base::words::{self, Lang};
-use crate::base::{Duration, NetnsId, SimTime};
+use crate::base::{Duration, NetnsId, ObjectKey, SimTime};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -31,13 +32,15 @@ pub enum Way {
     SingleRequest,
     /// musl, which asks for both at once and for one name of the search list after the other.
     Musl,
+    /// One of the CoreDNS is killed after half of the lookups, and its Deployment makes another.
+    OneKilled,
     /// One of the CoreDNS stands still, and nobody has noticed.
     OneHangs,
 }
 
 /// Every way, in the order in which they are tried.
-pub const WAYS: [Way; 6] =
-    [Way::Ndots(5), Way::Ndots(2), Way::Whole, Way::SingleRequest, Way::Musl, Way::OneHangs];
+pub const WAYS: [Way; 7] =
+    [Way::Ndots(5), Way::Ndots(2), Way::Whole, Way::SingleRequest, Way::Musl, Way::OneKilled, Way::OneHangs];
 
 /// What one way came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +103,7 @@ impl Way {
             Self::Whole => ("names.compare.whole", Vec::new()),
             Self::SingleRequest => ("names.compare.single", Vec::new()),
             Self::Musl => ("names.compare.musl", Vec::new()),
+            Self::OneKilled => ("names.compare.killed", Vec::new()),
             Self::OneHangs => ("names.compare.hangs", Vec::new()),
         };
         words::text(lang, key, &args)
@@ -110,7 +114,7 @@ impl Way {
         match self {
             Self::Ndots(dots) => format!("options ndots:{dots}\n"),
             Self::SingleRequest => "options single-request\n".to_owned(),
-            Self::Whole | Self::Musl | Self::OneHangs => String::new(),
+            Self::Whole | Self::Musl | Self::OneKilled | Self::OneHangs => String::new(),
         }
     }
 }
@@ -171,6 +175,8 @@ struct Measuring {
     began: SimTime,
     /// Events of the name servers before the first lookup.
     before: usize,
+    /// The Pod that is killed after half of the lookups.
+    victim: Option<ObjectKey>,
     cost: LookupCost,
 }
 
@@ -189,17 +195,36 @@ impl Measuring {
         let image = if way == Way::Musl { MUSL_IMAGE } else { GLIBC_IMAGE };
         environment.image = Some(image.into());
         let mut name = name.to_owned();
+        let mut victim = None;
         match way {
             Way::Whole => name = whole_name(&mut lab, from, &name).map_err(LookupError::Refused)?,
-            Way::OneHangs => hang_one(&mut lab, netns)?,
+            Way::OneKilled => victim = Some(one_of_several(&mut lab, netns)?.0),
+            Way::OneHangs => {
+                let (_, server) = one_of_several(&mut lab, netns)?;
+                lab.sim.stop(&[server]);
+            }
             Way::Ndots(_) | Way::SingleRequest | Way::Musl => {}
         }
         let (began, before) = (lab.now(), lab.live().names.len());
-        Ok(Self { lab, netns, environment, name, done: 0, began, before, cost: LookupCost::default() })
+        Ok(Self {
+            lab,
+            netns,
+            environment,
+            name,
+            done: 0,
+            began,
+            before,
+            victim,
+            cost: LookupCost::default(),
+        })
     }
 
     /// Looks the name up once more; the cost once that was the last time.
     fn look_up(&mut self) -> Option<LookupCost> {
+        if let Some(key) = self.victim.take_if(|_| self.done == LOOKUPS / 2) {
+            // What is gone already cannot be killed.
+            drop(self.lab.request(&ApiRequest::Delete { key, propagation: None, grace_seconds: Some(0) }));
+        }
         let (status, took) = look_up(&mut self.lab, (self.netns, &self.environment), &self.name);
         self.cost.failed += usize::from(status != Some(0));
         if self.done == 0 {
@@ -245,19 +270,20 @@ fn whole_name(lab: &mut Lab, from: &Target, name: &str) -> Result<String, String
     Ok(found.map_or_else(|| format!("{}.", name.trim_end_matches('.')), |one| one.name))
 }
 
-/// Has the CoreDNS stand still that the Pod does not share its node with, if there is such a one.
-fn hang_one(lab: &mut Lab, asker: NetnsId) -> Result<(), LookupError> {
+/// A CoreDNS that is not the one who asks, with its namespace, if there are others.
+fn one_of_several(lab: &mut Lab, asker: NetnsId) -> Result<(ObjectKey, NetnsId), LookupError> {
     let live = lab.live();
     let servers =
         live.pods.values().filter(|pod| &*pod.namespace == "kube-system" && pod.name.starts_with("coredns-"));
-    let mut servers: Vec<NetnsId> =
-        servers.filter_map(|pod| pod.netns).filter(|netns| *netns != asker).collect();
+    let servers = servers.filter_map(|pod| {
+        let key = ObjectKey { kind: "Pod".into(), namespace: pod.namespace.clone(), name: pod.name.clone() };
+        Some((key, pod.netns.filter(|netns| *netns != asker)?))
+    });
+    let mut servers: Vec<(ObjectKey, NetnsId)> = servers.collect();
     if servers.len() < 2 {
         return Err(LookupError::OneServer);
     }
-    servers.truncate(1);
-    lab.sim.stop(&servers);
-    Ok(())
+    Ok(servers.swap_remove(0))
 }
 
 /// The keys of the table's heads in the catalogue, after `names.compare.`.
