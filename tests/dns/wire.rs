@@ -266,12 +266,15 @@ fn a_way_that_cannot_be_tried_says_why_in_its_own_row() {
     let from = Target::parse("gnu", "default", None);
     let rows = lookups::compare(&text, &from, "web");
     assert!(rows[..5].iter().all(|row| row.cost.is_ok()), "{rows:?}");
-    assert_eq!(rows[5].cost, Err(LookupError::OneServer));
+    assert!(rows[5..].iter().all(|row| row.cost == Err(LookupError::OneServer)), "{rows:?}");
     let table = lookups::table(&rows, Lang::En);
     let last = table.lines().last().unwrap();
-    assert_eq!(last, "glibc, one of two CoreDNS hangs     there are no two CoreDNS of which one could hang");
+    assert_eq!(
+        last.split("  ").filter(|word| !word.is_empty()).map(str::trim).collect::<Vec<_>>(),
+        ["glibc, one of two CoreDNS hangs", "there are no two CoreDNS of which one could be lost"]
+    );
     let rows = lookups::json(&rows, Lang::En);
-    assert_eq!(rows[5]["error"], "there are no two CoreDNS of which one could hang");
+    assert_eq!(rows[5]["error"], "there are no two CoreDNS of which one could be lost");
     assert_eq!(rows[0]["failed"], 0);
     let rows = lookups::compare(CLUSTER, &Target::parse("nobody", "default", None), "web");
     assert!(
