@@ -1,6 +1,7 @@
 //! TCP conversations: both ends beside each other, every segment with its flags and relative numbers, what was lost or
 //! sent again, and the states that the ends' sockets went through.
 
+use super::reading::Reading;
 use crate::base::{EventId, Ipv4Addr, JourneyId, NetnsId, SimTime};
 use crate::trace::{Disposition, DropReason, EventKind, SocketState, TableChange, Trace, Transport};
 use crate::wire::{Body, Frame, Ipv4, Tcp, TcpFlags, TcpOption};
@@ -87,8 +88,7 @@ struct Numbers {
 /// All conversations of a trace, kept as it grows.
 #[derive(Clone, Debug, Default)]
 pub struct Conversations {
-    upto: usize,
-    seen: Option<(SimTime, EventKind)>,
+    reading: Reading,
     list: Vec<Conversation>,
     numbers: Vec<Numbers>,
     by_ends: BTreeMap<(End, End), usize>,
@@ -120,15 +120,12 @@ fn tcp_of(frame: &Frame) -> Option<(&Ipv4, &Tcp)> {
 impl Conversations {
     /// Takes in what was added to the trace. Another trace is read anew.
     pub fn extend(&mut self, trace: &Trace) {
-        let known = self.upto.checked_sub(1).and_then(|at| trace.events.get(at)).map(|it| (it.at, it.kind));
-        if known != self.seen {
+        if !self.reading.is_of(trace) {
             *self = Self::default();
         }
-        for at in self.upto..trace.len() {
-            self.take(trace, EventId(at as u32));
+        for id in self.reading.read(trace) {
+            self.take(trace, id);
         }
-        self.upto = trace.len();
-        self.seen = trace.events.last().map(|event| (event.at, event.kind));
     }
 
     /// The conversations, in the order in which they began.

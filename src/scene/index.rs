@@ -2,15 +2,15 @@
 //! trace and never looks at an event twice.
 
 use super::look::{self, StepKind};
-use crate::base::{EventId, JourneyId, SimTime};
+use super::reading::Reading;
+use crate::base::{EventId, JourneyId};
 use crate::trace::{EventKind, Relation, Trace};
 use std::collections::BTreeMap;
 
 /// Steps and stations of a trace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Index {
-    upto: usize,
-    last: Option<(SimTime, EventKind)>,
+    reading: Reading,
     steps: Vec<EventId>,
     stations: Vec<Vec<EventId>>,
     ends: Vec<Option<EventId>>,
@@ -44,17 +44,14 @@ pub fn steps_from(trace: &Trace, from: usize) -> Vec<EventId> {
 impl Index {
     /// Takes in what was added to the trace. A trace that is not a continuation of the one before is read anew.
     pub fn extend(&mut self, trace: &Trace) {
-        let known = self.upto.checked_sub(1).and_then(|at| trace.events.get(at)).map(|it| (it.at, it.kind));
-        if known != self.last {
+        if !self.reading.is_of(trace) {
             *self = Self::default();
         }
         self.stations.resize(trace.journeys.len(), Vec::new());
         self.ends.resize(trace.journeys.len(), None);
-        for at in self.upto..trace.len() {
-            self.take(trace, EventId(at as u32));
+        for id in self.reading.read(trace) {
+            self.take(trace, id);
         }
-        self.upto = trace.len();
-        self.last = trace.events.last().map(|event| (event.at, event.kind));
     }
 
     fn take(&mut self, trace: &Trace, id: EventId) {
@@ -106,7 +103,7 @@ impl Index {
         let first = *steps.get(at)?;
         // Copies are found among all steps: a filter may have left out what follows.
         let next = self.steps.partition_point(|step| *step <= first);
-        let end = self.steps.get(next).map_or(self.upto, |step| step.index());
+        let end = self.steps.get(next).map_or(self.reading.upto(), |step| step.index());
         let kind = std::mem::discriminant(&trace.event(first).kind);
         let last = (first.index() + 1..end).rev().find(|id| {
             std::mem::discriminant(&trace.events[*id].kind) == kind

@@ -19,6 +19,7 @@ mod playback;
 mod pod;
 mod ports;
 pub mod questions;
+mod reading;
 pub mod rows;
 #[cfg(test)]
 mod sample;

@@ -2,6 +2,7 @@
 //! what the server's plugins did in between. Beside it, what the servers' caches hold.
 
 use super::conversation::End;
+use super::reading::Reading;
 use crate::base::dns::Question;
 use crate::base::{EventId, JourneyId, NetnsId, SimTime};
 use crate::trace::{Disposition, DropReason, EventKind, Inventory, NamesRow, Relation, TableChange, Trace};
@@ -134,8 +135,7 @@ struct Stream {
 /// All exchanges of a trace, kept as it grows.
 #[derive(Clone, Debug, Default)]
 pub struct Questions {
-    upto: usize,
-    seen: Option<(SimTime, EventKind)>,
+    reading: Reading,
     list: Vec<Exchange>,
     by_journey: BTreeMap<JourneyId, Vec<Part>>,
     streams: BTreeMap<(NetnsId, End, End), Stream>,
@@ -160,15 +160,12 @@ fn ends_of(packet: &Ipv4) -> Option<(End, End)> {
 impl Questions {
     /// Takes in what was added to the trace. Another trace is read anew.
     pub fn extend(&mut self, trace: &Trace) {
-        let known = self.upto.checked_sub(1).and_then(|at| trace.events.get(at)).map(|it| (it.at, it.kind));
-        if known != self.seen {
+        if !self.reading.is_of(trace) {
             *self = Self::default();
         }
-        for at in self.upto..trace.len() {
-            self.take(trace, EventId(at as u32));
+        for id in self.reading.read(trace) {
+            self.take(trace, id);
         }
-        self.upto = trace.len();
-        self.seen = trace.events.last().map(|event| (event.at, event.kind));
     }
 
     /// The exchanges in the order in which they were asked.
