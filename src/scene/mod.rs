@@ -41,6 +41,6 @@ pub use model::{Anchor, HookSlot, Label, LabelStyle, Scene, Shape, ShapeKind, Sp
 pub use note::{Note, NoteLine, table_slug};
 pub use playback::{Pace, Playback};
 pub use pod::phase_word;
-pub use score::{Line, Score, ScoreMark, place_name, score};
+pub use score::{Line, Score, ScoreMark, netns_of_step, place_name, score};
 pub use title::{packet_title, tunnel_name};
 pub use walk::Direction;

@@ -48,7 +48,7 @@ pub fn score(trace: &Trace, inventory: &Inventory, steps: &[EventId], window: Ra
         .filter_map(|step| {
             let event = trace.event(steps[step]);
             let kind = look::step_kind(trace, event)?;
-            Some((step, steps[step], place(trace, inventory, steps[step]), kind))
+            Some((step, steps[step], netns_of_step(trace, inventory, steps[step]), kind))
         })
         .collect();
     let mut places: Vec<NetnsId> = marks.iter().map(|mark| mark.2).collect();
@@ -92,7 +92,7 @@ pub fn place_name(inventory: &Inventory, netns: NetnsId) -> Arc<str> {
 }
 
 /// Where a step is: its namespace, or for a Pod's step the Pod's or its node's.
-fn place(trace: &Trace, inventory: &Inventory, event: EventId) -> NetnsId {
+pub fn netns_of_step(trace: &Trace, inventory: &Inventory, event: EventId) -> NetnsId {
     let seen = trace.event(event);
     if let EventKind::Changed(change) = seen.kind
         && let TableChange::Step(row) = &trace.changes[change.index()]

@@ -46,13 +46,16 @@ fn Head(show: Show, event: EventId) -> impl IntoView {
     let (title, line, kind) = show.with_trace(|trace| {
         let seen = trace.event(event);
         let frame = trace.frame_of(seen);
-        let title = frame.map(|frame| scene::packet_title(frame, lang));
+        let title = frame.map(|frame| scene::packet_title(frame, lang)).or_else(|| {
+            let step = pod_step(show, event)?;
+            Some(format!("Pod {} · {}/8", step.pod, step.number))
+        });
         (title, frame.map(ToString::to_string), scene::step_kind(trace, seen))
     });
     let (place, at) = show.with_trace(|trace| {
         let seen = trace.event(event);
         let tables = show.tables.get_untracked();
-        let name = scene::place_name(&tables, seen.netns);
+        let name = scene::place_name(&tables, scene::netns_of_step(trace, &tables, event));
         let state = tables.netns.get(&seen.netns).filter(|_| seen.ifindex.is_some());
         let ifname = state.map(|state| format!("/{}", state.ifname(seen.ifindex))).unwrap_or_default();
         (format!("{name}{ifname}"), format!("{} s", seen.at))

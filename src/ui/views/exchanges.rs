@@ -47,7 +47,7 @@ fn Packets(show: Show) -> impl IntoView {
         let answer = one.answer.as_ref().map(|(_, way)| (way.taken.is_some(), way.lost.is_some()));
         (*at, one.asked.sent.event, taken, lost, one.steps.len(), answer)
     };
-    let heads = ["time", "client", "id", "question", "server", "rcode", "delay", "cache", "ttl"];
+    let heads = ["time", "question", "rcode", "delay", "cache", "ttl", "id", "client", "server"];
     let heads = heads.map(|head| {
         view! { <th scope="col">{move || show.ui.word(&format!("names.packets.{head}"))}</th> }
     });
@@ -59,7 +59,7 @@ fn Packets(show: Show) -> impl IntoView {
             {move || (earlier() > 0).then(|| view! {
                 <p class="view-about">{move || show.ui.sentence("names.packets.earlier", &[earlier().to_string()])}</p>
             })}
-            <div class="names-scroll" hidden=move || rows.with(Vec::is_empty)>
+            <div class="compare-scroll" hidden=move || rows.with(Vec::is_empty)>
                 <table class="compare-table" data-testid="names-packets">
                     <thead><tr>{heads.into_iter().collect_view()}</tr></thead>
                     <tbody>
@@ -98,11 +98,7 @@ fn exchange_view(show: Show, one: &Exchange) -> impl IntoView + use<> {
                 <button class="names-go" aria-label=move || show.ui.word("names.packets.go")
                     on:click=move |_| show.go_to(event)>{format!("{}", one.asked.sent.at)}</button>
             </td>
-            <td>{place.to_string()}<span class="mono">{format!(":{port}")}</span></td>
-            <td class="mono">{format!("0x{:04x}", one.query.id)}</td>
-            <td>{details_of(show, one, question)}</td>
-            <td><span class="mono">{server.to_string()}</span>{taken_by.map(|name| format!(" → {name}"))}
-                {tcp.then_some(" TCP")}</td>
+            <td class="names-question">{details_of(show, one, question)}</td>
             <td class="mono" class:is-lost=lost>
                 {move || state(show)}
                 {again.then(|| view! { <p>{move || show.ui.word("names.packets.again")}</p> })}
@@ -110,6 +106,10 @@ fn exchange_view(show: Show, one: &Exchange) -> impl IntoView + use<> {
             <td class="number mono">{delay}</td>
             <td>{move || cached.map(|key| show.ui.word(key))}</td>
             <td class="number mono">{ttl.map(|ttl| format!("{ttl} s"))}</td>
+            <td class="mono">{format!("0x{:04x}", one.query.id)}</td>
+            <td class="names-place">{place.to_string()}<span class="mono">{format!(":{port}")}</span></td>
+            <td class="names-place"><span class="mono">{server.to_string()}</span>{taken_by.map(|name| format!(" → {name}"))}
+                {tcp.then_some(" TCP")}</td>
         </tr>
     }
 }
@@ -169,7 +169,7 @@ fn Caches(show: Show) -> impl IntoView {
         <section class="names-section" hidden=move || rows.with(Vec::is_empty)>
             <h3>{move || show.ui.word("names.kept")}</h3>
             <p class="view-about">{move || show.ui.word("names.kept.about")}</p>
-            <div class="names-scroll">
+            <div class="compare-scroll">
                 <table class="compare-table" data-testid="names-kept">
                     <thead><tr>
                         {["server", "question", "records", "left"].map(|head| view! {
@@ -196,7 +196,7 @@ fn kept_view(show: Show, kept: Kept) -> impl IntoView {
             <td class="mono">{rcode}{records.into_iter().map(|record| view! { <p>{record}</p> }).collect_view()}</td>
             <td class="mono">
                 {format!("{left} / {ttl} s")}
-                <span class="names-left"><span style=format!("width: {share}%")></span></span>
+                <span class="names-left"><span style:width=format!("{share}%")></span></span>
             </td>
         </tr>
     }
@@ -242,7 +242,7 @@ fn Zone(show: Show) -> impl IntoView {
             }
         });
         view! {
-            <table class="compare-table" data-testid="names-zone-table"><tbody>{rows.collect_view()}</tbody></table>
+            <table class="compare-table names-zone" data-testid="names-zone-table"><tbody>{rows.collect_view()}</tbody></table>
             {(left_out > 0).then(|| view! { <p>{show.ui.sentence("names.zone.more", &[left_out.to_string()])}</p> })}
         }
         .into_any()
@@ -252,7 +252,7 @@ fn Zone(show: Show) -> impl IntoView {
             on:toggle=move |event| open.set(event_target::<web_sys::Element>(&event).has_attribute("open"))>
             <summary><h3>{move || show.ui.word("names.zone")}</h3></summary>
             <p class="view-about">{move || show.ui.word("names.zone.about")}</p>
-            <div class="names-scroll">{body}</div>
+            <div class="compare-scroll">{body}</div>
         </details>
     }
 }
