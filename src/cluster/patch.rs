@@ -114,22 +114,27 @@ fn merge_list(name: &str, list: &mut Value, patch: &[Value]) {
             None => present.push(item.clone()),
         }
     }
-    // Elements of the patch come in its order; others stay before those that they stood before (`mergeSortedSlice`).
     let find = |list: &[Value], item: &Value| list.iter().position(|one| one.get(key) == item.get(key));
-    let (mut own, others): (Vec<Value>, Vec<Value>) =
-        std::mem::take(present).into_iter().partition(|item| find(patch, item).is_some());
-    own.sort_by_key(|item| find(patch, item));
+    let placed = std::mem::take(present).into_iter().map(|item| (find(&order, &item), item));
+    let (mut own, others): (Vec<_>, Vec<_>) = placed.partition(|(_, item)| find(patch, item).is_some());
+    own.sort_by_key(|(_, item)| find(patch, item));
+    *present = interleaved(own, others);
+}
+
+/// The elements of a patch in its order; others stay before those that they stood before (`mergeSortedSlice`). With
+/// each element comes its place in the list before, if it was there.
+fn interleaved(own: Vec<(Option<usize>, Value)>, others: Vec<(Option<usize>, Value)>) -> Vec<Value> {
+    let mut merged = Vec::new();
     let mut others = others.into_iter().peekable();
-    for item in own {
-        let place = find(&order, &item);
-        let stands_before =
-            |other: &Value| place.is_some_and(|place| find(&order, other).is_some_and(|at| at < place));
-        while let Some(other) = others.next_if(|other| stands_before(other)) {
-            present.push(other);
+    for (place, item) in own {
+        while let Some((_, other)) = others.next_if(|(at, _)| at.is_some() && place.is_some() && *at < place)
+        {
+            merged.push(other);
         }
-        present.push(item);
+        merged.push(item);
     }
-    present.extend(others);
+    merged.extend(others.map(|(_, other)| other));
+    merged
 }
 
 /// Applies the operations of a JSON patch; the error is the API server's.
@@ -241,21 +246,15 @@ fn three_way_list(name: &str, before: Option<&Value>, written: &[Value], live: &
         None => one == other,
     };
     let find = |list: &'_ [Value], item: &Value| list.iter().position(|one| same(one, item));
-    let others: Vec<usize> = (0..live.len())
-        .filter(|at| find(written, &live[*at]).is_none() && find(before, &live[*at]).is_none())
-        .collect();
-    let (mut merged, mut next) = (Vec::new(), 0);
-    for item in written {
+    let is_kept = |item: &Value| find(written, item).is_none() && find(before, item).is_none();
+    let others = live.iter().enumerate().filter(|(_, item)| is_kept(item));
+    let others = others.map(|(at, item)| (Some(at), item.clone())).collect();
+    let own = written.iter().map(|item| {
         let place = find(live, item);
-        while let Some(at) = others.get(next).filter(|at| place.is_some_and(|place| **at < place)) {
-            merged.push(live[*at].clone());
-            next += 1;
-        }
         let old = find(before, item).map(|at| &before[at]);
-        merged.push(place.map_or_else(|| item.clone(), |place| three_way(old, item, &live[place])));
-    }
-    merged.extend(others[next..].iter().map(|at| live[*at].clone()));
-    Value::Array(merged)
+        (place, place.map_or_else(|| item.clone(), |place| three_way(old, item, &live[place])))
+    });
+    Value::Array(interleaved(own.collect(), others))
 }
 
 #[cfg(test)]

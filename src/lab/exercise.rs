@@ -79,6 +79,8 @@ pub type Verdict = (Goal, Vec<Missing>);
 pub struct Exercise {
     text: String,
     lab: Option<Lab>,
+    /// The ports at which the Pods of the tiers are reached before one of them is deleted.
+    ports: BTreeSet<Port>,
     asking: Option<Asking>,
     /// The goals that were tried, in the order of [`GOALS`].
     pub verdicts: Vec<Verdict>,
@@ -99,13 +101,16 @@ fn full(tier: usize) -> String {
 impl Exercise {
     /// Nothing was tried yet.
     pub fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), lab: None, asking: None, verdicts: Vec::new() }
+        Self { text: text.to_owned(), lab: None, ports: BTreeSet::new(), asking: None, verdicts: Vec::new() }
     }
 
     /// Does the next bit. Says whether there is more to do.
     pub fn advance(&mut self) -> bool {
         let Some(lab) = &mut self.lab else {
-            self.lab = Some(settled(&self.text));
+            let mut lab = settled(&self.text);
+            let now = lab.live();
+            self.ports = (0..TIERS.len()).flat_map(|tier| ports(now, tier)).collect();
+            self.lab = Some(lab);
             return true;
         };
         match GOALS.get(self.verdicts.len()) {
@@ -121,9 +126,7 @@ impl Exercise {
     /// The ways, by a probe from every Pod to every Pod at the ports of the tiers.
     fn probe(&mut self) -> bool {
         let Some(asking) = &mut self.asking else {
-            let lab = settled(&self.text);
-            let ports = (0..TIERS.len()).flat_map(|tier| ports(&lab, tier)).collect::<BTreeSet<_>>();
-            let ports: Vec<Port> = ports.into_iter().collect();
+            let ports: Vec<Port> = self.ports.iter().copied().collect();
             match Asking::new(&self.text, &ports, 1) {
                 Ok(asking) => self.asking = Some(asking),
                 // A text with mistakes has its diagnostics; here nothing can be tried.
@@ -138,8 +141,8 @@ impl Exercise {
         if asking.advance(2_000) {
             return true;
         }
-        let Some(lab) = &self.lab else { return false };
-        let (open, closed) = ways(asking, lab);
+        let Some(lab) = &mut self.lab else { return false };
+        let (open, closed) = ways(asking, lab.live());
         self.verdicts.push((Goal::Open, open));
         self.verdicts.push((Goal::Closed, closed));
         false
@@ -152,10 +155,6 @@ fn settled(text: &str) -> Lab {
     let limit = lab.now() + LIMIT;
     lab.settle(limit);
     lab
-}
-
-fn tables(lab: &Lab) -> Inventory {
-    Inventory::at(lab.trace(), lab.trace().len())
 }
 
 /// Names of the running Pods of a tier: those behind its Service, or without one all of its namespace.
@@ -177,9 +176,8 @@ fn endpoints(tables: &Inventory, tier: usize) -> BTreeSet<String> {
 }
 
 /// The ports at which the Pods of a tier are reached.
-fn ports(lab: &Lab, tier: usize) -> Vec<Port> {
+fn ports(tables: &Inventory, tier: usize) -> Vec<Port> {
     let (name, namespace) = TIERS[tier];
-    let tables = tables(lab);
     let own =
         tables.slices.values().filter(|slice| &*slice.namespace == namespace && &*slice.service == name);
     let ports = own.flat_map(|slice| &slice.ports).filter(|(_, protocol, _)| *protocol == "TCP");
@@ -195,7 +193,7 @@ fn service_port(tables: &Inventory, tier: usize) -> Option<u16> {
 
 /// Runs a command in a Pod of a tier; its status, and what it wrote.
 fn run(lab: &mut Lab, tier: usize, words: &[&str]) -> Option<(u8, String)> {
-    let pod = pods(&tables(lab), tier).into_iter().next()?;
+    let pod = pods(lab.live(), tier).into_iter().next()?;
     let target = Target::Pod { namespace: TIERS[tier].1.to_owned(), name: pod, container: None };
     let argv: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     lab.need_names(&target, &argv);
@@ -221,12 +219,11 @@ fn absent(tables: &Inventory, tier: usize) -> Option<Missing> {
 }
 
 fn names(lab: &mut Lab) -> Vec<Missing> {
-    let now = tables(lab);
-    let mut missing: Vec<Missing> = (0..TIERS.len()).filter_map(|tier| absent(&now, tier)).collect();
-    for (from, to) in OPEN {
-        if absent(&now, to).is_some() || pods(&now, from).is_empty() {
-            continue;
-        }
+    let now = lab.live();
+    let mut missing: Vec<Missing> = (0..TIERS.len()).filter_map(|tier| absent(now, tier)).collect();
+    let can_ask = |(from, to): &(usize, usize)| absent(now, *to).is_none() && !pods(now, *from).is_empty();
+    let asked: Vec<(usize, usize)> = OPEN.into_iter().filter(can_ask).collect();
+    for (from, to) in asked {
         let name = full(to);
         match run(lab, from, &["getent", "hosts", &name]) {
             Some((0, _)) => {}
@@ -238,7 +235,7 @@ fn names(lab: &mut Lab) -> Vec<Missing> {
 
 /// A connection by name over a way of the exercise; whether it was made.
 fn connect(lab: &mut Lab, (from, to): (usize, usize)) -> bool {
-    let Some(port) = service_port(&tables(lab), to) else { return false };
+    let Some(port) = service_port(lab.live(), to) else { return false };
     let (name, port) = (full(to), port.to_string());
     run(lab, from, &["nc", "-z", "-w", "2", &name, &port]).is_some_and(|(status, _)| status == 0)
 }
@@ -255,22 +252,22 @@ fn reached(lab: &Lab, since: usize, port: u16) -> BTreeSet<String> {
 
 fn spread(lab: &mut Lab) -> Vec<Missing> {
     let (from, to) = SPREAD;
-    let now = tables(lab);
-    if let Some(missing) = absent(&now, to)
-        .or_else(|| pods(&now, from).is_empty().then(|| Missing::new("exercise.no_pod", &[TIERS[from].1])))
+    let now = lab.live();
+    if let Some(missing) = absent(now, to)
+        .or_else(|| pods(now, from).is_empty().then(|| Missing::new("exercise.no_pod", &[TIERS[from].1])))
     {
         return vec![missing];
     }
     let name = full(to);
-    if endpoints(&now, to).len() < 2 {
+    if endpoints(now, to).len() < 2 {
         return vec![Missing::new("exercise.one_endpoint", &[&name])];
     }
+    let port = service_port(now, to).unwrap_or(0);
     let since = lab.trace().len();
     let made = (0..CONNECTIONS).filter(|_| connect(lab, SPREAD)).count();
     if made == 0 {
         return vec![Missing::new("exercise.unreachable", &[&name, TIERS[from].1])];
     }
-    let port = service_port(&now, to).unwrap_or(0);
     match reached(lab, since, port).len() {
         0 | 1 => vec![Missing::new("exercise.one_reached", &[&name, &made.to_string()])],
         _ => Vec::new(),
@@ -279,11 +276,11 @@ fn spread(lab: &mut Lab) -> Vec<Missing> {
 
 fn survives(lab: &mut Lab) -> Vec<Missing> {
     let (from, to) = SPREAD;
-    let now = tables(lab);
-    if let Some(missing) = absent(&now, to) {
+    let now = lab.live();
+    if let Some(missing) = absent(now, to) {
         return vec![missing];
     }
-    let Some(victim) = endpoints(&now, to).into_iter().next() else { return Vec::new() };
+    let Some(victim) = endpoints(now, to).into_iter().next() else { return Vec::new() };
     let key = ObjectKey { kind: "Pod".into(), namespace: TIERS[to].1.into(), name: victim.as_str().into() };
     let _ = lab.request(&ApiRequest::Delete { key, propagation: None, grace_seconds: None });
     let mut failed = 0;
@@ -304,16 +301,15 @@ fn survives(lab: &mut Lab) -> Vec<Missing> {
 }
 
 /// What is missing of the ways that have to be open, and of those that have to be closed.
-fn ways(asking: &Asking, lab: &Lab) -> (Vec<Missing>, Vec<Missing>) {
+fn ways(asking: &Asking, now: &Inventory) -> (Vec<Missing>, Vec<Missing>) {
     let (mut open, mut closed) = (Vec::new(), Vec::new());
     let matrices = asking.matrices();
-    let now = tables(lab);
     for to in 0..TIERS.len() {
-        if let Some(missing) = absent(&now, to) {
+        if let Some(missing) = absent(now, to) {
             open.push(missing);
             continue;
         }
-        let own = ports(lab, to);
+        let own = ports(now, to);
         for from in (0..TIERS.len()).filter(|from| *from != to) {
             let wanted = OPEN.contains(&(from, to));
             for matrix in matrices.iter().filter(|matrix| own.contains(&matrix.port)) {
@@ -329,7 +325,7 @@ fn ways(asking: &Asking, lab: &Lab) -> (Vec<Missing>, Vec<Missing>) {
         }
     }
     // While nobody can be reached there is nothing that could be closed.
-    if closed.is_empty() && (0..TIERS.len()).any(|tier| absent(&now, tier).is_some()) {
+    if closed.is_empty() && (0..TIERS.len()).any(|tier| absent(now, tier).is_some()) {
         closed.push(Missing::new("exercise.nothing_to_shut", &[]));
     }
     (open, closed)

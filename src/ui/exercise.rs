@@ -2,13 +2,11 @@
 //! slices of a frame, in clusters of its own, and again after every change while that is wanted.
 
 use super::lab_driver;
+use super::slices::in_slices;
 use super::state::{Page, use_page};
 use crate::base::words::Lang;
 use crate::lab::exercise::{Exercise, GOALS, Goal, SOLVED, START, Verdict};
 use leptos::prelude::*;
-
-/// Milliseconds of a frame after which nothing further is begun.
-const SLICE_MS: f64 = 10.0;
 
 #[derive(Clone, Copy)]
 struct Trying {
@@ -121,34 +119,22 @@ fn begin(trying: &Trying) {
     }
 }
 
-/// A slice of the work a frame, until it is done or the panel was closed.
+/// Works until all is done, the text was changed or the panel was closed.
 fn go_on(trying: &Trying) {
     let trying = *trying;
-    request_animation_frame(move || {
-        let clock = window().performance();
-        let now = || clock.as_ref().map_or(0.0, web_sys::Performance::now);
-        let begun = now();
-        let done = trying.work.try_update_value(|work| {
-            let work = work.as_mut()?;
-            let mut more = true;
-            while more && now() - begun <= SLICE_MS {
-                more = work.advance();
-            }
-            Some((more, work.verdicts.clone()))
+    let advance = move || trying.work.try_update_value(|work| work.as_mut().is_some_and(Exercise::advance));
+    in_slices(advance, move |more| {
+        let known = trying.verdicts.with_untracked(Vec::len);
+        let new = trying.work.with_value(|work| {
+            let verdicts = work.as_ref().map_or(&[][..], |work| &work.verdicts[..]);
+            verdicts.get(known..).unwrap_or_default().to_vec()
         });
-        match done {
-            Some(Some((more, verdicts))) => {
-                if trying.verdicts.with_untracked(Vec::len) != verdicts.len() {
-                    trying.verdicts.set(verdicts);
-                }
-                if more {
-                    return go_on(&trying);
-                }
-                trying.work.set_value(None);
-                trying.busy.set(false);
-            }
-            Some(None) => trying.busy.set(false),
-            None => {}
+        if !new.is_empty() {
+            trying.verdicts.update(|verdicts| verdicts.extend(new));
+        }
+        if !more {
+            trying.work.set_value(None);
+            trying.busy.set(false);
         }
     });
 }

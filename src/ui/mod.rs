@@ -18,6 +18,7 @@ mod light;
 mod panels;
 mod present;
 mod share;
+mod slices;
 pub mod stage;
 mod state;
 mod storage;

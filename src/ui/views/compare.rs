@@ -4,8 +4,8 @@
 use crate::lab::compare::{Choice, Comparison, Followed, Outcome, added};
 use crate::lab::prompt::{argv, line_of, prompt_of};
 use crate::lab::{Action, lessons};
+use crate::ui::slices::in_slices;
 use crate::ui::state::{Page, use_page};
-use crate::ui::views::slices::in_slices;
 use leptos::prelude::*;
 use std::collections::BTreeSet;
 

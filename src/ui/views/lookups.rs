@@ -5,8 +5,8 @@ use crate::lab::Target;
 use crate::lab::lookups::{HEADS, LOOKUPS, LookupComparison, LookupRow, WAYS};
 use crate::lab::prompt::prompt_of;
 use crate::ui::lab_driver;
+use crate::ui::slices::in_slices;
 use crate::ui::state::Page;
-use crate::ui::views::slices::in_slices;
 use leptos::prelude::*;
 
 /// What the comparison is at.

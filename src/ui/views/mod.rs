@@ -7,7 +7,6 @@ mod lookups;
 mod names;
 mod policies;
 mod services;
-mod slices;
 
 use super::icon::{Icon, Sign};
 use super::state::{Page, use_page};

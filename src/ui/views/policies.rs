@@ -4,8 +4,8 @@
 use crate::lab::lessons;
 use crate::lab::matrix::{self, Asking, Matrix, Obstacle, Port, Protocol, Reason, Want};
 use crate::ui::lab_driver;
+use crate::ui::slices::in_slices;
 use crate::ui::state::{Page, Tab, use_page};
-use crate::ui::views::slices::in_slices;
 use leptos::prelude::*;
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Long work of a view, done in slices of a frame so that the page stays alive.
+//! Long work of the page, done in slices of a frame so that the page stays alive.
 
 use leptos::prelude::{request_animation_frame, window};
 
@@ -6,7 +6,7 @@ use leptos::prelude::{request_animation_frame, window};
 const SLICE_MS: f64 = 10.0;
 
 /// Calls `advance` until a frame's share is spent and then `after_slice`, frame after frame. `advance` does a piece and says
-/// whether there is more; `None` means that the view was closed, and everything ends there. `after_slice` is told
+/// whether there is more; `None` means that whoever wanted it is gone, and everything ends there. `after_slice` is told
 /// whether more is to come.
 pub(super) fn in_slices(
     mut advance: impl FnMut() -> Option<bool> + 'static,
