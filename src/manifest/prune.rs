@@ -36,15 +36,12 @@ pub fn lenient(text: &str) -> Option<(String, Vec<String>)> {
 
 /// Removes the field at a path such as `spec.containers[0].imagee`.
 fn remove(value: &mut Value, path: &str) {
-    let pointer = path.replace('[', ".").replace(']', "");
-    let steps: Vec<&str> = pointer.split('.').filter(|step| !step.is_empty()).collect();
-    let Some((last, above)) = steps.split_last() else { return };
-    let place = above.iter().try_fold(value, |value, step| match value {
-        Value::Array(items) => items.get_mut(step.parse::<usize>().ok()?),
-        Value::Object(fields) => fields.get_mut(*step),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-    });
-    if let Some(fields) = place.and_then(Value::as_object_mut) {
-        fields.remove(*last);
+    // A path is a JSON pointer with other signs between its steps (RFC 6901).
+    let steps =
+        path.replace('~', "~0").replace('/', "~1").replace('[', "/").replace(']', "").replace('.', "/");
+    let pointer = format!("/{steps}");
+    let Some((above, last)) = pointer.rsplit_once('/') else { return };
+    if let Some(fields) = value.pointer_mut(above).and_then(Value::as_object_mut) {
+        fields.remove(&last.replace("~1", "/").replace("~0", "~"));
     }
 }

@@ -5,7 +5,7 @@ use super::system::absolute;
 use super::{Asking, Exchange, Outcome, Reply, Server, System};
 use crate::app::{Os, Process, Wake, dial};
 use crate::base::SimTime;
-use crate::base::dns::{Question, Rcode, Type, labels};
+use crate::base::dns::{Question, Rcode, Type};
 use crate::trace::Stream;
 use crate::wire::dns::{CD, Edns, Flag, Message, RD};
 use std::collections::BTreeSet;
@@ -185,13 +185,8 @@ impl Dig {
         system.change(self.overrides.domain.as_deref(), self.overrides.ndots);
         let searched = self.overrides.search || self.overrides.domain.is_some();
         let names = if searched { system.names(&question.name) } else { vec![absolute(&question.name)] };
-        self.names = names.into();
-        if let Some(text) = super::not_legal("dig", &question.name, self.names.front()) {
-            os.write(Stream::Stderr, &text);
-            return os.exit(10);
-        }
-        // A name that only its suffix makes too long is passed over.
-        self.names.retain(|name| labels(name).is_ok());
+        let Some(names) = super::legal_names(os, "dig", &question.name, names) else { return };
+        self.names = names;
         self.ask(os);
     }
 

@@ -4,7 +4,7 @@ use super::layout::{self, Columns};
 use super::system::absolute;
 use super::{Asking, Exchange, Outcome, Reply, Server, System};
 use crate::app::{Os, Process, Wake, dial};
-use crate::base::dns::{Question, RData, Rcode, Record, Type, labels};
+use crate::base::dns::{Question, RData, Rcode, Record, Type};
 use crate::trace::Stream;
 use crate::wire::dns::{Message, RD};
 use std::collections::VecDeque;
@@ -84,19 +84,15 @@ impl Host {
             asking.servers = vec![Server { name: name.clone(), address }];
         }
         self.asking = Some(asking);
-        self.names = match self.options.name.parse() {
+        let names = match self.options.name.parse() {
             Ok(address) => {
                 self.kinds = vec![Type::Ptr].into();
-                vec![crate::base::dns::reverse_name(address)].into()
+                vec![crate::base::dns::reverse_name(address)]
             }
-            Err(_) => system.names(&self.options.name).into(),
+            Err(_) => system.names(&self.options.name),
         };
-        if let Some(text) = super::not_legal("host", &self.options.name, self.names.front()) {
-            os.write(Stream::Stderr, &text);
-            return os.exit(10);
-        }
-        // A name that only its suffix makes too long is passed over.
-        self.names.retain(|name| labels(name).is_ok());
+        let Some(names) = super::legal_names(os, "host", &self.options.name, names) else { return };
+        self.names = names;
         self.ask(os);
     }
 

@@ -15,6 +15,7 @@ use crate::base::dns::{NameError, Question, labels};
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
 use crate::wire::dns::{AD, CD, Edns, Flag, Message, RD, TC};
+use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 
 /// The port of name servers.
@@ -330,13 +331,20 @@ impl Exchange {
     }
 }
 
-/// What `host` and `nslookup` say of a name that cannot be one (`setup_lookup` of BIND's `dighost.c`): in other words where
-/// the search list would have been put behind it. `first` is the first name that would be asked for.
-fn not_legal(program: &str, typed: &str, first: Option<&String>) -> Option<String> {
-    let error = labels(&system::absolute(typed)).err()?;
-    let as_it_is = first.is_none_or(|first| *first == system::absolute(typed));
-    let what = if as_it_is { "a legal name" } else { "in legal name syntax" };
-    Some(format!("{program}: '{typed}' is not {what} ({})\n", name_error(error)))
+/// Of the names that a typed one leads to, those that can be asked for: one that only its suffix makes too long is passed
+/// over. A typed name that cannot be one ends the program (`setup_lookup` of BIND's `dighost.c`), in other words where the
+/// search list would have been put behind it.
+fn legal_names(os: &mut dyn Os, program: &str, typed: &str, names: Vec<String>) -> Option<VecDeque<String>> {
+    let absolute = system::absolute(typed);
+    if let Err(error) = labels(&absolute) {
+        let as_it_is = names.first().is_none_or(|first| *first == absolute);
+        let what = if as_it_is { "a legal name" } else { "in legal name syntax" };
+        let text = format!("{program}: '{typed}' is not {what} ({})\n", name_error(error));
+        os.write(Stream::Stderr, &text);
+        os.exit(10);
+        return None;
+    }
+    Some(names.into_iter().filter(|name| labels(name).is_ok()).collect())
 }
 
 /// The words of `isc_result_totext` for a name that cannot be one.

@@ -2,7 +2,7 @@
 
 use super::{Asking, Exchange, Outcome, Reply, Server, System};
 use crate::app::{Os, Process, Wake, dial};
-use crate::base::dns::{Question, RData, Rcode, Record, Type, labels};
+use crate::base::dns::{Question, RData, Rcode, Record, Type};
 use crate::trace::Stream;
 use crate::wire::dns::{AA, Message, RA, RD};
 use std::collections::VecDeque;
@@ -78,21 +78,17 @@ impl Nslookup {
         }
         self.asking = Some(asking);
         let address = self.options.name.parse().ok().filter(|_| self.options.kind.is_none());
-        self.names = match address {
+        let names = match address {
             Some(address) => {
                 self.kinds = vec![Type::Ptr].into();
                 // Of a name that follows from an address the server is not told.
                 self.headed = true;
-                vec![crate::base::dns::reverse_name(address)].into()
+                vec![crate::base::dns::reverse_name(address)]
             }
-            None => system.names(&self.options.name).into(),
+            None => system.names(&self.options.name),
         };
-        if let Some(text) = super::not_legal("nslookup", &self.options.name, self.names.front()) {
-            os.write(Stream::Stderr, &text);
-            return os.exit(10);
-        }
-        // A name that only its suffix makes too long is passed over.
-        self.names.retain(|name| labels(name).is_ok());
+        let Some(names) = super::legal_names(os, "nslookup", &self.options.name, names) else { return };
+        self.names = names;
         self.ask(os);
     }
 
