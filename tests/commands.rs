@@ -277,9 +277,14 @@ fn pod(after_failures: bool) -> NetnsState {
 /// The connections that node 1 tracked as they were recorded, read back from what `conntrack -L` printed.
 fn connections(node: &mut NetnsState) {
     let text = include_str!("commands/conntrack-L-node.txt");
-    let row =
-        ChainRow { netns: NODE, table: Table::Nat, name: "PREROUTING".into(), policy: Some(Policy::Accept) };
-    let chain = Chain { change: ChangeId::default(), row, rules: Vec::new() };
+    let row = ChainRow {
+        netns: NODE,
+        table: Table::Nat,
+        name: "PREROUTING".into(),
+        policy: Some(Policy::Accept),
+        counters: None,
+    };
+    let chain = Chain { change: ChangeId::default(), row, rules: Vec::new(), counters: None };
     node.netfilter.chains.insert((Table::Nat, "PREROUTING".into()), chain);
     let lines = text.lines().filter(|line| line.contains(" src="));
     for (id, line) in lines.enumerate() {

@@ -390,6 +390,14 @@ impl Inventory {
                     rule.bytes += packet.map_or(0, |packet| packet.wire_len() as u64);
                 }
             }
+            (Table::Netfilter, TableChange::Netfilter(NetfilterChange::Chain(row))) => {
+                let chain = state.netfilter.chains.get_mut(&(row.table, row.name.clone()));
+                if let Some((packets, bytes)) = chain.and_then(|chain| chain.counters.as_mut()) {
+                    let packet = trace.frame_at(id).and_then(|frame| frame.ipv4());
+                    *packets += 1;
+                    *bytes += packet.map_or(0, |packet| packet.wire_len() as u64);
+                }
+            }
             (Table::Xfrm, TableChange::Xfrm(XfrmChange::State(row))) => {
                 let packet = trace.frame_at(id).and_then(|frame| frame.ipv4());
                 if let Some(Body::Esp(esp)) = packet.map(|packet| &*packet.body) {

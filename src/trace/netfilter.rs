@@ -45,6 +45,8 @@ pub struct ChainRow {
     pub name: Arc<str>,
     /// Policy of a built-in chain.
     pub policy: Option<Policy>,
+    /// What its counters of packets and bytes that met the policy begin at; `None` where it does not count.
+    pub counters: Option<(u64, u64)>,
 }
 
 /// A rule.
@@ -260,6 +262,14 @@ pub struct Chain {
     pub row: ChainRow,
     /// Handles of its rules in order.
     pub rules: Vec<u32>,
+    /// Packets and bytes that met its policy; `None` where it does not count.
+    pub counters: Option<(u64, u64)>,
+}
+
+impl Chain {
+    fn new(change: ChangeId, row: &ChainRow, rules: Vec<u32>) -> Self {
+        Self { change, row: row.clone(), rules, counters: row.counters }
+    }
 }
 
 /// A rule with its counters.
@@ -313,13 +323,12 @@ impl Netfilter {
             NetfilterChange::Chain(row) => {
                 let key = (row.table, row.name.clone());
                 let rules = self.chains.remove(&key).map_or_else(Vec::new, |chain| chain.rules);
-                self.chains.insert(key, Chain { change: id, row: row.clone(), rules });
+                self.chains.insert(key, Chain::new(id, row, rules));
             }
             NetfilterChange::Renamed(old, row) => {
                 let rules =
                     self.chains.remove(&(row.table, old.clone())).map_or_else(Vec::new, |chain| chain.rules);
-                self.chains
-                    .insert((row.table, row.name.clone()), Chain { change: id, row: row.clone(), rules });
+                self.chains.insert((row.table, row.name.clone()), Chain::new(id, row, rules));
             }
             NetfilterChange::ChainGone(_, table, name) => {
                 let gone = self.chains.remove(&(*table, name.clone()));

@@ -15,8 +15,8 @@ pub enum NetfilterOp {
     Table(Table),
     /// Deletes a table with all its chains and rules.
     DelTable(Table),
-    /// Sets the policy of a built-in chain.
-    Policy(Table, Arc<str>, Policy),
+    /// Sets the policy of a built-in chain, and what its counters begin at, if it is to count.
+    Policy(Table, Arc<str>, Policy, Option<(u64, u64)>),
     /// Makes a chain.
     NewChain(Table, Arc<str>),
     /// Deletes a chain that nothing jumps to, with its rules.
@@ -58,9 +58,9 @@ impl Netns {
         match op {
             NetfilterOp::Table(table) => self.nf_table(ctx, (family, table)),
             NetfilterOp::DelTable(table) => self.nf_del_table(ctx, (family, table)),
-            NetfilterOp::Policy(table, name, policy) => {
+            NetfilterOp::Policy(table, name, policy, counters) => {
                 self.nf_table(ctx, (family, table));
-                self.nf_set_policy(ctx, (family, table), &name, policy);
+                self.nf_set_policy(ctx, (family, table), &name, (policy, counters));
             }
             NetfilterOp::NewChain(table, name) => {
                 self.nf_table(ctx, (family, table));
@@ -184,18 +184,25 @@ impl Netns {
         if self.netfilter.of(family).get(table).is_some_and(|chains| chains.find(&name).is_some()) {
             return;
         }
-        let row = ChainRow { netns: self.id, table, name: name.clone(), policy };
+        let row = ChainRow { netns: self.id, table, name: name.clone(), policy, counters: None };
         let change = self.nf_record(ctx, family, NetfilterChange::Chain(row));
         let chains = self.netfilter.of_mut(family).insert(table);
-        chains.add(Chain { name, policy, change, rules: Vec::new() });
+        chains.add(Chain { name, policy, counts: false, change, rules: Vec::new() });
     }
 
-    fn nf_set_policy(&mut self, ctx: &mut Ctx<'_>, (family, table): Place, name: &Arc<str>, policy: Policy) {
-        let row = ChainRow { netns: self.id, table, name: name.clone(), policy: Some(policy) };
+    fn nf_set_policy(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        (family, table): Place,
+        name: &Arc<str>,
+        (policy, counters): (Policy, Option<(u64, u64)>),
+    ) {
+        let row = ChainRow { netns: self.id, table, name: name.clone(), policy: Some(policy), counters };
         let change = self.nf_record(ctx, family, NetfilterChange::Chain(row));
         let Some(chains) = self.netfilter.of_mut(family).get_mut(table) else { return };
         if let Some(chain) = chains.find(name).and_then(|at| chains.chain_mut(at)) {
             (chain.policy, chain.change) = (Some(policy), change);
+            chain.counts = counters.is_some();
         }
     }
 
@@ -267,7 +274,7 @@ impl Netns {
     fn nf_rename(&mut self, ctx: &mut Ctx<'_>, (family, table): Place, old: &Arc<str>, new: &Arc<str>) {
         let tables = self.netfilter.of_mut(family);
         let Some(at) = tables.get_mut(table).and_then(|chains| chains.rename(old, new)) else { return };
-        let row = ChainRow { netns: self.id, table, name: new.clone(), policy: None };
+        let row = ChainRow { netns: self.id, table, name: new.clone(), policy: None, counters: None };
         let change = self.nf_record(ctx, family, NetfilterChange::Renamed(old.clone(), row));
         let Some(chains) = self.netfilter.of_mut(family).get_mut(table) else { return };
         if let Some(chain) = chains.chain_mut(at) {

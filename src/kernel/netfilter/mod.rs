@@ -227,6 +227,8 @@ impl Netns {
                 Step::Track | Step::Confirm => Verdict::Accept,
                 Step::Nft(priority) => self.nft_bases(ctx, at, (state, priority), skb),
                 Step::Table(Table::Nat) if tracks => self.nf_nat(ctx, at, state, skb),
+                // Only connections are translated, so without them the table is not asked (`nf_nat_inet_fn`).
+                Step::Table(Table::Nat) => Verdict::Accept,
                 Step::Table(table) => self.nf_chain(ctx, at, table, state, skb),
             };
             if verdict == Verdict::Drop {

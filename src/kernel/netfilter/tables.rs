@@ -12,6 +12,8 @@ pub(super) struct Chain {
     pub(super) name: Arc<str>,
     /// Policy of a built-in chain.
     pub(super) policy: Option<Policy>,
+    /// Whether packets that meet the policy are counted (`nft_base_chain.stats`).
+    pub(super) counts: bool,
     /// The row in the trace.
     pub(super) change: ChangeId,
     pub(super) rules: Vec<Entry>,

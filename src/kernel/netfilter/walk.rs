@@ -81,12 +81,12 @@ impl Netns {
         let Some(chain) = self.netfilter.tables.get(table).and_then(|chains| chains.chain(base)) else {
             return Verdict::Accept;
         };
-        if chain.policy == Some(Policy::Drop) {
+        let drops = chain.policy == Some(Policy::Drop);
+        if drops || chain.counts {
             let change = chain.change;
             ctx.note((self.id, at), skb, EventKind::Decided(Decider::Netfilter, change));
-            return Verdict::Drop;
         }
-        Verdict::Accept
+        if drops { Verdict::Drop } else { Verdict::Accept }
     }
 
     /// The first rule from `place` on that fits as far as that can be said without changing anything; `None` where the

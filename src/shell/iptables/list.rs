@@ -88,7 +88,10 @@ pub(super) fn list(
 fn head(table: &ModelTable, chain: &ModelChain, format: &Format<'_>) -> String {
     let mut out = match chain.policy {
         Some(policy) if format.verbose => {
-            format!("Chain {} (policy {} 0 packets, 0 bytes)\n", chain.name, policy.name())
+            let (packets, bytes) = chain.counters.unwrap_or_default();
+            let (packets, bytes) = (format.count(packets), format.count(bytes));
+            let (packets, bytes) = (packets.trim(), bytes.trim());
+            format!("Chain {} (policy {} {packets} packets, {bytes} bytes)\n", chain.name, policy.name())
         }
         Some(policy) => format!("Chain {} (policy {})\n", chain.name, policy.name()),
         None => format!("Chain {} ({} references)\n", chain.name, table.references(&chain.name)),
@@ -189,7 +192,8 @@ pub(super) fn verbose(rule: &Rule) -> String {
 
 /// `-P` of a built-in chain.
 fn policy_line(chain: &ModelChain, policy: Policy, counts: bool) -> String {
-    let counters = if counts { " -c 0 0" } else { "" };
+    let (packets, bytes) = chain.counters.unwrap_or_default();
+    let counters = if counts { format!(" -c {packets} {bytes}") } else { String::new() };
     format!("-P {} {}{counters}\n", chain.name, policy.name())
 }
 
@@ -238,7 +242,8 @@ pub(super) fn save(table: Table, model: &ModelTable, counts: bool) -> String {
     let mut out = format!("*{}\n", table.name());
     for chain in &model.chains {
         let policy = chain.policy.map_or("-", Policy::name);
-        let _ = writeln!(out, ":{} {policy} [0:0]", chain.name);
+        let (packets, bytes) = chain.counters.unwrap_or_default();
+        let _ = writeln!(out, ":{} {policy} [{packets}:{bytes}]", chain.name);
     }
     for chain in &model.chains {
         for rule in &chain.rules {

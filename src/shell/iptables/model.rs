@@ -44,6 +44,10 @@ pub(super) struct ModelChain {
     pub(super) name: Arc<str>,
     /// Policy of a built-in chain.
     pub(super) policy: Option<Policy>,
+    /// Packets and bytes that met the policy; none where it does not count.
+    pub(super) counters: Option<Counters>,
+    /// Whether these counters were set.
+    counted: bool,
     pub(super) rules: Vec<ModelRule>,
 }
 
@@ -93,6 +97,8 @@ fn table_of(netfilter: &Netfilter, table: Table) -> ModelTable {
     let chains = listed.iter().map(|chain| ModelChain {
         name: chain.row.name.clone(),
         policy: chain.row.policy,
+        counters: chain.counters,
+        counted: false,
         rules: netfilter
             .rules_of(chain)
             .map(|state| ModelRule {
@@ -107,9 +113,7 @@ fn table_of(netfilter: &Netfilter, table: Table) -> ModelTable {
     let mut model = ModelTable { exists: !listed.is_empty(), chains: chains.collect(), renamed: Vec::new() };
     if listed.is_empty() {
         let builtin = table.builtin().iter();
-        model.chains = builtin
-            .map(|name| ModelChain { name: (*name).into(), policy: Some(Policy::Accept), rules: Vec::new() })
-            .collect();
+        model.chains = builtin.map(|name| ModelChain::new(name, Some(Policy::Accept))).collect();
     }
     model
 }
@@ -152,8 +156,8 @@ fn table_changes(table: Table, before: &ModelTable, now: &ModelTable) -> Vec<Net
 fn chain_changes(table: Table, policy: Option<Policy>, chain: &ModelChain) -> Vec<NetfilterOp> {
     let name = || chain.name.clone();
     let mut out = Vec::new();
-    if let Some(new) = chain.policy.filter(|new| policy.unwrap_or(Policy::Accept) != *new) {
-        out.push(NetfilterOp::Policy(table, name(), new));
+    if let Some(new) = chain.policy.filter(|new| chain.counted || policy.unwrap_or(Policy::Accept) != *new) {
+        out.push(NetfilterOp::Policy(table, name(), new, chain.counters));
     }
     for (index, rule) in chain.rules.iter().enumerate() {
         match (rule.handle, rule.change) {
@@ -189,7 +193,7 @@ impl ModelTable {
 
     /// Makes a chain, among the others by name.
     pub(super) fn add(&mut self, name: &str) {
-        let chain = ModelChain { name: name.into(), policy: None, rules: Vec::new() };
+        let chain = ModelChain::new(name, None);
         let after = |other: &ModelChain| other.policy.is_some() || *other.name < *name;
         let at = self.chains.iter().position(|other| !after(other)).unwrap_or(self.chains.len());
         self.chains.insert(at, chain);
@@ -219,6 +223,22 @@ impl ModelTable {
 }
 
 impl ModelChain {
+    fn new(name: &str, policy: Option<Policy>) -> Self {
+        Self { name: name.into(), policy, counters: None, counted: false, rules: Vec::new() }
+    }
+
+    /// Sets what the policy's counters begin at; with none it stops to count.
+    pub(super) fn count(&mut self, counters: Option<Counters>) {
+        self.counted |= counters.is_some() || self.counters.is_some();
+        self.counters = counters;
+    }
+
+    /// Whether the kernel has it. *Simplified*: of a built-in chain that had rules and has none any more, nothing is
+    /// remembered.
+    pub(super) fn is_made(&self) -> bool {
+        self.policy != Some(Policy::Accept) || self.counters.is_some() || !self.rules.is_empty()
+    }
+
     pub(super) fn replace(&mut self, at: usize, rule: Rule, counters: Counters) {
         let old = &mut self.rules[at];
         (old.rule, old.counters) = (Arc::new(rule), counters);
@@ -229,6 +249,9 @@ impl ModelChain {
 
     /// Sets the counters of a rule, or of all, back to zero.
     pub(super) fn zero(&mut self, at: Option<usize>) {
+        if at.is_none() && self.policy.is_some() && self.is_made() {
+            self.count(Some((0, 0)));
+        }
         for (index, rule) in self.rules.iter_mut().enumerate() {
             if at.is_none_or(|at| at == index) && rule.counters != (0, 0) {
                 rule.counters = (0, 0);

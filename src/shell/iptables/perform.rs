@@ -41,13 +41,13 @@ pub(super) fn perform(
         Verb::List(place) => {
             shown(model, table, chain)?;
             out.out(list::list(model.table(table), chain, *place, format));
-            zero_too(model, table, order);
+            zero_too(model, table, order, out);
             Ok(())
         }
         Verb::ListRules(place) => {
             shown(model, table, chain)?;
             out.out(list::rules(model.table(table), chain, *place, order.verbose));
-            zero_too(model, table, order);
+            zero_too(model, table, order, out);
             Ok(())
         }
         Verb::Flush => flush(model, table, order, out),
@@ -179,11 +179,21 @@ fn with_each(
     Ok(())
 }
 
-fn zero_too(model: &mut Model, table: Table, order: &Order) {
-    if order.zero_too {
-        for chain in &mut model.table_mut(table).chains {
-            if order.chain.as_deref().is_none_or(|name| *chain.name == *name) {
-                chain.zero(None);
+/// After a list, all its chains are zeroed; built-in ones that the kernel does not have come to be.
+fn zero_too(model: &mut Model, table: Table, order: &Order, out: &mut Out) {
+    if !order.zero_too {
+        return;
+    }
+    let tables = model.table_mut(table);
+    tables.exists = true;
+    for chain in &mut tables.chains {
+        if order.chain.as_deref().is_none_or(|name| *chain.name == *name) {
+            if order.verbose && order.chain.is_none() {
+                out.out(format!("Zeroing chain `{}'\n", chain.name));
+            }
+            chain.zero(None);
+            if chain.policy.is_some() {
+                chain.count(Some((0, 0)));
             }
         }
     }
@@ -201,7 +211,7 @@ fn zero(
         return Ok(());
     }
     for chain in &mut model.table_mut(table).chains {
-        if order.verbose {
+        if order.verbose && chain.is_made() {
             out.out(format!("Zeroing chain `{}'\n", chain.name));
         }
         chain.zero(None);
@@ -270,6 +280,11 @@ fn del_chains(model: &mut Model, table: Table, order: &Order, out: &mut Out) -> 
             .map(|chain| chain.name.clone())
             .collect(),
     };
+    if order.chain.is_none() {
+        // Built-in chains that say nothing go too, and come again when they are needed.
+        let idle = |chain: &&mut ModelChain| chain.policy == Some(Policy::Accept) && chain.rules.is_empty();
+        tables.chains.iter_mut().filter(idle).for_each(|chain| chain.count(None));
+    }
     for name in &names {
         if order.verbose {
             out.out(format!("Deleting chain `{name}'\n"));
@@ -283,7 +298,10 @@ fn del_chains(model: &mut Model, table: Table, order: &Order, out: &mut Out) -> 
         }
         match tables.find_mut(&name) {
             // A built-in chain that goes comes again when it is needed, with its first policy.
-            Some(chain) if chain.policy.is_some() => chain.policy = Some(Policy::Accept),
+            Some(chain) if chain.policy.is_some() => {
+                chain.policy = Some(Policy::Accept);
+                chain.count(None);
+            }
             Some(_) | None => tables.remove(&name),
         }
     }
@@ -317,6 +335,8 @@ fn set_policy(model: &mut Model, table: Table, name: &str, policy: &str) -> Resu
             return Err(Failure::Plain("Bad policy name. Run `dmesg' for more information.".into()));
         }
     });
+    // The counters of `-c` do not get there.
+    chain.count(Some((0, 0)));
     tables.exists = true;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::command::{self, Parsed, Verb};
 use super::list::Format;
-use super::model::Model;
+use super::model::{Counters, Model};
 use super::{Failure, perform};
 use crate::shell::out::Out;
 use crate::xtables::{Policy, Table};
@@ -113,6 +113,7 @@ impl Restore<'_> {
         for chain in &mut model.chains {
             chain.rules.clear();
             chain.policy = chain.policy.map(|_| Policy::Accept);
+            chain.count(None);
             let _ = writeln!(flushed, "Flushing chain `{}'", chain.name);
             if chain.policy.is_none() {
                 let _ = writeln!(deleted, "Deleting chain `{}'", chain.name);
@@ -135,6 +136,12 @@ impl Restore<'_> {
         };
         let name = words.next().ok_or_else(|| wrong("chain name"))?;
         let policy = words.next().ok_or_else(|| wrong("policy"))?;
+        let counters = words.next().and_then(|word| counters_in(word.strip_prefix('[')?.strip_suffix(']')?));
+        if counters.is_none() && policy != "-" && self.options.counters {
+            let text = format!("invalid policy counters for chain '{name}'");
+            return Err(Wrong::At(number, Failure::Usage(text)));
+        }
+        let counters = counters.filter(|_| self.options.counters).unwrap_or_default();
         let model = self.model.table_mut(table);
         model.exists = true;
         let Some(chain) = model.find_mut(name) else {
@@ -152,6 +159,7 @@ impl Restore<'_> {
             "-" => {}
             _ => return Err(Wrong::Line(format!("line {number} failed: Bad policy name.\n"), 1)),
         }
+        chain.count(Some(counters));
         Ok(())
     }
 
@@ -160,9 +168,7 @@ impl Restore<'_> {
         let (counters, line) = match line.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((counters, rest)) => {
                 let wrong = || at(Failure::Usage(format!("invalid counters `{counters}'")));
-                let (packets, bytes) = counters.split_once(':').ok_or_else(wrong)?;
-                let number = |text: &str| text.parse::<u64>().map_err(|_| wrong());
-                (Some((number(packets)?, number(bytes)?)), rest)
+                (Some(counters_in(counters).ok_or_else(wrong)?), rest)
             }
             None => (None, line),
         };
@@ -180,6 +186,12 @@ impl Restore<'_> {
         }
         perform::perform(&mut self.model, table, &order, self.format, out).map_err(at)
     }
+}
+
+/// `PACKETS:BYTES`.
+fn counters_in(text: &str) -> Option<Counters> {
+    let (packets, bytes) = text.split_once(':')?;
+    Some((packets.parse().ok()?, bytes.parse().ok()?))
 }
 
 /// The words of a line; quotes keep what is inside together, a backslash the next character there.
