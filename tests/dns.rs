@@ -10,6 +10,8 @@
 mod exchanges;
 #[path = "dns/exercise.rs"]
 mod exercise;
+#[path = "dns/node_local.rs"]
+mod node_local;
 #[path = "dns/plugins.rs"]
 mod plugins;
 #[path = "dns/resolv.rs"]

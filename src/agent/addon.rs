@@ -8,14 +8,16 @@ use super::control::ControlPlane;
 use super::objects::{Typed, Written};
 use crate::api::ClusterSpec;
 use crate::base::ObjectKey;
-use crate::cluster::dns::default_corefile;
+use crate::cluster::dns::{default_corefile, node_local_corefile};
 use crate::manifest;
 use serde_json::Value;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Where the image is from.
+/// Where the images are from.
 const IMAGE: &str = "registry.k8s.io/coredns/coredns:v1.12.1";
+
+const NODE_CACHE_IMAGE: &str = "registry.k8s.io/dns/k8s-dns-node-cache:1.26.4";
 
 /// The three objects; `{ip}` and `{corefile}` are filled in.
 const OBJECTS: &str = "apiVersion: v1
@@ -69,6 +71,95 @@ spec:
   - {name: metrics, port: 9153, protocol: TCP}
 ";
 
+/// `NodeLocal DNSCache` as its own manifest has it (`cluster/addons/dns/nodelocaldns`), its words for the cluster's domain
+/// and addresses filled in as its instructions say for the mode iptables.
+const NODE_LOCAL: &str = "apiVersion: v1
+kind: ServiceAccount
+metadata: {name: node-local-dns, namespace: kube-system, labels: {kubernetes.io/cluster-service: \"true\"}}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: kube-dns-upstream
+  namespace: kube-system
+  labels: {k8s-app: kube-dns, kubernetes.io/cluster-service: \"true\", kubernetes.io/name: KubeDNSUpstream}
+spec:
+  selector: {k8s-app: kube-dns}
+  ports:
+  - {name: dns, port: 53, protocol: UDP, targetPort: 53}
+  - {name: dns-tcp, port: 53, protocol: TCP, targetPort: 53}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: node-local-dns, namespace: kube-system}
+data:
+  Corefile: |
+{corefile}---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata:
+  name: node-local-dns
+  namespace: kube-system
+  labels: {k8s-app: node-local-dns, kubernetes.io/cluster-service: \"true\"}
+spec:
+  updateStrategy: {rollingUpdate: {maxUnavailable: 10%}}
+  selector: {matchLabels: {k8s-app: node-local-dns}}
+  template:
+    metadata:
+      labels: {k8s-app: node-local-dns}
+      annotations: {prometheus.io/port: \"9253\", prometheus.io/scrape: \"true\"}
+    spec:
+      priorityClassName: system-node-critical
+      serviceAccountName: node-local-dns
+      hostNetwork: true
+      dnsPolicy: Default
+      tolerations:
+      - {key: CriticalAddonsOnly, operator: Exists}
+      - {effect: NoExecute, operator: Exists}
+      - {effect: NoSchedule, operator: Exists}
+      containers:
+      - name: node-cache
+        image: {image}
+        resources: {requests: {cpu: 25m, memory: 5Mi}}
+        args: [-localip, '{local},{ip}', -conf, /etc/Corefile, -upstreamsvc, kube-dns-upstream, -pidfile, /tmp/node-cache.pid]
+        securityContext: {capabilities: {add: [NET_ADMIN]}}
+        ports:
+        - {containerPort: 53, name: dns, protocol: UDP}
+        - {containerPort: 53, name: dns-tcp, protocol: TCP}
+        - {containerPort: 9253, name: metrics, protocol: TCP}
+        livenessProbe:
+          httpGet: {host: {local}, path: /health, port: 8080}
+          initialDelaySeconds: 60
+          timeoutSeconds: 5
+        volumeMounts:
+        - {mountPath: /run/xtables.lock, name: xtables-lock, readOnly: false}
+        - {mountPath: /etc/coredns, name: config-volume}
+        - {mountPath: /etc/kube-dns, name: kube-dns-config}
+      volumes:
+      - name: xtables-lock
+        hostPath: {path: /run/xtables.lock, type: FileOrCreate}
+      - name: kube-dns-config
+        configMap: {name: kube-dns, optional: true}
+      - name: config-volume
+        configMap: {name: node-local-dns, items: [{key: Corefile, path: Corefile.base}]}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: node-local-dns
+  namespace: kube-system
+  labels: {k8s-app: node-local-dns}
+  annotations: {prometheus.io/port: \"9253\", prometheus.io/scrape: \"true\"}
+spec:
+  clusterIP: None
+  selector: {k8s-app: node-local-dns}
+  ports:
+  - {name: metrics, port: 9253, targetPort: 9253}
+";
+
+/// The link-local address that the caches of all nodes have.
+const LOCAL_DNS: &str = "169.254.20.10";
+
 impl ControlPlane {
     /// The DNS that a text goes without although it speaks of it.
     pub(super) fn dns_addon(wanted: &[Written], cluster: &ClusterSpec) -> Vec<Written> {
@@ -87,12 +178,19 @@ impl ControlPlane {
         let Some(cluster) = &self.cluster else { return Vec::new() };
         let Some(ip) = dns_address(cluster) else { return Vec::new() };
         let has = |key: &ObjectKey| self.object(&key.kind, &key.namespace, &key.name).is_some();
-        let own = objects(cluster, ip);
         let service = ObjectKey::new("Service", "kube-system", "kube-dns");
-        if has(&service) || self.has_service_at(ip) {
-            return Vec::new();
-        }
-        own.into_iter().filter(|written| !has(&written.key)).map(|written| written.value).collect()
+        let has_dns = has(&service) || self.has_service_at(ip);
+        let own = if has_dns { Vec::new() } else { objects(cluster, ip) };
+        let caches = if cluster.dns.node_local { node_local(cluster, ip) } else { Vec::new() };
+        let missing = own.into_iter().chain(caches).filter(|written| !has(&written.key));
+        missing.map(|written| written.value).collect()
+    }
+
+    /// The objects of `NodeLocal DNSCache` for this cluster; none where it has no address for its DNS.
+    pub fn node_local_dns(&self) -> Vec<Arc<Value>> {
+        let Some(cluster) = &self.cluster else { return Vec::new() };
+        let caches = dns_address(cluster).map(|ip| node_local(cluster, ip)).unwrap_or_default();
+        caches.into_iter().map(|written| written.value).collect()
     }
 }
 
@@ -103,13 +201,26 @@ fn dns_address(cluster: &ClusterSpec) -> Option<IpAddr> {
 }
 
 fn objects(cluster: &ClusterSpec, ip: IpAddr) -> Vec<Written> {
-    let corefile = default_corefile(&cluster.dns.cluster_domain);
-    let corefile: Vec<String> = corefile.lines().map(|line| format!("    {line}\n")).collect();
-    let text = OBJECTS
-        .replace("{corefile}", &corefile.concat())
-        .replace("{ip}", &ip.to_string())
-        .replace("{image}", IMAGE);
+    let corefile = indented(&default_corefile(&cluster.dns.cluster_domain));
+    let text =
+        OBJECTS.replace("{corefile}", &corefile).replace("{ip}", &ip.to_string()).replace("{image}", IMAGE);
     manifest::parse(&text).objects.iter().filter_map(Written::new).collect()
+}
+
+fn node_local(cluster: &ClusterSpec, ip: IpAddr) -> Vec<Written> {
+    let corefile = indented(&node_local_corefile(&cluster.dns.cluster_domain, LOCAL_DNS, ip));
+    let text = NODE_LOCAL
+        .replace("{corefile}", &corefile)
+        .replace("{image}", NODE_CACHE_IMAGE)
+        .replace("{local}", LOCAL_DNS)
+        .replace("{ip}", &ip.to_string());
+    manifest::parse(&text).objects.iter().filter_map(Written::new).collect()
+}
+
+/// A text as the value of a key in a `ConfigMap`.
+fn indented(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| format!("    {line}\n")).collect();
+    lines.concat()
 }
 
 /// Whether an object is part of a DNS.

@@ -201,6 +201,8 @@ pub struct WrittenDns {
     /// Address of the DNS Service.
     #[serde(rename = "serviceIP")]
     pub service_ip: Option<String>,
+    /// Whether every node has a cache of its own (`NodeLocal DNSCache`).
+    pub node_local: Option<bool>,
 }
 
 /// A host that is no node, as it is written.

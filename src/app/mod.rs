@@ -13,6 +13,7 @@ pub mod http;
 pub mod local;
 pub mod mtr;
 pub mod nc;
+pub mod node_cache;
 pub mod ping;
 pub mod probe;
 pub mod resolver;
@@ -31,6 +32,7 @@ pub use capture::{CaptureFilter, Captured};
 use crate::api::{ApiError, ApiRequest};
 use crate::base::{Duration, IfIndex, Ipv4Addr, NetnsId, SimTime, SocketId};
 use crate::cluster::dns::View;
+use crate::kernel::{Ctx, Netns};
 pub use crate::kernel::{
     Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
     Transport,
@@ -239,6 +241,8 @@ pub trait Os {
     fn cluster_names(&self, _known: Option<u64>) -> Option<(u64, View)> {
         None
     }
+    /// Works on the process's network namespace as root does over netlink (`CAP_NET_ADMIN`).
+    fn administer(&mut self, _work: &mut dyn FnMut(&mut Netns, &mut Ctx<'_>)) {}
     /// Writes down what the process did, for those who look at the simulation.
     fn record(&mut self, _change: TableChange) {}
     /// The namespace the process lives in.

@@ -26,8 +26,9 @@ const fn image(entrypoint: &'static [&'static str], cmd: &'static [&'static str]
 }
 
 /// Last part of an image's name, and what is known.
-const KNOWN: [(&str, Image); 27] = [
+const KNOWN: [(&str, Image); 28] = [
     ("coredns", image(&["/coredns"], &[])),
+    ("k8s-dns-node-cache", image(&["/node-cache"], &[])),
     ("nginx", image(&["/docker-entrypoint.sh"], &["nginx", "-g", "daemon off;"])),
     ("nginx-unprivileged", image(&["/docker-entrypoint.sh"], &["nginx", "-g", "daemon off;"])),
     ("httpd", image(&[], &["httpd-foreground"])),

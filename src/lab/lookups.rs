@@ -3,12 +3,15 @@
 //!
 //! *Simplified*: lookups follow one another without a pause, each in a process of its own, as by a shell's loop.
 
+mod change;
+
 use super::{Lab, Target};
 use crate::agent::Environment;
 use crate::api::ApiRequest;
 use crate::app::getent::{Database, Getent};
 use crate::base::words::{self, Lang};
 use crate::base::{Duration, NetnsId, ObjectKey, SimTime};
+use crate::trace::NetnsRole;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -32,15 +35,41 @@ pub enum Way {
     SingleRequest,
     /// musl, which asks for both at once and for one name of the search list after the other.
     Musl,
+    /// glibc, with `NodeLocal DNSCache` on every node.
+    NodeLocal,
     /// One of the CoreDNS is killed after half of the lookups, and its Deployment makes another.
     OneKilled,
     /// One of the CoreDNS stands still, and nobody has noticed.
     OneHangs,
+    /// A lookup a second; after half of them the Service is made anew and has another address. Who remembers answers.
+    Changing(Memory),
+}
+
+/// Who remembers what CoreDNS answers about the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Nobody: the plugin `cache` is taken out of the Corefile.
+    Nobody,
+    /// CoreDNS, by `cache 30` for every zone.
+    CoreDns,
+    /// `NodeLocal DNSCache`.
+    Node,
 }
 
 /// Every way, in the order in which they are tried.
-pub const WAYS: [Way; 7] =
-    [Way::Ndots(5), Way::Ndots(2), Way::Whole, Way::SingleRequest, Way::Musl, Way::OneKilled, Way::OneHangs];
+pub const WAYS: [Way; 11] = [
+    Way::Ndots(5),
+    Way::Ndots(2),
+    Way::Whole,
+    Way::SingleRequest,
+    Way::Musl,
+    Way::NodeLocal,
+    Way::OneKilled,
+    Way::OneHangs,
+    Way::Changing(Memory::Nobody),
+    Way::Changing(Memory::CoreDns),
+    Way::Changing(Memory::Node),
+];
 
 /// What one way came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +93,8 @@ pub struct LookupCost {
     pub mean_us: u64,
     /// Lookups of a thousand that found no address.
     pub failed: usize,
+    /// Lookups of a thousand that found an address which the Service no longer has.
+    pub stale: usize,
 }
 
 /// Why a way could not be tried.
@@ -73,6 +104,8 @@ pub enum LookupError {
     Refused(String),
     /// There are no two CoreDNS of which one could hang.
     OneServer,
+    /// No Service of the cluster with an address of its own has the name.
+    NoService,
 }
 
 impl LookupError {
@@ -81,17 +114,18 @@ impl LookupError {
         match self {
             Self::Refused(why) => why.clone(),
             Self::OneServer => words::text(lang, "names.compare.alone", &[]),
+            Self::NoService => words::text(lang, "names.compare.no-service", &[]),
         }
     }
 }
 
 impl LookupCost {
-    /// Questions, those passed on, failures, the first one's time and the mean, as they stand in a table.
-    pub fn cells(&self) -> [String; 5] {
+    /// Questions, those passed on, failures, stale answers, the first one's time and the mean, as they stand in a table.
+    pub fn cells(&self) -> [String; 6] {
         let ms = |us: u64| format!("{}.{:02} ms", us / 1_000, us % 1_000 / 10);
-        let [questions, forwarded, failed] =
-            [self.questions, self.forwarded, self.failed].map(|count| count.to_string());
-        [questions, forwarded, failed, ms(self.first_us), ms(self.mean_us)]
+        let [questions, forwarded, failed, stale] =
+            [self.questions, self.forwarded, self.failed, self.stale].map(|count| count.to_string());
+        [questions, forwarded, failed, stale, ms(self.first_us), ms(self.mean_us)]
     }
 }
 
@@ -105,6 +139,10 @@ impl Way {
             Self::Musl => ("names.compare.musl", Vec::new()),
             Self::OneKilled => ("names.compare.killed", Vec::new()),
             Self::OneHangs => ("names.compare.hangs", Vec::new()),
+            Self::NodeLocal => ("names.compare.local", Vec::new()),
+            Self::Changing(Memory::Nobody) => ("names.compare.changing", Vec::new()),
+            Self::Changing(Memory::CoreDns) => ("names.compare.changing-cached", Vec::new()),
+            Self::Changing(Memory::Node) => ("names.compare.changing-local", Vec::new()),
         };
         words::text(lang, key, &args)
     }
@@ -114,7 +152,12 @@ impl Way {
         match self {
             Self::Ndots(dots) => format!("options ndots:{dots}\n"),
             Self::SingleRequest => "options single-request\n".to_owned(),
-            Self::Whole | Self::Musl | Self::OneKilled | Self::OneHangs => String::new(),
+            Self::Whole
+            | Self::Musl
+            | Self::NodeLocal
+            | Self::OneKilled
+            | Self::OneHangs
+            | Self::Changing(_) => String::new(),
         }
     }
 }
@@ -172,11 +215,14 @@ struct Measuring {
     environment: Environment,
     name: String,
     done: usize,
-    began: SimTime,
+    /// What the lookups took together.
+    spent: Duration,
     /// Events of the name servers before the first lookup.
     before: usize,
     /// The Pod that is killed after half of the lookups.
     victim: Option<ObjectKey>,
+    /// The Service that is made anew after half of the lookups.
+    changing: Option<ObjectKey>,
     cost: LookupCost,
 }
 
@@ -195,7 +241,7 @@ impl Measuring {
         let image = if way == Way::Musl { MUSL_IMAGE } else { GLIBC_IMAGE };
         environment.image = Some(image.into());
         let mut name = name.to_owned();
-        let mut victim = None;
+        let (mut victim, mut changing) = (None, None);
         match way {
             Way::Whole => name = whole_name(&mut lab, from, &name).map_err(LookupError::Refused)?,
             Way::OneKilled => victim = Some(one_of_several(&mut lab, netns)?.0),
@@ -203,18 +249,25 @@ impl Measuring {
                 let (_, server) = one_of_several(&mut lab, netns)?;
                 lab.sim.stop(&[server]);
             }
+            Way::NodeLocal => change::add_node_local(&mut lab),
+            Way::Changing(memory) => {
+                name = whole_name(&mut lab, from, &name).map_err(LookupError::Refused)?;
+                changing = Some(change::service_of(&mut lab, &name).ok_or(LookupError::NoService)?);
+                change::remember(&mut lab, memory);
+            }
             Way::Ndots(_) | Way::SingleRequest | Way::Musl => {}
         }
-        let (began, before) = (lab.now(), lab.live().names.len());
+        let before = lab.live().names.len();
         Ok(Self {
             lab,
             netns,
             environment,
             name,
             done: 0,
-            began,
+            spent: Duration(0),
             before,
             victim,
+            changing,
             cost: LookupCost::default(),
         })
     }
@@ -225,8 +278,19 @@ impl Measuring {
             // What is gone already cannot be killed.
             drop(self.lab.request(&ApiRequest::Delete { key, propagation: None, grace_seconds: Some(0) }));
         }
-        let (status, took) = look_up(&mut self.lab, (self.netns, &self.environment), &self.name);
+        if let Some(key) = &self.changing {
+            if self.done == LOOKUPS / 2 {
+                change::make_anew(&mut self.lab, key);
+            }
+            let next = self.lab.now() + change::PAUSE;
+            self.lab.wait_until(next);
+        }
+        let (status, took, out) = look_up(&mut self.lab, (self.netns, &self.environment), &self.name);
+        self.spent = self.spent + took;
         self.cost.failed += usize::from(status != Some(0));
+        if let Some(key) = &self.changing {
+            self.cost.stale += usize::from(change::is_stale(&mut self.lab, key, &out));
+        }
         if self.done == 0 {
             self.cost.first_us = took.0 / 1_000;
         }
@@ -236,14 +300,19 @@ impl Measuring {
 
     fn total(&mut self) -> LookupCost {
         let mut cost = self.cost.clone();
-        cost.mean_us = self.lab.now().since(self.began).0 / 1_000 / LOOKUPS as u64;
-        for (_, did) in &self.lab.live().names[self.before..] {
+        cost.mean_us = self.spent.0 / 1_000 / LOOKUPS as u64;
+        let live = self.lab.live();
+        // The load on CoreDNS is counted: a node's own cache is none.
+        let of_pod = |netns: NetnsId| {
+            live.netns.get(&netns).is_some_and(|state| matches!(state.row.role, NetnsRole::Pod { .. }))
+        };
+        for (_, did) in live.names[self.before..].iter().filter(|(_, did)| of_pod(did.netns)) {
             // A CNAME is followed through the server once more; what the client asked has the question's own words.
             let is_asked = did.did == "dns.server.block" && *did.question == did.args[1..].join(" ");
             cost.questions += usize::from(is_asked);
             cost.forwarded += usize::from(did.did == "dns.forward.asks");
         }
-        for count in [&mut cost.questions, &mut cost.forwarded, &mut cost.failed] {
+        for count in [&mut cost.questions, &mut cost.forwarded, &mut cost.failed, &mut cost.stale] {
             *count = *count * 1_000 / LOOKUPS;
         }
         cost
@@ -254,13 +323,13 @@ fn look_up(
     lab: &mut Lab,
     (netns, environment): (NetnsId, &Environment),
     name: &str,
-) -> (Option<u8>, Duration) {
-    let began = lab.now();
+) -> (Option<u8>, Duration, String) {
+    let (began, from) = (lab.now(), lab.trace().len());
     let process = lab.sim.begin(netns, environment);
     let program = Getent { database: Database::Ahosts, keys: vec![name.to_owned()] };
     lab.sim.run(process, Box::new(program), "getent");
     lab.finish(process, SimTime(began.0 + LIMIT.0));
-    (lab.status(process), lab.now().since(began))
+    (lab.status(process), lab.now().since(began), lab.trace().written(from, process))
 }
 
 /// The candidate that is found, or the name itself.
@@ -287,7 +356,7 @@ fn one_of_several(lab: &mut Lab, asker: NetnsId) -> Result<(ObjectKey, NetnsId),
 }
 
 /// The keys of the table's heads in the catalogue, after `names.compare.`.
-pub const HEADS: [&str; 6] = ["way", "questions", "forwarded", "failed", "first", "mean"];
+pub const HEADS: [&str; 7] = ["way", "questions", "forwarded", "failed", "stale", "first", "mean"];
 
 /// The table for a person. A way that could not be tried has its reason in place of the figures.
 pub fn table(rows: &[LookupRow], lang: Lang) -> String {

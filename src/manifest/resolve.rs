@@ -45,6 +45,7 @@ impl Parsed {
                 None => Some(default_dns_address(network.service_cidr)),
                 Some(text) => text.parse().ok(),
             },
+            node_local: written.dns.node_local.unwrap_or(false),
         };
         let podsubnet = ranges(written.network.pod_cidr.as_deref());
         let proxy = kube_proxy::resolve(self, &podsubnet, network.pod_cidr);

@@ -183,6 +183,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "nc" | "netcat" | "nc.openbsd" | "nc.traditional" => nc::nc(name, words),
         "nft" => nft::nft(context, words),
         "nginx" => servers::nginx(context, words),
+        "node-cache" => servers::node_cache(words),
         "pause" => servers::pause(),
         "postgres" => servers::postgres(words),
         "printf" => filters::printf(words),

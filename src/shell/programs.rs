@@ -6,6 +6,7 @@ use crate::cluster::images::{self, Tools};
 /// Programs of a Linux distribution, and the servers of the images that are known.
 const FULL: &[&str] = &[
     "coredns",
+    "node-cache",
     "getent",
     "agnhost",
     "arp",
@@ -86,8 +87,9 @@ const FULL: &[&str] = &[
 ];
 
 /// Programs that come with an image whatever else is in it.
-const OWN: [&str; 12] = [
+const OWN: [&str; 13] = [
     "coredns",
+    "node-cache",
     "agnhost",
     "curl",
     "http-echo",

@@ -5,6 +5,7 @@ use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context};
 use crate::app::Transport;
 use crate::app::coredns::{CoreDns, VERSION};
+use crate::app::node_cache::{NodeCache, NodeCacheConfig};
 use crate::app::server::{Flavor, Listener, Persona, Serve, Server, Site};
 use crate::app::sleep::Forever;
 use crate::base::Ipv4Addr;
@@ -193,6 +194,23 @@ pub(super) fn coredns(words: &[String]) -> Command {
     }
     let path = flag(words, "conf").unwrap_or("Corefile");
     Command::process(CoreDns::new(path.to_owned()), Out::default())
+}
+
+/// `node-cache`, the program of `NodeLocal DNSCache`.
+pub(super) fn node_cache(words: &[String]) -> Command {
+    let text = flag(words, "localip").unwrap_or_default();
+    let mut local = Vec::new();
+    for word in text.split(',') {
+        let Ok(ip) = word.parse::<Ipv4Addr>() else {
+            let why = format!("invalid localip specified - \"{word}\"");
+            return refuse(format!("[FATAL] Error parsing flags - {why}, Exiting\n"), 1);
+        };
+        local.push(ip);
+    }
+    let path = flag(words, "conf").unwrap_or("/etc/Corefile").to_owned();
+    let upstream = flag(words, "upstreamsvc").unwrap_or("kube-dns").to_owned();
+    let config = NodeCacheConfig { local, path, upstream };
+    Command::process(NodeCache::new(config), Out::default())
 }
 
 /// `http-echo` of `HashiCorp`.

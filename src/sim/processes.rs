@@ -63,6 +63,8 @@ pub(super) struct Slot {
     pub(super) pidns: PidNsId,
     pub(super) pid: u32,
     pub(super) mounts: Arc<Mounts>,
+    /// Environment variables.
+    pub(super) variables: Arc<[(String, String)]>,
     pub(super) stdin: Stdin,
     /// Whether standard output is a terminal.
     pub(super) is_terminal: bool,
@@ -106,6 +108,7 @@ impl<A: Actor> Simulation<A> {
             pidns: environment.pidns,
             pid,
             mounts: environment.mounts.clone(),
+            variables: environment.variables.clone(),
             stdin: Stdin::Terminal(Vec::new(), false),
             is_terminal: true,
             kept: None,
@@ -131,6 +134,7 @@ impl<A: Actor> Simulation<A> {
         let slot = &mut self.processes[id.index()];
         (slot.netns, slot.pidns, slot.pid) = (netns, environment.pidns, pid);
         slot.mounts = environment.mounts.clone();
+        slot.variables = environment.variables.clone();
     }
 
     /// What processes of a machine see.

@@ -12,7 +12,7 @@ use crate::app::{
 };
 use crate::base::{Duration, IfIndex, Ipv4Addr, NetnsId, ProcessId, SimTime, SocketId};
 use crate::cluster::dns::View;
-use crate::kernel::Ctx;
+use crate::kernel::{Ctx, Netns};
 use crate::trace::{Stream, TableChange};
 use crate::wire::Bytes;
 use serde_json::Value;
@@ -137,9 +137,7 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn send_echo(&mut self, socket: SocketId, dst: Ipv4Addr, seq: u16, data: Bytes) -> Result<(), Errno> {
-        let send = |netns: &mut crate::kernel::Netns, ctx: &mut Ctx<'_>| {
-            netns.ping_send(ctx, socket, dst, (seq, data))
-        };
+        let send = |netns: &mut Netns, ctx: &mut Ctx<'_>| netns.ping_send(ctx, socket, dst, (seq, data));
         self.sim.administer(self.netns, send).unwrap_or(Err(Errno::Enetunreach))
     }
 
@@ -370,6 +368,15 @@ impl<A: Actor> Os for Syscalls<'_, A> {
 
     fn cluster_names(&self, known: Option<u64>) -> Option<(u64, View)> {
         self.sim.agent()?.names(known)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let variables = &self.sim.processes[self.process.index()].variables;
+        variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
+    fn administer(&mut self, work: &mut dyn FnMut(&mut Netns, &mut Ctx<'_>)) {
+        self.sim.administer(self.netns, |netns, ctx| work(netns, ctx));
     }
 
     fn record(&mut self, change: TableChange) {

@@ -250,6 +250,8 @@ pub struct DnsSpec {
     pub cluster_domain: String,
     /// Address of the DNS Service; `None` where kubelets know none.
     pub service_ip: Option<Ipv4Addr>,
+    /// Whether every node has a cache of its own (`NodeLocal DNSCache`).
+    pub node_local: bool,
 }
 
 /// A host that is no node.

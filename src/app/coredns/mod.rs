@@ -263,9 +263,11 @@ impl CoreDns {
                 self.tcp.insert(tcp, Listener::Dns(*port));
             }
         }
-        let web = [duties.health.map(|health| health.0), duties.ready, duties.prometheus];
-        for port in web.into_iter().flatten() {
-            let socket = open(os, Transport::Tcp, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port))?;
+        let anywhere = |port: u16| SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port);
+        let health = duties.health.map(|health| health.0);
+        let web = [health, duties.ready.map(anywhere), duties.prometheus.map(anywhere)];
+        for local in web.into_iter().flatten() {
+            let socket = open(os, Transport::Tcp, local)?;
             self.tcp.insert(socket, Listener::Http);
         }
         Ok(())
@@ -313,7 +315,7 @@ impl CoreDns {
     /// The plugin `loop` asks the server itself for a name that nobody else asks for.
     fn ask_itself(&mut self, os: &mut dyn Os) {
         let Some(server) = self.server.clone() else { return };
-        for (_, zone, port) in server.loops() {
+        for (_, zone, to) in server.loops() {
             let number = |os: &mut dyn Os| {
                 let digits = u64::from(os.random()) << 32 | u64::from(os.random());
                 format!("{:019}", digits >> 1)
@@ -322,7 +324,6 @@ impl CoreDns {
             let name = format!("{}.{}.{tail}", number(os), number(os));
             let question = Question { name, kind: crate::base::dns::Type::HINFO };
             let Ok(socket) = os.socket(Transport::Udp) else { continue };
-            let to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
             let message = Message::query(os.random() as u16, question);
             if let Ok(bytes) = message.to_bytes(false) {
                 // What comes back is not read: that it comes back through the server is what counts.

@@ -30,6 +30,7 @@ pub use selector::LabelTest;
 pub use view::View;
 
 pub use crate::base::dns::{Question, RData, Rcode, Record, Type};
+use std::net::IpAddr;
 
 /// How the plugin treats names below `pod.ZONE`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -188,4 +189,44 @@ pub fn default_corefile(domain: &str) -> String {
 }}
 "
     )
+}
+
+/// The template of the Corefile of `NodeLocal DNSCache`: `local` is the caches' own address, `ip` that of the cluster's
+/// DNS. The two words that are left are filled in by the caches themselves.
+pub fn node_local_corefile(domain: &str, local: &str, ip: IpAddr) -> String {
+    let block = |zone: &str, cache: &str, more: &str| {
+        format!(
+            "{zone}:53 {{
+    errors
+    {cache}
+    reload
+    loop
+    bind {local} {ip}
+    forward . __PILLAR__CLUSTER__DNS__ {{
+            force_tcp
+    }}
+    prometheus :9253
+{more}    }}
+"
+        )
+    };
+    let cache = "cache {\n            success 9984 30\n            denial 9984 5\n    }";
+    let health = format!("    health {local}:8080\n");
+    let mut text = block(domain, cache, &health);
+    for zone in ["in-addr.arpa", "ip6.arpa"] {
+        text += &block(zone, "cache 30", "");
+    }
+    let rest = format!(
+        ".:53 {{
+    errors
+    cache 30
+    reload
+    loop
+    bind {local} {ip}
+    forward . __PILLAR__UPSTREAM__SERVERS__
+    prometheus :9253
+    }}
+"
+    );
+    text + &rest
 }

@@ -10,7 +10,7 @@ use super::template::Template;
 use super::zonefile::ZoneFile;
 use super::{Kubernetes, PodMode, RData, Record};
 use crate::base::dns::reverse_name;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 /// Every plugin of CoreDNS 1.12 in the order of `plugin.cfg`, and whether it is simulated.
 const ORDER: [(&str, bool); 52] = [
@@ -142,8 +142,8 @@ pub(super) struct Zones {
 pub struct Duties {
     /// Addresses to listen on; all where empty.
     pub bind: Vec<IpAddr>,
-    /// Port of the plugin `health`, and how long it waits before it stops, in milliseconds.
-    pub health: Option<(u16, u64)>,
+    /// Where the plugin `health` listens, and how long it waits before it stops, in milliseconds.
+    pub health: Option<(SocketAddrV4, u64)>,
     /// Port of the plugin `ready`.
     pub ready: Option<u16>,
     /// Port of the plugin `prometheus`.
@@ -279,7 +279,9 @@ impl<'f> Reading<'f> {
             "health" => {
                 let lameduck = directive.block.iter().find(|property| property.name == "lameduck");
                 let wait = lameduck.and_then(|property| property.args.first()).map(duration).transpose()?;
-                self.duties.health = Some((port(8080)?, wait.unwrap_or(0)));
+                let ip = args.first().and_then(|text| text.rsplit_once(':')?.0.parse().ok());
+                let local = SocketAddrV4::new(ip.unwrap_or(Ipv4Addr::UNSPECIFIED), port(8080)?);
+                self.duties.health = Some((local, wait.unwrap_or(0)));
             }
             "ready" => self.duties.ready = Some(port(8181)?),
             "prometheus" => self.duties.prometheus = Some(port(9153)?),

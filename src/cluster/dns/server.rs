@@ -12,7 +12,7 @@ use super::view::View;
 use super::{Answer, Question};
 use crate::base::{Rng, SimTime};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 /// A server as its Corefile describes it.
 #[derive(Clone, Debug)]
@@ -198,14 +198,18 @@ impl Server {
         plugins.filter_map(|at| if let Plugin::Kubernetes(own) = &at.plugin { Some(&**own) } else { None })
     }
 
-    /// Blocks with the plugin `loop`, each with its first zone and port.
-    pub fn loops(&self) -> Vec<(usize, String, u16)> {
+    /// Blocks with the plugin `loop`, each with its first zone and port, and the address that it asks (`ListenHosts`).
+    pub fn loops(&self) -> Vec<(usize, String, SocketAddrV4)> {
         let mut found = Vec::new();
         for (index, block) in self.blocks.iter().enumerate() {
             if block.plugins.iter().any(|at| matches!(at.plugin, Plugin::Loop(_)))
                 && let Some((zone, port)) = block.zones.first()
             {
-                found.push((index, zone.clone(), *port));
+                let ip = match block.duties.bind.first() {
+                    Some(IpAddr::V4(ip)) => *ip,
+                    Some(IpAddr::V6(_)) | None => Ipv4Addr::LOCALHOST,
+                };
+                found.push((index, zone.clone(), SocketAddrV4::new(ip, *port)));
             }
         }
         found

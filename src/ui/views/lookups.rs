@@ -125,8 +125,8 @@ fn row_view(page: Page, row: LookupRow) -> impl IntoView {
     let way = row.way;
     let cells = match row.cost {
         Ok(cost) => {
-            // The third figure counts failures.
-            let is_lost = |at: usize| at == 2 && cost.failed > 0;
+            // The third figure counts failures, the fourth stale answers.
+            let is_lost = |at: usize| at == 2 && cost.failed > 0 || at == 3 && cost.stale > 0;
             let cells = cost.cells().into_iter().enumerate();
             cells
                 .map(|(at, cell)| view! { <td class="number mono" class:is-lost=is_lost(at)>{cell}</td> })
@@ -134,7 +134,7 @@ fn row_view(page: Page, row: LookupRow) -> impl IntoView {
                 .into_any()
         }
         Err(error) => {
-            view! { <td class="is-lost" colspan="5">{move || error.text(page.ui.lang.get())}</td> }.into_any()
+            view! { <td class="is-lost" colspan="6">{move || error.text(page.ui.lang.get())}</td> }.into_any()
         }
     };
     view! { <tr><th scope="row">{move || way.text(page.ui.lang.get())}</th>{cells}</tr> }
