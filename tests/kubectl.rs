@@ -133,3 +133,18 @@ fn rollouts_go_step_by_step() {
 fn mistakes_are_refused_in_the_words_of_the_client() {
     check("mistakes.txt");
 }
+
+#[test]
+fn limits_fill_pods_in_and_budgets_keep_them() {
+    check("disruption.txt");
+}
+
+#[test]
+fn the_client_says_what_it_does_and_what_is_wrong() {
+    check("words.txt");
+}
+
+#[test]
+fn what_goes_wrong_with_pods_is_told_by_events() {
+    check("happenings.txt");
+}

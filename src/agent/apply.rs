@@ -4,7 +4,7 @@
 use super::control::ControlPlane;
 use super::objects::{Typed, Written};
 use super::world::World;
-use crate::api::NodeSpec;
+use crate::api::{NodeSpec, Pod};
 use crate::base::ObjectKey;
 use crate::cluster::patch;
 use serde_json::{Value, json};
@@ -71,9 +71,16 @@ impl ControlPlane {
                 let merged = patch::three_way(before.map(|before| &**before), &written.value, &row.value);
                 if merged == *written.value { written.value.clone() } else { Arc::new(merged) }
             }
-            None => written.value.clone(),
+            None => self.completed(written),
         };
         match &written.typed {
+            Typed::Pod(pod) if value != written.value && before.is_none() => {
+                let decoded = serde_json::from_value::<Pod>((*value).clone()).map(|mut decoded| {
+                    decoded.metadata.namespace.clone_from(&pod.metadata.namespace);
+                    Arc::new(decoded)
+                });
+                self.apply_pod(world, &decoded.unwrap_or_else(|_| pod.clone()), &value);
+            }
             Typed::Pod(pod) => self.apply_pod(world, pod, &value),
             Typed::Service(_)
             | Typed::Slices(_)
@@ -83,6 +90,16 @@ impl ControlPlane {
                 self.write(world, Written { value, ..written.clone() });
             }
         }
+    }
+
+    /// A new object of the text, a Pod filled in by the limit ranges of its namespace.
+    fn completed(&self, written: &Written) -> Arc<Value> {
+        if !matches!(written.typed, Typed::Pod(_)) {
+            return written.value.clone();
+        }
+        let mut value = (*written.value).clone();
+        self.complete_pod(&written.key.namespace, &mut value);
+        if value == *written.value { written.value.clone() } else { Arc::new(value) }
     }
 
     /// The object of a node of the cluster: what the user wrote of it, or what its kubelet registers.

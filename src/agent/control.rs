@@ -23,7 +23,7 @@ use crate::base::{Duration, Ipv4Addr, NetnsId, ObjectKey, ProcessId};
 use crate::cluster::dns::View;
 use crate::cluster::ipam::Ipam;
 use crate::kernel::Delays;
-use crate::trace::{StepRow, Steps, TableChange};
+use crate::trace::{ContainerState, StepRow, Steps, TableChange};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -118,7 +118,9 @@ impl ControlPlane {
     /// The namespace of a Pod that runs, or why there is none: `None` for no such Pod, `Some(Err)` with its state.
     pub fn pod_netns(&self, namespace: &str, name: &str) -> Option<Result<NetnsId, String>> {
         let entry = &self.store.pods[self.store.pod_named(namespace, name)?];
-        let netns = entry.netns.filter(|_| entry.stage == Stage::Running);
+        // Containers of a Pod that is about to go run until they have ended.
+        let lives = || entry.containers.iter().any(|one| matches!(one.state, ContainerState::Running(_)));
+        let netns = entry.netns.filter(|_| entry.stage == Stage::Running || (entry.deleting && lives()));
         Some(netns.ok_or_else(|| entry.status_word().to_owned()))
     }
 

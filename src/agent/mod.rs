@@ -21,6 +21,7 @@ mod images;
 pub mod kube_proxy;
 mod kubelet;
 mod launch;
+mod limits;
 mod multus;
 mod names;
 mod nodes;

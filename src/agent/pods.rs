@@ -211,6 +211,7 @@ impl ControlPlane {
 
     /// Whoever manages a Pod is to look at it.
     pub(super) fn owner_touched(&mut self, world: &mut dyn World, key: &PodKey) {
+        self.budgets_touched(world, &key.namespace);
         let Some(entry) = self.store.pods.get(key) else { return };
         let mut owners = entry.pod.metadata.owner_references.iter();
         if let Some(owner) = owners.find(|owner| owner.controller == Some(true)) {

@@ -24,6 +24,9 @@ pub(super) fn letters(world: &mut dyn World, count: usize) -> String {
 const SERVERS_OWN: [&str; 6] =
     ["uid", "resourceVersion", "creationTimestamp", "generation", "deletionTimestamp", "managedFields"];
 
+/// Namespaces that every cluster keeps (`plugin/pkg/admission/namespace/lifecycle`).
+const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
+
 impl ControlPlane {
     /// Answers a request. What it changes is there at once; what follows from it follows in its own time.
     pub(super) fn answer(&mut self, world: &mut dyn World, request: &ApiRequest) -> Result<Value, ApiError> {
@@ -44,10 +47,15 @@ impl ControlPlane {
             ApiRequest::PatchStatus { key, kind, patch } => self.patch_status(world, key, (*kind, patch)),
             ApiRequest::Delete { key, propagation, grace_seconds } => {
                 let whole = self.whole(self.read(key)?);
+                if &*key.kind == "Namespace" && IMMORTAL.contains(&&*key.name) {
+                    let why = "this namespace may not be deleted";
+                    return Err(ApiError::forbidden("namespaces", &key.name, why));
+                }
                 self.delete(world, key, *propagation, *grace_seconds);
                 Ok(whole)
             }
             ApiRequest::Bind { pod, node } => self.bind_by_request(world, pod, node),
+            ApiRequest::Evict { pod, grace_seconds } => self.evict_by_request(world, pod, *grace_seconds),
         }
     }
 
@@ -85,6 +93,10 @@ impl ControlPlane {
         }
         for field in ["uid", "resourceVersion", "creationTimestamp", "generation", "deletionTimestamp"] {
             metadata.as_object_mut().map(|fields| fields.remove(field));
+        }
+        let namespace = value["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+        if value["kind"] == json!("Pod") && self.object("Namespace", "", &namespace).is_some() {
+            self.limit_pod(&namespace, &mut value)?;
         }
         let written = Written::checked(&value)?;
         let key = written.key.clone();

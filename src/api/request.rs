@@ -93,6 +93,13 @@ pub enum ApiRequest {
         /// Name of the node.
         node: String,
     },
+    /// Evicts a Pod (`pods/NAME/eviction`): deletes it, unless a budget says that it is needed.
+    Evict {
+        /// The Pod.
+        pod: ObjectKey,
+        /// Seconds that it is given, instead of its own.
+        grace_seconds: Option<u64>,
+    },
 }
 
 impl ApiRequest {

@@ -55,9 +55,65 @@ pub fn of_json(value: &serde_json::Value) -> Option<i128> {
     }
 }
 
+/// An amount in thousandths as the API writes it with decimal suffixes: `100m`, `1500`, `2k`.
+pub fn decimal(thousandths: i128) -> String {
+    if thousandths % 1_000 != 0 {
+        return format!("{thousandths}m");
+    }
+    let mut whole = thousandths / 1_000;
+    let mut suffix = "";
+    for larger in ["k", "M", "G", "T", "P", "E"] {
+        if whole == 0 || whole % 1_000 != 0 {
+            break;
+        }
+        (whole, suffix) = (whole / 1_000, larger);
+    }
+    format!("{whole}{suffix}")
+}
+
+/// An amount in thousandths as the API writes it with binary suffixes: `1536Mi`, `1Gi`.
+fn binary(thousandths: i128) -> String {
+    if thousandths % 1_000 != 0 {
+        return format!("{thousandths}m");
+    }
+    let mut whole = thousandths / 1_000;
+    let mut suffix = "";
+    for larger in ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"] {
+        if whole == 0 || whole % 1_024 != 0 {
+            break;
+        }
+        (whole, suffix) = (whole / 1_024, larger);
+    }
+    format!("{whole}{suffix}")
+}
+
+/// A quantity as the API writes it back (`Quantity.String`): in the largest suffix of the written kind in which it is whole.
+pub fn canonical(value: &serde_json::Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match of_json(value) {
+        Some(amount) if text.ends_with('i') => binary(amount),
+        Some(amount) => decimal(amount),
+        None => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::thousandths;
+    use super::{canonical, thousandths};
+
+    #[test]
+    fn quantities_are_written_back_in_their_largest_suffix() {
+        for (text, wanted) in [
+            ("1024Mi", "1Gi"),
+            ("1.5Gi", "1536Mi"),
+            ("1000m", "1"),
+            ("0.1", "100m"),
+            ("1500", "1500"),
+            ("2000", "2k"),
+        ] {
+            assert_eq!(canonical(&serde_json::json!(text)), wanted);
+        }
+    }
 
     #[test]
     fn quantities_are_read_as_the_api_writes_them() {

@@ -48,6 +48,7 @@ pub fn fill(object: &mut Value) {
         }
         "Secret" => set(object, "type", "Opaque"),
         "NetworkPolicy" => network_policy(&mut object["spec"]),
+        "LimitRange" => items(&mut object["spec"], "limits").for_each(limit_range_item),
         "PriorityClass" => set(object, "preemptionPolicy", "PreemptLowerPriority"),
         _ => {}
     }
@@ -60,6 +61,21 @@ pub fn template(template: &mut Value) {
     }
     if template["spec"].is_object() {
         pod_spec(&mut template["spec"]);
+    }
+}
+
+/// Of a container's amounts the default is the largest one, and what is asked for by default the default or the least
+/// (`SetDefaults_LimitRangeItem`).
+fn limit_range_item(item: &mut Value) {
+    if item["type"] != json!("Container") {
+        return;
+    }
+    for (field, from) in [("default", "max"), ("defaultRequest", "default"), ("defaultRequest", "min")] {
+        let Some(amounts) = item.get(from).and_then(Value::as_object).cloned() else { continue };
+        set(item, field, json!({}));
+        for (name, amount) in amounts {
+            set(&mut item[field], &name, amount);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod cronjob;
 mod daemonset;
 mod deployment;
+mod disruption;
 mod garbage;
 mod job;
 mod namespace;
@@ -29,8 +30,16 @@ use std::sync::Arc;
 /// How long controllers take to look after a change: as a watch event and a work queue need.
 const LOOK: Duration = Duration::from_ms(5);
 /// Kinds that have a controller here.
-const KINDS: [&str; 7] =
-    ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "ResourceQuota"];
+const KINDS: [&str; 8] = [
+    "Deployment",
+    "ReplicaSet",
+    "StatefulSet",
+    "DaemonSet",
+    "Job",
+    "CronJob",
+    "ResourceQuota",
+    "PodDisruptionBudget",
+];
 
 /// What controllers have to look at.
 #[derive(Clone, Debug, Default)]
@@ -161,6 +170,7 @@ impl ControlPlane {
                 "Job" => self.sync_job(world, &key),
                 "CronJob" => self.sync_cron_job(world, &key),
                 "ResourceQuota" => self.sync_quota(world, &key),
+                "PodDisruptionBudget" => self.sync_budget(world, &key),
                 "Namespace" => self.sync_namespace(world, &key),
                 _ => {}
             }
@@ -206,6 +216,7 @@ impl ControlPlane {
             self.enqueue_owner(world, old);
         }
         self.quotas_watch(world, row);
+        self.budgets_watch(world, row);
         if &*row.key.kind == "Node" {
             let sets: Vec<ObjectKey> = self.objects_of("DaemonSet").map(|row| row.key.clone()).collect();
             for set in sets {

@@ -138,6 +138,7 @@ impl ControlPlane {
         if self.objects.get(&key).is_some() {
             return Err(ApiError::already_exists("pods", &name));
         }
+        self.limit_pod(&key.namespace, &mut value)?;
         self.check_quota(&key, &value)?;
         let decoded = serde_json::from_value::<Pod>(value.clone());
         let mut pod = decoded.map_err(|error| ApiError::bad_request(error.to_string()))?;

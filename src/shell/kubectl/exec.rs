@@ -45,7 +45,7 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
         return Err(format!("Error from server (BadRequest): pod {name} does not have a host assigned\n"));
     }
     let mut out = Out::default();
-    if words.is_set("tty") && context.columns.is_none() {
+    if words.is_set("tty") && context.input.is_some() {
         out.err("Unable to use a TTY - input is not a terminal or the right kind of file\n");
     }
     let names = containers(pod);
@@ -64,6 +64,19 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
             None
         }
     };
+    let chosen = container.clone().unwrap_or_else(|| {
+        list(pod, "spec.containers").first().map_or_else(String::new, |one| text(one, "name").to_owned())
+    });
+    let runs = |path: &str| {
+        let found = list(pod, path).iter().find(|one| text(one, "name") == chosen);
+        found.is_some_and(|one| one["state"]["running"].is_object())
+    };
+    if !runs("status.containerStatuses") && !runs("status.initContainerStatuses") {
+        out.err(format!(
+            "error: Internal error occurred: unable to upgrade connection: container not found (\"{chosen}\")\n"
+        ));
+        return Ok(out.done(1));
+    }
     Ok(Command::Exec { pod: (namespace.to_owned(), name), container, argv, output: out.into_pieces() })
 }
 

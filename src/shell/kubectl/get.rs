@@ -296,7 +296,7 @@ fn print(query: &Query, inventory: &Inventory, found: &[(&Resource, Vec<Value>)]
         }
         Format::Json => out.out(yaml::json(&yaml::sorted(&document(all(), single)))),
         Format::Yaml => out.out(yaml::yaml(&yaml::sorted(&document(all(), single)))),
-        Format::Path(template) => out.out(template.fill(&document(all(), single))),
+        Format::Path(template) => out.out(template.fill(&yaml::sorted(&document(all(), single)))),
         Format::Columns(columns) => {
             let mut rows: Vec<Vec<String>> = Vec::new();
             if !query.words.is_set("no-headers") {

@@ -32,7 +32,7 @@ pub use yaml::yaml as to_yaml;
 
 use super::out::{not_simulated, refuse};
 use super::{Command, Context};
-use change::{apply, create, delete, edit, fields, node, rollout, wait};
+use change::{apply, create, delete, drain, edit, fields, node, rollout, run, wait};
 
 /// Verbs of the real client that are not simulated.
 const OTHERS: [&str; 12] = [
@@ -84,7 +84,7 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
         "replace" => apply::files("replace", namespace, rest),
         "create" if names_file => apply::files("create", namespace, rest),
         "create" => create::create(namespace, rest),
-        "run" => create::run(namespace, rest),
+        "run" => run::run(namespace, rest),
         "expose" => create::expose(namespace, rest),
         "delete" => delete::delete(namespace, rest),
         "label" => fields::mark("label", namespace, rest),
@@ -95,7 +95,7 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
         "rollout" => rollout::rollout(namespace, rest),
         "cordon" => node::cordon("cordon", rest),
         "uncordon" => node::cordon("uncordon", rest),
-        "drain" => node::drain(rest),
+        "drain" => drain::drain(rest),
         "taint" => node::taint(rest),
         "wait" => wait::wait(namespace, rest),
         "exec" => exec::exec(context, rest),

@@ -1,6 +1,8 @@
-//! `kubectl create TYPE`, `kubectl run`, `kubectl expose`: objects made from a command line.
+//! `kubectl create TYPE`, `kubectl expose`: objects made from a command line.
 
-use super::{Next, client, dry_run, fail, key, one, read, refusal, report, shown, shown_only, type_of};
+use super::{
+    Next, client, dry_run, fail, generate, key, one, read, refusal, report, shown, shown_only, type_of,
+};
 use crate::api::ApiRequest;
 use crate::app::Os;
 use crate::shell::Command;
@@ -42,7 +44,8 @@ pub(in crate::shell::kubectl) fn create(namespace: &str, words: &[String]) -> Co
 }
 
 fn made(what: &str, namespace: &str, words: &[String]) -> Result<Command, String> {
-    let words = flags::read(&format!("create {what}"), &FLAGS, &OTHERS, words)?;
+    let known = [&FLAGS[..], &generate::FLAGS].concat();
+    let words = flags::read(&format!("create {what}"), &known, &OTHERS, words)?;
     let mut names = words.operands.iter();
     let mut next = || names.next().cloned();
     let mut kind = what.to_owned();
@@ -93,13 +96,31 @@ fn made(what: &str, namespace: &str, words: &[String]) -> Result<Command, String
             let kind = service.rsplit(' ').next().unwrap_or("");
             (create_service(kind, name, &words)?, "failed to create service")
         }
-        other => return Err(not_simulated("kubectl create", other).0),
+        other @ ("token" | "secret tls" | "secret docker-registry") => {
+            return Err(not_simulated("kubectl create", other).0);
+        }
+        other => match generate::object(other, name, &words)? {
+            Some(made) => made,
+            None => {
+                let all = words.operands.iter().map(String::as_str);
+                let line = std::iter::once(what).chain(all).collect::<Vec<_>>().join(" ");
+                return Err(format!(
+                    "Error: must specify one of -f and -k\n\nerror: unknown command \"{line}\"\nSee 'kubectl create -h' \
+                     for help and examples\n"
+                ));
+            }
+        },
     };
     sent(object, namespace, &words, failure)
 }
 
 /// Sends an object that a command line made.
-fn sent(mut object: Value, namespace: &str, words: &Words, failure: &'static str) -> Result<Command, String> {
+pub(super) fn sent(
+    mut object: Value,
+    namespace: &str,
+    words: &Words,
+    failure: &'static str,
+) -> Result<Command, String> {
     let (only, dry) = dry_run(words.value("dry-run"))?;
     let namespaced = type_of(&object).is_some_and(|one| one.namespaced);
     if namespaced {
@@ -129,11 +150,11 @@ fn sent(mut object: Value, namespace: &str, words: &Words, failure: &'static str
     }))
 }
 
-fn required<'w>(words: &'w Words, flag: &str) -> Result<&'w str, String> {
+pub(super) fn required<'w>(words: &'w Words, flag: &str) -> Result<&'w str, String> {
     words.value(flag).ok_or_else(|| format!("error: required flag(s) \"{flag}\" not set\n"))
 }
 
-fn integer(words: &Words, flag: &str) -> Result<Option<i64>, String> {
+pub(super) fn integer(words: &Words, flag: &str) -> Result<Option<i64>, String> {
     let wrong = |text: &str| {
         format!(
             "error: invalid argument \"{text}\" for \"--{flag}\" flag: strconv.ParseInt: parsing \"{text}\": invalid syntax\n"
@@ -256,93 +277,6 @@ fn create_service(kind: &str, name: &str, words: &Words) -> Result<Value, String
     Ok(
         json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": name, "labels": { "app": name } }, "spec": spec }),
     )
-}
-
-const RUN: [Flag; 12] = [
-    value("image", ' '),
-    value("port", ' '),
-    value("env", ' '),
-    value("labels", 'l'),
-    value("annotations", ' '),
-    value("restart", ' '),
-    value("image-pull-policy", ' '),
-    switch("command", ' '),
-    switch("expose", ' '),
-    switch("privileged", ' '),
-    value("output", 'o'),
-    optional("dry-run", "unchanged"),
-];
-const RUN_OTHERS: [&str; 9] =
-    ["stdin", "tty", "rm", "attach", "overrides", "override-type", "quiet", "pod-running-timeout", "timeout"];
-
-/// `kubectl run`: a single Pod.
-pub(in crate::shell::kubectl) fn run(namespace: &str, words: &[String]) -> Command {
-    match ran(namespace, words) {
-        Ok(command) => command,
-        Err(text) => refuse(text, 1),
-    }
-}
-
-fn ran(namespace: &str, words: &[String]) -> Result<Command, String> {
-    if let Some(word) = words
-        .iter()
-        .take_while(|word| *word != "--")
-        .find(|word| matches!(word.as_str(), "-i" | "-t" | "-it" | "-ti"))
-    {
-        return Err(not_simulated("kubectl run", word).0);
-    }
-    let words = flags::read("run", &RUN, &RUN_OTHERS, words)?;
-    let Some(name) = words.operands.first() else {
-        return Err(
-            "error: NAME is required for run\nSee 'kubectl run -h' for help and examples\n".to_owned()
-        );
-    };
-    let image = required(&words, "image")?;
-    let mut container = json!({ "name": name, "image": image, "resources": {} });
-    let more = words.rest.clone().unwrap_or_else(|| words.operands[1..].to_vec());
-    if !more.is_empty() {
-        container[if words.is_set("command") { "command" } else { "args" }] = json!(more);
-    }
-    if let Some(port) = integer(&words, "port")? {
-        container["ports"] = json!([{ "containerPort": port }]);
-    }
-    if let Some(policy) = words.value("image-pull-policy") {
-        container["imagePullPolicy"] = json!(policy);
-    }
-    if words.is_set("privileged") {
-        container["securityContext"] = json!({ "privileged": true });
-    }
-    let mut env: Vec<Value> = Vec::new();
-    for pair in words.all("env") {
-        let (key, value) = pair.split_once('=').ok_or_else(|| format!("error: invalid env: {pair}\n"))?;
-        env.push(json!({ "name": key, "value": value }));
-    }
-    if !env.is_empty() {
-        container["env"] = json!(env);
-    }
-    let mut labels = json!({});
-    for pair in words.values("labels") {
-        let (key, value) =
-            pair.split_once('=').ok_or_else(|| format!("error: unexpected label spec: {pair}\n"))?;
-        labels[key] = json!(value);
-    }
-    if labels.as_object().is_none_or(serde_json::Map::is_empty) {
-        labels = json!({ "run": name });
-    }
-    let restart = words.value("restart").unwrap_or("Always");
-    if !["Always", "OnFailure", "Never"].contains(&restart) {
-        return Err(format!("error: invalid restart policy: {restart}\n"));
-    }
-    let pod = json!({
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": { "name": name, "labels": labels },
-        "spec": { "containers": [container], "dnsPolicy": "ClusterFirst", "restartPolicy": restart },
-    });
-    if words.is_set("expose") {
-        return Err(not_simulated("kubectl run", "--expose").0);
-    }
-    sent(pod, namespace, &words, "")
 }
 
 const EXPOSE: [Flag; 12] = [

@@ -3,11 +3,14 @@
 pub(super) mod apply;
 pub(super) mod create;
 pub(super) mod delete;
+pub(super) mod drain;
 pub(super) mod edit;
 pub(super) mod fields;
+mod generate;
 pub(super) mod manifests;
 pub(super) mod node;
 pub(super) mod rollout;
+pub(super) mod run;
 pub(super) mod wait;
 
 use super::resources::{Resource, named, of_kind};
@@ -201,7 +204,7 @@ pub(super) fn report(os: &mut dyn Os, output: Option<&str>, object: &Value, line
         Some("json") => yaml::json(&yaml::sorted(object)),
         Some("name") => resource.map_or_else(String::new, |one| shown(one, name) + "\n"),
         Some(form) => match form.strip_prefix("jsonpath=").map(jsonpath::template) {
-            Some(Ok(template)) => template.fill(object),
+            Some(Ok(template)) => template.fill(&yaml::sorted(object)),
             Some(Err(_)) | None => line.to_owned(),
         },
         None => line.to_owned(),
@@ -214,9 +217,13 @@ pub(super) fn shown_only(object: &Value, with_namespace: bool) -> Value {
     let mut shown = object.clone();
     match object["kind"].as_str().unwrap_or("") {
         "Service" => shown["status"] = json!({ "loadBalancer": {} }),
-        "Deployment" | "Pod" | "Job" | "CronJob" | "ResourceQuota" | "PodDisruptionBudget" => {
+        "Deployment" | "Pod" | "Job" | "CronJob" | "ResourceQuota" => {
             shown["status"] = json!({});
         }
+        "PodDisruptionBudget" => {
+            shown["status"] = json!({ "currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0 });
+        }
+        "Ingress" => shown["status"] = json!({ "loadBalancer": {} }),
         "Namespace" => {
             shown["spec"] = json!({});
             shown["status"] = json!({});

@@ -27,6 +27,8 @@ const FLAGS: [Flag; 5] = [
 enum For {
     /// A condition has this status.
     Condition(String, String),
+    /// The object is there.
+    Create,
     /// The object is gone.
     Delete,
     /// A path finds this value, or anything where there is none.
@@ -35,8 +37,10 @@ enum For {
 
 impl For {
     fn read(text: &str) -> Result<Self, String> {
-        if text == "delete" {
-            return Ok(Self::Delete);
+        match text.to_lowercase().as_str() {
+            "create" => return Ok(Self::Create),
+            "delete" => return Ok(Self::Delete),
+            _ => {}
         }
         if let Some(condition) = text.strip_prefix("condition=") {
             let (kind, status) = condition.split_once('=').unwrap_or((condition, "true"));
@@ -56,8 +60,8 @@ impl For {
     /// Whether an object, or that it is gone, is what is waited for.
     fn holds(&self, object: Option<&Value>) -> bool {
         match (self, object) {
-            (Self::Delete, None) => true,
-            (Self::Delete, Some(_)) | (Self::Condition(..) | Self::Path(..), None) => false,
+            (Self::Delete, None) | (Self::Create, Some(_)) => true,
+            (Self::Delete, Some(_)) | (Self::Create | Self::Condition(..) | Self::Path(..), None) => false,
             (Self::Condition(kind, status), Some(object)) => {
                 items(object, "status.conditions").iter().any(|one| {
                     text(one, "type").eq_ignore_ascii_case(kind)
@@ -113,7 +117,7 @@ fn waits(namespace: &str, words: &[String]) -> Result<Command, String> {
                 }));
             }
         }
-        if all.is_empty() && !matches!(what, For::Delete) {
+        if all.is_empty() && !matches!(what, For::Delete | For::Create) {
             return Next::Done(fail(os, "error: no matching resources found\n"));
         }
         let until = os.now() + limit;
@@ -132,7 +136,7 @@ fn turn(os: &mut dyn Os, all: &Objects, what: &For, until: SimTime, is_first: bo
             if object.is_some() || !is_first {
                 say(os, &format!("{} condition met\n", shown(resource, name)));
             }
-        } else if object.is_none() && is_first {
+        } else if object.is_none() && is_first && !matches!(what, For::Create) {
             return Next::Done(fail(os, &not_found(resource, name)));
         } else {
             left.push((*resource, namespace.clone(), name.clone()));
@@ -141,15 +145,12 @@ fn turn(os: &mut dyn Os, all: &Objects, what: &For, until: SimTime, is_first: bo
     if left.is_empty() {
         return Next::Done(0);
     }
+    if os.now() >= until && matches!(what, For::Create) {
+        return Next::Done(fail(os, "error: timed out waiting for the condition\n"));
+    }
     if os.now() >= until {
         for (resource, _, name) in &left {
-            fail(
-                os,
-                &format!(
-                    "error: timed out waiting for the condition on {}/{name}\n",
-                    resource.plural_with_group()
-                ),
-            );
+            fail(os, &format!("error: timed out waiting for the condition on {}/{name}\n", resource.plural));
         }
         return Next::Done(1);
     }
