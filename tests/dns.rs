@@ -14,6 +14,8 @@ mod exercise;
 mod node_local;
 #[path = "dns/plugins.rs"]
 mod plugins;
+#[path = "dns/race.rs"]
+mod race;
 #[path = "dns/resolv.rs"]
 mod resolv;
 #[path = "dns/tools.rs"]

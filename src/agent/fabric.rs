@@ -89,6 +89,7 @@ impl Fabric {
             netns.set_sysctl(ctx, "net.ipv4.ip_forward", "1");
             netns.sysctl.bridge_nf_call_iptables = true;
             netns.sysctl.conntrack = true;
+            netns.sysctl.conntrack_race = cluster.network.conntrack_race;
             for &extra in &spec.extra_addresses {
                 netns.add_addr(ctx, ETH0, Ipv4Net::new_assert(extra, spec.prefix_len), None, Scope::Global);
             }

@@ -112,6 +112,8 @@ pub struct WrittenNetwork {
     pub calico: WrittenCalico,
     /// Kind of the nodes' `eth0`.
     pub nic: Option<String>,
+    /// Whether packets of one connection pass netfilter side by side and clash, as in kernels before 5.0.
+    pub conntrack_race: Option<bool>,
     /// Delays as Go durations.
     pub delays: BTreeMap<String, String>,
 }

@@ -119,7 +119,8 @@ impl Netns {
         let Some(mut skb) = self.defragment(ctx, ifindex, skb) else { return };
         let state = HookState { hook: Hook::Input, iif: ifindex, oif: IfIndex::NONE };
         if self.nf_hook(ctx, ifindex, state, &mut skb) == netfilter::Verdict::Drop {
-            return ctx.drop((self.id, ifindex), skb, DropReason::NetfilterDrop);
+            let reason = skb.nf.drop_reason();
+            return ctx.drop((self.id, ifindex), skb, reason);
         }
         let frame = skb.frame.clone();
         let Payload::Ipv4(packet) = &frame.payload else {

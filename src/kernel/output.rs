@@ -174,7 +174,8 @@ impl Netns {
     ) -> Option<Errno> {
         let state = HookState { hook: Hook::Postrouting, iif: IfIndex::NONE, oif };
         if self.nf_hook(ctx, oif, state, &mut skb) == Verdict::Drop {
-            ctx.drop((self.id, oif), skb, DropReason::NetfilterDrop);
+            let reason = skb.nf.drop_reason();
+            ctx.drop((self.id, oif), skb, reason);
             return Some(Errno::Eperm);
         }
         let skb = self.xfrm_output(ctx, oif, skb)?;
@@ -232,7 +233,8 @@ impl Netns {
     ) -> Option<Errno> {
         let state = HookState { hook: Hook::Postrouting, iif: IfIndex::NONE, oif };
         if self.nf_hook(ctx, oif, state, &mut skb) == Verdict::Drop {
-            ctx.drop((self.id, oif), skb, DropReason::NetfilterDrop);
+            let reason = skb.nf.drop_reason();
+            ctx.drop((self.id, oif), skb, reason);
             return Some(Errno::Eperm);
         }
         let src = self.link(oif).map_or(MacAddr::ZERO, |link| link.mac);

@@ -19,6 +19,9 @@ pub struct Sysctl {
     /// Whether connection tracking is loaded here, so that fragments are put together at the first hook
     /// (`nf_defrag_ipv4`).
     pub conntrack: bool,
+    /// Whether packets of one connection pass the hooks side by side, on several processors, and clash when they are
+    /// entered into the table, as before Linux 5.0. No setting of the kernel's: the cluster document asks for it.
+    pub conntrack_race: bool,
     /// `net.netfilter.nf_conntrack_max`.
     pub conntrack_max: usize,
     /// `net.netfilter.nf_conntrack_tcp_loose`.
@@ -51,6 +54,7 @@ impl Default for Sysctl {
             default: DeviceConf::default(),
             bridge_nf_call_iptables: false,
             conntrack: false,
+            conntrack_race: false,
             conntrack_max: 262_144,
             conntrack_tcp_loose: true,
             ip_default_ttl: 64,

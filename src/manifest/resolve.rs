@@ -91,6 +91,7 @@ fn network(written: &WrittenNetwork, balancer_pool: Ipv4Net) -> NetworkSpec {
         direct_routing: written.flannel.direct_routing.unwrap_or(false),
         calico: calico(backend, &written.calico),
         nic: choose(&Nic::ALL, written.nic.as_deref()),
+        conntrack_race: written.conntrack_race.unwrap_or(false),
         delays: delays(written),
     }
 }

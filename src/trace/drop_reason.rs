@@ -76,6 +76,8 @@ pub enum DropReason {
     NoCarrier,
     /// `NETFILTER_DROP`.
     NetfilterDrop,
+    /// `NETFILTER_DROP` too: another packet of its connection was tracked first (`insert_failed`).
+    ConntrackClash,
     /// `ARP_PVLAN_DISABLE` and other silent ends of ARP: nothing here answers for that address.
     ArpIgnored,
     /// The bridge has no other port for it, or the port does not forward yet (`BRIDGE_INGRESS_STP_STATE`).
@@ -144,7 +146,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them.
-    pub const ALL: [Self; 68] = [
+    pub const ALL: [Self; 69] = [
         Self::NoSocket,
         Self::TcpCsum,
         Self::UdpCsum,
@@ -181,6 +183,7 @@ impl DropReason {
         Self::DevReady,
         Self::NoCarrier,
         Self::NetfilterDrop,
+        Self::ConntrackClash,
         Self::ArpIgnored,
         Self::BridgePortState,
         Self::BridgeNoEgressPort,
@@ -264,6 +267,7 @@ impl DropReason {
             Self::DevReady => ("drop.dev_ready", "SKB_DROP_REASON_DEV_READY"),
             Self::NoCarrier => ("drop.no_carrier", "NO_CARRIER"),
             Self::NetfilterDrop => ("drop.netfilter_drop", "SKB_DROP_REASON_NETFILTER_DROP"),
+            Self::ConntrackClash => ("drop.conntrack_clash", "SKB_DROP_REASON_NETFILTER_DROP"),
             Self::ArpIgnored => ("drop.arp_ignored", "ARP_IGNORED"),
             Self::BridgePortState => ("drop.bridge_port_state", "SKB_DROP_REASON_BRIDGE_INGRESS_STP_STATE"),
             Self::BridgeNoEgressPort => ("drop.bridge_no_egress_port", "SKB_DROP_REASON_NO_TX_TARGET"),

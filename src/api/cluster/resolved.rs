@@ -95,6 +95,8 @@ pub struct NetworkSpec {
     pub calico: CalicoSpec,
     /// Kind of the nodes' `eth0`.
     pub nic: Nic,
+    /// Whether packets of one connection pass netfilter side by side and clash, as in kernels before 5.0.
+    pub conntrack_race: bool,
     /// Delays that were given.
     pub delays: Delays,
 }

@@ -153,7 +153,8 @@ impl Netns {
         let postrouting = HookState { hook: Hook::Postrouting, iif: IfIndex::NONE, oif: bridge };
         for state in [forward, postrouting] {
             if self.nf_hook(ctx, from, state, &mut skb) == Verdict::Drop {
-                ctx.drop((self.id, from), skb, DropReason::NetfilterDrop);
+                let reason = skb.nf.drop_reason();
+                ctx.drop((self.id, from), skb, reason);
                 return None;
             }
         }

@@ -164,7 +164,11 @@ impl Netns {
     fn resolve_conntrack(&mut self, ctx: &mut Ctx<'_>, packet: &crate::wire::Ipv4, cause: EventId) -> Found {
         let tuple = header::tuple(packet);
         for _ in 0..2 {
-            let known = self.find_live(ctx, &tuple).or_else(|| self.find_begun(ctx.now, &tuple));
+            let known = if self.races(ctx, &tuple) {
+                None
+            } else {
+                self.find_live(ctx, &tuple).or_else(|| self.find_begun(ctx.now, &tuple))
+            };
             let (id, is_reply) = match known {
                 Some(known) => known,
                 None => match self.init_conntrack(ctx, &tuple, packet) {
@@ -199,6 +203,13 @@ impl Netns {
         }
         self.kill_conntrack(ctx, id, EventId::NONE);
         None
+    }
+
+    /// Whether the first packet of the connection is still within the hooks, on another processor, so that this one is
+    /// looked up before that one is entered.
+    fn races(&self, ctx: &Ctx<'_>, tuple: &Tuple) -> bool {
+        let begun = self.netfilter.conntrack.begun.get(tuple);
+        self.sysctl.conntrack_race && begun.is_some_and(|(_, at)| ctx.now.since(*at) < ctx.delays.netfilter)
     }
 
     /// The connection whose first packet is still on its way through the host.
@@ -337,6 +348,9 @@ impl Netns {
         // Another packet of the same connection may have been faster.
         let table = &mut self.netfilter.conntrack;
         if table.tuples.contains_key(&orig) || table.tuples.contains_key(&reply) {
+            if self.sysctl.conntrack_race {
+                return self.resolve_clash_early(skb, &orig);
+            }
             return self.resolve_clash(now, skb, &orig, &reply);
         }
         table.tuples.insert(orig, (id, false));
@@ -374,6 +388,21 @@ impl Netns {
         (conn.confirmed, conn.expires) = (true, now + CLASH_KEPT);
         table.tuples.insert(*reply, (own, true));
         Verdict::Accept
+    }
+
+    /// The same before Linux 5.0: a datagram joins the connection that was first only where nothing was or could have been
+    /// translated (`IPS_NAT_DONE_MASK`); else it is lost, and `insert_failed` counts it.
+    fn resolve_clash_early(&mut self, skb: &mut Skb, orig: &Tuple) -> Verdict {
+        let table = &self.netfilter.conntrack;
+        if let Some((first, false)) = table.find(orig)
+            && orig.protocol == UDP
+            && table.get(first).is_some_and(|conn| !conn.src_done && !conn.dst_done)
+        {
+            skb.nf.ct = Some(first);
+            return Verdict::Accept;
+        }
+        skb.nf.clashed = true;
+        Verdict::Drop
     }
 
     /// The table is full: the oldest connection that is not assured makes room (`early_drop`).

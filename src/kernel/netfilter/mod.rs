@@ -24,7 +24,8 @@ pub(super) use header::{inverted, quoted_tuple, tuple};
 
 use super::{Ctx, Netns, Skb};
 use crate::base::{IfIndex, SimTime};
-use crate::trace::{EventKind, Hook};
+
+use crate::trace::{DropReason, EventKind, Hook};
 use crate::xtables::{Family, Table};
 use conntrack::Conntrack;
 use nft::Nft;
@@ -42,9 +43,16 @@ pub struct Nf {
     pub(super) info: CtInfo,
     /// Where a bridge took it in and sends it out.
     pub(super) bridge: Option<Bridged>,
+    /// Another packet of its connection was entered into the table before it.
+    clashed: bool,
 }
 
 impl Nf {
+    /// Why a hook dropped the packet.
+    pub(super) fn drop_reason(self) -> DropReason {
+        if self.clashed { DropReason::ConntrackClash } else { DropReason::NetfilterDrop }
+    }
+
     /// What is left when a packet goes into another network namespace or comes out of a tunnel (`skb_scrub_packet`).
     pub(super) fn scrubbed(self, leaves_netns: bool) -> Self {
         Self { mark: if leaves_netns { 0 } else { self.mark }, ..Self::default() }
