@@ -3,14 +3,14 @@
 
 use super::conversation::End;
 use super::reading::Reading;
-use crate::base::dns::Question;
+use crate::base::dns::{Question, Type};
 use crate::base::{EventId, JourneyId, NetnsId, SimTime};
 use crate::trace::{Disposition, DropReason, EventKind, Inventory, NamesRow, Relation, TableChange, Trace};
 use crate::wire::dns::{Message, QR};
 use crate::wire::{Body, Ipv4, UdpPayload};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The port at which servers listen.
+/// The port at which servers listen, if they do not say otherwise.
 const PORT: u16 = 53;
 /// More than any window of a connection that is looked at, in bytes.
 const FAR_OFF: u32 = 1 << 24;
@@ -111,6 +111,14 @@ impl Exchange {
         })
     }
 
+    /// Whether a CoreDNS asked itself, to see whether the question comes back (the plugin `loop`).
+    pub fn is_self_check(&self) -> bool {
+        let of_digits = |label: &str| label.len() > 9 && label.bytes().all(|at| at.is_ascii_digit());
+        self.question().is_some_and(|question| {
+            question.kind == Type::HINFO && question.name.split('.').take(2).all(of_digits)
+        })
+    }
+
     /// From sending the query until the client has the answer.
     pub fn delay(&self) -> Option<crate::base::Duration> {
         let taken = self.answer.as_ref()?.1.taken?;
@@ -136,6 +144,8 @@ struct Stream {
 #[derive(Clone, Debug, Default)]
 pub struct Questions {
     reading: Reading,
+    /// Ports besides 53 at which a server has begun to listen.
+    ports: BTreeSet<u16>,
     list: Vec<Exchange>,
     by_journey: BTreeMap<JourneyId, Vec<Part>>,
     streams: BTreeMap<(NetnsId, End, End), Stream>,
@@ -146,7 +156,7 @@ pub struct Questions {
 }
 
 /// The ends of a packet that may carry a message.
-fn ends_of(packet: &Ipv4) -> Option<(End, End)> {
+fn ends_of(packet: &Ipv4, others: &BTreeSet<u16>) -> Option<(End, End)> {
     let ports = match &*packet.body {
         Body::Udp(udp) => (udp.src_port, udp.dst_port),
         Body::Tcp(tcp) => (tcp.src_port, tcp.dst_port),
@@ -154,7 +164,8 @@ fn ends_of(packet: &Ipv4) -> Option<(End, End)> {
             return None;
         }
     };
-    (ports.0 == PORT || ports.1 == PORT).then_some(((packet.src, ports.0), (packet.dst, ports.1)))
+    let serves = |port: u16| port == PORT || others.contains(&port);
+    (serves(ports.0) || serves(ports.1)).then_some(((packet.src, ports.0), (packet.dst, ports.1)))
 }
 
 impl Questions {
@@ -180,7 +191,7 @@ impl Questions {
             EventKind::Originated => {
                 let packet = trace.frame_of(event).and_then(|frame| Some(frame.ipv4()?.innermost()));
                 if let Some(packet) = packet
-                    && let Some(ends) = ends_of(packet)
+                    && let Some(ends) = ends_of(packet, &self.ports)
                 {
                     let parts = self.sent(here, packet, ends);
                     if !parts.is_empty() {
@@ -191,6 +202,10 @@ impl Questions {
             EventKind::Ended(disposition) => self.ended(trace, here, event.journey, disposition),
             EventKind::Changed(change) => {
                 if let TableChange::Names(row) = &trace.changes[change.index()] {
+                    if row.did == "dns.server.begins" {
+                        let ports = row.question.split(' ').filter_map(|zone| zone.rsplit_once(':'));
+                        self.ports.extend(ports.filter_map(|(_, port)| port.parse::<u16>().ok()));
+                    }
                     self.step(id, row);
                 }
             }
@@ -311,7 +326,7 @@ impl Questions {
                     way.lost = None;
                     if !is_answer {
                         let packet = trace.frame_at(here.event).and_then(|frame| frame.ipv4());
-                        let client = packet.and_then(|packet| ends_of(packet.innermost()));
+                        let client = packet.and_then(|packet| ends_of(packet.innermost(), &self.ports));
                         let client = client.map_or(exchange.ends.0, |ends| ends.0);
                         exchange.seen = Some(client);
                         self.open.entry((here.netns, client)).or_default().push(number);

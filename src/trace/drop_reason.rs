@@ -229,6 +229,7 @@ impl DropReason {
         self.names().0
     }
 
+    #[expect(clippy::too_many_lines, reason = "one line for each reason")]
     fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::NoSocket => ("drop.no_socket", "SKB_DROP_REASON_NO_SOCKET"),

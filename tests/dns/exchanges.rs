@@ -152,3 +152,61 @@ fn the_zone_at_the_playhead_follows_services_and_endpoints() {
     let tables = Inventory::at(lab.trace(), before);
     assert_eq!(lines(&lab, &tables), then);
 }
+
+/// What CoreDNS asks itself for the plugin `loop` is told apart from what others ask.
+#[test]
+fn questions_of_the_plugin_loop_are_told_apart() {
+    let mut lab = settled();
+    run(&mut lab, "gnu", "dig +short web.default.svc.cluster.local");
+    let all = questions(&lab);
+    let checks: Vec<&Exchange> = all.list().iter().filter(|one| one.is_self_check()).collect();
+    assert!(!checks.is_empty());
+    // To itself, and from there to the server that it forwards to.
+    let servers: Vec<String> = checks.iter().map(|one| one.ends.1.0.to_string()).collect();
+    assert!(servers.iter().all(|server| server == "127.0.0.1" || server == "192.168.1.1"), "{servers:?}");
+    let rest = all.list().iter().filter(|one| !one.is_self_check());
+    assert!(rest.into_iter().all(|one| one.question().unwrap().kind.to_string() != "HINFO"));
+}
+
+/// A cluster whose CoreDNS serves another port too, and a Service with so many addresses that an answer comes in pieces.
+fn larger() -> Lab {
+    let mut text = "apiVersion: v1\nkind: Pod\nmetadata: {name: gnu}\nspec: {nodeName: node2, containers: [{name: c, image: debian, command: [sleep, infinity]}]}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: many}\nspec: {clusterIP: None, ports: [{port: 80}]}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: coredns, namespace: kube-system}\ndata:\n  Corefile: |\n    .:53 {\n      kubernetes cluster.local\n    }\n    .:1053 {\n      kubernetes cluster.local\n    }\n---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: many-1, labels: {kubernetes.io/service-name: many}}\naddressType: IPv4\nports: [{port: 80}]\nendpoints:\n".to_owned();
+    for at in 1..=120 {
+        text += &format!("- {{addresses: [10.244.9.{at}]}}\n");
+    }
+    let mut lab = Lab::new(1);
+    lab.apply(&text);
+    lab.settle(SimTime(60_000_000_000));
+    lab
+}
+
+#[test]
+fn an_answer_in_pieces_is_one_row() {
+    let mut lab = larger();
+    run(&mut lab, "gnu", "dig +bufsize=4096 +short many.default.svc.cluster.local");
+    let all = questions(&lab);
+    let row = all.list().iter().rfind(|one| !one.is_self_check()).unwrap();
+    let (answer, way) = row.answer.as_ref().expect("answered");
+    assert_eq!((answer.answer.len(), row.tcp), (120, false));
+    assert!(way.taken.is_some_and(|taken| taken.netns == row.asked.sent.netns), "{way:?}");
+    assert!(way.lost.is_none() && row.delay().is_some());
+}
+
+#[test]
+fn a_server_at_another_port_has_its_rows() {
+    let mut lab = larger();
+    let pods = tables(&lab);
+    let server =
+        pods.pods.values().find(|row| row.name.starts_with("coredns-")).and_then(|row| row.ip).unwrap();
+    for way in ["", "+tcp "] {
+        run(
+            &mut lab,
+            "gnu",
+            &format!("dig {way}-p 1053 @{server} +short kubernetes.default.svc.cluster.local"),
+        );
+    }
+    let all = questions(&lab);
+    let rows: Vec<&Exchange> = all.list().iter().filter(|one| one.ends.1.1 == 1053).collect();
+    assert_eq!(rows.iter().map(|row| row.tcp).collect::<Vec<_>>(), [false, true]);
+    assert!(rows.iter().all(|row| row.answer.is_some() && !row.steps.is_empty()), "{rows:?}");
+}

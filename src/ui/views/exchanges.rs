@@ -37,7 +37,10 @@ fn Packets(show: Show) -> impl IntoView {
         show.with_questions(|all| {
             // They are in the order in which they were asked.
             let asked = all.list().partition_point(|one| one.asked.sent.event <= event);
-            let list = all.list()[..asked].iter().enumerate().skip(asked.saturating_sub(ROWS));
+            // What a CoreDNS asks itself stands apart.
+            let own = all.list()[..asked].iter().filter(|one| !one.is_self_check());
+            let count = own.clone().count();
+            let list = own.enumerate().skip(count.saturating_sub(ROWS));
             list.filter_map(|(at, one)| Some((at, one.upto(event)?))).collect::<Vec<Numbered>>()
         })
     });
@@ -51,6 +54,13 @@ fn Packets(show: Show) -> impl IntoView {
     let heads = heads.map(|head| {
         view! { <th scope="col">{move || show.ui.word(&format!("names.packets.{head}"))}</th> }
     });
+    let own_checks = move || {
+        let Some(event) = last_event(show) else { return 0 };
+        show.with_questions(|all| {
+            let checks = all.list().iter().filter(|one| one.is_self_check());
+            checks.filter(|one| one.asked.sent.event <= event).count()
+        })
+    };
     let earlier = move || rows.with(|rows| rows.first().map_or(0, |row| row.0));
     view! {
         <section class="names-section">
@@ -58,6 +68,9 @@ fn Packets(show: Show) -> impl IntoView {
             {move || rows.with(Vec::is_empty).then(|| view! { <p class="view-about">{move || show.ui.word("names.packets.none")}</p> })}
             {move || (earlier() > 0).then(|| view! {
                 <p class="view-about">{move || show.ui.sentence("names.packets.earlier", &[earlier().to_string()])}</p>
+            })}
+            {move || (own_checks() > 0).then(|| view! {
+                <p class="view-about">{move || show.ui.sentence("names.packets.loop", &[own_checks().to_string()])}</p>
             })}
             <div class="compare-scroll" hidden=move || rows.with(Vec::is_empty)>
                 <table class="compare-table" data-testid="names-packets">

@@ -174,7 +174,7 @@ pub(super) fn lint((text, spec): (&str, &ClusterSpec), entries: &[Entry<'_>]) ->
     let view = View::new(text, entries);
     let mut found = Vec::new();
     pods::lint(&view, spec, &mut found);
-    services::lint(&view, &mut found);
+    services::lint(&view, spec, &mut found);
     policies::lint(&view, spec, &mut found);
     references::lint(&view, &mut found);
     network::lint(&view, spec, &mut found);

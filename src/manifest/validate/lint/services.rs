@@ -1,12 +1,16 @@
 //! Services: whom they select, and whether anybody listens there.
 
 use super::{Pods, Port, View, ports_of};
+use crate::api::ClusterSpec;
 use crate::base::{DemoPlace, Diagnostic};
 use crate::manifest::report::Report;
 use crate::manifest::schema::nearest;
 use crate::manifest::validate::cursor::Cursor;
 
-pub(super) fn lint(view: &View<'_>, found: &mut Vec<Diagnostic>) {
+/// Longest label of a name in a DNS message, in bytes (RFC 1035 section 2.3.4).
+const LABEL_MAX: usize = 63;
+
+pub(super) fn lint(view: &View<'_>, spec: &ClusterSpec, found: &mut Vec<Diagnostic>) {
     for (entry, root) in view.of_kind("Service") {
         let mut report = entry.report();
         let namespace = &entry.located.object.metadata().namespace;
@@ -26,6 +30,9 @@ pub(super) fn lint(view: &View<'_>, found: &mut Vec<Diagnostic>) {
                 headless(&root, &selected, &mut report);
             }
         }
+        if external {
+            alias(view, &spec.dns.cluster_domain, (namespace, &root), &mut report);
+        }
         found.extend(report.finish());
     }
     for (entry, root) in view.of_kind("StatefulSet") {
@@ -38,6 +45,46 @@ pub(super) fn lint(view: &View<'_>, found: &mut Vec<Diagnostic>) {
         );
         found.extend(report.finish());
     }
+}
+
+/// The name that a Service stands for: one that leads back to the Service gives no address, and one with a label that no
+/// message can carry is never asked for.
+fn alias(view: &View<'_>, domain: &str, (namespace, root): (&str, &Cursor<'_>), report: &mut Report<'_>) {
+    let place = root.get("spec").get("externalName");
+    if let Some(long) = place.text().split('.').find(|label| label.len() > LABEL_MAX) {
+        let len = long.len().to_string();
+        report.warning(&place.path, "lint.alias-label", Some("lint.alias-label.hint"), &[&len]);
+    }
+    let own = (root.get("metadata").get("name").text().to_owned(), namespace.to_owned());
+    let (mut at, mut way) = (place.text().to_owned(), Vec::new());
+    while let Some(next) = service_named(&at, domain) {
+        way.push(at.trim_end_matches('.').to_owned());
+        if next == own {
+            let way = way.join(" → ");
+            report.warning(&place.path, "lint.alias-loop", Some("lint.alias-loop.hint"), &[&way]);
+            let command = format!("nslookup {}", qualified(&own.0, &own.1));
+            return report.demo(DemoPlace::AnyPod, command);
+        }
+        let found = view.of_kind("Service").find(|(entry, root)| {
+            entry.located.object.metadata().namespace == next.1
+                && root.get("metadata").get("name").text() == next.0
+                && root.get("spec").get("type").text() == "ExternalName"
+        });
+        match found {
+            Some((_, root)) if way.len() <= view.entries.len() => {
+                root.get("spec").get("externalName").text().clone_into(&mut at);
+            }
+            Some(_) | None => return,
+        }
+    }
+}
+
+/// Name and namespace of the Service that a whole name of the cluster is of.
+fn service_named(name: &str, domain: &str) -> Option<(String, String)> {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let rest = name.strip_suffix(&format!(".svc.{}", domain.trim_end_matches('.')))?;
+    let (service, namespace) = rest.split_once('.')?;
+    Some((service.to_owned(), namespace.to_owned()))
 }
 
 /// No Pod of the namespace has these labels; where one label stands in the way, its value is offered.
