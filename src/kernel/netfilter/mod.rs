@@ -232,11 +232,10 @@ impl Netns {
             let verdict = match *step {
                 Step::Track if tracks => self.nf_conntrack_in(ctx, at, skb),
                 Step::Confirm if tracks => self.nf_confirm(ctx, skb),
-                Step::Track | Step::Confirm => Verdict::Accept,
                 Step::Nft(priority) => self.nft_bases(ctx, at, (state, priority), skb),
                 Step::Table(Table::Nat) if tracks => self.nf_nat(ctx, at, state, skb),
-                // Only connections are translated, so without them the table is not asked (`nf_nat_inet_fn`).
-                Step::Table(Table::Nat) => Verdict::Accept,
+                // Only connections are translated, so without them the table nat is not asked (`nf_nat_inet_fn`).
+                Step::Track | Step::Confirm | Step::Table(Table::Nat) => Verdict::Accept,
                 Step::Table(table) => self.nf_chain(ctx, at, table, state, skb),
             };
             if verdict == Verdict::Drop {
