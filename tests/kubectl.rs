@@ -148,3 +148,8 @@ fn the_client_says_what_it_does_and_what_is_wrong() {
 fn what_goes_wrong_with_pods_is_told_by_events() {
     check("happenings.txt");
 }
+
+#[test]
+fn objects_are_shown_in_every_form_and_compared() {
+    check("forms.txt");
+}

@@ -42,6 +42,15 @@ impl ControlPlane {
                 self.snapshot((kind, namespace), *version, *since)
             }
             ApiRequest::Create(value) => self.create(world, value),
+            ApiRequest::Check(value) => {
+                let mut made = (*self.admitted(world, value)?.value).clone();
+                made["metadata"]["creationTimestamp"] = json!(world.now().rfc3339());
+                if made.get("spec").is_some() && made["kind"] != json!("Service") {
+                    made["metadata"]["generation"] = json!(1);
+                }
+                api_defaults::fill(&mut made);
+                Ok(made)
+            }
             ApiRequest::Replace(value) => self.replace(world, value),
             ApiRequest::Patch { key, kind, patch } => self.patch(world, key, (*kind, patch)),
             ApiRequest::PatchStatus { key, kind, patch } => self.patch_status(world, key, (*kind, patch)),
@@ -84,6 +93,14 @@ impl ControlPlane {
     }
 
     fn create(&mut self, world: &mut dyn World, value: &Value) -> Result<Value, ApiError> {
+        let written = self.admitted(world, value)?;
+        let key = written.key.clone();
+        self.write(world, written);
+        self.read(&key).map(|row| self.whole(row))
+    }
+
+    /// A new object as it is to be written, or why it is not.
+    fn admitted(&mut self, world: &mut dyn World, value: &Value) -> Result<Written, ApiError> {
         let mut value = value.clone();
         let metadata = &mut value["metadata"];
         if metadata.get("name").is_none()
@@ -108,8 +125,7 @@ impl ControlPlane {
             self.check_allocation(service)?;
         }
         self.check_quota(&key, &written.value)?;
-        self.write(world, written);
-        self.read(&key).map(|row| self.whole(row))
+        Ok(written)
     }
 
     /// New objects need a namespace that is there and not about to go.

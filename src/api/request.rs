@@ -56,6 +56,8 @@ pub enum ApiRequest {
     },
     /// Makes an object. `metadata.generateName` is completed; the namespace has to be there.
     Create(Value),
+    /// Says what making an object would come to, and makes none (`dryRun: All`).
+    Check(Value),
     /// Puts an object in the place of the one of the same name. With a `metadata.resourceVersion` it has to be the
     /// present one.
     Replace(Value),
@@ -105,7 +107,7 @@ pub enum ApiRequest {
 impl ApiRequest {
     /// Whether nothing changes by it.
     pub fn is_reading(&self) -> bool {
-        matches!(self, Self::Get(_) | Self::List { .. } | Self::Snapshot { .. })
+        matches!(self, Self::Get(_) | Self::List { .. } | Self::Snapshot { .. } | Self::Check(_))
     }
 }
 

@@ -31,6 +31,18 @@ pub struct ObjectRow {
     pub value: Arc<Value>,
 }
 
+/// Kinds of objects with a `spec` whose changes the API server does not count.
+const WITHOUT_GENERATION: [&str; 8] = [
+    "Service",
+    "Namespace",
+    "Node",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "ResourceQuota",
+    "LimitRange",
+    "HorizontalPodAutoscaler",
+];
+
 impl ObjectRow {
     /// The whole object, as the API server answers: with what it fills in.
     pub fn whole(&self) -> Value {
@@ -46,7 +58,7 @@ impl ObjectRow {
         metadata["uid"] = json!(&*self.uid);
         metadata["resourceVersion"] = json!(self.version.to_string());
         metadata["creationTimestamp"] = json!(self.created.rfc3339());
-        if value.get("spec").is_some() {
+        if value.get("spec").is_some() && !WITHOUT_GENERATION.contains(&&*self.key.kind) {
             value["metadata"]["generation"] = json!(self.generation);
         }
         if let Some(deleted) = self.deleted {

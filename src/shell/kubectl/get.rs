@@ -8,9 +8,9 @@ use super::resources::{Resource, is_kept, named};
 use super::scale::{self, Subresource};
 use super::select::{self, Fields};
 use super::table::{first_line, layout};
-use super::{jsonpath, raw, view, watch, yaml};
-use crate::shell::Command;
+use super::{gotemplate, jsonpath, kyaml, raw, view, watch, yaml};
 use crate::shell::out::{Out, refuse};
+use crate::shell::{Command, Context};
 use crate::trace::Inventory;
 use serde_json::{Value, json};
 
@@ -42,8 +42,11 @@ pub(super) enum Format {
     Table { wide: bool },
     Json,
     Yaml,
+    Kyaml,
     Name,
     Path(jsonpath::Template),
+    PathAsJson(jsonpath::Template),
+    Go(gotemplate::Template),
     Columns(Vec<(String, jsonpath::Template)>),
 }
 
@@ -67,11 +70,58 @@ const NO_TYPE: &str = "You must specify the type of resource to get. Use \"kubec
     examples\n";
 
 /// `kubectl get` with these words after it; `namespace` is the one that it uses unless told otherwise.
-pub(super) fn get(inventory: &Inventory, namespace: &str, words: &[String]) -> Command {
-    match read("get", &FLAGS, &OTHERS, words).and_then(|words| command(inventory, namespace, words)) {
+pub(super) fn get(context: &Context<'_>, words: &[String]) -> Command {
+    let (inventory, namespace) = (context.inventory, context.kube_namespace);
+    let words = match with_files(context, words) {
+        Ok(words) => words,
+        Err(text) => return refuse(text, 1),
+    };
+    match read("get", &FLAGS, &OTHERS, &words).and_then(|words| command(inventory, namespace, words)) {
         Ok(command) => command,
         Err(text) => refuse(text, 1),
     }
+}
+
+/// The words of a command line with the files that `-o` names read: `jsonpath-file=FILE` becomes `jsonpath=TEXT`.
+fn with_files(context: &Context<'_>, words: &[String]) -> Result<Vec<String>, String> {
+    let forms = [
+        ("jsonpath-file=", "jsonpath="),
+        ("go-template-file=", "go-template="),
+        ("templatefile=", "go-template="),
+        ("custom-columns-file=", "custom-columns="),
+    ];
+    let one = |word: &String| {
+        let head = if word.starts_with("--output=") {
+            "--output="
+        } else if word.starts_with("-o") {
+            "-o"
+        } else {
+            ""
+        };
+        let rest = &word[head.len()..];
+        let form = forms.iter().find_map(|(form, plain)| Some((*form, *plain, rest.strip_prefix(form)?)));
+        let Some((form, plain, file)) = form else { return Ok(word.clone()) };
+        let missing = |file: &str| {
+            let what = if form == "custom-columns-file=" {
+                String::new()
+            } else {
+                format!("error reading template {file}, ")
+            };
+            format!("error: {what}open {file}: no such file or directory\n")
+        };
+        let text = (context.files)(file).ok_or_else(|| missing(file))?;
+        if form != "custom-columns-file=" {
+            return Ok(format!("{head}{plain}{text}"));
+        }
+        // The first line has the heads, the second the paths.
+        let mut lines = text.lines();
+        let mut row = || lines.next().unwrap_or("").split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let (heads, paths) = (row(), row());
+        let columns: Vec<String> =
+            heads.iter().zip(&paths).map(|(head, path)| format!("{head}:{path}")).collect();
+        Ok(format!("{head}{plain}{}", columns.join(",")))
+    };
+    words.iter().map(one).collect()
 }
 
 fn command(inventory: &Inventory, namespace: &str, words: Words) -> Result<Command, String> {
@@ -132,12 +182,14 @@ fn query(words: Words, namespace: &str) -> Result<Query, String> {
 fn format(word: &str) -> Result<Format, String> {
     let wrong = |why: String| format!("error: {why}\n");
     if let Some((form @ ("jsonpath" | "jsonpath-as-json"), text)) = word.split_once('=') {
-        if form == "jsonpath-as-json" {
-            return Err(crate::shell::out::not_simulated("kubectl get", "-o jsonpath-as-json").0);
-        }
         let template =
             jsonpath::template(text).map_err(|why| wrong(format!("error parsing jsonpath {text}, {why}")))?;
-        return Ok(Format::Path(template));
+        return Ok(if form == "jsonpath" { Format::Path(template) } else { Format::PathAsJson(template) });
+    }
+    if let Some(("go-template" | "template", text)) = word.split_once('=') {
+        let template = gotemplate::template(text)
+            .map_err(|why| wrong(format!("error parsing template {text}, {why}")))?;
+        return Ok(Format::Go(template));
     }
     if let Some(text) = word.strip_prefix("custom-columns=") {
         let column = |part: &str| {
@@ -153,11 +205,14 @@ fn format(word: &str) -> Result<Format, String> {
         "wide" => Format::Table { wide: true },
         "json" => Format::Json,
         "yaml" => Format::Yaml,
+        "kyaml" => Format::Kyaml,
         "name" => Format::Name,
         "custom-columns" => {
             return Err(wrong("custom-columns format specified but no custom columns given".to_owned()));
         }
-        "jsonpath" => return Err(wrong("template format specified but no template given".to_owned())),
+        "jsonpath" | "go-template" | "template" | "jsonpath-as-json" => {
+            return Err(wrong("template format specified but no template given".to_owned()));
+        }
         _ => {
             return Err(format!(
                 "error: unable to match a printer suitable for the output format \"{word}\", allowed formats are: \
@@ -255,7 +310,7 @@ fn answer(inventory: &Inventory, query: &Query) -> Command {
     let nothing = found.iter().all(|(_, objects)| objects.is_empty());
     let mut out = Out::default();
     if !(nothing && status != 0) {
-        print(query, inventory, &found, &mut out);
+        status |= print(query, inventory, &found, &mut out);
     }
     // What was found comes first, what was not after it.
     out.append(missing);
@@ -279,11 +334,11 @@ fn sort(found: &mut [(&Resource, Vec<Value>)], text: &str, path: &jsonpath::Temp
     Ok(())
 }
 
-fn print(query: &Query, inventory: &Inventory, found: &[(&Resource, Vec<Value>)], out: &mut Out) {
+fn print(query: &Query, inventory: &Inventory, found: &[(&Resource, Vec<Value>)], out: &mut Out) -> u8 {
     let single = query.wanted.len() == 1 && query.wanted[0].1.len() == 1;
     let all = || found.iter().flat_map(|(_, objects)| objects.iter().cloned()).collect::<Vec<_>>();
     if single && all().is_empty() {
-        return;
+        return 0;
     }
     match &query.format {
         Format::Table { wide } => print_tables(query, found, Look { now: inventory.now, wide: *wide }, out),
@@ -295,8 +350,24 @@ fn print(query: &Query, inventory: &Inventory, found: &[(&Resource, Vec<Value>)]
             }
         }
         Format::Json => out.out(yaml::json(&yaml::sorted(&document(all(), single)))),
+        Format::Kyaml => out.out(kyaml::kyaml(&yaml::sorted(&document(all(), single)))),
         Format::Yaml => out.out(yaml::yaml(&yaml::sorted(&document(all(), single)))),
         Format::Path(template) => out.out(template.fill(&yaml::sorted(&document(all(), single)))),
+        Format::PathAsJson(template) => {
+            out.out(template.fill_as_json(&yaml::sorted(&document(all(), single))))
+        }
+        Format::Go(template) => match template.fill(&yaml::sorted(&document(all(), single))) {
+            Ok(text) => out.out(text),
+            Err(why) => {
+                let text = query
+                    .words
+                    .value("output")
+                    .and_then(|word| word.split_once('='))
+                    .map_or("", |(_, text)| text);
+                out.err(format!("error: error executing template \"{text}\": template: output:1: {why}\n"));
+                return 1;
+            }
+        },
         Format::Columns(columns) => {
             let mut rows: Vec<Vec<String>> = Vec::new();
             if !query.words.is_set("no-headers") {
@@ -312,6 +383,7 @@ fn print(query: &Query, inventory: &Inventory, found: &[(&Resource, Vec<Value>)]
             out.out(layout(&rows));
         }
     }
+    0
 }
 
 fn document(mut values: Vec<Value>, single: bool) -> Value {

@@ -251,6 +251,23 @@ impl Template {
         out
     }
 
+    /// What the template makes of a value where each path becomes a list in JSON.
+    pub(super) fn fill_as_json(&self, value: &Value) -> String {
+        let piece = |piece: &Piece| match piece {
+            Piece::Path(steps) => {
+                let found = follow(steps, value, value).into_iter().cloned().collect();
+                super::yaml::json(&Value::Array(found))
+            }
+            Piece::Text(text) => text.clone(),
+            Piece::Range(..) => {
+                let mut out = String::new();
+                write(std::slice::from_ref(piece), value, value, &mut out);
+                out
+            }
+        };
+        self.0.iter().map(piece).collect()
+    }
+
     /// The values that the first path of the template finds.
     pub(super) fn find<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
         match self.0.first() {

@@ -13,8 +13,10 @@ mod exec;
 mod explain;
 mod flags;
 mod get;
+mod gotemplate;
 mod json;
 mod jsonpath;
+mod kyaml;
 mod labels;
 mod logs;
 mod print;
@@ -32,17 +34,16 @@ pub use yaml::yaml as to_yaml;
 
 use super::out::{not_simulated, refuse};
 use super::{Command, Context};
-use change::{apply, create, delete, drain, edit, fields, node, rollout, run, wait};
+use change::{apply, create, delete, diff, drain, edit, fields, node, rollout, run, wait};
 
 /// Verbs of the real client that are not simulated.
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 11] = [
     "alpha",
     "attach",
     "certificate",
     "completion",
     "cp",
     "debug",
-    "diff",
     "kustomize",
     "options",
     "plugin",
@@ -68,7 +69,7 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
     let (inventory, namespace) = (context.inventory, context.kube_namespace);
     let names_file = rest.iter().any(|word| word.starts_with("-f") || word.starts_with("--filename"));
     match verb.as_str() {
-        "get" => get::get(inventory, namespace, rest),
+        "get" => get::get(context, rest),
         "describe" => describe::describe(inventory, namespace, rest),
         "events" => about::events(inventory, namespace, rest),
         "api-resources" => about::api_resources(rest),
@@ -81,6 +82,7 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
         "edit" => edit::edit(context, rest),
         "autoscale" => create::autoscale(namespace, rest),
         "apply" => apply::files("apply", namespace, rest),
+        "diff" => diff::diff(namespace, rest),
         "replace" => apply::files("replace", namespace, rest),
         "create" if names_file => apply::files("create", namespace, rest),
         "create" => create::create(namespace, rest),

@@ -5,7 +5,7 @@ use super::get::{Format, Query, rows};
 use super::json::text;
 use super::print::Look;
 use super::table::{Widths, layout_with};
-use super::yaml;
+use super::{kyaml, yaml};
 use crate::api::ApiRequest;
 use crate::app::Os;
 use crate::base::Duration;
@@ -109,7 +109,8 @@ fn show(os: &mut dyn Os, query: &Query, objects: &[Value], (head, widths): (bool
             let document = |one| format!("---\n{}", yaml::yaml(&yaml::sorted(one)));
             objects.iter().map(document).collect::<Vec<_>>().concat()
         }
-        Format::Json | Format::Path(_) | Format::Columns(_) => {
+        Format::Kyaml => objects.iter().map(|one| kyaml::kyaml(&yaml::sorted(one))).collect(),
+        Format::Json | Format::Path(_) | Format::PathAsJson(_) | Format::Go(_) | Format::Columns(_) => {
             objects.iter().map(|one| yaml::json(&yaml::sorted(one))).collect()
         }
     };

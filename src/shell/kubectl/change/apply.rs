@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::rc::Rc;
 
 /// Annotation in which `apply` remembers what it applied.
-const LAST: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(super) const LAST: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 const FLAGS: [Flag; 7] = [
     value("filename", 'f'),
@@ -115,6 +115,14 @@ fn write(os: &mut dyn Os, verb: &str, object: &Value, (source, words): (&str, &W
         }
         _ => (ApiRequest::Create(own), "created"),
     };
+    if mark.contains("server")
+        && let ApiRequest::Create(made) = &request
+    {
+        let doing = format!("error when creating \"{source}\"");
+        let made = os.api(&ApiRequest::Check(made.clone())).map_err(|error| refusal(&error, &doing))?;
+        report(os, output, &made, &format!("{} {what}{mark}\n", shown(resource, &name)));
+        return Ok(());
+    }
     if only {
         let (ApiRequest::Create(made) | ApiRequest::Replace(made)) = &request else { return Ok(()) };
         report(os, output, made, &format!("{} {what}{mark}\n", shown(resource, &name)));

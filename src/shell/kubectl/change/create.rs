@@ -131,7 +131,9 @@ pub(super) fn sent(
     let output = words.value("output").map(str::to_owned);
     Ok(client(move |os: &mut dyn Os| {
         let Some(resource) = type_of(&object) else { return Next::Done(1) };
-        let answer = if only {
+        let answer = if dry.contains("server") {
+            os.api(&ApiRequest::Check(object.clone()))
+        } else if only {
             Ok(shown_only(&object, enforced))
         } else {
             os.api(&ApiRequest::Create(object.clone()))

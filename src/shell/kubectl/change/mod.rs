@@ -3,6 +3,7 @@
 pub(super) mod apply;
 pub(super) mod create;
 pub(super) mod delete;
+pub(super) mod diff;
 pub(super) mod drain;
 pub(super) mod edit;
 pub(super) mod fields;
@@ -14,7 +15,7 @@ pub(super) mod run;
 pub(super) mod wait;
 
 use super::resources::{Resource, named, of_kind};
-use super::{jsonpath, yaml};
+use super::{gotemplate, jsonpath, kyaml, yaml};
 use crate::api::{ApiError, ApiRequest, PatchKind};
 use crate::app::{Os, Process, Wake};
 use crate::base::{Duration, ObjectKey};
@@ -201,15 +202,22 @@ pub(super) fn report(os: &mut dyn Os, output: Option<&str>, object: &Value, line
     let name = object["metadata"]["name"].as_str().unwrap_or("");
     let text = match output {
         Some("yaml") => yaml::yaml(&yaml::sorted(object)),
+        Some("kyaml") => kyaml::kyaml(&yaml::sorted(object)),
         Some("json") => yaml::json(&yaml::sorted(object)),
         Some("name") => resource.map_or_else(String::new, |one| shown(one, name) + "\n"),
-        Some(form) => match form.strip_prefix("jsonpath=").map(jsonpath::template) {
-            Some(Ok(template)) => template.fill(&yaml::sorted(object)),
-            Some(Err(_)) | None => line.to_owned(),
-        },
+        Some(form) => filled(form, &yaml::sorted(object)).unwrap_or_else(|| line.to_owned()),
         None => line.to_owned(),
     };
     say(os, &text);
+}
+
+/// An object in the form of a template.
+fn filled(form: &str, object: &Value) -> Option<String> {
+    match form.split_once('=')? {
+        ("jsonpath", text) => Some(jsonpath::template(text).ok()?.fill(object)),
+        ("go-template" | "template", text) => gotemplate::template(text).ok()?.fill(object).ok(),
+        _ => None,
+    }
 }
 
 /// What a client's dry run shows: the object as Go writes the type, with the structs that are never left out.
