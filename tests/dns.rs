@@ -20,6 +20,8 @@ mod race;
 mod resolv;
 #[path = "dns/tools.rs"]
 mod tools;
+#[path = "dns/turns.rs"]
+mod turns;
 #[path = "dns/wire.rs"]
 mod wire;
 

@@ -217,7 +217,14 @@ fn message_in(packet: &Ipv4, streams: &mut Streams) -> Option<Message> {
             stream.clear();
             Some(message)
         }
-        _ => None,
+        Body::Tcp(_)
+        | Body::Udp(_)
+        | Body::Icmp(_)
+        | Body::Igmp(_)
+        | Body::Ipip(_)
+        | Body::Gre(_)
+        | Body::Esp(_)
+        | Body::Raw { .. } => None,
     }
 }
 

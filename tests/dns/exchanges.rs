@@ -1,6 +1,7 @@
 //! The names view at the playhead: questions and answers read off the packets, what the caches hold, and the zone.
 
 use super::wire::settled;
+use std::fmt::Write as _;
 use vethscope::base::{EventId, SimTime};
 use vethscope::lab::{Lab, Target};
 use vethscope::scene::questions::{Cached, Exchange, Questions, kept};
@@ -172,7 +173,7 @@ fn questions_of_the_plugin_loop_are_told_apart() {
 fn larger() -> Lab {
     let mut text = "apiVersion: v1\nkind: Pod\nmetadata: {name: gnu}\nspec: {nodeName: node2, containers: [{name: c, image: debian, command: [sleep, infinity]}]}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: many}\nspec: {clusterIP: None, ports: [{port: 80}]}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: coredns, namespace: kube-system}\ndata:\n  Corefile: |\n    .:53 {\n      kubernetes cluster.local\n    }\n    .:1053 {\n      kubernetes cluster.local\n    }\n---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: many-1, labels: {kubernetes.io/service-name: many}}\naddressType: IPv4\nports: [{port: 80}]\nendpoints:\n".to_owned();
     for at in 1..=120 {
-        text += &format!("- {{addresses: [10.244.9.{at}]}}\n");
+        writeln!(text, "- {{addresses: [10.244.9.{at}]}}").unwrap();
     }
     let mut lab = Lab::new(1);
     lab.apply(&text);

@@ -4,6 +4,7 @@ use super::wire::run;
 use std::fmt::Write as _;
 use vethscope::base::{Duration, Severity};
 use vethscope::lab::Lab;
+use vethscope::scene::questions::Questions;
 use vethscope::trace::{Disposition, DropReason, EventKind};
 
 /// Longer than the kubelet and the plugin `reload` take together.
@@ -153,4 +154,41 @@ fn coredns_runs_on_under_reload_and_loop() {
     lab.wait_until(later);
     let pods = run(&mut lab, "gnu", "kubectl get pods -n kube-system").0;
     assert_eq!(pods.matches("1/1     Running   0 ").count(), 2, "{pods}");
+}
+
+/// How often each of three upstream servers was asked by either CoreDNS, in order.
+fn asked(policy: &str) -> Vec<Vec<String>> {
+    let servers = "192.168.1.1 192.168.1.2 192.168.1.3";
+    let text = cluster(&format!("errors\nforward . {servers} {{\n  policy {policy}\n}}\n"));
+    let more = "  - {name: gw2, address: 192.168.1.2, router: true}\n  - {name: gw3, address: 192.168.1.3, router: true}\n  - {name: example.com";
+    let mut lab = Lab::new(1);
+    lab.apply(&text.replacen("  - {name: example.com", more, 1));
+    let limit = lab.now() + Duration::from_secs(60);
+    lab.settle(limit);
+    for _ in 0..12 {
+        assert_eq!(run(&mut lab, "gnu", "dig +short example.com.").0, "203.0.113.10\n");
+    }
+    let mut questions = Questions::default();
+    questions.extend(lab.trace());
+    let mut by_client = std::collections::BTreeMap::<_, Vec<String>>::new();
+    for one in questions.list().iter().filter(|one| one.ends.1.0.to_string().starts_with("192.168.1.")) {
+        by_client.entry(one.ends.0.0).or_default().push(one.ends.1.0.to_string());
+    }
+    by_client.into_values().collect()
+}
+
+/// `plugin/forward/policy.go`: round robin begins with the second server, for it counts before it looks.
+#[test]
+fn upstream_servers_are_asked_by_their_policy() {
+    assert!(asked("sequential").iter().flatten().all(|server| server == "192.168.1.1"));
+    for own in asked("round_robin") {
+        let wanted = ["192.168.1.2", "192.168.1.3", "192.168.1.1"].into_iter().cycle();
+        assert!(own.iter().zip(wanted).all(|(got, wanted)| got == wanted), "{own:?}");
+    }
+    let random = asked("random");
+    let mut all: Vec<&String> = random.iter().flatten().collect();
+    assert_eq!(all.len(), 12);
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 3, "each had its turn");
 }

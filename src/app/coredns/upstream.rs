@@ -91,9 +91,11 @@ impl CoreDns {
         match forward.policy {
             Policy::Sequential => {}
             Policy::RoundRobin => {
-                let first = known.next % servers.len().max(1);
-                servers.rotate_left(first);
+                // The others keep their order behind the one whose turn it is, and the second one begins.
                 known.next += 1;
+                let first = known.next % servers.len().max(1);
+                let first = servers.remove(first);
+                servers.insert(0, first);
             }
             Policy::Random => {
                 for place in 0..servers.len().saturating_sub(1) {
@@ -258,32 +260,40 @@ impl CoreDns {
         match &purpose {
             Purpose::Health(at) => {
                 *self.upstream.known.entry(*at).or_default().fails.entry(server).or_default() += 1;
-                self.plan_check(os, *at, server);
+                let every = self.check_interval(*at);
+                self.plan_check(os, (*at, server), every);
             }
             Purpose::Query { ask, .. } => {
                 let at = ask.forward;
                 let checked = self.upstream.checks.values().any(|check| *check == (at, server));
                 if !checked {
-                    self.plan_check(os, at, server);
+                    // The first check is made there and then (`up.Probe.Do`).
+                    self.plan_check(os, (at, server), self.check_interval(at).map(|_| Duration::ZERO));
                 }
                 self.try_next(os, purpose, error);
             }
         }
     }
 
-    /// A server that failed is asked every half second until it answers.
-    fn plan_check(&mut self, os: &mut dyn Os, at: (usize, usize), server: SocketAddrV4) {
+    /// Time between two checks of a server that failed; none where servers are not checked.
+    fn check_interval(&self, at: (usize, usize)) -> Option<Duration> {
         let forward = self.server.as_ref().and_then(|known| known.forward(at));
-        let Some(every) = forward.filter(|forward| forward.max_fails > 0).map(|forward| forward.health_check)
-        else {
-            return;
-        };
-        let known =
-            self.upstream.checks.iter().find(|(_, check)| **check == (at, server)).map(|(token, _)| *token);
-        let token =
-            known.unwrap_or_else(|| self.upstream.checks.keys().next_back().map_or(0, |last| last + 1));
-        self.upstream.checks.insert(token, (at, server));
-        os.set_timer(TIMER_HEALTH + token, Duration::from_ms(every));
+        forward.filter(|forward| forward.max_fails > 0).map(|forward| Duration::from_ms(forward.health_check))
+    }
+
+    /// A server that failed is asked again and again until it answers.
+    fn plan_check(
+        &mut self,
+        os: &mut dyn Os,
+        check: ((usize, usize), SocketAddrV4),
+        after: Option<Duration>,
+    ) {
+        let Some(after) = after else { return };
+        let checks = &mut self.upstream.checks;
+        let known = checks.iter().find(|(_, known)| **known == check).map(|(token, _)| *token);
+        let token = known.unwrap_or_else(|| checks.keys().next_back().map_or(0, |last| last + 1));
+        checks.insert(token, check);
+        os.set_timer(TIMER_HEALTH + token, after);
     }
 
     pub(super) fn health_timer(&mut self, os: &mut dyn Os, token: u32) {

@@ -38,6 +38,8 @@ pub(super) struct Cache {
     prefetch_percent: u64,
     /// How long after its end an entry may still be served, in seconds; 0 for not at all.
     stale_up_to: u64,
+    /// Whether what has ended is fetched anew first, and served only where that fails (`serve_stale … verify`).
+    pub(super) verify_stale: bool,
     /// How long a failure of the server is kept, in seconds.
     failure_ttl: u64,
     /// Whether answers keep the TTL they came with.
@@ -127,6 +129,7 @@ impl Cache {
             prefetch_within: 60,
             prefetch_percent: 10,
             stale_up_to: 0,
+            verify_stale: false,
             failure_ttl: MIN_TTL,
             keep_ttl: false,
         };
@@ -179,9 +182,14 @@ impl Cache {
                     None => 3600,
                     Some(text) => seconds(text).ok_or_else(|| wrong(text))?,
                 };
-                if let Some(mode) = args.get(1).filter(|mode| *mode != "immediate") {
-                    return Err(error(line, format!("serve_stale {mode} is not simulated")));
-                }
+                self.verify_stale = match args.get(1).map(String::as_str) {
+                    None | Some("immediate") => false,
+                    Some("verify") => true,
+                    Some(mode) => {
+                        let text = format!("invalid value for serve_stale refresh mode: {mode}");
+                        return Err(error(line, text));
+                    }
+                };
             }
             "servfail" => {
                 let text = args.first().ok_or_else(|| wrong(""))?;

@@ -287,6 +287,15 @@ impl<'a> Walk<'a> {
                 }
                 Ok(Reply::Written(answer))
             }
+            Some(Hit::Stale(answer)) if cache.verify_stale => match self.fetch(block, at, question)? {
+                Reply::Written(fresh) if matches!(fresh.rcode, Rcode::NoError | Rcode::NxDomain) => {
+                    Ok(Reply::Written(fresh))
+                }
+                Reply::Written(_) | Reply::Failed(..) => {
+                    self.step("cache", "dns.cache.stale", &[&answer.rcode.to_string()]);
+                    Ok(Reply::Written(answer))
+                }
+            },
             Some(Hit::Stale(answer)) => {
                 self.step("cache", "dns.cache.stale", &[&answer.rcode.to_string()]);
                 self.refresh = Some(refresh);
@@ -495,6 +504,10 @@ impl<'a> Walk<'a> {
             }
             Some(Ok(answer)) => {
                 self.answered("forward", &answer);
+                let after = self.server.blocks[block].plugins.get(at + 1).map(|after| &after.plugin);
+                if forward.next.contains(&answer.rcode) && matches!(after, Some(Plugin::Forward(_))) {
+                    return self.next(block, at + 1, question);
+                }
                 Ok(Reply::Written(answer))
             }
             Some(Err(error)) => {

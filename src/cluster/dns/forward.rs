@@ -2,8 +2,8 @@
 
 use super::cache::millis;
 use super::corefile::{CorefileError, Directive, error, zones_of};
-use super::is_subdomain;
 use super::plugin::{Files, wrong_arguments};
+use super::{Rcode, is_subdomain};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// Most upstream servers of one `forward`.
@@ -49,6 +49,8 @@ pub struct Forward {
     pub max_concurrent: u32,
     /// Whether a question fails at once when all servers are down.
     pub failfast: bool,
+    /// Codes of answers that the next `forward` of the block is asked instead of.
+    pub next: Vec<Rcode>,
 }
 
 impl Forward {
@@ -72,6 +74,7 @@ impl Forward {
             health_domain: ".".to_owned(),
             max_concurrent: 0,
             failfast: false,
+            next: Vec::new(),
         };
         for text in to {
             forward.servers.extend(servers(directive.line, text, files)?);
@@ -133,7 +136,15 @@ impl Forward {
             }
             // How long an idle connection is kept makes no difference: each question has one of its own.
             "expire" => {}
-            known @ ("tls" | "tls_servername" | "next" | "failover" | "max_idle_conns") => {
+            "next" if !args.is_empty() => {
+                for text in args {
+                    let rcode = text.parse();
+                    let rcode =
+                        rcode.map_err(|()| error(property.line, format!("{text} is not a valid rcode")))?;
+                    self.next.push(rcode);
+                }
+            }
+            known @ ("tls" | "tls_servername" | "failover" | "max_idle_conns") => {
                 return Err(error(property.line, format!("forward {known} is not simulated")));
             }
             other => return Err(error(property.line, format!("unknown property '{other}'"))),

@@ -265,7 +265,8 @@ impl Rewritten {
 
     /// Undoes in the answer what was done to the question.
     pub(super) fn revert(&self, answer: &mut Answer) {
-        for revert in &self.reverts {
+        // What was done last is undone first.
+        for revert in self.reverts.iter().rev() {
             if let Revert::Rcode(from, to) = revert
                 && answer.rcode == *from
             {

@@ -104,7 +104,9 @@ impl Template {
         };
         let fill = |text: &String| -> Result<Record, String> {
             let line = filled(text, &|action| value(action, question, zone, client, &groups))?;
-            let words: Vec<&str> = line.split_whitespace().collect();
+            // Parentheses only join lines (RFC 1035 section 5.1), and a record is one.
+            let bare = line.replace(['(', ')'], " ");
+            let words: Vec<&str> = bare.split_whitespace().collect();
             let (owner, rest) = words.split_first().ok_or("an empty record")?;
             let owner = format!("{}.", owner.trim_end_matches('.'));
             crate::base::zone::record(&owner, rest, ".", 3600)
