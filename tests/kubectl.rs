@@ -153,3 +153,8 @@ fn what_goes_wrong_with_pods_is_told_by_events() {
 fn objects_are_shown_in_every_form_and_compared() {
     check("forms.txt");
 }
+
+#[test]
+fn ports_of_a_machine_lead_into_pods() {
+    check("ports.txt");
+}

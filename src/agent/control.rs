@@ -71,6 +71,10 @@ pub struct ControlPlane {
 }
 
 impl Actor for ControlPlane {
+    fn netns_of(&self, pod: &ObjectKey) -> Option<NetnsId> {
+        self.pod_netns(&pod.namespace, &pod.name)?.ok()
+    }
+
     fn names(&self, known: Option<u64>) -> Option<(u64, View)> {
         (known != Some(self.turns)).then(|| (self.turns, self.watched_names()))
     }

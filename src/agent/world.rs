@@ -172,6 +172,10 @@ pub trait Actor: Clone {
     fn names(&self, _known: Option<u64>) -> Option<(u64, View)> {
         None
     }
+    /// The network namespace of a Pod, while it has one.
+    fn netns_of(&self, _pod: &ObjectKey) -> Option<NetnsId> {
+        None
+    }
     /// Acts, then waits again.
     fn wake(&mut self, world: &mut dyn World, wakeup: Wakeup);
 }

@@ -8,6 +8,7 @@ mod capture;
 pub mod coredns;
 pub mod curl;
 mod dial;
+pub mod forward;
 pub mod getent;
 pub mod http;
 pub mod local;
@@ -30,7 +31,7 @@ pub mod wget;
 pub use capture::{CaptureFilter, Captured};
 
 use crate::api::{ApiError, ApiRequest};
-use crate::base::{Duration, IfIndex, Ipv4Addr, NetnsId, SimTime, SocketId};
+use crate::base::{Duration, IfIndex, Ipv4Addr, NetnsId, ObjectKey, SimTime, SocketId};
 use crate::cluster::dns::View;
 use crate::kernel::{Ctx, Netns};
 pub use crate::kernel::{
@@ -101,6 +102,11 @@ pub trait Os {
 
     /// Opens a socket (`socket(AF_INET, SOCK_STREAM | SOCK_DGRAM | SOCK_NONBLOCK, 0)`).
     fn socket(&mut self, _transport: Transport) -> Result<SocketId, Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Opens a socket in the network namespace of a Pod, as a container runtime's helper does (`setns(2)`, then
+    /// `socket(2)`). Only connecting, sending, receiving, shutting down and closing work on it.
+    fn socket_within(&mut self, _pod: &ObjectKey, _transport: Transport) -> Result<SocketId, Errno> {
         Err(Errno::Enosys)
     }
     /// Sets an option (`setsockopt(2)`).

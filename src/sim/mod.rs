@@ -1,6 +1,7 @@
 //! All namespaces and wires, and the event queue keyed by time and sequence. Time exists only here: everything below
 //! is told `now` and gives back deadlines.
 
+mod abroad;
 mod captures;
 mod local;
 mod names;
@@ -64,6 +65,8 @@ pub struct Simulation<A> {
     captures: Vec<captures::Capture>,
     /// UNIX sockets, named pipes and locks.
     locals: local::Locals,
+    /// Sockets in other namespaces than their process's.
+    abroad: abroad::Sockets,
     /// Length of the trace up to which captures have seen it.
     n_tapped: usize,
 }
@@ -92,6 +95,7 @@ impl<A: Actor> Simulation<A> {
             ended: Vec::new(),
             captures: Vec::new(),
             locals: local::Locals::default(),
+            abroad: abroad::Sockets::default(),
             n_tapped: 0,
         }
     }
@@ -196,7 +200,7 @@ impl<A: Actor> Simulation<A> {
 
     /// Queues what a namespace wants done. Carriers change at once, for the wire has no delay for that.
     fn take_effects(&mut self, from: NetnsId) {
-        let Self { now, queue, effects, .. } = self;
+        let Self { now, queue, effects, abroad, .. } = self;
         for (after, urgency, work) in effects.later.drain(..) {
             queue.push(*now + after, urgency, Task::Net(from, work));
         }
@@ -204,9 +208,11 @@ impl<A: Actor> Simulation<A> {
             queue.push(*now + after, Urgency::Now, Task::Net(netns, Work::Receive(ifindex, skb)));
         }
         for (process, socket) in effects.readable.drain(..) {
+            let socket = abroad.outer(process, from, socket);
             queue.push(*now, Urgency::Now, Task::Process(process, Wake::Readable(socket), 0));
         }
         for (after, process, socket, woken) in effects.wakes.drain(..) {
+            let socket = abroad.outer(process, from, socket);
             let wake = match woken {
                 Woken::Readable => Wake::Readable(socket),
                 Woken::Writable => Wake::Writable(socket),

@@ -331,6 +331,7 @@ impl<A: Actor> Simulation<A> {
     pub(super) fn close_sockets(&mut self, netns: NetnsId, id: ProcessId) {
         self.administer(netns, |netns, ctx| netns.close_sockets_of(ctx, id));
         self.close_locals_of(id);
+        self.close_abroad(id);
     }
 
     /// Writes text for a process.

@@ -3,7 +3,7 @@
 use super::syscalls::Syscalls;
 use crate::agent::Actor;
 use crate::app::{Errno, Transport};
-use crate::base::SocketId;
+use crate::base::{NetnsId, SocketId};
 use crate::kernel::{Ctx, Netns};
 
 impl<A: Actor> Syscalls<'_, A> {
@@ -19,6 +19,15 @@ impl<A: Actor> Syscalls<'_, A> {
         socket: SocketId,
         work: impl FnOnce(&mut Netns, &mut Ctx<'_>) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
+        self.on_socket_at((self.netns, socket), work)
+    }
+
+    /// The same for a socket that may be in another namespace.
+    pub(super) fn on_socket_at<T>(
+        &mut self,
+        (at, socket): (NetnsId, SocketId),
+        work: impl FnOnce(&mut Netns, &mut Ctx<'_>) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
         if self.asked.is_some() {
             return Err(Errno::Eagain);
         }
@@ -26,6 +35,6 @@ impl<A: Actor> Syscalls<'_, A> {
         let checked = |netns: &mut Netns, ctx: &mut Ctx<'_>| {
             if netns.holds(process, socket) { work(netns, ctx) } else { Err(Errno::Ebadf) }
         };
-        self.sim.administer(self.netns, checked).unwrap_or(Err(Errno::Enetunreach))
+        self.sim.administer(at, checked).unwrap_or(Err(Errno::Enetunreach))
     }
 }

@@ -10,7 +10,7 @@ use crate::app::{
     CaptureFilter, Captured, Datagram, Errno, Input, Os, PingMessage, PingSocket, Shutdown, SocketError,
     SocketOption, Transport, Wake,
 };
-use crate::base::{Duration, IfIndex, Ipv4Addr, NetnsId, ProcessId, SimTime, SocketId};
+use crate::base::{Duration, IfIndex, Ipv4Addr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::cluster::dns::View;
 use crate::kernel::{Ctx, Netns};
 use crate::trace::{Stream, TableChange};
@@ -56,6 +56,7 @@ impl<A: Actor> Simulation<A> {
         if let Wake::Readable(socket) | Wake::Writable(socket) = wake
             && !self.netns(netns).is_some_and(|netns| netns.holds(id, socket))
             && !self.holds_local(id, socket)
+            && !self.abroad.holds(id, socket)
         {
             return;
         }
@@ -166,6 +167,10 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         opened
     }
 
+    fn socket_within(&mut self, pod: &ObjectKey, transport: Transport) -> Result<SocketId, Errno> {
+        self.open_within(pod, transport)
+    }
+
     fn set_option(&mut self, socket: SocketId, option: SocketOption) -> Result<(), Errno> {
         self.on_socket(socket, |netns, _| netns.socket_set_option(socket, &option))
     }
@@ -175,7 +180,8 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn connect(&mut self, socket: SocketId, remote: SocketAddrV4) -> Result<(), Errno> {
-        self.on_socket(socket, |netns, ctx| netns.socket_connect(ctx, socket, remote))
+        let home @ (_, socket) = self.home(socket);
+        self.on_socket_at(home, |netns, ctx| netns.socket_connect(ctx, socket, remote))
     }
 
     fn send_to(&mut self, socket: SocketId, remote: SocketAddrV4, data: &[u8]) -> Result<usize, Errno> {
@@ -193,7 +199,8 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn take_error(&mut self, socket: SocketId) -> Option<Errno> {
-        self.on_socket(socket, |netns, _| netns.socket_take_error(socket).ok_or(Errno::Eagain)).ok()
+        let home @ (_, socket) = self.home(socket);
+        self.on_socket_at(home, |netns, _| netns.socket_take_error(socket).ok_or(Errno::Eagain)).ok()
     }
 
     fn local_addr(&self, socket: SocketId) -> Option<SocketAddrV4> {
@@ -211,7 +218,8 @@ impl<A: Actor> Os for Syscalls<'_, A> {
                 Shutdown::Write | Shutdown::Both => self.sim.local_shutdown(socket),
             };
         }
-        self.on_socket(socket, |netns, ctx| netns.socket_shutdown(ctx, socket, how))
+        let home @ (_, socket) = self.home(socket);
+        self.on_socket_at(home, |netns, ctx| netns.socket_shutdown(ctx, socket, how))
     }
 
     fn close(&mut self, socket: SocketId) {
@@ -221,7 +229,10 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         if self.asked.is_some() {
             return;
         }
-        let closed = self.on_socket(socket, |netns, ctx| {
+        let home @ (_, inner) = self.home(socket);
+        self.forget_abroad(socket);
+        let socket = inner;
+        let closed = self.on_socket_at(home, |netns, ctx| {
             netns.socket_close(ctx, socket);
             Ok(())
         });
@@ -245,14 +256,16 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         if local::is_local(socket) {
             return self.sim.local_receive(socket, most);
         }
-        self.on_socket(socket, |netns, ctx| netns.socket_receive_stream(ctx, socket, most))
+        let home @ (_, socket) = self.home(socket);
+        self.on_socket_at(home, |netns, ctx| netns.socket_receive_stream(ctx, socket, most))
     }
 
     fn send(&mut self, socket: SocketId, data: &[u8]) -> Result<usize, Errno> {
         if local::is_local(socket) {
             return self.sim.local_send(self.process, socket, data);
         }
-        self.on_socket(socket, |netns, ctx| netns.socket_send(ctx, socket, data))
+        let home @ (_, socket) = self.home(socket);
+        self.on_socket_at(home, |netns, ctx| netns.socket_send(ctx, socket, data))
     }
 
     fn local_listen(&mut self, path: &str) -> Result<SocketId, Errno> {

@@ -88,7 +88,7 @@ fn containers(pod: &Value) -> Vec<String> {
 }
 
 /// The Pod that a target means: itself, or the first one behind a controller or a Service.
-fn pod_behind<'p>(
+pub(super) fn pod_behind<'p>(
     context: &Context<'_>,
     target: &str,
     namespace: &str,

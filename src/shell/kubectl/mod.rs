@@ -12,6 +12,7 @@ mod events;
 mod exec;
 mod explain;
 mod flags;
+mod forward;
 mod get;
 mod gotemplate;
 mod json;
@@ -37,7 +38,7 @@ use super::{Command, Context};
 use change::{apply, create, delete, diff, drain, edit, fields, node, rollout, run, wait};
 
 /// Verbs of the real client that are not simulated.
-const OTHERS: [&str; 11] = [
+const OTHERS: [&str; 10] = [
     "alpha",
     "attach",
     "certificate",
@@ -47,7 +48,6 @@ const OTHERS: [&str; 11] = [
     "kustomize",
     "options",
     "plugin",
-    "port-forward",
     "proxy",
 ];
 
@@ -101,6 +101,7 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
         "taint" => node::taint(rest),
         "wait" => wait::wait(namespace, rest),
         "exec" => exec::exec(context, rest),
+        "port-forward" => forward::forward(context, rest),
         "logs" => logs::logs(context, rest),
         verb if OTHERS.contains(&verb) => {
             let (text, status) = not_simulated("kubectl", verb);
