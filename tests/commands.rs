@@ -365,6 +365,7 @@ fn command_at(columns: Option<usize>, netns: NetnsId, inventory: &Inventory, wor
         inventory,
         netns,
         files: &|_| None,
+        bytes: &|_| None,
         is_fifo: &|_| false,
         hostname: "a",
         image: None,

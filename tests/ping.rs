@@ -124,6 +124,7 @@ fn run(line: &str, fate: Box<Fate>, interrupt: Option<SimTime>) -> String {
         inventory: &inventory,
         netns: NetnsId(0),
         files: &|_| None,
+        bytes: &|_| None,
         is_fifo: &|_| false,
         hostname: "a",
         image: None,

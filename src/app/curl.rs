@@ -535,6 +535,20 @@ impl Curl {
     }
 
     fn finish(&mut self, os: &mut dyn Os, status: u8) {
+        let path = self.options.output.clone().filter(|path| path != "/dev/null");
+        if let Some(path) = path
+            && let Err(errno) = os.write_file(&path, &self.content)
+        {
+            if !self.options.silent {
+                let text = format!("Warning: Failed to open the file {path}: {}\n", errno.text());
+                os.write(Stream::Stderr, &text);
+            }
+            if self.has_meter(os) {
+                self.draw_meter(os);
+                os.write(Stream::Stderr, "\n");
+            }
+            return self.fail_quietly(os, 23, "Failure writing output to destination");
+        }
         if self.has_meter(os) {
             self.draw_meter(os);
             os.write(Stream::Stderr, "\n");
@@ -552,7 +566,7 @@ impl Curl {
             self.line.push_str(&out);
         }
         if let Some(path) = self.options.output.as_deref().filter(|path| *path != "/dev/null") {
-            os.write_file(path, &String::from_utf8_lossy(&self.content));
+            os.write_file(path, &self.content).ok();
         }
         let rest = std::mem::take(&mut self.line);
         if !rest.is_empty() {

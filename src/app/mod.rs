@@ -228,8 +228,14 @@ pub trait Os {
     fn read_file(&self, _path: &str) -> Option<String> {
         None
     }
+    /// Reads a file that need not be text.
+    fn read_bytes(&self, path: &str) -> Option<Vec<u8>> {
+        self.read_file(path).map(String::into_bytes)
+    }
     /// Writes a file anew.
-    fn write_file(&mut self, _path: &str, _text: &str) {}
+    fn write_file(&mut self, _path: &str, _bytes: &[u8]) -> Result<(), Errno> {
+        Ok(())
+    }
     /// Sends a request to the API server and has its answer: what it changes is in the store when this returns. Packets
     /// to the API server are *not modelled*.
     fn api(&mut self, _request: &ApiRequest) -> Result<Value, ApiError> {

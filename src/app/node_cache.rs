@@ -86,7 +86,7 @@ impl NodeCache {
         let stubs = stub_domains(sources.stub_domains.as_deref());
         let upstream = upstream_servers(sources.upstream.as_deref());
         let text = corefile(&sources.base, &self.config.local, cluster, &stubs, &upstream);
-        os.write_file(&self.config.path, &text);
+        os.write_file(&self.config.path, text.as_bytes()).ok();
         let n_stubs = stubs.len();
         info(
             os,

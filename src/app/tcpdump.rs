@@ -1,9 +1,10 @@
 //! `tcpdump` 4.99 with libpcap 1.10: captures frames and prints them.
 
 use super::{CaptureFilter, Captured, Os, Process, Wake};
-use crate::base::{Duration, IfIndex, Ipv4Addr, SimTime};
-use crate::trace::{PacketType, Stream};
+use crate::base::{Duration, IfIndex, Ipv4Addr, MacAddr, SimTime};
+use crate::trace::Stream;
 use crate::wire::filter::Link;
+use crate::wire::pcap::{self, Header, Record};
 use crate::wire::print::{
     Conversations, Cooked, PacketKind, Printer, Style, ascii, hex, hex_and_ascii, network_offset,
 };
@@ -85,7 +86,17 @@ pub struct TcpdumpOptions {
     pub snaplen: usize,
     /// `-Q`.
     pub direction: Direction,
+    /// `-w`: the file that packets are written to.
+    pub write: Option<String>,
+    /// Whether packets are printed: always without `-w`, and with `--print`.
+    pub print: bool,
+    /// `-U`: the file grows with each packet.
+    pub unbuffered: bool,
 }
+
+mod read;
+
+pub use read::ReadFile;
 
 /// A running `tcpdump`.
 #[derive(Clone, Debug)]
@@ -98,6 +109,20 @@ pub struct Tcpdump {
     received: u64,
     /// What `-ttt` and `-ttttt` count from.
     reference: Option<SimTime>,
+    /// What goes to the file of `-w`.
+    file: Vec<u8>,
+}
+
+/// A packet as it is printed and written.
+pub(super) struct Packet<'a> {
+    /// When.
+    pub(super) at: SimTime,
+    /// With its link header: Ethernet's, or the cooked one.
+    pub(super) bytes: &'a [u8],
+    /// Length on the wire of all that.
+    pub(super) length: usize,
+    /// The device's name, of a cooked one.
+    pub(super) device: &'a str,
 }
 
 /// The timer with which the kernel hands frames over.
@@ -106,23 +131,26 @@ const TIMER_FRAMES: u32 = 1;
 impl Tcpdump {
     /// A `tcpdump` that has not begun yet.
     pub fn new(options: TcpdumpOptions) -> Self {
-        Self { options, conversations: Conversations::default(), captured: 0, received: 0, reference: None }
+        Self {
+            options,
+            conversations: Conversations::default(),
+            captured: 0,
+            received: 0,
+            reference: None,
+            file: Vec::new(),
+        }
     }
 
     fn begin(&mut self, os: &mut dyn Os) {
         let options = &self.options;
         let any = options.filter.link == Link::Cooked;
         let mut head = String::new();
-        let (short, long) = match (any, options.raw) {
-            (true, _) => ("LINUX_SLL2", "Linux cooked v2"),
-            (false, true) => ("RAW", "Raw IP"),
-            (false, false) => ("EN10MB", "Ethernet"),
-        };
+        let (short, long) = link_name(header(options).link);
         if any {
             head += "tcpdump: data link type LINUX_SLL2\n";
         }
         head += "tcpdump: ";
-        if options.style.verbosity == 0 {
+        if options.style.verbosity == 0 && options.write.is_none() {
             head += "verbose output suppressed, use -v[v]... for full protocol decode\n";
         }
         let _ = writeln!(
@@ -130,7 +158,15 @@ impl Tcpdump {
             "listening on {}, link-type {short} ({long}), snapshot length {} bytes",
             options.device, options.snaplen
         );
+        if let Some(path) = &options.write {
+            self.file = header(options).emit();
+            if let Err(errno) = os.write_file(path, &[]) {
+                os.write(Stream::Stderr, &format!("tcpdump: {path}: {}\n", errno.text()));
+                return os.exit(1);
+            }
+        }
         os.write(Stream::Stderr, &head);
+        let options = &self.options;
         let device = if any { None } else { options.devices.keys().next().copied() };
         if let Err(errno) = os.capture(device, options.filter.clone(), TIMER_FRAMES) {
             os.write(Stream::Stderr, &format!("tcpdump: {}: {}\n", options.device, errno.text()));
@@ -151,9 +187,12 @@ impl Tcpdump {
                 continue;
             }
             self.captured += 1;
-            out += &self.line(os, frame);
+            self.tell(os, frame, &mut out);
         }
         os.write(Stream::Stdout, &out);
+        if self.options.unbuffered {
+            self.flush(os);
+        }
         self.is_full()
     }
 
@@ -170,36 +209,58 @@ impl Tcpdump {
         }
     }
 
-    fn line(&mut self, os: &dyn Os, captured: &Captured) -> String {
+    fn tell(&mut self, os: &dyn Os, captured: &Captured, out: &mut String) {
+        let whole = captured.bytes();
+        let is_cooked = self.options.filter.link == Link::Cooked;
+        let bytes = if is_cooked { captured.cooked(&whole) } else { whole };
+        let device = self.options.devices.get(&captured.ifindex).map_or("", |(name, _)| &**name).to_owned();
+        let taken = &bytes[..bytes.len().min(self.options.snaplen)];
+        let packet = Packet { at: captured.at, bytes: taken, length: bytes.len(), device: &device };
+        self.packet(os, &packet, out);
+    }
+
+    /// Prints a packet, or writes it to the file.
+    pub(super) fn packet(&mut self, os: &dyn Os, packet: &Packet<'_>, out: &mut String) {
+        if self.options.print {
+            *out += &self.line(os, packet);
+        }
+        if self.options.write.is_some() {
+            // A device without link headers has none in the file either.
+            let shown = if self.options.raw { network_offset(packet.bytes) } else { 0 };
+            let record = Record {
+                secs: packet.at.unix_secs() as u32,
+                nanos: (packet.at.0 % 1_000_000_000) as u32,
+                length: (packet.length - shown) as u32,
+                bytes: packet.bytes[shown..].to_vec(),
+            };
+            header(&self.options).append(&mut self.file, &record);
+        }
+    }
+
+    /// Writes the file as it is by now.
+    pub(super) fn flush(&self, os: &mut dyn Os) {
+        if let Some(path) = &self.options.write {
+            os.write_file(path, &self.file).ok();
+        }
+    }
+
+    fn line(&mut self, os: &dyn Os, packet: &Packet<'_>) -> String {
         let mut out = String::new();
         if self.options.numbered {
             let _ = write!(out, "{:5}  ", self.captured);
         }
-        out += &self.stamp(captured.at);
-        let whole = captured.bytes();
+        out += &self.stamp(packet.at);
         let names = |addr: Ipv4Addr| os.name_of(addr);
         let printer = Printer::new(self.options.style, &mut self.conversations, &names);
-        let network = network_offset(&whole);
-        let (text, bytes, network) = if self.options.filter.link == Link::Cooked {
-            let cooked = captured.cooked(&whole);
-            let taken = &cooked[..cooked.len().min(self.options.snaplen)];
-            let name = self.options.devices.get(&captured.ifindex).map_or("", |(name, _)| &**name);
-            let header = Cooked {
-                interface: name,
-                ifindex: captured.ifindex.0,
-                kind: kind(captured.received),
-                source: Some(captured.frame.src),
-                ethertype: Captured::ethertype(&whole),
-            };
-            let rest = taken.get(20..).unwrap_or_default();
-            (printer.cooked(&header, rest, whole.len() - network), taken.to_vec(), 20)
+        let (text, network) = if self.options.filter.link == Link::Cooked {
+            let (header, rest) = cooked(packet);
+            (printer.cooked(&header, rest, packet.length.saturating_sub(COOKED_LEN)), COOKED_LEN)
         } else {
-            let taken = &whole[..whole.len().min(self.options.snaplen)];
-            (printer.ethernet(taken, whole.len()), taken.to_vec(), network)
+            (printer.ethernet(packet.bytes, packet.length), network_offset(packet.bytes))
         };
         out += &text;
         let shown = if self.options.dump_link && !self.options.raw { 0 } else { network };
-        let shown = bytes.get(shown..).unwrap_or_default();
+        let shown = packet.bytes.get(shown..).unwrap_or_default();
         out += &match self.options.dump {
             Dump::None => String::new(),
             Dump::Hex => hex(shown),
@@ -239,6 +300,7 @@ impl Tcpdump {
     }
 
     fn end(&self, os: &mut dyn Os) {
+        self.flush(os);
         let packets = |count: u64| format!("{count} packet{}", if count == 1 { "" } else { "s" });
         let text = format!(
             "{} captured\n{} received by filter\n0 packets dropped by kernel\n",
@@ -250,13 +312,44 @@ impl Tcpdump {
     }
 }
 
-fn kind(received: Option<PacketType>) -> PacketKind {
-    match received {
-        None => PacketKind::Out,
-        Some(PacketType::Host) => PacketKind::In,
-        Some(PacketType::Broadcast) => PacketKind::Broadcast,
-        Some(PacketType::Multicast) => PacketKind::Multicast,
-        Some(PacketType::OtherHost) => PacketKind::OtherHost,
+/// Length of a cooked header, version 2.
+const COOKED_LEN: usize = 20;
+
+/// Takes a cooked header off.
+fn cooked<'a>(packet: &Packet<'a>) -> (Cooked<'a>, &'a [u8]) {
+    let byte = |at: usize| packet.bytes.get(at).copied().unwrap_or_default();
+    let header = Cooked {
+        interface: packet.device,
+        ifindex: u32::from_be_bytes(std::array::from_fn(|at| byte(4 + at))),
+        kind: match byte(10) {
+            0 => PacketKind::In,
+            1 => PacketKind::Broadcast,
+            2 => PacketKind::Multicast,
+            3 => PacketKind::OtherHost,
+            _ => PacketKind::Out,
+        },
+        source: Some(MacAddr(std::array::from_fn(|at| byte(12 + at)))),
+        ethertype: u16::from_be_bytes([byte(0), byte(1)]),
+    };
+    (header, packet.bytes.get(COOKED_LEN..).unwrap_or_default())
+}
+
+/// The head of the file that is written.
+fn header(options: &TcpdumpOptions) -> Header {
+    let link = match (options.filter.link, options.raw) {
+        (Link::Cooked, _) => pcap::LINK_SLL2,
+        (Link::Ethernet, true) => pcap::LINK_RAW,
+        (Link::Ethernet, false) => pcap::LINK_ETHERNET,
+    };
+    Header { nanoseconds: options.nanoseconds, snaplen: options.snaplen as u32, link }
+}
+
+/// Name and description of a kind of link header.
+pub(super) fn link_name(link: u32) -> (&'static str, &'static str) {
+    match link {
+        pcap::LINK_SLL2 => ("LINUX_SLL2", "Linux cooked v2"),
+        pcap::LINK_RAW => ("RAW", "Raw IP"),
+        _ => ("EN10MB", "Ethernet"),
     }
 }
 
@@ -271,7 +364,9 @@ impl Process for Tcpdump {
             }
             Wake::Interrupt | Wake::Terminate => {
                 self.take(os);
-                os.write(Stream::Stdout, "\n");
+                if self.options.print {
+                    os.write(Stream::Stdout, "\n");
+                }
                 self.end(os);
             }
             Wake::Readable(_) | Wake::Writable(_) | Wake::Input => {}

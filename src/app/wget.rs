@@ -115,7 +115,8 @@ impl Wget {
 impl Process for Wget {
     fn wake(&mut self, os: &mut dyn Os, wake: Wake) {
         match wake {
-            Wake::Start | Wake::Timer(TIMER_RETRY) => self.begin(os),
+            Wake::Start => self.open(os),
+            Wake::Timer(TIMER_RETRY) => self.begin(os),
             Wake::Timer(_) => self.timed_out(os),
             Wake::Writable(_) if self.phase == Phase::Connecting => match os.take_error(self.socket) {
                 None => self.connected(os),
@@ -143,6 +144,18 @@ impl Wget {
         if !self.options.quiet && !self.options.terse {
             os.write(Stream::Stderr, text);
         }
+    }
+
+    /// The file of `-O` is made before anything is asked.
+    fn open(&mut self, os: &mut dyn Os) {
+        let file = self.options.output.clone().filter(|path| path != "-" && path != "/dev/null");
+        if let Some(path) = file
+            && let Err(errno) = os.write_file(&path, &[])
+        {
+            os.write(Stream::Stderr, &format!("{path}: {}\n", errno.text()));
+            return self.end(os, 1);
+        }
+        self.begin(os);
     }
 
     fn begin(&mut self, os: &mut dyn Os) {
@@ -421,7 +434,7 @@ impl Wget {
             os.write(Stream::Stderr, &line);
         }
         if target != "-" && target != "/dev/null" {
-            os.write_file(&target, &self.content);
+            os.write_file(&target, self.content.as_bytes()).ok();
         }
         self.end(os, 0);
     }

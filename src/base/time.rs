@@ -43,6 +43,11 @@ impl SimTime {
         EPOCH_SECS + self.0 / 1_000_000_000
     }
 
+    /// The moment so many seconds after 1970, or the beginning where that is earlier.
+    pub const fn from_unix(secs: u64, nanos: u32) -> Self {
+        Self(secs.saturating_sub(EPOCH_SECS).saturating_mul(1_000_000_000).saturating_add(nanos as u64))
+    }
+
     /// The moment as a calendar shows it.
     pub fn calendar(self) -> Calendar {
         let secs = self.unix_secs();

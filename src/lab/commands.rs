@@ -6,6 +6,7 @@ use crate::base::ProcessId;
 use crate::kernel::{Ctx, Hairpin, Netns};
 use crate::shell::{self, Command, Context, KernelChange};
 use crate::trace::{Scope, TableChange};
+use std::borrow::Cow;
 
 /// Width of every terminal.
 const COLUMNS: usize = 120;
@@ -32,7 +33,8 @@ impl Lab {
         let mut context = Context {
             inventory: &self.live,
             netns,
-            files: &|path| sim.file_of(netns, &environment.mounts, path).cloned(),
+            files: &|path| sim.file_of(netns, &environment.mounts, path).map(Cow::into_owned),
+            bytes: &|path| sim.bytes_of(netns, &environment.mounts, path).map(<[u8]>::to_vec),
             is_fifo: &|path| sim.is_fifo(netns, &environment.mounts, path),
             hostname,
             image: environment.image.as_deref(),

@@ -236,8 +236,10 @@ impl Measuring {
         let (netns, mut environment) =
             lab.find(from).map_err(|error| LookupError::Refused(error.to_string()))?;
         let path = "/etc/resolv.conf";
-        let conf = lab.sim.file_of(netns, &environment.mounts, path).cloned().unwrap_or_default();
-        lab.sim.put_file(netns, &environment.mounts, path, conf + &way.options());
+        let conf = lab.sim.file_of(netns, &environment.mounts, path).unwrap_or_default().into_owned();
+        let conf = (conf + &way.options()).into_bytes();
+        let written = lab.sim.put_file(netns, &environment.mounts, path, conf);
+        debug_assert!(written.is_ok(), "/etc is there");
         let image = if way == Way::Musl { MUSL_IMAGE } else { GLIBC_IMAGE };
         environment.image = Some(image.into());
         let mut name = name.to_owned();

@@ -9,6 +9,7 @@ use crate::app::probe::Probe;
 use crate::app::server::{Persona, Server};
 use crate::app::sleep::Sleep;
 use crate::base::{Duration, NetnsId, ProcessId, SimTime};
+use crate::kernel::Errno;
 use crate::shell::{self, Node, Redirection, Simple, Word, is_shell};
 use crate::sim::{Stderr, Stdin};
 use crate::trace::Stream;
@@ -273,15 +274,12 @@ impl Lab {
             self.sim.run(process, Box::new(writer), &title);
             return None;
         }
-        let old = self.sim.file_of(netns, &mounts, &path).filter(|_| appends).cloned().unwrap_or_default();
-        if !self.sim.put_file(netns, &mounts, &path, old + &written) {
-            self.sim.write(
-                process,
-                Stream::Stderr,
-                &format!("sh: 1: cannot create {path}: Read-only file system\n"),
-            );
-        }
-        Some(status)
+        let old = self.sim.bytes_of(netns, &mounts, &path).filter(|_| appends).unwrap_or_default();
+        let new = [old, written.as_bytes()].concat();
+        let Err(errno) = self.sim.put_file(netns, &mounts, &path, new) else { return Some(status) };
+        let why = if errno == Errno::Enoent { "Directory nonexistent" } else { errno.text() };
+        self.sim.write(process, Stream::Stderr, &format!("sh: 1: cannot create {path}: {why}\n"));
+        Some(2)
     }
 
     fn run_node(&mut self, process: ProcessId, node: &Arc<Node>) -> Option<u8> {
@@ -447,12 +445,12 @@ impl Lab {
             match redirection {
                 Redirection::In(file) => {
                     let path = file.join(&|name| self.variable(process, name));
-                    let text = match path.as_str() {
-                        "/dev/null" => Some(String::new()),
-                        _ => self.sim.file_of(netns, &mounts, &path).cloned(),
+                    let bytes = match path.as_str() {
+                        "/dev/null" => Some(Vec::new()),
+                        _ => self.sim.bytes_of(netns, &mounts, &path).map(<[u8]>::to_vec),
                     };
-                    let text = text.ok_or_else(|| format!("cannot open {path}: No such file"))?;
-                    io.stdin = Some(text.into_bytes());
+                    let bytes = bytes.ok_or_else(|| format!("cannot open {path}: No such file"))?;
+                    io.stdin = Some(bytes);
                 }
                 Redirection::Out { stream: 2, file, .. } => {
                     let path = file.join(&|name| self.variable(process, name));

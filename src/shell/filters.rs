@@ -132,7 +132,10 @@ pub(super) fn wc(context: &Context<'_>, words: &[String]) -> Command {
         Ok(text) => text,
         Err(command) => return command,
     };
-    let figures = [text.matches('\n').count(), text.split_whitespace().count(), text.len()];
+    // A file need not be text.
+    let lengths = parsed.operands.iter().map(|path| (context.bytes)(path).map_or(0, |bytes| bytes.len()));
+    let length = if parsed.operands.is_empty() { text.len() } else { lengths.sum() };
+    let figures = [text.matches('\n').count(), text.split_whitespace().count(), length];
     let chosen: Vec<usize> = "lwc"
         .chars()
         .zip(figures)

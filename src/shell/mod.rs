@@ -57,6 +57,8 @@ pub struct Context<'a> {
     pub netns: NetnsId,
     /// Files of the container or node that commands read, such as `/etc/hosts`.
     pub files: &'a dyn Fn(&str) -> Option<String>,
+    /// Contents of files that need not be text.
+    pub bytes: &'a dyn Fn(&str) -> Option<Vec<u8>>,
     /// Whether a path is a named pipe.
     pub is_fifo: &'a dyn Fn(&str) -> bool,
     /// Host name.

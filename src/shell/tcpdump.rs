@@ -4,10 +4,11 @@ use super::getopt::getopt;
 use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context};
 use crate::app::CaptureFilter;
-use crate::app::tcpdump::{Direction, Dump, Stamp, Tcpdump, TcpdumpOptions};
+use crate::app::tcpdump::{Direction, Dump, ReadFile, Stamp, Tcpdump, TcpdumpOptions};
 use crate::base::Ipv4Addr;
 use crate::trace::{LinkKind, LinkRow, NetnsState};
 use crate::wire::filter::{Filter, Link, Setting};
+use crate::wire::pcap::{self, Header};
 use crate::wire::print::Style;
 use std::fmt::Write as _;
 
@@ -41,7 +42,12 @@ fn error<T>(text: impl Into<String>) -> Result<T, Stop> {
 /// Runs `tcpdump`.
 pub(super) fn tcpdump(context: &Context<'_>, words: &[String]) -> Command {
     match parse(context, words) {
-        Ok(options) => Command::process(Tcpdump::new(options), Out::default()),
+        Ok((options, None)) => Command::process(Tcpdump::new(options), Out::default()),
+        Ok((options, Some(source))) => {
+            let Source { name, header, bytes, counts } = source;
+            let program = ReadFile::new(Tcpdump::new(options), &name, header, &bytes, counts);
+            Command::process(program, Out::default())
+        }
         Err(Stop::Error(text)) => refuse(format!("tcpdump: {text}\n"), 1),
         Err(Stop::Says(command)) => command,
     }
@@ -130,9 +136,37 @@ struct Given {
     numbered: bool,
     snaplen: Option<usize>,
     direction: Direction,
+    write: Option<String>,
+    read: Option<String>,
+    prints: bool,
+    counts: bool,
+    unbuffered: bool,
 }
 
-fn parse(context: &Context<'_>, words: &[String]) -> Result<TcpdumpOptions, Stop> {
+/// A file to be read.
+struct Source {
+    name: String,
+    header: Header,
+    bytes: Vec<u8>,
+    counts: bool,
+}
+
+impl Source {
+    fn open(context: &Context<'_>, name: &str, counts: bool) -> Result<Self, Stop> {
+        let Some(bytes) = (context.bytes)(name) else {
+            return error(format!("{name}: No such file or directory"));
+        };
+        let header = Header::parse(&bytes).or_else(error)?;
+        Ok(Self { name: name.to_owned(), header, bytes, counts })
+    }
+
+    fn link(&self) -> Link {
+        if self.header.link == pcap::LINK_SLL2 { Link::Cooked } else { Link::Ethernet }
+    }
+}
+
+/// From where packets come: with `-r` from a file, otherwise from a device.
+fn parse(context: &Context<'_>, words: &[String]) -> Result<(TcpdumpOptions, Option<Source>), Stop> {
     let Some(state) = context.inventory.netns.get(&context.netns) else {
         return error("no network namespace");
     };
@@ -143,16 +177,39 @@ fn parse(context: &Context<'_>, words: &[String]) -> Result<TcpdumpOptions, Stop
     for (letter, argument) in &parsed.options {
         set(&mut given, state, *letter, argument)?;
     }
-    let (device, link) = chosen(state, given.device.as_deref())?;
-    let filter = compile(context, state, link, &parsed.operands.join(" "))?;
+    let source = given.read.as_deref().map(|name| Source::open(context, name, given.counts)).transpose()?;
+    let (device, link) = match source {
+        Some(_) => (String::new(), None),
+        None => chosen(state, given.device.as_deref())?,
+    };
+    let header = match &source {
+        Some(source) => source.link(),
+        None if link.is_some() => Link::Ethernet,
+        None => Link::Cooked,
+    };
+    let expression = parsed.operands.join(" ");
+    let filter =
+        compile(context, (state, link), (header, source.is_none()), &expression).map_err(|stop| {
+            match (stop, &source) {
+                (Stop::Error(text), Some(source)) => {
+                    let head = ReadFile::head(&source.name, source.header);
+                    Stop::Says(refuse(format!("{head}tcpdump: {text}\n"), 1))
+                }
+                (stop, _) => stop,
+            }
+        })?;
     let links = state.links.values().filter(|each| link.is_none_or(|only| only.ifindex == each.ifindex));
     let row = |link: &LinkRow| (link.ifindex, (link.name.clone(), link.kind == LinkKind::Loopback));
-    let raw = link.is_some_and(|link| link.kind.is_raw_ip());
+    let raw = match &source {
+        Some(source) => source.header.link == pcap::LINK_RAW,
+        None => link.is_some_and(|link| link.kind.is_raw_ip()),
+    };
     given.style.dumped = given.dump != Dump::None;
     if raw {
         given.style.link = false;
     }
-    Ok(TcpdumpOptions {
+    let taken = source.as_ref().map(|source| source.header.snaplen as usize);
+    let options = TcpdumpOptions {
         device,
         devices: links.map(row).collect(),
         raw,
@@ -164,9 +221,13 @@ fn parse(context: &Context<'_>, words: &[String]) -> Result<TcpdumpOptions, Stop
         stamp: stamp(given.n_stamps)?,
         nanoseconds: given.nanoseconds,
         numbered: given.numbered,
-        snaplen: given.snaplen.unwrap_or(SNAPLEN_MAX),
+        snaplen: given.snaplen.or(taken).unwrap_or(SNAPLEN_MAX),
         direction: given.direction,
-    })
+        print: given.write.is_none() || given.prints,
+        write: given.write,
+        unbuffered: given.unbuffered,
+    };
+    Ok((options, source))
 }
 
 /// Turns long options into letters, and takes those that have none.
@@ -193,8 +254,10 @@ fn long_options(words: &[String], given: &mut Given) -> Result<Vec<String>, Stop
             "--nano" => given.nanoseconds = true,
             "--micro" => given.nanoseconds = false,
             // Frames are handed over soon enough, and are printed in any case.
-            "--immediate-mode" | "--print" => {}
-            "--count" | "--list-data-link-types" | "--monitor-mode" | "--time-stamp-precision" => {
+            "--immediate-mode" => {}
+            "--print" => given.prints = true,
+            "--count" => given.counts = true,
+            "--list-data-link-types" | "--monitor-mode" | "--time-stamp-precision" => {
                 return unsimulated(name);
             }
             other => {
@@ -261,7 +324,11 @@ fn set(given: &mut Given, state: &NetnsState, letter: char, argument: &str) -> R
         'v' => given.style.verbosity = given.style.verbosity.saturating_add(1),
         '#' => given.numbered = true,
         // How output is buffered, the filter optimized, the device put into promiscuous mode; who runs it.
-        'l' | 'U' | 'O' | 'p' | 'f' | 'B' | 'Z' | 'b' => {}
+        'U' => given.unbuffered = true,
+        'r' | 'w' if argument == "-" => return unsimulated(&format!("-{letter} -")),
+        'r' => given.read = Some(argument.to_owned()),
+        'w' => given.write = Some(argument.to_owned()),
+        'l' | 'O' | 'p' | 'f' | 'B' | 'Z' | 'b' => {}
         other => return unsimulated(&format!("-{other}")),
     }
     Ok(())
@@ -308,11 +375,10 @@ fn chosen<'a>(state: &'a NetnsState, given: Option<&str>) -> Result<(String, Opt
 
 fn compile(
     context: &Context<'_>,
-    state: &NetnsState,
-    link: Option<&LinkRow>,
+    (state, link): (&NetnsState, Option<&LinkRow>),
+    (header, live): (Link, bool),
     expression: &str,
 ) -> Result<CaptureFilter, Stop> {
-    let header = if link.is_some() { Link::Ethernet } else { Link::Cooked };
     let of_link = state.addrs.iter().find(|row| link.is_some_and(|link| link.ifindex == row.ifindex));
     let netmask = of_link.map(|row| row.addr.netmask());
     let resolve = |name: &str| -> Option<Ipv4Addr> {
@@ -324,7 +390,7 @@ fn compile(
             words.any(|word| word == name).then_some(addr)
         })
     };
-    let setting = Setting { link: header, live: true, netmask, resolve: &resolve };
+    let setting = Setting { link: header, live, netmask, resolve: &resolve };
     match Filter::compile(expression, &setting) {
         Ok(filter) => Ok(CaptureFilter { filter, link: header }),
         Err(found) => error(found.message),

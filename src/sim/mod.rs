@@ -56,7 +56,7 @@ pub struct Simulation<A> {
     launches: Vec<(ProcessId, Launch)>,
     files: BTreeMap<(NetnsId, String), String>,
     /// Files of containers and volumes.
-    trees: BTreeMap<(DirId, String), String>,
+    trees: BTreeMap<(DirId, String), Vec<u8>>,
     next_timer: u64,
     /// Namespaces that stand still, each with what waits there.
     stopped: BTreeMap<NetnsId, Vec<Task>>,

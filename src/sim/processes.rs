@@ -7,8 +7,9 @@ use crate::app::resolver::Libc;
 use crate::app::{Process, Wake};
 use crate::base::{DirId, Duration, EventId, NetnsId, PidNsId, ProcessId, SimTime};
 use crate::cluster::images;
-use crate::kernel::Urgency;
+use crate::kernel::{Errno, Urgency};
 use crate::trace::{ContainerRef, EventKind, IpcChange, Output, ProcessRow, Stream, TableChange, UseRow};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,6 +18,13 @@ use std::sync::Arc;
 const COMING_UP: Duration = Duration::from_secs(5);
 /// The first number that a machine's processes get here; those below are the system's.
 const FIRST_PID_OF_MACHINE: u32 = 1000;
+/// Directories at the top that images have.
+const DIRECTORIES: [&str; 21] = [
+    "", "bin", "boot", "data", "dev", "etc", "home", "lib", "media", "mnt", "opt", "proc", "root", "run",
+    "sbin", "srv", "sys", "tmp", "usr", "var", "lib64",
+];
+/// Those of them that are empty at first.
+const BARE_DIRECTORIES: [&str; 8] = ["boot", "home", "media", "mnt", "opt", "root", "srv", "tmp"];
 
 /// Standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -421,29 +429,69 @@ impl<A: Actor> Simulation<A> {
         }
     }
 
-    /// A file as a process sees it.
-    pub fn file_of(&self, netns: NetnsId, mounts: &Mounts, path: &str) -> Option<&String> {
+    /// A file as a process sees it, as text.
+    pub fn file_of(&self, netns: NetnsId, mounts: &Mounts, path: &str) -> Option<Cow<'_, str>> {
+        self.bytes_of(netns, mounts, path).map(String::from_utf8_lossy)
+    }
+
+    /// The bytes of a file as a process sees it.
+    pub fn bytes_of(&self, netns: NetnsId, mounts: &Mounts, path: &str) -> Option<&[u8]> {
+        let shared = || self.file(netns, path).map(String::as_bytes);
         match mounts.find(path) {
-            Some(place) => self.trees.get(&place).or_else(|| self.file(netns, path)),
-            None => self.file(netns, path),
+            Some(place) => self.trees.get(&place).map(Vec::as_slice).or_else(shared),
+            None => shared(),
         }
     }
 
-    /// Writes a file for a process; whether it may be written.
-    pub fn put_file(&mut self, netns: NetnsId, mounts: &Mounts, path: &str, text: String) -> bool {
+    /// Writes a file for a process, where it may and the directory is there.
+    pub fn put_file(
+        &mut self,
+        netns: NetnsId,
+        mounts: &Mounts,
+        path: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), Errno> {
         if mounts.is_read_only(path) {
-            return false;
+            return Err(Errno::Erofs);
+        }
+        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        if !self.is_directory(mounts, directory) {
+            return Err(Errno::Enoent);
         }
         // What several containers see may be meant for another of them.
         if let Some(way) = mounts.way(path) {
-            let (object, bytes) = (path.into(), text.len() as u32);
+            let (object, bytes) = (path.into(), bytes.len() as u32);
             let row = UseRow { netns, process: ProcessId::NONE, way, object, bytes };
             self.change(netns, TableChange::Ipc(Box::new(IpcChange::Used(row))));
         }
         match mounts.find(path) {
-            Some(place) => self.trees.insert(place, text),
-            None => self.files.insert((netns, path.to_owned()), text),
+            Some(place) => {
+                self.trees.insert(place, bytes);
+            }
+            None => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                self.files.insert((netns, path.to_owned()), text);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is a directory: a volume, one that holds something, or one that images have. *Simplified*: what
+    /// lies below most of these is taken to be there too.
+    fn is_directory(&self, mounts: &Mounts, path: &str) -> bool {
+        let Some(rest) = path.strip_prefix('/') else { return true };
+        let top = rest.split('/').next().unwrap_or("");
+        let is_known = DIRECTORIES.contains(&top) && (rest == top || !BARE_DIRECTORIES.contains(&top));
+        let inside = format!("{path}/");
+        let holds = |place: &(DirId, String)| {
+            let from = (place.0, inside.clone());
+            self.trees
+                .range(from..)
+                .next()
+                .is_some_and(|(at, _)| at.0 == place.0 && at.1.starts_with(&inside))
         };
-        true
+        is_known
+            || mounts.volumes.iter().any(|mount| format!("{}/", mount.path).starts_with(&inside))
+            || mounts.find(path).is_some_and(|place| place.0 != mounts.own || holds(&place))
     }
 }

@@ -16,6 +16,7 @@ use crate::kernel::{Ctx, Netns};
 use crate::trace::{Stream, TableChange};
 use crate::wire::Bytes;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 
@@ -85,7 +86,8 @@ impl<A: Actor> Syscalls<'_, A> {
     /// The IPv4 lines of `/etc/hosts`: address and names (`hosts(5)`).
     fn hosts(&self) -> impl Iterator<Item = (Ipv4Addr, std::str::SplitWhitespace<'_>)> {
         let mounts = &self.sim.processes[self.process.index()].mounts;
-        let text = self.sim.file_of(self.netns, mounts, "/etc/hosts").map_or("", String::as_str);
+        let bytes = self.sim.bytes_of(self.netns, mounts, "/etc/hosts").unwrap_or_default();
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
         text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
             let mut words = line.split_whitespace();
             let addr = words.next()?.parse().ok()?;
@@ -364,15 +366,20 @@ impl<A: Actor> Os for Syscalls<'_, A> {
 
     fn read_file(&self, path: &str) -> Option<String> {
         let mounts = &self.sim.processes[self.process.index()].mounts;
-        self.sim.file_of(self.netns, mounts, path).cloned()
+        self.sim.file_of(self.netns, mounts, path).map(Cow::into_owned)
     }
 
-    fn write_file(&mut self, path: &str, text: &str) {
+    fn read_bytes(&self, path: &str) -> Option<Vec<u8>> {
+        let mounts = &self.sim.processes[self.process.index()].mounts;
+        self.sim.bytes_of(self.netns, mounts, path).map(<[u8]>::to_vec)
+    }
+
+    fn write_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), Errno> {
         if self.asked.is_some() {
-            return;
+            return Ok(());
         }
         let mounts = self.sim.processes[self.process.index()].mounts.clone();
-        self.sim.put_file(self.netns, &mounts, path, text.to_owned());
+        self.sim.put_file(self.netns, &mounts, path, bytes.to_vec())
     }
 
     fn api(&mut self, request: &ApiRequest) -> Result<Value, ApiError> {

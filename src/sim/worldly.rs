@@ -121,7 +121,7 @@ impl<A: Actor> World for Simulation<A> {
     }
 
     fn write_in(&mut self, dir: DirId, path: &str, text: String) {
-        self.trees.insert((dir, path.to_owned()), text);
+        self.trees.insert((dir, path.to_owned()), text.into_bytes());
     }
 
     fn empty_dir(&mut self, dir: DirId) {

@@ -17,6 +17,7 @@ mod icmp;
 mod igmp;
 mod ipv4;
 pub mod names;
+pub mod pcap;
 mod pretty;
 pub mod print;
 mod quote;

@@ -105,7 +105,9 @@ impl Curl {
     pub(super) fn dump_head(&mut self, os: &mut dyn Os, raw: &str) {
         match self.options.dump_header.as_deref() {
             Some("-") => os.write(Stream::Stdout, raw),
-            Some(path) => os.write_file(path, raw),
+            Some(path) => {
+                os.write_file(path, raw.as_bytes()).ok();
+            }
             None => {}
         }
     }

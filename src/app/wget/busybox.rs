@@ -65,6 +65,10 @@ impl Process for BusyboxWget {
     }
 }
 
+fn is_file(target: &str) -> bool {
+    target != "-" && target != "/dev/null"
+}
+
 impl BusyboxWget {
     fn begin(&mut self, os: &mut dyn Os) {
         let host = self.url.host.clone();
@@ -186,8 +190,13 @@ impl BusyboxWget {
         }
         let length = Length::of_response(head, false);
         self.expected = if let Length::Fixed(len) = length { Some(len) } else { None };
+        let target = self.target();
+        if is_file(&target)
+            && let Err(errno) = os.write_file(&target, &[])
+        {
+            return self.fail(os, &format!("can't open '{target}': {}", errno.text()));
+        }
         if !self.options.quiet {
-            let target = self.target();
             let line = if target == "-" {
                 "writing to stdout\n".to_owned()
             } else {
@@ -214,8 +223,8 @@ impl BusyboxWget {
                 if target == "-" { "written to stdout\n".to_owned() } else { format!("'{target}' saved\n") };
             os.write(Stream::Stderr, &line);
         }
-        if target != "-" && target != "/dev/null" {
-            os.write_file(&target, &self.content);
+        if is_file(&target) {
+            os.write_file(&target, self.content.as_bytes()).ok();
         }
         self.end(os, 0);
     }

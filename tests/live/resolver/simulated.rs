@@ -220,7 +220,9 @@ pub(super) fn run(case: &Case, library: Library) -> Ran {
     };
     sim.run(process, Box::new(host), "servers");
     let mut machine = sim.machine(hosts[0]);
-    sim.put_file(hosts[0], &machine.mounts, "/etc/resolv.conf", case.resolv_conf());
+    let written =
+        sim.put_file(hosts[0], &machine.mounts, "/etc/resolv.conf", case.resolv_conf().into_bytes());
+    written.expect("/etc is there");
     if library == Library::Musl {
         machine.image = Some("alpine".into());
     }
