@@ -166,14 +166,27 @@ impl DigLine {
                     self.parts.insert(Part::Search);
                 }
             }
-            "trace" | "nssearch" | "subnet" | "tls" | "https" | "nsid" | "yaml" | "expire"
-            | "header-only" | "opcode" | "padding" => {
+            "trace" => self.trace(on),
+            "nssearch" | "subnet" | "tls" | "https" | "nsid" | "yaml" | "expire" | "header-only"
+            | "opcode" | "padding" => {
                 let (text, status) = not_simulated("dig", &format!("+{name}"));
                 return Err(refuse(text, status));
             }
             _ => return self.valued(name, value, on),
         }
         Ok(())
+    }
+
+    /// `+trace` brings other parts of the output and DNSSEC with it.
+    fn trace(&mut self, on: bool) {
+        self.overrides.trace = on;
+        if on {
+            for part in [Part::Comments, Part::Statistics, Part::Additional, Part::Question] {
+                self.parts.remove(&part);
+            }
+            self.parts.extend([Part::Identify, Part::Authority]);
+            self.overrides.edns.push(Some(EdnsOption::Dnssec(true)));
+        }
     }
 
     fn short(&mut self, on: bool) {

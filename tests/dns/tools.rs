@@ -52,3 +52,29 @@ fn the_tools_print_what_the_real_ones_print() {
     }
     assert!(failures.is_empty(), "{failures}");
 }
+
+#[test]
+fn dig_follows_the_zones_from_the_root() {
+    let mut lab = Lab::new(1);
+    let errors: Vec<_> = lab
+        .apply(&super::file("trace.yaml"))
+        .into_iter()
+        .filter(|found| found.severity == Severity::Error)
+        .collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    lab.settle(SimTime(60_000_000_000));
+    let text = super::file("trace.txt");
+    let mut got = text.split("=== ").next().unwrap().to_owned();
+    for case in text.split("=== ").skip(1) {
+        let head = case.lines().next().unwrap();
+        let (pod, command) = head.split_once(' ').unwrap();
+        let (out, status, _) = run(&mut lab, pod, command);
+        write!(got, "=== {head}\n{}", blanked(&format!("{out}rc={status}\n"))).unwrap();
+    }
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dns/trace.txt"), got)
+            .unwrap();
+    } else {
+        assert_eq!(got, text);
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::layout::{self, Columns};
 use super::system::absolute;
+use super::trace::Trace;
 use super::{Asking, Exchange, Outcome, Reply, Server, System};
 use crate::app::{Os, Process, Wake, dial};
 use crate::base::SimTime;
@@ -88,6 +89,8 @@ pub struct Overrides {
     pub domain: Option<String>,
     /// Another number of dots, `+ndots=`.
     pub ndots: Option<usize>,
+    /// From the root down, `+trace`.
+    pub trace: bool,
 }
 
 /// A change to the pseudo-record.
@@ -118,6 +121,8 @@ pub struct Dig {
     exchange: Option<Exchange>,
     greeting: String,
     status: u8,
+    /// How far `+trace` has got.
+    pub(super) trace: Option<Trace>,
 }
 
 impl Dig {
@@ -138,6 +143,7 @@ impl Dig {
             exchange: None,
             greeting: String::new(),
             status: 0,
+            trace: None,
         }
     }
 
@@ -183,7 +189,7 @@ impl Dig {
         let Some(question) = self.questions.front() else { return os.exit(self.status) };
         let mut system = System::read(os);
         system.change(self.overrides.domain.as_deref(), self.overrides.ndots);
-        let searched = self.overrides.search || self.overrides.domain.is_some();
+        let searched = !self.overrides.trace && (self.overrides.search || self.overrides.domain.is_some());
         let names = if searched { system.names(&question.name) } else { vec![absolute(&question.name)] };
         let Some(names) = super::legal_names(os, "dig", &question.name, names) else { return };
         self.names = names;
@@ -194,9 +200,33 @@ impl Dig {
         let (Some(question), Some(asking)) = (self.questions.front(), &self.asking) else {
             return os.exit(self.status);
         };
+        if self.overrides.trace && self.trace.is_none() {
+            let asking = asking.clone();
+            let root = self.begin_trace();
+            return self.exchange_with(os, asking, root);
+        }
         let Some(name) = self.names.pop_front() else { return self.done(os) };
-        let question = Question { name, kind: question.kind };
-        let mut asking = asking.clone();
+        let (question, asking) = (Question { name, kind: question.kind }, asking.clone());
+        self.exchange_with(os, asking, question);
+    }
+
+    /// The name that `+trace` is about.
+    pub(super) fn traced_name(&self) -> Option<String> {
+        self.names.front().cloned()
+    }
+
+    /// How a trace asks, but for the servers.
+    pub(super) fn asking_of_trace(&self) -> Option<Asking> {
+        self.asking.clone()
+    }
+
+    /// Puts the current question with this name to the servers of a trace.
+    pub(super) fn start(&mut self, os: &mut dyn Os, asking: &Asking, name: String) {
+        let Some(kind) = self.questions.front().map(|question| question.kind) else { return };
+        self.exchange_with(os, asking.clone(), Question { name, kind });
+    }
+
+    fn exchange_with(&mut self, os: &mut dyn Os, mut asking: Asking, question: Question) {
         asking.tcp = self.overrides.tcp.unwrap_or(question.kind == Type::ANY);
         let (exchange, outcome) = Exchange::start(os, &asking, question);
         if self.shows(Part::Query) {
@@ -212,6 +242,7 @@ impl Dig {
     }
 
     fn done(&mut self, os: &mut dyn Os) {
+        self.trace = None;
         self.questions.pop_front();
         self.next_question(os);
     }
@@ -219,7 +250,8 @@ impl Dig {
     fn ended(&mut self, os: &mut dyn Os, outcome: Outcome) {
         match outcome {
             Outcome::Answered(reply) => {
-                let goes_on = reply.message.rcode == Rcode::NxDomain && !self.names.is_empty();
+                let is_denied = reply.message.rcode == Rcode::NxDomain;
+                let goes_on = is_denied && !self.names.is_empty() && self.trace.is_none();
                 if goes_on && !self.shows(Part::Search) {
                     return self.ask(os);
                 }
@@ -227,7 +259,14 @@ impl Dig {
                 let greeting = if self.shows(Part::Short) { String::new() } else { greeting };
                 let text = greeting + &self.answer(&reply, os.now());
                 os.write(Stream::Stdout, &text);
-                if goes_on {
+                if self.trace.is_some() {
+                    let received = self.received(&reply);
+                    if self.follow(os, &reply.message, &received) {
+                        return;
+                    }
+                    os.write(Stream::Stdout, &received);
+                }
+                if goes_on && !self.overrides.trace {
                     return self.ask(os);
                 }
             }
@@ -242,6 +281,16 @@ impl Dig {
             }
         }
         self.done(os);
+    }
+
+    /// What stands behind each answer of a trace, unless there are statistics.
+    fn received(&self, reply: &Reply) -> String {
+        if self.shows(Part::Statistics) || self.shows(Part::Short) {
+            return String::new();
+        }
+        let Server { name, address } = &reply.server;
+        let (length, port, ms) = (reply.length, reply.port, reply.took.as_ms());
+        format!(";; Received {length} bytes from {address}#{port}({name}) in {ms} ms\n\n")
     }
 
     /// All that is printed of an answer.
@@ -259,6 +308,9 @@ impl Dig {
     fn short(&self, reply: &Reply) -> String {
         let mut out = String::new();
         for record in &reply.message.answer {
+            if self.overrides.trace {
+                let _ = write!(out, "{} ", record.kind());
+            }
             let _ = write!(out, "{}", record.data);
             if self.shows(Part::Identify) {
                 let ms = reply.took.as_ms();
@@ -393,6 +445,9 @@ pub fn reverse(address: &str) -> Question {
 
 impl Process for Dig {
     fn wake(&mut self, os: &mut dyn Os, wake: Wake) {
+        if self.wakes_trace(os, &wake) {
+            return;
+        }
         match wake {
             Wake::Start => self.begin(os),
             Wake::Interrupt => os.exit(130),
@@ -408,5 +463,9 @@ impl Process for Dig {
 
     fn boxed_clone(&self) -> Box<dyn Process> {
         Box::new(self.clone())
+    }
+
+    fn looks_up_names(&self) -> bool {
+        true
     }
 }

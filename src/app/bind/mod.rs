@@ -6,6 +6,7 @@ pub mod host;
 mod layout;
 pub mod nslookup;
 mod system;
+mod trace;
 
 pub use system::System;
 

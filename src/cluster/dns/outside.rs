@@ -72,6 +72,10 @@ impl Outside {
         let within = zones.iter().filter(|zone| is_subdomain(zone, &question.name));
         let zone = within.max_by_key(|zone| zone.len());
         let zone = zone.map_or(".", String::as_str);
+        let cut = self.records.delegation(question, zone).filter(|_| !self.recursive && zones.contains(zone));
+        if let Some(referral) = cut {
+            return referral;
+        }
         let mut answer = self.records.answer(question, zone);
         answer.recursive(self.recursive);
         if zone == "." && !self.recursive && answer.answer.is_empty() && answer.rcode == Rcode::NxDomain {

@@ -48,6 +48,26 @@ impl ZoneFile {
         None
     }
 
+    /// Where the zone leaves a name to the servers of another one: the referral (RFC 1034 section 4.3.2, step 3b).
+    pub fn delegation(&self, question: &Question, zone: &str) -> Option<Answer> {
+        let is_cut = |record: &&Record| {
+            record.kind() == Type::Ns
+                && !record.owner.eq_ignore_ascii_case(zone)
+                && is_subdomain(zone, &record.owner)
+                && is_subdomain(&record.owner, &question.name)
+        };
+        let cut = self.records().iter().filter(is_cut).min_by_key(|record| record.owner.len())?;
+        let authority: Vec<Record> = self.find(&cut.owner, Type::Ns).collect();
+        let mut out = Answer { authority, ..Answer::default() };
+        for record in out.authority.clone() {
+            if let RData::Ns(host) = &record.data {
+                out.additional.extend(self.find(host, Type::A));
+                out.additional.extend(self.find(host, Type::Aaaa));
+            }
+        }
+        Some(out)
+    }
+
     /// The answer for a question about `zone`, authoritative.
     pub fn answer(&self, question: &Question, zone: &str) -> Answer {
         let mut out = Answer { authoritative: true, ..Answer::default() };

@@ -81,7 +81,8 @@ fn lookup(ip: &Ip<'_>, dst: Ipv4Addr, oif: Option<IfIndex>) -> Option<RouteRow> 
             .filter(|row| oif.is_none_or(|oif| row.oif == Some(oif)))
             .filter(|row| {
                 let link = row.oif.and_then(|oif| ip.state.links.get(&oif));
-                link.is_none_or(|link| link.up)
+                // An address is the machine's own also while its device is down (`fib_check_nh`).
+                row.kind == RouteKind::Local || link.is_none_or(|link| link.up)
             })
             .min_by_key(|row| (32 - row.dst.prefix_len(), row.metric))
             .copied()
