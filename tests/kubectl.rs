@@ -158,3 +158,8 @@ fn objects_are_shown_in_every_form_and_compared() {
 fn ports_of_a_machine_lead_into_pods() {
     check("ports.txt");
 }
+
+#[test]
+fn who_asks_in_another_name_may_do_what_roles_allow() {
+    check("rights.txt");
+}

@@ -44,7 +44,7 @@ impl Needs {
                     sum.insert(name.clone(), json!(quantity::decimal(said.iter().sum())));
                 }
             }
-            for (name, amount) in first.iter().flat_map(|one| pick(one)) {
+            for (name, amount) in first.iter().flat_map(pick) {
                 let least = sum.get(name).and_then(quantity::of_json);
                 if quantity::of_json(amount) > least {
                     sum.insert(name.clone(), amount.clone());

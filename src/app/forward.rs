@@ -4,7 +4,7 @@
 //! this process within the Pod.
 
 use super::dial::{self, Read};
-use super::{Os, Process, Shutdown, SocketOption, Transport, Wake};
+use super::{Errno, Os, Process, Shutdown, SocketOption, Transport, Wake};
 use crate::base::{Ipv4Addr, ObjectKey, SocketId};
 use crate::trace::Stream;
 use std::collections::BTreeMap;
@@ -104,7 +104,7 @@ impl PortForward {
     }
 
     fn listen(os: &mut dyn Os, at: SocketAddrV4) -> Result<SocketId, &'static str> {
-        let socket = os.socket(Transport::Tcp).map_err(|errno| errno.text())?;
+        let socket = os.socket(Transport::Tcp).map_err(Errno::text)?;
         let opened = os
             .set_option(socket, SocketOption::ReuseAddress(true))
             .and_then(|()| os.bind(socket, at))

@@ -2,11 +2,12 @@
 
 use super::flags::{read, switch, value};
 use super::json::{entries, list, number, text};
+use super::rbac::{self, Who};
 use super::resources::{named, of_kind};
 use super::table::layout;
 use super::view;
-use crate::shell::Command;
 use crate::shell::out::{Out, answer, not_simulated, refuse};
+use crate::shell::{Command, Context};
 use crate::trace::Inventory;
 
 /// Names as kubeadm's `admin.conf` has them.
@@ -113,19 +114,24 @@ fn view_of(server: &str) -> String {
     )
 }
 
-/// `kubectl auth`: who asks here may do everything, as kubeadm's administrator may.
-pub(super) fn auth(words: &[String]) -> Command {
+/// `kubectl auth`: who asks here may do everything, as kubeadm's administrator may, unless in somebody else's name.
+pub(super) fn auth(context: &Context<'_>, who: Option<&Who>, words: &[String]) -> Command {
     let Some((verb, rest)) = words.split_first() else {
         return refuse("error: required auth subcommand not specified, such as \"can-i\"\n", 1);
     };
-    let known = [switch("quiet", 'q'), switch("all-namespaces", 'A'), value("output", 'o')];
-    let others = ["list", "no-headers", "subresource", "filename"];
+    let known = [
+        switch("quiet", 'q'),
+        switch("all-namespaces", 'A'),
+        value("output", 'o'),
+        value("subresource", ' '),
+    ];
+    let others = ["list", "no-headers", "filename"];
     let words = match read(&format!("auth {verb}"), &known, &others, rest) {
         Ok(words) => words,
         Err(text) => return refuse(text, 1),
     };
     match (verb.as_str(), words.operands.as_slice()) {
-        ("can-i", [_, what, ..]) => {
+        ("can-i", [verb, what, ..]) => {
             let mut out = Out::default();
             let kind = what.split(['/', '.']).next().unwrap_or(what);
             match named(kind).first() {
@@ -138,10 +144,14 @@ pub(super) fn auth(words: &[String]) -> Command {
                 }
                 None | Some(_) => {}
             }
+            let all = words.is_set("all-namespaces");
+            let namespace = if all { "" } else { words.namespace(context.kube_namespace) };
+            let place = (namespace, words.value("subresource").unwrap_or(""));
+            let may = who.is_none_or(|who| rbac::can_i(context.inventory, who, (verb, what), place));
             if !words.is_set("quiet") {
-                out.out("yes\n");
+                out.out(if may { "yes\n" } else { "no\n" });
             }
-            out.done(0)
+            out.done(u8::from(!may))
         }
         ("can-i", _) => refuse(
             "error: you must specify two arguments: verb resource or verb resource/resourceName.\nSee 'kubectl auth can-i -h' for help and examples.\n",
@@ -151,8 +161,11 @@ pub(super) fn auth(words: &[String]) -> Command {
             let row = |name: &str, value: &str| vec![name.to_owned(), value.to_owned()];
             answer(layout(&[
                 row("ATTRIBUTE", "VALUE"),
-                row("Username", USER),
-                row("Groups", "[kubeadm:cluster-admins system:authenticated]"),
+                row("Username", who.map_or(USER, |who| &who.user)),
+                row(
+                    "Groups",
+                    &who.map_or("[kubeadm:cluster-admins system:authenticated]".to_owned(), rbac::groups),
+                ),
             ]))
         }
         (other, _) => {

@@ -42,9 +42,7 @@ pub(super) const fn optional(long: &'static str, bare: &'static str) -> Flag {
 /// What every verb knows.
 const GLOBAL: [Flag; 2] = [value("namespace", 'n'), value("request-timeout", ' ')];
 /// What every verb of the real client knows, while this one does not.
-const GLOBAL_OTHERS: [&str; 14] = [
-    "as",
-    "as-group",
+const GLOBAL_OTHERS: [&str; 12] = [
     "cache-dir",
     "certificate-authority",
     "client-certificate",

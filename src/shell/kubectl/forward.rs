@@ -89,15 +89,13 @@ fn containers_ports(pod: &Value) -> impl Iterator<Item = &Value> {
 /// A port of a Pod by its number or name.
 fn number_of(word: &str, pod: &Value) -> Result<u16, String> {
     let is_udp = |port: &&Value| text(port, "protocol") == "UDP";
-    let number = match word.parse::<u16>() {
-        Ok(number) => number,
-        Err(_) => {
-            let found = containers_ports(pod).find(|port| text(port, "name") == word);
-            let missing = || {
-                format!("error: Pod '{}' does not have a named port '{word}'\n", text(pod, "metadata.name"))
-            };
-            u16::try_from(found.map(|port| number(port, "containerPort")).ok_or_else(missing)?).unwrap_or(0)
-        }
+    let number = if let Ok(number) = word.parse::<u16>() {
+        number
+    } else {
+        let found = containers_ports(pod).find(|port| text(port, "name") == word);
+        let name = text(pod, "metadata.name");
+        let missing = || format!("error: Pod '{name}' does not have a named port '{word}'\n");
+        u16::try_from(found.map(|port| number(port, "containerPort")).ok_or_else(missing)?).unwrap_or(0)
     };
     let of_number: Vec<&Value> = containers_ports(pod)
         .filter(|port| self::number(port, "containerPort") == i64::from(number))
@@ -128,11 +126,10 @@ fn target_of(word: &str, pod: &Value, service: &Value) -> Result<u16, String> {
     if text(service, "spec.clusterIP") == "None" {
         return Ok(u16::try_from(number(first, "port")).unwrap_or(0));
     }
-    match &port["targetPort"] {
-        Value::String(name) => number_of(name, pod),
-        target => {
-            let target = target.as_i64().filter(|target| *target > 0).unwrap_or_else(|| number(port, "port"));
-            Ok(u16::try_from(target).unwrap_or(0))
-        }
+    let target = &port["targetPort"];
+    if let Some(name) = target.as_str() {
+        return number_of(name, pod);
     }
+    let target = target.as_i64().filter(|target| *target > 0).unwrap_or_else(|| number(port, "port"));
+    Ok(u16::try_from(target).unwrap_or(0))
 }

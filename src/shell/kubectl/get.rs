@@ -354,7 +354,7 @@ fn print(query: &Query, inventory: &Inventory, found: &[(&Resource, Vec<Value>)]
         Format::Yaml => out.out(yaml::yaml(&yaml::sorted(&document(all(), single)))),
         Format::Path(template) => out.out(template.fill(&yaml::sorted(&document(all(), single)))),
         Format::PathAsJson(template) => {
-            out.out(template.fill_as_json(&yaml::sorted(&document(all(), single))))
+            out.out(template.fill_as_json(&yaml::sorted(&document(all(), single))));
         }
         Format::Go(template) => match template.fill(&yaml::sorted(&document(all(), single))) {
             Ok(text) => out.out(text),

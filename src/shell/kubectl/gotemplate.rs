@@ -377,7 +377,7 @@ fn value_of(pipe: &Pipe, dot: &Value, scope: &mut Scope) -> Result<Value, String
                 args.extend(last.take());
                 call(name, &args)?
             }
-            _ => term_value(first, dot, scope)?,
+            Term::Constant(_) | Term::Place(..) | Term::Inner(..) => term_value(first, dot, scope)?,
         };
         last = Some(value);
     }
@@ -459,9 +459,10 @@ fn call(name: &str, args: &[Value]) -> Result<Value, String> {
         "index" | "exists" => {
             let mut found = first;
             for key in &args[1.min(args.len())..] {
-                let next = match key {
-                    Value::Number(at) => at.as_u64().and_then(|at| found.get(usize::try_from(at).ok()?)),
-                    other => found.get(shown(other)),
+                let next = if key.is_number() {
+                    key.as_u64().and_then(|at| found.get(usize::try_from(at).ok()?))
+                } else {
+                    found.get(shown(key))
                 };
                 match next {
                     Some(next) => found = next,
@@ -485,7 +486,6 @@ fn call(name: &str, args: &[Value]) -> Result<Value, String> {
                 return Err(format!("error calling len: len of {}", shown(other)));
             }
         },
-        "print" => json!(all().concat()),
         "println" => json!(format!("{}\n", all().join(" "))),
         "printf" => json!(printf(first.as_str().unwrap_or_default(), &args[1.min(args.len())..])),
         "eq" => json!(args[1.min(args.len())..].iter().any(|one| compare("eq", first, one))),
@@ -530,7 +530,8 @@ fn printf(format: &str, args: &[Value]) -> String {
         let columns: usize =
             width.trim_start_matches('-').split('.').next().and_then(|text| text.parse().ok()).unwrap_or(0);
         let blanks = " ".repeat(columns.saturating_sub(text.chars().count()));
-        out.push_str(&if left { format!("{text}{blanks}") } else { format!("{blanks}{text}") });
+        let (before, after) = if left { ("", blanks.as_str()) } else { (blanks.as_str(), "") };
+        out.extend([before, &text, after]);
     }
     out
 }

@@ -22,6 +22,7 @@ mod labels;
 mod logs;
 mod print;
 mod raw;
+mod rbac;
 mod resources;
 mod scale;
 mod select;
@@ -56,6 +57,8 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
     // Global flags may stand before the verb.
     let before = words.iter().take_while(|word| word.starts_with('-')).count();
     let mut own: Vec<String> = words.to_vec();
+    let who = rbac::impersonated(&mut own);
+    let before = before.min(own.iter().take_while(|word| word.starts_with('-')).count());
     if before > 0 {
         let takes = matches!(words.first().map(String::as_str), Some("-n" | "--namespace"));
         let count = (before + usize::from(takes)).min(own.len());
@@ -68,6 +71,11 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
     };
     let (inventory, namespace) = (context.inventory, context.kube_namespace);
     let names_file = rest.iter().any(|word| word.starts_with("-f") || word.starts_with("--filename"));
+    if let Some(who) = &who
+        && let Err(text) = rbac::judge(inventory, namespace, who, (verb, rest))
+    {
+        return refuse(text, 1);
+    }
     match verb.as_str() {
         "get" => get::get(context, rest),
         "describe" => describe::describe(inventory, namespace, rest),
@@ -77,7 +85,7 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
         "version" => about::version(rest),
         "cluster-info" => cluster::info(inventory, rest),
         "config" => cluster::config(inventory, rest),
-        "auth" => cluster::auth(rest),
+        "auth" => cluster::auth(context, who.as_ref(), rest),
         "top" => cluster::top(rest),
         "edit" => edit::edit(context, rest),
         "autoscale" => create::autoscale(namespace, rest),

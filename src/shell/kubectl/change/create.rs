@@ -99,17 +99,14 @@ fn made(what: &str, namespace: &str, words: &[String]) -> Result<Command, String
         other @ ("token" | "secret tls" | "secret docker-registry") => {
             return Err(not_simulated("kubectl create", other).0);
         }
-        other => match generate::object(other, name, &words)? {
-            Some(made) => made,
-            None => {
-                let all = words.operands.iter().map(String::as_str);
-                let line = std::iter::once(what).chain(all).collect::<Vec<_>>().join(" ");
-                return Err(format!(
-                    "Error: must specify one of -f and -k\n\nerror: unknown command \"{line}\"\nSee 'kubectl create -h' \
-                     for help and examples\n"
-                ));
-            }
-        },
+        other => generate::object(other, name, &words)?.ok_or_else(|| {
+            let all = words.operands.iter().map(String::as_str);
+            let line = std::iter::once(what).chain(all).collect::<Vec<_>>().join(" ");
+            format!(
+                "Error: must specify one of -f and -k\n\nerror: unknown command \"{line}\"\nSee 'kubectl create -h' for \
+                 help and examples\n"
+            )
+        })?,
     };
     sent(object, namespace, &words, failure)
 }

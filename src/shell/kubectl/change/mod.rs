@@ -224,14 +224,13 @@ fn filled(form: &str, object: &Value) -> Option<String> {
 pub(super) fn shown_only(object: &Value, with_namespace: bool) -> Value {
     let mut shown = object.clone();
     match object["kind"].as_str().unwrap_or("") {
-        "Service" => shown["status"] = json!({ "loadBalancer": {} }),
+        "Service" | "Ingress" => shown["status"] = json!({ "loadBalancer": {} }),
         "Deployment" | "Pod" | "Job" | "CronJob" | "ResourceQuota" => {
             shown["status"] = json!({});
         }
         "PodDisruptionBudget" => {
             shown["status"] = json!({ "currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0 });
         }
-        "Ingress" => shown["status"] = json!({ "loadBalancer": {} }),
         "Namespace" => {
             shown["spec"] = json!({});
             shown["status"] = json!({});
