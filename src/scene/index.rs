@@ -112,6 +112,18 @@ impl Index {
         Some(last.map_or(first, |id| EventId(id as u32)))
     }
 
+    /// The step that shows what `event` did: the event itself, or the next step of the same packet, for a packet that is
+    /// only just made is seen where it leaves by its first interface.
+    pub fn step_of(&self, trace: &Trace, event: EventId) -> EventId {
+        let is_step = |id: &EventId| self.steps.binary_search(id).is_ok();
+        let journey = trace.event(event).journey;
+        if is_step(&event) || !journey.is_some() {
+            return event;
+        }
+        let later = self.stations(journey).iter().filter(|station| **station >= event);
+        later.copied().find(is_step).unwrap_or(event)
+    }
+
     /// How many journeys there are.
     pub(super) fn journeys(&self) -> usize {
         self.stations.len()

@@ -271,6 +271,20 @@ fn the_rows_that_decided_never_cover_where_the_packet_is_or_goes() {
 }
 
 #[test]
+fn a_packet_that_is_only_just_made_is_seen_where_it_leaves() {
+    let trace = cold_ping(false);
+    let mut index = Index::default();
+    index.extend(&trace);
+    let made = (0..trace.len() as u32).map(EventId).find(|id| trace.event(*id).kind == EventKind::Originated);
+    let made = made.expect("the sample has such an event");
+    let shown = index.step_of(&trace, made);
+    assert!(shown > made && index.steps().contains(&shown));
+    assert_eq!(trace.event(shown).journey, trace.event(made).journey);
+    assert!(trace.frame_of(trace.event(shown)).is_some(), "its bytes are there");
+    assert_eq!(index.step_of(&trace, shown), shown);
+}
+
+#[test]
 fn every_token_of_every_step_starts_where_the_last_one_ended() {
     let trace = cold_ping(false);
     let count = steps(&trace).len();

@@ -88,3 +88,14 @@ export async function command(page, line, expected) {
     return new RegExp(source, "s").test(rows.map((row) => row.textContent.replaceAll("\u00a0", " ")).join(""));
   }, expected.source, { ...patience, polling: 300 });
 }
+
+const service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.96.0.80, selector: {app: web}, ports: [{port: 8080, targetPort: 80}]}\n";
+/** The lesson with a Service in front of Pod b. */
+export const labelled = (text) => text.replace("metadata: {name: b}", "metadata: {name: b, labels: {app: web}}") + service;
+
+/** Opens a view by the menu. */
+export async function openView(page, name) {
+  await page.getByTestId("view-menu").locator("summary").click();
+  await page.getByTestId(`open-${name}`).click();
+  await page.getByTestId(`view-${name}`).waitFor(patience);
+}

@@ -3,20 +3,13 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { closeWorld, command, goTo, hasPod, lesson, lessonText, openWorld, patience, pause, ready, type, world } from "./steps.mjs";
+import { closeWorld, command, goTo, hasPod, labelled, lesson, lessonText, openView, openWorld, patience, pause, ready, type, world } from "./steps.mjs";
 import { open } from "./harness.mjs";
 
 before(openWorld);
 after(closeWorld);
 
-const service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.96.0.80, selector: {app: web}, ports: [{port: 8080, targetPort: 80}]}\n";
-const labelled = (text) => text.replace("metadata: {name: b}", "metadata: {name: b, labels: {app: web}}") + service;
 const tab = async (page, name) => page.locator(`#time-tab-${name}`).click();
-const openView = async (page, name) => {
-  await page.getByTestId("view-menu").locator("summary").click();
-  await page.getByTestId(`open-${name}`).click();
-  await page.getByTestId(`view-${name}`).waitFor(patience);
-};
 
 test("a page is fetched through a Service: conversation, translation, rules and the Service's picture agree", lesson(async ({ page }) => {
   await type(page, labelled(await lessonText("ko")));
@@ -213,70 +206,6 @@ test("the course is done step by step, and the lab itself tells when", lesson(as
   await page.getByTestId("chapter-path").waitFor(patience);
   assert.ok(await page.getByTestId("chapter-path").evaluate((chapter) => chapter.open), "the next chapter opens");
   assert.match(await progress.innerText(), /13단계 중|14단계 중/);
-}));
-
-test("a name's search list is unrolled, each question with what CoreDNS's plugins did", lesson(async ({ page }) => {
-  await type(page, labelled(await lessonText("ko")));
-  await hasPod(page, "b");
-  await openView(page, "names");
-  const name = page.getByTestId("names-name");
-  await name.fill("web");
-  const tries = page.getByTestId("names-tries").locator(".names-try");
-  await tries.first().waitFor(patience);
-  assert.match(await page.getByTestId("names-rule").innerText(), /ndots:5/);
-  assert.match(await tries.first().innerText(), /web\.default\.svc\.cluster\.local\./);
-  // The Service comes a moment after its text, and a name is looked up when it is typed.
-  for (let round = 0; round < 40 && await page.locator(".names-try.is-found").count() === 0; round += 1) {
-    await page.waitForTimeout(250);
-    await name.fill("we");
-    await name.fill("web");
-  }
-  assert.match(await tries.first().getAttribute("class"), /is-found/);
-  await tries.first().locator("summary").first().click();
-  assert.match(await tries.first().innerText(), /10\.96\.0\.80[\s\S]*kubernetes/);
-  // What it costs in other ways: a row for each, in the words of the page.
-  await page.getByTestId("names-compare").click();
-  const ways = page.getByTestId("names-compare-table").locator("tbody tr");
-  await page.waitForFunction(() => document.querySelectorAll("[data-testid=names-compare-table] tbody tr").length === 7, undefined, { timeout: 60_000 });
-  assert.match(await page.getByTestId("names-compare-table").locator("caption").innerText(), /getent ahosts web$/);
-  assert.match(await ways.nth(0).innerText(), /ndots:5\s+2000\s+0\s+0\s+[\d.]+ ms/);
-  assert.match(await ways.nth(4).innerText(), /musl\s+2000/);
-  assert.equal(await page.getByTestId("names-compare-table").locator("td.number").count(), 35);
-  await page.waitForFunction(() => !document.querySelector("[data-testid=names-compare]").disabled, undefined, patience);
-  await name.fill("nowhere.example");
-  await page.waitForFunction(() => document.querySelectorAll(".names-try:not(.is-found)").length === 4, undefined, patience);
-  assert.match(await page.getByTestId("names-total").innerText(), /8개/);
-  await name.fill("nowhere.example.");
-  await page.waitForFunction(() => document.querySelectorAll(".names-try").length === 1, undefined, patience);
-  await name.fill("-..-");
-  await page.getByTestId("names-problem").waitFor(patience);
-}));
-
-test("the names view stands over the packets up to the playhead, and the inspector opens a message to its bits", lesson(async ({ page }) => {
-  await type(page, labelled(await lessonText("ko")));
-  await hasPod(page, "b");
-  await command(page, "dig +short example.com", /203\.0\.113\.10/);
-  await pause(page);
-  await openView(page, "names");
-  const rows = page.getByTestId("names-packets").locator("tbody tr");
-  await page.waitForFunction(() => document.querySelectorAll("[data-testid=names-packets] tbody tr").length > 0, undefined, { timeout: 60_000 });
-  const row = rows.filter({ hasText: "example.com. A" }).first();
-  await row.waitFor(patience);
-  assert.match(await row.innerText(), /0x[0-9a-f]{4}[\s\S]*10\.96\.0\.10/);
-  // The first question stands before its answer: going to it takes the answer back.
-  await row.locator(".names-go").click();
-  await page.waitForFunction(() => !/NOERROR|NODATA/.test([...document.querySelectorAll("[data-testid=names-packets] tbody tr")].at(-1).innerText), undefined, patience);
-  // The zone follows what the cluster holds.
-  await page.getByTestId("names-zone").locator("summary").click();
-  await page.getByTestId("names-zone-table").locator("tr").first().waitFor(patience);
-  assert.match(await page.getByTestId("names-zone-table").innerText(), /kube-dns\.kube-system\.svc\.cluster\.local\.\s+30\s+A\s+10\.96\.0\.10/);
-  await page.getByTestId("view-close").click();
-  const layer = page.getByTestId("layers").locator(".layer-head", { hasText: /^DNS/ }).first();
-  // A query begins in its Pod; the first step that shows its bytes is the interface it leaves by.
-  for (let times = 0; times < 6 && (await layer.count()) === 0; times += 1) await page.getByTestId("forward").click();
-  await layer.click();
-  const layers = await page.getByTestId("layers").innerText();
-  assert.match(layers, /RD \(recursion desired\)[\s\S]*1 \(set\)[\s\S]*\.\.\.\. \.\.\.1/);
 }));
 
 test("the second exercise says what is missing, and its solution misses nothing", lesson(async ({ page }) => {

@@ -310,9 +310,15 @@ impl Show {
         }
     }
 
-    /// Selects an event and goes to it.
+    /// The step that shows an event.
+    pub(in crate::ui) fn step_of(self, event: EventId) -> EventId {
+        self.ui.lab.with_value(|lab| self.index.with_value(|index| index.step_of(lab.trace(), event)))
+    }
+
+    /// Selects an event and goes to the step that shows it.
     pub(in crate::ui) fn go_to(self, event: EventId) {
-        self.ui.playback.update(|play| play.seek_event(event));
+        let step = self.step_of(event);
+        self.ui.playback.update(|play| play.seek_event(step));
         self.ui.selection.set(Selection::Playhead);
     }
 }

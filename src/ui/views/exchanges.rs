@@ -106,7 +106,7 @@ fn exchange_view(show: Show, one: &Exchange) -> impl IntoView + use<> {
     let delay = one.delay().map(|delay| delay.to_string());
     let ((_, port), (server, _)) = one.ends;
     view! {
-        <tr class:is-now=move || show.event.get() == Some(event)>
+        <tr class:is-now=move || show.event.get() == Some(show.step_of(event))>
             <td class="mono">
                 <button class="names-go" aria-label=move || show.ui.word("names.packets.go")
                     on:click=move |_| show.go_to(event)>{format!("{}", one.asked.sent.at)}</button>
