@@ -38,7 +38,7 @@ pub use crate::kernel::{
     Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
     Transport,
 };
-use crate::trace::{Stream, TableChange};
+use crate::trace::{NetfilterChange, Stream, TableChange};
 use crate::wire::Bytes;
 use resolver::Outcome;
 use serde_json::Value;
@@ -191,6 +191,13 @@ pub trait Os {
     }
     /// Takes the frames captured since this was last asked.
     fn take_captured(&mut self) -> Vec<Captured> {
+        Vec::new()
+    }
+    /// Has the kernel tell of connections that it tracks in this namespace (`NFNLGRP_CONNTRACK_*`).
+    /// [`Wake::Timer`] with this token tells when there is something.
+    fn watch_connections(&mut self, _token: u32) {}
+    /// Takes what became of connections since this was last asked, each with when.
+    fn take_connections(&mut self) -> Vec<(SimTime, NetfilterChange)> {
         Vec::new()
     }
     /// The source address the kernel would choose towards `dst` (`connect(2)` then `getsockname(2)`) on a socket bound

@@ -1,10 +1,13 @@
 //! `conntrack` 1.4.7: the connections that a namespace tracks.
 
+mod events;
+mod forms;
+
 use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context, KernelChange};
 use crate::base::{Ipv4Addr, SimTime};
 use crate::kernel::NetfilterOp;
-use crate::trace::{Connection, ConntrackRow, Tuple};
+use crate::trace::{Connection, ConntrackRow};
 use crate::xtables::{Masked, Table};
 use std::fmt::Write as _;
 
@@ -20,6 +23,7 @@ enum Verb {
     Flush,
     Count,
     Statistics,
+    Events,
 }
 
 /// Which connections are meant: those that fit all that is given.
@@ -47,6 +51,7 @@ struct Form {
     id: bool,
     xml: bool,
     save: bool,
+    timestamp: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -57,6 +62,8 @@ struct Order {
     /// Long names of the options given.
     given: Vec<&'static str>,
     expectations: bool,
+    /// `-e`: new, updated and destroyed ones.
+    mask: Option<[bool; 3]>,
 }
 
 /// The program's own message with its hint.
@@ -123,6 +130,7 @@ pub(super) fn conntrack(context: &Context<'_>, words: &[String]) -> Command {
     let passes = |of: &&Connection| order.filter.fits(&of.row) && (translates || order.filter.nat.is_empty());
     let fitting: Vec<&Connection> = all.clone().filter(passes).collect();
     match verb {
+        Verb::Events => events::watch(&order, all),
         Verb::List => list(&fitting, order.form, now, "shown"),
         Verb::Get => get(&fitting, order.form, now),
         Verb::Delete => delete(&fitting, order.form, now),
@@ -194,10 +202,10 @@ fn id(row: &ConntrackRow) -> u32 {
 fn line(of: &Connection, form: Form, now: SimTime) -> String {
     let left = of.left(now).as_secs();
     if form.xml {
-        return xml(&of.row, left);
+        return forms::xml(&of.row, left);
     }
     if form.save {
-        return save(&of.row, left);
+        return forms::save(&of.row, left);
     }
     let before = if form.extended { "ipv4     2 " } else { "" };
     let mut out = of.row.line(before, &format!("{left} "));
@@ -210,74 +218,6 @@ fn line(of: &Connection, form: Form, now: SimTime) -> String {
 fn protocol_name(protocol: u8) -> String {
     let name = crate::xtables::protocol_name(protocol);
     if name.parse::<u8>().is_ok() { "unknown".to_owned() } else { name }
-}
-
-fn xml_direction(name: &str, tuple: &Tuple) -> String {
-    let protocol = tuple.protocol;
-    let ports = match protocol {
-        6 | 17 | 33 | 132 | 136 => {
-            format!("<sport>{}</sport><dport>{}</dport>", tuple.sport, tuple.dport)
-        }
-        _ => String::new(),
-    };
-    format!(
-        "<meta direction=\"{name}\"><layer3 protonum=\"2\" protoname=\"ipv4\"><src>{}</src><dst>{}</dst></layer3>\
-         <layer4 protonum=\"{protocol}\" protoname=\"{}\">{ports}</layer4></meta>",
-        tuple.src,
-        tuple.dst,
-        protocol_name(protocol)
-    )
-}
-
-fn xml(row: &ConntrackRow, left: u64) -> String {
-    let state = row.tcp.map_or_else(String::new, |tcp| format!("<state>{}</state>", tcp.name()));
-    let flags = match (row.assured, row.seen_reply) {
-        (true, _) => "<assured/>",
-        (false, false) => "<unreplied/>",
-        (false, true) => "",
-    };
-    format!(
-        "<flow>{}{}<meta direction=\"independent\">{state}<timeout>{left}</timeout><mark>{}</mark><use>1</use>\
-         <id>{}</id>{flags}</meta></flow>\n",
-        xml_direction("original", &row.orig),
-        xml_direction("reply", &row.reply),
-        row.mark,
-        id(row)
-    )
-}
-
-fn save(row: &ConntrackRow, left: u64) -> String {
-    let status = match (row.seen_reply, row.assured) {
-        (true, true) => "SEEN_REPLY,ASSURED",
-        (true, false) => "SEEN_REPLY",
-        (false, _) => "UNSET",
-    };
-    let (orig, reply) = (&row.orig, &row.reply);
-    let mut out = format!(
-        "-A -t {left} -u {status} -s {} -d {} -r {} -q {} -p {}",
-        orig.src,
-        orig.dst,
-        reply.src,
-        reply.dst,
-        protocol_name(orig.protocol)
-    );
-    if orig.protocol == 1 {
-        let (kind, code) = (orig.dport >> 8, orig.dport & 0xff);
-        let _ = write!(out, " --icmp-type {kind} --icmp-code {code} --icmp-id {}", orig.sport);
-    } else {
-        let _ = write!(
-            out,
-            " --sport {} --dport {} --reply-port-src {} --reply-port-dst {}",
-            orig.sport, orig.dport, reply.sport, reply.dport
-        );
-    }
-    if let Some(tcp) = row.tcp {
-        let _ = write!(out, " --state {}", tcp.name());
-    }
-    if row.mark != 0 {
-        let _ = write!(out, " -m {}", row.mark);
-    }
-    out + "\n"
 }
 
 impl Filter {
@@ -432,6 +372,7 @@ fn take_verb(order: &mut Order, letter: char) -> Result<(), Stop> {
         'F' => Verb::Flush,
         'C' => Verb::Count,
         'S' => Verb::Statistics,
+        'E' => Verb::Events,
         other => return Err(Stop::NotSimulated(format!("-{other}"))),
     };
     if order.verb.is_some() {
@@ -550,6 +491,7 @@ fn set(order: &mut Order, letter: char, value: &str) -> Result<(), Stop> {
         'o' => output(&mut order.form, value)?,
         'h' => return Err(Stop::Says(USAGE.to_owned())),
         'V' => return Err(Stop::Says(format!("{VERSION}\n"))),
+        'e' => order.mask = Some(events::mask(value)?),
         // There is one zone only, and nothing to be set back.
         'w' if value == "0" => {}
         't' => {}
@@ -567,7 +509,8 @@ fn output(form: &mut Form, value: &str) -> Result<(), Stop> {
             "save" => form.save = true,
             // Neither is kept unless the kernel is told to.
             "ktimestamp" => {}
-            "timestamp" | "labels" | "userspace" => return Err(Stop::NotSimulated(format!("-o {part}"))),
+            "timestamp" => form.timestamp = true,
+            "labels" | "userspace" => return Err(Stop::NotSimulated(format!("-o {part}"))),
             other => return usage(format!("Bad parameter `{other}'")),
         }
     }
@@ -587,7 +530,10 @@ fn check(order: &Order) -> Result<(), Stop> {
     let Some(verb) = order.verb else { return Ok(()) };
     let illegal = |name: &&&'static str| match verb {
         Verb::Count | Verb::Statistics | Verb::Flush => **name != "family",
-        Verb::List | Verb::Get | Verb::Delete => **name == "timeout" && verb != Verb::Delete,
+        Verb::List | Verb::Get | Verb::Delete => {
+            **name == "event-mask" || **name == "timeout" && verb != Verb::Delete
+        }
+        Verb::Events => **name == "timeout",
     };
     match order.given.iter().find(illegal) {
         Some(name) => usage(format!("Illegal option `--{name}' with this command")),

@@ -6,7 +6,7 @@ use super::Simulation;
 use crate::agent::Actor;
 use crate::app::{CaptureFilter, Captured};
 use crate::base::{Duration, IfIndex, NetnsId, ProcessId, SimTime};
-use crate::trace::EventKind;
+use crate::trace::{Event, EventKind, NetfilterChange, TableChange};
 
 /// How long frames wait in the ring.
 const HAND_OVER: Duration = Duration::from_ms(100);
@@ -24,6 +24,15 @@ pub(super) struct Capture {
     ring: Vec<Captured>,
 }
 
+/// A program that is told of tracked connections.
+pub(super) struct Watch {
+    process: ProcessId,
+    netns: NetnsId,
+    /// The timer that wakes the program.
+    token: u32,
+    waiting: Vec<(SimTime, NetfilterChange)>,
+}
+
 /// Whether this is a tap.
 fn is_tap(kind: EventKind) -> bool {
     matches!(kind, EventKind::Transmitted | EventKind::Received(_))
@@ -37,10 +46,7 @@ impl<A: Actor> Simulation<A> {
         filter: CaptureFilter,
         token: u32,
     ) {
-        if self.captures.is_empty() {
-            self.n_tapped = self.trace.len();
-        }
-        self.tap_new();
+        self.begin_to_tap();
         let netns = self.netns_of(process);
         let (since, ring) = (self.now, Vec::new());
         self.captures.push(Capture { process, netns, ifindex, filter, token, since, ring });
@@ -48,6 +54,41 @@ impl<A: Actor> Simulation<A> {
 
     pub(super) fn close_captures(&mut self, process: ProcessId) {
         self.captures.retain(|capture| capture.process != process);
+        self.watches.retain(|watch| watch.process != process);
+    }
+
+    /// What is in the trace by now is not for whoever begins to listen.
+    fn begin_to_tap(&mut self) {
+        if self.captures.is_empty() && self.watches.is_empty() {
+            self.n_tapped = self.trace.len();
+        }
+        self.tap_new();
+    }
+
+    pub(super) fn open_watch(&mut self, process: ProcessId, token: u32) {
+        self.begin_to_tap();
+        let netns = self.netns_of(process);
+        self.watches.push(Watch { process, netns, token, waiting: Vec::new() });
+    }
+
+    pub(super) fn take_watched(&mut self, process: ProcessId) -> Vec<(SimTime, NetfilterChange)> {
+        let watch = self.watches.iter_mut().find(|watch| watch.process == process);
+        watch.map_or_else(Vec::new, |watch| std::mem::take(&mut watch.waiting))
+    }
+
+    /// Shows the watches an event, where it is of a tracked connection.
+    fn tell_watches(&mut self, event: &Event, filled: &mut Vec<(ProcessId, u32, Duration)>) {
+        let EventKind::Changed(change) = event.kind else { return };
+        let TableChange::Netfilter(change) = &self.trace.changes[change.index()] else { return };
+        if !matches!(change, NetfilterChange::Conntrack(_) | NetfilterChange::ConntrackGone(..)) {
+            return;
+        }
+        for watch in self.watches.iter_mut().filter(|watch| watch.netns == event.netns) {
+            if watch.waiting.is_empty() {
+                filled.push((watch.process, watch.token, Duration::ZERO));
+            }
+            watch.waiting.push((event.at, change.clone()));
+        }
     }
 
     pub(super) fn take_captured(&mut self, process: ProcessId) -> Vec<Captured> {
@@ -57,17 +98,19 @@ impl<A: Actor> Simulation<A> {
 
     /// Shows the captures what came into the trace since this was last done.
     pub(super) fn tap_new(&mut self) {
-        if self.captures.is_empty() {
+        if self.captures.is_empty() && self.watches.is_empty() {
             return;
         }
         let from = std::mem::replace(&mut self.n_tapped, self.trace.len());
         let mut filled = Vec::new();
-        for event in &self.trace.events[from..] {
-            if !is_tap(event.kind) {
+        for at in from..self.trace.len() {
+            let event = self.trace.events[at];
+            self.tell_watches(&event, &mut filled);
+            if !is_tap(event.kind) || self.captures.is_empty() {
                 continue;
             }
             let received = if let EventKind::Received(kind) = event.kind { Some(kind) } else { None };
-            let Some(frame) = self.trace.frame_of(event) else { continue };
+            let Some(frame) = self.trace.frame_of(&event) else { continue };
             for capture in self.captures.iter_mut().filter(|capture| capture.netns == event.netns) {
                 if capture.ifindex.is_some_and(|only| only != event.ifindex) {
                     continue;

@@ -63,6 +63,8 @@ pub struct Simulation<A> {
     /// Processes that ended since they were last asked for.
     ended: Vec<(ProcessId, u8)>,
     captures: Vec<captures::Capture>,
+    /// Programs that are told of tracked connections.
+    watches: Vec<captures::Watch>,
     /// UNIX sockets, named pipes and locks.
     locals: local::Locals,
     /// Sockets in other namespaces than their process's.
@@ -94,6 +96,7 @@ impl<A: Actor> Simulation<A> {
             stopped: BTreeMap::new(),
             ended: Vec::new(),
             captures: Vec::new(),
+            watches: Vec::new(),
             locals: local::Locals::default(),
             abroad: abroad::Sockets::default(),
             n_tapped: 0,

@@ -13,7 +13,7 @@ use crate::app::{
 use crate::base::{Duration, IfIndex, Ipv4Addr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::cluster::dns::View;
 use crate::kernel::{Ctx, Netns};
-use crate::trace::{Stream, TableChange};
+use crate::trace::{NetfilterChange, Stream, TableChange};
 use crate::wire::Bytes;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -285,6 +285,14 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     fn capture(&mut self, device: Option<IfIndex>, filter: CaptureFilter, token: u32) -> Result<(), Errno> {
         self.sim.open_capture(self.process, device, filter, token);
         Ok(())
+    }
+
+    fn watch_connections(&mut self, token: u32) {
+        self.sim.open_watch(self.process, token);
+    }
+
+    fn take_connections(&mut self) -> Vec<(SimTime, NetfilterChange)> {
+        self.sim.take_watched(self.process)
     }
 
     fn take_captured(&mut self) -> Vec<Captured> {
