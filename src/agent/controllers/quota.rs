@@ -1,5 +1,5 @@
 //! Resource quotas: the admission of new objects (`plugin/pkg/admission/resourcequota`) and what is used of each
-//! (`pkg/controller/resourcequota`). *Simplified*: quotas with scopes count nothing; changes of objects are not checked.
+//! (`pkg/controller/resourcequota`). *Simplified*: changes of objects are not checked.
 
 use crate::agent::control::ControlPlane;
 use crate::agent::serve::resource;
@@ -104,9 +104,53 @@ fn joined(names: &[&String], of: impl Fn(&str) -> String) -> String {
 
 /// What a quota allows.
 fn hard(quota: &ObjectRow) -> BTreeMap<String, Value> {
-    let scoped = quota.at(&["spec", "scopes"]).is_some() || quota.at(&["spec", "scopeSelector"]).is_some();
-    let fields = quota.at(&["spec", "hard"]).and_then(Value::as_object).filter(|_| !scoped);
+    let fields = quota.at(&["spec", "hard"]).and_then(Value::as_object);
     fields.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Whether no container of a Pod says anything of processors or memory.
+fn is_best_effort(spec: &Value) -> bool {
+    let lists = ["containers", "initContainers"].map(|list| spec[list].as_array());
+    let mut containers = lists.into_iter().flatten().flatten();
+    containers.all(|one| {
+        COMPUTE.iter().all(|(_, field, name)| amount(one, field, name).is_none_or(|amount| amount == 0))
+    })
+}
+
+/// Whether a Pod is within one scope (`podMatchesScopeFunc`).
+fn is_within(scope: &Value, spec: &Value) -> bool {
+    let text = |field: &str| scope[field].as_str().unwrap_or_default();
+    let class = spec["priorityClassName"].as_str().filter(|class| !class.is_empty());
+    let listed = || {
+        let values = scope["values"].as_array();
+        values.into_iter().flatten().any(|value| value.as_str() == class && class.is_some())
+    };
+    match text("scopeName") {
+        "BestEffort" => is_best_effort(spec),
+        "NotBestEffort" => !is_best_effort(spec),
+        "Terminating" => spec["activeDeadlineSeconds"].is_number(),
+        "NotTerminating" => !spec["activeDeadlineSeconds"].is_number(),
+        "PriorityClass" => match text("operator") {
+            "In" => listed(),
+            "NotIn" => !listed(),
+            "DoesNotExist" => class.is_none(),
+            _ => class.is_some(),
+        },
+        "CrossNamespacePodAffinity" => ["podAffinity", "podAntiAffinity"].iter().any(|kind| {
+            let rules = spec["affinity"][kind].to_string();
+            rules.contains("\"namespaces\"") || rules.contains("\"namespaceSelector\"")
+        }),
+        _ => false,
+    }
+}
+
+/// Whether a quota is about an object: one with scopes only about the Pods within all of them.
+fn is_about(quota: &ObjectRow, kind: &str, value: &Value) -> bool {
+    let plain = quota.at(&["spec", "scopes"]).and_then(Value::as_array).into_iter().flatten();
+    let plain = plain.map(|scope| json!({ "scopeName": scope, "operator": "Exists" }));
+    let chosen = quota.at(&["spec", "scopeSelector", "matchExpressions"]).and_then(Value::as_array);
+    let scopes: Vec<Value> = plain.chain(chosen.into_iter().flatten().cloned()).collect();
+    scopes.is_empty() || (kind == "Pod" && scopes.iter().all(|scope| is_within(scope, &value["spec"])))
 }
 
 /// Resources of which the containers of a Pod have to say something, with those that do not: `limits.cpu for: a,b`.
@@ -133,6 +177,9 @@ impl ControlPlane {
     /// Whether the quotas of its namespace leave room for a new object.
     pub(in crate::agent) fn check_quota(&self, key: &ObjectKey, value: &Value) -> Result<(), ApiError> {
         for quota in self.quotas_in(&key.namespace) {
+            if !is_about(&quota, &key.kind, value) {
+                continue;
+            }
             let hard = hard(&quota);
             let name = &quota.key.name;
             let refused = |why: String| Err(ApiError::forbidden(&resource(&key.kind), &key.name, &why));
@@ -143,7 +190,7 @@ impl ControlPlane {
                 }
             }
             let wanted = usage(&key.kind, value);
-            let used = self.used_in(&key.namespace, &hard);
+            let used = self.used_in(&quota, &hard);
             let limit = |name: &str| hard.get(name).and_then(quantity::of_json).unwrap_or(0);
             let sum = |name: &String| used.get(name).unwrap_or(&0) + wanted.get(name).unwrap_or(&0);
             let over: Vec<&String> =
@@ -162,10 +209,11 @@ impl ControlPlane {
     }
 
     /// What the objects of a namespace use of the resources that a quota names. Pods that have ended use nothing.
-    fn used_in(&self, namespace: &str, hard: &BTreeMap<String, Value>) -> Amounts {
+    fn used_in(&self, quota: &ObjectRow, hard: &BTreeMap<String, Value>) -> Amounts {
         let mut used: Amounts = hard.keys().map(|name| (name.clone(), 0)).collect();
-        for row in self.objects_in(namespace) {
-            if &*row.key.kind == "Pod" && !self.counts_as_pod(row) {
+        for row in self.objects_in(&quota.key.namespace) {
+            let ended = &*row.key.kind == "Pod" && !self.counts_as_pod(row);
+            if ended || !is_about(quota, &row.key.kind, &row.value) {
                 continue;
             }
             for (name, amount) in usage(&row.key.kind, &row.value) {
@@ -201,7 +249,7 @@ impl ControlPlane {
         }
         self.queue.quotas.insert(row.uid.clone());
         let hard = hard(&row);
-        let used = self.used_in(&key.namespace, &hard);
+        let used = self.used_in(&row, &hard);
         let used: BTreeMap<String, String> =
             used.into_iter().map(|(name, amount)| (name.clone(), shown(&name, amount))).collect();
         let status = json!({ "hard": hard, "used": used });
