@@ -10,6 +10,7 @@ readonly wasm="cargo bench --locked --target wasm32-unknown-unknown --bench wasm
 
 cargo bench --locked --bench speed
 cargo bench --locked --bench scale
+cargo bench --locked --bench names
 # Built beforehand, so that nothing is compiled between the sides of the comparison.
 wasm_cargo $wasm --no-run
 VETHSCOPE_BENCH_WASM="bash -c '. .ci/lib.sh; wasm_cargo $wasm -- --nocapture'" cargo bench --locked --bench kernel

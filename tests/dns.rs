@@ -18,6 +18,8 @@ mod plugins;
 mod race;
 #[path = "dns/resolv.rs"]
 mod resolv;
+#[path = "dns/search.rs"]
+mod search;
 #[path = "dns/tools.rs"]
 mod tools;
 #[path = "dns/turns.rs"]
