@@ -306,6 +306,7 @@ impl Moment<'_> {
         let size = (geometry::mono_width(&words, scene.text) + px(16), px(24));
         let mut free = note::kept_free(scene, None, &Sight { spots: Vec::new(), ..sight.clone() });
         free.extend(frame.note.as_ref().map(|note| note.rect));
+        free.extend(note::names(scene).map(|(_, rect)| rect));
         for token in frame.tokens.iter_mut().filter(|token| token.waits) {
             let Some(at) = token.path.first() else { continue };
             let aside = at.x - px(ASIDE);

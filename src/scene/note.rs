@@ -3,7 +3,7 @@
 
 use super::frame::Decision;
 use super::geometry::{Point, Rect, mono_width};
-use super::model::{Anchor, Scene, Shape, ShapeKind, Spot};
+use super::model::{Anchor, Label, LabelStyle, Scene, Shape, ShapeKind, Spot};
 use crate::base::NetnsId;
 use crate::base::words::{self, Lang};
 use crate::trace::Table;
@@ -139,17 +139,26 @@ pub(super) fn kept_free(scene: &Scene, netns: Option<NetnsId>, sight: &Sight) ->
 }
 
 /// Room that a label takes, as near as can be told without measuring it.
-fn label_rects(scene: &Scene) -> Vec<Rect> {
-    let rect = |label: &super::model::Label| {
-        let (w, h) = (mono_width(&label.text, scene.text), scene.text);
-        let x = match label.anchor {
-            Anchor::Start => label.at.x,
-            Anchor::Middle => label.at.x - w / 2,
-            Anchor::End => label.at.x - w,
-        };
-        Rect::new(x, label.at.y - h, w, h + h / 4)
+fn label_rect(scene: &Scene, label: &Label) -> Rect {
+    let (w, h) = (mono_width(&label.text, scene.text), scene.text);
+    let x = match label.anchor {
+        Anchor::Start => label.at.x,
+        Anchor::Middle => label.at.x - w / 2,
+        Anchor::End => label.at.x - w,
     };
-    scene.shapes.iter().flat_map(|shape| &shape.labels).map(rect).collect()
+    Rect::new(x, label.at.y - h, w, h + h / 4)
+}
+
+fn label_rects(scene: &Scene) -> Vec<Rect> {
+    scene.shapes.iter().flat_map(|shape| &shape.labels).map(|label| label_rect(scene, label)).collect()
+}
+
+/// The names of Pods, nodes and hosts, and where they are written.
+pub(super) fn names(scene: &Scene) -> impl Iterator<Item = (&str, Rect)> {
+    let labels = scene.shapes.iter().flat_map(|shape| &shape.labels);
+    labels
+        .filter(|label| matches!(label.style, LabelStyle::Heading | LabelStyle::Name))
+        .map(|label| (&*label.text, label_rect(scene, label)))
 }
 
 /// The place for a box of `size` near `home` that covers nothing of `free` and little else: a pixel of

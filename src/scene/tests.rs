@@ -271,6 +271,24 @@ fn the_rows_that_decided_never_cover_where_the_packet_is_or_goes() {
 }
 
 #[test]
+fn what_a_packet_waits_for_is_written_beside_the_names() {
+    let trace = cold_ping(false);
+    let mut seen = 0;
+    let sizes = [(14, false), (14, true), (20, false), (20, true)];
+    for (at, (text, compact)) in (0..steps(&trace).len()).flat_map(|at| sizes.map(|size| (at, size))) {
+        let options = LayoutOptions { text, compact, ..LayoutOptions::default() };
+        let (scene, frame) = picture_as(&trace, at, &options);
+        for sign in frame.tokens.iter().filter_map(|token| token.sign) {
+            for (name, rect) in note::names(&scene) {
+                assert!(!sign.overlaps(rect), "step {at}, text {text}, {compact}: {name} is under {sign:?}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 8, "{seen} signs were looked at");
+}
+
+#[test]
 fn a_packet_that_is_only_just_made_is_seen_where_it_leaves() {
     let trace = cold_ping(false);
     let mut index = Index::default();
