@@ -124,6 +124,7 @@ const LONG: [(&str, &str); 9] = [
     ("--number", "-#"),
 ];
 
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the program")]
 #[derive(Default)]
 struct Given {
     device: Option<String>,

@@ -464,14 +464,11 @@ impl<A: Actor> Simulation<A> {
             let row = UseRow { netns, process: ProcessId::NONE, way, object, bytes };
             self.change(netns, TableChange::Ipc(Box::new(IpcChange::Used(row))));
         }
-        match mounts.find(path) {
-            Some(place) => {
-                self.trees.insert(place, bytes);
-            }
-            None => {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                self.files.insert((netns, path.to_owned()), text);
-            }
+        if let Some(place) = mounts.find(path) {
+            self.trees.insert(place, bytes);
+        } else {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            self.files.insert((netns, path.to_owned()), text);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use crate::base::SimTime;
 use crate::trace::Stream;
 use crate::wire::filter::Seen;
 use crate::wire::pcap::{Header, LINK_RAW, LINK_SLL2, Record};
+use std::fmt::Write as _;
 
 /// A `tcpdump` that reads a file.
 #[derive(Clone, Debug)]
@@ -84,7 +85,7 @@ impl ReadFile {
             }
         }
         if self.counts {
-            out += &format!("{found} packet{}\n", if found == 1 { "" } else { "s" });
+            let _ = writeln!(out, "{found} packet{}", if found == 1 { "" } else { "s" });
         }
         os.write(Stream::Stdout, &out);
         self.tcpdump.flush(os);
