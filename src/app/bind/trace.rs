@@ -92,12 +92,11 @@ impl Dig {
         let mut servers = Vec::new();
         for name in &names {
             let bare = name.trim_end_matches('.');
-            match os.resolve(name) {
-                Some(address) => servers.push(Server { name: bare.to_owned(), address }),
-                None => {
-                    let text = format!("couldn't get address for '{bare}': not found\n");
-                    os.write(Stream::Stdout, &text);
-                }
+            if let Some(address) = os.resolve(name) {
+                servers.push(Server { name: bare.to_owned(), address });
+            } else {
+                let text = format!("couldn't get address for '{bare}': not found\n");
+                os.write(Stream::Stdout, &text);
             }
         }
         if servers.is_empty() {
