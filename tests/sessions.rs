@@ -52,9 +52,10 @@ fn sessions() -> Vec<PathBuf> {
 /// Has the real tools do the same in a namespace of their own.
 fn record(path: &Path) {
     let commands: String = read(path).into_iter().flat_map(|step| [step.command, "\n".to_owned()]).collect();
-    let script = r#"while IFS= read -r line; do echo "$ $line"; bash -c "$line" 2>&1; echo "rc=$?"; done"#;
+    // The kernel's directory of devices shows those of the namespace that mounts it.
+    let script = r#"mount -t sysfs sysfs /sys; while IFS= read -r line; do echo "$ $line"; bash -c "$line" 2>&1; echo "rc=$?"; done"#;
     let mut child = Command::new("unshare")
-        .args(["-n", "bash", "-c", script])
+        .args(["-n", "-m", "bash", "-c", script])
         .env("LC_ALL", "C")
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())

@@ -1,8 +1,8 @@
 //! Single commands: each answers at once, changes tables, or becomes a program.
 
 use super::Lab;
-use crate::agent::{Environment, World};
-use crate::base::ProcessId;
+use crate::agent::{Environment, Mounts, World};
+use crate::base::{NetnsId, ProcessId};
 use crate::kernel::{Ctx, Hairpin, Netns};
 use crate::shell::{self, Command, Context, KernelChange};
 use crate::trace::{Scope, TableChange};
@@ -33,7 +33,10 @@ impl Lab {
         let mut context = Context {
             inventory: &self.live,
             netns,
-            files: &|path| sim.file_of(netns, &environment.mounts, path).map(Cow::into_owned),
+            files: &|path| {
+                let own = || sim.file_of(netns, &environment.mounts, path).map(Cow::into_owned);
+                shell::kernel_file(&self.live, netns, path).or_else(own)
+            },
             bytes: &|path| sim.bytes_of(netns, &environment.mounts, path).map(<[u8]>::to_vec),
             is_fifo: &|path| sim.is_fifo(netns, &environment.mounts, path),
             hostname,
@@ -49,6 +52,15 @@ impl Lab {
         };
         let command = shell::run(&mut context, argv);
         self.carry_out(process, command, title)
+    }
+
+    /// The bytes of a file as a shell in a namespace sees it.
+    pub(super) fn bytes_of(&mut self, netns: NetnsId, mounts: &Mounts, path: &str) -> Option<Vec<u8>> {
+        let trace = self.sim.trace();
+        self.live.advance(trace, trace.len());
+        self.live.now = self.sim.now();
+        let of_kernel = shell::kernel_file(&self.live, netns, path).map(String::into_bytes);
+        of_kernel.or_else(|| self.sim.bytes_of(netns, mounts, path).map(<[u8]>::to_vec))
     }
 
     fn carry_out(&mut self, process: ProcessId, command: Command, title: &str) -> Option<u8> {

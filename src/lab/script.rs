@@ -447,7 +447,7 @@ impl Lab {
                     let path = file.join(&|name| self.variable(process, name));
                     let bytes = match path.as_str() {
                         "/dev/null" => Some(Vec::new()),
-                        _ => self.sim.bytes_of(netns, &mounts, &path).map(<[u8]>::to_vec),
+                        _ => self.bytes_of(netns, &mounts, &path),
                     };
                     let bytes = bytes.ok_or_else(|| format!("cannot open {path}: No such file"))?;
                     io.stdin = Some(bytes);

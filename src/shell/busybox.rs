@@ -13,11 +13,12 @@ pub(super) const BANNER: &str = "BusyBox v1.35.0 (Debian 1:1.35.0-4+deb12u1+b1) 
 
 /// Whether there is an applet of this name.
 pub(super) fn has(applet: &str) -> bool {
-    const APPLETS: [&str; 38] = [
+    const APPLETS: [&str; 39] = [
         "mkfifo",
         "rm",
         "arp",
         "cat",
+        "ls",
         "date",
         "echo",
         "env",
@@ -64,7 +65,8 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "ifconfig" => nettools::ifconfig(context, words, Edition::Busybox),
         "ip" => busybox_ip::run(context, words),
         "route" => route::route(context, words, Edition::Busybox),
-        "cat" => files::cat(context, words),
+        "cat" => files::cat(context, words, true),
+        "ls" => files::ls(context, words, true),
         "mkfifo" => files::mkfifo(context, words, true),
         "rm" => files::rm(context, words),
         "echo" => files::echo(words),

@@ -1,13 +1,15 @@
-//! Small commands: `cat`, `echo`, `hostname`, `sleep`.
+//! Small commands: `cat`, `ls`, `echo`, `hostname`, `sleep`.
 
-use super::out::{Out, answer, refuse};
+use super::getopt::getopt;
+use super::kernel_files::{self, Entry};
+use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context, KernelChange};
 use crate::app::local::FifoRead;
 use crate::app::sleep::{Forever, Sleep};
 use crate::base::{Duration, Ipv4Addr};
 
 /// `cat` of files that exist here.
-pub(super) fn cat(context: &Context<'_>, words: &[String]) -> Command {
+pub(super) fn cat(context: &Context<'_>, words: &[String], busybox: bool) -> Command {
     let mut out = Out::default();
     if let Some(option) = words.iter().find(|word| word.len() > 1 && word.starts_with('-') && *word != "--") {
         let letter = option.trim_start_matches('-').chars().next().unwrap_or('-');
@@ -31,12 +33,126 @@ pub(super) fn cat(context: &Context<'_>, words: &[String]) -> Command {
         }
         if let Some(text) = (context.files)(path) {
             out.out(text);
-        } else {
-            out.err(format!("cat: {path}: No such file or directory\n"));
-            status = 1;
+            continue;
         }
+        let (why, opened) = match kernel_files::find(context.inventory, context.netns, path) {
+            Some(Entry::Directory(_)) => ("Is a directory", true),
+            Some(Entry::Refused(why)) => (why, true),
+            Some(Entry::Unknown) => ("not simulated", true),
+            Some(Entry::Missing(why)) => (why, false),
+            Some(Entry::File(_)) | None => ("No such file or directory", false),
+        };
+        out.err(match (busybox, opened) {
+            _ if why == "not simulated" => not_simulated("cat", path).0,
+            (false, _) => format!("cat: {path}: {why}\n"),
+            (true, true) => format!("cat: read error: {why}\n"),
+            (true, false) => format!("cat: can't open '{path}': {why}\n"),
+        });
+        status = 1;
     }
     out.done(status)
+}
+
+/// `ls` of files, and of those directories whose content is known as a whole.
+pub(super) fn ls(context: &Context<'_>, words: &[String], busybox: bool) -> Command {
+    let parsed = match getopt("1aAdFC", words) {
+        Ok(parsed) => parsed,
+        Err(text) => match text.rsplit_once(' ') {
+            // Other letters that the program knows.
+            Some((_, letter)) if "lhrRtiSs".contains(letter.trim_matches('\'')) => {
+                let (text, status) = not_simulated("ls", &format!("-{}", letter.trim_matches('\'')));
+                return refuse(text, status);
+            }
+            _ => return refuse(format!("ls: {text}\nTry 'ls --help' for more information.\n"), 2),
+        },
+    };
+    let has = |letter| parsed.options.iter().any(|(option, _)| *option == letter);
+    let width = context.columns.filter(|_| !has('1')).or_else(|| has('C').then_some(80));
+    let mut operands = parsed.operands.clone();
+    operands.sort();
+    let (mut files, mut directories, mut out, mut status) = (Vec::new(), Vec::new(), Out::default(), 0);
+    for path in &operands {
+        match kernel_files::find(context.inventory, context.netns, path) {
+            Some(Entry::Directory(_)) if has('d') => files.push(path.clone()),
+            Some(Entry::Directory(Some(names))) => directories.push((path, names)),
+            Some(Entry::File(_) | Entry::Refused(_) | Entry::Unknown) => files.push(path.clone()),
+            Some(Entry::Missing(why)) => {
+                let named = if busybox { path.clone() } else { format!("cannot access '{path}'") };
+                out.err(format!("ls: {named}: {why}\n"));
+                status = if busybox { 1 } else { 2 };
+            }
+            None if (context.files)(path).is_some() || (context.is_fifo)(path) => files.push(path.clone()),
+            Some(Entry::Directory(None)) | None => {
+                out.err(not_simulated("ls", path).0);
+                status = 1;
+            }
+        }
+    }
+    if operands.is_empty() {
+        out.err(not_simulated("ls", ".").0);
+        return out.done(1);
+    }
+    out.out(listed(&files, width, busybox));
+    let mut blank = !files.is_empty();
+    for (path, names) in directories {
+        if operands.len() > 1 {
+            out.out(format!("{}{path}:\n", if blank { "\n" } else { "" }));
+        }
+        let dots: &[&str] = if has('a') { &[".", ".."] } else { &[] };
+        let names: Vec<String> = dots.iter().map(|dot| (*dot).to_owned()).chain(names).collect();
+        out.out(listed(&names, width, busybox));
+        blank = true;
+    }
+    out.done(status)
+}
+
+/// Names one below the other, or at a terminal in columns: as many as fit, filled from top to bottom.
+fn listed(names: &[String], width: Option<usize>, busybox: bool) -> String {
+    let Some(width) = width.filter(|_| !names.is_empty()) else {
+        return names.iter().map(|name| format!("{name}\n")).collect();
+    };
+    let widest = names.iter().map(String::len).max().unwrap_or(0) + 2;
+    // Each column is as wide as its longest name and two blanks, in busybox as the longest of all.
+    let widths = |rows: usize| -> Vec<usize> {
+        let columns = names.chunks(rows);
+        let own = |chunk: &[String]| chunk.iter().map(String::len).max().unwrap_or(0) + 2;
+        columns.map(|chunk| if busybox { widest } else { own(chunk) }).collect()
+    };
+    let fits = |rows: &usize| {
+        let widths = widths(*rows);
+        let last = widths.last().copied().unwrap_or(0);
+        let tail = if busybox { last } else { last.saturating_sub(2) };
+        widths.iter().sum::<usize>() - last + tail <= width
+    };
+    let rows = (1..names.len()).find(fits).unwrap_or(names.len());
+    let widths = widths(rows);
+    let mut text = String::new();
+    for row in 0..rows {
+        let mut at = 0;
+        for (column, name) in names.iter().skip(row).step_by(rows).enumerate() {
+            let start: usize = widths[..column].iter().sum();
+            text += &gap(at, start, busybox);
+            text += name;
+            at = start + name.len();
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// The way from one column to another: GNU's program takes tabs where it can.
+fn gap(mut from: usize, to: usize, busybox: bool) -> String {
+    let mut text = String::new();
+    while from < to {
+        if !busybox && to / 8 > (from + 1) / 8 {
+            text.push('\t');
+            from += 8 - from % 8;
+        } else {
+            text.push(' ');
+            from += 1;
+        }
+    }
+    text
 }
 
 /// `echo`, as a shell has it built in: no option but `-n`.

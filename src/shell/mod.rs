@@ -16,6 +16,7 @@ mod getopt;
 mod ip;
 mod ipc;
 mod iptables;
+mod kernel_files;
 pub mod kubectl;
 mod mtr;
 mod nc;
@@ -39,6 +40,7 @@ mod traceroute;
 mod wget;
 
 pub use change::KernelChange;
+pub use kernel_files::read as kernel_file;
 pub use programs::{has_program, is_shell};
 pub use script::{Node, Piece, Redirection, Simple, Word, parse};
 
@@ -152,7 +154,8 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "ping" => ping::ping(words),
         "arp" => nettools::arp(context, words, Edition::NetTools),
         "bridge" => bridge::bridge(context, words),
-        "cat" => files::cat(context, words),
+        "cat" => files::cat(context, words, false),
+        "ls" => files::ls(context, words, false),
         "conntrack" => conntrack::conntrack(context, words),
         "coredns" => servers::coredns(words),
         "curl" => curl::curl(words),

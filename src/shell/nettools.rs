@@ -31,7 +31,7 @@ fn state<'a>(context: &Context<'a>) -> Option<&'a NetnsState> {
 }
 
 /// Entries that the kernel shows in `/proc/net/arp`.
-fn entries(state: &NetnsState) -> impl Iterator<Item = &NeighRow> {
+pub(super) fn entries(state: &NetnsState) -> impl Iterator<Item = &NeighRow> {
     state.neighbors.values().map(|entry| &entry.row).filter(|row| row.state != Nud::NoArp)
 }
 

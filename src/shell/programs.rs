@@ -13,6 +13,7 @@ const FULL: &[&str] = &[
     "bridge",
     "busybox",
     "cat",
+    "ls",
     "conntrack",
     "curl",
     "date",

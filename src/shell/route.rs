@@ -123,7 +123,7 @@ fn listing(state: &NetnsState, columns: Columns, (named, edition): (bool, Editio
 }
 
 /// The main table as `/proc/net/route` has it.
-fn main_table(state: &NetnsState) -> Vec<&RouteRow> {
+pub(super) fn main_table(state: &NetnsState) -> Vec<&RouteRow> {
     let rows = state.routes.iter().map(|(_, row)| row);
     let mut rows: Vec<&RouteRow> =
         rows.filter(|row| row.table == 254 && row.kind != RouteKind::Broadcast).collect();

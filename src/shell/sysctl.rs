@@ -17,7 +17,7 @@ pub(super) fn sysctl(context: &Context<'_>, words: &[String]) -> Command {
     if asked.all {
         let wanted = |key: &String| asked.pattern.as_ref().is_none_or(|part| key.contains(part.as_str()));
         let keys = known(state).into_iter().filter(wanted);
-        let lines = keys.filter_map(|key| value_of(state, context, &key).ok());
+        let lines = keys.filter_map(|key| value_of(state, context.hostname, &key).ok());
         return super::out::answer(lines.map(|(key, value)| asked.line(&key, &value)).collect::<String>());
     }
     if operands.is_empty() {
@@ -108,12 +108,12 @@ fn read_operand(
     operand: &str,
     asked: &Asked,
 ) -> Result<String, String> {
-    match value_of(state, context, operand) {
+    match value_of(state, context.hostname, operand) {
         Ok((key, value)) => Ok(asked.line(&key, &value)),
         Err(text) => {
             let below = dotted(operand) + ".";
             let keys = known(state).into_iter().filter(|key| key.starts_with(&below));
-            let values = keys.filter_map(|key| value_of(state, context, &key).ok());
+            let values = keys.filter_map(|key| value_of(state, context.hostname, &key).ok());
             let lines: String = values.map(|(key, value)| asked.line(&key, &value)).collect();
             if lines.is_empty() && !asked.ignore { Err(text) } else { Ok(lines) }
         }
@@ -214,12 +214,12 @@ fn unknown(key: &str) -> String {
     format!("sysctl: cannot stat /proc/sys/{path}: No such file or directory\n")
 }
 
-fn value_of(state: &NetnsState, context: &Context<'_>, key: &str) -> Result<(String, String), String> {
+fn value_of(state: &NetnsState, hostname: &str, key: &str) -> Result<(String, String), String> {
     let key = dotted(key);
     // A node's kubelet has it on before anything else happens.
     let is_node = matches!(state.row.role, NetnsRole::Node);
     let bridged = || (is_node && key == "net.bridge.bridge-nf-call-iptables").then(|| "1".to_owned());
-    let hostname = || (key == "kernel.hostname").then(|| context.hostname.to_owned());
+    let hostname = || (key == "kernel.hostname").then(|| hostname.to_owned());
     let of_default = || kernel::default_setting(&key).filter(|_| interface_exists(state, &key));
     let forwarding = || {
         let own = key.starts_with("net.ipv4.conf.") && key.ends_with(".forwarding");
@@ -235,6 +235,17 @@ fn value_of(state: &NetnsState, context: &Context<'_>, key: &str) -> Result<(Str
     value.map(|value| (key.clone(), value)).ok_or_else(|| unknown(&key))
 }
 
+/// What a file of `/proc/sys` says; its path begins with `net/`.
+pub(super) fn read_file(state: &NetnsState, path: &str) -> Option<String> {
+    value_of(state, "", path).ok().map(|(_, value)| value)
+}
+
+/// Whether some settings lie below a directory of `/proc/sys`.
+pub(super) fn is_directory(state: &NetnsState, path: &str) -> bool {
+    let below = dotted(path) + ".";
+    known(state).iter().any(|key| key.starts_with(&below))
+}
+
 fn interface_exists(state: &NetnsState, key: &str) -> bool {
     let named = key.strip_prefix("net.ipv4.conf.").or_else(|| key.strip_prefix("net.ipv4.neigh."));
     let Some((ifname, _)) = named.and_then(|rest| rest.rsplit_once('.')) else { return true };
@@ -246,7 +257,7 @@ fn set(
     context: &Context<'_>,
     (key, value): (&str, &str),
 ) -> Result<(KernelChange, String), String> {
-    let (key, _) = value_of(state, context, key)?;
+    let (key, _) = value_of(state, context.hostname, key)?;
     // A container sees `/proc/sys` read-only unless it is privileged.
     if context.image.is_some() {
         return Err(format!("sysctl: permission denied on key \"{key}\"\n"));

@@ -163,7 +163,7 @@ pub(in crate::shell) fn flags(link: &LinkRow) -> Vec<&'static str> {
 }
 
 /// `operstate`.
-pub(super) fn state(link: &LinkRow) -> &'static str {
+pub(in crate::shell) fn state(link: &LinkRow) -> &'static str {
     match link.kind {
         _ if !link.up => "DOWN",
         LinkKind::Loopback
@@ -190,7 +190,7 @@ pub(super) fn state(link: &LinkRow) -> &'static str {
 }
 
 /// Interface number of the other end and, where it lives elsewhere, the identifier of that namespace.
-pub(super) fn peer(link: &LinkRow) -> (Option<IfIndex>, Option<u32>) {
+pub(in crate::shell) fn peer(link: &LinkRow) -> (Option<IfIndex>, Option<u32>) {
     match link.kind {
         LinkKind::Veth { peer_netns, peer, peer_nsid } => {
             (Some(peer), (peer_netns != link.netns).then_some(peer_nsid))
@@ -222,7 +222,7 @@ fn flags_here(ip: &Ip<'_>, link: &LinkRow) -> Vec<&'static str> {
 }
 
 /// Name of the hardware type, the device's address and the address of all, or of the other end.
-fn hardware(link: &LinkRow) -> (&'static str, String, String) {
+pub(in crate::shell) fn hardware(link: &LinkRow) -> (&'static str, String, String) {
     let addr =
         |addr: Option<crate::base::Ipv4Addr>| addr.unwrap_or(crate::base::Ipv4Addr::UNSPECIFIED).to_string();
     match &link.kind {

@@ -21,7 +21,7 @@ use super::{Command, Context};
 use crate::base::IfIndex;
 use crate::trace::{LinkRow, NetnsState};
 pub(super) use details::state_name as port_state_name;
-pub(super) use link::flags as link_flags;
+pub(super) use link::{flags as link_flags, hardware, peer, state as operstate};
 use options::{Family, Options};
 
 const USAGE: &str = include_str!("../usage/ip.txt");
