@@ -140,6 +140,11 @@ fn limits_fill_pods_in_and_budgets_keep_them() {
 }
 
 #[test]
+fn what_create_makes_of_flags_and_what_it_refuses() {
+    check("generators.txt");
+}
+
+#[test]
 fn the_client_says_what_it_does_and_what_is_wrong() {
     check("words.txt");
 }

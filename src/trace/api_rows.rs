@@ -31,7 +31,7 @@ pub struct ObjectRow {
     pub value: Arc<Value>,
 }
 
-/// Kinds of objects with a `spec` whose changes the API server does not count.
+/// Kinds of objects with a `spec` whose changes the API server does not count: their strategies leave the field alone.
 const WITHOUT_GENERATION: [&str; 8] = [
     "Service",
     "Namespace",
@@ -42,6 +42,9 @@ const WITHOUT_GENERATION: [&str; 8] = [
     "LimitRange",
     "HorizontalPodAutoscaler",
 ];
+
+/// Kinds of objects without a `spec` that have a generation all the same.
+const WITH_GENERATION: [&str; 2] = ["EndpointSlice", "PriorityClass"];
 
 impl ObjectRow {
     /// The whole object, as the API server answers: with what it fills in.
@@ -58,7 +61,9 @@ impl ObjectRow {
         metadata["uid"] = json!(&*self.uid);
         metadata["resourceVersion"] = json!(self.version.to_string());
         metadata["creationTimestamp"] = json!(self.created.rfc3339());
-        if value.get("spec").is_some() && !WITHOUT_GENERATION.contains(&&*self.key.kind) {
+        let kind = &*self.key.kind;
+        let counted = value.get("spec").is_some() && !WITHOUT_GENERATION.contains(&kind);
+        if counted || WITH_GENERATION.contains(&kind) {
             value["metadata"]["generation"] = json!(self.generation);
         }
         if let Some(deleted) = self.deleted {
@@ -88,7 +93,8 @@ impl ObjectRow {
         self.strings(&["metadata", "annotations"])
     }
 
-    fn strings(&self, path: &[&str]) -> BTreeMap<String, String> {
+    /// The text entries of a mapping at a path.
+    pub fn strings(&self, path: &[&str]) -> BTreeMap<String, String> {
         let entries = self.at(path).and_then(Value::as_object).into_iter().flatten();
         entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
     }

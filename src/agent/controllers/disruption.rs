@@ -2,7 +2,7 @@
 //! (`pkg/registry/core/pod/storage/eviction.go`). *Simplified*: a Pod that is evicted is gone from the count at once, so
 //! that `status.disruptedPods` is not needed.
 
-use super::{ControlPlane, controller_of};
+use super::{ControlPlane, Kind, controller_of};
 use crate::agent::world::World;
 use crate::api::{ApiError, LabelSelector};
 use crate::base::ObjectKey;
@@ -19,6 +19,56 @@ fn covers(budget: &ObjectRow, labels: &BTreeMap<String, String>) -> bool {
     let selector = budget.at(&["spec", "selector"]).filter(|selector| !selector.is_null());
     let selector = selector.and_then(|one| serde_json::from_value::<LabelSelector>(one.clone()).ok());
     selector.is_some_and(|selector| selector.matches(labels))
+}
+
+/// Status and reason of the condition of a budget that allows so many disruptions.
+fn standing(allowed: i64) -> (&'static str, &'static str) {
+    if allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") }
+}
+
+/// The condition of a budget, whose time stays while its status does.
+fn condition(
+    budget: &ObjectRow,
+    (status, reason, message): (&str, &str, &str),
+    generation: Option<i64>,
+    now: &str,
+) -> Value {
+    let before = budget.at(&["status", "conditions"]).and_then(|all| all.as_array()?.first());
+    let since =
+        before.filter(|one| one["status"] == json!(status)).map(|one| one["lastTransitionTime"].clone());
+    let mut condition = json!({
+        "lastTransitionTime": since.unwrap_or_else(|| json!(now)), "message": message, "reason": reason,
+        "status": status, "type": "DisruptionAllowed",
+    });
+    if let Some(generation) = generation {
+        condition["observedGeneration"] = json!(generation);
+    }
+    condition
+}
+
+/// What is said of Pods without a controller, with the selector as Go prints it.
+fn unmanaged_text(budget: &ObjectRow) -> String {
+    let labels = budget.strings(&["spec", "selector", "matchLabels"]);
+    let labels: String = labels.iter().flat_map(|(key, value)| [key, ": ", value, ","]).collect();
+    let expressions = budget.at(&["spec", "selector", "matchExpressions"]).and_then(Value::as_array);
+    let text = |one: &Value, field: &str| one[field].as_str().unwrap_or_default().to_owned();
+    let expression = |one: &Value| {
+        let values: Vec<&str> =
+            one["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        format!(
+            "LabelSelectorRequirement{{Key:{},Operator:{},Values:[{}],}},",
+            text(one, "key"),
+            text(one, "operator"),
+            values.join(" ")
+        )
+    };
+    let expressions: String = expressions.into_iter().flatten().map(expression).collect();
+    format!(
+        "Pods selected by this PodDisruptionBudget (selector: &LabelSelector{{MatchLabels:map[string]string{{{labels}}},\
+         MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}) were found to be unmanaged. As a result, the \
+         status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these \
+         pods please set \".spec.minAvailable\" field of the PDB to an integer value."
+    )
 }
 
 impl ControlPlane {
@@ -41,25 +91,65 @@ impl ControlPlane {
         }
     }
 
-    /// How many Pods the controllers of these want (`getExpectedScale`).
-    fn expected(&self, namespace: &str, pods: &[ObjectKey]) -> i64 {
-        let mut owners: BTreeSet<ObjectKey> = BTreeSet::new();
-        for pod in pods {
-            let mut owner = None;
-            let mut row = self.objects.get(pod);
-            while let Some((kind, name, _)) = row.and_then(|row| controller_of(&row.value)) {
-                let key = ObjectKey::new(kind, namespace, name);
-                row = self.objects.get(&key);
-                owner = Some(key);
+    /// What decides over a Pod's number: its controller, or that of its ReplicaSet (`finders`).
+    fn scaled_by(&self, pod: &ObjectKey) -> Result<Option<ObjectKey>, String> {
+        let namespace = &*pod.namespace;
+        let owner_of = |key: &ObjectKey| {
+            let row = self.objects.get(key)?;
+            controller_of(&row.value).map(|(kind, name, _)| ObjectKey::new(kind, namespace, name))
+        };
+        let Some(owner) = owner_of(pod) else { return Ok(None) };
+        let unscaled = match &*owner.kind {
+            "DaemonSet" => "daemonsets.apps",
+            "Job" => "jobs.batch",
+            "Node" => "nodes",
+            _ => {
+                let above = owner_of(&owner).filter(|above| &*above.kind == "Deployment");
+                let owner = above.unwrap_or(owner);
+                let known = self.objects.get(&owner).is_some();
+                return if known {
+                    Ok(Some(owner))
+                } else {
+                    Err(format!("found no controllers for pod {:?}", &*pod.name))
+                };
             }
-            owners.extend(owner);
+        };
+        Err(format!("{unscaled} does not implement the scale subresource"))
+    }
+
+    /// How many Pods the controllers of these want, and whether some have none (`getExpectedScale`).
+    fn expected(&self, pods: &[ObjectKey]) -> Result<(i64, bool), String> {
+        let mut owners: BTreeSet<ObjectKey> = BTreeSet::new();
+        let mut unmanaged = false;
+        for pod in pods {
+            match self.scaled_by(pod)? {
+                Some(owner) => drop(owners.insert(owner)),
+                None => unmanaged = true,
+            }
         }
         let wanted = |owner: &ObjectKey| {
-            let replicas =
-                self.objects.get(owner).map(|row| row.at(&["spec", "replicas"]).and_then(Value::as_i64));
-            replicas.map_or(0, |replicas| replicas.unwrap_or(1))
+            let row = self.objects.get(owner);
+            row.and_then(|row| row.at(&["spec", "replicas"])?.as_i64()).unwrap_or(1)
         };
-        owners.iter().map(wanted).sum()
+        Ok((owners.iter().map(wanted).sum(), unmanaged))
+    }
+
+    /// How many Pods a budget expects and how many of them it wants healthy (`getExpectedPodCount`); then whether some of
+    /// them have no controller.
+    fn counts(&self, row: &ObjectRow, pods: &[ObjectKey]) -> Result<(i64, i64, bool), String> {
+        let bound = |field: &str| row.at(&["spec", field]).filter(|value| !value.is_null());
+        if let Some(most) = bound("maxUnavailable") {
+            let (expected, unmanaged) = self.expected(pods)?;
+            return Ok((expected, (expected - scaled(Some(most), expected, true)).max(0), unmanaged));
+        }
+        match bound("minAvailable") {
+            Some(least) if least.is_string() => {
+                let (expected, unmanaged) = self.expected(pods)?;
+                Ok((expected, scaled(Some(least), expected, true), unmanaged))
+            }
+            Some(least) => Ok((i64::try_from(pods.len()).unwrap_or(0), least.as_i64().unwrap_or(0), false)),
+            None => Ok((0, 0, false)),
+        }
     }
 
     /// Writes down how it stands with a budget (`trySync`).
@@ -70,57 +160,77 @@ impl ControlPlane {
         let healthy = those.iter().filter(|(_, entry)| !entry.deleting && entry.is_ready()).count();
         let pods: Vec<ObjectKey> = those.iter().map(|(pod, _)| pod.object()).collect();
         let healthy = i64::try_from(healthy).unwrap_or(0);
-        let least = row.at(&["spec", "minAvailable"]).filter(|value| !value.is_null());
-        let (expected, desired) = match least {
-            Some(least) if least.is_string() => {
-                let expected = self.expected(&key.namespace, &pods);
-                (expected, scaled(Some(least), expected, true))
-            }
-            Some(least) => (i64::try_from(pods.len()).unwrap_or(0), least.as_i64().unwrap_or(0)),
-            None => {
-                let expected = self.expected(&key.namespace, &pods);
-                let most = row.at(&["spec", "maxUnavailable"]).filter(|value| !value.is_null());
-                (expected, most.map_or(0, |most| (expected - scaled(Some(most), expected, true)).max(0)))
-            }
+        let (expected, desired, unmanaged) = match self.counts(&row, &pods) {
+            Ok(counts) => counts,
+            Err(why) => return self.budget_failed(world, &row, &why),
         };
         let allowed = if expected <= 0 { 0 } else { (healthy - desired).max(0) };
-        self.write_budget(world, &row, [healthy, desired, allowed, expected]);
+        if self.write_budget(world, &row, [healthy, desired, allowed, expected]) {
+            if pods.is_empty() {
+                let what = "No matching pods found".to_owned();
+                Self::event(world, key, Kind::Normal, ("NoPods", "controllermanager"), what);
+            }
+            if unmanaged {
+                let what = unmanaged_text(&row);
+                Self::event(world, key, Kind::Warning, ("UnmanagedPods", "controllermanager"), what);
+            }
+        }
     }
 
+    /// A budget whose Pods cannot be counted allows nothing (`failSafe`).
+    fn budget_failed(&mut self, world: &mut dyn World, row: &ObjectRow, why: &str) {
+        let mut status =
+            row.at(&["status"]).filter(|old| old.is_object()).cloned().unwrap_or_else(|| json!({}));
+        let observed = status["observedGeneration"].as_i64();
+        let condition = condition(row, ("False", "SyncFailed", why), observed, &world.now().rfc3339());
+        if status["disruptionsAllowed"] == json!(0) && status["conditions"] == json!([condition]) {
+            return;
+        }
+        for field in ["currentHealthy", "desiredHealthy", "expectedPods"] {
+            if status[field].is_null() {
+                status[field] = json!(0);
+            }
+        }
+        status["disruptionsAllowed"] = json!(0);
+        status["conditions"] = json!([condition]);
+        if observed.is_none() {
+            status.as_object_mut().map(|status| status.remove("observedGeneration"));
+        }
+        self.edit(world, &row.key, |value| value["status"] = status);
+        let what = format!("Failed to calculate the number of expected pods: {why}");
+        let reason = ("CalculateExpectedPodCountFailed", "controllermanager");
+        Self::event(world, &row.key, Kind::Warning, reason, what);
+    }
+
+    /// Whether something was to be written.
     fn write_budget(
         &mut self,
         world: &mut dyn World,
         row: &ObjectRow,
         [healthy, desired, allowed, expected]: [i64; 4],
-    ) {
+    ) -> bool {
         let old = row.at(&["status"]);
         let number = |field: &str| old.and_then(|old| old[field].as_i64());
         let generation = row.generation;
+        let (state, reason) = standing(allowed);
+        let condition = condition(row, (state, reason, ""), Some(generation), &world.now().rfc3339());
         let same = [
             number("currentHealthy") == Some(healthy),
             number("desiredHealthy") == Some(desired),
             number("disruptionsAllowed") == Some(allowed),
             number("expectedPods") == Some(expected),
             number("observedGeneration") == Some(generation),
+            old.is_some_and(|old| old["conditions"] == json!([condition])),
         ];
         if same.iter().all(|same| *same) {
-            return;
+            return false;
         }
-        let (status, reason) =
-            if allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
-        let before = old.and_then(|old| old["conditions"].as_array()?.first().cloned());
-        let since =
-            before.filter(|one| one["status"] == json!(status)).map(|one| one["lastTransitionTime"].clone());
-        let condition = json!({
-            "lastTransitionTime": since.unwrap_or_else(|| json!(world.now().rfc3339())),
-            "message": "", "observedGeneration": generation, "reason": reason, "status": status,
-            "type": "DisruptionAllowed",
-        });
         let status = json!({
             "conditions": [condition], "currentHealthy": healthy, "desiredHealthy": desired,
             "disruptionsAllowed": allowed, "expectedPods": expected, "observedGeneration": generation,
         });
         self.edit(world, &row.key, |value| value["status"] = status);
+        true
     }
 
     /// Evicts a Pod: deletes it, unless its budget says that it is needed.
@@ -157,16 +267,23 @@ impl ControlPlane {
         let refused = || Err(ApiError { code: 429, reason: "TooManyRequests", message: REFUSED.to_owned() });
         let number = |field: &str| budget.at(&["status", field]).and_then(Value::as_i64);
         let Some(allowed) = number("disruptionsAllowed") else { return refused() };
+        let observed = number("observedGeneration").unwrap_or(0);
         let desired = number("desiredHealthy").unwrap_or(0);
         let always = budget.at(&["spec", "unhealthyPodEvictionPolicy"]) == Some(&json!("AlwaysAllow"));
         // A Pod that is not ready does not count.
         if !ready && (always || (desired > 0 && number("currentHealthy").unwrap_or(0) >= desired)) {
             return Ok(());
         }
-        if allowed <= 0 {
+        // The controller has not yet seen the budget as it stands, or it allows nothing.
+        if observed < budget.generation || allowed <= 0 {
             return refused();
         }
-        self.edit(world, &budget.key, |value| value["status"]["disruptionsAllowed"] = json!(allowed - 1));
+        let (state, reason) = standing(allowed - 1);
+        let condition = condition(budget, (state, reason, ""), Some(observed), &world.now().rfc3339());
+        self.edit(world, &budget.key, |value| {
+            value["status"]["disruptionsAllowed"] = json!(allowed - 1);
+            value["status"]["conditions"] = json!([condition]);
+        });
         Ok(())
     }
 }

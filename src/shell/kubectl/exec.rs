@@ -107,13 +107,37 @@ pub(super) fn pod_behind<'p>(
         .iter()
         .find(|one| text(one, "metadata.namespace") == namespace && text(one, "metadata.name") == name)
         .ok_or_else(|| get::not_found(resource, name))?;
-    let path = if resource.kind == "Service" { "spec.selector" } else { "spec.selector.matchLabels" };
+    let path = match resource.kind {
+        "Service" | "ReplicationController" => "spec.selector",
+        _ => "spec.selector.matchLabels",
+    };
     let labels = super::json::entries(object, path);
+    if labels.is_empty() && resource.kind == "Service" {
+        let kind = format!("*v1.{}", resource.kind);
+        return Err(format!(
+            "error: cannot attach to {kind}: invalid service '{name}': Service is defined without a selector\n"
+        ));
+    }
     let selected = |pod: &&Value| {
         let own = super::json::entries(pod, "metadata.labels");
         !labels.is_empty() && labels.iter().all(|pair| own.contains(pair))
     };
-    let running = |pod: &&Value| text(pod, "status.phase") == "Running";
-    let mut those = pods.iter().filter(here).filter(selected);
-    those.find(running).ok_or_else(|| format!("error: timed out waiting for the condition on {target}\n"))
+    let those = pods.iter().filter(here).filter(selected);
+    those
+        .min_by_key(|pod| activity(pod))
+        .ok_or_else(|| "error: timed out waiting for the condition\n".to_owned())
+}
+
+/// Where a Pod stands among others: those that do most come first (`podutils.ActivePods`, turned round).
+fn activity(pod: &Value) -> (bool, u8, bool, i64) {
+    let phase = match text(pod, "status.phase") {
+        "Running" => 0,
+        "Unknown" => 1,
+        _ => 2,
+    };
+    let ready =
+        list(pod, "status.conditions").iter().any(|one| one["type"] == "Ready" && one["status"] == "True");
+    let restarts =
+        list(pod, "status.containerStatuses").iter().filter_map(|one| one["restartCount"].as_i64()).max();
+    (text(pod, "spec.nodeName").is_empty(), phase, !ready, restarts.unwrap_or(0))
 }

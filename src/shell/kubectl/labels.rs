@@ -3,7 +3,7 @@
 
 use super::json::{entries, plain};
 use super::resources::Resource;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A requirement on labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,10 +227,48 @@ pub(super) fn labels(text: &str) -> Result<Labels, String> {
     }
 }
 
+/// A selector as an object holds it (`ParseToLabelSelector`).
+pub(super) fn of_object(text: &str) -> Result<Value, String> {
+    let parsed =
+        labels(text).map_err(|why| format!("couldn't parse the selector string \"{text}\": {why}"))?;
+    if tokens(text).contains(&(false, "!=")) {
+        return Err("\"!=\" is not a valid label selector operator".to_owned());
+    }
+    let (mut equal, mut others) = (serde_json::Map::new(), Vec::new());
+    for requirement in &parsed.0 {
+        let (key, operator, values) = match requirement {
+            Requirement::In(key, values) if values.len() == 1 => {
+                equal.insert(key.clone(), json!(values[0]));
+                continue;
+            }
+            Requirement::In(key, values) => (key, "In", Some(values)),
+            Requirement::NotIn(key, values) => (key, "NotIn", Some(values)),
+            Requirement::Exists(key) => (key, "Exists", None),
+            Requirement::Absent(key) => (key, "DoesNotExist", None),
+            Requirement::More(..) => return Err("\"gt\" isn't supported in label selectors".to_owned()),
+            Requirement::Less(..) => return Err("\"lt\" isn't supported in label selectors".to_owned()),
+        };
+        let mut one = json!({ "key": key, "operator": operator });
+        if let Some(values) = values {
+            let mut values = values.clone();
+            values.sort();
+            one["values"] = json!(values);
+        }
+        others.push(one);
+    }
+    let mut selector = json!({});
+    if !equal.is_empty() {
+        selector["matchLabels"] = equal.into();
+    }
+    if !others.is_empty() {
+        selector["matchExpressions"] = json!(others);
+    }
+    Ok(selector)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn labels_select() {

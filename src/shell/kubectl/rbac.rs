@@ -112,20 +112,132 @@ fn covers(rule: &Value, ask: Ask<'_>) -> bool {
     has("verbs", ask.verb) && has("apiGroups", ask.group) && resource && named
 }
 
+/// Resources of a group.
+type Those = (&'static str, &'static [&'static str]);
+
+/// What `view` reads (`system:aggregate-to-view`).
+const VIEWED: [Those; 7] = [
+    (
+        "",
+        &[
+            "bindings",
+            "configmaps",
+            "endpoints",
+            "events",
+            "limitranges",
+            "namespaces",
+            "namespaces/status",
+            "persistentvolumeclaims",
+            "persistentvolumeclaims/status",
+            "pods",
+            "pods/log",
+            "pods/status",
+            "replicationcontrollers",
+            "replicationcontrollers/scale",
+            "replicationcontrollers/status",
+            "resourcequotas",
+            "resourcequotas/status",
+            "serviceaccounts",
+            "services",
+            "services/status",
+        ],
+    ),
+    ("discovery.k8s.io", &["endpointslices"]),
+    (
+        "apps",
+        &[
+            "controllerrevisions",
+            "daemonsets",
+            "daemonsets/status",
+            "deployments",
+            "deployments/scale",
+            "deployments/status",
+            "replicasets",
+            "replicasets/scale",
+            "replicasets/status",
+            "statefulsets",
+            "statefulsets/scale",
+            "statefulsets/status",
+        ],
+    ),
+    ("autoscaling", &["horizontalpodautoscalers", "horizontalpodautoscalers/status"]),
+    ("batch", &["cronjobs", "cronjobs/status", "jobs", "jobs/status"]),
+    ("policy", &["poddisruptionbudgets", "poddisruptionbudgets/status"]),
+    ("networking.k8s.io", &["ingresses", "ingresses/status", "networkpolicies"]),
+];
+
+/// What `edit` reads besides (`system:aggregate-to-edit`).
+const READ_BY_EDITORS: [Those; 2] = [
+    ("", &["pods/attach", "pods/exec", "pods/portforward", "pods/proxy", "secrets", "services/proxy"]),
+    ("coordination.k8s.io", &["leases"]),
+];
+
+/// What `edit` writes.
+const EDITED: [Those; 7] = [
+    (
+        "",
+        &[
+            "configmaps",
+            "events",
+            "persistentvolumeclaims",
+            "pods",
+            "pods/attach",
+            "pods/exec",
+            "pods/portforward",
+            "pods/proxy",
+            "replicationcontrollers",
+            "replicationcontrollers/scale",
+            "secrets",
+            "serviceaccounts",
+            "services",
+            "services/proxy",
+        ],
+    ),
+    (
+        "apps",
+        &[
+            "daemonsets",
+            "deployments",
+            "deployments/rollback",
+            "deployments/scale",
+            "replicasets",
+            "replicasets/scale",
+            "statefulsets",
+            "statefulsets/scale",
+        ],
+    ),
+    ("autoscaling", &["horizontalpodautoscalers"]),
+    ("batch", &["cronjobs", "jobs"]),
+    ("policy", &["poddisruptionbudgets"]),
+    ("networking.k8s.io", &["ingresses", "networkpolicies"]),
+    ("coordination.k8s.io", &["leases"]),
+];
+
+/// What `admin` reads and writes besides (`system:aggregate-to-admin`).
+const OF_ADMINS: [Those; 1] = [("rbac.authorization.k8s.io", &["roles", "rolebindings"])];
+
 /// What the roles allow that every cluster has.
 fn usual(role: &str, ask: Ask<'_>) -> bool {
+    let among = |those: &[Those]| {
+        those.iter().any(|(group, those)| *group == ask.group && those.contains(&ask.resource))
+    };
     let reads = ["get", "list", "watch"].contains(&ask.verb);
-    let resource = ask.resource.split('/').next().unwrap_or(ask.resource);
-    let in_namespaces = named(resource).first().is_some_and(|one| one.namespaced);
-    let of_roles = ask.group == "rbac.authorization.k8s.io";
-    let fixed = matches!(resource, "resourcequotas" | "limitranges" | "events" | "endpointslices");
+    let writes = ["create", "delete", "deletecollection", "patch", "update"].contains(&ask.verb);
+    let core = |verb: &str, resource: &str| (ask.verb, ask.group, ask.resource) == (verb, "", resource);
+    let views = reads && among(&VIEWED);
+    let edits = views
+        || (reads && among(&READ_BY_EDITORS))
+        || (writes && among(&EDITED))
+        || core("create", "pods/eviction")
+        || core("create", "serviceaccounts/token")
+        || core("impersonate", "serviceaccounts");
+    let reviews = ("create", "authorization.k8s.io", "localsubjectaccessreviews")
+        == (ask.verb, ask.group, ask.resource);
     match role {
         "cluster-admin" => true,
-        "admin" => in_namespaces && (reads || !fixed),
-        "edit" => in_namespaces && !of_roles && (reads || !fixed),
-        "view" => {
-            in_namespaces && !of_roles && resource != "secrets" && reads && !ask.resource.contains("/exec")
-        }
+        "admin" => edits || ((reads || writes) && among(&OF_ADMINS)) || reviews,
+        "edit" => edits,
+        "view" => views,
         _ => false,
     }
 }

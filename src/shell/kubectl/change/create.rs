@@ -108,15 +108,15 @@ fn made(what: &str, namespace: &str, words: &[String]) -> Result<Command, String
             )
         })?,
     };
-    sent(object, namespace, &words, failure)
+    sent(object, namespace, &words, (failure, generate::warnings(what, &words)))
 }
 
-/// Sends an object that a command line made.
+/// Sends an object that a command line made, after what there is to say of its words. `failure` begins a refusal.
 pub(super) fn sent(
     mut object: Value,
     namespace: &str,
     words: &Words,
-    failure: &'static str,
+    (failure, warnings): (&'static str, String),
 ) -> Result<Command, String> {
     let (only, dry) = dry_run(words.value("dry-run"))?;
     let namespaced = type_of(&object).is_some_and(|one| one.namespaced);
@@ -128,6 +128,9 @@ pub(super) fn sent(
     let output = words.value("output").map(str::to_owned);
     Ok(client(move |os: &mut dyn Os| {
         let Some(resource) = type_of(&object) else { return Next::Done(1) };
+        if !warnings.is_empty() {
+            fail(os, &warnings);
+        }
         let answer = if dry.contains("server") {
             os.api(&ApiRequest::Check(object.clone()))
         } else if only {

@@ -1,9 +1,12 @@
-//! Objects that `kubectl create TYPE NAME` makes of flags, besides workloads, configuration and Services.
+//! Objects that `kubectl create TYPE NAME` makes of flags, besides workloads, configuration, Services and Ingresses.
 
+use super::generate_ingress::ingress;
 use crate::cluster::quantity;
 use crate::shell::kubectl::flags::{Flag, Words, switch, value};
+use crate::shell::kubectl::labels;
 use crate::shell::kubectl::resources::named;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Flags of these types.
 pub(super) const FLAGS: [Flag; 25] = [
@@ -36,44 +39,116 @@ pub(super) const FLAGS: [Flag; 25] = [
 
 /// An object of this type with this name, and what a refusal begins with; `None` for a type that is not made here.
 pub(super) fn object(kind: &str, name: &str, words: &Words) -> Result<Option<(Value, &'static str)>, String> {
-    Ok(Some(match kind {
-        "quota" | "resourcequota" => (quota(name, words)?, "failed to create quota"),
-        "poddisruptionbudget" | "pdb" => (budget(name, words)?, "failed to create poddisruptionbudgets"),
-        "priorityclass" | "pc" => (priority(name, words)?, "failed to create priorityclass"),
-        "role" => (role("Role", name, words)?, ""),
-        "clusterrole" => (role("ClusterRole", name, words)?, ""),
-        "rolebinding" => (binding("RoleBinding", name, words)?, "failed to create rolebinding"),
+    let kind = match kind {
+        "resourcequota" => "quota",
+        "pdb" => "poddisruptionbudget",
+        "pc" => "priorityclass",
+        "ing" => "ingress",
+        other => other,
+    };
+    let (made, failure) = match kind {
+        "quota" => (quota(name, words), "failed to create quota"),
+        "poddisruptionbudget" => (budget(name, words), "failed to create poddisruptionbudgets"),
+        "priorityclass" => (priority(name, words), "failed to create priorityclass"),
+        "role" => (role("Role", name, words), ""),
+        "clusterrole" => (role("ClusterRole", name, words), ""),
+        "rolebinding" => (binding("RoleBinding", name, words), "failed to create rolebinding"),
         "clusterrolebinding" => {
-            (binding("ClusterRoleBinding", name, words)?, "failed to create clusterrolebinding")
+            (binding("ClusterRoleBinding", name, words), "failed to create clusterrolebinding")
         }
-        "ingress" | "ing" => (ingress(name, words)?, "failed to create ingress"),
+        "ingress" => (ingress(name, words), "failed to create ingress"),
         _ => return Ok(None),
-    }))
+    };
+    let count = words.operands.len();
+    if count != 1 {
+        return Err(format!(
+            "error: exactly one NAME is required, got {count}\nSee 'kubectl create {kind} -h' for help and examples\n"
+        ));
+    }
+    Ok(Some((made?, failure)))
 }
 
-fn of(api_version: &str, kind: &str, name: &str) -> Value {
+/// What is said of the words before anything is made.
+pub(super) fn warnings(kind: &str, words: &Words) -> String {
+    if !matches!(kind, "role" | "clusterrole") || words.value("resource").is_none() {
+        return String::new();
+    }
+    let unusual = verbs(words).into_iter().filter(|verb| !VERBS.contains(verb));
+    unusual.flat_map(|verb| ["Warning: '", verb, "' is not a standard resource verb\n"]).collect()
+}
+
+/// Verbs that roles usually name.
+const VERBS: [&str; 14] = [
+    "*",
+    "get",
+    "delete",
+    "list",
+    "create",
+    "update",
+    "patch",
+    "watch",
+    "proxy",
+    "deletecollection",
+    "use",
+    "bind",
+    "escalate",
+    "impersonate",
+];
+
+/// Verbs of paths that are no resources.
+const PATH_VERBS: [&str; 8] = ["*", "get", "post", "put", "delete", "patch", "head", "options"];
+
+/// Verbs that only go with these resources and groups.
+const SPECIAL: [(&str, &[(&str, &str)]); 4] = [
+    ("use", &[("podsecuritypolicies", "policy"), ("podsecuritypolicies", "extensions")]),
+    ("bind", &[("roles", ROLES), ("clusterroles", ROLES)]),
+    ("escalate", &[("roles", ROLES), ("clusterroles", ROLES)]),
+    (
+        "impersonate",
+        &[("users", ""), ("serviceaccounts", ""), ("groups", ""), ("userextras", "authentication.k8s.io")],
+    ),
+];
+
+const ROLES: &str = "rbac.authorization.k8s.io";
+
+pub(super) fn of(api_version: &str, kind: &str, name: &str) -> Value {
     json!({ "apiVersion": api_version, "kind": kind, "metadata": { "name": name } })
 }
 
-/// `key=value` pairs of a flag, apart at commas.
-fn pairs(words: &Words, flag: &str, what: &str) -> Result<Vec<(String, String)>, String> {
-    let pair = |text: &&str| {
-        let found = text.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
-        found.ok_or_else(|| format!("error: Invalid argument syntax {text}, expected {what}\n"))
-    };
-    words.values(flag).iter().filter(|text| !text.is_empty()).map(pair).collect()
+/// What is wrong with a text that is no quantity (`ParseQuantity`).
+fn no_quantity(text: &str) -> &'static str {
+    let rest = text
+        .trim_start_matches(['+', '-'])
+        .trim_start_matches(|one: char| one.is_ascii_digit() || one == '.');
+    let rest = rest.trim_start_matches(|one: char| "eEinumkKMGTP".contains(one));
+    let rest =
+        rest.strip_prefix(['+', '-']).unwrap_or(rest).trim_start_matches(|one: char| one.is_ascii_digit());
+    if rest.is_empty() && !text.is_empty() {
+        "unable to parse quantity's suffix"
+    } else {
+        "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+    }
 }
 
 fn quota(name: &str, words: &Words) -> Result<Value, String> {
     let mut quota = of("v1", "ResourceQuota", name);
     quota["spec"] = json!({});
-    for (resource, amount) in pairs(words, "hard", "<resource>=<value>")? {
-        if quantity::thousandths(&amount).is_none() {
-            return Err("error: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'\n".to_owned());
+    let given = |flag: &str| words.value(flag).filter(|text| !text.is_empty()).map(|text| text.split(','));
+    for pair in given("hard").into_iter().flatten() {
+        let wrong = || format!("error: Invalid argument syntax {pair}, expected <resource>=<value>\n");
+        let (resource, amount) = pair.split_once('=').ok_or_else(wrong)?;
+        if amount.contains('=') {
+            return Err(wrong());
+        }
+        if quantity::thousandths(amount).is_none() {
+            return Err(format!("error: {}\n", no_quantity(amount)));
         }
         quota["spec"]["hard"][resource] = json!(quantity::canonical(&json!(amount)));
     }
-    let scopes: Vec<&str> = words.values("scopes").into_iter().filter(|scope| !scope.is_empty()).collect();
+    let scopes: Vec<&str> = given("scopes").into_iter().flatten().collect();
+    if scopes.contains(&"") {
+        return Err("error: invalid resource quota scope \"\"\n".to_owned());
+    }
     if !scopes.is_empty() {
         quota["spec"]["scopes"] = json!(scopes);
     }
@@ -98,12 +173,18 @@ fn budget(name: &str, words: &Words) -> Result<Value, String> {
     if !least.is_empty() && !most.is_empty() {
         return wrong("min-available and max-unavailable cannot be both specified");
     }
-    let mut labels = json!({});
-    for (key, value) in pairs(words, "selector", "<key>=<value>")? {
-        labels[key.trim()] = json!(value.trim_start_matches('=').trim());
+    let number = |text: &str| {
+        let digits = text.strip_suffix('%').unwrap_or(text);
+        text.is_empty() || (!digits.is_empty() && digits.bytes().all(|one| one.is_ascii_digit()))
+    };
+    for (flag, bound) in [("min-available", least), ("max-unavailable", most)] {
+        if !number(bound) {
+            return wrong(&format!("invalid format specified for {flag}"));
+        }
     }
+    let selector = labels::of_object(selector).map_err(|why| format!("error: {why}\n"))?;
     let mut budget = of("policy/v1", "PodDisruptionBudget", name);
-    budget["spec"] = json!({ "selector": { "matchLabels": labels } });
+    budget["spec"] = json!({ "selector": selector });
     let (field, bound) = if least.is_empty() { ("maxUnavailable", most) } else { ("minAvailable", least) };
     budget["spec"][field] = number_or_text(bound);
     Ok(budget)
@@ -112,7 +193,13 @@ fn budget(name: &str, words: &Words) -> Result<Value, String> {
 fn priority(name: &str, words: &Words) -> Result<Value, String> {
     let text = words.value("value").unwrap_or("0");
     let number: i32 = text.parse().map_err(|_| {
-        format!("error: invalid argument {text:?} for \"--value\" flag: strconv.ParseInt: parsing {text:?}: invalid syntax\n")
+        let digits = text.trim_start_matches(['+', '-']);
+        let large = !digits.is_empty() && digits.bytes().all(|one| one.is_ascii_digit());
+        let why = if large { "value out of range" } else { "invalid syntax" };
+        format!(
+            "error: invalid argument {text:?} for \"--value\" flag: strconv.ParseInt: parsing {text:?}: {why}\nSee 'kubectl \
+             create priorityclass --help' for usage.\n"
+        )
     })?;
     let mut class = of("scheduling.k8s.io/v1", "PriorityClass", name);
     class["value"] = json!(number);
@@ -136,26 +223,104 @@ fn distinct<'w>(texts: impl IntoIterator<Item = &'w str>) -> Vec<&'w str> {
     found
 }
 
-fn role(kind: &str, name: &str, words: &Words) -> Result<Value, String> {
+fn verbs(words: &Words) -> Vec<&str> {
     let verbs = distinct(words.values("verb"));
-    let mut role = of("rbac.authorization.k8s.io/v1", kind, name);
-    if let Some(rule) = words.value("aggregation-rule").filter(|_| kind == "ClusterRole") {
-        let labels: serde_json::Map<String, Value> = rule
-            .split(',')
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(key, value)| (key.to_owned(), json!(value)))
-            .collect();
-        role["aggregationRule"] = json!({ "clusterRoleSelectors": [{ "matchLabels": labels }] });
-        role["rules"] = json!([]);
-        return Ok(role);
+    if verbs.contains(&"*") { vec!["*"] } else { verbs }
+}
+
+/// A resource as a rule is asked for: name, group, and a part behind a slash.
+type Asked<'w> = (&'w str, &'w str, Option<&'w str>);
+
+fn asked(words: &Words) -> Vec<Asked<'_>> {
+    let mut found = Vec::new();
+    for text in words.values("resource") {
+        let (main, part) = text.split_once('/').map_or((text, None), |(main, part)| (main, Some(part)));
+        let (name, group) = main.split_once('.').unwrap_or((main, ""));
+        if text == "*" {
+            return vec![("*", "", None)];
+        }
+        found.push((name, group, part));
     }
+    found
+}
+
+/// The plural and the group that the API server knows a resource by.
+fn known(name: &str, group: &str) -> Option<(&'static str, &'static str)> {
+    let word = if group.is_empty() { name.to_owned() } else { format!("{name}.{group}") };
+    named(&word).first().map(|one| (one.plural, one.group()))
+}
+
+/// Whether resources are there and go with the verbs (`validateResource`).
+fn check_resources(asked: &[Asked<'_>], verbs: &[&str]) -> Result<(), String> {
+    for (name, group, _) in asked {
+        if name.is_empty() {
+            return Err("error: resource must be specified if apiGroup/subresource specified\n".to_owned());
+        }
+        if *name == "*" {
+            return Ok(());
+        }
+        let found = known(name, group);
+        let (plural, in_group) = found.unwrap_or((name, group));
+        let mut special = false;
+        for (verb, those) in SPECIAL.iter().filter(|(verb, _)| verbs.contains(verb)) {
+            if !those.contains(&(plural, in_group)) {
+                return Err(format!("error: can not perform '{verb}' on '{plural}' in group '{in_group}'\n"));
+            }
+            special = true;
+        }
+        if found.is_none() && !special {
+            let place = if group.is_empty() { String::new() } else { format!(" in group \"{group}\"") };
+            return Err(format!("the server doesn't have a resource type \"{name}\"{place}\n"));
+        }
+    }
+    Ok(())
+}
+
+fn check_paths(urls: &[&str], verbs: &[&str]) -> Result<(), String> {
+    if let Some(verb) = verbs.iter().find(|verb| !urls.is_empty() && !PATH_VERBS.contains(verb)) {
+        return Err(format!("error: invalid verb: '{verb}' for nonResourceURL\n"));
+    }
+    for url in urls.iter().filter(|url| **url != "*") {
+        if !url.starts_with('/') {
+            return Err("error: nonResourceURL should start with /\n".to_owned());
+        }
+        if url.trim_end_matches('*').contains('*') || url.ends_with("**") {
+            return Err(
+                "error: nonResourceURL only supports wildcard matches when '*' is at the end\n".to_owned()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A cluster role that gathers others.
+fn gathering(rule: &str, name: &str, words: &Words) -> Result<Value, String> {
+    if ["non-resource-url", "verb", "resource", "resource-name"]
+        .iter()
+        .any(|flag| words.value(flag).is_some())
+    {
+        return Err("error: aggregation rule must be specified without nonResourceURLs, verbs, resources or resourceNames\n".to_owned());
+    }
+    let pairs = rule.split(',').filter_map(|pair| pair.split_once('='));
+    let labels: serde_json::Map<String, Value> =
+        pairs.map(|(key, value)| (key.to_owned(), json!(value))).collect();
+    let mut role = of("rbac.authorization.k8s.io/v1", "ClusterRole", name);
+    role["aggregationRule"] = json!({ "clusterRoleSelectors": [{ "matchLabels": labels }] });
+    role["rules"] = json!([]);
+    Ok(role)
+}
+
+fn role(kind: &str, name: &str, words: &Words) -> Result<Value, String> {
+    if let Some(rule) = words.value("aggregation-rule").filter(|_| kind == "ClusterRole") {
+        return gathering(rule, name, words);
+    }
+    let verbs = verbs(words);
     if verbs.is_empty() {
         return Err("error: at least one verb must be specified\n".to_owned());
     }
-    let verbs = if verbs.contains(&"*") { vec!["*"] } else { verbs };
     let urls = distinct(words.values("non-resource-url"));
-    let resources = distinct(words.values("resource"));
-    if resources.is_empty() && urls.is_empty() {
+    let asked = asked(words);
+    if asked.is_empty() && (urls.is_empty() || kind == "Role") {
         let what = if kind == "Role" {
             "at least one resource must be specified"
         } else {
@@ -163,15 +328,18 @@ fn role(kind: &str, name: &str, words: &Words) -> Result<Value, String> {
         };
         return Err(format!("error: {what}\n"));
     }
-    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
-    for text in resources {
-        let (group, resource) = group_of(text)?;
-        match groups.iter_mut().find(|(known, _)| *known == group) {
-            Some((_, list)) => list.push(resource),
-            None => groups.push((group, vec![resource])),
+    let warned = |why: String| warnings(&kind.to_lowercase(), words) + &why;
+    check_resources(&asked, &verbs).and_then(|()| check_paths(&urls, &verbs)).map_err(warned)?;
+    let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, group, part) in asked {
+        let (plural, group) = known(name, group).unwrap_or((name, group));
+        let resource = part.map_or_else(|| plural.to_owned(), |part| format!("{plural}/{part}"));
+        let those = groups.entry(group).or_default();
+        if !those.contains(&resource) {
+            those.push(resource);
         }
     }
-    let names: Vec<&str> = words.all("resource-name").collect();
+    let names = distinct(words.all("resource-name"));
     let mut rules: Vec<Value> = Vec::new();
     for (group, resources) in groups {
         let mut rule = json!({ "apiGroups": [group], "resources": resources, "verbs": verbs });
@@ -183,21 +351,9 @@ fn role(kind: &str, name: &str, words: &Words) -> Result<Value, String> {
     if !urls.is_empty() {
         rules.push(json!({ "nonResourceURLs": urls, "verbs": verbs }));
     }
+    let mut role = of("rbac.authorization.k8s.io/v1", kind, name);
     role["rules"] = json!(rules);
     Ok(role)
-}
-
-/// The group and the plural of a resource, which may name a part of it behind a slash.
-fn group_of(text: &str) -> Result<(String, String), String> {
-    if text == "*" {
-        return Ok(("*".to_owned(), "*".to_owned()));
-    }
-    let (word, part) = text.split_once('/').map_or((text, None), |(word, part)| (word, Some(part)));
-    let found = named(word).first().copied();
-    let resource =
-        found.ok_or_else(|| format!("error: the server doesn't have a resource type \"{word}\"\n"))?;
-    let part = part.map_or_else(String::new, |part| format!("/{part}"));
-    Ok((resource.group().to_owned(), format!("{}{part}", resource.plural)))
 }
 
 fn binding(kind: &str, name: &str, words: &Words) -> Result<Value, String> {
@@ -216,16 +372,12 @@ fn binding(kind: &str, name: &str, words: &Words) -> Result<Value, String> {
     let group = "rbac.authorization.k8s.io";
     let mut subjects: Vec<Value> = Vec::new();
     for (flag, kind) in [("user", "User"), ("group", "Group")] {
-        subjects.extend(
-            distinct(words.values(flag))
-                .into_iter()
-                .map(|name| json!({ "apiGroup": group, "kind": kind, "name": name })),
-        );
+        subjects.extend(words.all(flag).map(|name| json!({ "apiGroup": group, "kind": kind, "name": name })));
     }
-    for account in distinct(words.values("serviceaccount")) {
+    for account in words.all("serviceaccount") {
         let (namespace, name) = account
             .split_once(':')
-            .filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty())
+            .filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty() && !name.contains(':'))
             .ok_or("error: serviceaccount must be <namespace>:<name>\n")?;
         subjects.push(json!({ "kind": "ServiceAccount", "name": name, "namespace": namespace }));
     }
@@ -235,75 +387,4 @@ fn binding(kind: &str, name: &str, words: &Words) -> Result<Value, String> {
         binding["subjects"] = json!(subjects);
     }
     Ok(binding)
-}
-
-fn backend(text: &str) -> Value {
-    let (name, port) = text.split_once(':').unwrap_or((text, ""));
-    let port =
-        port.parse::<u16>().map_or_else(|_| json!({ "name": port }), |number| json!({ "number": number }));
-    json!({ "service": { "name": name, "port": port } })
-}
-
-fn ingress(name: &str, words: &Words) -> Result<Value, String> {
-    let rules: Vec<&str> = words.all("rule").collect();
-    let other = words.value("default-backend");
-    if rules.is_empty() && other.is_none() {
-        return Err("error: not enough information provided: every ingress has to either specify a default-backend (which catches all traffic) or a list of rules (which catch specific paths)\n".to_owned());
-    }
-    let mut ingress = of("networking.k8s.io/v1", "Ingress", name);
-    let spec = &mut ingress["spec"];
-    if let Some(class) = words.value("class") {
-        spec["ingressClassName"] = json!(class);
-    }
-    if let Some(other) = other {
-        spec["defaultBackend"] = backend(other);
-    }
-    let mut hosts: Vec<(String, Vec<Value>)> = Vec::new();
-    let mut secrets: Vec<Value> = Vec::new();
-    for rule in rules {
-        let wrong = || {
-            format!(
-                "error: rule {rule} is invalid and should be in format host/path=svcname:svcport[,tls[=secret]]\n"
-            )
-        };
-        let (place, rest) = rule.split_once('=').ok_or_else(wrong)?;
-        let (host, path) = place.split_once('/').ok_or_else(wrong)?;
-        let (target, tls) = rest.split_once(',').map_or((rest, None), |(target, tls)| (target, Some(tls)));
-        if !target.contains(':') {
-            return Err(wrong());
-        }
-        let (path, kind) = path.strip_suffix('*').map_or((path, "Exact"), |path| (path, "Prefix"));
-        let path = json!({ "backend": backend(target), "path": format!("/{path}"), "pathType": kind });
-        match hosts.iter_mut().find(|(known, _)| known == host) {
-            Some((_, paths)) => paths.push(path),
-            None => hosts.push((host.to_owned(), vec![path])),
-        }
-        if let Some(tls) = tls {
-            let mut entry = json!({});
-            if !host.is_empty() {
-                entry["hosts"] = json!([host]);
-            }
-            if let Some(secret) = tls.strip_prefix("tls=") {
-                entry["secretName"] = json!(secret);
-            }
-            secrets.push(entry);
-        }
-    }
-    let rule = |(host, paths): (String, Vec<Value>)| {
-        let mut rule = json!({ "http": { "paths": paths } });
-        if !host.is_empty() {
-            rule["host"] = json!(host);
-        }
-        rule
-    };
-    if !hosts.is_empty() {
-        spec["rules"] = hosts.into_iter().map(rule).collect();
-    }
-    if !secrets.is_empty() {
-        spec["tls"] = json!(secrets);
-    }
-    for (key, value) in pairs(words, "annotation", "<key>=<value>")? {
-        ingress["metadata"]["annotations"][key] = json!(value);
-    }
-    Ok(ingress)
 }

@@ -8,6 +8,7 @@ pub(super) mod drain;
 pub(super) mod edit;
 pub(super) mod fields;
 mod generate;
+mod generate_ingress;
 pub(super) mod manifests;
 pub(super) mod node;
 pub(super) mod rollout;

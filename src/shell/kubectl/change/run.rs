@@ -95,7 +95,7 @@ fn ran(namespace: &str, words: &[String]) -> Result<Command, String> {
     if let Some(text) = words.value("overrides") {
         pod = overridden(&pod, text, words.value("override-type").unwrap_or("merge"))?;
     }
-    sent(pod, namespace, &words, "")
+    sent(pod, namespace, &words, ("", String::new()))
 }
 
 /// An object with what `--overrides` says of it.

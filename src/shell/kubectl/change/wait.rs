@@ -149,8 +149,10 @@ fn turn(os: &mut dyn Os, all: &Objects, what: &For, until: SimTime, is_first: bo
         return Next::Done(fail(os, "error: timed out waiting for the condition\n"));
     }
     if os.now() >= until {
+        // With a limit of nothing it looks once.
+        let what = if is_first { "condition not met for" } else { "timed out waiting for the condition on" };
         for (resource, _, name) in &left {
-            fail(os, &format!("error: timed out waiting for the condition on {}/{name}\n", resource.plural));
+            fail(os, &format!("error: {what} {}/{name}\n", resource.plural));
         }
         return Next::Done(1);
     }
