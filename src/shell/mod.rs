@@ -2,6 +2,7 @@
 //!
 //! A command line is parsed here into [`Command`]: either it answers at once from the tables, or it becomes a process.
 
+mod brctl;
 mod bridge;
 mod busybox;
 mod busybox_ip;
@@ -153,6 +154,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "ip" => ip::ip(context, words),
         "ping" => ping::ping(words),
         "arp" => nettools::arp(context, words, Edition::NetTools),
+        "brctl" => brctl::brctl(context, words),
         "bridge" => bridge::bridge(context, words),
         "cat" => files::cat(context, words, false),
         "ls" => files::ls(context, words, false),

@@ -103,7 +103,7 @@ pub(super) fn print(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, shown: S
 }
 
 /// A bridge's identifier as iproute2 prints it: without zeros in front of the address's octets.
-fn bridge_id(id: BridgeId) -> String {
+pub(in crate::shell) fn bridge_id(id: BridgeId) -> String {
     let octets: Vec<String> = id.mac.0.iter().map(|octet| format!("{octet:x}")).collect();
     format!("{:04x}.{}", id.priority, octets.join(":"))
 }

@@ -4,6 +4,7 @@ mod add;
 mod addr;
 mod change;
 mod details;
+mod help;
 mod link;
 mod link_set;
 mod neigh;
@@ -20,7 +21,7 @@ use super::out::{Out, answer, refuse};
 use super::{Command, Context};
 use crate::base::IfIndex;
 use crate::trace::{LinkRow, NetnsState};
-pub(super) use details::state_name as port_state_name;
+pub(super) use details::{bridge_id, state_name as port_state_name};
 pub(super) use link::{flags as link_flags, hardware, peer, state as operstate};
 use options::{Family, Options};
 
@@ -53,6 +54,9 @@ pub(super) fn ip(context: &mut Context<'_>, words: &[String]) -> Command {
     // Every command has a generator of its own, so a copy gives no number twice.
     let rng = context.rng.clone();
     let mut ip = Ip { options, state, now: context.inventory.now, rng };
+    if let Some(text) = object_named(object).and_then(|object| help::of(object, rest)) {
+        return refuse(text, 255);
+    }
     let outcome = match object_named(object) {
         Some("address") => addr::run(&ip, rest),
         Some("link") => link::run(&mut ip, rest),

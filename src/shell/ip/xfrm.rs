@@ -54,11 +54,7 @@ pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
 }
 
 fn usage() -> Stop {
-    (
-        "Usage: ip xfrm XFRM-OBJECT { COMMAND | help }\nwhere  XFRM-OBJECT := state | policy | monitor\n"
-            .to_owned(),
-        255,
-    )
+    (include_str!("../usage/ip-xfrm.txt").to_owned(), 255)
 }
 
 fn changed(changes: impl IntoIterator<Item = KernelChange>) -> Command {
