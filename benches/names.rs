@@ -9,32 +9,13 @@ mod common;
 use std::time::{Duration, Instant};
 use vethscope::base::SimTime;
 use vethscope::base::dns::{Question, Type};
-use vethscope::lab::{Lab, Target};
+use vethscope::lab::Lab;
 
 /// Lookups of one measurement, and how often the shorter measurements are made; the median counts.
 const LOOKUPS: u32 = 500;
 const ROUNDS: usize = 5;
 /// Endpoints of each Service.
 const ENDPOINTS: usize = 10;
-
-/// A Pod that asks, a Service that is asked for, and a name outside.
-const CLUSTER: &str = "apiVersion: vethscope.dev/v1alpha1
-kind: Cluster
-spec:
-  external:
-  - {name: gw, address: 192.168.1.1, router: true}
-  - {name: www.example.com, address: 203.0.113.10, behind: gw}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {clusterIP: 10.96.0.80, ports: [{port: 80}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: gnu}
-spec: {nodeName: node2, containers: [{name: c, image: debian, command: [sleep, infinity]}]}
-";
 
 fn main() {
     let count = std::env::args().skip_while(|word| word != "--services").nth(1);
@@ -50,18 +31,9 @@ fn main() {
 
 /// Whole lookups a second, each of a process of its own, with the trace recorded.
 fn lookups(name: &str) -> u32 {
-    let mut lab = common::settled(CLUSTER);
-    let pod = Target::parse("gnu", "default", None);
-    let argv = ["getent", "ahosts", name].map(str::to_owned);
-    lab.need_names(&pod, &argv);
-    let look_up = |lab: &mut Lab| {
-        let process = lab.start(&pod, &argv).expect("the Pod runs");
-        lab.finish(process, SimTime(u64::MAX));
-        assert_eq!(lab.status(process), Some(0), "{name} is found");
-    };
-    look_up(&mut lab);
+    let mut lab = common::names::asked(name);
     let begun = Instant::now();
-    (0..LOOKUPS).for_each(|_| look_up(&mut lab));
+    (0..LOOKUPS).for_each(|_| common::names::look_up(&mut lab, name));
     per_second(LOOKUPS, begun.elapsed())
 }
 

@@ -17,6 +17,8 @@ mod measured {
     use wasm_bindgen_test::{console_log, wasm_bindgen_test};
 
     const ROUNDS: usize = 7;
+    /// Lookups of one measurement.
+    const LOOKUPS: usize = 500;
 
     /// CPU time in milliseconds where the engine tells it (Node.js does), else the time on the wall.
     fn now() -> f64 {
@@ -72,6 +74,13 @@ mod measured {
             common::ping(lab, PINGS, DATA);
             hops
         });
+        for name in ["web", "www.example.com."] {
+            let look_up = |lab: &mut vethscope::lab::Lab| {
+                (0..LOOKUPS).for_each(|_| common::names::look_up(lab, name));
+                LOOKUPS
+            };
+            report(&format!("lookups of {name}"), || common::names::asked(name), look_up);
+        }
         let text = common::services(1_000, 10);
         let applied = || {
             let mut lab = vethscope::lab::Lab::new(1);

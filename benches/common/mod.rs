@@ -1,7 +1,13 @@
 //! What is measured, the same natively and in wasm.
 #![allow(dead_code, reason = "each bench uses its own part of this")]
 
+pub(crate) mod names;
 pub(crate) mod stream;
+
+/// As the program itself has it.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

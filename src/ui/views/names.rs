@@ -7,11 +7,11 @@ use super::lookups::Lookups;
 use crate::lab::lookup::{Lookup, Try};
 use crate::lab::names::NamesAnswer;
 use crate::lab::prompt::prompt_of;
-use crate::ui::state::{Page, use_page};
+use crate::ui::state::{Page, Work, use_page};
 use leptos::prelude::*;
 
 /// The lookup asked for, and the same with another `ndots` or a dot at the end: what it was, and its questions.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 struct Told {
     name: String,
     lookup: Lookup,
@@ -23,12 +23,21 @@ pub(super) fn NamesView() -> impl IntoView {
     let page = use_page();
     let name = RwSignal::new(first_name(page));
     let told = RwSignal::new_local(None::<Result<Told, String>>);
-    // Asked again whenever the cluster was changed: records follow the endpoints.
-    Effect::new(move || {
-        page.work.track();
+    // Asked again whenever the cluster has come to rest after a change: records follow the endpoints. What says the same
+    // stays as it stands, with what was opened in it.
+    Effect::new(move |before: Option<String>| {
+        page.ui.version.track();
         page.ui.terminal.track();
         let typed = name.get();
-        told.set(if typed.trim().is_empty() { None } else { Some(tell(page, typed.trim())) });
+        let is_busy = page.work.with(|work| matches!(work, Work::Busy(_)));
+        if is_busy && before.as_ref() == Some(&typed) {
+            return typed;
+        }
+        let new = if typed.trim().is_empty() { None } else { Some(tell(page, typed.trim())) };
+        if told.with_untracked(|told| *told != new) {
+            told.set(new);
+        }
+        typed
     });
     let shown =
         Signal::derive(move || told.with(|told| told.as_ref()?.as_ref().ok().map(|told| told.name.clone())));
