@@ -207,12 +207,13 @@ impl PortForward {
         let at = os.now().rfc3339();
         let (month, day, time) = (&at[5..7], &at[8..10], &at[11..19]);
         let (sandbox, remote) = (&self.sandbox, port.remote);
+        let netns = format!("/var/run/netns/cni-{}", sandbox.get(..32).unwrap_or(sandbox));
         let inside = format!(
             "failed to connect to localhost:{remote} inside namespace \\\"{sandbox}\\\", IPv4: dial tcp4 127.0.0.1:{remote}: connect: {} IPv6 dial tcp6: address localhost: no suitable address ",
             why.to_lowercase()
         );
         let text = format!(
-            "E{month}{day} {time}.000000 {:>7} portforward.go:424] \"Unhandled Error\" err=\"an error occurred forwarding {} -> {remote}: error forwarding port {remote} to pod {sandbox}, uid : failed to execute portforward in network namespace \\\"/var/run/netns/cni\\\": {inside}\"\nerror: lost connection to pod\n",
+            "E{month}{day} {time}.000000 {:>7} portforward.go:424] \"Unhandled Error\" err=\"an error occurred forwarding {} -> {remote}: error forwarding port {remote} to pod {sandbox}, uid : failed to execute portforward in network namespace \\\"{netns}\\\": {inside}\"\nerror: lost connection to pod\n",
             os.pid(),
             port.local
         );

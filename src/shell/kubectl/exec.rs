@@ -128,16 +128,19 @@ pub(super) fn pod_behind<'p>(
         .ok_or_else(|| "error: timed out waiting for the condition\n".to_owned())
 }
 
-/// Where a Pod stands among others: those that do most come first (`podutils.ActivePods`, turned round).
-fn activity(pod: &Value) -> (bool, u8, bool, i64) {
+/// Where a Pod stands among others: those that do most come first (`podutils.ActivePods`, turned round). Times are
+/// texts that sort as they follow each other.
+fn activity(pod: &Value) -> (bool, u8, bool, &str, i64, &str) {
     let phase = match text(pod, "status.phase") {
         "Running" => 0,
         "Unknown" => 1,
         _ => 2,
     };
-    let ready =
-        list(pod, "status.conditions").iter().any(|one| one["type"] == "Ready" && one["status"] == "True");
-    let restarts =
-        list(pod, "status.containerStatuses").iter().filter_map(|one| one["restartCount"].as_i64()).max();
-    (text(pod, "spec.nodeName").is_empty(), phase, !ready, restarts.unwrap_or(0))
+    let is_ready = |one: &&Value| one["type"] == "Ready" && one["status"] == "True";
+    let ready = list(pod, "status.conditions").iter().find(is_ready);
+    let since = ready.map_or("", |one| text(one, "lastTransitionTime"));
+    let statuses = list(pod, "status.containerStatuses").iter();
+    let restarts = statuses.filter_map(|one| one["restartCount"].as_i64()).max().unwrap_or(0);
+    let unassigned = text(pod, "spec.nodeName").is_empty();
+    (unassigned, phase, ready.is_none(), since, restarts, text(pod, "metadata.creationTimestamp"))
 }

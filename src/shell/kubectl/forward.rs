@@ -35,8 +35,8 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<PortForward, Stri
     let pod = pod_behind(context, target, namespace, &all)?;
     let phase = text(pod, "status.phase");
     let service = service_of(context, target, namespace);
-    let ports =
-        ports.iter().map(|port| port_of(port, pod, service.as_ref())).collect::<Result<Vec<_>, _>>()?;
+    let resolved = ports.iter().map(|port| resolved(port, pod, service.as_ref()));
+    let ports = resolved.collect::<Result<Vec<_>, _>>()?;
     if phase != "Running" {
         return Err(format!(
             "error: unable to forward port because pod is not running. Current status={phase}\n"
@@ -50,6 +50,7 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<PortForward, Stri
             other => other.parse().map_err(|_| format!("error: {other} is not a valid IP\n"))?,
         });
     }
+    let ports = ports.iter().map(|(local, remote)| numbers(local, remote)).collect::<Result<Vec<_>, _>>()?;
     let name = text(pod, "metadata.name");
     let sandbox = text(pod, "metadata.uid").replace('-', "").repeat(2);
     Ok(PortForward::new(ObjectKey::new("Pod", namespace, name), sandbox, found, ports))
@@ -64,72 +65,106 @@ fn service_of(context: &Context<'_>, target: &str, namespace: &str) -> Option<Va
         .find(|one| text(one, "metadata.namespace") == namespace && text(one, "metadata.name") == name)
 }
 
-/// A port as the command line gives it, in numbers: `[LOCAL:]REMOTE`, where a Service's port stands for its target.
-fn port_of(word: &str, pod: &Value, service: Option<&Value>) -> Result<ForwardedPort, String> {
-    let (local, remote) = word.split_once(':').unwrap_or((word, word));
-    let remote_number = match service {
-        Some(service) => target_of(remote, pod, service)?,
-        None => number_of(remote, pod)?,
+/// A port as the command line gives it, `[LOCAL:]REMOTE`, with names and a Service's ports as the Pod's numbers.
+fn resolved(word: &str, pod: &Value, service: Option<&Value>) -> Result<(String, String), String> {
+    let (local, remote) = match word.split(':').collect::<Vec<_>>()[..] {
+        [local, remote] => (local, remote),
+        [first, ..] => (first, first),
+        [] => (word, word),
     };
-    let local_number = match local {
-        "" => 0,
-        // A name has no number at this machine but that of the port it leads to.
-        local if local == remote && local.parse::<u16>().is_err() => remote_number,
-        local => local
-            .parse()
-            .map_err(|_| format!("error: error parsing local port '{local}': strconv.ParseUint: parsing {local:?}: invalid syntax\n"))?,
+    let (known, found) = match service {
+        Some(service) => of_service(remote, pod, service)?,
+        None => (remote.to_owned(), of_pod(remote, pod)?),
     };
-    Ok(ForwardedPort { local: local_number, remote: remote_number })
+    // What is not named at this machine has the number of the port it leads to; of a Service, that of its port.
+    let local = match (local == remote, service) {
+        (true, Some(_)) => known,
+        (true, None) => found.clone(),
+        (false, _) => local.to_owned(),
+    };
+    Ok((local, found))
+}
+
+fn numbers(local: &str, remote: &str) -> Result<ForwardedPort, String> {
+    let number = |which: &str, text: &str| {
+        text.parse::<u16>().map_err(|_| {
+            let large = !text.is_empty() && text.bytes().all(|one| one.is_ascii_digit());
+            let why = if large { "value out of range" } else { "invalid syntax" };
+            format!(
+                "error: error parsing {which} port '{text}': strconv.ParseUint: parsing {text:?}: {why}\n"
+            )
+        })
+    };
+    let local = number("local", if local.is_empty() { "0" } else { local })?;
+    let remote = number("remote", remote)?;
+    if remote == 0 {
+        return Err("error: remote port must be > 0\n".to_owned());
+    }
+    Ok(ForwardedPort { local, remote })
+}
+
+/// The number that a word is, as `strconv.Atoi` reads it.
+fn as_number(word: &str) -> Option<i64> {
+    word.parse().ok()
 }
 
 fn containers_ports(pod: &Value) -> impl Iterator<Item = &Value> {
     list(pod, "spec.containers").iter().flat_map(|one| list(one, "ports"))
 }
 
-/// A port of a Pod by its number or name.
-fn number_of(word: &str, pod: &Value) -> Result<u16, String> {
-    let is_udp = |port: &&Value| text(port, "protocol") == "UDP";
-    let number = if let Ok(number) = word.parse::<u16>() {
-        number
-    } else {
-        let found = containers_ports(pod).find(|port| text(port, "name") == word);
-        let name = text(pod, "metadata.name");
-        let missing = || format!("error: Pod '{name}' does not have a named port '{word}'\n");
-        u16::try_from(found.map(|port| number(port, "containerPort")).ok_or_else(missing)?).unwrap_or(0)
-    };
-    let of_number: Vec<&Value> = containers_ports(pod)
-        .filter(|port| self::number(port, "containerPort") == i64::from(number))
-        .collect();
-    if !of_number.is_empty() && of_number.iter().all(is_udp) {
-        return Err(format!("error: UDP protocol is not supported for {word}\n"));
-    }
-    Ok(number)
+/// The number of a Pod's port of this name.
+fn by_name(word: &str, pod: &Value) -> Result<i64, String> {
+    let init = list(pod, "spec.initContainers").iter().flat_map(|one| list(one, "ports"));
+    let found = containers_ports(pod).chain(init).find(|port| text(port, "name") == word);
+    let missing =
+        || format!("error: Pod '{}' does not have a named port '{word}'\n", text(pod, "metadata.name"));
+    found.map(|port| number(port, "containerPort")).ok_or_else(missing)
 }
 
-/// The port of a Pod behind a Service's port.
-fn target_of(word: &str, pod: &Value, service: &Value) -> Result<u16, String> {
+/// Whether UDP alone is spoken at a port, which is not led anywhere.
+fn only_udp<'p>(ports: impl Iterator<Item = &'p Value>, field: &str, wanted: i64) -> bool {
+    let those: Vec<&Value> = ports.filter(|port| number(port, field) == wanted).collect();
+    let speaks = |what: &str| those.iter().any(|port| text(port, "protocol") == what);
+    speaks("UDP") && !speaks("TCP")
+}
+
+fn no_udp(word: &str) -> String {
+    format!("error: UDP protocol is not supported for {word}\n")
+}
+
+/// A port of a Pod by its number or name.
+fn of_pod(word: &str, pod: &Value) -> Result<String, String> {
+    if word.is_empty() && containers_ports(pod).any(|port| text(port, "name").is_empty()) {
+        return Err("error: remote port cannot be empty\n".to_owned());
+    }
+    let number = as_number(word).map_or_else(|| by_name(word, pod), Ok)?;
+    if only_udp(containers_ports(pod), "containerPort", number) {
+        return Err(no_udp(word));
+    }
+    Ok(if as_number(word).is_some() { word.to_owned() } else { number.to_string() })
+}
+
+/// The port of a Service, and the one of the Pod behind it.
+fn of_service(word: &str, pod: &Value, service: &Value) -> Result<(String, String), String> {
     let name = text(service, "metadata.name");
-    let wanted = word.parse::<i64>().ok();
-    let is_meant = |port: &&Value| match wanted {
-        Some(wanted) => number(port, "port") == wanted,
-        None => text(port, "name") == word,
-    };
-    let found: Vec<&Value> = list(service, "spec.ports").iter().filter(is_meant).collect();
-    let Some(first) = found.first() else {
-        return Err(match wanted {
-            Some(_) => format!("error: Service {name} does not have a service port {word}\n"),
-            None => format!("error: Service '{name}' does not have a named port '{word}'\n"),
-        });
-    };
-    let port = found.iter().copied().find(|port| text(port, "protocol") != "UDP");
-    let Some(port) = port else { return Err(format!("error: UDP protocol is not supported for {word}\n")) };
+    let ports = || list(service, "spec.ports").iter();
+    let missing = || format!("error: Service '{name}' does not have a named port '{word}'\n");
+    let by_name = || ports().find(|port| text(port, "name") == word).map(|port| number(port, "port"));
+    let wanted = as_number(word).map_or_else(|| by_name().ok_or_else(missing), Ok)?;
+    if only_udp(ports(), "port", wanted) {
+        return Err(no_udp(word));
+    }
+    let known = if as_number(word).is_some() { word.to_owned() } else { wanted.to_string() };
+    // Without an address of its own a Service translates nothing.
     if text(service, "spec.clusterIP") == "None" {
-        return Ok(u16::try_from(number(first, "port")).unwrap_or(0));
+        return Ok((known, wanted.to_string()));
     }
-    let target = &port["targetPort"];
-    if let Some(name) = target.as_str() {
-        return number_of(name, pod);
-    }
-    let target = target.as_i64().filter(|target| *target > 0).unwrap_or_else(|| number(port, "port"));
-    Ok(u16::try_from(target).unwrap_or(0))
+    let port = ports().find(|port| number(port, "port") == wanted);
+    let missing = || format!("error: Service {name} does not have a service port {wanted}\n");
+    let target = &port.ok_or_else(missing)?["targetPort"];
+    let found = match target.as_str() {
+        Some(name) => self::by_name(name, pod)?,
+        None => target.as_i64().filter(|target| *target > 0).unwrap_or(wanted),
+    };
+    Ok((known, found.to_string()))
 }
