@@ -272,7 +272,9 @@ fn path_view(packet: &Followed) -> impl IntoView + use<> {
 }
 
 fn hooks_text(page: Page, packet: &Followed) -> String {
-    let list: Vec<String> = packet.netfilter.iter().map(|(node, hooks)| format!("{node} {hooks}")).collect();
+    // A node and its number stay on one line.
+    let list: Vec<String> =
+        packet.netfilter.iter().map(|(node, hooks)| format!("{node}\u{a0}{hooks}")).collect();
     match (list.is_empty(), packet.bpf) {
         (false, _) => list.join(", "),
         (true, 0) => page.word("compare.unseen"),
