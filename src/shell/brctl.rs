@@ -19,12 +19,11 @@ pub(super) fn brctl(context: &mut Context<'_>, words: &[String]) -> Command {
         "-h" | "--help" => return answer(USAGE),
         _ => {}
     }
-    let Some(help) = USAGE.lines().find(|line| line.trim_start().split_whitespace().next() == Some(name))
-    else {
+    let Some(help) = USAGE.lines().find(|line| line.split_whitespace().next() == Some(name)) else {
         return usage(&format!("never heard of command [{name}]\n"));
     };
     // What a command needs is what its own line promises, but for what stands in brackets.
-    let needed = help.split("\t").filter(|part| !part.contains('[')).collect::<String>();
+    let needed = help.split('\t').filter(|part| !part.contains('[')).collect::<String>();
     let needed = needed.matches(['<', '{']).count();
     if operands.len() < needed {
         let help = help.trim_start().replacen(name, "", 1);
@@ -34,20 +33,20 @@ pub(super) fn brctl(context: &mut Context<'_>, words: &[String]) -> Command {
     let Some(state) = context.inventory.netns.get(&context.netns) else { return refuse("", 1) };
     let operands: Vec<&str> = operands.iter().map(String::as_str).collect();
     let outcome = match (name.as_str(), operands.as_slice()) {
-        ("show", names) => show(state, names),
+        ("show", names) => Ok(show(state, names)),
         ("showmacs", [name, ..]) => show_macs(state, name, context.inventory.now),
         ("addbr", [name, ..]) => {
             add_bridge(state, name).map(|()| ask(context, &["link", "add", "name", name, "type", "bridge"]))
         }
         ("delbr", [name, ..]) => del_bridge(state, name).map(|()| ask(context, &["link", "del", name])),
-        ("addif", [bridge, ports @ ..]) => each(context, ports, |context, port| {
+        ("addif", [bridge, ports @ ..]) => Ok(each(context, ports, |context, port| {
             add_port(state, bridge, port)?;
             Ok(ask(context, &["link", "set", "dev", port, "master", bridge]))
-        }),
-        ("delif", [bridge, ports @ ..]) => each(context, ports, |context, port| {
+        })),
+        ("delif", [bridge, ports @ ..]) => Ok(each(context, ports, |context, port| {
             del_port(state, bridge, port)?;
             Ok(ask(context, &["link", "set", "dev", port, "nomaster"]))
-        }),
+        })),
         (name, operands) => set(context, state, name, operands),
     };
     outcome.unwrap_or_else(|text| refuse(text, 1))
@@ -69,19 +68,19 @@ fn each<'a>(
     context: &mut Context<'_>,
     ports: &[&'a str],
     one: impl Fn(&mut Context<'_>, &'a str) -> Result<Command, Stop>,
-) -> Result<Command, Stop> {
+) -> Command {
     let (mut all, mut out) = (Vec::new(), Out::default());
     for port in ports {
         match one(context, port) {
             Ok(Command::Change { changes, .. }) => all.extend(changes),
-            Ok(refused) => return Ok(refused),
+            Ok(refused) => return refused,
             Err(text) => {
                 out.err(text);
-                return Ok(Command::Change { changes: all, output: out.into_pieces(), status: 1 });
+                return Command::Change { changes: all, output: out.into_pieces(), status: 1 };
             }
         }
     }
-    Ok(Command::Change { changes: all, output: Vec::new(), status: 0 })
+    Command::Change { changes: all, output: Vec::new(), status: 0 }
 }
 
 fn is_bridge(link: &LinkRow) -> bool {
@@ -96,7 +95,7 @@ fn ports<'a>(state: &'a NetnsState, bridge: &LinkRow) -> Vec<&'a LinkRow> {
     ports
 }
 
-fn show(state: &NetnsState, names: &[&str]) -> Result<Command, Stop> {
+fn show(state: &NetnsState, names: &[&str]) -> Command {
     let mut bridges: Vec<&LinkRow> = state.links.values().filter(|link| is_bridge(link)).collect();
     bridges.sort_by_key(|link| link.name.clone());
     let (mut out, mut status) = (Out::default(), 0);
@@ -120,7 +119,7 @@ fn show(state: &NetnsState, names: &[&str]) -> Result<Command, Stop> {
         // The program leaves out the colons.
         let id = ip::bridge_id(row.id);
         let (priority, _) = id.split_once('.').unwrap_or((&id, ""));
-        let mac: String = row.id.mac.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mac = row.id.mac.to_string().replace(':', "");
         let stp = if row.stp { "yes" } else { "no" };
         let _ = write!(text, "{}\t\t{priority}.{mac}\t{stp}\t\t", bridge.name);
         let ports = ports(state, bridge).into_iter().map(|port| format!("{}\n", port.name));
@@ -128,7 +127,7 @@ fn show(state: &NetnsState, names: &[&str]) -> Result<Command, Stop> {
         text += if ports.is_empty() { "\n" } else { &ports };
     }
     out.out(text);
-    Ok(out.done(status))
+    out.done(status)
 }
 
 fn show_macs(state: &NetnsState, name: &str, now: SimTime) -> Result<Command, Stop> {

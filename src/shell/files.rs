@@ -109,7 +109,7 @@ pub(super) fn ls(context: &Context<'_>, words: &[String], busybox: bool) -> Comm
 /// Names one below the other, or at a terminal in columns: as many as fit, filled from top to bottom.
 fn listed(names: &[String], width: Option<usize>, busybox: bool) -> String {
     let Some(width) = width.filter(|_| !names.is_empty()) else {
-        return names.iter().map(|name| format!("{name}\n")).collect();
+        return names.iter().flat_map(|name| [name.as_str(), "\n"]).collect();
     };
     let widest = names.iter().map(String::len).max().unwrap_or(0) + 2;
     // Each column is as wide as its longest name and two blanks, in busybox as the longest of all.

@@ -6,12 +6,9 @@ pub(super) fn of(object: &str, words: &[String]) -> Option<&'static str> {
         ("xfrm", [kind, word, ..]) => {
             (word, if "policy".starts_with(kind.as_str()) { "policy" } else { "state" })
         }
-        ("xfrm", [word]) => (word, object),
-        ("xfrm", []) => return None,
         // Whose kind of device's options they are is told elsewhere.
-        ("link", [_, _, ..]) => return None,
+        ("link", [_, _, ..]) | (_, []) => return None,
         (_, [word, ..]) => (word, object),
-        (_, []) => return None,
     };
     if word.is_empty() || !"help".starts_with(word.as_str()) {
         return None;

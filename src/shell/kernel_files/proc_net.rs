@@ -76,7 +76,7 @@ fn arp(state: &NetnsState) -> String {
         let flags = match row.state {
             Nud::Incomplete | Nud::Failed => 0,
             Nud::Permanent => 6,
-            _ => 2,
+            Nud::Reachable | Nud::Stale | Nud::Delay | Nud::Probe | Nud::NoArp => 2,
         };
         let mac = row.mac.map_or_else(|| "00:00:00:00:00:00".to_owned(), |mac| mac.to_string());
         let (addr, flags) = (row.addr.to_string(), format!("{flags:x}"));
@@ -191,7 +191,16 @@ fn tcp(state: &NetnsState, now: SimTime) -> String {
             SocketState::TimeWait => format!("    0        0 0 3 {POINTER}"),
             SocketState::SynRecv => format!("{uid:5}        0 0 0 {POINTER}"),
             SocketState::Listen => format!("{uid:5}        0 {inode} 1 {POINTER} 100 0 0 10 0"),
-            _ => format!("{uid:5}        0 {inode} 1 {POINTER} {}", congestion(row)),
+            SocketState::Established
+            | SocketState::SynSent
+            | SocketState::FinWait1
+            | SocketState::FinWait2
+            | SocketState::Close
+            | SocketState::CloseWait
+            | SocketState::LastAck
+            | SocketState::Closing => {
+                format!("{uid:5}        0 {inode} 1 {POINTER} {}", congestion(row))
+            }
         };
         let line = format!("{at:4}: {ends} {timer} {tail}");
         text += &format!("{line:<149}\n");

@@ -172,7 +172,15 @@ fn attribute(link: &LinkRow, which: &str) -> Entry {
             let kind = match link.kind {
                 LinkKind::Bridge { .. } => "DEVTYPE=bridge\n",
                 LinkKind::Loopback | LinkKind::Veth { .. } => "",
-                _ => return Entry::Unknown,
+                LinkKind::Vxlan { .. }
+                | LinkKind::Physical { .. }
+                | LinkKind::Dummy
+                | LinkKind::Vlan { .. }
+                | LinkKind::Macvlan { .. }
+                | LinkKind::Ipvlan { .. }
+                | LinkKind::Ipip(_)
+                | LinkKind::Gre(_)
+                | LinkKind::Gretap(_) => return Entry::Unknown,
             };
             format!("{kind}INTERFACE={}\nIFINDEX={}", link.name, link.ifindex.0)
         }
@@ -208,7 +216,12 @@ fn speed(link: &LinkRow, is_speed: bool) -> Entry {
         LinkKind::Loopback | LinkKind::Ipip(_) | LinkKind::Gre(_) | LinkKind::Gretap(_) => {
             return Entry::Refused("Invalid argument");
         }
-        _ => return Entry::Unknown,
+        LinkKind::Vxlan { .. }
+        | LinkKind::Physical { .. }
+        | LinkKind::Dummy
+        | LinkKind::Vlan { .. }
+        | LinkKind::Macvlan { .. }
+        | LinkKind::Ipvlan { .. } => return Entry::Unknown,
     };
     Entry::File(format!("{text}\n"))
 }
