@@ -1,5 +1,5 @@
 //! Speed of one core in wasm, with the clock of the engine that runs it:
-//! `cargo bench --target wasm32-unknown-unknown --bench wasm`.
+//! `cargo test --release --target wasm32-unknown-unknown --bench wasm`.
 #![allow(missing_docs, reason = "a bench has no readers but its own")]
 
 #[cfg(not(target_arch = "wasm32"))]
