@@ -94,12 +94,10 @@ impl ControlPlane {
 
     /// A new object of the text, a Pod filled in by the limit ranges of its namespace.
     fn completed(&self, written: &Written) -> Arc<Value> {
-        if !matches!(written.typed, Typed::Pod(_)) {
-            return written.value.clone();
-        }
-        let mut value = (*written.value).clone();
-        self.complete_pod(&written.key.namespace, &mut value);
-        if value == *written.value { written.value.clone() } else { Arc::new(value) }
+        let is_pod = matches!(written.typed, Typed::Pod(_));
+        let completed = is_pod.then(|| self.completed_pod(&written.key.namespace, &written.value)).flatten();
+        let completed = completed.filter(|value| *value != *written.value);
+        completed.map_or_else(|| written.value.clone(), Arc::new)
     }
 
     /// The object of a node of the cluster: what the user wrote of it, or what its kubelet registers.

@@ -201,11 +201,16 @@ impl ControlPlane {
         self.objects_of("LimitRange").filter(here).map(whole).collect()
     }
 
-    /// Fills a Pod in by the limit ranges of its namespace.
-    pub(super) fn complete_pod(&self, namespace: &str, pod: &mut Value) {
-        for range in self.ranges_in(namespace) {
-            complete(pod, &range);
-        }
+    /// A Pod filled in by the limit ranges of its namespace; nothing where there are none.
+    pub(super) fn completed_pod(&self, namespace: &str, pod: &Value) -> Option<Value> {
+        let ranges = self.ranges_in(namespace);
+        (!ranges.is_empty()).then(|| {
+            let mut pod = pod.clone();
+            for range in &ranges {
+                complete(&mut pod, range);
+            }
+            pod
+        })
     }
 
     /// Fills a new Pod in by the limit ranges of its namespace, and refuses it where it goes beyond them.
