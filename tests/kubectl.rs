@@ -168,3 +168,8 @@ fn ports_of_a_machine_lead_into_pods() {
 fn who_asks_in_another_name_may_do_what_roles_allow() {
     check("rights.txt");
 }
+
+#[test]
+fn requests_meet_the_server_as_its_own_suites_have_them() {
+    check("requests.txt");
+}

@@ -7,6 +7,7 @@ use super::store::PodKey;
 use super::world::{Patience, World};
 use crate::base::Duration;
 use crate::cluster::pull::{self, Policy};
+use crate::cluster::reference;
 use crate::trace::ContainerState;
 use std::sync::Arc;
 
@@ -35,6 +36,16 @@ pub(super) fn ensure(control: &mut ControlPlane, world: &mut dyn World, key: &Po
     let Some(entry) = control.store.pods.get_mut(key) else { return false };
     let Some(spec) = entry.spec_of(index).cloned() else { return false };
     let image = spec.image.clone().unwrap_or_default();
+    if let Some(why) = reference::objection(&image) {
+        let why = format!("couldn't parse image name \"{image}\": {why}");
+        let message = format!("Failed to apply default image tag \"{image}\": {why}");
+        waits(control, key, index, ("InvalidImageName", &message));
+        tell(control, world, (key, index), Kind::Warning, ("InspectFailed", message));
+        tell(control, world, (key, index), Kind::Warning, ("Failed", "Error: InvalidImageName".to_owned()));
+        control.record_pod(world, key);
+        containers::wait(control, world, (key, index), (BACK_OFF, Patience::Patient));
+        return false;
+    }
     let node = entry.node.clone().unwrap_or_else(|| "".into());
     let missing = pull::is_missing(&image, &entry.pod.metadata.annotations);
     let held = control.store.nodes.get(&node).is_some_and(|node| node.images.contains(&*image));

@@ -12,6 +12,7 @@ mod configuration;
 mod containers;
 mod control;
 mod controllers;
+mod delete_options;
 mod endpoints;
 mod fabric;
 mod furniture;

@@ -1,6 +1,7 @@
 //! The API server's verbs for single objects, as `kubectl` in a terminal or a controller asks for them.
 
 use super::control::ControlPlane;
+use super::delete_options::{DeleteOptions, check_name};
 use super::objects::{Typed, Written, kind_with_group, with_namespace_defaults};
 use super::world::World;
 use crate::api::{AdminTier, ApiError, ApiRequest, PatchKind};
@@ -55,13 +56,16 @@ impl ControlPlane {
             ApiRequest::Patch { key, kind, patch } => self.patch(world, key, (*kind, patch)),
             ApiRequest::PatchStatus { key, kind, patch } => self.patch_status(world, key, (*kind, patch)),
             ApiRequest::Delete { key, propagation, grace_seconds } => {
-                let whole = self.whole(self.read(key)?);
-                if &*key.kind == "Namespace" && IMMORTAL.contains(&&*key.name) {
-                    let why = "this namespace may not be deleted";
-                    return Err(ApiError::forbidden("namespaces", &key.name, why));
-                }
-                self.delete(world, key, *propagation, *grace_seconds);
-                Ok(whole)
+                let asked = DeleteOptions {
+                    propagation: *propagation,
+                    grace_seconds: *grace_seconds,
+                    ..DeleteOptions::default()
+                };
+                self.delete_by_request(world, key, &asked)
+            }
+            ApiRequest::DeleteWith { key, options } => {
+                let asked = DeleteOptions::read(options)?;
+                self.delete_by_request(world, key, &asked)
             }
             ApiRequest::Bind { pod, node } => self.bind_by_request(world, pod, node),
             ApiRequest::Evict { pod, grace_seconds } => self.evict_by_request(world, pod, *grace_seconds),
@@ -88,6 +92,23 @@ impl ControlPlane {
         value
     }
 
+    fn delete_by_request(
+        &mut self,
+        world: &mut dyn World,
+        key: &ObjectKey,
+        asked: &DeleteOptions,
+    ) -> Result<Value, ApiError> {
+        let row = self.read(key)?;
+        let whole = self.whole(row);
+        if &*key.kind == "Namespace" && IMMORTAL.contains(&&*key.name) {
+            let why = "this namespace may not be deleted";
+            return Err(ApiError::forbidden("namespaces", &key.name, why));
+        }
+        asked.check(key, (&row.uid, row.version))?;
+        self.delete(world, key, asked.propagation, asked.grace_seconds);
+        Ok(whole)
+    }
+
     fn read(&self, key: &ObjectKey) -> Result<&Arc<ObjectRow>, ApiError> {
         self.objects.get(key).ok_or_else(|| ApiError::not_found(&resource(&key.kind), &key.name))
     }
@@ -103,6 +124,10 @@ impl ControlPlane {
     fn admitted(&mut self, world: &mut dyn World, value: &Value) -> Result<Written, ApiError> {
         let mut value = value.clone();
         let metadata = &mut value["metadata"];
+        if metadata["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
+            let why = "resourceVersion should not be set on objects to be created";
+            return Err(ApiError::unknown(why.to_owned()));
+        }
         if metadata.get("name").is_none()
             && let Some(prefix) = metadata["generateName"].as_str()
         {
@@ -196,6 +221,7 @@ impl ControlPlane {
         let mut value = (*self.read(key)?.value).clone();
         apply_patch(&mut value, kind, change)?;
         manifest::prune(&mut value);
+        check_name(&value, key)?;
         // Whoever changes one of the two fields for the cluster IP means both (`normalizeClusterIPs`).
         let old = self.read(key)?;
         let spec = |field: &str| old.at(&["spec", field]);
@@ -218,6 +244,12 @@ impl ControlPlane {
         let row = self.read(key)?.clone();
         let mut whole = self.whole(&row);
         apply_patch(&mut whole, kind, change)?;
+        check_name(&whole, key)?;
+        let uid = whole["metadata"]["uid"].as_str().unwrap_or_default();
+        if *uid != *row.uid {
+            let why = format!("metadata.uid: Invalid value: {}: field is immutable", json!(uid));
+            return Err(ApiError::invalid(&kind_with_group(&row.api_version, &key.kind), &key.name, &[why]));
+        }
         let status = whole["status"].take();
         if &*key.kind == "Pod" {
             self.overwrite_pod_status(world, &row, status);

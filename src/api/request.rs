@@ -88,6 +88,13 @@ pub enum ApiRequest {
         /// Seconds that a Pod is given, instead of its own; 0 removes it at once.
         grace_seconds: Option<u64>,
     },
+    /// Deletes an object as a body of `DeleteOptions` has it: with preconditions, and with a policy that may be none.
+    DeleteWith {
+        /// Which object.
+        key: ObjectKey,
+        /// The body.
+        options: Value,
+    },
     /// Binds a Pod to a node, as a scheduler does (`pods/NAME/binding`).
     Bind {
         /// The Pod.
@@ -154,6 +161,11 @@ impl ApiError {
             several => format!("[{}]", several.join(", ")),
         };
         Self { code: 422, reason: "Invalid", message: format!("{kind} \"{name}\" is invalid: {errors}") }
+    }
+
+    /// 500 for an error without a reason of its own.
+    pub fn unknown(message: String) -> Self {
+        Self { code: 500, reason: "", message }
     }
 
     /// 400.

@@ -25,8 +25,12 @@ const fn image(entrypoint: &'static [&'static str], cmd: &'static [&'static str]
     Image { entrypoint, cmd }
 }
 
-/// Last part of an image's name, and what is known.
-const KNOWN: [(&str, Image); 28] = [
+/// busybox with a page that greets; another image of its last name is a program that greets and ends.
+pub const HELLO: &str = "crccheck/hello-world";
+
+/// Last part of an image's name, or its whole name where others end in the same, and what is known.
+const KNOWN: [(&str, Image); 29] = [
+    (HELLO, image(&[], &["httpd", "-f", "-p", "8000", "-h", "/www"])),
     ("coredns", image(&["/coredns"], &[])),
     ("k8s-dns-node-cache", image(&["/node-cache"], &[])),
     ("nginx", image(&["/docker-entrypoint.sh"], &["nginx", "-g", "daemon off;"])),
@@ -129,9 +133,18 @@ pub fn name_and_tag(image: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// Whether it is the busybox that greets, from whichever registry.
+pub fn greets(image: &str) -> bool {
+    let named = image.split('@').next().unwrap_or(image);
+    let (path, tag) = named.rsplit_once(':').unwrap_or((named, ""));
+    let path = if tag.contains('/') { named } else { path };
+    path.strip_suffix(HELLO).is_some_and(|registry| registry.is_empty() || registry.ends_with('/'))
+}
+
 /// What is known of an image; `None` for one that is not listed.
 pub fn known(image: &str) -> Option<&'static Image> {
     let (name, _) = name_and_tag(image);
+    let name = if greets(image) { HELLO } else { name };
     KNOWN.iter().find(|(known, _)| *known == name).map(|(_, image)| image)
 }
 
@@ -139,7 +152,9 @@ pub fn known(image: &str) -> Option<&'static Image> {
 pub fn tools(image: &str) -> Tools {
     let (name, tag) = name_and_tag(image);
     let says = |word: &str| name.contains(word) || tag.is_some_and(|tag| tag.contains(word));
-    if BARE.contains(&name) || image.contains("distroless") {
+    if greets(image) {
+        Tools::Busybox
+    } else if BARE.contains(&name) || image.contains("distroless") {
         Tools::Nothing
     } else if says("busybox") || says("alpine") {
         Tools::Busybox

@@ -14,6 +14,7 @@ pub mod processes;
 pub mod proxy;
 pub mod pull;
 pub mod quantity;
+pub mod reference;
 pub mod resolv;
 pub mod rollout;
 pub mod schedule;

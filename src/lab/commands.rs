@@ -5,7 +5,7 @@ use crate::agent::{Environment, Mounts, World};
 use crate::base::{NetnsId, ProcessId};
 use crate::kernel::{Ctx, Hairpin, Netns};
 use crate::shell::{self, Command, Context, KernelChange};
-use crate::trace::{Scope, TableChange};
+use crate::trace::{Scope, Stream, TableChange};
 use std::borrow::Cow;
 
 /// Width of every terminal.
@@ -89,6 +89,13 @@ impl Lab {
                 let made = self.sim.make_fifo(process, path);
                 debug_assert!(made.is_ok(), "a pipe that was there");
             }
+            if let KernelChange::Touch(path) = &change {
+                let made = self.sim.touch(process, path);
+                if made.is_err() {
+                    let why = "No such file or directory";
+                    self.sim.write(process, Stream::Stderr, &format!("touch: {path}: {why}\n"));
+                }
+            }
             if let KernelChange::Unlink(path) = &change {
                 self.sim.unlink(process, path);
             }
@@ -161,7 +168,10 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         KernelChange::AddXfrmPolicy(row) => netns.add_xfrm_policy(ctx, row),
         KernelChange::DelXfrmPolicy(row) => netns.del_xfrm_policy(ctx, &row),
         // They are no matter of the network's.
-        KernelChange::MakeFifo(_) | KernelChange::Unlink(_) | KernelChange::Ipc(_) => {}
+        KernelChange::MakeFifo(_)
+        | KernelChange::Touch(_)
+        | KernelChange::Unlink(_)
+        | KernelChange::Ipc(_) => {}
         KernelChange::SetSysctl(key, value) => {
             netns.set_sysctl(ctx, &key, &value);
         }

@@ -3,8 +3,8 @@
 use super::nettools::{self, Edition};
 use super::out::{answer, refuse};
 use super::{
-    Command, Context, busybox_ip, dig, files, filters, nc, netstat, ping, route, servers, text_tools,
-    traceroute, wget,
+    Command, Context, busybox_ip, dig, file_tests, files, filters, nc, netstat, ping, route, servers,
+    text_tools, traceroute, wget,
 };
 use crate::cluster::images::{self, Tools};
 
@@ -13,9 +13,11 @@ pub(super) const BANNER: &str = "BusyBox v1.35.0 (Debian 1:1.35.0-4+deb12u1+b1) 
 
 /// Whether there is an applet of this name.
 pub(super) fn has(applet: &str) -> bool {
-    const APPLETS: [&str; 39] = [
+    const APPLETS: [&str; 41] = [
         "mkfifo",
         "rm",
+        "test",
+        "touch",
         "arp",
         "cat",
         "ls",
@@ -69,6 +71,8 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "ls" => files::ls(context, words, true),
         "mkfifo" => files::mkfifo(context, words, true),
         "rm" => files::rm(context, words),
+        "test" => file_tests::test(context, words),
+        "touch" => file_tests::touch(context, words, true),
         "echo" => files::echo(words),
         "false" => refuse("", 1),
         "hostname" => files::hostname(context, words),
@@ -79,7 +83,7 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "env" | "printenv" => filters::env(context, words),
         "grep" => filters::grep(context, words),
         "head" => filters::head(context, words),
-        "httpd" => servers::busybox_httpd(words),
+        "httpd" => servers::busybox_httpd(context, words),
         "printf" => filters::printf(words),
         "ps" => filters::busybox_ps(context),
         "seq" => filters::seq(words),

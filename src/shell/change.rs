@@ -79,6 +79,8 @@ pub enum KernelChange {
     DelXfrmPolicy(XfrmPolicyRow),
     /// `mkfifo PATH`.
     MakeFifo(String),
+    /// `touch PATH`: an empty file where there is none.
+    Touch(String),
     /// `rm PATH`.
     Unlink(String),
     /// `ipcmk` and `ipcrm`.

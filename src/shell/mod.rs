@@ -11,6 +11,7 @@ mod conntrack;
 mod curl;
 mod dig;
 mod ethtool;
+mod file_tests;
 mod files;
 mod filters;
 mod getopt;
@@ -173,7 +174,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "false" => Out::default().done(1),
         "grep" => filters::grep(context, words),
         "head" => filters::head(context, words),
-        "http-echo" => servers::http_echo(words),
+        "http-echo" => servers::http_echo(context, words),
         "httpd-foreground" => servers::apache(),
         "hostname" => files::hostname(context, words),
         "ipcs" => ipc::ipcs(context, words),
@@ -181,6 +182,8 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "ipcrm" => ipc::ipcrm(context, words),
         "mkfifo" => files::mkfifo(context, words, false),
         "rm" => files::rm(context, words),
+        "test" => file_tests::test(context, words),
+        "touch" => file_tests::touch(context, words, false),
         "iptables" | "iptables-nft" => iptables::iptables(context, words),
         "iptables-restore" | "iptables-nft-restore" => iptables::restore(context, words),
         "iptables-save" | "iptables-nft-save" => iptables::save(context, words),

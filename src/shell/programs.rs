@@ -37,6 +37,8 @@ const FULL: &[&str] = &[
     "ipcs",
     "mkfifo",
     "rm",
+    "test",
+    "touch",
     "iptables",
     "iptables-nft",
     "iptables-nft-restore",

@@ -73,7 +73,7 @@ pub(super) fn apache() -> Command {
 }
 
 /// `httpd` of busybox.
-pub(super) fn busybox_httpd(words: &[String]) -> Command {
+pub(super) fn busybox_httpd(context: &Context<'_>, words: &[String]) -> Command {
     let parsed = match getopt("ifvp:h:c:r:u:", words) {
         Ok(parsed) => parsed,
         Err(text) => return refuse(format!("httpd: {text}\n"), 1),
@@ -93,7 +93,10 @@ pub(super) fn busybox_httpd(words: &[String]) -> Command {
             _ => {}
         }
     }
-    let listener = Listener { transport: Transport::Tcp, local, serve: site(Flavor::Busybox, &root) };
+    let greets = context.image.is_some_and(images::greets) && root == "/www";
+    let index = greets.then(|| "<pre>\nHello World\n</pre>\n".to_owned());
+    let serve = Serve::Http(Site { flavor: Flavor::Busybox, root, index });
+    let listener = Listener { transport: Transport::Tcp, local, serve };
     server(Persona::BusyboxHttpd, vec![listener])
 }
 
@@ -214,9 +217,14 @@ pub(super) fn node_cache(words: &[String]) -> Command {
 }
 
 /// `http-echo` of `HashiCorp`.
-pub(super) fn http_echo(words: &[String]) -> Command {
-    let Some(text) = flag(words, "text") else {
-        return refuse("Missing -text option!\n", 127);
+pub(super) fn http_echo(context: &Context<'_>, words: &[String]) -> Command {
+    // Both flags may stand in the environment instead.
+    let variable = |name: &str| {
+        let found = context.variables.iter().find(|(known, value)| known == name && !value.is_empty());
+        found.map(|(_, value)| value.as_str())
+    };
+    let Some(text) = flag(words, "text").or_else(|| variable("ECHO_TEXT")) else {
+        return refuse("Missing -text option or ECHO_TEXT env var!\n", 127);
     };
     let listen = flag(words, "listen").unwrap_or(":5678");
     let port = listen.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(5678);

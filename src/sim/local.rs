@@ -394,6 +394,15 @@ impl<A: Actor> Simulation<A> {
         is_free
     }
 
+    /// Makes an empty file at a path.
+    ///
+    /// # Errors
+    /// As for writing one.
+    pub fn touch(&mut self, process: ProcessId, path: &str) -> Result<(), Errno> {
+        let (netns, mounts) = (self.netns_of(process), self.processes[process.index()].mounts.clone());
+        self.put_file(netns, &mounts, path, Vec::new())
+    }
+
     /// Takes away what is at a path; whether there was anything.
     pub fn unlink(&mut self, process: ProcessId, path: &str) -> bool {
         let place = self.place_of(process, path);

@@ -1,4 +1,4 @@
-//! `kubectl get --raw`: paths of the API server.
+//! `kubectl get --raw` and `kubectl delete --raw`: paths of the API server.
 
 use super::change::{Next, client, fail, refusal, say};
 use super::labels::{self, Labels};
@@ -25,6 +25,8 @@ struct Choice {
     labels: Labels,
     fields: Fields,
     version: Option<u64>,
+    /// The list may not be older than this.
+    at_least: Option<u64>,
 }
 
 /// A client that asks for this path.
@@ -37,6 +39,43 @@ pub(super) fn raw(path: &str) -> Command {
         }
         Err(error) => Next::Done(fail(os, &refusal(&error, ""))),
     })
+}
+
+/// A client that deletes what a path names, with the options in a file if one is given.
+pub(super) fn raw_delete(path: &str, file: Option<&str>) -> Command {
+    let (path, file) = (path.to_owned(), file.map(str::to_owned));
+    client(move |os| {
+        let text = match &file {
+            None => Some(String::new()),
+            Some(file) => os.read_file(file),
+        };
+        let Some(text) = text else {
+            let file = file.as_deref().unwrap_or_default();
+            return Next::Done(fail(os, &format!("error: open {file}: no such file or directory\n")));
+        };
+        match deleted(os, &path, &text) {
+            Ok(text) => {
+                say(os, &text);
+                Next::Done(0)
+            }
+            Err(error) => Next::Done(fail(os, &refusal(&error, ""))),
+        }
+    })
+}
+
+fn deleted(os: &mut dyn Os, path: &str, text: &str) -> Result<String, ApiError> {
+    let path = path.split('?').next().unwrap_or(path);
+    let Path { resource, namespace, name, .. } = read(path).ok_or_else(not_found)?;
+    let name = name.ok_or_else(not_found)?;
+    let options = match text.trim() {
+        "" => json!({}),
+        text => serde_json::from_str(text).map_err(|why| {
+            ApiError::bad_request(format!("couldn't get version/kind; json parse error: {why}"))
+        })?,
+    };
+    let key = ObjectKey::new(resource.kind, &namespace, &name);
+    let object = os.api(&ApiRequest::DeleteWith { key, options })?;
+    Ok(format!("{object}\n"))
 }
 
 fn not_found() -> ApiError {
@@ -56,12 +95,18 @@ fn answer(os: &mut dyn Os, path: &str) -> Result<String, ApiError> {
         _ => {}
     }
     let Path { resource, namespace, name, subresource } = read(path).ok_or_else(not_found)?;
-    let choice = choices(choice).map_err(|why| ApiError::bad_request(why.trim_end().to_owned()))?;
+    let choice = choices(choice)?;
     let Some(name) = name else {
         let version = choice.version;
         let request =
             ApiRequest::Snapshot { kind: resource.kind.to_owned(), namespace, version, since: None };
         let mut list = os.api(&request)?;
+        let current: u64 =
+            list["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
+        if let Some(least) = choice.at_least.filter(|least| *least > current) {
+            let why = format!("Timeout: Too large resource version: {least}, current: {current}");
+            return Err(ApiError { code: 504, reason: "Timeout", message: why });
+        }
         list.as_object_mut().map(|fields| fields.remove("turn"));
         if let Some(items) = list["items"].as_array_mut() {
             items.retain(|one| choice.labels.selects(one) && choice.fields.selects(one));
@@ -108,7 +153,7 @@ fn read(path: &str) -> Option<Path> {
     })
 }
 
-fn choices(text: &str) -> Result<Choice, String> {
+fn choices(text: &str) -> Result<Choice, ApiError> {
     let pairs: Vec<(&str, String)> = text
         .split('&')
         .filter_map(|pair| pair.split_once('='))
@@ -116,12 +161,40 @@ fn choices(text: &str) -> Result<Choice, String> {
         .collect();
     let value =
         |name: &str| pairs.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value.as_str());
-    let exact = value("resourceVersionMatch") == "Exact";
+    let (matching, version) = (value("resourceVersionMatch"), value("resourceVersion"));
+    check_match(matching, version)?;
+    let number = match version {
+        "" => None,
+        text => Some(text.parse::<u64>().map_err(|_| {
+            let why = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
+            ApiError::unknown(format!("resourceVersion: Invalid value: {text:?}: {why}"))
+        })?),
+    };
+    let exact = matching == "Exact";
+    let refused = |why: String| ApiError::bad_request(why.trim_end().to_owned());
     Ok(Choice {
-        labels: labels::labels(value("labelSelector"))?,
-        fields: select::fields(value("fieldSelector"))?,
-        version: value("resourceVersion").parse().ok().filter(|_| exact),
+        labels: labels::labels(value("labelSelector")).map_err(refused)?,
+        fields: select::fields(value("fieldSelector")).map_err(refused)?,
+        version: number.filter(|_| exact),
+        at_least: number.filter(|_| !exact),
     })
+}
+
+/// `ValidateListOptions`, as far as versions go.
+fn check_match(matching: &str, version: &str) -> Result<(), ApiError> {
+    const FIELD: &str = "resourceVersionMatch";
+    let mut errors = Vec::new();
+    if !matching.is_empty() && version.is_empty() {
+        errors.push(format!("{FIELD}: Forbidden: {FIELD} is forbidden unless resourceVersion is provided"));
+    }
+    if !matches!(matching, "" | "Exact" | "NotOlderThan") {
+        let known = "\"Exact\", \"NotOlderThan\", \"\"";
+        errors.push(format!("{FIELD}: Unsupported value: {matching:?}: supported values: {known}"));
+    }
+    if matching == "Exact" && version == "0" {
+        errors.push(format!("{FIELD}: Forbidden: {FIELD} \"exact\" is forbidden for resourceVersion \"0\""));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid("ListOptions.meta.k8s.io", "", &errors)) }
 }
 
 /// A text of a URL with its escapes undone.

@@ -7,6 +7,7 @@ use crate::app::Os;
 use crate::cluster::patch;
 use crate::shell::Command;
 use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
+use crate::shell::kubectl::resources::Resource;
 use crate::shell::out::refuse;
 use crate::trace::api_defaults;
 use serde_json::{Value, json};
@@ -84,6 +85,10 @@ fn write(os: &mut dyn Os, verb: &str, object: &Value, (source, words): (&str, &W
     let name = object["metadata"]["name"].as_str().unwrap_or("").to_owned();
     let namespace = object["metadata"]["namespace"].as_str().unwrap_or("").to_owned();
     let key = key(resource, &namespace, &name);
+    if verb == "apply" && name.is_empty() {
+        let generated = object["metadata"]["generateName"].as_str().unwrap_or("");
+        return Err(format!("error: from {generated}: cannot use generate name with apply\n"));
+    }
     let mut own = object.clone();
     let output = words.value("output");
     if verb == "apply" || words.is_set("save-config") {
@@ -132,14 +137,34 @@ fn write(os: &mut dyn Os, verb: &str, object: &Value, (source, words): (&str, &W
         "created" => format!("error when creating \"{source}\""),
         "replaced" => format!("error when replacing \"{source}\""),
         _ => format!(
-            "error when applying patch:\n{{}}\nto:\nResource: \"{}\", Name: \"{name}\", Namespace: \"{namespace}\"\nfor: \"{source}\": error when patching \"{source}\"",
-            resource.plural
+            "error when applying patch:\n{{}}\nto:\n{}\nfor: \"{source}\": error when patching \"{source}\"",
+            info(resource, (&name, &namespace))
         ),
     };
     let done = os.api(&request).map_err(|error| refusal(&error, &doing))?;
     let name = done["metadata"]["name"].as_str().unwrap_or(&name).to_owned();
     report(os, output, &done, &format!("{} {what}{mark}\n", shown(resource, &name)));
     Ok(())
+}
+
+/// An object with its type, as the client names both (`resource.Info`).
+fn info(resource: &Resource, (name, namespace): (&str, &str)) -> String {
+    let (group, version) = resource.api_version.split_once('/').unwrap_or(("", resource.api_version));
+    format!(
+        "Resource: \"{group}/{version}, Resource={}\", GroupVersionKind: \"{group}/{version}, Kind={}\"\nName: {name:?}, \
+         Namespace: {namespace:?}",
+        resource.plural, resource.kind
+    )
+}
+
+/// What `apply` says of an object that has no name.
+pub(super) fn nameless(resource: &Resource, namespace: &str, source: &str) -> String {
+    let namespace = if resource.namespaced { namespace } else { "" };
+    format!(
+        "error: error when retrieving current configuration of:\n{}\nfrom server for: \"{source}\": resource name may not be \
+         empty\n",
+        info(resource, ("", namespace))
+    )
 }
 
 /// `pods/web`.

@@ -10,12 +10,13 @@ use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
 use crate::shell::kubectl::get::wanted;
 use crate::shell::kubectl::json::text;
 use crate::shell::kubectl::resources::Resource;
-use crate::shell::kubectl::{labels, select};
+use crate::shell::kubectl::{labels, raw, select};
 use crate::shell::out::refuse;
 use serde_json::Value;
 use std::rc::Rc;
 
-const FLAGS: [Flag; 14] = [
+const FLAGS: [Flag; 15] = [
+    value("raw", ' '),
     value("filename", 'f'),
     value("output", 'o'),
     value("selector", 'l'),
@@ -31,7 +32,7 @@ const FLAGS: [Flag; 14] = [
     optional("dry-run", "unchanged"),
     value("timeout", ' '),
 ];
-const OTHERS: [&str; 4] = ["kustomize", "recursive", "raw", "interactive"];
+const OTHERS: [&str; 3] = ["kustomize", "recursive", "interactive"];
 const NO_NAME: &str = "error: resource(s) were provided, but no name was specified\n";
 const AT_ONCE: &str = "Warning: Immediate deletion does not wait for confirmation that the running resource has been \
     terminated. The resource may continue to run on the cluster indefinitely.\n";
@@ -39,13 +40,47 @@ const AT_ONCE: &str = "Warning: Immediate deletion does not wait for confirmatio
 /// `kubectl delete` with these words after it.
 pub(in crate::shell::kubectl) fn delete(namespace: &str, words: &[String]) -> Command {
     match prepared(namespace, words) {
-        Ok(step) => client(move |os| step(os)),
+        Ok(Prepared::Path(path, file)) => raw::raw_delete(&path, file.as_deref()),
+        Ok(Prepared::Steps(step)) => client(move |os| step(os)),
         Err(text) => refuse(text, 1),
     }
 }
 
-fn prepared(namespace: &str, words: &[String]) -> Result<Step, String> {
+/// What the words ask for.
+enum Prepared {
+    /// A path of the API server, and a file with the options.
+    Path(String, Option<String>),
+    Steps(Step),
+}
+
+/// The path that `--raw` names, and the file beside it (`DeleteOptions.Validate`).
+fn path_of(words: &Words) -> Result<Option<Prepared>, String> {
+    let Some(path) = words.value("raw") else { return Ok(None) };
+    let files = words.values("filename");
+    if !words.operands.is_empty() {
+        return Err("error: arguments may not be passed when --raw is specified\n".to_owned());
+    }
+    if files.len() > 1 {
+        return Err("error: --raw can only use a single local file or stdin\n".to_owned());
+    }
+    if files.first().is_some_and(|file| file.starts_with("http://") || file.starts_with("https://")) {
+        return Err("error: --raw cannot read from a url\n".to_owned());
+    }
+    if words.value("output").is_some_and(|output| !output.is_empty()) {
+        return Err("error: --raw and --output are mutually exclusive\n".to_owned());
+    }
+    Ok(Some(Prepared::Path(path.to_owned(), files.first().map(|file| (*file).to_owned()))))
+}
+
+fn prepared(namespace: &str, words: &[String]) -> Result<Prepared, String> {
     let words = flags::read("delete", &FLAGS, &OTHERS, words)?;
+    if let Some(path) = path_of(&words)? {
+        return Ok(path);
+    }
+    steps(namespace, words).map(Prepared::Steps)
+}
+
+fn steps(namespace: &str, words: Words) -> Result<Step, String> {
     dry_run(words.value("dry-run"))?;
     propagation(&words)?;
     let namespace = words.namespace(namespace).to_owned();

@@ -5,6 +5,7 @@ use crate::app::{Input, Os};
 use crate::base::words::Lang;
 use crate::base::{Diagnostic, Severity};
 use crate::manifest;
+use crate::shell::kubectl::resources::of_kind;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -17,6 +18,9 @@ pub(in crate::shell::kubectl) struct Read {
     /// The object, with its namespace; or what is wrong with it, in the client's words.
     pub(in crate::shell::kubectl) object: Result<Value, String>,
 }
+
+/// The message for an object without a name.
+const NAMELESS: &str = "invalid.no-name";
 
 /// What is done about fields that nobody knows (`--validate`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +154,15 @@ fn objects(
     }
     for (label, list) in wrong {
         let place = list.iter().filter_map(|found| found.span).map(|span| span.start).min().unwrap_or(0);
-        let message = complaint(source, label, &list, doing);
+        let nameless = list.iter().any(|found| found.message == NAMELESS);
+        let kind = label.split('/').next().and_then(of_kind);
+        let message = match kind {
+            // The client needs a name to look for what is there, before the server sees the object.
+            Some(resource) if doing == "apply" && nameless => {
+                super::apply::nameless(resource, namespace, source)
+            }
+            Some(_) | None => complaint(source, label, &list, doing),
+        };
         found.push((place, Read { source: source.to_owned(), object: Err(message) }));
     }
     for located in &parsed.objects {

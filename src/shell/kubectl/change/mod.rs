@@ -96,10 +96,9 @@ pub(super) fn refusal(error: &ApiError, doing: &str) -> String {
         let kind = kind.split('.').next().unwrap_or(kind);
         return invalid(kind, name, &causes_of(causes));
     }
-    if doing.is_empty() {
-        return format!("Error from server ({reason}): {message}\n");
-    }
-    format!("Error from server ({reason}): {doing}: {message}\n")
+    let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+    let doing = if doing.is_empty() { String::new() } else { format!("{doing}: ") };
+    format!("Error from server{reason}: {doing}{message}\n")
 }
 
 /// Several causes stand in brackets, each beginning with the path of its field.
@@ -107,7 +106,19 @@ fn causes_of(text: &str) -> Vec<String> {
     let Some(inside) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else {
         return vec![text.to_owned()];
     };
-    let roots = ["spec", "metadata", "status", "data", "subsets", "webhooks", "rules", "roleRef", "subjects"];
+    let roots = [
+        "resourceVersionMatch",
+        "propagationPolicy",
+        "spec",
+        "metadata",
+        "status",
+        "data",
+        "subsets",
+        "webhooks",
+        "rules",
+        "roleRef",
+        "subjects",
+    ];
     let mut causes: Vec<String> = Vec::new();
     for part in inside.split(", ") {
         let begins = roots
