@@ -248,6 +248,7 @@ pub fn shell(bytes: &[u8]) {
                     inventory,
                     netns: netns.row.netns,
                     files: &|path| files.get(path).map(|text| (*text).to_owned()),
+                    bytes: &|_| None,
                     hostname: "a",
                     image,
                     kube_namespace: "default",

@@ -298,7 +298,7 @@ fn read_all(files: &Files) -> Result<Sources, Failure> {
 fn check(files: &Files, format: Format, lang: Language) -> Result<u8, Failure> {
     let lang = lang.into();
     let sources = read_all(files)?;
-    let parsed = manifest::parse(sources.text());
+    let parsed = crate::lab::parse(sources.text());
     let answer = match format {
         Format::Text => manifest::check_text(&sources, &parsed, lang),
         Format::Json => {

@@ -25,7 +25,7 @@ fn cases() -> Vec<PathBuf> {
 }
 
 fn render(name: &str, bytes: &[u8]) -> String {
-    let parsed = parse_bytes(bytes);
+    let parsed = std::str::from_utf8(bytes).map_or_else(|_| parse_bytes(bytes), vethscope::lab::parse);
     let text = String::from_utf8_lossy(bytes);
     let mut out = String::new();
     for lang in [Lang::En, Lang::Ko] {

@@ -86,7 +86,10 @@ impl NodeCache {
         let stubs = stub_domains(sources.stub_domains.as_deref());
         let upstream = upstream_servers(sources.upstream.as_deref());
         let text = corefile(&sources.base, &self.config.local, cluster, &stubs, &upstream);
-        os.write_file(&self.config.path, text.as_bytes()).ok();
+        if let Err(errno) = os.write_file(&self.config.path, text.as_bytes()) {
+            let (path, why) = (&self.config.path, errno.text().to_lowercase());
+            return error(os, &format!("Failed to write config file {path} - err open {path}: {why}"));
+        }
         let n_stubs = stubs.len();
         info(
             os,
@@ -108,13 +111,14 @@ impl NodeCache {
 
     /// Makes the device, which stays down: its addresses are the machine's all the same (`EnsureDummyDevice`).
     fn ensure_device(&self, os: &mut dyn Os) {
-        let octets = [os.random().to_be_bytes(), os.random().to_be_bytes()].concat();
-        let mac = MacAddr([octets[0] & 0xfe | 2, octets[1], octets[2], octets[3], octets[4], octets[5]]);
-        let mut made = false;
+        let mut is_there = false;
+        os.administer(&mut |netns, _| is_there = netns.link_named(DEVICE).is_some());
+        let made = !is_there;
+        // Chance is asked only for a device that is made.
+        let mac = made.then(|| random_mac(os));
         os.administer(&mut |netns, ctx| {
             let found = netns.link_named(DEVICE).map(|link| link.ifindex);
-            made = found.is_none();
-            let device = found.unwrap_or_else(|| netns.make_link(ctx, dummy(mac)));
+            let Some(device) = found.or_else(|| Some(netns.make_link(ctx, dummy(mac?)))) else { return };
             for ip in &self.config.local {
                 if !netns.has_addr(*ip) {
                     netns.add_addr(ctx, device, Ipv4Net::new_assert(*ip, 32), None, Scope::Global);
@@ -193,6 +197,11 @@ fn info(os: &mut dyn Os, line: &str) {
 
 fn error(os: &mut dyn Os, line: &str) {
     os.write(Stream::Stdout, &format!("[ERROR] {line}\n"));
+}
+
+fn random_mac(os: &mut dyn Os) -> MacAddr {
+    let octets = [os.random().to_be_bytes(), os.random().to_be_bytes()].concat();
+    MacAddr([octets[0] & 0xfe | 2, octets[1], octets[2], octets[3], octets[4], octets[5]])
 }
 
 fn dummy(mac: MacAddr) -> LinkSpec {

@@ -2,6 +2,7 @@
 
 mod commands;
 pub mod compare;
+mod corefiles;
 mod demo;
 mod exec;
 pub mod exercise;
@@ -120,7 +121,7 @@ impl Lab {
 
     /// Applies a text now. With an error among the diagnostics nothing is applied and nothing is logged.
     pub fn apply(&mut self, text: &str) -> Vec<Diagnostic> {
-        let parsed = manifest::parse(text);
+        let parsed = parse(text);
         let diagnostics = parsed.diagnostics.clone();
         if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
             return diagnostics;
@@ -349,7 +350,18 @@ impl Lab {
     }
 }
 
+/// Reads a text as [`manifest::parse`] does, and the Corefiles in it as CoreDNS does.
+pub fn parse(text: &str) -> Parsed {
+    let mut parsed = manifest::parse(text);
+    let found = corefiles::findings(text, &parsed);
+    if !found.is_empty() {
+        parsed.diagnostics.extend(found);
+        parsed.diagnostics.sort_by_key(|diagnostic| diagnostic.span);
+    }
+    parsed
+}
+
 /// What is wrong in a text, without applying it.
 pub fn check(text: &str) -> Vec<Diagnostic> {
-    manifest::parse(text).diagnostics
+    parse(text).diagnostics
 }

@@ -164,6 +164,38 @@ pub fn span_of(text: &str, located: &Located, path: &str) -> Option<Span> {
     Some(node.at(path))
 }
 
+/// Where line `line`, from 1, of the text at `path` stands: the line itself where the text is a literal block (`|`), the
+/// whole value where it is written in another way.
+pub fn line_of(text: &str, located: &Located, path: &str, line: usize) -> Option<Span> {
+    let whole = span_of(text, located, path)?;
+    let Some(mut start) = literal(text, whole.start) else { return Some(whole) };
+    for _ in 1..line {
+        let Some(end) = text[start..].find('\n') else { return Some(whole) };
+        start += end + 1;
+    }
+    let line = text[start..].lines().next().unwrap_or("");
+    let indent = line.len() - line.trim_start().len();
+    Some(Span { start: start + indent, end: start + line.trim_end().len().max(indent) })
+}
+
+/// Where the first line of the literal block begins whose first words stand at `at`; `None` where that is no such block.
+fn literal(text: &str, at: usize) -> Option<usize> {
+    let mut first = text[..at].rfind('\n')? + 1;
+    loop {
+        let before = text[..first - 1].rfind('\n').map_or(0, |end| end + 1);
+        let line = text[before..first - 1].trim();
+        if !line.is_empty() {
+            let indicator = line.split(" #").next().unwrap_or("").trim_end();
+            let bare = indicator.trim_end_matches(|at: char| at.is_ascii_digit() || "+-".contains(at));
+            return bare.ends_with('|').then_some(first);
+        }
+        first = before.max(1);
+        if before == 0 {
+            return None;
+        }
+    }
+}
+
 /// Reads an object that is there as JSON, with the same checks.
 pub fn parse_value(value: &Value) -> Parsed {
     // JSON is YAML.
@@ -177,6 +209,7 @@ pub fn value_of(text: &str) -> Option<Value> {
 }
 
 pub use prune::{lenient, prune};
+pub use schema::nearest;
 
 /// The length that a duration in Go's form means, as `1m30s`.
 pub fn duration(text: &str) -> Option<Duration> {

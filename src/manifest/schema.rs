@@ -114,7 +114,7 @@ fn load(schema: &mut Schema, text: &'static str) {
 
 /// The name among `names` that was probably meant by `word`, if one is near enough: it differs in a third of its
 /// letters at most, or one contains the other.
-pub(super) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     // A word that long is no misspelling, and comparing it would be slow.
     if word.len() > 64 {
         return None;

@@ -73,6 +73,7 @@ pub fn netfilter(change: &NetfilterChange) -> RowText {
         | NetfilterChange::RuleGone(..)
         | NetfilterChange::Renamed(..)
         | NetfilterChange::ConntrackGone(..)
+        | NetfilterChange::Clash(..)
         | NetfilterChange::Set(_)
         | NetfilterChange::SetGone(..) => RowText::default(),
         NetfilterChange::Nft(change) => RowText {

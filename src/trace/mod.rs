@@ -43,8 +43,8 @@ pub use inventory::{Fdb, Inventory, Neighbor, NetnsState, QdiscCounters};
 pub use ipc_rows::{Ipc, IpcChange, IpcKind, IpcRow, Path, UnixRow, UseRow, WAYS, Way};
 pub use names_rows::NamesRow;
 pub use netfilter::{
-    Chain, ChainRow, Connection, ConntrackRow, Netfilter, NetfilterChange, RuleRow, RuleState, SetMember,
-    SetRow, TcpTracking, Tuple,
+    Chain, ChainRow, Clash, Connection, ConntrackRow, ConntrackStats, Netfilter, NetfilterChange, RuleRow,
+    RuleState, SetMember, SetRow, TcpTracking, Tuple,
 };
 pub use nft::{NftChain, NftChainRow, NftChange, NftElementRow, NftRuleRow, NftSet, NftSetRow, NftTable};
 pub use object_rows::{

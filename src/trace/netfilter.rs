@@ -24,6 +24,8 @@ pub enum NetfilterChange {
     Conntrack(ConntrackRow),
     /// A connection is not tracked any more.
     ConntrackGone(NetnsId, u32),
+    /// A packet was not the first of its connection to be entered.
+    Clash(NetnsId, Clash),
     /// A set came or changed.
     Set(SetRow),
     /// A set went, by name.
@@ -32,6 +34,41 @@ pub enum NetfilterChange {
     Nft(NftChange),
     /// The same in the tables of IPv6.
     V6(Box<NetfilterChange>),
+}
+
+/// What the kernel counts when two packets are taken for the first of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clash {
+    /// The packet joined the connection that was first: `clash_resolve`.
+    Resolved,
+    /// The same before Linux 5.0, which counts it as `insert_failed`.
+    Joined,
+    /// The packet was lost: `insert_failed` and `drop`.
+    Lost,
+}
+
+/// Counters of connection tracking (`struct ip_conntrack_stat`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConntrackStats {
+    /// Packets whose connection was entered by another one.
+    pub insert_failed: u64,
+    /// Packets that were dropped.
+    pub drop: u64,
+    /// Packets that joined a connection that was first.
+    pub clash_resolve: u64,
+}
+
+impl ConntrackStats {
+    fn count(&mut self, clash: Clash) {
+        match clash {
+            Clash::Resolved => self.clash_resolve += 1,
+            Clash::Joined => self.insert_failed += 1,
+            Clash::Lost => {
+                self.insert_failed += 1;
+                self.drop += 1;
+            }
+        }
+    }
 }
 
 /// A chain.
@@ -245,6 +282,8 @@ pub struct Netfilter {
     pub rules: BTreeMap<u32, RuleState>,
     /// Connections by number.
     pub conntrack: BTreeMap<u32, Connection>,
+    /// What connection tracking counts.
+    pub stats: ConntrackStats,
     /// Sets by name.
     pub sets: BTreeMap<Arc<str>, SetRow>,
     /// kube-proxy's table of nftables.
@@ -350,6 +389,7 @@ impl Netfilter {
             NetfilterChange::ConntrackGone(_, id) => {
                 self.conntrack.remove(id);
             }
+            NetfilterChange::Clash(_, clash) => self.stats.count(*clash),
             NetfilterChange::Set(row) => {
                 self.sets.insert(row.name.clone(), row.clone());
             }
@@ -387,6 +427,7 @@ pub(super) fn netns_of(change: &NetfilterChange) -> NetnsId {
         NetfilterChange::ChainGone(netns, ..)
         | NetfilterChange::RuleGone(netns, _)
         | NetfilterChange::ConntrackGone(netns, _)
+        | NetfilterChange::Clash(netns, _)
         | NetfilterChange::SetGone(netns, _) => *netns,
         NetfilterChange::Nft(change) => change.netns(),
         NetfilterChange::V6(change) => netns_of(change),
@@ -408,6 +449,7 @@ pub(super) fn row_line(change: &NetfilterChange) -> Option<String> {
         NetfilterChange::ChainGone(..)
         | NetfilterChange::RuleGone(..)
         | NetfilterChange::ConntrackGone(..)
+        | NetfilterChange::Clash(..)
         | NetfilterChange::SetGone(..) => return None,
         NetfilterChange::Nft(change) => return change.line(),
         NetfilterChange::V6(change) => format!("ip6 {}", row_line(change)?),

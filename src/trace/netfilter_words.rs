@@ -1,6 +1,6 @@
 //! Words about rows of netfilter: the key of a sentence and its arguments.
 
-use super::netfilter::{self, NetfilterChange};
+use super::netfilter::{self, Clash, NetfilterChange};
 use super::nft::NftChange;
 use super::service_path::{self, ServiceFact};
 use crate::base::NetnsId;
@@ -37,6 +37,8 @@ pub(super) fn args(change: &NetfilterChange, of: &dyn Fn(NetnsId) -> String) -> 
         NetfilterChange::RuleGone(..) => ("rule_gone", vec![netns]),
         NetfilterChange::Conntrack(row) => ("conntrack", vec![netns, row.to_string()]),
         NetfilterChange::ConntrackGone(..) => ("conntrack_gone", vec![netns]),
+        NetfilterChange::Clash(_, Clash::Lost) => ("clash_lost", vec![netns]),
+        NetfilterChange::Clash(_, Clash::Resolved | Clash::Joined) => ("clash_joined", vec![netns]),
         NetfilterChange::Set(_) => ("set", vec![netns, line]),
         NetfilterChange::SetGone(_, name) => ("set_gone", vec![netns, name.to_string()]),
         NetfilterChange::Nft(change) => match change {

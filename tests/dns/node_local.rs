@@ -96,3 +96,16 @@ fn stub_domains_are_served_by_the_node() {
     assert!(log.contains("Updated Corefile with 1 custom stubdomains"), "{log}");
     assert!(log.contains("corp.example.:53"), "{log}");
 }
+
+/// A Corefile that cannot be written is told of, and tried again every ten seconds.
+#[test]
+fn a_corefile_that_cannot_be_written_is_told_of() {
+    let mut lab = Lab::new(1);
+    lab.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: base}\ndata: {Corefile.base: \".:53 {\\n}\\n\"}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: cache}\nspec:\n  containers:\n  - name: c\n    image: registry.k8s.io/dns/k8s-dns-node-cache:1.25.0\n    args: [-localip, 169.254.20.10, -conf, /no/such/Corefile, -upstreamsvc, kube-dns-upstream]\n    volumeMounts: [{mountPath: /etc/coredns, name: base}]\n  volumes: [{name: base, configMap: {name: base}}]\n");
+    let limit = lab.now() + Duration::from_secs(60);
+    lab.settle(limit);
+    let log = run(&mut lab, "node/node1", "kubectl logs cache").0;
+    let told = "[ERROR] Failed to write config file /no/such/Corefile - err open /no/such/Corefile: no such file or directory";
+    assert!(log.contains(told), "{log}");
+    assert!(!log.contains("Updated Corefile"), "{log}");
+}

@@ -34,6 +34,11 @@ fn table(lab: &mut Lab) -> String {
         let lost = lab.trace().events[from..].iter().filter(|event| lost(&event.kind)).count();
         writeln!(out, "  {pod}: {took} ms, {lost} lost").unwrap();
     }
+    let counted = run(lab, "node/node1", "conntrack -S").0 + &run(lab, "node/node2", "conntrack -S").0;
+    for line in counted.lines().filter(|line| line.starts_with("cpu=1")) {
+        let words: Vec<&str> = line.split_whitespace().filter(|word| !word.ends_with("=0")).skip(1).collect();
+        writeln!(out, "  conntrack -S: {}", words.join(" ")).unwrap();
+    }
     out
 }
 

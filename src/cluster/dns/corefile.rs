@@ -144,6 +144,11 @@ pub fn parse_with(
             }
             continue;
         }
+        if first.is("import") && rest.get(1).is_some_and(|next| next.line == first.line && is_glob(next)) {
+            // Server blocks of files that nobody has put there.
+            rest = &rest[rest.iter().take_while(|next| next.line == first.line).count()..];
+            continue;
+        }
         if first.is("import") {
             return Err(error(first.line, "import stands outside of a server block, which is not simulated"));
         }
@@ -230,6 +235,12 @@ fn end_of_block(rest: &[Token]) -> Option<usize> {
     })
 }
 
+/// Whether a name stands for all files that fit it. None do: only snippets are imported here, and CoreDNS takes that with
+/// a warning.
+fn is_glob(name: &Token) -> bool {
+    name.text.contains(['*', '?', '['])
+}
+
 /// Puts snippets in the places of their imports.
 fn imported(
     words: &[Token],
@@ -249,6 +260,10 @@ fn imported(
         let Some(name) = words.get(at + 1).filter(|_| args > 0) else {
             return Err(error(token.line, "Wrong argument count or unexpected line ending after 'import'"));
         };
+        if is_glob(name) && !snippets.contains_key(&name.text) {
+            at += 1 + args;
+            continue;
+        }
         let Some(body) = snippets.get(&name.text) else {
             return Err(error(token.line, format!("File to import not found: {}", name.text)));
         };

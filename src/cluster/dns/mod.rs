@@ -25,7 +25,7 @@ pub mod zonefile;
 
 pub use forward::{Forward, Policy};
 pub use name::{is_subdomain, reverse_address};
-pub use plugin::Duties;
+pub use plugin::{Duties, plugins};
 pub use selector::LabelTest;
 pub use view::View;
 

@@ -68,6 +68,11 @@ const ORDER: [(&str, bool); 52] = [
     ("view", false),
 ];
 
+/// Names of CoreDNS's plugins, and whether each is simulated.
+pub fn plugins() -> impl Iterator<Item = (&'static str, bool)> {
+    ORDER.iter().copied()
+}
+
 /// Format of the plugin `log` without one of its own (`CommonLogFormat`).
 const COMMON_LOG: &str = "{common}";
 /// How often the plugin `reload` looks at the Corefile, in milliseconds, and the most by which that is spread.

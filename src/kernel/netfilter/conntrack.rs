@@ -5,7 +5,7 @@ use super::tcp::TcpConn;
 use super::{CtInfo, Verdict, header, tcp};
 use crate::base::{ChangeId, Duration, EventId, IfIndex, SimTime};
 use crate::kernel::{Ctx, Netns, Skb, Timer, Urgency, Work};
-use crate::trace::{ConntrackRow, EventKind, NetfilterChange, Table, TableChange, Tuple};
+use crate::trace::{Clash, ConntrackRow, EventKind, NetfilterChange, Table, TableChange, Tuple};
 use crate::wire::{Body, Quote};
 use std::collections::BTreeMap;
 
@@ -348,10 +348,20 @@ impl Netns {
         // Another packet of the same connection may have been faster.
         let table = &mut self.netfilter.conntrack;
         if table.tuples.contains_key(&orig) || table.tuples.contains_key(&reply) {
-            if self.sysctl.conntrack_race {
-                return self.resolve_clash_early(skb, &orig);
-            }
-            return self.resolve_clash(now, skb, &orig, &reply);
+            let early = self.sysctl.conntrack_race;
+            let verdict = if early {
+                self.resolve_clash_early(skb, &orig)
+            } else {
+                self.resolve_clash(now, skb, &orig, &reply)
+            };
+            let clash = match (verdict, early) {
+                (Verdict::Accept, false) => Clash::Resolved,
+                (Verdict::Accept, true) => Clash::Joined,
+                (_, _) => Clash::Lost,
+            };
+            let counted = TableChange::Netfilter(NetfilterChange::Clash(netns, clash));
+            ctx.change(netns, IfIndex::NONE, skb.cause, counted);
+            return verdict;
         }
         table.tuples.insert(orig, (id, false));
         table.tuples.insert(reply, (id, true));
