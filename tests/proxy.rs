@@ -4,6 +4,8 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
+#[path = "proxy/ipvs.rs"]
+mod ipvs;
 #[path = "proxy/nft.rs"]
 mod nft;
 
@@ -54,7 +56,8 @@ fn configuration(options: &[&str], mode: &str) -> String {
         }
     }
     fields.push(format!("mode: {mode}"));
-    fields.push(format!("{mode}: {{{}}}", iptables.join(", ")));
+    let section = if mode == "ipvs" { "iptables" } else { mode };
+    fields.push(format!("{section}: {{{}}}", iptables.join(", ")));
     let text = fields.iter().fold(String::new(), |text, field| text + "    " + field + "\n");
     format!(
         "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: kube-proxy, namespace: kube-system}}\n\
@@ -98,7 +101,7 @@ fn shown(answer: &FlowAnswer) -> String {
 }
 
 /// Asks every flow under a mode; `wanted` says what is wanted of the row where the mode differs from iptables.
-fn flows(mode: &str, differs: impl Fn(&str, &str) -> Option<&'static str>) {
+fn flows(mode: &str, differs: impl Fn(&str, &str, &str) -> Option<String>) {
     let clusters = clusters();
     let mut labs: BTreeMap<String, Lab> = BTreeMap::new();
     let (mut failures, mut count) = (String::new(), 0);
@@ -108,7 +111,7 @@ fn flows(mode: &str, differs: impl Fn(&str, &str) -> Option<&'static str>) {
         };
         let lab = labs.entry(setup.to_owned()).or_insert_with(|| settled(&manifest(&clusters, setup, mode)));
         let answer = ask(lab, "test-node", packet);
-        let wanted = differs(packet, what).unwrap_or(wanted);
+        let wanted = differs(setup, packet, what).unwrap_or_else(|| wanted.to_owned());
         count += 1;
         if shown(&answer) != wanted {
             let rules = answer.rules.join("\n    ");
@@ -125,15 +128,15 @@ fn flows(mode: &str, differs: impl Fn(&str, &str) -> Option<&'static str>) {
 
 #[test]
 fn packets_flow_as_kube_proxy_has_them() {
-    flows("iptables", |_, _| None);
+    flows("iptables", |_, _, _| None);
 }
 
 #[test]
 fn packets_flow_the_same_by_nftables() {
     // A cluster IP answers only for the ports of its Service, and the loopback address for no node port.
-    flows("nftables", |packet, what| match what {
-        "UDP to a TCP-only port" | "port the service does not have" => Some("REJECT"),
-        _ if packet.contains("> 127.0.0.1:") => Some("NOMATCH"),
+    flows("nftables", |_, packet, what| match what {
+        "UDP to a TCP-only port" | "port the service does not have" => Some("REJECT".to_owned()),
+        _ if packet.contains("> 127.0.0.1:") => Some("NOMATCH".to_owned()),
         _ => None,
     });
 }
@@ -210,7 +213,7 @@ fn run(lab: &mut Lab, place: &str, line: &str) -> (String, u8) {
 fn facts(lab: &Lab, from: usize) -> Vec<ServiceFact> {
     let trace = lab.trace();
     let decided = |event: &Event| {
-        let EventKind::Decided(Table::Netfilter, change) = event.kind else { return None };
+        let EventKind::Decided(Table::Netfilter | Table::Ipvs, change) = event.kind else { return None };
         service_path::of_change(&trace.changes[change.index()])
     };
     trace.events[from..].iter().filter_map(decided).collect()
@@ -442,7 +445,10 @@ fn the_configuration_of_kube_proxy_is_checked() {
     }
     // Modes that are accepted and run as iptables say so.
     assert!(
-        check("mode: ipvs").iter().any(|found| found.0 == Severity::Info && found.1.contains("ipvs"))
+        check("mode: ipvs\n    ipvs: {scheduler: lc}")
+            .iter()
+            .any(|found| found.0 == Severity::Info && found.1.contains("lc"))
+            && errors("mode: ipvs\n    ipvs: {strictARP: true}").is_empty()
             && check("mode: nftables").iter().all(|found| !found.1.contains("mode"))
     );
 }

@@ -1,13 +1,14 @@
-//! kube-proxy in its modes iptables and nftables: it writes what [`crate::cluster::proxy`] decides into its node's netfilter.
+//! kube-proxy in its modes iptables and nftables, and which mode it runs in: it writes what [`crate::cluster::proxy`] decides into its node's netfilter.
 
+use super::ipvs;
 use super::rules::split;
 use super::world::{World, with};
 use crate::api::{ClusterSpec, NodeSpec, ProxyMode};
-use crate::base::{Ipv4Addr, NetnsId};
+use crate::base::{Ipv4Addr, MacAddr, NetnsId};
 use crate::cluster::proxy::{self, Config, Family, Rules, UdpPort, Watched};
 use crate::kernel::{Ctx, NetfilterOp, Netns};
 use crate::trace::Tuple;
-use crate::xtables::{Rule, Table, parse_rule_of};
+use crate::xtables::{Rule, Table, parse_rule_of, parse_rule_with};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub(super) fn sync(
             ProxyMode::Nftables => {
                 let table = NetfilterOp::Nft(Box::new(proxy::nftables(&config, watched)));
                 with(world, netns, |netns, ctx| {
+                    ipvs::clean_up(netns, ctx, family);
                     Tables { netns, ctx, family }.clean_up();
                     netns.change_netfilter(ctx, in_family(family, table));
                     if family == Family::V4 {
@@ -36,11 +38,14 @@ pub(super) fn sync(
                 });
                 continue;
             }
-            // What IPVS mode decides is written as rules of iptables.
-            ProxyMode::Iptables | ProxyMode::Ipvs => {}
+            ProxyMode::Ipvs => {
+                with_ipvs(world, (netns, node), (&config, cluster), watched);
+                continue;
+            }
+            ProxyMode::Iptables => {}
         }
         let rules = proxy::iptables(&config, watched);
-        let (filter, nat) = wanted(family, &rules);
+        let (filter, nat) = wanted(family, &rules, &[]);
         with(world, netns, |netns, ctx| {
             // Without it no packet from the loopback address leaves, and node ports on it do not work.
             if config.wants_localnet() && !netns.sysctl.all.route_localnet {
@@ -49,10 +54,11 @@ pub(super) fn sync(
             if netns.nft_is_there(family) {
                 netns.change_netfilter(ctx, in_family(family, NetfilterOp::Nft(Box::default())));
             }
+            ipvs::clean_up(netns, ctx, family);
             let mut tables = Tables { netns, ctx, family };
             tables.write(Table::Filter, &filter);
             tables.write(Table::Nat, &nat);
-            tables.install_jumps();
+            tables.install_jumps(Rules::jumps());
             tables.drop_stale(Table::Filter, &filter);
             tables.drop_stale(Table::Nat, &nat);
             if family == Family::V4 {
@@ -62,8 +68,37 @@ pub(super) fn sync(
     }
 }
 
+/// Writes virtual servers and what goes with them.
+fn with_ipvs(
+    world: &mut dyn World,
+    (netns, node): (NetnsId, &NodeSpec),
+    (config, cluster): (&Config, &ClusterSpec),
+    watched: &Watched<'_>,
+) {
+    let family = config.family;
+    let octets: [u8; 6] = std::array::from_fn(|_| world.rng().u8(..));
+    let mac = MacAddr([octets[0] & 0xfe | 2, octets[1], octets[2], octets[3], octets[4], octets[5]]);
+    with(world, netns, |netns, ctx| {
+        let own = match family {
+            Family::V4 => ipvs::own_addresses(netns),
+            Family::V6 => node.addresses6.iter().copied().map(IpAddr::V6).collect(),
+        };
+        if netns.nft_is_there(family) {
+            netns.change_netfilter(ctx, in_family(family, NetfilterOp::Nft(Box::default())));
+        }
+        if cluster.proxy.strict_arp {
+            netns.set_sysctl(ctx, "net.ipv4.conf.all.arp_ignore", "1");
+            netns.set_sysctl(ctx, "net.ipv4.conf.all.arp_announce", "2");
+        }
+        ipvs::sync(netns, ctx, config, (&proxy::ipvs(config, watched, &own), mac));
+        if family == Family::V4 {
+            forget_stale(netns, ctx, &proxy::udp_ports(config, watched));
+        }
+    });
+}
+
 /// A change in the tables of a family.
-fn in_family(family: Family, op: NetfilterOp) -> NetfilterOp {
+pub(super) fn in_family(family: Family, op: NetfilterOp) -> NetfilterOp {
     match family {
         Family::V4 => op,
         Family::V6 => NetfilterOp::V6(Box::new(op)),
@@ -98,7 +133,8 @@ fn ends(line: &str) -> Option<(&str, &str)> {
 }
 
 /// Rules as the kernel takes them, by table and chain.
-fn wanted(family: Family, rules: &Rules) -> (Wanted, Wanted) {
+pub(super) fn wanted(family: Family, rules: &Rules, sets: &[String]) -> (Wanted, Wanted) {
+    let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
     let of = |chains: &[String], lines: &[String]| {
         let mut found: Wanted = chains.iter().map(|chain| (chain.as_str().into(), Vec::new())).collect();
         let places: BTreeMap<&str, usize> =
@@ -107,7 +143,7 @@ fn wanted(family: Family, rules: &Rules) -> (Wanted, Wanted) {
             let words = split(line);
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             if let ["-A", chain, rest @ ..] = words.as_slice()
-                && let (Some(&at), Ok(rule)) = (places.get(chain), parse_rule_of(family, rest))
+                && let (Some(&at), Ok(rule)) = (places.get(chain), parse_rule_with(family, &sets, rest))
             {
                 found[at].1.push(Arc::new(rule));
             } else {
@@ -120,10 +156,10 @@ fn wanted(family: Family, rules: &Rules) -> (Wanted, Wanted) {
 }
 
 /// The tables of one family on a node.
-struct Tables<'n, 'c, 't> {
-    netns: &'n mut Netns,
-    ctx: &'c mut Ctx<'t>,
-    family: Family,
+pub(super) struct Tables<'n, 'c, 't> {
+    pub(super) netns: &'n mut Netns,
+    pub(super) ctx: &'c mut Ctx<'t>,
+    pub(super) family: Family,
 }
 
 impl Tables<'_, '_, '_> {
@@ -132,7 +168,7 @@ impl Tables<'_, '_, '_> {
     }
 
     /// Makes the chains, and writes those anew whose rules are not as wanted.
-    fn write(&mut self, table: Table, wanted: &Wanted) {
+    pub(super) fn write(&mut self, table: Table, wanted: &Wanted) {
         self.change(NetfilterOp::Table(table));
         for (chain, _) in wanted {
             self.change(NetfilterOp::NewChain(table, chain.clone()));
@@ -152,8 +188,8 @@ impl Tables<'_, '_, '_> {
     }
 
     /// Puts the rules that lead to kube-proxy's chains in front of the built-in ones, where they are missing.
-    fn install_jumps(&mut self) {
-        for (table, line) in Rules::jumps() {
+    pub(super) fn install_jumps(&mut self, jumps: impl Iterator<Item = (&'static str, String)>) {
+        for (table, line) in jumps {
             let Some(table) = Table::from_name(table) else { continue };
             let words = split(&line);
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -168,25 +204,28 @@ impl Tables<'_, '_, '_> {
 
     /// Removes what iptables mode left behind, when another mode begins (`CleanupLeftovers`); chains that the kubelet
     /// makes as well stay.
-    fn clean_up(&mut self) {
-        const SHARED: [&str; 2] = ["KUBE-FIREWALL", "KUBE-MARK-MASQ"];
-        if self.netns.nf_chain_names(self.family, Table::Nat).all(|name| &*name != "KUBE-SERVICES") {
-            return;
+    pub(super) fn clean_up(&mut self) {
+        if self.netns.nf_chain_names(self.family, Table::Nat).any(|name| &*name == "KUBE-SERVICES") {
+            self.remove(Rules::jumps(), &["KUBE-FIREWALL", "KUBE-MARK-MASQ"]);
         }
-        for (table, line) in Rules::jumps() {
+    }
+
+    /// Removes these jumps, and all of kube-proxy's chains but those that are shared with others.
+    pub(super) fn remove(&mut self, jumps: impl Iterator<Item = (&'static str, String)>, shared: &[&str]) {
+        for (table, line) in jumps {
             let (Some(table), Some((chain, target))) = (Table::from_name(table), ends(&line)) else {
                 continue;
             };
             let leads = |rule: &Rule| rule.jumps_to().is_some_and(|to| **to == *target);
             let rules: Vec<(u32, Arc<Rule>)> = self.netns.nf_rules(self.family, table, chain).collect();
-            let own = rules.iter().filter(|(_, rule)| leads(rule) && !SHARED.contains(&target));
+            let own = rules.iter().filter(|(_, rule)| leads(rule) && !shared.contains(&target));
             for (handle, _) in own {
                 self.change(NetfilterOp::Delete(table, chain.into(), *handle));
             }
         }
         for table in [Table::Filter, Table::Nat] {
             let names = self.netns.nf_chain_names(self.family, table);
-            let own = names.filter(|name| name.starts_with("KUBE-") && !SHARED.contains(&&**name));
+            let own = names.filter(|name| name.starts_with("KUBE-") && !shared.contains(&&**name));
             for chain in own.collect::<Vec<_>>() {
                 self.change(NetfilterOp::DelChain(table, chain));
             }

@@ -19,6 +19,7 @@ mod furniture;
 mod health;
 mod hooks;
 mod images;
+mod ipvs;
 pub mod kube_proxy;
 mod kubelet;
 mod launch;

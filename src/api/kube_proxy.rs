@@ -18,6 +18,8 @@ pub struct KubeProxySpec {
     pub node_port_addresses: NodePortAddresses,
     /// `masqueradeBit` of its mode: the bit of a packet's mark that has it masqueraded.
     pub masquerade_bit: u8,
+    /// `ipvs.strictARP`: nodes answer ARP only for addresses of the device asked.
+    pub strict_arp: bool,
     /// `minSyncPeriod` of its mode: rules are written at most so often.
     pub min_sync: Duration,
 }
@@ -67,6 +69,7 @@ impl Default for KubeProxySpec {
             localhost_node_ports: true,
             node_port_addresses: NodePortAddresses::Ranges(Vec::new()),
             masquerade_bit: 14,
+            strict_arp: false,
             min_sync: Duration::from_secs(1),
         }
     }

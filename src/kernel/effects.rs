@@ -243,7 +243,7 @@ fn stores_packet(kind: EventKind) -> bool {
         | EventKind::Encapsulated
         | EventKind::Decapsulated
         // Counters are folded from the packets that rules fitted.
-        | EventKind::Decided(Table::Netfilter | Table::Qdisc | Table::Xfrm, _)
+        | EventKind::Decided(Table::Netfilter | Table::Ipvs | Table::Qdisc | Table::Xfrm, _)
         | EventKind::Ended(_) => true,
         EventKind::Passed(_)
         | EventKind::Decided(..)

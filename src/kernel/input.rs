@@ -118,9 +118,17 @@ impl Netns {
     fn ip_local_deliver(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, kind: PacketType, skb: Skb) {
         let Some(mut skb) = self.defragment(ctx, ifindex, skb) else { return };
         let state = HookState { hook: Hook::Input, iif: ifindex, oif: IfIndex::NONE };
-        if self.nf_hook(ctx, ifindex, state, &mut skb) == netfilter::Verdict::Drop {
-            let reason = skb.nf.drop_reason();
-            return ctx.drop((self.id, ifindex), skb, reason);
+        match self.nf_hook(ctx, ifindex, state, &mut skb) {
+            netfilter::Verdict::Accept => {}
+            netfilter::Verdict::Drop => {
+                let reason = skb.nf.drop_reason();
+                return ctx.drop((self.id, ifindex), skb, reason);
+            }
+            netfilter::Verdict::Redirected => {
+                let after = ctx.delays.netfilter + ctx.delays.forward;
+                self.ipvs_xmit(ctx, ifindex, after, skb);
+                return;
+            }
         }
         let frame = skb.frame.clone();
         let Payload::Ipv4(packet) = &frame.payload else {

@@ -54,7 +54,7 @@ pub use effects::{Ctx, Dst, Effects, Skb, Timer, Urgency, Work};
 pub use fib::FibResult;
 pub use ip_tunnel::Tunnel;
 pub use link::{Bridge, Kind, Link, Peer, Port, VlanLink, Vxlan};
-pub use netfilter::{Fate, NetfilterOp, Nf, Outcome, Passed, Probe, Ways};
+pub use netfilter::{Fate, IpvsOp, NetfilterOp, Nf, Outcome, Passed, Probe, Ways};
 pub use new_link::LinkSpec;
 pub use output::Flow;
 pub use qdisc::Qdisc;
@@ -187,6 +187,11 @@ impl Netns {
     /// Gives the namespace an address of IPv6, which only rules ask for.
     pub fn add_addr6(&mut self, addr: Ipv6Addr) {
         self.addrs6.insert(addr);
+    }
+
+    /// Takes an address of IPv6 away.
+    pub fn del_addr6(&mut self, addr: Ipv6Addr) {
+        self.addrs6.remove(&addr);
     }
 
     /// Whether `addr` is an address of this namespace.

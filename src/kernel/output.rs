@@ -128,9 +128,13 @@ impl Netns {
         skb.dst.mtu = flow.mtu;
         let before = skb.frame.ipv4().map(|packet| packet.dst);
         let state = HookState { hook: Hook::Output, iif: IfIndex::NONE, oif: flow.oif };
-        if self.nf_hook(ctx, flow.oif, state, &mut skb) == Verdict::Drop {
-            ctx.drop(at, skb, DropReason::NetfilterDrop);
-            return Some(Errno::Eperm);
+        match self.nf_hook(ctx, flow.oif, state, &mut skb) {
+            Verdict::Accept => {}
+            Verdict::Drop => {
+                ctx.drop(at, skb, DropReason::NetfilterDrop);
+                return Some(Errno::Eperm);
+            }
+            Verdict::Redirected => return self.ipvs_xmit(ctx, flow.oif, after, skb),
         }
         if flow.broadcast {
             return self.ip_mc_output(ctx, flow.oif, after, skb);

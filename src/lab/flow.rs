@@ -126,6 +126,7 @@ fn rule_text(passed: &Passed) -> String {
         }
         Passed::Policy(table, chain) => format!("{} -P {chain} DROP", table.name()),
         Passed::Nft(place, text) => format!("nft {place} {text}"),
+        Passed::Ipvs(text) => format!("ipvs {text}"),
     }
 }
 

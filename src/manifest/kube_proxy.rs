@@ -52,6 +52,18 @@ const FIELDS: [&str; 30] = [
 const SECTION: [&str; 5] =
     ["localhostNodePorts", "masqueradeAll", "masqueradeBit", "minSyncPeriod", "syncPeriod"];
 
+/// Fields of the section `ipvs`.
+const IPVS: [&str; 8] = [
+    "excludeCIDRs",
+    "minSyncPeriod",
+    "scheduler",
+    "strictARP",
+    "syncPeriod",
+    "tcpFinTimeout",
+    "tcpTimeout",
+    "udpTimeout",
+];
+
 /// A fault of the configuration: key of the catalogue, key of the remedy, arguments.
 pub(super) type Fault = (&'static str, &'static str, Vec<String>);
 
@@ -179,10 +191,11 @@ impl<'v> Reader<'v> {
         self.unknown("", &FIELDS);
         self.unknown("iptables", &SECTION);
         self.unknown("nftables", &SECTION[1..]);
+        self.unknown("ipvs", &IPVS);
         let mode = self.mode();
         let section = match mode {
             ProxyMode::Nftables => "nftables",
-            // IPVS mode masquerades with rules of iptables, and takes these settings from there.
+            // IPVS mode masquerades with rules of iptables, and takes most settings from there.
             ProxyMode::Iptables | ProxyMode::Ipvs => "iptables",
         };
         let own = |name: &str| format!("{section}.{name}");
@@ -210,7 +223,10 @@ impl<'v> Reader<'v> {
                 None => self.fault(&path, value, "0 - 31"),
             }
         }
-        let path = own("minSyncPeriod");
+        spec.strict_arp = mode == ProxyMode::Ipvs && self.flag("ipvs.strictARP").unwrap_or(false);
+        self.scheduler();
+        let path =
+            if mode == ProxyMode::Ipvs { "ipvs.minSyncPeriod".to_owned() } else { own("minSyncPeriod") };
         if let Some(text) = self.text(&path) {
             match duration(text) {
                 Some(period) => spec.min_sync = period,
@@ -228,10 +244,20 @@ impl<'v> Reader<'v> {
         if found.is_none() {
             self.fault("mode", &Value::from(name), &ProxyMode::ALL.map(|known| known.0).join(", "));
         }
-        if let Some((name, ProxyMode::Ipvs)) = found {
-            self.faults.push(("kube-proxy.mode", "kube-proxy.mode.hint", vec![(*name).to_owned()]));
-        }
         found.map_or_else(ProxyMode::default, |(_, mode)| *mode)
+    }
+
+    /// Only round robin is simulated.
+    fn scheduler(&mut self) {
+        const ALL: [&str; 13] =
+            ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "fo", "ovf", "mh"];
+        let Some(name) = self.text("ipvs.scheduler").filter(|name| !name.is_empty()) else { return };
+        if !ALL.contains(&name) {
+            self.fault("ipvs.scheduler", &Value::from(name), &ALL.join(", "));
+        } else if name != "rr" {
+            let args = vec![name.to_owned()];
+            self.faults.push(("kube-proxy.scheduler", "kube-proxy.scheduler.hint", args));
+        }
     }
 
     fn local(&mut self, podsubnet: &[IpNet]) -> LocalTraffic {

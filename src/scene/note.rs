@@ -46,6 +46,7 @@ pub fn table_slug(table: Table) -> &'static str {
         Table::VxlanFdb => "vxlan-fdb",
         Table::Netfilter => "netfilter",
         Table::Conntrack => "conntrack",
+        Table::Ipvs => "ipvs",
         Table::Bpf => "bpf",
         Table::Qdisc => "qdisc",
         Table::Xfrm => "xfrm",

@@ -76,6 +76,11 @@ pub fn netfilter(change: &NetfilterChange) -> RowText {
         | NetfilterChange::Clash(..)
         | NetfilterChange::Set(_)
         | NetfilterChange::SetGone(..) => RowText::default(),
+        NetfilterChange::Ipvs(change) => {
+            let line = change.line().unwrap_or_default();
+            let (head, tail) = line.split_once(' ').unwrap_or_default();
+            RowText { head: head.to_owned(), tail: tail.to_owned() }
+        }
         NetfilterChange::Nft(change) => RowText {
             head: "nft".to_owned(),
             tail: change.line().unwrap_or_default()["nft ".len()..].to_owned(),
@@ -135,7 +140,9 @@ pub fn decision(trace: &Trace, inventory: &Inventory, table: Table, row: Option<
             let tail = row.dst.map_or_else(String::new, |dst| format!("dst {dst}"));
             RowText { head: row.mac.to_string(), tail }
         }
-        (Table::Netfilter | Table::Conntrack, TableChange::Netfilter(change)) => netfilter(change),
+        (Table::Netfilter | Table::Conntrack | Table::Ipvs, TableChange::Netfilter(change)) => {
+            netfilter(change)
+        }
         _ => RowText::default(),
     }
 }

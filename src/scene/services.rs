@@ -1,9 +1,13 @@
 //! A Service as a picture: from its addresses through the rules of a node to the endpoints behind it.
 
 use crate::base::{ChangeId, EventId, NetnsId};
-use crate::trace::{EventKind, Inventory, NetnsRole, NetnsState, RuleState, ServiceRow, Table, Trace};
+use crate::trace::{
+    EventKind, Inventory, NetnsRole, NetnsState, RealServer, RuleState, ServiceRow, Table, Trace,
+    VirtualServerRow, protocol_word,
+};
 use crate::xtables::{self, Family, Match, Not, Rule, Statistic, Target};
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// How deep chains are followed.
@@ -44,8 +48,10 @@ pub struct RuleNode {
     pub target: String,
     /// Per mille of the packets that reach its chain and are sent on by chance, where chance decides in that chain.
     pub chance: Option<u32>,
-    /// Packets that it fitted.
+    /// Packets that it fitted; of a virtual server, connections.
     pub packets: u64,
+    /// Whether it is a virtual server of IPVS, or a real one behind it.
+    pub is_server: bool,
     /// Whether it fitted the packet that is shown.
     pub used: bool,
     /// Where it sends the connection, if it translates.
@@ -81,7 +87,7 @@ pub fn nodes(tables: &Inventory) -> Vec<(Arc<str>, NetnsId)> {
 pub fn used_by(trace: &Trace, id: EventId) -> BTreeSet<ChangeId> {
     let Some(event) = trace.events.get(id.index()) else { return BTreeSet::new() };
     let rule = |event: &crate::trace::Event| {
-        let EventKind::Decided(Table::Netfilter, row) = event.kind else { return None };
+        let EventKind::Decided(Table::Netfilter | Table::Ipvs, row) = event.kind else { return None };
         row.is_some().then_some(row)
     };
     trace.before(id).chain([event]).filter_map(rule).collect()
@@ -101,12 +107,21 @@ fn picture(tables: &Inventory, reader: &Reader<'_>, row: &ServiceRow) -> Service
         for address in virtual_ip.filter(|address| address.parse::<std::net::Ipv4Addr>().is_ok()) {
             let wanted = [format!("-d {address}/32"), format!("--dport {}", port.port)];
             let name = format!("{address}:{}/{}", port.port, port.protocol);
-            entrances.push(Entrance { name, rules: reader.entrance(&wanted, port.protocol) });
+            let mut rules = reader.entrance(&wanted, port.protocol);
+            rules.extend(reader.servers(port.protocol, |socket| {
+                socket.port() == port.port && *socket.ip().to_string() == **address
+            }));
+            entrances.push(Entrance { name, rules });
         }
         if port.node_port != 0 {
             let wanted = [format!("--dport {}", port.node_port), "-j KUBE-EXT-".to_string()];
             let name = format!(":{}/{}", port.node_port, port.protocol);
-            entrances.push(Entrance { name, rules: reader.entrance(&wanted, port.protocol) });
+            let mut rules = reader.entrance(&wanted, port.protocol);
+            let external: Vec<_> = row.external.iter().map(ToString::to_string).collect();
+            rules.extend(reader.servers(port.protocol, |socket| {
+                socket.port() == port.node_port && !external.contains(&socket.ip().to_string())
+            }));
+            entrances.push(Entrance { name, rules });
         }
     }
     let mut used = Vec::new();
@@ -176,6 +191,59 @@ impl Reader<'_> {
         nodes
     }
 
+    /// The virtual servers of IPVS at these addresses, each with the real ones behind it.
+    fn servers(&self, protocol: &str, wanted: impl Fn(SocketAddr) -> bool) -> Vec<RuleNode> {
+        let ipvs = &self.state.netfilter.ipvs;
+        let own = ipvs.servers.iter().filter(|(key, _)| {
+            protocol_word(key.protocol).eq_ignore_ascii_case(protocol) && wanted(key.socket)
+        });
+        own.map(|(key, (_, row))| {
+            let usable = row.real.iter().filter(|real| real.weight > 0).count() as u32;
+            let inner: Vec<RuleNode> = row.real.iter().map(|real| self.real(row, *real, usable)).collect();
+            RuleNode {
+                chain: "IPVS".into(),
+                text: row.to_string(),
+                condition: format!("{} {}", protocol_word(key.protocol), key.socket),
+                comment: Some(row.service.clone()),
+                target: row.persistent.map_or_else(|| "rr".to_owned(), |_| "rr persistent".to_owned()),
+                chance: None,
+                packets: inner.iter().map(|real| real.packets).sum(),
+                is_server: true,
+                used: inner.iter().any(|real| real.used),
+                to: None,
+                inner,
+            }
+        })
+        .collect()
+    }
+
+    /// A real server: its connections, and whether the packet shown belongs to one of them.
+    fn real(&self, row: &VirtualServerRow, real: RealServer, usable: u32) -> RuleNode {
+        let connections = self.state.netfilter.ipvs.connections.values().filter(|connection| {
+            let own = &connection.row;
+            !own.template
+                && (own.protocol, own.server, own.real) == (row.key.protocol, row.key.socket, real.socket)
+        });
+        let (mut count, mut used) = (0, false);
+        for connection in connections {
+            count += 1;
+            used |= self.used.contains(&connection.change);
+        }
+        RuleNode {
+            chain: "IPVS".into(),
+            text: format!("-> {} Masq {}", real.socket, real.weight),
+            condition: String::new(),
+            comment: None,
+            target: format!("Masq {}", real.socket),
+            chance: (real.weight > 0).then(|| 1000 / usable.max(1)),
+            packets: count,
+            is_server: true,
+            used,
+            to: Some(real.socket.to_string()),
+            inner: Vec::new(),
+        }
+    }
+
     fn node(&self, rule: &RuleState, depth: usize) -> RuleNode {
         let text = rule.row.rule.to_string();
         let destination = text.split("--to-destination ").nth(1).and_then(|to| to.split(' ').next());
@@ -197,6 +265,7 @@ impl Reader<'_> {
             target: rule.row.rule.target.save(Family::V4),
             chance: None,
             packets: rule.packets,
+            is_server: false,
             used: self.used.contains(&rule.change),
             to,
             inner: inner.unwrap_or_default(),

@@ -17,7 +17,9 @@ mod filters;
 mod getopt;
 mod ip;
 mod ipc;
+mod ipset;
 mod iptables;
+mod ipvsadm;
 mod kernel_files;
 pub mod kubectl;
 mod mtr;
@@ -177,6 +179,8 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "http-echo" => servers::http_echo(context, words),
         "httpd-foreground" => servers::apache(),
         "hostname" => files::hostname(context, words),
+        "ipset" => ipset::ipset(context, words),
+        "ipvsadm" => ipvsadm::ipvsadm(context, words),
         "ipcs" => ipc::ipcs(context, words),
         "ipcmk" => ipc::ipcmk(context, words),
         "ipcrm" => ipc::ipcrm(context, words),

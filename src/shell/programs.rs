@@ -35,6 +35,8 @@ const FULL: &[&str] = &[
     "ipcmk",
     "ipcrm",
     "ipcs",
+    "ipset",
+    "ipvsadm",
     "mkfifo",
     "rm",
     "test",

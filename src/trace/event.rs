@@ -99,6 +99,8 @@ pub enum Table {
     Netfilter,
     /// The tracked connections; without a row the packet belongs to none (`INVALID`).
     Conntrack,
+    /// Virtual servers of IPVS and their connections.
+    Ipvs,
     /// The maps of an eBPF program.
     Bpf,
     /// The queueing discipline at the way out: the row of its link.

@@ -261,9 +261,16 @@ impl Teller<'_> {
                 self.nft(change)
             }
             (Table::Netfilter, _) => self.say("why.netfilter.none", &[self.netns()]),
+            (Table::Ipvs, Some(TableChange::Netfilter(NetfilterChange::Ipvs(change)))) => {
+                match service_path::ipvs_fact(change) {
+                    Some(fact) => service_path::sentence(&fact, &self.netns(), self.lang),
+                    None => self.say("why.ipvs.known", &[self.netns(), change.line().unwrap_or_default()]),
+                }
+            }
             (Table::Conntrack, Some(TableChange::Netfilter(NetfilterChange::Conntrack(row)))) => {
                 self.say("why.conntrack.known", &[self.netns(), row.to_string()])
             }
+            (Table::Ipvs, _) => String::new(),
             (Table::Conntrack, _) => self.say("why.conntrack.invalid", &[self.netns()]),
             (Table::VxlanFdb, _) => {
                 let mac = self.frame().map_or_else(String::new, |frame| frame.dst.to_string());

@@ -273,6 +273,7 @@ fn decision(trace: &Trace, around: &Surroundings, id: EventId, table: Table, row
         (Table::Bpf, None) => "no eBPF map has it: up to the stack".to_string(),
         (Table::VxlanFdb, None) => format!("fdb names no tunnel end for {dst}"),
         (Table::Netfilter, None) => "no rule fits".to_string(),
+        (Table::Ipvs, None) => "no virtual server has it".to_string(),
         (Table::Conntrack, None) => "belongs to no connection (INVALID)".to_string(),
     }
 }

@@ -404,6 +404,14 @@ impl Inventory {
                     state.xfrm.used((row.dst, row.spi), esp.seq);
                 }
             }
+            (
+                Table::Ipvs,
+                TableChange::Netfilter(NetfilterChange::Ipvs(super::IpvsChange::Connection(row))),
+            ) => {
+                if let Some(connection) = state.netfilter.ipvs.connections.get_mut(&row.id) {
+                    connection.seen = now;
+                }
+            }
             (Table::Conntrack, TableChange::Netfilter(NetfilterChange::Conntrack(row))) => {
                 if let Some(connection) = state.netfilter.conntrack.get_mut(&row.id) {
                     connection.seen = now;

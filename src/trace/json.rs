@@ -427,6 +427,7 @@ fn table_name(table: Table) -> &'static str {
         Table::VxlanFdb => "vxlanFdb",
         Table::Netfilter => "netfilter",
         Table::Conntrack => "conntrack",
+        Table::Ipvs => "ipvs",
         Table::Bpf => "bpf",
         Table::Qdisc => "qdisc",
         Table::Xfrm => "xfrm",

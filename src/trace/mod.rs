@@ -15,6 +15,7 @@ pub mod format;
 mod hash;
 mod inventory;
 mod ipc_rows;
+mod ipvs;
 pub mod json;
 mod names_rows;
 mod netfilter;
@@ -41,6 +42,10 @@ pub use fault::{Fault, FaultRow, Netem, Place};
 pub use format::{Selection, json, text};
 pub use inventory::{Fdb, Inventory, Neighbor, NetnsState, QdiscCounters};
 pub use ipc_rows::{Ipc, IpcChange, IpcKind, IpcRow, Path, UnixRow, UseRow, WAYS, Way};
+pub use ipvs::{
+    Ipvs, IpvsChange, IpvsConnection, IpvsConnectionRow, IpvsState, RealServer, ServerKey, VirtualServerRow,
+    protocol_word,
+};
 pub use names_rows::NamesRow;
 pub use netfilter::{
     Chain, ChainRow, Clash, Connection, ConntrackRow, ConntrackStats, Netfilter, NetfilterChange, RuleRow,

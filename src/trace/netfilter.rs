@@ -1,10 +1,12 @@
 //! Rows of netfilter: chains, rules, sets and connections; and the tables that they fold into.
 
+use super::ipvs::{Ipvs, IpvsChange};
 use super::nft::{NftChange, NftTable};
 use crate::base::{ChangeId, Duration, Ipv4Addr, NetnsId, SimTime};
 use crate::xtables::{self, Policy, Rule};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A row of netfilter that came or changed, or the key of one that went.
@@ -30,6 +32,8 @@ pub enum NetfilterChange {
     Set(SetRow),
     /// A set went, by name.
     SetGone(NetnsId, Arc<str>),
+    /// Of IPVS.
+    Ipvs(IpvsChange),
     /// Of nftables.
     Nft(NftChange),
     /// The same in the tables of IPv6.
@@ -248,7 +252,7 @@ pub struct SetRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetMember {
     /// First address.
-    pub addr: Ipv4Addr,
+    pub addr: IpAddr,
     /// Length of its prefix, in sets of networks.
     pub len: u8,
     /// Protocol of the port.
@@ -256,7 +260,7 @@ pub struct SetMember {
     /// Port.
     pub port: u16,
     /// Second address.
-    pub other: Ipv4Addr,
+    pub other: IpAddr,
     /// Length of its prefix.
     pub other_len: u8,
 }
@@ -264,11 +268,11 @@ pub struct SetMember {
 impl SetMember {
     /// One with nothing set.
     pub const EMPTY: Self = Self {
-        addr: Ipv4Addr::UNSPECIFIED,
+        addr: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         len: 32,
         protocol: 0,
         port: 0,
-        other: Ipv4Addr::UNSPECIFIED,
+        other: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         other_len: 32,
     };
 }
@@ -286,6 +290,8 @@ pub struct Netfilter {
     pub stats: ConntrackStats,
     /// Sets by name.
     pub sets: BTreeMap<Arc<str>, SetRow>,
+    /// Virtual servers and their connections.
+    pub ipvs: Ipvs,
     /// kube-proxy's table of nftables.
     pub nft: NftTable,
     /// The tables of IPv6, once there are any.
@@ -396,6 +402,7 @@ impl Netfilter {
             NetfilterChange::SetGone(_, name) => {
                 self.sets.remove(name);
             }
+            NetfilterChange::Ipvs(change) => self.ipvs.apply(id, change, now),
             NetfilterChange::Nft(change) => self.nft.apply(id, change),
             NetfilterChange::V6(change) => self.v6.get_or_insert_default().apply(id, change, now),
         }
@@ -429,6 +436,7 @@ pub(super) fn netns_of(change: &NetfilterChange) -> NetnsId {
         | NetfilterChange::ConntrackGone(netns, _)
         | NetfilterChange::Clash(netns, _)
         | NetfilterChange::SetGone(netns, _) => *netns,
+        NetfilterChange::Ipvs(change) => change.netns(),
         NetfilterChange::Nft(change) => change.netns(),
         NetfilterChange::V6(change) => netns_of(change),
     }
@@ -451,6 +459,7 @@ pub(super) fn row_line(change: &NetfilterChange) -> Option<String> {
         | NetfilterChange::ConntrackGone(..)
         | NetfilterChange::Clash(..)
         | NetfilterChange::SetGone(..) => return None,
+        NetfilterChange::Ipvs(change) => return change.line(),
         NetfilterChange::Nft(change) => return change.line(),
         NetfilterChange::V6(change) => format!("ip6 {}", row_line(change)?),
     })

@@ -41,6 +41,10 @@ pub(super) fn args(change: &NetfilterChange, of: &dyn Fn(NetnsId) -> String) -> 
         NetfilterChange::Clash(_, Clash::Resolved | Clash::Joined) => ("clash_joined", vec![netns]),
         NetfilterChange::Set(_) => ("set", vec![netns, line]),
         NetfilterChange::SetGone(_, name) => ("set_gone", vec![netns, name.to_string()]),
+        NetfilterChange::Ipvs(change) => match change.line() {
+            Some(line) => ("ipvs", vec![netns, line]),
+            None => ("ipvs_gone", vec![netns]),
+        },
         NetfilterChange::Nft(change) => match change {
             NftChange::Chain(_) => ("chain", vec![netns, line]),
             NftChange::ChainGone(_, name) => ("chain_gone", vec![netns, name.to_string()]),

@@ -3,7 +3,7 @@
 
 use super::netfilter::{NetfilterChange, RuleRow};
 use super::nft::{NftChange, NftElementRow, NftRuleRow};
-use super::{EventKind, ServiceChange, Table, TableChange, Trace};
+use super::{EventKind, IpvsChange, IpvsState, ServiceChange, Table, TableChange, Trace};
 use crate::base::words::{self, Lang};
 use crate::base::{EventId, JourneyId};
 use crate::nftables::{Part, Verdict};
@@ -39,6 +39,9 @@ pub enum ServiceStep {
     /// An endpoint was drawn.
     #[serde(rename = "endpoint chosen")]
     Chosen,
+    /// An endpoint was taken in turn.
+    #[serde(rename = "endpoint taken in turn")]
+    Turn,
     /// The client keeps the endpoint that it had before.
     #[serde(rename = "endpoint kept")]
     Kept,
@@ -69,6 +72,7 @@ impl ServiceStep {
             Self::Found => "why.service.found",
             Self::NodePort => "why.service.node-port",
             Self::Chosen => "why.service.chosen",
+            Self::Turn => "why.service.turn",
             Self::Kept => "why.service.kept",
             Self::Replaced => "why.service.replaced",
             Self::Marked => "why.service.marked",
@@ -86,9 +90,31 @@ pub fn of_change(change: &TableChange) -> Option<ServiceFact> {
         fact(row)
     } else if let TableChange::Netfilter(NetfilterChange::Nft(change)) = change {
         nft_fact(change)
+    } else if let TableChange::Netfilter(NetfilterChange::Ipvs(change)) = change {
+        ipvs_fact(change)
     } else {
         of_socket(change)
     }
+}
+
+/// What a row of IPVS says about Services: a connection that begins, or a virtual server that has nobody to give it to.
+pub fn ipvs_fact(change: &IpvsChange) -> Option<ServiceFact> {
+    let (fact, service, endpoint, one_of) = match change {
+        IpvsChange::Connection(row) if row.template => return None,
+        IpvsChange::Connection(row) => {
+            if !matches!(row.state, IpvsState::None | IpvsState::SynRecv | IpvsState::Udp) {
+                return None;
+            }
+            let (fact, one_of) = match row.one_of {
+                0 => (ServiceStep::Kept, None),
+                count => (ServiceStep::Turn, Some(count)),
+            };
+            (fact, &row.service, row.real.to_string(), one_of)
+        }
+        IpvsChange::Server(row) => (ServiceStep::NoEndpoint, &row.service, String::new(), None),
+        IpvsChange::ServerGone(..) | IpvsChange::ConnectionGone(..) => return None,
+    };
+    Some(ServiceFact { fact, service: service.to_string(), endpoint, one_of })
 }
 
 /// What the replacement of a socket's destination says.
@@ -132,8 +158,10 @@ pub fn fact(row: &RuleRow) -> Option<ServiceFact> {
         (chain, Target::Dnat(..)) if chain.starts_with("KUBE-SEP-") => ServiceStep::Replaced,
         ("KUBE-MARK-MASQ", Target::Mark(..)) => ServiceStep::Marked,
         ("KUBE-POSTROUTING", Target::Masquerade(..)) => ServiceStep::Masqueraded,
+        // An address of a Service, at a port that it does not have.
+        ("KUBE-IPVS-FILTER", _) => return None,
         (_, Target::Reject(_)) => ServiceStep::NoEndpoint,
-        ("KUBE-PROXY-FIREWALL", Target::Drop) => ServiceStep::NotAllowed,
+        ("KUBE-PROXY-FIREWALL" | "KUBE-SOURCE-RANGES-FIREWALL", Target::Drop) => ServiceStep::NotAllowed,
         ("KUBE-SERVICES" | "KUBE-EXTERNAL-SERVICES", Target::Drop) => ServiceStep::NoLocalEndpoint,
         _ => return None,
     };
@@ -233,7 +261,7 @@ pub fn sentence(fact: &ServiceFact, place: &str, lang: Lang) -> String {
 /// The facts about one packet in order, each with its event: what a view of the Service shows.
 pub fn of_journey(trace: &Trace, journey: JourneyId) -> Vec<(EventId, ServiceFact)> {
     let decided = |(at, event): (usize, &super::Event)| {
-        let EventKind::Decided(Table::Netfilter, change) = event.kind else { return None };
+        let EventKind::Decided(Table::Netfilter | Table::Ipvs, change) = event.kind else { return None };
         if event.journey != journey || !change.is_some() {
             return None;
         }

@@ -7,7 +7,7 @@ use vethscope::lab::flow::Verdict;
 use vethscope::trace::service_path::ServiceStep;
 
 /// The configuration of a cluster that runs kube-proxy in this mode.
-fn mode(name: &str) -> String {
+pub(super) fn mode(name: &str) -> String {
     format!(
         "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: kube-proxy, namespace: kube-system}}\ndata:\n  \
          config.conf: |\n    apiVersion: kubeproxy.config.k8s.io/v1alpha1\n    kind: KubeProxyConfiguration\n    \

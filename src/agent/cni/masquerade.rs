@@ -58,7 +58,7 @@ pub(super) fn start(world: &mut dyn World, node: &Peer, cluster: &ClusterSpec) {
 
 /// The pools of addresses stand in sets: those whose Pods are masqueraded, and all.
 fn calico(netns: &mut Netns, ctx: &mut Ctx<'_>, pool: Ipv4Net) {
-    let member = SetMember { addr: pool.network(), len: pool.prefix_len(), ..SetMember::EMPTY };
+    let member = SetMember { addr: pool.network().into(), len: pool.prefix_len(), ..SetMember::EMPTY };
     for name in ["cali40all-ipam-pools", "cali40masq-ipam-pools"] {
         netns.change_netfilter(ctx, NetfilterOp::NewSet(name.into(), "hash:net".into(), None));
         netns.change_netfilter(ctx, NetfilterOp::Members(name.into(), vec![member]));
@@ -85,7 +85,7 @@ fn cilium(netns: &mut Netns, ctx: &mut Ctx<'_>, node: &Peer, cluster: &ClusterSp
     let own = node.spec.pod_cidr;
     let within = if super::cilium::is_tunnelled(cluster) { own } else { cluster.network.pod_cidr };
     netns.change_netfilter(ctx, NetfilterOp::NewSet("cilium_node_set_v4".into(), "hash:ip".into(), None));
-    let nodes = cluster.nodes.iter().map(|node| SetMember { addr: node.address, ..SetMember::EMPTY });
+    let nodes = cluster.nodes.iter().map(|node| SetMember { addr: node.address.into(), ..SetMember::EMPTY });
     netns.change_netfilter(ctx, NetfilterOp::Members("cilium_node_set_v4".into(), nodes.collect()));
     chain(netns, ctx, Table::Nat, "CILIUM_POST_nat");
     let rules = [

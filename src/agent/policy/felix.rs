@@ -92,7 +92,7 @@ fn write_sets(netns: &mut Netns, ctx: &mut Ctx<'_>, old: Option<&Wanted>, wanted
         }
         let member = |(net, port): &(Ipv4Net, Option<(u8, u16)>)| {
             let (protocol, port) = port.unwrap_or_default();
-            SetMember { addr: net.addr(), len: net.prefix_len(), protocol, port, ..SetMember::EMPTY }
+            SetMember { addr: net.addr().into(), len: net.prefix_len(), protocol, port, ..SetMember::EMPTY }
         };
         netns.change_netfilter(ctx, NetfilterOp::Members(name, set.members.iter().map(member).collect()));
     }

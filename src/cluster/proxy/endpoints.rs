@@ -91,6 +91,13 @@ pub fn local_ready<'a>(config: &Config, watched: &Watched<'a>, service: &'a Serv
     ready.map(|target| target.ip).collect::<BTreeSet<_>>().len()
 }
 
+/// The endpoints of `port` on this node, whether they are ready or not.
+pub(super) fn local_targets(port: &Port<'_>, watched: &Watched<'_>, config: &Config) -> Vec<Target> {
+    let mut all = targets(port, watched, config);
+    all.retain(|target| target.local);
+    all
+}
+
 /// Sorts the endpoints of `port`.
 pub(super) fn categorize<'a>(port: &Port<'a>, watched: &Watched<'a>, config: &Config) -> Categories {
     let all = targets(port, watched, config);

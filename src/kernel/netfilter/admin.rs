@@ -1,5 +1,6 @@
 //! Changes to chains, rules, sets and connections, as the tools ask for them. Every change is written to the trace.
 
+use super::ipvs::IpvsOp;
 use super::tables::{Chain, Entry};
 use crate::base::{ChangeId, EventId, IfIndex};
 use crate::kernel::{Ctx, Netns};
@@ -39,6 +40,8 @@ pub enum NetfilterOp {
     DelSet(Arc<str>),
     /// Gives the table of nftables this content. What packets put into its sets stays.
     Nft(Box<Ruleset>),
+    /// Of IPVS.
+    Ipvs(IpvsOp),
     /// Forgets a connection.
     Forget(u32),
     /// The same in the tables of IPv6.
@@ -95,6 +98,7 @@ impl Netns {
                 self.nf_record(ctx, Family::V4, NetfilterChange::SetGone(self.id, name));
             }
             NetfilterOp::Nft(ruleset) => self.nft_write(ctx, family, &ruleset),
+            NetfilterOp::Ipvs(op) => self.ipvs_change(ctx, op),
             NetfilterOp::Forget(id) => self.kill_conntrack(ctx, id, EventId::NONE),
             NetfilterOp::V6(op) => self.nf_change(ctx, Family::V6, *op),
         }
@@ -148,6 +152,11 @@ impl Netns {
         let table = &self.netfilter.conntrack;
         let all = table.picked(|_| true).into_iter();
         all.filter_map(|id| table.get(id).map(|conn| (id, conn.orig, conn.reply)))
+    }
+
+    /// The members of a set; `None` where there is none of this name.
+    pub fn nf_set(&self, name: &str) -> Option<&[SetMember]> {
+        self.netfilter.sets.sets.get(name).map(|set| set.members.as_slice())
     }
 
     /// The names of a table's chains.

@@ -8,11 +8,11 @@ use super::tables::Entry;
 use super::walk::JUMP_STACK_SIZE;
 use crate::base::IfIndex;
 use crate::kernel::Netns;
-use crate::trace::Hook;
+use crate::trace::{Hook, protocol_word};
 use crate::xtables::{
     ConnmarkOp, Conntrack, Family, Match, Not, Policy, RecentMode, RejectWith, Rule, Table, Target, ctstate,
 };
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// As many ways as this are followed. kube-proxy makes two for each endpoint of a Service with affinity.
@@ -55,6 +55,8 @@ pub enum Passed {
     Policy(Table, Arc<str>),
     /// A rule of nftables, or the element of a map that held something: the chain or the map, and how `nft` prints it.
     Nft(Arc<str>, String),
+    /// A virtual server of IPVS, and the real one that it gives the packet to.
+    Ipvs(String),
 }
 
 /// What a packet passes at a hook.
@@ -66,6 +68,8 @@ pub(super) enum Stage {
     Filter(i32),
     /// Those that translate.
     Nat,
+    /// The virtual servers of IPVS.
+    Ipvs,
 }
 
 /// One of the ways that a packet may take through the rules.
@@ -128,6 +132,8 @@ pub(super) struct Way {
     /// The same for chains of nftables, by their names; and the base chains that follow.
     pub(super) nft: Vec<(Arc<str>, usize)>,
     pub(super) bases: Option<Vec<Arc<str>>>,
+    /// Whether IPVS sends it on.
+    is_sent_on: bool,
 }
 
 /// Hooks and tables of a packet that came in.
@@ -139,11 +145,12 @@ const CAME_IN: [(Hook, Stage); 5] = [
     (Hook::Prerouting, Stage::Nat),
 ];
 /// Those of one for this machine.
-const FOR_US: [(Hook, Stage); 5] = [
+const FOR_US: [(Hook, Stage); 6] = [
     (Hook::Input, Stage::Table(Table::Mangle)),
     (Hook::Input, Stage::Table(Table::Filter)),
     (Hook::Input, Stage::Filter(super::FILTER)),
     (Hook::Input, Stage::Table(Table::Security)),
+    (Hook::Input, Stage::Ipvs),
     (Hook::Input, Stage::Table(Table::Nat)),
 ];
 /// Those of one for somebody else.
@@ -157,12 +164,25 @@ const FORWARDED: [(Hook, Stage); 7] = [
     (Hook::Postrouting, Stage::Nat),
 ];
 /// Those of one of this machine's own.
-const OWN: [(Hook, Stage); 11] = [
+const OWN: [(Hook, Stage); 12] = [
     (Hook::Output, Stage::Table(Table::Raw)),
     (Hook::Output, Stage::Table(Table::Mangle)),
     (Hook::Output, Stage::Filter(super::BEFORE_DNAT)),
     (Hook::Output, Stage::Table(Table::Nat)),
     (Hook::Output, Stage::Nat),
+    (Hook::Output, Stage::Ipvs),
+    (Hook::Output, Stage::Table(Table::Filter)),
+    (Hook::Output, Stage::Filter(super::FILTER)),
+    (Hook::Output, Stage::Table(Table::Security)),
+    (Hook::Postrouting, Stage::Table(Table::Mangle)),
+    (Hook::Postrouting, Stage::Table(Table::Nat)),
+    (Hook::Postrouting, Stage::Nat),
+];
+/// Those of one that IPVS sends on; where its destination is translated is settled by then.
+const SENT_ON: [(Hook, Stage); 9] = [
+    (Hook::Output, Stage::Table(Table::Raw)),
+    (Hook::Output, Stage::Table(Table::Mangle)),
+    (Hook::Output, Stage::Filter(super::BEFORE_DNAT)),
     (Hook::Output, Stage::Table(Table::Filter)),
     (Hook::Output, Stage::Filter(super::FILTER)),
     (Hook::Output, Stage::Table(Table::Security)),
@@ -202,6 +222,9 @@ impl Way {
     /// The hook and table that come next. Which they are depends on where the packet is going by then.
     fn next_stage(&self, netns: &Netns) -> Option<(Hook, Stage)> {
         let at = self.stage;
+        if self.is_sent_on {
+            return SENT_ON.get(at).copied();
+        }
         let is_for_us = || netns.is_own_address(self.probe.dst);
         if self.is_own {
             let back = || CAME_BACK.get(at - OWN.len()).copied().filter(|_| is_for_us());
@@ -244,6 +267,7 @@ impl Netns {
             stack: Vec::new(),
             nft: Vec::new(),
             bases: None,
+            is_sent_on: false,
         }];
         let mut flow = Ways::default();
         while let Some(way) = open.pop() {
@@ -263,10 +287,16 @@ impl Netns {
             let fate = match stage {
                 Stage::Table(table) => self.pass(&mut way, (hook, table), open),
                 Stage::Filter(_) | Stage::Nat => self.pass_nft(&mut way, (hook, stage), open),
+                Stage::Ipvs => self.pass_ipvs(&mut way, open),
             };
             if let Some(fate) = fate {
                 way.outcome.fate = fate;
                 break;
+            }
+            // Another list of stages begins.
+            if stage == Stage::Ipvs && way.is_sent_on {
+                way.stage = 0;
+                continue;
             }
             way.stack.clear();
             way.nft.clear();
@@ -275,6 +305,34 @@ impl Netns {
         }
         way.outcome.dst = (way.probe.dst, way.probe.dport);
         way.outcome
+    }
+
+    /// Asks the virtual servers: every real one is a way of its own.
+    fn pass_ipvs(&self, way: &mut Way, open: &mut Vec<Way>) -> Option<Fate> {
+        if way.outcome.translated_in.is_some() {
+            return None;
+        }
+        let socket = SocketAddr::new(way.probe.dst, way.probe.dport);
+        let (service, real) = self.netfilter.ipvs.behind(way.probe.protocol, socket)?;
+        let word = protocol_word(way.probe.protocol);
+        if real.is_empty() {
+            way.outcome.passed.push(Passed::Ipvs(format!("{word} {socket} rr ({service})")));
+            return Some(Fate::Rejected(RejectWith::PortUnreachable));
+        }
+        let given = |mut way: Way, real: SocketAddr| {
+            way.outcome.passed.push(Passed::Ipvs(format!("{word} {socket} rr -> {real} ({service})")));
+            (way.probe.dst, way.probe.dport) = (real.ip(), real.port());
+            way.outcome.translated_in = Some("ipvs".into());
+            way.is_sent_on = !self.is_own_address(real.ip());
+            way
+        };
+        for other in real.iter().skip(1) {
+            let mut another = given(way.clone(), *other);
+            another.stage = if another.is_sent_on { 0 } else { way.stage + 1 };
+            open.push(another);
+        }
+        *way = given(way.clone(), real[0]);
+        None
     }
 
     /// Passes the chains of a table at a hook. A fate where the packet goes no further.

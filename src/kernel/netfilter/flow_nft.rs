@@ -44,7 +44,7 @@ impl Netns {
                 Stage::Filter(priority) => table.bases(Kind::Filter, hook, Some(priority)),
                 // What the table nat translated stays as it is.
                 Stage::Nat if done => Vec::new(),
-                Stage::Nat | Stage::Table(_) => table.bases(Kind::Nat, hook, None),
+                Stage::Nat | Stage::Table(_) | Stage::Ipvs => table.bases(Kind::Nat, hook, None),
             };
             way.bases = Some(bases);
         }

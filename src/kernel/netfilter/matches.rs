@@ -140,9 +140,7 @@ impl Netns {
             }
             Match::Set(set) => fits(set, |is| {
                 let ports = (seen.protocol, seen.sport, seen.dport);
-                // The sets that are simulated hold addresses of IPv4.
-                let (IpAddr::V4(src), IpAddr::V4(dst)) = (seen.src, seen.dst) else { return false };
-                self.netfilter.sets.contains(&is.name, &is.source, (src, dst), ports)
+                self.netfilter.sets.contains(&is.name, &is.source, (seen.src, seen.dst), ports)
             }),
             Match::Rpfilter(filter) => self.nf_rpfilter(*filter, seen, state),
             Match::Tcpmss(mss) => {

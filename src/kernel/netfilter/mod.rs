@@ -7,6 +7,7 @@ mod conntrack;
 mod flow;
 mod flow_nft;
 mod header;
+mod ipvs;
 mod mangle;
 mod matches;
 mod nat;
@@ -21,6 +22,7 @@ pub use admin::NetfilterOp;
 pub(super) use bridge::Bridged;
 pub use flow::{Fate, Outcome, Passed, Probe, Ways};
 pub(super) use header::{inverted, quoted_tuple, tuple};
+pub use ipvs::IpvsOp;
 
 use super::{Ctx, Netns, Skb};
 use crate::base::{IfIndex, SimTime};
@@ -43,6 +45,8 @@ pub struct Nf {
     pub(super) info: CtInfo,
     /// Where a bridge took it in and sends it out.
     pub(super) bridge: Option<Bridged>,
+    /// IPVS has dealt with it (`skb->ipvs_property`).
+    ipvs: bool,
     /// Another packet of its connection was entered into the table before it.
     clashed: bool,
 }
@@ -107,6 +111,8 @@ pub(super) enum Verdict {
     Accept,
     /// `NF_DROP`.
     Drop,
+    /// It has another destination now, and is to be sent on as if this machine had sent it (`NF_STOLEN` by IPVS).
+    Redirected,
 }
 
 /// A hook being passed: which, and the devices that rules see.
@@ -128,6 +134,7 @@ pub(super) struct Netfilter {
     nft6: Nft,
     conntrack: Conntrack,
     sets: Sets,
+    ipvs: ipvs::Ipvs,
 }
 
 impl Netfilter {
@@ -164,6 +171,10 @@ enum Step {
     Track,
     /// `nf_confirm`.
     Confirm,
+    /// IPVS: replies get the address that was asked for (`ip_vs_out_hook`).
+    IpvsOut,
+    /// IPVS: packets to virtual servers get the address of a real one (`ip_vs_in_hook`).
+    IpvsIn,
 }
 
 /// Priorities of base chains: before destinations are translated, and beside the table filter.
@@ -177,22 +188,31 @@ const PREROUTING: [Step; 5] = [
     Step::Nft(BEFORE_DNAT),
     Step::Table(Table::Nat),
 ];
-const INPUT: [Step; 6] = [
+const INPUT: [Step; 8] = [
     Step::Table(Table::Mangle),
     Step::Table(Table::Filter),
     Step::Nft(FILTER),
     Step::Table(Table::Security),
+    Step::IpvsOut,
+    Step::IpvsIn,
     Step::Table(Table::Nat),
     Step::Confirm,
 ];
-const FORWARD: [Step; 4] =
-    [Step::Table(Table::Mangle), Step::Table(Table::Filter), Step::Nft(FILTER), Step::Table(Table::Security)];
-const OUTPUT: [Step; 8] = [
+const FORWARD: [Step; 5] = [
+    Step::Table(Table::Mangle),
+    Step::Table(Table::Filter),
+    Step::Nft(FILTER),
+    Step::Table(Table::Security),
+    Step::IpvsOut,
+];
+const OUTPUT: [Step; 10] = [
     Step::Table(Table::Raw),
     Step::Track,
     Step::Table(Table::Mangle),
     Step::Nft(BEFORE_DNAT),
     Step::Table(Table::Nat),
+    Step::IpvsOut,
+    Step::IpvsIn,
     Step::Table(Table::Filter),
     Step::Nft(FILTER),
     Step::Table(Table::Security),
@@ -225,7 +245,7 @@ impl Netns {
     ) -> Verdict {
         ctx.note((self.id, at), skb, EventKind::Passed(state.hook));
         let tracks = self.tracks();
-        if !tracks && self.netfilter.tables.is_empty() {
+        if !tracks && self.netfilter.tables.is_empty() && self.netfilter.ipvs.is_empty() {
             return Verdict::Accept;
         }
         for step in steps(state.hook) {
@@ -236,10 +256,15 @@ impl Netns {
                 Step::Table(Table::Nat) if tracks => self.nf_nat(ctx, at, state, skb),
                 // Only connections are translated, so without them the table nat is not asked (`nf_nat_inet_fn`).
                 Step::Track | Step::Confirm | Step::Table(Table::Nat) => Verdict::Accept,
+                Step::IpvsOut => {
+                    self.ipvs_out(ctx, at, skb);
+                    Verdict::Accept
+                }
+                Step::IpvsIn => self.ipvs_in(ctx, at, skb),
                 Step::Table(table) => self.nf_chain(ctx, at, table, state, skb),
             };
-            if verdict == Verdict::Drop {
-                return Verdict::Drop;
+            if verdict != Verdict::Accept {
+                return verdict;
             }
         }
         Verdict::Accept

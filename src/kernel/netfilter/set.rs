@@ -4,6 +4,7 @@ use crate::base::{Ipv4Addr, SimTime};
 use crate::trace::SetMember;
 use crate::xtables::{Recent, RecentMode, net_mask};
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Time stamps that `-m recent` keeps for an address (`ip_pkt_list_tot`).
@@ -26,9 +27,18 @@ pub(super) struct Sets {
     recent: BTreeMap<Arc<str>, Vec<(Ipv4Addr, VecDeque<SimTime>)>>,
 }
 
-fn within(addr: Ipv4Addr, net: Ipv4Addr, len: u8) -> bool {
-    let mask = net_mask(u32::from(len));
-    u32::from(addr) & mask == u32::from(net) & mask
+fn within(addr: IpAddr, net: IpAddr, len: u8) -> bool {
+    match (addr, net) {
+        (IpAddr::V4(addr), IpAddr::V4(net)) => {
+            let mask = net_mask(u32::from(len));
+            u32::from(addr) & mask == u32::from(net) & mask
+        }
+        (IpAddr::V6(addr), IpAddr::V6(net)) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(len.min(128))).unwrap_or(0);
+            u128::from(addr) & mask == u128::from(net) & mask
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+    }
 }
 
 impl Sets {
@@ -37,10 +47,12 @@ impl Sets {
         &self,
         name: &str,
         source: &[bool],
-        (src, dst): (Ipv4Addr, Ipv4Addr),
+        (src, dst): (IpAddr, IpAddr),
         (protocol, sport, dport): (u8, u16, u16),
     ) -> bool {
         let Some(set) = self.sets.get(name) else { return false };
+        // A bitmap knows ports of TCP and UDP alike.
+        let bitmap = set.kind.starts_with("bitmap:");
         let parts = set.kind.split_once(':').map_or("", |(_, parts)| parts).split(',');
         let is_source = |at: usize| source.get(at).or(source.last()).copied().unwrap_or(true);
         let parts: Vec<(&str, bool)> = parts.enumerate().map(|(at, part)| (part, is_source(at))).collect();
@@ -49,7 +61,8 @@ impl Sets {
             parts.iter().all(|(part, source)| {
                 if *part == "port" {
                     // With ICMP the port stands for type and code.
-                    return member.protocol == protocol && member.port == if *source { sport } else { dport };
+                    return (bitmap || member.protocol == protocol)
+                        && member.port == if *source { sport } else { dport };
                 }
                 let addr = if *source { src } else { dst };
                 let (net, len) =

@@ -33,7 +33,7 @@ pub(super) fn validate(kind: &str, root: &Cursor<'_>, report: &mut Report<'_>) {
             let args: Vec<&str> = args.iter().map(String::as_str).collect();
             let path = format!("data[{key}]");
             match message {
-                "kube-proxy.mode" => report.info(&path, message, Some(hint), &args),
+                "kube-proxy.scheduler" => report.info(&path, message, Some(hint), &args),
                 _ => report.error(&path, message, Some(hint), &args),
             }
         }

@@ -66,6 +66,7 @@ fn slug(table: Table) -> &'static str {
         Table::VxlanFdb => "vxlan-fdb",
         Table::Netfilter => "netfilter",
         Table::Conntrack => "conntrack",
+        Table::Ipvs => "ipvs",
         Table::Bpf => "bpf",
         Table::Qdisc => "qdisc",
         Table::Xfrm => "xfrm",
@@ -101,6 +102,18 @@ fn table_rows(tables: &Inventory, state: &NetnsState, table: Table, decided: Opt
             .values()
             .map(|entry| row(entry.change, rows::netfilter(&NetfilterChange::Conntrack(entry.row))))
             .collect(),
+        Table::Ipvs => {
+            let ipvs = &state.netfilter.ipvs;
+            let own = |change: &ChangeId| Some(*change) == decided;
+            let servers = ipvs.servers.values().filter(|(change, _)| own(change));
+            let servers = servers.map(|(change, server)| (*change, IpvsChange::Server(server.clone())));
+            let connections = ipvs.connections.values().filter(|connection| own(&connection.change));
+            let connections = connections.map(|connection| {
+                (connection.change, IpvsChange::Connection(Box::new(connection.row.clone())))
+            });
+            let all = servers.chain(connections);
+            all.map(|(change, text)| row(change, rows::netfilter(&NetfilterChange::Ipvs(text)))).collect()
+        }
         Table::Xfrm => {
             let states = state.xfrm.states.iter().map(|seen| seen.row.to_string());
             let policies = state.xfrm.policies.iter().map(ToString::to_string);

@@ -97,7 +97,10 @@ fn tree(show: Show, rules: Vec<RuleNode>) -> AnyView {
     let Some(first) = rules.first() else { return ().into_any() };
     let chain = first.chain.to_string();
     let items = rules.into_iter().map(|rule| {
-        let packets = show.ui.sentence("services.packets", &[rule.packets.to_string()]);
+        let packets = show.ui.sentence(
+            if rule.is_server { "services.connections" } else { "services.packets" },
+            &[rule.packets.to_string()],
+        );
         let condition =
             if rule.condition.is_empty() { show.ui.word("services.any") } else { rule.condition.clone() };
         let chance = rule.chance.map(|chance| {
