@@ -79,6 +79,8 @@ impl ControlPlane {
                     decoded.metadata.namespace.clone_from(&pod.metadata.namespace);
                     Arc::new(decoded)
                 });
+                // Only amounts of resources and a note are filled in, and a Pod with them decodes as one without.
+                debug_assert!(decoded.is_ok(), "a Pod that was filled in decodes: {decoded:?}");
                 self.apply_pod(world, &decoded.unwrap_or_else(|_| pod.clone()), &value);
             }
             Typed::Pod(pod) => self.apply_pod(world, pod, &value),

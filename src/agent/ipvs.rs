@@ -3,7 +3,7 @@
 
 use super::kube_proxy::{Tables, in_family, wanted};
 use crate::base::{IfIndex, Ipv4Net, MacAddr};
-use crate::cluster::proxy::{Config, DUMMY, Family, IpvsPlan, WantedServer, set_names};
+use crate::cluster::proxy::{Config, DUMMY, Family, IpvsPlan, SetEntry, WantedServer, set_names};
 use crate::kernel::{Ctx, IpvsOp, LinkSpec, NetfilterOp, Netns};
 use crate::trace::{LinkKind, RealServer, Scope, ServerKey, SetMember};
 use crate::xtables::Table;
@@ -40,7 +40,7 @@ pub(super) fn sync(netns: &mut Netns, ctx: &mut Ctx<'_>, config: &Config, (plan,
     }
     for server in &plan.servers {
         write_server(netns, ctx, server);
-        let ip = server.key.socket.ip();
+        let ip = server.socket.ip();
         if plan.bound.contains(&ip) && !bound.contains(&ip) {
             bind(netns, ctx, device, ip);
         }
@@ -53,7 +53,7 @@ pub(super) fn sync(netns: &mut Netns, ctx: &mut Ctx<'_>, config: &Config, (plan,
     for ip in bound.difference(&plan.bound) {
         unbind(netns, ctx, device, *ip);
     }
-    let kept: BTreeSet<ServerKey> = plan.servers.iter().map(|server| server.key).collect();
+    let kept: BTreeSet<ServerKey> = plan.servers.iter().map(key_of).collect();
     drop_servers(netns, ctx, |key| family.has(key.socket.ip()) && !kept.contains(key));
 }
 
@@ -112,33 +112,42 @@ fn unbind(netns: &mut Netns, ctx: &mut Ctx<'_>, device: IfIndex, ip: IpAddr) {
     }
 }
 
-fn write_set(
-    netns: &mut Netns,
-    ctx: &mut Ctx<'_>,
-    (name, kind): (&str, &'static str),
-    members: &[SetMember],
-) {
+fn key_of(server: &WantedServer) -> ServerKey {
+    ServerKey { protocol: server.protocol, socket: server.socket }
+}
+
+fn write_set(netns: &mut Netns, ctx: &mut Ctx<'_>, (name, kind): (&str, &'static str), entries: &[SetEntry]) {
+    let member = |entry: &SetEntry| SetMember {
+        addr: entry.addr,
+        len: if entry.addr.is_ipv4() { 32 } else { 128 },
+        protocol: entry.protocol,
+        port: entry.port,
+        other: entry.other,
+        other_len: entry.other_len,
+    };
+    let members: Vec<SetMember> = entries.iter().map(member).collect();
     let present = netns.nf_set(name).map(<[SetMember]>::to_vec);
     let name: Arc<str> = name.into();
     if present.is_none() {
         netns.change_netfilter(ctx, NetfilterOp::NewSet(name.clone(), kind.into(), None));
     }
     if present.unwrap_or_default() != members {
-        netns.change_netfilter(ctx, NetfilterOp::Members(name, members.to_vec()));
+        netns.change_netfilter(ctx, NetfilterOp::Members(name, members));
     }
 }
 
 /// A virtual server and those behind it (`syncService`, `syncEndpoint`). A real server that is not wanted any more takes
 /// no new connections, and goes when it has none; this is looked at whenever kube-proxy writes.
 fn write_server(netns: &mut Netns, ctx: &mut Ctx<'_>, server: &WantedServer) {
-    let found = netns.ipvs_servers().find(|(key, ..)| *key == server.key);
+    let key = key_of(server);
+    let found = netns.ipvs_servers().find(|(known, ..)| *known == key);
     let known = found.map(|(_, persistent, service, real)| (persistent, service.clone(), real.to_vec()));
     let mut change = |netns: &mut Netns, op| netns.change_netfilter(ctx, NetfilterOp::Ipvs(op));
     let is_same = known.as_ref().is_some_and(|(persistent, service, _)| {
         *persistent == server.persistent && **service == *server.service
     });
     if !is_same {
-        let op = IpvsOp::Server(server.key, server.persistent, server.service.as_str().into());
+        let op = IpvsOp::Server(key, server.persistent, server.service.as_str().into());
         change(netns, op);
     }
     let present: BTreeMap<SocketAddr, u32> = known
@@ -146,18 +155,18 @@ fn write_server(netns: &mut Netns, ctx: &mut Ctx<'_>, server: &WantedServer) {
         .unwrap_or_default();
     for &socket in &server.real {
         match present.get(&socket) {
-            None => change(netns, IpvsOp::AddReal(server.key, RealServer { socket, weight: 1 })),
-            Some(0) => change(netns, IpvsOp::SetWeight(server.key, RealServer { socket, weight: 1 })),
+            None => change(netns, IpvsOp::AddReal(key, RealServer { socket, weight: 1 })),
+            Some(0) => change(netns, IpvsOp::SetWeight(key, RealServer { socket, weight: 1 })),
             Some(_) => {}
         }
     }
     for (&socket, &weight) in present.iter().filter(|(socket, _)| !server.real.contains(socket)) {
-        let in_use = netns.ipvs_in_use(ctx.now, &server.key, socket) > 0;
-        if server.key.protocol != TCP || !in_use {
-            netns.change_netfilter(ctx, NetfilterOp::Ipvs(IpvsOp::DelReal(server.key, socket)));
+        let in_use = netns.ipvs_in_use(ctx.now, &key, socket) > 0;
+        if server.protocol != TCP || !in_use {
+            netns.change_netfilter(ctx, NetfilterOp::Ipvs(IpvsOp::DelReal(key, socket)));
         } else if weight != 0 {
             let real = RealServer { socket, weight: 0 };
-            netns.change_netfilter(ctx, NetfilterOp::Ipvs(IpvsOp::SetWeight(server.key, real)));
+            netns.change_netfilter(ctx, NetfilterOp::Ipvs(IpvsOp::SetWeight(key, real)));
         }
     }
 }

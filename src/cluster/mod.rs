@@ -13,10 +13,11 @@ pub mod policy;
 pub mod processes;
 pub mod proxy;
 pub mod pull;
-pub mod quantity;
 pub mod reference;
 pub mod resolv;
 pub mod rollout;
 pub mod schedule;
 pub mod scheduler;
 pub mod services;
+
+pub use crate::manifest::quantity;

@@ -4,9 +4,11 @@
 mod assist;
 mod decode;
 mod kube_proxy;
+pub mod limits;
 mod objects;
 mod output;
 mod prune;
+pub mod quantity;
 mod report;
 mod resolve;
 mod scalar;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// Kinds that are part of the simulation, or that mean nothing beyond their name.
-const SIMULATED: [&str; 19] = [
+const SIMULATED: [&str; 32] = [
     "AdminNetworkPolicy",
     "BaselineAdminNetworkPolicy",
     "NetworkAttachmentDefinition",
@@ -31,6 +31,19 @@ const SIMULATED: [&str; 19] = [
     "ReplicaSet",
     "Secret",
     "StatefulSet",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ControllerRevision",
+    "CronJob",
+    "LimitRange",
+    "PersistentVolumeClaim",
+    "PodDisruptionBudget",
+    "PriorityClass",
+    "ResourceQuota",
+    "Role",
+    "RoleBinding",
+    "ServiceAccount",
+    "StorageClass",
 ];
 
 /// An object with the tree that it came from.

@@ -6,9 +6,8 @@ use super::iptables::Rules;
 use super::service::Port;
 use super::{Config, Family, Local, Watched};
 use crate::api::Protocol;
-use crate::trace::{ServerKey, SetMember};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The device that bears the addresses of Services.
 pub const DUMMY: &str = "kube-ipvs0";
@@ -109,11 +108,39 @@ const JUMPS: [(&str, &str, &str, &str); 8] = [
     ("filter", "INPUT", "KUBE-IPVS-FILTER", "kubernetes ipvs access filter"),
 ];
 
+/// A member of a set; fields that its kind has not are zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SetEntry {
+    /// First address.
+    pub addr: IpAddr,
+    /// IP protocol number of the port.
+    pub protocol: u8,
+    /// Port.
+    pub port: u16,
+    /// Second address.
+    pub other: IpAddr,
+    /// Length of its prefix.
+    pub other_len: u8,
+}
+
+impl SetEntry {
+    /// One of IPv4 with nothing set.
+    const EMPTY: Self = Self {
+        addr: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        protocol: 0,
+        port: 0,
+        other: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        other_len: 32,
+    };
+}
+
 /// A virtual server as it is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedServer {
-    /// Protocol, address and port.
-    pub key: ServerKey,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// Address and port.
+    pub socket: SocketAddr,
     /// Seconds that a client keeps its server, where it does.
     pub persistent: Option<u32>,
     /// Port of the Service, as `namespace/name:port`.
@@ -128,7 +155,7 @@ pub struct IpvsPlan {
     /// Chains and rules of iptables.
     pub rules: Rules,
     /// Sets with their kinds and members, in the order in which they are made.
-    pub sets: Vec<(String, &'static str, Vec<SetMember>)>,
+    pub sets: Vec<(String, &'static str, Vec<SetEntry>)>,
     /// Virtual servers.
     pub servers: Vec<WantedServer>,
     /// Addresses that the dummy device bears.
@@ -165,7 +192,7 @@ struct Gatherer<'c> {
     config: &'c Config,
     /// Addresses of the node's devices, but for the dummy one and the loopback device.
     own: &'c [IpAddr],
-    members: BTreeMap<&'static str, BTreeSet<SetMember>>,
+    members: BTreeMap<&'static str, BTreeSet<SetEntry>>,
     plan: IpvsPlan,
 }
 
@@ -180,29 +207,29 @@ pub fn ipvs(config: &Config, watched: &Watched<'_>, own: &[IpAddr]) -> IpvsPlan 
         }
         let health = service.spec.health_check_node_port;
         if health != 0 && !Port::all(service, config.family).is_empty() {
-            gatherer.add(HEALTH_CHECK, SetMember { port: health, protocol: 6, ..empty(config.family) });
+            gatherer.add(HEALTH_CHECK, SetEntry { port: health, protocol: 6, ..empty(config.family) });
         }
     }
     gatherer.finish()
 }
 
-fn empty(family: Family) -> SetMember {
+fn empty(family: Family) -> SetEntry {
     match family {
-        Family::V4 => SetMember::EMPTY,
+        Family::V4 => SetEntry::EMPTY,
         Family::V6 => {
             let none = IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED);
-            SetMember { addr: none, len: 128, other: none, other_len: 128, ..SetMember::EMPTY }
+            SetEntry { addr: none, other: none, other_len: 128, ..SetEntry::EMPTY }
         }
     }
 }
 
 impl Gatherer<'_> {
-    fn add(&mut self, set: &'static str, member: SetMember) {
+    fn add(&mut self, set: &'static str, member: SetEntry) {
         self.members.entry(set).or_default().insert(member);
     }
 
-    fn entry(&self, port: &Port<'_>, addr: IpAddr, number_of: u16) -> SetMember {
-        SetMember { addr, protocol: number(port.spec.protocol), port: number_of, ..empty(self.config.family) }
+    fn entry(&self, port: &Port<'_>, addr: IpAddr, number_of: u16) -> SetEntry {
+        SetEntry { addr, protocol: number(port.spec.protocol), port: number_of, ..empty(self.config.family) }
     }
 
     fn port(&mut self, port: &Port<'_>, watched: &Watched<'_>) {
@@ -218,7 +245,7 @@ impl Gatherer<'_> {
         for target in local_targets(port, watched, self.config) {
             if let Ok(socket) = target.text.parse::<SocketAddr>() {
                 let entry = self.entry(port, target.ip, socket.port());
-                self.add(LOOP_BACK, SetMember { other: target.ip, ..entry });
+                self.add(LOOP_BACK, SetEntry { other: target.ip, ..entry });
             }
         }
         self.add(CLUSTER_IP, self.entry(port, port.cluster_ip, port.spec.port));
@@ -250,10 +277,10 @@ impl Gatherer<'_> {
         let ranges: Vec<crate::base::IpNet> = ranges.collect();
         for range in &ranges {
             let range = range.trunc();
-            self.add(SOURCE_CIDR, SetMember { other: range.addr(), other_len: range.prefix_len(), ..entry });
+            self.add(SOURCE_CIDR, SetEntry { other: range.addr(), other_len: range.prefix_len(), ..entry });
         }
         if ranges.iter().any(|range| range.contains(&self.config.node_ip)) {
-            self.add(SOURCE_IP, SetMember { other: ip, ..entry });
+            self.add(SOURCE_IP, SetEntry { other: ip, ..entry });
         }
     }
 
@@ -271,11 +298,11 @@ impl Gatherer<'_> {
             Protocol::Udp => (NODE_PORT_UDP, NODE_PORT_LOCAL_UDP),
             Protocol::Sctp => (NODE_PORT_SCTP, NODE_PORT_LOCAL_SCTP),
         };
-        let members: Vec<SetMember> = if port.spec.protocol == Protocol::Sctp {
+        let members: Vec<SetEntry> = if port.spec.protocol == Protocol::Sctp {
             nodes.iter().map(|ip| self.entry(port, *ip, number_of)).collect()
         } else {
             let none = empty(self.config.family);
-            vec![SetMember { protocol: number(port.spec.protocol), port: number_of, ..none }]
+            vec![SetEntry { protocol: number(port.spec.protocol), port: number_of, ..none }]
         };
         for member in members {
             self.add(all, member);
@@ -295,9 +322,9 @@ impl Gatherer<'_> {
         real: Vec<SocketAddr>,
         binds: bool,
     ) {
-        let key = ServerKey { protocol: number(port.spec.protocol), socket: SocketAddr::new(ip, number_of) };
         self.plan.servers.push(WantedServer {
-            key,
+            protocol: number(port.spec.protocol),
+            socket: SocketAddr::new(ip, number_of),
             persistent: port.sticky_seconds(),
             service: port.name(),
             real,
@@ -310,7 +337,7 @@ impl Gatherer<'_> {
     fn finish(mut self) -> IpvsPlan {
         let family = self.config.family;
         for &ip in &self.plan.bound {
-            let member = SetMember { addr: ip, ..empty(family) };
+            let member = SetEntry { addr: ip, ..empty(family) };
             self.members.entry(IPVS_IPS).or_default().insert(member);
         }
         self.plan.rules = self.rules();

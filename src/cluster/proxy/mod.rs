@@ -14,7 +14,7 @@ pub use crate::xtables::Family;
 pub use conntrack::{UdpPort, udp_ports};
 pub use endpoints::local_ready;
 pub use iptables::{Rules, iptables, probability};
-pub use ipvs::{DUMMY, IpvsPlan, WantedServer, ipvs, set_names};
+pub use ipvs::{DUMMY, IpvsPlan, SetEntry, WantedServer, ipvs, set_names};
 pub use nftables::nftables;
 pub use sockets::{Frontend, frontends};
 

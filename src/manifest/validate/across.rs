@@ -4,6 +4,7 @@ use crate::api::{
     AdminAction, AdminNetworkPolicy, ClusterSpec, Cni, NamespacedName, NodeSpec, Object, PolicyType,
 };
 use crate::base::{Diagnostic, Ipv4Net, Severity};
+use crate::manifest::limits;
 use crate::manifest::objects::label;
 use crate::manifest::report::Report;
 use crate::manifest::tree::Node;
@@ -36,6 +37,7 @@ pub(in crate::manifest) fn across(text: &str, parsed: &Parsed, roots: &[&Node]) 
     let entries = parsed.objects.iter().zip(roots).map(|(located, root)| Entry { located, root });
     let entries = entries.collect::<Vec<_>>();
     let mut found = twice(text, &entries);
+    found.extend(beyond_limits(&entries));
     // With a node or the cluster in error, what the nodes are is not known, and complaints would be noise.
     let unsure = |diagnostic: &Diagnostic| {
         let kind = diagnostic.object.split('/').next().unwrap_or("");
@@ -49,6 +51,34 @@ pub(in crate::manifest) fn across(text: &str, parsed: &Parsed, roots: &[&Node]) 
         found.extend(super::allocation::check(&spec, &entries));
         found.extend(super::lint::lint((text, &spec), &entries));
         found.extend(entries.iter().flat_map(|entry| unenforced(&spec, *entry)));
+    }
+    found
+}
+
+/// Pods that a limit range refuses which stands before them: objects are made in the order of the text.
+fn beyond_limits(entries: &[Entry<'_>]) -> Vec<Diagnostic> {
+    let mut ranges: Vec<Entry<'_>> = Vec::new();
+    let mut found = Vec::new();
+    for &entry in entries {
+        let object = &entry.located.object;
+        if object.kind() == "LimitRange" {
+            ranges.push(entry);
+            continue;
+        }
+        let Object::Pod(pod) = object else { continue };
+        let namespace = &pod.metadata.namespace;
+        let here = ranges.iter().filter(|range| range.located.object.metadata().namespace == *namespace);
+        let mut completed = None;
+        for range in here {
+            let pod = completed.get_or_insert_with(|| (*entry.located.raw).clone());
+            limits::complete(pod, &range.located.raw);
+            for (path, why) in limits::objections(pod, &range.located.raw) {
+                let name = &range.located.object.metadata().name;
+                found.extend(entry.find(|report| {
+                    report.error(&path, "across.limit-range", Some("across.limit-range.hint"), &[&why, name]);
+                }));
+            }
+        }
     }
     found
 }
