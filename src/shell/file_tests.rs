@@ -54,15 +54,13 @@ fn holds(context: &Context<'_>, words: &[&str]) -> Result<bool, String> {
         |text: &str| text.parse::<i64>().map_err(|_| format!("test: {text}: integer expression expected\n"));
     Ok(match words {
         [] => false,
-        [text] => !text.is_empty(),
+        [text] | ["-n", text] => !text.is_empty(),
         ["!", rest @ ..] => !holds(context, rest)?,
-        ["-n", text] => !text.is_empty(),
         ["-z", text] => text.is_empty(),
-        ["-e", path] => is_there(context, path),
         ["-f", path] => is_file(context, path),
         ["-d", path] => is_directory(context, path),
         ["-p", path] => (context.is_fifo)(path),
-        ["-r" | "-w", path] => is_there(context, path),
+        ["-e" | "-r" | "-w", path] => is_there(context, path),
         ["-s", path] => (context.files)(path).is_some_and(|text| !text.is_empty()),
         [one, "=" | "==", other] => one == other,
         [one, "!=", other] => one != other,

@@ -69,7 +69,8 @@ fn list(state: &NetnsState, words: &[&str]) -> Command {
         return refuse("ipset v7.17: The set with the given name does not exist\n", 1);
     }
     if names {
-        return answer(sets.iter().map(|set| format!("{}\n", set.name)).collect::<String>());
+        let lines: Vec<String> = sets.iter().map(|set| format!("{}\n", set.name)).collect();
+        return answer(lines.concat());
     }
     if save {
         return answer(sets.into_iter().map(saved).collect::<String>());

@@ -8,36 +8,25 @@ use crate::base::SimTime;
 use crate::trace::{Ipvs, ServerKey, protocol_word};
 use std::fmt::Write as _;
 
-/// What is wanted of the list.
-#[derive(Clone, Copy, Debug, Default)]
-struct Wanted {
-    numeric: bool,
-    connections: bool,
-    save: bool,
-    persistent: bool,
-}
-
 /// Runs `ipvsadm`.
 pub(super) fn ipvsadm(context: &Context<'_>, words: &[String]) -> Command {
     let Some(state) = context.inventory.netns.get(&context.netns) else {
         return refuse("Can't initialize ipvs: Permission denied\n", 255);
     };
     let ipvs = &state.netfilter.ipvs;
-    let mut wanted = Wanted { numeric: true, ..Wanted::default() };
+    let (mut save, mut of_connections) = (false, false);
     let long: Vec<String> = words.iter().map(|word| short(word)).collect();
     let parsed = match getopt("LlSncAEDaedRCZhvt:u:f:s:p:r:m", &long) {
         Ok(parsed) => parsed,
         Err(text) => return refuse(format!("ipvsadm: {text}\n"), 2),
     };
     let mut only = None;
-    let mut numeric = false;
     for (letter, argument) in &parsed.options {
         match letter {
-            'L' | 'l' => {}
-            'S' => wanted.save = true,
-            'n' => numeric = true,
-            'c' => wanted.connections = true,
-            'p' => wanted.persistent = true,
+            // *Simplified*: addresses are not looked up without `-n`.
+            'L' | 'l' | 'n' | 'p' => {}
+            'S' => save = true,
+            'c' => of_connections = true,
             't' | 'u' => match argument.parse() {
                 Ok(socket) => {
                     only = Some(ServerKey { protocol: if *letter == 't' { 6 } else { 17 }, socket });
@@ -56,11 +45,10 @@ pub(super) fn ipvsadm(context: &Context<'_>, words: &[String]) -> Command {
             }
         }
     }
-    wanted.numeric = numeric;
     if let Some(key) = only.filter(|key| !ipvs.servers.contains_key(key)) {
         return refuse(format!("No such service: {}\n", key.socket), 255);
     }
-    answer(match (wanted.save, wanted.connections) {
+    answer(match (save, of_connections) {
         (true, _) => saved(ipvs),
         (false, true) => connections(ipvs, context.inventory.now),
         (false, false) => servers(ipvs, context.inventory.now, only),

@@ -230,7 +230,6 @@ impl Teller<'_> {
             (Table::Xfrm, Some(TableChange::Xfrm(change))) => {
                 self.say("why.xfrm.policy", &[self.netns(), change.to_string()])
             }
-            (Table::Qdisc | Table::Xfrm, _) => String::new(),
             (Table::Bpf, Some(TableChange::Bpf(row))) => self.bpf_decision(row),
             (Table::Bpf, Some(TableChange::Cilium(change))) => self.cilium_decision(change),
             (Table::Bpf, _) => self.say("why.bpf.none", &[self.place()]),
@@ -270,7 +269,7 @@ impl Teller<'_> {
             (Table::Conntrack, Some(TableChange::Netfilter(NetfilterChange::Conntrack(row)))) => {
                 self.say("why.conntrack.known", &[self.netns(), row.to_string()])
             }
-            (Table::Ipvs, _) => String::new(),
+            (Table::Qdisc | Table::Xfrm | Table::Ipvs, _) => String::new(),
             (Table::Conntrack, _) => self.say("why.conntrack.invalid", &[self.netns()]),
             (Table::VxlanFdb, _) => {
                 let mac = self.frame().map_or_else(String::new, |frame| frame.dst.to_string());

@@ -1,8 +1,8 @@
 //! IPVS (`net/netfilter/ipvs`), as far as kube-proxy asks of it: virtual servers of TCP and UDP with round robin, whose
 //! packets are translated (`Masq`), with persistence and with connection tracking (`net.ipv4.vs.conntrack`).
 //!
-//! Packets to a virtual server are taken where they arrive at this machine (LOCAL_IN), or where it sends them
-//! (LOCAL_OUT), and go on from there as if this machine had sent them; replies are translated back where they are
+//! Packets to a virtual server are taken where they arrive at this machine (`LOCAL_IN`), or where it sends them
+//! (`LOCAL_OUT`), and go on from there as if this machine had sent them; replies are translated back where they are
 //! forwarded, or arrive.
 
 use super::mangle::{Manip, manip_packet, manip_quoted};
@@ -120,30 +120,38 @@ fn v4(addr: crate::base::Ipv4Addr, port: u16) -> SocketAddr {
 fn next_state(state: IpvsState, tcp: &Tcp, is_reply: bool) -> IpvsState {
     use IpvsState::{Close, CloseWait, Established, FinWait, LastAck, None, SynRecv, SynSent, TimeWait, Udp};
     let has = |flag| tcp.flags.contains(flag);
+    if state == Udp {
+        return Udp;
+    }
+    if has(TcpFlags::RST) {
+        return match (is_reply, state) {
+            (false, SynRecv | LastAck) | (true, SynSent | TimeWait) => state,
+            _ => Close,
+        };
+    }
+    if has(TcpFlags::SYN) {
+        return match (is_reply, state) {
+            (false, SynSent) | (_, Established) => Established,
+            (false, _) | (true, SynRecv) => SynRecv,
+            (true, _) => SynSent,
+        };
+    }
+    if has(TcpFlags::FIN) {
+        return match (is_reply, state) {
+            (_, SynSent | LastAck | Close) => state,
+            (false, None) => Close,
+            (false, Established | CloseWait) => CloseWait,
+            (true, Established | FinWait) => FinWait,
+            _ => TimeWait,
+        };
+    }
+    if !has(TcpFlags::ACK) {
+        return Close;
+    }
     match (is_reply, state) {
-        (_, Udp) => Udp,
-        (false, SynRecv) if has(TcpFlags::RST) => SynRecv,
-        (false, LastAck) if has(TcpFlags::RST) => LastAck,
-        (true, SynSent) if has(TcpFlags::RST) => SynSent,
-        (true, TimeWait) if has(TcpFlags::RST) => TimeWait,
-        _ if has(TcpFlags::RST) => Close,
-        (false, Established | SynSent) if has(TcpFlags::SYN) => Established,
-        (true, Established) if has(TcpFlags::SYN) => Established,
-        (true, SynRecv) if has(TcpFlags::SYN) => SynRecv,
-        (false, _) if has(TcpFlags::SYN) => SynRecv,
-        (true, _) if has(TcpFlags::SYN) => SynSent,
-        (_, SynSent) if has(TcpFlags::FIN) => SynSent,
-        (_, LastAck) if has(TcpFlags::FIN) => LastAck,
-        (_, Close) if has(TcpFlags::FIN) => Close,
-        (false, None) if has(TcpFlags::FIN) => Close,
-        (false, Established | CloseWait) if has(TcpFlags::FIN) => CloseWait,
-        (true, Established | FinWait) if has(TcpFlags::FIN) => FinWait,
-        _ if has(TcpFlags::FIN) => TimeWait,
-        (false, None) if has(TcpFlags::ACK) => Close,
-        (false, LastAck) if has(TcpFlags::ACK) => Close,
-        (true, None) | (_, SynRecv) if has(TcpFlags::ACK) => Established,
-        (_, state) if has(TcpFlags::ACK) => state,
-        _ => Close,
+        (false, None | LastAck) => Close,
+        (true, None) | (_, SynRecv) => Established,
+        _ => state,
     }
 }
 
@@ -391,10 +399,8 @@ impl Netns {
         tuple: &Tuple,
         (body, skb): (&Body, &mut Skb),
     ) -> Result<Option<u32>, ()> {
-        let begins = match body {
-            Body::Tcp(tcp) => tcp.flags.contains(TcpFlags::SYN) && !tcp.flags.contains(TcpFlags::RST),
-            _ => true,
-        };
+        let begins = !matches!(body, Body::Tcp(tcp)
+            if !tcp.flags.contains(TcpFlags::SYN) || tcp.flags.contains(TcpFlags::RST));
         let (client, socket) = (v4(tuple.src, tuple.sport), v4(tuple.dst, tuple.dport));
         let key = ServerKey { protocol: tuple.protocol, socket };
         let Some(server) = self.netfilter.ipvs.servers.get(&key).filter(|_| begins) else { return Ok(None) };
