@@ -282,7 +282,7 @@ fn a_number_may_have_a_rest() {
 fn a_size_beyond_ip_is_no_error_of_the_path() {
     let too_big: Box<Fate> = Box::new(|_, _, _| Err(Errno::Emsgsize));
     let text = run("ping -c1 -W1 -s 70000 10.244.2.10", too_big, None);
-    assert!(text.contains("70000(70028) bytes of data.\nping: sendmsg: Message too long\n\n---"), "{text}");
+    assert!(text.contains("70000(70028) bytes of data.\n\n---"), "{text}");
     assert!(text.contains("1 packets transmitted, 0 received, 100% packet loss"), "{text}");
 }
 

@@ -326,7 +326,9 @@ impl Curl {
     fn take_head(&mut self, os: &mut dyn Os, head: Head, raw: &[u8]) {
         let status = head.status().unwrap_or(0);
         let fails = self.options.fail && status >= 400;
-        self.dump_head(os, &String::from_utf8_lossy(raw));
+        if !self.dump_head(os, &String::from_utf8_lossy(raw)) {
+            return self.fail_quietly(os, 23, "Failure writing output to destination");
+        }
         if head.start.starts_with("HTTP/1.0") && !head.keeps_alive() {
             self.info(os, "HTTP 1.0, assume close after body");
         }

@@ -8,6 +8,7 @@
 )]
 #![expect(clippy::cast_possible_wrap, reason = "counts and simulated times are far below 2^63")]
 
+mod errors;
 mod options;
 mod resolve;
 mod text;
@@ -19,7 +20,7 @@ use super::{Errno, Os, PathMtuDiscovery, PingMessage, PingSocket, Process, Wake}
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
 use std::collections::{BTreeSet, VecDeque};
-use text::{elapsed_ms, icmp_text, percent, redirect_text, thousandths, time_text};
+use text::{elapsed_ms, percent, thousandths, time_text};
 
 /// Shortest wait that the program's scheduling knows, in milliseconds (`MININTERVAL`).
 const INTERVAL_MS_MIN: i64 = 10;
@@ -70,6 +71,8 @@ pub struct Ping {
     alarmed: bool,
     /// Messages taken from the socket while looking for a local error.
     pending: VecDeque<PingMessage>,
+    /// What the kernel said of the last request when it refused it.
+    refused: Option<Errno>,
     seen: BTreeSet<u64>,
     figures: Figures,
 }
@@ -94,6 +97,7 @@ impl Ping {
             leaving: false,
             alarmed: false,
             pending: VecDeque::new(),
+            refused: None,
             seen: BTreeSet::new(),
             figures: Figures { time_min: i64::MAX, acked: 0, pipe: -1, ..Figures::default() },
         }
@@ -146,7 +150,7 @@ impl Ping {
         }
         let socket = PingSocket {
             ttl: self.options.ttl,
-            discovery: self.options.discovery.unwrap_or(if self.options.broadcast {
+            discovery: self.options.discovery.unwrap_or(if self.is_for_many() {
                 PathMtuDiscovery::Do
             } else {
                 PathMtuDiscovery::default()
@@ -292,16 +296,11 @@ impl Ping {
         self.seen.remove(&(seq % DUPLICATES_REMEMBERED));
         let data = self.data(os.now());
         let outcome = os.send_echo(self.socket, self.destination, seq as u16, data.into());
+        self.refused = None;
         if let Err(errno) = outcome {
             let reported = self.report_local_error(os);
+            self.refused = Some(errno).filter(|_| !reported);
             self.figures.transmitted += 1;
-            if !reported && !self.options.quiet {
-                if self.options.flood {
-                    os.write(Stream::Stdout, "E");
-                } else {
-                    os.write(Stream::Stderr, &format!("ping: sendmsg: {}\n", errno.text()));
-                }
-            }
             self.tokens = 0;
             return self.interval_ms.max(INTERVAL_MS_MIN);
         }
@@ -311,38 +310,6 @@ impl Ping {
             os.write(Stream::Stdout, ".");
         }
         self.interval_ms - self.tokens
-    }
-
-    /// What the kernel put on the socket's error queue for a request it refused; `false` if nothing.
-    fn report_local_error(&mut self, os: &mut dyn Os) -> bool {
-        let mut limit = None;
-        while let Some(message) = os.receive(self.socket) {
-            match message {
-                PingMessage::Error { from: None, mtu, .. } => limit = Some(mtu),
-                other @ (PingMessage::Reply { .. }
-                | PingMessage::Redirect { .. }
-                | PingMessage::Error { .. }) => {
-                    self.pending.push_back(other);
-                }
-            }
-        }
-        if let Some(mtu) = limit {
-            self.local_error(os, mtu);
-        }
-        limit.is_some()
-    }
-
-    fn local_error(&mut self, os: &mut dyn Os, mtu: u32) {
-        self.figures.errors += 1;
-        if self.options.quiet {
-            return;
-        }
-        if self.options.flood {
-            os.write(Stream::Stdout, "E");
-        } else {
-            let text = format!("ping: local error: message too long, mtu={mtu}\n");
-            os.write(Stream::Stderr, &text);
-        }
     }
 
     /// The data of a request: a `timeval` where it fits, then the pattern, by default each byte its own index.
@@ -390,6 +357,7 @@ impl Ping {
                 }
                 PingMessage::Error { from: Some(from), kind_and_code, mtu, seq } => {
                     self.remote_error(os, from, kind_and_code.unwrap_or((3, 1)), mtu, seq);
+                    self.report_refusal(os);
                 }
                 PingMessage::Error { from: None, mtu, .. } => self.local_error(os, mtu),
                 PingMessage::Redirect { from, code, gateway, seq } => {
@@ -425,36 +393,6 @@ impl Ping {
         }
     }
 
-    fn remote_error(&mut self, os: &mut dyn Os, from: Ipv4Addr, kind: (u8, u8), mtu: u32, seq: u16) {
-        self.acknowledge(seq);
-        self.figures.errors += 1;
-        if self.options.quiet {
-            return;
-        }
-        if self.options.flood {
-            os.write(Stream::Stdout, "\u{8}E");
-            return;
-        }
-        let line = format!(
-            "{}From {} icmp_seq={seq} {}\n",
-            self.timestamp(os),
-            self.address(os, from),
-            icmp_text(kind.0, kind.1, mtu)
-        );
-        os.write(Stream::Stdout, &line);
-    }
-
-    /// A redirect is no error to `ping`: the request goes on to its destination.
-    fn redirected(&self, os: &mut dyn Os, from: Ipv4Addr, (code, gateway): (u8, Ipv4Addr), seq: u16) {
-        if self.options.quiet || self.options.flood {
-            return;
-        }
-        let (time, from, gateway) = (self.timestamp(os), self.address(os, from), self.address(os, gateway));
-        let line =
-            format!("{time}From {from}: icmp_seq={seq} {}(New nexthop: {gateway})\n", redirect_text(code));
-        os.write(Stream::Stdout, &line);
-    }
-
     fn reply(&mut self, os: &mut dyn Os, (from, ttl): (Ipv4Addr, u8), seq: u16, data: &[u8], at: SimTime) {
         self.acknowledge(seq);
         self.figures.received += 1;
@@ -487,11 +425,16 @@ impl Ping {
         if repeated {
             line += " (DUP!)";
         }
-        if from != self.destination {
+        if from != self.destination && !self.is_for_many() {
             line += " (DIFFERENT ADDRESS!)";
         }
         line.push_str(if self.options.audible { "\u{7}\n" } else { "\n" });
         os.write(Stream::Stdout, &line);
+    }
+
+    /// Whether answers from several hosts are expected.
+    fn is_for_many(&self) -> bool {
+        self.options.broadcast || self.destination.is_multicast()
     }
 
     fn measure(&mut self, data: &[u8], at: SimTime) -> Option<i64> {

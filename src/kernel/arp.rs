@@ -63,7 +63,8 @@ impl Netns {
 
     /// Somebody asks whether an address is taken before taking it (RFC 5227 section 2.1.1): nothing is learnt.
     fn arp_probe_rcv(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, arp: &Arp, skb: Skb) {
-        let local = self.fib.lookup(arp.target_ip).is_some_and(|found| found.route.kind == RouteKind::Local);
+        let local =
+            self.route_towards(arp.target_ip).is_some_and(|found| found.route.kind == RouteKind::Local);
         if arp.op != ArpOp::Request || !local || self.arp_ignore(ifindex, arp) {
             return ctx.drop((self.id, ifindex), skb, DropReason::ArpIgnored);
         }
@@ -77,7 +78,10 @@ impl Netns {
         if self.martian(ifindex, arp.sender_ip, arp.target_ip).is_some() {
             return Answer::No;
         }
-        let Some(FibResult { route, change }) = self.fib.lookup(arp.target_ip) else { return Answer::No };
+        let ends = (arp.sender_ip, arp.target_ip);
+        let Some(FibResult { route, change }) = self.route_of_incoming(ifindex, ends, 0) else {
+            return Answer::No;
+        };
         if route.kind == RouteKind::Local {
             let silent = self.arp_ignore(ifindex, arp) || self.arp_filter(ctx, ifindex, arp);
             return if silent { Answer::Silence } else { Answer::Own };
@@ -149,7 +153,7 @@ impl Netns {
         let at = (self.id, ifindex);
         let key = (ifindex, arp.sender_ip);
         let unicast = || {
-            let found = self.fib.lookup(arp.sender_ip);
+            let found = self.route_towards(arp.sender_ip);
             found.is_none_or(|found| found.route.kind == RouteKind::Unicast)
         };
         let same_mac = arp.op != ArpOp::Reply || arp.target_mac == arp.sender_mac;

@@ -64,9 +64,10 @@ impl Netns {
         let inside = Inside { bridge: port.master, from: Some(ifindex), vid };
         let dst = skb.frame.dst;
         if dst.is_multicast() {
+            // Ports come first: a translation of their way out is made before this machine takes its own copy in.
             let copy = ctx.copy(&skb);
-            self.br_frame_up(ctx, inside, copy);
-            return self.br_flood(ctx, inside, skb);
+            self.br_flood(ctx, inside, skb);
+            return self.br_frame_up(ctx, inside, copy);
         }
         let egress = self.br_fdb_find(ctx, inside, dst, &mut skb);
         if matches!(egress, Egress::Up) {

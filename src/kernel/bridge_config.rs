@@ -1,9 +1,10 @@
 //! Settings of bridges and their ports (`ip link set type bridge`, `bridge link set`; `net/bridge/br_netlink.c`).
 
+use super::link::FdbEntry;
 use super::stp::{StpTimes, from_centis, port_id};
-use super::{Ctx, Netns};
-use crate::base::{Duration, IfIndex, MacAddr};
-use crate::trace::PortState;
+use super::{Ctx, Kind, Link, Netns};
+use crate::base::{ChangeId, Duration, EventId, IfIndex, MacAddr};
+use crate::trace::{PortState, TableChange};
 use crate::wire::{BridgeId, VlanProtocol};
 
 /// A setting of a bridge. Times are in hundredths of seconds.
@@ -180,5 +181,27 @@ impl Netns {
             let id = BridgeId { mac, ..state.row.id };
             self.br_stp_change_bridge_id(ctx, bridge, id);
         }
+    }
+}
+
+impl Netns {
+    /// Puts an address behind a port, as if a frame from it had come in there.
+    pub fn set_bridge_fdb(&mut self, ctx: &mut Ctx<'_>, port: IfIndex, mac: MacAddr) {
+        let Some(bridge) = self.link(port).and_then(|link| link.port).map(|port| port.master) else { return };
+        let mut entry = FdbEntry { port, local: false, updated: ctx.now, change: ChangeId::NONE };
+        let row = self.bridge_fdb_row(bridge, (mac, 0), &entry);
+        entry.change = ctx.change(self.id, port, EventId::NONE, TableChange::Fdb(row));
+        if let Some(Link { kind: Kind::Bridge(bridge), .. }) = self.link_mut(bridge) {
+            bridge.fdb.insert((mac, 0), entry);
+        }
+    }
+
+    /// Takes an address out of the bridge's database.
+    pub fn del_bridge_fdb(&mut self, ctx: &mut Ctx<'_>, port: IfIndex, mac: MacAddr) {
+        let Some(master) = self.link(port).and_then(|link| link.port).map(|port| port.master) else { return };
+        let Some(Link { kind: Kind::Bridge(bridge), .. }) = self.link_mut(master) else { return };
+        let Some(entry) = bridge.fdb.remove(&(mac, 0)) else { return };
+        let row = self.bridge_fdb_row(master, (mac, 0), &entry);
+        ctx.change(self.id, port, EventId::NONE, TableChange::FdbGone(row));
     }
 }

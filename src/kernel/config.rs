@@ -385,6 +385,11 @@ impl Netns {
         link.mac = mac;
         let master = link.port.map(|port| port.master);
         self.record_link(ctx, ifindex);
+        // `arp_netdev_event`: whoever is known by this interface is asked anew, also what was set by hand.
+        self.flush_neighbors(ctx, ifindex);
+        if self.conf_or(ifindex, |conf| conf.arp_notify) {
+            self.announce_all(ctx, ifindex);
+        }
         if let Some(bridge) = master {
             self.forget_local(ctx, bridge, ifindex);
             self.fdb_insert_local(ctx, bridge, ifindex, mac);

@@ -37,7 +37,7 @@ impl Netns {
         cause: EventId,
         change: impl FnOnce(&mut ExceptionRow),
     ) {
-        let Some(found) = self.fib.lookup(dst) else { return };
+        let Some(found) = self.route_towards(dst) else { return };
         let new = ExceptionRow { netns: self.id, dst, gateway: None, mtu: None, expires: ctx.now };
         let mut row = self.exception(ctx.now, dst, found.change).copied().unwrap_or(new);
         change(&mut row);
@@ -85,7 +85,7 @@ impl Netns {
         quoted: &Quoted,
         cause: EventId,
     ) {
-        let Some(found) = self.fib.lookup(quoted.dst) else { return };
+        let Some(found) = self.route_towards(quoted.dst) else { return };
         let current = self.exception(ctx.now, quoted.dst, found.change).and_then(|row| row.gateway);
         let uses_old = current.or(found.route.gateway) == Some(old) && found.route.oif == Some(ifindex);
         if !uses_old || new == old || !self.accepts_redirects(ifindex) || !self.may_be_next_hop(ifindex, new)
@@ -108,7 +108,7 @@ impl Netns {
             return false;
         }
         if self.conf_or(ifindex, |conf| conf.shared_media) {
-            return self.fib.lookup(new).is_none_or(|found| found.route.kind == RouteKind::Unicast);
+            return self.route_towards(new).is_none_or(|found| found.route.kind == RouteKind::Unicast);
         }
         let onlink = self.addrs.iter().any(|row| row.ifindex == ifindex && row.addr.contains(&new));
         let secure = self.conf_or(ifindex, |conf| conf.secure_redirects);
@@ -122,7 +122,7 @@ impl Netns {
         if route.route.oif != Some(ifindex) || !self.conf_or(ifindex, |conf| conf.send_redirects) {
             return false;
         }
-        let back = self.fib.lookup(src).filter(|back| back.route.oif == Some(ifindex));
+        let back = self.route_towards(src).filter(|back| back.route.oif == Some(ifindex));
         let back = back.or_else(|| self.fib.lookup_by(src, ifindex));
         let attached =
             back.is_some_and(|back| back.route.kind == RouteKind::Unicast && back.route.gateway.is_none());

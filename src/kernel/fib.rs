@@ -1,13 +1,16 @@
-//! The routing tables (`net/ipv4/fib_trie.c`): the table local (255), then main (254), each by longest prefix, then
-//! lowest metric.
+//! The routing tables (`net/ipv4/fib_trie.c`), each by longest prefix, then lowest metric. Which of them is asked is the
+//! rules' matter.
 
 use crate::base::{ChangeId, Ipv4Addr};
 use crate::trace::{RouteKind, RouteRow};
+use std::collections::BTreeMap;
 
 /// Number of the table main.
 pub(super) const MAIN: u32 = 254;
 /// Number of the table local.
 pub(super) const LOCAL: u32 = 255;
+/// Number of the table default.
+const DEFAULT: u32 = 253;
 
 /// What a lookup found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,7 @@ pub struct FibResult {
 pub(super) struct Fib {
     local: Vec<FibResult>,
     main: Vec<FibResult>,
+    others: BTreeMap<u32, Vec<FibResult>>,
 }
 
 /// Longer prefixes first, then by network, then by metric; among equals the older route stays in front.
@@ -31,17 +35,51 @@ fn key(route: &RouteRow) -> (u8, u32, u32) {
 }
 
 impl Fib {
-    fn table(&self, table: u32) -> &Vec<FibResult> {
-        if table == LOCAL { &self.local } else { &self.main }
+    fn table(&self, table: u32) -> &[FibResult] {
+        match table {
+            LOCAL => &self.local,
+            MAIN => &self.main,
+            _ => self.others.get(&table).map_or(&[], Vec::as_slice),
+        }
     }
 
     fn table_mut(&mut self, table: u32) -> &mut Vec<FibResult> {
-        if table == LOCAL { &mut self.local } else { &mut self.main }
+        match table {
+            LOCAL => &mut self.local,
+            MAIN => &mut self.main,
+            _ => self.others.entry(table).or_default(),
+        }
     }
 
-    /// The deciding route for `dst`, or `None` (`fib_lookup`).
+    /// The deciding route for `dst`, or `None`, where the rules are those of the beginning (`fib_lookup`): the tables
+    /// local and main are one, in which the longest prefix decides and the table local among equals; then comes default.
     pub(super) fn lookup(&self, dst: Ipv4Addr) -> Option<FibResult> {
-        lookup_in(&self.local, dst).or_else(|| lookup_in(&self.main, dst))
+        let found = match lookup_in(&self.local, dst) {
+            Some(found) if found.route.dst.prefix_len() == 32 => Some(found),
+            Some(local) => Some(match lookup_in(&self.main, dst) {
+                Some(main) if main.route.dst.prefix_len() > local.route.dst.prefix_len() => main,
+                Some(_) | None => local,
+            }),
+            None => lookup_in(&self.main, dst),
+        };
+        let found = found.filter(|found| found.route.kind != RouteKind::Throw);
+        found.or_else(|| {
+            let rest = lookup_in(self.others.get(&DEFAULT)?, dst)?;
+            (rest.route.kind != RouteKind::Throw).then_some(rest)
+        })
+    }
+
+    /// The deciding route of one table, among those by `oif` if that is given (`fib_table_lookup`).
+    pub(super) fn lookup_table(
+        &self,
+        table: u32,
+        dst: Ipv4Addr,
+        oif: Option<crate::base::IfIndex>,
+    ) -> Option<FibResult> {
+        let table = self.table(table);
+        let Some(oif) = oif else { return lookup_in(table, dst) };
+        let is_by = |route: &RouteRow| route.kind == RouteKind::Local || route.oif == Some(oif);
+        table.iter().find(|entry| entry.route.dst.contains(&dst) && is_by(&entry.route)).copied()
     }
 
     /// What the table local says about an address (`inet_addr_type`).
@@ -74,7 +112,7 @@ impl Fib {
     /// Takes out every route that `gone` says, in order.
     pub(super) fn remove(&mut self, gone: impl Fn(&RouteRow) -> bool) -> Vec<RouteRow> {
         let mut out = Vec::new();
-        for table in [&mut self.local, &mut self.main] {
+        for table in [&mut self.local, &mut self.main].into_iter().chain(self.others.values_mut()) {
             table.retain(|entry| {
                 let goes = gone(&entry.route);
                 if goes {
@@ -88,7 +126,8 @@ impl Fib {
 
     /// All routes, the table local first.
     pub(super) fn routes(&self) -> impl Iterator<Item = &RouteRow> {
-        self.local.iter().chain(&self.main).map(|entry| &entry.route)
+        let others = self.others.values().flatten();
+        self.local.iter().chain(&self.main).chain(others).map(|entry| &entry.route)
     }
 }
 

@@ -241,7 +241,9 @@ impl Netns {
         message: Icmp,
         about: &Skb,
     ) {
-        let Ok(flow) = self.ip_route_output(ctx.now, request.src, Some(request.dst), None) else { return };
+        // What was for many is answered from the address that reaches the one who asked (`fib_compute_spec_dst`).
+        let from = Some(request.dst).filter(|dst| !self.is_for_many(*dst));
+        let Ok(flow) = self.ip_route_output(ctx.now, request.src, from, None) else { return };
         let answer = self.icmp_packet(&flow, request.src, request.tos & 0x1e, message);
         let mut skb = ctx.child(about, Relation::Reply, Arc::new(answer));
         ctx.note((self.id, ifindex), &mut skb, EventKind::Originated);

@@ -2,6 +2,7 @@
 
 use super::icmp::IcmpError;
 use super::netfilter::{self, HookState};
+use super::rule::{FibKey, NO_TABLE};
 use super::sock::IcmpReport;
 use super::{Ctx, FibResult, Kind, Link, Netns, Skb};
 use crate::base::{ChangeId, IfIndex, Ipv4Addr};
@@ -23,6 +24,9 @@ impl Netns {
         if kind == PacketType::OtherHost {
             return ctx.drop(at, skb, DropReason::OtherHost);
         }
+        // Here the control block begins anew (`ip_rcv_core`): into what a bridge's hook put together no piece of the
+        // sender's size is cut again.
+        skb.frag_max = 0;
         // What a bridge took in has passed this hook there (`ip_sabotage_in`).
         if skb.nf.bridge.is_none() {
             if self.tracks() && skb.frame.ipv4().is_some_and(Ipv4::is_fragment) {
@@ -58,7 +62,10 @@ impl Netns {
         if dst.is_broadcast() || self.has_joined(ifindex, dst) {
             return Verdict::Local;
         }
-        let found = self.fib.lookup(dst);
+        if dst.is_multicast() {
+            return Verdict::Drop(DropReason::IpInAddrErrors);
+        }
+        let found = self.route_of_incoming(ifindex, (src, dst), skb.nf.mark);
         let change = found.map_or(ChangeId::NONE, |found| found.change);
         ctx.note((self.id, ifindex), skb, EventKind::Decided(Table::Fib, change));
         let Some(found) = found else { return self.no_route(ifindex) };
@@ -67,7 +74,11 @@ impl Netns {
             _ if !self.forwards(ifindex) => Verdict::Drop(DropReason::IpInAddrErrors),
             RouteKind::Unicast => Verdict::Forward(found),
             RouteKind::Blackhole => Verdict::Drop(DropReason::Blackhole),
+            RouteKind::Unreachable if found.route.table == NO_TABLE => {
+                Verdict::Error(DropReason::Unreachable, IcmpError::NET_UNREACHABLE)
+            }
             RouteKind::Unreachable => Verdict::Error(DropReason::Unreachable, IcmpError::HOST_UNREACHABLE),
+            RouteKind::Throw => self.no_route(ifindex),
             RouteKind::Prohibit => Verdict::Error(DropReason::Prohibit, IcmpError::PACKET_FILTERED),
         }
     }
@@ -79,7 +90,9 @@ impl Netns {
             link.up
                 && matches!(&link.kind, Kind::Vxlan(own) if own.group == Some(group) && own.dev == ifindex)
         };
-        group.is_multicast() && self.links().any(has)
+        // Every interface is in the group of all hosts (`ip_mc_up`).
+        let all_hosts = group == Ipv4Addr::new(224, 0, 0, 1) && ifindex != IfIndex(1);
+        group.is_multicast() && (all_hosts || self.links().any(has))
     }
 
     fn no_route(&self, ifindex: IfIndex) -> Verdict {
@@ -105,7 +118,8 @@ impl Netns {
         if self.has_addr(src) && !self.conf_or(ifindex, |conf| conf.accept_local) {
             return Some(DropReason::IpMartianSource);
         }
-        let back = || self.fib.lookup(src).map(|found| found.route.oif);
+        let way_back = FibKey { src: dst, ..FibKey::towards(src) };
+        let back = || self.fib_lookup(&way_back).map(|found| found.route.oif);
         match self.conf_max(ifindex, |conf| conf.rp_filter) {
             0 => None,
             1 if back() == Some(Some(ifindex)) => None,
@@ -234,7 +248,9 @@ impl Netns {
         let at = (self.id, ifindex);
         match icmp {
             Icmp::EchoRequest { id, seq, data } => {
-                if kind == PacketType::Host && !self.sysctl.icmp_echo_ignore_all {
+                let to_many = kind != PacketType::Host || self.is_for_many(packet.dst);
+                let silent = to_many && self.sysctl.icmp_echo_ignore_broadcasts;
+                if !silent && !self.sysctl.icmp_echo_ignore_all {
                     let reply = Icmp::EchoReply { id: *id, seq: *seq, data: data.clone() };
                     self.icmp_reply(ctx, ifindex, packet, reply, &skb);
                 }

@@ -33,6 +33,7 @@ mod output;
 mod ping;
 mod probe;
 mod qdisc;
+mod rule;
 mod sock;
 mod socket;
 mod stacked;
@@ -77,6 +78,7 @@ use fragment::Reassembly;
 use icmp::Limits;
 use neighbor::Neighbor;
 use ping::PingSock;
+use rule::Rules;
 pub use sock::SocketServices;
 use sock::Socks;
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,6 +100,7 @@ pub struct Netns {
     /// Addresses of IPv6. Only rules ask for them: nothing is sent or taken in over IPv6 yet.
     addrs6: BTreeSet<Ipv6Addr>,
     fib: Fib,
+    rules: Rules,
     neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
     pings: BTreeMap<SocketId, PingSock>,
     next_socket: u32,
@@ -134,6 +137,7 @@ impl Netns {
             addrs: Vec::new(),
             addrs6: BTreeSet::from([Ipv6Addr::LOCALHOST]),
             fib: Fib::default(),
+            rules: Rules::new(id),
             neighbors: BTreeMap::new(),
             pings: BTreeMap::new(),
             next_socket: 0,

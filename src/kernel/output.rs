@@ -3,6 +3,7 @@
 
 use super::icmp::IcmpError;
 use super::netfilter::{HookState, Verdict};
+use super::rule::{FibKey, NO_TABLE};
 use super::{Ctx, Errno, FibResult, Netns, Skb, Urgency, Work};
 use crate::base::{ChangeId, Duration, IfIndex, Ipv4Addr, MacAddr};
 use crate::trace::{DropReason, EventKind, Hook, RouteKind, Scope, Table};
@@ -33,6 +34,16 @@ impl Netns {
         src: Option<Ipv4Addr>,
         oif: Option<IfIndex>,
     ) -> Result<Flow, Errno> {
+        self.ip_route_output_marked(now, dst, (src, oif, 0))
+    }
+
+    /// The same for a packet with a mark, by which rules may choose another table.
+    pub(super) fn ip_route_output_marked(
+        &self,
+        now: crate::base::SimTime,
+        dst: Ipv4Addr,
+        (src, oif, mark): (Option<Ipv4Addr>, Option<IfIndex>, u32),
+    ) -> Result<Flow, Errno> {
         if src.is_some_and(|src| !self.has_addr(src) && !src.is_loopback()) {
             return Err(Errno::Einval);
         }
@@ -40,12 +51,14 @@ impl Netns {
             // A group is on the link itself, whatever the default route says.
             return self.onlink_flow(dst, src, oif).map(|flow| Flow { broadcast: true, ..flow });
         }
-        let Some(found) = self.lookup_out(dst, oif) else { return self.onlink_flow(dst, src, oif) };
+        let key = FibKey { src: src.unwrap_or(Ipv4Addr::UNSPECIFIED), oif, mark, ..FibKey::towards(dst) };
+        let Some(found) = self.fib_lookup(&key) else { return self.onlink_flow(dst, src, oif) };
         let route = found.route;
         match route.kind {
             RouteKind::Unicast | RouteKind::Local | RouteKind::Broadcast => {}
             RouteKind::Blackhole => return Err(Errno::Einval),
-            RouteKind::Unreachable => return Err(Errno::Ehostunreach),
+            RouteKind::Unreachable if route.table != NO_TABLE => return Err(Errno::Ehostunreach),
+            RouteKind::Unreachable | RouteKind::Throw => return Err(Errno::Enetunreach),
             RouteKind::Prohibit => return Err(Errno::Eacces),
         }
         let local = route.kind == RouteKind::Local;
@@ -69,17 +82,6 @@ impl Netns {
         })
     }
 
-    /// A socket bound to a device looks only at routes by that device, except towards this machine itself.
-    fn lookup_out(&self, dst: Ipv4Addr, oif: Option<IfIndex>) -> Option<FibResult> {
-        let found = self.fib.lookup(dst)?;
-        match oif {
-            Some(oif) if found.route.kind != RouteKind::Local && found.route.oif != Some(oif) => {
-                self.fib.lookup_by(dst, oif)
-            }
-            _ => Some(found),
-        }
-    }
-
     /// With a device given and no route by it, the destination counts as attached to it (`ip_route_output_key_hash`,
     /// "Apparently, routing tables are wrong").
     fn onlink_flow(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>, oif: Option<IfIndex>) -> Result<Flow, Errno> {
@@ -87,6 +89,11 @@ impl Netns {
         let mtu = self.link(oif).ok_or(Errno::Enodev)?.mtu;
         let src = src.or_else(|| self.inet_select_addr(oif, None)).ok_or(Errno::Enetunreach)?;
         Ok(Flow { oif, next_hop: dst, src, mtu, change: ChangeId::NONE, broadcast: false })
+    }
+
+    /// The time to live of a packet for which nobody chose one (`ip_select_ttl`): groups are not to leave the link.
+    pub(super) fn default_ttl(&self, dst: Ipv4Addr) -> u8 {
+        if dst.is_multicast() { 1 } else { self.sysctl.ip_default_ttl }
     }
 
     /// The source address that a route prefers (`fib_result_prefsrc`).
@@ -126,7 +133,8 @@ impl Netns {
         let at = (self.id, flow.oif);
         ctx.note(at, &mut skb, EventKind::Decided(Table::Fib, flow.change));
         skb.dst.mtu = flow.mtu;
-        let before = skb.frame.ipv4().map(|packet| packet.dst);
+        let ends = |skb: &Skb| (skb.frame.ipv4().map(|packet| packet.dst), skb.nf.mark);
+        let before = ends(&skb);
         let state = HookState { hook: Hook::Output, iif: IfIndex::NONE, oif: flow.oif };
         match self.nf_hook(ctx, flow.oif, state, &mut skb) {
             Verdict::Accept => {}
@@ -139,13 +147,13 @@ impl Netns {
         if flow.broadcast {
             return self.ip_mc_output(ctx, flow.oif, after, skb);
         }
-        if skb.frame.ipv4().map(|packet| packet.dst) != before {
+        if ends(&skb) != before {
             return self.ip_route_me_harder(ctx, flow.oif, after, skb);
         }
         self.ip_output(ctx, flow.oif, flow.next_hop, after, skb)
     }
 
-    /// The destination was translated: the way out is looked up again (`ip_route_me_harder`).
+    /// The destination was translated, or the packet marked: the way out is looked up again (`ip_route_me_harder`).
     fn ip_route_me_harder(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -155,7 +163,7 @@ impl Netns {
     ) -> Option<Errno> {
         let (src, dst) = skb.frame.ipv4().map(|packet| (packet.src, packet.dst))?;
         let own = (self.has_addr(src) || src.is_loopback()).then_some(src);
-        match self.ip_route_output(ctx.now, dst, own, None) {
+        match self.ip_route_output_marked(ctx.now, dst, (own, None, skb.nf.mark)) {
             Ok(flow) => {
                 ctx.note((self.id, flow.oif), &mut skb, EventKind::Decided(Table::Fib, flow.change));
                 self.ip_output(ctx, flow.oif, flow.next_hop, after, skb)

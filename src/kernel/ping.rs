@@ -69,7 +69,7 @@ impl Netns {
         }
         let mut flow = self.ip_route_output(ctx.now, dst, options.source, device)?;
         flow.broadcast |= dst.is_broadcast();
-        if flow.broadcast && !options.broadcast {
+        if flow.broadcast && !options.broadcast && !dst.is_multicast() {
             return Err(Errno::Eacces);
         }
         let len = 20 + body.wire_len();
@@ -84,7 +84,7 @@ impl Netns {
             dont_fragment: options.discovery != PathMtuDiscovery::Dont && fits,
             more_fragments: false,
             fragment_offset: 0,
-            ttl: options.ttl.unwrap_or(self.sysctl.ip_default_ttl),
+            ttl: options.ttl.unwrap_or(self.default_ttl(dst)),
             src: flow.src,
             dst,
             options: None,

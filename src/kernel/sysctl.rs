@@ -30,6 +30,8 @@ pub struct Sysctl {
     pub ip_default_ttl: u8,
     /// `net.ipv4.icmp_echo_ignore_all`.
     pub icmp_echo_ignore_all: bool,
+    /// `net.ipv4.icmp_echo_ignore_broadcasts`.
+    pub icmp_echo_ignore_broadcasts: bool,
     /// `net.ipv4.icmp_ratelimit`.
     pub icmp_ratelimit: Duration,
     /// `net.ipv4.neigh.default.base_reachable_time_ms`.
@@ -59,6 +61,7 @@ impl Default for Sysctl {
             conntrack_tcp_loose: true,
             ip_default_ttl: 64,
             icmp_echo_ignore_all: false,
+            icmp_echo_ignore_broadcasts: true,
             icmp_ratelimit: Duration::from_secs(1),
             base_reachable_time: Duration::from_secs(30),
             delay_first_probe_time: Duration::from_secs(5),
@@ -83,6 +86,7 @@ impl Sysctl {
             "net.netfilter.nf_conntrack_tcp_loose" => self.conntrack_tcp_loose = flag,
             "net.ipv4.ip_default_ttl" => self.ip_default_ttl = small,
             "net.ipv4.icmp_echo_ignore_all" => self.icmp_echo_ignore_all = flag,
+            "net.ipv4.icmp_echo_ignore_broadcasts" => self.icmp_echo_ignore_broadcasts = flag,
             "net.ipv4.icmp_ratelimit" => self.icmp_ratelimit = Duration::from_ms(number),
             _ => return false,
         }
@@ -96,6 +100,7 @@ impl Sysctl {
             "net.bridge.bridge-nf-call-iptables" => u64::from(self.bridge_nf_call_iptables),
             "net.ipv4.ip_default_ttl" => u64::from(self.ip_default_ttl),
             "net.ipv4.icmp_echo_ignore_all" => u64::from(self.icmp_echo_ignore_all),
+            "net.ipv4.icmp_echo_ignore_broadcasts" => u64::from(self.icmp_echo_ignore_broadcasts),
             "net.ipv4.icmp_ratelimit" => self.icmp_ratelimit.0 / 1_000_000,
             _ => return None,
         })

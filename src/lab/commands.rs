@@ -63,6 +63,25 @@ impl Lab {
         of_kernel.or_else(|| self.sim.bytes_of(netns, mounts, path).map(<[u8]>::to_vec))
     }
 
+    /// `>` into a file of the kernel's: settings change, the rest is refused in the shell's words. The status.
+    pub(super) fn write_to_kernel(&mut self, process: ProcessId, path: &str, text: &str, status: u8) -> u8 {
+        let netns = self.sim.netns_of(process);
+        let trace = self.sim.trace();
+        self.live.advance(trace, trace.len());
+        let is_container =
+            self.scripts.get(&process).is_some_and(|script| script.environment.image.is_some());
+        match shell::write_kernel_file(&self.live, netns, (path, text), is_container) {
+            Ok(change) => {
+                self.sim.administer(netns, |netns, ctx| apply_change(netns, ctx, change));
+                status
+            }
+            Err((why, status)) => {
+                self.sim.write(process, Stream::Stderr, &format!("sh: 1: {why}\n"));
+                status
+            }
+        }
+    }
+
     fn carry_out(&mut self, process: ProcessId, command: Command, title: &str) -> Option<u8> {
         if let Command::Exec { pod, container, argv, output } = command {
             for (stream, text) in output {
@@ -150,6 +169,8 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
             });
             netns.add_route(ctx, row);
         }
+        KernelChange::AddRule(row) => netns.add_rule(ctx, *row),
+        KernelChange::DelRule(row) => netns.del_rule(ctx, &row),
         KernelChange::AddNeigh(row) => netns.set_neighbor(ctx, row),
         KernelChange::DelNeigh(ifindex, addr) => netns.del_neighbor(ctx, ifindex, addr),
         KernelChange::FlushNeigh(keys) => {
@@ -159,6 +180,8 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         }
         KernelChange::AddVxlanFdb(ifindex, mac, dst) => netns.add_vxlan_fdb(ctx, ifindex, mac, dst),
         KernelChange::DelVxlanFdb(ifindex, mac) => netns.del_vxlan_fdb(ctx, ifindex, mac),
+        KernelChange::SetBridgeFdb(port, mac) => netns.set_bridge_fdb(ctx, port, mac),
+        KernelChange::DelBridgeFdb(port, mac) => netns.del_bridge_fdb(ctx, port, mac),
         KernelChange::Netfilter(op) => netns.change_netfilter(ctx, *op),
         KernelChange::SetQdisc(ifindex, netem) => netns.set_qdisc(ctx, ifindex, netem),
         KernelChange::SetClsact(ifindex, on) => netns.set_clsact(ctx, ifindex, on),

@@ -274,6 +274,9 @@ impl Lab {
             self.sim.run(process, Box::new(writer), &title);
             return None;
         }
+        if path.starts_with("/proc/") || path.starts_with("/sys/") {
+            return Some(self.write_to_kernel(process, &path, &written, status));
+        }
         let old = self.sim.bytes_of(netns, &mounts, &path).filter(|_| appends).unwrap_or_default();
         let new = [old, written.as_bytes()].concat();
         let Err(errno) = self.sim.put_file(netns, &mounts, &path, new) else { return Some(status) };

@@ -29,6 +29,7 @@ pub fn route(inventory: &Inventory, row: &RouteRow) -> RowText {
         RouteKind::Blackhole => "blackhole ",
         RouteKind::Unreachable => "unreachable ",
         RouteKind::Prohibit => "prohibit ",
+        RouteKind::Throw => "throw ",
     };
     let dst = match row.dst.prefix_len() {
         0 => "default".to_string(),

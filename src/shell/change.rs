@@ -4,7 +4,7 @@
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr};
 use crate::kernel::{BridgeOption, LinkSpec, NetfilterOp, PortOption};
 use crate::trace::{
-    AddrRow, IpcChange, Mirror, NeighRow, Netem, RouteRow, VlanRow, XfrmPolicyRow, XfrmStateRow,
+    AddrRow, FibRuleRow, IpcChange, Mirror, NeighRow, Netem, RouteRow, VlanRow, XfrmPolicyRow, XfrmStateRow,
 };
 use std::sync::Arc;
 
@@ -51,6 +51,10 @@ pub enum KernelChange {
     DelRoute(RouteRow),
     /// `ip route replace`: a row of the same destination and metric goes, this one comes.
     ReplaceRoute(RouteRow),
+    /// `ip rule add`.
+    AddRule(Box<FibRuleRow>),
+    /// `ip rule del`: a row that exists.
+    DelRule(Box<FibRuleRow>),
     /// `ip neigh add`, `replace` or `change`.
     AddNeigh(NeighRow),
     /// `ip neigh del`.
@@ -61,6 +65,10 @@ pub enum KernelChange {
     AddVxlanFdb(IfIndex, MacAddr, Ipv4Addr),
     /// `bridge fdb del` for a VXLAN device: all tunnel ends of the address.
     DelVxlanFdb(IfIndex, MacAddr),
+    /// `bridge fdb replace … master dynamic`: the port and the address behind it.
+    SetBridgeFdb(IfIndex, MacAddr),
+    /// `bridge fdb del … master`.
+    DelBridgeFdb(IfIndex, MacAddr),
     /// `iptables` and `iptables-restore`, and `conntrack -D`.
     Netfilter(Box<NetfilterOp>),
     /// `tc qdisc replace … netem`, or `del`.

@@ -47,6 +47,7 @@ pub use change::KernelChange;
 pub use kernel_files::read as kernel_file;
 pub use programs::{has_program, is_shell};
 pub use script::{Node, Piece, Redirection, Simple, Word, parse};
+pub use sysctl::write_file as write_kernel_file;
 
 use crate::app::Process;
 use crate::base::{NetnsId, PidNsId, Rng};

@@ -1,9 +1,11 @@
 //! `sysctl` of procps 4.0.2: reads and changes the kernel settings that are simulated.
 
+use super::kernel_files::{Entry, find};
 use super::out::{Out, not_simulated, refuse};
 use super::{Command, Context, KernelChange};
+use crate::base::NetnsId;
 use crate::kernel;
-use crate::trace::{NetnsRole, NetnsState};
+use crate::trace::{Inventory, NetnsRole, NetnsState};
 
 /// Runs `sysctl`.
 pub(super) fn sysctl(context: &Context<'_>, words: &[String]) -> Command {
@@ -153,6 +155,7 @@ fn known(state: &NetnsState) -> Vec<String> {
         "net.ipv4.ip_forward",
         "net.ipv4.ip_default_ttl",
         "net.ipv4.icmp_echo_ignore_all",
+        "net.ipv4.icmp_echo_ignore_broadcasts",
         "net.ipv4.icmp_ratelimit",
         "net.bridge.bridge-nf-call-iptables",
         "net.netfilter.nf_conntrack_count",
@@ -240,6 +243,50 @@ pub(super) fn read_file(state: &NetnsState, path: &str) -> Option<String> {
     value_of(state, "", path).ok().map(|(_, value)| value)
 }
 
+/// What writing a text into a file under `/proc` or `/sys` does; the error is what `dash` says and its status.
+pub fn write_file(
+    inventory: &Inventory,
+    netns: NetnsId,
+    (path, text): (&str, &str),
+    is_container: bool,
+) -> Result<KernelChange, (String, u8)> {
+    let cannot = |why: &str| (format!("cannot create {path}: {why}"), 2);
+    let nowhere = || cannot("Directory nonexistent");
+    let state = inventory.netns.get(&netns).ok_or_else(nowhere)?;
+    let Some(key) = path.strip_prefix("/proc/sys/").filter(|key| key.starts_with("net/")) else {
+        return Err(match find(inventory, netns, path) {
+            Some(Entry::File(_) | Entry::Refused(_) | Entry::Unknown) => cannot("Permission denied"),
+            Some(Entry::Directory(_)) => cannot("Is a directory"),
+            Some(Entry::Missing(_)) | None => nowhere(),
+        });
+    };
+    if is_directory(state, key) {
+        return Err(cannot("Is a directory"));
+    }
+    let (key, _) = value_of(state, "", key).map_err(|_| nowhere())?;
+    if is_container {
+        return Err(cannot("Read-only file system"));
+    }
+    if is_obeyed_by_none(&key) {
+        return Err((format!("{path}: not simulated"), 1));
+    }
+    let value = text.trim();
+    if !fits(&key, value) {
+        return Err(("echo: echo: I/O error".to_owned(), 1));
+    }
+    Ok(KernelChange::SetSysctl(key, value.to_owned()))
+}
+
+/// What nothing in this model would obey is not pretended to change.
+fn is_obeyed_by_none(key: &str) -> bool {
+    defaults().any(|(name, _)| name == key) || key.contains(".neigh.") && !key.ends_with(".proxy_delay")
+}
+
+fn fits(key: &str, value: &str) -> bool {
+    let number = value.parse::<u64>().ok();
+    number.is_some_and(|number| key != "net.ipv4.ip_default_ttl" || (1..=255).contains(&number))
+}
+
 /// Whether some settings lie below a directory of `/proc/sys`.
 pub(super) fn is_directory(state: &NetnsState, path: &str) -> bool {
     let below = dotted(path) + ".";
@@ -262,13 +309,10 @@ fn set(
     if context.image.is_some() {
         return Err(format!("sysctl: permission denied on key \"{key}\"\n"));
     }
-    // What nothing in this model would obey is not pretended to change.
-    if defaults().any(|(name, _)| name == key) || key.contains(".neigh.") && !key.ends_with(".proxy_delay") {
+    if is_obeyed_by_none(&key) {
         return Err(not_simulated("sysctl", &format!("-w {key}")).0);
     }
-    let number = value.parse::<u64>().ok();
-    let fits = number.is_some_and(|number| key != "net.ipv4.ip_default_ttl" || (1..=255).contains(&number));
-    if !fits {
+    if !fits(&key, value) {
         return Err(format!("sysctl: setting key \"{key}\": Invalid argument\n"));
     }
     Ok((KernelChange::SetSysctl(key.clone(), value.to_owned()), key))

@@ -308,7 +308,7 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         let netns = self.sim.netns(self.netns).ok_or(Errno::Enetunreach)?;
         let device = device.map(|name| netns.link_named(name).ok_or(Errno::Enodev)).transpose()?;
         let flow = netns.ip_route_output(self.sim.now, dst, None, device.map(|link| link.ifindex))?;
-        if (flow.broadcast || dst.is_broadcast()) && !broadcast {
+        if (flow.broadcast || dst.is_broadcast()) && !broadcast && !dst.is_multicast() {
             return Err(Errno::Eacces);
         }
         Ok(flow.src)

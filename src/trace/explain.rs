@@ -200,6 +200,9 @@ impl Teller<'_> {
         let row = change.is_some().then(|| &self.trace.changes[change.index()]);
         match (table, row) {
             (Table::Fib, Some(TableChange::Route(row))) => self.fib(row),
+            (Table::Fib, Some(TableChange::FibRule(row))) => {
+                self.say("why.fib.rule", &[self.netns(), row.to_string()])
+            }
             (Table::Fib, _) => {
                 let dst = self.frame().and_then(Frame::ipv4).map(|packet| packet.dst.to_string());
                 self.say("why.fib.none", &[self.netns(), dst.unwrap_or_default()])
@@ -297,6 +300,7 @@ impl Teller<'_> {
             RouteKind::Blackhole => "why.fib.blackhole",
             RouteKind::Unreachable => "why.fib.unreachable",
             RouteKind::Prohibit => "why.fib.prohibit",
+            RouteKind::Throw => "why.fib.none",
             RouteKind::Unicast if ties > 1 => "why.fib.metric",
             RouteKind::Unicast if row.dst.prefix_len() == 0 => "why.fib.default",
             RouteKind::Unicast if rivals.len() > 1 => "why.fib.longest",
@@ -464,6 +468,8 @@ impl Teller<'_> {
             }
             TableChange::Route(row) => ("route", vec![of(row.netns), self.route(row)]),
             TableChange::RouteGone(row) => ("route_gone", vec![of(row.netns), self.route(row)]),
+            TableChange::FibRule(row) => ("fib_rule", vec![of(row.netns), row.to_string()]),
+            TableChange::FibRuleGone(row) => ("fib_rule_gone", vec![of(row.netns), row.to_string()]),
             TableChange::Neigh(row) => {
                 let name = |ifindex| self.around.ifname(row.netns, ifindex);
                 let line = rows_text::neigh(row, &name, "").trim_end().to_string();

@@ -253,6 +253,7 @@ fn decision(trace: &Trace, around: &Surroundings, id: EventId, table: Table, row
                 rank(around, event, frame.map(|frame| &**frame), row)
             )
         }
+        (Table::Fib, Some(TableChange::FibRule(row))) => format!("rule {row}"),
         (Table::Fib, _) => "no route fits".to_string(),
         (Table::Neighbor, Some(TableChange::Neigh(entry)))
             if entry.state == Nud::Incomplete && trace.is_fresh(id, row) =>
@@ -305,6 +306,8 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         TableChange::Route(row) => format!("route {}", route_line(around, row)),
         TableChange::Netfilter(change) => netfilter::row_line(change)?,
         TableChange::RouteGone(row) => format!("route gone {}", route_line(around, row)),
+        TableChange::FibRule(row) => format!("rule {row}"),
+        TableChange::FibRuleGone(row) => format!("rule gone {row}"),
         TableChange::Neigh(row) => {
             let name = |ifindex| around.ifname(row.netns, ifindex);
             format!("neighbor {}", rows_text::neigh(row, &name, "").trim_end())

@@ -4,13 +4,13 @@ use super::counters::{self, Counters};
 use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::{
     AddrRow, BpfRow, CiliumChange, CtRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FaultRow,
-    FdbRow, Ipc, KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, NetnsRow, NodeRow, ObjectRow, PodRow,
-    PolicyRow, ProcessRow, RouteRow, ServiceRow, SliceRow, SocketRow, StepRow, Table, TableChange, Trace,
-    VlanRow, Xfrm, XfrmChange,
+    FdbRow, FibRuleRow, Ipc, KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, NetnsRow, NodeRow,
+    ObjectRow, PodRow, PolicyRow, ProcessRow, RouteRow, ServiceRow, SliceRow, SocketRow, StepRow, Table,
+    TableChange, Trace, VlanRow, Xfrm, XfrmChange,
 };
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::Body;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Every table at one moment.
@@ -59,6 +59,12 @@ pub struct NetnsState {
     pub addrs: Vec<AddrRow>,
     /// Routes in the order in which they were added.
     pub routes: Vec<(ChangeId, RouteRow)>,
+    /// Numbers of the routing tables that there are: a table stays when its last route goes.
+    pub tables: BTreeSet<u32>,
+    /// Rules of the routing, in the order in which they are asked.
+    pub rules: Vec<(ChangeId, FibRuleRow)>,
+    /// Whether one was ever added or removed: until then the tables local and main are looked up as one.
+    pub has_custom_rules: bool,
     /// Neighbour entries.
     pub neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
     /// Forwarding databases, in the order in which entries were added.
@@ -137,6 +143,9 @@ impl std::fmt::Display for QdiscCounters {
 impl NetnsState {
     fn new(row: NetnsRow) -> Self {
         Self {
+            tables: BTreeSet::from([254, 255]),
+            rules: FibRuleRow::defaults(row.netns).map(|row| (ChangeId::NONE, row)).into(),
+            has_custom_rules: false,
             row,
             links: BTreeMap::new(),
             counters: BTreeMap::new(),
@@ -462,7 +471,9 @@ impl Inventory {
             TableChange::AddrGone(netns, ifindex, addr) => self.with(*netns, |state| {
                 state.addrs.retain(|row| row.ifindex != *ifindex || row.addr != *addr);
             }),
-            TableChange::Route(row) => self.with(row.netns, |state| state.routes.push((id, *row))),
+            TableChange::Route(row) => self.with(row.netns, |state| state.add_route(id, *row)),
+            TableChange::FibRule(row) => self.with(row.netns, |state| state.add_rule(id, row)),
+            TableChange::FibRuleGone(row) => self.with(row.netns, |state| state.remove_rule(row)),
             TableChange::RouteGone(row) => {
                 self.with(row.netns, |state| state.routes.retain(|(_, route)| route != row));
             }

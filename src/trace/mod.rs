@@ -27,6 +27,7 @@ mod process_rows;
 mod rows;
 mod rows_link;
 pub mod rows_text;
+mod rule_rows;
 pub mod service_path;
 mod service_rows;
 mod socket_rows;
@@ -66,6 +67,7 @@ pub use rows_link::{
     BridgeRow, Designated, IpvlanMode, LinkExtra, MacvlanMode, Mirror, Mirrors, PortExtra, QdiscRow,
     TunnelRow, VlanRow,
 };
+pub use rule_rows::{FibRuleAction, FibRuleRow};
 pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow, SocketBalanced};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
 pub use surroundings::Surroundings;

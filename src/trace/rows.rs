@@ -4,8 +4,8 @@
 use super::object_rows::{KubeEventRow, NodeRow, PodRow, StepRow};
 use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
 use super::{
-    CiliumChange, FaultRow, IpcChange, NamesRow, NetfilterChange, ObjectRow, ProcessRow, ServiceChange,
-    SocketRow, XfrmChange,
+    CiliumChange, FaultRow, FibRuleRow, IpcChange, NamesRow, NetfilterChange, ObjectRow, ProcessRow,
+    ServiceChange, SocketRow, XfrmChange,
 };
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::VlanProtocol;
@@ -31,6 +31,10 @@ pub enum TableChange {
     Route(RouteRow),
     /// A route went.
     RouteGone(RouteRow),
+    /// A rule of the routing came.
+    FibRule(Box<FibRuleRow>),
+    /// A rule of the routing went.
+    FibRuleGone(Box<FibRuleRow>),
     /// A neighbour entry came or changed.
     Neigh(NeighRow),
     /// A neighbour entry went.
@@ -319,6 +323,8 @@ pub enum RouteKind {
     Unreachable,
     /// Answered with communication administratively prohibited.
     Prohibit,
+    /// As if the table had no route: the next rule is asked.
+    Throw,
 }
 
 /// Who installed a route (`RTPROT_*`).

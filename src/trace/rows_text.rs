@@ -84,6 +84,11 @@ pub fn destination(dst: Ipv4Net) -> String {
     }
 }
 
+/// A host's address, or a network with its length.
+pub fn host_or_net(net: Ipv4Net) -> String {
+    if net.prefix_len() == 32 { net.addr().to_string() } else { net.to_string() }
+}
+
 /// A line of `ip neigh`, with its final blank. `stats` stands before the state: what `-s` adds, or nothing.
 pub fn neigh(row: &NeighRow, ifname: IfName<'_>, stats: &str) -> String {
     let mac = row.mac.map_or_else(String::new, |mac| format!("lladdr {mac} "));
@@ -153,6 +158,7 @@ pub fn route_kind(kind: RouteKind) -> &'static str {
         RouteKind::Blackhole => "blackhole",
         RouteKind::Unreachable => "unreachable",
         RouteKind::Prohibit => "prohibit",
+        RouteKind::Throw => "throw",
     }
 }
 
@@ -190,7 +196,8 @@ pub fn nud(state: Nud) -> &'static str {
     }
 }
 
-fn table(table: u32) -> String {
+/// Name of a routing table (`/etc/iproute2/rt_tables`).
+pub fn table(table: u32) -> String {
     match table {
         255 => "local".to_string(),
         254 => "main".to_string(),

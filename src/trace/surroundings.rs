@@ -62,6 +62,8 @@ impl Surroundings {
             | TableChange::FdbGone(_)
             | TableChange::Vlan(_)
             | TableChange::VlanGone(..)
+            | TableChange::FibRule(_)
+            | TableChange::FibRuleGone(_)
             | TableChange::Exception(_)
             | TableChange::Sysctl(_)
             | TableChange::Socket(_)

@@ -4,6 +4,7 @@
 //! still has to belong together: identifications, ICMP identifiers and ports that the kernel drew. Checksums are left out,
 //! for they follow from the rest and both sides' are checked when they are read.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use vethscope::base::{IfIndex, NetnsId};
 use vethscope::lab::Lab;
@@ -11,6 +12,9 @@ use vethscope::trace::EventKind;
 use vethscope::wire::{Frame, Layer, fields};
 
 use crate::kernel::Seen;
+
+/// The loopback device of every namespace.
+const LO: IfIndex = IfIndex(1);
 
 /// A place where frames are seen.
 pub(crate) type Tap = (NetnsId, IfIndex);
@@ -45,9 +49,12 @@ pub(crate) fn written_ports(texts: &[&str]) -> BTreeSet<String> {
     let mut ports: BTreeSet<String> = (1..1024).map(|port: u16| port.to_string()).collect();
     ports.extend(["4789", "8472"].map(str::to_owned));
     for text in texts {
-        if text.contains("trace") {
-            // traceroute and tracepath count up from these.
-            ports.extend((33434..33534).chain(44444..44544).map(|port: u16| port.to_string()));
+        // They count up from these.
+        if text.contains("traceroute") {
+            ports.extend((33434..33534).map(|port: u16| port.to_string()));
+        }
+        if text.contains("tracepath") {
+            ports.extend((44444..44544).map(|port: u16| port.to_string()));
         }
         let numbers = text.split(|letter: char| !letter.is_ascii_digit());
         ports.extend(numbers.filter(|number| !number.is_empty()).map(str::to_owned));
@@ -61,7 +68,8 @@ pub(crate) fn real(seen: &BTreeMap<NetnsId, Vec<Seen>>, ports: &BTreeSet<String>
     for (&netns, frames) in seen {
         for seen in frames {
             let tap = hops.entry((netns, seen.ifindex)).or_default();
-            let hop = match Frame::parse(&seen.bytes) {
+            let bytes = if seen.ifindex == LO { filled_in(&seen.bytes) } else { Cow::Borrowed(&*seen.bytes) };
+            let hop = match Frame::parse(&bytes) {
                 Ok(frame) => hop(seen.at_ns, seen.outgoing, &frame),
                 Err(error) => Hop {
                     at_ns: seen.at_ns,
@@ -76,6 +84,33 @@ pub(crate) fn real(seen: &BTreeMap<NetnsId, Vec<Seen>>, ports: &BTreeSet<String>
     }
     number(&mut hops, ports);
     hops
+}
+
+/// A frame of `lo` with the checksum of TCP or UDP that the kernel never fills in there.
+fn filled_in(bytes: &[u8]) -> Cow<'_, [u8]> {
+    const ETHERNET_LEN: usize = 14;
+    let word = |at: usize| bytes.get(at..at + 2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+    let is_whole_ipv4 = word(12) == Some(0x0800) && word(20).is_some_and(|fragment| fragment << 2 == 0);
+    let (Some(&version), Some(&protocol), Some(len)) = (bytes.get(14), bytes.get(23), word(16)) else {
+        return Cow::Borrowed(bytes);
+    };
+    let start = ETHERNET_LEN + usize::from(version & 0xf) * 4;
+    let end = ETHERNET_LEN + usize::from(len);
+    let at = start + if protocol == 6 { 16 } else { 6 };
+    if !is_whole_ipv4 || !matches!(protocol, 6 | 17) || end > bytes.len() || at + 2 > end {
+        return Cow::Borrowed(bytes);
+    }
+    let mut bytes = bytes.to_vec();
+    bytes[at..at + 2].fill(0);
+    let words = bytes[26..34].chunks(2).chain(bytes[start..end].chunks(2));
+    let sum = words.map(|pair| u32::from(pair[0]) << 8 | pair.get(1).copied().map_or(0, u32::from));
+    let mut sum = sum.sum::<u32>() + u32::from(protocol) + (end - start) as u32;
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    let checksum = if sum == 0xffff && protocol == 17 { 0xffff } else { !(sum as u16) };
+    bytes[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
+    Cow::Owned(bytes)
 }
 
 /// The hops that the simulator's taps saw from the event `from` on.

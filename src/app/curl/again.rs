@@ -101,14 +101,20 @@ impl Curl {
         self.begin(os);
     }
 
-    /// `-D`: the head to a file, or before the content.
-    pub(super) fn dump_head(&mut self, os: &mut dyn Os, raw: &str) {
+    /// `-D`: the head to a file, or before the content; `false` where there can be no such file. The words are later
+    /// versions': 7.88.1 itself ends by a memory fault there.
+    pub(super) fn dump_head(&mut self, os: &mut dyn Os, raw: &str) -> bool {
         match self.options.dump_header.as_deref() {
             Some("-") => os.write(Stream::Stdout, raw),
             Some(path) => {
-                os.write_file(path, raw.as_bytes()).ok();
+                let written = os.write_file(path, raw.as_bytes());
+                if written.is_err() && !self.options.silent {
+                    os.write(Stream::Stderr, &format!("Warning: Failed to open {path}\n"));
+                }
+                return written.is_ok();
             }
             None => {}
         }
+        true
     }
 }

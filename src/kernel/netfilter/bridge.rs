@@ -85,7 +85,7 @@ impl Netns {
             Routed::Forward(_) | Routed::Local => Ok(None),
             // With forwarding disabled a host of this bridge is reached all the same.
             Routed::Drop(reason) | Routed::Error(reason, _) => {
-                let found = self.fib.lookup(dst).filter(|_| !self.sysctl.ip_forward).ok_or(reason)?;
+                let found = self.route_towards(dst).filter(|_| !self.sysctl.ip_forward).ok_or(reason)?;
                 if found.route.oif == Some(bridge) { Ok(Some(next_hop(found))) } else { Err(reason) }
             }
         }

@@ -387,7 +387,7 @@ impl Netns {
     /// The devices that rules see. They follow from routes, so those of IPv6 are not known.
     pub(super) fn flow_devices(&self, way: &Way, hook: Hook) -> HookState {
         let towards = |addr: IpAddr| match addr {
-            IpAddr::V4(addr) => self.fib.lookup(addr).and_then(|found| found.route.oif),
+            IpAddr::V4(addr) => self.route_towards(addr).and_then(|found| found.route.oif),
             IpAddr::V6(_) => None,
         };
         let is_for_us = self.is_own_address(way.probe.dst);

@@ -245,15 +245,18 @@ impl Netns {
         if addr.is_multicast() {
             return 1 << 5;
         }
-        let found = self.fib.lookup(addr).filter(|found| found.change.is_some() || found.route.table == 255);
+        let found =
+            self.route_towards(addr).filter(|found| found.change.is_some() || found.route.table == 255);
         match found.map(|found| found.route) {
             Some(route) if route.table == 255 => match route.kind {
                 _ if device.is_some_and(|device| route.oif != Some(device)) => 1 << 1,
                 RouteKind::Local => 1 << 2,
                 RouteKind::Broadcast => 1 << 3,
-                RouteKind::Unicast | RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => {
-                    1 << 1
-                }
+                RouteKind::Unicast
+                | RouteKind::Blackhole
+                | RouteKind::Unreachable
+                | RouteKind::Prohibit
+                | RouteKind::Throw => 1 << 1,
             },
             Some(_) | None => 1 << 1,
         }
@@ -300,7 +303,7 @@ impl Netns {
             IpAddr::V4(src) if !is_lo && !src.is_unspecified() => src,
             IpAddr::V4(_) | IpAddr::V6(_) => return !filter.invert,
         };
-        let found = self.fib.lookup(src).map(|found| found.route);
+        let found = self.route_towards(src).map(|found| found.route);
         let good = match found {
             Some(route) if route.kind == RouteKind::Unicast => filter.loose || route.oif == Some(state.iif),
             Some(route) if route.kind == RouteKind::Local => filter.accept_local,

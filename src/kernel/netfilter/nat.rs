@@ -192,7 +192,7 @@ impl Netns {
 
     /// The address of the way out that masquerading takes (`inet_select_addr` with the next hop).
     fn masquerade_addr(&self, oif: IfIndex, dst: Ipv4Addr) -> Option<Ipv4Addr> {
-        let route = self.fib.lookup(dst).map(|found| found.route).filter(|route| route.oif == Some(oif));
+        let route = self.route_towards(dst).map(|found| found.route).filter(|route| route.oif == Some(oif));
         let next_hop = route.and_then(|route| route.gateway).unwrap_or(dst);
         let here = || self.addrs.iter().filter(|row| row.ifindex == oif && row.scope == Scope::Global);
         let near = here().find(|row| row.addr.contains(&next_hop)).or_else(|| here().next());

@@ -133,7 +133,11 @@ impl Netns {
             Some(RouteKind::Local) => AddrType::Own,
             Some(RouteKind::Broadcast) => AddrType::Many,
             Some(
-                RouteKind::Unicast | RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit,
+                RouteKind::Unicast
+                | RouteKind::Blackhole
+                | RouteKind::Unreachable
+                | RouteKind::Prohibit
+                | RouteKind::Throw,
             )
             | None => AddrType::Foreign,
         }

@@ -139,7 +139,7 @@ impl Netns {
         let dont_fragment = refuses || (discovery == PathMtuDiscovery::Want && fits);
         let (connected, process) = (sock.remote.is_some(), sock.holder.map(|(process, _)| process));
         let (txhash, local_port) = (sock.txhash, sock.local.port());
-        let (tos, ttl) = (sock.options.tos, sock.options.ttl.unwrap_or(self.sysctl.ip_default_ttl));
+        let (tos, ttl) = (sock.options.tos, sock.options.ttl.unwrap_or(self.default_ttl(*remote.ip())));
         let udp = Udp {
             src_port: local_port,
             dst_port: remote.port(),
@@ -237,7 +237,7 @@ impl Netns {
         }
     }
 
-    fn is_for_many(&self, dst: Ipv4Addr) -> bool {
+    pub(in crate::kernel) fn is_for_many(&self, dst: Ipv4Addr) -> bool {
         use crate::trace::RouteKind;
         dst.is_broadcast() || dst.is_multicast() || self.fib.lookup_local(dst) == Some(RouteKind::Broadcast)
     }

@@ -19,10 +19,13 @@ struct Wanted {
     ifindex: IfIndex,
     mac: MacAddr,
     dst: Option<Ipv4Addr>,
+    /// For a bridge port: whether the entry is to age.
+    port: Option<bool>,
 }
 
 fn read(bridge: &Bridge<'_>, words: &[String]) -> Result<Wanted, Stop> {
     let (mut device, mut mac, mut dst) = (None, None, None);
+    let (mut master, mut dynamic) = (false, false);
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -34,8 +37,10 @@ fn read(bridge: &Bridge<'_>, words: &[String]) -> Result<Wanted, Stop> {
             }
             // An entry of a VXLAN device is its own and permanent unless told otherwise.
             "self" | "local" | "permanent" => {}
-            "master" | "static" | "temp" | "dynamic" | "router" | "extern_learn" | "sticky" | "port"
-            | "vni" | "via" | "src_vni" | "nhid" | "vlan" | "use" => {
+            "master" => master = true,
+            "dynamic" | "temp" => dynamic = true,
+            "static" | "router" | "extern_learn" | "sticky" | "port" | "vni" | "via" | "src_vni" | "nhid"
+            | "vlan" | "use" => {
                 return Err(not_simulated("bridge fdb", word));
             }
             word => {
@@ -55,14 +60,20 @@ fn read(bridge: &Bridge<'_>, words: &[String]) -> Result<Wanted, Stop> {
     let ifindex = bridge.device(device)?;
     let link = bridge.state.links.get(&ifindex);
     if link.is_some_and(|link| matches!(link.kind, LinkKind::Vxlan { .. })) {
-        return Ok(Wanted { ifindex, mac, dst });
+        return Ok(Wanted { ifindex, mac, dst, port: None });
+    }
+    if master && link.is_some_and(|link| link.port.is_some()) {
+        return Ok(Wanted { ifindex, mac, dst, port: Some(dynamic) });
     }
     Err(not_simulated("bridge fdb", &format!("dev {device}")))
 }
 
 /// The changes that a sub-command asks for.
 pub(super) fn run(bridge: &Bridge<'_>, command: &str, words: &[String]) -> Result<Vec<KernelChange>, Stop> {
-    let Wanted { ifindex, mac, dst } = read(bridge, words)?;
+    let Wanted { ifindex, mac, dst, port } = read(bridge, words)?;
+    if let Some(dynamic) = port {
+        return of_port(bridge, command, (ifindex, mac), dynamic);
+    }
     let rows = bridge.state.fdb.iter().map(|entry| &entry.row);
     let known: Vec<Ipv4Addr> =
         rows.filter(|row| row.ifindex == ifindex && row.mac == mac).filter_map(|row| row.dst).collect();
@@ -90,4 +101,31 @@ pub(super) fn run(bridge: &Bridge<'_>, command: &str, words: &[String]) -> Resul
         Some("replace") => vec![remove, add],
         _ => return Err(answers("File exists")),
     })
+}
+
+/// Entries of a bridge's own database (`br_fdb_add`, `br_fdb_delete`).
+fn of_port(
+    bridge: &Bridge<'_>,
+    command: &str,
+    (port, mac): (IfIndex, MacAddr),
+    dynamic: bool,
+) -> Result<Vec<KernelChange>, Stop> {
+    let answers = |text: &str| (format!("RTNETLINK answers: {text}\n"), 255);
+    let master = bridge.state.links.get(&port).and_then(|link| link.port).map(|port| port.master);
+    let mut rows = bridge.state.fdb.iter().map(|entry| &entry.row);
+    let known = rows.find(|row| row.master == master && row.mac == mac && row.vlan == 0);
+    if "delete".starts_with(command) && !"add".starts_with(command) {
+        return match known.filter(|row| row.ifindex == port) {
+            Some(_) => Ok(vec![KernelChange::DelBridgeFdb(port, mac)]),
+            None => Err(answers("No such file or directory")),
+        };
+    }
+    // Unless told otherwise it is the bridge's own address, for ever.
+    if !dynamic {
+        return Err(not_simulated("bridge fdb", "an entry that does not age"));
+    }
+    if known.is_some() && "add".starts_with(command) {
+        return Err(answers("File exists"));
+    }
+    Ok(vec![KernelChange::SetBridgeFdb(port, mac)])
 }

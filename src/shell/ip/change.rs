@@ -79,7 +79,7 @@ const ADDR_WORDS: [&str; 15] = [
     "proto",
 ];
 /// Words and types of routes that the real `ip route add` knows besides those that are simulated.
-const ROUTE_WORDS: [&str; 32] = [
+const ROUTE_WORDS: [&str; 31] = [
     "nexthop",
     "nhid",
     "mtu",
@@ -108,7 +108,6 @@ const ROUTE_WORDS: [&str; 32] = [
     "ttl-propagate",
     "pervasive",
     "vrf",
-    "throw",
     "nat",
     "anycast",
     "multicast",
@@ -322,10 +321,11 @@ pub(super) fn route_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Re
         return Err(kernel("Invalid prefix for given prefix length."));
     }
     let forwards = matches!(kind, RouteKind::Unicast | RouteKind::Local | RouteKind::Broadcast);
+    let own_table = wanted.table.unwrap_or(MAIN);
     let mut oif = wanted.oif;
     if let Some(gateway) = wanted.gateway.filter(|_| !wanted.onlink) {
         let attached = ip.state.routes.iter().map(|(_, row)| row).find(|row| {
-            row.table == MAIN
+            (row.table == MAIN || row.table == own_table)
                 && row.gateway.is_none()
                 && row.kind == RouteKind::Unicast
                 && row.dst.contains(&gateway)

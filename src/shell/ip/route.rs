@@ -6,7 +6,7 @@ use crate::base::{IfIndex, Ipv4Addr, Ipv4Net};
 use crate::shell::Command;
 use crate::shell::out::{answer, not_simulated, refuse};
 use crate::shell::print::{Color, Printer};
-use crate::trace::{RouteKind, RouteProtocol, RouteRow, Scope};
+use crate::trace::{RouteKind, RouteProtocol, RouteRow, Scope, rows_text};
 
 /// Number of the main table.
 pub(super) const MAIN: u32 = 254;
@@ -73,6 +73,7 @@ pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
 /// The routes that a selector names, in the order in which the kernel lists them.
 fn matching<'a>(ip: &Ip<'a>, words: &[String]) -> Result<Vec<&'a RouteRow>, Stop> {
     let filter = read_filter(ip, words)?;
+    no_such_table(ip, &filter, "Flush")?;
     Ok(select(ip, &filter))
 }
 
@@ -89,18 +90,30 @@ fn show(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     if ip.is_inet6() || filter.cache {
         return Ok(done(printer.finish()));
     }
-    let known =
-        |table| matches!(table, MAIN | LOCAL) || ip.state.routes.iter().any(|(_, row)| row.table == table);
-    if let Some(table) = filter.table.filter(|table| !filter.all_tables && !known(*table)) {
-        let _ = table;
-        return Err(("Error: ipv4: FIB table does not exist.\nDump terminated\n".to_owned(), 2));
-    }
+    no_such_table(ip, &filter, "Dump")?;
     for row in select(ip, &filter) {
         printer.object("");
         print(ip, &mut printer, row, &filter);
         printer.close();
     }
     Ok(done(printer.finish()))
+}
+
+/// A table that never had a route does not exist (`inet_dump_fib`).
+fn no_such_table(ip: &Ip<'_>, filter: &Filter, what: &str) -> Result<(), Stop> {
+    match filter.table.filter(|table| !filter.all_tables && !ip.state.tables.contains(table)) {
+        Some(_) => Err((format!("Error: ipv4: FIB table does not exist.\n{what} terminated\n"), 2)),
+        None => Ok(()),
+    }
+}
+
+/// A number as `strtoul` reads it: decimal, hexadecimal with `0x`, octal with `0`.
+pub(super) fn number(word: &str) -> Option<u32> {
+    match word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")) {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None if word.len() > 1 && word.starts_with('0') => u32::from_str_radix(word, 8).ok(),
+        None => word.parse().ok(),
+    }
 }
 
 fn read_filter(ip: &Ip<'_>, words: &[String]) -> Result<Filter, Stop> {
@@ -169,28 +182,19 @@ pub(super) fn kind(name: &str) -> Option<RouteKind> {
         "blackhole" => RouteKind::Blackhole,
         "unreachable" => RouteKind::Unreachable,
         "prohibit" => RouteKind::Prohibit,
+        "throw" => RouteKind::Throw,
         _ => return None,
     })
 }
 
-pub(super) fn kind_name(kind: RouteKind) -> &'static str {
-    match kind {
-        RouteKind::Unicast => "unicast",
-        RouteKind::Local => "local",
-        RouteKind::Broadcast => "broadcast",
-        RouteKind::Blackhole => "blackhole",
-        RouteKind::Unreachable => "unreachable",
-        RouteKind::Prohibit => "prohibit",
-    }
-}
-
-fn protocol_name(protocol: RouteProtocol) -> &'static str {
+/// Number of a route's origin (`RTPROT_*`).
+pub(super) fn protocol_number(protocol: RouteProtocol) -> u8 {
     match protocol {
-        RouteProtocol::Kernel => "kernel",
-        RouteProtocol::Boot => "boot",
-        RouteProtocol::Static => "static",
-        RouteProtocol::Bird => "bird",
-        RouteProtocol::Felix => "80",
+        RouteProtocol::Kernel => 2,
+        RouteProtocol::Boot => 3,
+        RouteProtocol::Static => 4,
+        RouteProtocol::Bird => 12,
+        RouteProtocol::Felix => 80,
     }
 }
 
@@ -212,7 +216,7 @@ pub(super) fn print_plain(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow) {
 fn print(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow, filter: &Filter) {
     let details = ip.options.details;
     if row.kind != RouteKind::Unicast || details {
-        let kind = kind_name(row.kind);
+        let kind = rows_text::route_kind(row.kind);
         printer.any("type", kind, format!("{kind} "));
     }
     let dst = destination(row.dst);
@@ -229,11 +233,11 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow, filter: &Filter) {
         printer.colored(Color::Name, "dev", name.as_str(), format!("{name} "));
     }
     if row.table != MAIN && filter.table.is_none() {
-        let table = if row.table == LOCAL { "local".to_owned() } else { row.table.to_string() };
+        let table = rows_text::table(row.table);
         printer.any("table", table.as_str(), format!("table {table} "));
     }
     if (row.protocol != RouteProtocol::Boot || details) && filter.protocol.is_none() {
-        let protocol = protocol_name(row.protocol);
+        let protocol = rows_text::route_protocol(row.protocol);
         printer.any("protocol", protocol, format!("proto {protocol} "));
     }
     if (row.scope != Scope::Global || details) && filter.scope.is_none() {

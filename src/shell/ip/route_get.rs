@@ -1,12 +1,12 @@
 //! `ip route get`: the routing decision of the kernel for one destination, as its tables stand.
 
 use super::addr::prefix;
-use super::route::{LOCAL, MAIN, kind_name, print_plain};
+use super::route::{LOCAL, MAIN, number, print_plain};
 use super::{Ip, Stop, done, next};
 use crate::base::{IfIndex, Ipv4Addr};
 use crate::shell::Command;
 use crate::shell::print::{Color, Printer};
-use crate::trace::{ExceptionRow, RouteKind, RouteRow, Scope};
+use crate::trace::{ExceptionRow, FibRuleAction, FibRuleRow, RouteKind, RouteRow, Scope, rows_text};
 
 #[derive(Default)]
 struct Question {
@@ -15,6 +15,7 @@ struct Question {
     iif: Option<IfIndex>,
     oif: Option<IfIndex>,
     mark: Option<u32>,
+    uid: u32,
     fibmatch: bool,
     /// The length of a prefix that was given for an address.
     warning: Option<u8>,
@@ -54,7 +55,18 @@ fn read(ip: &Ip<'_>, words: &[String]) -> Result<Question, Stop> {
             "from" => question.from = Some(prefix(next(&mut words)?)?.addr()),
             "iif" => question.iif = Some(ip.device(next(&mut words)?)?.ifindex),
             "oif" | "dev" => question.oif = Some(ip.device(next(&mut words)?)?.ifindex),
-            "mark" => question.mark = next(&mut words)?.parse().ok(),
+            "mark" => {
+                let word = next(&mut words)?;
+                let wrong = || (format!("Error: argument \"{word}\" is wrong: invalid mark value\n"), 255);
+                question.mark = Some(number(word).ok_or_else(wrong)?);
+            }
+            "uid" => {
+                let word = next(&mut words)?;
+                let wrong = || (format!("Error: argument \"{word}\" is wrong: invalid UID\n\n"), 255);
+                question.uid = number(word).ok_or_else(wrong)?;
+            }
+            // No rule here asks for them.
+            "ipproto" | "sport" | "dport" => drop(next(&mut words)?),
             "fibmatch" => question.fibmatch = true,
             "to" => question.dst = Some(prefix(next(&mut words)?)?.addr()),
             // No packet of IPv6 finds a route here.
@@ -73,20 +85,54 @@ fn read(ip: &Ip<'_>, words: &[String]) -> Result<Question, Stop> {
     Ok(question)
 }
 
-/// `fib_lookup`: the local table, then the main one; the longest prefix, then the lowest metric.
-fn lookup(ip: &Ip<'_>, dst: Ipv4Addr, oif: Option<IfIndex>) -> Option<RouteRow> {
-    [LOCAL, MAIN].into_iter().find_map(|table| {
+/// `fib_lookup`: each table that the rules name in turn; as long as nobody changed a rule, the tables local and main are
+/// one, in which the longest prefix decides. A rule that refuses by itself gives a route of no table.
+fn lookup(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Option<RouteRow> {
+    let best = |tables: &[u32]| {
         let rows = ip.state.routes.iter().map(|(_, row)| row);
-        rows.filter(|row| row.table == table && row.dst.contains(&dst))
-            .filter(|row| oif.is_none_or(|oif| row.oif == Some(oif)))
+        rows.filter(|row| tables.contains(&row.table) && row.dst.contains(&dst))
+            .filter(|row| question.oif.is_none_or(|oif| row.oif == Some(oif)))
             .filter(|row| {
                 let link = row.oif.and_then(|oif| ip.state.links.get(&oif));
                 // An address is the machine's own also while its device is down (`fib_check_nh`).
                 row.kind == RouteKind::Local || link.is_none_or(|link| link.up)
             })
-            .min_by_key(|row| (32 - row.dst.prefix_len(), row.metric))
+            .min_by_key(|row| (32 - row.dst.prefix_len(), row.table != LOCAL, row.metric))
+            .filter(|row| row.kind != RouteKind::Throw)
             .copied()
-    })
+    };
+    if !ip.state.has_custom_rules {
+        return best(&[LOCAL, MAIN]).or_else(|| best(&[253]));
+    }
+    for (_, rule) in ip.state.rules.iter().filter(|(_, rule)| fits(ip, rule, dst, question)) {
+        let refusal = |kind| Some(RouteRow { table: 0, kind, ..attached(ip, dst, IfIndex(1)) });
+        let table = match rule.action {
+            FibRuleAction::Lookup(table) => table,
+            FibRuleAction::Blackhole => return refusal(RouteKind::Blackhole),
+            FibRuleAction::Unreachable => return refusal(RouteKind::Unreachable),
+            FibRuleAction::Prohibit => return refusal(RouteKind::Prohibit),
+        };
+        let is_way =
+            |row: &RouteRow| matches!(row.kind, RouteKind::Unicast | RouteKind::Local | RouteKind::Broadcast);
+        let short = |row: &RouteRow| rule.suppress.is_some_and(|len| row.dst.prefix_len() <= len);
+        if let Some(row) = best(&[table]).filter(|row| !(is_way(row) && short(row))) {
+            return Some(row);
+        }
+    }
+    None
+}
+
+/// Whether a rule is for the packet in question (`fib_rule_match`).
+fn fits(ip: &Ip<'_>, rule: &FibRuleRow, dst: Ipv4Addr, question: &Question) -> bool {
+    let is = |name: &Option<std::sync::Arc<str>>, at: Option<IfIndex>| {
+        name.as_ref().is_none_or(|name| at.is_some_and(|at| *ip.ifname(at) == **name))
+    };
+    let fits = rule.src.contains(&question.from.unwrap_or(Ipv4Addr::UNSPECIFIED))
+        && rule.dst.contains(&dst)
+        && (rule.mark ^ question.mark.unwrap_or(0)) & rule.mask == 0
+        && is(&rule.iif, question.iif.or(Some(IfIndex(1))))
+        && is(&rule.oif, question.oif);
+    fits != rule.negated
 }
 
 /// What was learnt about a destination, as long as it holds.
@@ -110,7 +156,11 @@ fn decide(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Result<RouteRow, S
         let row = attached(ip, dst, IfIndex(1));
         return Ok(RouteRow { kind: RouteKind::Local, prefsrc: Some(lo), table: LOCAL, ..row });
     }
-    match lookup(ip, dst, question.oif) {
+    match lookup(ip, dst, question) {
+        // A rule refuses by itself.
+        Some(RouteRow { table: 0, kind: RouteKind::Unreachable, .. }) => {
+            Err(answers("Network is unreachable"))
+        }
         // Only a router looks further than its own addresses (`ip_route_input_slow`).
         None if question.iif.is_some() && !forwards => Err(answers("No route to host")),
         None if question.iif.is_some() => Err(answers("Network is unreachable")),
@@ -129,6 +179,7 @@ fn decide(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Result<RouteRow, S
                 let learnt = learnt(ip, dst).filter(|_| !question.fibmatch).and_then(|row| row.gateway);
                 Ok(RouteRow { gateway: learnt.or(row.gateway), ..row })
             }
+            RouteKind::Throw => Err(answers("Network is unreachable")),
             RouteKind::Blackhole => Err(answers("Invalid argument")),
             RouteKind::Unreachable => Err(answers("No route to host")),
             RouteKind::Prohibit => Err(answers("Permission denied")),
@@ -177,7 +228,7 @@ fn source(ip: &Ip<'_>, row: &RouteRow, dst: Ipv4Addr) -> Option<Ipv4Addr> {
 fn print(ip: &Ip<'_>, printer: &mut Printer, dst: Ipv4Addr, question: &Question, row: &RouteRow) {
     let group = dst.is_multicast() && row.kind == RouteKind::Unicast;
     if row.kind != RouteKind::Unicast || ip.options.details || group {
-        let kind = if group { "multicast" } else { kind_name(row.kind) };
+        let kind = if group { "multicast" } else { rows_text::route_kind(row.kind) };
         printer.any("type", kind, format!("{kind} "));
     }
     let address = dst.to_string();
@@ -198,29 +249,32 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, dst: Ipv4Addr, question: &Question,
         | RouteKind::Broadcast
         | RouteKind::Blackhole
         | RouteKind::Unreachable
-        | RouteKind::Prohibit => row.oif.map(|oif| ip.ifname(oif)),
+        | RouteKind::Prohibit
+        | RouteKind::Throw => row.oif.map(|oif| ip.ifname(oif)),
     };
     if let Some(dev) = dev {
         printer.plain("dev ");
         printer.colored(Color::Name, "dev", dev.as_str(), format!("{dev} "));
     }
-    if ip.options.details {
-        let table = if row.table == LOCAL { "local" } else { "main" };
-        printer.any("table", table, format!("table {table} "));
+    // Until a rule is changed the tables local and main are one.
+    if ip.options.details || ip.state.has_custom_rules && row.table != MAIN {
+        let table = rows_text::table(row.table);
+        printer.any("table", table.as_str(), format!("table {table} "));
     }
     if let Some(source) = source(ip, row, dst).filter(|_| question.from.is_none()) {
         let source = source.to_string();
         printer.plain("src ");
         printer.colored(Color::Inet, "prefsrc", source.as_str(), format!("{source} "));
     }
-    if let Some(mark) = question.mark.filter(|mark| *mark > 0) {
-        printer.any("mark", mark, format!("mark {mark} "));
-    }
     // The kernel's mark of a group's route is the bit that the program takes for this flag.
     let flags: &[&str] = if group { &["rt_offload_failed"] } else { &[] };
     printer.any("flags", flags.to_vec(), flags.iter().flat_map(|flag| [*flag, " "]).collect::<String>());
+    if let Some(mark) = question.mark.filter(|mark| *mark > 0) {
+        let text = if mark >= 16 { format!("mark {mark:#x} ") } else { format!("mark {mark} ") };
+        printer.any("mark", mark, text);
+    }
     if question.iif.is_none() {
-        printer.any("uid", 0, "uid 0 ");
+        printer.any("uid", question.uid, format!("uid {} ", question.uid));
     }
     print_cache(ip, printer, dst, question, row);
     printer.plain("\n");
@@ -235,7 +289,11 @@ fn print_cache(ip: &Ip<'_>, printer: &mut Printer, dst: Ipv4Addr, question: &Que
         RouteKind::Unicast if learnt.is_some_and(|row| row.gateway.is_some()) => &["redirected"],
         RouteKind::Local => &["local"],
         RouteKind::Broadcast => &["local", "brd"],
-        RouteKind::Unicast | RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => &[],
+        RouteKind::Unicast
+        | RouteKind::Blackhole
+        | RouteKind::Unreachable
+        | RouteKind::Prohibit
+        | RouteKind::Throw => &[],
     };
     printer.plain(ip.options.separator());
     printer.plain("    cache ");

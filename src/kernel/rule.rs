@@ -1,0 +1,150 @@
+//! The routing policy database (`net/core/fib_rules.c`, `net/ipv4/fib_rules.c`): rules, asked in the order of their
+//! priorities, say which table is looked up for which packets.
+//!
+//! As long as nobody has changed a rule, the kernel keeps the tables local and main in one trie, where the longest prefix
+//! decides whatever table it is of (`fib_trie_unmerge` takes them apart); only then the rules are asked one by one.
+
+use super::{Ctx, FibResult, Netns};
+use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, Ipv4Net};
+use crate::trace::{FibRuleAction, FibRuleRow, RouteKind, RouteProtocol, RouteRow, Scope, TableChange};
+
+/// The table of a route that stands for a rule's own refusal.
+pub(super) const NO_TABLE: u32 = 0;
+
+/// What is asked of the routing (`struct flowi4`).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FibKey {
+    pub(super) dst: Ipv4Addr,
+    /// Unspecified where it is not chosen yet.
+    pub(super) src: Ipv4Addr,
+    /// Where the packet came in; `lo` for this machine's own.
+    pub(super) iif: IfIndex,
+    pub(super) oif: Option<IfIndex>,
+    pub(super) mark: u32,
+}
+
+impl FibKey {
+    /// For a packet of this machine's own.
+    pub(super) fn towards(dst: Ipv4Addr) -> Self {
+        Self { dst, src: Ipv4Addr::UNSPECIFIED, iif: IfIndex(1), oif: None, mark: 0 }
+    }
+}
+
+/// The rules of a namespace.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    list: Vec<(ChangeId, FibRuleRow)>,
+    /// Whether one was ever added or removed (`fib_has_custom_rules`).
+    custom: bool,
+}
+
+impl Rules {
+    pub(super) fn new(netns: crate::base::NetnsId) -> Self {
+        let list = FibRuleRow::defaults(netns).map(|row| (ChangeId::NONE, row)).into();
+        Self { list, custom: false }
+    }
+}
+
+impl Netns {
+    /// The deciding route, or `None` (`fib_lookup`). Where a rule refuses by itself, the route is of no table and its
+    /// row is the rule's.
+    pub(super) fn fib_lookup(&self, key: &FibKey) -> Option<FibResult> {
+        if self.rules.custom {
+            return self.fib_rules_lookup(key);
+        }
+        let found = self.fib.lookup(key.dst)?;
+        match key.oif {
+            // A socket bound to a device looks only at routes by that device, except towards this machine itself.
+            Some(oif) if found.route.kind != RouteKind::Local && found.route.oif != Some(oif) => {
+                self.fib.lookup_by(key.dst, oif)
+            }
+            _ => Some(found),
+        }
+    }
+
+    /// The deciding route for packets of this machine's own to `dst`.
+    pub(super) fn route_towards(&self, dst: Ipv4Addr) -> Option<FibResult> {
+        if self.rules.custom { self.fib_rules_lookup(&FibKey::towards(dst)) } else { self.fib.lookup(dst) }
+    }
+
+    /// The route of a packet that came in.
+    pub(super) fn route_of_incoming(
+        &self,
+        iif: IfIndex,
+        (src, dst): (Ipv4Addr, Ipv4Addr),
+        mark: u32,
+    ) -> Option<FibResult> {
+        self.fib_lookup(&FibKey { src, iif, mark, ..FibKey::towards(dst) })
+    }
+
+    fn fib_rules_lookup(&self, key: &FibKey) -> Option<FibResult> {
+        for (change, rule) in self.rules.list.iter().filter(|(_, rule)| self.rule_fits(rule, key)) {
+            let refusal = |kind| Some(FibResult { route: refusal(rule, kind), change: *change });
+            let table = match rule.action {
+                FibRuleAction::Lookup(table) => table,
+                FibRuleAction::Blackhole => return refusal(RouteKind::Blackhole),
+                FibRuleAction::Unreachable => return refusal(RouteKind::Unreachable),
+                FibRuleAction::Prohibit => return refusal(RouteKind::Prohibit),
+            };
+            let found = self.fib.lookup_table(table, key.dst, key.oif);
+            let counts = |found: &FibResult| match found.route.kind {
+                RouteKind::Throw => false,
+                RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => true,
+                RouteKind::Unicast | RouteKind::Local | RouteKind::Broadcast => {
+                    rule.suppress.is_none_or(|len| found.route.dst.prefix_len() > len)
+                }
+            };
+            if let Some(found) = found.filter(counts) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// `fib_rule_match`, `fib4_rule_match`.
+    fn rule_fits(&self, rule: &FibRuleRow, key: &FibKey) -> bool {
+        let is = |name: &Option<std::sync::Arc<str>>, at: Option<IfIndex>| {
+            name.as_ref()
+                .is_none_or(|name| at.and_then(|at| self.link(at)).is_some_and(|link| link.name == *name))
+        };
+        let fits = rule.src.contains(&key.src)
+            && rule.dst.contains(&key.dst)
+            && (rule.mark ^ key.mark) & rule.mask == 0
+            && is(&rule.iif, Some(key.iif))
+            && is(&rule.oif, key.oif);
+        fits != rule.negated
+    }
+
+    /// Adds a rule (`ip rule add`).
+    pub fn add_rule(&mut self, ctx: &mut Ctx<'_>, row: FibRuleRow) {
+        let change =
+            ctx.change(self.id, IfIndex::NONE, EventId::NONE, TableChange::FibRule(Box::new(row.clone())));
+        let at = row.place_among(self.rules.list.iter().map(|(_, row)| row));
+        self.rules.list.insert(at, (change, row));
+        self.rules.custom = true;
+    }
+
+    /// Removes a rule (`ip rule del`): the first one like this.
+    pub fn del_rule(&mut self, ctx: &mut Ctx<'_>, row: &FibRuleRow) {
+        let Some(at) = self.rules.list.iter().position(|(_, rule)| rule == row) else { return };
+        let (_, row) = self.rules.list.remove(at);
+        ctx.change(self.id, IfIndex::NONE, EventId::NONE, TableChange::FibRuleGone(Box::new(row)));
+        self.rules.custom = true;
+    }
+}
+
+fn refusal(rule: &FibRuleRow, kind: RouteKind) -> RouteRow {
+    RouteRow {
+        netns: rule.netns,
+        table: NO_TABLE,
+        dst: Ipv4Net::default(),
+        kind,
+        gateway: None,
+        oif: None,
+        prefsrc: None,
+        metric: 0,
+        scope: Scope::Global,
+        protocol: RouteProtocol::Kernel,
+        onlink: false,
+    }
+}
