@@ -173,3 +173,8 @@ fn who_asks_in_another_name_may_do_what_roles_allow() {
 fn requests_meet_the_server_as_its_own_suites_have_them() {
     check("requests.txt");
 }
+
+#[test]
+fn containers_are_attached_to_and_files_are_copied() {
+    check("attached.txt");
+}

@@ -322,6 +322,13 @@ fn way_of(spec: &PodSpec, name: &str) -> Option<Way> {
     (users > 1).then_some(if in_memory { Way::MemoryFile } else { Way::File })
 }
 
+/// Whether the kubelet writes a volume, which containers may only read.
+fn is_written_by_kubelet(spec: &PodSpec, name: &str) -> bool {
+    const KINDS: [&str; 4] = ["configMap", "secret", "downwardAPI", "projected"];
+    let volume = spec.volumes.iter().find(|volume| volume["name"] == name);
+    volume.is_some_and(|volume| KINDS.iter().any(|kind| volume[*kind].is_object()))
+}
+
 fn mounts(entry: &mut PodEntry, world: &mut dyn World, spec: &Container) -> Mounts {
     let own = world.new_dir();
     let mut volumes = Vec::new();
@@ -331,7 +338,7 @@ fn mounts(entry: &mut PodEntry, world: &mut dyn World, spec: &Container) -> Moun
             path: mount.mount_path.clone(),
             dir,
             sub_path: mount.sub_path.clone().unwrap_or_default(),
-            read_only: mount.read_only == Some(true),
+            read_only: mount.read_only == Some(true) || is_written_by_kubelet(&entry.pod.spec, &mount.name),
             way: way_of(&entry.pod.spec, &mount.name),
         });
     }

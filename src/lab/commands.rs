@@ -92,6 +92,8 @@ impl Lab {
         let (output, status, program, changes) = match command {
             // Taken care of above.
             Command::Exec { .. } => return None,
+            Command::Follow(follow) => return self.follow(process, *follow),
+            Command::Copy(copying) => return Some(self.copy(process, *copying)),
             Command::Done { output, status } => (output, Some(status), None, Vec::new()),
             Command::Process { output, process } => (output, None, Some(process), Vec::new()),
             Command::Change { changes, output, status } => (output, Some(status), None, changes),

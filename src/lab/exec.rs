@@ -50,7 +50,7 @@ impl Lab {
 
     /// What the client prints where the runtime finds no such program: the kubelet's answer, which the API server
     /// passes on as an error of its own.
-    fn refused_by_runtime(&mut self, program: &str) -> String {
+    pub(super) fn refused_by_runtime(&mut self, program: &str) -> String {
         let rng = self.sim.rng();
         let id: String = (0..64).map(|_| char::from_digit(rng.u32(..16), 16).unwrap_or('0')).collect();
         format!(

@@ -18,6 +18,7 @@ pub mod names;
 mod need_names;
 mod objects;
 pub mod prompt;
+mod remote;
 mod script;
 pub mod share;
 mod target;

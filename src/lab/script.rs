@@ -54,6 +54,8 @@ pub(super) enum Step {
     Return(NetnsId, Box<(Environment, BTreeMap<String, String>)>),
     /// Waits for a lock on a file, then runs a command (`flock(1)`).
     Lock(Vec<String>),
+    /// Shows what a container writes.
+    Follow(Box<shell::Followed>),
     /// Gives the lock on this file back.
     Unlock(String),
     /// Puts the streams back; what was kept goes to this file, and what was kept before it is kept again.
@@ -231,6 +233,7 @@ impl Lab {
             Step::Restore(io, file, before) => return self.restore(process, io, (file, before), status),
             Step::Unlock(path) => self.sim.unlock(process, &path),
             Step::Lock(words) => return self.lock(process, &words),
+            Step::Follow(followed) => return self.followed(process, followed, status),
         }
         Some(status)
     }

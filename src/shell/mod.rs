@@ -31,6 +31,7 @@ mod out;
 mod ping;
 mod print;
 mod programs;
+mod remote;
 mod route;
 mod script;
 mod servers;
@@ -46,6 +47,7 @@ mod wget;
 pub use change::KernelChange;
 pub use kernel_files::read as kernel_file;
 pub use programs::{has_program, is_shell};
+pub use remote::{Copying, Follow, Followed, Program, Way};
 pub use script::{Node, Piece, Redirection, Simple, Word, parse};
 pub use sysctl::write_file as write_kernel_file;
 
@@ -121,6 +123,10 @@ pub enum Command {
         /// What it wrote before.
         output: Vec<(Stream, String)>,
     },
+    /// It shows what a container writes until that ends.
+    Follow(Box<Follow>),
+    /// It copies a file from or to a container.
+    Copy(Box<Copying>),
     /// It asks for changes to the kernel of its namespace, and ends with this output and status once they are made.
     Change {
         /// The changes in order.

@@ -473,6 +473,19 @@ impl<A: Actor> Simulation<A> {
         Ok(())
     }
 
+    /// Whether a path is certain to be a directory: a volume, one that holds something, or one at the root.
+    pub fn holds_files(&self, mounts: &Mounts, path: &str) -> bool {
+        let top = path.strip_prefix('/').is_some_and(|rest| DIRECTORIES.contains(&rest));
+        let inside = format!("{}/", path.trim_end_matches('/'));
+        let below = |place: (DirId, String)| {
+            let from = (place.0, inside.clone());
+            let next = self.trees.range(from..).next();
+            next.is_some_and(|(at, _)| at.0 == place.0 && at.1.starts_with(&inside))
+        };
+        top || mounts.volumes.iter().any(|mount| format!("{}/", mount.path).starts_with(&inside))
+            || mounts.find(path).is_some_and(below)
+    }
+
     /// Whether there is a directory: a volume, one that holds something, or one that images have. *Simplified*: what
     /// lies below most of these is taken to be there too.
     fn is_directory(&self, mounts: &Mounts, path: &str) -> bool {

@@ -261,6 +261,10 @@ pub(super) fn restore(context: &Context<'_>, words: &[String]) -> Command {
 fn failed(before: &Model, after: &Model, out: Out, status: u8) -> Command {
     match change(before, after, Out::default()) {
         Command::Change { changes, .. } => Command::Change { changes, output: out.into_pieces(), status },
-        Command::Done { .. } | Command::Process { .. } | Command::Exec { .. } => out.done(status),
+        Command::Done { .. }
+        | Command::Process { .. }
+        | Command::Exec { .. }
+        | Command::Follow(_)
+        | Command::Copy(_) => out.done(status),
     }
 }

@@ -32,6 +32,25 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
         }
     };
     let namespace = words.namespace(context.kube_namespace);
+    let mut out = Out::default();
+    let (wanted, quiet) = (words.value("container"), words.is_set("quiet"));
+    let has_tty = words.is_set("tty");
+    let Some((name, container)) = place(context, (namespace, target), wanted, (quiet, has_tty), &mut out)?
+    else {
+        return Ok(out.done(1));
+    };
+    Ok(Command::Exec { pod: (namespace.to_owned(), name), container, argv, output: out.into_pieces() })
+}
+
+/// The Pod and container where a command is to run, or nothing where it cannot; the flags are whether what goes without
+/// saying is left out, and whether a terminal is asked for.
+pub(super) fn place(
+    context: &Context<'_>,
+    (namespace, target): (&str, &str),
+    wanted: Option<&str>,
+    (quiet, has_tty): (bool, bool),
+    out: &mut Out,
+) -> Result<Option<(String, Option<String>)>, String> {
     let Some(pods) = of_kind("Pod") else { return Err(NO_POD.to_owned()) };
     let all = view::objects(context.inventory, pods);
     let pod = pod_behind(context, target, namespace, &all)?;
@@ -44,12 +63,11 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
     if text(pod, "spec.nodeName").is_empty() {
         return Err(format!("Error from server (BadRequest): pod {name} does not have a host assigned\n"));
     }
-    let mut out = Out::default();
-    if words.is_set("tty") && context.input.is_some() {
+    if has_tty && context.input.is_some() {
         out.err("Unable to use a TTY - input is not a terminal or the right kind of file\n");
     }
     let names = containers(pod);
-    let container = match words.value("container") {
+    let container = match wanted {
         Some(wanted) if !names.iter().any(|known| known.trim_end_matches(" (init)") == wanted) => {
             return Err(format!(
                 "error: container {wanted} is not valid for pod {name} out of: {}\n",
@@ -58,7 +76,7 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
         }
         Some(wanted) => Some(wanted.to_owned()),
         None => {
-            if let Some(first) = names.first().filter(|_| names.len() > 1 && !words.is_set("quiet")) {
+            if let Some(first) = names.first().filter(|_| names.len() > 1 && !quiet) {
                 out.err(format!("Defaulted container \"{first}\" out of: {}\n", names.join(", ")));
             }
             None
@@ -75,13 +93,13 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
         out.err(format!(
             "error: Internal error occurred: unable to upgrade connection: container not found (\"{chosen}\")\n"
         ));
-        return Ok(out.done(1));
+        return Ok(None);
     }
-    Ok(Command::Exec { pod: (namespace.to_owned(), name), container, argv, output: out.into_pieces() })
+    Ok(Some((name, container)))
 }
 
 /// Containers as messages list them: the Pod's own, then the others.
-fn containers(pod: &Value) -> Vec<String> {
+pub(super) fn containers(pod: &Value) -> Vec<String> {
     let own = list(pod, "spec.containers").iter().map(|one| text(one, "name").to_owned());
     let init = list(pod, "spec.initContainers").iter().map(|one| format!("{} (init)", text(one, "name")));
     own.chain(init).collect()

@@ -6,7 +6,7 @@ use super::labels::{self, Labels};
 use super::resources::{named, of_kind};
 use super::view;
 use crate::shell::out::{Out, refuse};
-use crate::shell::{Command, Context};
+use crate::shell::{Command, Context, Follow, Followed};
 use crate::trace::{ContainerRow, ContainerState, PodPhase, PodRow};
 
 const FLAGS: [Flag; 8] = [
@@ -15,7 +15,6 @@ const FLAGS: [Flag; 8] = [
     switch("all-containers", ' '),
     switch("all-pods", ' '),
     value("tail", ' '),
-    // There is nothing to wait for: the answer is the log as it stands.
     switch("follow", 'f'),
     value("selector", 'l'),
     switch("prefix", ' '),
@@ -62,6 +61,7 @@ fn answer(context: &Context<'_>, words: &[String]) -> Result<Command, String> {
         (None, Some(target)) => behind(context, &namespace, target, words.is_set("all-pods"), &mut out)?,
         (None, None) => return Err(NO_POD.to_owned()),
     };
+    let mut all = Vec::new();
     for pod in pods {
         let chosen = match containers(pod, &words, &mut out) {
             Ok(chosen) => chosen,
@@ -72,13 +72,27 @@ fn answer(context: &Context<'_>, words: &[String]) -> Result<Command, String> {
         };
         for container in chosen {
             match log_of(context, pod, container, words.is_set("previous")) {
-                Ok(text) => out.out(shown(&text, (pod, container), &words)),
+                Ok(text) => {
+                    out.out(shown(&text, (pod, container), &words));
+                    all.push((pod, container, text.len()));
+                }
                 Err(text) => {
                     out.err(text);
                     return Ok(out.done(1));
                 }
             }
         }
+    }
+    // *Simplified*: several logs are shown as they stand.
+    if let [(pod, container, shown)] = all[..]
+        && words.is_set("follow")
+        && !words.is_set("previous")
+        && matches!(container.state, ContainerState::Running(_))
+        && !words.is_set("prefix")
+    {
+        let name = (pod.namespace.to_string(), pod.name.to_string(), container.name.to_string());
+        let followed = Followed { container: name, life: container.restarts, shown, after: None };
+        return Ok(Command::Follow(Box::new(Follow { output: out.into_pieces(), before: None, followed })));
     }
     Ok(out.done(0))
 }

@@ -5,8 +5,10 @@
 
 mod about;
 mod age;
+mod attach;
 mod change;
 mod cluster;
+mod cp;
 mod describe;
 mod events;
 mod exec;
@@ -39,18 +41,8 @@ use super::{Command, Context};
 use change::{apply, create, delete, diff, drain, edit, fields, node, rollout, run, wait};
 
 /// Verbs of the real client that are not simulated.
-const OTHERS: [&str; 10] = [
-    "alpha",
-    "attach",
-    "certificate",
-    "completion",
-    "cp",
-    "debug",
-    "kustomize",
-    "options",
-    "plugin",
-    "proxy",
-];
+const OTHERS: [&str; 8] =
+    ["alpha", "certificate", "completion", "debug", "kustomize", "options", "plugin", "proxy"];
 
 /// Runs `kubectl` with these words after its name.
 pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
@@ -94,7 +86,9 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
         "replace" => apply::files("replace", namespace, rest),
         "create" if names_file => apply::files("create", namespace, rest),
         "create" => create::create(namespace, rest),
-        "run" => run::run(namespace, rest),
+        "run" => run::run(context, rest),
+        "attach" => attach::attach(context, rest),
+        "cp" => cp::cp(context, rest),
         "expose" => create::expose(namespace, rest),
         "delete" => delete::delete(namespace, rest),
         "label" => fields::mark("label", namespace, rest),

@@ -356,7 +356,8 @@ fn targets<'w>(verb: &str, operands: &[&'w str]) -> Result<Vec<Target<'w>>, Stri
             "delete" if name.is_empty() => vec![("list", ""), ("deletecollection", "")],
             "delete" => vec![("delete", "")],
             "logs" => vec![("get", ""), ("get", "/log")],
-            "exec" => vec![("get", ""), ("create", "/exec")],
+            "exec" | "cp" => vec![("get", ""), ("create", "/exec")],
+            "attach" => vec![("get", ""), ("create", "/attach")],
             "port-forward" => vec![("get", ""), ("create", "/portforward")],
             "scale" => vec![("get", ""), ("patch", "/scale")],
             "get" | "describe" | "wait" | "expose" | "events" | "top" => vec![(verb_of(name), "")],
@@ -374,7 +375,12 @@ fn targets<'w>(verb: &str, operands: &[&'w str]) -> Result<Vec<Target<'w>>, Stri
         ("cordon" | "uncordon" | "drain", [name, ..]) => {
             nodes.into_iter().map(|kind| (kind, *name, actions(name))).collect()
         }
-        ("logs" | "exec" | "port-forward", [name, ..]) if !name.contains('/') => {
+        ("cp", specs) => {
+            let pod = specs.iter().find_map(|spec| spec.split_once(':')).map_or("", |(pod, _)| pod);
+            let name = pod.rsplit('/').next().unwrap_or(pod);
+            pods.into_iter().map(|kind| (kind, name, actions(name))).collect()
+        }
+        ("logs" | "exec" | "attach" | "port-forward", [name, ..]) if !name.contains('/') => {
             pods.into_iter().map(|kind| (kind, *name, actions(name))).collect()
         }
         ("rollout" | "set", [_, rest @ ..]) => return targets("patch", rest),

@@ -1,6 +1,7 @@
 //! Verbs that change something: clients that send requests to the API server and print what came of them.
 
 pub(super) mod apply;
+mod attached;
 pub(super) mod create;
 pub(super) mod delete;
 pub(super) mod diff;

@@ -1,13 +1,14 @@
 //! `kubectl run`: a single Pod of a command line.
 
 use super::create::{integer, required, sent};
+use super::{attached, dry_run};
 use crate::cluster::patch;
-use crate::shell::Command;
-use crate::shell::kubectl::flags::{self, Flag, optional, switch, value};
+use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
 use crate::shell::out::{not_simulated, refuse};
+use crate::shell::{Command, Context};
 use serde_json::{Value, json};
 
-const RUN: [Flag; 14] = [
+const RUN: [Flag; 21] = [
     value("image", ' '),
     value("overrides", ' '),
     value("override-type", ' '),
@@ -22,25 +23,26 @@ const RUN: [Flag; 14] = [
     switch("privileged", ' '),
     value("output", 'o'),
     optional("dry-run", "unchanged"),
+    switch("stdin", 'i'),
+    switch("tty", 't'),
+    switch("rm", ' '),
+    switch("attach", ' '),
+    switch("quiet", 'q'),
+    switch("leave-stdin-open", ' '),
+    value("pod-running-timeout", ' '),
 ];
-const RUN_OTHERS: [&str; 7] = ["stdin", "tty", "rm", "attach", "quiet", "pod-running-timeout", "timeout"];
+const RUN_OTHERS: [&str; 1] = ["timeout"];
 
 /// `kubectl run`: a single Pod.
-pub(in crate::shell::kubectl) fn run(namespace: &str, words: &[String]) -> Command {
-    match ran(namespace, words) {
+pub(in crate::shell::kubectl) fn run(context: &Context<'_>, words: &[String]) -> Command {
+    match ran(context, words) {
         Ok(command) => command,
         Err(text) => refuse(text, 1),
     }
 }
 
-fn ran(namespace: &str, words: &[String]) -> Result<Command, String> {
-    if let Some(word) = words
-        .iter()
-        .take_while(|word| *word != "--")
-        .find(|word| matches!(word.as_str(), "-i" | "-t" | "-it" | "-ti"))
-    {
-        return Err(not_simulated("kubectl run", word).0);
-    }
+fn ran(context: &Context<'_>, words: &[String]) -> Result<Command, String> {
+    let namespace = context.kube_namespace;
     let words = flags::read("run", &RUN, &RUN_OTHERS, words)?;
     let Some(name) = words.operands.first() else {
         return Err(
@@ -48,7 +50,16 @@ fn ran(namespace: &str, words: &[String]) -> Result<Command, String> {
         );
     };
     let image = required(&words, "image")?;
+    let attaches = attaches(context, &words)?;
     let mut container = json!({ "name": name, "image": image, "resources": {} });
+    for flag in ["stdin", "tty"] {
+        if words.is_set(flag) {
+            container[flag] = json!(true);
+        }
+    }
+    if words.is_set("stdin") && !words.is_set("leave-stdin-open") {
+        container["stdinOnce"] = json!(true);
+    }
     let more = words.rest.clone().unwrap_or_else(|| words.operands[1..].to_vec());
     if !more.is_empty() {
         container[if words.is_set("command") { "command" } else { "args" }] = json!(more);
@@ -95,7 +106,31 @@ fn ran(namespace: &str, words: &[String]) -> Result<Command, String> {
     if let Some(text) = words.value("overrides") {
         pod = overridden(&pod, text, words.value("override-type").unwrap_or("merge"))?;
     }
+    if attaches {
+        return attached::command(pod, words.namespace(namespace), &words);
+    }
     sent(pod, namespace, &words, ("", String::new()))
+}
+
+/// Whether what the container writes is waited for and shown.
+fn attaches(context: &Context<'_>, words: &Words) -> Result<bool, String> {
+    if words.is_set("tty") && !words.is_set("stdin") {
+        return Err("error: -i/--stdin is required for containers with -t/--tty=true\n".to_owned());
+    }
+    let attaches = words.is_set(if words.value("attach").is_some() { "attach" } else { "stdin" });
+    if words.is_set("rm") && !attaches {
+        return Err("error: --rm should only be used for attached containers\n".to_owned());
+    }
+    if attaches && dry_run(words.value("dry-run"))?.0 {
+        return Err(
+            "error: --dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)\n"
+                .to_owned(),
+        );
+    }
+    if words.is_set("stdin") && context.input.is_some_and(|input| !input.is_empty()) {
+        return Err(not_simulated("kubectl run", "-i with input from elsewhere").0);
+    }
+    Ok(attaches)
 }
 
 /// An object with what `--overrides` says of it.
