@@ -391,7 +391,9 @@ fn run(netns: NetnsId, inventory: &Inventory, words: &[String]) -> (String, u8) 
 fn run_at(columns: Option<usize>, netns: NetnsId, inventory: &Inventory, words: &[String]) -> (String, u8) {
     match command_at(columns, netns, inventory, words) {
         Command::Done { output, status } => (output.into_iter().map(|(_, text)| text).collect(), status),
-        Command::Process { .. } | Command::Exec { .. } => panic!("{words:?} became a process"),
+        Command::Process { .. } | Command::Exec { .. } | Command::Follow(_) | Command::Copy(_) => {
+            panic!("{words:?} became a process")
+        }
         Command::Change { changes, .. } => panic!("{words:?} asks for {changes:?}"),
     }
 }
@@ -527,7 +529,9 @@ fn changes_to_tables_are_asked_for() {
         match command_of(NODE, &inventory, &words) {
             Command::Change { changes, .. } => assert_eq!(changes, wanted, "{command}"),
             Command::Done { output, .. } => panic!("{command} says {output:?}"),
-            Command::Process { .. } | Command::Exec { .. } => panic!("{command} became a process"),
+            Command::Process { .. } | Command::Exec { .. } | Command::Follow(_) | Command::Copy(_) => {
+                panic!("{command} became a process")
+            }
         }
     }
 }

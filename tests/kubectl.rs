@@ -175,6 +175,11 @@ fn requests_meet_the_server_as_its_own_suites_have_them() {
 }
 
 #[test]
+fn endpoints_are_shared_out_among_zones() {
+    check("topology.txt");
+}
+
+#[test]
 fn containers_are_attached_to_and_files_are_copied() {
     check("attached.txt");
 }

@@ -157,7 +157,9 @@ fn run(line: &str, fate: Box<Fate>, interrupt: Option<SimTime>) -> String {
             network.screen.extend(output.into_iter().map(|(_, text)| text));
             network.status = Some(status);
         }
-        Command::Change { .. } | Command::Exec { .. } => panic!("ping changes nothing"),
+        Command::Change { .. } | Command::Exec { .. } | Command::Follow(_) | Command::Copy(_) => {
+            panic!("ping changes nothing")
+        }
     }
     format!("{}rc={}\n", network.screen, network.status.unwrap())
 }

@@ -3,6 +3,7 @@
 //! any other object. Only Services about which something changed are looked at.
 
 use super::control::ControlPlane;
+use super::controllers::Kind;
 use super::objects::mix;
 use super::services::{Key, key_of, slice_row};
 use super::store::{PodEntry, PodKey};
@@ -11,6 +12,7 @@ use crate::api::{EndpointSlice, OwnerReference, Service};
 use crate::base::{Duration, ObjectKey};
 use crate::cluster::endpoints::{self, MANAGED_BY, is_followed};
 use crate::cluster::services::{self, PodView};
+use crate::cluster::{quantity, topology};
 use crate::trace::{PodPhase, ServiceChange, TableChange};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,7 +136,7 @@ impl ControlPlane {
             return false;
         }
         let present = self.slices_of(&service);
-        let (plan, subsets) = {
+        let (mut plan, subsets) = {
             let pods = self.views(&service);
             let plan = endpoints::plan(&service, &uid, &present, &pods);
             (plan, endpoints::subsets(&service, &pods))
@@ -144,6 +146,7 @@ impl ControlPlane {
             let labels = json!(endpoints::old_labels(&service));
             self.put_old_form(world, &old_form, &labels, subsets);
         }
+        self.topology_hints(world, (key, &service), &present, &mut plan);
         let changes = !(plan.gone.is_empty() && plan.new.is_empty() && plan.changed.is_empty());
         for name in &plan.gone {
             let gone = (key.0.clone(), name.clone());
@@ -158,6 +161,54 @@ impl ControlPlane {
             self.put_own_slice(world, slice);
         }
         changes
+    }
+
+    /// Gives endpoints their zones where the Service asks for that by its topology mode, and tells whether that can be.
+    fn topology_hints(
+        &mut self,
+        world: &mut dyn World,
+        (key, service): (&Key, &Service),
+        present: &[EndpointSlice],
+        plan: &mut endpoints::Plan,
+    ) {
+        let event = |world: &mut dyn World, kind, reason, message: &str| {
+            let object = ObjectKey::new("Service", &key.0, &key.1);
+            let message = format!("{message}, addressType: IPv4");
+            Self::event(world, &object, kind, (reason, "endpoint-slice-controller"), message);
+        };
+        if !topology::is_auto(service) {
+            if self.services.hinted.remove(key) {
+                let what = "Topology Aware Hints has been disabled";
+                event(world, Kind::Warning, "TopologyAwareHintsDisabled", what);
+            }
+            return;
+        }
+        let nodes = self.store.nodes.values().map(|node| topology::NodeView {
+            labels: &node.spec.labels,
+            ready: node.ready,
+            // *Simplified*: nodes that say nothing of what they have are alike.
+            cpu: match node.spec.allocatable.get("cpu") {
+                Some(text) => quantity::thousandths(text).unwrap_or(0),
+                None => {
+                    if node.spec.allocatable.is_empty() {
+                        1_000
+                    } else {
+                        0
+                    }
+                }
+            },
+        });
+        match topology::add_hints(plan, present, &topology::zones(nodes)) {
+            Ok(()) if self.services.hinted.insert(key.clone()) => {
+                let what = "Topology Aware Hints has been enabled";
+                event(world, Kind::Normal, "TopologyAwareHintsEnabled", what);
+            }
+            Ok(()) => {}
+            Err(why) => {
+                self.services.hinted.remove(key);
+                event(world, Kind::Warning, "TopologyAwareHintsDisabled", &why);
+            }
+        }
     }
 
     /// The slices of a Service that the controller keeps.

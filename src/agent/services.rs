@@ -39,6 +39,8 @@ pub(super) struct Services {
     pub(super) slices: BTreeMap<Key, (Arc<EndpointSlice>, SimTime)>,
     /// The slices that stand for each object of endpoints that the user wrote.
     pub(super) written: BTreeMap<ObjectKey, Vec<Key>>,
+    /// Services whose endpoints have hints by their topology mode.
+    pub(super) hinted: BTreeSet<Key>,
     /// What the endpoint controllers have to look at.
     pub(super) doubtful: Doubtful,
     /// Whether the kube-proxies are about to write, and when they last did.

@@ -2,6 +2,7 @@
 //! (`pkg/controller/endpoint`).
 
 use super::services::{PodView, endpoint, ports_of};
+use super::topology::is_auto;
 use crate::api::{
     Endpoint, EndpointAddress, EndpointPort, EndpointSlice, EndpointSubset, ObjectMeta, OwnerReference,
     SERVICE_NAME_LABEL, Service,
@@ -56,7 +57,7 @@ pub fn plan(service: &Service, owner_uid: &str, present: &[EndpointSlice], pods:
     plan.gone.extend(present.iter().filter(|slice| !known(slice)).map(|slice| slice.metadata.name.clone()));
     for (ports, wanted) in &groups {
         let own: Vec<&EndpointSlice> = present.iter().filter(|slice| slice.ports == *ports).collect();
-        plan_group(&metadata, (ports, wanted.clone()), &own, &mut plan);
+        plan_group((&metadata, is_auto(service)), (ports, wanted.clone()), &own, &mut plan);
     }
     if plan.new.is_empty() && plan.gone.len() == present.len() {
         plan.new.push(slice(&metadata, Vec::new(), Vec::new()));
@@ -73,7 +74,7 @@ pub fn plan(service: &Service, owner_uid: &str, present: &[EndpointSlice], pods:
 
 /// The slices for one set of ports (`reconcileByPortMapping`).
 fn plan_group(
-    metadata: &ObjectMeta,
+    (metadata, keeps_hints): (&ObjectMeta, bool),
     (ports, mut wanted): (&[EndpointPort], Vec<Endpoint>),
     present: &[&EndpointSlice],
     plan: &mut Plan,
@@ -84,7 +85,13 @@ fn plan_group(
         new.metadata.name.clone_from(&old.metadata.name);
         for endpoint in &old.endpoints {
             if let Some(at) = wanted.iter().position(|other| is_same(other, endpoint)) {
-                new.endpoints.push(wanted.remove(at));
+                let mut fresh = wanted.remove(at);
+                // Hints by topology mode stay while nothing else changes.
+                let unhinted = Endpoint { hints: None, ..endpoint.clone() };
+                if keeps_hints && fresh == unhinted {
+                    fresh.hints.clone_from(&endpoint.hints);
+                }
+                new.endpoints.push(fresh);
             }
         }
         if new.endpoints.is_empty() && !old.endpoints.is_empty() {

@@ -19,5 +19,6 @@ pub mod rollout;
 pub mod schedule;
 pub mod scheduler;
 pub mod services;
+pub mod topology;
 
 pub use crate::manifest::quantity;

@@ -116,8 +116,11 @@ pub(super) fn endpoint(service: &Service, view: &PodView<'_>) -> Endpoint {
 }
 
 /// Where an endpoint had best be used, as `trafficDistribution` asks: in its zone, or on its node
-/// (`pkg/controller/endpointslice/topologycache`, `ReconcileHints`). The annotation `topology-mode: Auto` is not followed.
+/// (`pkg/controller/endpointslice/topologycache`, `ReconcileHints`).
 fn hints(service: &Service, view: &PodView<'_>) -> Option<EndpointHints> {
+    if super::topology::is_auto(service) {
+        return None;
+    }
     let zones = || view.zone.iter().map(|zone| ForZone { name: (*zone).to_owned() }).collect::<Vec<_>>();
     let hints = match service.spec.traffic_distribution.as_deref()? {
         "PreferClose" | "PreferSameZone" => EndpointHints { for_zones: zones(), for_nodes: Vec::new() },

@@ -93,7 +93,7 @@ impl Lab {
             // Taken care of above.
             Command::Exec { .. } => return None,
             Command::Follow(follow) => return self.follow(process, *follow),
-            Command::Copy(copying) => return Some(self.copy(process, *copying)),
+            Command::Copy(copying) => return Some(self.copy(process, &copying)),
             Command::Done { output, status } => (output, Some(status), None, Vec::new()),
             Command::Process { output, process } => (output, None, Some(process), Vec::new()),
             Command::Change { changes, output, status } => (output, Some(status), None, changes),

@@ -66,7 +66,7 @@ impl Lab {
     }
 
     /// Copies a file as `tar` in the container would take or write it. The status.
-    pub(super) fn copy(&mut self, process: ProcessId, copying: Copying) -> u8 {
+    pub(super) fn copy(&mut self, process: ProcessId, copying: &Copying) -> u8 {
         for (stream, text) in &copying.output {
             self.sim.write(process, *stream, text);
         }
@@ -86,8 +86,8 @@ impl Lab {
             return 1;
         }
         let failed = match &copying.way {
-            Way::Into(bytes) => self.unpack(&there, &copying, bytes, tools),
-            Way::From => match self.pack((process, tools), &there, &copying) {
+            Way::Into(bytes) => self.unpack(&there, copying, bytes, tools),
+            Way::From => match self.pack((process, tools), &there, copying) {
                 Ok(bytes) => return self.put_here(process, &copying.local, bytes),
                 Err(failed) => Some(failed),
             },
@@ -157,7 +157,7 @@ impl Lab {
                     "tar: {path}: No such file or directory\ntar: error exit delayed from previous errors\n"
                 )
             }
-            _ => format!(
+            Tools::Full | Tools::Nothing => format!(
                 "{removing}tar: {path}: Cannot stat: No such file or directory\ntar: Exiting with failure status due to previous errors\n"
             ),
         };

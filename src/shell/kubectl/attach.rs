@@ -82,7 +82,7 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
         out.err(RECORDED);
     }
     let key = (namespace.as_str().into(), name.as_str().into());
-    let rows = context.inventory.pods.get(&key).into_iter().flat_map(|row| &row.containers);
+    let mut rows = context.inventory.pods.get(&key).into_iter().flat_map(|row| &row.containers);
     let statuses =
         ["containerStatuses", "initContainerStatuses"].map(|path| list(pod, &format!("status.{path}")));
     let mut statuses = statuses.into_iter().flatten();
@@ -92,7 +92,7 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
         ));
         return Ok(out.done(1));
     }
-    let life = rows.filter(|one| *one.name == *container).map(|one| one.restarts).last().unwrap_or(0);
+    let life = rows.find(|one| *one.name == *container).map_or(0, |one| one.restarts);
     let shown = (context.logs)((&namespace, &name, &container), life).len();
     let is_resumed = is_raw && !words.is_set("quiet") && text(pod, "spec.restartPolicy") == "Always";
     let after = is_resumed.then(|| Program(Box::new(Says(resume(&name, &container)))));
