@@ -6,7 +6,7 @@ use super::controllers::Kind;
 use super::hooks::Hook;
 use super::images::{self, Pull};
 use super::kubelet::{self, Stage};
-use super::launch::{Environment, Exit, Launch, Mount, Mounts, StandIn};
+use super::launch::{Environment, Exit, Launch, Mount, Mounts, StandIn, is_written_by_kubelet};
 use super::probes::Counted;
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World};
@@ -320,13 +320,6 @@ fn way_of(spec: &PodSpec, name: &str) -> Option<Way> {
     let volume = spec.volumes.iter().find(|volume| volume["name"] == name)?;
     let in_memory = volume["emptyDir"]["medium"] == "Memory";
     (users > 1).then_some(if in_memory { Way::MemoryFile } else { Way::File })
-}
-
-/// Whether the kubelet writes a volume, which containers may only read.
-fn is_written_by_kubelet(spec: &PodSpec, name: &str) -> bool {
-    const KINDS: [&str; 4] = ["configMap", "secret", "downwardAPI", "projected"];
-    let volume = spec.volumes.iter().find(|volume| volume["name"] == name);
-    volume.is_some_and(|volume| KINDS.iter().any(|kind| volume[*kind].is_object()))
 }
 
 fn mounts(entry: &mut PodEntry, world: &mut dyn World, spec: &Container) -> Mounts {

@@ -5,6 +5,7 @@ use super::controllers::Kind;
 use super::store::PodKey;
 use super::world::World;
 use super::{containers, kubelet};
+use crate::api::PodSpec;
 use crate::app::probe::Request;
 use crate::app::server::Listener;
 use crate::base::{DirId, NetnsId, PidNsId};
@@ -83,6 +84,13 @@ impl Mounts {
         let innermost = self.volumes.iter().filter(|mount| holds(mount)).max_by_key(|mount| mount.path.len());
         innermost.is_some_and(|mount| mount.read_only)
     }
+}
+
+/// Whether the kubelet writes a volume, which containers may only read.
+pub(super) fn is_written_by_kubelet(spec: &PodSpec, name: &str) -> bool {
+    const KINDS: [&str; 4] = ["configMap", "secret", "downwardAPI", "projected"];
+    let volume = spec.volumes.iter().find(|volume| volume["name"] == name);
+    volume.is_some_and(|volume| KINDS.iter().any(|kind| volume[*kind].is_object()))
 }
 
 /// What a process sees of the machine besides its network.

@@ -5,11 +5,8 @@ use super::endpoints::Plan;
 use crate::api::{Endpoint, EndpointHints, EndpointSlice, ForZone, Service};
 use std::collections::BTreeMap;
 
-/// How much more than its share an endpoint may have to bear.
-const OVERLOAD: f64 = 0.2;
-
-/// The part of all processors that each zone has, where that is known and there are several zones.
-pub type Zones = Option<BTreeMap<String, f64>>;
+/// What each zone has of the processors, where that is known and there are several zones.
+pub type Zones = Option<BTreeMap<String, i128>>;
 
 /// A node as it counts here.
 #[derive(Clone, Copy, Debug)]
@@ -41,21 +38,22 @@ pub fn zones<'n>(nodes: impl Iterator<Item = NodeView<'n>>) -> Zones {
         }
         *by_zone.entry(zone.clone()).or_default() += node.cpu;
     }
-    let all: i128 = by_zone.values().sum();
-    let share = |cpu: i128| cpu as f64 / all as f64;
-    (by_zone.len() > 1).then(|| by_zone.into_iter().map(|(zone, cpu)| (zone, share(cpu))).collect())
+    (by_zone.len() > 1).then_some(by_zone)
 }
+
+/// Endpoints by zone.
+type Counts = BTreeMap<String, i128>;
 
 /// How many endpoints a zone should have, and how many it may at most.
 #[derive(Clone, Copy, Debug)]
 struct Allocation {
-    desired: f64,
-    most: usize,
+    /// In parts of an endpoint, as many as there are thousandths of processors.
+    desired: i128,
+    most: i128,
 }
 
 /// What the zones should have of this many endpoints, or why that cannot be (`getAllocations`).
-#[expect(clippy::cast_sign_loss, reason = "shares are not negative")]
-fn allocations(zones: &Zones, n: usize) -> Result<BTreeMap<String, Allocation>, String> {
+fn allocations(zones: &Zones, n: usize) -> Result<(BTreeMap<String, Allocation>, i128), String> {
     let Some(zones) = zones else {
         return Err(
             "Insufficient Node information: allocatable CPU or zone not specified on one or more nodes"
@@ -65,20 +63,22 @@ fn allocations(zones: &Zones, n: usize) -> Result<BTreeMap<String, Allocation>, 
     if zones.len() > n {
         return Err(format!("Insufficient number of endpoints ({n} endpoints, {} zones)", zones.len()));
     }
-    let least = |share: f64| (share * n as f64 * (1.0 / (1.0 + OVERLOAD))).ceil();
-    let all = zones.values().map(|share| least(*share) as usize).sum::<usize>();
-    if all > n {
+    let (count, whole) = (n as i128, zones.values().sum::<i128>());
+    // An endpoint may have to bear a fifth more than its share.
+    let least = |cpu: i128| (cpu * count * 5 + whole * 6 - 1) / (whole * 6);
+    let all: i128 = zones.values().map(|cpu| least(*cpu)).sum();
+    if all > count {
         return Err(format!(
             "Unable to allocate minimum required endpoints to each zone without exceeding overload threshold ({n} \
              endpoints, {} zones)",
             zones.len()
         ));
     }
-    let allocation = |share: f64| Allocation {
-        desired: (share * n as f64).max(least(share)),
-        most: least(share) as usize + n - all,
+    let allocation = |cpu: i128| Allocation {
+        desired: (cpu * count).max(least(cpu) * whole),
+        most: least(cpu) + count - all,
     };
-    Ok(zones.iter().map(|(zone, share)| (zone.clone(), allocation(*share))).collect())
+    Ok((zones.iter().map(|(zone, cpu)| (zone.clone(), allocation(*cpu))).collect(), whole))
 }
 
 fn is_ready(endpoint: &Endpoint) -> bool {
@@ -106,8 +106,8 @@ pub fn add_hints(plan: &mut Plan, present: &[EndpointSlice], zones: &Zones) -> R
 fn hinted(plan: &mut Plan, unchanged: Vec<EndpointSlice>, zones: &Zones) -> Result<(), String> {
     let slices = plan.new.iter().chain(&plan.changed).chain(&unchanged);
     let n = slices.flat_map(|slice| &slice.endpoints).filter(|endpoint| is_ready(endpoint)).count();
-    let allocations = allocations(zones, n)?;
-    let mut by_zone: BTreeMap<String, usize> = BTreeMap::new();
+    let (allocations, whole) = allocations(zones, n)?;
+    let mut by_zone = Counts::new();
     for slice in unchanged {
         if let Some(counts) = counted(&slice, &by_zone, &allocations) {
             for (zone, count) in counts {
@@ -130,7 +130,7 @@ fn hinted(plan: &mut Plan, unchanged: Vec<EndpointSlice>, zones: &Zones) -> Resu
         *by_zone.entry(zone.clone()).or_default() += 1;
         endpoint.hints = Some(hint(zone));
     }
-    let (mut giving, mut receiving) = moves(&allocations, &by_zone);
+    let (mut giving, mut receiving) = moves((&allocations, whole), &by_zone);
     for endpoint in those {
         let Some(left) =
             endpoint.zone.as_ref().and_then(|zone| giving.get_mut(zone)).filter(|left| **left > 0)
@@ -151,10 +151,10 @@ fn hint(zone: String) -> EndpointHints {
 /// The hints of a slice by zone, where they may stay (`getHintsByZone`).
 fn counted(
     slice: &EndpointSlice,
-    others: &BTreeMap<String, usize>,
+    others: &Counts,
     allocations: &BTreeMap<String, Allocation>,
-) -> Option<BTreeMap<String, usize>> {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+) -> Option<Counts> {
+    let mut counts = Counts::new();
     for endpoint in slice.endpoints.iter().filter(|endpoint| is_ready(endpoint)) {
         let zones =
             endpoint.hints.as_ref().map(|hints| &hints.for_zones).filter(|zones| !zones.is_empty())?;
@@ -163,42 +163,36 @@ fn counted(
             *counts.entry(zone.name.clone()).or_default() += 1;
         }
     }
-    let fits = |(zone, count): (&String, &usize)| {
+    let fits = |(zone, count): (&String, &i128)| {
         let more = others.get(zone).copied().unwrap_or(0);
         allocations.get(zone).is_some_and(|allocation| count + more <= allocation.most)
     };
     counts.iter().all(fits).then_some(counts)
 }
 
-type Counts = BTreeMap<String, usize>;
-
 /// How many endpoints each zone gives to others, and how many it gets (`getGivingAndReceivingZones`).
-fn moves(allocations: &BTreeMap<String, Allocation>, by_zone: &Counts) -> (Counts, Counts) {
-    let (mut above, mut below) = (BTreeMap::new(), BTreeMap::new());
+fn moves((allocations, whole): (&BTreeMap<String, Allocation>, i128), by_zone: &Counts) -> (Counts, Counts) {
+    let (mut above, mut below) = (Counts::new(), Counts::new());
     for (zone, allocation) in allocations {
-        let has = by_zone.get(zone).copied().unwrap_or(0) as f64;
+        let has = by_zone.get(zone).copied().unwrap_or(0) * whole;
         if has > allocation.desired {
             above.insert(zone.clone(), has - allocation.desired);
         } else if has < allocation.desired {
             below.insert(zone.clone(), allocation.desired - has);
         }
     }
-    let most = |of: &BTreeMap<String, f64>| {
-        let mut found: Option<(String, f64)> = None;
-        for (zone, count) in of {
-            if *count > found.as_ref().map_or(0.0, |(_, most)| *most) {
-                found = Some((zone.clone(), *count));
-            }
-        }
-        found
+    // The first of those that have most.
+    let most = |of: &Counts| {
+        let most = of.values().max().filter(|most| **most > 0)?;
+        of.iter().find(|(_, count)| *count == most).map(|(zone, count)| (zone.clone(), *count))
     };
     let (mut giving, mut receiving) = (Counts::new(), Counts::new());
     while let (Some((from, gives)), Some((to, gets))) = (most(&above), most(&below)) {
-        if (gives < 1.0 && gets < 1.0) || gives < 0.5 || gets < 0.5 {
+        if (gives < whole && gets < whole) || gives * 2 < whole || gets * 2 < whole {
             break;
         }
-        above.entry(from.clone()).and_modify(|left| *left -= 1.0);
-        below.entry(to.clone()).and_modify(|left| *left -= 1.0);
+        above.entry(from.clone()).and_modify(|left| *left -= whole);
+        below.entry(to.clone()).and_modify(|left| *left -= whole);
         *giving.entry(from).or_default() += 1;
         *receiving.entry(to).or_default() += 1;
     }
