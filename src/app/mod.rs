@@ -1,6 +1,7 @@
 //! Simulated processes, each a state machine over sockets and timers. A process sees the world only through
 //! [`Os`], which stands for the system calls.
 
+pub mod arping;
 pub mod bind;
 pub mod busybox_nslookup;
 pub mod busybox_ping;

@@ -53,7 +53,9 @@ impl Netns {
             self.add_addr_routes(ctx, &row);
         }
         if !self.addrs.iter().any(|row| row.ifindex == ifindex) {
+            // `fib_disable_ip`: without an address the interface speaks no IP, and knows nobody.
             self.drop_routes(ctx, ifindex, |route| route.oif == Some(ifindex));
+            self.flush_neighbors(ctx, ifindex);
         }
     }
 

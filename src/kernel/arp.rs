@@ -269,6 +269,13 @@ impl Netns {
         }
     }
 
+    /// Sends what a program wrote into a socket of its own (`packet(7)`).
+    pub fn arp_send_by_hand(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, to: MacAddr, arp: Arp) {
+        let frame = Frame { dst: to, src: arp.sender_mac, payload: Payload::Arp(arp) };
+        let skb = ctx.fresh(Relation::Sent, ProcessId::NONE, Arc::new(frame));
+        self.arp_xmit(ctx, ifindex, ctx.delays.output, skb);
+    }
+
     fn arp_xmit(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, after: Duration, mut skb: Skb) {
         ctx.note((self.id, ifindex), &mut skb, EventKind::Originated);
         ctx.later(after, Urgency::Now, Work::Transmit(ifindex, skb));

@@ -3,7 +3,7 @@
 use super::nettools::{self, Edition};
 use super::out::{answer, refuse};
 use super::{
-    Command, Context, busybox_ip, dig, file_tests, files, filters, nc, netstat, ping, route, servers,
+    Command, Context, busybox_ip, dig, file_tests, files, filters, grep, nc, netstat, ping, route, servers,
     text_tools, traceroute, wget,
 };
 use crate::cluster::images::{self, Tools};
@@ -81,7 +81,7 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "true" => answer(""),
         "date" => filters::date(context, words),
         "env" | "printenv" => filters::env(context, words),
-        "grep" => filters::grep(context, words),
+        "grep" => grep::grep(context, words),
         "head" => filters::head(context, words),
         "httpd" => servers::busybox_httpd(context, words),
         "printf" => filters::printf(words),

@@ -1,4 +1,4 @@
-//! Small programs that read what a pipe brings: `grep`, `head`, `tail`, `wc`, `tee`; and others that only print:
+//! Small programs that read what a pipe brings: `head`, `tail`, `wc`, `tee`; and others that only print:
 //! `seq`, `printf`, `env`, `date`, `ps`.
 
 use super::getopt::getopt;
@@ -22,58 +22,6 @@ pub(super) fn texts(context: &Context<'_>, program: &str, paths: &[String]) -> R
         }
     }
     Ok(all)
-}
-
-/// `grep` for a fixed text: no regular expressions but `^` and `$` at the ends and `.*` nowhere.
-pub(super) fn grep(context: &Context<'_>, words: &[String]) -> Command {
-    let parsed = match getopt("icvqnoEFwe:", words) {
-        Ok(parsed) => parsed,
-        Err(text) => return refuse(format!("grep: {text}\n"), 2),
-    };
-    let has = |letter| parsed.options.iter().any(|(option, _)| *option == letter);
-    let mut operands = parsed.operands.clone();
-    let given = parsed.options.iter().find(|(option, _)| *option == 'e').map(|(_, pattern)| pattern.clone());
-    let Some(pattern) = given.or_else(|| (!operands.is_empty()).then(|| operands.remove(0))) else {
-        return refuse("Usage: grep [OPTION]... PATTERNS [FILE]...\n", 2);
-    };
-    let text = match texts(context, "grep", &operands) {
-        Ok(text) => text,
-        Err(command) => return command,
-    };
-    let patterns: Vec<&str> = if has('E') { pattern.split('|').collect() } else { vec![&pattern] };
-    if !has('F') && patterns.iter().any(|pattern| pattern.contains(['*', '[', '(', '+', '?'])) {
-        let (text, status) = not_simulated("grep", "regular expressions");
-        return refuse(text, status);
-    }
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| patterns.iter().any(|pattern| fits(line, pattern, has('i'))) != has('v'))
-        .collect();
-    let status = u8::from(lines.is_empty());
-    let mut out = Out::default();
-    if has('c') {
-        out.out(format!("{}\n", lines.len()));
-    } else if !has('q') {
-        for line in lines {
-            out.out(format!("{line}\n"));
-        }
-    }
-    out.done(status)
-}
-
-fn fits(line: &str, pattern: &str, ignores_case: bool) -> bool {
-    let (line, pattern) = if ignores_case {
-        (line.to_lowercase(), pattern.to_lowercase())
-    } else {
-        (line.to_owned(), pattern.to_owned())
-    };
-    let pattern = pattern.replace("\\.", ".");
-    match (pattern.strip_prefix('^'), pattern.strip_suffix('$')) {
-        (Some(start), _) if pattern.ends_with('$') => line == start[..start.len() - 1],
-        (Some(start), _) => line.starts_with(start),
-        (None, Some(end)) => line.ends_with(end),
-        (None, None) => line.contains(&pattern),
-    }
 }
 
 /// How many lines `head` and `tail` show: `-n N`, `-N`.

@@ -2,6 +2,7 @@
 //!
 //! A command line is parsed here into [`Command`]: either it answers at once from the tables, or it becomes a process.
 
+mod arping;
 mod brctl;
 mod bridge;
 mod busybox;
@@ -15,6 +16,7 @@ mod file_tests;
 mod files;
 mod filters;
 mod getopt;
+mod grep;
 mod ip;
 mod ipc;
 mod ipset;
@@ -29,6 +31,7 @@ mod nettools;
 mod nft;
 mod out;
 mod ping;
+mod posix_regex;
 mod print;
 mod programs;
 mod remote;
@@ -163,6 +166,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "ifconfig" => nettools::ifconfig(context, words, Edition::NetTools),
         "ip" => ip::ip(context, words),
         "ping" => ping::ping(words),
+        "arping" => arping::arping(context, words),
         "arp" => nettools::arp(context, words, Edition::NetTools),
         "brctl" => brctl::brctl(context, words),
         "bridge" => bridge::bridge(context, words),
@@ -181,7 +185,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "nslookup" => dig::nslookup(words),
         "env" | "printenv" => filters::env(context, words),
         "false" => Out::default().done(1),
-        "grep" => filters::grep(context, words),
+        "grep" => grep::grep(context, words),
         "head" => filters::head(context, words),
         "http-echo" => servers::http_echo(context, words),
         "httpd-foreground" => servers::apache(),

@@ -10,6 +10,7 @@ const FULL: &[&str] = &[
     "getent",
     "agnhost",
     "arp",
+    "arping",
     "brctl",
     "bridge",
     "busybox",
