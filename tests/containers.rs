@@ -286,6 +286,68 @@ fn all_containers_of_a_pod_share_its_ipc_namespace_and_shared_memory() {
 }
 
 #[test]
+fn each_use_names_the_container_and_those_at_the_other_end() {
+    let mut lab = talkers();
+    in_container(&mut lab, "one", "echo text > /run/shared/t; echo seen > /dev/shm/x; ipcmk -Q");
+    in_container(&mut lab, "one", "flock /run/shared/l echo mine");
+    let ways = ways(&lab);
+    for wanted in [
+        "file /run/shared/t 5 bytes, path file, one to two",
+        "memory /dev/shm/x 5 bytes, path memory, one to apart two",
+        "msg id 0 0 bytes, path kernel, one to apart two",
+        "lock /run/shared/l 0 bytes, path file, one to two",
+    ] {
+        assert!(ways.contains(wanted), "{wanted}: {ways}");
+    }
+}
+
+#[test]
+fn the_picture_joins_the_containers_and_the_table_says_what_is_open() {
+    use vethscope::scene::{self, within};
+    use vethscope::trace::Way;
+    let mut lab = talkers();
+    in_container(&mut lab, "one", "echo text > /run/shared/t");
+    let tables = vethscope::trace::Inventory::at(lab.trace(), lab.trace().len());
+    let pod = tables.pods.values().find(|pod| &*pod.name == "p").expect("the Pod is there").clone();
+    let mut uses = within::Uses::default();
+    uses.extend(lab.trace());
+    let last = vethscope::base::EventId(lab.trace().len() as u32 - 1);
+    let (event, _) = uses.of(lab.trace(), &pod, last).last().expect("the file was used");
+    let picture = scene::layout(&tables, &scene::LayoutOptions::default());
+    let mut index = scene::Index::default();
+    index.extend(lab.trace());
+    let steps = scene::steps(lab.trace());
+    let at = steps.iter().position(|step| *step == event).expect("it is a step of the timeline");
+    let moment = scene::Moment {
+        trace: lab.trace(),
+        index: &index,
+        steps: &steps,
+        at,
+        lang: vethscope::base::words::Lang::En,
+    };
+    let frame = scene::frame_at(&picture, &tables, moment);
+    let drawn = frame.within.expect("the use is drawn");
+    let rect = |name: &str| picture.shape(&format!("pod default/p {name}")).expect("a container").rect;
+    assert_eq!(drawn.lines.len(), 1, "one to two, and apart has no part in it: {drawn:?}");
+    let ends = (drawn.lines[0].first().copied(), drawn.lines[0].last().copied());
+    let foot = |name: &str| Some(scene::Point::new(rect(name).center().x, rect(name).bottom()));
+    assert_eq!(ends, (foot("one"), foot("two")));
+    let note = frame.note.expect("it is named");
+    assert_eq!(
+        (note.lines[0].head.as_str(), note.lines[0].tail.as_str()),
+        ("/run/shared/t", "file on a shared volume · 5 B")
+    );
+    let offers = within::offers(&tables, &pod);
+    let open = |way: Way| {
+        let offer = offers.iter().find(|offer| offer.way == Some(way)).expect("every way has a row");
+        (offer.open.join("; "), offer.used)
+    };
+    assert_eq!(open(Way::File), ("shared: one, two".to_owned(), (1, 5)));
+    assert_eq!(open(Way::Signal), (String::new(), (0, 0)), "the Pod does not share its process namespace");
+    assert_eq!(open(Way::MemoryFile).0, "/dev/shm");
+}
+
+#[test]
 fn a_lock_on_a_shared_file_keeps_the_other_container_out() {
     let mut lab = talkers();
     let holder = vethscope::lab::Target::parse("p", "default", Some("one"));

@@ -6,17 +6,17 @@ use super::controllers::Kind;
 use super::hooks::Hook;
 use super::images::{self, Pull};
 use super::kubelet::{self, Stage};
-use super::launch::{Environment, Exit, Launch, Mount, Mounts, StandIn, is_written_by_kubelet};
+use super::launch::{self, Environment, Exit, Launch, Mounts, StandIn};
 use super::probes::Counted;
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World};
-use crate::api::{Container, Pod, PodSpec, RestartPolicy};
+use crate::api::{Container, Pod, RestartPolicy};
 use crate::app::Transport;
 use crate::app::server::{Flavor, Listener, Serve, Site};
 use crate::base::{DirId, Duration, Ipv4Addr, NetnsId, PidNsId, ProcessId, SimTime};
 use crate::cluster::configuration::expanded;
 use crate::cluster::{images as image_facts, processes};
-use crate::trace::{ContainerRef, ContainerRow, ContainerState, LastState, PodPhase, Way};
+use crate::trace::{ContainerRef, ContainerRow, ContainerState, LastState, PodPhase};
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -270,7 +270,7 @@ fn launch(
         (None, true) => StandIn::Ends,
         (None, false) => StandIn::Serves(listeners_of(&image, &spec)),
     };
-    let mounts = Arc::new(mounts(entry, world, &spec));
+    let mounts = Arc::new(launch::mounts(entry, world, &spec, &container));
     let environment = Environment {
         image: Some(image.as_str().into()),
         kube_namespace: key.namespace.clone(),
@@ -310,46 +310,6 @@ pub(super) fn kill_all(control: &mut ControlPlane, world: &mut dyn World, key: &
         control.mains.remove(&process);
         world.kill(process);
     }
-}
-
-/// How containers talk over a volume that more than one of them mounts.
-fn way_of(spec: &PodSpec, name: &str) -> Option<Way> {
-    let all = spec.init_containers.iter().chain(&spec.containers);
-    let users =
-        all.filter(|container| container.volume_mounts.iter().any(|mount| mount.name == name)).count();
-    let volume = spec.volumes.iter().find(|volume| volume["name"] == name)?;
-    let in_memory = volume["emptyDir"]["medium"] == "Memory";
-    (users > 1).then_some(if in_memory { Way::MemoryFile } else { Way::File })
-}
-
-fn mounts(entry: &mut PodEntry, world: &mut dyn World, spec: &Container) -> Mounts {
-    let own = world.new_dir();
-    let mut volumes = Vec::new();
-    for mount in &spec.volume_mounts {
-        let dir = entry.shared.volume(world, &mount.name);
-        volumes.push(Mount {
-            path: mount.mount_path.clone(),
-            dir,
-            sub_path: mount.sub_path.clone().unwrap_or_default(),
-            read_only: mount.read_only == Some(true) || is_written_by_kubelet(&entry.pod.spec, &mount.name),
-            way: way_of(&entry.pod.spec, &mount.name),
-        });
-    }
-    // The sandbox's shared memory and message queues are mounted into every container of the Pod
-    // (containerd, `sandbox_run_linux.go` and `container_create_linux.go`).
-    for (path, way) in [("/dev/shm", Way::MemoryFile), ("/dev/mqueue", Way::PosixQueue)] {
-        if volumes.iter().all(|mount| mount.path.trim_end_matches('/') != path) {
-            let dir = entry.shared.volume(world, path);
-            volumes.push(Mount {
-                path: path.to_owned(),
-                dir,
-                sub_path: String::new(),
-                read_only: false,
-                way: Some(way),
-            });
-        }
-    }
-    Mounts { own, pod: entry.shared.files, volumes }
 }
 
 /// Where a program of which nothing is known listens: on the ports that its image is known for, else on those that the

@@ -2,10 +2,10 @@
 
 use super::control::ControlPlane;
 use super::controllers::Kind;
-use super::store::PodKey;
+use super::store::{PodEntry, PodKey};
 use super::world::World;
 use super::{containers, kubelet};
-use crate::api::PodSpec;
+use crate::api::{Container, PodSpec};
 use crate::app::probe::Request;
 use crate::app::server::Listener;
 use crate::base::{DirId, NetnsId, PidNsId};
@@ -22,6 +22,8 @@ pub struct Mounts {
     pub pod: Option<DirId>,
     /// Volumes.
     pub volumes: Vec<Mount>,
+    /// The container that sees this; `None` on a node and for a probe.
+    pub container: Option<ContainerRef>,
 }
 
 /// A volume, where it is mounted.
@@ -45,7 +47,7 @@ const SHARED: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
 impl Mounts {
     /// A directory tree without volumes.
     pub fn bare(own: DirId) -> Self {
-        Self { own, pod: None, volumes: Vec::new() }
+        Self { own, pod: None, volumes: Vec::new(), container: None }
     }
 
     /// Where a path leads: a directory and the path in it; `None` for what lies with the network namespace.
@@ -207,6 +209,52 @@ pub enum Exit {
     NoSuchProgram(String),
 }
 
+/// How containers talk over a volume that more than one of them mounts.
+fn way_of(spec: &PodSpec, name: &str) -> Option<Way> {
+    let all = spec.init_containers.iter().chain(&spec.containers);
+    let users =
+        all.filter(|container| container.volume_mounts.iter().any(|mount| mount.name == name)).count();
+    let volume = spec.volumes.iter().find(|volume| volume["name"] == name)?;
+    let in_memory = volume["emptyDir"]["medium"] == "Memory";
+    (users > 1).then_some(if in_memory { Way::MemoryFile } else { Way::File })
+}
+
+/// What a container of a Pod sees, its volumes made where they are not there yet.
+pub(super) fn mounts(
+    entry: &mut PodEntry,
+    world: &mut dyn World,
+    spec: &Container,
+    container: &ContainerRef,
+) -> Mounts {
+    let own = world.new_dir();
+    let mut volumes = Vec::new();
+    for mount in &spec.volume_mounts {
+        let dir = entry.shared.volume(world, &mount.name);
+        volumes.push(Mount {
+            path: mount.mount_path.clone(),
+            dir,
+            sub_path: mount.sub_path.clone().unwrap_or_default(),
+            read_only: mount.read_only == Some(true) || is_written_by_kubelet(&entry.pod.spec, &mount.name),
+            way: way_of(&entry.pod.spec, &mount.name),
+        });
+    }
+    // The sandbox's shared memory and message queues are mounted into every container of the Pod
+    // (containerd, `sandbox_run_linux.go` and `container_create_linux.go`).
+    for (path, way) in [("/dev/shm", Way::MemoryFile), ("/dev/mqueue", Way::PosixQueue)] {
+        if volumes.iter().all(|mount| mount.path.trim_end_matches('/') != path) {
+            let dir = entry.shared.volume(world, path);
+            volumes.push(Mount {
+                path: path.to_owned(),
+                dir,
+                sub_path: String::new(),
+                read_only: false,
+                way: Some(way),
+            });
+        }
+    }
+    Mounts { own, pod: entry.shared.files, volumes, container: Some(container.clone()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,6 +272,7 @@ mod tests {
             own: DirId(0),
             pod: None,
             volumes: vec![mount("/data", 1, ""), mount("/data/in/", 2, "a/b")],
+            container: None,
         };
         let found = |path: &str| mounts.find(path).map(|(dir, path)| (dir.0, path));
         assert_eq!(found("/etc/hosts"), None);

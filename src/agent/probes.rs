@@ -314,6 +314,6 @@ pub(super) fn of_machine(world: &mut dyn World) -> Environment {
         // Its processes are threads of one that has been there from the beginning.
         pidns: world.new_pidns(700),
         variables: Arc::new([]),
-        mounts: Arc::new(Mounts { own: world.new_dir(), volumes: Vec::new(), pod: None }),
+        mounts: Arc::new(Mounts::bare(world.new_dir())),
     }
 }

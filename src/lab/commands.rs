@@ -5,7 +5,7 @@ use crate::agent::{Environment, Mounts, World};
 use crate::base::{NetnsId, ProcessId};
 use crate::kernel::{Ctx, Hairpin, Netns};
 use crate::shell::{self, Command, Context, KernelChange};
-use crate::trace::{Scope, Stream, TableChange};
+use crate::trace::{IpcChange, Scope, Stream, TableChange};
 use std::borrow::Cow;
 
 /// Width of every terminal.
@@ -121,7 +121,11 @@ impl Lab {
                 self.sim.unlink(process, path);
             }
             if let KernelChange::Ipc(change) = change {
+                let made = if let IpcChange::Object(row) = &*change { Some(row.clone()) } else { None };
                 self.sim.note_change(netns, TableChange::Ipc(change));
+                if let Some(row) = made {
+                    self.sim.made_object(process, &row);
+                }
                 continue;
             }
             self.sim.administer(netns, |netns, ctx| apply_change(netns, ctx, change));

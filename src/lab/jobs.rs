@@ -5,7 +5,7 @@ use super::script::{Step, literal};
 use crate::app::sleep::Sleep;
 use crate::base::{Duration, ProcessId, SimTime};
 use crate::sim::Signal;
-use crate::trace::{Stream, Way};
+use crate::trace::Stream;
 
 /// Status of `timeout` when the time was over.
 const TIMED_OUT: u8 = 124;
@@ -120,8 +120,7 @@ impl Lab {
                     Signal::Terminate => "SIGTERM",
                     Signal::Kill => "SIGKILL",
                 };
-                let object = format!("{name} to PID {}", self.sim.pid_of(found));
-                self.sim.used(process, Way::Signal, &object, 0);
+                self.sim.signalled(process, found, name);
                 self.sim.signal(found, signal);
             } else {
                 self.sim.write(process, Stream::Stderr, "sh: 1: kill: No such process\n");

@@ -240,7 +240,7 @@ impl Lab {
     }
 
     /// Nothing is left to do before the next action: upkeep of the kernel alone does not count.
-    fn is_idle(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.sim.is_quiet(Urgency::Soon) && self.upcoming.is_empty()
     }
 

@@ -6,6 +6,7 @@ use super::look::{self, PacketLook, StepKind};
 use super::model::{HookSlot, Scene, ShapeKind, Spot};
 use super::note::{self, Note, Sight};
 use super::rows::{self, RowText};
+use super::within::{self, Within};
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, IfIndex, JourneyId, NetnsId};
 use crate::trace::{DropReason, Event, EventKind, Inventory, Relation, StepRow, Table, TableChange, Trace};
@@ -36,6 +37,8 @@ pub struct Frame {
     pub bursts: Vec<Burst>,
     /// The step of a Pod's life, when this is one.
     pub pod: Option<StepRow>,
+    /// What containers say to one another without a packet, when this is that.
+    pub within: Option<Within>,
 }
 
 impl Frame {
@@ -67,6 +70,7 @@ impl Frame {
         let pod =
             self.pod.as_ref().and_then(|row| scene.shape(&format!("pod {}/{}", row.namespace, row.pod)));
         focus.extend(pod.map(|shape| shape.rect));
+        focus.extend(self.within.iter().flat_map(|within| within.lines.iter().flatten()).map(whole));
         focus.extend(self.note.as_ref().map(|note| note.rect));
         focus.extend(
             self.place.and_then(|spot| scene.rest(spot)).filter(|_| focus.is_empty()).map(|at| whole(&at)),
@@ -195,6 +199,10 @@ pub fn frame_at(scene: &Scene, inventory: &Inventory, moment: Moment<'_>) -> Fra
         && let TableChange::Step(row) = &moment.trace.changes[change.index()]
     {
         frame.pod = Some((**row).clone());
+    }
+    let used = within::use_of(moment.trace, first);
+    if let Some((ways, note)) = used.and_then(|used| within::picture(scene, moment.lang, used)) {
+        (frame.within, frame.note) = (Some(ways), Some(note));
     }
     frame
 }

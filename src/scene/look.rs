@@ -1,6 +1,6 @@
 //! How a packet looks from outside: its protocol as shape and colour, and whether it travels inside a tunnel.
 
-use crate::trace::{Disposition, DropReason, Event, EventKind, TableChange, Trace};
+use crate::trace::{Disposition, DropReason, Event, EventKind, IpcChange, TableChange, Trace};
 use crate::wire::{ArpOp, Body, Frame, Inner, Ipv4, Payload, Udp, UdpPayload};
 
 /// The protocol that decides shape and colour.
@@ -130,6 +130,8 @@ pub enum StepKind {
     Pod(u8),
     /// A process wrote, began or ended.
     Process,
+    /// Containers of a Pod talked without a packet.
+    Within,
     /// Something was broken, or (`false`) mended.
     Fault(bool),
 }
@@ -157,6 +159,9 @@ pub fn step_kind(trace: &Trace, event: &Event) -> Option<StepKind> {
             let change = &trace.changes[change.index()];
             if let TableChange::Step(row) = change {
                 return Some(StepKind::Pod(row.number));
+            }
+            if matches!(change, TableChange::Ipc(change) if matches!(**change, IpcChange::Used(_))) {
+                return Some(StepKind::Within);
             }
             let fault = matches!(change, TableChange::Fault(_));
             (fault || matches!(change, TableChange::FaultGone(_))).then_some(StepKind::Fault(fault))

@@ -30,6 +30,7 @@ pub mod tables;
 mod tests;
 mod title;
 mod walk;
+pub mod within;
 
 pub use frame::{ASIDE, Burst, Decision, Frame, Moment, Token, TrailPiece, frame_at};
 pub use geometry::{Point, Rect, along, length};

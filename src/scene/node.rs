@@ -199,7 +199,10 @@ fn place_pods(draft: &mut Draft<'_>, column: &Column<'_>, rows: &Rows, inner: Re
     match rows.detail {
         Detail::Full => {
             let gap = draft.px(measures(draft).pod_gap);
-            let w = (inner.w - gap) / FULL_PODS as i32;
+            let half = (inner.w - gap) / FULL_PODS as i32;
+            // A Pod alone with more containers than fit into half of the node gets the whole of it.
+            let is_wide = column.pods.len() == 1 && pod::is_crowded(draft, column.pods[0], half);
+            let w = if is_wide { inner.w } else { half };
             for (at, row) in column.pods.iter().enumerate() {
                 let x = inner.x + at as i32 * (w + gap);
                 pod::place(draft, row, netns, Rect::new(x, rows.pods, w, rows.pods_bottom - rows.pods));

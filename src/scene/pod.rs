@@ -135,12 +135,23 @@ fn shown(pod: &PodRow) -> Vec<&ContainerRow> {
     pod.containers.iter().filter(done).collect()
 }
 
+/// How many containers have room side by side in a Pod of this width.
+fn most_containers(draft: &Draft<'_>, width: i32) -> usize {
+    let (least, own) = if draft.options.compact { (2, draft.px(72)) } else { (3, draft.px(100)) };
+    usize::try_from(width / own).unwrap_or(0).max(least)
+}
+
+/// Whether a Pod has more containers than are shown at this width.
+pub(super) fn is_crowded(draft: &Draft<'_>, pod: &PodRow, width: i32) -> bool {
+    shown(pod).len() > most_containers(draft, width)
+}
+
 fn place_containers(draft: &mut Draft<'_>, pod: &PodRow, rect: Rect, spot: Option<Spot>) {
     let compact = draft.options.compact;
     let (pad, gap) = (draft.px(if compact { 10 } else { 14 }), draft.px(if compact { 4 } else { 8 }));
     let (top, height) = if compact { (47, 26) } else { (38, 46) };
     let all = shown(pod);
-    let most = if compact { 2 } else { 3 };
+    let most = most_containers(draft, rect.w);
     let slots = all.len().min(most) as i32;
     if slots == 0 {
         return;

@@ -91,17 +91,26 @@ pub fn place_name(inventory: &Inventory, netns: NetnsId) -> Arc<str> {
     }
 }
 
+/// How many changes after a step are searched for its Pod.
+const LOOK_AHEAD: usize = 2_000;
+
 /// Where a step is: its namespace, or for a Pod's step the Pod's or its node's.
 pub fn netns_of_step(trace: &Trace, inventory: &Inventory, event: EventId) -> NetnsId {
     let seen = trace.event(event);
-    if let EventKind::Changed(change) = seen.kind
-        && let TableChange::Step(row) = &trace.changes[change.index()]
-        && let Some(pod) = inventory.pods.get(&(row.namespace.clone(), row.pod.clone()))
-    {
-        let node = pod.node.as_ref().and_then(|name| inventory.nodes.get(name)).map(|node| node.netns);
-        return node.or(pod.netns).unwrap_or(seen.netns);
-    }
-    seen.netns
+    let EventKind::Changed(change) = seen.kind else { return seen.netns };
+    let TableChange::Step(row) = &trace.changes[change.index()] else { return seen.netns };
+    let known = inventory.pods.get(&(row.namespace.clone(), row.pod.clone()));
+    // A Pod that is yet to come is not in the tables of the playhead: the trace says soon after which node it is put on.
+    let coming = || {
+        let after = trace.changes[change.index()..].iter().take(LOOK_AHEAD);
+        let rows =
+            after.filter_map(|change| if let TableChange::Pod(pod) = change { Some(&**pod) } else { None });
+        rows.filter(|pod| (&pod.namespace, &pod.name) == (&row.namespace, &row.pod))
+            .find(|pod| pod.node.is_some())
+    };
+    let Some(pod) = known.or_else(coming) else { return seen.netns };
+    let node = pod.node.as_ref().and_then(|name| inventory.nodes.get(name)).map(|node| node.netns);
+    node.or(pod.netns).unwrap_or(seen.netns)
 }
 
 /// Order of the lines: nodes by name with their Pods outside, the switch in the middle of the first two.

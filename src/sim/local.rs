@@ -6,8 +6,9 @@ use crate::agent::{Actor, Mounts};
 use crate::app::{Errno, Wake};
 use crate::base::{DirId, NetnsId, ProcessId, SocketId};
 use crate::kernel::Urgency;
-use crate::trace::{IpcChange, TableChange, UnixRow, UseRow, Way};
-use std::collections::{BTreeMap, VecDeque};
+use crate::trace::{ContainerRef, IpcChange, IpcRow, TableChange, UnixRow, UseRow, Way};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// Numbers from here on are sockets and pipes of this module, those below belong to a network namespace.
 const FIRST: u32 = 1 << 31;
@@ -61,6 +62,25 @@ pub(super) struct Locals {
     pub(super) locks: BTreeMap<Place, ProcessId>,
 }
 
+/// A way being used: by which object, for how many bytes, and with which other containers.
+pub(super) struct Use<'a> {
+    pub(super) way: Way,
+    pub(super) object: &'a str,
+    pub(super) bytes: usize,
+    pub(super) others: Vec<Arc<str>>,
+}
+
+/// The containers' names in order, each once, without `own`.
+fn named<'a>(
+    containers: impl Iterator<Item = &'a ContainerRef>,
+    own: Option<&ContainerRef>,
+) -> Vec<Arc<str>> {
+    let own = own.map(|own| &own.container);
+    let names: BTreeSet<&Arc<str>> =
+        containers.map(|of| &of.container).filter(|name| Some(*name) != own).collect();
+    names.into_iter().cloned().collect()
+}
+
 /// Whether a number is one of this module's.
 pub(super) fn is_local(socket: SocketId) -> bool {
     socket.0 >= FIRST && socket != SocketId::NONE
@@ -108,11 +128,55 @@ impl<A: Actor> Simulation<A> {
         self.change(netns, change);
     }
 
-    /// Writes down that a way was used.
-    pub fn used(&mut self, process: ProcessId, way: Way, object: &str, bytes: usize) {
-        let netns = self.processes[process.index()].netns;
-        let row = UseRow { netns, process, way, object: object.into(), bytes: bytes as u32 };
+    /// Writes down that a way was used by a process, and with which others.
+    fn used(&mut self, process: ProcessId, way: Way, (object, bytes): (&str, usize), with: &[ProcessId]) {
+        let slot = &self.processes[process.index()];
+        let (netns, mounts) = (slot.netns, slot.mounts.clone());
+        let others = self.containers_of(with, mounts.container.as_ref());
+        self.used_in(netns, &mounts, Use { way, object, bytes, others });
+    }
+
+    /// Writes down that something was sent to a process as a signal.
+    pub fn signalled(&mut self, process: ProcessId, to: ProcessId, name: &str) {
+        let object = format!("{name} to PID {}", self.pid_of(to));
+        self.used(process, Way::Signal, (&object, 0), &[to]);
+    }
+
+    /// Writes down that a process made an object of its IPC namespace, which all containers of the Pod share.
+    pub fn made_object(&mut self, process: ProcessId, row: &IpcRow) {
+        let slot = &self.processes[process.index()];
+        let (netns, mounts) = (slot.netns, slot.mounts.clone());
+        let others = self.sharing(netns, &mounts, |_| true);
+        let object = format!("id {}", row.id);
+        self.used_in(netns, &mounts, Use { way: row.kind.way(), object: &object, bytes: 0, others });
+    }
+
+    /// Writes down a use by somebody who sees these directories.
+    pub(super) fn used_in(&mut self, netns: NetnsId, mounts: &Mounts, used: Use<'_>) {
+        let Use { way, object, bytes, others } = used;
+        let container = mounts.container.clone();
+        let row = UseRow { netns, container, others, way, object: object.into(), bytes: bytes as u32 };
         self.change(netns, TableChange::Ipc(Box::new(IpcChange::Used(row))));
+    }
+
+    /// Names of the containers that these processes run in, but for `own`.
+    fn containers_of(&self, processes: &[ProcessId], own: Option<&ContainerRef>) -> Vec<Arc<str>> {
+        let of = |process: &ProcessId| self.processes.get(process.index())?.mounts.container.as_ref();
+        named(processes.iter().filter_map(of), own)
+    }
+
+    /// Names of the other containers of the Pod that these directories are a container's of, of those that `has` says.
+    fn sharing(&self, netns: NetnsId, mounts: &Mounts, has: impl Fn(&Mounts) -> bool) -> Vec<Arc<str>> {
+        let Some(own) = &mounts.container else { return Vec::new() };
+        let running = self.processes.iter().filter(|slot| slot.netns == netns && slot.status.is_none());
+        let sees = running.filter(|slot| has(&slot.mounts)).filter_map(|slot| slot.mounts.container.as_ref());
+        named(sees.filter(|other| (&other.pod, other.uid) == (&own.pod, own.uid)), Some(own))
+    }
+
+    /// Names of the other containers that mount the directory in which this path lies.
+    pub(super) fn mounting(&self, netns: NetnsId, mounts: &Mounts, path: &str) -> Vec<Arc<str>> {
+        let Some((dir, _)) = mounts.find(path) else { return Vec::new() };
+        self.sharing(netns, mounts, |other| other.volumes.iter().any(|mount| mount.dir == dir))
     }
 
     fn wake_soon(&mut self, process: ProcessId, wake: Wake) {
@@ -184,7 +248,7 @@ impl<A: Actor> Simulation<A> {
         }
         self.show(own);
         self.show(other);
-        self.used(process, Way::Unix, path, 0);
+        self.used(process, Way::Unix, (path, 0), &[server]);
         self.wake_soon(server, Wake::Readable(listener));
         Ok(own)
     }
@@ -245,7 +309,7 @@ impl<A: Actor> Simulation<A> {
         let path = open.path.clone();
         match open.kind.clone() {
             Kind::Stream { peer: Some(peer), .. } => {
-                let Some(Open { kind: Kind::Stream { data, .. }, path: theirs, .. }) =
+                let Some(Open { kind: Kind::Stream { data, .. }, path: theirs, process: holder, .. }) =
                     self.locals.open.get_mut(&peer)
                 else {
                     return Err(Errno::Epipe);
@@ -253,10 +317,11 @@ impl<A: Actor> Simulation<A> {
                 let taken = bytes.len().min(CAPACITY.saturating_sub(data.len()));
                 data.extend_from_slice(&bytes[..taken]);
                 let named = if path.is_empty() { theirs.clone() } else { path };
+                let holder = *holder;
                 if taken == 0 {
                     return Err(Errno::Eagain);
                 }
-                self.used(process, Way::Unix, &named, taken);
+                self.used(process, Way::Unix, (&named, taken), &[holder]);
                 self.wake_holder(peer, Wake::Readable);
                 Ok(taken)
             }
@@ -273,7 +338,12 @@ impl<A: Actor> Simulation<A> {
                 if taken == 0 {
                     return Err(Errno::Eagain);
                 }
-                self.used(process, Way::Fifo, &path, taken);
+                let holders: Vec<ProcessId> = readers
+                    .iter()
+                    .filter_map(|reader| self.locals.open.get(reader))
+                    .map(|open| open.process)
+                    .collect();
+                self.used(process, Way::Fifo, (&path, taken), &holders);
                 for reader in readers {
                     self.wake_holder(reader, Wake::Readable);
                 }
@@ -389,7 +459,10 @@ impl<A: Actor> Simulation<A> {
         if is_free {
             self.trees.entry(place.clone()).or_default();
             self.locals.locks.insert(place, process);
-            self.used(process, Way::Lock, path, 0);
+            let slot = &self.processes[process.index()];
+            let (netns, mounts) = (slot.netns, slot.mounts.clone());
+            let others = self.mounting(netns, &mounts, path);
+            self.used_in(netns, &mounts, Use { way: Way::Lock, object: path, bytes: 0, others });
         }
         is_free
     }

@@ -1,5 +1,6 @@
 //! Processes: from their beginning to their end, with their PID namespaces, files and signals.
 
+use super::local::Use;
 use super::names::Names;
 use super::{Simulation, Task};
 use crate::agent::{Actor, Environment, Exit, Launch, Mounts, Wakeup};
@@ -8,7 +9,7 @@ use crate::app::{Process, Wake};
 use crate::base::{DirId, Duration, EventId, NetnsId, PidNsId, ProcessId, SimTime};
 use crate::cluster::images;
 use crate::kernel::{Errno, Urgency};
-use crate::trace::{ContainerRef, EventKind, IpcChange, Output, ProcessRow, Stream, TableChange, UseRow};
+use crate::trace::{ContainerRef, EventKind, Output, ProcessRow, Stream, TableChange};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -460,9 +461,8 @@ impl<A: Actor> Simulation<A> {
         }
         // What several containers see may be meant for another of them.
         if let Some(way) = mounts.way(path) {
-            let (object, bytes) = (path.into(), bytes.len() as u32);
-            let row = UseRow { netns, process: ProcessId::NONE, way, object, bytes };
-            self.change(netns, TableChange::Ipc(Box::new(IpcChange::Used(row))));
+            let others = self.mounting(netns, mounts, path);
+            self.used_in(netns, mounts, Use { way, object: path, bytes: bytes.len(), others });
         }
         if let Some(place) = mounts.find(path) {
             self.trees.insert(place, bytes);

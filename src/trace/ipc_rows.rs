@@ -1,6 +1,7 @@
 //! Rows of what the containers of a Pod talk by beside the network: System V objects of their IPC namespace, UNIX
 //! sockets, and each use of one of these ways.
 
+use super::ContainerRef;
 use crate::base::words::{self, Lang};
 use crate::base::{NetnsId, ProcessId};
 use std::fmt;
@@ -169,8 +170,11 @@ pub struct UnixRow {
 pub struct UseRow {
     /// The network namespace of the process.
     pub netns: NetnsId,
-    /// Who used it.
-    pub process: ProcessId,
+    /// The container that used it; `None` on a node.
+    pub container: Option<ContainerRef>,
+    /// Names of the Pod's containers at the other end: the one that holds it where the way has two ends, else all that
+    /// can look there.
+    pub others: Vec<Arc<str>>,
     /// The way.
     pub way: Way,
     /// Path, number or name of what was used.
@@ -228,7 +232,9 @@ impl fmt::Display for IpcChange {
             Self::UnixGone(_, inode) => write!(f, "unix socket {inode} gone"),
             Self::Used(row) => {
                 let (way, path) = (row.way.key(), row.way.path().key());
-                write!(f, "within the pod: {way} {} {} bytes, path {path}", row.object, row.bytes)
+                write!(f, "within the pod: {way} {} {} bytes, path {path}", row.object, row.bytes)?;
+                let Some(from) = &row.container else { return Ok(()) };
+                write!(f, ", {} to {}", from.container, row.others.join(" "))
             }
         }
     }
@@ -298,7 +304,16 @@ pub(super) fn sentence(
             let path = words::word(lang, &format!("ipc.path.{}", row.way.path().key()));
             let needs = words::word(lang, &format!("ipc.needs.{}", row.way.key()));
             let (bytes, copies) = (row.bytes.to_string(), row.way.copies().to_string());
-            ("ipc_used", vec![place, name(row.way), row.object.to_string(), bytes, path, copies, needs])
+            let from =
+                row.container.as_ref().map_or(place, |from| format!("{}/{}", from.pod, from.container));
+            let others = match row.others.as_slice() {
+                [] => words::word(lang, "ipc.nobody"),
+                others => others.join(", "),
+            };
+            (
+                "ipc_used",
+                vec![from, name(row.way), row.object.to_string(), bytes, path, copies, needs, others],
+            )
         }
     }
 }

@@ -85,7 +85,25 @@ fn Where() -> impl IntoView {
     let page = use_page();
     let choices = Memo::new(move |_| {
         page.ui.version.track();
-        targets(page)
+        let mut all = targets(page);
+        let own = page.ui.terminal.get();
+        if all.iter().all(|(target, _)| *target != own) {
+            let label = page.ui.sentence("frame.terminal.gone", &[short_name(&own).to_owned()]);
+            all.insert(0, (own, label));
+        }
+        all
+    });
+    // Where the place is gone for good, for another text has taken its place, commands run at the first one that is there.
+    Effect::new(move || {
+        page.ui.version.track();
+        let is_settled = page.ui.lab.with_value(crate::lab::Lab::is_idle);
+        let there = targets(page);
+        if is_settled
+            && page.ui.terminal.with(|own| there.iter().all(|(target, _)| target != own))
+            && let Some((first, _)) = there.into_iter().next()
+        {
+            page.ui.terminal.set(first);
+        }
     });
     let choose = move |event| {
         let value = event_target_value(&event);
@@ -103,6 +121,12 @@ fn Where() -> impl IntoView {
                 view! { <option value=name_of(&target) selected=is_chosen>{label}</option> }
             }).collect_view()}
         </select>
+    }
+}
+
+fn short_name(target: &Target) -> &str {
+    match target {
+        Target::Pod { name, .. } | Target::Node(name) | Target::Host(name) => name,
     }
 }
 

@@ -45,6 +45,28 @@ test("a page is fetched through a Service: conversation, translation, rules and 
   await page.getByTestId("view-services").waitFor({ ...patience, state: "detached" });
 }));
 
+test("what containers say beside the network is drawn between them, and the view compares the ways", lesson(async ({ page }) => {
+  await type(page, await readFile(new URL("../../src/lab/lessons/templates/inside.yaml", import.meta.url), "utf8"));
+  await hasPod(page, "within");
+  // The Pod of the lesson is gone with its text, so commands run in the first place that is there.
+  await page.waitForFunction(() => document.querySelector("[data-testid=terminal-target]").value.startsWith("pod/default/within/"), undefined, patience);
+  await page.getByTestId("tab-terminal").click();
+  await page.getByTestId("terminal-target").selectOption("pod/default/within/writer");
+  await command(page, "echo over the pipe > /shared/pipe", /shared\/pipe/);
+  await command(page, "echo in the file > /shared/file; cat /shared/file", /in the file\s*root@/);
+  await page.getByTestId("open-within").dispatchEvent("click");
+  const row = (way) => page.getByTestId(`within-${way}`);
+  await row("fifo").waitFor(patience);
+  assert.match(await row("fifo").innerText(), /1 × · 14 B/);
+  assert.match(await row("file").innerText(), /shared: reader, writer[\s\S]*1 × · 12 B/);
+  const uses = page.getByTestId("within-uses").locator("button");
+  assert.match(await uses.last().innerText(), /writer → reader/);
+  await uses.last().click();
+  await page.keyboard.press("Escape");
+  await page.getByTestId("within-lines").locator(".within-line.is-kernel").waitFor({ ...patience, state: "attached" });
+  assert.match(await page.locator(".stage-picture .note").first().textContent(), /\/shared\/pipe/);
+}));
+
 test("a capture speaks as tcpdump does, points at what is wrong in a filter, and is a file for Wireshark", lesson(async ({ page }) => {
   await goTo(page, 75);
   await page.locator(".stage-picture .shape-device", { hasText: "eth0" }).first().dispatchEvent("click");

@@ -1,4 +1,4 @@
-//! Labs about isolation to begin from: a text, and commands that show what it isolates. Names and descriptions stand in
+//! Labs about isolation to begin from, and one about the inside of a Pod: a text, and commands that show it. Names and descriptions stand in
 //! the catalogues (`template.NAME`, `template.NAME.about`).
 
 use crate::base::{Demo, DemoPlace};
@@ -48,6 +48,27 @@ impl Try {
 
 /// All of them.
 pub const TEMPLATES: &[Template] = &[
+    Template {
+        name: "inside",
+        yaml: include_str!("templates/inside.yaml"),
+        tries: &[
+            works("node/node1", "kubectl exec within -c writer -- curl -sS -o /dev/null http://localhost/"),
+            works("node/node1", "kubectl exec within -c writer -- sh -c 'echo over the pipe > /shared/pipe'"),
+            works(
+                "node/node1",
+                "kubectl exec within -c writer -- sh -c 'echo over the socket | nc -NU /shared/socket'",
+            ),
+            works("node/node1", "kubectl logs within -c reader"),
+            works("node/node1", "kubectl exec within -c writer -- sh -c 'echo in the file > /shared/file'"),
+            works("node/node1", "kubectl exec within -c reader -- cat /shared/file"),
+            fails("node/node1", "kubectl exec within -c apart -- cat /shared/file"),
+            works("node/node1", "kubectl exec within -c writer -- sh -c 'echo in memory > /dev/shm/x'"),
+            works("node/node1", "kubectl exec within -c apart -- cat /dev/shm/x"),
+            works("node/node1", "kubectl exec within -c writer -- ipcmk -Q"),
+            works("node/node1", "kubectl exec within -c apart -- ipcs -q"),
+            works("node/node1", "kubectl exec within -c writer -- flock -n /shared/lock echo mine"),
+        ],
+    },
     Template {
         name: "vlan",
         yaml: include_str!("templates/vlan.yaml"),

@@ -63,9 +63,14 @@ fn Head(show: Show, event: EventId) -> impl IntoView {
     let number = show.ui.playback.with_untracked(|play| play.steps.partition_point(|step| *step <= event));
     let shape = match kind {
         Some(StepKind::Packet(look) | StepKind::Drop(Some(look), _)) => Some(look),
-        Some(StepKind::Drop(None, _) | StepKind::Pod(_) | StepKind::Process | StepKind::Fault(_)) | None => {
-            None
-        }
+        Some(
+            StepKind::Drop(None, _)
+            | StepKind::Pod(_)
+            | StepKind::Process
+            | StepKind::Within
+            | StepKind::Fault(_),
+        )
+        | None => None,
     };
     view! {
         <header class="inspector-head">

@@ -2,7 +2,9 @@
 
 use crate::base::{ChangeId, EventId, NetnsId};
 use crate::scene::rows::{self, RowText};
-use crate::trace::{CiliumChange, EventKind, Inventory, NetfilterChange, NetnsState, NftChange, Table};
+use crate::trace::{
+    CiliumChange, EventKind, Inventory, IpvsChange, NetfilterChange, NetnsState, NftChange, Table,
+};
 use crate::ui::stage::Show;
 use leptos::prelude::*;
 use std::sync::Arc;

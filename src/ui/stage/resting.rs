@@ -27,6 +27,7 @@ pub(super) fn Resting(show: Show, focus: RwSignal<String>) -> impl IntoView {
         </g>
         <Trail show/>
         <For each=move || shapes(false) key=key let:shape><ShapeView show focus shape/></For>
+        <WithinLines show/>
     }
 }
 
@@ -77,6 +78,28 @@ pub(super) fn path_data(path: &[Point]) -> String {
         data.push_str(&point.y.to_string());
     }
     data
+}
+
+/// The way between two containers of a Pod: dashed, for it is no packet's.
+#[component]
+fn WithinLines(show: Show) -> impl IntoView {
+    let lines = move || {
+        show.frame.with(|frame| {
+            let Some(within) = &frame.within else { return Vec::new() };
+            let class = format!("within-line is-{}", within.path.key());
+            let line = |path: &Vec<Point>| {
+                let end = path.last().copied().unwrap_or_default();
+                let is_up = path.iter().rev().nth(1).is_some_and(|before| before.y > end.y);
+                let head = format!("M{},{} l-6,{} h12 Z", end.x, end.y, if is_up { 10 } else { -10 });
+                view! {
+                    <path class=class.clone() d=path_data(path)></path>
+                    <path class="within-head" d=head></path>
+                }
+            };
+            within.lines.iter().map(line).collect::<Vec<_>>()
+        })
+    };
+    view! { <g aria-hidden="true" data-testid="within-lines">{lines}</g> }
 }
 
 /// The ways behind the packets: under the devices, so that it runs into them and comes out again.

@@ -7,6 +7,7 @@ use crate::lab::Lab;
 use crate::scene::conversation::Conversations;
 use crate::scene::lives::Lives;
 use crate::scene::questions::Questions;
+use crate::scene::within::Uses;
 use crate::scene::{
     self, Frame, History, Index, LayoutOptions, Moment, PacketLook, Protocol, Scene, StepKind,
 };
@@ -62,7 +63,11 @@ impl Filter {
     fn lets(&self, kind: StepKind) -> bool {
         match kind {
             StepKind::Packet(look) => self.lets_look(look),
-            StepKind::Drop(..) | StepKind::Pod(_) | StepKind::Process | StepKind::Fault(_) => true,
+            StepKind::Drop(..)
+            | StepKind::Pod(_)
+            | StepKind::Process
+            | StepKind::Within
+            | StepKind::Fault(_) => true,
         }
     }
 }
@@ -122,6 +127,7 @@ struct More {
     conversations: Conversations,
     lives: Lives,
     questions: Questions,
+    uses: Uses,
 }
 
 impl More {
@@ -134,6 +140,7 @@ impl More {
             conversations: Conversations::default(),
             lives: Lives::default(),
             questions: Questions::default(),
+            uses: Uses::default(),
         }
     }
 }
@@ -260,6 +267,15 @@ impl Show {
         self.ui.lab.with_value(|lab| {
             self.more.update_value(|more| more.lives.extend(lab.trace()));
             self.more.with_value(|more| read(&more.lives))
+        })
+    }
+
+    /// Reads what containers said to one another without a packet. Inside a view it follows the trace.
+    pub(in crate::ui) fn with_uses<R>(self, read: impl FnOnce(&Uses, &Trace) -> R) -> R {
+        self.ui.version.track();
+        self.ui.lab.with_value(|lab| {
+            self.more.update_value(|more| more.uses.extend(lab.trace()));
+            self.more.with_value(|more| read(&more.uses, lab.trace()))
         })
     }
 

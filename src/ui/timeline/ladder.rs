@@ -76,7 +76,7 @@ fn arrow(show: Show, mark: &ScoreMark, from: Option<usize>, x: usize, y: usize) 
         }
         StepKind::Drop(look, _) => (look.map(|look| look.protocol), "drop"),
         StepKind::Fault(true) => (None, "drop"),
-        StepKind::Pod(_) | StepKind::Process | StepKind::Fault(false) => (None, "other"),
+        StepKind::Pod(_) | StepKind::Process | StepKind::Within | StepKind::Fault(false) => (None, "other"),
     };
     view! {
         <g

@@ -91,9 +91,14 @@ fn Row(show: Show, step: usize, event: EventId) -> impl IntoView {
             {look.tunnel.map(|_| view! { <Legend protocol=None/> })}
             <Legend protocol=Some(look.protocol)/>
         }),
-        Some(StepKind::Drop(None, _) | StepKind::Pod(_) | StepKind::Process | StepKind::Fault(_)) | None => {
-            None
-        }
+        Some(
+            StepKind::Drop(None, _)
+            | StepKind::Pod(_)
+            | StepKind::Process
+            | StepKind::Within
+            | StepKind::Fault(_),
+        )
+        | None => None,
     };
     let drop = matches!(kind, Some(StepKind::Drop(..)));
     Effect::new(move || {

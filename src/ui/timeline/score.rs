@@ -227,7 +227,11 @@ fn slug(mark: &ScoreMark) -> &'static str {
                 look.protocol.slug()
             }
         }
-        StepKind::Drop(None, _) | StepKind::Pod(_) | StepKind::Process | StepKind::Fault(_) => "other",
+        StepKind::Drop(None, _)
+        | StepKind::Pod(_)
+        | StepKind::Process
+        | StepKind::Within
+        | StepKind::Fault(_) => "other",
     }
 }
 
@@ -256,6 +260,11 @@ fn mark_shape(kind: StepKind) -> AnyView {
             let class = if broken { "score-fault" } else { "score-fault is-mended" };
             view! { <path class=class d="M1.5,-11 L-7,2 H-0.5 L-2.5,11 L7,-3 H0.5 Z"></path> }.into_any()
         }
+        // Two boxes and the way between them.
+        StepKind::Within => view! {
+            <path class="score-within" d="M-10,-7 h7 v7 h-7 Z M3,-7 h7 v7 h-7 Z M-6.5,0 v6 h13 v-6"></path>
+        }
+        .into_any(),
         StepKind::Process => {
             view! { <path class="score-process" d="M-6,-5 L0,0 L-6,5 M1,6 H7"></path> }.into_any()
         }

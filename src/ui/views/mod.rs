@@ -7,6 +7,7 @@ mod lookups;
 mod names;
 mod policies;
 mod services;
+mod within;
 
 use super::icon::{Icon, Sign};
 use super::state::{Page, use_page};
@@ -17,6 +18,8 @@ use leptos::prelude::*;
 pub(super) enum View {
     /// The life of a Pod, step by step.
     Lives,
+    /// What the containers of a Pod talk by.
+    Within,
     /// From a Service's address to the Pods behind it.
     Services,
     /// How a name becomes an address.
@@ -29,13 +32,14 @@ pub(super) enum View {
 
 impl View {
     /// All views, in the order in which they are offered.
-    pub(super) const ALL: [Self; 5] =
-        [Self::Lives, Self::Services, Self::Names, Self::Policies, Self::Compare];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Lives, Self::Within, Self::Services, Self::Names, Self::Policies, Self::Compare];
 
     /// Its name in keys and for tests.
     pub(super) fn slug(self) -> &'static str {
         match self {
             Self::Lives => "lives",
+            Self::Within => "within",
             Self::Services => "services",
             Self::Names => "names",
             Self::Policies => "policies",
@@ -78,6 +82,7 @@ pub(super) fn ViewPanel() -> impl IntoView {
                     <div class="view-body">
                         {match view {
                             View::Lives => view! { <lives::LivesView/> }.into_any(),
+                            View::Within => view! { <within::WithinView/> }.into_any(),
                             View::Services => view! { <services::ServicesView/> }.into_any(),
                             View::Names => view! { <names::NamesView/> }.into_any(),
                             View::Policies => view! { <policies::PoliciesView/> }.into_any(),
