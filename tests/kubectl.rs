@@ -183,3 +183,8 @@ fn endpoints_are_shared_out_among_zones() {
 fn containers_are_attached_to_and_files_are_copied() {
     check("attached.txt");
 }
+
+#[test]
+fn stateful_sets_and_daemon_sets_go_back_to_revisions() {
+    check("sets.txt");
+}

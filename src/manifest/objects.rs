@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// Kinds that are part of the simulation, or that mean nothing beyond their name.
-const SIMULATED: [&str; 32] = [
+const SIMULATED: [&str; 31] = [
     "AdminNetworkPolicy",
     "BaselineAdminNetworkPolicy",
     "NetworkAttachmentDefinition",
@@ -33,7 +33,6 @@ const SIMULATED: [&str; 32] = [
     "StatefulSet",
     "ClusterRole",
     "ClusterRoleBinding",
-    "ControllerRevision",
     "CronJob",
     "LimitRange",
     "PersistentVolumeClaim",

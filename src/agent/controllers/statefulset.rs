@@ -64,15 +64,23 @@ impl ControlPlane {
             // A template that comes again takes the next number (`UpdateControllerRevision`).
             Some(_) => self.edit(world, &key, |value| value["revision"] = json!(newest + 1)),
             None => {
-                let value = json!({
+                let mut labels = set.template_labels();
+                let hash = name.rsplit('-').next().unwrap_or_default().to_owned();
+                let of_set =
+                    if &*row.key.kind == "StatefulSet" { "controller.kubernetes.io/hash" } else { REVISION };
+                labels.insert(of_set.to_owned(), hash);
+                let mut value = json!({
                     "apiVersion": "apps/v1", "kind": "ControllerRevision",
                     "metadata": {
-                        "name": name, "namespace": &*row.key.namespace, "labels": set.template_labels(),
+                        "name": name, "namespace": &*row.key.namespace, "labels": labels,
                         "ownerReferences": [reference_to(row)],
                     },
                     "data": { "spec": { "template": set.spec.template } },
                     "revision": newest + 1,
                 });
+                if let Some(annotations) = row.at(&["metadata", "annotations"]) {
+                    value["metadata"]["annotations"] = annotations.clone();
+                }
                 let written = own("ControllerRevision", "apps/v1", &row.key.namespace, &name, value);
                 self.write(world, written);
             }

@@ -39,7 +39,7 @@ const fn all(
 }
 
 /// All of them, in the order of `kubectl api-resources`.
-pub(super) const RESOURCES: [Resource; 37] = [
+pub(super) const RESOURCES: [Resource; 38] = [
     of("ConfigMap", "configmaps", &["cm"], "v1", true),
     of("Endpoints", "endpoints", &["ep"], "v1", true),
     of("Event", "events", &["ev"], "v1", true),
@@ -54,6 +54,7 @@ pub(super) const RESOURCES: [Resource; 37] = [
     of("Secret", "secrets", &[], "v1", true),
     of("ServiceAccount", "serviceaccounts", &["sa"], "v1", true),
     all("Service", "services", &["svc"], "v1"),
+    of("ControllerRevision", "controllerrevisions", &[], "apps/v1", true),
     all("DaemonSet", "daemonsets", &["ds"], "apps/v1"),
     all("Deployment", "deployments", &["deploy"], "apps/v1"),
     all("ReplicaSet", "replicasets", &["rs"], "apps/v1"),
@@ -136,9 +137,9 @@ pub(super) fn of_kind(kind: &str) -> Option<&'static Resource> {
     RESOURCES.iter().find(|one| one.kind == kind)
 }
 
-/// Whether the schema has the kind, so that objects of it can be there.
+/// Whether objects of the kind can be there: the schema has it, or controllers alone make them.
 pub(super) fn is_kept(resource: &Resource) -> bool {
-    manifest::resource(resource.kind).is_some()
+    resource.kind == "ControllerRevision" || manifest::resource(resource.kind).is_some()
 }
 
 #[cfg(test)]

@@ -401,6 +401,10 @@ pub(in crate::shell::kubectl) fn set(namespace: &str, words: &[String]) -> Comma
             Ok(command) => command,
             Err(text) => refuse(text, 1),
         },
+        Some((what, rest)) if what == "env" => match super::set_env::command(namespace, rest) {
+            Ok(command) => command,
+            Err(text) => refuse(text, 1),
+        },
         Some((what, _)) => {
             let (text, status) = not_simulated("kubectl set", what);
             refuse(text, status)

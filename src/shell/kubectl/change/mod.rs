@@ -14,6 +14,7 @@ pub(super) mod manifests;
 pub(super) mod node;
 pub(super) mod rollout;
 pub(super) mod run;
+mod set_env;
 pub(super) mod wait;
 
 use super::resources::{Resource, named, of_kind};

@@ -95,6 +95,10 @@ fn change(os: &mut dyn Os, verb: &str, (resource, key): (&Resource, &ObjectKey),
             let annotations = json!({ "kubectl.kubernetes.io/restartedAt": now });
             (json!({ "spec": { "template": { "metadata": { "annotations": annotations } } } }), "restarted")
         }
+        "pause" | "resume" if resource.kind != "Deployment" => {
+            let doing = if verb == "pause" { "pausing" } else { "resuming" };
+            return fail(os, &format!("error: {what} \"{name}\" {doing} is not supported\n"));
+        }
         "pause" if paused => return fail(os, &format!("error: {what} \"{name}\" is already paused\n")),
         "pause" => (json!({ "spec": { "paused": true } }), "paused"),
         _ if !paused => return fail(os, &format!("error: {what} \"{name}\" is not paused\n")),
@@ -312,9 +316,12 @@ fn undo(os: &mut dyn Os, (resource, key): (&Resource, &ObjectKey), live: &Value,
     if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.remove(HASH);
     }
-    if crate::shell::kubectl::yaml::sorted(&template)
-        == crate::shell::kubectl::yaml::sorted(at(live, "spec.template"))
-    {
+    let filled = |template: &Value| {
+        let mut template = template.clone();
+        crate::trace::api_defaults::template(&mut template);
+        crate::shell::kubectl::yaml::sorted(&template)
+    };
+    if filled(&template) == filled(at(live, "spec.template")) {
         let number = chosen.number;
         let why = format!("skipped rollback (current template already matches revision {number})");
         say(os, &format!("{} {why}\n", shown(resource, name)));

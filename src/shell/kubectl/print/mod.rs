@@ -34,6 +34,7 @@ fn columns(kind: &str) -> (&'static str, &'static str) {
         "ReplicaSet" | "ReplicationController" => {
             ("NAME|DESIRED|CURRENT|READY|AGE", "CONTAINERS|IMAGES|SELECTOR")
         }
+        "ControllerRevision" => ("NAME|CONTROLLER|REVISION|AGE", ""),
         "StatefulSet" => ("NAME|READY|AGE", "CONTAINERS|IMAGES"),
         "DaemonSet" => (
             "NAME|DESIRED|CURRENT|READY|UP-TO-DATE|AVAILABLE|NODE SELECTOR|AGE",
@@ -122,6 +123,7 @@ pub(super) fn cells(kind: &str, object: &Value, look: Look) -> Vec<String> {
         | "DaemonSet"
         | "Job"
         | "CronJob" => workload::cells(kind, object, look),
+        "ControllerRevision" => workload::revision(object, look),
         "Namespace" => vec![name(object), text(object, "status.phase").to_owned(), age(object, look)],
         "Scale" => {
             let count = |path: &str| number(object, path).to_string();

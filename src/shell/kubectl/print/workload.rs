@@ -56,6 +56,20 @@ pub(super) fn cells(kind: &str, object: &Value, look: Look) -> Vec<String> {
     row
 }
 
+/// The cells of a revision: whose it is, and its number.
+pub(super) fn revision(object: &Value, look: Look) -> Vec<String> {
+    let owner = list(object, "metadata.ownerReferences").iter().find(|owner| owner["controller"] == true);
+    let whose = owner.map_or_else(
+        || NONE.to_owned(),
+        |owner| {
+            let group = text(owner, "apiVersion").split_once('/').map_or("", |(group, _)| group);
+            let dot = if group.is_empty() { "" } else { "." };
+            format!("{}{dot}{group}/{}", text(owner, "kind").to_lowercase(), text(owner, "name"))
+        },
+    );
+    vec![name(object), whose, number(object, "revision").to_string(), age(object, look)]
+}
+
 /// Whether a condition of this type is true.
 fn holds(object: &Value, kind: &str) -> bool {
     let conditions = list(object, "status.conditions");
