@@ -3,7 +3,7 @@
 use super::{Next, client, dry_run, fail, key, one, read, refusal, report, say, shown};
 use crate::api::ApiRequest;
 use crate::shell::Command;
-use crate::shell::kubectl::flags::{self, optional, switch, value};
+use crate::shell::kubectl::flags::{self, Words, optional, switch, value};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -55,6 +55,27 @@ fn listed(kind: &str, name: &str, container: &Value) -> String {
     text
 }
 
+/// The words that name variables, and those that name an object.
+fn sorted_out(words: &Words) -> (Vec<String>, Vec<String>) {
+    let is_change = |word: &String| word.contains('=') || (word.ends_with('-') && word.len() > 1);
+    let (mut changes, operands): (Vec<String>, Vec<String>) =
+        words.operands.iter().cloned().partition(is_change);
+    changes.extend(words.all("env").map(str::to_owned));
+    (changes, operands)
+}
+
+/// The variables that are set, and the names of those that go.
+fn taken_apart(changes: &[String]) -> (Vec<(String, String)>, Vec<String>) {
+    let (mut wanted, mut gone) = (Vec::new(), Vec::new());
+    for change in changes {
+        match change.split_once('=') {
+            Some((name, text)) => wanted.push((name.to_owned(), text.to_owned())),
+            None => gone.push(change.trim_end_matches('-').to_owned()),
+        }
+    }
+    (wanted, gone)
+}
+
 /// `kubectl set env` with these words after it.
 pub(super) fn command(namespace: &str, words: &[String]) -> Result<Command, String> {
     let flags = [
@@ -67,12 +88,7 @@ pub(super) fn command(namespace: &str, words: &[String]) -> Result<Command, Stri
     ];
     let others = ["all", "selector", "local", "filename", "from", "keys", "prefix", "resolve", "recursive"];
     let words = flags::read("set env", &flags, &others, words)?;
-    let is_change = |word: &&String| word.contains('=') || (word.ends_with('-') && word.len() > 1);
-    let (mut changes, operands): (Vec<String>, Vec<String>) = {
-        let (changes, operands): (Vec<&String>, Vec<&String>) = words.operands.iter().partition(is_change);
-        (changes.into_iter().cloned().collect(), operands.into_iter().cloned().collect())
-    };
-    changes.extend(words.all("env").map(str::to_owned));
+    let (changes, operands) = sorted_out(&words);
     if operands.is_empty() {
         return Err(
             "error: one or more resources must be specified as <resource> <name> or <resource>/<name>\n"
@@ -83,15 +99,7 @@ pub(super) fn command(namespace: &str, words: &[String]) -> Result<Command, Stri
     if changes.is_empty() && !lists {
         return Err("error: at least one environment variable must be provided\n".to_owned());
     }
-    let wanted: Vec<(String, String)> = changes
-        .iter()
-        .filter_map(|change| change.split_once('=').map(|(name, text)| (name.to_owned(), text.to_owned())))
-        .collect();
-    let gone: Vec<String> = changes
-        .iter()
-        .filter(|change| !change.contains('='))
-        .map(|change| change.trim_end_matches('-').to_owned())
-        .collect();
+    let (wanted, gone) = taken_apart(&changes);
     let (resource, name) = one(&operands)?;
     let key = key(resource, words.namespace(namespace), &name);
     let (only, dry) = dry_run(words.value("dry-run"))?;
