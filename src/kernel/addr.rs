@@ -2,7 +2,7 @@
 //! their primary, unless `promote_secondaries` has one take its place.
 
 use super::fib::{LOCAL, MAIN};
-use super::{Ctx, Netns};
+use super::{Ctx, Kind, Netns};
 use crate::base::{EventId, IfIndex, Ipv4Addr, Ipv4Net};
 use crate::trace::{AddrRow, RouteKind, RouteProtocol, RouteRow, Scope, TableChange};
 
@@ -113,7 +113,8 @@ impl Netns {
             return;
         }
         let net = row.addr.trunc();
-        if row.scope == Scope::Host {
+        // The whole network of an address on `lo` is this machine's own (`fib_add_ifaddr`).
+        if self.link(row.ifindex).is_some_and(|link| matches!(link.kind, Kind::Loopback)) {
             self.put_new(ctx, RouteRow { dst: net, ..base });
         } else {
             let scope = Scope::Link;

@@ -44,7 +44,8 @@ impl Netns {
         dst: Ipv4Addr,
         (src, oif, mark): (Option<Ipv4Addr>, Option<IfIndex>, u32),
     ) -> Result<Flow, Errno> {
-        if src.is_some_and(|src| !self.has_addr(src) && !src.is_loopback()) {
+        // `__ip_dev_find`: whatever the table local says is this machine's own.
+        if src.is_some_and(|src| self.fib.lookup_local(src) != Some(RouteKind::Local)) {
             return Err(Errno::Einval);
         }
         if dst.is_multicast() && oif.is_some() {
