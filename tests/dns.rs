@@ -246,3 +246,19 @@ fn the_whole_server_answers_as_coredns_does() {
     }
     assert!(failures.is_empty(), "{failures}");
 }
+
+/// A server that has no Pod yet is a name server of its zone all the same.
+#[test]
+fn a_zone_has_a_name_server_also_without_a_pod_that_serves_it() {
+    let mut lab = Lab::new(1);
+    lab.apply(&file("unit.yaml"));
+    lab.settle(SimTime(60_000_000_000));
+    let ask = |lab: &mut Lab, name: &str, kind: &str| {
+        lab.dns(&vethscope::lab::names::question(name, kind).unwrap(), None).unwrap()
+    };
+    let answer = ask(&mut lab, "cluster.local", "NS");
+    assert_eq!(answer.answer, ["cluster.local. 30 NS ns.dns.cluster.local."]);
+    assert_eq!(answer.additional, ["ns.dns.cluster.local. 30 A 127.0.0.1"]);
+    let answer = ask(&mut lab, "ns.dns.cluster.local", "A");
+    assert_eq!(answer.answer, ["ns.dns.cluster.local. 30 A 127.0.0.1"]);
+}

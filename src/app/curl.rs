@@ -10,7 +10,9 @@ pub use options::CurlOptions;
 
 use super::dial::{self, Read};
 use super::http::{Head, Length, Url};
+use super::resolver::has_utf8;
 use super::{Errno, Os, Process, SocketOption, Transport, Wake};
+use crate::base::idn::to_ascii;
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
 use std::net::SocketAddrV4;
@@ -29,6 +31,7 @@ const TIMER_AGAIN: u32 = 4;
 /// Exit statuses (`CURLE_*`).
 mod code {
     pub(super) const UNSUPPORTED: u8 = 1;
+    pub(super) const MALFORMED: u8 = 3;
     pub(super) const RESOLVE: u8 = 6;
     pub(super) const CONNECT: u8 = 7;
     pub(super) const PARTIAL: u8 = 18;
@@ -166,6 +169,12 @@ impl Curl {
             let scheme = self.url.scheme.clone();
             let text = format!("Protocol \"{scheme}\" not supported or disabled in libcurl");
             return self.fail(os, code::UNSUPPORTED, &text);
+        }
+        if !self.url.host.is_ascii() {
+            if !has_utf8(os) {
+                return self.fail(os, code::MALFORMED, "URL using bad/illegal format or missing URL");
+            }
+            self.url.host = to_ascii(&self.url.host);
         }
         let Some(address) = self.server(os) else {
             let text = format!("Could not resolve host: {}", self.url.host);

@@ -32,7 +32,7 @@ pub mod wget;
 pub use capture::{CaptureFilter, Captured};
 
 use crate::api::{ApiError, ApiRequest};
-use crate::base::{Duration, IfIndex, Ipv4Addr, NetnsId, ObjectKey, SimTime, SocketId};
+use crate::base::{Duration, IfIndex, Ipv4Addr, Ipv4Net, NetnsId, ObjectKey, SimTime, SocketId};
 use crate::cluster::dns::View;
 use crate::kernel::{Ctx, Netns};
 pub use crate::kernel::{
@@ -41,7 +41,7 @@ pub use crate::kernel::{
 };
 use crate::trace::{NetfilterChange, Stream, TableChange};
 use crate::wire::Bytes;
-use resolver::Outcome;
+use resolver::{Gai, Libc, NotFound, Outcome, Wanted};
 use serde_json::Value;
 use std::net::SocketAddrV4;
 
@@ -212,6 +212,18 @@ pub trait Os {
     /// Looks a name up in `/etc/hosts`, then in the DNS: the first address. Only programs that say so
     /// ([`Process::looks_up_names`]) get further than `/etc/hosts`.
     fn resolve(&mut self, name: &str) -> Option<Ipv4Addr>;
+    /// Asks the DNS for a name, without `/etc/hosts`; `None` until there is an outcome.
+    fn ask_for(&mut self, _name: &str, _wanted: Wanted) -> Option<Outcome> {
+        Some(Err(NotFound { why: Gai::NoName, libc: self.libc() }))
+    }
+    /// The C library that the program is linked with.
+    fn libc(&self) -> Libc {
+        Libc::Glibc
+    }
+    /// The address that the kernel would choose as source towards `dst`, with its network.
+    fn source_network(&self, _dst: Ipv4Addr) -> Option<Ipv4Net> {
+        None
+    }
     /// What the last lookup of a name came to.
     fn lookup(&self, _name: &str) -> Option<&Outcome> {
         None

@@ -1,6 +1,7 @@
 //! `tracepath` of iputils 20221126: one probe after the other, with the path MTU.
 
 use super::ping::parse_address;
+use super::resolver::resolve_with_idn;
 use super::{Errno, Os, PathMtuDiscovery, Process, SocketError, SocketOption, Transport, Wake};
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
@@ -100,12 +101,15 @@ impl Process for Tracepath {
 impl Tracepath {
     fn begin(&mut self, os: &mut dyn Os) {
         let target = self.options.target.clone();
-        let Some(address) = parse_address(&target).or_else(|| os.resolve(&target)) else {
-            let why = super::resolver::why_not(os, &target);
-            os.write(Stream::Stderr, &format!("tracepath: {target}: {why}\n"));
-            return os.exit(1);
-        };
-        self.address = address;
+        let literal = parse_address(&target).ok_or(());
+        let found = literal.or_else(|()| resolve_with_idn(os, &target).map(|(_, address)| address));
+        match found {
+            Ok(address) => self.address = address,
+            Err(why) => {
+                os.write(Stream::Stderr, &format!("tracepath: {target}: {why}\n"));
+                return os.exit(1);
+            }
+        }
         let opened = os.socket(Transport::Udp).and_then(|socket| {
             self.socket = socket;
             os.set_option(socket, SocketOption::MtuDiscovery(PathMtuDiscovery::Probe))?;

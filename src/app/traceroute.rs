@@ -2,6 +2,7 @@
 //! `mod-icmp.c`), and busybox's, which sends one after the other.
 
 use super::ping::parse_address;
+use super::resolver::resolve_with_idn;
 use super::{
     Os, PathMtuDiscovery, PingMessage, PingSocket, Process, SocketError, SocketOption, Transport, Wake,
 };
@@ -136,25 +137,31 @@ impl Process for Traceroute {
 impl Traceroute {
     fn begin(&mut self, os: &mut dyn Os) {
         let target = self.options.target.clone();
-        let Some(address) = parse_address(&target).or_else(|| os.resolve(&target)) else {
-            if self.options.busybox {
+        let literal = parse_address(&target).ok_or(());
+        let found = literal.or_else(|()| resolve_with_idn(os, &target).map(|(_, address)| address));
+        match found {
+            Ok(address) => self.address = address,
+            Err(_) if self.options.busybox => {
                 os.write(Stream::Stderr, &format!("traceroute: bad address '{target}'\n"));
                 return os.exit(1);
             }
-            let text = format!("Cannot handle \"host\" cmdline arg `{target}' on position 1 (argc 1)");
-            let why = super::resolver::why_not(os, &target);
-            os.write(Stream::Stderr, &format!("{target}: {why}\n{text}\n"));
-            return os.exit(2);
-        };
-        self.address = address;
+            Err(why) => {
+                let text = format!("Cannot handle \"host\" cmdline arg `{target}' on position 1 (argc 1)");
+                os.write(Stream::Stderr, &format!("{target}: {why}\n{text}\n"));
+                return os.exit(2);
+            }
+        }
         let (hops, length) = (self.options.hops_max, self.options.length);
         let size = if self.options.busybox {
             "46 byte packets".to_owned()
         } else {
             format!("{length} byte packets")
         };
-        os.write(Stream::Stdout, &format!("traceroute to {target} ({address}), {hops} hops max, {size}\n"));
-        if let Err(errno) = os.source_towards(address, None, true) {
+        os.write(
+            Stream::Stdout,
+            &format!("traceroute to {target} ({}), {hops} hops max, {size}\n", self.address),
+        );
+        if let Err(errno) = os.source_towards(self.address, None, true) {
             let program = if self.options.busybox { "traceroute: sendto" } else { "connect" };
             os.write(Stream::Stderr, &format!("{program}: {}\n", errno.text()));
             return os.exit(1);

@@ -290,10 +290,24 @@ impl fmt::Display for Rcode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match RCODES.iter().find(|(rcode, _, _)| rcode == self) {
             Some((_, _, name)) => f.write_str(name),
-            None => write!(f, "RESERVED{}", self.number()),
+            None => match OTHER_RCODES.iter().find(|(number, _)| *number == self.number()) {
+                Some((_, name)) => f.write_str(name),
+                None => write!(f, "RESERVED{}", self.number()),
+            },
         }
     }
 }
+
+/// Codes that are known by number only (RFC 2136, RFC 6891, RFC 7873).
+const OTHER_RCODES: [(u8, &str); 7] = [
+    (6, "YXDOMAIN"),
+    (7, "YXRRSET"),
+    (8, "NXRRSET"),
+    (9, "NOTAUTH"),
+    (10, "NOTZONE"),
+    (16, "BADVERS"),
+    (23, "BADCOOKIE"),
+];
 
 impl std::str::FromStr for Rcode {
     type Err = ();

@@ -4,6 +4,7 @@
 mod diagnostic;
 pub mod dns;
 mod id;
+pub mod idn;
 mod mac;
 mod object_key;
 mod time;

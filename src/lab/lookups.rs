@@ -8,7 +8,7 @@ mod change;
 use super::{Lab, Target};
 use crate::agent::Environment;
 use crate::api::ApiRequest;
-use crate::app::getent::{Database, Getent};
+use crate::app::getent::{Database, Getent, Services};
 use crate::base::words::{self, Lang};
 use crate::base::{Duration, NetnsId, ObjectKey, SimTime};
 use crate::trace::NetnsRole;
@@ -328,7 +328,8 @@ fn look_up(
 ) -> (Option<u8>, Duration, String) {
     let (began, from) = (lab.now(), lab.trace().len());
     let process = lab.sim.begin(netns, environment);
-    let program = Getent { database: Database::Ahosts, keys: vec![name.to_owned()] };
+    let services = Services { files: true, dns: true };
+    let program = Getent { database: Database::Ahosts, keys: vec![name.to_owned()], services, idn: true };
     lab.sim.run(process, Box::new(program), "getent");
     lab.finish(process, SimTime(began.0 + LIMIT.0));
     (lab.status(process), lab.now().since(began), lab.trace().written(from, process))

@@ -81,8 +81,11 @@ impl Lab {
         let listens = server.listens();
         let port = if listens.contains_key(&53) { 53 } else { listens.keys().next().copied().unwrap_or(53) };
         let bound = listens.get(&port).cloned().unwrap_or_default();
-        // Of several replicas one answers.
-        let own = control.coredns_addresses().into_iter().take(1).collect();
+        // Of several replicas one answers; one without a Pod knows itself by the loopback address.
+        let mut own: Vec<IpAddr> = control.coredns_addresses().into_iter().take(1).collect();
+        if own.is_empty() {
+            own.push(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
         view.local = if bound.is_empty() { own } else { bound };
         view.serial = self.sim.now().unix_secs() as u32;
         let mut known: Vec<(Ask, Result<Answer, String>)> = Vec::new();

@@ -3,8 +3,8 @@
 use super::nettools::{self, Edition};
 use super::out::{answer, refuse};
 use super::{
-    Command, Context, busybox_ip, dig, file_tests, files, filters, grep, nc, netstat, ping, route, servers,
-    text_tools, traceroute, wget,
+    Command, Context, busybox_ip, file_tests, files, filters, grep, name_tools, nc, netstat, ping, route,
+    servers, text_tools, traceroute, wget,
 };
 use crate::cluster::images::{self, Tools};
 
@@ -90,7 +90,7 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "tail" => filters::tail(context, words),
         "nc" => nc::busybox(words, context.image.is_none_or(|image| images::tools(image) != Tools::Busybox)),
         "netstat" => netstat::netstat(context, words, Edition::Busybox),
-        "nslookup" => dig::busybox_nslookup(words),
+        "nslookup" => name_tools::busybox_nslookup(words),
         "telnet" => nc::telnet(words),
         "traceroute" => traceroute::traceroute(words, true),
         "sort" => text_tools::sort(context, words),

@@ -1,25 +1,46 @@
-//! The command lines of `dig`, `host` and `nslookup`, of BIND and of busybox, and of `getent`.
+//! The command line of `dig` of BIND 9.18 (`bin/dig/dig.c`, `parse_args`).
 
 use super::Command;
-use super::getopt::getopt;
 use super::out::{Out, answer, not_simulated, refuse};
-use crate::app::bind::dig::{Dig, EdnsOption, Overrides, Part, reverse};
-use crate::app::bind::host::{Host, HostOptions};
-use crate::app::bind::nslookup::{Nslookup, NslookupOptions};
-use crate::app::busybox_nslookup::{BusyboxNslookup, BusyboxNslookupOptions};
-use crate::app::getent::{Database, Getent};
+use crate::app::bind::class;
+use crate::app::bind::dig::{Asked, Dig, EdnsOption, Overrides, Part, reverse};
 use crate::base::dns::{Question, Type};
-use crate::wire::dns::AD;
-use std::collections::BTreeSet;
+use crate::wire::dns::{AA, AD, CD, RA, RD, TC, Z};
+use std::net::IpAddr;
 
 const DIG_USAGE: &str = "Usage:  dig [@global-server] [domain] [q-type] [q-class] {q-opt}\n            {global-d-opt} host [@local-server] {local-d-opt}\n            [ host [@local-server] {local-d-opt} [...]]\n\nUse \"dig -h\" (or \"dig -h | more\") for complete list of options\n";
+/// Largest payload that is asked for where no number says so.
+const UDP_SIZE: u16 = 1232;
+/// EDNS options: name server identifier, client subnet, expiry, keepalive, padding.
+const NSID: u16 = 3;
+const SUBNET: u16 = 8;
+const EXPIRE: u16 = 9;
+const KEEPALIVE: u16 = 11;
+const PADDING: u16 = 12;
+
+/// A lookup under way: options before the first name are about all of them, later ones about the last name alone.
+#[derive(Clone)]
+struct Lookup {
+    asked: Asked,
+    has_kind: bool,
+    has_class: bool,
+    /// Serial number of an incremental transfer.
+    is_transfer: bool,
+}
 
 /// What `dig` has read so far.
 struct DigLine {
-    overrides: Overrides,
-    parts: BTreeSet<Part>,
-    questions: Vec<Question>,
-    kind: Option<Type>,
+    /// What every lookup begins with.
+    common: Lookup,
+    lookups: Vec<Lookup>,
+    /// Whether words may still be types and classes: not after `-t` and `-c`.
+    open: bool,
+    /// Whether the command itself is printed, and whether only data is: for all lookups.
+    command: bool,
+    short: bool,
+    families: [bool; 2],
+    /// What the command's line said of the server when the first name came.
+    greets: Option<(bool, bool)>,
     /// What is said before anything is asked.
     said: Out,
 }
@@ -27,17 +48,22 @@ struct DigLine {
 /// `dig`.
 pub(super) fn dig(words: &[String]) -> Command {
     let parts = Part::ALL.into_iter().chain([Part::Ttl, Part::Class]).collect();
+    let question = Question { name: ".".to_owned(), kind: Type::A };
+    let asked = Asked { question, class: crate::wire::dns::CLASS_IN, overrides: Overrides::default(), parts };
     let mut line = DigLine {
-        overrides: Overrides::default(),
-        parts,
-        questions: Vec::new(),
-        kind: None,
+        common: Lookup { asked, has_kind: false, has_class: false, is_transfer: false },
+        lookups: Vec::new(),
+        open: true,
+        command: true,
+        short: false,
+        families: [false; 2],
+        greets: None,
         said: Out::default(),
     };
     let mut rest = words.iter();
     while let Some(word) = rest.next() {
         let read = if let Some(server) = word.strip_prefix('@') {
-            line.overrides.server = Some(server.to_owned());
+            line.last().asked.overrides.server = Some(server.to_owned());
             Ok(())
         } else if let Some(option) = word.strip_prefix('+') {
             line.plus(option)
@@ -51,65 +77,171 @@ pub(super) fn dig(words: &[String]) -> Command {
             return refused;
         }
     }
-    if line.questions.is_empty() {
-        let root = Question { name: ".".to_owned(), kind: line.kind.unwrap_or(Type::Ns) };
-        line.questions.push(root);
-    }
-    Command::process(Dig::new(words, line.overrides, line.parts, line.questions), line.said)
+    line.finish(words)
 }
 
 fn bad_option(option: &str) -> Command {
     refuse(format!("Invalid option: {option}\n{DIG_USAGE}"), 1)
 }
 
+/// A number as `parse_uint` reads it; what is none ends the program.
+fn number(text: &str, most: u32, what: &str) -> Result<u32, Command> {
+    let (digits, radix) = text.strip_prefix("0x").map_or((text, 10), |hex| (hex, 16));
+    let is_number = !digits.is_empty() && digits.chars().all(|at| at.is_digit(radix));
+    let found = u32::from_str_radix(digits, radix).ok().filter(|value| is_number && *value <= most);
+    found.ok_or_else(|| {
+        let why = if is_number { "out of range" } else { "not a valid number" };
+        refuse(format!("invalid {what} '{text}': {why}\ndig: Couldn't parse {what}\n"), 10)
+    })
+}
+
 impl DigLine {
+    /// The lookup that options are about.
+    fn last(&mut self) -> &mut Lookup {
+        self.lookups.last_mut().unwrap_or(&mut self.common)
+    }
+
+    fn finish(mut self, words: &[String]) -> Command {
+        if self.lookups.is_empty() {
+            let mut root = self.common.clone();
+            if !root.has_kind {
+                root.asked.question.kind = Type::Ns;
+            }
+            self.note_greeting();
+            self.lookups.push(root);
+        }
+        let lookups = self.lookups.into_iter().map(|mut lookup| {
+            let parts = &mut lookup.asked.parts;
+            for (part, on) in [(Part::Command, self.command), (Part::Short, self.short)] {
+                let _ = if on { parts.insert(part) } else { parts.remove(&part) };
+            }
+            if lookup.is_transfer {
+                parts.remove(&Part::Question);
+                parts.remove(&Part::Comments);
+            }
+            lookup.asked
+        });
+        let greets = self.greets.unwrap_or_default();
+        Command::process(Dig::new(words, lookups.collect(), greets), self.said)
+    }
+
+    /// The first name settles what the command's line says beside the words.
+    fn note_greeting(&mut self) {
+        let now = (self.common.asked.overrides.server.is_some(), self.short);
+        self.greets.get_or_insert(now);
+    }
+
     /// A name, a type or a class.
     fn operand(&mut self, word: &str) {
-        if matches!(word.to_ascii_uppercase().as_str(), "IN" | "CH" | "HS") {
-            return;
+        if self.open {
+            if let Some(kind) = self.kind_of(word, true) {
+                return self.set_kind(kind);
+            }
+            if let Some(class) = class::of_name(word) {
+                return self.set_class(class);
+            }
         }
-        match word.parse::<Type>() {
-            Ok(kind) => self.set_kind(kind),
-            Err(()) => self.ask(word),
+        self.ask(word);
+    }
+
+    /// The type that a word names; `IXFR` comes with a serial number.
+    fn kind_of(&mut self, word: &str, warns: bool) -> Option<Type> {
+        let (name, serial) = word.split_once('=').map_or((word, None), |(name, serial)| (name, Some(serial)));
+        if serial.is_some() {
+            return name.eq_ignore_ascii_case("ixfr").then_some(Type::IXFR);
         }
+        let kind = word.parse().ok()?;
+        if kind != Type::IXFR {
+            return Some(kind);
+        }
+        if warns {
+            self.said.err(";; Warning, ixfr requires a serial number\n");
+            return Some(Type::A);
+        }
+        None
     }
 
     fn set_kind(&mut self, kind: Type) {
-        match self.questions.last_mut() {
-            Some(question) => question.kind = kind,
-            None => self.kind = Some(kind),
+        if self.last().has_kind {
+            self.said.err(";; Warning, extra type option\n");
         }
+        let last = self.last();
+        (last.has_kind, last.asked.question.kind) = (true, kind);
+        last.is_transfer = kind == Type::AXFR || kind == Type::IXFR;
+    }
+
+    fn set_class(&mut self, class: u16) {
+        if self.last().has_class {
+            self.said.err(";; Warning, extra class option\n");
+        }
+        let last = self.last();
+        (last.has_class, last.asked.class) = (true, class);
     }
 
     fn ask(&mut self, name: &str) {
-        let kind = self.kind.take().unwrap_or(Type::A);
-        self.questions.push(Question { name: name.to_owned(), kind });
+        self.note_greeting();
+        let mut lookup = self.common.clone();
+        name.clone_into(&mut lookup.asked.question.name);
+        self.lookups.push(lookup);
     }
 
-    /// An option with a dash. Its argument may follow at once or as the next word.
+    /// An option with a dash. Letters without an argument may stand before the last one, whose argument may follow at once
+    /// or as the next word.
     fn minus(&mut self, option: &str, rest: &mut std::slice::Iter<'_, String>) -> Result<(), Command> {
-        let (letter, attached) = option.split_at(option.chars().next().map_or(0, char::len_utf8));
-        match letter {
-            "4" | "u" | "m" | "r" => return Ok(()),
-            "v" => return Err(refuse("DiG 9.18.49-1~deb12u3-Debian\n", 0)),
-            "h" => return Err(answer(DIG_USAGE)),
-            _ => {}
-        }
-        let given = if attached.is_empty() { rest.next().cloned() } else { Some(attached.to_owned()) };
-        let Some(given) = given else { return Err(bad_option(&format!("-{option}"))) };
-        match letter {
-            "x" => self.questions.push(reverse(&given)),
-            "t" => match given.parse() {
-                Ok(kind) => self.set_kind(kind),
-                Err(()) => self.said.err(format!(";; Warning, ignoring invalid type {given}\n")),
-            },
-            "q" => self.ask(&given),
-            "c" if given.eq_ignore_ascii_case("IN") => {}
-            "c" => {
-                let (text, status) = not_simulated("dig", &format!("-c {given}"));
-                return Err(refuse(text, status));
+        let mut left = option;
+        while let Some(first) = left.chars().next().filter(|at| "46imrudhv".contains(*at)) {
+            left = &left[1..];
+            match first {
+                '4' | '6' => self.families[usize::from(first == '6')] = true,
+                'u' => self.last().asked.overrides.micros = true,
+                'v' if left.is_empty() => return Err(refuse("DiG 9.18.49-1~deb12u3-Debian\n", 0)),
+                'h' => return Err(answer(DIG_USAGE)),
+                'd' => return Err(unsimulated("-d")),
+                _ => {}
             }
-            "p" => {
+            if self.families == [true; 2] {
+                return Err(refuse("dig: only one of -4 and -6 allowed\n", 1));
+            }
+        }
+        if self.families[1] {
+            return Err(unsimulated("-6"));
+        }
+        let Some(letter) = left.chars().next() else { return Ok(()) };
+        if !"xtqcpbfky".contains(letter) {
+            return Err(bad_option(&format!("-{left}")));
+        }
+        let attached = &left[1..];
+        let given = if attached.is_empty() { rest.next().cloned() } else { Some(attached.to_owned()) };
+        let Some(given) = given else { return Err(bad_option(&format!("-{left}"))) };
+        self.valued_letter(letter, &given)
+    }
+
+    fn valued_letter(&mut self, letter: char, given: &str) -> Result<(), Command> {
+        match letter {
+            'x' => {
+                let question = reverse(given);
+                self.ask(&question.name);
+                let last = self.last();
+                if !last.has_kind {
+                    last.asked.question.kind = Type::Ptr;
+                }
+            }
+            't' => {
+                self.open = false;
+                match self.kind_of(given, false) {
+                    Some(kind) => self.set_kind(kind),
+                    None => self.said.err(format!(";; Warning, ignoring invalid type {given}\n")),
+                }
+            }
+            'q' => self.ask(given),
+            'c' => {
+                self.open = false;
+                match class::of_name(given) {
+                    Some(class) => self.set_class(class),
+                    None => self.said.err(format!(";; Warning, ignoring invalid class {given}\n")),
+                }
+            }
+            'p' => {
                 let Ok(port) = given.parse() else {
                     let is_number = given.bytes().all(|at| at.is_ascii_digit());
                     let why = if is_number { "out of range" } else { "not a valid number" };
@@ -118,118 +250,239 @@ impl DigLine {
                         1,
                     ));
                 };
-                self.overrides.port = Some(port);
+                self.last().asked.overrides.port = Some(port);
             }
-            "6" | "b" | "f" | "k" | "y" => {
-                let (text, status) = not_simulated("dig", &format!("-{letter}"));
-                return Err(refuse(text, status));
+            'b' if given.split('#').next().and_then(|ip| ip.parse::<IpAddr>().ok()).is_none() => {
+                return Err(refuse(format!("dig: invalid address {given}\n"), 1));
             }
-            _ => return Err(bad_option(&format!("-{option}"))),
+            other => return Err(unsimulated(&format!("-{other}"))),
         }
         Ok(())
     }
 
     /// An option with a plus, with `no` before its name to switch it off.
     fn plus(&mut self, option: &str) -> Result<(), Command> {
-        let (name, value) =
+        let (typed, value) =
             option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
-        let name = name.to_ascii_lowercase();
+        let name = typed.to_ascii_lowercase();
         let (name, on) = match name.strip_prefix("no") {
             Some(rest) => (rest, false),
             None => (name.as_str(), true),
         };
         let name = in_full(name);
-        if let Some(parts) = parts_of(name) {
+        match name {
+            "short" => self.short(on),
+            "cmd" => self.command = on,
+            "all" => self.command = on,
+            "trace" => self.trace(on),
+            "showsearch" => self.last().asked.overrides.search = on,
+            "mapped" => self.said.err(";; +mapped option is deprecated"),
+            _ => {}
+        }
+        if let Some(parts) = parts_of(name, on) {
+            let own = &mut self.last().asked.parts;
             for part in parts {
-                let _ = if on { self.parts.insert(*part) } else { self.parts.remove(part) };
+                let _ = if on { own.insert(*part) } else { own.remove(part) };
             }
             return Ok(());
         }
-        let number = || value.and_then(|value| value.parse::<u32>().ok());
-        let over = &mut self.overrides;
-        match name {
-            "short" => self.short(on),
-            "tcp" | "vc" => over.tcp = Some(on),
-            name if WITHOUT_EFFECT.contains(&name) => {}
-            "ignore" => over.keep_cut = on,
-            "search" | "defname" => over.search = on,
-            "rec" | "recurse" => over.recursion(on),
-            "cd" | "cdflag" => over.unchecked(on),
-            "ad" | "adflag" => over.flag(AD, on),
-            "dnssec" | "do" => over.edns.push(Some(EdnsOption::Dnssec(on))),
-            "cookie" => over.edns.push(Some(EdnsOption::Cookie(on))),
-            "edns" if on => over.edns.push(Some(EdnsOption::Version(number().unwrap_or(0) as u8))),
-            "edns" => over.edns.push(None),
-            "showsearch" => {
-                over.search = on;
-                if on {
-                    self.parts.insert(Part::Search);
-                }
-            }
-            "trace" => self.trace(on),
-            "nssearch" | "subnet" | "tls" | "https" | "nsid" | "yaml" | "expire" | "header-only"
-            | "opcode" | "padding" => {
-                let (text, status) = not_simulated("dig", &format!("+{name}"));
-                return Err(refuse(text, status));
-            }
-            _ => return self.valued(name, value, on),
+        if ["short", "trace"].contains(&name) || WITHOUT_EFFECT.contains(&name) {
+            return Ok(());
         }
-        Ok(())
+        if UNSIMULATED.contains(&name) {
+            return Err(unsimulated(&format!("+{name}")));
+        }
+        let over = &mut self.last().asked.overrides;
+        if switched(over, name, on) {
+            return Ok(());
+        }
+        if !on && name == "ednsopt" {
+            over.edns.push(Some(EdnsOption::Clear));
+            return Ok(());
+        }
+        match valued(over, name, value, on) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(bad_option(&format!("+{typed}"))),
+            Err(refused) => Err(refused),
+        }
     }
 
     /// `+trace` brings other parts of the output and DNSSEC with it.
     fn trace(&mut self, on: bool) {
-        self.overrides.trace = on;
+        let asked = &mut self.last().asked;
+        asked.overrides.trace = on;
         if on {
             for part in [Part::Comments, Part::Statistics, Part::Additional, Part::Question] {
-                self.parts.remove(&part);
+                asked.parts.remove(&part);
             }
-            self.parts.extend([Part::Identify, Part::Authority]);
-            self.overrides.edns.push(Some(EdnsOption::Dnssec(true)));
+            asked.parts.extend([Part::Identify, Part::Authority]);
+            asked.overrides.edns.push(Some(EdnsOption::Dnssec(true)));
         }
     }
 
+    /// `+short` takes the other parts away for good.
     fn short(&mut self, on: bool) {
+        self.short = on;
         if on {
-            self.parts.insert(Part::Short);
-        } else {
-            self.parts.remove(&Part::Short);
-        }
-    }
-
-    /// An option with a value.
-    fn valued(&mut self, name: &str, value: Option<&str>, on: bool) -> Result<(), Command> {
-        let over = &mut self.overrides;
-        let number = value.and_then(|value| value.parse::<u32>().ok());
-        match (name, number, value) {
-            ("time" | "timeout", Some(secs), _) => over.timeout_secs = Some(u64::from(secs.max(1))),
-            ("tries", Some(tries), _) => over.tries = Some(tries.max(1)),
-            ("retry" | "retries", Some(retries), _) => over.tries = Some(retries.saturating_add(1)),
-            ("ndots", Some(dots), _) => over.ndots = Some(dots as usize),
-            ("bufsize", Some(size), _) => {
-                over.edns.push(Some(EdnsOption::Size(size.min(65_535) as u16)));
+            self.command = false;
+            let parts = &mut self.last().asked.parts;
+            for part in Part::ALL {
+                parts.remove(&part);
             }
-            ("domain", _, Some(domain)) if on => over.domain = Some(domain.to_owned()),
-            _ => return Err(bad_option(&format!("+{}{name}", if on { "" } else { "no" }))),
+            parts.insert(Part::Answer);
         }
-        Ok(())
     }
 }
 
+fn unsimulated(option: &str) -> Command {
+    let (text, status) = not_simulated("dig", option);
+    refuse(text, status)
+}
+
+/// An option that is on or off; whether there is one of this name.
+fn switched(over: &mut Overrides, name: &str, on: bool) -> bool {
+    let option = |code: u16| Some(EdnsOption::Other(code, Vec::new(), on));
+    match name {
+        "tcp" | "vc" => over.tcp = Some(on),
+        "idnin" => over.idn_in = Some(on),
+        "idnout" => over.idn_out = Some(on),
+        "ignore" => over.keep_cut = on,
+        "search" | "defname" => over.search = on,
+        "rec" | "recurse" | "rdflag" => over.flag(RD, on),
+        "cd" | "cdflag" => over.flag(CD, on),
+        "ad" | "adflag" => over.flag(AD, on),
+        "aa" | "aaflag" | "aaonly" => over.flag(AA, on),
+        "raflag" => over.flag(RA, on),
+        "tcflag" => over.flag(TC, on),
+        "zflag" => over.flag(Z, on),
+        "header-only" => over.header_only = on,
+        "ednsnegotiation" => over.keep_version = !on,
+        "dnssec" | "do" => over.edns.push(Some(EdnsOption::Dnssec(on))),
+        "nsid" => over.edns.push(option(NSID)),
+        "expire" => over.edns.push(option(EXPIRE)),
+        "keepalive" => over.edns.push(option(KEEPALIVE)),
+        "edns" if !on => over.edns.push(None),
+        "opcode" if !on => over.opcode = 0,
+        "subnet" if !on => over.edns.push(Some(EdnsOption::Other(SUBNET, Vec::new(), false))),
+        "cookie" if !on => over.edns.push(Some(EdnsOption::Cookie(false))),
+        _ => return false,
+    }
+    true
+}
+
+/// An option with a value; whether there is one of this name.
+fn valued(over: &mut Overrides, name: &str, value: Option<&str>, on: bool) -> Result<bool, Command> {
+    match (name, value) {
+        ("time" | "timeout", Some(text)) => {
+            over.timeout_secs = Some(u64::from(number(text, 0xffff, "timeout")?.max(1)));
+        }
+        ("tries", Some(text)) => over.tries = Some(number(text, u32::MAX, "tries")?.max(1)),
+        ("retry" | "retries", Some(text)) => {
+            over.tries = Some(number(text, u32::MAX - 1, "retries")?.saturating_add(1));
+        }
+        ("ndots", Some(text)) => over.ndots = Some(number(text, 0xffff, "ndots")? as usize),
+        ("split", Some(text)) => drop(number(text, 1023, "split")?),
+        ("qid", Some(text)) => over.qid = Some(number(text, 0xffff, "qid")? as u16),
+        ("opcode", Some(text)) => {
+            over.opcode = match OPCODES.iter().find(|known| known.0.eq_ignore_ascii_case(text)) {
+                Some((_, opcode)) => *opcode,
+                None => number(text, 15, "opcode")? as u8,
+            };
+        }
+        ("bufsize", text) if on => {
+            let size = text.map_or(Ok(u32::from(UDP_SIZE)), |text| number(text, 0xffff, "buffer size"))?;
+            over.edns.push(Some(EdnsOption::Size(size as u16)));
+        }
+        ("edns", text) => {
+            let version = text.map_or(Ok(0), |text| number(text, 255, "edns"))?;
+            over.edns.push(Some(EdnsOption::Version(version as u8)));
+        }
+        ("ednsflags", Some(text)) => {
+            let flags = number(text, 0xffff, "ednsflags")?;
+            if flags & 0x7fff != 0 {
+                return Err(unsimulated("+ednsflags of no meaning"));
+            }
+            over.edns.push(Some(EdnsOption::Dnssec(flags != 0)));
+        }
+        ("ednsopt", Some(text)) if on => over.edns.push(Some(edns_option(text)?)),
+        ("padding", Some(text)) if on => {
+            let block = number(text, 512, "padding")?;
+            over.padding = block as usize;
+        }
+        ("subnet", Some(text)) if on => over.edns.push(Some(subnet(text)?)),
+        ("cookie", text) => over.edns.push(Some(match text {
+            Some(text) => EdnsOption::Given(hex(text)?),
+            None => EdnsOption::Cookie(true),
+        })),
+        ("domain", Some(domain)) if on => over.domain = Some(domain.to_owned()),
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn hex(text: &str) -> Result<Vec<u8>, Command> {
+    let wrong = || refuse("dig: isc_hex_decodestring: bad hex encoding\n", 1);
+    data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| wrong())
+}
+
+/// `CODE[:HEX]`; a code may be a name.
+fn edns_option(text: &str) -> Result<EdnsOption, Command> {
+    const NAMES: [(&str, u16); 6] = [
+        ("nsid", NSID),
+        ("ecs", SUBNET),
+        ("expire", EXPIRE),
+        ("cookie", 10),
+        ("keepalive", KEEPALIVE),
+        ("padding", PADDING),
+    ];
+    let (code, data) = text.split_once(':').unwrap_or((text, ""));
+    let named = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(code)).map(|(_, code)| *code);
+    let code = named.or_else(|| code.parse().ok()).ok_or_else(|| {
+        refuse(format!("invalid ednsopt '{code}': not a valid number\ndig: bad edns code point: {code}\n"), 1)
+    })?;
+    Ok(EdnsOption::Other(code, hex(data)?, true))
+}
+
+/// A client's network (RFC 7871): family, length of the prefix, and as many bytes of the address.
+fn subnet(text: &str) -> Result<EdnsOption, Command> {
+    let wrong = || refuse(format!("dig: invalid address '{text}'\n"), 1);
+    let (address, length) =
+        text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
+    let (address, length) =
+        if address == "0" { ("0.0.0.0", length.or(Some("0"))) } else { (address, length) };
+    let (family, bytes) = match address.parse().map_err(|_| wrong())? {
+        IpAddr::V4(ip) => (1, ip.octets().to_vec()),
+        IpAddr::V6(ip) => (2, ip.octets().to_vec()),
+    };
+    let most = bytes.len() * 8;
+    let length = length.map_or(Ok(most), str::parse).map_err(|_| wrong())?.min(most);
+    let mut data = vec![0, family, length as u8, 0];
+    data.extend(bytes.iter().take(length.div_ceil(8)).enumerate().map(|(at, byte)| {
+        let kept = (length - at * 8).min(8);
+        byte & (0xff_u16 << (8 - kept)) as u8
+    }));
+    Ok(EdnsOption::Other(SUBNET, data, true))
+}
+
+/// Operation codes by name.
+const OPCODES: [(&str, u8); 5] = [("query", 0), ("iquery", 1), ("status", 2), ("notify", 4), ("update", 5)];
+
+/// Options that are known and not simulated.
+const UNSIMULATED: [&str; 8] =
+    ["dns64prefix", "http-plain", "https", "https-get", "nssearch", "proxy", "tls", "yaml"];
+
 /// Options that change nothing that is simulated.
-const WITHOUT_EFFECT: [&str; 12] = [
+const WITHOUT_EFFECT: [&str; 10] = [
     "badcookie",
+    "coflag",
     "besteffort",
     "crypto",
     "fail",
-    "idnin",
-    "idnout",
-    "keepalive",
     "keepopen",
     "mapped",
     "onesoa",
     "rrcomments",
-    "unknownformat",
+    "showbadcookie",
 ];
 
 /// Names of options that may be cut short.
@@ -278,15 +531,19 @@ const NAMES: [&str; 40] = [
 
 /// The option whose name begins so, if only one does.
 fn in_full(name: &str) -> &str {
+    // Two letters that are names of their own.
+    if ["aa", "ad", "cd", "do", "vc"].contains(&name) {
+        return name;
+    }
     let mut fitting = NAMES.iter().filter(|known| known.starts_with(name));
     match (fitting.next(), fitting.next()) {
-        (Some(known), None) if name.len() > 2 => known,
+        (Some(known), None) if name.len() > 1 => known,
         _ => name,
     }
 }
 
 /// The parts of the output that an option switches.
-fn parts_of(option: &str) -> Option<&'static [Part]> {
+fn parts_of(option: &str, on: bool) -> Option<&'static [Part]> {
     Some(match option {
         "all" => &Part::ALL,
         "cmd" => &[Part::Command],
@@ -300,192 +557,12 @@ fn parts_of(option: &str) -> Option<&'static [Part]> {
         "ttlid" | "ttl" => &[Part::Ttl],
         "class" | "cl" => &[Part::Class],
         "qr" => &[Part::Query],
-        "ttlunits" => &[Part::Units, Part::Ttl],
+        "ttlunits" if on => &[Part::Units, Part::Ttl],
+        "ttlunits" => &[Part::Units],
+        "showsearch" => &[Part::Search],
+        "expandaaaa" => &[Part::Expanded],
+        "unknownformat" => &[Part::Unknown],
         "multiline" => &[Part::Multiline],
         _ => return None,
     })
-}
-
-const HOST_USAGE: &str = "Usage: host [-aCdilrTvVw] [-c class] [-N ndots] [-t type] [-W time]
-            [-R number] [-m flag] [-p port] hostname [server]
-       -a is equivalent to -v -t ANY
-       -A is like -a but omits RRSIG, NSEC, NSEC3
-       -c specifies query class for non-IN data
-       -C compares SOA records on authoritative nameservers
-       -d is equivalent to -v
-       -l lists all hosts in a domain, using AXFR
-       -m set memory debugging flag (trace|record|usage)
-       -N changes the number of dots allowed before root lookup is done
-       -p specifies the port on the server to query
-       -r disables recursive processing
-       -R specifies number of retries for UDP packets
-       -s a SERVFAIL response should stop query
-       -t specifies the query type
-       -T enables TCP/IP mode
-       -U enables UDP mode
-       -v enables verbose output
-       -V print version number and exit
-       -w specifies to wait forever for a reply
-       -W specifies how long to wait for a reply
-       -4 use IPv4 query transport only
-       -6 use IPv6 query transport only
-";
-
-/// `host`.
-pub(super) fn host(words: &[String]) -> Command {
-    let parsed = match getopt("aCdilrTUvVwsc:N:t:W:R:m:p:46A", words) {
-        Ok(parsed) => parsed,
-        Err(text) => {
-            // The program brings a `getopt` of its own (`isc_commandline_parse`).
-            let text = text.replace("invalid option -- '", "illegal option -- ");
-            let text = text.replace("option requires an argument -- '", "option requires an argument -- ");
-            return refuse(format!("host: {}\n{HOST_USAGE}", text.trim_end_matches('\'')), 1);
-        }
-    };
-    let mut options = HostOptions::default();
-    for (letter, argument) in &parsed.options {
-        match (letter, argument.parse::<u32>()) {
-            ('t', _) => match argument.parse() {
-                Ok(kind) => options.kind = Some(kind),
-                Err(()) => return refuse(format!("host: invalid type: {argument}\n\n"), 2),
-            },
-            ('W', Ok(secs)) => options.timeout_secs = Some(u64::from(secs.max(1))),
-            ('R', Ok(tries)) => options.tries = Some(tries.max(1)),
-            ('T', _) => options.tcp = true,
-            ('v' | 'd', _) => options.verbose = true,
-            ('a', _) => (options.verbose, options.kind) = (true, Some(Type::ANY)),
-            ('r', _) => options.no_recursion = true,
-            ('N', Ok(dots)) => options.ndots = Some(dots as usize),
-            ('c', _) if argument.eq_ignore_ascii_case("IN") => {}
-            ('4' | 'U' | 's', _) => {}
-            ('V', _) => return answer("host 9.18.49-1~deb12u3-Debian\n"),
-            (other, _) => {
-                let (text, status) = not_simulated("host", &format!("-{other}"));
-                return refuse(text, status);
-            }
-        }
-    }
-    let mut operands = parsed.operands.into_iter();
-    let Some(name) = operands.next() else { return refuse(HOST_USAGE, 1) };
-    options.name = name;
-    options.server = operands.next();
-    Command::process(Host::new(options), Out::default())
-}
-
-/// `nslookup` of BIND.
-pub(super) fn nslookup(words: &[String]) -> Command {
-    let mut options = NslookupOptions::default();
-    let mut operands = Vec::new();
-    // What is wrong is told, and the rest goes on.
-    let mut said = Out::default();
-    for word in words {
-        let Some(option) = word.strip_prefix('-').filter(|option| !option.is_empty()) else {
-            operands.push(word.clone());
-            continue;
-        };
-        let (name, value) = option.split_once('=').unwrap_or((option, ""));
-        match (name, value.parse::<u32>()) {
-            ("type" | "querytype" | "query" | "q" | "ty" | "qu", _) => match value.parse() {
-                Ok(kind) => options.kind = Some(kind),
-                Err(()) => said.out(format!("unknown query type: {value}\n")),
-            },
-            ("timeout", Ok(secs)) => options.timeout_secs = Some(u64::from(secs.max(1))),
-            ("retry", Ok(tries)) => options.tries = Some(tries),
-            ("port", Ok(port @ 1..=65_535)) => options.port = Some(port as u16),
-            ("vc", _) => options.tcp = true,
-            ("debug", _) => options.debug = true,
-            ("novc" | "recurse" | "nodebug" | "nod2" | "search", _) => {}
-            ("version", _) => return answer("nslookup 9.18.49-1~deb12u3-Debian\n"),
-            _ => said.out(format!("*** Invalid option: {option}\n")),
-        }
-    }
-    let mut operands = operands.into_iter();
-    let Some(name) = operands.next() else {
-        let (text, status) = not_simulated("nslookup", "its interactive mode");
-        return refuse(text, status);
-    };
-    options.name = name;
-    options.server = operands.next();
-    Command::process(Nslookup::new(options), said)
-}
-
-/// `nslookup` of busybox.
-pub(super) fn busybox_nslookup(words: &[String]) -> Command {
-    const USAGE: &str = "BusyBox v1.35.0 (Debian 1:1.35.0-4+deb12u1+b1) multi-call binary.\n\nUsage: nslookup [-type=QUERY_TYPE] [-debug] HOST [DNS_SERVER]\n\nQuery DNS about HOST\n\nQUERY_TYPE: soa,ns,a,aaaa,cname,mx,txt,ptr,srv,any\n";
-    let mut options = BusyboxNslookupOptions::default();
-    let mut operands = Vec::new();
-    for word in words {
-        let Some(option) = word.strip_prefix('-').filter(|option| !option.is_empty()) else {
-            operands.push(word.clone());
-            continue;
-        };
-        let (name, value) = option.split_once('=').unwrap_or((option, ""));
-        match name {
-            "type" | "querytype" => match value.parse() {
-                Ok(kind) => options.kinds.push(kind),
-                Err(()) => return refuse(format!("nslookup: invalid query type \"{value}\"\n"), 1),
-            },
-            "port" => match value.parse() {
-                Ok(port) => options.port = Some(port),
-                Err(_) => return refuse(format!("nslookup: invalid number '{value}'\n"), 1),
-            },
-            "debug" => options.debug = true,
-            _ => return refuse(USAGE, 1),
-        }
-    }
-    let mut operands = operands.into_iter();
-    let Some(name) = operands.next() else { return refuse(USAGE, 1) };
-    options.name = name;
-    options.server = operands.next();
-    Command::process(BusyboxNslookup::new(options), Out::default())
-}
-
-/// Databases that the real one knows besides.
-const OTHER_DATABASES: [&str; 15] = [
-    "ahostsv6",
-    "aliases",
-    "ethers",
-    "group",
-    "gshadow",
-    "initgroups",
-    "netgroup",
-    "networks",
-    "passwd",
-    "protocols",
-    "rpc",
-    "services",
-    "shadow",
-    "--help",
-    "--usage",
-];
-
-/// `getent`.
-pub(super) fn getent(words: &[String]) -> Command {
-    let Some((database, keys)) = words.split_first() else {
-        return refuse(
-            "getent: wrong number of arguments\nTry `getent --help' or `getent --usage' for more information.\n",
-            1,
-        );
-    };
-    let database = match database.as_str() {
-        "hosts" => Database::Hosts,
-        "ahosts" | "ahostsv4" => Database::Ahosts,
-        other if OTHER_DATABASES.contains(&other) => {
-            let (text, status) = not_simulated("getent", other);
-            return refuse(text, status);
-        }
-        other => {
-            return refuse(
-                format!(
-                    "Unknown database: {other}\nTry `getent --help' or `getent --usage' for more information.\n"
-                ),
-                1,
-            );
-        }
-    };
-    if keys.is_empty() {
-        let (text, status) = not_simulated("getent", "a database without keys");
-        return refuse(text, status);
-    }
-    Command::process(Getent { database, keys: keys.to_vec() }, Out::default())
 }

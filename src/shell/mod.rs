@@ -25,6 +25,7 @@ mod ipvsadm;
 mod kernel_files;
 pub mod kubectl;
 mod mtr;
+mod name_tools;
 mod nc;
 mod netstat;
 mod nettools;
@@ -180,9 +181,9 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "agnhost" => servers::agnhost(words),
         "date" => filters::date(context, words),
         "dig" => dig::dig(words),
-        "getent" => dig::getent(words),
-        "host" => dig::host(words),
-        "nslookup" => dig::nslookup(words),
+        "getent" => name_tools::getent(words),
+        "host" => name_tools::host(words),
+        "nslookup" => name_tools::nslookup(words),
         "env" | "printenv" => filters::env(context, words),
         "false" => Out::default().done(1),
         "grep" => grep::grep(context, words),

@@ -8,7 +8,7 @@
 use super::Simulation;
 use super::syscalls::Syscalls;
 use crate::agent::Actor;
-use crate::app::resolver::{Libc, Memory, Outcome, Resolver};
+use crate::app::resolver::{Libc, Memory, Outcome, Resolver, Wanted};
 use crate::app::{Errno, Process, Wake};
 use crate::base::{ProcessId, SocketId};
 use std::collections::VecDeque;
@@ -26,7 +26,7 @@ pub(super) struct Names {
     libc: Libc,
     memory: Memory,
     resolver: Option<Resolver>,
-    found: Vec<(String, Outcome)>,
+    found: Vec<(String, Wanted, Outcome)>,
     /// The wake-up that runs again, and what came meanwhile.
     again: Option<Wake>,
     held: Vec<Wake>,
@@ -41,8 +41,14 @@ impl Names {
     }
 
     /// What is known of a name.
-    pub(super) fn get(&self, name: &str) -> Option<&Outcome> {
-        self.found.iter().find(|(known, _)| known == name).map(|(_, outcome)| outcome)
+    pub(super) fn get(&self, name: &str, wanted: Wanted) -> Option<&Outcome> {
+        let known = self.found.iter().find(|(known, what, _)| known == name && *what == wanted);
+        known.map(|(_, _, outcome)| outcome)
+    }
+
+    /// The library that the program is linked with.
+    pub(super) fn libc(&self) -> Libc {
+        self.libc
     }
 }
 
@@ -88,7 +94,7 @@ impl<A: Actor> Simulation<A> {
             }
             Some(outcome) => {
                 names.memory = resolver.memory();
-                names.found.push((resolver.name, outcome));
+                names.found.push((resolver.name, resolver.wanted, outcome));
                 names.again.take()
             }
         }
@@ -107,7 +113,7 @@ impl<A: Actor> Simulation<A> {
             os.waits = before.is_some();
             process.wake(&mut os, wake.clone());
             let (exit, asked, done) = (os.exit, os.asked.take(), std::mem::take(&mut os.done));
-            let (Some(name), Some(before)) = (asked, before) else {
+            let (Some((name, wanted)), Some(before)) = (asked, before) else {
                 let slot = &mut self.processes[id.index()];
                 if exit.is_none() {
                     slot.process = Some(process);
@@ -116,7 +122,7 @@ impl<A: Actor> Simulation<A> {
             };
             let Names { libc, memory, .. } = self.processes[id.index()].names;
             let mut os = Syscalls::new(self, id, netns);
-            let (resolver, outcome) = Resolver::start(&mut os, &name, libc, memory);
+            let (resolver, outcome) = Resolver::start(&mut os, (&name, wanted), libc, memory);
             let slot = &mut self.processes[id.index()];
             slot.process = Some(before);
             slot.names.replay = done;
@@ -126,7 +132,7 @@ impl<A: Actor> Simulation<A> {
                 return None;
             };
             slot.names.memory = resolver.memory();
-            slot.names.found.push((name, outcome));
+            slot.names.found.push((name, wanted, outcome));
         }
     }
 }

@@ -5,12 +5,12 @@ use super::processes::Stdin;
 use super::{Simulation, Task, local};
 use crate::agent::Actor;
 use crate::api::{ApiError, ApiRequest};
-use crate::app::resolver::Outcome;
+use crate::app::resolver::{Gai, Libc, NotFound, Outcome, Wanted};
 use crate::app::{
     CaptureFilter, Captured, Datagram, Errno, Input, Os, PingMessage, PingSocket, Shutdown, SocketError,
     SocketOption, Transport, Wake,
 };
-use crate::base::{Duration, IfIndex, Ipv4Addr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
+use crate::base::{Duration, IfIndex, Ipv4Addr, Ipv4Net, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::cluster::dns::View;
 use crate::kernel::{Ctx, Netns};
 use crate::trace::{NetfilterChange, Stream, TableChange};
@@ -27,7 +27,7 @@ pub(super) struct Syscalls<'a, A> {
     pub(super) netns: NetnsId,
     pub(super) exit: Option<u8>,
     /// The name whose outcome the program has to wait for; whatever it does after it asked is not done.
-    pub(super) asked: Option<String>,
+    pub(super) asked: Option<(String, Wanted)>,
     /// Whether it waits for names; else only `/etc/hosts` is there for it.
     pub(super) waits: bool,
     /// What it did before it asked, and what it did already in a run that was undone.
@@ -331,19 +331,34 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         if found.is_some() {
             return found;
         }
-        let known = self.sim.processes[self.process.index()].names.get(name);
-        let Some(outcome) = known else {
-            if !self.waits {
-                return None;
-            }
-            self.asked.get_or_insert_with(|| name.to_owned());
-            return None;
-        };
-        outcome.as_ref().ok().and_then(|found| found.addresses.first().copied())
+        let outcome = self.ask_for(name, Wanted::Addresses)?;
+        outcome.ok().and_then(|found| found.addresses.first().copied())
+    }
+
+    fn ask_for(&mut self, name: &str, wanted: Wanted) -> Option<Outcome> {
+        let names = &self.sim.processes[self.process.index()].names;
+        let known = names.get(name, wanted).cloned();
+        if known.is_none() && !self.waits {
+            return Some(Err(NotFound { why: Gai::NoName, libc: names.libc() }));
+        }
+        if known.is_none() {
+            self.asked.get_or_insert_with(|| (name.to_owned(), wanted));
+        }
+        known
     }
 
     fn lookup(&self, name: &str) -> Option<&Outcome> {
-        self.sim.processes[self.process.index()].names.get(name)
+        self.sim.processes[self.process.index()].names.get(name, Wanted::Addresses)
+    }
+
+    fn libc(&self) -> Libc {
+        self.sim.processes[self.process.index()].names.libc()
+    }
+
+    fn source_network(&self, dst: Ipv4Addr) -> Option<Ipv4Net> {
+        let source = self.source_towards(dst, None, true).ok()?;
+        let netns = self.sim.netns(self.netns)?;
+        netns.addrs().iter().map(|row| row.addr).find(|net| net.addr() == source)
     }
 
     fn name_of(&self, addr: Ipv4Addr) -> Option<String> {

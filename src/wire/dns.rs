@@ -32,6 +32,8 @@ pub const TC: Flag = Flag(0x0200);
 pub const RD: Flag = Flag(0x0100);
 /// Recursion can be had.
 pub const RA: Flag = Flag(0x0080);
+/// A bit that has no meaning.
+pub const Z: Flag = Flag(0x0040);
 /// The data is authentic (RFC 4035).
 pub const AD: Flag = Flag(0x0020);
 /// Checking is not wanted (RFC 4035).

@@ -92,11 +92,11 @@ fn a_name_becomes_the_questions_that_its_library_asks() {
         ("two-dots", "web.default.svc.cluster.local", vec!["web.default.svc.cluster.local."]),
         ("musl", "web.default.svc.cluster.local", vec!["web.default.svc.cluster.local."]),
     ] {
-        let (_, status, questions) = run(&mut lab, pod, &format!("getent hosts {name}"));
+        let (_, status, questions) = run(&mut lab, pod, &format!("getent ahosts {name}"));
         assert_eq!((questions, status), (both(&names), 0), "{pod} {name}");
     }
     // musl does not come back to the search list once the name has enough dots.
-    let (_, status, questions) = run(&mut lab, "musl", "getent hosts a.b.web");
+    let (_, status, questions) = run(&mut lab, "musl", "getent ahosts a.b.web");
     assert_eq!((questions, status), (both(&["a.b.web."]), 2));
 }
 
@@ -293,27 +293,118 @@ fn a_name_that_cannot_be_one_is_refused_at_once() {
     let mut lab = settled();
     let long = "a".repeat(64);
     let dotted = ["abcdefghi"; 27].join(".");
+    let syntax = "is not in legal name syntax";
     let cases = [
-        (format!("host {long}"), format!("host: '{long}' is not in legal name syntax (label too long)\n")),
-        (
-            format!("nslookup {long}.x"),
-            format!("nslookup: '{long}.x' is not in legal name syntax (label too long)\n"),
-        ),
-        ("host a..b".to_owned(), "host: 'a..b' is not in legal name syntax (empty label)\n".to_owned()),
-        ("host a..b.".to_owned(), "host: 'a..b.' is not a legal name (empty label)\n".to_owned()),
-        (format!("dig {dotted}"), format!("dig: '{dotted}' is not a legal name (ran out of space)\n")),
+        (format!("host {long}"), format!("host: '{long}' {syntax} (label too long)\n"), 1),
+        (format!("nslookup {long}.x"), format!("nslookup: '{long}.x' {syntax} (label too long)\n"), 1),
+        ("host a..b".to_owned(), format!("host: 'a..b' {syntax} (empty label)\n"), 1),
+        ("host a..b.".to_owned(), format!("host: 'a..b.' {syntax} (empty label)\n"), 1),
+        (format!("dig {dotted}"), format!("dig: '{dotted}' is not a legal name (ran out of space)\n"), 10),
         (
             format!("nslookup {dotted}"),
             format!("nslookup: '{dotted}' is not a legal name (ran out of space)\n"),
+            10,
         ),
-        ("dig +search a..b".to_owned(), "dig: 'a..b' is not in legal name syntax (empty label)\n".to_owned()),
+        ("dig a..b".to_owned(), "dig: 'a..b' is not a legal name (empty label)\n".to_owned(), 10),
+        ("dig +search a..b".to_owned(), format!("dig: 'a..b' {syntax} (empty label)\n"), 1),
     ];
-    for (command, wanted) in cases {
+    for (command, wanted, ended) in cases {
         let (out, status, asked) = run(&mut lab, "gnu", &command);
-        assert_eq!((out.as_str(), status, asked.len()), (wanted.as_str(), 10, 0), "{command}");
+        assert_eq!((out.as_str(), status, asked.len()), (wanted.as_str(), ended, 0), "{command}");
     }
     // What only the search list makes too long is asked for as it is.
     let fits = ["abcdefghi"; 24].join(".");
     let (out, status, asked) = run(&mut lab, "gnu", &format!("dig +search +ndots=40 +short {fits}"));
     assert_eq!((out.as_str(), status, asked.last()), ("", 0, Some(&format!("{fits}. A"))));
+}
+
+/// Names beyond ASCII, as Debian 12's tools take them: in the locale `C` of a container that sets none, and in one of
+/// UTF-8, where libidn2 turns them into Punycode. musl sends the bytes as they are.
+#[test]
+fn a_name_beyond_ascii_is_converted_where_the_locale_has_it() {
+    let text = CLUSTER.to_owned()
+        + "---
+apiVersion: v1
+kind: Pod
+metadata: {name: utf8}
+spec:
+  containers: [{name: c, image: debian, env: [{name: LANG, value: C.UTF-8}], command: [sleep, infinity]}]
+";
+    let mut lab = Lab::new(1);
+    lab.apply(&text);
+    lab.settle(SimTime(60_000_000_000));
+    lab.need_names(&Target::parse("gnu", "default", None), &["dig".to_owned()]);
+    let not_encoded = "Parameter string not correctly encoded";
+    let search = |name: &str| -> Vec<String> {
+        let zones = ["default.svc.cluster.local.", "svc.cluster.local.", "cluster.local.", ""];
+        let names = zones.map(|zone| format!("{name}.{zone}"));
+        names.iter().flat_map(|name| [format!("{name} A"), format!("{name} AAAA")]).collect()
+    };
+    let puny = "xn--bcher-kva.example";
+    let none = Vec::new;
+    for (pod, command, wanted, status, asked) in [
+        ("gnu", "ping -c1 bücher.example", format!("ping: bücher.example: {not_encoded}\n"), 2, none()),
+        ("gnu", "tracepath bücher.example", format!("tracepath: bücher.example: {not_encoded}\n"), 1, none()),
+        (
+            "gnu",
+            "curl -sS http://bücher.example/",
+            "curl: (3) URL using bad/illegal format or missing URL\n".to_owned(),
+            3,
+            none(),
+        ),
+        ("gnu", "getent ahosts bücher.example", String::new(), 2, none()),
+        ("gnu", "getent hosts bücher.example", String::new(), 2, none()),
+        (
+            "gnu",
+            "dig +idnin bücher.example",
+            "dig: 'bücher.example' is not a legal IDNA2008 name (could not convert string to UTF-8), use +noidnin\n"
+                .to_owned(),
+            1,
+            none(),
+        ),
+        (
+            "gnu",
+            "dig +noidnin +noall +question bücher.example",
+            ";b\\195\\188cher.example.\t\tIN\tA\n".to_owned(),
+            0,
+            vec!["b\\195\\188cher.example. A".to_owned()],
+        ),
+        ("utf8", "getent ahosts bücher.example", String::new(), 2, search(puny)),
+        ("utf8", "getent hosts bücher.example", String::new(), 2, none()),
+        (
+            "utf8",
+            "ping -c1 BÜCHER.example",
+            "ping: BÜCHER.example: Name or service not known\n".to_owned(),
+            2,
+            search(puny),
+        ),
+        (
+            "utf8",
+            "curl -sS http://bücher.example/",
+            format!("curl: (6) Could not resolve host: {puny}\n"),
+            6,
+            search(puny),
+        ),
+        (
+            "utf8",
+            "dig +idnin +noidnout +noall +question 한글.example",
+            ";xn--bj0bj06e.example.\t\tIN\tA\n".to_owned(),
+            0,
+            vec!["xn--bj0bj06e.example. A".to_owned()],
+        ),
+        (
+            "utf8",
+            "dig +idnout +noall +question xn--bcher-kva.example",
+            ";bücher.example.\t\tIN\tA\n".to_owned(),
+            0,
+            vec![format!("{puny}. A")],
+        ),
+    ] {
+        let (out, ended, questions) = run(&mut lab, pod, command);
+        assert_eq!((out, ended, questions), (wanted, status, asked), "{pod}: {command}");
+    }
+    // The locale of musl is one of UTF-8; its resolver sends what it is given.
+    let (_, status, questions) = run(&mut lab, "musl", "curl -sS http://bücher.example/");
+    assert_eq!((status, questions.len()), (6, 8));
+    assert!(questions[0].starts_with(puny), "{questions:?}");
 }

@@ -4,17 +4,22 @@ use super::layout::{self, Columns};
 use super::system::absolute;
 use super::trace::Trace;
 use super::{Asking, Exchange, Outcome, Reply, Server, System};
+use crate::app::resolver::has_utf8;
 use crate::app::{Os, Process, Wake, dial};
 use crate::base::SimTime;
 use crate::base::dns::{Question, Rcode, Type};
+use crate::base::idn::to_unicode;
 use crate::trace::Stream;
-use crate::wire::dns::{CD, Edns, Flag, Message, RD};
+use crate::wire::dns::{Edns, Flag, Message};
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 /// What the program calls itself.
 const VERSION: &str = "9.18.49-1~deb12u3-Debian";
+
+/// Kind of query of an update (RFC 2136).
+const UPDATE: u8 = 5;
 
 /// A part of what is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +54,10 @@ pub enum Part {
     Multiline,
     /// Answers for names of the search list that do not exist, too.
     Search,
+    /// Addresses of IPv6 in full.
+    Expanded,
+    /// Types, classes and data by number.
+    Unknown,
 }
 
 impl Part {
@@ -81,6 +90,18 @@ pub struct Overrides {
     pub keep_cut: bool,
     /// Flags set or cleared.
     pub flags: Vec<(Flag, bool)>,
+    /// Times in microseconds, `-u`.
+    pub micros: bool,
+    /// No question at all, `+header-only`.
+    pub header_only: bool,
+    /// Another kind of query, `+opcode=`.
+    pub opcode: u8,
+    /// A given identifier, `+qid=`.
+    pub qid: Option<u16>,
+    /// Padding to a multiple, `+padding=`, in bytes.
+    pub padding: usize,
+    /// A server that does not know the version of EDNS is left alone, `+noednsnegotiation`.
+    pub keep_version: bool,
     /// What is changed of the pseudo-record: `None` for no such record.
     pub edns: Vec<Option<EdnsOption>>,
     /// Whether the search list is used, `+search`.
@@ -91,10 +112,14 @@ pub struct Overrides {
     pub ndots: Option<usize>,
     /// From the root down, `+trace`.
     pub trace: bool,
+    /// Whether names beyond ASCII are converted, `+idnin`; at a terminal unless said.
+    pub idn_in: Option<bool>,
+    /// Whether names in Punycode are shown as what they stand for, `+idnout`.
+    pub idn_out: Option<bool>,
 }
 
 /// A change to the pseudo-record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EdnsOption {
     /// Its version.
     Version(u8),
@@ -104,6 +129,25 @@ pub enum EdnsOption {
     Dnssec(bool),
     /// Whether there is a cookie.
     Cookie(bool),
+    /// This cookie.
+    Given(Vec<u8>),
+    /// An option with its data, there or not.
+    Other(u16, Vec<u8>, bool),
+    /// No option that was given by its code.
+    Clear,
+}
+
+/// What is asked, and how.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The name and the type.
+    pub question: Question,
+    /// The class.
+    pub class: u16,
+    /// What differs from the system's settings.
+    pub overrides: Overrides,
+    /// What is printed.
+    pub parts: BTreeSet<Part>,
 }
 
 /// A running `dig`.
@@ -111,63 +155,69 @@ pub enum EdnsOption {
 pub struct Dig {
     /// Words of the command line.
     words: Vec<String>,
-    overrides: Overrides,
-    parts: BTreeSet<Part>,
-    /// What is still to be asked, in order.
-    questions: VecDeque<Question>,
+    /// What is still to be asked, in order, each with its servers once they are known.
+    lookups: VecDeque<(Asked, Vec<Server>)>,
+    /// Whether the greeting speaks of a server that was given, and of `+short`.
+    greets: (bool, bool),
     asking: Option<Asking>,
     /// Names to try for the current question if this one does not exist.
     names: VecDeque<String>,
     exchange: Option<Exchange>,
     greeting: String,
     status: u8,
+    shows_unicode: bool,
     /// How far `+trace` has got.
     pub(super) trace: Option<Trace>,
 }
 
 impl Dig {
-    /// A `dig` that has not begun yet.
-    pub fn new(
-        words: &[String],
-        overrides: Overrides,
-        parts: BTreeSet<Part>,
-        questions: Vec<Question>,
-    ) -> Self {
+    /// A `dig` that has not begun yet. `greets`: whether a server, and whether `+short` was given before the first name.
+    pub fn new(words: &[String], lookups: Vec<Asked>, greets: (bool, bool)) -> Self {
         Self {
             words: words.to_vec(),
-            overrides,
-            parts,
-            questions: questions.into(),
+            lookups: lookups.into_iter().map(|asked| (asked, Vec::new())).collect(),
+            greets,
             asking: None,
             names: VecDeque::new(),
             exchange: None,
             greeting: String::new(),
             status: 0,
+            shows_unicode: false,
             trace: None,
         }
     }
 
+    /// What is being asked.
+    fn asked(&self) -> Option<&Asked> {
+        self.lookups.front().map(|(asked, _)| asked)
+    }
+
     fn shows(&self, part: Part) -> bool {
-        self.parts.contains(&part)
+        self.asked().is_some_and(|asked| asked.parts.contains(&part))
+    }
+
+    fn traces(&self) -> bool {
+        self.asked().is_some_and(|asked| asked.overrides.trace)
     }
 
     fn begin(&mut self, os: &mut dyn Os) {
         let system = System::read(os);
-        let mut asking = Asking::full(&system);
-        if let Some(name) = &self.overrides.server {
+        for (asked, servers) in &mut self.lookups {
+            let Some(name) = &asked.overrides.server else {
+                servers.clone_from(&system.servers);
+                continue;
+            };
             let Some(address) = dial::address_of(os, name) else {
                 os.write(Stream::Stderr, &format!("dig: couldn't get address for '{name}': not found\n"));
                 return os.exit(1);
             };
-            asking.servers = vec![Server { name: name.clone(), address }];
+            *servers = vec![Server { name: name.clone(), address }];
         }
-        self.overrides.apply(&mut asking);
-        self.greeting = self.greet(asking.servers.len());
-        self.asking = Some(asking);
+        self.greeting = self.greet();
         self.next_question(os);
     }
 
-    fn greet(&self, servers: usize) -> String {
+    fn greet(&self) -> String {
         if !self.shows(Part::Command) {
             return String::new();
         }
@@ -176,37 +226,46 @@ impl Dig {
             let _ = write!(out, " {word}");
         }
         out.push('\n');
-        if self.overrides.server.is_some() {
-            let plural = if servers == 1 { "" } else { "s" };
-            let _ = writeln!(out, "; ({servers} server{plural} found)");
+        if self.greets.0 {
+            out += "; (1 server found)\n";
         }
         out += ";; global options:";
-        out += if self.shows(Part::Short) { " +short +cmd\n" } else { " +cmd\n" };
+        out += if self.greets.1 { " +short +cmd\n" } else { " +cmd\n" };
         out
     }
 
     fn next_question(&mut self, os: &mut dyn Os) {
-        let Some(question) = self.questions.front() else { return os.exit(self.status) };
+        let Some((asked, servers)) = self.lookups.front() else { return os.exit(self.status) };
+        let over = &asked.overrides;
         let mut system = System::read(os);
-        system.change(self.overrides.domain.as_deref(), self.overrides.ndots);
-        let searched = !self.overrides.trace && (self.overrides.search || self.overrides.domain.is_some());
-        let names = if searched { system.names(&question.name) } else { vec![absolute(&question.name)] };
-        let Some(names) = super::legal_names(os, "dig", &question.name, names) else { return };
+        let mut asking = Asking::full(&system);
+        (asking.servers, asking.class) = (servers.clone(), asked.class);
+        over.apply(&mut asking);
+        system.change(over.domain.as_deref(), over.ndots);
+        let searched = !over.trace && (over.search || over.domain.is_some());
+        let converts = over.idn_in.unwrap_or_else(|| os.is_terminal());
+        self.shows_unicode = over.idn_out.unwrap_or_else(|| os.is_terminal()) && has_utf8(os);
+        let typed = asked.question.name.clone();
+        self.asking = Some(asking);
+        let Some(name) = super::converted(os, "dig", &typed, converts) else { return };
+        let names = if searched { system.names(&name) } else { vec![absolute(&name)] };
+        let Some(names) = super::legal_names(os, "dig", (&name, searched), names) else { return };
         self.names = names;
         self.ask(os);
     }
 
     fn ask(&mut self, os: &mut dyn Os) {
-        let (Some(question), Some(asking)) = (self.questions.front(), &self.asking) else {
+        let (Some(asked), Some(asking)) = (self.asked(), &self.asking) else {
             return os.exit(self.status);
         };
-        if self.overrides.trace && self.trace.is_none() {
+        if self.traces() && self.trace.is_none() {
             let asking = asking.clone();
             let root = self.begin_trace();
             return self.exchange_with(os, asking, root);
         }
+        let (kind, asking) = (asked.question.kind, asking.clone());
         let Some(name) = self.names.pop_front() else { return self.done(os) };
-        let (question, asking) = (Question { name, kind: question.kind }, asking.clone());
+        let question = Question { name, kind };
         self.exchange_with(os, asking, question);
     }
 
@@ -222,18 +281,25 @@ impl Dig {
 
     /// Puts the current question with this name to the servers of a trace.
     pub(super) fn start(&mut self, os: &mut dyn Os, asking: &Asking, name: String) {
-        let Some(kind) = self.questions.front().map(|question| question.kind) else { return };
+        let Some(kind) = self.asked().map(|asked| asked.question.kind) else { return };
         self.exchange_with(os, asking.clone(), Question { name, kind });
     }
 
     fn exchange_with(&mut self, os: &mut dyn Os, mut asking: Asking, question: Question) {
-        asking.tcp = self.overrides.tcp.unwrap_or(question.kind == Type::ANY);
+        let large = [Type::ANY, Type::AXFR, Type::IXFR].contains(&question.kind);
+        let wanted = self.asked().and_then(|asked| asked.overrides.tcp);
+        asking.tcp = wanted.unwrap_or(large);
         let (exchange, outcome) = Exchange::start(os, &asking, question);
         if self.shows(Part::Query) {
-            let greeting = std::mem::take(&mut self.greeting);
+            let greeting = self.take_greeting();
             let query = self.message(exchange.query(), "Sending:", None);
-            let size = exchange.query_len();
-            os.write(Stream::Stdout, &format!("{greeting}{query};; QUERY SIZE: {size}\n\n"));
+            // It goes with the statistics.
+            let size = if self.shows(Part::Statistics) {
+                format!(";; QUERY SIZE: {}\n\n", exchange.query_len())
+            } else {
+                String::new()
+            };
+            os.write(Stream::Stdout, &format!("{greeting}{query}{size}"));
         }
         self.exchange = Some(exchange);
         if let Some(outcome) = outcome {
@@ -243,8 +309,21 @@ impl Dig {
 
     fn done(&mut self, os: &mut dyn Os) {
         self.trace = None;
-        self.questions.pop_front();
+        self.lookups.pop_front();
         self.next_question(os);
+    }
+
+    fn take_greeting(&mut self) -> String {
+        let greeting = std::mem::take(&mut self.greeting);
+        if self.shows(Part::Short) { String::new() } else { greeting }
+    }
+
+    /// Zones are not handed over to everybody.
+    fn transferred(&mut self, os: &mut dyn Os, reply: &Reply) {
+        let greeting = self.take_greeting();
+        let text = if self.shows(Part::Short) { String::new() } else { self.answer(reply, os.now(), false) };
+        os.write(Stream::Stdout, &format!("{greeting}{text}; Transfer failed.\n"));
+        self.done(os);
     }
 
     fn ended(&mut self, os: &mut dyn Os, outcome: Outcome) {
@@ -255,9 +334,11 @@ impl Dig {
                 if goes_on && !self.shows(Part::Search) {
                     return self.ask(os);
                 }
-                let greeting = std::mem::take(&mut self.greeting);
-                let greeting = if self.shows(Part::Short) { String::new() } else { greeting };
-                let text = greeting + &self.answer(&reply, os.now());
+                let kind = self.asked().map(|asked| asked.question.kind);
+                if kind == Some(Type::AXFR) || kind == Some(Type::IXFR) {
+                    return self.transferred(os, &reply);
+                }
+                let text = self.take_greeting() + &self.answer(&reply, os.now(), true);
                 os.write(Stream::Stdout, &text);
                 if self.trace.is_some() {
                     let received = self.received(&reply);
@@ -266,12 +347,12 @@ impl Dig {
                     }
                     os.write(Stream::Stdout, &received);
                 }
-                if goes_on && !self.overrides.trace {
+                if goes_on && !self.traces() {
                     return self.ask(os);
                 }
             }
             Outcome::NoServer => {
-                let greeting = std::mem::take(&mut self.greeting);
+                let greeting = self.take_greeting();
                 os.write(Stream::Stdout, &format!("{greeting};; no servers could be reached\n"));
                 self.status = 9;
             }
@@ -294,13 +375,14 @@ impl Dig {
     }
 
     /// All that is printed of an answer.
-    fn answer(&self, reply: &Reply, now: SimTime) -> String {
+    fn answer(&self, reply: &Reply, now: SimTime, is_whole: bool) -> String {
         if self.shows(Part::Short) {
             return self.short(reply);
         }
         let mut out = self.message(&reply.message, "Got answer:", reply.cookie.as_deref());
-        if self.shows(Part::Statistics) {
-            out += &statistics(reply, now);
+        if self.shows(Part::Statistics) && is_whole {
+            let micros = self.asked().is_some_and(|asked| asked.overrides.micros);
+            out += &statistics(reply, now, micros);
         }
         out
     }
@@ -308,7 +390,7 @@ impl Dig {
     fn short(&self, reply: &Reply) -> String {
         let mut out = String::new();
         for record in &reply.message.answer {
-            if self.overrides.trace {
+            if self.traces() {
                 let _ = write!(out, "{} ", record.kind());
             }
             let _ = write!(out, "{}", record.data);
@@ -326,7 +408,7 @@ impl Dig {
         let mut out = String::new();
         if comments {
             let _ = writeln!(out, ";; {title}");
-            let is_local = |name: &str| name.to_ascii_lowercase().ends_with(".local.");
+            let is_local = |name: &str| format!(".{}", name.to_ascii_lowercase()).ends_with(".local.");
             if message.questions.iter().any(|question| is_local(&question.name)) {
                 out += ";; WARNING: .local is reserved for Multicast DNS\n";
                 out += ";; You are currently testing what happens when an mDNS query is leaked to DNS\n";
@@ -334,21 +416,27 @@ impl Dig {
             out += &layout::header(message);
             out += layout::recursion_warning(message);
             out.push('\n');
-            out += &message
-                .edns
-                .as_ref()
-                .map_or(String::new(), |edns: &Edns| layout::pseudo_section(edns, cookie));
+            out += &message.edns.as_ref().map_or(String::new(), |edns: &Edns| {
+                layout::pseudo_section(edns, cookie, title == "Sending:")
+            });
         }
         let columns = Columns {
             ttl: self.shows(Part::Ttl),
             class: self.shows(Part::Class),
             units: self.shows(Part::Units),
             multiline: self.shows(Part::Multiline),
+            expanded: self.shows(Part::Expanded),
+            unknown: self.shows(Part::Unknown),
         };
         if self.shows(Part::Question) {
-            let lines: Vec<String> =
-                message.questions.iter().map(|question| layout::question(question, columns)).collect();
-            out += &layout::section("QUESTION", &lines, comments);
+            let questions = message.questions.iter();
+            let lines: Vec<String> = questions
+                .map(|question| self.shown(layout::question(question, message.class, columns)))
+                .collect();
+            if !lines.is_empty() {
+                let title = if message.opcode == UPDATE { "ZONE" } else { "QUESTION" };
+                out += &layout::section(title, &lines, comments);
+            }
         }
         let sections = [
             (Part::Answer, "ANSWER", &message.answer),
@@ -358,11 +446,18 @@ impl Dig {
         for (part, name, records) in sections {
             if self.shows(part) && !records.is_empty() {
                 let lines: Vec<String> =
-                    records.iter().map(|record| layout::record(record, columns)).collect();
+                    records.iter().map(|record| self.shown(layout::record(record, columns))).collect();
                 out += &layout::section(name, &lines, comments);
             }
         }
         out
+    }
+}
+
+impl Dig {
+    /// A line with names in Punycode as what they stand for, where that is wanted and the locale has the characters.
+    fn shown(&self, line: String) -> String {
+        if self.shows_unicode && line.contains("xn--") { to_unicode(&line) } else { line }
     }
 }
 
@@ -377,17 +472,33 @@ impl Overrides {
         for (flag, on) in &self.flags {
             asking.set(*flag, *on);
         }
+        (asking.opcode, asking.qid, asking.header_only) = (self.opcode, self.qid, self.header_only);
+        (asking.padding, asking.keep_version) = (self.padding, self.keep_version);
+        let full = asking.edns.clone().unwrap_or_default();
+        let mut is_needed = false;
         for change in &self.edns {
+            // A size and DNSSEC need the pseudo-record whatever else is said.
+            is_needed |= matches!(change, Some(EdnsOption::Size(_) | EdnsOption::Dnssec(true)));
             let Some(change) = change else {
-                asking.edns = None;
+                asking.edns = asking.edns.take().filter(|_| is_needed);
                 continue;
             };
-            let edns = asking.edns.get_or_insert_default();
-            match *change {
-                EdnsOption::Version(version) => edns.version = version,
-                EdnsOption::Size(size) => edns.udp_size = size,
-                EdnsOption::Dnssec(on) => edns.dnssec_ok = on,
-                EdnsOption::Cookie(on) => asking.cookie = on,
+            let edns = asking.edns.get_or_insert_with(|| full.clone());
+            match change {
+                EdnsOption::Version(version) => edns.version = *version,
+                EdnsOption::Size(size) => edns.udp_size = *size,
+                EdnsOption::Dnssec(on) => edns.dnssec_ok = *on,
+                EdnsOption::Cookie(on) => asking.cookie = *on,
+                EdnsOption::Given(cookie) => {
+                    (asking.cookie, asking.given_cookie) = (true, Some(cookie.clone()));
+                }
+                EdnsOption::Other(code, data, on) => {
+                    edns.options.retain(|(known, _)| known != code);
+                    if *on {
+                        edns.options.push((*code, data.clone()));
+                    }
+                }
+                EdnsOption::Clear => edns.options.clear(),
             }
         }
     }
@@ -396,29 +507,20 @@ impl Overrides {
     pub fn flag(&mut self, flag: Flag, on: bool) {
         self.flags.push((flag, on));
     }
-
-    /// `+recurse` and `+cdflag`, by whether they are set.
-    pub fn recursion(&mut self, on: bool) {
-        self.flag(RD, on);
-    }
-
-    /// See [`Self::recursion`].
-    pub fn unchecked(&mut self, on: bool) {
-        self.flag(CD, on);
-    }
 }
 
-fn statistics(reply: &Reply, now: SimTime) -> String {
+fn statistics(reply: &Reply, now: SimTime, micros: bool) -> String {
     const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let at = now.calendar();
     let Server { name, address } = &reply.server;
     let transport = if reply.tcp { "TCP" } else { "UDP" };
+    let took = reply.took;
+    let time = if micros { format!("{} usec", took.0 / 1000) } else { format!("{} msec", took.as_ms()) };
     format!(
-        ";; Query time: {} msec\n;; SERVER: {address}#{}({name}) ({transport})\n\
+        ";; Query time: {time}\n;; SERVER: {address}#{}({name}) ({transport})\n\
          ;; WHEN: {} {} {:02} {:02}:{:02}:{:02} UTC {}\n;; MSG SIZE  rcvd: {}\n\n",
-        reply.took.as_ms(),
         reply.port,
         DAYS[at.weekday],
         MONTHS[at.month - 1],

@@ -34,6 +34,12 @@ pub struct HostOptions {
     pub no_recursion: bool,
     /// Another number of dots, `-N`.
     pub ndots: Option<usize>,
+    /// Another class, `-c`.
+    pub class: Option<u16>,
+    /// The server's port, `-p`.
+    pub port: Option<u16>,
+    /// All names of a zone, `-l`.
+    pub lists: bool,
 }
 
 /// A running `host`.
@@ -51,7 +57,8 @@ pub struct Host {
 impl Host {
     /// A `host` that has not begun yet.
     pub fn new(options: HostOptions) -> Self {
-        let kinds = options.kind.map_or(vec![Type::A, Type::Aaaa, Type::Mx], |kind| vec![kind]);
+        let kind = if options.lists { Some(Type::AXFR) } else { options.kind };
+        let kinds = kind.map_or(vec![Type::A, Type::Aaaa, Type::Mx], |kind| vec![kind]);
         Self {
             options,
             asking: None,
@@ -68,7 +75,9 @@ impl Host {
         let mut asking = Asking::plain(&system);
         asking.set(RD, !self.options.no_recursion);
         asking.tries = self.options.tries.unwrap_or(TRIES);
-        asking.tcp = self.options.tcp || self.options.kind == Some(Type::ANY);
+        asking.tcp = self.options.tcp || self.kinds.front() == Some(&Type::ANY) || self.transfers();
+        asking.port = self.options.port.unwrap_or(asking.port);
+        asking.class = self.options.class.unwrap_or(asking.class);
         if let Some(secs) = self.options.timeout_secs {
             asking.timeout = crate::base::Duration::from_secs(secs);
         }
@@ -89,11 +98,20 @@ impl Host {
                 self.kinds = vec![Type::Ptr].into();
                 vec![crate::base::dns::reverse_name(address)]
             }
-            Err(_) => system.names(&self.options.name),
+            Err(_) => {
+                let converts = os.is_terminal();
+                let Some(name) = super::converted(os, "host", &self.options.name, converts) else { return };
+                system.names(&name)
+            }
         };
-        let Some(names) = super::legal_names(os, "host", &self.options.name, names) else { return };
+        let Some(names) = super::legal_names(os, "host", (&self.options.name, true), names) else { return };
         self.names = names;
         self.ask(os);
+    }
+
+    /// Whether a zone is to be handed over.
+    fn transfers(&self) -> bool {
+        matches!(self.kinds.front(), Some(&Type::AXFR | &Type::IXFR))
     }
 
     fn ask(&mut self, os: &mut dyn Os) {
@@ -102,7 +120,7 @@ impl Host {
             return os.exit(0);
         };
         let question = Question { name: name.clone(), kind: *kind };
-        if self.options.verbose {
+        if self.options.verbose || (*kind == Type::AXFR && !self.options.lists) {
             os.write(Stream::Stdout, &format!("Trying \"{}\"\n", name.trim_end_matches('.')));
         }
         let (exchange, outcome) = Exchange::start(os, asking, question);
@@ -132,13 +150,18 @@ impl Host {
         os.write(Stream::Stdout, &greeting);
         if message.rcode != Rcode::NoError {
             let rcode = message.rcode;
-            let shown = if self.kinds.front() == Some(&Type::Ptr) && self.options.kind.is_none() {
-                self.names.front().cloned().unwrap_or_default()
-            } else {
-                self.options.name.clone()
+            let asked = self.names.front().cloned().unwrap_or_default();
+            let is_reverse = self.kinds.front() == Some(&Type::Ptr) && self.options.kind.is_none();
+            let shown = match rcode {
+                // The name of an address of IPv4 is formed with its last dot.
+                Rcode::NxDomain if is_reverse && asked.ends_with("in-addr.arpa.") => asked,
+                Rcode::NxDomain if !is_reverse => self.options.name.clone(),
+                _ => asked.trim_end_matches('.').to_owned(),
             };
             os.write(Stream::Stdout, &format!("Host {shown} not found: {}({rcode})\n", rcode.number()));
-            if self.options.verbose {
+            if self.transfers() {
+                os.write(Stream::Stdout, "; Transfer failed.\n");
+            } else if self.options.verbose && rcode == Rcode::NxDomain {
                 os.write(Stream::Stdout, &received(reply));
             }
             return os.exit(1);
@@ -165,8 +188,11 @@ impl Host {
 /// A whole message, as `-v` shows it.
 fn whole(message: &Message) -> String {
     let mut out = layout::header(message) + "\n";
-    let questions: Vec<String> =
-        message.questions.iter().map(|question| layout::question(question, Columns::FULL)).collect();
+    let questions: Vec<String> = message
+        .questions
+        .iter()
+        .map(|question| layout::question(question, message.class, Columns::FULL))
+        .collect();
     out += &layout::section("QUESTION", &questions, true);
     let sections =
         [("ANSWER", &message.answer), ("AUTHORITY", &message.authority), ("ADDITIONAL", &message.additional)];

@@ -1,12 +1,15 @@
 //! How `dig` lays a message out (`lib/dns/masterdump.c`, `lib/dns/message.c`): columns at stops of tabs.
 
-use super::COOKIE;
+use super::{COOKIE, class};
 use crate::base::dns::{Question, RData, Record};
-use crate::wire::dns::{AA, AD, CD, Edns, Message, QR, RA, RD, TC};
+use crate::wire::dns::{AA, AD, CD, Edns, Message, QR, RA, RD, TC, Z};
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 /// Distance between two stops of tabs.
 const TAB: usize = 8;
+/// Length of a client's cookie in bytes (RFC 7873 section 4).
+const CLIENT_COOKIE: usize = 8;
 /// EDNS option of an extended error (RFC 8914).
 const EXTENDED_ERROR: u16 = 15;
 /// What the codes of extended errors are called (RFC 8914 section 4).
@@ -48,11 +51,16 @@ pub(super) struct Columns {
     pub(super) units: bool,
     /// Long records over several lines, with comments.
     pub(super) multiline: bool,
+    /// Addresses of IPv6 in full.
+    pub(super) expanded: bool,
+    /// Types, classes and data as if they were not known (RFC 3597).
+    pub(super) unknown: bool,
 }
 
 impl Columns {
     /// All columns.
-    pub(super) const FULL: Self = Self { ttl: true, class: true, units: false, multiline: false };
+    pub(super) const FULL: Self =
+        Self { ttl: true, class: true, units: false, multiline: false, expanded: false, unknown: false };
 
     /// Where class, type and data begin (`printmessage` of dig.c).
     fn stops(self) -> [usize; 3] {
@@ -87,6 +95,13 @@ fn time_text(secs: u32, in_words: bool) -> String {
 
 /// The data of a record, a SOA over several lines where that is wanted.
 fn data_text(data: &RData, columns: Columns) -> String {
+    match data {
+        _ if columns.unknown => return bytes_text(data),
+        RData::Aaaa(ip) if columns.expanded => {
+            return ip.segments().map(|part| format!("{part:04x}")).join(":");
+        }
+        _ => {}
+    }
     let RData::Soa(server, mailbox, numbers) = data else { return data.to_string() };
     if !columns.multiline {
         return data.to_string();
@@ -99,6 +114,30 @@ fn data_text(data: &RData, columns: Columns) -> String {
         let _ = writeln!(out, "\t\t\t\t{number:<10} ; {name}{time}");
     }
     out + "\t\t\t\t)"
+}
+
+/// The data of a record as bytes, in pieces of 28.
+fn bytes_text(data: &RData) -> String {
+    const HEAD: usize = 12 + 1 + 10;
+    let record = Record { owner: ".".to_owned(), ttl: 0, data: data.clone() };
+    let question = Question { name: ".".to_owned(), kind: record.kind() };
+    let mut message = Message::query(0, question);
+    message.questions.clear();
+    message.answer.push(record);
+    let bytes = message.to_bytes(false).unwrap_or_default();
+    let bytes = bytes.get(HEAD..).unwrap_or_default();
+    let pieces = bytes.chunks(28).map(|piece| {
+        piece.iter().fold(String::from(" "), |mut out, byte| {
+            let _ = write!(out, "{byte:02X}");
+            out
+        })
+    });
+    format!("\\# {}{}", bytes.len(), pieces.collect::<String>())
+}
+
+/// A name as BIND writes it: a blank as its number, a dollar sign with a backslash.
+fn name_text(name: &str) -> String {
+    name.replace("\\ ", "\\032").replace("\\'", "'").replace('$', "\\$")
 }
 
 /// A line under way, with the column that it has reached.
@@ -128,30 +167,40 @@ impl Line {
 /// A record as one line without its end.
 pub(super) fn record(record: &Record, columns: Columns) -> String {
     let [class_at, kind_at, data_at] = columns.stops();
-    let mut line = Line::new(&record.owner);
+    let mut line = Line::new(&name_text(&record.owner));
     if columns.ttl {
         let ttl = if columns.units { time_text(record.ttl, false) } else { record.ttl.to_string() };
         line = line.at(24, &ttl);
     }
     if columns.class {
-        line = line.at(class_at, "IN");
+        line = line.at(class_at, if columns.unknown { "CLASS1" } else { "IN" });
     }
-    line.at(kind_at, &record.kind().to_string()).at(data_at, &data_text(&record.data, columns)).text
+    let kind = record.kind();
+    let kind = if columns.unknown { format!("TYPE{}", kind.number()) } else { kind.to_string() };
+    line.at(kind_at, &kind).at(data_at, &data_text(&record.data, columns)).text
 }
 
-/// A question as one line without its end.
-pub(super) fn question(question: &Question, columns: Columns) -> String {
+/// A question of this class as one line without its end.
+pub(super) fn question(question: &Question, of_class: u16, columns: Columns) -> String {
     let [class_at, kind_at, _] = columns.stops();
-    format!(";{}", Line::new(&question.name).at(class_at, "IN").at(kind_at, &question.kind.to_string()).text)
+    let (class, kind) = if columns.unknown {
+        (format!("CLASS{of_class}"), format!("TYPE{}", question.kind.number()))
+    } else {
+        (class::name(of_class), question.kind.to_string())
+    };
+    format!(";{}", Line::new(&name_text(&question.name)).at(class_at, &class).at(kind_at, &kind).text)
 }
 
 /// The lines on a message's header.
 pub(super) fn header(message: &Message) -> String {
     let names = [(QR, "qr"), (AA, "aa"), (TC, "tc"), (RD, "rd"), (RA, "ra"), (AD, "ad"), (CD, "cd")];
     let set = names.iter().filter(|(flag, _)| message.has(*flag)).map(|(_, name)| *name);
+    let mbz = if message.has(Z) { " MBZ: 0x4;" } else { "" };
     let flags = [""].into_iter().chain(set).collect::<Vec<_>>().join(" ");
     let opcode = match message.opcode {
         0 => "QUERY".to_owned(),
+        1 => "IQUERY".to_owned(),
+        2 => "STATUS".to_owned(),
         4 => "NOTIFY".to_owned(),
         5 => "UPDATE".to_owned(),
         other => format!("RESERVED{other}"),
@@ -160,7 +209,7 @@ pub(super) fn header(message: &Message) -> String {
         format!(";; ->>HEADER<<- opcode: {opcode}, status: {}, id: {}\n", message.rcode, message.id);
     let _ = writeln!(
         out,
-        ";; flags:{flags}; QUERY: {}, ANSWER: {}, AUTHORITY: {}, ADDITIONAL: {}",
+        ";; flags:{flags};{mbz} QUERY: {}, ANSWER: {}, AUTHORITY: {}, ADDITIONAL: {}",
         message.questions.len(),
         message.answer.len(),
         message.authority.len(),
@@ -188,8 +237,8 @@ pub(super) fn recursion_warning(message: &Message) -> &'static str {
     if warns { ";; WARNING: recursion requested but not available\n" } else { "" }
 }
 
-/// The lines on the pseudo-record. `cookie` is what the query carried.
-pub(super) fn pseudo_section(edns: &Edns, cookie: Option<&[u8]>) -> String {
+/// The lines on the pseudo-record. `cookie` is what the query carried; a query's own padding has no length yet.
+pub(super) fn pseudo_section(edns: &Edns, cookie: Option<&[u8]>, is_query: bool) -> String {
     let dnssec = if edns.dnssec_ok { " do" } else { "" };
     let mut out = format!(
         ";; OPT PSEUDOSECTION:\n; EDNS: version: {}, flags:{dnssec}; udp: {}\n",
@@ -199,10 +248,13 @@ pub(super) fn pseudo_section(edns: &Edns, cookie: Option<&[u8]>) -> String {
         let octets: Vec<String> = data.iter().map(|byte| format!("{byte:02x}")).collect();
         let hex = octets.concat();
         match (*code, cookie) {
-            (COOKIE, Some(sent)) if sent == &data[..] => {
+            (COOKIE, Some(sent)) if data.len() == CLIENT_COOKIE && sent == &data[..] => {
                 let _ = writeln!(out, "; COOKIE: {hex} (echoed)");
             }
-            (COOKIE, Some(sent)) if data.starts_with(sent) => {
+            // A server's own cookie follows the client's.
+            (COOKIE, Some(sent))
+                if sent.len() >= CLIENT_COOKIE && data.starts_with(&sent[..CLIENT_COOKIE]) =>
+            {
                 let _ = writeln!(out, "; COOKIE: {hex} (good)");
             }
             (COOKIE, _) => {
@@ -211,12 +263,39 @@ pub(super) fn pseudo_section(edns: &Edns, cookie: Option<&[u8]>) -> String {
             (EXTENDED_ERROR, _) => {
                 let _ = writeln!(out, "; EDE: {}", extended_error(data));
             }
+            (8, _) if data.len() >= 4 => {
+                let _ = writeln!(out, "; CLIENT-SUBNET: {}", subnet(data));
+            }
+            (12, _) if !is_query => {
+                let _ = writeln!(out, "; PAD: ({} bytes)", data.len());
+            }
+            (3 | 9 | 11 | 12, _) if is_query || data.is_empty() => {
+                let name = match code {
+                    3 => "NSID",
+                    9 => "EXPIRE",
+                    11 => "TCP KEEPALIVE",
+                    _ => "PAD",
+                };
+                let _ = writeln!(out, "; {name}:");
+            }
             (other, _) => {
                 let _ = writeln!(out, "; OPT={other}: {}", octets.join(" "));
             }
         }
     }
     out
+}
+
+/// A client's network (RFC 7871): address, and the lengths of both prefixes.
+fn subnet(data: &[u8]) -> String {
+    let mut octets = [0; 16];
+    octets.iter_mut().zip(&data[4..]).for_each(|(to, from)| *to = *from);
+    let ip = if data[1] == 1 {
+        IpAddr::from([octets[0], octets[1], octets[2], octets[3]])
+    } else {
+        IpAddr::from(octets)
+    };
+    format!("{ip}/{}/{}", data[2], data[3])
 }
 
 fn extended_error(data: &[u8]) -> String {
@@ -232,6 +311,7 @@ fn extended_error(data: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::base::dns::Type;
+    use crate::wire::dns::CLASS_IN;
 
     /// Lines that the real one printed.
     #[test]
@@ -251,7 +331,8 @@ mod tests {
             line("www.example.com.", 86400, RData::A([203, 0, 113, 10].into())),
             "www.example.com.\t86400\tIN\tA\t203.0.113.10"
         );
-        let ask = |name: &str, kind| question(&Question { name: name.to_owned(), kind }, Columns::FULL);
+        let ask =
+            |name: &str, kind| question(&Question { name: name.to_owned(), kind }, CLASS_IN, Columns::FULL);
         assert_eq!(ask("nosuch.", Type::A), ";nosuch.\t\t\t\tIN\tA");
         assert_eq!(ask("www.example.com.", Type::A), ";www.example.com.\t\tIN\tA");
         assert_eq!(
@@ -283,9 +364,9 @@ mod tests {
     #[test]
     fn a_cookie_that_came_back_as_it_was_is_called_so() {
         let edns = Edns { udp_size: 1232, version: 0, dnssec_ok: false, options: vec![(COOKIE, vec![1; 8])] };
-        let text = pseudo_section(&edns, Some(&[1; 8]));
+        let text = pseudo_section(&edns, Some(&[1; 8]), false);
         assert!(text.ends_with("flags:; udp: 1232\n; COOKIE: 0101010101010101 (echoed)\n"), "{text}");
         let error = Edns { options: vec![(EXTENDED_ERROR, vec![0, 14])], ..edns };
-        assert!(pseudo_section(&error, None).ends_with("; EDE: 14 (Not Ready)\n"));
+        assert!(pseudo_section(&error, None, false).ends_with("; EDE: 14 (Not Ready)\n"));
     }
 }

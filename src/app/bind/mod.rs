@@ -1,6 +1,7 @@
 //! What `dig`, `host` and `nslookup` of BIND 9.18 share (`bin/dig/dighost.c`): a question is put to one server after the
 //! other, each as often as there are tries; a cut answer is asked for again over TCP.
 
+pub mod class;
 pub mod dig;
 pub mod host;
 mod layout;
@@ -11,11 +12,14 @@ mod trace;
 pub use system::System;
 
 use super::dial::{self, Read};
+use super::resolver::has_utf8;
 use super::{Errno, Os, Transport, Wake};
+use crate::base::dns::Rcode;
 use crate::base::dns::{NameError, Question, labels};
+use crate::base::idn::to_ascii;
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
-use crate::wire::dns::{AD, CD, Edns, Flag, Message, RD, TC};
+use crate::wire::dns::{AA, AD, CD, CLASS_IN, Edns, Flag, Message, RA, RD, TC, Z};
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 
@@ -25,6 +29,10 @@ const PORT: u16 = 53;
 const UDP_SIZE: u16 = 1232;
 /// EDNS option of a cookie (RFC 7873).
 const COOKIE: u16 = 10;
+/// EDNS option of padding (RFC 7830).
+const PADDING: u16 = 12;
+/// Extended response code for a version of EDNS that the server does not know (RFC 6891 section 9).
+const BADVERS: u8 = 16;
 /// Length of a client's cookie in bytes (RFC 7873 section 4).
 const COOKIE_LEN: usize = 8;
 /// The only timer there is: the current try has been waited for.
@@ -58,8 +66,22 @@ pub struct Asking {
     pub flags: Vec<Flag>,
     /// The query's pseudo-record (RFC 6891).
     pub edns: Option<Edns>,
-    /// Whether the query carries a cookie (RFC 7873).
+    /// Whether the query carries a cookie (RFC 7873), and which; one by chance where none is given.
     pub cookie: bool,
+    /// See [`Self::cookie`].
+    pub given_cookie: Option<Vec<u8>>,
+    /// Class of the question.
+    pub class: u16,
+    /// Kind of query.
+    pub opcode: u8,
+    /// Identifier; one by chance where none is given.
+    pub qid: Option<u16>,
+    /// Whether there is no question at all.
+    pub header_only: bool,
+    /// The query is padded to a multiple of this, in bytes; 0 for not at all.
+    pub padding: usize,
+    /// Whether a server that does not know the version of EDNS is not asked again with the one it knows.
+    pub keep_version: bool,
 }
 
 impl Asking {
@@ -75,6 +97,13 @@ impl Asking {
             flags: vec![RD],
             edns: None,
             cookie: false,
+            given_cookie: None,
+            class: CLASS_IN,
+            opcode: 0,
+            qid: None,
+            header_only: false,
+            padding: 0,
+            keep_version: false,
         }
     }
 
@@ -82,6 +111,32 @@ impl Asking {
     pub fn full(system: &System) -> Self {
         let edns = Edns { udp_size: UDP_SIZE, version: 0, dnssec_ok: false, options: Vec::new() };
         Self { flags: vec![RD, AD], edns: Some(edns), cookie: true, ..Self::plain(system) }
+    }
+
+    /// The query for a question.
+    fn query(&self, os: &mut dyn Os, question: Question) -> Message {
+        let mut query = Message::query(self.qid.unwrap_or_else(|| os.random() as u16), question);
+        for flag in [RD, AD, CD, AA, RA, TC, Z] {
+            query.set(flag, self.flags.contains(&flag));
+        }
+        (query.class, query.opcode) = (self.class, self.opcode);
+        if self.header_only {
+            query.questions.clear();
+        }
+        query.edns.clone_from(&self.edns);
+        if let Some(edns) = &mut query.edns {
+            if self.cookie {
+                let given = self.given_cookie.clone();
+                let cookie = given.unwrap_or_else(|| (0..COOKIE_LEN).map(|_| os.random() as u8).collect());
+                edns.options.push((COOKIE, cookie));
+            }
+            edns.options.sort_by_key(|(code, _)| place(*code));
+        }
+        let length = query.to_bytes(true).map_or(0, |bytes| bytes.len()) + 4;
+        if let Some(edns) = query.edns.as_mut().filter(|_| self.padding > 0) {
+            edns.options.push((PADDING, vec![0; length.next_multiple_of(self.padding) - length]));
+        }
+        query
     }
 
     /// Sets a flag of the query or clears it.
@@ -140,15 +195,7 @@ pub struct Exchange {
 impl Exchange {
     /// Asks. What goes wrong on the way is written to standard output, as the programs do.
     pub fn start(os: &mut dyn Os, asking: &Asking, question: Question) -> (Self, Option<Outcome>) {
-        let mut query = Message::query(os.random() as u16, question);
-        for flag in [RD, AD, CD] {
-            query.set(flag, asking.flags.contains(&flag));
-        }
-        query.edns.clone_from(&asking.edns);
-        if let Some(edns) = query.edns.as_mut().filter(|_| asking.cookie) {
-            let cookie = (0..COOKIE_LEN).map(|_| os.random() as u8).collect();
-            edns.options.push((COOKIE, cookie));
-        }
+        let query = asking.query(os, question);
         let mut exchange = Self {
             asking: asking.clone(),
             query,
@@ -177,6 +224,9 @@ impl Exchange {
     /// Goes on.
     pub fn wake(&mut self, os: &mut dyn Os, wake: &Wake) -> Option<Outcome> {
         match wake {
+            Wake::Timer(TRY_OVER) if self.is_tcp && !self.is_connected => {
+                self.set_up_failed(os, Errno::Etimedout)
+            }
             Wake::Timer(TRY_OVER) => self.again(os, "timed out"),
             Wake::Readable(socket) if *socket == self.socket => self.receive(os),
             Wake::Writable(socket) if *socket == self.socket && self.is_tcp && !self.is_connected => {
@@ -269,6 +319,16 @@ impl Exchange {
 
     fn answered(&mut self, os: &mut dyn Os, message: Message, length: usize) -> Option<Outcome> {
         self.put_away(os);
+        let known = message.edns.as_ref().map_or(0, |edns| edns.version);
+        if message.rcode == Rcode::Other(BADVERS)
+            && !self.asking.keep_version
+            && let Some(edns) = self.query.edns.as_mut().filter(|edns| edns.version > known)
+        {
+            edns.version = known;
+            let text = format!(";; BADVERS, retrying with EDNS version {known}.\n");
+            os.write(Stream::Stdout, &text);
+            return self.send(os);
+        }
         if message.has(TC) && !self.is_tcp && !self.asking.keep_cut {
             os.write(Stream::Stdout, ";; Truncated, retrying in TCP mode.\n");
             self.is_tcp = true;
@@ -311,6 +371,11 @@ impl Exchange {
         let (ip, port) = (*self.remote().ip(), self.asking.port);
         let text = format!(";; {what} {ip}#{port}({server}) for {shown} failed: {}.\n", reason(errno));
         os.write(Stream::Stdout, &text);
+        if self.is_tcp && self.tries_left > 1 {
+            self.tries_left -= 1;
+            os.write(Stream::Stdout, ";; no servers could be reached\n");
+            return self.send(os);
+        }
         self.next_server(os, Outcome::NotSent)
     }
 
@@ -332,20 +397,51 @@ impl Exchange {
     }
 }
 
+/// Where an option stands among the others (`setup_lookup`): identifier of the server, client's network, cookie, expiry,
+/// keepalive, those of the user's own.
+fn place(code: u16) -> usize {
+    [3, 8, COOKIE, 9, 11].iter().position(|known| *known == code).unwrap_or(5)
+}
+
 /// Of the names that a typed one leads to, those that can be asked for: one that only its suffix makes too long is passed
 /// over. A typed name that cannot be one ends the program (`setup_lookup` of BIND's `dighost.c`), in other words where the
 /// search list would have been put behind it.
-fn legal_names(os: &mut dyn Os, program: &str, typed: &str, names: Vec<String>) -> Option<VecDeque<String>> {
+fn legal_names(
+    os: &mut dyn Os,
+    program: &str,
+    (typed, is_searched): (&str, bool),
+    names: Vec<String>,
+) -> Option<VecDeque<String>> {
     let absolute = system::absolute(typed);
-    if let Err(error) = labels(&absolute) {
-        let as_it_is = names.first().is_none_or(|first| *first == absolute);
-        let what = if as_it_is { "a legal name" } else { "in legal name syntax" };
-        let text = format!("{program}: '{typed}' is not {what} ({})\n", name_error(error));
-        os.write(Stream::Stderr, &text);
-        os.exit(10);
+    let wrong = if typed.is_empty() {
+        Some("unexpected end of input")
+    } else {
+        labels(&absolute).err().map(name_error)
+    };
+    if let Some(why) = wrong {
+        let as_it_is = !is_searched || (names.first() == Some(&absolute) && !typed.ends_with('.'));
+        let (what, status) = if as_it_is { ("a legal name", 10) } else { ("in legal name syntax", 1) };
+        os.write(Stream::Stderr, &format!("{program}: '{typed}' is not {what} ({why})\n"));
+        os.exit(status);
         return None;
     }
     Some(names.into_iter().filter(|name| labels(name).is_ok()).collect())
+}
+
+/// A typed name as it is asked for, where names beyond ASCII are converted (`idn_locale_to_ace`). One that cannot be ends the
+/// program.
+fn converted(os: &mut dyn Os, program: &str, typed: &str, is_wanted: bool) -> Option<String> {
+    if !is_wanted || typed.is_ascii() {
+        return Some(typed.to_owned());
+    }
+    if has_utf8(os) {
+        return Some(to_ascii(typed));
+    }
+    let why = "could not convert string to UTF-8";
+    let text = format!("{program}: '{typed}' is not a legal IDNA2008 name ({why}), use +noidnin\n");
+    os.write(Stream::Stderr, &text);
+    os.exit(1);
+    None
 }
 
 /// The words of `isc_result_totext` for a name that cannot be one.

@@ -2,7 +2,7 @@
 
 use super::{Asking, Exchange, Outcome, Reply, Server, System};
 use crate::app::{Os, Process, Wake, dial};
-use crate::base::dns::{Question, RData, Rcode, Record, Type};
+use crate::base::dns::{Question, RData, Rcode, Record, Type, labels, name_of};
 use crate::trace::Stream;
 use crate::wire::dns::{AA, Message, RA, RD};
 use std::collections::VecDeque;
@@ -27,6 +27,16 @@ pub struct NslookupOptions {
     pub tcp: bool,
     /// Every message is shown, `-debug`.
     pub debug: bool,
+    /// Another class, `-class=`.
+    pub class: Option<u16>,
+    /// Another search list, `-domain=`.
+    pub domain: Option<String>,
+    /// Another number of dots, `-ndots=`.
+    pub ndots: Option<usize>,
+    /// The name as it is, `-nosearch`.
+    pub no_search: bool,
+    /// Without recursion, `-norecurse`.
+    pub no_recursion: bool,
 }
 
 /// A running `nslookup`.
@@ -40,6 +50,8 @@ pub struct Nslookup {
     /// Whether the server has been named, and whether its answers have been called not authoritative.
     headed: bool,
     disclaimed: bool,
+    /// Whether there was any answer.
+    answered: bool,
 }
 
 impl Nslookup {
@@ -54,15 +66,19 @@ impl Nslookup {
             exchange: None,
             headed: false,
             disclaimed: false,
+            answered: false,
         }
     }
 
     fn begin(&mut self, os: &mut dyn Os) {
-        let system = System::read(os);
+        let mut system = System::read(os);
+        system.change(self.options.domain.as_deref(), self.options.ndots);
         let mut asking = Asking::plain(&system);
         asking.port = self.options.port.unwrap_or(asking.port);
         asking.tries = self.options.tries.unwrap_or(asking.tries).max(1);
-        asking.tcp = self.options.tcp;
+        asking.tcp = self.options.tcp || self.options.kind == Some(Type::AXFR);
+        asking.class = self.options.class.unwrap_or(asking.class);
+        asking.set(RD, !self.options.no_recursion);
         if let Some(secs) = self.options.timeout_secs {
             asking.timeout = crate::base::Duration::from_secs(secs);
         }
@@ -77,17 +93,32 @@ impl Nslookup {
             asking.servers = vec![Server { name: name.clone(), address }];
         }
         self.asking = Some(asking);
-        let address = self.options.name.parse().ok().filter(|_| self.options.kind.is_none());
+        let address = self.options.name.parse().ok();
         let names = match address {
             Some(address) => {
                 self.kinds = vec![Type::Ptr].into();
-                // Of a name that follows from an address the server is not told.
-                self.headed = true;
+                // Of a name that follows from an address the server is not told, unless a type was given.
+                self.headed = self.options.kind.is_none();
                 vec![crate::base::dns::reverse_name(address)]
             }
-            None => system.names(&self.options.name),
+            None => {
+                let converts = os.is_terminal();
+                let Some(name) = super::converted(os, "nslookup", &self.options.name, converts) else {
+                    return;
+                };
+                self.options.name = name;
+                if self.options.no_search {
+                    vec![super::system::absolute(&self.options.name)]
+                } else {
+                    system.names(&self.options.name)
+                }
+            }
         };
-        let Some(names) = super::legal_names(os, "nslookup", &self.options.name, names) else { return };
+        let Some(names) =
+            super::legal_names(os, "nslookup", (&self.options.name, !self.options.no_search), names)
+        else {
+            return;
+        };
         self.names = names;
         self.ask(os);
     }
@@ -118,11 +149,13 @@ impl Nslookup {
 
     fn answered(&mut self, os: &mut dyn Os, reply: &Reply) {
         let message = &reply.message;
-        if message.has(RD) && !message.has(RA) {
+        // Of a server that the user named nothing is expected.
+        if message.has(RD) && !message.has(RA) && self.options.server.is_none() {
             let Server { address, .. } = &reply.server;
             os.write(Stream::Stdout, &format!(";; Got recursion not available from {address}\n"));
         }
-        if message.rcode == Rcode::NxDomain && self.names.len() > 1 {
+        let goes_on = message.rcode == Rcode::NxDomain && self.names.len() > 1;
+        if goes_on && !self.options.debug {
             self.names.pop_front();
             return self.ask(os);
         }
@@ -131,23 +164,34 @@ impl Nslookup {
             let Server { name, address } = &reply.server;
             let _ = writeln!(text, "Server:\t\t{name}\nAddress:\t{address}#{}\n", reply.port);
         }
-        let name = self.names.front().map_or("", |name| name.trim_end_matches('.'));
+        let asked = self.names.pop_front().unwrap_or_default();
+        let name = name_of(labels(&asked).unwrap_or_default().iter().map(Vec::as_slice));
+        let name = name.strip_suffix('.').filter(|bare| !bare.is_empty()).unwrap_or(&name);
         if self.options.debug {
             text += &debug(message);
         }
         if message.rcode != Rcode::NoError {
-            let _ = writeln!(text, "** server can't find {name}: {}\n", message.rcode);
+            let failed = if self.options.kind == Some(Type::AXFR) { "; Transfer failed.\n" } else { "" };
+            let end = if goes_on { "" } else { "\n" };
+            let _ = write!(text, "** server can't find {name}: {}\n{failed}{end}", message.rcode);
             os.write(Stream::Stdout, &text);
+            if goes_on {
+                // Each try is a lookup of its own.
+                self.headed = false;
+                return self.ask(os);
+            }
             return os.exit(1);
         }
-        if !message.answer.is_empty() && !message.has(AA) && !std::mem::replace(&mut self.disclaimed, true) {
+        if !message.has(AA) && !std::mem::replace(&mut self.disclaimed, true) {
             text += "Non-authoritative answer:\n";
         }
         message.answer.iter().for_each(|record| text += &line(record));
-        if message.answer.is_empty() && self.kinds.len() == 1 && self.options.kind.is_some() {
+        self.answered |= !message.answer.is_empty();
+        if !self.answered && self.kinds.len() == 1 {
             let _ = writeln!(text, "*** Can't find {}: No answer", self.options.name);
         }
         os.write(Stream::Stdout, &text);
+        self.names = vec![asked].into();
         self.kinds.pop_front();
         self.ask(os);
     }
@@ -169,7 +213,8 @@ fn debug(message: &Message) -> String {
     for (title, records) in sections {
         let _ = writeln!(out, "    {title}:");
         for record in records {
-            let owner = record.owner.strip_suffix('.').unwrap_or(&record.owner);
+            let owner = record.owner.strip_suffix('.').filter(|bare| !bare.is_empty());
+            let owner = owner.unwrap_or(&record.owner);
             let said = match &record.data {
                 RData::A(address) => format!("internet address = {address}\n"),
                 RData::Aaaa(address) => format!("has AAAA address {address}\n"),

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// Largest payload of a client that says nothing about it (RFC 1035 section 2.3.4).
 const UDP_SIZE: u16 = 512;
+/// Extended response code for a version of EDNS that there is not (RFC 6891 section 9).
+const BADVERS: u8 = 16;
 /// Options of the pseudo-record that are sent back: NSID, EXPIRE, COOKIE, keepalive, padding (`supportedOptions`).
 const ECHOED: [u16; 5] = [3, 9, 10, 11, 12];
 
@@ -42,8 +44,21 @@ impl CoreDns {
         if query.message.class != dns::CLASS_IN {
             return self.respond(os, &query, &Answer::empty(Rcode::Refused));
         }
+        if query.message.edns.as_ref().is_some_and(|edns| edns.version != 0) {
+            return self.refuse_version(os, &query);
+        }
         self.queries.insert(id, query);
         self.go_on(os, id);
+    }
+
+    /// A version of EDNS that there is not: the reply has no question and announces no size (`edns.Version`).
+    fn refuse_version(&mut self, os: &mut dyn Os, query: &Query) {
+        let mut message = query.message.reply();
+        message.questions.clear();
+        message.rcode = Rcode::Other(BADVERS);
+        message.edns = Some(dns::Edns::default());
+        let Ok(bytes) = message.to_bytes(false) else { return };
+        self.send_back(os, query, &bytes);
     }
 
     /// Has the plugins answer, as far as they can.
@@ -124,12 +139,16 @@ impl CoreDns {
         // Names that do not fit a message cannot come from a question that did.
         let Ok(compress) = message.truncate(most) else { return };
         let Ok(bytes) = message.to_bytes(compress) else { return };
+        self.send_back(os, query, &bytes);
+    }
+
+    fn send_back(&mut self, os: &mut dyn Os, query: &Query, bytes: &[u8]) {
         match query.origin {
             Origin::Udp(socket, peer) => {
                 // An answer that cannot be sent is lost, as every datagram may be.
-                let _ = os.send_to(socket, peer, &bytes);
+                let _ = os.send_to(socket, peer, bytes);
             }
-            Origin::Tcp(socket, _) => self.send_over(os, socket, &bytes),
+            Origin::Tcp(socket, _) => self.send_over(os, socket, bytes),
             Origin::Refresh(_) => {}
         }
     }

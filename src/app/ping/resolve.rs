@@ -2,7 +2,7 @@
 
 use super::{Ping, parse_address};
 use crate::app::Os;
-use crate::app::resolver::why_not;
+use crate::app::resolver::resolve_with_idn;
 use crate::base::Ipv4Addr;
 use crate::trace::Stream;
 
@@ -42,12 +42,11 @@ impl Ping {
             self.options.numeric = true;
             return Ok(());
         }
-        let Some(address) = os.resolve(&self.options.target) else {
-            let target = &self.options.target;
-            return Err((format!("{target}: {}", why_not(os, target)), 2));
-        };
+        let target = &self.options.target;
+        let found = resolve_with_idn(os, target);
+        let (asked, address) = found.map_err(|why| (format!("{target}: {why}"), 2))?;
         self.destination = address;
-        let found = os.lookup(&self.options.target).and_then(|found| found.as_ref().ok());
+        let found = os.lookup(&asked).and_then(|found| found.as_ref().ok());
         let canonical = found.map(|found| found.canonical.clone());
         let hostname = os.name_of(address).or(canonical);
         self.hostname = hostname.unwrap_or_else(|| self.options.target.clone());

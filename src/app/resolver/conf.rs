@@ -171,15 +171,15 @@ impl ResolvConf {
         }
     }
 
-    /// The names that may be asked for, in order (`res_nsearch`; `name_from_dns_search` of musl, which never goes back to
-    /// the search list; `lib/dns` of BIND).
+    /// The names that may be asked for, in order (`res_nsearch`; `name_from_dns_search` of musl and `setup_lookup` of BIND,
+    /// which never go back to the search list).
     pub fn candidates(&self, name: &str, reader: Reader) -> Vec<Candidate> {
         let as_is = |name: &str| Candidate { name: format!("{name}."), suffix: None };
         if let Some(bare) = name.strip_suffix('.') {
             return vec![as_is(bare)];
         }
         let many_dots = name.matches('.').count() >= self.ndots;
-        if many_dots && reader == Reader::Libc(Libc::Musl) {
+        if many_dots && reader != Reader::Libc(Libc::Glibc) {
             return vec![as_is(name)];
         }
         let mut names: Vec<Candidate> = self

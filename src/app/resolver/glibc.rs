@@ -6,7 +6,9 @@
 //! gets a socket of its own. Sockets stay open while a name is asked for. Over TCP nothing limits the time but the
 //! kernel.
 
-use super::{Candidate, Gai, Libc, Memory, NotFound, Outcome, PORT, Reader, ResolvConf, TIMER, addresses};
+use super::{
+    Candidate, Gai, Libc, Memory, NotFound, Outcome, PORT, Reader, ResolvConf, TIMER, Wanted, addresses,
+};
 use super::{close, framed, take_messages};
 use crate::app::dial::{self, Read};
 use crate::app::{Errno, Os, Transport};
@@ -72,7 +74,8 @@ pub(super) struct Glibc {
     candidates: Vec<Candidate>,
     /// The candidate that is asked for.
     at: usize,
-    /// Identifiers of the questions: A, and AAAA where it is asked for.
+    /// Types that are asked for, and the identifiers of the questions.
+    kinds: Vec<Type>,
     ids: Vec<u16>,
     attempt: u32,
     /// The server that this name began with, and how many follow it.
@@ -104,12 +107,22 @@ fn is_host_name(name: &str) -> bool {
 impl Glibc {
     pub(super) fn start(
         os: &mut dyn Os,
-        name: &str,
+        (name, wanted): (&str, Wanted),
         conf: ResolvConf,
         memory: Memory,
     ) -> (Self, Option<Outcome>) {
         let mut candidates = conf.candidates(name, Reader::Libc(Libc::Glibc));
-        if !is_host_name(name) {
+        if wanted == Wanted::Name {
+            // `res_nquery`: no search list.
+            candidates = vec![Candidate { name: name.to_owned(), suffix: None }];
+        } else if !is_host_name(name) {
+            candidates.clear();
+        }
+        let mut kinds = wanted.kinds().to_vec();
+        if conf.no_aaaa {
+            kinds.retain(|kind| *kind != Type::Aaaa);
+        }
+        if kinds.is_empty() {
             candidates.clear();
         }
         let mut memory = memory;
@@ -121,6 +134,7 @@ impl Glibc {
             memory,
             candidates,
             at: 0,
+            kinds,
             ids: Vec::new(),
             attempt: 0,
             offset: 0,
@@ -169,8 +183,7 @@ impl Glibc {
                 self.failed_name(Herrno::NoRecovery);
                 continue;
             }
-            let kinds = if self.conf.no_aaaa { 1 } else { 2 };
-            self.ids = (0..kinds).map(|_| os.random() as u16).collect();
+            self.ids = self.kinds.iter().map(|_| os.random() as u16).collect();
             (self.attempt, self.shift) = (0, 0);
             self.offset = self.first_server(os);
             (self.got_somewhere, self.got_somewhere_before) = (false, false);
@@ -286,9 +299,9 @@ impl Glibc {
         message
     }
 
-    /// The question for A, or the one for AAAA.
+    /// The first question, or the second one.
     fn question(&self, number: usize) -> Option<Message> {
-        let kind = if number == 0 { Type::A } else { Type::Aaaa };
+        let kind = *self.kinds.get(number)?;
         Some(self.message(&self.candidates.get(self.at)?.name, kind, *self.ids.get(number)?))
     }
 

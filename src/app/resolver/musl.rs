@@ -4,7 +4,7 @@
 //! first good answer counts; a server that fails is asked again at once a few times; one that refuses is not heard. A cut
 //! answer is asked for again by TCP, of the server that sent it.
 
-use super::{Candidate, Gai, Libc, NotFound, Outcome, PORT, Reader, ResolvConf, TIMER, addresses};
+use super::{Candidate, Gai, Libc, NotFound, Outcome, PORT, Reader, ResolvConf, TIMER, Wanted, addresses};
 use super::{close, framed, take_messages};
 use crate::app::dial::{self, Read};
 use crate::app::{Errno, Os, Transport};
@@ -15,7 +15,6 @@ use std::net::SocketAddrV4;
 
 /// How often a failing server is asked again at once, for each question of a round.
 const SERVFAIL_RETRIES: usize = 2;
-const KINDS: [Type; 2] = [Type::A, Type::Aaaa];
 
 /// A question with its answer.
 #[derive(Clone, Debug)]
@@ -32,6 +31,7 @@ struct Asked {
 /// A lookup under way.
 #[derive(Clone, Debug)]
 pub(super) struct Musl {
+    kinds: &'static [Type],
     conf: ResolvConf,
     candidates: Vec<Candidate>,
     at: usize,
@@ -49,9 +49,17 @@ fn failure<T>(why: Gai) -> Result<T, NotFound> {
 }
 
 impl Musl {
-    pub(super) fn start(os: &mut dyn Os, name: &str, conf: ResolvConf) -> (Self, Option<Outcome>) {
-        let candidates = conf.candidates(name, Reader::Libc(Libc::Musl));
+    pub(super) fn start(
+        os: &mut dyn Os,
+        (name, wanted): (&str, Wanted),
+        conf: ResolvConf,
+    ) -> (Self, Option<Outcome>) {
+        let mut candidates = conf.candidates(name, Reader::Libc(Libc::Musl));
+        if wanted == Wanted::Name {
+            candidates = vec![Candidate { name: name.to_owned(), suffix: None }];
+        }
         let mut musl = Self {
+            kinds: wanted.kinds(),
             conf,
             candidates,
             at: 0,
@@ -79,7 +87,7 @@ impl Musl {
         loop {
             let Some(candidate) = self.candidates.get(self.at) else { return Some(failure(Gai::NoName)) };
             let mut asked = Vec::new();
-            for kind in KINDS {
+            for &kind in self.kinds {
                 let id = os.random() as u16;
                 let question = Question { name: candidate.name.clone(), kind };
                 // `__res_mkquery` cannot write a name that is too long: as if there were no such name.
@@ -87,7 +95,7 @@ impl Musl {
                 let (answer, stream, input, output) = (None, None, Vec::new(), Vec::new());
                 asked.push(Asked { kind, id, bytes, answer, stream, input, output });
             }
-            if asked.len() < KINDS.len() {
+            if asked.len() < self.kinds.len() {
                 self.at += 1;
                 continue;
             }
@@ -195,7 +203,7 @@ impl Musl {
         os.cancel_timer(TIMER);
         self.close_all(os);
         let asked = std::mem::take(&mut self.asked);
-        debug_assert!(asked.iter().map(|asked| asked.kind).eq(KINDS));
+        debug_assert!(asked.iter().map(|asked| &asked.kind).eq(self.kinds));
         let answers: Vec<&Message> = asked.iter().filter_map(|asked| asked.answer.as_ref()).collect();
         for asked in &asked {
             match asked.answer.as_ref().map(|answer| answer.rcode) {
