@@ -57,7 +57,7 @@ pub(super) fn picture(scene: &Scene, lang: Lang, row: &UseRow) -> Option<(Within
     let size = (width.max(px(170)), px(48));
     let corner = Point::new(home.x, home.bottom() + px(22));
     let free: Vec<Rect> = own.into_iter().chain(to).chain([home]).collect();
-    let rect = note::settle(scene, size, corner, &free, 4);
+    let rect = note::settle(scene, size, corner, &free, 1);
     let lines_of_box = vec![line];
     let note = Note { rect, leader: None, rows: Vec::new(), lines: lines_of_box };
     Some((Within { path: row.way.path(), lines }, note))

@@ -81,7 +81,11 @@ fn card(show: Show, picture: ServicePicture) -> impl IntoView {
             <div class="services-flow">
                 <div>
                     {entrances}
-                    {bare.then(|| view! { <p class="view-about">{show.ui.word("services.no_rules")}</p> })}
+                    {bare.then(|| {
+                        let is_alone = show.tables.with_untracked(|tables| tables.services.len() == 1);
+                        let key = if is_alone { "services.alone" } else { "services.no_rules" };
+                        view! { <p class="view-about">{show.ui.word(key)}</p> }
+                    })}
                 </div>
                 <ul class="services-endpoints" aria-label=move || show.ui.word("services.endpoints")>
                     {endpoints.into_iter().map(|endpoint| endpoint_view(show, endpoint)).collect_view()}
@@ -140,7 +144,9 @@ fn endpoint_view(show: Show, endpoint: Endpoint) -> impl IntoView {
     };
     let sign = if endpoint.ready { "✓ " } else { "✗ " };
     let pod = endpoint.pod.clone();
-    let place = pod.clone().map_or_else(|| "–".to_string(), |pod| pod.to_string());
+    // What stands behind the Service `kubernetes` is no Pod.
+    let place = [pod.as_deref(), endpoint.node.as_deref()];
+    let place = place.into_iter().flatten().collect::<Vec<_>>().join(" · ");
     let open = move |_| {
         let Some(pod) = pod.clone() else { return };
         let name = show.tables.with_untracked(|tables| {
@@ -156,7 +162,7 @@ fn endpoint_view(show: Show, endpoint: Endpoint) -> impl IntoView {
         <li class="services-endpoint" class:is-lit=endpoint.used class:is-lost=!endpoint.ready>
             <button on:click=open>
                 <b class="mono">{endpoint.address}</b>
-                <span>{place}{endpoint.node.map(|node| format!(" · {node}"))}</span>
+                {(!place.is_empty()).then(|| view! { <span>{place}</span> })}
                 <span>{sign}{move || show.ui.word(key)}</span>
             </button>
         </li>
