@@ -26,6 +26,8 @@ pub struct Skb {
     pub cause: EventId,
     /// Size of the largest fragment this packet was put together from; 0 for none (`IPCB(skb)->frag_max_size`).
     pub frag_max: u16,
+    /// The same, for as long as the packet still consists of those pieces (`frag_list`).
+    pub frag_list: u16,
     /// Hash of the flow as the sending socket drew it; 0 where none did (`skb->hash`).
     pub hash: u32,
     /// What netfilter keeps with it.
@@ -188,6 +190,7 @@ impl Ctx<'_> {
             journey,
             cause: parent.cause,
             frag_max: 0,
+            frag_list: 0,
             dst: Dst::default(),
             nesting: parent.nesting,
             hash: 0,
@@ -202,6 +205,7 @@ impl Ctx<'_> {
         Skb {
             packet: skb.packet,
             frag_max: skb.frag_max,
+            frag_list: skb.frag_list,
             hash: skb.hash,
             nf: skb.nf,
             dst: skb.dst,
@@ -219,6 +223,7 @@ impl Ctx<'_> {
             journey,
             cause: EventId::NONE,
             frag_max: 0,
+            frag_list: 0,
             dst: Dst::default(),
             nesting: 0,
             hash: 0,

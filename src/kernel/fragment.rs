@@ -70,6 +70,7 @@ impl Netns {
         let frame = Frame { dst: first.frame.dst, src: first.frame.src, payload: Payload::Ipv4(whole) };
         let mut skb = ctx.child(first, Relation::Fragment, Arc::new(frame));
         skb.frag_max = frag_max as u16;
+        skb.frag_list = skb.frag_max;
         (skb.hash, skb.sec) = (first.hash, first.sec);
         for (ifindex, fragment) in queue {
             skb.cause = ctx.end((self.id, ifindex), fragment, Disposition::Reassembled);
@@ -114,6 +115,10 @@ impl Netns {
     pub(super) fn refragment(&mut self, ctx: &mut Ctx<'_>, oif: IfIndex, skb: Skb) -> Pieces {
         let device_mtu = self.dst_mtu(oif, &skb) as usize;
         let mtu = if skb.frag_max > 0 { device_mtu.min(usize::from(skb.frag_max)) } else { device_mtu };
+        // What does not fit falls apart where it was put together, if those pieces fit (`ip_do_fragment`'s fast path).
+        let pieces = usize::from(skb.frag_list);
+        let too_long = skb.frame.ipv4().is_some_and(|packet| packet.wire_len() > mtu);
+        let mtu = if too_long && (1..=mtu).contains(&pieces) { pieces } else { mtu };
         self.ip_do_fragment(ctx, oif, mtu, skb)
     }
 

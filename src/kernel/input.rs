@@ -24,8 +24,8 @@ impl Netns {
         if kind == PacketType::OtherHost {
             return ctx.drop(at, skb, DropReason::OtherHost);
         }
-        // Here the control block begins anew (`ip_rcv_core`): into what a bridge's hook put together no piece of the
-        // sender's size is cut again.
+        // Here the control block begins anew (`ip_rcv_core`): what a bridge's hook put together is cut to the
+        // sender's size again only if it does not fit as it is.
         skb.frag_max = 0;
         // What a bridge took in has passed this hook there (`ip_sabotage_in`).
         if skb.nf.bridge.is_none() {

@@ -85,7 +85,7 @@ impl Netns {
         };
         let frame = Frame { dst: MacAddr::ZERO, src: MacAddr::ZERO, payload: Payload::Ipv4(outer) };
         (skb.frame, skb.packet) = (Arc::new(frame), crate::base::PacketId::NONE);
-        skb.frag_max = 0;
+        (skb.frag_max, skb.frag_list) = (0, 0);
         skb.nesting += 1;
         skb.nf = skb.nf.scrubbed(false);
         skb.sec = None;
@@ -118,7 +118,7 @@ impl Netns {
         }
         skb.frame = vxlan.inner.clone();
         skb.packet = crate::base::PacketId::NONE;
-        skb.frag_max = 0;
+        (skb.frag_max, skb.frag_list) = (0, 0);
         skb.nf = skb.nf.scrubbed(false);
         ctx.note((self.id, tunnel), &mut skb, EventKind::Decapsulated);
         self.vxlan_snoop(ctx, tunnel, from, &skb);

@@ -220,7 +220,7 @@ impl Netns {
         };
         let mac = crate::base::MacAddr::ZERO;
         *skb.frame_mut() = Frame { dst: mac, src: mac, payload: Payload::Ipv4(outer) };
-        skb.frag_max = 0;
+        (skb.frag_max, skb.frag_list) = (0, 0);
         skb.nf = skb.nf.scrubbed(false);
         skb.sec = None;
         skb.dst = super::Dst { transformed: true, ..super::Dst::default() };
@@ -260,7 +260,7 @@ impl Netns {
         ctx.note(at, &mut skb, EventKind::Decided(Table::Xfrm, change));
         let (dst, src) = (skb.frame.dst, skb.frame.src);
         *skb.frame_mut() = Frame { dst, src, payload: Payload::Ipv4(inner) };
-        skb.frag_max = 0;
+        (skb.frag_max, skb.frag_list) = (0, 0);
         skb.dst = super::Dst::default();
         skb.nf = skb.nf.scrubbed(false);
         skb.sec = Some(sec);
