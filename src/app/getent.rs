@@ -60,8 +60,11 @@ impl Line {
     }
 }
 
-/// What there is to print for a key: nothing yet, nothing at all, or lines.
-type Told = Option<Option<String>>;
+/// A name is asked for, and all is done again when there is an outcome.
+struct Pending;
+
+/// The lines to print for a key, if there are any.
+type Told = Result<Option<String>, Pending>;
 
 impl Getent {
     fn file(&self, os: &dyn Os) -> Vec<Line> {
@@ -73,11 +76,11 @@ impl Getent {
         lines.filter(|line| !line.names.is_empty()).collect()
     }
 
-    fn ask(&self, os: &mut dyn Os, name: &str, wanted: Wanted) -> Option<Option<Found>> {
+    fn ask(&self, os: &mut dyn Os, name: &str, wanted: Wanted) -> Result<Option<Found>, Pending> {
         if !self.services.dns || name.is_empty() {
-            return Some(None);
+            return Ok(None);
         }
-        os.ask_for(name, wanted).map(Outcome::ok)
+        os.ask_for(name, wanted).map(Outcome::ok).ok_or(Pending)
     }
 
     fn told(&self, os: &mut dyn Os, key: &str) -> Told {
@@ -93,10 +96,10 @@ impl Getent {
     /// `gethostbyaddr(3)`.
     fn name_of(&self, os: &mut dyn Os, ip: IpAddr) -> Told {
         if let Some(line) = self.file(os).into_iter().find(|line| line.ip == ip) {
-            return Some(Some(host_line(ip, &line.names)));
+            return Ok(Some(host_line(ip, &line.names)));
         }
         let found = self.ask(os, &reverse_name(ip), Wanted::Name)?;
-        Some(found.map(|found| host_line(ip, &[found.canonical])))
+        Ok(found.map(|found| host_line(ip, &[found.canonical])))
     }
 
     /// `gethostbyname2(3)` for IPv6, and for IPv4 where there is nothing; musl's asks for IPv4 alone.
@@ -105,24 +108,24 @@ impl Getent {
             let lines = self.file(os);
             let own = lines.iter().find(|line| line.ip.is_ipv6() && line.names.iter().any(|at| at == key));
             if let Some(line) = own {
-                return Some(Some(host_line(line.ip, &line.names)));
+                return Ok(Some(host_line(line.ip, &line.names)));
             }
             if super::ping::parse_address(key).is_none()
                 && let Some(found) = self.ask(os, key, Wanted::V6)?
             {
-                return Some(Some(host_lines(&found)));
+                return Ok(Some(host_lines(&found)));
             }
         }
         if let Some(ip) = super::ping::parse_address(key) {
-            return Some(Some(host_line(IpAddr::V4(ip), &[key.to_owned()])));
+            return Ok(Some(host_line(IpAddr::V4(ip), &[key.to_owned()])));
         }
         let lines = self.file(os);
         let own = lines.iter().find(|line| line.v4().is_some() && line.names.iter().any(|at| at == key));
         if let Some((line, ip)) = own.and_then(|line| Some((line, line.v4()?))) {
-            return Some(Some(host_line(IpAddr::V4(ip), &line.names)));
+            return Ok(Some(host_line(IpAddr::V4(ip), &line.names)));
         }
         let found = self.ask(os, key, Wanted::V4)?;
-        Some(found.map(|found| host_lines(&found)))
+        Ok(found.map(|found| host_lines(&found)))
     }
 
     /// `getaddrinfo(3)`.
@@ -130,14 +133,14 @@ impl Getent {
         let literal = key.parse().ok().or_else(|| super::ping::parse_address(key).map(IpAddr::V4));
         if let Some(ip) = literal {
             let shown = match (self.database, ip) {
-                (Database::AhostsV4, IpAddr::V6(_)) => return Some(None),
+                (Database::AhostsV4, IpAddr::V6(_)) => return Ok(None),
                 (Database::AhostsV6, IpAddr::V4(v4)) => IpAddr::V6(v4.to_ipv6_mapped()),
                 (_, ip) => ip,
             };
-            return Some(Some(triples(&[shown], key)));
+            return Ok(Some(triples(&[shown], key)));
         }
         let Some(key) = (if self.idn { with_idn(os, key) } else { Some(key.to_owned()) }) else {
-            return Some(None);
+            return Ok(None);
         };
         let key = key.as_str();
         let lines = self.file(os);
@@ -151,7 +154,7 @@ impl Getent {
             Database::AhostsV6 => v6,
         };
         if let Some(first) = named.first().filter(|_| !own.is_empty()) {
-            return Some(Some(self.sorted(os, own, &first.names[0])));
+            return Ok(Some(self.sorted(os, own, &first.names[0])));
         }
         let found = match self.database {
             Database::Hosts | Database::Ahosts => self.ask(os, key, Wanted::Addresses)?,
@@ -163,7 +166,7 @@ impl Getent {
                     .map(|found| Found { all: found.all.iter().copied().map(mapped).collect(), ..found }),
             },
         };
-        Some(found.map(|found| self.sorted(os, found.all, &found.canonical)))
+        Ok(found.map(|found| self.sorted(os, found.all, &found.canonical)))
     }
 
     fn sorted(&self, os: &dyn Os, mut addresses: Vec<IpAddr>, name: &str) -> String {
@@ -214,10 +217,9 @@ impl Process for Getent {
                 let mut out = if self.keys.is_empty() { self.everything(os) } else { String::new() };
                 for key in &self.keys {
                     match self.told(os, key) {
-                        // The name is asked for, and all of this is done again.
-                        None => return,
-                        Some(Some(lines)) => out += &lines,
-                        Some(None) => status = 2,
+                        Err(Pending) => return,
+                        Ok(Some(lines)) => out += &lines,
+                        Ok(None) => status = 2,
                     }
                 }
                 os.write(Stream::Stdout, &out);

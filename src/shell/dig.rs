@@ -272,8 +272,7 @@ impl DigLine {
         let name = in_full(name);
         match name {
             "short" => self.short(on),
-            "cmd" => self.command = on,
-            "all" => self.command = on,
+            "cmd" | "all" => self.command = on,
             "trace" => self.trace(on),
             "showsearch" => self.last().asked.overrides.search = on,
             "mapped" => self.said.err(";; +mapped option is deprecated"),

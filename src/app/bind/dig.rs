@@ -75,6 +75,7 @@ impl Part {
 
 /// What differs from the system's settings.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option under its own name")]
 pub struct Overrides {
     /// The server, `@…`.
     pub server: Option<String>,

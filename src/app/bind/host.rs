@@ -15,6 +15,7 @@ const TRIES: u32 = 2;
 
 /// What the command line says.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option under its own name")]
 pub struct HostOptions {
     /// The name.
     pub name: String,
@@ -152,11 +153,14 @@ impl Host {
             let rcode = message.rcode;
             let asked = self.names.front().cloned().unwrap_or_default();
             let is_reverse = self.kinds.front() == Some(&Type::Ptr) && self.options.kind.is_none();
-            let shown = match rcode {
+            let denied = rcode == Rcode::NxDomain;
+            let shown = if denied && is_reverse && asked.ends_with("in-addr.arpa.") {
                 // The name of an address of IPv4 is formed with its last dot.
-                Rcode::NxDomain if is_reverse && asked.ends_with("in-addr.arpa.") => asked,
-                Rcode::NxDomain if !is_reverse => self.options.name.clone(),
-                _ => asked.trim_end_matches('.').to_owned(),
+                asked
+            } else if denied && !is_reverse {
+                self.options.name.clone()
+            } else {
+                asked.trim_end_matches('.').to_owned()
             };
             os.write(Stream::Stdout, &format!("Host {shown} not found: {}({rcode})\n", rcode.number()));
             if self.transfers() {

@@ -95,12 +95,11 @@ fn time_text(secs: u32, in_words: bool) -> String {
 
 /// The data of a record, a SOA over several lines where that is wanted.
 fn data_text(data: &RData, columns: Columns) -> String {
-    match data {
-        _ if columns.unknown => return bytes_text(data),
-        RData::Aaaa(ip) if columns.expanded => {
-            return ip.segments().map(|part| format!("{part:04x}")).join(":");
-        }
-        _ => {}
+    if columns.unknown {
+        return bytes_text(data);
+    }
+    if let (RData::Aaaa(ip), true) = (data, columns.expanded) {
+        return ip.segments().map(|part| format!("{part:04x}")).join(":");
     }
     let RData::Soa(server, mailbox, numbers) = data else { return data.to_string() };
     if !columns.multiline {

@@ -49,6 +49,7 @@ pub struct Server {
 
 /// How to ask.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option under its own name")]
 pub struct Asking {
     /// The servers, in the order in which they are asked.
     pub servers: Vec<Server>,

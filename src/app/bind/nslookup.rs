@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 
 /// What the command line says.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option under its own name")]
 pub struct NslookupOptions {
     /// The name.
     pub name: String,

@@ -100,7 +100,8 @@ pub(super) fn has_utf8(os: &dyn Os) -> bool {
         .into_iter()
         .find_map(|name| os.variable(name).filter(|text| !text.is_empty()));
     let set = set.unwrap_or_default().to_ascii_lowercase();
-    os.libc() == Libc::Musl || set.ends_with(".utf-8") || set.ends_with(".utf8")
+    let codeset = set.rsplit_once('.').map_or("", |(_, codeset)| codeset);
+    os.libc() == Libc::Musl || matches!(codeset, "utf-8" | "utf8")
 }
 
 /// The name that a program asks for which has `AI_IDN` of glibc convert it; `None` where that cannot be done.
