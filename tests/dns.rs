@@ -251,7 +251,7 @@ fn the_whole_server_answers_as_coredns_does() {
 #[test]
 fn a_zone_has_a_name_server_also_without_a_pod_that_serves_it() {
     let mut lab = Lab::new(1);
-    lab.apply(&file("unit.yaml"));
+    lab.apply(&file("spec.yaml"));
     lab.settle(SimTime(60_000_000_000));
     let ask = |lab: &mut Lab, name: &str, kind: &str| {
         lab.dns(&vethscope::lab::names::question(name, kind).unwrap(), None).unwrap()
