@@ -154,7 +154,7 @@ impl Getent {
             Database::AhostsV6 => v6,
         };
         if let Some(first) = named.first().filter(|_| !own.is_empty()) {
-            return Ok(Some(self.sorted(os, own, &first.names[0])));
+            return Ok(Some(sorted(os, own, &first.names[0])));
         }
         let found = match self.database {
             Database::Hosts | Database::Ahosts => self.ask(os, key, Wanted::Addresses)?,
@@ -166,12 +166,7 @@ impl Getent {
                     .map(|found| Found { all: found.all.iter().copied().map(mapped).collect(), ..found }),
             },
         };
-        Ok(found.map(|found| self.sorted(os, found.all, &found.canonical)))
-    }
-
-    fn sorted(&self, os: &dyn Os, mut addresses: Vec<IpAddr>, name: &str) -> String {
-        sort(os, os.libc(), &mut addresses);
-        triples(&addresses, name)
+        Ok(found.map(|found| sorted(os, found.all, &found.canonical)))
     }
 
     /// Everything there is, without a key.
@@ -180,6 +175,11 @@ impl Getent {
         let shown = lines.iter().filter_map(|line| Some(host_line(IpAddr::V4(line.v4()?), &line.names)));
         shown.collect()
     }
+}
+
+fn sorted(os: &dyn Os, mut addresses: Vec<IpAddr>, name: &str) -> String {
+    sort(os, os.libc(), &mut addresses);
+    triples(&addresses, name)
 }
 
 fn mapped(ip: IpAddr) -> IpAddr {

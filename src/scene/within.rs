@@ -2,7 +2,7 @@
 //! offers, each with what it passes through, what it needs and how often it was used.
 
 use super::geometry::{Point, Rect};
-use super::model::{Scene, Shape, ShapeKind};
+use super::model::{Scene, ShapeKind};
 use super::note::{self, Note, NoteLine};
 use super::reading::Reading;
 use crate::base::words::{self, Lang};
@@ -28,16 +28,9 @@ pub struct Within {
 /// The use that an event is, if it is one.
 pub(super) fn use_of(trace: &Trace, event: EventId) -> Option<&UseRow> {
     let EventKind::Changed(change) = trace.event(event).kind else { return None };
-    match &trace.changes[change.index()] {
-        TableChange::Ipc(change) => match &**change {
-            IpcChange::Used(row) => Some(row),
-            IpcChange::Object(_)
-            | IpcChange::ObjectGone(..)
-            | IpcChange::Unix(_)
-            | IpcChange::UnixGone(..) => None,
-        },
-        _ => None,
-    }
+    let TableChange::Ipc(change) = &trace.changes[change.index()] else { return None };
+    let IpcChange::Used(row) = &**change else { return None };
+    Some(row)
 }
 
 /// The lines between the containers, and the box that says what was used.
@@ -45,8 +38,12 @@ pub(super) fn picture(scene: &Scene, lang: Lang, row: &UseRow) -> Option<(Within
     let from = row.container.as_ref()?;
     let pod = format!("pod {}/{}", from.namespace, from.pod);
     let home = scene.shape(&pod)?.rect;
-    let place =
-        |name: &str| scene.shape(&format!("{pod} {name}")).filter(is_container).map(|shape| shape.rect);
+    let place = |name: &str| {
+        scene
+            .shape(&format!("{pod} {name}"))
+            .filter(|shape| shape.kind == ShapeKind::Container)
+            .map(|shape| shape.rect)
+    };
     let px = |length: i32| length * scene.text / 14;
     let own = place(&from.container);
     let to: Vec<Rect> = row.others.iter().filter_map(|name| place(name)).collect();
@@ -61,10 +58,6 @@ pub(super) fn picture(scene: &Scene, lang: Lang, row: &UseRow) -> Option<(Within
     let lines_of_box = vec![line];
     let note = Note { rect, leader: None, rows: Vec::new(), lines: lines_of_box };
     Some((Within { path: row.way.path(), lines }, note))
-}
-
-fn is_container(shape: &&Shape) -> bool {
-    shape.kind == ShapeKind::Container
 }
 
 /// Out of the lower edge of one box, along below both, and into the other from below. Small boxes stand close to the

@@ -160,7 +160,7 @@ fn nslookup_option(options: &mut NslookupOptions, option: &str, said: &mut Out) 
             }
         }
         Some(("retry" | "ret", value)) => {
-            options.tries = number(value, i32::MAX as u32, "tries").or(options.tries)
+            options.tries = number(value, i32::MAX as u32, "tries").or(options.tries);
         }
         Some(("port" | "po", value)) => {
             if let Some(port) = number(value, 0xffff, "port") {
@@ -207,7 +207,7 @@ pub(super) fn busybox_nslookup(words: &[String]) -> Command {
         match name {
             "type" | "querytype" => match value.parse() {
                 Ok(kind) if BUSYBOX_KINDS.contains(&value.to_ascii_lowercase().as_str()) => {
-                    options.kinds.push(kind)
+                    options.kinds.push(kind);
                 }
                 Ok(_) | Err(()) => return refuse(format!("nslookup: invalid query type \"{value}\"\n"), 1),
             },

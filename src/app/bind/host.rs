@@ -94,16 +94,13 @@ impl Host {
             asking.servers = vec![Server { name: name.clone(), address }];
         }
         self.asking = Some(asking);
-        let names = match self.options.name.parse() {
-            Ok(address) => {
-                self.kinds = vec![Type::Ptr].into();
-                vec![crate::base::dns::reverse_name(address)]
-            }
-            Err(_) => {
-                let converts = os.is_terminal();
-                let Some(name) = super::converted(os, "host", &self.options.name, converts) else { return };
-                system.names(&name)
-            }
+        let names = if let Ok(address) = self.options.name.parse() {
+            self.kinds = vec![Type::Ptr].into();
+            vec![crate::base::dns::reverse_name(address)]
+        } else {
+            let converts = os.is_terminal();
+            let Some(name) = super::converted(os, "host", &self.options.name, converts) else { return };
+            system.names(&name)
         };
         let Some(names) = super::legal_names(os, "host", (&self.options.name, true), names) else { return };
         self.names = names;

@@ -95,24 +95,21 @@ impl Nslookup {
         }
         self.asking = Some(asking);
         let address = self.options.name.parse().ok();
-        let names = match address {
-            Some(address) => {
-                self.kinds = vec![Type::Ptr].into();
-                // Of a name that follows from an address the server is not told, unless a type was given.
-                self.headed = self.options.kind.is_none();
-                vec![crate::base::dns::reverse_name(address)]
-            }
-            None => {
-                let converts = os.is_terminal();
-                let Some(name) = super::converted(os, "nslookup", &self.options.name, converts) else {
-                    return;
-                };
-                self.options.name = name;
-                if self.options.no_search {
-                    vec![super::system::absolute(&self.options.name)]
-                } else {
-                    system.names(&self.options.name)
-                }
+        let names = if let Some(address) = address {
+            self.kinds = vec![Type::Ptr].into();
+            // Of a name that follows from an address the server is not told, unless a type was given.
+            self.headed = self.options.kind.is_none();
+            vec![crate::base::dns::reverse_name(address)]
+        } else {
+            let converts = os.is_terminal();
+            let Some(name) = super::converted(os, "nslookup", &self.options.name, converts) else {
+                return;
+            };
+            self.options.name = name;
+            if self.options.no_search {
+                vec![super::system::absolute(&self.options.name)]
+            } else {
+                system.names(&self.options.name)
             }
         };
         let Some(names) =

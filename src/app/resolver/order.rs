@@ -78,10 +78,9 @@ fn musl_key(destination: &Destination) -> (bool, Reverse<u8>, u8, Reverse<u32>) 
 fn scope(ip: IpAddr) -> u8 {
     match ip {
         IpAddr::V4(v4) if v4.is_loopback() || v4.is_link_local() => LINK,
-        IpAddr::V4(_) => GLOBAL,
         IpAddr::V6(v6) if v6.is_loopback() || v6.segments()[0] & 0xffc0 == 0xfe80 => LINK,
         IpAddr::V6(v6) if v6.segments()[0] & 0xffc0 == 0xfec0 => SITE,
-        IpAddr::V6(_) => GLOBAL,
+        IpAddr::V4(_) | IpAddr::V6(_) => GLOBAL,
     }
 }
 
