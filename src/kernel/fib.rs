@@ -24,48 +24,95 @@ pub struct FibResult {
 /// The routing tables of a namespace.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fib {
-    local: Vec<FibResult>,
-    main: Vec<FibResult>,
-    others: BTreeMap<u32, Vec<FibResult>>,
+    local: Routes,
+    main: Routes,
+    others: BTreeMap<u32, Routes>,
 }
 
-/// Longer prefixes first, then by network, then by metric; among equals the older route stays in front.
+/// One table: its routes, longer prefixes first, then by network, then by metric; among equals the older one in front.
+#[derive(Clone, Debug, Default)]
+struct Routes {
+    list: Vec<FibResult>,
+    /// The networks alone, in the same order, for a lookup reads nothing else until it has found one.
+    networks: Vec<u32>,
+    /// The prefix lengths that occur, longest first: 32 less the length, and where its routes end.
+    lengths: Vec<(u8, usize)>,
+}
+
 fn key(route: &RouteRow) -> (u8, u32, u32) {
     (32 - route.dst.prefix_len(), u32::from(route.dst.network()), route.metric)
 }
 
-impl Fib {
-    fn table(&self, table: u32) -> &[FibResult] {
-        match table {
-            LOCAL => &self.local,
-            MAIN => &self.main,
-            _ => self.others.get(&table).map_or(&[], Vec::as_slice),
+impl Routes {
+    /// The first route of the longest prefix that holds `dst`.
+    fn lookup(&self, dst: Ipv4Addr) -> Option<&FibResult> {
+        let dst = u32::from(dst);
+        let mut from = 0;
+        for &(inverse, upto) in &self.lengths {
+            let network = if inverse == 32 { 0 } else { dst >> inverse << inverse };
+            let networks = &self.networks[from..upto];
+            let at = networks.partition_point(|own| *own < network);
+            if networks.get(at) == Some(&network) {
+                return self.list.get(from + at);
+            }
+            from = upto;
+        }
+        None
+    }
+
+    fn insert(&mut self, entry: FibResult) {
+        let at = self.list.partition_point(|old| key(&old.route) <= key(&entry.route));
+        self.list.insert(at, entry);
+        self.index();
+    }
+
+    /// Takes out every route that `gone` says, in order.
+    fn remove(&mut self, gone: &impl Fn(&RouteRow) -> bool, out: &mut Vec<RouteRow>) {
+        let before = out.len();
+        out.extend(self.list.iter().map(|entry| entry.route).filter(gone));
+        if out.len() > before {
+            self.list.retain(|entry| !gone(&entry.route));
+            self.index();
         }
     }
 
-    fn table_mut(&mut self, table: u32) -> &mut Vec<FibResult> {
+    fn index(&mut self) {
+        self.networks = self.list.iter().map(|entry| u32::from(entry.route.dst.network())).collect();
+        self.lengths.clear();
+        for (at, entry) in self.list.iter().enumerate() {
+            let inverse = 32 - entry.route.dst.prefix_len();
+            match self.lengths.last_mut() {
+                Some((own, upto)) if *own == inverse => *upto = at + 1,
+                Some(_) | None => self.lengths.push((inverse, at + 1)),
+            }
+        }
+    }
+}
+
+impl Fib {
+    fn table(&self, table: u32) -> Option<&Routes> {
         match table {
-            LOCAL => &mut self.local,
-            MAIN => &mut self.main,
-            _ => self.others.entry(table).or_default(),
+            LOCAL => Some(&self.local),
+            MAIN => Some(&self.main),
+            _ => self.others.get(&table),
         }
     }
 
     /// The deciding route for `dst`, or `None`, where the rules are those of the beginning (`fib_lookup`): the tables
     /// local and main are one, in which the longest prefix decides and the table local among equals; then comes default.
     pub(super) fn lookup(&self, dst: Ipv4Addr) -> Option<FibResult> {
-        let found = match lookup_in(&self.local, dst) {
+        let found = match self.local.lookup(dst) {
             Some(found) if found.route.dst.prefix_len() == 32 => Some(found),
-            Some(local) => Some(match lookup_in(&self.main, dst) {
+            Some(local) => Some(match self.main.lookup(dst) {
                 Some(main) if main.route.dst.prefix_len() > local.route.dst.prefix_len() => main,
                 Some(_) | None => local,
             }),
-            None => lookup_in(&self.main, dst),
+            None => self.main.lookup(dst),
         };
         let found = found.filter(|found| found.route.kind != RouteKind::Throw);
-        found.or_else(|| {
-            let rest = lookup_in(self.others.get(&DEFAULT)?, dst)?;
-            (rest.route.kind != RouteKind::Throw).then_some(rest)
+        found.copied().or_else(|| {
+            let rest = self.others.get(&DEFAULT)?.lookup(dst)?;
+            (rest.route.kind != RouteKind::Throw).then_some(*rest)
         })
     }
 
@@ -76,74 +123,59 @@ impl Fib {
         dst: Ipv4Addr,
         oif: Option<crate::base::IfIndex>,
     ) -> Option<FibResult> {
-        let table = self.table(table);
-        let Some(oif) = oif else { return lookup_in(table, dst) };
+        let table = self.table(table)?;
+        let Some(oif) = oif else { return table.lookup(dst).copied() };
         let is_by = |route: &RouteRow| route.kind == RouteKind::Local || route.oif == Some(oif);
-        table.iter().find(|entry| entry.route.dst.contains(&dst) && is_by(&entry.route)).copied()
+        table.list.iter().find(|entry| entry.route.dst.contains(&dst) && is_by(&entry.route)).copied()
     }
 
     /// What the table local says about an address (`inet_addr_type`).
     pub(super) fn lookup_local(&self, addr: Ipv4Addr) -> Option<RouteKind> {
-        lookup_in(&self.local, addr).map(|found| found.route.kind)
+        self.local.lookup(addr).map(|found| found.route.kind)
     }
 
     /// The deciding route for `dst` among those of the table main that leave by `oif`.
     pub(super) fn lookup_by(&self, dst: Ipv4Addr, oif: crate::base::IfIndex) -> Option<FibResult> {
-        self.main.iter().find(|entry| entry.route.oif == Some(oif) && entry.route.dst.contains(&dst)).copied()
+        let is_by = |entry: &&FibResult| entry.route.oif == Some(oif) && entry.route.dst.contains(&dst);
+        self.main.list.iter().find(is_by).copied()
     }
 
     /// The route with the same destination and metric, which `ip route add` would not replace.
     pub(super) fn same(&self, route: &RouteRow) -> Option<FibResult> {
-        let table = self.table(route.table);
-        table.binary_search_by_key(&key(route), |entry| key(&entry.route)).ok().map(|at| table[at])
+        let list = &self.table(route.table)?.list;
+        list.binary_search_by_key(&key(route), |entry| key(&entry.route)).ok().map(|at| list[at])
     }
 
     /// Whether this very route is there.
     pub(super) fn has(&self, route: &RouteRow) -> bool {
-        self.table(route.table).iter().any(|entry| entry.route == *route)
+        self.table(route.table).is_some_and(|table| table.list.iter().any(|entry| entry.route == *route))
     }
 
     pub(super) fn insert(&mut self, entry: FibResult) {
-        let table = self.table_mut(entry.route.table);
-        let at = table.partition_point(|old| key(&old.route) <= key(&entry.route));
-        table.insert(at, entry);
+        let table = match entry.route.table {
+            LOCAL => &mut self.local,
+            MAIN => &mut self.main,
+            other => self.others.entry(other).or_default(),
+        };
+        table.insert(entry);
     }
 
     /// Takes out every route that `gone` says, in order.
     pub(super) fn remove(&mut self, gone: impl Fn(&RouteRow) -> bool) -> Vec<RouteRow> {
         let mut out = Vec::new();
         for table in [&mut self.local, &mut self.main].into_iter().chain(self.others.values_mut()) {
-            table.retain(|entry| {
-                let goes = gone(&entry.route);
-                if goes {
-                    out.push(entry.route);
-                }
-                !goes
-            });
+            table.remove(&gone, &mut out);
         }
         out
     }
 
     /// All routes, the table local first.
     pub(super) fn routes(&self) -> impl Iterator<Item = &RouteRow> {
-        let others = self.others.values().flatten();
-        self.local.iter().chain(&self.main).chain(others).map(|entry| &entry.route)
+        let others = self.others.values();
+        [&self.local, &self.main]
+            .into_iter()
+            .chain(others)
+            .flat_map(|table| &table.list)
+            .map(|entry| &entry.route)
     }
-}
-
-/// Walks the prefix lengths that occur, longest first, with one binary search each.
-fn lookup_in(table: &[FibResult], dst: Ipv4Addr) -> Option<FibResult> {
-    let dst = u32::from(dst);
-    let mut rest = table;
-    while let Some(first) = rest.first() {
-        let inverse = 32 - first.route.dst.prefix_len();
-        let of_len = rest.partition_point(|entry| 32 - entry.route.dst.prefix_len() == inverse);
-        let network = if inverse == 32 { 0 } else { dst >> inverse << inverse };
-        let at = rest[..of_len].partition_point(|entry| u32::from(entry.route.dst.network()) < network);
-        if at < of_len && u32::from(rest[at].route.dst.network()) == network {
-            return Some(rest[at]);
-        }
-        rest = &rest[of_len..];
-    }
-    None
 }

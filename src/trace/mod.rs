@@ -94,6 +94,14 @@ pub struct Trace {
     pub journeys: Vec<JourneyInfo>,
 }
 
+/// Makes room for one more. A long list grows fourfold where addresses are plenty, for each time all of it is copied.
+fn make_room<T>(list: &mut Vec<T>) {
+    const LONG: usize = 4_096;
+    if list.len() == list.capacity() && list.len() >= LONG && cfg!(target_pointer_width = "64") {
+        list.reserve_exact(3 * list.len());
+    }
+}
+
 /// A piece of text that a process wrote to its terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
@@ -171,6 +179,7 @@ impl Trace {
     /// Adds an event and returns its number.
     pub fn push(&mut self, event: Event) -> EventId {
         let id = EventId(self.events.len() as u32);
+        make_room(&mut self.events);
         self.events.push(event);
         id
     }
@@ -178,6 +187,7 @@ impl Trace {
     /// Stores a packet and returns its number.
     pub fn store(&mut self, frame: Arc<Frame>) -> PacketId {
         let id = PacketId(self.packets.len() as u32);
+        make_room(&mut self.packets);
         self.packets.push(frame);
         id
     }
@@ -185,6 +195,7 @@ impl Trace {
     /// Stores a version of a table row and returns its number. The caller adds the event that refers to it.
     pub fn record(&mut self, change: TableChange) -> ChangeId {
         let id = ChangeId(self.changes.len() as u32);
+        make_room(&mut self.changes);
         self.changes.push(change);
         id
     }
