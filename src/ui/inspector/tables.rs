@@ -105,16 +105,7 @@ fn table_rows(tables: &Inventory, state: &NetnsState, table: Table, decided: Opt
             .map(|entry| row(entry.change, rows::netfilter(&NetfilterChange::Conntrack(entry.row))))
             .collect(),
         Table::Ipvs => {
-            let ipvs = &state.netfilter.ipvs;
-            let own = |change: &ChangeId| Some(*change) == decided;
-            let servers = ipvs.servers.values().filter(|(change, _)| own(change));
-            let servers = servers.map(|(change, server)| (*change, IpvsChange::Server(server.clone())));
-            let connections = ipvs.connections.values().filter(|connection| own(&connection.change));
-            let connections = connections.map(|connection| {
-                (connection.change, IpvsChange::Connection(Box::new(connection.row.clone())))
-            });
-            let all = servers.chain(connections);
-            all.map(|(change, text)| row(change, rows::netfilter(&NetfilterChange::Ipvs(text)))).collect()
+            ipvs_rows(state, decided).into_iter().map(|(change, text)| row(change, text)).collect()
         }
         Table::Xfrm => {
             let states = state.xfrm.states.iter().map(|seen| seen.row.to_string());
@@ -148,6 +139,19 @@ fn table_rows(tables: &Inventory, state: &NetnsState, table: Table, decided: Opt
         all = all.drain(start..start + 7).collect();
     }
     all
+}
+
+/// The virtual server or connection of IPVS that decided.
+fn ipvs_rows(state: &NetnsState, decided: Option<ChangeId>) -> Vec<(ChangeId, RowText)> {
+    let ipvs = &state.netfilter.ipvs;
+    let own = |change: &ChangeId| Some(*change) == decided;
+    let servers = ipvs.servers.values().filter(|(change, _)| own(change));
+    let servers = servers.map(|(change, server)| (*change, IpvsChange::Server(server.clone())));
+    let connections = ipvs.connections.values().filter(|connection| own(&connection.change));
+    let connections = connections
+        .map(|connection| (connection.change, IpvsChange::Connection(Box::new(connection.row.clone()))));
+    let all = servers.chain(connections);
+    all.map(|(change, text)| (change, rows::netfilter(&NetfilterChange::Ipvs(text)))).collect()
 }
 
 /// A table as lines.

@@ -26,7 +26,7 @@ pub(super) fn WithinView() -> impl IntoView {
         let names = pods.get();
         let selected = move || {
             let Selection::Place(netns, _) = show.ui.selection.get_untracked() else { return None };
-            Some(netns.to_string())
+            Some(netns)
         };
         let is_there = |name: &String| names.contains(name);
         chosen
