@@ -136,8 +136,8 @@ pub enum RData {
     Ptr(String),
     /// `SRV`: priority, weight, port, target.
     Srv(u16, u16, u16, String),
-    /// `TXT`: its strings.
-    Txt(Vec<String>),
+    /// `TXT`: its strings, of at most 255 bytes each.
+    Txt(Vec<Vec<u8>>),
     /// `NS`.
     Ns(String),
     /// `MX`: preference and host.
@@ -213,7 +213,13 @@ impl fmt::Display for RData {
             Self::Txt(texts) => {
                 for (index, text) in texts.iter().enumerate() {
                     let space = if index == 0 { "" } else { " " };
-                    write!(f, "{space}\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))?;
+                    write!(f, "{space}\"")?;
+                    text.iter().try_for_each(|byte| match byte {
+                        b'"' | b'\\' => write!(f, "\\{}", char::from(*byte)),
+                        b' '..=b'~' => write!(f, "{}", char::from(*byte)),
+                        _ => write!(f, "\\{byte:03}"),
+                    })?;
+                    f.write_str("\"")?;
                 }
                 Ok(())
             }

@@ -192,7 +192,7 @@ fn data(kind: Type, words: &[&str], origin: &str) -> Result<RData, String> {
             RData::Srv(number(priority)?, number(weight)?, number(port)?, absolute(target, origin)?)
         }
         (Type::Txt, [_, ..]) => {
-            RData::Txt(words.iter().map(|word| word.strip_prefix('"').unwrap_or(word).to_owned()).collect())
+            RData::Txt(words.iter().map(|word| word.strip_prefix('"').unwrap_or(word).into()).collect())
         }
         (Type::Soa, [server, mailbox, numbers @ ..]) if numbers.len() == 5 => {
             let mut values = [0; 5];

@@ -285,7 +285,7 @@ impl Writer {
             }
             RData::Txt(texts) => {
                 for text in texts {
-                    self.string(text.as_bytes());
+                    self.string(text);
                 }
             }
             RData::Soa(server, mailbox, numbers) => {
@@ -464,7 +464,7 @@ impl<'b> Reader<'b> {
                 let mut texts = Vec::new();
                 while self.at < end {
                     let len = usize::from(self.byte()?);
-                    texts.push(String::from_utf8_lossy(self.take(len)?).into_owned());
+                    texts.push(self.take(len)?.to_vec());
                 }
                 RData::Txt(texts)
             }

@@ -186,7 +186,7 @@ impl Asking<'_> {
         if let [label] = labels[..]
             && label.eq_ignore_ascii_case("dns-version")
         {
-            let data = RData::Txt(vec![SCHEMA.0.to_owned()]);
+            let data = RData::Txt(vec![SCHEMA.0.into()]);
             return Ok(vec![Record { owner: name.to_owned(), ttl: SCHEMA.1, data }]);
         }
         let found = self.plugin.records(self.view, self.zone, name).unwrap_or_default();
