@@ -347,6 +347,21 @@ fn the_picture_joins_the_containers_and_the_table_says_what_is_open() {
     assert_eq!(open(Way::MemoryFile).0, "/dev/shm");
 }
 
+/// Found by the fuzzer: a billion numbers filled the memory.
+#[test]
+fn seq_counts_either_way_and_refuses_to_count_for_ever() {
+    let mut lab = talkers();
+    let mut seq = |words: &str| in_container(&mut lab, "one", &format!("seq {words}"));
+    assert_eq!(seq("3"), ("1\n2\n3\n".to_owned(), 0));
+    assert_eq!(seq("5 -2 0"), ("5\n3\n1\n".to_owned(), 0));
+    assert_eq!(seq("1 2 6"), ("1\n3\n5\n".to_owned(), 0));
+    assert_eq!(seq("3 1"), (String::new(), 0));
+    for endless in ["999999999", "-9223372036854775808 9223372036854775807"] {
+        assert_eq!(seq(endless), ("seq: not simulated: more than 100000 numbers\n".to_owned(), 1));
+    }
+    assert_eq!(seq("9223372036854775807 9223372036854775807"), ("9223372036854775807\n".to_owned(), 0));
+}
+
 #[test]
 fn a_lock_on_a_shared_file_keeps_the_other_container_out() {
     let mut lab = talkers();

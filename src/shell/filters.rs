@@ -102,6 +102,9 @@ pub(super) fn wc(context: &Context<'_>, words: &[String]) -> Command {
     }
 }
 
+/// More numbers are not written out: they would fill the memory.
+const SEQ_MAX: i128 = 100_000;
+
 /// `seq`.
 pub(super) fn seq(words: &[String]) -> Command {
     let numbers: Option<Vec<i64>> = words.iter().map(|word| word.parse().ok()).collect();
@@ -111,14 +114,15 @@ pub(super) fn seq(words: &[String]) -> Command {
         Some([first, step, last]) if *step != 0 => (*first, *step, *last),
         _ => return refuse("seq: missing operand\nTry 'seq --help' for more information.\n", 1),
     };
-    let mut out = String::new();
-    let mut at = first;
-    while (step > 0 && at <= last) || (step < 0 && at >= last) {
-        out.push_str(&at.to_string());
-        out.push('\n');
-        at += step;
+    // In numbers that hold the distance of any two.
+    let (first, step, way) = (i128::from(first), i128::from(step), i128::from(last) - i128::from(first));
+    let is_behind = way.signum() * step.signum() < 0;
+    let count = if is_behind { 0 } else { way.abs() / step.abs() + 1 };
+    if count > SEQ_MAX {
+        return refuse(format!("seq: not simulated: more than {SEQ_MAX} numbers\n"), 1);
     }
-    answer(out)
+    let lines: Vec<String> = (0..count).map(|at| (first + at * step).to_string() + "\n").collect();
+    answer(lines.concat())
 }
 
 /// `printf` with `%s`, `%d` and the usual escapes.
