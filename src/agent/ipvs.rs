@@ -5,7 +5,7 @@ use super::kube_proxy::{Tables, in_family, wanted};
 use crate::base::{IfIndex, Ipv4Net, MacAddr};
 use crate::cluster::proxy::{Config, DUMMY, Family, IpvsPlan, SetEntry, WantedServer, set_names};
 use crate::kernel::{Ctx, IpvsOp, LinkSpec, NetfilterOp, Netns};
-use crate::trace::{LinkKind, RealServer, Scope, ServerKey, SetMember};
+use crate::trace::{RealServer, Scope, ServerKey, SetMember};
 use crate::xtables::Table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -62,17 +62,7 @@ fn device(netns: &mut Netns, ctx: &mut Ctx<'_>, mac: MacAddr) -> IfIndex {
     if let Some(link) = netns.link_named(DUMMY) {
         return link.ifindex;
     }
-    let spec = LinkSpec {
-        name: DUMMY.into(),
-        kind: LinkKind::Dummy,
-        mac: None,
-        random_mac: mac,
-        mtu: None,
-        txqlen: None,
-        peer: None,
-        remote: None,
-    };
-    netns.make_link(ctx, spec)
+    netns.make_link(ctx, LinkSpec::dummy(DUMMY, mac))
 }
 
 /// Addresses of Services that the node bears.

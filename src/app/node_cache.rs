@@ -8,7 +8,7 @@ use super::coredns::CoreDns;
 use super::{Os, Process, Wake};
 use crate::base::{Duration, Ipv4Addr, Ipv4Net, MacAddr};
 use crate::kernel::{Ctx, LinkSpec, NetfilterOp, Netns};
-use crate::trace::{LinkKind, Scope, Stream};
+use crate::trace::{Scope, Stream};
 use crate::xtables::{Family, Table, parse_rule};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -118,7 +118,10 @@ impl NodeCache {
         let mac = made.then(|| random_mac(os));
         os.administer(&mut |netns, ctx| {
             let found = netns.link_named(DEVICE).map(|link| link.ifindex);
-            let Some(device) = found.or_else(|| Some(netns.make_link(ctx, dummy(mac?)))) else { return };
+            let Some(device) = found.or_else(|| Some(netns.make_link(ctx, LinkSpec::dummy(DEVICE, mac?))))
+            else {
+                return;
+            };
             for ip in &self.config.local {
                 if !netns.has_addr(*ip) {
                     netns.add_addr(ctx, device, Ipv4Net::new_assert(*ip, 32), None, Scope::Global);
@@ -202,19 +205,6 @@ fn error(os: &mut dyn Os, line: &str) {
 fn random_mac(os: &mut dyn Os) -> MacAddr {
     let octets = [os.random().to_be_bytes(), os.random().to_be_bytes()].concat();
     MacAddr([octets[0] & 0xfe | 2, octets[1], octets[2], octets[3], octets[4], octets[5]])
-}
-
-fn dummy(mac: MacAddr) -> LinkSpec {
-    LinkSpec {
-        name: DEVICE.into(),
-        kind: LinkKind::Dummy,
-        mac: None,
-        random_mac: mac,
-        mtu: None,
-        txqlen: None,
-        peer: None,
-        remote: None,
-    }
 }
 
 /// The rules for each address in the order in which they are put in front, so that the last one stands first

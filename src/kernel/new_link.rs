@@ -28,6 +28,22 @@ pub struct LinkSpec {
     pub remote: Option<Ipv4Addr>,
 }
 
+impl LinkSpec {
+    /// A dummy device with nothing given but its name, and the address drawn for it.
+    pub fn dummy(name: &str, random_mac: MacAddr) -> Self {
+        Self {
+            name: name.into(),
+            kind: LinkKind::Dummy,
+            mac: None,
+            random_mac,
+            mtu: None,
+            txqlen: None,
+            peer: None,
+            remote: None,
+        }
+    }
+}
+
 /// Bytes that VXLAN adds to an IPv4 packet: 20 + 8 + 8 + 14 (`vxlan_headroom`).
 pub(super) const VXLAN_HEADROOM: u32 = 50;
 

@@ -136,6 +136,16 @@ pub enum StepKind {
     Fault(bool),
 }
 
+impl StepKind {
+    /// The packet that the step is about, where there is one.
+    pub fn look(self) -> Option<PacketLook> {
+        match self {
+            Self::Packet(look) | Self::Drop(Some(look), _) => Some(look),
+            Self::Drop(None, _) | Self::Pod(_) | Self::Process | Self::Within | Self::Fault(_) => None,
+        }
+    }
+}
+
 /// Whether a packet that ends for this reason is merely none of the receiver's business, as with every copy of a
 /// broadcast.
 pub fn is_quiet(reason: DropReason) -> bool {

@@ -128,10 +128,15 @@ impl<A: Actor> Simulation<A> {
         self.change(netns, change);
     }
 
+    /// The network namespace and the directories that a process sees.
+    fn sight_of(&self, process: ProcessId) -> (NetnsId, Arc<Mounts>) {
+        let slot = &self.processes[process.index()];
+        (slot.netns, slot.mounts.clone())
+    }
+
     /// Writes down that a way was used by a process, and with which others.
     fn used(&mut self, process: ProcessId, way: Way, (object, bytes): (&str, usize), with: &[ProcessId]) {
-        let slot = &self.processes[process.index()];
-        let (netns, mounts) = (slot.netns, slot.mounts.clone());
+        let (netns, mounts) = self.sight_of(process);
         let others = self.containers_of(with, mounts.container.as_ref());
         self.used_in(netns, &mounts, Use { way, object, bytes, others });
     }
@@ -144,8 +149,7 @@ impl<A: Actor> Simulation<A> {
 
     /// Writes down that a process made an object of its IPC namespace, which all containers of the Pod share.
     pub fn made_object(&mut self, process: ProcessId, row: &IpcRow) {
-        let slot = &self.processes[process.index()];
-        let (netns, mounts) = (slot.netns, slot.mounts.clone());
+        let (netns, mounts) = self.sight_of(process);
         let others = self.sharing(netns, &mounts, |_| true);
         let object = format!("id {}", row.id);
         self.used_in(netns, &mounts, Use { way: row.kind.way(), object: &object, bytes: 0, others });
@@ -459,8 +463,7 @@ impl<A: Actor> Simulation<A> {
         if is_free {
             self.trees.entry(place.clone()).or_default();
             self.locals.locks.insert(place, process);
-            let slot = &self.processes[process.index()];
-            let (netns, mounts) = (slot.netns, slot.mounts.clone());
+            let (netns, mounts) = self.sight_of(process);
             let others = self.mounting(netns, &mounts, path);
             self.used_in(netns, &mounts, Use { way: Way::Lock, object: path, bytes: 0, others });
         }

@@ -83,11 +83,15 @@ pub(super) fn TerminalPanel() -> impl IntoView {
 #[component]
 fn Where() -> impl IntoView {
     let page = use_page();
-    let choices = Memo::new(move |_| {
+    let there = Memo::new(move |_| {
         page.ui.version.track();
-        let mut all = targets(page);
+        targets(page)
+    });
+    let is_there = move |own: &Target| there.with(|there| there.iter().any(|(target, _)| target == own));
+    let choices = Memo::new(move |_| {
         let own = page.ui.terminal.get();
-        if all.iter().all(|(target, _)| *target != own) {
+        let mut all = there.get();
+        if !is_there(&own) {
             let label = page.ui.sentence("frame.terminal.gone", &[short_name(&own).to_owned()]);
             all.insert(0, (own, label));
         }
@@ -96,12 +100,10 @@ fn Where() -> impl IntoView {
     // Where the place is gone for good, for another text has taken its place, commands run at the first one that is there.
     Effect::new(move || {
         page.ui.version.track();
-        let is_settled = page.ui.lab.with_value(crate::lab::Lab::is_idle);
-        let there = targets(page);
-        if is_settled
-            && page.ui.terminal.with(|own| there.iter().all(|(target, _)| target != own))
-            && let Some((first, _)) = there.into_iter().next()
-        {
+        if page.ui.terminal.with(is_there) || !page.ui.lab.with_value(crate::lab::Lab::is_idle) {
+            return;
+        }
+        if let Some((first, _)) = there.with(|there| there.first().cloned()) {
             page.ui.terminal.set(first);
         }
     });

@@ -61,17 +61,7 @@ fn Head(show: Show, event: EventId) -> impl IntoView {
         (format!("{name}{ifname}"), format!("{} s", seen.at))
     });
     let number = show.ui.playback.with_untracked(|play| play.steps.partition_point(|step| *step <= event));
-    let shape = match kind {
-        Some(StepKind::Packet(look) | StepKind::Drop(Some(look), _)) => Some(look),
-        Some(
-            StepKind::Drop(None, _)
-            | StepKind::Pod(_)
-            | StepKind::Process
-            | StepKind::Within
-            | StepKind::Fault(_),
-        )
-        | None => None,
-    };
+    let shape = kind.and_then(StepKind::look);
     view! {
         <header class="inspector-head">
             <h2>

@@ -243,40 +243,33 @@ impl Show {
         self.ui.lab.with_value(|lab: &Lab| read(lab.trace()))
     }
 
-    /// Reads the TCP conversations of the trace as it is now. Inside a view it follows the trace.
-    pub(in crate::ui) fn with_conversations<R>(self, read: impl FnOnce(&Conversations) -> R) -> R {
+    /// Reads something that is kept beside the trace, after it has taken in what is new there.
+    fn kept<R>(self, extend: impl FnOnce(&mut More, &Trace), read: impl FnOnce(&More, &Trace) -> R) -> R {
         self.ui.version.track();
         self.ui.lab.with_value(|lab| {
-            self.more.update_value(|more| more.conversations.extend(lab.trace()));
-            self.more.with_value(|more| read(&more.conversations))
+            self.more.update_value(|more| extend(more, lab.trace()));
+            self.more.with_value(|more| read(more, lab.trace()))
         })
+    }
+
+    /// Reads the TCP conversations of the trace as it is now. Inside a view it follows the trace.
+    pub(in crate::ui) fn with_conversations<R>(self, read: impl FnOnce(&Conversations) -> R) -> R {
+        self.kept(|more, trace| more.conversations.extend(trace), |more, _| read(&more.conversations))
     }
 
     /// Reads the questions to DNS servers. Inside a view it follows the trace.
     pub(in crate::ui) fn with_questions<R>(self, read: impl FnOnce(&Questions) -> R) -> R {
-        self.ui.version.track();
-        self.ui.lab.with_value(|lab| {
-            self.more.update_value(|more| more.questions.extend(lab.trace()));
-            self.more.with_value(|more| read(&more.questions))
-        })
+        self.kept(|more, trace| more.questions.extend(trace), |more, _| read(&more.questions))
     }
 
     /// Reads the lives of the Pods. Inside a view it follows the trace.
     pub(in crate::ui) fn with_lives<R>(self, read: impl FnOnce(&Lives) -> R) -> R {
-        self.ui.version.track();
-        self.ui.lab.with_value(|lab| {
-            self.more.update_value(|more| more.lives.extend(lab.trace()));
-            self.more.with_value(|more| read(&more.lives))
-        })
+        self.kept(|more, trace| more.lives.extend(trace), |more, _| read(&more.lives))
     }
 
     /// Reads what containers said to one another without a packet. Inside a view it follows the trace.
     pub(in crate::ui) fn with_uses<R>(self, read: impl FnOnce(&Uses, &Trace) -> R) -> R {
-        self.ui.version.track();
-        self.ui.lab.with_value(|lab| {
-            self.more.update_value(|more| more.uses.extend(lab.trace()));
-            self.more.with_value(|more| read(&more.uses, lab.trace()))
-        })
+        self.kept(|more, trace| more.uses.extend(trace), |more, trace| read(&more.uses, trace))
     }
 
     /// What is hidden.

@@ -86,20 +86,12 @@ fn Row(show: Show, step: usize, event: EventId) -> impl IntoView {
         let packet = trace.frame_of(seen).map_or_else(String::new, ToString::to_string);
         (seen.at.to_string(), place, packet, scene::step_kind(trace, seen))
     });
-    let legend = match kind {
-        Some(StepKind::Packet(look) | StepKind::Drop(Some(look), _)) => Some(view! {
+    let legend = kind.and_then(StepKind::look).map(|look| {
+        view! {
             {look.tunnel.map(|_| view! { <Legend protocol=None/> })}
             <Legend protocol=Some(look.protocol)/>
-        }),
-        Some(
-            StepKind::Drop(None, _)
-            | StepKind::Pod(_)
-            | StepKind::Process
-            | StepKind::Within
-            | StepKind::Fault(_),
-        )
-        | None => None,
-    };
+        }
+    });
     let drop = matches!(kind, Some(StepKind::Drop(..)));
     Effect::new(move || {
         if shown() && show.ui.playback.with_untracked(|play| !play.playing || step.is_multiple_of(4)) {

@@ -219,19 +219,10 @@ fn is_joined(a: &ScoreMark, b: &ScoreMark) -> bool {
 }
 
 fn slug(mark: &ScoreMark) -> &'static str {
-    match mark.kind {
-        StepKind::Packet(look) | StepKind::Drop(Some(look), _) => {
-            if look.tunnel.is_some() {
-                "tunnel"
-            } else {
-                look.protocol.slug()
-            }
-        }
-        StepKind::Drop(None, _)
-        | StepKind::Pod(_)
-        | StepKind::Process
-        | StepKind::Within
-        | StepKind::Fault(_) => "other",
+    match mark.kind.look() {
+        Some(look) if look.tunnel.is_some() => "tunnel",
+        Some(look) => look.protocol.slug(),
+        None => "other",
     }
 }
 
