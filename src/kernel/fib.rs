@@ -61,9 +61,15 @@ impl Routes {
     }
 
     fn insert(&mut self, entry: FibResult) {
+        let (inverse, network, _) = key(&entry.route);
         let at = self.list.partition_point(|old| key(&old.route) <= key(&entry.route));
         self.list.insert(at, entry);
-        self.index();
+        self.networks.insert(at, network);
+        let length = self.lengths.partition_point(|(own, _)| *own < inverse);
+        if self.lengths.get(length).is_none_or(|(own, _)| *own != inverse) {
+            self.lengths.insert(length, (inverse, at));
+        }
+        self.lengths[length..].iter_mut().for_each(|(_, upto)| *upto += 1);
     }
 
     /// Takes out every route that `gone` says, in order.
