@@ -219,6 +219,15 @@ fn facts(lab: &Lab, from: usize) -> Vec<ServiceFact> {
     trace.events[from..].iter().filter_map(decided).collect()
 }
 
+/// Fetches a page that names its Pod: the name, that Pod's endpoint, and what the trace says of Services meanwhile.
+fn fetched(lab: &mut Lab, place: &str, url: &str) -> (String, String, Vec<ServiceFact>) {
+    let from = lab.trace().len();
+    let (answer, status) = run(lab, place, &format!("curl -s -m 3 {url}"));
+    assert_eq!(status, 0, "{place} {url}");
+    let ip = lab.live().pods[&("default".into(), answer.as_str().into())].ip.expect("an address");
+    (answer, format!("{ip}:8080"), facts(lab, from))
+}
+
 const TWO: [(&str, &str); 2] = [("a", "node1"), ("b", "node2")];
 
 #[test]

@@ -1,14 +1,12 @@
 //! kube-proxy's IPVS mode with real packets: its virtual servers, sets and rules as the tools print them, and what becomes
 //! of those who ask.
 
-use super::nft::mode;
-use super::{SETTLE, TWO, facts, flows, pods, read, run, service, settled};
+use super::nft::{SPEC, mode};
+use super::{SETTLE, TWO, facts, fetched, flows, pods, read, run, service, settled};
 use std::collections::BTreeMap;
 use vethscope::base::SimTime;
 use vethscope::lab::Lab;
 use vethscope::trace::service_path::ServiceStep;
-
-const SPEC: &str = "clusterIP: 10.96.0.80, type: NodePort, ports: [{name: http, port: 80, targetPort: 8080, nodePort: 30080}]";
 
 #[test]
 fn packets_flow_as_ipvs_has_them() {
@@ -91,15 +89,11 @@ fn connections_are_given_in_turn_and_replies_come_from_the_service() {
     ] {
         let mut answers = Vec::new();
         for _ in 0..6 {
-            let from = lab.trace().len();
-            let (answer, status) = run(&mut lab, place, &format!("curl -s -m 3 {url}"));
-            assert_eq!(status, 0, "{place} {url}");
-            let facts = facts(&lab, from);
+            let (answer, endpoint, facts) = fetched(&mut lab, place, url);
             let turn = facts.iter().find(|fact| fact.fact == ServiceStep::Turn).expect("an endpoint");
-            let ip = lab.live().pods[&("default".into(), answer.as_str().into())].ip.expect("an address");
             assert_eq!(
                 (turn.service.as_str(), turn.endpoint.as_str(), turn.one_of),
-                ("default/web:http", &*format!("{ip}:8080"), Some(2))
+                ("default/web:http", &*endpoint, Some(2))
             );
             let is_masqueraded = facts.iter().any(|fact| fact.fact == ServiceStep::Masqueraded);
             assert_eq!(is_masqueraded, masqueraded, "{place} {url}: {facts:?}");

@@ -1,6 +1,6 @@
 //! kube-proxy's nftables mode with real packets: its table as `nft` prints it, and what becomes of those who ask.
 
-use super::{SETTLE, TWO, ask, facts, pods, run, service, settled};
+use super::{SETTLE, TWO, ask, facts, fetched, pods, run, service, settled};
 use std::collections::BTreeSet;
 use vethscope::base::SimTime;
 use vethscope::lab::flow::Verdict;
@@ -15,7 +15,7 @@ pub(super) fn mode(name: &str) -> String {
     )
 }
 
-const SPEC: &str = "clusterIP: 10.96.0.80, type: NodePort, ports: [{name: http, port: 80, targetPort: 8080, nodePort: 30080}]";
+pub(super) const SPEC: &str = "clusterIP: 10.96.0.80, type: NodePort, ports: [{name: http, port: 80, targetPort: 8080, nodePort: 30080}]";
 
 #[test]
 fn the_table_is_printed_as_nft_prints_it() {
@@ -60,14 +60,10 @@ fn packets_reach_endpoints_by_maps_and_chance() {
     ] {
         let mut answers = BTreeSet::new();
         for _ in 0..12 {
-            let from = lab.trace().len();
-            let (answer, status) = run(&mut lab, place, &format!("curl -s {url}"));
-            assert_eq!(status, 0, "{place} {url}");
-            let facts = facts(&lab, from);
+            let (answer, endpoint, facts) = fetched(&mut lab, place, url);
             let replaced = facts.iter().find(|fact| fact.fact == ServiceStep::Replaced).expect("an endpoint");
             assert_eq!(replaced.service, "default/web:http");
-            let ip = lab.live().pods[&("default".into(), answer.as_str().into())].ip.expect("an address");
-            assert_eq!(replaced.endpoint, format!("{ip}:8080"));
+            assert_eq!(replaced.endpoint, endpoint);
             let masqueraded = facts.iter().any(|fact| fact.fact == ServiceStep::Masqueraded);
             assert_eq!(masqueraded, marked, "{place} {url}: {facts:?}");
             answers.insert(answer);

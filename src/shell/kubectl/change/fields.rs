@@ -1,6 +1,6 @@
 //! Verbs that change single fields: `label`, `annotate`, `scale`, `patch`, `set image`.
 
-use super::{Next, client, dry_run, fail, key, list, merge, one, read, refusal, report, shown};
+use super::{NO_RESOURCE, Next, client, dry_run, fail, key, list, merge, one, read, refusal, report, shown};
 use crate::api::{ApiRequest, PatchKind};
 use crate::app::Os;
 use crate::base::ObjectKey;
@@ -48,11 +48,7 @@ fn marks(verb: &'static str, namespace: &str, words: &[String]) -> Result<Comman
     let is_change = |word: &String| word.contains('=') || (word.len() > 1 && word.ends_with('-'));
     let (changes, operands): (Vec<String>, Vec<String>) = words.operands.iter().cloned().partition(is_change);
     let noun = if verb == "label" { "label" } else { "annotation" };
-    let wanted = wanted(
-        verb,
-        &operands,
-        "error: one or more resources must be specified as <resource> <name> or <resource>/<name>\n",
-    )?;
+    let wanted = wanted(verb, &operands, NO_RESOURCE)?;
     if changes.is_empty() && !words.is_set("list") {
         return Err(format!("error: at least one {noun} update is required\n"));
     }
@@ -68,10 +64,7 @@ fn marks(verb: &'static str, namespace: &str, words: &[String]) -> Result<Comman
     let namespace = words.namespace(namespace).to_owned();
     let chosen = words.is_set("all") || !labels.is_empty();
     if !chosen && wanted.iter().any(|(_, names)| names.is_empty()) {
-        return Err(
-            "error: one or more resources must be specified as <resource> <name> or <resource>/<name>\n"
-                .to_owned(),
-        );
+        return Err(NO_RESOURCE.to_owned());
     }
     Ok(client(move |os| {
         let mut status = 0;
@@ -413,16 +406,33 @@ pub(in crate::shell::kubectl) fn set(namespace: &str, words: &[String]) -> Comma
     }
 }
 
+/// Where an object of this kind keeps the spec of its Pods (`UpdatePodSpecForObject`).
+pub(super) fn pod_spec_of(kind: &str) -> &'static str {
+    match kind {
+        "Pod" => "/spec",
+        "CronJob" => "/spec/jobTemplate/spec/template/spec",
+        _ => "/spec/template/spec",
+    }
+}
+
+/// Puts an object back as `kubectl set` changed it, or only shows it, and reports so.
+pub(super) fn put_back(os: &mut dyn Os, live: Value, only: bool, output: Option<&str>, line: &str) -> Next {
+    match if only { Ok(live) } else { os.api(&ApiRequest::Replace(live)) } {
+        Ok(object) => {
+            report(os, output, &object, line);
+            Next::Done(0)
+        }
+        Err(error) => Next::Done(fail(os, &refusal(&error, ""))),
+    }
+}
+
 fn images(namespace: &str, words: &[String]) -> Result<Command, String> {
     let flags = [value("output", 'o'), optional("dry-run", "unchanged")];
     let words = flags::read("set image", &flags, &["all", "selector", "local", "filename"], words)?;
     let (changes, operands): (Vec<String>, Vec<String>) =
         words.operands.iter().cloned().partition(|word| word.contains('='));
     if operands.is_empty() {
-        return Err(
-            "error: one or more resources must be specified as <resource> <name> or <resource>/<name>\n"
-                .to_owned(),
-        );
+        return Err(NO_RESOURCE.to_owned());
     }
     if changes.is_empty() {
         return Err("error: at least one image update is required\n".to_owned());
@@ -435,7 +445,7 @@ fn images(namespace: &str, words: &[String]) -> Result<Command, String> {
             Ok(live) => live,
             Err(error) => return Next::Done(fail(os, &refusal(&error, ""))),
         };
-        let path = if resource.kind == "Pod" { "/spec" } else { "/spec/template/spec" };
+        let path = pod_spec_of(resource.kind);
         let mut changed = false;
         for change in &changes {
             let (container, image) = change.split_once('=').unwrap_or((change, ""));
@@ -460,18 +470,7 @@ fn images(namespace: &str, words: &[String]) -> Result<Command, String> {
         if !changed {
             return Next::Done(0);
         }
-        let done = if only { Ok(live) } else { os.api(&ApiRequest::Replace(live)) };
-        match done {
-            Ok(object) => {
-                report(
-                    os,
-                    words.value("output"),
-                    &object,
-                    &format!("{} image updated{dry}\n", shown(resource, &name)),
-                );
-                Next::Done(0)
-            }
-            Err(error) => Next::Done(fail(os, &refusal(&error, ""))),
-        }
+        let line = format!("{} image updated{dry}\n", shown(resource, &name));
+        put_back(os, live, only, words.value("output"), &line)
     }))
 }

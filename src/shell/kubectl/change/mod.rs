@@ -40,6 +40,10 @@ pub(super) enum Next {
 /// A step of a client.
 pub(super) type Step = Rc<dyn Fn(&mut dyn Os) -> Next>;
 
+/// Said where no object is named.
+const NO_RESOURCE: &str =
+    "error: one or more resources must be specified as <resource> <name> or <resource>/<name>\n";
+
 /// How often a client that waits asks again.
 pub(super) const POLL: Duration = Duration::from_ms(500);
 

@@ -1,6 +1,6 @@
 //! `kubectl cordon`, `uncordon` and `taint`.
 
-use super::{Next, client, dry_run, fail, key, list, merge, read, refusal, say};
+use super::{NO_RESOURCE, Next, client, dry_run, fail, key, list, merge, read, refusal, say};
 use crate::app::Os;
 use crate::shell::Command;
 use crate::shell::kubectl::flags::{self, optional, switch, value};
@@ -92,10 +92,7 @@ pub(in crate::shell::kubectl) fn taint(words: &[String]) -> Command {
     let names: Vec<String> =
         operands.into_iter().filter(|word| !matches!(word.as_str(), "node" | "nodes" | "no")).collect();
     if names.is_empty() || changes.is_empty() {
-        return refuse(
-            "error: one or more resources must be specified as <resource> <name> or <resource>/<name>\n",
-            1,
-        );
+        return refuse(NO_RESOURCE, 1);
     }
     client(move |os| {
         let mut status = 0;

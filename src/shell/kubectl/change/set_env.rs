@@ -1,7 +1,7 @@
 //! `kubectl set env`: variables of the containers of a Pod or of what makes Pods.
 
-use super::{Next, client, dry_run, fail, key, one, read, refusal, report, say, shown};
-use crate::api::ApiRequest;
+use super::fields::{pod_spec_of, put_back};
+use super::{NO_RESOURCE, Next, client, dry_run, fail, key, one, read, refusal, say, shown};
 use crate::shell::Command;
 use crate::shell::kubectl::flags::{self, Words, optional, switch, value};
 use serde_json::{Value, json};
@@ -90,10 +90,7 @@ pub(super) fn command(namespace: &str, words: &[String]) -> Result<Command, Stri
     let words = flags::read("set env", &flags, &others, words)?;
     let (changes, operands) = sorted_out(&words);
     if operands.is_empty() {
-        return Err(
-            "error: one or more resources must be specified as <resource> <name> or <resource>/<name>\n"
-                .to_owned(),
-        );
+        return Err(NO_RESOURCE.to_owned());
     }
     let lists = words.is_set("list");
     if changes.is_empty() && !lists {
@@ -108,11 +105,7 @@ pub(super) fn command(namespace: &str, words: &[String]) -> Result<Command, Stri
             Ok(live) => live,
             Err(error) => return Next::Done(fail(os, &refusal(&error, ""))),
         };
-        let path = match resource.kind {
-            "Pod" => "/spec",
-            "CronJob" => "/spec/jobTemplate/spec/template/spec",
-            _ => "/spec/template/spec",
-        };
+        let path = pod_spec_of(resource.kind);
         let chosen = words.value("containers").unwrap_or("*");
         let containers = live.pointer_mut(&format!("{path}/containers")).and_then(Value::as_array_mut);
         let (mut is_changed, mut is_found) = (false, false);
@@ -139,13 +132,7 @@ pub(super) fn command(namespace: &str, words: &[String]) -> Result<Command, Stri
         if lists || !is_changed {
             return Next::Done(0);
         }
-        match if only { Ok(live) } else { os.api(&ApiRequest::Replace(live)) } {
-            Ok(object) => {
-                let line = format!("{} env updated{dry}\n", shown(resource, &name));
-                report(os, words.value("output"), &object, &line);
-                Next::Done(0)
-            }
-            Err(error) => Next::Done(fail(os, &refusal(&error, ""))),
-        }
+        let line = format!("{} env updated{dry}\n", shown(resource, &name));
+        put_back(os, live, only, words.value("output"), &line)
     }))
 }
