@@ -47,10 +47,15 @@ impl Lab {
                 && one.restarts == followed.life
                 && matches!(one.state, ContainerState::Running(_))
         });
-        let log = super::objects::log(trace, (namespace, pod, container), followed.life);
-        if let Some(more) = log.get(followed.shown..).filter(|more| !more.is_empty()) {
-            followed.shown = log.len();
-            self.sim.write(process, Stream::Stdout, more);
+        // The log is put together from all that was ever written: only where something came.
+        let written = trace.outputs.len();
+        if written > followed.looked_at {
+            let log = super::objects::log(trace, (namespace, pod, container), followed.life);
+            followed.looked_at = written;
+            if let Some(more) = log.get(followed.shown..).filter(|more| !more.is_empty()) {
+                followed.shown = log.len();
+                self.sim.write(process, Stream::Stdout, more);
+            }
         }
         let script = self.scripts.get_mut(&process)?;
         let title = script.title.clone();

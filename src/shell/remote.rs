@@ -28,6 +28,8 @@ pub struct Followed {
     pub life: u32,
     /// Bytes of its log that were shown, or need not be.
     pub shown: usize,
+    /// Pieces of output of all processes that were there at the last look.
+    pub looked_at: usize,
     /// What runs when it has ended.
     pub after: Option<Program>,
 }

@@ -71,7 +71,13 @@ pub(super) fn command(mut pod: Value, namespace: &str, words: &Words) -> Result<
         Err(error) => Next::Done(fail(os, &refusal(&error, ""))),
     });
     let after = Some(program(move |os| ends(os, &run)));
-    let followed = Followed { container: (namespace.to_owned(), name, container), life: 0, shown: 0, after };
+    let followed = Followed {
+        container: (namespace.to_owned(), name, container),
+        life: 0,
+        shown: 0,
+        looked_at: 0,
+        after,
+    };
     Ok(Command::Follow(Box::new(Follow { output: Vec::new(), before: Some(before), followed })))
 }
 
