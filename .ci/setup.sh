@@ -149,12 +149,12 @@ need_tshark() {
 # and where it cannot be installed the oracle says what is missing and is left out.
 need_oracle() {
   local tool missing=""
-  for tool in ip ethtool iptables conntrack ping tracepath traceroute nc curl socat busybox tcpdump cc musl-gcc; do
+  for tool in ip ethtool iptables conntrack ping arping tracepath traceroute nc curl socat busybox tcpdump cc musl-gcc; do
     command -v "$tool" >/dev/null || missing="$missing $tool"
   done
   if [ -z "$missing" ] || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then return; fi
   say "installing the tools of the live oracle:$missing (some seconds)"
-  (apt_get iproute2 procps ethtool iptables conntrack iputils-ping iputils-tracepath traceroute netcat-openbsd curl \
+  (apt_get iproute2 procps ethtool iptables conntrack iputils-ping iputils-arping iputils-tracepath traceroute netcat-openbsd curl \
     socat busybox tcpdump util-linux gcc libc6-dev musl-tools) || say "the oracle's tools could not be installed"
 }
 
