@@ -96,8 +96,7 @@ pub(crate) fn reason_to_skip() -> Option<String> {
         return Some("only root may make network namespaces: run it with sudo".to_owned());
     }
     for (tool, package) in TOOLS {
-        let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output();
-        if !found.is_ok_and(|found| found.status.success()) {
+        if missing(tool).is_some() {
             return Some(format!(
                 "{tool} is missing: install the package {package}, or run .ci/setup.sh oracle"
             ));
@@ -112,6 +111,12 @@ pub(crate) fn reason_to_skip() -> Option<String> {
     }
     let _ = Command::new("ip").args(["netns", "del", &name]).output();
     None
+}
+
+/// The program, if this machine does not have it.
+pub(crate) fn missing(program: &str) -> Option<&str> {
+    let found = Command::new("sh").args(["-c", "command -v \"$1\"", "sh", program]).output();
+    (!found.is_ok_and(|found| found.status.success())).then_some(program)
 }
 
 /// What cannot be built.
@@ -319,14 +324,19 @@ impl Machine {
         )
     }
 
-    /// Starts a command in a namespace, on one processor, so that the order of its packets is no race.
+    /// Starts a command in a namespace, on one processor, so that the order of its packets is no race. What it prints
+    /// comes line by line, so that it can be stopped; what a shell's commands hand to one another comes as they do it.
     pub(crate) fn start(&mut self, netns: NetnsId, argv: &[String]) -> Result<Running, String> {
         self.outputs += 1;
         let path = self.folder.join(format!("output-{}", self.outputs));
         let file = File::create(&path).map_err(|error| error.to_string())?;
         let errors = file.try_clone().map_err(|error| error.to_string())?;
+        let by_line: &[&str] =
+            if argv.first().is_some_and(|program| program == "sh") { &[] } else { &["stdbuf", "-oL"] };
         let child = Command::new("taskset")
-            .args(["-c", "0", "stdbuf", "-oL", "ip", "netns", "exec", self.name(netns)])
+            .args(["-c", "0"])
+            .args(by_line)
+            .args(["ip", "netns", "exec", self.name(netns)])
             .args(argv)
             .env("LC_ALL", "C")
             .stdin(Stdio::null())

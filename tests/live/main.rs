@@ -208,6 +208,11 @@ fn compare(experiment: &Experiment) -> Result<Vec<Difference>, Obstacle> {
     if experiment.steps.is_empty() {
         experiment.steps = pings(lab.live());
     }
+    if let Some(program) = experiment.steps.iter().find_map(|step| kernel::missing(step.argv.first()?)) {
+        return Err(Obstacle::Lacks(format!(
+            "the program {program} (.ci/setup.sh oracle installs what the experiments use)"
+        )));
+    }
     let machine = Machine::build(&mut lab)?;
     let inventory = lab.live().clone();
     for step in &mut experiment.steps {
