@@ -1,7 +1,20 @@
-// Runs before the program: shows why it did not start, takes the starting text away once it did, and keeps the page
-// for use without a network.
+// Runs before the program: gives the first picture the theme and the language that the program will have, shows why it
+// did not start, takes the first picture away once it did, and keeps the page for use without a network.
 "use strict";
 {
+  // As src/ui/storage.rs keeps them; what is not there or cannot be read is left to the system's own preference.
+  const chosen = () => {
+    try {
+      return JSON.parse(localStorage.getItem("vethscope.settings")) ?? {};
+    } catch {
+      return {};
+    }
+  };
+  const { theme, lang } = chosen();
+  if (["light", "dark", "projector"].includes(theme)) document.documentElement.dataset.theme = theme;
+  const first = document.getElementById("start");
+  if (first) first.dataset.lang = lang === "ko" || lang === "en" ? lang : navigator.language.startsWith("ko") ? "ko" : "en";
+
   const trouble = (reason) => {
     const start = document.getElementById("start");
     if (!start) return;
