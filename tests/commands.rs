@@ -170,6 +170,7 @@ impl Builder {
             scope,
             protocol: RouteProtocol::Kernel,
             onlink: false,
+            metrics: vethscope::trace::RouteMetrics::default(),
         };
         self.state.routes.push((ChangeId::default(), row));
     }
@@ -465,7 +466,7 @@ fn words_that_are_not_simulated_are_not_called_mistakes() {
         ("ip addr add 10.0.0.1/8 dev eth0 label x", "ip address", "label"),
         ("ip addr show home", "ip", "home"),
         ("ip route add 10.0.0.0/8 nexthop via 10.244.1.1", "ip route", "nexthop"),
-        ("ip route append 10.0.0.0/8 via 10.244.1.1", "ip route", "append"),
+        ("ip route prepend 10.0.0.0/8 via 10.244.1.1", "ip route", "prepend"),
         ("ip neigh show proxy", "ip neigh", "proxy"),
         ("ip netns add x", "ip netns", "add"),
         ("ip tcp_metrics", "ip", "tcpmetrics"),

@@ -119,6 +119,8 @@ pub struct Nc {
     peer: Option<SocketAddrV4>,
     unsent: Vec<u8>,
     input_over: bool,
+    /// Whether the far end has closed its side, where the input goes on.
+    far_over: bool,
     /// Whether any port answered.
     reached: bool,
 }
@@ -137,6 +139,7 @@ impl Nc {
             peer: None,
             unsent: Vec::new(),
             input_over: false,
+            far_over: false,
             reached: false,
         }
     }
@@ -504,19 +507,26 @@ impl Nc {
         os.write(Stream::Stdout, &String::from_utf8_lossy(&data));
         match read {
             Read::More => self.touch(os),
-            Read::End | Read::Failed(_) => self.far_end_closed(os, read),
+            Read::End if self.goes_on_alone() => self.far_over = true,
+            Read::End | Read::Failed(_) => self.far_end_closed(os),
         }
     }
 
-    fn far_end_closed(&mut self, os: &mut dyn Os, read: Read) {
+    /// Whether a far end that has closed its side is still told what the input says: by OpenBSD's client, which ends
+    /// when both sides are over.
+    fn goes_on_alone(&self) -> bool {
+        let may_say_more = !self.input_over && !self.options.no_input;
+        self.options.edition == Edition::OpenBsd && !self.options.listen && may_say_more
+    }
+
+    fn far_end_closed(&mut self, os: &mut dyn Os) {
         os.close(self.socket);
         os.cancel_timer(TIMER_IDLE);
         if self.options.keep && self.options.listen {
             (self.phase, self.socket) = (Phase::Listening, SocketId::NONE);
             return self.accept(os);
         }
-        let reset = matches!(read, Read::Failed(_)) && self.options.edition == Edition::OpenBsd;
-        self.end(os, u8::from(reset));
+        self.end(os, 0);
     }
 
     /// Something moved: the time of `-w` runs anew.
@@ -552,6 +562,9 @@ impl Nc {
 
     /// The end of the input: what each edition makes of it.
     fn input_ended(&mut self, os: &mut dyn Os) {
+        if self.far_over {
+            return self.far_end_closed(os);
+        }
         match (self.options.edition, self.options.quit_after) {
             (_, Some(secs)) => os.set_timer(TIMER_QUIT, Duration::from_secs(u64::from(secs))),
             (Edition::OpenBsd, None) if self.options.shuts_down => {
@@ -583,7 +596,7 @@ impl Nc {
         let mut unsent = std::mem::take(&mut self.unsent);
         if dial::write(os, self.socket, &mut unsent).is_err() {
             os.close(self.socket);
-            return self.end(os, 1);
+            return self.end(os, u8::from(self.options.edition != Edition::OpenBsd));
         }
         self.unsent = unsent;
     }

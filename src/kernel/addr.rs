@@ -99,6 +99,7 @@ impl Netns {
             scope: Scope::Host,
             protocol: RouteProtocol::Kernel,
             onlink: false,
+            metrics: crate::trace::RouteMetrics::default(),
         };
         self.put_new(ctx, base);
         if !self.link(row.ifindex).is_some_and(|link| link.up) {

@@ -2,7 +2,7 @@
 //! node's card and moves into a Pod. At the node a stub stays behind, which takes part in what the card does and is
 //! shown to nobody; the Pod's device is tied to it like one end of a pair.
 
-use super::{Ctx, Kind, Netns, NewLink, Peer, Skb};
+use super::{Ctx, Kind, Netns, NewLink, Peer, Skb, Urgency, Work};
 use crate::base::{Duration, IfIndex, Ipv4Addr, MacAddr};
 use crate::trace::LinkKind;
 
@@ -48,5 +48,13 @@ impl Netns {
             }
             None => self.netif_receive(ctx, rider, skb),
         }
+    }
+
+    /// Has a device that stands on another take a frame once the one below is through with it.
+    pub(super) fn receive_rider_later(&mut self, ctx: &mut Ctx<'_>, rider: IfIndex, skb: Skb) {
+        if self.link(rider).is_some_and(|link| link.away.is_some()) {
+            return self.receive_rider(ctx, rider, skb);
+        }
+        ctx.later(Duration::ZERO, Urgency::Now, Work::Receive(rider, skb));
     }
 }

@@ -124,11 +124,13 @@ impl Netns {
 
     fn br_fdb_find(&mut self, ctx: &mut Ctx<'_>, inside: Inside, dst: MacAddr, skb: &mut Skb) -> Egress {
         let Inside { bridge, from, vid } = inside;
-        self.br_fdb_expire(ctx, bridge, (dst, vid));
         let Some(state) = self.bridge(bridge) else { return Egress::Flood };
+        let ageing = state.ageing_in_force();
         // The addresses of ports and of the bridge itself are in every VLAN.
         let local = || state.fdb.get(&(dst, 0)).copied().filter(|entry| entry.local);
-        let entry = state.fdb.get(&(dst, vid)).copied().or_else(local);
+        // An entry that is too old is not used, though the collector has still to come by (`has_expired`).
+        let is_fresh = |entry: &FdbEntry| entry.local || entry.updated + ageing > ctx.now;
+        let entry = state.fdb.get(&(dst, vid)).copied().filter(is_fresh).or_else(local);
         let row = entry.map_or(ChangeId::NONE, |entry| entry.change);
         let at = (self.id, from.unwrap_or(bridge));
         ctx.note(at, skb, EventKind::Decided(Table::BridgeFdb, row));
@@ -139,26 +141,13 @@ impl Netns {
         }
     }
 
-    /// Forgets an entry that was not seen for the ageing time. The kernel's collector comes by later; nobody can
-    /// tell, for an entry that old is not used either (`has_expired`).
-    fn br_fdb_expire(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, key: (MacAddr, u16)) {
-        let now = ctx.now;
-        let Some(state) = self.bridge_mut(bridge) else { return };
-        let ageing = state.ageing_in_force();
-        let Some(entry) = state.fdb.get(&key).copied() else { return };
-        if entry.local || now.since(entry.updated) <= ageing {
-            return;
-        }
-        state.fdb.remove(&key);
-        let row = self.bridge_fdb_row(bridge, key, &entry);
-        ctx.change(self.id, entry.port, crate::base::EventId::NONE, TableChange::FdbGone(row));
-    }
-
     /// Learns where a source lives, or that it moved (`br_fdb_update`).
     fn br_fdb_update(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, (port, vid): (IfIndex, u16), skb: &Skb) {
         let (now, key) = (ctx.now, (skb.frame.src, vid));
         let Some(state) = self.bridge_mut(bridge) else { return };
-        if state.fdb.get(&(key.0, 0)).is_some_and(|entry| entry.local) {
+        // A bridge that forgets at once learns nothing.
+        let is_own = state.fdb.get(&(key.0, 0)).is_some_and(|entry| entry.local);
+        if is_own || state.ageing_in_force() == Duration(0) {
             return;
         }
         match state.fdb.get_mut(&key) {
@@ -170,6 +159,7 @@ impl Netns {
                 if let Some(state) = self.bridge_mut(bridge) {
                     state.fdb.insert(key, entry);
                 }
+                self.br_fdb_watch(ctx, bridge);
             }
         }
     }

@@ -22,6 +22,8 @@ pub enum BridgeOption {
     MaxAge(u32),
     /// `ageing_time`.
     Ageing(u32),
+    /// `fdb_flush`: forgets what was learnt.
+    FdbFlush,
     /// `vlan_filtering`.
     VlanFiltering(bool),
     /// `vlan_protocol`.
@@ -120,7 +122,11 @@ impl Netns {
             BridgeOption::ForwardDelay(centis) => state.row.forward_delay = centis,
             BridgeOption::HelloTime(centis) => state.row.hello_time = centis,
             BridgeOption::MaxAge(centis) => state.row.max_age = centis,
-            BridgeOption::Ageing(centis) => state.ageing = from_centis(centis),
+            BridgeOption::Ageing(centis) => {
+                state.ageing = from_centis(centis);
+                self.br_fdb_watch(ctx, bridge);
+            }
+            BridgeOption::FdbFlush => self.br_fdb_forget(ctx, bridge, |_| true),
             BridgeOption::VlanFiltering(on) => {
                 state.row.vlan_filtering = on;
                 if on {

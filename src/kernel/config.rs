@@ -35,6 +35,7 @@ impl Kind {
             ports: Vec::new(),
             fdb: BTreeMap::new(),
             ageing: Duration::from_secs(300),
+            gc_at: None,
             next_port: 1,
             own_mac: true,
             row: BridgeRow {
@@ -484,6 +485,21 @@ impl Netns {
         true
     }
 
+    /// Adds a route behind others of its destination and metric (`ip route append`).
+    pub fn append_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) {
+        if !self.fib.has(&route) {
+            self.put_route(ctx, route);
+        }
+    }
+
+    /// Puts a route in the place of the first of its table, destination and metric (`ip route replace`).
+    pub fn replace_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) {
+        if let Some(old) = self.fib.same(&route) {
+            self.del_routes(ctx, |other| *other == old.route);
+        }
+        self.put_route(ctx, route);
+    }
+
     pub(super) fn put_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) {
         let at = route.oif.unwrap_or(IfIndex::NONE);
         let change = ctx.change(self.id, at, EventId::NONE, TableChange::Route(route));
@@ -514,6 +530,7 @@ impl Netns {
             scope: if gateway.is_some() { Scope::Global } else { Scope::Link },
             protocol: RouteProtocol::Boot,
             onlink: false,
+            metrics: crate::trace::RouteMetrics::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::stacked::Claimed;
 use super::{Ctx, Kind, Link, Netns, Peer, Skb, Urgency, Work};
-use crate::base::{Duration, IfIndex};
+use crate::base::{Duration, IfIndex, MacAddr};
 use crate::trace::{DropReason, EventKind, Mirror, PacketType};
 use crate::wire::{Frame, Payload};
 
@@ -55,7 +55,12 @@ impl Netns {
             Claimed::After(riders) => {
                 for rider in riders {
                     let copy = ctx.copy(&skb);
-                    self.receive_rider(ctx, rider, copy);
+                    // Broadcasts wait for a worker (`macvlan_broadcast_enqueue`): the device itself comes first.
+                    if skb.frame.dst == MacAddr::BROADCAST {
+                        self.receive_rider_later(ctx, rider, copy);
+                    } else {
+                        self.receive_rider(ctx, rider, copy);
+                    }
                 }
                 Some(skb)
             }
@@ -114,6 +119,7 @@ impl Netns {
             let reason = if link.extra.cut { DropReason::CableCut } else { DropReason::NoCarrier };
             return ctx.drop(at, skb, reason);
         }
+        let is_cable = matches!(link.kind, Kind::Physical(_));
         let next = match &link.kind {
             Kind::Loopback => Next::Loop,
             Kind::Veth(peer, _) => Next::Wire(*peer, ctx.delays.veth),
@@ -132,6 +138,7 @@ impl Netns {
         match next {
             Next::Loop => ctx.later(ctx.delays.veth, Urgency::Now, Work::Receive(ifindex, skb)),
             Next::Wire(peer, delay) => {
+                skb.confirms &= !is_cable;
                 skb.nf = skb.nf.scrubbed(true);
                 skb.sec = None;
                 ctx.effects.wire.push((delay, peer.netns, peer.ifindex, skb));

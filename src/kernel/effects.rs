@@ -30,6 +30,9 @@ pub struct Skb {
     pub frag_list: u16,
     /// Hash of the flow as the sending socket drew it; 0 where none did (`skb->hash`).
     pub hash: u32,
+    /// Whether it shows that its sender hears from the far end, so that next hops on its way are confirmed: its sender's
+    /// own, and those of every machine that it passes without having been on a cable (`skb->dst_pending_confirm`).
+    pub confirms: bool,
     /// What netfilter keeps with it.
     pub nf: Nf,
     /// What routing decided beyond the way out.
@@ -90,6 +93,8 @@ pub enum Timer {
     Stp(StpTimer, SimTime),
     /// The collector of connections comes by.
     Netfilter(SimTime),
+    /// A bridge's collector comes by, with the moment it was set for.
+    Ageing(IfIndex, SimTime),
 }
 
 /// Whether a run may end before a piece of work is done.
@@ -194,6 +199,7 @@ impl Ctx<'_> {
             dst: Dst::default(),
             nesting: parent.nesting,
             hash: 0,
+            confirms: false,
             nf: Nf::default(),
             sec: None,
         }
@@ -207,6 +213,7 @@ impl Ctx<'_> {
             frag_max: skb.frag_max,
             frag_list: skb.frag_list,
             hash: skb.hash,
+            confirms: skb.confirms,
             nf: skb.nf,
             dst: skb.dst,
             sec: skb.sec,
@@ -227,6 +234,7 @@ impl Ctx<'_> {
             dst: Dst::default(),
             nesting: 0,
             hash: 0,
+            confirms: false,
             nf: Nf::default(),
             sec: None,
         }

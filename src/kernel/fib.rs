@@ -1,7 +1,7 @@
 //! The routing tables (`net/ipv4/fib_trie.c`), each by longest prefix, then lowest metric. Which of them is asked is the
 //! rules' matter.
 
-use crate::base::{ChangeId, Ipv4Addr};
+use crate::base::{ChangeId, IfIndex, Ipv4Addr};
 use crate::trace::{RouteKind, RouteRow};
 use std::collections::BTreeMap;
 
@@ -58,6 +58,11 @@ impl Routes {
             from = upto;
         }
         None
+    }
+
+    /// The first route of the longest prefix among those that leave by `oif`.
+    fn lookup_by(&self, dst: Ipv4Addr, oif: IfIndex) -> Option<&FibResult> {
+        self.list.iter().find(|entry| entry.route.oif == Some(oif) && entry.route.dst.contains(&dst))
     }
 
     fn insert(&mut self, entry: FibResult) {
@@ -123,16 +128,10 @@ impl Fib {
     }
 
     /// The deciding route of one table, among those by `oif` if that is given (`fib_table_lookup`).
-    pub(super) fn lookup_table(
-        &self,
-        table: u32,
-        dst: Ipv4Addr,
-        oif: Option<crate::base::IfIndex>,
-    ) -> Option<FibResult> {
+    pub(super) fn lookup_table(&self, table: u32, dst: Ipv4Addr, oif: Option<IfIndex>) -> Option<FibResult> {
         let table = self.table(table)?;
         let Some(oif) = oif else { return table.lookup(dst).copied() };
-        let is_by = |route: &RouteRow| route.kind == RouteKind::Local || route.oif == Some(oif);
-        table.list.iter().find(|entry| entry.route.dst.contains(&dst) && is_by(&entry.route)).copied()
+        table.lookup_by(dst, oif).copied()
     }
 
     /// What the table local says about an address (`inet_addr_type`).
@@ -140,16 +139,18 @@ impl Fib {
         self.local.lookup(addr).map(|found| found.route.kind)
     }
 
-    /// The deciding route for `dst` among those of the table main that leave by `oif`.
-    pub(super) fn lookup_by(&self, dst: Ipv4Addr, oif: crate::base::IfIndex) -> Option<FibResult> {
-        let is_by = |entry: &&FibResult| entry.route.oif == Some(oif) && entry.route.dst.contains(&dst);
-        self.main.list.iter().find(is_by).copied()
+    /// The deciding route for `dst` among those of the tables local and main that leave by `oif`.
+    pub(super) fn lookup_by(&self, dst: Ipv4Addr, oif: IfIndex) -> Option<FibResult> {
+        let found = [&self.local, &self.main].into_iter().filter_map(|table| table.lookup_by(dst, oif));
+        // Of equals the first counts: the table local's.
+        found.min_by_key(|found| 32 - found.route.dst.prefix_len()).copied()
     }
 
-    /// The route with the same destination and metric, which `ip route add` would not replace.
+    /// The first route with the same destination and metric, which `ip route add` would not replace.
     pub(super) fn same(&self, route: &RouteRow) -> Option<FibResult> {
         let list = &self.table(route.table)?.list;
-        list.binary_search_by_key(&key(route), |entry| key(&entry.route)).ok().map(|at| list[at])
+        let first = list.partition_point(|entry| key(&entry.route) < key(route));
+        list.get(first).filter(|entry| key(&entry.route) == key(route)).copied()
     }
 
     /// Whether this very route is there.

@@ -2,6 +2,7 @@
 
 use super::icmp::IcmpError;
 use super::netfilter::{self, HookState};
+use super::output::own_mtu;
 use super::rule::{FibKey, NO_TABLE};
 use super::sock::IcmpReport;
 use super::{Ctx, FibResult, Kind, Link, Netns, Skb};
@@ -211,7 +212,7 @@ impl Netns {
         }
         let Some(oif) = route.route.oif else { return ctx.drop(at, skb, DropReason::IpInNoRoutes) };
         let mtu = self.link(oif).map_or(0, |link| link.mtu);
-        let mtu = self.xfrm_mtu(packet.src, packet.dst, mtu);
+        let mtu = own_mtu(route.route.metrics, self.xfrm_mtu(packet.src, packet.dst, mtu));
         // A packet put together from fragments counts by its largest one (`ip_exceeds_mtu`).
         let size = if skb.frag_max > 0 { usize::from(skb.frag_max) } else { packet.wire_len() };
         if size > mtu as usize && packet.dont_fragment {
@@ -221,7 +222,8 @@ impl Netns {
         let learnt = self.exception(ctx.now, packet.dst, route.change).and_then(|row| row.gateway);
         let next_hop = learnt.or(route.route.gateway).unwrap_or(packet.dst);
         let redirects = self.deserves_redirect(ifindex, packet.src, &route);
-        skb.dst = super::Dst::default();
+        // A packet that is passed on goes by what the route says, not by what was learnt of the path.
+        skb.dst = super::Dst { mtu: route.route.metrics.mtu, ..super::Dst::default() };
         if let Payload::Ipv4(packet) = &mut skb.frame_mut().payload {
             packet.ttl -= 1;
         }

@@ -137,6 +137,8 @@ pub struct Bridge {
     pub fdb: BTreeMap<(MacAddr, u16), FdbEntry>,
     /// Ageing time of learnt entries.
     pub ageing: Duration,
+    /// When its collector of old entries comes by next, where it has learnt any.
+    pub gc_at: Option<SimTime>,
     /// Number for the next port.
     pub next_port: u16,
     /// Whether its Ethernet address was set by hand; otherwise it is that of the port with the lowest one.

@@ -10,6 +10,7 @@ mod arp;
 mod away;
 mod bpf;
 mod bridge;
+mod bridge_ageing;
 mod bridge_config;
 mod bridge_vlan;
 mod conf;
@@ -264,6 +265,7 @@ impl Netns {
             Timer::Stp(which, deadline) => self.stp_timer(ctx, which, deadline),
             Timer::LinkWatch(ifindex) => self.linkwatch(ctx, ifindex),
             Timer::Netfilter(deadline) => self.nf_timer(ctx, deadline),
+            Timer::Ageing(bridge, deadline) => self.br_fdb_cleanup(ctx, bridge, deadline),
         }
     }
 

@@ -156,6 +156,12 @@ impl Netns {
     ) {
         let key = (oif, next_hop);
         self.neigh_create(ctx, oif, next_hop);
+        if skb.confirms
+            && let Some(entry) = self.neighbors.get_mut(&key)
+        {
+            // Word from above (`neigh_confirm`): it counts when the entry's timer goes off, and no row is written for it.
+            entry.row.confirmed = ctx.now;
+        }
         if !self.neigh_event_send(ctx, key, skb.cause) {
             let change = self.neighbors[&key].change;
             ctx.note((self.id, oif), &mut skb, EventKind::Decided(Table::Neighbor, change));

@@ -1,7 +1,7 @@
 //! Devices that an administrator makes by hand (`ip link add`, `ip tunnel add`): their kinds, and the address and MTU
 //! that each kind begins with.
 
-use super::{Ctx, Kind, Link, Netns, NewLink, Peer, Tunnel, VlanLink, Vxlan};
+use super::{BridgeOption, Ctx, Kind, Link, Netns, NewLink, Peer, Tunnel, VlanLink, Vxlan};
 use crate::base::{Duration, IfIndex, Ipv4Addr, MacAddr, SimTime};
 use crate::trace::{LinkKind, LinkRow};
 use std::collections::BTreeMap;
@@ -26,6 +26,8 @@ pub struct LinkSpec {
     pub peer: Option<(Arc<str>, MacAddr)>,
     /// Other end that a VXLAN device sends to by default: a host, or a group to be joined.
     pub remote: Option<Ipv4Addr>,
+    /// Settings of a bridge.
+    pub bridge: Vec<BridgeOption>,
 }
 
 impl LinkSpec {
@@ -40,6 +42,7 @@ impl LinkSpec {
             txqlen: None,
             peer: None,
             remote: None,
+            bridge: Vec::new(),
         }
     }
 }
@@ -65,6 +68,9 @@ impl Netns {
         let mac = spec.mac.unwrap_or_else(|| self.first_mac(&kind, spec.random_mac));
         let mtu = spec.mtu.unwrap_or_else(|| self.first_mtu(ctx.now, &kind));
         let ifindex = self.add_link(ctx, NewLink { name: spec.name, kind, mac, mtu, txqlen });
+        for option in spec.bridge {
+            self.set_bridge(ctx, ifindex, option);
+        }
         if let Some(Link { kind: Kind::Vxlan(_), .. }) = self.link(ifindex)
             && let Some(remote) = spec.remote
         {

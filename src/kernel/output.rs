@@ -6,7 +6,7 @@ use super::netfilter::{HookState, Verdict};
 use super::rule::{FibKey, NO_TABLE};
 use super::{Ctx, Errno, FibResult, Netns, Skb, Urgency, Work};
 use crate::base::{ChangeId, Duration, IfIndex, Ipv4Addr, MacAddr};
-use crate::trace::{DropReason, EventKind, Hook, RouteKind, Scope, Table};
+use crate::trace::{DropReason, EventKind, Hook, RouteKind, RouteMetrics, Scope, Table};
 
 /// Where a packet of this machine's own goes (`struct rtable` and `struct flowi4`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +19,17 @@ pub struct Flow {
     pub src: Ipv4Addr,
     /// Path MTU in bytes.
     pub mtu: u32,
+    /// What its route says about connections.
+    pub metrics: RouteMetrics,
     /// The deciding route's row in the trace.
     pub change: ChangeId,
     /// Whether it goes to everybody on the link.
     pub broadcast: bool,
+}
+
+/// The MTU of a route by a device of this MTU, before anything is learnt of the path.
+pub(super) fn own_mtu(metrics: RouteMetrics, device_mtu: u32) -> u32 {
+    if metrics.mtu == 0 { device_mtu } else { metrics.mtu.min(device_mtu) }
 }
 
 impl Netns {
@@ -69,6 +76,7 @@ impl Netns {
         let gateway = learnt.and_then(|row| row.gateway).or(route.gateway);
         let device_mtu = self.link(link_out).map_or(0, |link| link.mtu);
         let device_mtu = self.xfrm_mtu(chosen, dst, device_mtu);
+        let own_mtu = own_mtu(route.metrics, device_mtu);
         // `__mkroute_output`: an address of this machine alone may not leave it.
         if chosen.is_loopback() && !local && !self.conf_or(link_out, |conf| conf.route_localnet) {
             return Err(Errno::Einval);
@@ -77,7 +85,8 @@ impl Netns {
             oif: link_out,
             next_hop: gateway.unwrap_or(dst),
             src: chosen,
-            mtu: learnt.and_then(|row| row.mtu).map_or(device_mtu, |mtu| mtu.min(device_mtu)),
+            mtu: learnt.and_then(|row| row.mtu).map_or(own_mtu, |mtu| mtu.min(own_mtu)),
+            metrics: route.metrics,
             change: found.change,
             broadcast: route.kind == RouteKind::Broadcast || dst.is_broadcast(),
         })
@@ -89,7 +98,8 @@ impl Netns {
         let oif = oif.ok_or(Errno::Enetunreach)?;
         let mtu = self.link(oif).ok_or(Errno::Enodev)?.mtu;
         let src = src.or_else(|| self.inet_select_addr(oif, None)).ok_or(Errno::Enetunreach)?;
-        Ok(Flow { oif, next_hop: dst, src, mtu, change: ChangeId::NONE, broadcast: false })
+        let metrics = RouteMetrics::default();
+        Ok(Flow { oif, next_hop: dst, src, mtu, metrics, change: ChangeId::NONE, broadcast: false })
     }
 
     /// The time to live of a packet for which nobody chose one (`ip_select_ttl`): groups are not to leave the link.

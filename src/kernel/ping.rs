@@ -110,6 +110,12 @@ impl Netns {
         self.pings.iter_mut().find(|(_, sock)| sock.ident == ident).map(|(id, sock)| (*id, sock))
     }
 
+    /// Whether a socket bound to a device hears what came in at this one (`ping_lookup`). What this machine sends to
+    /// itself comes in at `lo`, and belongs to the device that its sender meant (`inet_iif`).
+    fn ping_hears(sock: &PingSock, ifindex: IfIndex) -> bool {
+        sock.device.is_none_or(|device| device == ifindex || ifindex == IfIndex(1))
+    }
+
     /// An echo reply came (`ping_rcv`).
     pub(super) fn ping_rcv(
         &mut self,
@@ -121,7 +127,8 @@ impl Netns {
     ) {
         let at = (self.id, ifindex);
         let now: SimTime = ctx.now;
-        let Some((socket, sock)) = self.ping_by_ident(ident) else {
+        let found = self.ping_by_ident(ident).filter(|(_, sock)| Self::ping_hears(sock, ifindex));
+        let Some((socket, sock)) = found else {
             return ctx.drop(at, skb, DropReason::NoPingSocket);
         };
         let message =

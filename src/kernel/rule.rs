@@ -54,10 +54,9 @@ impl Netns {
         }
         let found = self.fib.lookup(key.dst)?;
         match key.oif {
-            // A socket bound to a device looks only at routes by that device, except towards this machine itself.
-            Some(oif) if found.route.kind != RouteKind::Local && found.route.oif != Some(oif) => {
-                self.fib.lookup_by(key.dst, oif)
-            }
+            // A socket bound to a device looks only at routes by that device, also towards this machine itself, whose
+            // addresses are routes by the devices that have them.
+            Some(oif) if found.route.oif != Some(oif) => self.fib.lookup_by(key.dst, oif),
             _ => Some(found),
         }
     }
@@ -146,5 +145,6 @@ fn refusal(rule: &FibRuleRow, kind: RouteKind) -> RouteRow {
         scope: Scope::Global,
         protocol: RouteProtocol::Kernel,
         onlink: false,
+        metrics: crate::trace::RouteMetrics::default(),
     }
 }

@@ -5,7 +5,7 @@ use crate::agent::{Environment, Mounts, World};
 use crate::base::{NetnsId, ProcessId};
 use crate::kernel::{Ctx, Hairpin, Netns};
 use crate::shell::{self, Command, Context, KernelChange};
-use crate::trace::{IpcChange, Scope, Stream, TableChange};
+use crate::trace::{IpcChange, Stream, TableChange};
 use std::borrow::Cow;
 
 /// Width of every terminal.
@@ -168,13 +168,8 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         KernelChange::DelRoute(row) => {
             netns.del_routes(ctx, |route| *route == row);
         }
-        KernelChange::ReplaceRoute(row) => {
-            netns.del_routes(ctx, |route| {
-                (route.table, route.dst, route.metric) == (row.table, row.dst, row.metric)
-                    && route.scope != Scope::Host
-            });
-            netns.add_route(ctx, row);
-        }
+        KernelChange::AppendRoute(row) => netns.append_route(ctx, row),
+        KernelChange::ReplaceRoute(row) => netns.replace_route(ctx, row),
         KernelChange::AddRule(row) => netns.add_rule(ctx, *row),
         KernelChange::DelRule(row) => netns.del_rule(ctx, &row),
         KernelChange::AddNeigh(row) => netns.set_neighbor(ctx, row),

@@ -55,10 +55,26 @@ impl Lab {
             self.sim.write(process, Stream::Stderr, text);
             return Some(125);
         };
-        self.run_in_background(process, literal(&words[2..]));
+        self.run_with_input(process, &words[2..]);
         let until = self.sim.now() + limit;
         self.scripts.get_mut(&process)?.steps.push(Step::Wait(Some(until)));
         Some(0)
+    }
+
+    /// Starts a command as a process of its own that reads what this one would have read.
+    fn run_with_input(&mut self, process: ProcessId, words: &[String]) {
+        let Some(child) = self.fork(process, literal(words)) else { return };
+        let Some(parent) = self.scripts.get_mut(&process) else { return };
+        parent.children.push(child);
+        let (stdin, is_piped) = (parent.io.stdin.clone(), parent.io.is_piped);
+        if is_piped {
+            self.sim.hand_stdin_on(process, child);
+        }
+        if let Some(script) = self.scripts.get_mut(&child) {
+            script.io.stdin = stdin.or(script.io.stdin.take()).filter(|_| !is_piped);
+            script.io.is_piped = is_piped;
+        }
+        self.go_on(child, 0);
     }
 
     /// `flock [-n] FILE COMMAND…`: waits until nobody else has the lock.

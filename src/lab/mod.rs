@@ -17,6 +17,7 @@ pub mod matrix;
 pub mod names;
 mod need_names;
 mod objects;
+mod pipes;
 pub mod prompt;
 mod remote;
 mod script;
@@ -169,6 +170,7 @@ impl Lab {
         if let Some(run) = self.runs.iter().position(|&at| at == process) {
             self.catch_up();
             self.log.actions.push((self.sim.now(), Action::Interrupt(run as u32)));
+            self.end_writers(process);
             if let Some(script) = self.scripts.get_mut(&process) {
                 script.stop();
             }

@@ -1,6 +1,7 @@
 //! A shell's work: a process runs one command after the other, as its script says. Commands of a pipe run one after
 //! the other too: the next begins when the one before has ended, with all of its output. *Simplified* so, because most
-//! of what stands in pipes here ends by itself.
+//! of what stands in pipes here ends by itself; where the last one reads its input as it comes, they run at once
+//! (`pipes`).
 
 use super::{Lab, Target};
 use crate::agent::{Environment, Launch, StandIn};
@@ -26,7 +27,9 @@ const UNKNOWN_RUN: Duration = Duration::from_ms(500);
 /// Where the streams of a command go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Io {
-    stdin: Option<Vec<u8>>,
+    pub(super) stdin: Option<Vec<u8>>,
+    /// Whether standard input is a pipe that is written to at the same time.
+    pub(super) is_piped: bool,
     /// Whether standard output is kept, for a pipe or a file.
     keeps: bool,
     stderr: Stderr,
@@ -45,6 +48,8 @@ pub(super) enum Step {
     Each(String, VecDeque<String>, Arc<Node>),
     /// Has the next command of a pipe read what the one before wrote; then the streams are these again.
     Pipe(VecDeque<Arc<Node>>, Io),
+    /// Waits for the process that wrote to a pipe; then the status is this one, that of the pipe's last command.
+    Writer(ProcessId, Option<u8>),
     /// Waits for what runs in the background; with a moment, only until then, and ends what still runs
     /// (`timeout(1)`).
     Wait(Option<SimTime>),
@@ -69,7 +74,7 @@ pub(super) struct Script {
     status: u8,
     pub(super) environment: Environment,
     pub(super) variables: BTreeMap<String, String>,
-    io: Io,
+    pub(super) io: Io,
     pub(super) n_at_once: u32,
     /// Processes that it started in the background, in order.
     pub(super) children: Vec<ProcessId>,
@@ -227,6 +232,9 @@ impl Lab {
                 }
             }
             Step::Status(status) => return Some(status),
+            Step::Writer(writer, ended) => {
+                return self.wait_for_writer(process, writer, ended.unwrap_or(status));
+            }
             Step::Wait(until) => return self.wait_for_children(process, until),
             Step::Pipe(rest, outer) => self.next_of_pipe(process, rest, outer),
             Step::Return(netns, before) => self.returned(process, netns, *before, status),
@@ -244,7 +252,7 @@ impl Lab {
         let Some(node) = rest.pop_front() else { return };
         let is_last = rest.is_empty();
         let keeps = !is_last || outer.keeps;
-        script.io = Io { stdin: Some(written.into_bytes()), keeps, stderr: outer.stderr };
+        script.io = Io { stdin: Some(written.into_bytes()), is_piped: false, keeps, stderr: outer.stderr };
         if is_last {
             script.steps.push(Step::Restore(outer, None, String::new()));
         } else {
@@ -308,6 +316,7 @@ impl Lab {
                 let script = self.scripts.get_mut(&process)?;
                 script.steps.push(Step::Each(name.clone(), words.into(), body.clone()));
             }
+            Node::Pipe(nodes) if shell::runs_at_once(nodes) => self.run_at_once(process, nodes),
             Node::Pipe(nodes) => {
                 let outer = script.io.clone();
                 let mut nodes: VecDeque<Arc<Node>> = nodes.iter().cloned().collect();
@@ -337,7 +346,17 @@ impl Lab {
 
     /// Starts a command as a process of its own.
     pub(super) fn run_in_background(&mut self, process: ProcessId, node: Arc<Node>) {
-        let Some(script) = self.scripts.get(&process) else { return };
+        let Some(child) = self.fork(process, node) else { return };
+        if let Some(parent) = self.scripts.get_mut(&process) {
+            parent.children.push(child);
+            parent.variables.insert("!".into(), self.sim.pid_of(child).to_string());
+        }
+        self.go_on(child, 0);
+    }
+
+    /// Makes a process that is to run a command beside this one, without input.
+    pub(super) fn fork(&mut self, process: ProcessId, node: Arc<Node>) -> Option<ProcessId> {
+        let script = self.scripts.get(&process)?;
         let (environment, variables) = (script.environment.clone(), script.variables.clone());
         let netns = self.sim.netns_of(process);
         let child = self.sim.begin_child(netns, &environment, process);
@@ -346,11 +365,7 @@ impl Lab {
         script.io.stdin = Some(Vec::new());
         script.steps.push(Step::Run(node));
         self.scripts.insert(child, script);
-        if let Some(parent) = self.scripts.get_mut(&process) {
-            parent.children.push(child);
-            parent.variables.insert("!".into(), self.sim.pid_of(child).to_string());
-        }
-        self.go_on(child, 0);
+        Some(child)
     }
 
     /// The words that these become.
@@ -412,7 +427,11 @@ impl Lab {
         let waits = script.steps.iter().any(|step| !matches!(step, Step::Restore(..)));
         let title = if waits { script.title.clone() } else { words.join(" ") };
         self.sim.set_shell(process, waits);
-        let stdin = io.stdin.clone().map(Stdin::Content);
+        let stdin = if io.is_piped {
+            Some(self.sim.take_stdin(process))
+        } else {
+            io.stdin.clone().map(Stdin::Content)
+        };
         self.sim.redirect(process, stdin, io.keeps, io.stderr);
         let input = io.stdin.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let status = self.run_command(process, &words, (&environment, input.as_deref()), &title);
@@ -456,7 +475,7 @@ impl Lab {
                         _ => self.bytes_of(netns, &mounts, &path),
                     };
                     let bytes = bytes.ok_or_else(|| format!("cannot open {path}: No such file"))?;
-                    io.stdin = Some(bytes);
+                    (io.stdin, io.is_piped) = (Some(bytes), false);
                 }
                 Redirection::Out { stream: 2, file, .. } => {
                     let path = file.join(&|name| self.variable(process, name));

@@ -130,6 +130,7 @@ fn route(s: &mut Scribe, netns: NetnsId, dst: &str, via: Option<&str>, oif: IfIn
         scope: if via.is_some() { Scope::Global } else { Scope::Link },
         protocol: RouteProtocol::Boot,
         onlink: oif == FLANNEL,
+        metrics: RouteMetrics::default(),
     };
     s.change(netns, TableChange::Route(row))
 }

@@ -8,7 +8,7 @@ use super::out::{answer, not_simulated, refuse};
 use super::print::{Color, Printer};
 use super::{Command, Context};
 use crate::base::{IfIndex, MacAddr, SimTime};
-use crate::trace::{Fdb, LinkKind, LinkRow, NetnsState, PortRow};
+use crate::trace::{Fdb, LinkKind, LinkRow, MacvlanMode, NetnsState, PortRow};
 
 const USAGE: &str = include_str!("usage/bridge.txt");
 
@@ -209,7 +209,8 @@ impl Bridge<'_> {
         }
         let groups = |printer: &mut Printer| {
             if filter.permanent != Some(false) && filter.device.is_none_or(|device| device == link.ifindex) {
-                for mac in group_addresses(link) {
+                let riders = self.rider_addresses(link);
+                for mac in riders.into_iter().chain(group_addresses(link)) {
                     self.print_group(printer, filter, link, mac);
                 }
             }
@@ -279,6 +280,34 @@ impl Bridge<'_> {
         printer.any("state", state, state);
         printer.plain("\n");
         printer.close();
+    }
+}
+
+impl Bridge<'_> {
+    /// Addresses of the devices of this namespace that stand on a device and have others than its own: it takes in
+    /// what is for them (`dev_uc_add`), while they are up.
+    fn rider_addresses(&self, lower: &LinkRow) -> Vec<MacAddr> {
+        let stands_here = |link: &&LinkRow| match link.kind {
+            LinkKind::Macvlan { lower: below, mode } => {
+                below == lower.ifindex && mode != MacvlanMode::Passthru
+            }
+            LinkKind::Vlan { lower: below, .. } => below == lower.ifindex,
+            LinkKind::Loopback
+            | LinkKind::Veth { .. }
+            | LinkKind::Bridge { .. }
+            | LinkKind::Vxlan { .. }
+            | LinkKind::Physical { .. }
+            | LinkKind::Dummy
+            | LinkKind::Ipvlan { .. }
+            | LinkKind::Ipip(_)
+            | LinkKind::Gre(_)
+            | LinkKind::Gretap(_) => false,
+        };
+        let links = self.state.links.values().filter(stands_here);
+        links
+            .filter(|link| link.up && link.extra.lower_nsid.is_none() && link.mac != lower.mac)
+            .map(|link| link.mac)
+            .collect()
     }
 }
 

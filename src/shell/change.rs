@@ -49,6 +49,8 @@ pub enum KernelChange {
     AddRoute(RouteRow),
     /// `ip route del`: a row that exists.
     DelRoute(RouteRow),
+    /// Adds a route behind others of its destination.
+    AppendRoute(RouteRow),
     /// `ip route replace`: a row of the same destination and metric goes, this one comes.
     ReplaceRoute(RouteRow),
     /// `ip rule add`.

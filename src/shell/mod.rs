@@ -32,6 +32,7 @@ mod nettools;
 mod nft;
 mod out;
 mod ping;
+mod pipes;
 mod posix_regex;
 mod print;
 mod programs;
@@ -50,6 +51,7 @@ mod wget;
 
 pub use change::KernelChange;
 pub use kernel_files::read as kernel_file;
+pub use pipes::runs_at_once;
 pub use programs::{has_program, is_shell};
 pub use remote::{Copying, Follow, Followed, Program, Way};
 pub use script::{Node, Piece, Redirection, Simple, Word, parse};

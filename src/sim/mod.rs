@@ -6,6 +6,7 @@ mod captures;
 mod local;
 mod names;
 mod outage;
+mod pipes;
 mod processes;
 mod queue;
 mod sockets;

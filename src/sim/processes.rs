@@ -2,6 +2,7 @@
 
 use super::local::Use;
 use super::names::Names;
+use super::pipes::PipeEnd;
 use super::{Simulation, Task};
 use crate::agent::{Actor, Environment, Exit, Launch, Mounts, Wakeup};
 use crate::app::resolver::Libc;
@@ -34,6 +35,8 @@ pub enum Stdin {
     Terminal(Vec<u8>, bool),
     /// A pipe or file with this content.
     Content(Vec<u8>),
+    /// A pipe that another process writes to: what has come and was not yet read; whether its end has come.
+    Pipe(Vec<u8>, bool),
 }
 
 /// A signal that a user sends.
@@ -79,6 +82,8 @@ pub(super) struct Slot {
     pub(super) is_terminal: bool,
     /// Text of standard output that is kept for the next command of a pipe.
     pub(super) kept: Option<String>,
+    /// Where standard output goes, where that is a pipe that another process reads as it comes.
+    pub(super) pipe: Option<PipeEnd>,
     stderr: Stderr,
     /// Whether nobody waits for what its timers do: a probe's, for the next one comes anyway.
     is_patient: bool,
@@ -121,6 +126,7 @@ impl<A: Actor> Simulation<A> {
             stdin: Stdin::Terminal(Vec::new(), false),
             is_terminal: true,
             kept: None,
+            pipe: None,
             stderr: Stderr::Own,
             is_patient: false,
             main_since: None,
@@ -357,6 +363,10 @@ impl<A: Actor> Simulation<A> {
             }
             _ => {}
         }
+        if slot.pipe.is_some() && (stream == Stream::Stdout || slot.stderr == Stderr::WithOutput) {
+            return self.write_to_pipe(process, text);
+        }
+        let slot = &self.processes[process.index()];
         let (netns, process) = (slot.netns, slot.writes_as);
         let output = self.trace.write(Output { process, stream, text: text.to_owned() });
         self.note(netns, EventKind::Wrote(output));
@@ -376,6 +386,8 @@ impl<A: Actor> Simulation<A> {
         let slot = &mut self.processes[process.index()];
         slot.status = Some(status);
         slot.process = None;
+        self.close_pipe_of(process);
+        let slot = &mut self.processes[process.index()];
         let is_main = slot.main_since.is_some() && !slot.is_child;
         let (netns, first, pidns) = (slot.netns, slot.pid == 1, slot.pidns);
         let had_row = slot.args.take().is_some();

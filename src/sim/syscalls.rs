@@ -371,9 +371,11 @@ impl<A: Actor> Os for Syscalls<'_, A> {
             return Input::Pending;
         }
         match &mut self.sim.processes[self.process.index()].stdin {
-            Stdin::Terminal(typed, _) if !typed.is_empty() => Input::Data(std::mem::take(typed)),
-            Stdin::Terminal(_, true) => Input::End,
-            Stdin::Terminal(_, false) => Input::Pending,
+            Stdin::Terminal(come, _) | Stdin::Pipe(come, _) if !come.is_empty() => {
+                Input::Data(std::mem::take(come))
+            }
+            Stdin::Terminal(_, true) | Stdin::Pipe(_, true) => Input::End,
+            Stdin::Terminal(_, false) | Stdin::Pipe(_, false) => Input::Pending,
             Stdin::Content(content) if content.is_empty() => Input::End,
             Stdin::Content(content) => Input::Data(std::mem::take(content)),
         }

@@ -61,7 +61,7 @@ pub use pcapng::{pcapng, pcapng_of};
 pub use process_rows::{ContainerRef, ProcessRow};
 pub use rows::{
     AddrRow, BpfMap, BpfRow, ExceptionRow, FdbRow, LinkKind, LinkRow, NeighRow, NetnsRole, NetnsRow, Nud,
-    PortRow, PortState, RouteKind, RouteProtocol, RouteRow, Scope, SysctlRow, TableChange,
+    PortRow, PortState, RouteKind, RouteMetrics, RouteProtocol, RouteRow, Scope, SysctlRow, TableChange,
 };
 pub use rows_link::{
     BridgeRow, Designated, IpvlanMode, LinkExtra, MacvlanMode, Mirror, Mirrors, PortExtra, QdiscRow,

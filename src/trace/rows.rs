@@ -367,6 +367,27 @@ pub struct RouteRow {
     pub protocol: RouteProtocol,
     /// Whether the next hop counts as attached even if no network says so (`RTNH_F_ONLINK`).
     pub onlink: bool,
+    /// What it says about packets and connections that take it.
+    pub metrics: RouteMetrics,
+}
+
+/// Metrics of a route (`RTAX_*` in `linux/rtnetlink.h`, "man 8 ip-route"); 0 where nothing is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteMetrics {
+    /// Path MTU in bytes, in place of the device's.
+    pub mtu: u32,
+    /// Segment size announced to the far end, in bytes.
+    pub advmss: u32,
+    /// Segments that a connection may have under way at first.
+    pub initcwnd: u32,
+}
+
+impl RouteMetrics {
+    /// Names and values of those that are set, in the order in which `ip` shows them.
+    pub fn named(self) -> impl Iterator<Item = (&'static str, u32)> {
+        let all = [("mtu", self.mtu), ("advmss", self.advmss), ("initcwnd", self.initcwnd)];
+        all.into_iter().filter(|(_, value)| *value != 0)
+    }
 }
 
 /// Neighbour unreachability detection state (`NUD_*`, RFC 4861 section 7.3 as Linux applies it to ARP).

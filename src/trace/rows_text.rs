@@ -51,6 +51,7 @@ pub fn route(row: &RouteRow, ifname: IfName<'_>, style: RouteStyle) -> String {
     if style.linkdown {
         words.push("linkdown".to_string());
     }
+    words.extend(row.metrics.named().map(|(name, value)| format!("{name} {value}")));
     words.join(" ") + " "
 }
 
@@ -228,6 +229,7 @@ mod tests {
             scope: Scope::Global,
             protocol: RouteProtocol::Boot,
             onlink: false,
+            metrics: crate::trace::RouteMetrics::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
@@ -388,7 +388,7 @@ impl Running {
         let mut status = None;
         for _ in 0..COMMAND_LIMIT.as_millis() / 5 {
             if let Ok(Some(ended)) = self.child.try_wait() {
-                status = ended.code();
+                status = code(ended);
                 break;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -407,7 +407,7 @@ impl Running {
 
     /// Ends it, where it has not ended, and takes what it wrote.
     pub(crate) fn kill(mut self) -> Ran {
-        let status = self.child.try_wait().ok().flatten().and_then(|ended| ended.code());
+        let status = self.child.try_wait().ok().flatten().and_then(code);
         let _ = self.child.kill();
         let _ = self.child.wait();
         Ran { output: std::fs::read_to_string(&self.output).unwrap_or_default(), status }
@@ -429,6 +429,11 @@ impl Tap {
         let bytes = std::fs::read(&self.file).map_err(|error| error.to_string())?;
         Ok(read_frames(&bytes))
     }
+}
+
+/// Its status as a shell tells it.
+fn code(ended: std::process::ExitStatus) -> Option<i32> {
+    ended.code().or(ended.signal().map(|signal| 128 + signal))
 }
 
 fn read_frames(bytes: &[u8]) -> Vec<Seen> {

@@ -26,7 +26,7 @@ pub(crate) fn real(machine: &Machine, inventory: &Inventory) -> (Tables, Counts)
         put("routes", lines(&machine.ask(netns, "ip", &["-4", "route", "show", "table", "all"])));
         put("neighbours", lines(&machine.ask(netns, "ip", &["-4", "neigh", "show"])));
         let fdb = lines(&machine.ask(netns, "bridge", &["fdb", "show"]));
-        put("fdb", fdb.into_iter().filter(|line| !is_group(line)).collect());
+        put("fdb", fdb.into_iter().filter(|line| !is_own(line)).collect());
         let links = machine.ask(netns, "ip", &["-j", "-d", "-s", "link", "show"]);
         let links: serde_json::Value = serde_json::from_str(&links).unwrap_or_default();
         let links = links.as_array().cloned().unwrap_or_default();
@@ -39,9 +39,11 @@ pub(crate) fn real(machine: &Machine, inventory: &Inventory) -> (Tables, Counts)
     (tables, counts)
 }
 
-/// Group addresses that the kernel listens to by itself; the simulator does not keep them.
-fn is_group(line: &str) -> bool {
+/// Addresses that a device takes in by itself: groups that the kernel listens to, and those of devices that stand on it. The
+/// simulated command shows them, and no row is kept of them.
+fn is_own(line: &str) -> bool {
     ["33:33:", "01:00:5e:", "01:80:c2:"].iter().any(|group| line.starts_with(group))
+        || (line.ends_with(" self permanent") && !line.contains(" dst "))
 }
 
 fn link_line(link: &serde_json::Value) -> String {

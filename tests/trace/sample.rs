@@ -110,6 +110,7 @@ fn route(netns: NetnsId, dst: &str, gateway: Option<&str>, oif: IfIndex) -> Rout
         scope: Scope::Global,
         protocol: RouteProtocol::Boot,
         onlink: false,
+        metrics: vethscope::trace::RouteMetrics::default(),
     }
 }
 

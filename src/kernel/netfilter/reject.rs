@@ -45,6 +45,7 @@ impl Netns {
         let frame = Frame { dst, src, payload: Payload::Ipv4(answer) };
         let mut reset = ctx.child(skb, Relation::Error, Arc::new(frame));
         reset.nf.attach(skb.nf);
+        self.nf_ct_set_closing(ctx, skb);
         ctx.note((self.id, at), &mut reset, EventKind::Originated);
         let after = ctx.delays.input;
         if let Some(bridged) = skb.nf.bridge.filter(|_| hook != Hook::Input) {

@@ -2,7 +2,7 @@
 //! segment that the table allows is taken (`nf_conntrack_tcp_be_liberal`).
 
 use crate::base::{Duration, EventId};
-use crate::kernel::{Ctx, Netns};
+use crate::kernel::{Ctx, Netns, Skb};
 use crate::trace::TcpTracking as State;
 use crate::wire::{Tcp, TcpFlags};
 
@@ -196,6 +196,17 @@ impl Netns {
             conn.assured |= becomes_assured;
         });
         Handled::Accepted
+    }
+
+    /// A rule resets a connection: the reset that follows is not seen as one of its segments, so its state is set
+    /// (`nf_conntrack_tcp_set_closing`).
+    pub(super) fn nf_ct_set_closing(&mut self, ctx: &mut Ctx<'_>, skb: &Skb) {
+        let Some(id) = skb.nf.ct else { return };
+        let known = self.netfilter.conntrack.get(id).filter(|conn| conn.confirmed);
+        let Some(tcp) = known.and_then(|conn| conn.tcp) else { return };
+        let closed = TcpConn { state: State::Close, ..tcp };
+        let timeout = Duration::from_secs(TIMEOUTS[State::Close as usize]);
+        self.refresh_conntrack(ctx, id, timeout, skb.cause, |conn| conn.tcp = Some(closed));
     }
 }
 

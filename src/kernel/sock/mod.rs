@@ -57,6 +57,8 @@ pub(super) struct Sock {
     errors: VecDeque<SocketError>,
     /// Flow hash that packets carry, 0 for none (`sk_txhash`).
     pub(super) txhash: u32,
+    /// Whether the far end has confirmed something that no packet has passed on yet (`sk_dst_pending_confirm`).
+    pub(super) confirms: bool,
     /// Next identification for packets of a connected socket (`inet_id`).
     pub(super) ip_id: u16,
     pub(super) kind: SockKind,
@@ -294,6 +296,7 @@ impl Netns {
             soft_error: None,
             errors: VecDeque::new(),
             txhash: 0,
+            confirms: false,
             ip_id: 0,
             kind,
             row: None,

@@ -161,9 +161,12 @@ impl Netns {
             && segment.data.is_empty()
             && !segment.has(crate::wire::TcpFlags::SYN | crate::wire::TcpFlags::FIN)
             && tcb.snd_wnd == prior_wnd;
+        // `FLAG_FORWARD_PROGRESS`, or what says nothing new at all (`FLAG_NOT_DUP`).
+        let confirms = acked.advanced || acked.delivered > 0 || duplicate;
         if tcb.tlp_high_seq.is_some_and(|high| !before(segment.ack, high)) {
             tcb.tlp_high_seq = None;
         }
+        sock.confirms |= confirms;
         self.tcp_congestion(ctx, sock, (acked, duplicate, prior_flight));
         if acked.advanced {
             self.tcp_set_xmit_timer(ctx, sock);

@@ -102,6 +102,8 @@ pub(in crate::kernel) struct Tcb {
     pub(super) mss: u32,
     pub(super) pmtu: u32,
     pub(super) cwnd: u32,
+    /// What it begins with, also after a pause.
+    pub(super) init_cwnd: u32,
     pub(super) cwnd_cnt: u32,
     pub(super) cwnd_limited: bool,
     pub(super) max_packets_out: u32,
@@ -229,6 +231,7 @@ impl Default for Tcb {
             mss: MSS_DEFAULT,
             pmtu: 0,
             cwnd: INIT_CWND,
+            init_cwnd: INIT_CWND,
             cwnd_cnt: 0,
             cwnd_limited: false,
             max_packets_out: 0,

@@ -6,18 +6,19 @@ use super::output::Outgoing;
 use super::segment::Segment;
 use super::{MAX_QUICKACKS, MSS_DEFAULT, TIMEOUT_INIT, TSTAMP_ALIGNED};
 use crate::base::{Duration, SimTime, SocketId};
+use crate::kernel::output::own_mtu;
 use crate::kernel::sock::{Ends, Sock, SockKind, Woken};
 use crate::kernel::{Ctx, Errno, Netns, Skb};
-use crate::trace::{DropReason, SocketState};
+use crate::trace::{DropReason, RouteMetrics, SocketState};
 use crate::wire::{Bytes, TcpFlags};
 use std::net::SocketAddrV4;
 
 /// The lowest segment size that a route's MTU is taken to give (`ip_rt_min_advmss`), and the highest.
 const ADVMSS: (u32, u32) = (256, 65_495);
 
-/// The segment size to announce on a route of this MTU (`ipv4_default_advmss`).
-fn advmss(mtu: u32) -> u32 {
-    mtu.saturating_sub(40).clamp(ADVMSS.0, ADVMSS.1)
+/// The segment size to announce: what the route says, else what its MTU gives (`ipv4_default_advmss`).
+fn advmss(metrics: RouteMetrics, mtu: u32) -> u32 {
+    if metrics.advmss != 0 { metrics.advmss } else { mtu.saturating_sub(40).clamp(ADVMSS.0, ADVMSS.1) }
 }
 
 impl Netns {
@@ -57,7 +58,8 @@ impl Netns {
             if let Some(tcb) = sock.tcp_mut() {
                 tcb.begin(isn, offset);
                 (tcb.state, tcb.ts_ok, tcb.sack_ok, tcb.wscale_ok) = (SocketState::SynSent, true, true, true);
-                tcb.advmss = advmss(device_mtu.min(flow.mtu.max(device_mtu)));
+                tcb.advmss = advmss(flow.metrics, own_mtu(flow.metrics, device_mtu));
+                tcb.set_init_cwnd(flow.metrics.initcwnd);
                 tcb.sync_mss(flow.mtu);
                 tcb.initialize_rcv_mss();
                 let mss = tcb.advmss;
@@ -153,7 +155,8 @@ impl Netns {
         self.with_tcp(ctx, id, |netns, ctx, sock| {
             if let Some(tcb) = sock.tcp_mut() {
                 tcb.begin(isn, offset);
-                tcb.accept_syn(segment, flow.mtu);
+                tcb.accept_syn(segment, flow.metrics, flow.mtu);
+                tcb.set_init_cwnd(flow.metrics.initcwnd);
                 (tcb.parent, tcb.ts_recent_at) = (Some(parent), segment.timestamps.map(|_| now));
             }
             netns.tcp_send_synack(ctx, sock);
@@ -231,7 +234,8 @@ impl Netns {
     /// `tcp_v4_syn_recv_sock`, then SYN-RECEIVED in `tcp_rcv_state_process`.
     fn tcp_established_passively(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, segment: &Segment) {
         let ip_id = self.rng.u16(..);
-        sock.ip_id = ip_id;
+        // What is said next passes the word on that the far end is there (`tcp_init_metrics`).
+        (sock.ip_id, sock.confirms) = (ip_id, true);
         let Some(tcb) = sock.tcp_mut() else { return };
         let answered = tcb.lsndtime;
         (tcb.state, tcb.parent, tcb.keepalive_at) = (SocketState::Established, None, None);
@@ -305,7 +309,7 @@ impl Netns {
 
     /// `tcp_finish_connect`.
     fn tcp_finish_connect(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock) {
-        sock.soft_error = None;
+        (sock.soft_error, sock.confirms) = (None, true);
         let Some(tcb) = sock.tcp_mut() else { return };
         (tcb.snd_sml, tcb.pushed_seq) = (tcb.snd_una, tcb.snd_una);
         let pmtu = tcb.pmtu;
@@ -371,13 +375,20 @@ fn syn(isn: u32) -> TxSkb {
 }
 
 impl Tcb {
+    /// How much may be under way at first (`tcp_init_cwnd`).
+    fn set_init_cwnd(&mut self, segments: u32) {
+        if segments != 0 {
+            (self.init_cwnd, self.cwnd) = (segments, segments);
+        }
+    }
+
     fn begin(&mut self, isn: u32, ts_offset: u32) {
         (self.snd_una, self.snd_nxt, self.write_seq, self.pushed_seq) = (isn, isn, isn, isn);
         (self.snd_sml, self.ts_offset) = (isn, ts_offset);
     }
 
     /// Takes over what a SYN says, as the side that was called (`tcp_openreq_init`, `tcp_openreq_init_rwin`).
-    fn accept_syn(&mut self, segment: &Segment, mtu: u32) {
+    fn accept_syn(&mut self, segment: &Segment, metrics: RouteMetrics, mtu: u32) {
         self.state = SocketState::SynRecv;
         self.ts_ok = segment.timestamps.is_some();
         self.ts_recent = segment.timestamps.map_or(0, |(value, _)| value);
@@ -385,7 +396,7 @@ impl Tcb {
         self.wscale_ok = segment.wscale.is_some();
         self.snd_wscale = segment.wscale.unwrap_or(0);
         self.mss_clamp = segment.mss.map_or(MSS_DEFAULT, u32::from);
-        self.advmss = advmss(mtu);
+        self.advmss = advmss(metrics, mtu);
         (self.rcv_nxt, self.rcv_wup) = (segment.seq.wrapping_add(1), segment.seq.wrapping_add(1));
         self.copied_seq = self.rcv_nxt;
         let mss = self.advmss - if self.ts_ok { TSTAMP_ALIGNED } else { 0 };

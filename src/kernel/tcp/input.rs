@@ -44,7 +44,7 @@ impl Netns {
             })
             .unwrap_or(Err(DropReason::NoSocket))
         } else {
-            self.tcp_send_reset(ctx, packet, tcp, &skb);
+            self.tcp_send_reset(ctx, packet, tcp, (&skb, 0));
             Err(DropReason::NoSocket)
         };
         // A SYN for a connection in TIME-WAIT may begin it anew, after that is gone (`TCP_TW_SYN`).
@@ -120,7 +120,7 @@ impl Netns {
             Err(DropReason::TcpInvalidAck | DropReason::TcpFlags | DropReason::TcpAbortOnData)
         );
         if resets {
-            self.tcp_send_reset(ctx, packet, tcp, skb);
+            self.tcp_send_reset(ctx, packet, tcp, (skb, sock.txhash));
         }
         answer
     }
@@ -151,7 +151,7 @@ impl Netns {
         let beyond = after(segment.end_seq, tcb.rcv_nxt) && !segment.data.is_empty();
         if tcb.orphan && tcb.shut_recv && beyond {
             // Data for a process that is gone (`TCPABORTONDATA`).
-            self.tcp_send_reset(ctx, packet, tcp, skb);
+            self.tcp_send_reset(ctx, packet, tcp, (skb, sock.txhash));
             self.tcp_done(ctx, sock);
             return Err(DropReason::TcpAbortOnData);
         }

@@ -1,7 +1,7 @@
 //! Segments that go (`tcp_output.c`).
 
 use super::control::{CaState, Pending, Tcb, TxSkb};
-use super::{DELACK_MIN, INIT_CWND, RTO_MAX, after, before};
+use super::{DELACK_MIN, RTO_MAX, after, before};
 use crate::base::{Duration, MacAddr, ProcessId};
 use crate::kernel::sock::{Sock, truesize};
 use crate::kernel::{Ctx, Netns, PathMtuDiscovery, Skb};
@@ -181,7 +181,7 @@ impl Tcb {
             return;
         }
         let mut idle = ctx.now.since(self.lsndtime);
-        let floor = self.cwnd.min(INIT_CWND);
+        let floor = self.cwnd.min(self.init_cwnd);
         while idle > self.rto && self.cwnd > floor {
             idle = Duration(idle.0 - self.rto.0);
             self.cwnd >>= 1;
@@ -371,6 +371,7 @@ impl Netns {
             None => ctx.fresh(Relation::Sent, process, Arc::new(frame)),
         };
         skb.hash = sock.txhash;
+        skb.confirms = std::mem::take(&mut sock.confirms);
         ctx.note((self.id, flow.oif), &mut skb, EventKind::Originated);
         let after =
             if self.tcp_cause.is_some() { ctx.delays.input + super::TCP_INPUT } else { ctx.delays.output };
@@ -380,8 +381,14 @@ impl Netns {
         self.ip_local_out(ctx, &flow, after, skb);
     }
 
-    /// Answers a segment that fits no connection (`tcp_v4_send_reset`).
-    pub(super) fn tcp_send_reset(&mut self, ctx: &mut Ctx<'_>, packet: &Ipv4, tcp: &Tcp, about: &Skb) {
+    /// Answers a segment that fits no connection (`tcp_v4_send_reset`), with the flow hash of the socket, if there is one.
+    pub(super) fn tcp_send_reset(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        packet: &Ipv4,
+        tcp: &Tcp,
+        (about, hash): (&Skb, u32),
+    ) {
         if tcp.flags.contains(TcpFlags::RST) {
             return;
         }
@@ -401,11 +408,17 @@ impl Netns {
             options: None,
             data: Bytes::from([]),
         };
-        self.tcp_send_unicast_reply(ctx, packet, answer, about);
+        self.tcp_send_unicast_reply(ctx, packet, answer, (about, hash));
     }
 
     /// `ip_send_unicast_reply`: back to where a packet came from, without a connection's help.
-    fn tcp_send_unicast_reply(&mut self, ctx: &mut Ctx<'_>, to: &Ipv4, answer: Tcp, about: &Skb) {
+    fn tcp_send_unicast_reply(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        to: &Ipv4,
+        answer: Tcp,
+        (about, hash): (&Skb, u32),
+    ) {
         let Ok(flow) = self.ip_route_output(ctx.now, to.src, Some(to.dst), None) else { return };
         let packet = Ipv4 {
             tos: to.tos,
@@ -421,6 +434,7 @@ impl Netns {
         };
         let frame = Frame { dst: MacAddr::ZERO, src: MacAddr::ZERO, payload: Payload::Ipv4(packet) };
         let mut skb = ctx.child(about, Relation::Reply, Arc::new(frame));
+        skb.hash = hash;
         ctx.note((self.id, flow.oif), &mut skb, EventKind::Originated);
         self.ip_local_out(ctx, &flow, ctx.delays.input + super::TCP_INPUT, skb);
     }
@@ -445,7 +459,7 @@ impl Netns {
             options: tcb.ts_ok.then(|| [TcpOption::Nop, TcpOption::Nop, timestamps].into()),
             data: Bytes::from([]),
         };
-        self.tcp_send_unicast_reply(ctx, packet, answer, about);
+        self.tcp_send_unicast_reply(ctx, packet, answer, (about, sock.txhash));
     }
 
     /// `tcp_reset_xmit_timer` for a window probe.

@@ -2,9 +2,9 @@
 //! is refused here with its words.
 
 use super::change::{change, kernel, mac};
-use super::{Ip, Stop, next};
+use super::{Ip, Stop, link_set, next};
 use crate::base::{IfIndex, Ipv4Addr, MacAddr};
-use crate::kernel::LinkSpec;
+use crate::kernel::{BridgeOption, LinkSpec};
 use crate::shell::change::KernelChange;
 use crate::shell::{Command, out};
 use crate::trace::{IpvlanMode, LinkKind, LinkRow, MacvlanMode, TunnelRow};
@@ -104,7 +104,8 @@ pub(super) fn link_add(ip: &mut Ip<'_>, words: &[String]) -> Result<Command, Sto
     match kind.as_str() {
         "dummy" => no_more(&kind, &mut words)?,
         "bridge" => {
-            no_more(&kind, &mut words)?;
+            // A bridge to be runs no spanning tree yet.
+            made.bridge = link_set::bridge_options("ip link add type bridge", false, words.as_slice())?;
             made.kind = LinkKind::Bridge { ageing_secs: 300 };
         }
         "veth" => made = veth(ip, &head, &mut words)?,
@@ -130,20 +131,21 @@ pub(super) fn link_add(ip: &mut Ip<'_>, words: &[String]) -> Result<Command, Sto
 /// A device to be, with what not every kind has.
 struct Made {
     kind: LinkKind,
-    peer: Option<String>,
+    peer: Option<(String, Option<MacAddr>)>,
     remote: Option<Ipv4Addr>,
+    bridge: Vec<BridgeOption>,
     warning: &'static str,
 }
 
 impl Made {
     fn new(kind: LinkKind) -> Self {
-        Self { kind, peer: None, remote: None, warning: "" }
+        Self { kind, peer: None, remote: None, bridge: Vec::new(), warning: "" }
     }
 }
 
 fn add(ip: &mut Ip<'_>, head: &Head, name: &str, made: Made) -> Result<Command, Stop> {
     check_name(ip, name)?;
-    if let Some(peer) = &made.peer {
+    if let Some((peer, _)) = &made.peer {
         check_name(ip, peer)?;
     }
     let (first, second) = (ip.random_mac(), ip.random_mac());
@@ -154,8 +156,9 @@ fn add(ip: &mut Ip<'_>, head: &Head, name: &str, made: Made) -> Result<Command, 
         random_mac: first,
         mtu: head.mtu,
         txqlen: head.txqlen,
-        peer: made.peer.map(|peer| (peer.into(), second)),
+        peer: made.peer.map(|(peer, mac)| (peer.into(), mac.unwrap_or(second))),
         remote: made.remote,
+        bridge: made.bridge,
     };
     let mut output = out::Out::default();
     output.err(made.warning);
@@ -186,11 +189,12 @@ fn no_more(kind: &str, words: &mut Words<'_>) -> Result<(), Stop> {
 }
 
 fn veth(ip: &Ip<'_>, head: &Head, words: &mut Words<'_>) -> Result<Made, Stop> {
-    let mut peer = None;
+    let (mut peer, mut address) = (None, None);
     while let Some(word) = words.next() {
         match word.as_str() {
             "peer" => {}
             "name" => peer = Some(next(words)?.to_owned()),
+            "address" => address = Some(mac(next(words)?)?),
             word if peer.is_none() => peer = Some(word.to_owned()),
             word => return Err(out::not_simulated("ip link add type veth", word)),
         }
@@ -199,7 +203,7 @@ fn veth(ip: &Ip<'_>, head: &Head, words: &mut Words<'_>) -> Result<Made, Stop> {
     let free = || (0..u32::MAX).map(|n| format!("veth{n}")).find(|name| !taken(name)).unwrap_or_default();
     let nobody = crate::base::NetnsId::NONE;
     let kind = LinkKind::Veth { peer_netns: nobody, peer: IfIndex::NONE, peer_nsid: 0 };
-    Ok(Made { peer: Some(peer.unwrap_or_else(free)), ..Made::new(kind) })
+    Ok(Made { peer: Some((peer.unwrap_or_else(free), address)), ..Made::new(kind) })
 }
 
 /// The device below, which these kinds cannot do without.

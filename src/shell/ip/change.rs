@@ -7,7 +7,7 @@ use super::{Ip, Stop, next};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr};
 use crate::shell::change::KernelChange;
 use crate::shell::{Command, out};
-use crate::trace::{AddrRow, NeighRow, Nud, RouteKind, RouteProtocol, RouteRow, Scope};
+use crate::trace::{AddrRow, NeighRow, Nud, RouteKind, RouteMetrics, RouteProtocol, RouteRow, Scope};
 
 /// What a command does if the entry is there already, or is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(super) enum Existing {
     Required,
     /// `replace`: either is fine.
     Replaced,
+    /// `append`: others may be there, but not the very same.
+    Appended,
 }
 
 fn answers(text: &str) -> Stop {
@@ -78,18 +80,19 @@ const ADDR_WORDS: [&str; 15] = [
     "autojoin",
     "proto",
 ];
+/// The largest path MTU and segment size that a route can say (`ip_metrics_convert`).
+const MTU_MAX: u32 = 65_520;
+const ADVMSS_MAX: u32 = 65_495;
+
 /// Words and types of routes that the real `ip route add` knows besides those that are simulated.
-const ROUTE_WORDS: [&str; 31] = [
+const ROUTE_WORDS: [&str; 28] = [
     "nexthop",
     "nhid",
-    "mtu",
     "lock",
-    "advmss",
     "rtt",
     "rttvar",
     "window",
     "cwnd",
-    "initcwnd",
     "initrwnd",
     "hoplimit",
     "features",
@@ -231,6 +234,15 @@ pub(super) fn addr_add(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     if ip.state.addrs.iter().any(|other| other.ifindex == row.ifindex && other.addr == row.addr) {
         return Err(kernel("ipv4: Address already assigned."));
     }
+    // Addresses of one network on a device have one scope (`__inet_insert_ifa`).
+    let of_one_net = |other: &&AddrRow| {
+        other.ifindex == row.ifindex
+            && other.addr.prefix_len() == row.addr.prefix_len()
+            && other.addr.contains(&row.addr.addr())
+    };
+    if ip.state.addrs.iter().filter(of_one_net).any(|other| other.scope != row.scope) {
+        return Err(kernel("ipv4: Invalid scope value."));
+    }
     Ok(change(vec![KernelChange::AddAddr(row)]))
 }
 
@@ -274,6 +286,7 @@ struct Wanted {
     protocol: Option<RouteProtocol>,
     table: Option<u32>,
     onlink: bool,
+    metrics: RouteMetrics,
 }
 
 fn read_route(ip: &Ip<'_>, words: &[String]) -> Result<Wanted, Stop> {
@@ -295,6 +308,18 @@ fn read_route(ip: &Ip<'_>, words: &[String]) -> Result<Wanted, Stop> {
             "proto" | "protocol" => wanted.protocol = Some(protocol(next(&mut words)?)?),
             "table" => wanted.table = Some(table(next(&mut words)?)?),
             "onlink" => wanted.onlink = true,
+            name @ ("mtu" | "advmss" | "initcwnd") => {
+                let value = next(&mut words)?;
+                if value == "lock" {
+                    return Err(out::not_simulated("ip route", &format!("{name} lock")));
+                }
+                let number = metric(name, value)?;
+                match name {
+                    "mtu" => wanted.metrics.mtu = number,
+                    "advmss" => wanted.metrics.advmss = number,
+                    _ => wanted.metrics.initcwnd = number,
+                }
+            }
             word if ROUTE_WORDS.contains(&word) => return Err(out::not_simulated("ip route", word)),
             "to" => wanted.dst = Some(prefix(next(&mut words)?)?),
             word => match kind(word) {
@@ -310,6 +335,17 @@ fn read_route(ip: &Ip<'_>, words: &[String]) -> Result<Wanted, Stop> {
         }
     }
     Ok(wanted)
+}
+
+/// A metric's value (`get_unsigned`); the kernel cuts what is too much (`ip_metrics_convert`).
+fn metric(name: &str, value: &str) -> Result<u32, Stop> {
+    let wrong = || (format!("Error: argument \"{value}\" is wrong: \"{name}\" value is invalid\n\n"), 255);
+    let number = super::route::number(value).ok_or_else(wrong)?;
+    Ok(match name {
+        "mtu" => number.min(MTU_MAX),
+        "advmss" => number.min(ADVMSS_MAX),
+        _ => number,
+    })
 }
 
 /// `ip route add`, `change`, `replace`: the checks of `fib_create_info` in their order.
@@ -356,14 +392,18 @@ pub(super) fn route_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Re
         scope: wanted.scope.unwrap_or(if kind == RouteKind::Local { Scope::Host } else { near }),
         protocol: wanted.protocol.unwrap_or(RouteProtocol::Boot),
         onlink: wanted.onlink,
+        metrics: wanted.metrics,
     };
     let same =
         |other: &RouteRow| other.table == row.table && other.dst == row.dst && other.metric == row.metric;
     let exists = ip.state.routes.iter().any(|(_, other)| same(other));
+    let has = ip.state.routes.iter().any(|(_, other)| *other == row);
     match existing {
+        Existing::Appended if has => Err(answers("File exists")),
         Existing::Refused if exists => Err(answers("File exists")),
         Existing::Required if !exists => Err(answers("No such file or directory")),
         Existing::Refused => Ok(change(vec![KernelChange::AddRoute(row)])),
+        Existing::Appended => Ok(change(vec![KernelChange::AppendRoute(row)])),
         Existing::Required | Existing::Replaced => Ok(change(vec![KernelChange::ReplaceRoute(row)])),
     }
 }
@@ -430,7 +470,7 @@ pub(super) fn neigh_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Re
     match existing {
         Existing::Refused if exists => return Err(answers("File exists")),
         Existing::Required if !exists => return Err(answers("No such file or directory")),
-        Existing::Refused | Existing::Required | Existing::Replaced => {}
+        Existing::Refused | Existing::Required | Existing::Replaced | Existing::Appended => {}
     }
     let (netns, ifindex, now) = (link.netns, link.ifindex, ip.now);
     let row = NeighRow { netns, ifindex, addr, mac, state, probes: 0, updated: now, confirmed: now };

@@ -11,6 +11,7 @@ use crate::shell::Command;
 use crate::shell::out::not_simulated;
 use crate::shell::print::{Color, Printer};
 use crate::trace::{LinkKind, LinkRow};
+use std::collections::BTreeMap;
 
 /// Which links are shown.
 #[derive(Clone, Debug, Default)]
@@ -162,8 +163,10 @@ pub(in crate::shell) fn flags(link: &LinkRow) -> Vec<&'static str> {
     flags
 }
 
-/// `operstate`.
-pub(in crate::shell) fn state(link: &LinkRow) -> &'static str {
+/// `operstate` of a device among the others of its namespace. Without a carrier it is its lower layer that is down only
+/// where the device with the lower one's number here has none either; the number may be another namespace's, and then it is
+/// any device's (`default_operstate` in `net/core/link_watch.c`).
+pub(in crate::shell) fn state(links: &BTreeMap<IfIndex, LinkRow>, link: &LinkRow) -> &'static str {
     match link.kind {
         _ if !link.up => "DOWN",
         LinkKind::Loopback
@@ -172,17 +175,16 @@ pub(in crate::shell) fn state(link: &LinkRow) -> &'static str {
         | LinkKind::Ipip(_)
         | LinkKind::Gre(_)
         | LinkKind::Gretap(_) => "UNKNOWN",
-        LinkKind::Vlan { .. } | LinkKind::Macvlan { .. } | LinkKind::Ipvlan { .. } => {
-            if link.carrier {
-                "UP"
-            } else {
-                "LOWERLAYERDOWN"
-            }
-        }
-        LinkKind::Veth { .. } | LinkKind::Bridge { .. } | LinkKind::Physical { .. } => {
-            match (link.carrier, &link.kind) {
+        LinkKind::Vlan { .. }
+        | LinkKind::Macvlan { .. }
+        | LinkKind::Ipvlan { .. }
+        | LinkKind::Veth { .. }
+        | LinkKind::Bridge { .. }
+        | LinkKind::Physical { .. } => {
+            let below = peer(link).0.and_then(|number| links.get(&number));
+            match (link.carrier, below) {
                 (true, _) => "UP",
-                (false, LinkKind::Veth { .. } | LinkKind::Physical { .. }) => "LOWERLAYERDOWN",
+                (false, Some(below)) if !(below.up && below.carrier) => "LOWERLAYERDOWN",
                 (false, _) => "DOWN",
             }
         }
@@ -283,7 +285,7 @@ pub(super) fn print_link(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, sho
         let master = ip.ifname(port.master);
         printer.any("master", master.as_str(), format!("master {master} "));
     }
-    print_state(printer, link, "state ", 0);
+    print_state(ip, printer, link, "state ", 0);
     if shown == Shown::Link {
         printer.any("linkmode", "DEFAULT", "mode DEFAULT ");
     }
@@ -319,8 +321,8 @@ pub(super) fn print_link(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, sho
     printer.plain("\n");
 }
 
-fn print_state(printer: &mut Printer, link: &LinkRow, before: &str, pad: usize) {
-    let state = state(link);
+fn print_state(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, before: &str, pad: usize) {
+    let state = state(&ip.state.links, link);
     let color = match state {
         "UP" => Color::Up,
         "DOWN" => Color::Down,
@@ -332,7 +334,7 @@ fn print_state(printer: &mut Printer, link: &LinkRow, before: &str, pad: usize) 
 
 fn print_brief(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, shown: Shown) {
     name_and_peer(ip, printer, link, 16);
-    print_state(printer, link, "", 14);
+    print_state(ip, printer, link, "", 14);
     if shown == Shown::Addr {
         return;
     }

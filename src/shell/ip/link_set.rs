@@ -119,9 +119,16 @@ fn number<T: std::str::FromStr>(value: &str, name: &str) -> Result<T, Stop> {
     value.parse().map_err(|_| wrong(value, &format!("invalid {name}")))
 }
 
-/// Options of `ip link set BRIDGE type bridge`. Times are in hundredths of seconds.
+/// Options of `ip link set BRIDGE type bridge`.
 fn bridge(link: &LinkRow, words: &[String]) -> Result<Vec<KernelChange>, Stop> {
-    let mut changes = Vec::new();
+    let stp = link.extra.bridge.is_some_and(|bridge| bridge.stp);
+    let options = bridge_options("ip link set type bridge", stp, words)?;
+    Ok(options.into_iter().map(|option| KernelChange::SetBridge(link.ifindex, option)).collect())
+}
+
+/// Settings of a bridge, which runs the spanning tree or not. Times are in hundredths of seconds.
+pub(super) fn bridge_options(command: &str, stp: bool, words: &[String]) -> Result<Vec<BridgeOption>, Stop> {
+    let mut options = Vec::new();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let mut value = || next(&mut words);
@@ -129,7 +136,6 @@ fn bridge(link: &LinkRow, words: &[String]) -> Result<Vec<KernelChange>, Stop> {
         let range = |value: u32, min: u32, max: u32| {
             if (min..=max).contains(&value) { Ok(value) } else { Err(out_of_range()) }
         };
-        let stp = link.extra.bridge.is_some_and(|bridge| bridge.stp);
         let option = match word.as_str() {
             "stp_state" => BridgeOption::Stp(number::<u32>(value()?, "stp_state")? != 0),
             "priority" => BridgeOption::Priority(number(value()?, "priority")?),
@@ -141,6 +147,7 @@ fn bridge(link: &LinkRow, words: &[String]) -> Result<Vec<KernelChange>, Stop> {
             "hello_time" => BridgeOption::HelloTime(range(number(value()?, "hello_time")?, 100, 1000)?),
             "max_age" => BridgeOption::MaxAge(range(number(value()?, "max_age")?, 600, 4000)?),
             "ageing_time" => BridgeOption::Ageing(number(value()?, "ageing_time")?),
+            "fdb_flush" => BridgeOption::FdbFlush,
             "vlan_filtering" => BridgeOption::VlanFiltering(number::<u32>(value()?, "vlan_filtering")? != 0),
             "vlan_default_pvid" => {
                 let pvid: u16 = number(value()?, "vlan_default_pvid")?;
@@ -154,11 +161,16 @@ fn bridge(link: &LinkRow, words: &[String]) -> Result<Vec<KernelChange>, Stop> {
                 "802.1ad" => VlanProtocol::Dot1ad,
                 other => return Err(wrong(other, "invalid vlan_protocol")),
             }),
-            word => return Err(out::not_simulated("ip link set type bridge", word)),
+            // Groups are flooded here, as by a bridge that does not snoop.
+            "mcast_snooping" => match value()? {
+                "0" => continue,
+                on => return Err(out::not_simulated(command, &format!("mcast_snooping {on}"))),
+            },
+            word => return Err(out::not_simulated(command, word)),
         };
-        changes.push(KernelChange::SetBridge(link.ifindex, option));
+        options.push(option);
     }
-    Ok(changes)
+    Ok(options)
 }
 
 fn port(link: &LinkRow, words: &[String]) -> Result<Vec<KernelChange>, Stop> {

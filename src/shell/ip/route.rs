@@ -6,7 +6,7 @@ use crate::base::{IfIndex, Ipv4Addr, Ipv4Net};
 use crate::shell::Command;
 use crate::shell::out::{answer, not_simulated, refuse};
 use crate::shell::print::{Color, Printer};
-use crate::trace::{RouteKind, RouteProtocol, RouteRow, Scope, rows_text};
+use crate::trace::{RouteKind, RouteMetrics, RouteProtocol, RouteRow, Scope, rows_text};
 
 /// Number of the main table.
 pub(super) const MAIN: u32 = 254;
@@ -59,6 +59,7 @@ pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
         "add" => change::route_add(ip, rest, change::Existing::Refused),
         "change" | "chg" => change::route_add(ip, rest, change::Existing::Required),
         "replace" => change::route_add(ip, rest, change::Existing::Replaced),
+        "append" => change::route_add(ip, rest, change::Existing::Appended),
         "delete" => change::route_del(ip, rest),
         "flush" => match rest.first().map(String::as_str) {
             // There is no cache of routes any more; the program has nothing to do.
@@ -253,7 +254,19 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow, filter: &Filter) {
         printer.any("metric", row.metric, format!("metric {} ", row.metric));
     }
     print_flags(ip, printer, row);
+    print_metrics(printer, row.metrics);
     printer.plain("\n");
+}
+
+/// What a route says about packets and connections.
+pub(super) fn print_metrics(printer: &mut Printer, metrics: RouteMetrics) {
+    let named: serde_json::Map<String, serde_json::Value> =
+        metrics.named().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    if named.is_empty() {
+        return;
+    }
+    let text: String = metrics.named().map(|(name, value)| format!("{name} {value} ")).collect();
+    printer.any("metrics", serde_json::json!([named]), text);
 }
 
 /// Flags of the next hop. The kernel marks a route whose interface has no carrier.

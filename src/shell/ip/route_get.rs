@@ -1,12 +1,14 @@
 //! `ip route get`: the routing decision of the kernel for one destination, as its tables stand.
 
 use super::addr::prefix;
-use super::route::{LOCAL, MAIN, number, print_plain};
+use super::route::{LOCAL, MAIN, number, print_metrics, print_plain};
 use super::{Ip, Stop, done, next};
 use crate::base::{IfIndex, Ipv4Addr};
 use crate::shell::Command;
 use crate::shell::print::{Color, Printer};
-use crate::trace::{ExceptionRow, FibRuleAction, FibRuleRow, RouteKind, RouteRow, Scope, rows_text};
+use crate::trace::{
+    ExceptionRow, FibRuleAction, FibRuleRow, RouteKind, RouteMetrics, RouteRow, Scope, rows_text,
+};
 
 #[derive(Default)]
 struct Question {
@@ -200,6 +202,7 @@ fn attached(ip: &Ip<'_>, dst: Ipv4Addr, oif: IfIndex) -> RouteRow {
         scope: Scope::Link,
         protocol: crate::trace::RouteProtocol::Boot,
         onlink: false,
+        metrics: RouteMetrics::default(),
     }
 }
 
@@ -304,10 +307,10 @@ fn print_cache(ip: &Ip<'_>, printer: &mut Printer, dst: Ipv4Addr, question: &Que
     if let Some(row) = learnt {
         let seconds = row.expires.since(ip.now).as_secs();
         printer.any("expires", seconds, format!("expires {seconds}sec "));
-        if let Some(mtu) = row.mtu {
-            printer.any("metrics", serde_json::json!([{ "mtu": mtu }]), format!("mtu {mtu} "));
-        }
     }
+    // What was learnt of the path stands in the place of what the route says.
+    let mtu = learnt.and_then(|row| row.mtu).unwrap_or(row.metrics.mtu);
+    print_metrics(printer, RouteMetrics { mtu, ..row.metrics });
     if let Some(iif) = question.iif {
         let name = ip.ifname(iif);
         printer.any("iif", name.as_str(), format!("iif {name} "));

@@ -84,7 +84,7 @@ pub(super) fn find(state: &NetnsState, parts: &[&str]) -> Entry {
         ["bridge"] if is_bridge => Entry::Directory(None),
         ["brif"] if is_bridge => Entry::Directory(Some(ports(state, link))),
         ["brport" | "master"] if link.port.is_some() => Entry::Directory(None),
-        [which] if ATTRIBUTES.contains(which) => attribute(link, which),
+        [which] if ATTRIBUTES.contains(which) => attribute(state, link, which),
         [which, _, ..] if ATTRIBUTES.contains(which) => Entry::Missing("Not a directory"),
         [_, ..] => NO_ENTRY,
     }
@@ -138,7 +138,7 @@ fn counter(state: &NetnsState, link: &LinkRow, which: &str) -> String {
     format!("{number}\n")
 }
 
-fn attribute(link: &LinkRow, which: &str) -> Entry {
+fn attribute(state: &NetnsState, link: &LinkRow, which: &str) -> Entry {
     let (hardware, address, broadcast) = ip::hardware(link);
     let kind = match hardware {
         "loopback" => 772,
@@ -163,7 +163,7 @@ fn attribute(link: &LinkRow, which: &str) -> Entry {
             None => ip::peer(link).0.unwrap_or(link.ifindex).0.to_string(),
         },
         "mtu" => link.mtu.to_string(),
-        "operstate" => ip::operstate(link).to_lowercase(),
+        "operstate" => ip::operstate(&state.links, link).to_lowercase(),
         "tx_queue_len" => link.txqlen.to_string(),
         "type" => kind.to_string(),
         "dev_id" => "0x0".to_owned(),
