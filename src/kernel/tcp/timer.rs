@@ -195,7 +195,6 @@ impl Netns {
                     (tcb.cwnd, tcb.pending) = (cwnd, None);
                 }
             } else {
-                sock.txhash = self.rng.u32(1..);
                 self.tcp_retransmit(ctx, sock, last, false);
             }
             if let Some(tcb) = sock.tcp_mut() {

@@ -265,8 +265,8 @@ pub(super) fn print_metrics(printer: &mut Printer, metrics: RouteMetrics) {
     if named.is_empty() {
         return;
     }
-    let text: String = metrics.named().map(|(name, value)| format!("{name} {value} ")).collect();
-    printer.any("metrics", serde_json::json!([named]), text);
+    let text: Vec<String> = metrics.named().map(|(name, value)| format!("{name} {value} ")).collect();
+    printer.any("metrics", serde_json::json!([named]), text.concat());
 }
 
 /// Flags of the next hop. The kernel marks a route whose interface has no carrier.
