@@ -512,11 +512,10 @@ impl Nc {
         }
     }
 
-    /// Whether a far end that has closed its side is still told what the input says: by OpenBSD's client, which ends
-    /// when both sides are over.
+    /// OpenBSD's client tells a far end that has closed its side still what the input says.
     fn goes_on_alone(&self) -> bool {
-        let may_say_more = !self.input_over && !self.options.no_input;
-        self.options.edition == Edition::OpenBsd && !self.options.listen && may_say_more
+        let NcOptions { edition, listen, no_input, .. } = self.options;
+        edition == Edition::OpenBsd && !(listen || no_input || self.input_over)
     }
 
     fn far_end_closed(&mut self, os: &mut dyn Os) {
@@ -562,10 +561,8 @@ impl Nc {
 
     /// The end of the input: what each edition makes of it.
     fn input_ended(&mut self, os: &mut dyn Os) {
-        if self.far_over {
-            return self.far_end_closed(os);
-        }
         match (self.options.edition, self.options.quit_after) {
+            _ if self.far_over => self.far_end_closed(os),
             (_, Some(secs)) => os.set_timer(TIMER_QUIT, Duration::from_secs(u64::from(secs))),
             (Edition::OpenBsd, None) if self.options.shuts_down => {
                 let _ = os.shutdown(self.socket, Shutdown::Write);

@@ -1,13 +1,11 @@
 //! What an administrator or a CNI plug-in does to a namespace: links, addresses, routes, entries. Every change is
 //! written to the trace.
 
-use super::fib::MAIN;
 use super::link::{FdbEntry, VxlanRemote};
-use super::{Bridge, Ctx, FibResult, Kind, Link, Netns, Port, Stp, Timer, Urgency, VlanLink, Vlans, Work};
+use super::{Bridge, Ctx, Kind, Link, Netns, Port, Stp, Timer, Urgency, VlanLink, Vlans, Work};
 use crate::base::{ChangeId, Duration, EventId, IfIndex, Ipv4Addr, Ipv4Net, MacAddr, SimTime};
 use crate::trace::{
-    AddrRow, BridgeRow, FdbRow, LinkExtra, NeighRow, Nud, PortExtra, PortState, RouteKind, RouteProtocol,
-    RouteRow, Scope, TableChange,
+    AddrRow, BridgeRow, FdbRow, LinkExtra, NeighRow, Nud, PortExtra, PortState, RouteKind, Scope, TableChange,
 };
 use crate::wire::{BridgeId, VlanProtocol};
 use std::collections::BTreeMap;
@@ -472,65 +470,6 @@ impl Netns {
             permanent: entry.local,
             dst: None,
             updated: entry.updated,
-        }
-    }
-
-    /// Adds a route (`ip route add`). Returns `false` where one with that destination and metric is there already
-    /// (`EEXIST`).
-    pub fn add_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) -> bool {
-        if self.fib.same(&route).is_some() {
-            return false;
-        }
-        self.put_route(ctx, route);
-        true
-    }
-
-    /// Adds a route behind others of its destination and metric (`ip route append`).
-    pub fn append_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) {
-        if !self.fib.has(&route) {
-            self.put_route(ctx, route);
-        }
-    }
-
-    /// Puts a route in the place of the first of its table, destination and metric (`ip route replace`).
-    pub fn replace_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) {
-        if let Some(old) = self.fib.same(&route) {
-            self.del_routes(ctx, |other| *other == old.route);
-        }
-        self.put_route(ctx, route);
-    }
-
-    pub(super) fn put_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) {
-        let at = route.oif.unwrap_or(IfIndex::NONE);
-        let change = ctx.change(self.id, at, EventId::NONE, TableChange::Route(route));
-        self.fib.insert(FibResult { route, change });
-    }
-
-    /// Removes routes (`ip route del`); returns how many went.
-    pub fn del_routes(&mut self, ctx: &mut Ctx<'_>, goes: impl Fn(&RouteRow) -> bool) -> usize {
-        let gone = self.fib.remove(goes);
-        for &route in &gone {
-            let at = route.oif.unwrap_or(IfIndex::NONE);
-            ctx.change(self.id, at, EventId::NONE, TableChange::RouteGone(route));
-        }
-        gone.len()
-    }
-
-    /// A plain route of the table main, as `ip route add DST [via GATEWAY] dev IFNAME` makes it.
-    pub fn route_to(&self, dst: Ipv4Net, gateway: Option<Ipv4Addr>, oif: IfIndex) -> RouteRow {
-        RouteRow {
-            netns: self.id,
-            table: MAIN,
-            dst,
-            kind: RouteKind::Unicast,
-            gateway,
-            oif: Some(oif),
-            prefsrc: None,
-            metric: 0,
-            scope: if gateway.is_some() { Scope::Global } else { Scope::Link },
-            protocol: RouteProtocol::Boot,
-            onlink: false,
-            metrics: crate::trace::RouteMetrics::default(),
         }
     }
 

@@ -34,6 +34,7 @@ mod output;
 mod ping;
 mod probe;
 mod qdisc;
+mod routes;
 mod rule;
 mod sock;
 mod socket;
