@@ -24,6 +24,31 @@ test("something can be read before the program runs, and without scripts", async
   }
 });
 
+test("the first picture stands before the program, in the theme and the language last chosen", async () => {
+  const world = await start();
+  try {
+    const settings = { theme: "projector", lang: "en" };
+    const before = async (page) => {
+      await page.addInitScript((settings) => localStorage.setItem("vethscope.settings", JSON.stringify(settings)), settings);
+      await page.route("**/*.wasm", () => {});
+    };
+    const { page, complaints } = await open(world, { wait: false, before });
+    await page.getByText("Pod a pings Pod b").waitFor();
+    assert.equal(await page.getByText("Pod a가 다른 노드의").isVisible(), false, "one language alone");
+    assert.equal(await page.locator("html").getAttribute("data-theme"), "projector");
+    const boxes = await page.locator("[class*=start-at-]").evaluateAll((all) => all.map((box) => {
+      const at = Number(/start-at-(\d+)/.exec(box.className)[1]);
+      return [at, parseFloat(getComputedStyle(box).animationDelay)];
+    }));
+    boxes.sort(([a], [b]) => a - b);
+    assert.deepEqual(boxes.map(([at]) => at), [...boxes.keys()], "every box of the path has its place in it");
+    for (const [at, delay] of boxes) assert.ok(Math.abs(delay - at * 0.2) < 1e-6, `box ${at} lights up at its turn, not after ${delay} s`);
+    assert.deepEqual(complaints, []);
+  } finally {
+    await world.stop();
+  }
+});
+
 test("a program that cannot start says so in both languages", async () => {
   const world = await start();
   try {

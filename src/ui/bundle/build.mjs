@@ -1,4 +1,4 @@
-// Builds the script bundles, the page's style sheet and the fonts into target/page/bundle, where Trunk takes them from.
+// Builds the script bundles, the page's style sheet and the fonts into target/bundled/bundle, where Trunk takes them from.
 //
 //   node src/ui/bundle/build.mjs        (packages first: npm ci in this folder)
 import { build } from "esbuild";
@@ -8,8 +8,9 @@ import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "../../..");
-const out = join(root, "target/page");
-const made = join(root, `target/page.${process.pid}`);
+// Not target/page: there cargo keeps the build scripts and macros of the profile of that name.
+const out = join(root, "target/bundled");
+const made = join(root, `target/bundled.${process.pid}`);
 const browsers = ["chrome120", "firefox120", "safari17"];
 const common = { bundle: true, minify: true, target: browsers, legalComments: "eof", logLevel: "warning", absWorkingDir: root };
 
