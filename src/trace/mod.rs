@@ -94,11 +94,12 @@ pub struct Trace {
     pub journeys: Vec<JourneyInfo>,
 }
 
-/// Makes room for one more. A long list grows fourfold where addresses are plenty, for each time all of it is copied.
+/// Makes room for one more. A long list grows sixteenfold where addresses are plenty: each time all of it is copied, and
+/// what is not written to takes no memory. Where so much is refused, the list grows as others do.
 fn make_room<T>(list: &mut Vec<T>) {
     const LONG: usize = 4_096;
     if list.len() == list.capacity() && list.len() >= LONG && cfg!(target_pointer_width = "64") {
-        list.reserve_exact(3 * list.len());
+        let _ = list.try_reserve_exact(15 * list.len());
     }
 }
 
