@@ -123,3 +123,85 @@ fn a_list_can_be_asked_for_as_it_stood_at_a_version() {
     assert_eq!(exact["items"][0]["data"], json!({ "a": "b" }));
     assert_eq!(list(&mut lab, Some(1_000_000)).unwrap_err().code, 504);
 }
+
+/// Pods as documents of their own, or within one list, with a Service that selects nothing before them.
+fn many_pods(count: usize, is_list: bool) -> String {
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: lonely}\nspec: {selector: {app: none}, ports: [{port: 80}]}\n";
+    let pod = |n: usize| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p{n}\nspec:\n  containers:\n  - name: c\n    image: nginx\n"
+        )
+    };
+    if !is_list {
+        return (0..count).fold(service.to_owned(), |text, n| text + "---\n" + &pod(n));
+    }
+    (0..count).fold(format!("{service}---\napiVersion: v1\nkind: List\nitems:\n"), |text, n| {
+        text + "- " + pod(n).trim_end().replace('\n', "\n  ").as_str() + "\n"
+    })
+}
+
+#[test]
+fn a_text_is_read_in_pieces_of_one_object_at_most() {
+    for is_list in [false, true] {
+        let text = many_pods(400, is_list);
+        let mut reading = vethscope::manifest::Reading::new(text.as_str().into());
+        let (mut n_pieces, mut before, mut percent) = (1, 0, 0);
+        while reading.advance() {
+            n_pieces += 1;
+            assert!(reading.n_checked() <= before + 1, "a piece checks one object");
+            assert!(reading.percent() >= percent && reading.percent() <= 100);
+            (before, percent) = (reading.n_checked(), reading.percent());
+        }
+        assert_eq!(before, 401);
+        assert!(n_pieces > 401, "{n_pieces} pieces");
+        let parsed = reading.finish();
+        assert_eq!(parsed, vethscope::manifest::parse(&text));
+        assert_eq!(parsed.objects.len(), 401);
+        assert_eq!(parsed.diagnostics.len(), 1, "the Service selects nothing: {:?}", parsed.diagnostics);
+    }
+}
+
+#[test]
+fn an_error_within_a_long_document_stands_at_its_place() {
+    let text = many_pods(400, true).replacen("name: p399", "name: [p399", 1);
+    assert!(text.len() > 16 << 10, "longer than what is read in one piece");
+    let parsed = vethscope::manifest::parse(&text);
+    let place = parsed.diagnostics[0].span.expect("a place").place(&text);
+    // The bracket stands in the fifth line of the last Pod, and the colon of the next line has no place within it.
+    assert_eq!(place.line, 5 + 3 + 399 * 8 + 5, "{:?}", parsed.diagnostics);
+    assert_eq!(parsed.objects.len(), 1, "the document before it is read");
+}
+
+#[test]
+fn a_text_is_applied_in_steps_of_one_moment() {
+    let text = many_pods(400, false);
+    let mut lab = Lab::new(1);
+    lab.apply(&text);
+    let (mut left, mut n_steps) = (usize::MAX, 0);
+    let mut moments = Vec::new();
+    loop {
+        lab.advance(1);
+        let now = lab.n_unwritten();
+        assert!(left == usize::MAX || left - now <= 64, "{left} objects were left, and then {now}");
+        left = now;
+        n_steps += 1;
+        moments.push(lab.now());
+        if left == 0 {
+            break;
+        }
+    }
+    assert!(n_steps >= 401 / 64, "{n_steps} steps");
+    assert!(moments.iter().all(|at| *at == moments[0]));
+    lab.settle(FOR_EVER);
+    assert_eq!(lab.live().pods.len(), 400);
+    // What is pasted next takes them back, in steps as well, and a replay sees the same.
+    lab.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm}\n");
+    lab.advance(1);
+    assert!(lab.n_unwritten() > 0);
+    lab.settle(FOR_EVER);
+    let mut again = Lab::open(&lab.log());
+    while matches!(again.advance(10), Progress::Busy(_)) {}
+    while matches!(lab.advance(10), Progress::Busy(_)) {}
+    assert_eq!(lab.live().pods.len(), 0);
+    assert_eq!(again.trace().hash(), lab.trace().hash());
+}

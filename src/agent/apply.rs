@@ -3,12 +3,12 @@
 
 use super::control::ControlPlane;
 use super::objects::{Typed, Written};
-use super::world::World;
+use super::world::{Patience, Wakeup, World};
 use crate::api::{NodeSpec, Pod};
-use crate::base::ObjectKey;
+use crate::base::{Duration, ObjectKey};
 use crate::cluster::patch;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// In which order the objects of a text are written: what others refer to before them, and objects that name an
@@ -25,41 +25,91 @@ fn rank(written: &Written) -> u8 {
     }
 }
 
+/// Objects of a text that are written or deleted in one step of the simulation. All steps of a text are at the same
+/// moment; they are steps so that whoever shows a screen can do something else between two of them.
+const OBJECTS_PER_STEP: usize = 64;
+
+/// What is left to be done of a text that is being applied.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Applying {
+    /// Objects that the text no longer describes.
+    gone: VecDeque<ObjectKey>,
+    /// Objects of the text, in the order in which they are written; what the cluster has from the beginning is there
+    /// before them.
+    wanted: Option<Vec<Written>>,
+    ordered: VecDeque<Written>,
+    /// What the text before said.
+    before: BTreeMap<ObjectKey, Arc<Value>>,
+}
+
+impl Applying {
+    fn len(&self) -> usize {
+        self.gone.len() + self.wanted.as_ref().map_or(0, Vec::len) + self.ordered.len()
+    }
+}
+
 impl ControlPlane {
+    /// How many objects of a text are still to be written or deleted.
+    pub fn n_unwritten(&self) -> usize {
+        self.applying.len()
+    }
+
     /// The objects of a text take the place of those of the text before.
-    pub(super) fn apply_objects(&mut self, world: &mut dyn World, wanted: &[Written]) {
+    pub(super) fn apply_objects(&mut self, world: &mut dyn World, wanted: Vec<Written>) {
         self.ensure_own_namespaces(world);
         let text: BTreeMap<ObjectKey, Arc<Value>> =
             wanted.iter().map(|written| (written.key.clone(), written.value.clone())).collect();
         let before = std::mem::replace(&mut self.objects.text, text);
         // A Node that is no longer written may still be one of the cluster document's.
         let gone = |key: &&ObjectKey| !self.objects.text.contains_key(*key) && &*key.kind != "Node";
-        let gone: Vec<ObjectKey> = before.keys().filter(gone).cloned().collect();
-        for key in &gone {
-            self.delete(world, key, None, None);
+        let gone = before.keys().filter(gone).cloned().collect();
+        self.applying = Applying { gone, wanted: Some(wanted), ordered: VecDeque::new(), before };
+        self.apply_more(world);
+    }
+
+    /// Does a step's share of what is left of a text.
+    pub(super) fn apply_more(&mut self, world: &mut dyn World) {
+        for _ in 0..OBJECTS_PER_STEP {
+            if let Some(key) = self.applying.gone.pop_front() {
+                self.delete(world, &key, None, None);
+                continue;
+            }
+            if let Some(wanted) = self.applying.wanted.take() {
+                self.begin_to_write(world, wanted);
+            }
+            let Some(written) = self.applying.ordered.pop_front() else { break };
+            let before = self.applying.before.remove(&written.key);
+            self.apply_object(world, &written, before.as_ref());
         }
+        if self.applying.len() > 0 {
+            world.wake_in(Duration::ZERO, Patience::Prompt, Wakeup::ApplyMore);
+        } else {
+            self.applying = Applying::default();
+            self.services_applied(world);
+        }
+    }
+
+    /// What comes before the objects themselves: their namespaces, and what the text says of nodes.
+    fn begin_to_write(&mut self, world: &mut dyn World, mut wanted: Vec<Written>) {
         self.furnish_cluster(world);
-        let mut ordered: Vec<&Written> = wanted.iter().collect();
-        ordered.sort_by_key(|written| rank(written));
-        for written in &ordered {
+        wanted.sort_by_key(rank);
+        for written in &wanted {
             if !written.key.namespace.is_empty() {
                 self.ensure_namespace(world, &written.key.namespace);
             }
         }
-        for written in ordered.iter().filter(|written| &*written.key.kind == "Node") {
+        for written in wanted.iter().filter(|written| &*written.key.kind == "Node") {
             // Its machine stands already; what the text says of its status is shown.
+            let before = self.applying.before.get(&written.key);
             if let (Some(row), true) =
-                (self.objects.get(&written.key).cloned(), before.get(&written.key) != Some(&written.value))
+                (self.objects.get(&written.key).cloned(), before != Some(&written.value))
             {
-                let value =
-                    patch::three_way(before.get(&written.key).map(|old| &**old), &written.value, &row.value);
+                let value = patch::three_way(before.map(|old| &**old), &written.value, &row.value);
                 self.put(world, &written.key, &written.api_version, Arc::new(value));
             }
         }
-        for written in ordered.iter().filter(|written| &*written.key.kind != "Node") {
-            self.apply_object(world, written, before.get(&written.key));
-        }
-        self.services_applied(world);
+        wanted.retain(|written| &*written.key.kind != "Node");
+        self.applying.ordered = wanted.into();
     }
 
     /// Writes an object of the text, unless the text says what it said before.

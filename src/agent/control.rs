@@ -1,6 +1,7 @@
 //! The API server's side: what the user applied becomes objects in the store, and who watches them is woken. The
 //! scheduler binds Pods to nodes.
 
+use super::apply::Applying;
 use super::cni::cilium::{self, Identities};
 use super::cni::{self, Peer};
 use super::containers;
@@ -45,6 +46,8 @@ pub struct Desired {
 pub struct ControlPlane {
     pub(super) store: Store,
     pub(super) objects: Objects,
+    /// What is left of a text that is being applied.
+    pub(super) applying: Applying,
     pub(super) cluster: Option<Arc<ClusterSpec>>,
     /// Security identities, which Cilium gives to label sets.
     pub(super) identities: Identities,
@@ -91,6 +94,7 @@ impl Actor for ControlPlane {
             Wakeup::NodePower(node, power) => self.node_power(world, &node, power),
             Wakeup::NodeMonitor(node, outage) => self.monitor_node(world, &node, outage),
             Wakeup::Apply(desired) => self.apply(world, &desired),
+            Wakeup::ApplyMore => self.apply_more(world),
             Wakeup::DaemonStarted(node) => self.daemon_started(world, &node),
             Wakeup::Schedule(key) => self.schedule(world, &key),
             Wakeup::ScheduleAgain => self.schedule_again(world),
@@ -183,7 +187,7 @@ impl ControlPlane {
         }
         let mut objects = desired.objects.clone();
         objects.extend(Self::dns_addon(&desired.objects, &desired.cluster));
-        self.apply_objects(world, &objects);
+        self.apply_objects(world, objects);
     }
 
     fn tear_down(&mut self, world: &mut dyn World) {

@@ -50,6 +50,7 @@ impl ControlPlane {
                 return None;
             }
             Wakeup::Apply(_)
+            | Wakeup::ApplyMore
             | Wakeup::NodePower(..)
             | Wakeup::NodeMonitor(..)
             | Wakeup::Schedule(_)

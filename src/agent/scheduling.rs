@@ -14,6 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How long the scheduler waits before it looks again (`podInitialBackoff`).
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// Pods that are looked at in one step of the simulation; further ones follow at the same moment.
+const PODS_PER_STEP: usize = 64;
 /// The scheduler that is simulated.
 const OWN_NAME: &str = "default-scheduler";
 
@@ -21,6 +24,8 @@ const OWN_NAME: &str = "default-scheduler";
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unscheduled {
     pods: BTreeSet<PodKey>,
+    /// Those of them that it looks at just now.
+    again: BTreeSet<PodKey>,
     /// Whether the scheduler is about to look at them again.
     looking: bool,
 }
@@ -113,9 +118,16 @@ impl ControlPlane {
     }
 
     pub(super) fn schedule_again(&mut self, world: &mut dyn World) {
-        self.waiting.looking = false;
-        for key in std::mem::take(&mut self.waiting.pods) {
+        if self.waiting.again.is_empty() {
+            self.waiting.looking = false;
+            self.waiting.again = std::mem::take(&mut self.waiting.pods);
+        }
+        for _ in 0..PODS_PER_STEP {
+            let Some(key) = self.waiting.again.pop_first() else { return };
             self.schedule(world, &key);
+        }
+        if !self.waiting.again.is_empty() {
+            world.wake_in(Duration::ZERO, Patience::Prompt, Wakeup::ScheduleAgain);
         }
     }
 
@@ -151,6 +163,7 @@ impl ControlPlane {
     /// What became of a Pod that is gone is forgotten.
     pub(super) fn forget_waiting(&mut self, key: &PodKey) {
         self.waiting.pods.remove(key);
+        self.waiting.again.remove(key);
     }
 
     /// The object of a Pod's node.

@@ -102,6 +102,8 @@ pub fn with<T>(
 pub enum Wakeup {
     /// The user applied a text.
     Apply(Arc<Desired>),
+    /// Write further objects of the text that is being applied.
+    ApplyMore,
     /// The daemon of this node's network plug-in has started.
     DaemonStarted(Arc<str>),
     /// The scheduler looks at this Pod.

@@ -32,7 +32,7 @@ use crate::agent::{ControlPlane, Desired, Wakeup, Written};
 use crate::api::{ApiError, ApiRequest};
 use crate::base::{Diagnostic, EventId, NetnsId, ProcessId, Severity, SimTime, Span};
 use crate::kernel::{Netns, Urgency};
-use crate::manifest::{self, Located, Parsed};
+use crate::manifest::{self, Located, Parsed, Reading};
 use crate::sim::{EVENTS_MAX, Simulation};
 use crate::trace::{Fault, Inventory, Trace};
 use script::Script;
@@ -40,6 +40,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+
+/// Events that the tables may lag behind the trace.
+const EVENTS_BEHIND: usize = 1_000;
 
 /// Something a user did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +94,8 @@ pub struct Lab {
     log: LabLog,
     /// Actions of a log being replayed that are still to come.
     upcoming: VecDeque<(SimTime, Action)>,
+    /// A text of such a log that is being read.
+    reading: Option<Reading>,
     live: Inventory,
     parsed: Parsed,
     scripts: BTreeMap<ProcessId, Script>,
@@ -106,6 +111,7 @@ impl Lab {
             sim: Simulation::new(seed, ControlPlane::default()),
             log: LabLog { seed, actions: Vec::new() },
             upcoming: VecDeque::new(),
+            reading: None,
             live: Inventory::default(),
             parsed: manifest::parse(""),
             scripts: BTreeMap::new(),
@@ -125,8 +131,14 @@ impl Lab {
     pub fn apply(&mut self, text: &str) -> Vec<Diagnostic> {
         let parsed = parse(text);
         let diagnostics = parsed.diagnostics.clone();
-        if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-            return diagnostics;
+        self.apply_parsed(text, parsed);
+        diagnostics
+    }
+
+    /// Applies what `text` was read to be, unless there is an error in it. Returns whether it did.
+    pub fn apply_parsed(&mut self, text: &str, parsed: Parsed) -> bool {
+        if parsed.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+            return false;
         }
         self.catch_up();
         self.log.actions.push((self.sim.now(), Action::Apply(text.to_owned())));
@@ -134,7 +146,17 @@ impl Lab {
         let desired = Desired { cluster: parsed.resolve_cluster(), objects };
         self.sim.tell(Wakeup::Apply(Arc::new(desired)));
         self.parsed = parsed;
-        diagnostics
+        true
+    }
+
+    /// How many objects of a text that is being applied are still to be written; 0 when all are.
+    pub fn n_unwritten(&self) -> usize {
+        self.sim.actor().map_or(0, ControlPlane::n_unwritten)
+    }
+
+    /// Whether each step is a larger piece of work at the moment: a text is being read or applied.
+    pub fn is_heavy(&self) -> bool {
+        self.reading.is_some() || self.n_unwritten() > 0
     }
 
     /// Asks the API server now. Only what changes something is logged.
@@ -188,21 +210,22 @@ impl Lab {
             if self.is_idle() || !self.step() {
                 return Progress::Idle;
             }
+            self.keep_up();
         }
         Progress::Busy(self.sim.now())
     }
 
     /// Runs until nothing is under way, as after applying a text. Stops at a limit of simulated time.
     pub fn settle(&mut self, limit: SimTime) -> Progress {
-        self.run_while(limit, |lab| !lab.sim.is_quiet(Urgency::Now) || !lab.upcoming.is_empty())
+        self.run_while(limit, |lab| !lab.sim.is_quiet(Urgency::Now) || !lab.is_replayed())
     }
 
     /// One step towards where [`Self::settle`] ends.
     fn settle_step(&mut self, limit: SimTime) -> Progress {
-        if self.sim.is_quiet(Urgency::Now) && self.upcoming.is_empty() {
+        if self.sim.is_quiet(Urgency::Now) && self.is_replayed() {
             return Progress::Idle;
         }
-        if self.sim.next_at().is_none_or(|at| at > limit) {
+        if self.reading.is_none() && self.sim.next_at().is_none_or(|at| at > limit) {
             return Progress::Stopped(self.sim.now());
         }
         self.take_upcoming();
@@ -231,7 +254,7 @@ impl Lab {
 
     fn run_while(&mut self, limit: SimTime, goes_on: impl Fn(&Self) -> bool) -> Progress {
         while goes_on(self) {
-            let late = self.sim.next_at().is_none_or(|at| at > limit);
+            let late = self.reading.is_none() && self.sim.next_at().is_none_or(|at| at > limit);
             if self.sim.trace().len() >= EVENTS_MAX || late {
                 return Progress::Stopped(self.sim.now());
             }
@@ -243,10 +266,19 @@ impl Lab {
 
     /// Nothing is left to do before the next action: upkeep of the kernel alone does not count.
     pub fn is_idle(&self) -> bool {
-        self.sim.is_quiet(Urgency::Soon) && self.upcoming.is_empty()
+        self.sim.is_quiet(Urgency::Soon) && self.is_replayed()
+    }
+
+    /// All actions of a replayed log have been taken.
+    fn is_replayed(&self) -> bool {
+        self.upcoming.is_empty() && self.reading.is_none()
     }
 
     fn step(&mut self) -> bool {
+        if let Some(reading) = self.reading.take() {
+            self.read_on(reading);
+            return true;
+        }
         let stepped = self.sim.step();
         for (process, status) in self.sim.take_ended() {
             self.go_on(process, status);
@@ -266,9 +298,21 @@ impl Lab {
         }
     }
 
+    /// Reads a piece of a replayed log's text, and applies it when all is read.
+    fn read_on(&mut self, mut reading: Reading) {
+        if reading.advance() {
+            self.reading = Some(reading);
+        } else {
+            let text = reading.text().clone();
+            self.apply_parsed(&text, finish(reading));
+        }
+    }
+
     /// Takes the actions of a replayed log whose time has come.
     fn take_upcoming(&mut self) {
-        while let Some((at, _)) = self.upcoming.front() {
+        while self.reading.is_none()
+            && let Some((at, _)) = self.upcoming.front()
+        {
             let comes_first = self.sim.next_at().is_none_or(|next| *at < next);
             if !comes_first {
                 return;
@@ -276,9 +320,7 @@ impl Lab {
             let Some((at, action)) = self.upcoming.pop_front() else { return };
             self.sim.wait_until(at);
             match action {
-                Action::Apply(text) => {
-                    self.apply(&text);
-                }
+                Action::Apply(text) => self.reading = Some(Reading::new(text.into())),
                 // It is in the log because it succeeded, and so it does here.
                 Action::Request(request) => drop(self.request(&request)),
                 Action::Run { target, argv } => self.replay_run(&target, &argv),
@@ -306,6 +348,15 @@ impl Lab {
         &self.live
     }
 
+    /// Brings the tables nearer to the end of the trace once they are far behind it, so that who next asks for them does
+    /// not wait for all of it.
+    fn keep_up(&mut self) {
+        let trace = self.sim.trace();
+        if trace.len() > self.live.upto + EVENTS_BEHIND {
+            self.live.advance(trace, self.live.upto + EVENTS_BEHIND);
+        }
+    }
+
     /// A network namespace as its kernel has it; [`Self::live`] tells the same from the trace.
     pub fn netns(&self, netns: NetnsId) -> Option<&Netns> {
         self.sim.netns(netns)
@@ -314,6 +365,8 @@ impl Lab {
     /// The log that makes this lab, the actions still to be replayed included.
     pub fn log(&self) -> LabLog {
         let mut log = self.log.clone();
+        let read = self.reading.as_ref().map(|reading| Action::Apply(reading.text().to_string()));
+        log.actions.extend(read.map(|action| (self.sim.now(), action)));
         log.actions.extend(self.upcoming.iter().cloned());
         log
     }
@@ -355,8 +408,16 @@ impl Lab {
 
 /// Reads a text as [`manifest::parse`] does, and the Corefiles in it as CoreDNS does.
 pub fn parse(text: &str) -> Parsed {
-    let mut parsed = manifest::parse(text);
-    let found = corefiles::findings(text, &parsed);
+    let mut reading = Reading::new(text.into());
+    while reading.advance() {}
+    finish(reading)
+}
+
+/// What a text that has been read holds, its Corefiles read as well.
+pub fn finish(reading: Reading) -> Parsed {
+    let text = reading.text().clone();
+    let mut parsed = reading.finish();
+    let found = corefiles::findings(&text, &parsed);
     if !found.is_empty() {
         parsed.diagnostics.extend(found);
         parsed.diagnostics.sort_by_key(|diagnostic| diagnostic.span);

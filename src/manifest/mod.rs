@@ -9,6 +9,8 @@ mod objects;
 mod output;
 mod prune;
 pub mod quantity;
+pub mod quotas;
+mod reading;
 mod report;
 mod resolve;
 mod scalar;
@@ -19,6 +21,7 @@ mod values;
 
 pub use assist::{Explained, Help, Offer, Offers, explain, field_help, help, offers};
 pub use output::{Sources, check_json, check_text};
+pub use reading::Reading;
 
 use crate::api::{Cluster, EndpointSlice, NetworkPolicy, Node, Object, Pod, Service};
 use crate::base::words::Lang;
@@ -122,33 +125,9 @@ pub fn parse_bytes(bytes: &[u8]) -> Parsed {
 
 /// Reads a text.
 pub fn parse(text: &str) -> Parsed {
-    if text.len() > TEXT_LIMIT {
-        return whole_text(Severity::Error, "text.long", "text.long.hint", &(TEXT_LIMIT >> 20).to_string());
-    }
-    // What YAML forbids in a text: control characters other than line ends and tabs.
-    let control = |byte: &u8| *byte < b' ' && !matches!(*byte, b'\n' | b'\r' | b'\t');
-    if let Some(at) = text.bytes().position(|byte| control(&byte)) {
-        let mut parsed = whole_text(Severity::Error, "text.binary", "text.binary.hint", &at.to_string());
-        parsed.diagnostics[0].span = Some(Span { start: at, end: at + 1 });
-        return parsed;
-    }
-    let (start, body) = text.strip_prefix('\u{feff}').map_or((0, text), |body| (3, body));
-    let (roots, mut diagnostics) = tree::read(start, body);
-    let mut objects = Vec::new();
-    for root in &roots {
-        objects::collect(root, &mut objects, &mut diagnostics);
-    }
-    if objects.is_empty() && diagnostics.is_empty() {
-        return whole_text(Severity::Info, "text.empty", "text.empty.hint", "");
-    }
-    let (objects, roots): (Vec<_>, Vec<_>) =
-        objects.into_iter().map(|found| (found.located, found.root)).unzip();
-    let mut parsed = Parsed { objects, diagnostics };
-    let across = validate::across(text, &parsed, &roots);
-    parsed.diagnostics.extend(across);
-    parsed.diagnostics.sort_by_key(|diagnostic| diagnostic.span);
-    limit(&mut parsed.diagnostics);
-    parsed
+    let mut reading = Reading::new(text.into());
+    while reading.advance() {}
+    reading.finish()
 }
 
 /// Where a path of an object stands in the text that it was read from; the nearest field above it where that field is

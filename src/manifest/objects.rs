@@ -2,12 +2,13 @@
 
 use super::report::Report;
 use super::schema::{Kind, nearest, schema};
-use super::tree::Node;
+use super::tree::{Node, NodeValue};
 use super::{Located, decode, validate};
 use crate::api::{AdminNetworkPolicy, AdminTier, Object, ObjectMeta, Unsimulated};
 use crate::base::Diagnostic;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Kinds that are part of the simulation, or that mean nothing beyond their name.
@@ -45,29 +46,17 @@ const SIMULATED: [&str; 31] = [
     "StorageClass",
 ];
 
-/// An object with the tree that it came from.
-pub(super) struct Found<'t> {
-    /// The object.
-    pub(super) located: Located,
-    /// Its text.
-    pub(super) root: &'t Node,
-}
-
-/// Takes the objects of a document; a list is taken apart.
-pub(super) fn collect<'t>(root: &'t Node, found: &mut Vec<Found<'t>>, diagnostics: &mut Vec<Diagnostic>) {
+/// The objects of a document; a list is taken apart, and where nothing is written there are none.
+pub(super) fn within(root: Node, found: &mut VecDeque<Node>) {
     if root.is_null() {
         return;
     }
-    let kind = root.get("kind").and_then(Node::as_str).unwrap_or("");
-    if kind.ends_with("List") && root.get("items").is_some() {
-        for item in root.get("items").map_or(&[][..], Node::items) {
-            collect(item, found, diagnostics);
-        }
-        return;
+    let is_list = root.get("kind").and_then(Node::as_str).is_some_and(|kind| kind.ends_with("List"));
+    match root.take(|key| is_list && key == "items") {
+        Ok(NodeValue::Sequence(items)) => items.into_iter().for_each(|item| within(item, found)),
+        Ok(NodeValue::Scalar(_) | NodeValue::Mapping(_)) => {}
+        Err(root) => found.push_back(root),
     }
-    let (object, findings) = read(root);
-    diagnostics.extend(findings);
-    found.extend(object.map(|located| Found { located, root }));
 }
 
 /// What an object is called in a diagnostic: `Pod/default/web`; the bare kind for an object without a name.
@@ -83,7 +72,8 @@ pub(super) fn label(kind: &str, namespaced: bool, metadata: Option<&Node>) -> St
     [kind, namespace, Some(name)].into_iter().flatten().collect::<Vec<_>>().join("/")
 }
 
-fn read(root: &Node) -> (Option<Located>, Vec<Diagnostic>) {
+/// Reads one object: whether it decodes, whether it is valid.
+pub(super) fn read(root: &Node) -> (Option<Located>, Vec<Diagnostic>) {
     let text = |key| root.get(key).and_then(Node::as_str).unwrap_or("");
     let (api_version, name) = (text("apiVersion"), text("kind"));
     let Some(kind) = schema().kind(api_version, name) else {
@@ -111,7 +101,7 @@ fn read(root: &Node) -> (Option<Located>, Vec<Diagnostic>) {
 fn unknown_kind(root: &Node, report: &mut Report<'_>) {
     let api_version = root.get("apiVersion").filter(|node| !node.is_null());
     let kind = root.get("kind").filter(|node| !node.is_null());
-    if !matches!(root.value, super::tree::NodeValue::Mapping(_)) {
+    if !matches!(root.value, NodeValue::Mapping(_)) {
         return report.error("", "object.no-mapping", Some("object.no-mapping.hint"), &[]);
     }
     match (api_version.map(Node::as_str), kind.map(Node::as_str)) {

@@ -6,9 +6,11 @@
 use super::scalar;
 use crate::base::{Diagnostic, Severity, Span};
 use indexmap::IndexMap;
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
+use saphyr_parser::{BufferedInput, Event, Input, Marker, Parser, ScalarStyle, ScanError, Tag};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// How deep collections may nest. The deepest field of any kind lies far above that.
 const DEPTH_LIMIT: usize = 64;
@@ -67,6 +69,17 @@ impl Node {
             NodeValue::Mapping(entries) => entries.iter().rev().find(|entry| entry.key == key),
             NodeValue::Scalar(_) | NodeValue::Sequence(_) => None,
         }
+    }
+
+    /// The value of the last key that `wanted` names, without the rest; the whole node where there is none.
+    pub(super) fn take(mut self, wanted: impl Fn(&str) -> bool) -> Result<NodeValue, Self> {
+        let entry = match &mut self.value {
+            NodeValue::Mapping(entries) => {
+                entries.iter().rposition(|entry| wanted(&entry.key)).map(|at| entries.swap_remove(at))
+            }
+            NodeValue::Scalar(_) | NodeValue::Sequence(_) => None,
+        };
+        entry.map(|entry| entry.value.value).ok_or(self)
     }
 
     /// The elements of a sequence; none for anything else.
@@ -162,14 +175,17 @@ fn steps(path: &str) -> Vec<&str> {
 pub(super) fn read(start: usize, text: &str) -> (Vec<Node>, Vec<Diagnostic>) {
     let mut nodes = Vec::new();
     let mut diagnostics = Vec::new();
-    for (at, document) in documents(text) {
-        read_document(start + at, document, &mut nodes, &mut diagnostics);
+    for document in documents(text) {
+        match read_document(start + document.start, &text[document]) {
+            Ok(mut roots) => nodes.append(&mut roots),
+            Err(diagnostic) => diagnostics.push(*diagnostic),
+        }
     }
     (nodes, diagnostics)
 }
 
-/// The documents of a text with their offsets. A separator line opens the document that follows it.
-fn documents(text: &str) -> Vec<(usize, &str)> {
+/// Where the documents of a text stand. A separator line opens the document that follows it.
+pub(super) fn documents(text: &str) -> Vec<Range<usize>> {
     let mut starts = vec![0];
     let mut only_directives = true;
     let mut at = 0;
@@ -185,24 +201,51 @@ fn documents(text: &str) -> Vec<(usize, &str)> {
         at += line.len();
     }
     let ends = starts.iter().skip(1).copied().chain([text.len()]).collect::<Vec<_>>();
-    starts.iter().zip(ends).map(|(&start, end)| (start, &text[start..end])).collect()
+    starts.iter().zip(ends).map(|(&start, end)| start..end).collect()
 }
 
-fn read_document(start: usize, text: &str, nodes: &mut Vec<Node>, diagnostics: &mut Vec<Diagnostic>) {
-    let mut builder = Builder::new(start, text);
-    let mut parser = Parser::new_from_str(text);
-    while let Some(event) = parser.next_event() {
-        let step = match event {
-            Ok((Event::StreamEnd, _)) => break,
-            Ok((event, span)) => builder.take(event, span),
-            Err(error) => Err(Box::new(builder.syntax(&error))),
-        };
-        if let Err(diagnostic) = step {
-            diagnostics.push(*diagnostic);
-            return;
-        }
+/// Reads one document, which begins at `start` of the whole: what stands in it, or why it cannot be read.
+pub(super) fn read_document(start: usize, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
+    let mut builder = Builder::new(start, text.into());
+    builder.go_on(&mut Parser::new_from_str(text), usize::MAX)?;
+    Ok(builder.roots)
+}
+
+/// The characters of a text that is held on to.
+struct Characters {
+    text: Arc<str>,
+    at: usize,
+}
+
+impl Iterator for Characters {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        let next = self.text[self.at..].chars().next()?;
+        self.at += next.len_utf8();
+        Some(next)
     }
-    nodes.append(&mut builder.roots);
+}
+
+/// A document that is being read in pieces.
+pub(super) struct Unread {
+    builder: Builder,
+    parser: Parser<'static, BufferedInput<Characters>>,
+}
+
+impl Unread {
+    /// A document that begins at `start` of the whole.
+    pub(super) fn new(start: usize, text: &str) -> Self {
+        let text: Arc<str> = text.into();
+        let parser = Parser::new_from_iter(Characters { text: text.clone(), at: 0 });
+        Self { builder: Builder::new(start, text), parser }
+    }
+
+    /// Takes at most `n_events` of the parser's events: what stands in the document once all of it is read.
+    pub(super) fn advance(&mut self, n_events: usize) -> Result<Option<Vec<Node>>, Box<Diagnostic>> {
+        let is_read = self.builder.go_on(&mut self.parser, n_events)?;
+        Ok(is_read.then(|| std::mem::take(&mut self.builder.roots)))
+    }
 }
 
 /// A collection that is being read.
@@ -212,9 +255,9 @@ struct Open {
     key: Option<(String, Span)>,
 }
 
-struct Builder<'t> {
+struct Builder {
     start: usize,
-    text: &'t str,
+    text: Arc<str>,
     /// Byte offset of each character; empty where the text is ASCII and both are the same.
     offsets: Vec<u32>,
     open: Vec<Open>,
@@ -225,8 +268,8 @@ struct Builder<'t> {
 
 type Step = Result<(), Box<Diagnostic>>;
 
-impl<'t> Builder<'t> {
-    fn new(start: usize, text: &'t str) -> Self {
+impl Builder {
+    fn new(start: usize, text: Arc<str>) -> Self {
         let offsets =
             if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at as u32).collect() };
         Self {
@@ -238,6 +281,22 @@ impl<'t> Builder<'t> {
             anchors: IndexMap::new(),
             alias_budget: ALIAS_LIMIT,
         }
+    }
+
+    /// Takes at most `n_events` events of the parser. Returns whether the document ended.
+    fn go_on<T: Input>(
+        &mut self,
+        parser: &mut Parser<'_, T>,
+        n_events: usize,
+    ) -> Result<bool, Box<Diagnostic>> {
+        for _ in 0..n_events {
+            match parser.next_event() {
+                None | Some(Ok((Event::StreamEnd, _))) => return Ok(true),
+                Some(Ok((event, span))) => self.take(event, span)?,
+                Some(Err(error)) => return Err(Box::new(self.syntax(&error))),
+            }
+        }
+        Ok(false)
     }
 
     fn offset(&self, marker: &Marker) -> usize {

@@ -156,6 +156,11 @@ impl<A: Actor> Simulation<A> {
         self.queue.push(self.now, Urgency::Now, Task::Agent(Box::new(wakeup)));
     }
 
+    /// Whoever acts within the cluster.
+    pub fn actor(&self) -> Option<&A> {
+        self.agent.as_ref()
+    }
+
     /// Does the next thing. Returns whether there was one.
     pub fn step(&mut self) -> bool {
         let Some((at, task)) = self.queue.pop() else { return false };

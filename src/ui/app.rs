@@ -5,10 +5,9 @@ use super::editor::EditorPanel;
 use super::header::Header;
 use super::lesson::LessonPanel;
 use super::panels::{self, Edge, Fold, Side};
-use super::state::{Page, Tab, Work, use_page};
+use super::state::{Checking, Page, Tab, Work, use_page};
 use super::terminal::TerminalPanel;
 use super::{keys, lab_driver, present, share, theme};
-use crate::base::SimTime;
 use leptos::ev;
 use leptos::prelude::*;
 
@@ -196,26 +195,36 @@ fn WorkSign() -> impl IntoView {
     let n_frames = RwSignal::new(0_u32);
     Effect::new(move || match page.work.get() {
         Work::Busy(_) => n_frames.update(|n| *n += 1),
-        Work::Idle | Work::Ahead | Work::Stopped(_) => n_frames.set(0),
+        Work::Applying(_) | Work::Idle | Work::Ahead | Work::Stopped(_) => n_frames.set(0),
     });
     // 20 frames are a third of a second: a shorter run needs no sign.
     let is_long = Memo::new(move |_| n_frames.get() > 20);
-    let sign = move || -> Option<(&'static str, SimTime, Button)> {
+    let sign = move || -> Option<(&'static str, Vec<String>, Button)> {
+        if let Some(Checking { n_objects, percent }) = page.checking.get() {
+            let args = vec![n_objects.to_string(), percent.to_string()];
+            return Some(("frame.checking", args, ("frame.work.stop", "stop", lab_driver::stop_check)));
+        }
         match page.work.get() {
+            Work::Applying(n_left) => {
+                let stop: Button = ("frame.work.stop", "stop", lab_driver::stop_applying);
+                Some(("frame.work.applying", vec![n_left.to_string()], stop))
+            }
             Work::Busy(now) if is_long.get() => {
-                Some(("frame.work.busy", now, ("frame.work.stop", "stop", lab_driver::halt)))
+                let stop: Button = ("frame.work.stop", "stop", lab_driver::halt);
+                Some(("frame.work.busy", vec![now.to_string()], stop))
             }
             Work::Stopped(now) => {
-                Some(("frame.work.stopped", now, ("frame.work.resume", "resume", lab_driver::resume)))
+                let resume: Button = ("frame.work.resume", "resume", lab_driver::resume);
+                Some(("frame.work.stopped", vec![now.to_string()], resume))
             }
             Work::Idle | Work::Ahead | Work::Busy(_) => None,
         }
     };
     move || {
-        sign().map(|(key, now, (label, id, act))| {
+        sign().map(|(key, args, (label, id, act))| {
             view! {
                 <div class="work" data-testid="work">
-                    <span>{page.ui.sentence(key, &[now.to_string()])}</span>
+                    <span>{page.ui.sentence(key, &args)}</span>
                     <button class="button" data-testid=id on:click=move |_| act(page)>{page.word(label)}</button>
                 </div>
             }

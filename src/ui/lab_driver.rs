@@ -2,8 +2,10 @@
 //! that the page never blocks. Simulated time runs only so far ahead of the playhead, since a `ping` without a count
 //! never ends.
 
+mod checking;
 mod screen;
 
+pub(super) use checking::{apply_typed, begin_check, stop_applying, stop_check, typed};
 pub(super) use screen::screen;
 
 use super::state::{Page, Tab, Work};
@@ -22,16 +24,13 @@ use std::time::Duration as WallDuration;
 const SLICE_MS: f64 = 8.0;
 
 /// Entries of the event queue worked through between two looks at the clock.
-const STEPS_PER_LOOK: u32 = 200;
+const STEPS_PER_LOOK: u32 = 20;
 
 /// Steps that the simulation may be ahead of the playhead.
 const LOOKAHEAD: usize = 200;
 
 /// Events after which a slice ends, unless it replays what was there before.
 const AHEAD_EVENTS: usize = 1_000;
-
-/// Milliseconds without a key stroke after which a text without errors is applied.
-const TYPING_PAUSE: WallDuration = WallDuration::from_millis(300);
 
 /// Milliseconds after a change before it is saved.
 const SAVING_PAUSE: WallDuration = WallDuration::from_millis(400);
@@ -64,7 +63,7 @@ pub(super) struct Driver {
     transcript: Transcript,
     notes: Vec<(Target, Entry)>,
     n_scanned: usize,
-    typing: Option<TimeoutHandle>,
+    typed: checking::Typed,
     saving: Option<TimeoutHandle>,
     resumes_when_visible: bool,
 }
@@ -102,7 +101,7 @@ fn open_saved(page: Page) {
             open(page, &log, last_run(&log));
             if let Some(draft) = draft {
                 page.ui.text.set(draft);
-                page.diagnostics.set(check(&page.ui.text.get_untracked()));
+                begin_check(page);
             }
         }
         None => open_lesson(page),
@@ -137,9 +136,9 @@ fn open(page: Page, log: &LabLog, follow: Follow) {
         driver.n_scanned = 0;
         driver.applied.clone_from(&text);
     });
-    page.diagnostics.set(check(&text));
     page.ui.text.set(text);
     follow_language(page, page.ui.lang.get_untracked());
+    begin_check(page);
     page.ui.playback.update(|playback| (playback.steps, playback.at, playback.elapsed) = (Vec::new(), 0, 0));
     page.ui.version.update(|version| *version += 1);
     wake(page);
@@ -159,50 +158,6 @@ fn last_text(log: &LabLog) -> Option<&str> {
         | Action::Request(_)
         | Action::Interrupt(_) => None,
     })
-}
-
-/// What is wrong in a text.
-pub(super) fn check(text: &str) -> Vec<Diagnostic> {
-    lab::check(text)
-}
-
-/// Takes in what stands in the editor now. It is checked in the next frame and applied when the typing pauses.
-pub(super) fn typed(page: Page, text: String) {
-    page.ui.text.set(text);
-    let timer = set_timeout_with_handle(move || apply_typed(page), TYPING_PAUSE).ok();
-    page.driver.update_value(|driver| {
-        if let Some(earlier) = std::mem::replace(&mut driver.typing, timer) {
-            earlier.clear();
-        }
-    });
-    request_animation_frame(move || page.diagnostics.set(check(&page.ui.text.get_untracked())));
-    save_soon(page);
-}
-
-/// Applies the text in the editor to the running lab, if nothing is wrong in it.
-pub(super) fn apply_typed(page: Page) {
-    let text = page.ui.text.get_untracked();
-    let is_new = page.driver.with_value(|driver| driver.applied != text);
-    if !is_new || has_errors(&check(&text)) {
-        return;
-    }
-    if page.driver.with_value(|driver| driver.is_replaying) {
-        // Not lost, only later: the text is applied to what the replay ends in.
-        let timer = set_timeout_with_handle(move || apply_typed(page), TYPING_PAUSE).ok();
-        page.driver.update_value(|driver| driver.typing = timer);
-        return;
-    }
-    let diagnostics = page.ui.lab.try_update_value(|lab| lab.apply(&text)).unwrap_or_default();
-    if !has_errors(&diagnostics) {
-        page.driver.update_value(|driver| {
-            driver.applied = text;
-            driver.follow = Follow::End;
-            driver.redo.clear();
-        });
-    }
-    page.diagnostics.set(diagnostics);
-    save_soon(page);
-    wake(page);
 }
 
 /// Whether the text in the editor is the one that was applied last.
@@ -369,7 +324,9 @@ fn tick(page: Page) {
             start_queued(page);
         }
         Progress::Busy(now) => {
-            set_work(page, Work::Busy(now));
+            let n_left = page.ui.lab.with_value(Lab::n_unwritten);
+            let is_applying = n_left > 0 && !page.driver.with_value(|driver| driver.is_replaying);
+            set_work(page, if is_applying { Work::Applying(n_left) } else { Work::Busy(now) });
             wake(page);
         }
         Progress::Stopped(now) => {
@@ -395,7 +352,7 @@ fn slice(page: Page, n_events: usize) -> Progress {
         .try_update_value(|lab| {
             let enough = lab.trace().len().saturating_add(n_events);
             loop {
-                let progress = lab.advance(STEPS_PER_LOOK);
+                let progress = lab.advance(if lab.is_heavy() { 1 } else { STEPS_PER_LOOK });
                 let is_enough = lab.trace().len() > enough || now() - began > SLICE_MS;
                 if !matches!(progress, Progress::Busy(_)) || is_enough {
                     return progress;
@@ -538,8 +495,8 @@ pub(super) fn follow_visibility(page: Page) {
 /// Puts the lesson in the editor: applied like any other edit, so it can be undone.
 pub(super) fn reset_to_lesson(page: Page) {
     page.ui.text.set(lessons::vxlan(page.ui.lang.get_untracked()).to_owned());
+    begin_check(page);
     apply_typed(page);
-    page.diagnostics.set(check(&page.ui.text.get_untracked()));
     page.tab.set(Tab::Yaml);
 }
 

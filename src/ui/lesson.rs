@@ -18,7 +18,7 @@ pub(super) fn LessonPanel() -> impl IntoView {
     let done = RwSignal::new(BTreeSet::<At>::new());
     // Looked at whenever the simulation comes to rest; what was done once stays done.
     Effect::new(move || {
-        let resting = page.work.with(|work| !matches!(work, Work::Busy(_)));
+        let resting = page.work.with(|work| !matches!(work, Work::Busy(_) | Work::Applying(_)));
         page.ui.version.track();
         page.diagnostics.track();
         if resting && page.tab.get() == Tab::Lesson {

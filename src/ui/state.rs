@@ -135,12 +135,23 @@ pub(super) struct Notice {
 pub(super) enum Work {
     /// Nothing is left to do.
     Idle,
+    /// It applies the text in the editor: as many of its objects are left.
+    Applying(usize),
     /// It runs, and got to this simulated time.
     Busy(SimTime),
     /// It has run far enough ahead of the playhead and waits.
     Ahead,
     /// The user, or a limit, stopped it at this simulated time.
     Stopped(SimTime),
+}
+
+/// How far the check of a text is that takes longer than a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Checking {
+    /// Objects that were checked.
+    pub(super) n_objects: usize,
+    /// How much of the text they are, from 0 to 100.
+    pub(super) percent: usize,
 }
 
 /// The state of the frame around the panels.
@@ -156,6 +167,8 @@ pub(super) struct Page {
     pub(super) notice: RwSignal<Option<Notice>>,
     /// What is wrong in the editor's text.
     pub(super) diagnostics: RwSignal<Vec<Diagnostic>>,
+    /// How far the check of that text is, while it goes on.
+    pub(super) checking: RwSignal<Option<Checking>>,
     /// What the simulation is doing.
     pub(super) work: RwSignal<Work>,
     /// Sizes of panels and other choices that are remembered.
@@ -198,6 +211,7 @@ impl Page {
             dialog: RwSignal::new(None),
             notice: RwSignal::new(None),
             diagnostics: RwSignal::new(Vec::new()),
+            checking: RwSignal::new(None),
             work: RwSignal::new(Work::Idle),
             settings: RwSignal::new(settings),
             driver: StoredValue::new_local(Driver::default()),

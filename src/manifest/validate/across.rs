@@ -4,11 +4,13 @@ use crate::api::{
     AdminAction, AdminNetworkPolicy, ClusterSpec, Cni, NamespacedName, NodeSpec, Object, PolicyType,
 };
 use crate::base::{Diagnostic, Ipv4Net, Severity};
-use crate::manifest::limits;
 use crate::manifest::objects::label;
 use crate::manifest::report::Report;
 use crate::manifest::tree::Node;
 use crate::manifest::{Located, Parsed};
+use crate::manifest::{limits, quotas};
+use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An object with its text.
@@ -25,6 +27,14 @@ impl<'a> Entry<'a> {
         Report::new(self.root, label(object.kind(), namespaced, self.root.get("metadata")))
     }
 
+    fn is(&self, kind: &str) -> bool {
+        self.located.object.kind() == kind
+    }
+
+    fn namespace(&self) -> &'a str {
+        &self.located.object.metadata().namespace
+    }
+
     fn find(self, say: impl FnOnce(&mut Report<'a>)) -> Vec<Diagnostic> {
         let mut report = self.report();
         say(&mut report);
@@ -32,27 +42,77 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Validates what the objects of `parsed` say of each other; `roots` are their texts in the same order.
-pub(in crate::manifest) fn across(text: &str, parsed: &Parsed, roots: &[&Node]) -> Vec<Diagnostic> {
-    let entries = parsed.objects.iter().zip(roots).map(|(located, root)| Entry { located, root });
-    let entries = entries.collect::<Vec<_>>();
-    let mut found = twice(text, &entries);
-    found.extend(beyond_limits(&entries));
-    // With a node or the cluster in error, what the nodes are is not known, and complaints would be noise.
-    let unsure = |diagnostic: &Diagnostic| {
-        let kind = diagnostic.object.split('/').next().unwrap_or("");
-        diagnostic.severity == Severity::Error && matches!(kind, "Cluster" | "Node" | "")
-    };
-    if !parsed.diagnostics.iter().chain(&found).any(unsure) {
-        let spec = parsed.resolve_cluster();
-        found.extend(ranges(&spec, &entries));
-        found.extend(addresses(&spec, &entries));
-        found.extend(missing_nodes(&spec, &entries));
-        found.extend(super::allocation::check(&spec, &entries));
-        found.extend(super::lint::lint((text, &spec), &entries));
-        found.extend(entries.iter().flat_map(|entry| unenforced(&spec, *entry)));
+/// What the objects of a text say of each other, looked at one question after the other.
+#[derive(Default)]
+pub(in crate::manifest) struct Across {
+    n_asked: usize,
+    /// Objects that have answered the first of the questions about the cluster.
+    n_answered: usize,
+    /// The cluster, unless what its nodes are is not known: complaints would be noise.
+    spec: Option<ClusterSpec>,
+    found: Vec<Diagnostic>,
+}
+
+/// A question to all objects together.
+type Question = fn(&str, &ClusterSpec, &[Entry<'_>]) -> Vec<Diagnostic>;
+
+/// Objects that the question to each object for itself is put to in one piece of work.
+const OBJECTS: usize = 500;
+
+/// The questions that ask what the cluster is. The first is answered by each object for itself.
+const QUESTIONS: [Question; 11] = [
+    |text, spec, entries| super::lint::pods((text, spec), entries),
+    |_, spec, entries| ranges(spec, entries),
+    |_, spec, entries| addresses(spec, entries),
+    |_, spec, entries| missing_nodes(spec, entries),
+    |_, spec, entries| super::allocation::check(spec, entries),
+    |text, spec, entries| super::lint::host_ports((text, spec), entries),
+    |text, spec, entries| super::lint::services((text, spec), entries),
+    |text, spec, entries| super::lint::policies((text, spec), entries),
+    |text, spec, entries| super::lint::references((text, spec), entries),
+    |text, spec, entries| super::lint::network((text, spec), entries),
+    |_, spec, entries| entries.iter().flat_map(|entry| unenforced(spec, *entry)).collect(),
+];
+
+impl Across {
+    /// Asks the next question of the objects of `parsed`; `roots` are their texts in the same order. Returns whether
+    /// there is another one.
+    pub(in crate::manifest) fn advance(&mut self, text: &str, parsed: &Parsed, roots: &[Node]) -> bool {
+        let entries = parsed.objects.iter().zip(roots).map(|(located, root)| Entry { located, root });
+        let entries = entries.collect::<Vec<_>>();
+        let asked = self.n_asked;
+        self.n_asked += 1;
+        match asked {
+            0 => self.found.extend(twice(text, &entries)),
+            1 => {
+                self.found.extend(beyond_limits(&entries));
+                self.found.extend(beyond_quotas(&entries));
+                let unsure = |diagnostic: &Diagnostic| {
+                    let kind = diagnostic.object.split('/').next().unwrap_or("");
+                    diagnostic.severity == Severity::Error && matches!(kind, "Cluster" | "Node" | "")
+                };
+                let sure = !parsed.diagnostics.iter().chain(&self.found).any(unsure);
+                self.spec = sure.then(|| parsed.resolve_cluster());
+            }
+            _ => {
+                let Some(spec) = &self.spec else { return false };
+                let asks_each = asked == 2;
+                let from = if asks_each { self.n_answered } else { 0 };
+                let to = if asks_each { entries.len().min(from + OBJECTS) } else { entries.len() };
+                self.found.extend(QUESTIONS[asked - 2](text, spec, &entries[from..to]));
+                if to < entries.len() {
+                    (self.n_answered, self.n_asked) = (to, asked);
+                    return true;
+                }
+            }
+        }
+        asked < 1 || (self.spec.is_some() && asked - 1 < QUESTIONS.len())
     }
-    found
+
+    /// What was found.
+    pub(in crate::manifest) fn found(self) -> Vec<Diagnostic> {
+        self.found
+    }
 }
 
 /// Pods that a limit range refuses which stands before them: objects are made in the order of the text.
@@ -81,6 +141,69 @@ fn beyond_limits(entries: &[Entry<'_>]) -> Vec<Diagnostic> {
         }
     }
     found
+}
+
+/// Objects that a resource quota refuses which stands before them, with what stands before and is not refused.
+fn beyond_quotas(entries: &[Entry<'_>]) -> Vec<Diagnostic> {
+    let namespaces: BTreeSet<&str> =
+        entries.iter().filter(|one| one.is("ResourceQuota")).map(Entry::namespace).collect();
+    let mut found = Vec::new();
+    for namespace in namespaces {
+        let here = entries.iter().filter(|one| one.namespace() == namespace);
+        let mut ranges: Vec<&Value> = Vec::new();
+        let mut quotas: Vec<(&Value, quotas::Amounts)> = Vec::new();
+        let mut before = furniture(namespace);
+        for entry in here {
+            let raw = &*entry.located.raw;
+            let kind = entry.located.object.kind();
+            let value = completed(kind, raw, &ranges);
+            let about = |quota: &Value| quotas::is_about(quota, kind, &value);
+            let why = quotas.iter().find_map(|(quota, used)| {
+                let why = about(quota).then(|| quotas::objection(quota, used, (kind, &value)))?;
+                Some((why?, quota["metadata"]["name"].as_str().unwrap_or_default()))
+            });
+            if let Some((why, name)) = why {
+                found.extend(entry.find(|report| {
+                    report.error("", "across.quota", Some("across.quota.hint"), &[&why, name]);
+                }));
+                continue;
+            }
+            for (_, used) in quotas.iter_mut().filter(|(quota, _)| about(quota)) {
+                quotas::add_usage(used, kind, &value);
+            }
+            before.push((kind, value));
+            if entry.is("LimitRange") {
+                ranges.push(raw);
+            }
+            if entry.is("ResourceQuota") {
+                let mut used = quotas::unused(raw);
+                for (kind, value) in before.iter().filter(|(kind, value)| quotas::is_about(raw, kind, value))
+                {
+                    quotas::add_usage(&mut used, kind, value);
+                }
+                quotas.push((raw, used));
+            }
+        }
+    }
+    found
+}
+
+/// What a namespace has from the beginning and quotas count.
+fn furniture(namespace: &str) -> Vec<(&'static str, Cow<'static, Value>)> {
+    let service = (namespace == "default").then_some(("Service", Cow::Owned(Value::Null)));
+    [("ConfigMap", Cow::Owned(Value::Null))].into_iter().chain(service).collect()
+}
+
+/// A Pod filled in by limit ranges; anything else as it is.
+fn completed<'a>(kind: &str, raw: &'a Value, ranges: &[&Value]) -> Cow<'a, Value> {
+    if kind != "Pod" || ranges.is_empty() {
+        return Cow::Borrowed(raw);
+    }
+    let mut pod = raw.clone();
+    for range in ranges {
+        limits::complete(&mut pod, range);
+    }
+    Cow::Owned(pod)
 }
 
 /// What surprises people about policies: plug-ins that enforce none, and ranges that one plug-in does not mean so.

@@ -23,7 +23,7 @@ mod service;
 mod update;
 mod workload;
 
-pub(super) use across::across;
+pub(super) use across::Across;
 pub(super) use update::update;
 
 use super::report::Report;

@@ -29,7 +29,7 @@ pub(super) fn NamesView() -> impl IntoView {
         page.ui.version.track();
         page.ui.terminal.track();
         let typed = name.get();
-        let is_busy = page.work.with(|work| matches!(work, Work::Busy(_)));
+        let is_busy = page.work.with(|work| matches!(work, Work::Busy(_) | Work::Applying(_)));
         if is_busy && before.as_ref() == Some(&typed) {
             return typed;
         }

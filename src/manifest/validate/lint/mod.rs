@@ -169,16 +169,42 @@ fn pods_of(entry: Entry<'_>) -> Option<Pods<'_>> {
     })
 }
 
-/// Looks at all objects together.
-pub(super) fn lint((text, spec): (&str, &ClusterSpec), entries: &[Entry<'_>]) -> Vec<Diagnostic> {
-    let view = View::new(text, entries);
+type Lint = fn(&View<'_>, &ClusterSpec, &mut Vec<Diagnostic>);
+
+fn look(lint: Lint, (text, spec): (&str, &ClusterSpec), entries: &[Entry<'_>]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    pods::lint(&view, spec, &mut found);
-    services::lint(&view, spec, &mut found);
-    policies::lint(&view, spec, &mut found);
-    references::lint(&view, &mut found);
-    network::lint(&view, spec, &mut found);
+    lint(&View::new(text, entries), spec, &mut found);
     found
+}
+
+/// Looks at what each Pod and each controller's template says, whatever else there is.
+pub(super) fn pods(cluster: (&str, &ClusterSpec), entries: &[Entry<'_>]) -> Vec<Diagnostic> {
+    look(pods::each, cluster, entries)
+}
+
+/// Looks at ports of nodes that several Pods want.
+pub(super) fn host_ports(cluster: (&str, &ClusterSpec), entries: &[Entry<'_>]) -> Vec<Diagnostic> {
+    look(pods::host_port_taken, cluster, entries)
+}
+
+/// Looks at Services and what they select.
+pub(super) fn services(cluster: (&str, &ClusterSpec), entries: &[Entry<'_>]) -> Vec<Diagnostic> {
+    look(services::lint, cluster, entries)
+}
+
+/// Looks at network policies.
+pub(super) fn policies(cluster: (&str, &ClusterSpec), entries: &[Entry<'_>]) -> Vec<Diagnostic> {
+    look(policies::lint, cluster, entries)
+}
+
+/// Looks at what Pods refer to.
+pub(super) fn references(cluster: (&str, &ClusterSpec), entries: &[Entry<'_>]) -> Vec<Diagnostic> {
+    look(|view, _, found| references::lint(view, found), cluster, entries)
+}
+
+/// Looks at the cluster document.
+pub(super) fn network(cluster: (&str, &ClusterSpec), entries: &[Entry<'_>]) -> Vec<Diagnostic> {
+    look(network::lint, cluster, entries)
 }
 
 /// Texts in a value: itself, or those of its elements.

@@ -11,7 +11,7 @@ const NDOTS: usize = 5;
 /// Search domains of a Pod under `ClusterFirst`: its namespace's, that of Services, the cluster's.
 const SEARCHES: usize = 3;
 
-pub(super) fn lint(view: &View<'_>, spec: &ClusterSpec, found: &mut Vec<Diagnostic>) {
+pub(super) fn each(view: &View<'_>, spec: &ClusterSpec, found: &mut Vec<Diagnostic>) {
     for pods in &view.pods {
         let mut report = pods.report();
         same_port(pods, &mut report);
@@ -20,7 +20,6 @@ pub(super) fn lint(view: &View<'_>, spec: &ClusterSpec, found: &mut Vec<Diagnost
         host_ports(pods, spec, &mut report);
         found.extend(report.finish());
     }
-    host_port_taken(view, spec, found);
 }
 
 type Report<'a> = crate::manifest::report::Report<'a>;
@@ -162,7 +161,7 @@ fn host_ports(pods: &Pods<'_>, spec: &ClusterSpec, report: &mut Report<'_>) {
 }
 
 /// Single Pods that want the same port of more nodes than there are, or of one node.
-fn host_port_taken(view: &View<'_>, spec: &ClusterSpec, found: &mut Vec<Diagnostic>) {
+pub(super) fn host_port_taken(view: &View<'_>, spec: &ClusterSpec, found: &mut Vec<Diagnostic>) {
     let mut holders: BTreeMap<(i64, String), Vec<(&Pods<'_>, String)>> = BTreeMap::new();
     for pods in view.pods.iter().filter(|pods| pods.entry.located.object.kind() == "Pod") {
         for container in pods.containers() {

@@ -4,19 +4,20 @@ use super::{Pods, View};
 use crate::base::{DemoPlace, Diagnostic};
 use crate::manifest::schema::nearest;
 use crate::manifest::validate::cursor::Cursor;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn lint(view: &View<'_>, found: &mut Vec<Diagnostic>) {
+    let mut all: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    for entry in view.entries {
+        let object = &entry.located.object;
+        let names = all.entry((object.kind(), &object.metadata().namespace)).or_default();
+        names.insert(&object.metadata().name);
+    }
+    let none = BTreeSet::new();
     for pods in &view.pods {
         let mut report = pods.report();
-        for (kind, name) in references(pods) {
-            let optional = name.1;
-            let name = name.0;
-            let known: BTreeSet<&str> = view
-                .of_kind(kind)
-                .filter(|(entry, _)| entry.located.object.metadata().namespace == pods.namespace)
-                .map(|(entry, _)| entry.located.object.metadata().name.as_str())
-                .collect();
+        for (kind, (name, optional)) in references(pods) {
+            let known = all.get(&(kind, pods.namespace)).unwrap_or(&none);
             if name.text().is_empty() || optional || known.contains(name.text()) {
                 continue;
             }

@@ -1,0 +1,208 @@
+//! Resource quotas: what of a new object they count, and why they refuse it (`plugin/pkg/admission/resourcequota`).
+
+use super::quantity;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Amounts of resources, in thousandths.
+pub type Amounts = BTreeMap<String, i128>;
+
+/// Resources of containers that a quota may name, with the field they stand in and their name there. A bare name is a
+/// request.
+const COMPUTE: [(&str, &str, &str); 6] = [
+    ("cpu", "requests", "cpu"),
+    ("memory", "requests", "memory"),
+    ("requests.cpu", "requests", "cpu"),
+    ("requests.memory", "requests", "memory"),
+    ("limits.cpu", "limits", "cpu"),
+    ("limits.memory", "limits", "memory"),
+];
+
+/// The names under which an object of a kind is counted besides `count/RESOURCE`.
+fn counted(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "Pod" => "pods",
+        "Service" => "services",
+        "ConfigMap" => "configmaps",
+        "Secret" => "secrets",
+        "PersistentVolumeClaim" => "persistentvolumeclaims",
+        "ReplicationController" => "replicationcontrollers",
+        "ResourceQuota" => "resourcequotas",
+        _ => return None,
+    })
+}
+
+/// An amount of a container; a limit stands in for a request that is not written.
+fn amount(container: &Value, field: &str, name: &str) -> Option<i128> {
+    let of = |field: &str| container["resources"][field].get(name).and_then(quantity::of_json);
+    of(field).or_else(|| of("limits").filter(|_| field == "requests"))
+}
+
+/// What an object uses, of all that a quota may count.
+pub fn usage(kind: &str, value: &Value) -> Amounts {
+    let mut used = Amounts::new();
+    used.insert(format!("count/{}", plural(kind)), 1_000);
+    used.extend(counted(kind).map(|name| (name.to_owned(), 1_000)));
+    let spec = &value["spec"];
+    match kind {
+        "Service" => {
+            let kind = spec["type"].as_str().unwrap_or("ClusterIP");
+            let ports = spec["ports"].as_array().map_or(0, Vec::len);
+            if kind == "LoadBalancer" {
+                used.insert("services.loadbalancers".to_owned(), 1_000);
+            }
+            if matches!(kind, "LoadBalancer" | "NodePort") {
+                used.insert("services.nodeports".to_owned(), 1_000 * i128::try_from(ports).unwrap_or(0));
+            }
+        }
+        "Pod" => {
+            for (resource, field, name) in COMPUTE {
+                let of = |list: &str| {
+                    let containers = spec[list].as_array().into_iter().flatten();
+                    containers.filter_map(|one| amount(one, field, name)).collect::<Vec<_>>()
+                };
+                let own: i128 = of("containers").iter().sum();
+                let first = of("initContainers").into_iter().max().unwrap_or(0);
+                if own.max(first) > 0 {
+                    used.insert(resource.to_owned(), own.max(first));
+                }
+            }
+        }
+        _ => {}
+    }
+    used
+}
+
+/// An amount as the API writes it: whole, in thousandths, or, of memory, with the largest suffix that divides it.
+pub fn shown(resource: &str, amount: i128) -> String {
+    if amount % 1_000 != 0 {
+        return format!("{amount}m");
+    }
+    let whole = amount / 1_000;
+    if resource.ends_with("memory") && whole != 0 {
+        for (suffix, bits) in [("Ei", 60), ("Pi", 50), ("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)] {
+            if whole % (1_i128 << bits) == 0 {
+                return format!("{}{suffix}", whole >> bits);
+            }
+        }
+    }
+    whole.to_string()
+}
+
+/// `cpu=1,pods=2`.
+fn joined(names: &[&String], of: impl Fn(&str) -> String) -> String {
+    names.iter().map(|name| format!("{name}={}", of(name))).collect::<Vec<_>>().join(",")
+}
+
+/// What a quota allows.
+pub fn hard(quota: &Value) -> BTreeMap<String, Value> {
+    let fields = quota["spec"]["hard"].as_object();
+    fields.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Whether no container of a Pod says anything of processors or memory.
+fn is_best_effort(spec: &Value) -> bool {
+    let lists = ["containers", "initContainers"].map(|list| spec[list].as_array());
+    let mut containers = lists.into_iter().flatten().flatten();
+    containers.all(|one| {
+        COMPUTE.iter().all(|(_, field, name)| amount(one, field, name).is_none_or(|amount| amount == 0))
+    })
+}
+
+/// Whether a Pod is within one scope (`podMatchesScopeFunc`).
+fn is_within(scope: &Value, spec: &Value) -> bool {
+    let text = |field: &str| scope[field].as_str().unwrap_or_default();
+    let class = spec["priorityClassName"].as_str().filter(|class| !class.is_empty());
+    let listed = || {
+        let values = scope["values"].as_array();
+        values.into_iter().flatten().any(|value| value.as_str() == class && class.is_some())
+    };
+    match text("scopeName") {
+        "BestEffort" => is_best_effort(spec),
+        "NotBestEffort" => !is_best_effort(spec),
+        "Terminating" => spec["activeDeadlineSeconds"].is_number(),
+        "NotTerminating" => !spec["activeDeadlineSeconds"].is_number(),
+        "PriorityClass" => match text("operator") {
+            "In" => listed(),
+            "NotIn" => !listed(),
+            "DoesNotExist" => class.is_none(),
+            _ => class.is_some(),
+        },
+        "CrossNamespacePodAffinity" => ["podAffinity", "podAntiAffinity"].iter().any(|kind| {
+            let rules = spec["affinity"][kind].to_string();
+            rules.contains("\"namespaces\"") || rules.contains("\"namespaceSelector\"")
+        }),
+        _ => false,
+    }
+}
+
+/// Whether a quota is about an object: one with scopes only about the Pods within all of them.
+pub fn is_about(quota: &Value, kind: &str, value: &Value) -> bool {
+    let plain = quota["spec"]["scopes"].as_array().into_iter().flatten();
+    let plain = plain.map(|scope| json!({ "scopeName": scope, "operator": "Exists" }));
+    let chosen = quota["spec"]["scopeSelector"]["matchExpressions"].as_array();
+    let scopes: Vec<Value> = plain.chain(chosen.into_iter().flatten().cloned()).collect();
+    scopes.is_empty() || (kind == "Pod" && scopes.iter().all(|scope| is_within(scope, &value["spec"])))
+}
+
+/// Resources of which the containers of a Pod have to say something, with those that do not: `limits.cpu for: a,b`.
+fn unsaid(value: &Value, hard: &BTreeMap<String, Value>) -> Vec<String> {
+    let missing = |(resource, field, name): &(&str, &str, &str)| {
+        let containers = ["containers", "initContainers"].map(|list| value["spec"][list].as_array());
+        let silent =
+            containers.into_iter().flatten().flatten().filter(|one| amount(one, field, name).is_none());
+        let mut names: Vec<&str> = silent.filter_map(|one| one["name"].as_str()).collect();
+        names.sort_unstable();
+        (!names.is_empty()).then(|| format!("{resource} for: {}", names.join(",")))
+    };
+    let mut found: Vec<String> =
+        COMPUTE.iter().filter(|(resource, ..)| hard.contains_key(*resource)).filter_map(missing).collect();
+    found.sort();
+    found
+}
+
+/// The name under which a kind's objects are counted.
+fn plural(kind: &str) -> String {
+    super::resource(kind).map_or_else(|| kind.to_lowercase(), |resource| resource.plural())
+}
+
+/// Adds what an object uses of the resources that `used` names.
+pub fn add_usage(used: &mut Amounts, kind: &str, value: &Value) {
+    for (name, amount) in usage(kind, value) {
+        if let Some(sum) = used.get_mut(&name) {
+            *sum += amount;
+        }
+    }
+}
+
+/// Nothing used yet of what a quota counts.
+pub fn unused(quota: &Value) -> Amounts {
+    hard(quota).into_keys().map(|name| (name, 0)).collect()
+}
+
+/// Why a quota of which this much is used refuses a new object that it is about.
+pub fn objection(quota: &Value, used: &Amounts, (kind, value): (&str, &Value)) -> Option<String> {
+    let hard = hard(quota);
+    let name = quota["metadata"]["name"].as_str().unwrap_or_default();
+    if kind == "Pod" {
+        let unsaid = unsaid(value, &hard);
+        if !unsaid.is_empty() {
+            return Some(format!("failed quota: {name}: must specify {}", unsaid.join("; ")));
+        }
+    }
+    let wanted = usage(kind, value);
+    let limit = |name: &str| hard.get(name).and_then(quantity::of_json).unwrap_or(0);
+    let sum = |name: &String| used.get(name).unwrap_or(&0) + wanted.get(name).unwrap_or(&0);
+    let over: Vec<&String> =
+        hard.keys().filter(|name| wanted.contains_key(*name) && sum(name) > limit(name)).collect();
+    if over.is_empty() {
+        return None;
+    }
+    let of = |amounts: &Amounts, name: &str| shown(name, *amounts.get(name).unwrap_or(&0));
+    Some(format!(
+        "exceeded quota: {name}, requested: {}, used: {}, limited: {}",
+        joined(&over, |name| of(&wanted, name)),
+        joined(&over, |name| of(used, name)),
+        joined(&over, |name| shown(name, limit(name)))
+    ))
+}
