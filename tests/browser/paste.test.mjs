@@ -1,0 +1,30 @@
+// A text of 10,000 Pods, pasted at once: the page says how far it is, can be stopped, and stays alive.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { closeWorld, hasPod, lesson, lessonText, openWorld, patience, type } from "./steps.mjs";
+
+before(openWorld);
+after(closeWorld);
+
+const pods = (count) => Array.from({ length: count }, (_, n) =>
+  `---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: many-${n}\nspec:\n  containers:\n  - name: app\n    image: nginx\n`).join("");
+
+test("10,000 Pods pasted at once are checked in slices; stopped, the text stays and so does the network", lesson(async ({ page }) => {
+  await hasPod(page, "a");
+  const text = await lessonText("ko") + pods(10_000);
+  await type(page, text);
+  const work = page.getByTestId("work");
+  await work.filter({ hasText: /확인 중: 객체 \d+개/ }).waitFor(patience);
+  const percent = async () => Number((await work.innerText()).match(/(\d+) %/)?.[1] ?? 0);
+  const first = await percent();
+  await page.waitForFunction((first) => {
+    const shown = document.querySelector("[data-testid=work]")?.textContent.match(/(\d+) %/);
+    return shown && Number(shown[1]) > first;
+  }, first, patience);
+  await page.getByTestId("stop").click();
+  await page.getByTestId("notice").filter({ hasText: "멈췄습니다" }).waitFor(patience);
+  await hasPod(page, "a");
+  assert.equal(await page.locator(".stage-picture .shape-pod text.label-name", { hasText: "many-" }).count(), 0);
+  const kept = await page.getByTestId("editor-text").innerText();
+  assert.ok(kept.length > 0, "the text is in the editor");
+}));
