@@ -86,11 +86,14 @@ impl Netns {
         let ifindex = self.next_ifindex();
         let wireless = self.carrier_of_new(&new.kind);
         let NewLink { name, mut kind, mac, mtu, txqlen } = new;
-        if let Kind::Bridge(bridge) = &mut kind {
-            bridge.row.id.mac = mac;
-            bridge.row.root.mac = mac;
+        // A bridge whose address nobody chose has no identifier until it has a port.
+        let mut has_id = false;
+        if let Kind::Bridge(bridge) = &mut kind
+            && bridge.own_mac
+        {
+            (bridge.row.id.mac, bridge.row.root.mac) = (mac, mac);
+            has_id = true;
         }
-        let is_bridge = matches!(kind, Kind::Bridge(_));
         let vlans = Vlans::default();
         let extra = LinkExtra { never_up: true, ..LinkExtra::default() };
         let conf = self.sysctl.default;
@@ -116,7 +119,7 @@ impl Netns {
         change(&mut link);
         self.links.push(Some(link));
         self.record_link(ctx, ifindex);
-        if is_bridge {
+        if has_id {
             self.fdb_insert_local(ctx, ifindex, ifindex, mac);
         }
         ifindex
@@ -407,6 +410,13 @@ impl Netns {
         state.fdb.remove(&key);
         let row = self.bridge_fdb_row(bridge, key, &entry);
         ctx.change(self.id, port, EventId::NONE, TableChange::FdbGone(row));
+        // Another port, or the bridge itself, may have the same address (`fdb_delete_local`).
+        let ports = self.bridge(bridge).map_or(&[][..], |state| &state.ports).iter().copied();
+        let mut others = ports.chain([bridge]).filter(|other| *other != port);
+        let heir = others.find(|other| self.link(*other).is_some_and(|link| link.mac == key.0));
+        if let Some(heir) = heir {
+            self.fdb_insert_local(ctx, bridge, heir, key.0);
+        }
     }
 
     /// Makes a link a port of a bridge (`ip link set master`). `hairpin` lets frames out where they came in.
@@ -440,6 +450,7 @@ impl Netns {
         }
     }
 
+    /// Enters an address of a port's or of the bridge's own (`fdb_add_local`); of several the first has the entry.
     pub(super) fn fdb_insert_local(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -447,6 +458,10 @@ impl Netns {
         port: IfIndex,
         mac: MacAddr,
     ) {
+        let known = self.bridge(bridge).and_then(|state| state.fdb.get(&(mac, 0)));
+        if known.is_some_and(|entry| entry.local) {
+            return;
+        }
         let mut entry = FdbEntry { port, local: true, updated: ctx.now, change: ChangeId::NONE };
         let row = self.bridge_fdb_row(bridge, (mac, 0), &entry);
         entry.change = ctx.change(self.id, port, EventId::NONE, TableChange::Fdb(row));

@@ -180,6 +180,7 @@ impl Netns {
         }
         // A reset as the only answer: nothing was connected, so nothing is remembered.
         if !seen_reply && kind == Index::Rst {
+            self.change_conntrack(ctx, id, cause, |conn| conn.tcp = Some(tcp));
             self.kill_conntrack(ctx, id, cause);
             return Handled::Accepted;
         }

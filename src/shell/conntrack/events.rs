@@ -61,11 +61,27 @@ pub(super) fn watch<'a>(order: &Order, all: impl Iterator<Item = &'a Connection>
     Command::process(Events { filter, form, mask, known, shown: 0 }, Out::default())
 }
 
+/// The connection that a change is about.
+fn id_of(change: &NetfilterChange) -> Option<u32> {
+    if let NetfilterChange::Conntrack(row) = change {
+        return Some(row.id);
+    }
+    if let NetfilterChange::ConntrackGone(_, id) = change { Some(*id) } else { None }
+}
+
 impl Events {
     fn take(&mut self, os: &mut dyn Os) {
         let mut out = String::new();
-        for (at, change) in os.take_connections() {
-            let Some((kind, row, left)) = self.event(at, &change) else { continue };
+        let changes = os.take_connections();
+        for (index, (at, change)) in changes.iter().enumerate() {
+            let Some((kind, row, left)) = self.event(*at, change) else { continue };
+            // Of what one packet does to a connection, the kernel tells the outcome (`nf_ct_deliver_cached_events`).
+            let of_same =
+                |(later, other): &(SimTime, NetfilterChange)| later == at && id_of(other) == Some(row.id);
+            if kind == Kind::Update && changes[index + 1..].iter().any(of_same) {
+                continue;
+            }
+            let at = *at;
             if self.mask[kind as usize] && self.filter.fits(&row) {
                 self.shown += 1;
                 out += &self.line((kind, at), &row, left);
