@@ -141,3 +141,23 @@ fn coredns_answers_in_turn_as_its_plugins_say() {
         assert_eq!(got, text);
     }
 }
+
+/// Rules that CoreDNS takes, and rules that it refuses: the tables of its plugin's own tests (`plugin/rewrite`), without
+/// rules about classes and EDNS, which are not simulated.
+#[test]
+fn rewrite_rules_are_taken_and_refused_as_by_coredns() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dns/rewrites.txt");
+    let table = std::fs::read_to_string(path).unwrap();
+    let mut failures = String::new();
+    for line in table.lines() {
+        let (wanted, rule) = line.split_at(8);
+        let got = Server::new(&format!(". {{\n  rewrite {rule}\n}}\n"), &|_| None);
+        match (wanted.trim(), got.err()) {
+            ("taken", None) => {}
+            ("refused", Some(error)) if !error.message.contains("not simulated") => {}
+            (_, error) => writeln!(failures, "{line}\n  {error:?}").unwrap(),
+        }
+    }
+    assert!(table.lines().count() >= 70, "the table is too short");
+    assert!(failures.is_empty(), "{failures}");
+}

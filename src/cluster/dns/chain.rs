@@ -328,7 +328,13 @@ impl<'a> Walk<'a> {
     }
 
     fn rewrite(&mut self, rules: &[rewrite::Rule], block: usize, at: usize, question: &Question) -> Flow {
-        let rewritten = rewrite::apply(rules, question);
+        let rewritten = match rewrite::apply(rules, question) {
+            Ok(rewritten) => rewritten,
+            Err(name) => {
+                let why = format!("invalid name after rewrite: {name}");
+                return Ok(Reply::Failed(Rcode::ServFail, Some(why)));
+            }
+        };
         if !rewritten.is_changed(question) {
             return self.next(block, at + 1, question);
         }

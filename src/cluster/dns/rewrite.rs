@@ -14,15 +14,40 @@ enum Match {
     Regex(Regex),
 }
 
-/// What is done to a record of the answer.
+/// How a name of the answer is replaced (`stringRewriter`).
 #[derive(Clone, Debug)]
-enum Revert {
+enum Replace {
     /// A name that matches becomes this text with its groups filled in.
-    Name(Regex, String, bool),
-    /// This name becomes that one.
-    Exact(String, String),
+    Pattern(Regex, String),
+    /// This name becomes that one, also at the end of a longer name.
+    Remap(String, String),
     /// The suffix becomes another one.
     Suffix(String, String),
+}
+
+impl Replace {
+    fn name(&self, name: &str) -> Option<String> {
+        match self {
+            Self::Pattern(pattern, to) => filled(pattern, to, name),
+            Self::Remap(from, to) => {
+                let lower = name.to_ascii_lowercase();
+                let rest = lower.strip_suffix(from.as_str())?;
+                (rest.is_empty() || rest.ends_with('.')).then(|| format!("{}{to}", &name[..rest.len()]))
+            }
+            Self::Suffix(from, to) => {
+                name.to_ascii_lowercase().strip_suffix(from.as_str()).map(|rest| format!("{rest}{to}"))
+            }
+        }
+    }
+}
+
+/// What is done to the records of an answer (`ResponseRule`).
+#[derive(Clone, Debug)]
+enum Revert {
+    /// Owners are replaced.
+    Name(Replace),
+    /// Names that records lead to are replaced.
+    Value(Replace),
     /// All records live so long.
     Ttl(u32, u32),
     /// The response code is replaced.
@@ -43,8 +68,8 @@ pub(super) struct Rule {
     /// Whether the rules after it are tried as well.
     goes_on: bool,
     field: Field,
-    /// Rules for the answer: pattern, replacement, and whether it is about values in place of names.
-    answers: Vec<(Regex, String, bool)>,
+    /// Rules for the answer that are written.
+    answers: Vec<Revert>,
     auto: bool,
 }
 
@@ -61,6 +86,17 @@ fn with_dot(name: &str) -> String {
 
 fn regex(line: usize, text: &str) -> Result<Regex, CorefileError> {
     Regex::new(text).map_err(|_| error(line, format!("invalid regex matching pattern: {text}")))
+}
+
+/// A pattern with its replacement, which may use as many groups as it has (`isValidRegexPattern`).
+fn pattern(line: usize, from: &str, to: &str) -> Result<Regex, CorefileError> {
+    let pattern = regex(line, from)?;
+    let used = (0..=100).filter(|group| to.contains(&format!("{{{group}}}"))).count();
+    if used > pattern.captures_len() - 1 {
+        let what = "uses more subexpressions than its corresponding matching regex pattern";
+        return Err(error(line, format!("the rewrite regex pattern ({to}) {what} ({from})")));
+    }
+    Ok(pattern)
 }
 
 /// Fills `{0}`, `{1}`… in a replacement.
@@ -114,55 +150,81 @@ impl Rule {
         if goes_on || mode == "stop" {
             words.remove(0);
         }
-        let mut answers: Vec<Vec<String>> = Vec::new();
-        for (index, property) in directive.block.iter().enumerate() {
-            let own = [property.name.clone()].into_iter().chain(property.args.iter().cloned());
-            if property.name == "answer" {
-                answers.push(property.args.clone());
-            } else if index == 0 && words.is_empty() {
-                words = own.collect();
-            } else {
-                return Err(error(property.line, format!("unknown rewrite property '{}'", property.name)));
-            }
+        for property in &directive.block {
+            words.push(property.name.clone());
+            words.extend(property.args.iter().cloned());
         }
         let (field, rest) = words.split_first().ok_or_else(few)?;
-        let answer_at = rest.iter().position(|word| word == "answer");
-        if let Some(at) = answer_at {
-            answers.push(rest[at + 1..].to_vec());
-        }
-        let rest = &rest[..answer_at.unwrap_or(rest.len())];
-        let field = Field::parse(line, field, rest)?;
-        let mut rule = Self { goes_on, field, answers: Vec::new(), auto: false };
-        for answer in &answers {
-            let words: Vec<&str> = answer.iter().map(String::as_str).collect();
-            match words[..] {
-                ["auto"] => rule.auto = true,
-                [kind @ ("name" | "value"), from, to] => {
-                    rule.answers.push((regex(line, from)?, with_dot(to), kind == "value"));
-                }
-                _ => {
-                    return Err(error(line, "response rewrites must be: answer auto, name or value FROM TO"));
-                }
-            }
+        let is_name = field == "name";
+        let answer_at = rest.iter().position(|word| is_name && word == "answer");
+        let (own, answers) = rest.split_at(answer_at.unwrap_or(rest.len()));
+        let mut rule =
+            Self { goes_on, field: Field::parse(line, field, own)?, answers: Vec::new(), auto: false };
+        if !answers.is_empty() {
+            let kind = if own.len() > 2 { own[0].to_ascii_lowercase() } else { "exact".to_owned() };
+            rule.take_answers(line, &kind, answers)?;
         }
         Ok(rule)
     }
 
-    /// What to do to the answer of a question that this rule changed.
-    fn reverts(&self, before: &str, after: &str, reverts: &mut Vec<Revert>) {
-        let own = self.answers.iter();
-        reverts.extend(own.map(|(from, to, values)| Revert::Name(from.clone(), to.clone(), *values)));
-        let Field::Name(matching, to) = &self.field else { return };
-        match matching {
-            // An exact rule is undone of itself.
-            Match::Exact(from) => reverts.push(Revert::Exact(to.clone(), from.clone())),
-            Match::Suffix(from) if self.auto => reverts.push(Revert::Suffix(to.clone(), from.clone())),
-            Match::Prefix(_) | Match::Suffix(_) | Match::Substring(_) | Match::Regex(_) => {
-                if self.auto {
-                    reverts.push(Revert::Exact(after.to_owned(), before.to_owned()));
+    /// `answer auto`, `answer name FROM TO` and `answer value FROM TO`, of which several may stand there
+    /// (`parseAnswerRules`).
+    fn take_answers(&mut self, line: usize, rule: &str, words: &[String]) -> Result<(), CorefileError> {
+        let fail = |message: String| Err(error(line, message));
+        if words.len() < 2 {
+            return fail(format!("invalid arguments for {rule} rule"));
+        }
+        let mut rest = words;
+        let mut has_names = false;
+        while let [first, more @ ..] = rest {
+            rest = if first == "answer" { more } else { rest };
+            let Some((kind, more)) = rest.split_first() else {
+                return fail(format!("type missing for answer rule for {rule} rule"));
+            };
+            rest = more;
+            match kind.as_str() {
+                "auto" => self.auto = true,
+                "name" | "value" => {
+                    let [from, to, more @ ..] = rest else {
+                        return fail(format!("{kind} answer rule for {rule} rule: 2 arguments required"));
+                    };
+                    let found = pattern(line, from, to).map_err(|wrong| CorefileError {
+                        message: format!("{kind} answer rule for {rule} rule: {}", wrong.message),
+                        ..wrong
+                    })?;
+                    let replace = Replace::Pattern(found, with_dot(to));
+                    has_names |= kind == "name";
+                    self.answers.push(if kind == "name" {
+                        Revert::Name(replace)
+                    } else {
+                        Revert::Value(replace)
+                    });
+                    rest = more;
                 }
+                other => return fail(format!("invalid type \"{other}\" for answer rule for {rule} rule")),
             }
         }
+        if self.auto && has_names {
+            return fail(
+                "auto name answer rule cannot be combined with explicit name anwer rules".to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// What to do to the answer of a question that this rule changed.
+    fn reverts(&self, before: &str, after: &str, reverts: &mut Vec<Revert>) {
+        let Field::Name(matching, to) = &self.field else { return };
+        let replace = match matching {
+            // An exact rule is undone of itself.
+            Match::Exact(_) => Some(Replace::Remap(after.to_owned(), before.to_owned())),
+            Match::Suffix(from) => self.auto.then(|| Replace::Suffix(to.clone(), from.clone())),
+            Match::Prefix(_) | Match::Substring(_) | Match::Regex(_) => {
+                self.auto.then(|| Replace::Remap(after.to_owned(), before.to_owned()))
+            }
+        };
+        reverts.extend(replace.into_iter().flat_map(|one| [Revert::Name(one.clone()), Revert::Value(one)]));
+        reverts.extend(self.answers.iter().cloned());
     }
 }
 
@@ -176,6 +238,9 @@ impl Field {
             ("name", [kind, from, to]) => {
                 let kind = kind.to_ascii_lowercase();
                 let dotted = matches!(kind.as_str(), "exact" | "suffix" | "regex");
+                if kind == "regex" {
+                    pattern(line, from, to)?;
+                }
                 let to = if dotted { with_dot(to) } else { to.to_ascii_lowercase() };
                 Ok(Self::Name(Match::parse(line, &kind, from)?, to))
             }
@@ -214,8 +279,8 @@ impl Field {
     }
 }
 
-/// Applies all rules to a question.
-pub(super) fn apply(rules: &[Rule], question: &Question) -> Rewritten {
+/// Applies all rules to a question. A name that a rule makes and that cannot be one ends it there: its text.
+pub(super) fn apply(rules: &[Rule], question: &Question) -> Result<Rewritten, String> {
     let mut out = Rewritten { question: question.clone(), reverts: Vec::new() };
     for rule in rules {
         let before = out.question.name.to_ascii_lowercase();
@@ -226,7 +291,8 @@ pub(super) fn apply(rules: &[Rule], question: &Question) -> Rewritten {
                     out.question.name = after;
                     true
                 }
-                Some(_) | None => false,
+                Some(after) => return Err(after),
+                None => false,
             },
             Field::Kind(from, to) => {
                 let is_it = out.question.kind == *from;
@@ -254,7 +320,7 @@ pub(super) fn apply(rules: &[Rule], question: &Question) -> Rewritten {
             break;
         }
     }
-    out
+    Ok(out)
 }
 
 impl Rewritten {
@@ -279,33 +345,27 @@ impl Rewritten {
 }
 
 fn revert_record(revert: &Revert, record: &mut Record) {
-    let renamed = |name: &str| -> Option<String> {
-        match revert {
-            Revert::Name(pattern, to, _) => filled(pattern, to, name),
-            Revert::Exact(from, to) => name.eq_ignore_ascii_case(from).then(|| to.clone()),
-            Revert::Suffix(from, to) => {
-                name.to_ascii_lowercase().strip_suffix(from.as_str()).map(|rest| format!("{rest}{to}"))
+    match revert {
+        Revert::Name(replace) => {
+            if let Some(name) = replace.name(&record.owner) {
+                record.owner = name;
             }
-            Revert::Ttl(..) | Revert::Rcode(..) => None,
         }
-    };
-    if let Revert::Ttl(least, most) = revert {
-        record.ttl = record.ttl.clamp(*least, *most);
-    }
-    let values_only = matches!(revert, Revert::Name(_, _, true));
-    if !values_only && let Some(name) = renamed(&record.owner) {
-        record.owner = name;
-    }
-    let target = match &mut record.data {
-        RData::Cname(name)
-        | RData::Ns(name)
-        | RData::Ptr(name)
-        | RData::Srv(_, _, _, name)
-        | RData::Mx(_, name)
-        | RData::Soa(name, _, _) => name,
-        RData::A(_) | RData::Aaaa(_) | RData::Txt(_) | RData::Other(..) => return,
-    };
-    if let Some(name) = renamed(target) {
-        *target = name;
+        Revert::Value(replace) => {
+            let target = match &mut record.data {
+                RData::Cname(name)
+                | RData::Ns(name)
+                | RData::Ptr(name)
+                | RData::Srv(_, _, _, name)
+                | RData::Mx(_, name)
+                | RData::Soa(name, _, _) => name,
+                RData::A(_) | RData::Aaaa(_) | RData::Txt(_) | RData::Other(..) => return,
+            };
+            if let Some(name) = replace.name(target) {
+                *target = name;
+            }
+        }
+        Revert::Ttl(least, most) => record.ttl = record.ttl.clamp(*least, *most),
+        Revert::Rcode(..) => {}
     }
 }
