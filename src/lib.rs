@@ -15,6 +15,7 @@ pub mod nftables;
 pub mod scene;
 pub mod shell;
 pub mod sim;
+pub mod tls;
 pub mod trace;
 pub mod wire;
 pub mod xtables;

@@ -7,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms with their levels. A room imports only from rooms of a lower level.
-const LEVELS: [(&str, u8); 17] = [
+const LEVELS: [(&str, u8); 18] = [
     ("base", 0),
+    ("tls", 1),
     ("wire", 1),
     ("xtables", 1),
     ("nftables", 1),

@@ -16,6 +16,7 @@ use crate::app::server::{Flavor, Listener, Serve, Site};
 use crate::base::{DirId, Duration, Ipv4Addr, NetnsId, PidNsId, ProcessId, SimTime};
 use crate::cluster::configuration::expanded;
 use crate::cluster::{images as image_facts, processes};
+use crate::kernel::User;
 use crate::trace::{ContainerRef, ContainerRow, ContainerState, LastState, PodPhase};
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
@@ -275,6 +276,7 @@ fn launch(
         image: Some(image.as_str().into()),
         kube_namespace: key.namespace.clone(),
         pidns,
+        user: launch::user_of(&entry.pod.spec, &spec),
         variables: variables.into(),
         mounts,
     };
@@ -292,6 +294,7 @@ fn shared_pidns(entry: &mut PodEntry, world: &mut dyn World, netns: NetnsId) -> 
         image: Some("registry.k8s.io/pause:3.10".into()),
         kube_namespace: "default".into(),
         pidns,
+        user: User::default(),
         variables: Arc::new([]),
         mounts: Arc::new(Mounts::bare(world.new_dir())),
     };

@@ -10,6 +10,7 @@ use super::fabric::Fabric;
 use super::hooks::Hooks;
 use super::kubelet::{self, Stage};
 use super::launch::Environment;
+use super::mesh::Mesh;
 use super::multus::Multus;
 use super::objects::{Objects, Written};
 use super::outage::Outages;
@@ -23,10 +24,13 @@ use crate::api::{ApiError, ApiRequest, ClusterSpec, Cni, NodeSpec, Pod};
 use crate::base::{Duration, Ipv4Addr, NetnsId, ObjectKey, ProcessId};
 use crate::cluster::dns::View;
 use crate::cluster::ipam::Ipam;
+use crate::cluster::mesh::{Mode, Route};
 use crate::kernel::Delays;
+use crate::tls::Credentials;
 use crate::trace::{ContainerState, StepRow, Steps, TableChange};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 /// How long after a node's start the daemon of its network plug-in has its device and knows of the other nodes.
@@ -69,6 +73,7 @@ pub struct ControlPlane {
     pub(super) late: BTreeSet<ProcessId>,
     pub(super) outages: Outages,
     pub(super) multus: Multus,
+    pub(super) mesh: Mesh,
     /// Main processes that live, each with the container it belongs to.
     pub(super) mains: BTreeMap<ProcessId, (PodKey, usize)>,
 }
@@ -80,6 +85,22 @@ impl Actor for ControlPlane {
 
     fn names(&self, known: Option<u64>) -> Option<(u64, View)> {
         (known != Some(self.turns)).then(|| (self.turns, self.watched_names()))
+    }
+
+    fn mesh_credentials(
+        &mut self,
+        world: &mut dyn World,
+        netns: NetnsId,
+    ) -> Result<Arc<Credentials>, String> {
+        self.issue_credentials(world, netns)
+    }
+
+    fn mesh_mode(&self, netns: NetnsId, port: u16) -> Mode {
+        self.mode_at(netns, port)
+    }
+
+    fn mesh_route(&self, to: SocketAddrV4) -> Route {
+        self.route_of(to)
     }
 
     fn serve(&mut self, world: &mut dyn World, request: &ApiRequest) -> Result<Value, ApiError> {

@@ -10,7 +10,7 @@ use crate::app::server::{Listener, Serve};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
 use crate::cluster::dns::outside::Outside;
 use crate::cluster::{names, resolv};
-use crate::kernel::{Hairpin, Kind, NewLink};
+use crate::kernel::{Hairpin, Kind, NewLink, User};
 use crate::trace::{NetnsRole, Scope};
 use crate::xtables::Table;
 use std::collections::BTreeMap;
@@ -205,6 +205,7 @@ impl Fabric {
                 image: None,
                 kube_namespace: "default".into(),
                 pidns,
+                user: User::default(),
                 variables: Arc::new([]),
                 mounts: Arc::new(mounts),
             },

@@ -9,6 +9,7 @@ use crate::app::Transport;
 use crate::app::server::{Flavor, Listener, Serve, Site};
 use crate::base::{DirId, Ipv4Addr, NetnsId, ProcessId};
 use crate::cluster::proxy::{self, Config, Family, Watched};
+use crate::kernel::User;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -86,6 +87,7 @@ fn serve(world: &mut dyn World, netns: NetnsId, port: u16, text: String) -> Answ
         image: None,
         kube_namespace: "default".into(),
         pidns: world.new_pidns(900),
+        user: User::default(),
         variables: Arc::new([]),
         mounts: Arc::new(Mounts::bare(dir)),
     };

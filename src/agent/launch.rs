@@ -9,6 +9,7 @@ use crate::api::{Container, PodSpec};
 use crate::app::probe::Request;
 use crate::app::server::Listener;
 use crate::base::{DirId, NetnsId, PidNsId};
+use crate::kernel::User;
 use crate::trace::{ContainerRef, ContainerState, LastState, Way};
 use std::sync::Arc;
 
@@ -104,6 +105,8 @@ pub struct Environment {
     pub kube_namespace: Arc<str>,
     /// Its PID namespace.
     pub pidns: PidNsId,
+    /// Whom it runs as.
+    pub user: User,
     /// Environment variables.
     pub variables: Arc<[(String, String)]>,
     /// Its files.
@@ -207,6 +210,17 @@ pub enum Exit {
     Status(u8),
     /// It never began: there is no such program in the image.
     NoSuchProgram(String),
+}
+
+/// Whom a container's program runs as: `runAsUser` and `runAsGroup` of the container, else of the Pod, else root.
+/// *Simplified*: the users that images name are not known.
+pub(super) fn user_of(spec: &PodSpec, container: &Container) -> User {
+    let id = |field: &str| {
+        let own = [&container.security_context, &spec.security_context];
+        let ids = own.into_iter().flatten().filter_map(|context| context[field].as_u64());
+        ids.map(|id| id as u32).next().unwrap_or(0)
+    };
+    User { uid: id("runAsUser"), gid: id("runAsGroup") }
 }
 
 /// How containers talk over a volume that more than one of them mounts.

@@ -14,19 +14,24 @@ impl ControlPlane {
         self.objects_of("LimitRange").filter(here).map(|row| &*row.value)
     }
 
-    /// A Pod filled in by the limit ranges of its namespace; nothing where there are none.
+    /// A Pod filled in as it is admitted: its sidecar, and what the limit ranges of its namespace say; nothing where
+    /// there is neither.
     pub(super) fn completed_pod(&self, namespace: &str, pod: &Value) -> Option<Value> {
-        let mut ranges = self.ranges_in(namespace).peekable();
-        ranges.peek()?;
         let mut pod = pod.clone();
+        let injected = self.inject_sidecar(namespace, &mut pod);
+        let mut ranges = self.ranges_in(namespace).peekable();
+        if !injected {
+            ranges.peek()?;
+        }
         for range in ranges {
             complete(&mut pod, range);
         }
         Some(pod)
     }
 
-    /// Fills a new Pod in by the limit ranges of its namespace, and refuses it where it goes beyond them.
+    /// Fills a new Pod in as it is admitted, and refuses it where it goes beyond its namespace's limit ranges.
     pub(super) fn limit_pod(&self, namespace: &str, pod: &mut Value) -> Result<(), ApiError> {
+        self.inject_sidecar(namespace, pod);
         for range in self.ranges_in(namespace) {
             complete(pod, range);
             let why: Vec<String> = objections(pod, range).into_iter().map(|(_, why)| why).collect();

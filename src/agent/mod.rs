@@ -24,6 +24,7 @@ pub mod kube_proxy;
 mod kubelet;
 mod launch;
 mod limits;
+mod mesh;
 mod multus;
 mod names;
 mod nodes;

@@ -9,6 +9,7 @@ use super::world::{Patience, ProbeKind, Wakeup, World};
 use crate::api::Container;
 use crate::app::probe::{Asks, Request};
 use crate::base::{Duration, Ipv4Addr, NetnsId, ProcessId};
+use crate::kernel::User;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
@@ -313,6 +314,7 @@ pub(super) fn of_machine(world: &mut dyn World) -> Environment {
         kube_namespace: "default".into(),
         // Its processes are threads of one that has been there from the beginning.
         pidns: world.new_pidns(700),
+        user: User::default(),
         variables: Arc::new([]),
         mounts: Arc::new(Mounts::bare(world.new_dir())),
     }

@@ -4,9 +4,12 @@ use super::{Desired, Exit, Launch, PodKey};
 use crate::api::{ApiError, ApiRequest};
 use crate::base::{DirId, Duration, IfIndex, NetnsId, ObjectKey, PidNsId, ProcessId, Rng, SimTime};
 use crate::cluster::dns::View;
+use crate::cluster::mesh::{Mode, Route};
 use crate::kernel::{Ctx, Kind, Netns, NewLink};
+use crate::tls::Credentials;
 use crate::trace::{LinkKind, NetnsRole, TableChange};
 use serde_json::Value;
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 /// The world as agents see it.
@@ -173,6 +176,22 @@ pub trait Actor: Clone {
     /// The cluster as a DNS server watches it, with its version; `None` where that is still the one known.
     fn names(&self, _known: Option<u64>) -> Option<(u64, View)> {
         None
+    }
+    /// A fresh certificate for the workload in this network namespace, as the mesh's control plane signs it.
+    fn mesh_credentials(
+        &mut self,
+        _world: &mut dyn World,
+        _netns: NetnsId,
+    ) -> Result<Arc<Credentials>, String> {
+        Err("there is no mesh".to_owned())
+    }
+    /// The mode of mutual TLS at a port of the workload in this network namespace.
+    fn mesh_mode(&self, _netns: NetnsId, _port: u16) -> Mode {
+        Mode::default()
+    }
+    /// Where the mesh sends what a workload sends there.
+    fn mesh_route(&self, _to: SocketAddrV4) -> Route {
+        Route::Passthrough
     }
     /// The network namespace of a Pod, while it has one.
     fn netns_of(&self, _pod: &ObjectKey) -> Option<NetnsId> {

@@ -21,6 +21,7 @@ pub mod probe;
 pub mod resolver;
 pub mod server;
 pub mod services;
+pub mod sidecar;
 pub mod sleep;
 pub mod suricata;
 pub mod tcpdump;
@@ -34,16 +35,19 @@ pub use capture::{CaptureFilter, Captured};
 use crate::api::{ApiError, ApiRequest};
 use crate::base::{Duration, IfIndex, Ipv4Addr, Ipv4Net, NetnsId, ObjectKey, SimTime, SocketId};
 use crate::cluster::dns::View;
+use crate::cluster::mesh::{Mode, Route};
 use crate::kernel::{Ctx, Netns};
 pub use crate::kernel::{
     Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
     Transport,
 };
+use crate::tls::Credentials;
 use crate::trace::{NetfilterChange, Stream, TableChange};
 use crate::wire::Bytes;
 use resolver::{Gai, Libc, NotFound, Outcome, Wanted};
 use serde_json::Value;
 use std::net::SocketAddrV4;
+use std::sync::Arc;
 
 /// What wakes a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +142,10 @@ pub trait Os {
     fn send_to(&mut self, _socket: SocketId, _remote: SocketAddrV4, _data: &[u8]) -> Result<usize, Errno> {
         Err(Errno::Enosys)
     }
+    /// The bytes of a stream that are there, which stay to be received (`recv(2)` with `MSG_PEEK`).
+    fn peek_stream(&self, _socket: SocketId) -> Vec<u8> {
+        Vec::new()
+    }
     /// Takes at most `most` bytes of a stream (`recv(2)`): empty at its end, `Eagain` where nothing is there.
     fn receive_stream(&mut self, _socket: SocketId, _most: usize) -> Result<Vec<u8>, Errno> {
         Err(Errno::Enosys)
@@ -161,6 +169,11 @@ pub trait Os {
     /// The far end (`getpeername(2)`).
     fn remote_addr(&self, _socket: SocketId) -> Option<SocketAddrV4> {
         None
+    }
+    /// Where a connection was going before its destination was translated (`SO_ORIGINAL_DST`): its own local end where
+    /// it was not; `Enoent` without a tracked connection.
+    fn original_dst(&self, _socket: SocketId) -> Result<SocketAddrV4, Errno> {
+        Err(Errno::Enosys)
     }
     /// Ends one or both directions (`shutdown(2)`).
     fn shutdown(&mut self, _socket: SocketId, _how: Shutdown) -> Result<(), Errno> {
@@ -272,6 +285,19 @@ pub trait Os {
     /// The cluster as a DNS server watches it, with its version; `None` where that is still the one known.
     fn cluster_names(&self, _known: Option<u64>) -> Option<(u64, View)> {
         None
+    }
+    /// A fresh certificate from the mesh's control plane, for the workload of the process's network namespace. Packets
+    /// to it are *not modelled*.
+    fn mesh_credentials(&mut self) -> Result<Arc<Credentials>, String> {
+        Err("there is no mesh".to_owned())
+    }
+    /// The mode of mutual TLS at a port of that workload, as the control plane tells its proxy.
+    fn mesh_mode(&self, _port: u16) -> Mode {
+        Mode::default()
+    }
+    /// Where a proxy sends what its workload sends there, as the control plane tells it.
+    fn mesh_route(&self, _to: SocketAddrV4) -> Route {
+        Route::Passthrough
     }
     /// Works on the process's network namespace as root does over netlink (`CAP_NET_ADMIN`).
     fn administer(&mut self, _work: &mut dyn FnMut(&mut Netns, &mut Ctx<'_>)) {}

@@ -29,9 +29,10 @@ const fn image(entrypoint: &'static [&'static str], cmd: &'static [&'static str]
 pub const HELLO: &str = "crccheck/hello-world";
 
 /// Last part of an image's name, or its whole name where others end in the same, and what is known.
-const KNOWN: [(&str, Image); 29] = [
+const KNOWN: [(&str, Image); 30] = [
     (HELLO, image(&[], &["httpd", "-f", "-p", "8000", "-h", "/www"])),
     ("coredns", image(&["/coredns"], &[])),
+    ("proxyv2", image(&["/usr/local/bin/pilot-agent"], &[])),
     ("k8s-dns-node-cache", image(&["/node-cache"], &[])),
     ("nginx", image(&["/docker-entrypoint.sh"], &["nginx", "-g", "daemon off;"])),
     ("nginx-unprivileged", image(&["/docker-entrypoint.sh"], &["nginx", "-g", "daemon off;"])),

@@ -6,6 +6,7 @@ pub mod dns;
 pub mod endpoints;
 pub mod images;
 pub mod ipam;
+pub mod mesh;
 pub mod names;
 pub mod patch;
 pub mod phase;

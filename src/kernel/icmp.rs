@@ -1,7 +1,7 @@
 //! ICMP that the kernel sends (`net/ipv4/icmp.c`, RFC 792, RFC 1812 section 4.3) and its rate limits.
 
 use super::sock::IcmpReport;
-use super::{Ctx, Errno, Flow, Netns, Skb};
+use super::{Ctx, Errno, Flow, Netns, Sender, Skb};
 use crate::base::{Duration, IfIndex, Ipv4Addr, MacAddr, SimTime};
 use crate::trace::{Disposition, DropReason, EventKind, Relation};
 use crate::wire::{Body, Bytes, Frame, Icmp, Ipv4, Payload, Quote};
@@ -228,6 +228,7 @@ impl Netns {
         let mut skb = ctx.child(about, Relation::Error, Arc::new(answer));
         // `icmp_glue_bits`: so an error about a translated packet is translated back, even about the very first one.
         skb.nf.attach(about.nf);
+        skb.nf.sender = Sender::Kernel;
         ctx.note((self.id, ifindex), &mut skb, EventKind::Originated);
         self.ip_local_out(ctx, &flow, after, skb);
     }
@@ -246,6 +247,7 @@ impl Netns {
         let Ok(flow) = self.ip_route_output(ctx.now, request.src, from, None) else { return };
         let answer = self.icmp_packet(&flow, request.src, request.tos & 0x1e, message);
         let mut skb = ctx.child(about, Relation::Reply, Arc::new(answer));
+        skb.nf.sender = Sender::Kernel;
         ctx.note((self.id, ifindex), &mut skb, EventKind::Originated);
         self.ip_local_out(ctx, &flow, ctx.delays.input, skb);
     }

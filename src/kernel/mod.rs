@@ -63,8 +63,8 @@ pub use output::Flow;
 pub use qdisc::Qdisc;
 pub use sock::Woken;
 pub use socket::{
-    Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
-    Transport,
+    Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Sender, Shutdown, SocketError, SocketOption,
+    Transport, User,
 };
 pub use stp::{Stp, StpTimes};
 pub use stp_timer::{BridgeTimer, PortTimer, StpTimer};

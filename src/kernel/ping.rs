@@ -2,7 +2,7 @@
 //! kernel draws; replies and errors find their socket by it.
 
 use super::icmp::Quoted;
-use super::{Ctx, Errno, Netns, PathMtuDiscovery, PingMessage, PingSocket, Skb};
+use super::{Ctx, Errno, Netns, PathMtuDiscovery, PingMessage, PingSocket, Sender, Skb, User};
 use crate::base::{IfIndex, Ipv4Addr, MacAddr, ProcessId, SimTime, SocketId};
 use crate::trace::{Disposition, DropReason, EventKind, Relation};
 use crate::wire::{Body, Bytes, Frame, Icmp, Ipv4, Payload};
@@ -13,6 +13,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(super) struct PingSock {
     pub(super) process: ProcessId,
+    user: User,
     ident: u16,
     options: PingSocket,
     device: Option<IfIndex>,
@@ -21,7 +22,11 @@ pub(super) struct PingSock {
 
 impl Netns {
     /// Opens a ping socket for a process.
-    pub fn ping_open(&mut self, process: ProcessId, options: PingSocket) -> Result<SocketId, Errno> {
+    pub fn ping_open(
+        &mut self,
+        (process, user): (ProcessId, User),
+        options: PingSocket,
+    ) -> Result<SocketId, Errno> {
         let device = match &options.device {
             None => None,
             Some(name) => Some(self.link_named(name).ok_or(Errno::Enodev)?.ifindex),
@@ -38,7 +43,7 @@ impl Netns {
         }
         let socket = SocketId(self.next_socket);
         self.next_socket += 1;
-        self.pings.insert(socket, PingSock { process, ident, options, device, queue: VecDeque::new() });
+        self.pings.insert(socket, PingSock { process, user, ident, options, device, queue: VecDeque::new() });
         Ok(socket)
     }
 
@@ -62,6 +67,7 @@ impl Netns {
     ) -> Result<(), Errno> {
         let Some(sock) = self.pings.get(&socket) else { return Err(Errno::Einval) };
         let (ident, process, options, device) = (sock.ident, sock.process, sock.options.clone(), sock.device);
+        let sender = Sender::User(sock.user);
         let body = Body::Icmp(Icmp::EchoRequest { id: ident, seq, data });
         // No length field could hold it: refused before there is a route, and with no word on the error queue.
         if body.wire_len() > usize::from(u16::MAX) {
@@ -94,6 +100,7 @@ impl Netns {
         let mut skb = ctx.fresh(Relation::Sent, process, Arc::new(frame));
         ctx.note((self.id, flow.oif), &mut skb, EventKind::Originated);
         let mut limited = skb;
+        limited.nf.sender = sender;
         // The path MTU may be smaller than the device's: what is larger is cut here to the path's size.
         limited.frag_max = if fits { 0 } else { flow.mtu as u16 };
         self.ip_local_out(ctx, &flow, ctx.delays.output, limited).map_or(Ok(()), Err)

@@ -5,6 +5,27 @@ pub use crate::trace::Transport;
 use crate::wire::Bytes;
 use std::net::SocketAddrV4;
 
+/// The socket that a packet of this machine's own comes from, as `-m owner` sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sender {
+    /// None: it comes from elsewhere, or from a connection that no program has open (`sk_socket` is not set).
+    #[default]
+    Nobody,
+    /// One of the kernel's own, from which it sends ICMP and resets (`inet_ctl_sock_create`); no file stands for it.
+    Kernel,
+    /// One that a program opened.
+    User(User),
+}
+
+/// Whom a process runs as, and so its sockets (`struct cred`, `fsuid` and `fsgid`); 0 is root.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct User {
+    /// Number of the user.
+    pub uid: u32,
+    /// Number of the group.
+    pub gid: u32,
+}
+
 /// What a ping socket receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PingMessage {

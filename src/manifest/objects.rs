@@ -12,10 +12,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Kinds that are part of the simulation, or that mean nothing beyond their name.
-const SIMULATED: [&str; 31] = [
+const SIMULATED: [&str; 32] = [
     "AdminNetworkPolicy",
     "BaselineAdminNetworkPolicy",
     "NetworkAttachmentDefinition",
+    "PeerAuthentication",
     "Pod",
     "Node",
     "Cluster",

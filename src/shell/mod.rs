@@ -177,6 +177,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "ls" => files::ls(context, words, false),
         "conntrack" => conntrack::conntrack(context, words),
         "coredns" => servers::coredns(words),
+        "pilot-agent" => servers::pilot_agent(words),
         "curl" => curl::curl(words),
         "ethtool" => ethtool::ethtool(context, words),
         "echo" => files::echo(words),

@@ -7,6 +7,7 @@ use crate::cluster::images::{self, Tools};
 const FULL: &[&str] = &[
     "coredns",
     "node-cache",
+    "pilot-agent",
     "getent",
     "agnhost",
     "arp",
@@ -94,9 +95,10 @@ const FULL: &[&str] = &[
 ];
 
 /// Programs that come with an image whatever else is in it.
-const OWN: [&str; 13] = [
+const OWN: [&str; 14] = [
     "coredns",
     "node-cache",
+    "pilot-agent",
     "agnhost",
     "curl",
     "http-echo",

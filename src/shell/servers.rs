@@ -7,6 +7,7 @@ use crate::app::Transport;
 use crate::app::coredns::{CoreDns, VERSION};
 use crate::app::node_cache::{NodeCache, NodeCacheConfig};
 use crate::app::server::{Flavor, Listener, Persona, Serve, Server, Site};
+use crate::app::sidecar::{Interception, IstioIptables, Sidecar};
 use crate::app::sleep::Forever;
 use crate::base::Ipv4Addr;
 use crate::cluster::images;
@@ -214,6 +215,53 @@ pub(super) fn node_cache(words: &[String]) -> Command {
     let upstream = flag(words, "upstreamsvc").unwrap_or("kube-dns").to_owned();
     let config = NodeCacheConfig { local, path, upstream };
     Command::process(NodeCache::new(config), Out::default())
+}
+
+/// `pilot-agent`, the program of Istio's proxy image: `proxy sidecar` and `istio-iptables`.
+pub(super) fn pilot_agent(words: &[String]) -> Command {
+    match words.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        Some(("proxy", _)) => Command::process(Sidecar::default(), Out::default()),
+        Some(("istio-iptables", rest)) => match interception(rest) {
+            Ok(interception) => Command::process(IstioIptables(interception), Out::default()),
+            Err(why) => refuse(format!("Error: {why}\n"), 1),
+        },
+        Some((other, _)) => {
+            let (text, status) = not_simulated("pilot-agent", other);
+            refuse(text, status)
+        }
+        None => refuse("Error: a command such as proxy is required\n", 1),
+    }
+}
+
+/// The options of `istio-iptables`; each takes one word.
+fn interception(words: &[String]) -> Result<Interception, String> {
+    fn numbers<T: std::str::FromStr>(name: &str, text: &str) -> Result<Vec<T>, String> {
+        let parts = text.split(',').filter(|part| !part.is_empty());
+        parts.map(|part| part.parse().map_err(|_| format!("invalid value \"{part}\" for {name}"))).collect()
+    }
+    let mut made = Interception {
+        outbound: 15001,
+        inbound: 15006,
+        users: vec![1337],
+        excluded_in: Vec::new(),
+        excluded_out: Vec::new(),
+    };
+    let mut words = words.iter().map(String::as_str);
+    while let Some(name) = words.next() {
+        let value = words.next().ok_or_else(|| format!("flag needs an argument: {name}"))?;
+        match name {
+            "-p" => made.outbound = value.parse().map_err(|_| format!("invalid port \"{value}\""))?,
+            "-z" => made.inbound = value.parse().map_err(|_| format!("invalid port \"{value}\""))?,
+            "-u" => made.users = numbers(name, value)?,
+            "-d" => made.excluded_in = numbers(name, value)?,
+            "-o" => made.excluded_out = numbers(name, value)?,
+            "-m" if value == "REDIRECT" => {}
+            "-i" | "-b" if value == "*" => {}
+            "-x" if value.is_empty() => {}
+            _ => return Err(format!("{name} {value}: not simulated")),
+        }
+    }
+    Ok(made)
 }
 
 /// `http-echo` of `HashiCorp`.

@@ -58,7 +58,8 @@ impl<A: Actor> Syscalls<'_, A> {
     pub(super) fn open_within(&mut self, pod: &ObjectKey, transport: Transport) -> Result<SocketId, Errno> {
         let process = self.process;
         let netns = self.sim.agent().and_then(|agent| agent.netns_of(pod)).ok_or(Errno::Enetunreach)?;
-        let open = |netns: &mut Netns, ctx: &mut Ctx<'_>| netns.socket_open(ctx, process, transport);
+        let user = self.sim.processes[process.index()].user;
+        let open = |netns: &mut Netns, ctx: &mut Ctx<'_>| netns.socket_open(ctx, (process, user), transport);
         let inner = self.sim.administer(netns, open).unwrap_or(Err(Errno::Enetunreach))?;
         let sockets = &mut self.sim.abroad;
         sockets.made += 1;

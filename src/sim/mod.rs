@@ -20,11 +20,13 @@ use crate::api::{ApiError, ApiRequest};
 use crate::app::Wake;
 use crate::base::{DirId, EventId, IfIndex, JourneyId, NetnsId, PacketId, ProcessId, Rng, SimTime};
 use crate::kernel::{Ctx, Delays, Effects, Netns, Urgency, Woken, Work};
+use crate::tls::Credentials;
 use crate::trace::{DropReason, Event, EventKind, Trace};
 use processes::Slot;
 use queue::Queue;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Most events that a trace may hold before a run is stopped.
 pub const EVENTS_MAX: usize = 8_000_000;
@@ -265,6 +267,14 @@ impl<A: Actor> Simulation<A> {
         let answer = agent.serve(self, request);
         self.agent = Some(agent);
         answer
+    }
+
+    /// Has the mesh's control plane sign a certificate, now.
+    fn mesh_credentials(&mut self, netns: NetnsId) -> Result<Arc<Credentials>, String> {
+        let mut agent = self.agent.take().ok_or("there is no control plane")?;
+        let signed = agent.mesh_credentials(self, netns);
+        self.agent = Some(agent);
+        signed
     }
 
     fn wake_agent(&mut self, wakeup: Wakeup) {

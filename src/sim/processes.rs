@@ -9,7 +9,7 @@ use crate::app::resolver::Libc;
 use crate::app::{Process, Wake};
 use crate::base::{DirId, Duration, EventId, NetnsId, PidNsId, ProcessId, SimTime};
 use crate::cluster::images;
-use crate::kernel::{Errno, Urgency};
+use crate::kernel::{Errno, Urgency, User};
 use crate::trace::{ContainerRef, EventKind, Output, ProcessRow, Stream, TableChange};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -75,6 +75,8 @@ pub(super) struct Slot {
     pub(super) pidns: PidNsId,
     pub(super) pid: u32,
     pub(super) mounts: Arc<Mounts>,
+    /// Whom it runs as.
+    pub(super) user: User,
     /// Environment variables.
     pub(super) variables: Arc<[(String, String)]>,
     pub(super) stdin: Stdin,
@@ -122,6 +124,7 @@ impl<A: Actor> Simulation<A> {
             pidns: environment.pidns,
             pid,
             mounts: environment.mounts.clone(),
+            user: environment.user,
             variables: environment.variables.clone(),
             stdin: Stdin::Terminal(Vec::new(), false),
             is_terminal: true,
@@ -149,6 +152,7 @@ impl<A: Actor> Simulation<A> {
         let slot = &mut self.processes[id.index()];
         (slot.netns, slot.pidns, slot.pid) = (netns, environment.pidns, pid);
         slot.mounts = environment.mounts.clone();
+        slot.user = environment.user;
         slot.variables = environment.variables.clone();
     }
 
@@ -163,6 +167,7 @@ impl<A: Actor> Simulation<A> {
             image: None,
             kube_namespace: "default".into(),
             pidns,
+            user: User::default(),
             variables: Arc::new([]),
             mounts: Arc::new(mounts),
         };

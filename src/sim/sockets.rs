@@ -8,7 +8,7 @@ use crate::kernel::{Ctx, Netns};
 
 impl<A: Actor> Syscalls<'_, A> {
     pub(super) fn socket_open(&mut self, transport: Transport) -> Result<SocketId, Errno> {
-        let process = self.process;
+        let process = (self.process, self.sim.processes[self.process.index()].user);
         let open = |netns: &mut Netns, ctx: &mut Ctx<'_>| netns.socket_open(ctx, process, transport);
         self.sim.administer(self.netns, open).unwrap_or(Err(Errno::Enetunreach))
     }

@@ -12,13 +12,16 @@ use crate::app::{
 };
 use crate::base::{Duration, IfIndex, Ipv4Addr, Ipv4Net, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::cluster::dns::View;
+use crate::cluster::mesh::{Mode, Route};
 use crate::kernel::{Ctx, Netns};
+use crate::tls::Credentials;
 use crate::trace::{NetfilterChange, Stream, TableChange};
 use crate::wire::Bytes;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
+use std::sync::Arc;
 
 /// The system calls of one process.
 pub(super) struct Syscalls<'a, A> {
@@ -134,7 +137,7 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         if self.asked.is_some() {
             return Err(Errno::Eagain);
         }
-        let process = self.process;
+        let process = (self.process, self.sim.processes[self.process.index()].user);
         let netns = self.sim.netns.get_mut(self.netns.index()).and_then(Option::as_mut);
         netns.ok_or(Errno::Enetunreach)?.ping_open(process, options)
     }
@@ -213,6 +216,10 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         self.sim.netns(self.netns)?.socket_remote(socket)
     }
 
+    fn original_dst(&self, socket: SocketId) -> Result<SocketAddrV4, Errno> {
+        self.sim.netns(self.netns).ok_or(Errno::Ebadf)?.socket_original_dst(socket)
+    }
+
     fn shutdown(&mut self, socket: SocketId, how: Shutdown) -> Result<(), Errno> {
         if local::is_local(socket) {
             return match how {
@@ -260,6 +267,10 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         }
         let home @ (_, socket) = self.home(socket);
         self.on_socket_at(home, |netns, ctx| netns.socket_receive_stream(ctx, socket, most))
+    }
+
+    fn peek_stream(&self, socket: SocketId) -> Vec<u8> {
+        self.sim.netns(self.netns).map(|netns| netns.socket_peek_stream(socket)).unwrap_or_default()
     }
 
     fn send(&mut self, socket: SocketId, data: &[u8]) -> Result<usize, Errno> {
@@ -413,6 +424,18 @@ impl<A: Actor> Os for Syscalls<'_, A> {
 
     fn cluster_names(&self, known: Option<u64>) -> Option<(u64, View)> {
         self.sim.agent()?.names(known)
+    }
+
+    fn mesh_credentials(&mut self) -> Result<Arc<Credentials>, String> {
+        self.sim.mesh_credentials(self.netns)
+    }
+
+    fn mesh_mode(&self, port: u16) -> Mode {
+        self.sim.agent().map_or_else(Mode::default, |agent| agent.mesh_mode(self.netns, port))
+    }
+
+    fn mesh_route(&self, to: SocketAddrV4) -> Route {
+        self.sim.agent().map_or(Route::Passthrough, |agent| agent.mesh_route(to))
     }
 
     fn variable(&self, name: &str) -> Option<String> {

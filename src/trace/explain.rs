@@ -507,6 +507,7 @@ impl Teller<'_> {
             TableChange::Step(row) => ("step", step_args(row, self.lang)),
             TableChange::Names(row) => ("names", self.names_args(row)),
             TableChange::Ipc(change) => ipc_rows::sentence(change, &of, self.lang),
+            TableChange::Tls(row) => row.sentence(),
             TableChange::Process(row) => {
                 ("process", vec![of(row.netns), row.pid.to_string(), row.args.to_string()])
             }

@@ -354,6 +354,7 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         TableChange::Socket(row) => format!("socket {}", rows_text::socket(row)),
         TableChange::Xfrm(change) => change.to_string(),
         TableChange::Ipc(change) => change.to_string(),
+        TableChange::Tls(row) => row.to_string(),
         TableChange::Service(change) => change.to_string(),
         TableChange::SocketGone(_, socket) => format!("socket gone #{}", socket.0),
         TableChange::Netns(_)

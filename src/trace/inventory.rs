@@ -458,6 +458,7 @@ impl Inventory {
             TableChange::Step(row) => self.steps.push((event, (**row).clone())),
             TableChange::Names(row) => self.names.push((event, (**row).clone())),
             TableChange::Ipc(change) => self.with(change.netns(), |state| state.ipc.apply(change)),
+            TableChange::Tls(_) => {}
             TableChange::Process(row) => drop(self.processes.insert(row.process, (**row).clone())),
             TableChange::ProcessGone(process) => drop(self.processes.remove(process)),
             TableChange::Fault(row) => drop(self.faults.insert(row.number, row.clone())),

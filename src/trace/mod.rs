@@ -32,6 +32,7 @@ pub mod service_path;
 mod service_rows;
 mod socket_rows;
 mod surroundings;
+mod tls_rows;
 mod xfrm_rows;
 
 pub use api_rows::ObjectRow;
@@ -71,6 +72,7 @@ pub use rule_rows::{FibRuleAction, FibRuleRow};
 pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow, SocketBalanced};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
 pub use surroundings::Surroundings;
+pub use tls_rows::{TlsEvent, TlsRow};
 pub use xfrm_rows::{
     Xfrm, XfrmChange, XfrmDirection, XfrmPolicyRow, XfrmStateRow, XfrmStateSeen, XfrmTemplate, esp_sa,
 };

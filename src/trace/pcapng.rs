@@ -4,7 +4,7 @@
 //! taps see them, which is the order of the trace, with their direction and nanoseconds. Simulated time is counted
 //! from a fixed moment.
 
-use super::{EventKind, PacketType, Surroundings, Trace, explain};
+use super::{EventKind, PacketType, Surroundings, TableChange, TlsEvent, Trace, explain};
 use crate::base::words::Lang;
 use crate::base::{EPOCH_SECS, EventId, IfIndex, NetnsId};
 use crate::wire::Ipv4;
@@ -19,6 +19,10 @@ const EPOCH_NS: u64 = EPOCH_SECS * 1_000_000_000;
 const ETHERNET: u32 = 1;
 /// `LINKTYPE_RAW`: IPv4 without anything in front, as on ipip and gre devices.
 const RAW: u32 = 101;
+
+/// Type of the block of secrets, and of secrets that are an NSS key log of TLS.
+const DECRYPTION_SECRETS: u32 = 10;
+const TLS_KEY_LOG: u32 = 0x544c_534b;
 
 /// Option codes.
 const COMMENT: u16 = 1;
@@ -36,6 +40,7 @@ pub fn pcapng(trace: &Trace, range: Range<usize>) -> Vec<u8> {
 pub fn pcapng_of(trace: &Trace, range: Range<usize>, keep: impl Fn(EventId) -> bool) -> Vec<u8> {
     let mut out = Vec::new();
     section_header(&mut out);
+    secrets(&mut out, trace);
     let mut surroundings = Surroundings::default();
     let mut taps: IndexSet<(NetnsId, IfIndex, Arc<str>)> = IndexSet::new();
     for index in range.start..range.end.min(trace.len()) {
@@ -103,6 +108,26 @@ fn section_header(out: &mut Vec<u8>) {
         out.extend_from_slice(&u64::MAX.to_le_bytes());
         option(out, SHB_USERAPPL, b"vethscope");
         option(out, 0, &[]);
+    });
+}
+
+/// Keys of TLS connections (Decryption Secrets Block), so that Wireshark shows what is encrypted. They stand before the
+/// frames, for a key has to be known before what it decrypts.
+fn secrets(out: &mut Vec<u8>, trace: &Trace) {
+    let lines = trace.changes.iter().filter_map(|change| {
+        let TableChange::Tls(row) = change else { return None };
+        let TlsEvent::Key(line) = &row.what else { return None };
+        Some(format!("{line}\n"))
+    });
+    let log: String = lines.collect();
+    if log.is_empty() {
+        return;
+    }
+    block(out, DECRYPTION_SECRETS, |out| {
+        out.extend_from_slice(&TLS_KEY_LOG.to_le_bytes());
+        out.extend_from_slice(&(log.len() as u32).to_le_bytes());
+        out.extend_from_slice(log.as_bytes());
+        pad(out);
     });
 }
 

@@ -5,7 +5,7 @@ use super::object_rows::{KubeEventRow, NodeRow, PodRow, StepRow};
 use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
 use super::{
     CiliumChange, FaultRow, FibRuleRow, IpcChange, NamesRow, NetfilterChange, ObjectRow, ProcessRow,
-    ServiceChange, SocketRow, XfrmChange,
+    ServiceChange, SocketRow, TlsRow, XfrmChange,
 };
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::VlanProtocol;
@@ -85,6 +85,8 @@ pub enum TableChange {
     Names(Box<NamesRow>),
     /// Something within a Pod beside the network.
     Ipc(Box<IpcChange>),
+    /// Something happened on a TLS connection.
+    Tls(Box<TlsRow>),
     /// A process came, or runs another program.
     Process(Box<ProcessRow>),
     /// A process ended.

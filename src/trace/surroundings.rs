@@ -83,6 +83,7 @@ impl Surroundings {
             | TableChange::Step(_)
             | TableChange::Names(_)
             | TableChange::Ipc(_)
+            | TableChange::Tls(_)
             | TableChange::Process(_)
             | TableChange::ProcessGone(_)
             | TableChange::Xfrm(_)

@@ -24,6 +24,7 @@ mod quote;
 pub mod sctp;
 mod stp;
 mod tcp;
+pub mod tls;
 mod tunnel;
 mod udp;
 mod vlan;

@@ -63,6 +63,8 @@ pub fn list_words(each: &Match, names: Names, protocol: u8) -> String {
         Match::Physdev(physdev) => format!(" PHYSDEV match{}", physdev.text()),
         Match::Limit { period, burst } => format!(" limit: avg {} burst {burst}", limit_text(*period)),
         Match::Rpfilter(_) => format!(" rpfilter{}", each.rpfilter_words(" ")),
+        Match::Owner(owner) => owner
+            .words(["owner socket exists", "owner UID match", "owner GID match"], names == Names::Numeric),
         Match::Tcpmss(mss) => format!(" tcpmss match {}{}", mss.mark(), mss.is.text(':')),
     }
 }

@@ -113,6 +113,8 @@ pub enum Match {
     Rpfilter(Rpfilter),
     /// `-m tcpmss`.
     Tcpmss(Not<PortRange>),
+    /// `-m owner`.
+    Owner(Owner),
 }
 
 /// `-m tcp`.
@@ -126,6 +128,17 @@ pub struct Tcp {
     pub flags: Option<Not<(u8, u8)>>,
     /// `--tcp-option`.
     pub option: Option<Not<u8>>,
+}
+
+/// `-m owner`: whose socket a packet of this machine's own comes from. First and last number each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// `--socket-exists`.
+    pub exists: Option<Not<()>>,
+    /// `--uid-owner`.
+    pub uid: Option<Not<(u32, u32)>>,
+    /// `--gid-owner`.
+    pub gid: Option<Not<(u32, u32)>>,
 }
 
 /// `-m udp`, and the ports of `-m sctp`.
@@ -360,6 +373,7 @@ impl Match {
             Self::Limit { .. } => "limit",
             Self::Rpfilter(_) => "rpfilter",
             Self::Tcpmss(_) => "tcpmss",
+            Self::Owner(_) => "owner",
         }
     }
 

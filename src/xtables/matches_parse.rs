@@ -3,8 +3,8 @@
 use super::Family;
 use super::list::ICMP_NAMES;
 use super::matches::{
-    Addrtype, Conntrack, Icmp, Match, Multiport, Not, Physdev, PortRange, PortSide, Recent, RecentMode,
-    Rpfilter, SetMatch, Statistic, Tcp, Udp, ctstate,
+    Addrtype, Conntrack, Icmp, Match, Multiport, Not, Owner, Physdev, PortRange, PortSide, Recent,
+    RecentMode, Rpfilter, SetMatch, Statistic, Tcp, Udp, ctstate,
 };
 use super::matches_save::{CT_ADDRS, CT_PORTS, CT_STATUS, LIMIT_UNITS, TCP_FLAGS};
 use super::options::{Given, find};
@@ -38,6 +38,7 @@ pub(super) fn build(
             let mark = Not { negated: option.negated, is };
             Ok(if name == "mark" { Match::Mark(mark) } else { Match::Connmark(mark) })
         }
+        "owner" => owner(given),
         "statistic" => statistic(given),
         "recent" => recent(given),
         "addrtype" => addrtype(given),
@@ -64,6 +65,33 @@ pub(super) fn build(
             Ok(Match::Tcpmss(Not { negated: option.negated, is: PortRange(one(first)?, one(last)?) }))
         }
     }
+}
+
+/// `-m owner`: a number, a range of numbers, or the one name that every system has.
+fn owner(given: &[Given]) -> Result<Match, Problem> {
+    let range = |option: &'static str| -> Result<Option<Not<(u32, u32)>>, Problem> {
+        let Some(found) = find(given, option) else { return Ok(None) };
+        let text = found.text();
+        let bad = || Problem::new(format!("owner: Bad value for \"{option}\" option: \"{text}\""));
+        let one = |text: &str| number(text).and_then(|number| u32::try_from(number).ok()).ok_or_else(bad);
+        let is = match text.split_once('-') {
+            _ if text == "root" => (0, 0),
+            Some((first, last)) => (one(first)?, one(last)?),
+            None => (one(text)?, one(text)?),
+        };
+        Ok(Some(Not { negated: found.negated, is }))
+    };
+    let owner = Owner {
+        exists: find(given, "--socket-exists").map(|found| Not { negated: found.negated, is: () }),
+        uid: range("--uid-owner")?,
+        gid: range("--gid-owner")?,
+    };
+    if owner == Owner::default() {
+        return Err(Problem::new(
+            "owner: At least one of --uid-owner, --gid-owner or --socket-exists is required".to_owned(),
+        ));
+    }
+    Ok(Match::Owner(owner))
 }
 
 fn required<'a>(given: &'a [Given], extension: &str, option: &str) -> Result<&'a Given, Problem> {

@@ -1,8 +1,8 @@
 //! Matches as `iptables -S` prints them, after `-m NAME`.
 
 use super::matches::{
-    Addrtype, Conntrack, Icmp, Match, Multiport, Not, Physdev, PortRange, PortSide, Recent, RecentMode,
-    Statistic, Tcp, ctstate,
+    Addrtype, Conntrack, Icmp, Match, Multiport, Not, Owner, Physdev, PortRange, PortSide, Recent,
+    RecentMode, Statistic, Tcp, ctstate,
 };
 use super::save::quoted;
 use crate::base::Ipv4Addr;
@@ -67,6 +67,7 @@ impl Match {
             }
             Self::Rpfilter(_) => self.rpfilter_words(" --"),
             Self::Tcpmss(mss) => format!(" {}--mss {}", mss.bang(), mss.is.text(':')),
+            Self::Owner(owner) => owner.words(["--socket-exists", "--uid-owner", "--gid-owner"], true),
         }
     }
 
@@ -80,6 +81,25 @@ impl Match {
             (filter.invert, "invert"),
         ];
         named.iter().filter(|(set, _)| *set).fold(String::new(), |out, (_, name)| out + before + name)
+    }
+}
+
+impl Owner {
+    /// What is asked, each under its name (`libxt_owner.c`, `owner_mt_print_item`).
+    pub(super) fn words(&self, [exists, uid, gid]: [&str; 3], numeric: bool) -> String {
+        let socket = self.exists.map_or_else(String::new, |is| format!(" {}{exists}", is.bang()));
+        let number = |name: &str, of: Option<Not<(u32, u32)>>| {
+            of.map_or_else(String::new, |of| {
+                let (first, last) = of.is;
+                let text = match of.is {
+                    (0, 0) if !numeric => "root".to_owned(),
+                    _ if first == last => first.to_string(),
+                    _ => format!("{first}-{last}"),
+                };
+                format!(" {}{name} {text}", of.bang())
+            })
+        };
+        socket + &number(uid, self.uid) + &number(gid, self.gid)
     }
 }
 

@@ -14,7 +14,7 @@ mod targets_parse;
 
 pub use list::{Names, list_target, list_words};
 pub use matches::{
-    Addrtype, Conntrack, Icmp, Iface, Match, Multiport, Not, Physdev, PortRange, PortSide, Recent,
+    Addrtype, Conntrack, Icmp, Iface, Match, Multiport, Not, Owner, Physdev, PortRange, PortSide, Recent,
     RecentMode, Rpfilter, SetMatch, Statistic, Tcp, Udp, ctstate, net_mask,
 };
 pub use options::is_target;

@@ -14,7 +14,7 @@ const fn spec(names: &'static [&'static str], arguments: usize) -> Spec {
 }
 
 /// Matches that the real tool has and this one does not.
-const OTHER_MATCHES: [&str; 33] = [
+const OTHER_MATCHES: [&str; 32] = [
     "ah",
     "bpf",
     "cgroup",
@@ -37,7 +37,6 @@ const OTHER_MATCHES: [&str; 33] = [
     "mac",
     "nfacct",
     "osf",
-    "owner",
     "pkttype",
     "policy",
     "quota",
@@ -79,7 +78,7 @@ const OTHER_TARGETS: [&str; 22] = [
 type Extension = (&'static str, &'static [Spec]);
 
 /// Matches.
-const MATCHES: [Extension; 18] = [
+const MATCHES: [Extension; 19] = [
     (
         "tcp",
         &[
@@ -114,6 +113,7 @@ const MATCHES: [Extension; 18] = [
     ),
     ("state", &[spec(&["--state"], 1)]),
     ("mark", &[spec(&["--mark"], 1)]),
+    ("owner", &[spec(&["--uid-owner"], 1), spec(&["--gid-owner"], 1), spec(&["--socket-exists"], 0)]),
     ("connmark", &[spec(&["--mark"], 1)]),
     (
         "statistic",

@@ -486,6 +486,8 @@ impl Netns {
 fn flow_match(each: &Match, way: &Way) -> Answer {
     let yes = |fits: bool| if fits { Answer::Yes } else { Answer::No };
     match each {
+        // It depends on the program that sends.
+        Match::Owner(_) => Answer::Perhaps,
         // An address is always added.
         Match::Recent(recent) if recent.is.mode == RecentMode::Set => yes(!recent.negated),
         Match::Recent(_) | Match::Statistic(_) | Match::Limit { .. } => Answer::Perhaps,

@@ -2,7 +2,7 @@
 
 use super::{CtInfo, HookState, header};
 use crate::base::IfIndex;
-use crate::kernel::{Ctx, Netns, Skb};
+use crate::kernel::{Ctx, Netns, Sender, Skb};
 use crate::trace::{RouteKind, Tuple};
 use crate::wire::{Body, Icmp, Ipv4, TcpOption};
 use crate::xtables::{
@@ -110,7 +110,8 @@ impl Netns {
             | Match::Connmark(_)
             | Match::State(_)
             | Match::Conntrack(_)
-            | Match::Physdev(_) => true,
+            | Match::Physdev(_)
+            | Match::Owner(_) => true,
             Match::Tcp(tcp) => {
                 !seen.later_fragment
                     && fits_if(tcp.sport.as_ref(), |range| range.contains(seen.sport))
@@ -162,6 +163,7 @@ impl Netns {
             Match::State(states) => fits(states, |bits| bits & Self::nf_state_bits(skb) & 0x1f != 0),
             Match::Conntrack(ct) => self.nf_conntrack_fits(ct, skb),
             Match::Physdev(physdev) => self.nf_physdev(physdev, skb),
+            Match::Owner(owner) => owner_fits(owner, skb.nf.sender),
             Match::Comment(_)
             | Match::Statistic(_)
             | Match::Recent(_)
@@ -358,6 +360,7 @@ impl Netns {
                 | Match::Set(_)
                 | Match::Physdev(_)
                 | Match::Rpfilter(_)
+                | Match::Owner(_)
                 | Match::Tcpmss(_) => true,
             };
             if !fits {
@@ -376,6 +379,19 @@ impl Netns {
             .and_then(|chain| chain.rules.get_mut(number));
         entry.expect("the rule being asked is there").state.get_or_insert(fresh)
     }
+}
+
+/// Whose socket a packet comes from (`owner_mt`). Of a packet that nobody sent, only what is turned round fits.
+fn owner_fits(asked: &xtables::Owner, sender: Sender) -> bool {
+    let unasked = |of: Option<&Not<(u32, u32)>>| of.is_none_or(|is| is.negated);
+    let within =
+        |of: Option<&Not<(u32, u32)>>, id: u32| fits_if(of, |(first, last)| (*first..=*last).contains(&id));
+    let (uid, gid) = (asked.uid.as_ref(), asked.gid.as_ref());
+    let ids = match sender {
+        Sender::Nobody | Sender::Kernel => unasked(uid) && unasked(gid),
+        Sender::User(user) => within(uid, user.uid) && within(gid, user.gid),
+    };
+    ids && asked.exists.is_none_or(|is| is.negated == (sender == Sender::Nobody))
 }
 
 fn has_tcp_option(skb: &Skb, kind: u8) -> bool {

@@ -24,7 +24,7 @@ pub use flow::{Fate, Outcome, Passed, Probe, Ways};
 pub(super) use header::{inverted, quoted_tuple, tuple};
 pub use ipvs::IpvsOp;
 
-use super::{Ctx, Netns, Skb};
+use super::{Ctx, Netns, Sender, Skb};
 use crate::base::{IfIndex, SimTime};
 
 use crate::trace::{DropReason, EventKind, Hook};
@@ -45,6 +45,8 @@ pub struct Nf {
     pub(super) info: CtInfo,
     /// Where a bridge took it in and sends it out.
     pub(super) bridge: Option<Bridged>,
+    /// The socket it comes from, until it leaves this network stack (`skb->sk`).
+    pub(in crate::kernel) sender: Sender,
     /// IPVS has dealt with it (`skb->ipvs_property`).
     ipvs: bool,
     /// Another packet of its connection was entered into the table before it.

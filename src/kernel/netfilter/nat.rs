@@ -4,11 +4,12 @@
 use super::conntrack::Conn;
 use super::mangle::{Manip, manip_packet, manip_quoted};
 use super::{CtInfo, HookState, Verdict, header};
-use crate::base::{IfIndex, Ipv4Addr};
-use crate::kernel::{Ctx, Netns, Skb};
+use crate::base::{IfIndex, Ipv4Addr, SocketId};
+use crate::kernel::{Ctx, Errno, Netns, Skb};
 use crate::trace::{Hook, Scope, Tuple};
 use crate::wire::{Body, Payload};
 use crate::xtables::{NatFlags, PortRange, Table, Target};
+use std::net::SocketAddrV4;
 
 /// Ports tried one after the other before a new place is drawn (`NF_NAT_MAX_ATTEMPTS`).
 const MAX_ATTEMPTS: u32 = 128;
@@ -138,6 +139,22 @@ impl Netns {
             }
         }
         Verdict::Accept
+    }
+
+    /// `SO_ORIGINAL_DST`: the destination of a TCP connection's first packet (`nf_conntrack_proto.c`, `getorigdst`).
+    pub fn socket_original_dst(&self, socket: SocketId) -> Result<SocketAddrV4, Errno> {
+        let sock = self.sock(socket)?;
+        let remote = sock.remote.filter(|_| sock.tcp().is_some()).ok_or(Errno::Enoprotoopt)?;
+        let tuple = Tuple {
+            src: sock.source,
+            dst: *remote.ip(),
+            protocol: 6,
+            sport: sock.local.port(),
+            dport: remote.port(),
+        };
+        let (id, _) = self.netfilter.conntrack.find(&tuple).ok_or(Errno::Enoent)?;
+        let conn = self.netfilter.conntrack.get(id).ok_or(Errno::Enoent)?;
+        Ok(SocketAddrV4::new(conn.orig.dst, conn.orig.dport))
     }
 
     /// The targets that translate.

@@ -6,7 +6,7 @@ mod lookup;
 mod udp;
 
 use super::tcp::Tcb;
-use super::{Ctx, Errno, Netns, PathMtuDiscovery, Shutdown, SocketError, SocketOption};
+use super::{Ctx, Errno, Netns, PathMtuDiscovery, Sender, Shutdown, SocketError, SocketOption, User};
 use crate::base::{EventId, IfIndex, Ipv4Addr, ProcessId, SocketId};
 use crate::trace::{SocketRow, SocketState, TableChange, Transport};
 use std::collections::{BTreeMap, VecDeque};
@@ -39,6 +39,10 @@ pub(super) struct Sock {
     pub(super) id: SocketId,
     /// The process and the number under which it holds the socket.
     pub(super) holder: Option<(ProcessId, u32)>,
+    /// Whether a program is closing it, which still counts as its own while the last segment is sent.
+    closing: bool,
+    /// Who opened it (`sk_socket->file->f_cred`).
+    pub(super) user: User,
     inode: u32,
     pub(super) options: Options,
     /// The address that packets must be for, and the port (`inet_rcv_saddr`, `inet_num`).
@@ -146,6 +150,16 @@ impl Sock {
         self.options.receive_errors
     }
 
+    /// Whose packets its are; nobody's once the program has closed it, and before it was accepted. A listener answers
+    /// for connections that are not made yet.
+    pub(super) fn sender(&self) -> Sender {
+        if self.holder.is_some() || self.closing || self.state() == SocketState::SynRecv {
+            Sender::User(self.user)
+        } else {
+            Sender::Nobody
+        }
+    }
+
     /// Wakes the process that holds it.
     pub(super) fn wake(&self, ctx: &mut Ctx<'_>, woken: Woken) {
         if let Some((process, _)) = self.holder {
@@ -169,7 +183,7 @@ impl Sock {
             holder: self.holder,
             recv_queue,
             send_queue,
-            uid: 0,
+            uid: self.user.uid,
             inode: if self.holder.is_some() { self.inode } else { 0 },
             timer: self.tcp().and_then(Tcb::shown_timer),
             tcp: self.tcp().map(Tcb::info),
@@ -261,7 +275,7 @@ impl Netns {
     pub fn socket_open(
         &mut self,
         ctx: &mut Ctx<'_>,
-        process: ProcessId,
+        (process, user): (ProcessId, User),
         transport: Transport,
     ) -> Result<SocketId, Errno> {
         let kind = match transport {
@@ -272,6 +286,7 @@ impl Netns {
         let id = self.add_sock(kind);
         if let Some(sock) = self.socks.get_mut(id) {
             sock.holder = Some((process, fd));
+            sock.user = user;
         }
         self.record_sock(ctx, id);
         Ok(id)
@@ -285,6 +300,8 @@ impl Netns {
         let sock = Sock {
             id,
             holder: None,
+            closing: false,
+            user: User::default(),
             inode,
             options: Options::default(),
             local: NOWHERE,
@@ -385,7 +402,13 @@ impl Netns {
         sock.holder = None;
         match sock.transport() {
             Transport::Udp => self.remove_sock(ctx, socket),
-            Transport::Tcp => self.tcp_close(ctx, socket),
+            Transport::Tcp => {
+                sock.closing = true;
+                self.tcp_close(ctx, socket);
+                if let Some(sock) = self.socks.get_mut(socket) {
+                    sock.closing = false;
+                }
+            }
         }
     }
 

@@ -138,6 +138,7 @@ impl Netns {
         }
         let dont_fragment = refuses || (discovery == PathMtuDiscovery::Want && fits);
         let (connected, process) = (sock.remote.is_some(), sock.holder.map(|(process, _)| process));
+        let sender = sock.sender();
         let (txhash, local_port) = (sock.txhash, sock.local.port());
         let (tos, ttl) = (sock.options.tos, sock.options.ttl.unwrap_or(self.default_ttl(*remote.ip())));
         let udp = Udp {
@@ -162,6 +163,7 @@ impl Netns {
         let process = process.unwrap_or(crate::base::ProcessId::NONE);
         let mut skb = ctx.fresh(Relation::Sent, process, Arc::new(frame));
         skb.hash = txhash;
+        skb.nf.sender = sender;
         // The path MTU may be smaller than the device's: what is larger is cut here to the path's size.
         skb.frag_max = if fits { 0 } else { flow.mtu.min(u32::from(u16::MAX)) as u16 };
         ctx.note((self.id, flow.oif), &mut skb, EventKind::Originated);

@@ -101,6 +101,12 @@ impl Netns {
         sent.unwrap_or(Err(Errno::Ebadf))
     }
 
+    /// What could be received from a stream (`MSG_PEEK`); nothing where there is no such socket.
+    pub fn socket_peek_stream(&self, socket: SocketId) -> Vec<u8> {
+        let received = self.sock(socket).ok().and_then(Sock::tcp).map(|tcb| &tcb.received);
+        received.into_iter().flatten().flat_map(|bytes| bytes.iter().copied()).collect()
+    }
+
     /// `recv(2)` on a stream (`tcp_recvmsg_locked`).
     pub fn socket_receive_stream(
         &mut self,

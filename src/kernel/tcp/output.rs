@@ -4,7 +4,7 @@ use super::control::{CaState, Pending, Tcb, TxSkb};
 use super::{DELACK_MIN, RTO_MAX, after, before};
 use crate::base::{Duration, MacAddr, ProcessId};
 use crate::kernel::sock::{Sock, truesize};
-use crate::kernel::{Ctx, Netns, PathMtuDiscovery, Skb};
+use crate::kernel::{Ctx, Netns, PathMtuDiscovery, Sender, Skb};
 use crate::trace::{EventKind, Relation};
 use crate::wire::{Body, Bytes, Frame, Ipv4, Payload, Tcp, TcpFlags, TcpOption};
 use std::sync::Arc;
@@ -372,6 +372,7 @@ impl Netns {
         };
         skb.hash = sock.txhash;
         skb.confirms = std::mem::take(&mut sock.confirms);
+        skb.nf.sender = sock.sender();
         ctx.note((self.id, flow.oif), &mut skb, EventKind::Originated);
         let after =
             if self.tcp_cause.is_some() { ctx.delays.input + super::TCP_INPUT } else { ctx.delays.output };
@@ -435,6 +436,7 @@ impl Netns {
         let frame = Frame { dst: MacAddr::ZERO, src: MacAddr::ZERO, payload: Payload::Ipv4(packet) };
         let mut skb = ctx.child(about, Relation::Reply, Arc::new(frame));
         skb.hash = hash;
+        skb.nf.sender = Sender::Kernel;
         ctx.note((self.id, flow.oif), &mut skb, EventKind::Originated);
         self.ip_local_out(ctx, &flow, ctx.delays.input + super::TCP_INPUT, skb);
     }

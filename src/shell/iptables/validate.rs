@@ -46,6 +46,7 @@ fn place_of(target: &Target) -> Place {
 fn hooks_of(each: &Match) -> &'static [&'static str] {
     match each {
         Match::Rpfilter(_) => &["PREROUTING"],
+        Match::Owner(_) => &["OUTPUT", "POSTROUTING"],
         Match::Addrtype(addrtype) if addrtype.limit_in => &["PREROUTING", "INPUT", "FORWARD"],
         Match::Addrtype(addrtype) if addrtype.limit_out => &["FORWARD", "OUTPUT", "POSTROUTING"],
         Match::Addrtype(_)

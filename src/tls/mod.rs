@@ -1,0 +1,28 @@
+//! TLS 1.3 with certificates of both sides (mTLS), as a mesh's proxies speak it. The protocol is rustls; what it takes
+//! from a machine comes from the simulation: chance, time and keys (`surroundings`), and the algorithms in plain Rust
+//! (`provider`).
+
+mod authority;
+mod provider;
+mod session;
+mod surroundings;
+mod verify;
+
+pub use authority::{Authority, Credentials};
+pub use session::{Failure, Role, Session};
+
+use sha2::{Digest, Sha256};
+
+/// The SHA-256 hash of a certificate, by which people tell them apart.
+pub fn fingerprint(certificate: &[u8]) -> String {
+    hex(&Sha256::digest(certificate))
+}
+
+/// A lower-case hexadecimal string, as key logs have it.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

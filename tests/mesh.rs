@@ -1,0 +1,50 @@
+//! Pods with sidecars that speak mutual TLS: what programs see of it. One file a scenario in `tests/mesh/`: commands
+//! with their output, in the lab of `lab.yaml` and what stands before them. What is drawn by chance is masked. `UPDATE_EXPECT=1` writes the files
+//! anew.
+
+mod common;
+
+use std::fmt::Write as _;
+
+const LAB: &str = include_str!("mesh/lab.yaml");
+
+fn play(file: &str) -> String {
+    let (head, commands) = file.split_once("\n$ ").expect("commands begin with a dollar sign");
+    let more: String =
+        head.lines().filter(|line| !line.starts_with('#')).flat_map(|line| [line, "\n"]).collect();
+    let mut lab = common::lab(&format!("{LAB}{more}"), 1);
+    let mut out = format!("{head}\n");
+    for command in format!("\n$ {commands}").split("\n$ ").skip(1) {
+        let line = command.lines().next().unwrap_or_default();
+        let ran = common::run(&mut lab, line);
+        let _ = write!(out, "$ {line}\n{}", common::mask::mask(&ran.output));
+        if !ran.output.is_empty() && !ran.output.ends_with('\n') {
+            out.push('\n');
+        }
+        if ran.status != 0 {
+            let _ = writeln!(out, "status {}", ran.status);
+        }
+    }
+    out
+}
+
+#[test]
+fn programs_see_what_the_files_say() {
+    let mut failures = Vec::new();
+    let mut count = 0;
+    let entries = std::fs::read_dir("tests/mesh").expect("the files are there").flatten();
+    for path in
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|ext| ext == "txt"))
+    {
+        let file = std::fs::read_to_string(&path).expect("a file can be read");
+        let played = play(&file);
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(&path, &played).expect("a file can be written");
+        } else if played != file {
+            failures.push(format!("== {}\n{played}", path.display()));
+        }
+        count += 1;
+    }
+    assert!(count >= 4, "only {count} files found");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
