@@ -323,3 +323,40 @@ fn every_dns_message_of_a_capture_is_what_the_simulator_says() {
     }
     assert!(count > 500, "only {count} frames with DNS");
 }
+
+/// The lab of the mesh's tests, with one request through two sidecars.
+#[test]
+fn tshark_reads_the_handshake_and_with_the_keys_the_request() {
+    let mut lab = Lab::new(1);
+    lab.apply(include_str!("mesh/lab.yaml"));
+    lab.settle(SimTime(u64::MAX));
+    let from = lab.trace().len();
+    let argv = ["curl", "-s", "http://web.shop/clientip"].map(str::to_owned);
+    let process = lab.start(&Target::parse("shop/client", "default", None), &argv).unwrap();
+    lab.finish(process, SimTime(u64::MAX));
+    let trace = lab.trace();
+    let is_tap = |event: &Event| matches!(event.kind, EventKind::Transmitted | EventKind::Received(_));
+    // One interface: the first one that a segment with TLS was seen on.
+    let has_tls = |event: &&Event| {
+        is_tap(event)
+            && trace.frame_of(event).is_some_and(|frame| frame.to_string().contains("TLS ClientHello"))
+    };
+    let tap = trace.events[from..].iter().find(has_tls).map(|event| (event.netns, event.ifindex)).unwrap();
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("mtls.pcapng");
+    let here = |event: &Event| is_tap(event) && (event.netns, event.ifindex) == tap;
+    fs::write(&path, pcapng_of(trace, from..trace.len(), |id| here(trace.event(id)))).unwrap();
+    tshark::assert_well_formed(&path);
+    let tells = |filter: &str, field: &str| {
+        let mut tshark = Command::new("tshark");
+        tshark.args(["-r", path.to_str().unwrap(), "-Y", filter, "-T", "fields", "-e", field]);
+        let output = tshark.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(tells("tls.handshake.type == 1", "tls.handshake.extensions_alpn_str"), ["istio"]);
+    // Certificates of both ends are encrypted in TLS 1.3: only the keys show them.
+    let names = tells("tls.handshake.type == 11", "x509ce.uniformResourceIdentifier");
+    assert_eq!(names, ["spiffe://cluster.local/ns/shop/sa/web", "spiffe://cluster.local/ns/shop/sa/default"]);
+    assert_eq!(tells("tls && http.request", "http.request.uri"), ["/clientip"]);
+    assert_eq!(tells("tls && http.response", "http.response.code"), ["200"]);
+}

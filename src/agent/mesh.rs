@@ -84,7 +84,7 @@ impl ControlPlane {
         // Objects come in the order of their names; the oldest goes first.
         rows.sort_by_key(|row| row.created);
         let policies = rows.iter().map(|row| (&*row.key.namespace, &*row.value));
-        mesh::mode(policies, (&key.namespace, &entry.pod.metadata.labels), port)
+        mesh::mode(&policies, (&key.namespace, &entry.pod.metadata.labels), port)
     }
 
     /// Where the mesh sends what goes to this address: to the endpoints of the Service that has it.

@@ -205,7 +205,7 @@ pub fn spiffe(namespace: &str, account: &str) -> String {
 /// The mode at one port of a workload: the policies that select it, then those of its namespace, then those of the
 /// mesh; among several the oldest is the one that counts, and they come in that order.
 pub fn mode<'p>(
-    policies: impl Iterator<Item = (&'p str, &'p Value)> + Clone,
+    policies: &(impl Iterator<Item = (&'p str, &'p Value)> + Clone),
     (namespace, labels): (&str, &BTreeMap<String, String>),
     port: u16,
 ) -> Mode {
@@ -249,7 +249,7 @@ mod tests {
             "mtls": { "mode": "PERMISSIVE" }, "portLevelMtls": { "9000": { "mode": "DISABLE" } },
         } });
         let at = |policies: &[(&str, &Value)], app: &str, port| {
-            mode(policies.iter().copied(), ("shop", &labels(&[("app", app)])), port)
+            mode(&policies.iter().copied(), ("shop", &labels(&[("app", app)])), port)
         };
         assert_eq!(at(&[], "web", 80), Mode::Permissive);
         assert_eq!(at(&[(ROOT_NAMESPACE, &strict)], "web", 80), Mode::Strict);

@@ -60,13 +60,16 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let text = error.to_string();
-        match error {
-            Error::InvalidCertificate(why) => Self::Certificate(why.to_string()),
-            Error::NoCertificatesPresented => Self::NoCertificate,
-            Error::AlertReceived(alert) => Self::Alert(alert.into()),
-            Error::InvalidMessage(_) => Self::NotTls,
-            _ => Self::Other(text),
+        if let Error::InvalidCertificate(why) = &error {
+            Self::Certificate(why.to_string())
+        } else if let Error::AlertReceived(alert) = error {
+            Self::Alert(alert.into())
+        } else if matches!(error, Error::NoCertificatesPresented) {
+            Self::NoCertificate
+        } else if matches!(error, Error::InvalidMessage(_)) {
+            Self::NotTls
+        } else {
+            Self::Other(error.to_string())
         }
     }
 }
@@ -287,6 +290,10 @@ impl Conn {
     /// One step; whether another may follow.
     fn step(&mut self, flow: &mut Flow) -> bool {
         let mut incoming = std::mem::take(&mut flow.incoming);
+        if flow.failure.is_some() {
+            // rustls must not be given more after a failure; what it has to say about it is still asked for.
+            incoming.clear();
+        }
         let (discard, more) = match self {
             Self::Client(conn) => handle(conn.process_tls_records(&mut incoming), flow),
             Self::Server(conn) => handle(conn.process_tls_records(&mut incoming), flow),
@@ -331,10 +338,10 @@ fn handle<D>(status: UnbufferedStatus<'_, '_, D>, flow: &mut Flow) -> (usize, bo
             let fits = flow.unsent.len().min(RECORD);
             if fits > 0 {
                 let chunk: Vec<u8> = flow.unsent.drain(..fits).collect();
-                grow(&mut flow.outgoing, fits + OVERHEAD, |room| sized(traffic.encrypt(&chunk, room)));
+                grow(&mut flow.outgoing, fits + OVERHEAD, |room| sized(&traffic.encrypt(&chunk, room)));
             } else if flow.closing && !flow.close_sent {
                 flow.close_sent = true;
-                grow(&mut flow.outgoing, 2 + OVERHEAD, |room| sized(traffic.queue_close_notify(room)));
+                grow(&mut flow.outgoing, 2 + OVERHEAD, |room| sized(&traffic.queue_close_notify(room)));
             }
             fits > 0
         }
@@ -348,9 +355,9 @@ fn handle<D>(status: UnbufferedStatus<'_, '_, D>, flow: &mut Flow) -> (usize, bo
     (discard, more)
 }
 
-fn sized(done: Result<usize, EncryptError>) -> Result<usize, usize> {
+fn sized(done: &Result<usize, EncryptError>) -> Result<usize, usize> {
     match done {
-        Ok(len) => Ok(len),
+        Ok(len) => Ok(*len),
         Err(EncryptError::InsufficientSize(size)) => Err(size.required_size),
         Err(EncryptError::EncryptExhausted) => Ok(0),
     }

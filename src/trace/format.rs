@@ -11,7 +11,8 @@ use super::explain;
 use super::netfilter;
 use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::{
-    BpfRow, Disposition, Event, EventKind, Nud, PortState, RouteRow, Surroundings, Table, TableChange, Trace,
+    BpfRow, Disposition, Event, EventKind, LinkRow, Nud, PortState, RouteRow, Surroundings, Table,
+    TableChange, Trace,
 };
 use crate::base::words::{self, Lang};
 use crate::base::{ChangeId, EventId, JourneyId, NetnsId, ProcessId, SimTime};
@@ -148,6 +149,8 @@ impl Writer<'_> {
                 } else if let TableChange::Names(row) = change {
                     let text = words::text(Lang::En, row.did, &row.args);
                     self.line(event, "# dns", &format!("{} {}: {text}", row.question, row.plugin));
+                } else if let TableChange::Tls(row) = change {
+                    self.line(event, "# tls", &row.to_string());
                 } else if let Some(row) = row_text(&self.around, change) {
                     self.reason(event, &format!("changed: {row}"));
                 }
@@ -300,6 +303,17 @@ fn route_line(around: &Surroundings, row: &RouteRow) -> String {
     rows_text::route(row, &name, RouteStyle::default()).trim_end().to_string()
 }
 
+fn link_line(row: &LinkRow) -> String {
+    let state = if row.up { "up" } else { "down" };
+    let port = match row.port.map(|port| port.state) {
+        None | Some(PortState::Disabled | PortState::Forwarding) => String::new(),
+        Some(state) => format!(" state {}", rows_text::port_state(state)),
+    };
+    let qdisc = row.extra.qdisc.map_or_else(String::new, |qdisc| format!(" {qdisc}"));
+    let cut = if row.extra.cut { " cable cut" } else { "" };
+    format!("link {} {state} mtu {}{port}{cut}{qdisc}", row.name, row.mtu)
+}
+
 /// A row of a network table as the real tool prints it, with the table's name before it; `None` for other rows.
 pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<String> {
     Some(match change {
@@ -332,16 +346,7 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         TableChange::AddrGone(netns, ifindex, addr) => {
             format!("address gone {addr} dev {}", around.ifname(*netns, *ifindex))
         }
-        TableChange::Link(row) => {
-            let state = if row.up { "up" } else { "down" };
-            let port = match row.port.map(|port| port.state) {
-                None | Some(PortState::Disabled | PortState::Forwarding) => String::new(),
-                Some(state) => format!(" state {}", rows_text::port_state(state)),
-            };
-            let qdisc = row.extra.qdisc.map_or_else(String::new, |qdisc| format!(" {qdisc}"));
-            let cut = if row.extra.cut { " cable cut" } else { "" };
-            format!("link {} {state} mtu {}{port}{cut}{qdisc}", row.name, row.mtu)
-        }
+        TableChange::Link(row) => link_line(row),
         TableChange::LinkGone(netns, ifindex) => format!("link gone {}", around.ifname(*netns, *ifindex)),
         TableChange::Exception(row) => rows_text::exception(row),
         TableChange::Bpf(row) => bpf_line(around, row),
@@ -354,7 +359,6 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         TableChange::Socket(row) => format!("socket {}", rows_text::socket(row)),
         TableChange::Xfrm(change) => change.to_string(),
         TableChange::Ipc(change) => change.to_string(),
-        TableChange::Tls(row) => row.to_string(),
         TableChange::Service(change) => change.to_string(),
         TableChange::SocketGone(_, socket) => format!("socket gone #{}", socket.0),
         TableChange::Netns(_)
@@ -368,6 +372,7 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         | TableChange::KubeEvent(_)
         | TableChange::Step(_)
         | TableChange::Names(_)
+        | TableChange::Tls(_)
         | TableChange::Process(_)
         | TableChange::ProcessGone(_)
         | TableChange::Fault(_)

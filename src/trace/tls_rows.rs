@@ -42,9 +42,9 @@ impl fmt::Display for TlsRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (near, far) = self.ends;
         match &self.what {
-            TlsEvent::Established(peer) => write!(f, "tls {near} {far} established peer {peer}"),
-            TlsEvent::Failed(why) => write!(f, "tls {near} {far} failed: {why}"),
-            TlsEvent::Key(line) => write!(f, "tls {near} {far} key {line}"),
+            TlsEvent::Established(peer) => write!(f, "{near} {far} established peer {peer}"),
+            TlsEvent::Failed(why) => write!(f, "{near} {far} failed: {why}"),
+            TlsEvent::Key(line) => write!(f, "{near} {far} key {line}"),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod dns;
 mod tcp;
+mod tls;
 
 use super::{Body, Bpdu, Esp, Frame, Gre, GrePayload, Igmp, Ipv4, Payload, Quote, Udp, UdpPayload};
 use crate::base::{Ipv4Addr, MacAddr};

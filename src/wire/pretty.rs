@@ -4,6 +4,7 @@
 //! own; port 8472 is called VXLAN, whereas tcpdump takes it for OTV, which has the same header; and a VLAN tag is always
 //! told, which tcpdump does with `-e` only.
 
+use super::tls::records;
 use super::{
     Arp, ArpOp, Body, Bpdu, Frame, Gre, GrePayload, Icmp, Igmp, Ipv4, Payload, Quote, Tcp, TcpFlags, Udp,
     UdpPayload, sctp,
@@ -207,6 +208,10 @@ impl fmt::Display for Tcp {
         if len > 0 && [80, 8080].iter().any(|port| [self.src_port, self.dst_port].contains(port)) {
             f.write_str(": HTTP")?;
             http_line(f, &self.data)?;
+        }
+        let records: Vec<String> = records(&self.data).map(|record| record.summary()).collect();
+        if !records.is_empty() {
+            write!(f, ", TLS {}", records.join(", "))?;
         }
         Ok(())
     }

@@ -52,9 +52,8 @@ fn look(bytes: &[u8]) -> Sniffed {
 pub(super) fn sniff(link: &mut Link, os: &mut dyn Os) -> bool {
     let bytes = os.peek_stream(link.down.socket);
     let secure = match (os.mesh_mode(link.to.port()), look(&bytes)) {
-        (Mode::Disable, _) => false,
-        (_, Sniffed::More) | (Mode::Strict, Sniffed::Plain) => return false,
-        (Mode::Permissive, Sniffed::Plain | Sniffed::Tls) => false,
+        (Mode::Disable, _) | (Mode::Permissive, Sniffed::Plain | Sniffed::Tls) => false,
+        (Mode::Permissive | Mode::Strict, Sniffed::More) | (Mode::Strict, Sniffed::Plain) => return false,
         (Mode::Permissive | Mode::Strict, Sniffed::Mesh) | (Mode::Strict, Sniffed::Tls) => true,
     };
     if secure {

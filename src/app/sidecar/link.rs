@@ -220,7 +220,7 @@ impl Link {
         }
         let first = First::of(&self.down.input);
         match (self.spoken, first) {
-            (Spoken::Tcp, _) | (Spoken::Unknown, First::Other) => true,
+            (Spoken::Tcp, _) | (Spoken::Unknown | Spoken::Http, First::Other) => true,
             (Spoken::Unknown | Spoken::Http, First::Http) => {
                 let whole = Head::read(&self.down.input).is_some();
                 if whole {
@@ -228,7 +228,6 @@ impl Link {
                 }
                 whole
             }
-            (Spoken::Http, First::Other) => true,
             (Spoken::Unknown | Spoken::Http, First::More) => false,
         }
     }
@@ -349,7 +348,7 @@ impl Talk {
     }
 }
 
-/// What Envoy says of why the transport failed; numbers and names are BoringSSL's (`ssl.errordata`).
+/// What Envoy says of why the transport failed; numbers and names are those of `BoringSSL` (`ssl.errordata`).
 fn transport_failure(broken: &Broken) -> String {
     let tls = |number: u32, name: &str| {
         let code = (16 << 24) + number;

@@ -18,10 +18,21 @@ pub(super) struct Side {
     pub(super) input: Vec<u8>,
     /// Whether no more comes.
     pub(super) ended: bool,
-    /// Whether no more is to be sent, and whether that was told.
-    closing: bool,
-    closed: bool,
+    /// Whether more is to be sent.
+    sending: Sending,
+    /// Whether it was written down how the handshake ended.
     told: bool,
+}
+
+/// Whether more is to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    /// Yes.
+    Open,
+    /// No, once what there is has gone out.
+    Closing,
+    /// No, and the far end was told.
+    Closed,
 }
 
 /// Why a side is of no use any more.
@@ -41,8 +52,7 @@ impl Side {
             out: Vec::new(),
             input: Vec::new(),
             ended: false,
-            closing: false,
-            closed: false,
+            sending: Sending::Open,
             told: false,
         }
     }
@@ -109,7 +119,9 @@ impl Side {
         // Both ends make the same keys; the client writes them down for both.
         let keys = session.take_keys();
         if session.is_client() {
-            keys.into_iter().for_each(|line| row(TlsEvent::Key(line)));
+            for line in keys {
+                row(TlsEvent::Key(line));
+            }
         }
         if self.told {
             return;
@@ -135,8 +147,8 @@ impl Side {
 
     /// Sends no more after what was sent so far.
     pub(super) fn finish(&mut self, os: &mut dyn Os) -> Result<(), Errno> {
-        if !self.closing {
-            self.closing = true;
+        if self.sending == Sending::Open {
+            self.sending = Sending::Closing;
             if let Some(session) = &mut self.tls {
                 session.close(os.now());
             }
@@ -151,8 +163,8 @@ impl Side {
         }
         self.tell(os);
         dial::write(os, self.socket, &mut self.out)?;
-        if self.closing && !self.closed && self.out.is_empty() {
-            self.closed = true;
+        if self.sending == Sending::Closing && self.out.is_empty() {
+            self.sending = Sending::Closed;
             return os.shutdown(self.socket, Shutdown::Write);
         }
         Ok(())
@@ -160,6 +172,6 @@ impl Side {
 
     /// Whether both directions are over.
     pub(super) fn is_over(&self) -> bool {
-        self.ended && self.closed
+        self.ended && self.sending == Sending::Closed
     }
 }

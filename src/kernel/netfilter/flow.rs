@@ -486,11 +486,10 @@ impl Netns {
 fn flow_match(each: &Match, way: &Way) -> Answer {
     let yes = |fits: bool| if fits { Answer::Yes } else { Answer::No };
     match each {
-        // It depends on the program that sends.
-        Match::Owner(_) => Answer::Perhaps,
         // An address is always added.
         Match::Recent(recent) if recent.is.mode == RecentMode::Set => yes(!recent.negated),
-        Match::Recent(_) | Match::Statistic(_) | Match::Limit { .. } => Answer::Perhaps,
+        // Of the owner it is not known which program sends.
+        Match::Recent(_) | Match::Statistic(_) | Match::Limit { .. } | Match::Owner(_) => Answer::Perhaps,
         Match::Mark(Not { negated, is: (value, mask) }) => yes((way.mark & mask == *value) != *negated),
         Match::Connmark(Not { negated, is: (value, _) }) => yes((*value == 0) != *negated),
         Match::State(states) => yes((states.is & ctstate::NEW != 0) != states.negated),

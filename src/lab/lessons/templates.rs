@@ -127,6 +127,25 @@ pub const TEMPLATES: &[Template] = &[
         ],
     },
     Template {
+        name: "mtls",
+        yaml: include_str!("templates/mtls.yaml"),
+        tries: &[
+            works(
+                "node/node1",
+                "sh -c 'tcpdump -ni {veth open/web} -A tcp port 80 & sleep 1; kubectl exec -n open client -- curl -sS http://{pod open/web}/; sleep 1'",
+            ),
+            works(
+                "node/node1",
+                "sh -c 'tcpdump -ni {veth mesh/web} -A tcp port 80 & sleep 1; kubectl exec -n mesh client -c app -- curl -sS http://web/; sleep 1'",
+            ),
+            fails("open/client", "curl -sS -m 2 http://{pod mesh/web}/"),
+            works("mesh/client", "curl -sS -m 2 http://web/"),
+            works("mesh/web", "iptables -t nat -S ISTIO_OUTPUT"),
+            works("node/node1", "kubectl delete peerauthentication default -n mesh"),
+            works("open/client", "curl -sS -m 2 http://{pod mesh/web}/"),
+        ],
+    },
+    Template {
         name: "detector",
         yaml: include_str!("templates/detector.yaml"),
         tries: &[
@@ -181,6 +200,13 @@ mod tests {
             let last = outputs.last().expect("something was tried");
             match template.name {
                 "vlan" => assert!(outputs[0].contains("20 PVID Egress Untagged"), "{}", outputs[0]),
+                "mtls" => {
+                    let tapped = |output: &str| output.matches("balance 4711").count();
+                    // Once from curl, once or more from the wire.
+                    assert!(tapped(&outputs[0]) > 1, "{}", outputs[0]);
+                    assert_eq!(tapped(&outputs[1]), 1, "{}", outputs[1]);
+                    assert!(outputs[2].contains("Connection reset by peer"), "{}", outputs[2]);
+                }
                 "subnets" => assert!(last.contains("REJECT"), "{last}"),
                 "detector" => {
                     let count = |text: &str| last.matches(text).count();

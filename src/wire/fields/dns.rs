@@ -24,7 +24,7 @@ impl Reader<'_> {
     }
 
     /// What a segment between these ports carries: whole messages, each with its length before it (RFC 1035 section
-    /// 4.2.2). A message that goes on in the next segment is data.
+    /// 4.2.2), or records of TLS. A message that goes on in the next segment is data.
     pub(super) fn stream(&mut self, ports: [u16; 2], mut range: Range<usize>) {
         while ports.contains(&PORT) && range.len() > 2 {
             let message = range.start + 2;
@@ -38,6 +38,7 @@ impl Reader<'_> {
             self.dns(message..end);
             range.start = end;
         }
+        let range = self.tls(range);
         self.data(range);
     }
 
