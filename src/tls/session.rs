@@ -134,6 +134,9 @@ impl Session {
 
     /// Takes bytes that came from the far end.
     pub fn receive(&mut self, now: SimTime, bytes: &[u8]) {
+        if self.flow.failure.is_some() {
+            return;
+        }
         self.history.push(Did::Receive(now, bytes.to_vec()));
         self.flow.incoming.extend_from_slice(bytes);
         self.advance(now);
@@ -289,11 +292,15 @@ impl Conn {
 
     /// One step; whether another may follow.
     fn step(&mut self, flow: &mut Flow) -> bool {
-        let mut incoming = std::mem::take(&mut flow.incoming);
-        if flow.failure.is_some() {
-            // rustls must not be given more after a failure; what it has to say about it is still asked for.
-            incoming.clear();
+        let has_words = match self {
+            Self::Client(conn) => conn.wants_write(),
+            Self::Server(conn) => conn.wants_write(),
+        };
+        // After a failure rustls must not be asked for more than what it has to say about it.
+        if flow.failure.is_some() && !has_words {
+            return false;
         }
+        let mut incoming = std::mem::take(&mut flow.incoming);
         let (discard, more) = match self {
             Self::Client(conn) => handle(conn.process_tls_records(&mut incoming), flow),
             Self::Server(conn) => handle(conn.process_tls_records(&mut incoming), flow),
