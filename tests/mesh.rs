@@ -48,3 +48,14 @@ fn programs_see_what_the_files_say() {
     assert!(count >= 4, "only {count} files found");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let run = |seed| {
+        let mut lab = common::lab(LAB, seed);
+        common::run(&mut lab, "shop/client curl -s http://web.shop/clientip");
+        lab.trace().hash()
+    };
+    assert_eq!(run(5), run(5), "keys, certificates and handshakes are drawn from the seed");
+    assert_ne!(run(5), run(6));
+}
