@@ -307,3 +307,24 @@ fn captures_are_printed_as_the_real_ones_were() {
     assert!(paths.len() >= 20, "only {} recordings", paths.len());
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+/// A capture puts its device into promiscuous mode, and so sees on a bridge what passes between two of its ports.
+#[test]
+fn a_capture_at_a_bridge_sees_what_its_ports_say_to_one_another() {
+    let captured = |option: &str| {
+        let mut lab = common::lab(include_str!("../src/lab/lessons/en/vxlan.yaml"), 1);
+        let line = format!(
+            "timeout 3 tcpdump -i cni0 {option} -t -nn icmp & sleep 1; kubectl exec a -- ping -c1 -q 10.244.1.11 > /dev/null; \
+             ip -d link show cni0 | grep -o 'promiscuity [0-9]*'; wait; ip -d link show cni0 | grep -o 'promiscuity [0-9]*'"
+        );
+        let argv = ["sh", "-c", &line].map(str::to_owned);
+        common::run_argv(&mut lab, &Target::parse("node/node1", "default", None), &argv).output
+    };
+    let seen = captured("");
+    assert!(seen.contains("IP 10.244.1.10 > 10.244.1.11: ICMP echo request"), "{seen}");
+    assert!(seen.contains("IP 10.244.1.11 > 10.244.1.10: ICMP echo reply"), "{seen}");
+    assert_eq!(seen.matches("promiscuity 1\n").count(), 1, "while it listens: {seen}");
+    assert_eq!(seen.matches("promiscuity 0\n").count(), 1, "and no longer: {seen}");
+    let seen = captured("-p");
+    assert!(!seen.contains("ICMP") && !seen.contains("promiscuity 1"), "{seen}");
+}

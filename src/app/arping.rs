@@ -86,7 +86,7 @@ impl Arping {
         let setting = Setting { link: Link::Ethernet, live: true, netmask: None, resolve: &|_| None };
         let filter = Filter::compile("arp", &setting).unwrap_or_default();
         let filter = CaptureFilter { filter, link: Link::Ethernet };
-        if os.capture(Some(*ifindex), filter, TIMER_FRAMES).is_err() {
+        if os.capture(Some(*ifindex), filter, false, TIMER_FRAMES).is_err() {
             return os.exit(2);
         }
         if !self.options.quiet {

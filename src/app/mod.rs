@@ -194,11 +194,13 @@ pub trait Os {
     /// Closes the socket (`close(2)`). What a process leaves open is closed when it ends.
     fn close(&mut self, _socket: SocketId) {}
     /// Captures what this device sees, or with `None` all of the namespace, as far as the filter lets it pass
-    /// (`packet(7)`). [`Wake::Timer`] with this token tells when there is something.
+    /// (`packet(7)`). [`Wake::Timer`] with this token tells when there is something. In promiscuous mode the device
+    /// takes in what is for others, too (`PACKET_MR_PROMISC`).
     fn capture(
         &mut self,
         _device: Option<IfIndex>,
         _filter: CaptureFilter,
+        _is_promiscuous: bool,
         _token: u32,
     ) -> Result<(), Errno> {
         Err(Errno::Enosys)

@@ -68,6 +68,8 @@ pub struct TcpdumpOptions {
     pub raw: bool,
     /// What the kernel lets through.
     pub filter: CaptureFilter,
+    /// Whether the device is put into promiscuous mode: without `-p`.
+    pub promiscuous: bool,
     /// How packets are printed.
     pub style: Style,
     /// How bytes are shown.
@@ -168,7 +170,7 @@ impl Tcpdump {
         os.write(Stream::Stderr, &head);
         let options = &self.options;
         let device = if any { None } else { options.devices.keys().next().copied() };
-        if let Err(errno) = os.capture(device, options.filter.clone(), TIMER_FRAMES) {
+        if let Err(errno) = os.capture(device, options.filter.clone(), options.promiscuous, TIMER_FRAMES) {
             os.write(Stream::Stderr, &format!("tcpdump: {}: {}\n", options.device, errno.text()));
             os.exit(1);
         }

@@ -73,16 +73,21 @@ impl Netns {
         if matches!(egress, Egress::Up) {
             return self.br_frame_up(ctx, inside, skb);
         }
-        // A bridge in promiscuous mode hands everything up as well (`local_rcv`).
-        if self.link(port.master).is_some_and(|link| link.extra.promisc > 0) {
-            let copy = ctx.copy(&skb);
-            self.br_frame_up(ctx, inside, copy);
-        }
+        // A bridge in promiscuous mode hands everything up as well, after the ports (`local_rcv`).
+        let copy = self.is_promiscuous(port.master).then(|| ctx.copy(&skb));
         match egress {
             Egress::Up => {}
             Egress::Port(to) => self.br_forward(ctx, inside, to, skb),
             Egress::Flood => self.br_flood(ctx, inside, skb),
         }
+        if let Some(copy) = copy {
+            self.br_frame_up(ctx, inside, copy);
+        }
+    }
+
+    /// Whether somebody wants every frame of a device (`IFF_PROMISC` of `dev->flags`).
+    fn is_promiscuous(&self, ifindex: IfIndex) -> bool {
+        self.link(ifindex).is_some_and(|link| link.extra.promisc > 0)
     }
 
     /// Frames for the bridge group are forwarded only where no spanning tree runs, to keep other bridges' loop
@@ -94,8 +99,7 @@ impl Netns {
     /// Hands a frame up to the bridge's own device, if that is a member of its VLAN.
     fn br_frame_up(&mut self, ctx: &mut Ctx<'_>, inside: Inside, mut skb: Skb) {
         let Inside { bridge, vid, .. } = inside;
-        let promisc = self.link(bridge).is_some_and(|link| link.extra.promisc_flag);
-        if !promisc && !self.br_allowed_egress(bridge, bridge, vid) {
+        if !self.is_promiscuous(bridge) && !self.br_allowed_egress(bridge, bridge, vid) {
             return ctx.drop((self.id, bridge), skb, DropReason::VlanFilter);
         }
         self.br_handle_vlan(bridge, vid, &mut skb);

@@ -144,10 +144,22 @@ impl Netns {
         let Some(link) = self.link_mut(ifindex) else { return };
         if link.extra.promisc_flag != on {
             link.extra.promisc_flag = on;
-            link.extra.promisc =
-                if on { link.extra.promisc + 1 } else { link.extra.promisc.saturating_sub(1) };
-            self.record_link(ctx, ifindex);
+            if on { self.inc_promiscuity(ctx, ifindex) } else { self.dec_promiscuity(ctx, ifindex) }
         }
+    }
+
+    /// One more wants every frame of a device (`dev_set_promiscuity`).
+    pub fn inc_promiscuity(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+        let Some(link) = self.link_mut(ifindex) else { return };
+        link.extra.promisc += 1;
+        self.record_link(ctx, ifindex);
+    }
+
+    /// One less wants every frame of a device.
+    pub fn dec_promiscuity(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+        let Some(link) = self.link_mut(ifindex) else { return };
+        link.extra.promisc = link.extra.promisc.saturating_sub(1);
+        self.record_link(ctx, ifindex);
     }
 
     /// Devices that stand on this one; they go with it and follow its carrier and MTU.

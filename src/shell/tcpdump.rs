@@ -142,6 +142,7 @@ struct Given {
     prints: bool,
     counts: bool,
     unbuffered: bool,
+    stays_selective: bool,
 }
 
 /// A file to be read.
@@ -215,6 +216,7 @@ fn parse(context: &Context<'_>, words: &[String]) -> Result<(TcpdumpOptions, Opt
         devices: links.map(row).collect(),
         raw,
         filter,
+        promiscuous: !given.stays_selective,
         style: given.style,
         dump: given.dump,
         dump_link: given.dump_link,
@@ -324,12 +326,13 @@ fn set(given: &mut Given, state: &NetnsState, letter: char, argument: &str) -> R
         't' => given.n_stamps += 1,
         'v' => given.style.verbosity = given.style.verbosity.saturating_add(1),
         '#' => given.numbered = true,
-        // How output is buffered, the filter optimized, the device put into promiscuous mode; who runs it.
+        // How output is buffered, the filter optimized; who runs it.
         'U' => given.unbuffered = true,
         'r' | 'w' if argument == "-" => return unsimulated(&format!("-{letter} -")),
         'r' => given.read = Some(argument.to_owned()),
         'w' => given.write = Some(argument.to_owned()),
-        'l' | 'O' | 'p' | 'f' | 'B' | 'Z' | 'b' => {}
+        'p' => given.stays_selective = true,
+        'l' | 'O' | 'f' | 'B' | 'Z' | 'b' => {}
         other => return unsimulated(&format!("-{other}")),
     }
     Ok(())

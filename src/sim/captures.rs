@@ -17,6 +17,8 @@ pub(super) struct Capture {
     netns: NetnsId,
     /// The device; `None` is all of them.
     ifindex: Option<IfIndex>,
+    /// Whether the device is in promiscuous mode for it (`PACKET_MR_PROMISC`).
+    is_promiscuous: bool,
     filter: CaptureFilter,
     /// The timer that wakes the program.
     token: u32,
@@ -44,16 +46,28 @@ impl<A: Actor> Simulation<A> {
         process: ProcessId,
         ifindex: Option<IfIndex>,
         filter: CaptureFilter,
+        is_promiscuous: bool,
         token: u32,
     ) {
-        self.begin_to_tap();
         let netns = self.netns_of(process);
+        if let Some(ifindex) = ifindex.filter(|_| is_promiscuous) {
+            self.visit_netns(netns, &mut |netns, ctx| netns.inc_promiscuity(ctx, ifindex));
+        }
+        self.begin_to_tap();
         let (since, ring) = (self.now, Vec::new());
-        self.captures.push(Capture { process, netns, ifindex, filter, token, since, ring });
+        self.captures.push(Capture { process, netns, ifindex, is_promiscuous, filter, token, since, ring });
     }
 
     pub(super) fn close_captures(&mut self, process: ProcessId) {
-        self.captures.retain(|capture| capture.process != process);
+        let (closed, open) =
+            std::mem::take(&mut self.captures).into_iter().partition(|capture| capture.process == process);
+        self.captures = open;
+        let closed: Vec<Capture> = closed;
+        for Capture { netns, ifindex, is_promiscuous, .. } in closed {
+            if let Some(ifindex) = ifindex.filter(|_| is_promiscuous) {
+                self.visit_netns(netns, &mut |netns, ctx| netns.dec_promiscuity(ctx, ifindex));
+            }
+        }
         self.watches.retain(|watch| watch.process != process);
     }
 

@@ -293,8 +293,14 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         self.sim.fifo_open(self.process, path, writes)
     }
 
-    fn capture(&mut self, device: Option<IfIndex>, filter: CaptureFilter, token: u32) -> Result<(), Errno> {
-        self.sim.open_capture(self.process, device, filter, token);
+    fn capture(
+        &mut self,
+        device: Option<IfIndex>,
+        filter: CaptureFilter,
+        is_promiscuous: bool,
+        token: u32,
+    ) -> Result<(), Errno> {
+        self.sim.open_capture(self.process, device, filter, is_promiscuous, token);
         Ok(())
     }
 

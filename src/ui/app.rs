@@ -200,7 +200,7 @@ fn WorkSign() -> impl IntoView {
     // 20 frames are a third of a second: a shorter run needs no sign.
     let is_long = Memo::new(move |_| n_frames.get() > 20);
     let sign = move || -> Option<(&'static str, Vec<String>, Button)> {
-        if let Some(Checking { n_objects, percent }) = page.checking.get() {
+        if let Some(Checking { n_objects, percent }) = lab_driver::progress_of_check(page) {
             let args = vec![n_objects.to_string(), percent.to_string()];
             return Some(("frame.checking", args, ("frame.work.stop", "stop", lab_driver::stop_check)));
         }

@@ -5,7 +5,7 @@
 mod checking;
 mod screen;
 
-pub(super) use checking::{apply_typed, begin_check, stop_applying, stop_check, typed};
+pub(super) use checking::{apply_typed, begin_check, progress_of_check, stop_applying, stop_check, typed};
 pub(super) use screen::screen;
 
 use super::state::{Page, Tab, Work};

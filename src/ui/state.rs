@@ -167,8 +167,6 @@ pub(super) struct Page {
     pub(super) notice: RwSignal<Option<Notice>>,
     /// What is wrong in the editor's text.
     pub(super) diagnostics: RwSignal<Vec<Diagnostic>>,
-    /// How far the check of that text is, while it goes on.
-    pub(super) checking: RwSignal<Option<Checking>>,
     /// What the simulation is doing.
     pub(super) work: RwSignal<Work>,
     /// Sizes of panels and other choices that are remembered.
@@ -211,7 +209,6 @@ impl Page {
             dialog: RwSignal::new(None),
             notice: RwSignal::new(None),
             diagnostics: RwSignal::new(Vec::new()),
-            checking: RwSignal::new(None),
             work: RwSignal::new(Work::Idle),
             settings: RwSignal::new(settings),
             driver: StoredValue::new_local(Driver::default()),

@@ -96,7 +96,7 @@ impl Suricata {
         // An empty expression lets everything pass.
         let filter = Filter::compile("", &setting).unwrap_or_default();
         let filter = CaptureFilter { filter, link: Link::Ethernet };
-        if let Err(errno) = os.capture(Some(self.device.1), filter, TIMER_FRAMES) {
+        if let Err(errno) = os.capture(Some(self.device.1), filter, true, TIMER_FRAMES) {
             let text = format!("Error: af-packet: {}: {}\n", self.device.0, errno.text());
             os.write(Stream::Stderr, &text);
             return os.exit(1);

@@ -21,6 +21,7 @@ pub(super) struct Typed {
     /// Counts the checks that were begun: only the newest goes on.
     n_begun: u32,
     state: State,
+    progress: RwSignal<Option<Checking>>,
 }
 
 /// How far a check is.
@@ -33,6 +34,15 @@ enum State {
     Reading { is_due: bool },
     /// It is over, and the text was this.
     Read(Arc<str>, Parsed),
+}
+
+/// How far the check of the text in the editor is, while it goes on for longer than a frame.
+pub(in crate::ui) fn progress_of_check(page: Page) -> Option<Checking> {
+    page.driver.with_value(|driver| driver.typed.progress).get()
+}
+
+fn set_progress(page: Page, progress: Option<Checking>) {
+    page.driver.with_value(|driver| driver.typed.progress).set(progress);
 }
 
 fn set_state(page: Page, state: State) {
@@ -75,7 +85,7 @@ pub(in crate::ui) fn begin_check(page: Page) {
                     reading.as_ref().map_or((0, 0), |reading| (reading.n_checked(), reading.percent()));
                 Checking { n_objects, percent }
             });
-            page.checking.set(Some(progress));
+            set_progress(page, Some(progress));
             return;
         }
         let read = reading.try_update_value(Option::take).flatten();
@@ -90,7 +100,7 @@ pub(in crate::ui) fn begin_check(page: Page) {
 
 /// A check is over.
 fn checked(page: Page, text: Arc<str>, parsed: Parsed) {
-    page.checking.set(None);
+    set_progress(page, None);
     let diagnostics: Vec<Diagnostic> = parsed.diagnostics.clone();
     let was_due = page.driver.try_update_value(|driver| {
         let read = State::Read(text, parsed);
@@ -108,7 +118,7 @@ pub(in crate::ui) fn stop_check(page: Page) {
         driver.typed.n_begun += 1;
         driver.typed.state = State::None;
     });
-    page.checking.set(None);
+    set_progress(page, None);
     page.diagnostics.set(Vec::new());
     page.notify("frame.checking.stopped", Vec::new());
 }
