@@ -3,7 +3,7 @@
 
 use super::names::FOLDER;
 use crate::base::{Diagnostic, Severity};
-use crate::cluster::dns::corefile::CorefileError;
+use crate::cluster::dns::corefile::{CorefileError, Wrong};
 use crate::cluster::dns::plugins;
 use crate::cluster::dns::server::Server;
 use crate::manifest::{self, Located, Parsed};
@@ -32,7 +32,7 @@ fn finding(text: &str, located: &Located) -> Option<Diagnostic> {
     let wrong = Server::new(&filled(written), &file).err()?;
     let line = written.lines().nth(wrong.line.saturating_sub(1)).unwrap_or("");
     // What depends on the environment, or on files of other volumes, is known only where CoreDNS runs.
-    let elsewhere = wrong.message.starts_with("open ") && !wrong.message.contains(FOLDER);
+    let elsewhere = matches!(&wrong.kind, Wrong::NoFile(path) if !path.starts_with(FOLDER));
     if elsewhere || line.contains("{$") || line.contains("{%") {
         return None;
     }
@@ -67,23 +67,20 @@ fn filled(corefile: &str) -> String {
 /// Keys of the catalogue for what is wrong and for the remedy, and their arguments: line, and what it is about.
 fn words(wrong: &CorefileError) -> (&'static str, &'static str, Vec<String>) {
     let line = wrong.line.to_string();
-    let unknown = wrong.message.strip_prefix("Unknown directive '").and_then(|rest| rest.strip_suffix('\''));
-    let Some(name) = unknown else {
-        let args = vec![line, wrong.message.clone()];
-        let lacks = wrong.message.contains("not simulated");
-        return if lacks {
-            ("corefile.unsimulated", "corefile.unsimulated.hint", args)
-        } else {
-            ("corefile.wrong", "corefile.wrong.hint", args)
-        };
+    let name = match &wrong.kind {
+        Wrong::UnknownPlugin(name) => name,
+        Wrong::Unsimulated => {
+            return ("corefile.unsimulated", "corefile.unsimulated.hint", vec![line, wrong.message.clone()]);
+        }
+        Wrong::Refused | Wrong::NoFile(_) => {
+            return ("corefile.wrong", "corefile.wrong.hint", vec![line, wrong.message.clone()]);
+        }
     };
     let known = plugins().filter(|(_, simulated)| *simulated).map(|(known, _)| known);
     match manifest::nearest(name, known) {
-        Some(nearest) => (
-            "corefile.unknown",
-            "corefile.unknown.near.hint",
-            vec![line, name.to_owned(), nearest.to_owned()],
-        ),
-        None => ("corefile.unknown", "corefile.unknown.hint", vec![line, name.to_owned()]),
+        Some(nearest) => {
+            ("corefile.unknown", "corefile.unknown.near.hint", vec![line, name.clone(), nearest.to_owned()])
+        }
+        None => ("corefile.unknown", "corefile.unknown.hint", vec![line, name.clone()]),
     }
 }

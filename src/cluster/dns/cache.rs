@@ -1,6 +1,7 @@
 //! The plugin `cache`: what it remembers, for how long, and how an answer looks that comes out of it.
 
 use super::corefile::{CorefileError, Directive, error};
+use super::plugin::wrong_arguments;
 use super::{Answer, Question, Rcode, Record, Type, corefile::zones_of};
 use crate::base::SimTime;
 use std::collections::{BTreeMap, VecDeque};
@@ -134,10 +135,10 @@ impl Cache {
             keep_ttl: false,
         };
         let mut args = directive.args.as_slice();
-        if let Some(ttl) = args.first().and_then(|text| text.parse::<u64>().ok()) {
-            if ttl == 0 {
-                return Err(error(directive.line, "cache TTL can not be zero or negative: 0"));
-            }
+        if let Some(ttl) = args.first().and_then(|text| text.parse::<i64>().ok()) {
+            let positive = u64::try_from(ttl).ok().filter(|ttl| *ttl > 0);
+            let message = || error(directive.line, format!("cache TTL can not be zero or negative: {ttl}"));
+            let ttl = positive.ok_or_else(message)?;
             (cache.success.max_ttl, cache.denial.max_ttl) = (ttl, ttl);
             args = &args[1..];
         }
@@ -182,7 +183,8 @@ impl Cache {
                     None => 3600,
                     Some(text) => seconds(text).ok_or_else(|| wrong(text))?,
                 };
-                self.verify_stale = match args.get(1).map(String::as_str) {
+                let mode = args.get(1).map(|mode| mode.to_ascii_lowercase());
+                self.verify_stale = match mode.as_deref() {
                     None | Some("immediate") => false,
                     Some("verify") => true,
                     Some(mode) => {
@@ -191,6 +193,7 @@ impl Cache {
                     }
                 };
             }
+            "servfail" if args.len() > 1 => return Err(wrong_arguments(property)),
             "servfail" => {
                 let text = args.first().ok_or_else(|| wrong(""))?;
                 let ttl = seconds(text).filter(|ttl| *ttl <= 300).ok_or_else(|| wrong(text))?;
@@ -327,35 +330,12 @@ impl Memory {
     }
 }
 
-/// A Go duration in whole seconds, or a plain number of them.
+/// A Go duration in whole seconds.
 pub(super) fn seconds(text: &str) -> Option<u64> {
     millis(text).map(|millis| millis / 1000)
 }
 
 /// A Go duration in milliseconds.
 pub(super) fn millis(text: &str) -> Option<u64> {
-    let mut total = 0_u64;
-    let mut rest = text;
-    if rest.is_empty() {
-        return None;
-    }
-    if let Ok(number) = text.parse::<u64>() {
-        return number.checked_mul(1000);
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|at: char| !at.is_ascii_digit())?;
-        let number: u64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let unit_len = rest.find(|at: char| at.is_ascii_digit()).unwrap_or(rest.len());
-        let factor = match &rest[..unit_len] {
-            "h" => 3_600_000,
-            "m" => 60_000,
-            "s" => 1000,
-            "ms" => 1,
-            _ => return None,
-        };
-        total = total.checked_add(number.checked_mul(factor)?)?;
-        rest = &rest[unit_len..];
-    }
-    Some(total)
+    crate::manifest::duration(text).map(|duration| duration.0 / 1_000_000)
 }

@@ -46,6 +46,22 @@ pub struct CorefileError {
     pub line: usize,
     /// What is wrong, in CoreDNS's words where it has some.
     pub message: String,
+    /// Of which kind it is.
+    pub kind: Wrong,
+}
+
+/// What kind of thing is wrong with a Corefile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Wrong {
+    /// CoreDNS refuses it.
+    #[default]
+    Refused,
+    /// There is no plugin of this name.
+    UnknownPlugin(String),
+    /// CoreDNS takes it, and it is not simulated.
+    Unsimulated,
+    /// This file is not there.
+    NoFile(String),
 }
 
 /// As CoreDNS says it, without the name of the file.
@@ -71,7 +87,12 @@ impl Token {
 }
 
 pub(super) fn error(line: usize, message: impl Into<String>) -> CorefileError {
-    CorefileError { line, message: message.into() }
+    CorefileError { line, message: message.into(), kind: Wrong::Refused }
+}
+
+/// An error about something that CoreDNS knows: `what` is not simulated.
+pub(super) fn unsimulated(line: usize, what: &str) -> CorefileError {
+    CorefileError { kind: Wrong::Unsimulated, ..error(line, format!("{what} is not simulated")) }
 }
 
 /// Words, in quotes or not, without comments (`caddyfile.lexer`). Quotes may run over lines.
@@ -150,7 +171,7 @@ pub fn parse_with(
             continue;
         }
         if first.is("import") {
-            return Err(error(first.line, "import stands outside of a server block, which is not simulated"));
+            return Err(unsimulated(first.line, "import outside of a server block"));
         }
         blocks.push(server_block(&mut rest, &snippets)?);
     }
@@ -206,7 +227,7 @@ fn server_block(rest: &mut &[Token], snippets: &Snippets) -> Result<ServerBlock,
     let addresses =
         rest[..open].iter().flat_map(|token| token.text.split(',').map(|text| (token.line, text)));
     for (line, text) in addresses.filter(|(_, text)| !text.is_empty()) {
-        let port = port_of(text).map_err(|message| error(line, message))?;
+        let port = port_of(line, text)?;
         for zone in zones_of(text) {
             if let Err(wrong) = crate::base::dns::labels(&zone) {
                 return Err(error(line, format!("not a valid zone: {text}: {wrong}")));
@@ -305,16 +326,16 @@ fn directives(rest: &mut &[Token], opened: usize, top: bool) -> Result<Vec<Direc
 }
 
 /// The port of a server's address, or why it has none that is simulated.
-fn port_of(text: &str) -> Result<u16, String> {
+fn port_of(line: usize, text: &str) -> Result<u16, CorefileError> {
     let bare = match text.split_once("://") {
         None => text,
         Some(("dns", rest)) => rest,
-        Some((scheme, _)) => return Err(format!("servers of {scheme}:// are not simulated")),
+        Some((scheme, _)) => return Err(unsimulated(line, &format!("a server of {scheme}://"))),
     };
     match bare.rsplit_once(':') {
         // A prefix of addresses has colons of its own.
         Some((host, _)) if host.contains(':') => Ok(PORT),
-        Some((_, port)) => port.parse().map_err(|_| format!("not a valid port: {port}")),
+        Some((_, port)) => port.parse().map_err(|_| error(line, format!("not a valid port: {port}"))),
         None => Ok(PORT),
     }
 }
@@ -429,10 +450,11 @@ impl Kubernetes {
                     self.namespace_labels = tests;
                 }
             }
+            "endpoint" if args.is_empty() => return Err(super::plugin::wrong_arguments(property)),
+            "endpoint" => {}
             // Upstream servers are always asked through the server itself, and how the API server is reached is no matter
             // here.
             "upstream"
-            | "endpoint"
             | "tls"
             | "kubeconfig"
             | "apiserver_qps"

@@ -1,9 +1,10 @@
 //! The plugin `forward`: its settings. Who asks the upstream servers, and waits for them, is the process.
 
 use super::cache::millis;
-use super::corefile::{CorefileError, Directive, error, zones_of};
+use super::corefile::{CorefileError, Directive, error, unsimulated, zones_of};
 use super::plugin::{Files, wrong_arguments};
 use super::{Rcode, is_subdomain};
+use crate::base::dns::labels;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// Most upstream servers of one `forward`.
@@ -60,7 +61,8 @@ impl Forward {
         if to.is_empty() {
             return Err(wrong_arguments(directive));
         }
-        let from = zones_of(from).into_iter().next().unwrap_or_default();
+        let zone = zones_of(from).into_iter().next().filter(|zone| labels(zone).is_ok());
+        let from = zone.ok_or_else(|| error(directive.line, format!("unable to normalize '{from}'")))?;
         let mut forward = Self {
             from,
             servers: Vec::new(),
@@ -115,14 +117,17 @@ impl Forward {
                 }
             }
             "health_check" => {
-                let every = first.and_then(millis).filter(|every| *every > 0);
-                self.health_check = every.ok_or_else(|| wrong_arguments(property))?;
+                let every = first.ok_or_else(|| wrong_arguments(property))?;
+                let invalid = || error(property.line, format!("time: invalid duration \"{every}\""));
+                self.health_check = millis(every).filter(|every| *every > 0).ok_or_else(invalid)?;
                 let mut rest = args.iter().skip(1);
                 while let Some(word) = rest.next() {
                     match word.as_str() {
                         "no_rec" => self.health_recursion = false,
                         "domain" => {
                             let name = rest.next().ok_or_else(|| wrong_arguments(property))?;
+                            let invalid = || error(property.line, "health_check: invalid domain name");
+                            let name = Some(name).filter(|name| labels(name).is_ok()).ok_or_else(invalid)?;
                             self.health_domain = format!("{}.", name.trim_end_matches('.'));
                         }
                         other => {
@@ -145,7 +150,7 @@ impl Forward {
                 }
             }
             known @ ("tls" | "tls_servername" | "failover" | "max_idle_conns") => {
-                return Err(error(property.line, format!("forward {known} is not simulated")));
+                return Err(unsimulated(property.line, &format!("forward {known}")));
             }
             other => return Err(error(property.line, format!("unknown property '{other}'"))),
         }
@@ -163,7 +168,7 @@ fn servers(line: usize, text: &str, files: Files<'_>) -> Result<Vec<SocketAddrV4
     let bare = match text.split_once("://") {
         None => text,
         Some(("dns", rest)) => rest,
-        Some((scheme, _)) => return Err(error(line, format!("forwarding by {scheme}:// is not simulated"))),
+        Some((scheme, _)) => return Err(unsimulated(line, &format!("forwarding by {scheme}://"))),
     };
     if let Ok(server) = bare.parse() {
         return Ok(vec![server]);

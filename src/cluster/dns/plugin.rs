@@ -2,7 +2,7 @@
 //! (`plugin.cfg`), which is not the order of the text.
 
 use super::cache::{Cache, millis};
-use super::corefile::{CorefileError, Directive, error, zones_of};
+use super::corefile::{CorefileError, Directive, Wrong, error, unsimulated, zones_of};
 use super::external::External;
 use super::forward::Forward;
 use super::rewrite::Rule;
@@ -205,11 +205,13 @@ impl<'f> Reading<'f> {
         for directive in directives {
             let known = ORDER.iter().position(|(name, _)| *name == directive.name);
             let Some(place) = known else {
-                return Err(error(directive.line, format!("Unknown directive '{}'", directive.name)));
+                let kind = Wrong::UnknownPlugin(directive.name.clone());
+                let message = format!("Unknown directive '{}'", directive.name);
+                return Err(CorefileError { kind, ..error(directive.line, message) });
             };
             let (name, simulated) = ORDER[place];
             if !simulated {
-                return Err(error(directive.line, format!("plugin {name} is not simulated")));
+                return Err(unsimulated(directive.line, &format!("plugin {name}")));
             }
             placed.push((place, name, self.plugin(directive)?));
         }
@@ -235,7 +237,7 @@ impl<'f> Reading<'f> {
             "loadbalance" => match directive.args.first().map(String::as_str) {
                 None | Some("round_robin") => Plugin::Loadbalance,
                 Some(other) => {
-                    return Err(error(directive.line, format!("loadbalance {other} is not simulated")));
+                    return Err(unsimulated(directive.line, &format!("loadbalance {other}")));
                 }
             },
             "cache" => Plugin::Cache(Cache::configured(directive, &self.zones)?),
@@ -426,8 +428,10 @@ impl<'f> Reading<'f> {
             return Err(wrong_arguments(directive));
         };
         let path = self.path(name);
-        let text = (self.files)(&path)
-            .ok_or_else(|| error(directive.line, format!("open {path}: no such file or directory")))?;
+        let text = (self.files)(&path).ok_or_else(|| CorefileError {
+            kind: Wrong::NoFile(path.clone()),
+            ..error(directive.line, format!("open {path}: no such file or directory"))
+        })?;
         let zones: Vec<String> = zones.iter().flat_map(|zone| zones_of(zone)).collect();
         let zones = if zones.is_empty() { self.zones.clone() } else { zones };
         let mut fall = None;

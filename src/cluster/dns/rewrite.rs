@@ -1,6 +1,6 @@
 //! The plugin `rewrite`: changes a question on its way in, and the answer on its way out.
 
-use super::corefile::{CorefileError, Directive, error};
+use super::corefile::{CorefileError, Directive, error, unsimulated};
 use super::{Answer, Question, RData, Rcode, Record, Type};
 use regex_lite::Regex;
 
@@ -273,7 +273,7 @@ impl Field {
             ("name" | "type" | "ttl" | "rcode", _) => {
                 Err(error(line, format!("wrong number of arguments for a {field} rule")))
             }
-            ("class" | "edns0" | "cname", _) => Err(error(line, format!("rewrite {field} is not simulated"))),
+            ("class" | "edns0" | "cname", _) => Err(unsimulated(line, &format!("rewrite {field}"))),
             _ => Err(error(line, format!("invalid rule type \"{field}\""))),
         }
     }

@@ -63,6 +63,7 @@ impl Template {
                         template.matches.push(pattern.map_err(|_| error(property.line, message))?);
                     }
                 }
+                "answer" | "additional" | "authority" if property.args.is_empty() => return Err(wrong()),
                 list @ ("answer" | "additional" | "authority") => {
                     for text in &property.args {
                         check(property.line, text)?;
