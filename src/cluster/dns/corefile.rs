@@ -451,10 +451,10 @@ impl Kubernetes {
                 }
             }
             "endpoint" if args.is_empty() => return Err(super::plugin::wrong_arguments(property)),
-            "endpoint" => {}
             // Upstream servers are always asked through the server itself, and how the API server is reached is no matter
             // here.
             "upstream"
+            | "endpoint"
             | "tls"
             | "kubeconfig"
             | "apiserver_qps"
