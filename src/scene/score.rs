@@ -72,12 +72,21 @@ pub fn score(trace: &Trace, inventory: &Inventory, steps: &[EventId], window: Ra
             let TableChange::Netns(row) = change else { return None };
             (row.netns == netns).then(|| row.name.clone())
         });
-        let full = row.unwrap_or_else(|| place_name(inventory, netns));
-        // There is little room in front of a line: the Pod's own name says more than its namespace.
-        full.rsplit('/').next().map_or_else(|| full.clone(), Arc::from)
+        row.unwrap_or_else(|| place_name(inventory, netns))
     };
-    let lines = places.into_iter().map(|netns| Line { netns, name: name(netns) }).collect();
+    let full: Vec<Arc<str>> = places.iter().map(|netns| name(*netns)).collect();
+    let lines =
+        places.into_iter().zip(short_names(&full)).map(|(netns, name)| Line { netns, name }).collect();
     Score { lines, marks }
+}
+
+/// Names without their namespaces where that leaves them apart: there is little room in front of a line, and the Pod's
+/// own name says more.
+fn short_names(full: &[Arc<str>]) -> Vec<Arc<str>> {
+    let own = |name: &Arc<str>| name.rsplit('/').next().map_or_else(|| name.clone(), Arc::from);
+    let short: Vec<Arc<str>> = full.iter().map(own).collect();
+    let is_alone = |name: &Arc<str>| short.iter().filter(|other| *other == name).count() == 1;
+    full.iter().zip(&short).map(|(full, short)| if is_alone(short) { short } else { full }.clone()).collect()
 }
 
 /// The name of a namespace for people: a Pod's without `default/`.
@@ -132,5 +141,18 @@ fn order(inventory: &Inventory, netns: NetnsId) -> (usize, u8, String, u64) {
         NetnsRole::Switch => (1, 0, head, number),
         NetnsRole::Router => (1, 1, head, number),
         NetnsRole::Host => (1, 2, head, number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_their_namespaces_where_they_would_be_the_same() {
+        let names =
+            |full: &[&str]| short_names(&full.iter().map(|name| Arc::from(*name)).collect::<Vec<_>>());
+        assert_eq!(names(&["shop/web", "a", "node1"]), ["web", "a", "node1"].map(Arc::from));
+        assert_eq!(names(&["mesh/web", "open/web", "c"]), ["mesh/web", "open/web", "c"].map(Arc::from));
     }
 }
