@@ -405,9 +405,14 @@ impl Running {
         let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
     }
 
-    /// Ends it, where it has not ended, and takes what it wrote.
-    pub(crate) fn kill(mut self) -> Ran {
-        let status = self.child.try_wait().ok().flatten().and_then(code);
+    /// The status with which it ended, if it has.
+    pub(crate) fn status(&mut self) -> Option<i32> {
+        self.child.try_wait().ok().flatten().and_then(code)
+    }
+
+    /// Ends it, where it has not ended, and takes what it wrote. Its status is from before: what is killed first makes
+    /// those that talk with it end as well.
+    pub(crate) fn kill(mut self, status: Option<i32>) -> Ran {
         let _ = self.child.kill();
         let _ = self.child.wait();
         Ran { output: std::fs::read_to_string(&self.output).unwrap_or_default(), status }

@@ -361,8 +361,9 @@ fn run_real(
     for (netns, tap) in taps {
         hops.insert(netns, tap.stop().map_err(Obstacle::Failed)?);
     }
-    for (index, running) in started {
-        let output = running.kill();
+    let statuses: Vec<Option<i32>> = started.iter_mut().map(|(_, running)| running.status()).collect();
+    for ((index, running), status) in started.into_iter().zip(statuses) {
+        let output = running.kill(status);
         if experiment.steps[index].verb == Verb::Start {
             ran[index] = Some(output);
         }
