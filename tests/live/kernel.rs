@@ -335,6 +335,8 @@ impl Machine {
             if argv.first().is_some_and(|program| program == "sh") { &[] } else { &["stdbuf", "-oL"] };
         let child = Command::new("taskset")
             .args(["-c", "0"])
+            // Where the tests run in the background of a script, they and their children ignore interrupts.
+            .args(["env", "--default-signal=INT"])
             .args(by_line)
             .args(["ip", "netns", "exec", self.name(netns)])
             .args(argv)
