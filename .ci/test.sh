@@ -13,6 +13,7 @@ mkdir -p "$logs"
 passed=0
 failed=0
 summary=()
+failures=()
 
 stage() { # name, command and arguments
   local name="$1" begun=$SECONDS status ok bad result; shift
@@ -22,6 +23,7 @@ stage() { # name, command and arguments
   read -r ok bad < <(counts "$logs/${name// /-}.log")
   if [ "$status" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
   if [ "$status" = 0 ] && [ $((ok + bad)) = 0 ]; then ok=1; fi
+  if [ "$status" != 0 ]; then failures+=("$logs/${name// /-}.log"); fi
   passed=$((passed + ok))
   failed=$((failed + bad))
   result=$([ "$status" = 0 ] && echo ok || echo FAILED)
@@ -36,6 +38,11 @@ counts() {
   awk '/^test result: / { for (i = 1; i < NF; i++) { if ($(i+1) == "passed;") ok += $i; if ($(i+1) == "failed;") bad += $i } }
        /^ℹ pass / { ok += $3 } /^ℹ (fail|cancelled) / { bad += $3 }
        END { print ok + 0, bad + 0 }' "$1"
+}
+
+# The names of the tests that failed, as the three harnesses say them, each once.
+failed_names() {
+  sed -n -E 's/^(test|oracle) (.*) \.\.\. FAILED$/failed: \2/p; s/^✖ (.*) \([0-9.]+ms\)$/failed: \1/p' "$1" | sort -u
 }
 
 # The test targets for wasm32, by their names: tests/NAME_wasm.rs.
@@ -87,5 +94,6 @@ stage "tests browser" browser_tests
 
 printf '\n=== all stages, %d s\n' "$SECONDS"
 printf '%s\n' "${summary[@]}"
+for stage_log in "${failures[@]}"; do failed_names "$stage_log"; done
 printf '\n%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" = 0 ]
