@@ -356,7 +356,7 @@ fn exec(at: &At) -> Result<u8, Failure> {
 }
 
 fn print_output(trace: &Trace, from: usize, process: ProcessId) {
-    for event in &trace.events[from..] {
+    for event in trace.events.since(from) {
         if let EventKind::Wrote(output) = event.kind {
             let output = &trace.outputs[output.index()];
             if output.process == process {

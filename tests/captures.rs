@@ -21,8 +21,9 @@ fn capture(name: &str, lab: &Lab, from: usize) -> PathBuf {
 /// How many frames the taps saw from event `from` on, and in how many of them a tunnel can be read.
 fn seen(lab: &Lab, from: usize) -> (usize, usize) {
     let trace = lab.trace();
-    let taps = trace.events[from..]
-        .iter()
+    let taps = trace
+        .events
+        .since(from)
         .filter(|event| matches!(event.kind, EventKind::Transmitted | EventKind::Received(_)))
         .map(|event| trace.frame_of(event).expect("a tap has a frame"));
     let in_tunnel = |frame: &vethscope::wire::Frame| {

@@ -47,23 +47,7 @@ fn play(file: &str) -> String {
 
 #[test]
 fn every_plugin_leaves_what_the_files_say() {
-    let mut failures = Vec::new();
-    let mut count = 0;
-    let entries = std::fs::read_dir("tests/cni").expect("the files are there").flatten();
-    for path in
-        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|ext| ext == "txt"))
-    {
-        let file = std::fs::read_to_string(&path).expect("a file can be read");
-        let played = play(&file);
-        if std::env::var_os("UPDATE_EXPECT").is_some() {
-            std::fs::write(&path, &played).expect("a file can be written");
-        } else if played != file {
-            failures.push(format!("== {}\n{played}", path.display()));
-        }
-        count += 1;
-    }
-    assert!(count >= 5, "only {count} files found");
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    common::play_folder("cni", 5, play);
 }
 
 /// Whether `line`, a ping, is answered.

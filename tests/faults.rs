@@ -25,7 +25,7 @@ fn loss(lab: &mut Lab, line: &str) -> u32 {
 
 fn drops(lab: &Lab, from: usize, reason: DropReason) -> usize {
     let is_it = |kind| kind == EventKind::Ended(Disposition::Dropped(reason));
-    lab.trace().events[from..].iter().filter(|event| is_it(event.kind)).count()
+    lab.trace().events.since(from).filter(|event| is_it(event.kind)).count()
 }
 
 /// The lab at rest has to be sound, and its log has to make the same lab again.
@@ -194,7 +194,7 @@ fn an_address_that_two_machines_have_is_answered_for_twice() {
     assert_eq!(lab.inject(&own), Err(FaultError::OwnAddress("192.168.1.11".to_owned())));
     let from = lab.trace().len();
     run(&mut lab, "node/node1 ping -c1 -W1 192.168.1.11");
-    let answers = lab.trace().events[from..].iter().filter(|event| {
+    let answers = lab.trace().events.since(from).filter(|event| {
         event.kind == EventKind::Originated
             && lab
                 .trace()
@@ -313,8 +313,9 @@ fn announced(lab: &mut Lab, from: usize) -> Vec<String> {
     let eth0 = lab.live().netns_named("node1").map(|state| state.row.netns);
     let syn = |line: &String| line.contains("Flags [S]");
     let trace = lab.trace();
-    let lines = trace.events[from..]
-        .iter()
+    let lines = trace
+        .events
+        .since(from)
         .filter(|event| event.kind == EventKind::Transmitted && Some(event.netns) != eth0)
         .filter_map(|event| Some(trace.frame_of(event)?.to_string()))
         .filter(syn);

@@ -23,7 +23,7 @@ fn transcript(lab: &mut Lab, line: &str) -> String {
     lab.finish(process, FOR_EVER);
     let trace = lab.trace();
     let mut text = String::new();
-    for event in &trace.events[from..] {
+    for event in trace.events.since(from) {
         let EventKind::Wrote(id) = event.kind else { continue };
         let piece = &trace.outputs[id.index()];
         if piece.process != process {

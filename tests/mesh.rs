@@ -30,23 +30,7 @@ fn play(file: &str) -> String {
 
 #[test]
 fn programs_see_what_the_files_say() {
-    let mut failures = Vec::new();
-    let mut count = 0;
-    let entries = std::fs::read_dir("tests/mesh").expect("the files are there").flatten();
-    for path in
-        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|ext| ext == "txt"))
-    {
-        let file = std::fs::read_to_string(&path).expect("a file can be read");
-        let played = play(&file);
-        if std::env::var_os("UPDATE_EXPECT").is_some() {
-            std::fs::write(&path, &played).expect("a file can be written");
-        } else if played != file {
-            failures.push(format!("== {}\n{played}", path.display()));
-        }
-        count += 1;
-    }
-    assert!(count >= 4, "only {count} files found");
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    common::play_folder("mesh", 4, play);
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn ports_of_syns(lab: &Lab, from: usize, tap: &str) -> Vec<u16> {
     let (netns, link) = tap.rsplit_once('/').expect("a namespace and an interface");
     let state = inventory.netns_named(netns).expect("the namespace is there");
     let ifindex = state.link_named(link).expect("the interface is there").ifindex;
-    let sent = trace.events[from..].iter().filter(|event| {
+    let sent = trace.events.since(from).filter(|event| {
         (event.netns, event.ifindex, event.kind) == (state.row.netns, ifindex, EventKind::Transmitted)
     });
     let port = |frame: &vethscope::wire::Frame| {

@@ -216,7 +216,7 @@ fn facts(lab: &Lab, from: usize) -> Vec<ServiceFact> {
         let EventKind::Decided(Table::Netfilter | Table::Ipvs, change) = event.kind else { return None };
         service_path::of_change(&trace.changes[change.index()])
     };
-    trace.events[from..].iter().filter_map(decided).collect()
+    trace.events.since(from).filter_map(decided).collect()
 }
 
 /// Fetches a page that names its Pod: the name, that Pod's endpoint, and what the trace says of Services meanwhile.
@@ -250,7 +250,7 @@ fn a_load_balancer_outside_is_given_an_address_and_hands_on_what_comes() {
     let balancer = lab.live().netns.values().find(|netns| &*netns.row.name == "balancer").unwrap().row.netns;
     let trace = lab.trace();
     let is_ip = |event: &&Event| trace.frame_of(event).is_some_and(|frame| frame.ipv4().is_some());
-    assert_eq!(trace.events[from..].iter().filter(is_ip).filter(|event| event.netns == balancer).count(), 0);
+    assert_eq!(trace.events.since(from).filter(is_ip).filter(|event| event.netns == balancer).count(), 0);
     // With the policy Local it is told which nodes have endpoints, and the health check has a port.
     let local = service(&(spec.to_owned() + ", externalTrafficPolicy: Local"));
     let errors = lab.apply(&(pods(&TWO[1..]) + &local));
@@ -398,10 +398,10 @@ fn cilium_replaces_the_address_at_the_socket_so_that_no_packet_bears_it() {
         let packet = trace.frame_of(event).and_then(|frame| frame.ipv4().cloned());
         packet.is_some_and(|packet| packet.dst == virtual_ip || packet.src == virtual_ip)
     };
-    assert_eq!(trace.events[from..].iter().filter(bears).count(), 0);
+    assert_eq!(trace.events.since(from).filter(bears).count(), 0);
     let changed =
         |event: &Event| if let EventKind::Changed(change) = event.kind { Some(change) } else { None };
-    let changes = trace.events[from..].iter().filter_map(changed);
+    let changes = trace.events.since(from).filter_map(changed);
     let balanced: Vec<ServiceFact> =
         changes.filter_map(|change| service_path::of_socket(&trace.changes[change.index()])).collect();
     assert_eq!(
@@ -416,7 +416,7 @@ fn cilium_replaces_the_address_at_the_socket_so_that_no_packet_bears_it() {
     // A port without endpoints: the program is told at once, and nothing is sent.
     let from = lab.trace().len();
     assert_eq!(run(&mut lab, "client", "curl -s http://10.96.0.80:81/").1, 7);
-    assert!(lab.trace().events[from..].iter().all(|event| event.kind != EventKind::Transmitted));
+    assert!(lab.trace().events.since(from).all(|event| event.kind != EventKind::Transmitted));
     // What comes from outside is still kube-proxy's.
     assert_eq!(run(&mut lab, "host/ext", "curl -s http://192.168.1.10:30080/").1, 0);
 }

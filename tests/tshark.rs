@@ -296,8 +296,9 @@ fn every_dns_message_of_a_capture_is_what_the_simulator_says() {
     }
     let trace = lab.trace();
     let is_tap = |event: &Event| matches!(event.kind, EventKind::Transmitted | EventKind::Received(_));
-    let taps: BTreeSet<_> = trace.events[from..]
-        .iter()
+    let taps: BTreeSet<_> = trace
+        .events
+        .since(from)
         .filter(|event| is_tap(event))
         .map(|event| (event.netns, event.ifindex))
         .collect();
@@ -310,7 +311,7 @@ fn every_dns_message_of_a_capture_is_what_the_simulator_says() {
         fs::write(&path, pcapng_of(trace, from..trace.len(), |id| here(trace.event(id)))).unwrap();
         tshark::assert_well_formed(&path);
         let mut streams = Streams::new();
-        let events = trace.events[from..].iter().filter(|event| here(event));
+        let events = trace.events.since(from).filter(|event| here(event));
         let ours: Vec<Option<String>> = events
             .map(|event| Some(told(&message_in(trace.frame_of(event)?.ipv4()?.innermost(), &mut streams)?)))
             .collect();
@@ -341,7 +342,7 @@ fn tshark_reads_the_handshake_and_with_the_keys_the_request() {
         is_tap(event)
             && trace.frame_of(event).is_some_and(|frame| frame.to_string().contains("TLS ClientHello"))
     };
-    let tap = trace.events[from..].iter().find(has_tls).map(|event| (event.netns, event.ifindex)).unwrap();
+    let tap = trace.events.since(from).find(has_tls).map(|event| (event.netns, event.ifindex)).unwrap();
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("mtls.pcapng");
     let here = |event: &Event| is_tap(event) && (event.netns, event.ifindex) == tap;
     fs::write(&path, pcapng_of(trace, from..trace.len(), |id| here(trace.event(id)))).unwrap();

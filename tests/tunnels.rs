@@ -33,8 +33,9 @@ fn sent(lab: &mut Lab, command: &str, tap: (&str, &str)) -> Vec<String> {
             state.row.netns == netns && state.link_named(tap.1).is_some_and(|link| link.ifindex == ifindex)
         })
     };
-    trace.events[from..]
-        .iter()
+    trace
+        .events
+        .since(from)
         .filter(|event| event.kind == EventKind::Transmitted && is_tap(event.netns, event.ifindex))
         .map(|event| trace.frame_of(event).expect("a tap has a frame"))
         .filter(|frame| frame.inner_ipv4().is_some())

@@ -66,7 +66,7 @@ pub(crate) fn counted<'a>(trace: &Trace, from: usize, netns: impl Fn(NetnsId) ->
                 .and_then(|netns| netns.link(event.ifindex))
                 .is_some_and(|link| matches!(link.kind, Kind::Veth(..) | Kind::Physical(_)))
     };
-    trace.events[from..].iter().filter(is_wire).count()
+    trace.events.since(from).filter(is_wire).count()
 }
 
 /// A cluster of `nodes` nodes with `pods` Pods spread over them by the scheduler.

@@ -160,10 +160,12 @@ impl Netns {
                 let mut entry = FdbEntry { port, local: false, updated: now, change: ChangeId::NONE };
                 let row = self.bridge_fdb_row(bridge, key, &entry);
                 entry.change = ctx.change(self.id, port, skb.cause, TableChange::Fdb(row));
-                if let Some(state) = self.bridge_mut(bridge) {
-                    state.fdb.insert(key, entry);
+                let Some(state) = self.bridge_mut(bridge) else { return };
+                state.fdb.insert(key, entry);
+                // What was learnt before ends before.
+                if state.gc_at.is_none_or(|set| set <= now) {
+                    self.br_fdb_watch(ctx, bridge);
                 }
-                self.br_fdb_watch(ctx, bridge);
             }
         }
     }

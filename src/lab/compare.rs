@@ -386,7 +386,7 @@ fn replace_addresses(word: &str, address: &impl Fn(&str) -> Option<String>) -> S
 }
 
 fn output(trace: &Trace, from: usize) -> String {
-    let pieces = trace.events[from..].iter().filter_map(|event| {
+    let pieces = trace.events.since(from).filter_map(|event| {
         if let EventKind::Wrote(id) = event.kind { Some(&trace.outputs[id.index()]) } else { None }
     });
     pieces
@@ -398,7 +398,7 @@ fn output(trace: &Trace, from: usize) -> String {
 /// The first of the largest packets that a process sent.
 fn packet_of(trace: &Trace, process: ProcessId, from: usize) -> Option<JourneyId> {
     let mut best: Option<(usize, JourneyId)> = None;
-    for event in trace.events[from..].iter().filter(|event| event.kind == EventKind::Originated) {
+    for event in trace.events.since(from).filter(|event| event.kind == EventKind::Originated) {
         let info = trace.journeys[event.journey.index()];
         let len = trace.frame_of(event).and_then(|frame| frame.ipv4()).map(Ipv4::wire_len);
         let Some(len) = len.filter(|_| info.process == process && info.relation == Relation::Sent) else {

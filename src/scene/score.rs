@@ -111,7 +111,7 @@ pub fn netns_of_step(trace: &Trace, inventory: &Inventory, event: EventId) -> Ne
     let known = inventory.pods.get(&(row.namespace.clone(), row.pod.clone()));
     // A Pod that is yet to come is not in the tables of the playhead: the trace says soon after which node it is put on.
     let coming = || {
-        let after = trace.changes[change.index()..].iter().take(LOOK_AHEAD);
+        let after = trace.changes.since(change.index()).take(LOOK_AHEAD);
         let rows =
             after.filter_map(|change| if let TableChange::Pod(pod) = change { Some(&**pod) } else { None });
         rows.filter(|pod| (&pod.namespace, &pod.name) == (&row.namespace, &row.pod))

@@ -4,11 +4,12 @@ mod bpf;
 
 use crate::base::{ChangeId, IfIndex};
 use crate::trace::{
-    Event, EventKind, Inventory, LinkKind, LinkRow, NetnsState, PortState, SocketRow, SocketState, Table,
+    EventKind, Inventory, LinkKind, LinkRow, NetnsState, PortState, SocketRow, SocketState, Table,
     TableChange, Trace, Transport, rows_text,
 };
 use crate::xtables;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// A table of a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -208,8 +209,7 @@ pub fn sheets(
 ) -> Vec<TableSheet> {
     let Some(state) = now.netns_named(netns) else { return Vec::new() };
     let old = before.netns.get(&state.row.netns);
-    let events = trace.events.get(before.upto.min(now.upto)..now.upto).unwrap_or_default();
-    let uses = uses(trace, events, state);
+    let uses = uses(trace, before.upto..now.upto, state);
     let sheet = |kind| {
         let wanted = |entry: &Entry| {
             only.is_none() || entry.dev.is_none() || [entry.dev, entry.master].contains(&only)
@@ -222,9 +222,9 @@ pub fn sheets(
     TableKind::ALL.into_iter().map(sheet).filter(|sheet| !sheet.rows.is_empty()).collect()
 }
 
-fn uses(trace: &Trace, events: &[Event], state: &NetnsState) -> Uses {
+fn uses(trace: &Trace, events: Range<usize>, state: &NetnsState) -> Uses {
     let mut uses = Uses::default();
-    for event in events.iter().filter(|event| event.netns == state.row.netns) {
+    for event in trace.events.range(events).filter(|event| event.netns == state.row.netns) {
         let EventKind::Decided(table, row) = event.kind else { continue };
         if !row.is_some() {
             continue;

@@ -17,6 +17,7 @@ mod inventory;
 mod ipc_rows;
 mod ipvs;
 pub mod json;
+mod log;
 mod names_rows;
 mod netfilter;
 mod netfilter_words;
@@ -48,6 +49,7 @@ pub use ipvs::{
     Ipvs, IpvsChange, IpvsConnection, IpvsConnectionRow, IpvsState, RealServer, ServerKey, VirtualServerRow,
     protocol_word,
 };
+pub use log::Log;
 pub use names_rows::NamesRow;
 pub use netfilter::{
     Chain, ChainRow, Clash, Connection, ConntrackRow, ConntrackStats, Netfilter, NetfilterChange, RuleRow,
@@ -85,24 +87,15 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     /// The events, ordered by time, then by the order in which they came about. An [`EventId`] is an index here.
-    pub events: Vec<Event>,
+    pub events: Log<Event>,
     /// The packets that events refer to. A [`PacketId`] is an index here.
-    pub packets: Vec<Arc<Frame>>,
+    pub packets: Log<Arc<Frame>>,
     /// Every version of every table row. A [`ChangeId`] is an index here.
-    pub changes: Vec<TableChange>,
+    pub changes: Log<TableChange>,
     /// What processes wrote. An [`OutputId`] is an index here.
     pub outputs: Vec<Output>,
     /// Where each journey comes from. A [`JourneyId`] is an index here.
-    pub journeys: Vec<JourneyInfo>,
-}
-
-/// Makes room for one more. A long list grows sixteenfold where addresses are plenty: each time all of it is copied, and
-/// what is not written to takes no memory. Where so much is refused, the list grows as others do.
-fn make_room<T>(list: &mut Vec<T>) {
-    const LONG: usize = 4_096;
-    if list.len() == list.capacity() && list.len() >= LONG && cfg!(target_pointer_width = "64") {
-        let _ = list.try_reserve_exact(15 * list.len());
-    }
+    pub journeys: Log<JourneyInfo>,
 }
 
 /// A piece of text that a process wrote to its terminal.
@@ -119,7 +112,7 @@ pub struct Output {
 impl Trace {
     /// What a process has written since the event at this place, to all its streams.
     pub fn written(&self, from: usize, process: ProcessId) -> String {
-        let pieces = self.events[from..].iter().filter_map(|event| {
+        let pieces = self.events.since(from).filter_map(|event| {
             let EventKind::Wrote(output) = event.kind else { return None };
             Some(&self.outputs[output.index()])
         });
@@ -167,7 +160,7 @@ impl Trace {
     pub fn is_fresh(&self, id: EventId, row: ChangeId) -> bool {
         let cause = self.event(id).cause;
         let from = if cause.is_some() { cause.index() } else { id.index() };
-        self.events[from..id.index()].iter().any(|event| event.kind == EventKind::Changed(row))
+        self.events.range(from..id.index()).any(|event| event.kind == EventKind::Changed(row))
     }
 
     /// The journey that all of this began with: the user's packet behind an ARP request, a reply or an error.
@@ -182,7 +175,6 @@ impl Trace {
     /// Adds an event and returns its number.
     pub fn push(&mut self, event: Event) -> EventId {
         let id = EventId(self.events.len() as u32);
-        make_room(&mut self.events);
         self.events.push(event);
         id
     }
@@ -190,7 +182,6 @@ impl Trace {
     /// Stores a packet and returns its number.
     pub fn store(&mut self, frame: Arc<Frame>) -> PacketId {
         let id = PacketId(self.packets.len() as u32);
-        make_room(&mut self.packets);
         self.packets.push(frame);
         id
     }
@@ -198,7 +189,6 @@ impl Trace {
     /// Stores a version of a table row and returns its number. The caller adds the event that refers to it.
     pub fn record(&mut self, change: TableChange) -> ChangeId {
         let id = ChangeId(self.changes.len() as u32);
-        make_room(&mut self.changes);
         self.changes.push(change);
         id
     }

@@ -26,7 +26,7 @@ impl Surroundings {
 
     /// Folds in the events up to `upto`.
     pub fn advance(&mut self, trace: &Trace, upto: usize) {
-        for event in trace.events.get(self.upto..upto.min(trace.len())).unwrap_or_default() {
+        for event in trace.events.range(self.upto..upto) {
             if let EventKind::Changed(change) = event.kind {
                 self.apply(&trace.changes[change.index()]);
             }

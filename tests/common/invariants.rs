@@ -63,7 +63,7 @@ pub(crate) fn faults_at_rest(lab: &Lab) -> Faults {
     let mut faults = faults(lab);
     let trace = lab.trace();
     let mut ended = vec![0_u32; trace.journeys.len()];
-    for event in &trace.events {
+    for event in trace.events.iter() {
         if matches!(event.kind, EventKind::Ended(_)) {
             ended[event.journey.index()] += 1;
         }
@@ -328,7 +328,7 @@ pub(crate) fn replay_faults(lab: &Lab) -> Faults {
     if one.hash() == two.hash() {
         return faults;
     }
-    let differ = one.events.iter().zip(&two.events).position(|(a, b)| a != b);
+    let differ = one.events.iter().zip(two.events.iter()).position(|(a, b)| a != b);
     let at = differ.unwrap_or(one.len().min(two.len()));
     let line = |trace: &Trace| if at < trace.len() { describe(trace, at) } else { "nothing more".to_owned() };
     faults.add(format!(

@@ -112,7 +112,7 @@ pub(crate) fn run_argv(lab: &mut Lab, target: &Target, argv: &[String]) -> Ran {
 pub(crate) fn written(lab: &Lab, from: usize, process: vethscope::base::ProcessId) -> String {
     let trace = lab.trace();
     let mut output = String::new();
-    for event in &trace.events[from..] {
+    for event in trace.events.since(from) {
         if let EventKind::Wrote(id) = event.kind {
             let piece = &trace.outputs[id.index()];
             if piece.process != process {
@@ -123,6 +123,29 @@ pub(crate) fn written(lab: &Lab, from: usize, process: vethscope::base::ProcessI
         }
     }
     output
+}
+
+/// Plays every file `tests/FOLDER/*.txt`, of which there are at least `least`, and asks that each comes out as it stands;
+/// with `UPDATE_EXPECT=1` it is written anew.
+pub(crate) fn play_folder(folder: &str, least: usize, play: impl Fn(&str) -> String) {
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for entry in std::fs::read_dir(format!("tests/{folder}")).expect("the files are there").flatten() {
+        let path = entry.path();
+        if path.extension().is_none_or(|extension| extension != "txt") {
+            continue;
+        }
+        count += 1;
+        let file = std::fs::read_to_string(&path).expect("a file can be read");
+        let played = play(&file);
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(&path, &played).expect("a file can be written");
+        } else if played != file {
+            failures.push(format!("== {}\n{played}", path.display()));
+        }
+    }
+    assert!(count >= least, "only {count} files found");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 /// The lines that differ, each of the real one's above ours.

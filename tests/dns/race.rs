@@ -31,7 +31,7 @@ fn table(lab: &mut Lab) -> String {
         let lost = |kind: &EventKind| {
             matches!(kind, EventKind::Ended(Disposition::Dropped(DropReason::ConntrackClash)))
         };
-        let lost = lab.trace().events[from..].iter().filter(|event| lost(&event.kind)).count();
+        let lost = lab.trace().events.since(from).filter(|event| lost(&event.kind)).count();
         writeln!(out, "  {pod}: {took} ms, {lost} lost").unwrap();
     }
     let counted = run(lab, "node/node1", "conntrack -S").0 + &run(lab, "node/node2", "conntrack -S").0;

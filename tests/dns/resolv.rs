@@ -54,7 +54,7 @@ fn run(case: &str) -> (String, BTreeSet<String>) {
     lab.finish(process, SimTime(u64::MAX));
     let trace = lab.trace();
     let mut out = String::new();
-    for event in &trace.events[from..] {
+    for event in trace.events.since(from) {
         if let EventKind::Wrote(output) = event.kind {
             out += &trace.outputs[output.index()].text;
         }

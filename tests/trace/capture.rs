@@ -91,8 +91,9 @@ fn every_tapped_frame_is_in_the_file_with_its_place_time_and_direction() {
         ["default/a/eth0", "node1/veth1234", "node1/cni0", "node1/flannel.1", "node1/eth0", "node2/eth0"];
     assert_eq!(capture.interfaces, expected);
     assert!(capture.resolutions.iter().all(|resolution| *resolution == 9));
-    let taps = trace.events[start..]
-        .iter()
+    let taps = trace
+        .events
+        .since(start)
         .filter(|event| matches!(event.kind, EventKind::Transmitted | EventKind::Received(_)))
         .collect::<Vec<_>>();
     assert_eq!(capture.packets.len(), taps.len());

@@ -68,6 +68,8 @@ pub(super) struct Sock {
     pub(super) kind: SockKind,
     /// The row as it was last written down.
     row: Option<Arc<SocketRow>>,
+    /// The row before that one: a queue that fills and empties makes the same two rows again and again.
+    earlier: Option<Arc<SocketRow>>,
 }
 
 /// What belongs to one protocol.
@@ -317,6 +319,7 @@ impl Netns {
             ip_id: 0,
             kind,
             row: None,
+            earlier: None,
         };
         self.socks.all.insert(id, sock);
         id
@@ -473,7 +476,7 @@ impl Netns {
         let mut copy = sock.clone();
         copy.id = SocketId(self.next_socket);
         self.next_socket += 1;
-        (copy.holder, copy.row) = (None, None);
+        (copy.holder, copy.row, copy.earlier) = (None, None, None);
         if let Some(remote) = copy.remote {
             let ends = (SocketAddrV4::new(copy.source, copy.local.port()), remote);
             self.socks.conns.insert(ends, copy.id);
@@ -506,8 +509,9 @@ impl Netns {
         if sock.row.as_ref().is_some_and(|old| old.is_same_but_info(&row)) {
             return;
         }
-        let row = Arc::new(row);
-        sock.row = Some(row.clone());
+        let again = sock.earlier.take_if(|earlier| **earlier == row);
+        let row = again.unwrap_or_else(|| Arc::new(row));
+        sock.earlier = sock.row.replace(row.clone());
         ctx.change(netns, IfIndex::NONE, EventId::NONE, TableChange::Socket(row));
     }
 }
