@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use vethscope::app::resolver::{Libc, Reader, ResolvConf};
 use vethscope::base::{PidNsId, Rng, SimTime};
-use vethscope::cluster::dns::server::Server;
+use vethscope::cluster::dns::server::{Server, State, Turn};
 use vethscope::cluster::dns::zonefile::ZoneFile;
-use vethscope::cluster::dns::{Question, Type};
+use vethscope::cluster::dns::{Question, Type, View};
 use vethscope::lab::{Lab, Target};
 use vethscope::manifest;
 use vethscope::shell::{self, Context, Node};
@@ -191,6 +191,33 @@ pub fn zonefile(bytes: &[u8]) {
                     zone.answer(&Question { name: name.to_owned(), kind }, "example.org.");
                 }
             }
+            for record in zone.records().iter().take(20) {
+                let again = ZoneFile::parse(&record.to_string(), ".").expect("what is shown is read");
+                assert_eq!(again.records(), std::slice::from_ref(record));
+            }
+            served(text, &names);
+        }
+    }
+}
+
+/// The plugin `file` answers from a zone, and hands it over, to an end.
+fn served(text: &str, names: &[String]) {
+    let corefile = "example.org {\n transfer {\n  to *\n }\n file z\n}\n";
+    let Ok(server) = Server::new(corefile, &|_| Some(text.to_owned())) else { return };
+    let view = View::default();
+    for name in names.iter().map(String::as_str).chain(["x.y.example.org.", "example.org."]) {
+        for kind in [Type::A, Type::Ns, Type::DS, Type::Cname, Type::AXFR] {
+            let question = Question { name: name.to_owned(), kind };
+            let turn = Turn {
+                view: &view,
+                now: SimTime(0),
+                port: 53,
+                question: &question,
+                client: [10, 244, 1, 2].into(),
+                dnssec: true,
+                known: &[],
+            };
+            server.serve(&mut State::default(), &turn, &mut Rng::with_seed(1));
         }
     }
 }

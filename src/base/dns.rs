@@ -75,6 +75,10 @@ impl Type {
     pub const IXFR: Self = Self::Other(251);
     /// All that there is (RFC 8482).
     pub const ANY: Self = Self::Other(255);
+    /// Names of a whole subtree (RFC 6672).
+    pub const DNAME: Self = Self::Other(39);
+    /// Keys of a zone, told by the one above it (RFC 4034).
+    pub const DS: Self = Self::Other(43);
     /// Host information, which the plugin `loop` asks for.
     pub const HINFO: Self = Self::Other(13);
 
@@ -213,20 +217,17 @@ impl fmt::Display for RData {
             Self::Txt(texts) => {
                 for (index, text) in texts.iter().enumerate() {
                     let space = if index == 0 { "" } else { " " };
-                    write!(f, "{space}\"")?;
-                    text.iter().try_for_each(|byte| match byte {
-                        b'"' | b'\\' => write!(f, "\\{}", char::from(*byte)),
-                        b' '..=b'~' => write!(f, "{}", char::from(*byte)),
-                        _ => write!(f, "\\{byte:03}"),
-                    })?;
-                    f.write_str("\"")?;
+                    write!(f, "{space}{}", quoted(text))?;
                 }
                 Ok(())
             }
             Self::Soa(server, mailbox, [serial, refresh, retry, expire, minimum]) => {
                 write!(f, "{server} {mailbox} {serial} {refresh} {retry} {expire} {minimum}")
             }
-            Self::Other(_, bytes) => {
+            Self::Other(number, bytes) => {
+                if let Some(text) = super::rdata::text(Type::of_number(*number), bytes, None) {
+                    return f.write_str(&text);
+                }
                 write!(f, "\\# {}", bytes.len())?;
                 if !bytes.is_empty() {
                     f.write_str(" ")?;
@@ -406,6 +407,30 @@ fn escape(bytes: &mut std::str::Bytes<'_>) -> Result<u8, NameError> {
         value = value * 10 + u32::from(digit - b'0');
     }
     u8::try_from(value).map_err(|_| NameError::Escape)
+}
+
+/// A string of a record in quotes (RFC 1035 section 5.1).
+pub fn quoted(text: &[u8]) -> String {
+    let mut out = String::from("\"");
+    for byte in text {
+        // Writing to a string cannot fail.
+        let _ = match byte {
+            b'"' | b'\\' => write!(out, "\\{}", char::from(*byte)),
+            b' '..=b'~' => write!(out, "{}", char::from(*byte)),
+            _ => write!(out, "\\{byte:03}"),
+        };
+    }
+    out + "\""
+}
+
+/// The bytes of a string of a zone file, a quote in front of it or not, escapes undone.
+pub fn string_of(word: &str) -> Result<Vec<u8>, NameError> {
+    let mut out = Vec::new();
+    let mut bytes = word.strip_prefix('"').unwrap_or(word).bytes();
+    while let Some(byte) = bytes.next() {
+        out.push(if byte == b'\\' { escape(&mut bytes)? } else { byte });
+    }
+    Ok(out)
 }
 
 /// A name of these labels as text.

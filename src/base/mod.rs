@@ -7,6 +7,7 @@ mod id;
 pub mod idn;
 mod mac;
 mod object_key;
+pub mod rdata;
 mod time;
 mod utf16;
 pub mod words;

@@ -1,6 +1,6 @@
 //! Zones as text (RFC 1035 section 5).
 
-use super::dns::{RData, Record, Type, labels};
+use super::dns::{RData, Record, Type, labels, string_of};
 use std::collections::BTreeSet;
 
 /// TTL of records where a zone says none, in seconds.
@@ -49,7 +49,7 @@ fn lines(text: &str) -> Vec<Line> {
                     while let Some(next) = chars.next() {
                         match next {
                             '"' => break,
-                            '\\' => word.extend(chars.next()),
+                            '\\' => word.extend([next].into_iter().chain(chars.next())),
                             other => word.push(other),
                         }
                     }
@@ -58,7 +58,11 @@ fn lines(text: &str) -> Vec<Line> {
                 blank if blank.is_whitespace() => {}
                 first => {
                     let mut word = String::from(first);
-                    while let Some(next) = chars.next_if(|at| !at.is_whitespace() && !"();".contains(*at)) {
+                    let mut escaped = first == '\\';
+                    while let Some(next) =
+                        chars.next_if(|at| escaped || (!at.is_whitespace() && !"();".contains(*at)))
+                    {
+                        escaped = next == '\\' && !escaped;
                         word.push(next);
                     }
                     current.words.push(word);
@@ -71,6 +75,9 @@ fn lines(text: &str) -> Vec<Line> {
 }
 
 fn absolute(name: &str, origin: &str) -> Result<String, String> {
+    if name.starts_with('"') {
+        return Err(format!("a string in quotes where a name should stand: {name}\""));
+    }
     let name = match name {
         "@" => origin.to_owned(),
         _ if name.ends_with('.') => name.to_owned(),
@@ -103,7 +110,7 @@ impl ZoneFile {
     /// Reads a zone. Names without a last dot lie below `origin`.
     pub fn parse(text: &str, origin: &str) -> Result<Self, ZoneError> {
         let mut origin = origin.to_owned();
-        let mut default_ttl = DEFAULT_TTL;
+        let (mut default_ttl, mut is_set) = (DEFAULT_TTL, false);
         let mut owner = origin.clone();
         let mut records = Vec::new();
         for line in lines(text) {
@@ -113,6 +120,7 @@ impl ZoneFile {
                 ["$ORIGIN", name] => origin = absolute(name, &origin).map_err(at)?,
                 ["$TTL", text] => {
                     default_ttl = ttl(text).ok_or_else(|| at(format!("not a TTL: {text}")))?;
+                    is_set = true;
                 }
                 [word, ..] if word.starts_with('$') => return Err(at(format!("{word} is not simulated"))),
                 [first, ref rest @ ..] => {
@@ -121,6 +129,10 @@ impl ZoneFile {
                         owner = absolute(first, &origin).map_err(at)?;
                     }
                     let record = record(&owner, rest, &origin, default_ttl).map_err(at)?;
+                    // Without `$TTL` the last one counts (RFC 1035 section 5.1).
+                    if !is_set {
+                        default_ttl = record.ttl;
+                    }
                     records.push(record);
                 }
                 [] => {}
@@ -191,9 +203,9 @@ fn data(kind: Type, words: &[&str], origin: &str) -> Result<RData, String> {
         (Type::Srv, [priority, weight, port, target]) => {
             RData::Srv(number(priority)?, number(weight)?, number(port)?, absolute(target, origin)?)
         }
-        (Type::Txt, [_, ..]) => {
-            RData::Txt(words.iter().map(|word| word.strip_prefix('"').unwrap_or(word).into()).collect())
-        }
+        (Type::Txt, [_, ..]) => RData::Txt(
+            words.iter().map(|word| string_of(word).map_err(|_| wrong())).collect::<Result<_, _>>()?,
+        ),
         (Type::Soa, [server, mailbox, numbers @ ..]) if numbers.len() == 5 => {
             let mut values = [0; 5];
             for (value, word) in values.iter_mut().zip(numbers) {
@@ -209,7 +221,9 @@ fn data(kind: Type, words: &[&str], origin: &str) -> Result<RData, String> {
             let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).map_err(|_| wrong());
             RData::Other(number, (0..digits.len()).step_by(2).map(byte).collect::<Result<_, _>>()?)
         }
-        (Type::Other(_), _) => return Err(format!("records of type {kind} are not simulated")),
+        (Type::Other(number), _) => {
+            RData::Other(number, super::rdata::parse(kind, words, &|name| absolute(name, origin))?)
+        }
         _ => return Err(wrong()),
     })
 }
@@ -218,6 +232,18 @@ fn data(kind: Type, words: &[&str], origin: &str) -> Result<RData, String> {
 mod tests {
     use super::*;
 
+    /// Without `$TTL` the last one counts; a backslash takes what follows as it is.
+    #[test]
+    fn times_and_escapes_are_read() {
+        let text = "a 60 A 1.2.3.4\nb A 1.2.3.5\n$TTL 5\nc 7 TXT a\\;b \"c\\\"\\100\"\nd A 1.2.3.6\n";
+        let zone = ZoneFile::parse(text, "x.").unwrap();
+        let told: Vec<String> = zone.records().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            ["a.x. 60 A 1.2.3.4", "b.x. 60 A 1.2.3.5", "c.x. 7 TXT \"a;b\" \"c\\\"d\"", "d.x. 5 A 1.2.3.6"]
+        );
+    }
+
     #[test]
     fn what_is_wrong_is_told_with_its_line() {
         for (text, line) in [
@@ -225,6 +251,10 @@ mod tests {
             ("a B 1\n", 1),
             ("$INCLUDE x\n", 1),
             ("a..b A 1.2.3.4\n", 1),
+            ("\"a b\" A 1.2.3.4\n", 1),
+            ("a CNAME \"b\"\n", 1),
+            ("a HINFO x\n", 1),
+            ("a CAA 0 issue\n", 1),
             ("a 1ך A 1.2.3.4\n", 1),
         ] {
             assert_eq!(ZoneFile::parse(text, ".").unwrap_err().line, line, "{text}");

@@ -1,6 +1,6 @@
 //! CoreDNS at work in a cluster: its Corefile edited while it runs, upstream servers that fail, answers that do not fit.
 
-use super::wire::run;
+use super::wire::{ONE_SERVER, run};
 use std::fmt::Write as _;
 use vethscope::base::{Duration, Severity};
 use vethscope::lab::Lab;
@@ -191,4 +191,107 @@ fn upstream_servers_are_asked_by_their_policy() {
     all.sort();
     all.dedup();
     assert_eq!(all.len(), 3, "each had its turn");
+}
+
+/// A zone of 600 addresses in a file beside the Corefile, and a cluster whose CoreDNS serves it by this server block.
+fn with_zone_file(block: &str) -> Lab {
+    let mut text = cluster(block);
+    text += "  db.test: |\n    @ IN SOA ns admin 7 7200 1800 86400 60\n    @ IN NS ns\n    ns IN A 192.0.2.1\n    info IN CAA 0 issue \"ca.example\"\n";
+    for at in 0..600 {
+        writeln!(text, "    h{at:03} IN A 10.1.{}.{}", at / 200, at % 200).unwrap();
+    }
+    // kubeadm's Deployment mounts the Corefile alone.
+    text += ONE_SERVER;
+    let mut lab = Lab::new(1);
+    let errors: Vec<_> =
+        lab.apply(&text).into_iter().filter(|found| found.severity == Severity::Error).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    let limit = lab.now() + Duration::from_secs(60);
+    lab.settle(limit);
+    lab
+}
+
+/// A zone comes whole, in several messages where it is large, its start of authority at both ends (RFC 5936).
+#[test]
+fn a_zone_is_handed_to_those_who_may_have_it() {
+    let mut lab = with_zone_file(
+        "transfer {\n  to *\n}\nkubernetes cluster.local\nfile /etc/coredns/db.test zone.test\n",
+    );
+    let (out, status, _) = run(&mut lab, "gnu", "dig zone.test axfr");
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!((status, lines.len()), (0, 613), "{out}");
+    assert_eq!(
+        lines[3..6],
+        [
+            "zone.test.\t\t3600\tIN\tSOA\tns.zone.test. admin.zone.test. 7 7200 1800 86400 60",
+            "zone.test.\t\t3600\tIN\tNS\tns.zone.test.",
+            "h000.zone.test.\t\t3600\tIN\tA\t10.1.0.0",
+        ]
+    );
+    assert_eq!(lines[3..608].last(), Some(&lines[3]), "it ends as it begins");
+    assert!(lines.contains(&"info.zone.test.\t\t3600\tIN\tCAA\t0 issue \"ca.example\""));
+    assert!(
+        lines.iter().any(|line| line.starts_with(";; XFR size: 605 records (messages 2, bytes ")),
+        "{out}"
+    );
+    assert!(!out.contains("ANSWER SECTION") && out.contains("(TCP)"), "{out}");
+    let (out, ..) = run(&mut lab, "gnu", "host -l zone.test.");
+    assert_eq!(out.lines().next(), Some("zone.test name server ns.zone.test."));
+    assert_eq!(out.lines().count(), 602, "neither the start of authority nor the CAA record");
+    let (out, ..) = run(&mut lab, "gnu", "host -t caa info.zone.test");
+    assert_eq!(out, "info.zone.test has CAA record 0 issue \"ca.example\"\n");
+    let (out, ..) = run(&mut lab, "gnu", "dig +noall +answer cluster.local axfr");
+    let of = |what: &str| out.lines().filter(|line| line.contains(what)).count();
+    assert_eq!((of("\tSOA\t"), of("\tNS\t")), (2, 1), "{out}");
+    // Each end of a headless Service has the Service's name and one of its own.
+    assert_eq!((of("many.default.svc.cluster.local."), of("10-244-9-1.many")), (120, 1), "{out}");
+    assert_eq!(of("_dns._udp.kube-dns.kube-system.svc.cluster.local."), 1, "{out}");
+    assert!(
+        log(&lab).contains("plugin/transfer: Outgoing transfer of 605 records of zone zone.test. to 10.244.")
+    );
+    for block in [
+        "transfer {\n  to 192.0.2.9\n}\nfile /etc/coredns/db.test zone.test\n",
+        "file /etc/coredns/db.test zone.test\n",
+    ] {
+        let mut lab = with_zone_file(block);
+        let (out, ..) = run(&mut lab, "gnu", "dig +noall +answer zone.test axfr");
+        assert_eq!(out, "; Transfer failed.\n", "{block}");
+    }
+}
+
+/// An alias of the cluster stands in the answer also where nobody can say what is behind it (`plugin.A` of CoreDNS).
+#[test]
+fn an_external_name_is_told_though_its_server_is_dead() {
+    let mut text = cluster("errors\nkubernetes cluster.local\nforward . 192.168.1.77\n");
+    text += "---\napiVersion: v1\nkind: Service\nmetadata: {name: out}\nspec: {type: ExternalName, externalName: example.com}\n";
+    let mut lab = Lab::new(1);
+    lab.apply(&text);
+    let limit = lab.now() + Duration::from_secs(60);
+    lab.settle(limit);
+    let (out, ..) =
+        run(&mut lab, "gnu", "dig +noall +comments +answer +timeout=20 out.default.svc.cluster.local");
+    assert!(out.contains("status: NOERROR"), "{out}");
+    assert!(out.contains("out.default.svc.cluster.local. 5 IN\tCNAME\texample.com."), "{out}");
+}
+
+/// `rewrite cname` leads an alias elsewhere, with the records from there.
+#[test]
+fn an_alias_of_an_answer_is_led_elsewhere() {
+    let zone = "template IN A {\n  match ^(old|new)[.]test[.]$\n  answer \"{{ .Name }} 60 IN A 192.0.2.7\"\n  fallthrough\n}\ntemplate IN A {\n  match ^www[.]test[.]$\n  answer \"{{ .Name }} 60 IN CNAME old.test.\"\n}\n";
+    let ask = |rule: &str| {
+        let mut lab = started(&format!("{rule}{zone}"));
+        run(&mut lab, "gnu", "dig +short www.test").0
+    };
+    assert_eq!(ask(""), "old.test.\n");
+    for rule in [
+        "rewrite cname old.test new.test\n",
+        "rewrite stop cname exact old.test. new.test.\n",
+        "rewrite cname prefix old new\n",
+        "rewrite cname suffix old.test. new.test.\n",
+        "rewrite cname substring ld ew\nrewrite cname exact oew.test new.test\n",
+        "rewrite cname regex ^o..[.](.*)$ new.{1}\n",
+    ] {
+        let wanted = if rule.contains("substring") { "oew.test.\n" } else { "new.test.\n192.0.2.7\n" };
+        assert_eq!(ask(rule), wanted, "{rule}");
+    }
 }

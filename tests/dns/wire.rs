@@ -246,7 +246,7 @@ fn a_comparison_bit_by_bit_comes_to_the_same_rows_one_way_after_the_other() {
 }
 
 /// A CoreDNS of the user's own, of which there is one; the rest of the DNS comes as usual.
-const ONE_SERVER: &str = "---
+pub(super) const ONE_SERVER: &str = "---
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: coredns, namespace: kube-system}

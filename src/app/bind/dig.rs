@@ -319,11 +319,18 @@ impl Dig {
         if self.shows(Part::Short) { String::new() } else { greeting }
     }
 
-    /// Zones are not handed over to everybody.
+    /// A zone, or why it is not handed over.
     fn transferred(&mut self, os: &mut dyn Os, reply: &Reply) {
         let greeting = self.take_greeting();
-        let text = if self.shows(Part::Short) { String::new() } else { self.answer(reply, os.now(), false) };
-        os.write(Stream::Stdout, &format!("{greeting}{text}; Transfer failed.\n"));
+        let has_started = reply.message.answer.first().is_some_and(|record| record.kind() == Type::Soa);
+        let text = if reply.message.rcode == Rcode::NoError && has_started {
+            self.zone(reply, os.now())
+        } else if self.shows(Part::Short) {
+            "; Transfer failed.\n".to_owned()
+        } else {
+            self.answer(reply, os.now(), false) + "; Transfer failed.\n"
+        };
+        os.write(Stream::Stdout, &format!("{greeting}{text}"));
         self.done(os);
     }
 
@@ -383,7 +390,25 @@ impl Dig {
         let mut out = self.message(&reply.message, "Got answer:", reply.cookie.as_deref());
         if self.shows(Part::Statistics) && is_whole {
             let micros = self.asked().is_some_and(|asked| asked.overrides.micros);
-            out += &statistics(reply, now, micros);
+            out += &layout::statistics(reply, now, micros);
+        }
+        out
+    }
+
+    /// The records of a zone, without titles.
+    fn zone(&self, reply: &Reply, now: SimTime) -> String {
+        if self.shows(Part::Short) {
+            return self.short(reply);
+        }
+        let mut out = String::new();
+        if self.shows(Part::Answer) {
+            let columns = self.columns();
+            let records = reply.message.answer.iter();
+            let lines = records.map(|record| self.shown(layout::record(record, columns)) + "\n");
+            out.extend(lines);
+        }
+        if self.shows(Part::Statistics) {
+            out += &layout::statistics(reply, now, self.asked().is_some_and(|asked| asked.overrides.micros));
         }
         out
     }
@@ -421,14 +446,7 @@ impl Dig {
                 layout::pseudo_section(edns, cookie, title == "Sending:")
             });
         }
-        let columns = Columns {
-            ttl: self.shows(Part::Ttl),
-            class: self.shows(Part::Class),
-            units: self.shows(Part::Units),
-            multiline: self.shows(Part::Multiline),
-            expanded: self.shows(Part::Expanded),
-            unknown: self.shows(Part::Unknown),
-        };
+        let columns = self.columns();
         if self.shows(Part::Question) {
             let questions = message.questions.iter();
             let lines: Vec<String> = questions
@@ -456,6 +474,17 @@ impl Dig {
 }
 
 impl Dig {
+    fn columns(&self) -> Columns {
+        Columns {
+            ttl: self.shows(Part::Ttl),
+            class: self.shows(Part::Class),
+            units: self.shows(Part::Units),
+            multiline: self.shows(Part::Multiline),
+            expanded: self.shows(Part::Expanded),
+            unknown: self.shows(Part::Unknown),
+        }
+    }
+
     /// A line with names in Punycode as what they stand for, where that is wanted and the locale has the characters.
     fn shown(&self, line: String) -> String {
         if self.shows_unicode && line.contains("xn--") { to_unicode(&line) } else { line }
@@ -508,30 +537,6 @@ impl Overrides {
     pub fn flag(&mut self, flag: Flag, on: bool) {
         self.flags.push((flag, on));
     }
-}
-
-fn statistics(reply: &Reply, now: SimTime, micros: bool) -> String {
-    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let at = now.calendar();
-    let Server { name, address } = &reply.server;
-    let transport = if reply.tcp { "TCP" } else { "UDP" };
-    let took = reply.took;
-    let time = if micros { format!("{} usec", took.0 / 1000) } else { format!("{} msec", took.as_ms()) };
-    format!(
-        ";; Query time: {time}\n;; SERVER: {address}#{}({name}) ({transport})\n\
-         ;; WHEN: {} {} {:02} {:02}:{:02}:{:02} UTC {}\n;; MSG SIZE  rcvd: {}\n\n",
-        reply.port,
-        DAYS[at.weekday],
-        MONTHS[at.month - 1],
-        at.day,
-        at.hour,
-        at.minute,
-        at.second,
-        at.year,
-        reply.length,
-    )
 }
 
 /// The question of a name given to `-x`: the name of an address, or of whatever has parts between dots.

@@ -112,6 +112,14 @@ impl Host {
         matches!(self.kinds.front(), Some(&Type::AXFR | &Type::IXFR))
     }
 
+    /// Whether a record of a zone is listed (`-l`): addresses, name servers and names of addresses, or the type asked for.
+    fn lists(&self, kind: Type) -> bool {
+        match self.options.kind {
+            Some(wanted) => wanted == kind || wanted == Type::ANY,
+            None => matches!(kind, Type::A | Type::Aaaa | Type::Ns | Type::Ptr),
+        }
+    }
+
     fn ask(&mut self, os: &mut dyn Os) {
         let (Some(asking), Some(name), Some(kind)) = (&self.asking, self.names.front(), self.kinds.front())
         else {
@@ -170,7 +178,8 @@ impl Host {
         let mut text = if self.options.verbose {
             whole(message) + &received(reply)
         } else {
-            message.answer.iter().map(line).collect()
+            let is_listed = |record: &&Record| !self.options.lists || self.lists(record.kind());
+            message.answer.iter().filter(is_listed).map(line).collect()
         };
         let name = self.names.front().map_or("", |name| name.trim_end_matches('.'));
         if let Some(kind) = self.options.kind.filter(|_| message.answer.is_empty() && !self.options.verbose) {
@@ -222,7 +231,10 @@ fn line(record: &Record) -> String {
         RData::Txt(_) => "descriptive text",
         RData::Srv(..) => "has SRV record",
         RData::Soa(..) => "has SOA record",
-        RData::Other(..) => return format!("{owner} has {} record {}\n", record.kind(), record.data),
+        RData::Other(..) => {
+            let shown = layout::data_of(&record.data);
+            return format!("{owner} has {} record {shown}\n", record.kind());
+        }
     };
     format!("{owner} {says} {}\n", record.data)
 }

@@ -1,7 +1,8 @@
 //! How `dig` lays a message out (`lib/dns/masterdump.c`, `lib/dns/message.c`): columns at stops of tabs.
 
-use super::{COOKIE, class};
-use crate::base::dns::{Question, RData, Record};
+use super::{COOKIE, Reply, Server, class};
+use crate::base::SimTime;
+use crate::base::dns::{Question, RData, Record, Type};
 use crate::wire::dns::{AA, AD, CD, Edns, Message, QR, RA, RD, TC, Z};
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -93,6 +94,11 @@ fn time_text(secs: u32, in_words: bool) -> String {
     shown.join(if in_words { " " } else { "" })
 }
 
+/// The data of a record on one line.
+pub(super) fn data_of(data: &RData) -> String {
+    data_text(data, Columns::FULL)
+}
+
 /// The data of a record, a SOA over several lines where that is wanted.
 fn data_text(data: &RData, columns: Columns) -> String {
     if columns.unknown {
@@ -100,6 +106,11 @@ fn data_text(data: &RData, columns: Columns) -> String {
     }
     if let (RData::Aaaa(ip), true) = (data, columns.expanded) {
         return ip.segments().map(|part| format!("{part:04x}")).join(":");
+    }
+    if let RData::Other(number, bytes) = data {
+        // Long runs of digits are cut.
+        let text = crate::base::rdata::text(Type::of_number(*number), bytes, Some(56));
+        return text.unwrap_or_else(|| data.to_string());
     }
     let RData::Soa(server, mailbox, numbers) = data else { return data.to_string() };
     if !columns.multiline {
@@ -113,6 +124,37 @@ fn data_text(data: &RData, columns: Columns) -> String {
         let _ = writeln!(out, "\t\t\t\t{number:<10} ; {name}{time}");
     }
     out + "\t\t\t\t)"
+}
+
+/// How long an answer took, from where and when it came, and how large it is (`received` of dig.c).
+pub(super) fn statistics(reply: &Reply, now: SimTime, micros: bool) -> String {
+    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let at = now.calendar();
+    let Server { name, address } = &reply.server;
+    let transport = if reply.tcp { "TCP" } else { "UDP" };
+    let took = reply.took;
+    let time = if micros { format!("{} usec", took.0 / 1000) } else { format!("{} msec", took.as_ms()) };
+    let kind = reply.message.questions.first().map(|question| question.kind);
+    let size = if kind == Some(Type::AXFR) || kind == Some(Type::IXFR) {
+        let (records, count, bytes) = (reply.message.answer.len(), reply.messages, reply.length);
+        format!(";; XFR size: {records} records (messages {count}, bytes {bytes})")
+    } else {
+        format!(";; MSG SIZE  rcvd: {}", reply.length)
+    };
+    format!(
+        ";; Query time: {time}\n;; SERVER: {address}#{}({name}) ({transport})\n\
+         ;; WHEN: {} {} {:02} {:02}:{:02}:{:02} UTC {}\n{size}\n\n",
+        reply.port,
+        DAYS[at.weekday],
+        MONTHS[at.month - 1],
+        at.day,
+        at.hour,
+        at.minute,
+        at.second,
+        at.year,
+    )
 }
 
 /// The data of a record as bytes, in pieces of 28.

@@ -15,7 +15,7 @@ use super::dial::{self, Read};
 use super::resolver::has_utf8;
 use super::{Errno, Os, Transport, Wake};
 use crate::base::dns::Rcode;
-use crate::base::dns::{NameError, Question, labels};
+use crate::base::dns::{NameError, Question, Type, labels};
 use crate::base::idn::to_ascii;
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
@@ -154,8 +154,10 @@ impl Asking {
 pub struct Reply {
     /// The message.
     pub message: Message,
-    /// Its length in bytes.
+    /// Its length in bytes, of all messages together.
     pub length: usize,
+    /// How many messages it came in: several where a zone is handed over.
+    pub messages: usize,
     /// Who gave it.
     pub server: Server,
     /// The server's port.
@@ -191,6 +193,8 @@ pub struct Exchange {
     is_connected: bool,
     sent: SimTime,
     received: Vec<u8>,
+    /// What has come of a zone so far: one message of all, its length, and how many there were.
+    zone: Option<(Message, usize, usize)>,
 }
 
 impl Exchange {
@@ -207,6 +211,7 @@ impl Exchange {
             is_connected: false,
             sent: os.now(),
             received: Vec::new(),
+            zone: None,
         };
         let outcome = exchange.send(os);
         (exchange, outcome)
@@ -252,6 +257,7 @@ impl Exchange {
     fn send(&mut self, os: &mut dyn Os) -> Option<Outcome> {
         self.sent = os.now();
         self.received.clear();
+        self.zone = None;
         self.is_connected = false;
         let transport = if self.is_tcp { Transport::Tcp } else { Transport::Udp };
         let opened = os.socket(transport).and_then(|socket| dial::start(os, socket, self.remote()));
@@ -292,7 +298,7 @@ impl Exchange {
             match os.receive_from(self.socket) {
                 Ok(datagram) => match Message::parse(&datagram.data) {
                     Ok(message) if message.id == self.query.id => {
-                        return self.answered(os, message, datagram.data.len());
+                        return self.answered(os, message, (datagram.data.len(), 1));
                     }
                     // Not the answer to this question: it is waited for still.
                     Ok(_) | Err(_) => {}
@@ -305,11 +311,15 @@ impl Exchange {
 
     fn receive_stream(&mut self, os: &mut dyn Os) -> Option<Outcome> {
         let read = dial::read(os, self.socket, &mut self.received);
-        if let Some((head, rest)) = self.received.split_first_chunk::<2>() {
+        while let Some((head, rest)) = self.received.split_first_chunk::<2>() {
             let length = usize::from(u16::from_be_bytes(*head));
-            if let Some(Ok(message)) = rest.get(..length).map(Message::parse) {
-                return self.answered(os, message, length);
+            let Some(Ok(message)) = rest.get(..length).map(Message::parse) else { break };
+            self.received.drain(..length + 2);
+            let (message, length, count) = self.with_zone(message, length);
+            if self.is_whole(&message) {
+                return self.answered(os, message, (length, count));
             }
+            self.zone = Some((message, length, count));
         }
         match read {
             Read::More => None,
@@ -318,7 +328,29 @@ impl Exchange {
         }
     }
 
-    fn answered(&mut self, os: &mut dyn Os, message: Message, length: usize) -> Option<Outcome> {
+    /// A message put behind what has come of a zone, with the length of all and how many there were.
+    fn with_zone(&mut self, message: Message, length: usize) -> (Message, usize, usize) {
+        let Some((mut zone, before, count)) = self.zone.take() else { return (message, length, 1) };
+        zone.answer.extend(message.answer);
+        zone.rcode = message.rcode;
+        (zone, before + length, count + 1)
+    }
+
+    /// A zone is over with its second start of authority, or once it is refused.
+    fn is_whole(&self, message: &Message) -> bool {
+        let starts = message.answer.iter().filter(|record| record.kind() == Type::Soa).count();
+        let first = message.answer.first().is_some_and(|record| record.kind() == Type::Soa);
+        let kind = self.query.questions.first().map(|question| question.kind);
+        let is_zone = kind == Some(Type::AXFR) || (kind == Some(Type::IXFR) && message.answer.len() > 1);
+        !is_zone || message.rcode != Rcode::NoError || !first || starts > 1
+    }
+
+    fn answered(
+        &mut self,
+        os: &mut dyn Os,
+        message: Message,
+        (length, messages): (usize, usize),
+    ) -> Option<Outcome> {
         self.put_away(os);
         let known = message.edns.as_ref().map_or(0, |edns| edns.version);
         if message.rcode == Rcode::Other(BADVERS)
@@ -341,6 +373,7 @@ impl Exchange {
         Some(Outcome::Answered(Box::new(Reply {
             message,
             length,
+            messages,
             server,
             port: self.asking.port,
             took: Duration(os.now().0 - self.sent.0),

@@ -237,6 +237,9 @@ fn debug(message: &Message) -> String {
     out + RULE
 }
 
+/// Types by number with what they are called (`rtypetext` of nslookup.c).
+const KNOWN: [(u16, &str); 5] = [(13, "hinfo"), (17, "rp"), (29, "loc"), (35, "naptr"), (39, "dname")];
+
 /// A record as BIND's and busybox's programs tell it, without the last dot of names that they look up further.
 pub(in crate::app) fn line(record: &Record) -> String {
     let owner = record.owner.strip_suffix('.').unwrap_or(&record.owner);
@@ -258,7 +261,11 @@ pub(in crate::app) fn line(record: &Record) -> String {
                 bare(mailbox)
             )
         }
-        RData::Other(..) => format!("{owner}\trdata_{} = {}\n", record.kind().number(), record.data),
+        RData::Other(number, _) => {
+            let known = KNOWN.iter().find(|(known, _)| known == number);
+            let what = known.map_or_else(|| format!("rdata_{number}"), |(_, what)| (*what).to_owned());
+            format!("{owner}\t{what} = {}\n", super::layout::data_of(&record.data))
+        }
     }
 }
 

@@ -13,6 +13,10 @@ use std::sync::Arc;
 
 /// Largest payload of a client that says nothing about it (RFC 1035 section 2.3.4).
 const UDP_SIZE: u16 = 512;
+/// Longest message that is sent uncompressed over UDP and IPv4 where the client takes longer ones (`Request.Scrub`).
+const UNFRAGMENTED: usize = 1480;
+/// Most records of a zone in one message (`Transfer.ServeDNS`).
+const TRANSFER_MAX: usize = 501;
 /// Extended response code for a version of EDNS that there is not (RFC 6891 section 9).
 const BADVERS: u8 = 16;
 /// Options of the pseudo-record that are sent back: NSID, EXPIRE, COOKIE, keepalive, padding (`supportedOptions`).
@@ -128,6 +132,18 @@ impl CoreDns {
     }
 
     fn respond(&mut self, os: &mut dyn Os, query: &Query, answer: &Answer) {
+        if matches!(query.origin, Origin::Tcp(..)) && answer.answer.len() > TRANSFER_MAX {
+            // A zone that is handed over comes in several messages.
+            for records in answer.answer.chunks(TRANSFER_MAX) {
+                let part = Answer { answer: records.to_vec(), ..answer.clone() };
+                self.respond_once(os, query, &part);
+            }
+        } else {
+            self.respond_once(os, query, answer);
+        }
+    }
+
+    fn respond_once(&mut self, os: &mut dyn Os, query: &Query, answer: &Answer) {
         let mut message = query.reply(answer);
         let bufsize = self.server.as_ref().and_then(|server| server.duties().bufsize);
         let asked = query.message.edns.as_ref().map_or(UDP_SIZE, |edns| edns.udp_size.max(UDP_SIZE));
@@ -138,7 +154,10 @@ impl CoreDns {
         };
         // Names that do not fit a message cannot come from a question that did.
         let Ok(compress) = message.truncate(most) else { return };
-        let Ok(bytes) = message.to_bytes(compress) else { return };
+        let Ok(mut bytes) = message.to_bytes(compress) else { return };
+        if matches!(query.origin, Origin::Udp(..)) && bytes.len() > UNFRAGMENTED {
+            bytes = message.to_bytes(true).unwrap_or(bytes);
+        }
         self.send_back(os, query, &bytes);
     }
 

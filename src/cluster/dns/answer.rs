@@ -84,7 +84,7 @@ impl Kubernetes {
     }
 
     /// Start of authority, which every negative answer carries.
-    fn soa(&self, view: &View, zone: &str) -> Record {
+    pub(super) fn soa(&self, view: &View, zone: &str) -> Record {
         let (server, mailbox) = (format!("ns.dns.{zone}"), format!("hostmaster.{zone}"));
         let numbers = [view.serial, 7200, 1800, 86400, self.ttl];
         Record { owner: zone.to_owned(), ttl: self.ttl.min(300), data: RData::Soa(server, mailbox, numbers) }

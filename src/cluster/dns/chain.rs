@@ -1,10 +1,10 @@
 //! The way of a question through the plugins of a server block.
 
 use super::cache::Hit;
+use super::file::Kind;
 use super::forward::Forward;
 use super::name::{is_subdomain, zone_of};
 use super::plugin::{self, Configured, Log, Plugin, falls_through};
-use super::rewrite;
 use super::server::{Ask, Done, Refresh, Served, Server, State, Step, TOO_MANY, Turn};
 use super::template::Made;
 use super::{Answer, Kubernetes, Outcome, Pending, PodMode, Question, RData, Rcode, Record, Type, Upstream};
@@ -26,12 +26,13 @@ pub(super) enum Reply {
 
 /// A question on its way.
 pub(super) struct Walk<'a> {
-    server: &'a Server,
+    pub(super) server: &'a Server,
     state: &'a mut State,
-    turn: &'a Turn<'a>,
+    pub(super) turn: &'a Turn<'a>,
     rng: &'a mut Rng,
     steps: Vec<Step>,
-    logs: Vec<String>,
+    /// Formats of lines for the log.
+    pub(super) logs: Vec<String>,
     refresh: Option<Refresh>,
     looped: Option<String>,
     ask: Option<Ask>,
@@ -40,14 +41,15 @@ pub(super) struct Walk<'a> {
 
 pub(super) type Flow = Result<Reply, Pending>;
 
-/// The plugin `kubernetes` asks the server for names outside.
-struct Inside<'w, 'a>(&'w mut Walk<'a>);
+/// The plugins `kubernetes`, `k8s_external` and `file` ask the server for names outside (`upstream.Lookup`): who cannot
+/// answer gives an answer without records.
+pub(super) struct Inside<'w, 'a>(pub(super) &'w mut Walk<'a>);
 
 impl Upstream for Inside<'_, '_> {
     fn lookup(&mut self, question: &Question) -> Result<Option<Answer>, Pending> {
         match self.0.whole(question)? {
             Reply::Written(answer) => Ok(Some(answer)),
-            Reply::Failed(..) => Ok(None),
+            Reply::Failed(rcode, _) => Ok(Some(Answer::empty(rcode))),
         }
     }
 }
@@ -92,7 +94,7 @@ impl<'a> Walk<'a> {
         })
     }
 
-    fn step(&mut self, plugin: &'static str, did: &'static str, args: &[&str]) {
+    pub(super) fn step(&mut self, plugin: &'static str, did: &'static str, args: &[&str]) {
         let args = args.iter().map(|arg| (*arg).to_owned()).collect();
         self.steps.push(Step { plugin, did, args });
     }
@@ -123,7 +125,7 @@ impl<'a> Walk<'a> {
     }
 
     /// From a place of the chain on.
-    fn next(&mut self, block: usize, at: usize, question: &Question) -> Flow {
+    pub(super) fn next(&mut self, block: usize, at: usize, question: &Question) -> Flow {
         let server = self.server;
         let Some(configured) = server.blocks[block].plugins.get(at) else {
             self.step("server", "dns.server.end", &[]);
@@ -167,6 +169,7 @@ impl<'a> Walk<'a> {
                     Ok(Reply::Written(answer))
                 }
             },
+            Plugin::Transfer(all) => self.transfer(all, block, at, question),
             Plugin::Hosts(hosts) => self.hosts(hosts, block, at, question),
             Plugin::External(external) => {
                 let Some(kubernetes) = kubernetes_of(&server.blocks[block].plugins) else {
@@ -327,26 +330,6 @@ impl<'a> Walk<'a> {
         Ok(reply)
     }
 
-    fn rewrite(&mut self, rules: &[rewrite::Rule], block: usize, at: usize, question: &Question) -> Flow {
-        let rewritten = match rewrite::apply(rules, question) {
-            Ok(rewritten) => rewritten,
-            Err(name) => {
-                let why = format!("invalid name after rewrite: {name}");
-                return Ok(Reply::Failed(Rcode::ServFail, Some(why)));
-            }
-        };
-        if !rewritten.is_changed(question) {
-            return self.next(block, at + 1, question);
-        }
-        let (name, kind) = (rewritten.question.name.clone(), rewritten.question.kind.to_string());
-        self.step("rewrite", "dns.rewrite.changed", &[&question.name, &name, &kind]);
-        let mut reply = self.next(block, at + 1, &rewritten.question)?;
-        if let Reply::Written(answer) = &mut reply {
-            rewritten.revert(answer);
-        }
-        Ok(reply)
-    }
-
     fn autopath(
         &mut self,
         autopath: &plugin::Autopath,
@@ -452,25 +435,17 @@ impl<'a> Walk<'a> {
     }
 
     fn file(&mut self, file: &plugin::Zones, block: usize, at: usize, question: &Question) -> Flow {
-        let fits = file.zones.iter().filter(|(zone, _)| is_subdomain(zone, &question.name));
-        let Some((zone, records)) = fits.max_by_key(|(zone, _)| zone.len()) else {
+        let fits = file.zones.iter().filter(|zone| is_subdomain(&zone.name, &question.name));
+        let Some(zone) = fits.max_by_key(|zone| zone.name.len()) else {
             return self.next(block, at + 1, question);
         };
         if question.kind == Type::AXFR || question.kind == Type::IXFR {
             return Ok(Reply::Failed(Rcode::Refused, None));
         }
-        let mut answer = records.answer(question, zone);
-        let denied = answer.rcode == Rcode::NxDomain;
-        if denied && falls_through(file.fallthrough.as_deref(), &question.name) {
+        let (answer, kind) = zone.answer(question, self.turn.dnssec, &mut Inside(self))?;
+        let may_fall = answer.answer.is_empty() && matches!(kind, Kind::NoSuchName | Kind::Success);
+        if may_fall && falls_through(file.fallthrough.as_deref(), &question.name) {
             return self.next(block, at + 1, question);
-        }
-        // A name outside of the zone is asked for through the server.
-        let last = answer.answer.last().map(|record| record.data.clone());
-        if let Some(RData::Cname(target)) = last
-            && question.kind != Type::Cname
-            && let Reply::Written(rest) = self.whole(&Question { name: target, kind: question.kind })?
-        {
-            answer.answer.extend(rest.answer);
         }
         self.answered("file", &answer);
         Ok(Reply::Written(answer))

@@ -10,6 +10,7 @@ mod cache;
 mod chain;
 pub mod corefile;
 mod external;
+mod file;
 mod forward;
 mod listing;
 mod name;
@@ -20,6 +21,7 @@ mod selector;
 pub mod server;
 mod services;
 mod template;
+mod transfer;
 mod view;
 pub mod zonefile;
 
@@ -141,7 +143,7 @@ pub enum Outcome {
     Answered(Answer),
     /// It leaves the question to the next plugin: the name is in none of its zones, or falls through.
     Next,
-    /// It refuses: zones are not transferred.
+    /// It refuses: zones are handed over by the plugin `transfer`.
     Refused,
 }
 

@@ -4,9 +4,11 @@
 use super::cache::{Cache, millis};
 use super::corefile::{CorefileError, Directive, Wrong, error, unsimulated, zones_of};
 use super::external::External;
+use super::file::Zone;
 use super::forward::Forward;
 use super::rewrite::Rule;
 use super::template::Template;
+use super::transfer::Transfer;
 use super::zonefile::ZoneFile;
 use super::{Kubernetes, PodMode, RData, Record};
 use crate::base::dns::reverse_name;
@@ -49,7 +51,7 @@ const ORDER: [(&str, bool); 52] = [
     ("autopath", true),
     ("minimal", true),
     ("template", true),
-    ("transfer", false),
+    ("transfer", true),
     ("hosts", true),
     ("route53", false),
     ("azure", false),
@@ -92,6 +94,7 @@ pub(super) enum Plugin {
     Rewrite(Vec<Rule>),
     Autopath(Autopath),
     Template(Template),
+    Transfer(Vec<Transfer>),
     Hosts(Hosts),
     External(External),
     Kubernetes(Box<Kubernetes>),
@@ -138,7 +141,7 @@ pub(super) struct Hosts {
 /// The plugin `file`.
 #[derive(Clone, Debug)]
 pub(super) struct Zones {
-    pub(super) zones: Vec<(String, ZoneFile)>,
+    pub(super) zones: Vec<Zone>,
     pub(super) fallthrough: Option<Vec<String>>,
 }
 
@@ -221,6 +224,7 @@ impl<'f> Reading<'f> {
             // Several rules are one plugin.
             match (out.last_mut().map(|last| &mut last.plugin), plugin) {
                 (Some(Plugin::Rewrite(rules)), Plugin::Rewrite(more)) => rules.extend(more),
+                (Some(Plugin::Transfer(all)), Plugin::Transfer(more)) => all.extend(more),
                 (_, plugin) => out.push(Configured { name, plugin }),
             }
         }
@@ -244,6 +248,7 @@ impl<'f> Reading<'f> {
             "rewrite" => Plugin::Rewrite(vec![Rule::configured(directive)?]),
             "autopath" => Plugin::Autopath(self.autopath(directive)?),
             "template" => Plugin::Template(Template::configured(directive, &self.zones)?),
+            "transfer" => Plugin::Transfer(vec![Transfer::configured(directive, &self.zones)?]),
             "hosts" => Plugin::Hosts(self.hosts(directive)?),
             "k8s_external" => Plugin::External(External::configured(directive, &self.zones)?),
             "kubernetes" => {
@@ -449,13 +454,9 @@ impl<'f> Reading<'f> {
                     format!("failed to parse {path}: line {}: {}", wrong.line, wrong.message),
                 )
             })?;
-            if file.zones().is_empty() {
-                return Err(error(
-                    directive.line,
-                    format!("file \"{path}\" has no SOA record for origin {zone}"),
-                ));
-            }
-            Ok((zone.clone(), file))
+            Zone::new(zone, &file).ok_or_else(|| {
+                error(directive.line, format!("file \"{path}\" has no SOA record for origin {zone}"))
+            })
         };
         Ok(Zones { zones: zones.iter().map(parse).collect::<Result<_, _>>()?, fallthrough: fall })
     }

@@ -1,7 +1,8 @@
 //! The plugin `rewrite`: changes a question on its way in, and the answer on its way out.
 
+use super::chain::{Flow, Inside, Reply, Walk};
 use super::corefile::{CorefileError, Directive, error, unsimulated};
-use super::{Answer, Question, RData, Rcode, Record, Type};
+use super::{Answer, Pending, Question, RData, Rcode, Record, Type, Upstream};
 use regex_lite::Regex;
 
 /// How a name is told.
@@ -60,6 +61,8 @@ enum Field {
     Kind(Type, Type),
     Ttl(Match, u32, u32),
     Rcode(Match, Rcode, Rcode),
+    /// Targets of aliases in the answer.
+    Cname(Match, String),
 }
 
 /// A rule.
@@ -75,9 +78,11 @@ pub(super) struct Rule {
 
 /// A question after all rules, and what is to be done to its answer.
 #[derive(Clone, Debug)]
-pub(super) struct Rewritten {
-    pub(super) question: Question,
+struct Rewritten {
+    question: Question,
     reverts: Vec<Revert>,
+    /// Aliases of the answer whose targets are replaced.
+    aliases: Vec<(Match, String)>,
 }
 
 fn with_dot(name: &str) -> String {
@@ -270,18 +275,25 @@ impl Field {
                 };
                 Ok(Self::Rcode(matching, code(from)?, code(to)?))
             }
+            ("cname", [from, to]) => Ok(Self::Cname(Match::parse(line, "exact", from)?, with_dot(to))),
+            ("cname", [kind, from, to]) => {
+                let kind = kind.to_ascii_lowercase();
+                let to = if kind == "exact" || kind == "suffix" { with_dot(to) } else { (*to).to_owned() };
+                Ok(Self::Cname(Match::parse(line, &kind, from)?, to))
+            }
+            ("cname", _) => Err(error(line, format!("too few ({}) arguments for a cname rule", words.len()))),
             ("name" | "type" | "ttl" | "rcode", _) => {
                 Err(error(line, format!("wrong number of arguments for a {field} rule")))
             }
-            ("class" | "edns0" | "cname", _) => Err(unsimulated(line, &format!("rewrite {field}"))),
+            ("class" | "edns0", _) => Err(unsimulated(line, &format!("rewrite {field}"))),
             _ => Err(error(line, format!("invalid rule type \"{field}\""))),
         }
     }
 }
 
 /// Applies all rules to a question. A name that a rule makes and that cannot be one ends it there: its text.
-pub(super) fn apply(rules: &[Rule], question: &Question) -> Result<Rewritten, String> {
-    let mut out = Rewritten { question: question.clone(), reverts: Vec::new() };
+fn apply(rules: &[Rule], question: &Question) -> Result<Rewritten, String> {
+    let mut out = Rewritten { question: question.clone(), reverts: Vec::new(), aliases: Vec::new() };
     for rule in rules {
         let before = out.question.name.to_ascii_lowercase();
         let changed = match &rule.field {
@@ -315,6 +327,10 @@ pub(super) fn apply(rules: &[Rule], question: &Question) -> Result<Rewritten, St
                 }
                 is_it
             }
+            Field::Cname(matching, to) => {
+                out.aliases.push((matching.clone(), to.clone()));
+                true
+            }
         };
         if changed && !rule.goes_on {
             break;
@@ -325,12 +341,12 @@ pub(super) fn apply(rules: &[Rule], question: &Question) -> Result<Rewritten, St
 
 impl Rewritten {
     /// Whether any rule did something.
-    pub(super) fn is_changed(&self, original: &Question) -> bool {
-        self.question != *original || !self.reverts.is_empty()
+    fn is_changed(&self, original: &Question) -> bool {
+        self.question != *original || !self.reverts.is_empty() || !self.aliases.is_empty()
     }
 
     /// Undoes in the answer what was done to the question.
-    pub(super) fn revert(&self, answer: &mut Answer) {
+    fn revert(&self, answer: &mut Answer) {
         // What was done last is undone first.
         for revert in self.reverts.iter().rev() {
             if let Revert::Rcode(from, to) = revert
@@ -341,6 +357,58 @@ impl Rewritten {
             let records = answer.answer.iter_mut().chain(&mut answer.authority).chain(&mut answer.additional);
             records.for_each(|record| revert_record(revert, record));
         }
+    }
+}
+
+impl Walk<'_> {
+    /// Changes the question, has the plugins behind answer it, and changes their answer.
+    pub(super) fn rewrite(&mut self, rules: &[Rule], block: usize, at: usize, question: &Question) -> Flow {
+        let rewritten = match apply(rules, question) {
+            Ok(rewritten) => rewritten,
+            Err(name) => {
+                let why = format!("invalid name after rewrite: {name}");
+                return Ok(Reply::Failed(Rcode::ServFail, Some(why)));
+            }
+        };
+        if !rewritten.is_changed(question) {
+            return self.next(block, at + 1, question);
+        }
+        let (name, kind) = (rewritten.question.name.clone(), rewritten.question.kind.to_string());
+        self.step("rewrite", "dns.rewrite.changed", &[&question.name, &name, &kind]);
+        let mut reply = self.next(block, at + 1, &rewritten.question)?;
+        if let Reply::Written(answer) = &mut reply {
+            rewritten.revert(answer);
+            for (matching, to) in &rewritten.aliases {
+                self.rewrite_aliases(matching, to, &rewritten.question, answer)?;
+            }
+        }
+        Ok(reply)
+    }
+
+    /// Aliases that lead to a name that matches lead elsewhere, with the records from there
+    /// (`cnameTargetRuleWithReqState.RewriteResponse`).
+    fn rewrite_aliases(
+        &mut self,
+        matching: &Match,
+        to: &str,
+        question: &Question,
+        answer: &mut Answer,
+    ) -> Result<(), Pending> {
+        for record in answer.answer.clone() {
+            let RData::Cname(target) = &record.data else { continue };
+            let Some(new) = matching.replace(&target.to_ascii_lowercase(), to) else { continue };
+            let found = Inside(self).lookup(&Question { name: new.clone(), kind: question.kind })?;
+            let Some(found) = found else { continue };
+            let mut aliases = std::mem::take(&mut answer.answer);
+            aliases.retain(|record| record.kind() == Type::Cname);
+            for alias in &mut aliases {
+                alias.data = RData::Cname(new.clone());
+            }
+            answer.answer = aliases;
+            answer.answer.extend(found.answer.into_iter().filter(|record| record.owner == new));
+            answer.truncated = found.truncated;
+        }
+        Ok(())
     }
 }
 

@@ -183,6 +183,7 @@ impl Server {
             | Plugin::Rewrite(_)
             | Plugin::Autopath(_)
             | Plugin::Template(_)
+            | Plugin::Transfer(_)
             | Plugin::Hosts(_)
             | Plugin::External(_)
             | Plugin::Kubernetes(_)
