@@ -454,9 +454,9 @@ fn the_configuration_of_kube_proxy_is_checked() {
     }
     // Modes that are accepted and run as iptables say so.
     assert!(
-        check("mode: ipvs\n    ipvs: {scheduler: lc}")
+        check("mode: ipvs\n    ipvs: {scheduler: mh}")
             .iter()
-            .any(|found| found.0 == Severity::Info && found.1.contains("lc"))
+            .any(|found| found.0 == Severity::Info && found.1.contains("mh"))
             && errors("mode: ipvs\n    ipvs: {strictARP: true}").is_empty()
             && check("mode: nftables").iter().all(|found| !found.1.contains("mode"))
     );

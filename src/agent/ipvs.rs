@@ -131,13 +131,13 @@ fn write_set(netns: &mut Netns, ctx: &mut Ctx<'_>, (name, kind): (&str, &'static
 fn write_server(netns: &mut Netns, ctx: &mut Ctx<'_>, server: &WantedServer) {
     let key = key_of(server);
     let found = netns.ipvs_servers().find(|(known, ..)| *known == key);
-    let known = found.map(|(_, persistent, service, real)| (persistent, service.clone(), real.to_vec()));
+    let known = found.map(|(_, flags, service, real)| (flags, service.clone(), real.to_vec()));
+    let flags = (server.scheduler, server.persistent);
     let mut change = |netns: &mut Netns, op| netns.change_netfilter(ctx, NetfilterOp::Ipvs(op));
-    let is_same = known.as_ref().is_some_and(|(persistent, service, _)| {
-        *persistent == server.persistent && **service == *server.service
-    });
+    let is_same =
+        known.as_ref().is_some_and(|(known, service, _)| *known == flags && **service == *server.service);
     if !is_same {
-        let op = IpvsOp::Server(key, server.persistent, server.service.as_str().into());
+        let op = IpvsOp::Server(key, flags, server.service.as_str().into());
         change(netns, op);
     }
     let present: BTreeMap<SocketAddr, u32> = known

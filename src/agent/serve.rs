@@ -200,6 +200,7 @@ impl ControlPlane {
         if let Typed::Service(service) = &written.typed {
             self.check_allocation(service)?;
         }
+        self.check_quota_of_change(&key, &old.value, &written.value)?;
         // What the server keeps itself is not stored a second time, where it would grow old.
         let pasted = old.value["metadata"]["uid"].is_string();
         let mut kept = own.clone();

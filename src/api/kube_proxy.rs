@@ -1,7 +1,7 @@
 //! kube-proxy's configuration (`kubeproxy.config.k8s.io/v1alpha1`, kind `KubeProxyConfiguration`), as far as rules
 //! depend on it.
 
-use crate::base::{Duration, IpNet};
+use crate::base::{Duration, IpNet, IpvsScheduler};
 
 /// How kube-proxy runs, on every node alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct KubeProxySpec {
     pub node_port_addresses: NodePortAddresses,
     /// `masqueradeBit` of its mode: the bit of a packet's mark that has it masqueraded.
     pub masquerade_bit: u8,
+    /// `ipvs.scheduler`.
+    pub scheduler: IpvsScheduler,
     /// `ipvs.strictARP`: nodes answer ARP only for addresses of the device asked.
     pub strict_arp: bool,
     /// `minSyncPeriod` of its mode: rules are written at most so often.
@@ -69,6 +71,7 @@ impl Default for KubeProxySpec {
             localhost_node_ports: true,
             node_port_addresses: NodePortAddresses::Ranges(Vec::new()),
             masquerade_bit: 14,
+            scheduler: IpvsScheduler::default(),
             strict_arp: false,
             min_sync: Duration::from_secs(1),
         }

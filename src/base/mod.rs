@@ -1,6 +1,7 @@
 //! The ground floor: time, identifiers, addresses, chance, words and diagnostics. Everything above imports from
 //! here; nothing here imports from above.
 
+mod balance;
 mod diagnostic;
 pub mod dns;
 mod id;
@@ -13,6 +14,7 @@ mod utf16;
 pub mod words;
 pub mod zone;
 
+pub use balance::IpvsScheduler;
 pub use diagnostic::{Demo, DemoPlace, Diagnostic, Fix, Place, Severity, Span};
 pub use id::{
     ChangeId, DirId, EventId, IfIndex, JourneyId, NetnsId, OutputId, PacketId, PidNsId, ProcessId, SocketId,

@@ -57,7 +57,7 @@ pub use effects::{Ctx, Dst, Effects, Skb, Timer, Urgency, Work};
 pub use fib::FibResult;
 pub use ip_tunnel::Tunnel;
 pub use link::{Bridge, Kind, Link, Peer, Port, VlanLink, Vxlan};
-pub use netfilter::{Fate, IpvsOp, NetfilterOp, Nf, Outcome, Passed, Probe, Ways};
+pub use netfilter::{Fate, IpvsFlags, IpvsOp, NetfilterOp, Nf, Outcome, Passed, Probe, Ways};
 pub use new_link::LinkSpec;
 pub use output::Flow;
 pub use qdisc::Qdisc;

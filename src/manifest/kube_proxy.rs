@@ -6,7 +6,7 @@ use super::tree;
 use super::values::duration;
 use super::{Located, Parsed};
 use crate::api::{KubeProxySpec, LocalTraffic, NodePortAddresses, ProxyMode};
-use crate::base::{IpNet, Ipv4Net};
+use crate::base::{IpNet, Ipv4Net, IpvsScheduler};
 use serde_json::Value;
 
 /// Keys under which the configuration stands: kubeadm's, and what others use.
@@ -224,7 +224,7 @@ impl<'v> Reader<'v> {
             }
         }
         spec.strict_arp = mode == ProxyMode::Ipvs && self.flag("ipvs.strictARP").unwrap_or(false);
-        self.scheduler();
+        spec.scheduler = self.scheduler();
         let path =
             if mode == ProxyMode::Ipvs { "ipvs.minSyncPeriod".to_owned() } else { own("minSyncPeriod") };
         if let Some(text) = self.text(&path) {
@@ -247,17 +247,23 @@ impl<'v> Reader<'v> {
         found.map_or_else(ProxyMode::default, |(_, mode)| *mode)
     }
 
-    /// Only round robin is simulated.
-    fn scheduler(&mut self) {
+    /// Not simulated are those that keep clients by locality (`lblc`, `lblcr`) or let servers overflow (`fo`, `ovf`), and `mh`.
+    fn scheduler(&mut self) -> IpvsScheduler {
         const ALL: [&str; 13] =
             ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "fo", "ovf", "mh"];
-        let Some(name) = self.text("ipvs.scheduler").filter(|name| !name.is_empty()) else { return };
-        if !ALL.contains(&name) {
-            self.fault("ipvs.scheduler", &Value::from(name), &ALL.join(", "));
-        } else if name != "rr" {
+        let Some(name) = self.text("ipvs.scheduler").filter(|name| !name.is_empty()) else {
+            return IpvsScheduler::default();
+        };
+        if let Some(known) = IpvsScheduler::named(name) {
+            return known;
+        }
+        if ALL.contains(&name) {
             let args = vec![name.to_owned()];
             self.faults.push(("kube-proxy.scheduler", "kube-proxy.scheduler.hint", args));
+        } else {
+            self.fault("ipvs.scheduler", &Value::from(name), &ALL.join(", "));
         }
+        IpvsScheduler::default()
     }
 
     fn local(&mut self, podsubnet: &[IpNet]) -> LocalTraffic {

@@ -182,15 +182,38 @@ pub fn unused(quota: &Value) -> Amounts {
 
 /// Why a quota of which this much is used refuses a new object that it is about.
 pub fn objection(quota: &Value, used: &Amounts, (kind, value): (&str, &Value)) -> Option<String> {
-    let hard = hard(quota);
-    let name = quota["metadata"]["name"].as_str().unwrap_or_default();
     if kind == "Pod" {
-        let unsaid = unsaid(value, &hard);
+        let unsaid = unsaid(value, &hard(quota));
         if !unsaid.is_empty() {
+            let name = quota["metadata"]["name"].as_str().unwrap_or_default();
             return Some(format!("failed quota: {name}: must specify {}", unsaid.join("; ")));
         }
     }
-    let wanted = usage(kind, value);
+    excess(quota, used, &usage(kind, value))
+}
+
+/// The same for a change of an object from `old` to `new`: what it uses more counts, of the kinds whose changes are looked at
+/// (`Handles` of `pkg/quota/v1/evaluator/core`).
+pub fn objection_to_change(
+    quota: &Value,
+    used: &Amounts,
+    (kind, old, new): (&str, &Value, &Value),
+) -> Option<String> {
+    if !matches!(kind, "Service" | "PersistentVolumeClaim") {
+        return None;
+    }
+    let before = usage(kind, old);
+    let more = usage(kind, new).into_iter().filter_map(|(name, amount)| {
+        let more = amount - before.get(&name).unwrap_or(&0);
+        (more > 0).then_some((name, more))
+    });
+    excess(quota, used, &more.collect())
+}
+
+/// What of the amounts that are wanted a quota leaves no room for.
+fn excess(quota: &Value, used: &Amounts, wanted: &Amounts) -> Option<String> {
+    let hard = hard(quota);
+    let name = quota["metadata"]["name"].as_str().unwrap_or_default();
     let limit = |name: &str| hard.get(name).and_then(quantity::of_json).unwrap_or(0);
     let sum = |name: &String| used.get(name).unwrap_or(&0) + wanted.get(name).unwrap_or(&0);
     let over: Vec<&String> =
@@ -201,7 +224,7 @@ pub fn objection(quota: &Value, used: &Amounts, (kind, value): (&str, &Value)) -
     let of = |amounts: &Amounts, name: &str| shown(name, *amounts.get(name).unwrap_or(&0));
     Some(format!(
         "exceeded quota: {name}, requested: {}, used: {}, limited: {}",
-        joined(&over, |name| of(&wanted, name)),
+        joined(&over, |name| of(wanted, name)),
         joined(&over, |name| of(used, name)),
         joined(&over, |name| shown(name, limit(name)))
     ))

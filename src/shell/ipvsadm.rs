@@ -79,7 +79,7 @@ const HEAD: &str = "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddre
 fn servers(ipvs: &Ipvs, now: SimTime, only: Option<ServerKey>) -> String {
     let mut out = HEAD.to_owned();
     for (key, (_, row)) in ipvs.servers.iter().filter(|(key, _)| only.is_none_or(|only| only == **key)) {
-        let _ = write!(out, "{}  {} rr", protocol_word(key.protocol), key.socket);
+        let _ = write!(out, "{}  {} {}", protocol_word(key.protocol), key.socket, row.scheduler.name());
         if let Some(seconds) = row.persistent {
             let _ = write!(out, " persistent {seconds}");
         }
@@ -117,7 +117,7 @@ fn saved(ipvs: &Ipvs) -> String {
     for (key, (_, row)) in &ipvs.servers {
         let service = format!("-{} {}", if key.protocol == 17 { 'u' } else { 't' }, key.socket);
         let persistent = row.persistent.map_or_else(String::new, |seconds| format!(" -p {seconds}"));
-        let _ = writeln!(out, "-A {service} -s rr{persistent}");
+        let _ = writeln!(out, "-A {service} -s {}{persistent}", row.scheduler.name());
         for real in &row.real {
             let _ = writeln!(out, "-a {service} -r {} -m -w {}", real.socket, real.weight);
         }

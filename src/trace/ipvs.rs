@@ -1,6 +1,6 @@
 //! Rows of IPVS: virtual servers with the real servers behind them, and connections; and the tables that they fold into.
 
-use crate::base::{ChangeId, Duration, NetnsId, SimTime};
+use crate::base::{ChangeId, Duration, IpvsScheduler, NetnsId, SimTime};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -44,6 +44,8 @@ pub struct VirtualServerRow {
     pub netns: NetnsId,
     /// Protocol, address and port.
     pub key: ServerKey,
+    /// How a server is chosen for a connection.
+    pub scheduler: IpvsScheduler,
     /// How many seconds a client keeps its server, where it does (`persistent`).
     pub persistent: Option<u32>,
     /// What it stands for, as who made it says; the kernel itself has no such field.
@@ -124,9 +126,14 @@ pub struct IpvsConnectionRow {
 }
 
 impl IpvsConnectionRow {
-    /// Whether it counts as active: established, of TCP.
+    /// Whether it is a connection to a real server behind a virtual one, and no template.
+    pub fn is_of(&self, key: &ServerKey, real: SocketAddr) -> bool {
+        !self.template && (self.protocol, self.server, self.real) == (key.protocol, key.socket, real)
+    }
+
+    /// Whether it counts as active: of TCP, established or about to be (`tcp_state_active_table`).
     pub fn is_active(&self) -> bool {
-        self.state == IpvsState::Established
+        matches!(self.state, IpvsState::Established | IpvsState::SynSent | IpvsState::SynRecv)
     }
 
     /// A line of `ipvsadm -Lnc` with the time left.
@@ -146,7 +153,7 @@ impl IpvsConnectionRow {
 impl fmt::Display for VirtualServerRow {
     /// One line: the virtual server and those behind it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} rr", protocol_word(self.key.protocol), self.key.socket)?;
+        write!(f, "{} {} {}", protocol_word(self.key.protocol), self.key.socket, self.scheduler.name())?;
         if let Some(seconds) = self.persistent {
             write!(f, " persistent {seconds}")?;
         }
@@ -210,10 +217,7 @@ impl Ipvs {
 
     /// Active and inactive connections of a real server.
     pub fn counts(&self, key: &ServerKey, real: SocketAddr, now: SimTime) -> (usize, usize) {
-        let own = |connection: &&IpvsConnection| {
-            let row = &connection.row;
-            !row.template && row.protocol == key.protocol && row.server == key.socket && row.real == real
-        };
+        let own = |connection: &&IpvsConnection| connection.row.is_of(key, real);
         let (active, inactive): (Vec<_>, Vec<_>) =
             self.kept(now).filter(own).partition(|connection| connection.row.is_active());
         (active.len(), inactive.len())

@@ -5,7 +5,7 @@ use super::nft::{SPEC, mode};
 use super::{SETTLE, TWO, facts, fetched, flows, pods, read, run, service, settled};
 use std::collections::BTreeMap;
 use vethscope::base::SimTime;
-use vethscope::lab::Lab;
+use vethscope::lab::{Lab, Target};
 use vethscope::trace::service_path::ServiceStep;
 
 #[test]
@@ -110,6 +110,37 @@ fn connections_are_given_in_turn_and_replies_come_from_the_service() {
             "TCP  10.96.0.80:80 rr\n  -> 10.244.1.2:8080              Masq    1      0          6\n"
         )
     );
+}
+
+/// Who answers `count` questions in a row, with this scheduler, while the connection of `busy` stays open.
+fn answers(scheduler: &str, busy: Option<&str>, count: usize) -> (Vec<String>, String) {
+    let mode = mode("ipvs") + &format!("    ipvs: {{scheduler: {scheduler}}}\n");
+    let mut lab = settled(&(pods(&TWO) + &service(SPEC) + &mode));
+    if let Some(line) = busy {
+        let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        lab.start(&Target::parse("client", "default", None), &argv).expect("a place");
+        lab.wait_until(SimTime(lab.now().0 + 1_000_000_000));
+    }
+    let answers = (0..count).map(|_| run(&mut lab, "client", "curl -s http://10.96.0.80/").0).collect();
+    (answers, servers(&mut lab, "node/node1"))
+}
+
+#[test]
+fn schedulers_choose_by_load_or_by_address() {
+    let hold = "nc 10.96.0.80 80";
+    let (rr, _) = answers("rr", Some(hold), 3);
+    for scheduler in ["lc", "wlc", "sed", "nq"] {
+        let (chosen, listed) = answers(scheduler, Some(hold), 3);
+        assert!(listed.contains(&format!("TCP  10.96.0.80:80 {scheduler}\n")), "{listed}");
+        // Who holds a connection counts for more than who has had some.
+        assert_eq!(chosen, vec![rr[0].clone(); 3], "{scheduler}\n{listed}");
+    }
+    for scheduler in ["sh", "dh"] {
+        let (chosen, _) = answers(scheduler, None, 3);
+        assert!(chosen.iter().all(|one| *one == chosen[0]), "{scheduler}: {chosen:?}");
+    }
+    let (chosen, _) = answers("wrr", None, 4);
+    assert!(chosen.windows(2).all(|pair| pair[0] != pair[1]), "{chosen:?}");
 }
 
 #[test]

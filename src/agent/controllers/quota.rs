@@ -1,12 +1,14 @@
 //! Resource quotas: the admission of new objects and what is used of each (`pkg/controller/resourcequota`), as
-//! [`crate::manifest::quotas`] decides. *Simplified*: changes of objects are not checked.
+//! [`crate::manifest::quotas`] decides.
 
 use crate::agent::control::ControlPlane;
 use crate::agent::serve::resource;
 use crate::agent::world::World;
 use crate::api::ApiError;
 use crate::base::ObjectKey;
-use crate::manifest::quotas::{Amounts, add_usage, hard, is_about, objection, shown, unused};
+use crate::manifest::quotas::{
+    Amounts, add_usage, hard, is_about, objection, objection_to_change, shown, unused,
+};
 use crate::trace::{ObjectRow, PodPhase};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,12 +21,30 @@ impl ControlPlane {
 
     /// Whether the quotas of its namespace leave room for a new object.
     pub(in crate::agent) fn check_quota(&self, key: &ObjectKey, value: &Value) -> Result<(), ApiError> {
+        self.ask_quotas(key, value, |quota, used| objection(quota, used, (&key.kind, value)))
+    }
+
+    /// Whether they leave room for a change of one.
+    pub(in crate::agent) fn check_quota_of_change(
+        &self,
+        key: &ObjectKey,
+        old: &Value,
+        new: &Value,
+    ) -> Result<(), ApiError> {
+        self.ask_quotas(key, new, |quota, used| objection_to_change(quota, used, (&key.kind, old, new)))
+    }
+
+    fn ask_quotas(
+        &self,
+        key: &ObjectKey,
+        value: &Value,
+        objection: impl Fn(&Value, &Amounts) -> Option<String>,
+    ) -> Result<(), ApiError> {
         for quota in self.quotas_in(&key.namespace) {
             if !is_about(&quota.value, &key.kind, value) {
                 continue;
             }
-            let used = self.used_in(&quota);
-            if let Some(why) = objection(&quota.value, &used, (&key.kind, value)) {
+            if let Some(why) = objection(&quota.value, &self.used_in(&quota)) {
                 return Err(ApiError::forbidden(&resource(&key.kind), &key.name, &why));
             }
         }

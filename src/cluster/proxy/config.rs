@@ -16,6 +16,7 @@ impl Config {
             zone: node.labels.get("topology.kubernetes.io/zone").cloned(),
             node_ip: *addresses.first()?,
             local: local(family, node, &spec.local),
+            scheduler: spec.scheduler,
             masquerade_mark: 1 << spec.masquerade_bit,
             masquerade_all: spec.masquerade_all,
             localhost_node_ports: spec.localhost_node_ports,

@@ -6,6 +6,7 @@ use super::iptables::Rules;
 use super::service::Port;
 use super::{Config, Family, Local, Watched};
 use crate::api::Protocol;
+use crate::base::IpvsScheduler;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -141,6 +142,8 @@ pub struct WantedServer {
     pub protocol: u8,
     /// Address and port.
     pub socket: SocketAddr,
+    /// How a server is chosen.
+    pub scheduler: IpvsScheduler,
     /// Seconds that a client keeps its server, where it does.
     pub persistent: Option<u32>,
     /// Port of the Service, as `namespace/name:port`.
@@ -325,6 +328,7 @@ impl Gatherer<'_> {
         self.plan.servers.push(WantedServer {
             protocol: number(port.spec.protocol),
             socket: SocketAddr::new(ip, number_of),
+            scheduler: self.config.scheduler,
             persistent: port.sticky_seconds(),
             service: port.name(),
             real,

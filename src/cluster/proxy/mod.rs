@@ -19,7 +19,7 @@ pub use nftables::nftables;
 pub use sockets::{Frontend, frontends};
 
 use crate::api::{EndpointSlice, Service};
-use crate::base::IpNet;
+use crate::base::{IpNet, IpvsScheduler};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -38,6 +38,8 @@ pub struct Config {
     pub local: Option<Local>,
     /// The bit of a packet's mark that has it masqueraded, as a number.
     pub masquerade_mark: u32,
+    /// `ipvs.scheduler`.
+    pub scheduler: IpvsScheduler,
     /// `iptables.masqueradeAll`.
     pub masquerade_all: bool,
     /// `iptables.localhostNodePorts`.

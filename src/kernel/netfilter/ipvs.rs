@@ -1,4 +1,4 @@
-//! IPVS (`net/netfilter/ipvs`), as far as kube-proxy asks of it: virtual servers of TCP and UDP with round robin, whose
+//! IPVS (`net/netfilter/ipvs`), as far as kube-proxy asks of it: virtual servers of TCP and UDP, whose
 //! packets are translated (`Masq`), with persistence and with connection tracking (`net.ipv4.vs.conntrack`).
 //!
 //! Packets to a virtual server are taken where they arrive at this machine (`LOCAL_IN`), or where it sends them
@@ -7,7 +7,7 @@
 
 use super::mangle::{Manip, manip_packet, manip_quoted};
 use super::{CtInfo, Verdict, header};
-use crate::base::{ChangeId, Duration, EventId, IfIndex, SimTime};
+use crate::base::{ChangeId, Duration, EventId, IfIndex, IpvsScheduler, SimTime};
 use crate::kernel::icmp::IcmpError;
 use crate::kernel::{Ctx, Netns, Skb};
 use crate::trace::{
@@ -21,14 +21,21 @@ use std::sync::Arc;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+/// Of the tables that `sh` and `dh` look addresses up in (`IP_VS_SH_TAB_BITS`, `IP_VS_DH_TAB_BITS`).
+const BUCKET_BITS: u32 = 8;
+/// `GOLDEN_RATIO_32`.
+const GOLDEN_RATIO: u32 = 0x61c8_8647;
 /// `udp_timeouts`.
 const UDP_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How a virtual server chooses, and for how many seconds a client keeps its server, where it does.
+pub type IpvsFlags = (IpvsScheduler, Option<u32>);
 
 /// A change that `ipvsadm` or kube-proxy asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IpvsOp {
-    /// Makes a virtual server, or changes its persistence: key, seconds, what it stands for.
-    Server(ServerKey, Option<u32>, Arc<str>),
+    /// Makes a virtual server, or changes its flags: key, scheduler and seconds of persistence, what it stands for.
+    Server(ServerKey, IpvsFlags, Arc<str>),
     /// Deletes one, with the servers behind it.
     DelServer(ServerKey),
     /// Adds a server behind a virtual one.
@@ -42,6 +49,7 @@ pub enum IpvsOp {
 /// A virtual server.
 #[derive(Clone, Debug)]
 struct Server {
+    scheduler: IpvsScheduler,
     persistent: Option<u32>,
     service: Arc<str>,
     /// The youngest first: `list_add` puts each in front.
@@ -75,13 +83,38 @@ pub(super) struct Ipvs {
 }
 
 impl Server {
-    /// `ip_vs_rr_schedule`: the next one behind the last that has a weight.
-    fn schedule(&mut self) -> Option<RealServer> {
+    /// `ip_vs_rr_schedule`: the next one behind the last that has a weight. With weights of 1 that is
+    /// `ip_vs_wrr_schedule` as well.
+    fn next(&mut self) -> Option<SocketAddr> {
         let count = self.real.len();
         let first = self.last.map_or(0, |last| last + 1);
         let at = (0..count).map(|step| (first + step) % count).find(|at| self.real[*at].weight > 0)?;
         self.last = Some(at);
-        Some(self.real[at])
+        Some(self.real[at].socket)
+    }
+
+    /// The first of those with the least load for their weight.
+    fn least(&self, load: impl Fn(SocketAddr) -> u64) -> Option<SocketAddr> {
+        let loads = self.real.iter().filter(|real| real.weight > 0);
+        let loads = loads.map(|real| (real, load(real.socket)));
+        let least = loads.reduce(|least, next| {
+            let less = next.1 * u64::from(least.0.weight) < least.1 * u64::from(next.0.weight);
+            if less { next } else { least }
+        });
+        least.map(|(real, _)| real.socket)
+    }
+
+    /// The one in whose bucket an address falls; none where that one takes no connections (`ip_vs_sh_schedule`). The
+    /// servers take buckets in turn, each as many as its weight says where `by_weight` (`ip_vs_sh_reassign`).
+    fn hashed(&self, address: IpAddr, by_weight: bool) -> Option<SocketAddr> {
+        let IpAddr::V4(address) = address else { return None };
+        let bucket = u32::from(address).wrapping_mul(GOLDEN_RATIO) >> (32 - BUCKET_BITS);
+        let shares = self.real.iter().cycle().flat_map(|real| {
+            let share = if by_weight { real.weight.max(1) } else { 1 };
+            std::iter::repeat_n(real, share as usize)
+        });
+        let real = shares.take(1 << BUCKET_BITS).nth(bucket as usize)?;
+        (real.weight > 0).then_some(real.socket)
     }
 
     fn remove(&mut self, socket: SocketAddr) {
@@ -101,6 +134,34 @@ impl Server {
 impl Ipvs {
     pub(super) fn is_empty(&self) -> bool {
         self.servers.is_empty() && self.conns.is_empty()
+    }
+
+    /// The server that a new connection of a client is given to (`ip_vs_schedule`).
+    fn choose(&mut self, now: SimTime, key: ServerKey, client: IpAddr) -> Option<SocketAddr> {
+        let server = self.servers.get(&key)?;
+        // Active connections, and those that are not.
+        let counts = |real: SocketAddr| {
+            let own = self.conns.values().filter(|conn| conn.expires > now && conn.row.is_of(&key, real));
+            own.fold((0, 0), |(active, inactive), conn| {
+                if conn.row.is_active() { (active + 1, inactive) } else { (active, inactive + 1) }
+            })
+        };
+        let active = |real: SocketAddr| counts(real).0 + 1;
+        match server.scheduler {
+            IpvsScheduler::Rr | IpvsScheduler::Wrr => self.servers.get_mut(&key)?.next(),
+            IpvsScheduler::Lc | IpvsScheduler::Wlc => server.least(|real| {
+                let (active, inactive): (u64, u64) = counts(real);
+                (active << 8) + inactive
+            }),
+            IpvsScheduler::Sed => server.least(active),
+            IpvsScheduler::Nq => {
+                let idle = |real: &&RealServer| real.weight > 0 && counts(real.socket).0 == 0;
+                let idle = server.real.iter().find(idle).map(|real| real.socket);
+                idle.or_else(|| server.least(active))
+            }
+            IpvsScheduler::Sh => server.hashed(client, true),
+            IpvsScheduler::Dh => server.hashed(key.socket.ip(), false),
+        }
     }
 
     /// The servers that a new connection may be given to, and what the virtual server stands for; `None` where nobody
@@ -172,8 +233,9 @@ impl Netns {
     pub(super) fn ipvs_change(&mut self, ctx: &mut Ctx<'_>, op: IpvsOp) {
         let servers = &mut self.netfilter.ipvs.servers;
         let key = match op {
-            IpvsOp::Server(key, persistent, service) => {
+            IpvsOp::Server(key, (scheduler, persistent), service) => {
                 let fresh = Server {
+                    scheduler,
                     persistent,
                     service: service.clone(),
                     real: Vec::new(),
@@ -181,7 +243,9 @@ impl Netns {
                     change: ChangeId::NONE,
                 };
                 let server = servers.entry(key).or_insert(fresh);
-                (server.persistent, server.service) = (persistent, service);
+                // What another scheduler remembered is of no use to this one.
+                server.last = server.last.filter(|_| server.scheduler == scheduler);
+                (server.scheduler, server.persistent, server.service) = (scheduler, persistent, service);
                 key
             }
             IpvsOp::DelServer(key) => {
@@ -213,6 +277,7 @@ impl Netns {
         let row = VirtualServerRow {
             netns: self.id,
             key,
+            scheduler: server.scheduler,
             persistent: server.persistent,
             service: server.service.clone(),
             real: server.real.clone(),
@@ -228,20 +293,18 @@ impl Netns {
         ctx.change(self.id, IfIndex::NONE, cause, change)
     }
 
-    /// The virtual servers: each with its persistence, what it stands for, and the servers behind it, the youngest first.
-    pub fn ipvs_servers(&self) -> impl Iterator<Item = (ServerKey, Option<u32>, &Arc<str>, &[RealServer])> {
+    /// The virtual servers: each with its scheduler and persistence, what it stands for, and the servers behind it, the
+    /// youngest first.
+    pub fn ipvs_servers(&self) -> impl Iterator<Item = (ServerKey, IpvsFlags, &Arc<str>, &[RealServer])> {
         let servers = self.netfilter.ipvs.servers.iter();
-        servers.map(|(key, server)| (*key, server.persistent, &server.service, server.real.as_slice()))
+        servers.map(|(key, server)| {
+            (*key, (server.scheduler, server.persistent), &server.service, server.real.as_slice())
+        })
     }
 
     /// How many connections a real server has.
     pub fn ipvs_in_use(&self, now: SimTime, key: &ServerKey, real: SocketAddr) -> usize {
-        let own = |conn: &&Conn| {
-            let row = &conn.row;
-            conn.expires > now
-                && !row.template
-                && (row.protocol, row.server, row.real) == (key.protocol, key.socket, real)
-        };
+        let own = |conn: &&Conn| conn.expires > now && conn.row.is_of(key, real);
         self.netfilter.ipvs.conns.values().filter(own).count()
     }
 
@@ -407,10 +470,7 @@ impl Netns {
         let (persistent, service, change) = (server.persistent, server.service.clone(), server.change);
         let kept = persistent.and_then(|_| self.ipvs_template(ctx, &key, client.ip()));
         let one_of = if kept.is_some() { 0 } else { server_count(&self.netfilter.ipvs, &key) };
-        let chosen = kept.or_else(|| {
-            let server = self.netfilter.ipvs.servers.get_mut(&key)?;
-            server.schedule().map(|real| real.socket)
-        });
+        let chosen = kept.or_else(|| self.netfilter.ipvs.choose(ctx.now, key, client.ip()));
         let Some(real) = chosen else {
             ctx.note((self.id, at), skb, EventKind::Decided(Table::Ipvs, change));
             self.icmp_send(ctx, at, skb, IcmpError::unreachable(3));

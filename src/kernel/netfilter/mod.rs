@@ -22,7 +22,7 @@ pub use admin::NetfilterOp;
 pub(super) use bridge::Bridged;
 pub use flow::{Fate, Outcome, Passed, Probe, Ways};
 pub(super) use header::{inverted, quoted_tuple, tuple};
-pub use ipvs::IpvsOp;
+pub use ipvs::{IpvsFlags, IpvsOp};
 
 use super::{Ctx, Netns, Sender, Skb};
 use crate::base::{IfIndex, SimTime};

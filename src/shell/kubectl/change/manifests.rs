@@ -127,14 +127,8 @@ fn objects(
     if let Some(found) =
         errors().find(|found| found.message.starts_with("yaml.") || found.message.starts_with("text."))
     {
-        let why = match (found.message, found.args.first()) {
-            ("yaml.syntax", Some(why)) => why.clone(),
-            _ => found.message_in(Lang::En),
-        };
-        let line = found.span.map_or(1, |span| span.place(text).line);
-        return Err(format!(
-            "error: error parsing {source}: error converting YAML to JSON: yaml: line {line}: {why}\n"
-        ));
+        let why = super::yaml_words::of(found, text);
+        return Err(format!("error: error parsing {source}: error converting YAML to JSON: {why}\n"));
     }
     if let Some(found) = errors().find(|found| found.message == "object.no-match") {
         let name = found.object.rsplit('/').next().unwrap_or("");
@@ -145,7 +139,7 @@ fn objects(
         ));
     }
     if let Some(found) = errors().find(|found| found.message.starts_with("object.")) {
-        return Err(format!("error: unable to decode \"{source}\": {}\n", found.message_in(Lang::En)));
+        return Err(format!("error: unable to decode \"{source}\": {}\n", undecodable(found, text)));
     }
     let mut found: Vec<(usize, Read)> = Vec::new();
     let mut wrong: BTreeMap<&str, Vec<&Diagnostic>> = BTreeMap::new();
@@ -188,6 +182,28 @@ fn objects(
     }
     found.sort_by_key(|(place, _)| *place);
     Ok(found.into_iter().map(|(_, read)| read).collect())
+}
+
+/// Why the client cannot tell which object a document is (`UnstructuredJSONScheme`).
+fn undecodable(found: &Diagnostic, text: &str) -> String {
+    let span = found.span.unwrap_or_default();
+    let value = text.get(span.start..).and_then(manifest::value_of);
+    match (found.message, value) {
+        ("object.no-kind", Some(value)) => {
+            format!("Object 'Kind' is missing in '{}'", crate::shell::kubectl::yaml::sorted(&value))
+        }
+        ("object.no-mapping", Some(value)) => {
+            let form = match value {
+                Value::String(_) => "string",
+                Value::Number(_) => "number",
+                Value::Bool(_) => "bool",
+                Value::Array(_) => "array",
+                Value::Null | Value::Object(_) => "object",
+            };
+            format!("json: cannot unmarshal {form} into Go value of type unstructured.detector")
+        }
+        _ => found.message_in(Lang::En),
+    }
 }
 
 /// What the API server would say of an object, as the client prints it.

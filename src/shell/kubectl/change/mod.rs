@@ -16,6 +16,7 @@ pub(super) mod rollout;
 pub(super) mod run;
 mod set_env;
 pub(super) mod wait;
+mod yaml_words;
 
 use super::resources::{Resource, named, of_kind};
 use super::{gotemplate, jsonpath, kyaml, yaml};

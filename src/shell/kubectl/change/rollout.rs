@@ -1,10 +1,10 @@
 //! `kubectl rollout`.
 
-use super::{Next, POLL, client, fail, key, list, merge, one, read, refusal, say, shown};
+use super::{Next, POLL, client, dry_run, fail, key, list, merge, one, read, refusal, say, shown};
 use crate::app::Os;
 use crate::base::ObjectKey;
 use crate::shell::Command;
-use crate::shell::kubectl::flags::{self, Flag, Words, switch, value};
+use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
 use crate::shell::kubectl::json::{at, list as items, number, plain, text};
 use crate::shell::kubectl::resources::{Resource, of_kind};
 use crate::shell::kubectl::table;
@@ -19,14 +19,15 @@ const HASH: &str = "pod-template-hash";
 /// Annotation in which the cause of a change is written.
 const CAUSE: &str = "kubernetes.io/change-cause";
 
-const FLAGS: [Flag; 5] = [
+const FLAGS: [Flag; 6] = [
+    optional("dry-run", "unchanged"),
     value("revision", ' '),
     value("to-revision", ' '),
     switch("watch", 'w'),
     value("timeout", ' '),
     value("output", 'o'),
 ];
-const OTHERS: [&str; 6] = ["filename", "kustomize", "recursive", "selector", "field-manager", "dry-run"];
+const OTHERS: [&str; 5] = ["filename", "kustomize", "recursive", "selector", "field-manager"];
 
 /// `kubectl rollout` with these words after it.
 pub(in crate::shell::kubectl) fn rollout(namespace: &str, words: &[String]) -> Command {
@@ -41,7 +42,8 @@ pub(in crate::shell::kubectl) fn rollout(namespace: &str, words: &[String]) -> C
         );
     }
     let read_words = || -> Result<_, String> {
-        let words = flags::read(&format!("rollout {verb}"), &FLAGS, &OTHERS, rest)?;
+        let known = if verb == "undo" { &FLAGS[..] } else { &FLAGS[1..] };
+        let words = flags::read(&format!("rollout {verb}"), known, &OTHERS, rest)?;
         let (resource, name) =
             one(&words.operands).map_err(|_| "error: required resource not specified\n".to_owned())?;
         if !matches!(resource.kind, "Deployment" | "DaemonSet" | "StatefulSet") {
@@ -56,9 +58,10 @@ pub(in crate::shell::kubectl) fn rollout(namespace: &str, words: &[String]) -> C
                 _ => format!("error: no status viewer has been implemented for {}\n", resource.kind),
             });
         }
-        Ok((words, resource, name))
+        let dry = dry_run(words.value("dry-run"))?;
+        Ok((words, resource, name, dry))
     };
-    let (words, resource, name) = match read_words() {
+    let (words, resource, name, dry) = match read_words() {
         Ok(found) => found,
         Err(text) => return refuse(text, 1),
     };
@@ -71,7 +74,7 @@ pub(in crate::shell::kubectl) fn rollout(namespace: &str, words: &[String]) -> C
         match verb.as_str() {
             "status" => status(os, &key, words.value("watch").is_none_or(|watch| watch != "false")),
             "history" => Next::Done(history(os, resource, &live, &words)),
-            "undo" => Next::Done(undo(os, (resource, &key), &live, &words)),
+            "undo" => Next::Done(undo(os, (resource, &key), &live, (&words, dry))),
             verb => Next::Done(change(os, verb, (resource, &key), &live)),
         }
     })
@@ -297,9 +300,17 @@ fn chosen<'r>(kind: &str, name: &str, found: &'r [Revision], words: &Words) -> R
     }
 }
 
-fn undo(os: &mut dyn Os, (resource, key): (&Resource, &ObjectKey), live: &Value, words: &Words) -> u8 {
+fn undo(
+    os: &mut dyn Os,
+    (resource, key): (&Resource, &ObjectKey),
+    live: &Value,
+    (words, (is_dry, dry)): (&Words, (bool, &'static str)),
+) -> u8 {
     let name = &key.name;
-    if resource.kind == "Deployment" && *at(live, "spec.paused") == true {
+    let is_deployment = resource.kind == "Deployment";
+    // What only pretends is not asked whether the Deployment stands still.
+    let is_shown = is_dry && !dry.contains("server");
+    if is_deployment && !is_shown && *at(live, "spec.paused") == true {
         return fail(
             os,
             &format!(
@@ -316,6 +327,12 @@ fn undo(os: &mut dyn Os, (resource, key): (&Resource, &ObjectKey), live: &Value,
     if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.remove(HASH);
     }
+    if is_shown {
+        let before = if is_deployment { "" } else { "will roll back to " };
+        let template = crate::shell::kubectl::describe::template(&chosen.template);
+        say(os, &format!("{} {before}{template}{dry}\n", shown(resource, name)));
+        return 0;
+    }
     let filled = |template: &Value| {
         let mut template = template.clone();
         crate::trace::api_defaults::template(&mut template);
@@ -324,7 +341,11 @@ fn undo(os: &mut dyn Os, (resource, key): (&Resource, &ObjectKey), live: &Value,
     if filled(&template) == filled(at(live, "spec.template")) {
         let number = chosen.number;
         let why = format!("skipped rollback (current template already matches revision {number})");
-        say(os, &format!("{} {why}\n", shown(resource, name)));
+        say(os, &format!("{} {why}{dry}\n", shown(resource, name)));
+        return 0;
+    }
+    if is_dry {
+        say(os, &format!("{} rolled back{dry}\n", shown(resource, name)));
         return 0;
     }
     let patch = json!([{ "op": "replace", "path": "/spec/template", "value": template }]);

@@ -319,9 +319,10 @@ fn field(key: &str, value: &Value, depth: usize, out: &mut String) {
     }
 }
 
-/// A Pod template as `rollout history --revision` shows it.
+/// A Pod template as `rollout history --revision` shows it: with its tabs, which nobody turns into spaces there
+/// (`printTemplate` of `history.go`).
 pub(super) fn template(template: &Value) -> String {
-    let mut lines = String::new();
+    let mut lines = String::from("Pod Template:\n");
     workload::template(template, &mut lines);
-    tabs::write(&lines, 0, 2)
+    lines
 }
