@@ -429,7 +429,7 @@ fn the_tools_print_what_the_real_ones_print() {
             other => panic!("{other} is no state"),
         };
         let inventory =
-            Inventory { now: NOW, netns: BTreeMap::from([(netns, state)]), ..Inventory::default() };
+            Inventory { now: NOW, netns: BTreeMap::from([(netns, state.into())]), ..Inventory::default() };
         let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
         let (text, status) = run_at(columns, netns, &inventory, &words);
         let found = normalized(command, &format!("{text}rc={status}\n"));
@@ -444,14 +444,15 @@ fn the_tools_print_what_the_real_ones_print() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let inventory = Inventory { netns: BTreeMap::from([(POD, pod(false))]), ..Inventory::default() };
+    let inventory = Inventory { netns: BTreeMap::from([(POD, pod(false).into())]), ..Inventory::default() };
     let words = ["cat", "/x"].map(str::to_owned);
     assert_eq!(run(POD, &inventory, &words), ("cat: /x: No such file or directory\n".to_owned(), 1));
 }
 
 fn line(netns: NetnsId, line: &str) -> (String, u8) {
     let state = if netns == NODE { node() } else { pod(false) };
-    let inventory = Inventory { now: NOW, netns: BTreeMap::from([(netns, state)]), ..Inventory::default() };
+    let inventory =
+        Inventory { now: NOW, netns: BTreeMap::from([(netns, state.into())]), ..Inventory::default() };
     let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     run(netns, &inventory, &words)
 }
@@ -525,7 +526,7 @@ fn changes_to_tables_are_asked_for() {
         ("arp -d 10.244.1.10", vec![KernelChange::DelNeigh(IfIndex(3), Ipv4Addr::new(10, 244, 1, 10))]),
     ] {
         let inventory =
-            Inventory { now: NOW, netns: BTreeMap::from([(NODE, node())]), ..Inventory::default() };
+            Inventory { now: NOW, netns: BTreeMap::from([(NODE, node().into())]), ..Inventory::default() };
         let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
         match command_of(NODE, &inventory, &words) {
             Command::Change { changes, .. } => assert_eq!(changes, wanted, "{command}"),

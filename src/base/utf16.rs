@@ -4,7 +4,9 @@
 /// The offset in UTF-16 units of the byte offset `at`. An offset inside a character counts as before it, one past the
 /// end as the end.
 pub fn utf16_offset(text: &str, at: usize) -> usize {
-    text.char_indices().take_while(|&(start, c)| start + c.len_utf8() <= at).map(|(_, c)| c.len_utf16()).sum()
+    // Every character has one first byte, and those beyond the first plane, whose first byte is high, take two units.
+    let units = |byte: u8| usize::from(byte & 0xc0 != 0x80) + usize::from(byte >= 0xf0);
+    text.as_bytes()[..text.floor_char_boundary(at)].iter().map(|byte| units(*byte)).sum()
 }
 
 /// The byte offset of the offset `at` in UTF-16 units. An offset inside a surrogate pair counts as before it, one past

@@ -4,6 +4,7 @@
 use super::{Lab, Target};
 use crate::base::{Demo, DemoPlace};
 use crate::trace::{Inventory, PodRow};
+use std::ops::Deref;
 
 impl Lab {
     /// Where to run a demonstration, and its command line; `None` while what it needs is not there.
@@ -22,7 +23,10 @@ impl Lab {
 
 /// Pods that have their network.
 fn pods(live: &Inventory) -> impl Iterator<Item = &PodRow> {
-    live.pods.values().filter(|row| row.netns.is_some() && row.ip.is_some() && !row.deleting)
+    live.pods
+        .values()
+        .map(Deref::deref)
+        .filter(|row: &&PodRow| row.netns.is_some() && row.ip.is_some() && !row.deleting)
 }
 
 /// The Pod of this name, or the first one that a controller of this name made.

@@ -308,7 +308,7 @@ impl Measuring {
         let of_pod = |netns: NetnsId| {
             live.netns.get(&netns).is_some_and(|state| matches!(state.row.role, NetnsRole::Pod { .. }))
         };
-        for (_, did) in live.names[self.before..].iter().filter(|(_, did)| of_pod(did.netns)) {
+        for (_, did) in live.names.iter().skip(self.before).filter(|(_, did)| of_pod(did.netns)) {
             // A CNAME is followed through the server once more; what the client asked has the question's own words.
             let is_asked = did.did == "dns.server.block" && *did.question == did.args[1..].join(" ");
             cost.questions += usize::from(is_asked);

@@ -292,10 +292,16 @@ impl Lab {
     /// Whatever happens at this very moment happens before a new action, so that the moment alone says where an action
     /// stands among the events, and a replay finds the same place.
     fn catch_up(&mut self) {
-        let now = self.sim.now();
-        while self.sim.next_at().is_some_and(|at| at <= now) && self.sim.trace().len() < EVENTS_MAX {
+        while !self.is_caught_up() {
             self.step();
         }
+    }
+
+    /// Whether an action can be taken at once. Where it is not, whatever happens at this very moment is done first, in
+    /// one piece; who shows a screen rather waits while [`Self::advance`] does it.
+    pub fn is_caught_up(&self) -> bool {
+        let now = self.sim.now();
+        self.sim.next_at().is_none_or(|at| at > now) || self.sim.trace().len() >= EVENTS_MAX
     }
 
     /// Reads a piece of a replayed log's text, and applies it when all is read.
@@ -369,6 +375,18 @@ impl Lab {
         log.actions.extend(read.map(|action| (self.sim.now(), action)));
         log.actions.extend(self.upcoming.iter().cloned());
         log
+    }
+
+    /// How many actions that log has.
+    pub fn n_actions(&self) -> usize {
+        self.log.actions.len() + self.upcoming.len() + usize::from(self.reading.is_some())
+    }
+
+    /// When the last of them is taken.
+    pub fn last_action_at(&self) -> Option<SimTime> {
+        let taken = || self.log.actions.last().map(|(at, _)| *at);
+        let read = || self.reading.as_ref().map(|_| self.sim.now());
+        self.upcoming.back().map(|(at, _)| *at).or_else(read).or_else(taken)
     }
 
     /// Simulated time.

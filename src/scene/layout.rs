@@ -173,7 +173,7 @@ impl<'a> Draft<'a> {
             .values()
             .map(|row| Column {
                 row,
-                state: self.inventory.netns.get(&row.netns),
+                state: self.inventory.state(row.netns),
                 pods: pods.remove(&Some(&*row.name)).unwrap_or_default(),
             })
             .collect();

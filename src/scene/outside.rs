@@ -15,7 +15,7 @@ fn height(draft: &Draft<'_>) -> i32 {
 /// Draws everything outside the nodes under `bottom`.
 pub(super) fn place(draft: &mut Draft<'_>, bottom: i32) {
     let mut all: Vec<&NetnsState> =
-        draft.inventory.netns.values().filter(|state| is_outside(state)).collect();
+        draft.inventory.netns.values().map(|state| &**state).filter(|state| is_outside(state)).collect();
     all.sort_by_cached_key(|state| natural(&state.row.name));
     let (switches, hosts): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|state| state.row.role == NetnsRole::Switch);

@@ -53,7 +53,7 @@ fn fitted_name(draft: &Draft<'_>, pod: &PodRow, room: i32) -> String {
 
 /// The namespace of its own that a Pod has; with `hostNetwork` it has none.
 pub(super) fn sandbox<'a>(draft: &Draft<'a>, pod: &PodRow, node: NetnsId) -> Option<&'a NetnsState> {
-    pod.netns.filter(|netns| *netns != node).and_then(|netns| draft.inventory.netns.get(&netns))
+    pod.netns.filter(|netns| *netns != node).and_then(|netns| draft.inventory.state(netns))
 }
 
 /// The interfaces that lead out of a Pod.

@@ -108,7 +108,7 @@ pub fn netns_of_step(trace: &Trace, inventory: &Inventory, event: EventId) -> Ne
     let seen = trace.event(event);
     let EventKind::Changed(change) = seen.kind else { return seen.netns };
     let TableChange::Step(row) = &trace.changes[change.index()] else { return seen.netns };
-    let known = inventory.pods.get(&(row.namespace.clone(), row.pod.clone()));
+    let known = inventory.pods.get(&(row.namespace.clone(), row.pod.clone())).map(|pod| &**pod);
     // A Pod that is yet to come is not in the tables of the playhead: the trace says soon after which node it is put on.
     let coming = || {
         let after = trace.changes.since(change.index()).take(LOOK_AHEAD);

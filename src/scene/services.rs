@@ -2,7 +2,7 @@
 
 use crate::base::{ChangeId, EventId, NetnsId};
 use crate::trace::{
-    EventKind, Inventory, NetnsRole, NetnsState, RealServer, RuleState, ServiceRow, Table, Trace,
+    EventKind, Inventory, NetnsRole, NetnsState, RealServer, RuleState, ServiceRow, Shared, Table, Trace,
     VirtualServerRow, protocol_word,
 };
 use crate::xtables::{self, Family, Match, Not, Rule, Statistic, Target};
@@ -79,7 +79,7 @@ pub struct Endpoint {
 
 /// The nodes, by name.
 pub fn nodes(tables: &Inventory) -> Vec<(Arc<str>, NetnsId)> {
-    let is_node = |state: &&NetnsState| state.row.role == NetnsRole::Node;
+    let is_node = |state: &&Shared<NetnsState>| state.row.role == NetnsRole::Node;
     tables.netns.values().filter(is_node).map(|state| (state.row.name.clone(), state.row.netns)).collect()
 }
 

@@ -357,7 +357,7 @@ fn tables_at_any_step_are_those_folded_from_the_start() {
     while trace.events.len() < 9_000 {
         trace.events.extend(whole.iter().filter(|event| event.kind == EventKind::Transmitted).copied());
     }
-    let mut history = History::default();
+    let mut history = History::<Inventory>::default();
     for upto in [9_000, 100, 4_100, 4_000, 8_999, 0, 2_048] {
         let quick = history.at(&trace, upto);
         assert_eq!(format!("{:?}", *quick), format!("{:?}", Inventory::at(&trace, upto)));

@@ -27,7 +27,7 @@ pub(super) enum Edition {
 }
 
 fn state<'a>(context: &Context<'a>) -> Option<&'a NetnsState> {
-    context.inventory.netns.get(&context.netns)
+    context.inventory.state(context.netns)
 }
 
 /// Entries that the kernel shows in `/proc/net/arp`.

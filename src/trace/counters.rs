@@ -42,3 +42,30 @@ pub(super) fn went_round(trace: &Trace, state: &NetnsState, event: &Event) -> bo
     }
     false
 }
+
+/// Counters of a queueing discipline, as `tc -s qdisc` shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QdiscCounters {
+    /// Packets it was given.
+    pub taken: u64,
+    /// Bytes of them.
+    pub taken_bytes: u64,
+    /// Packets that left.
+    pub sent: u64,
+    /// Bytes of them.
+    pub sent_bytes: u64,
+    /// Packets dropped, lost on purpose or for want of room.
+    pub dropped: u64,
+    /// Bytes of them.
+    pub dropped_bytes: u64,
+}
+
+impl std::fmt::Display for QdiscCounters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let waiting = self.taken.saturating_sub(self.sent + self.dropped);
+        let bytes = self.taken_bytes.saturating_sub(self.sent_bytes + self.dropped_bytes);
+        let (sent, sent_bytes, dropped) = (self.sent, self.sent_bytes, self.dropped);
+        writeln!(f, " Sent {sent_bytes} bytes {sent} pkt (dropped {dropped}, overlimits 0 requeues 0) ")?;
+        writeln!(f, " backlog {bytes}b {waiting}p requeues 0")
+    }
+}

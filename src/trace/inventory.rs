@@ -1,7 +1,8 @@
 //! All tables as they stood after a given event: a fold over the trace, so that stepping back takes every table back.
 
-use super::counters::{self, Counters};
+use super::counters::{self, Counters, QdiscCounters};
 use super::netfilter::{Netfilter, NetfilterChange, netns_of};
+use super::sharing::{Shared, SharedLog};
 use super::{
     AddrRow, BpfRow, CiliumChange, CtRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FaultRow,
     FdbRow, FibRuleRow, Ipc, KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, NetnsRow, NodeRow,
@@ -21,7 +22,7 @@ pub struct Inventory {
     /// Time of the last event folded in.
     pub now: SimTime,
     /// Network namespaces.
-    pub netns: BTreeMap<NetnsId, NetnsState>,
+    pub netns: BTreeMap<NetnsId, Shared<NetnsState>>,
     /// Services by namespace and name.
     pub services: BTreeMap<(Arc<str>, Arc<str>), ServiceRow>,
     /// `EndpointSlices` by namespace and name.
@@ -31,17 +32,17 @@ pub struct Inventory {
     /// Nodes by name.
     pub nodes: BTreeMap<Arc<str>, NodeRow>,
     /// Pods by namespace and name.
-    pub pods: BTreeMap<(Arc<str>, Arc<str>), PodRow>,
+    pub pods: BTreeMap<(Arc<str>, Arc<str>), Shared<PodRow>>,
     /// Kubernetes Events with the time of each, oldest first.
-    pub kube_events: Vec<(SimTime, KubeEventRow)>,
+    pub kube_events: SharedLog<(SimTime, KubeEventRow)>,
     /// Processes that live, by their number in the simulation.
     pub processes: BTreeMap<ProcessId, ProcessRow>,
     /// Faults that stand, by their number.
     pub faults: BTreeMap<u32, FaultRow>,
     /// Steps of Pod creation and termination with the time of each, oldest first.
-    pub steps: Vec<(EventId, StepRow)>,
+    pub steps: SharedLog<(EventId, StepRow)>,
     /// What DNS servers did with questions, oldest first.
-    pub names: Vec<(EventId, NamesRow)>,
+    pub names: SharedLog<(EventId, NamesRow)>,
 }
 
 /// The tables of one network namespace. Each row comes with the change that gave it its present form.
@@ -113,33 +114,6 @@ pub struct Fdb {
     pub used: SimTime,
 }
 
-/// Counters of a queueing discipline, as `tc -s qdisc` shows them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct QdiscCounters {
-    /// Packets it was given.
-    pub taken: u64,
-    /// Bytes of them.
-    pub taken_bytes: u64,
-    /// Packets that left.
-    pub sent: u64,
-    /// Bytes of them.
-    pub sent_bytes: u64,
-    /// Packets dropped, lost on purpose or for want of room.
-    pub dropped: u64,
-    /// Bytes of them.
-    pub dropped_bytes: u64,
-}
-
-impl std::fmt::Display for QdiscCounters {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let waiting = self.taken.saturating_sub(self.sent + self.dropped);
-        let bytes = self.taken_bytes.saturating_sub(self.sent_bytes + self.dropped_bytes);
-        let (sent, sent_bytes, dropped) = (self.sent, self.sent_bytes, self.dropped);
-        writeln!(f, " Sent {sent_bytes} bytes {sent} pkt (dropped {dropped}, overlimits 0 requeues 0) ")?;
-        writeln!(f, " backlog {bytes}b {waiting}p requeues 0")
-    }
-}
-
 impl NetnsState {
     fn new(row: NetnsRow) -> Self {
         Self {
@@ -202,9 +176,14 @@ impl Inventory {
         self.objects.range(first..).map(|(_, row)| row).take_while(move |row| row.key.kind == same)
     }
 
+    /// The tables of a namespace.
+    pub fn state(&self, netns: NetnsId) -> Option<&NetnsState> {
+        self.netns.get(&netns).map(|state| &**state)
+    }
+
     /// The namespace called `name`.
     pub fn netns_named(&self, name: &str) -> Option<&NetnsState> {
-        self.netns.values().find(|netns| &*netns.row.name == name)
+        self.netns.values().map(|state| &**state).find(|state| &*state.row.name == name)
     }
 
     fn fold(&mut self, trace: &Trace, id: EventId) {
@@ -235,13 +214,13 @@ impl Inventory {
         }
     }
 
-    fn state(&mut self, netns: NetnsId) -> Option<&mut NetnsState> {
-        self.netns.get_mut(&netns)
+    fn state_mut(&mut self, netns: NetnsId) -> Option<&mut NetnsState> {
+        self.netns.get_mut(&netns).map(|state| &mut **state)
     }
 
     fn count(&mut self, trace: &Trace, event: &Event) {
         let Some(frame) = trace.frame_of(event) else { return };
-        let Some(state) = self.netns.get_mut(&event.netns) else { return };
+        let Some(state) = self.state_mut(event.netns) else { return };
         let Some(link) = state.links.get(&event.ifindex) else { return };
         let bytes = frame.wire_len() as u64;
         if counters::went_round(trace, state, event) {
@@ -295,7 +274,7 @@ impl Inventory {
 
     /// Counts what a queueing discipline took, sent and dropped.
     fn count_queue(&mut self, trace: &Trace, event: &Event) {
-        let Some(state) = self.netns.get_mut(&event.netns) else { return };
+        let Some(state) = self.state_mut(event.netns) else { return };
         let has_qdisc = state.links.get(&event.ifindex).is_some_and(|link| link.extra.qdisc.is_some());
         let Some(frame) = trace.frame_of(event).filter(|_| has_qdisc) else { return };
         let counted = state.qdiscs.entry(event.ifindex).or_default();
@@ -331,7 +310,7 @@ impl Inventory {
     }
 
     fn count_drop(&mut self, trace: &Trace, event: &Event, reason: DropReason) {
-        let Some(state) = self.netns.get_mut(&event.netns) else { return };
+        let Some(state) = self.state_mut(event.netns) else { return };
         let Some(link) = state.links.get(&event.ifindex) else { return };
         let counters = state.counters.entry(event.ifindex).or_default();
         // What VXLAN cannot send on it does not count as sent (`vxlan_xmit_one`).
@@ -366,7 +345,8 @@ impl Inventory {
             return;
         };
         let (peer_netns, peer, bytes) = (*peer_netns, *peer, frame.wire_len() as u64);
-        let Some(counters) = self.state(peer_netns).and_then(|state| state.counters.get_mut(&peer)) else {
+        let Some(counters) = self.state_mut(peer_netns).and_then(|state| state.counters.get_mut(&peer))
+        else {
             return;
         };
         counters.tx_packets = counters.tx_packets.saturating_sub(1);
@@ -380,7 +360,7 @@ impl Inventory {
         }
         let event = trace.event(id);
         let now = event.at;
-        let Some(state) = self.state(event.netns) else { return };
+        let Some(state) = self.state_mut(event.netns) else { return };
         match (table, &trace.changes[row.index()]) {
             (Table::Neighbor, TableChange::Neigh(row)) => {
                 if let Some(entry) = state.neighbors.get_mut(&(row.ifindex, row.addr)) {
@@ -435,7 +415,7 @@ impl Inventory {
         let now = self.now;
         match &trace.changes[id.index()] {
             TableChange::Netns(row) => {
-                self.netns.insert(row.netns, NetnsState::new(row.clone()));
+                self.netns.insert(row.netns, Shared::from(NetnsState::new(row.clone())));
             }
             TableChange::NetnsGone(netns) => {
                 self.netns.remove(netns);
@@ -447,7 +427,7 @@ impl Inventory {
                 self.nodes.remove(name);
             }
             TableChange::Pod(row) => {
-                self.pods.insert((row.namespace.clone(), row.name.clone()), (**row).clone());
+                self.pods.insert((row.namespace.clone(), row.name.clone()), Shared::from((**row).clone()));
             }
             TableChange::PodGone(namespace, name) => {
                 self.pods.remove(&(namespace.clone(), name.clone()));
@@ -522,7 +502,7 @@ impl Inventory {
     }
 
     fn with(&mut self, netns: NetnsId, change: impl FnOnce(&mut NetnsState)) {
-        if let Some(state) = self.netns.get_mut(&netns) {
+        if let Some(state) = self.state_mut(netns) {
             change(state);
         }
     }

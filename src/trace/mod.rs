@@ -31,6 +31,7 @@ pub mod rows_text;
 mod rule_rows;
 pub mod service_path;
 mod service_rows;
+mod sharing;
 mod socket_rows;
 mod surroundings;
 mod tls_rows;
@@ -38,12 +39,12 @@ mod xfrm_rows;
 
 pub use api_rows::ObjectRow;
 pub use cilium_rows::{CiliumChange, CtRow, PolicyKey, PolicyRow};
-pub use counters::Counters;
+pub use counters::{Counters, QdiscCounters};
 pub use drop_reason::DropReason;
 pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Relation, Stream, Table};
 pub use fault::{Fault, FaultRow, Netem, Place};
 pub use format::{Selection, json, text};
-pub use inventory::{Fdb, Inventory, Neighbor, NetnsState, QdiscCounters};
+pub use inventory::{Fdb, Inventory, Neighbor, NetnsState};
 pub use ipc_rows::{Ipc, IpcChange, IpcKind, IpcRow, Path, UnixRow, UseRow, WAYS, Way};
 pub use ipvs::{
     Ipvs, IpvsChange, IpvsConnection, IpvsConnectionRow, IpvsState, RealServer, ServerKey, VirtualServerRow,
@@ -72,6 +73,7 @@ pub use rows_link::{
 };
 pub use rule_rows::{FibRuleAction, FibRuleRow};
 pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow, SocketBalanced};
+pub use sharing::{Shared, SharedLog};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
 pub use surroundings::Surroundings;
 pub use tls_rows::{TlsEvent, TlsRow};

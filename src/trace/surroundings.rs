@@ -24,6 +24,11 @@ impl Surroundings {
         surroundings
     }
 
+    /// How many events are folded in.
+    pub fn upto(&self) -> usize {
+        self.upto
+    }
+
     /// Folds in the events up to `upto`.
     pub fn advance(&mut self, trace: &Trace, upto: usize) {
         for event in trace.events.range(self.upto..upto) {

@@ -19,6 +19,7 @@ pub(super) fn App() -> impl IntoView {
     provide_context(page.ui);
     let show = super::stage::Show::new(page.ui);
     provide_context(show);
+    lab_driver::on_much(page, move || show.keep_up());
     super::light::follow(page, show);
     theme::dress_root(page);
     keys::listen(page);

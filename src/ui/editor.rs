@@ -135,7 +135,9 @@ fn follow(
     };
     Effect::new(move || {
         let text = page.ui.text.get();
-        if let Some(field) = plain.get().filter(|field| field.value() != text) {
+        // The plain field is of no use once the editor stands in its place.
+        let plain = plain.get().filter(|_| !is_ready.get());
+        if let Some(field) = plain.filter(|field| field.value() != text) {
             field.set_value(&text);
         }
         with(&|editor| {

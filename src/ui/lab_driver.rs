@@ -3,6 +3,7 @@
 //! never ends.
 
 mod checking;
+mod pace;
 mod screen;
 
 pub(super) use checking::{apply_typed, begin_check, progress_of_check, stop_applying, stop_check, typed};
@@ -18,6 +19,8 @@ use crate::lab::transcript::{Entry, Transcript};
 use crate::lab::{self, Action, Lab, LabLog, Progress, Target, lessons};
 use crate::scene::{self, Playback};
 use leptos::prelude::*;
+use pace::{Deed, Shown, do_queued, when_caught_up};
+use std::collections::VecDeque;
 use std::time::Duration as WallDuration;
 
 /// Milliseconds of a frame that the simulation may take.
@@ -54,10 +57,16 @@ enum Follow {
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, not a state of one machine")]
 pub(super) struct Driver {
     is_scheduled: bool,
+    shown: Shown,
+    /// Has the view of the lab take in more of the trace, without showing it.
+    keep_up: Option<Box<dyn Fn()>>,
     is_replaying: bool,
     is_halted: bool,
     follow: Follow,
-    queued: Vec<(Target, Vec<String>)>,
+    /// What is to be done as soon as an action can be taken, in order.
+    queued: VecDeque<Deed>,
+    /// The lesson's first command, which waits until all has come up.
+    first_command: Option<(Target, Vec<String>)>,
     redo: Vec<(SimTime, Action)>,
     applied: String,
     transcript: Transcript,
@@ -71,6 +80,11 @@ pub(super) struct Driver {
 /// A playhead before anything has happened.
 pub(super) fn new_playback() -> Playback {
     Playback { playing: true, ..Playback::default() }
+}
+
+/// Has `keep_up` called while more happens than the page can show.
+pub(super) fn on_much(page: Page, keep_up: impl Fn() + 'static) {
+    page.driver.update_value(|driver| driver.keep_up = Some(Box::new(keep_up)));
 }
 
 /// Opens what the page begins with: a link, else what was saved, else the lesson with its first command.
@@ -113,7 +127,7 @@ pub(super) fn open_lesson(page: Page) {
     open(page, &lessons::opening(page.ui.lang.get_untracked()), Follow::Stay);
     let (target, argv) = lessons::first_command();
     page.ui.terminal.set(target.clone());
-    page.driver.update_value(|driver| driver.queued.push((target, argv)));
+    page.driver.update_value(|driver| driver.first_command = Some((target, argv)));
 }
 
 /// Opens a log from outside: a file or an entry of the history.
@@ -131,6 +145,7 @@ fn open(page: Page, log: &LabLog, follow: Follow) {
         driver.is_halted = false;
         driver.follow = follow;
         driver.queued.clear();
+        driver.first_command = None;
         driver.transcript = Transcript::default();
         driver.notes.clear();
         driver.n_scanned = 0;
@@ -172,42 +187,45 @@ pub(super) fn has_errors(diagnostics: &[Diagnostic]) -> bool {
 
 /// Breaks something now.
 pub(super) fn inject(page: Page, fault: &crate::trace::Fault) {
-    act_on_lab(page, |lab| lab.inject(fault).map(|_| ()));
+    let fault = fault.clone();
+    act_on_lab(page, move |lab| lab.inject(&fault).map(|_| ()));
 }
 
 /// Mends a fault by its number, now.
 pub(super) fn mend(page: Page, number: u32) {
-    act_on_lab(page, |lab| lab.mend(number));
+    act_on_lab(page, move |lab| lab.mend(number));
 }
 
 /// Does something to the lab at the end of its time, and shows it there. While a log is replayed there is no such end.
-fn act_on_lab(page: Page, act: impl FnOnce(&mut Lab) -> Result<(), lab::fault::FaultError>) {
+fn act_on_lab(page: Page, act: impl FnOnce(&mut Lab) -> Result<(), lab::fault::FaultError> + 'static) {
     if page.driver.with_value(|driver| driver.is_replaying) {
         return;
     }
-    match page.ui.lab.try_update_value(act) {
-        Some(Ok(())) => page.driver.update_value(|driver| {
-            driver.follow = Follow::End;
-            driver.redo.clear();
-        }),
-        Some(Err(error)) => {
-            let (key, args) = error.words();
-            page.notify(key, args);
+    when_caught_up(page, move |page| {
+        match page.ui.lab.try_update_value(act) {
+            Some(Ok(())) => page.driver.update_value(|driver| {
+                driver.follow = Follow::End;
+                driver.redo.clear();
+            }),
+            Some(Err(error)) => {
+                let (key, args) = error.words();
+                page.notify(key, args);
+            }
+            None => {}
         }
-        None => {}
-    }
-    save_soon(page);
-    wake(page);
+        save_soon(page);
+        wake(page);
+    });
 }
 
 /// Runs a command line that was entered at the terminal.
 pub(super) fn run(page: Page, target: Target, argv: Vec<String>) {
-    if page.driver.with_value(|driver| driver.is_replaying) {
-        page.driver.update_value(|driver| driver.queued.push((target, argv)));
-        return;
-    }
+    when_caught_up(page, move |page| start(page, target, &argv));
+}
+
+fn start(page: Page, target: Target, argv: &[String]) {
     let n_events = page.ui.lab.with_value(|lab| lab.trace().len());
-    let started = page.ui.lab.try_update_value(|lab| lab.start(&target, &argv));
+    let started = page.ui.lab.try_update_value(|lab| lab.start(&target, argv));
     match started {
         Some(Ok(_)) => {
             let run = page.ui.lab.with_value(|lab| lab.processes().len()).saturating_sub(1) as u32;
@@ -220,7 +238,7 @@ pub(super) fn run(page: Page, target: Target, argv: Vec<String>) {
         Some(Err(error)) => {
             let entry = Entry {
                 prompt: prompt_of(&target),
-                line: line_of(&argv),
+                line: line_of(argv),
                 process: None,
                 entered: n_events,
                 note: Some(error.to_string()),
@@ -247,8 +265,10 @@ pub(super) fn interrupt(page: Page) {
             .last()
     });
     if let Some(process) = running {
-        page.ui.lab.update_value(|lab| lab.interrupt(process));
-        save_soon(page);
+        when_caught_up(page, move |page| {
+            page.ui.lab.update_value(|lab| lab.interrupt(process));
+            save_soon(page);
+        });
     }
     page.driver.update_value(|driver| driver.follow = Follow::End);
     wake(page);
@@ -308,6 +328,7 @@ fn tick(page: Page) {
     if page.driver.with_value(|driver| driver.is_halted) {
         return;
     }
+    page.driver.update_value(|driver| driver.shown.is_done(now()));
     let is_urgent = page.driver.with_value(|driver| driver.is_replaying || driver.follow != Follow::Stay);
     if !is_urgent && is_far_ahead(page) {
         set_work(page, Work::Ahead);
@@ -317,16 +338,34 @@ fn tick(page: Page) {
         page,
         if page.driver.with_value(|driver| driver.is_replaying) { usize::MAX } else { AHEAD_EVENTS },
     );
-    take_in(page, progress);
+    let is_over = !matches!(progress, Progress::Busy(_));
+    if is_over || !is_urgent || page.driver.with_value(|driver| now() >= driver.shown.next) {
+        // Only where a frame follows at once can that frame tell how long this took.
+        page.driver.update_value(|driver| driver.shown.begun = (!is_over).then(now));
+        take_in(page, progress);
+    } else if page.driver.with_value(|driver| driver.follow == Follow::End) {
+        // What will be shown is worked out as it comes, so that it is not all to be done in the last frame.
+        page.driver.with_value(|driver| {
+            if let Some(keep_up) = &driver.keep_up {
+                keep_up();
+            }
+        });
+    }
     match progress {
         Progress::Idle => {
             set_work(page, Work::Idle);
-            start_queued(page);
+            if let Some((target, argv)) =
+                page.driver.try_update_value(|driver| driver.first_command.take()).flatten()
+            {
+                start(page, target, &argv);
+            }
+            do_queued(page);
         }
         Progress::Busy(now) => {
             let n_left = page.ui.lab.with_value(Lab::n_unwritten);
             let is_applying = n_left > 0 && !page.driver.with_value(|driver| driver.is_replaying);
             set_work(page, if is_applying { Work::Applying(n_left) } else { Work::Busy(now) });
+            do_queued(page);
             wake(page);
         }
         Progress::Stopped(now) => {
@@ -336,24 +375,30 @@ fn tick(page: Page) {
     }
 }
 
+/// Milliseconds since the page began.
+fn now() -> f64 {
+    window().performance().map_or(0.0, |clock| clock.now())
+}
+
 fn set_work(page: Page, work: Work) {
     if page.work.get_untracked() != work {
         page.work.set(work);
     }
 }
 
-/// Works for at most [`SLICE_MS`] and until `n_events` more have happened.
+/// Works for at most [`SLICE_MS`] and until `n_events` more have happened, or until what waits can be done.
 fn slice(page: Page, n_events: usize) -> Progress {
-    let clock = window().performance();
-    let now = || clock.as_ref().map_or(0.0, web_sys::Performance::now);
     let began = now();
+    let is_awaited = page.driver.with_value(|driver| !driver.is_replaying && !driver.queued.is_empty());
     page.ui
         .lab
         .try_update_value(|lab| {
             let enough = lab.trace().len().saturating_add(n_events);
             loop {
-                let progress = lab.advance(if lab.is_heavy() { 1 } else { STEPS_PER_LOOK });
-                let is_enough = lab.trace().len() > enough || now() - began > SLICE_MS;
+                let progress = lab.advance(if is_awaited || lab.is_heavy() { 1 } else { STEPS_PER_LOOK });
+                let is_enough = lab.trace().len() > enough
+                    || now() - began > SLICE_MS
+                    || (is_awaited && lab.is_caught_up());
                 if !matches!(progress, Progress::Busy(_)) || is_enough {
                     return progress;
                 }
@@ -373,7 +418,7 @@ fn take_in(page: Page, progress: Progress) {
     let (added, n_events, is_past_log) = page.ui.lab.with_value(|lab| {
         let trace = lab.trace();
         page.driver.update_value(|driver| driver.transcript.extend(trace));
-        let is_past_log = lab.log().actions.last().is_none_or(|(at, _)| *at <= lab.now());
+        let is_past_log = lab.last_action_at().is_none_or(|at| at <= lab.now());
         (scene::steps_from(trace, from), trace.len(), is_past_log)
     });
     let follow = page
@@ -403,7 +448,7 @@ fn take_in(page: Page, progress: Progress) {
     }
     page.ui.version.update(|version| *version += 1);
     let can = (
-        page.ui.lab.with_value(|lab| lab.log().actions.len() > 1),
+        page.ui.lab.with_value(|lab| lab.n_actions() > 1),
         page.driver.with_value(|driver| !driver.redo.is_empty()),
     );
     if page.can_undo.get_untracked() != can {
@@ -437,14 +482,6 @@ fn move_playhead(page: Page, playback: &mut Playback, follow: Follow, began: Opt
         Follow::Moment(_) => false,
         Follow::Stay | Follow::End => playback.playing,
     };
-}
-
-fn start_queued(page: Page) {
-    let queued =
-        page.driver.try_update_value(|driver| std::mem::take(&mut driver.queued)).unwrap_or_default();
-    for (target, argv) in queued {
-        run(page, target, argv);
-    }
 }
 
 /// The commands of a log with their targets, numbered.

@@ -1,7 +1,7 @@
 // A text of 10,000 Pods, pasted at once: the page says how far it is, can be stopped, and stays alive.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { closeWorld, hasPod, lesson, lessonText, openWorld, patience, type } from "./steps.mjs";
+import { closeWorld, command, hasPod, lesson, lessonText, openWorld, patience, type } from "./steps.mjs";
 
 before(openWorld);
 after(closeWorld);
@@ -27,4 +27,24 @@ test("10,000 Pods pasted at once are checked in slices; stopped, the text stays 
   assert.equal(await page.locator(".stage-picture .shape-pod text.label-name", { hasText: "many-" }).count(), 0);
   const kept = await page.getByTestId("editor-text").innerText();
   assert.ok(kept.length > 0, "the text is in the editor");
+}));
+
+test("10,000 Pods that are being applied can be taken back: the text stays and the network is the one before", lesson(async ({ page }) => {
+  await hasPod(page, "a");
+  const text = await lessonText("ko") + pods(10_000);
+  await type(page, text);
+  const work = page.getByTestId("work");
+  const left = async () => Number((await work.innerText()).match(/객체 (\d+)개 남음/)?.[1] ?? 0);
+  await work.filter({ hasText: /적용 중: 객체 \d+개 남음/ }).waitFor(patience);
+  const first = await left();
+  await page.waitForFunction((first) => {
+    const shown = document.querySelector("[data-testid=work]")?.textContent.match(/객체 (\d+)개 남음/);
+    return shown && Number(shown[1]) < first;
+  }, first, patience);
+  await page.getByTestId("stop").click();
+  await page.getByTestId("notice").filter({ hasText: "멈췄습니다" }).waitFor(patience);
+  await hasPod(page, "a");
+  assert.equal(await page.locator(".stage-picture .shape-pod text.label-name", { hasText: "many-" }).count(), 0);
+  await work.waitFor({ ...patience, state: "detached" });
+  await command(page, "kubectl get pod a", /a\s+1\/1\s+Running/);
 }));

@@ -66,7 +66,7 @@ impl Failure {
 }
 
 fn state<'a>(context: &'a Context<'_>) -> Option<&'a NetnsState> {
-    context.inventory.netns.get(&context.netns)
+    context.inventory.state(context.netns)
 }
 
 fn sets(state: &NetnsState) -> Vec<String> {

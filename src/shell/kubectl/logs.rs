@@ -121,7 +121,7 @@ fn rows<'p>(
     let Some(pods) = of_kind("Pod") else { return Vec::new() };
     let objects = view::objects(context.inventory, pods);
     let found = objects.iter().filter(|one| text(one, "metadata.namespace") == namespace && fits(one));
-    let row = |name: &str| context.inventory.pods.get(&(namespace.into(), name.into()));
+    let row = |name: &str| context.inventory.pods.get(&(namespace.into(), name.into())).map(|row| &**row);
     found.filter_map(|one| row(text(one, "metadata.name"))).collect()
 }
 
@@ -144,7 +144,7 @@ fn behind<'p>(
     };
     if resource.kind == "Pod" {
         let pod = context.inventory.pods.get(&(namespace.into(), name.into()));
-        return pod.map(|pod| vec![pod]).ok_or_else(|| missing("pods"));
+        return pod.map(|pod| vec![&**pod]).ok_or_else(|| missing("pods"));
     }
     let objects = view::objects(context.inventory, resource);
     let here = |one: &&serde_json::Value| {

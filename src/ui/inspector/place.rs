@@ -65,7 +65,9 @@ pub(super) fn PlaceView(show: Show, netns: String, ifname: Option<String>) -> im
 
 fn pod_of<'a>(tables: &'a Inventory, state: &NetnsState) -> Option<&'a PodRow> {
     match &state.row.role {
-        NetnsRole::Pod { namespace, pod, .. } => tables.pods.get(&(namespace.clone(), pod.clone())),
+        NetnsRole::Pod { namespace, pod, .. } => {
+            tables.pods.get(&(namespace.clone(), pod.clone())).map(|pod| &**pod)
+        }
         NetnsRole::Node | NetnsRole::Switch | NetnsRole::Router | NetnsRole::Host => None,
     }
 }

@@ -1,9 +1,9 @@
 //! Checks what is typed, in slices of a frame, and applies it when the typing pauses. Until then, and where the user
 //! stops it, the last good network stays.
 
-use super::{Follow, has_errors, open, save_soon, wake};
+use super::{Follow, has_errors, open, save_soon, wake, when_caught_up};
 use crate::base::Diagnostic;
-use crate::lab::{self, Lab};
+use crate::lab::{self, Lab, lessons};
 use crate::manifest::{Parsed, Reading};
 use crate::ui::slices::in_slices;
 use crate::ui::state::{Checking, Page};
@@ -128,6 +128,10 @@ pub(in crate::ui) fn stop_applying(page: Page) {
     let mut log = page.ui.lab.with_value(Lab::log);
     let text = page.ui.text.get_untracked();
     log.actions.pop();
+    if log.actions.is_empty() {
+        // Nothing stood before it: a page is never left without a network.
+        log = lessons::opening(page.ui.lang.get_untracked());
+    }
     open(page, &log, Follow::End);
     page.ui.text.set(text);
     stop_check(page);
@@ -168,14 +172,16 @@ fn apply(page: Page, text: String, parsed: Parsed) {
     if has_errors(&parsed.diagnostics) {
         return set_state(page, State::Read(text.into(), parsed));
     }
-    page.ui.lab.update_value(|lab| {
-        lab.apply_parsed(&text, parsed);
+    when_caught_up(page, move |page| {
+        page.ui.lab.update_value(|lab| {
+            lab.apply_parsed(&text, parsed);
+        });
+        page.driver.update_value(|driver| {
+            driver.applied = text;
+            driver.follow = Follow::End;
+            driver.redo.clear();
+        });
+        save_soon(page);
+        wake(page);
     });
-    page.driver.update_value(|driver| {
-        driver.applied = text;
-        driver.follow = Follow::End;
-        driver.redo.clear();
-    });
-    save_soon(page);
-    wake(page);
 }

@@ -11,12 +11,15 @@ use crate::scene::within::Uses;
 use crate::scene::{
     self, Frame, History, Index, LayoutOptions, Moment, PacketLook, Protocol, Scene, StepKind,
 };
-use crate::trace::{Inventory, Trace, explain};
+use crate::trace::{Inventory, Surroundings, Trace, explain};
 use crate::ui::{Selection, Theme, Ui};
 use leptos::prelude::*;
 use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::Arc;
+
+/// Events that are taken in at once while more happens than can be shown.
+const AT_ONCE: usize = 4_000;
 
 /// A value handed around by reference; the same only if it is the very same.
 #[derive(Debug)]
@@ -128,6 +131,9 @@ struct More {
     lives: Lives,
     questions: Questions,
     uses: Uses,
+    around: History<Surroundings>,
+    /// The tables at the step shown and at the one before.
+    histories: [History; 2],
 }
 
 impl More {
@@ -141,6 +147,8 @@ impl More {
             lives: Lives::default(),
             questions: Questions::default(),
             uses: Uses::default(),
+            around: History::default(),
+            histories: <[History; 2]>::default(),
         }
     }
 }
@@ -149,9 +157,9 @@ impl Show {
     /// Builds the view; to be handed down as a context of the whole page.
     pub fn new(ui: Ui) -> Self {
         let index = StoredValue::new_local(Index::default());
-        let history = StoredValue::new_local(History::default());
         let (compact, more) = (RwSignal::new(false), More::new());
         let room = more.room;
+        let more = StoredValue::new_local(more);
         let at = Memo::new(move |_| ui.playback.with(|play| play.at));
         let count = Memo::new(move |_| ui.playback.with(|play| play.steps.len()));
         let event = Memo::new(move |_| ui.playback.with(scene::Playback::event));
@@ -165,12 +173,11 @@ impl Show {
                 let horizon = index.with_value(|index| index.horizon(trace, &steps, at));
                 let upto = horizon.filter(|_| !end).map_or(trace.len(), |event| event.index() + 1);
                 let mut tables = None;
-                history.update_value(|history| tables = Some(history.at(trace, upto)));
+                more.update_value(|more| tables = Some(more.histories[0].at(trace, upto)));
                 Shared(tables.unwrap_or_default())
             })
         });
         // It has a history of its own, so that both are folded forward as time goes on.
-        let history = StoredValue::new_local(History::default());
         let earlier = Memo::new(move |_| {
             ui.version.track();
             let before = at.get().checked_sub(1);
@@ -182,7 +189,7 @@ impl Show {
                     before.and_then(|before| index.with_value(|index| index.horizon(trace, &steps, before)));
                 let mut tables = None;
                 let upto = horizon.map_or(0, |event| event.index() + 1);
-                history.update_value(|history| tables = Some(history.at(trace, upto)));
+                more.update_value(|more| tables = Some(more.histories[1].at(trace, upto)));
                 Shared(tables.unwrap_or_default())
             })
         });
@@ -206,10 +213,22 @@ impl Show {
                 })
             })
         });
-        let more = StoredValue::new_local(more);
         let show = Self { ui, index, at, count, event, tables, earlier, scene, frame, compact, more };
         show.keep_filtered();
         show
+    }
+
+    /// Takes in more of the trace for the moment when its end is shown.
+    pub(in crate::ui) fn keep_up(self) {
+        self.ui.lab.with_value(|lab| {
+            let trace = lab.trace();
+            self.more.update_value(|more| {
+                for history in &mut more.histories {
+                    let upto = history.upto() + AT_ONCE;
+                    history.at(trace, upto);
+                }
+            });
+        });
     }
 
     /// Keeps the steps played in accord with the filter as the trace grows.
@@ -307,7 +326,11 @@ impl Show {
     pub(in crate::ui) fn why(self, event: EventId) -> String {
         let lang = self.lang();
         self.with_trace(|trace| {
-            if event.index() < trace.len() { explain::why(trace, event, lang) } else { String::new() }
+            if event.index() >= trace.len() {
+                return String::new();
+            }
+            let around = self.more.try_update_value(|more| more.around.at(trace, event.index() + 1));
+            around.map_or_else(String::new, |around| explain::why_in(trace, &around, event, lang))
         })
     }
 

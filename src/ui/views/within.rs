@@ -13,10 +13,10 @@ pub(super) fn WithinView() -> impl IntoView {
     let show = use_show();
     let pods = Memo::new(move |_| {
         let tables = show.tables.get();
-        let several = |pod: &&PodRow| pod.containers.iter().filter(|container| !container.init).count() > 1;
+        let several = |pod: &PodRow| pod.containers.iter().filter(|container| !container.init).count() > 1;
         let (mut first, mut rest) = (Vec::new(), Vec::new());
         for pod in tables.pods.values() {
-            if several(&pod) { first.push(full(pod)) } else { rest.push(full(pod)) }
+            if several(pod) { first.push(full(pod)) } else { rest.push(full(pod)) }
         }
         first.append(&mut rest);
         first
@@ -54,7 +54,7 @@ fn full(pod: &PodRow) -> String {
 
 /// Reads the Pod of this name at the playhead.
 fn with_pod<R>(show: Show, name: &str, read: impl FnOnce(&PodRow) -> R) -> Option<R> {
-    show.tables.get().pods.values().find(|pod| full(pod) == name).map(read)
+    show.tables.get().pods.values().find(|pod| full(pod) == name).map(|pod| read(pod))
 }
 
 #[component]
