@@ -191,7 +191,9 @@ pub fn zonefile(bytes: &[u8]) {
                     zone.answer(&Question { name: name.to_owned(), kind }, "example.org.");
                 }
             }
-            for record in zone.records().iter().take(20) {
+            // A line that begins with a dollar sign would be a directive.
+            let lines = zone.records().iter().filter(|record| !record.owner.starts_with('$'));
+            for record in lines.take(20) {
                 let again = ZoneFile::parse(&record.to_string(), ".").expect("what is shown is read");
                 assert_eq!(again.records(), std::slice::from_ref(record));
             }

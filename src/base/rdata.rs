@@ -71,6 +71,11 @@ fn take_string<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
     take(bytes, len)
 }
 
+/// Letters and digits, at least one (RFC 8659 section 4.1).
+fn is_word(tag: &[u8]) -> bool {
+    !tag.is_empty() && tag.iter().all(u8::is_ascii_alphanumeric)
+}
+
 /// Data as text; `None` where the type is not known or its data is malformed. Long runs of digits are cut into pieces of
 /// so many characters where `split` says so, as `dig` cuts them.
 pub fn text(kind: Type, data: &[u8], split: Option<usize>) -> Option<String> {
@@ -91,7 +96,7 @@ pub fn text(kind: Type, data: &[u8], split: Option<usize>) -> Option<String> {
             Part::Text => words.push(quoted(take_string(&mut rest)?)),
             Part::Word => {
                 let tag = take_string(&mut rest)?;
-                words.push(tag.is_ascii().then(|| String::from_utf8_lossy(tag).into_owned())?);
+                words.push(is_word(tag).then(|| String::from_utf8_lossy(tag).into_owned())?);
             }
             Part::Texts => {
                 while !rest.is_empty() {
@@ -139,7 +144,11 @@ pub fn parse(
                 out.push(0);
             }
             Part::Text | Part::Word => {
-                with_length(&mut out, &string_of(rest.next().ok_or_else(wrong)?).map_err(|_| wrong())?)?;
+                let string = string_of(rest.next().ok_or_else(wrong)?).map_err(|_| wrong())?;
+                if *part == Part::Word && !is_word(&string) {
+                    return Err(wrong());
+                }
+                with_length(&mut out, &string)?;
             }
             Part::Texts => {
                 for word in rest.by_ref() {
@@ -194,6 +203,8 @@ mod tests {
         assert_eq!(text(Type::Other(43), &[0; 34], Some(56)).unwrap().split(' ').count(), 5);
         assert_eq!(text(Type::Other(39), &[1], None), None);
         assert_eq!(text(Type::Other(65280), &[1], None), None);
+        assert_eq!(text(Type::Other(257), b"\0\x03a bx", None), None, "a tag has no blanks");
+        assert!(parse(Type::Other(257), &["0", "a\\032b", "x"], &|name| Ok(name.to_owned())).is_err());
         for words in [&["1", "2", "3"][..], &["70000", "8", "2", "00"], &["1", "8", "2", "0g"], &[]] {
             assert!(parse(Type::Other(43), words, &|name| Ok(name.to_owned())).is_err(), "{words:?}");
         }
