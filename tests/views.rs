@@ -240,3 +240,33 @@ fn a_policy_written_for_a_cell_changes_that_cell() {
     assert!(admitted.cells.iter().flatten().all(vethscope::lab::matrix::Fate::is_allowed), "{admitting}");
     assert_eq!(policy_for(&asking, &isolated, (2, 1), Want::Allow), Err(Obstacle::Already));
 }
+
+#[test]
+fn the_rules_of_the_routing_stand_among_the_tables_and_the_one_that_led_to_the_route_is_lit() {
+    let mut lab = common::lab(common::RECORDED_LAB, 1);
+    for command in [
+        "node/node1 ip rule add from 192.168.1.10 to 192.168.1.11 lookup 100 pref 90",
+        "node/node1 ip rule add from 10.9.0.0/16 lookup 100 pref 80",
+        "node/node1 ip route add default via 192.168.1.11 table 100",
+    ] {
+        assert_eq!(common::run(&mut lab, command).status, 0, "{command}");
+    }
+    let before = Inventory::at(lab.trace(), lab.trace().len());
+    common::run(&mut lab, "node/node1 ping -c1 -W1 -I 192.168.1.10 192.168.1.11");
+    let now = lab.live().clone();
+    let sheets = scene::tables::sheets(lab.trace(), &before, &now, "node1", None);
+    let sheet = sheets.iter().find(|sheet| sheet.kind == scene::tables::TableKind::Rules).unwrap();
+    let rows: Vec<(String, bool)> = sheet
+        .rows
+        .iter()
+        .map(|row| (row.cells.iter().map(|cell| &*cell.text).collect::<Vec<_>>().join(" | "), row.used))
+        .collect();
+    let expected = [
+        ("0 | all | local", true),
+        ("80 | 10.9.0.0/16 | 100", false),
+        ("90 | 192.168.1.10 to 192.168.1.11 | 100", true),
+        ("32766 | all | main", false),
+        ("32767 | all | default", false),
+    ];
+    assert_eq!(rows, expected.map(|(text, used)| (text.to_owned(), used)));
+}

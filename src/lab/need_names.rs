@@ -23,6 +23,38 @@ const PERHAPS: [&str; 11] = [
 /// The DNS has so long to come up, in simulated time.
 const LIMIT_NS: u64 = 60_000_000_000;
 
+/// Options of a program that take the next word, which is no target then.
+fn with_value(program: &str) -> &'static [&'static str] {
+    match program {
+        "curl" => &[
+            "-A",
+            "-b",
+            "-d",
+            "-e",
+            "-H",
+            "-m",
+            "-o",
+            "-u",
+            "-w",
+            "-X",
+            "--connect-timeout",
+            "--data",
+            "--header",
+            "--interface",
+            "--max-time",
+            "--output",
+            "--request",
+            "--resolve",
+            "--user-agent",
+        ],
+        "ping" => &["-c", "-i", "-I", "-l", "-M", "-p", "-Q", "-s", "-t", "-w", "-W"],
+        "traceroute" | "tracepath" => &["-f", "-i", "-l", "-m", "-N", "-p", "-q", "-s", "-w", "-z"],
+        "wget" => &["-O", "-o", "-t", "-T", "-U", "--header", "--post-data", "--timeout", "--tries"],
+        "nc" | "nc.openbsd" | "nc.traditional" | "netcat" => &["-i", "-I", "-O", "-p", "-q", "-s", "-w"],
+        _ => &[],
+    }
+}
+
 /// Whether one of the commands among these words looks a name up.
 fn looks_names_up(argv: &[String]) -> bool {
     let text = argv.join(" ");
@@ -30,16 +62,19 @@ fn looks_names_up(argv: &[String]) -> bool {
         let words: Vec<&str> =
             command.split_whitespace().map(|word| word.trim_matches(['"', '\''])).collect();
         let program = |word: &&str| word.rsplit('/').next().unwrap_or(word).to_owned();
-        let named = |known: &[&str]| words.iter().any(|word| known.contains(&program(word).as_str()));
-        named(&ALWAYS) || named(&PERHAPS) && has_name(&words)
+        let place = |known: &[&str]| words.iter().position(|word| known.contains(&program(word).as_str()));
+        let has_name = |at: usize| has_name(&words[at + 1..], with_value(&program(&words[at])));
+        place(&ALWAYS).is_some() || place(&PERHAPS).is_some_and(has_name)
     })
 }
 
 /// Whether the target at the end of a command is a name; a number after it is a port.
-fn has_name(words: &[&str]) -> bool {
-    let mut targets =
-        words.iter().rev().filter(|word| !word.bytes().all(|at| at.is_ascii_digit() || at == b'-'));
-    targets.next().is_some_and(|word| is_name(word))
+fn has_name(words: &[&str], with_value: &[&str]) -> bool {
+    let mut targets = words.iter().enumerate().filter(|(at, word)| {
+        let is_value = at.checked_sub(1).is_some_and(|before| with_value.contains(&words[before]));
+        !is_value && !word.starts_with('-') && !word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+    });
+    targets.next_back().is_some_and(|(_, word)| is_name(word))
 }
 
 fn is_name(word: &str) -> bool {
@@ -90,6 +125,10 @@ mod tests {
             "nc -zv web 80",
             "ping -c1 example.com",
             "wget -qO- web",
+            "ping web -I eth0",
+            "ping -I eth0 -c 1 web",
+            "curl http://web -o /dev/null",
+            "timeout 3 nc -u web 53",
         ] {
             assert!(asks(text), "{text}");
         }
@@ -99,6 +138,9 @@ mod tests {
             "curl http://10.0.0.1:80/",
             "nc -zv 10.0.0.1 80",
             "ping -I eth0 10.0.0.1",
+            "ping 10.0.0.1 -c1 -I cni0",
+            "curl 10.0.0.1 -H Host:web -o page",
+            "traceroute 10.0.0.1 -i eth0",
         ] {
             assert!(!asks(text), "{text}");
         }

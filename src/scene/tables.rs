@@ -1,8 +1,9 @@
 //! The tables of a namespace as the tools name them, row by row, with what the step shown used or changed in them.
 
 mod bpf;
+mod rules;
 
-use crate::base::{ChangeId, IfIndex};
+use crate::base::{ChangeId, EventId, IfIndex};
 use crate::trace::{
     EventKind, Inventory, LinkKind, LinkRow, NetnsState, PortState, SocketRow, SocketState, Table,
     TableChange, Trace, Transport, rows_text,
@@ -191,11 +192,11 @@ struct Entry {
     cells: Vec<String>,
 }
 
-/// The rows that decided between two moments, in one namespace, and the routing tables they are in.
+/// The rows that decided between two moments, in one namespace, and the keys of the rules that led to routes.
 #[derive(Default)]
 struct Uses {
     rows: BTreeSet<ChangeId>,
-    tables: BTreeSet<u32>,
+    rules: BTreeSet<String>,
 }
 
 /// The tables of a namespace at a moment, against what they were one step before. With `only`, the rows of that
@@ -224,14 +225,14 @@ pub fn sheets(
 
 fn uses(trace: &Trace, events: Range<usize>, state: &NetnsState) -> Uses {
     let mut uses = Uses::default();
-    for event in trace.events.range(events).filter(|event| event.netns == state.row.netns) {
+    for (at, event) in events.clone().zip(trace.events.range(events)) {
         let EventKind::Decided(table, row) = event.kind else { continue };
-        if !row.is_some() {
+        if event.netns != state.row.netns || !row.is_some() {
             continue;
         }
         uses.rows.insert(row);
         if let (Table::Fib, TableChange::Route(route)) = (table, &trace.changes[row.index()]) {
-            uses.tables.insert(route.table);
+            uses.rules.extend(rules::leading(trace, EventId(at as u32), state, route.table));
         }
     }
     uses
@@ -241,9 +242,7 @@ fn compare(kind: TableKind, rows: Vec<Entry>, then: Vec<Entry>, uses: &Uses, kno
     let mut old: BTreeMap<String, Entry> = then.into_iter().map(|entry| (entry.key.clone(), entry)).collect();
     let is_used = |entry: &Entry, old: Option<&Entry>| {
         let by = |change: Option<ChangeId>| change.is_some_and(|change| uses.rows.contains(&change));
-        // The first rule leads to the local table, the second to the main one.
-        let rule = kind == TableKind::Rules
-            && uses.tables.iter().any(|table| entry.key == if *table == 255 { "0" } else { "32766" });
+        let rule = kind == TableKind::Rules && uses.rules.contains(&entry.key);
         by(entry.change) || by(old.and_then(|old| old.change)) || rule
     };
     let mut lines: Vec<TableLine> = rows
@@ -285,7 +284,7 @@ fn entries(kind: TableKind, state: &NetnsState, all: &Inventory) -> Vec<Entry> {
         TableKind::Links => state.links.values().map(|link| link_entry(state, link)).collect(),
         TableKind::Addrs => addr_entries(state),
         TableKind::Neighbors => neighbor_entries(state),
-        TableKind::Rules => rule_entries(),
+        TableKind::Rules => rules::entries(state),
         TableKind::Routes => route_entries(state),
         TableKind::Exceptions => exception_entries(state),
         TableKind::Fdb => fdb_entries(state),
@@ -374,17 +373,6 @@ fn neighbor_entries(state: &NetnsState) -> Vec<Entry> {
 }
 
 /// The three rules that every namespace begins with.
-fn rule_entries() -> Vec<Entry> {
-    let rule = |(priority, table): (u32, &str)| Entry {
-        key: priority.to_string(),
-        change: None,
-        dev: None,
-        master: None,
-        cells: vec![priority.to_string(), "all".to_string(), table.to_string()],
-    };
-    [(0, "local"), (32766, "main"), (32767, "default")].map(rule).into()
-}
-
 fn route_entries(state: &NetnsState) -> Vec<Entry> {
     let entry = |(change, row): &(ChangeId, crate::trace::RouteRow)| {
         let kind = rows_text::route_kind(row.kind);

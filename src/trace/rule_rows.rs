@@ -2,7 +2,7 @@
 
 use super::{NetnsState, RouteProtocol, RouteRow, rows_text};
 use crate::base::{ChangeId, Ipv4Net, NetnsId};
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Display, Formatter, Write as _};
 use std::sync::Arc;
 
 /// A rule.
@@ -114,35 +114,51 @@ impl FibRuleAction {
     }
 }
 
+impl FibRuleRow {
+    /// Which packets it is for, as `ip rule` prints that: `from` is left out.
+    pub fn selector(&self) -> String {
+        let all =
+            |net: Ipv4Net| if net.prefix_len() == 0 { "all".to_owned() } else { rows_text::host_or_net(net) };
+        let mut out = all(self.src);
+        if self.dst.prefix_len() > 0 {
+            let _ = write!(out, " to {}", all(self.dst));
+        }
+        if self.mask == u32::MAX {
+            let _ = write!(out, " fwmark {:#x}", self.mark);
+        } else if self.mask > 0 {
+            let _ = write!(out, " fwmark {:#x}/{:#x}", self.mark, self.mask);
+        }
+        if let Some(iif) = &self.iif {
+            let _ = write!(out, " iif {iif}");
+        }
+        if let Some(oif) = &self.oif {
+            let _ = write!(out, " oif {oif}");
+        }
+        if self.negated { format!("not {out}") } else { out }
+    }
+
+    /// What it does with them: the table that it looks up, or how it refuses.
+    pub fn action_text(&self) -> String {
+        let action = match self.action {
+            FibRuleAction::Lookup(table) => rows_text::table(table),
+            FibRuleAction::Blackhole | FibRuleAction::Unreachable | FibRuleAction::Prohibit => {
+                self.action.name().unwrap_or_default().to_owned()
+            }
+        };
+        match self.suppress {
+            Some(len) => format!("{action} suppress_prefixlength {len}"),
+            None => action,
+        }
+    }
+}
+
 /// As `ip rule` prints it, with a space behind the priority.
 impl Display for FibRuleRow {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let all =
-            |net: Ipv4Net| if net.prefix_len() == 0 { "all".to_owned() } else { rows_text::host_or_net(net) };
-        write!(f, "{}: {}from {}", self.priority, if self.negated { "not " } else { "" }, all(self.src))?;
-        if self.dst.prefix_len() > 0 {
-            write!(f, " to {}", all(self.dst))?;
-        }
-        if self.mask == u32::MAX {
-            write!(f, " fwmark {:#x}", self.mark)?;
-        } else if self.mask > 0 {
-            write!(f, " fwmark {:#x}/{:#x}", self.mark, self.mask)?;
-        }
-        if let Some(iif) = &self.iif {
-            write!(f, " iif {iif}")?;
-        }
-        if let Some(oif) = &self.oif {
-            write!(f, " oif {oif}")?;
-        }
-        match self.action {
-            FibRuleAction::Lookup(table) => write!(f, " lookup {}", rows_text::table(table))?,
-            FibRuleAction::Blackhole | FibRuleAction::Unreachable | FibRuleAction::Prohibit => {
-                write!(f, " {}", self.action.name().unwrap_or_default())?;
-            }
-        }
-        match self.suppress {
-            Some(len) => write!(f, " suppress_prefixlength {len}"),
-            None => Ok(()),
-        }
+        let selector = self.selector();
+        let (not, selector) =
+            selector.strip_prefix("not ").map_or(("", &*selector), |selector| ("not ", selector));
+        let lookup = if matches!(self.action, FibRuleAction::Lookup(_)) { "lookup " } else { "" };
+        write!(f, "{}: {not}from {selector} {lookup}{}", self.priority, self.action_text())
     }
 }
