@@ -65,6 +65,13 @@ impl Routes {
         self.list.iter().find(|entry| entry.route.oif == Some(oif) && entry.route.dst.contains(&dst))
     }
 
+    /// Whether this very route is there.
+    fn holds(&self, route: &RouteRow) -> bool {
+        let from = self.list.partition_point(|old| key(&old.route) < key(route));
+        let alike = self.list[from..].iter().take_while(|old| key(&old.route) == key(route));
+        alike.map(|old| &old.route).any(|old| old == route)
+    }
+
     fn insert(&mut self, entry: FibResult) {
         let (inverse, network, _) = key(&entry.route);
         let at = self.list.partition_point(|old| key(&old.route) <= key(&entry.route));
@@ -101,6 +108,11 @@ impl Routes {
 }
 
 impl Fib {
+    /// Whether this very route is there.
+    pub(super) fn holds(&self, route: &RouteRow) -> bool {
+        self.table(route.table).is_some_and(|table| table.holds(route))
+    }
+
     fn table(&self, table: u32) -> Option<&Routes> {
         match table {
             LOCAL => Some(&self.local),

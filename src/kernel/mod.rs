@@ -210,6 +210,16 @@ impl Netns {
         self.fib.routes()
     }
 
+    /// Whether this very route is there.
+    pub fn has_route(&self, route: &RouteRow) -> bool {
+        self.fib.holds(route)
+    }
+
+    /// Whether there is an entry for this neighbour.
+    pub fn has_neighbor(&self, ifindex: IfIndex, addr: Ipv4Addr) -> bool {
+        self.neighbors.contains_key(&(ifindex, addr))
+    }
+
     /// The neighbour entries by interface and address.
     pub fn neighbors(&self) -> impl Iterator<Item = &NeighRow> {
         self.neighbors.values().map(|entry| &entry.row)

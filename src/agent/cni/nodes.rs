@@ -305,7 +305,7 @@ pub(in crate::agent) fn protect(world: &mut dyn World, node: &Peer, cluster: &Cl
 }
 
 fn add_missing(netns: &mut Netns, ctx: &mut Ctx<'_>, route: RouteRow) {
-    if !netns.routes().any(|old| *old == route) {
+    if !netns.has_route(&route) {
         netns.add_route(ctx, route);
     }
 }
@@ -326,7 +326,7 @@ pub(in crate::agent) fn connect(world: &mut dyn World, near: &Peer, far: &Peer, 
             let mac = far.tunnel_mac(cluster);
             // In a group everybody is asked and learnt; only the routes are written.
             let programmed = cluster.network.vxlan.group.is_none();
-            if programmed && !netns.neighbors().any(|row| row.ifindex == device && row.addr == far.tunnel) {
+            if programmed && !netns.has_neighbor(device, far.tunnel) {
                 netns.set_permanent_neighbor(ctx, device, far.tunnel, mac);
                 netns.add_vxlan_fdb(ctx, device, mac, far.spec.address);
             }
