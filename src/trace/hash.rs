@@ -35,7 +35,7 @@ impl Trace {
     /// A hash of all events, packets' bytes, rows, outputs and journeys.
     pub fn hash(&self) -> u64 {
         let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
-        for event in self.events.iter() {
+        for event in &self.events {
             hash.number(event.at.0);
             for id in [event.netns.0, event.ifindex.0, event.packet.0, event.journey.0, event.cause.0] {
                 hash.number(u64::from(id));
@@ -43,7 +43,7 @@ impl Trace {
             hash.text(&event.kind);
         }
         let mut bytes = Vec::new();
-        for packet in self.packets.iter() {
+        for packet in &self.packets {
             bytes.clear();
             packet.emit_into(&mut bytes);
             hash.number(bytes.len() as u64);

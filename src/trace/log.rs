@@ -53,23 +53,67 @@ impl<T> Log<T> {
     }
 
     /// All of them, in order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> + ExactSizeIterator + Clone {
+    pub fn iter(&self) -> Entries<'_, T> {
         self.range(0..self.len())
     }
 
     /// Those from this place on.
-    pub fn since(&self, from: usize) -> impl DoubleEndedIterator<Item = &T> + ExactSizeIterator + Clone {
+    pub fn since(&self, from: usize) -> Entries<'_, T> {
         self.range(from..self.len())
     }
 
     /// Those at these places, as far as they are there.
-    pub fn range(
-        &self,
-        places: Range<usize>,
-    ) -> impl DoubleEndedIterator<Item = &T> + ExactSizeIterator + Clone {
-        (places.start..places.end.min(self.len())).map(|at| &self[at])
+    pub fn range(&self, places: Range<usize>) -> Entries<'_, T> {
+        Entries { log: self, places: places.start..places.end.min(self.len()) }
     }
 }
+
+/// Entries of a [`Log`], in order. To pass over some costs nothing, however many they are: `skip` and `step_by` go by
+/// [`Iterator::nth`], and a trace is often read from where it was read to before.
+#[derive(Debug)]
+pub struct Entries<'a, T> {
+    log: &'a Log<T>,
+    places: Range<usize>,
+}
+
+impl<T> Clone for Entries<'_, T> {
+    fn clone(&self) -> Self {
+        Self { log: self.log, places: self.places.clone() }
+    }
+}
+
+impl<'a, T> Iterator for Entries<'a, T> {
+    type Item = &'a T;
+
+    fn next(&mut self) -> Option<&'a T> {
+        self.places.next().map(|at| &self.log[at])
+    }
+
+    fn nth(&mut self, n: usize) -> Option<&'a T> {
+        self.places.nth(n).map(|at| &self.log[at])
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.places.size_hint()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Log<T> {
+    type Item = &'a T;
+    type IntoIter = Entries<'a, T>;
+
+    fn into_iter(self) -> Entries<'a, T> {
+        self.iter()
+    }
+}
+
+impl<T> DoubleEndedIterator for Entries<'_, T> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.places.next_back().map(|at| &self.log[at])
+    }
+}
+
+impl<T> ExactSizeIterator for Entries<'_, T> {}
 
 impl<T> Index<usize> for Log<T> {
     type Output = T;
@@ -123,6 +167,7 @@ mod tests {
             assert!(log.since(PIECE).copied().eq(PIECE..len));
             assert!(log.range(PIECE - 1..PIECE + 1).copied().eq(PIECE - 1..len.min(PIECE + 1)));
             assert!(log.iter().rev().copied().eq((0..len).rev()));
+            assert!(log.iter().enumerate().skip(PIECE).map(|(at, _)| at).eq(PIECE..len));
         }
     }
 }

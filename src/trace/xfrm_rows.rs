@@ -183,7 +183,7 @@ impl Xfrm {
 /// each line as `-o uat:esp_sa:LINE`: with them it decrypts what an exported capture holds.
 pub fn esp_sa(trace: &Trace) -> String {
     let mut lines: Vec<String> = Vec::new();
-    for change in trace.changes.iter() {
+    for change in &trace.changes {
         let TableChange::Xfrm(XfrmChange::State(row)) = change else { continue };
         let XfrmStateRow { src, dst, spi, .. } = row;
         let key = row.key_hex();

@@ -63,7 +63,7 @@ pub(crate) fn faults_at_rest(lab: &Lab) -> Faults {
     let mut faults = faults(lab);
     let trace = lab.trace();
     let mut ended = vec![0_u32; trace.journeys.len()];
-    for event in trace.events.iter() {
+    for event in &trace.events {
         if matches!(event.kind, EventKind::Ended(_)) {
             ended[event.journey.index()] += 1;
         }

@@ -245,7 +245,7 @@ fn run_until(sim: &mut Simulation<Nobody>, end: SimTime) {
 fn captured(trace: &Trace) -> Vec<(u64, String)> {
     let mut first_seq: BTreeMap<(Ipv4Addr, u16, u16), u32> = BTreeMap::new();
     let mut out = Vec::new();
-    for event in trace.events.iter() {
+    for event in &trace.events {
         let outgoing = event.kind == EventKind::Transmitted;
         if !outgoing && !matches!(event.kind, EventKind::Received(_)) {
             continue;
@@ -326,7 +326,7 @@ pub(crate) fn socket_rows(script: &str) -> Vec<String> {
     let (sim, _) = simulate(script);
     let trace = sim.trace();
     let mut rows = Vec::new();
-    for change in trace.changes.iter() {
+    for change in &trace.changes {
         if let TableChange::Socket(row) = change {
             rows.push(vethscope::trace::rows_text::socket(row));
         } else if let TableChange::SocketGone(_, socket) = change {
