@@ -280,11 +280,12 @@ impl ControlPlane {
         }
         cni::start(world, &peer(node), &cluster);
         self.connect(world, name);
-        let own = |entry: &PodEntry| entry.ip.is_some() && !entry.pod.spec.host_network;
-        let known: Vec<PodKey> =
-            self.store.pods.iter().filter(|(_, entry)| own(entry)).map(|(key, _)| key.clone()).collect();
-        for key in known.iter().filter(|_| cluster.network.cni == Cni::Cilium) {
-            self.publish(world, key);
+        if self.is_cilium() {
+            let own = |entry: &PodEntry| entry.ip.is_some() && !entry.pod.spec.host_network;
+            let known = self.store.pods.iter().filter(|(_, entry)| own(entry));
+            for key in known.map(|(key, _)| key.clone()).collect::<Vec<PodKey>>() {
+                self.publish(world, &key);
+            }
         }
         self.policies_changed(world);
     }
