@@ -90,6 +90,67 @@ fn multus_gives_pods_the_interfaces_that_they_ask_for() {
     assert!(faults.is_empty(), "{faults}");
 }
 
+/// The command's output is exactly this, for a comparison that shows where it differs.
+fn prints(lab: &mut Lab, line: &str, expected: &[&str]) {
+    let output = common::run(lab, line).output;
+    assert_eq!(output.lines().collect::<Vec<_>>(), expected, "{line}");
+}
+
+#[test]
+fn host_device_takes_a_card_of_the_node_and_gives_it_back() {
+    let text = include_str!("cni/host_device.yaml");
+    let without = |pod: &str| {
+        let parts: Vec<&str> = text.split("---\n").filter(|part| !part.contains(pod)).collect();
+        parts.join("---\n")
+    };
+    let mut lab = common::lab(&without("networks:"), 1);
+    // The switch's own numbers of ports tell which end is whose.
+    prints(
+        &mut lab,
+        "node/node1 ip -br link show eth1",
+        &["eth1@if4         UP             02:00:00:00:00:e1 <BROADCAST,MULTICAST,UP,LOWER_UP> "],
+    );
+    assert!(answered(&mut lab, "host/ext ping -c1 -W1 192.168.1.20"), "a node's second card");
+    let status = common::run(&mut lab, "node/node1 ip link show a-rather-long-1");
+    assert!(status.output.contains("state UP"), "{}", status.output);
+
+    common::apply(&mut lab, &without("  name: b\n"));
+    prints(
+        &mut lab,
+        "a ip link show net1",
+        &[
+            "3: net1@if4: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 9000 qdisc noqueue state UP mode DEFAULT group default qlen 1000",
+            "    link/ether 02:00:00:00:00:e1 brd ff:ff:ff:ff:ff:ff link-netnsid 1",
+            "    alias eth1",
+        ],
+    );
+    prints(&mut lab, "node/node1 ip link show eth1", &["Device \"eth1\" does not exist."]);
+    assert!(answered(&mut lab, "host/ext ping -c1 -W1 192.168.1.60"), "the card is the Pod's now");
+    assert!(!answered(&mut lab, "host/ext ping -c1 -W1 192.168.1.20"), "its old address stayed nowhere");
+    lab.linger(common::FOR_EVER);
+    let faults = common::invariants::faults_at_rest(&lab);
+    assert!(faults.is_empty(), "{faults}");
+
+    // A second Pod finds the card gone, until the first one goes.
+    common::apply(&mut lab, text);
+    let events = common::run(&mut lab, "node/node1 kubectl get events").output;
+    assert!(events.contains("failed to find host device: failed to find physical interface"), "{events}");
+    common::apply(&mut lab, &without("networks:"));
+    prints(
+        &mut lab,
+        "node/node1 ip link show eth1",
+        &[
+            "3: eth1@if4: <BROADCAST,MULTICAST> mtu 9000 qdisc noop state DOWN mode DEFAULT group default qlen 1000",
+            "    link/ether 02:00:00:00:00:e1 brd ff:ff:ff:ff:ff:ff link-netnsid 0",
+        ],
+    );
+    common::apply(&mut lab, &without("  name: a\n"));
+    assert!(common::run(&mut lab, "b ip -br link show net1").output.contains("02:00:00:00:00:e1"));
+    lab.linger(common::FOR_EVER);
+    let faults = common::invariants::faults_at_rest(&lab);
+    assert!(faults.is_empty(), "{faults}");
+}
+
 #[test]
 fn what_multus_does_not_find_keeps_the_pod_from_starting() {
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, annotations: {k8s.v1.cni.cncf.io/networks: nowhere}}\n\

@@ -4,7 +4,7 @@ use super::containers::plain_site;
 use super::launch::{Environment, Launch, Mounts, StandIn};
 use super::rules::append;
 use super::world::{Wire, World, with};
-use crate::api::{ClusterSpec, ExternalSpec, Nic, NodeSpec};
+use crate::api::{ClusterSpec, ExternalSpec, InterfaceSpec, Nic, NodeSpec};
 use crate::app::Transport;
 use crate::app::server::{Listener, Serve};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 /// Leading octets of the Ethernet addresses of machines; the address follows.
 const NIC: [u8; 2] = [0x02, 0x00];
+/// Longest name of an interface (`IFNAMSIZ` without the closing NUL).
+const IFNAME_LEN: usize = 15;
 /// Interface number of a machine's `eth0`, the first link after `lo`.
 pub(super) const ETH0: IfIndex = IfIndex(2);
 
@@ -52,26 +54,61 @@ impl Fabric {
 
     /// Plugs a machine's `eth0` into a port `p-NAME` of the switch and gives it its address.
     fn plug(&self, world: &mut dyn World, machine: (NetnsId, &str), nic: Nic, net: Ipv4Net, mtu: u32) {
-        let Some(switch) = self.switch else { return };
-        let (netns, name) = machine;
         let mac = MacAddr::from_ipv4(NIC, net.addr());
-        let port_mac = random_mac(world);
-        let port_name: String = format!("p-{name}").chars().take(15).collect();
+        let port = format!("p-{}", machine.1);
+        self.plug_as(world, machine.0, nic, (link("eth0", mac, mtu), &port), Some(net));
+    }
+
+    /// Plugs a further interface of a node into a port `p-NAME-INTERFACE` of the switch.
+    fn plug_further(&self, world: &mut dyn World, node: (NetnsId, &str), nic: Nic, spec: &InterfaceSpec) {
+        let mac = spec.mac.or_else(|| Some(MacAddr::from_ipv4(NIC, spec.address?.addr())));
+        let mac = mac.unwrap_or_else(|| random_mac(world));
+        let port = format!("p-{}-{}", node.1, spec.name);
+        self.plug_as(world, node.0, nic, (link(&spec.name, mac, spec.mtu), &port), spec.address);
+    }
+
+    /// Plugs an interface into a port of the switch, whose name is cut where it is too long for one.
+    fn plug_as(
+        &self,
+        world: &mut dyn World,
+        machine: NetnsId,
+        nic: Nic,
+        (interface, port_name): (NewLink, &str),
+        net: Option<Ipv4Net>,
+    ) {
+        let Some(switch) = self.switch else { return };
+        let port_name = self.port_name(world, port_name);
+        let port = link(&port_name, random_mac(world), interface.mtu);
         let wire = match nic {
             Nic::Veth => Wire::Veth,
             Nic::Physical => Wire::Cable,
         };
-        let (port, eth0) =
-            world.add_wire(wire, (switch, link(&port_name, port_mac, mtu)), (netns, link("eth0", mac, mtu)));
+        let (port, own) = world.add_wire(wire, (switch, port), (machine, interface));
         let bridge = self.bridge;
         with(world, switch, |netns, ctx| {
             netns.set_master(ctx, port, bridge, Hairpin::Off);
             netns.set_up(ctx, port);
         });
-        with(world, netns, |netns, ctx| {
-            netns.add_addr(ctx, eth0, net, None, Scope::Global);
-            netns.set_up(ctx, eth0);
+        with(world, machine, |netns, ctx| {
+            if let Some(net) = net {
+                netns.add_addr(ctx, own, net, None, Scope::Global);
+            }
+            netns.set_up(ctx, own);
         });
+    }
+
+    /// A name of at most 15 bytes that no other port has.
+    fn port_name(&self, world: &dyn World, wished: &str) -> String {
+        let taken = |name: &str| {
+            let switch = self.switch.and_then(|switch| world.netns(switch));
+            switch.is_some_and(|switch| switch.link_named(name).is_some())
+        };
+        let cut = |text: &str, len: usize| text.chars().take(len).collect::<String>();
+        let numbered = (2..).map(|number| {
+            let end = format!("-{number}");
+            cut(wished, IFNAME_LEN - end.len()) + &end
+        });
+        std::iter::once(cut(wished, IFNAME_LEN)).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
     }
 
     /// Builds a node with its `eth0` and routes; the CNI plug-in's parts come later.
@@ -85,6 +122,9 @@ impl Fabric {
         let node = world.new_netns(name, NetnsRole::Node);
         let net = Ipv4Net::new_assert(spec.address, spec.prefix_len);
         self.plug(world, (node, &spec.name), cluster.network.nic, net, cluster.network.mtu);
+        for interface in &spec.interfaces {
+            self.plug_further(world, (node, &spec.name), cluster.network.nic, interface);
+        }
         with(world, node, |netns, ctx| {
             netns.set_sysctl(ctx, "net.ipv4.ip_forward", "1");
             netns.sysctl.bridge_nf_call_iptables = true;

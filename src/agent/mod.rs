@@ -18,6 +18,7 @@ mod fabric;
 mod furniture;
 mod health;
 mod hooks;
+mod host_device;
 mod images;
 mod ipvs;
 pub mod kube_proxy;

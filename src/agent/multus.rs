@@ -1,11 +1,12 @@
 //! Multus (k8snetworkplumbingwg/multus-cni): further interfaces of a Pod, which its annotation
 //! `k8s.v1.cni.cncf.io/networks` names and `NetworkAttachmentDefinition` objects describe, in the form of the Network
-//! Plumbing Working Group's specification. *Simulated*: macvlan, ipvlan, vlan, bridge and SR-IOV, with addresses of
-//! host-local, whereabouts and static. *Simplified*: a virtual function is shown as a macvlan on
-//! its card; host-device and dhcp are refused by name.
+//! Plumbing Working Group's specification. *Simulated*: macvlan, ipvlan, vlan, bridge, host-device and SR-IOV, with
+//! addresses of host-local, whereabouts and static. *Simplified*: a virtual function is shown as a macvlan on its card;
+//! dhcp is refused by name.
 
 use super::control::ControlPlane;
 use super::fabric::random_mac;
+use super::host_device;
 use super::store::PodKey;
 use super::world::{Wire, World, with};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
@@ -26,6 +27,8 @@ const KIND: &str = "NetworkAttachmentDefinition";
 #[derive(Clone, Debug, Default)]
 pub(super) struct Multus {
     ranges: BTreeMap<(Option<Arc<str>>, String), RangeSet>,
+    /// Devices of nodes that Pods hold.
+    held: Vec<host_device::Held>,
 }
 
 /// One network that a Pod asks for (`NetworkSelectionElement`).
@@ -81,10 +84,10 @@ struct Place<'a> {
 }
 
 /// What was made.
-struct Made {
-    ifindex: IfIndex,
-    mac: MacAddr,
-    stub: Option<IfIndex>,
+pub(super) struct Made {
+    pub(super) ifindex: IfIndex,
+    pub(super) mac: MacAddr,
+    pub(super) stub: Option<IfIndex>,
 }
 
 /// Makes the further interfaces of a Pod. The error is what the runtime hears.
@@ -165,7 +168,13 @@ fn add(
 ) -> Result<Value, String> {
     let addresses = addresses(control, place, network, config)?;
     let mac = network.mac.unwrap_or_else(|| random_mac(world));
-    let made = make(world, place, config, (name, mac))?;
+    let made = if config["type"] == "host-device" {
+        let (held, made) = host_device::add(world, (place.node, place.sandbox), config, name)?;
+        control.multus.held.push(held);
+        made
+    } else {
+        make(world, place, config, (name, mac))?
+    };
     configure(world, place, (&made, config), &addresses);
     let ips: Vec<String> = addresses.iter().map(|(net, _)| net.addr().to_string()).collect();
     let full = format!("{}/{}", network.namespace, network.name);
@@ -409,11 +418,15 @@ pub(super) fn release(control: &mut ControlPlane, world: &mut dyn World, key: &P
     for set in control.multus.ranges.values_mut() {
         set.release(&container);
     }
+    let Some(sandbox) = sandbox else { return };
+    let is_here = |held: &mut host_device::Held| held.sandbox == sandbox;
+    for held in control.multus.held.extract_if(.., is_here) {
+        held.give_back(world);
+    }
     let wired = |netns: NetnsId| {
         let links = world.netns(netns).into_iter().flat_map(crate::kernel::Netns::links);
         links.filter(|link| link.peer().is_some()).map(|link| link.ifindex).collect::<Vec<_>>()
     };
-    let Some(sandbox) = sandbox else { return };
     for ifindex in wired(sandbox) {
         world.del_wire(sandbox, ifindex);
     }

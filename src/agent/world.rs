@@ -36,6 +36,9 @@ pub trait World {
         new: (NetnsId, NewLink),
         shown: &LinkKind,
     ) -> (IfIndex, IfIndex);
+    /// Moves one end of a wire into another namespace, down and without what was set on it there (`ip link set … netns`).
+    /// Its number there; `None` where there is no such end.
+    fn move_end(&mut self, from: (NetnsId, IfIndex), to: NetnsId, name: Arc<str>) -> Option<IfIndex>;
     /// Removes a veth pair by one end.
     fn del_wire(&mut self, netns: NetnsId, ifindex: IfIndex);
     /// Puts a file where commands in that namespace read it.

@@ -65,15 +65,16 @@ impl Netns {
         IfIndex(self.links.len() as u32)
     }
 
-    /// The `link-netnsid` for a namespace seen from here for the first time.
-    pub fn take_nsid(&mut self) -> u32 {
-        self.next_nsid += 1;
-        self.next_nsid - 1
-    }
-
     /// Makes a link, down (`ip link add`).
     pub fn add_link(&mut self, ctx: &mut Ctx<'_>, new: NewLink) -> IfIndex {
         self.add_link_as(ctx, new, |_| {})
+    }
+
+    /// Sets the name that is only told (`ip link set … alias`); empty for none.
+    pub fn set_alias(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, alias: &str) {
+        let Some(link) = self.link_mut(ifindex) else { return };
+        link.extra.alias = (!alias.is_empty()).then(|| alias.into());
+        self.record_link(ctx, ifindex);
     }
 
     /// The same, changed before anybody sees it.
@@ -83,7 +84,16 @@ impl Netns {
         new: NewLink,
         change: impl FnOnce(&mut Link),
     ) -> IfIndex {
-        let ifindex = self.next_ifindex();
+        self.add_link_at(ctx, self.next_ifindex(), new, change)
+    }
+
+    pub(super) fn add_link_at(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ifindex: IfIndex,
+        new: NewLink,
+        change: impl FnOnce(&mut Link),
+    ) -> IfIndex {
         let wireless = self.carrier_of_new(&new.kind);
         let NewLink { name, mut kind, mac, mtu, txqlen } = new;
         // A bridge whose address nobody chose has no identifier until it has a port.
@@ -117,7 +127,9 @@ impl Netns {
             shown: None,
         };
         change(&mut link);
-        self.links.push(Some(link));
+        let places = self.links.len().max(ifindex.index() + 1);
+        self.links.resize_with(places, || None);
+        self.links[ifindex.index()] = Some(link);
         self.record_link(ctx, ifindex);
         if has_id {
             self.fdb_insert_local(ctx, ifindex, ifindex, mac);

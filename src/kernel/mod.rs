@@ -122,7 +122,8 @@ pub struct Netns {
     bpf: BpfMaps,
     xfrm: xfrm::Xfrm,
     next_ip_id: u16,
-    next_nsid: u32,
+    /// Identifiers of the other namespaces that this one has to do with (`netns_ids` of `struct net`).
+    nsids: BTreeMap<NetnsId, u32>,
     /// Major number of the next queueing discipline.
     next_qdisc: u16,
     rng: Rng,
@@ -155,7 +156,7 @@ impl Netns {
             bpf: BpfMaps::default(),
             xfrm: xfrm::Xfrm::default(),
             next_ip_id: rng.u16(..),
-            next_nsid: 0,
+            nsids: BTreeMap::new(),
             next_qdisc: 0x8001,
             rng,
         }

@@ -18,9 +18,12 @@ impl<A: Actor> Simulation<A> {
         ctx.change(netns, IfIndex::NONE, EventId::NONE, change);
     }
 
-    /// The number under which `at` sees the namespace `other`; nodes count what they see, a Pod sees only its node.
-    fn nsid(&mut self, at: NetnsId) -> u32 {
-        self.netns.get_mut(at.index()).and_then(Option::as_mut).map_or(0, Netns::take_nsid)
+    /// The number under which `at` sees the namespace `other`.
+    fn nsid(&mut self, at: NetnsId, other: NetnsId) -> u32 {
+        let Some(mut state) = self.netns.get_mut(at.index()).and_then(Option::take) else { return 0 };
+        let id = state.nsid_of(other, |netns| Self::netns(self, netns).is_some());
+        self.netns[at.index()] = Some(state);
+        id
     }
 
     fn add_end(&mut self, at: NetnsId, new: &NewLink) -> IfIndex {
@@ -77,7 +80,7 @@ impl<A: Actor> World for Simulation<A> {
         let behind = u32::from(a.0 == b.0);
         let second = IfIndex(next(self, b.0).0 + behind);
         let ends = (Peer { netns: a.0, ifindex: next(self, a.0) }, Peer { netns: b.0, ifindex: second });
-        let (nsid_a, nsid_b) = if a.0 == b.0 { (0, 0) } else { (self.nsid(a.0), self.nsid(b.0)) };
+        let (nsid_a, nsid_b) = if a.0 == b.0 { (0, 0) } else { (self.nsid(a.0, b.0), self.nsid(b.0, a.0)) };
         let kind = |peer, nsid| match wire {
             Wire::Veth => Kind::Veth(peer, nsid),
             Wire::Cable => Kind::Physical(peer),
@@ -106,6 +109,24 @@ impl<A: Actor> World for Simulation<A> {
             netns.add_moved(ctx, link.clone(), shown, 0);
         });
         (moved, stub)
+    }
+
+    fn move_end(&mut self, from: (NetnsId, IfIndex), to: NetnsId, name: Arc<str>) -> Option<IfIndex> {
+        let link = Self::netns(self, from.0)?.link(from.1)?;
+        let peer = link.peer()?;
+        let other = Self::netns(self, peer.netns).and_then(|netns| netns.link(peer.ifindex));
+        let wire = (link.extra.cut, other.is_some_and(|other| other.up));
+        let (mac, mtu, txqlen, kind) = (link.mac, link.mtu, link.txqlen, link.kind.clone());
+        let is_home = to == peer.netns;
+        let (here, there) =
+            if is_home { (0, 0) } else { (self.nsid(to, peer.netns), self.nsid(peer.netns, to)) };
+        let new = NewLink { name, kind: kind.with_peer(peer, here), mac, mtu, txqlen };
+        self.visit_netns(from.0, &mut |netns, ctx| netns.del_link(ctx, from.1));
+        let mut made = IfIndex::NONE;
+        self.visit_netns(to, &mut |netns, ctx| made = netns.take_in(ctx, new.clone(), from.1, wire));
+        let end = Peer { netns: to, ifindex: made };
+        self.visit_netns(peer.netns, &mut |netns, ctx| netns.set_peer(ctx, peer.ifindex, end, there));
+        Some(made)
     }
 
     fn del_wire(&mut self, netns: NetnsId, ifindex: IfIndex) {

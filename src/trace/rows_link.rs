@@ -3,6 +3,7 @@
 use super::{LinkKind, Netem};
 use crate::base::{IfIndex, Ipv4Addr, NetnsId};
 use crate::wire::{BridgeId, VlanProtocol};
+use std::sync::Arc;
 
 /// A tunnel of IPv4 packets: ipip, gre or gretap (`struct ip_tunnel_parm_kern`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +100,8 @@ pub struct LinkExtra {
     pub qdisc: Option<QdiscRow>,
     /// `link-netnsid` of the namespace where the device below it is, if that is another one.
     pub lower_nsid: Option<u32>,
+    /// A name that is only told (`ifalias`).
+    pub alias: Option<Arc<str>>,
     /// Whether its cable is cut.
     pub cut: bool,
     /// Where copies of what passes it go (`tc filter … mirred`).

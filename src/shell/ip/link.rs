@@ -314,6 +314,10 @@ pub(super) fn print_link(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, sho
     if ip.options.details && !inet_only {
         details::print(ip, printer, link, shown);
     }
+    if let Some(alias) = link.extra.alias.as_deref().filter(|_| shown == Shown::Link || ip.options.details) {
+        printer.plain(ip.options.separator());
+        printer.any("ifalias", alias, format!("    alias {alias}"));
+    }
     // `ip addr` prints the addresses before the counters.
     if ip.options.stats > 0 && shown == Shown::Link {
         stats::print(ip, printer, link);

@@ -164,7 +164,7 @@ fn Table(comparing: Comparing) -> impl IntoView {
                     <tr>
                         <th scope="col">{word("compare.network")}</th>
                         <th scope="col">{word("compare.reached")}</th>
-                        <th scope="col" class="wide">{word("compare.bytes")}</th>
+                        <th scope="col">{word("compare.bytes")}</th>
                         <th scope="col">{word("compare.added")}</th>
                         <th scope="col">{word("compare.mtu")}</th>
                         <th scope="col">{word("compare.delay")}</th>
@@ -189,8 +189,9 @@ fn row(page: Page, most: Memo<(usize, u64)>, outcome: Outcome) -> impl IntoView 
     let mtu = mtu.map_or_else(none, |mtu| mtu.to_string());
     let hooks = followed.as_ref().map_or_else(none, |packet| hooks_text(page, packet));
     let delay = followed.as_ref().map(|packet| packet.one_way_ns);
+    let bytes = followed.as_ref().map(|packet| format!("{} B", packet.wire_bytes));
     let path = followed.as_ref().map(path_view);
-    let bytes = followed.map(|packet| bytes_view(most, &packet));
+    let bar = followed.map(|packet| bytes_view(most, &packet));
     let line = line_of(&command);
     let said = error.unwrap_or(output);
     view! {
@@ -198,7 +199,7 @@ fn row(page: Page, most: Memo<(usize, u64)>, outcome: Outcome) -> impl IntoView 
             <tr>
                 <th scope="row" class="mono" rowspan="2">{network}</th>
                 <td class:is-lost=!reached>{verdict}</td>
-                <td>{bytes}</td>
+                <td class="number mono">{bytes}</td>
                 <td class="number mono">{cost}</td>
                 <td class="number mono">{mtu}</td>
                 <td class="number mono">
@@ -212,6 +213,7 @@ fn row(page: Page, most: Memo<(usize, u64)>, outcome: Outcome) -> impl IntoView 
             </tr>
             <tr class="compare-path">
                 <td colspan="6">
+                    {bar}
                     {path}
                     <details><summary class="mono">{line}</summary><pre>{said}</pre></details>
                 </td>
@@ -241,13 +243,10 @@ fn bytes_view(most: Memo<(usize, u64)>, packet: &Followed) -> impl IntoView + us
     let names: Vec<String> =
         packet.headers.iter().map(|header| format!("{} {}", header.name, header.bytes)).collect();
     view! {
-        <div class="compare-bytes">
-            <div class="compare-bar" style:width=move || format!("{}%", 100 * whole / most.get().0)>
-                {piece("Ethernet".to_string(), rest, "is-ethernet")}
-                {headers}
-                {piece("IPv4".to_string(), packet.packet_bytes, "is-packet")}
-            </div>
-            <span class="mono">{format!("{whole} B")}</span>
+        <div class="compare-bar" style:width=move || format!("{}%", 100 * whole / most.get().0)>
+            {piece("Ethernet".to_string(), rest, "is-ethernet")}
+            {headers}
+            {piece("IPv4".to_string(), packet.packet_bytes, "is-packet")}
         </div>
         {(!names.is_empty()).then(|| view! { <p class="compare-headers mono">{names.join(" + ")}</p> })}
     }

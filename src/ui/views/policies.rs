@@ -258,7 +258,7 @@ fn Cells(view: View, matrix: Matrix) -> impl IntoView {
     view! {
         <div class="policies-scroll">
             <table class="policies-table" data-testid="policies-table">
-                <caption class="visually-hidden">{move || page.word("policies.table")}</caption>
+                <caption>{move || page.word("policies.table")}</caption>
                 <thead><tr><td></td>{heads}</tr></thead>
                 <tbody>{rows}</tbody>
             </table>
