@@ -222,16 +222,17 @@ pub(super) fn is_outside(state: &NetnsState) -> bool {
 }
 
 /// The far end of a link that is a cable between machines: a network card's, or a veth's that leads to no Pod, as in a
-/// lab where each machine is a namespace.
+/// lab where each machine is a namespace, or leads out of the nodes altogether, as a node's card does that a Pod was given.
 pub(super) fn cable_end(inventory: &Inventory, link: &LinkRow) -> Option<Spot> {
-    let is_pod = |netns: NetnsId| {
-        let role = inventory.netns.get(&netns).map(|state| &state.row.role);
-        role.is_none_or(|role| matches!(role, NetnsRole::Pod { .. }))
-    };
+    let state = |netns: NetnsId| inventory.netns.get(&netns);
+    let is_pod =
+        |netns: NetnsId| state(netns).is_none_or(|state| matches!(state.row.role, NetnsRole::Pod { .. }));
+    let leads_out = |netns: NetnsId| state(netns).is_some_and(|state| is_outside(state));
     match link.kind {
         LinkKind::Physical { peer_netns, peer } => Some((peer_netns, peer)),
         LinkKind::Veth { peer_netns, peer, .. } => {
-            (!is_pod(link.netns) && !is_pod(peer_netns)).then_some((peer_netns, peer))
+            let ends = [link.netns, peer_netns];
+            (!ends.into_iter().any(is_pod) || ends.into_iter().any(leads_out)).then_some((peer_netns, peer))
         }
         LinkKind::Loopback
         | LinkKind::Bridge { .. }
