@@ -245,7 +245,7 @@ impl Netns {
         // What was for many is answered from the address that reaches the one who asked (`fib_compute_spec_dst`).
         let from = Some(request.dst).filter(|dst| !self.is_for_many(*dst));
         let Ok(flow) = self.ip_route_output(ctx.now, request.src, from, None) else { return };
-        let answer = self.icmp_packet(&flow, request.src, request.tos & 0x1e, message);
+        let answer = self.icmp_packet(&flow, request.src, request.tos, message);
         let mut skb = ctx.child(about, Relation::Reply, Arc::new(answer));
         skb.nf.sender = Sender::Kernel;
         ctx.note((self.id, ifindex), &mut skb, EventKind::Originated);

@@ -160,7 +160,7 @@ impl Netns {
                 if let UdpPayload::Vxlan(vxlan) = &udp.payload
                     && let Some(tunnel) = self.vxlan_listening(udp.dst_port)
                 {
-                    return self.vxlan_rcv(ctx, ifindex, tunnel, (packet.src, vxlan), skb);
+                    return self.vxlan_rcv(ctx, ifindex, tunnel, (packet, vxlan), skb);
                 }
                 self.udp_rcv(ctx, ifindex, kind, (packet, udp), skb);
             }

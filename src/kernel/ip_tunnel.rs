@@ -265,7 +265,7 @@ impl Netns {
 }
 
 /// Congestion bits of the outer header (RFC 6040; `INET_ECN_encapsulate`): the inner ones, but not "experienced".
-fn ecn_encapsulate(tos: u8, inner: u8) -> u8 {
+pub(super) fn ecn_encapsulate(tos: u8, inner: u8) -> u8 {
     const CE: u8 = 3;
     const ECT_0: u8 = 2;
     let ecn = if inner & 3 == CE { ECT_0 } else { inner & 3 };

@@ -144,7 +144,7 @@ impl Netns {
         let at = (self.id, flow.oif);
         ctx.note(at, &mut skb, EventKind::Decided(Table::Fib, flow.change));
         skb.dst.mtu = flow.mtu;
-        let ends = |skb: &Skb| (skb.frame.ipv4().map(|packet| packet.dst), skb.nf.mark);
+        let ends = |skb: &Skb| (skb.frame.ipv4().map(|packet| (packet.dst, packet.tos)), skb.nf.mark);
         let before = ends(&skb);
         let state = HookState { hook: Hook::Output, iif: IfIndex::NONE, oif: flow.oif };
         match self.nf_hook(ctx, flow.oif, state, &mut skb) {
@@ -164,7 +164,7 @@ impl Netns {
         self.ip_output(ctx, flow.oif, flow.next_hop, after, skb)
     }
 
-    /// The destination was translated, or the packet marked: the way out is looked up again (`ip_route_me_harder`).
+    /// The destination was translated, the packet marked, or its type of service changed: the way out is looked up again (`ip_route_me_harder`).
     fn ip_route_me_harder(
         &mut self,
         ctx: &mut Ctx<'_>,

@@ -1,6 +1,7 @@
 //! VXLAN tunnel ends (RFC 7348; `drivers/net/vxlan/vxlan_core.c`). As Linux sends it: UDP checksum filled in, DF
-//! clear, TOS 0, TTL 64, source port chosen by the inner flow.
+//! clear, TOS 0 but for the congestion bits of the packet inside, TTL 64, source port chosen by the inner flow.
 
+use super::ip_tunnel::{ecn_decapsulate, ecn_encapsulate};
 use super::link::VxlanRemote;
 use super::{BpfProgram, Ctx, Kind, Link, Netns, Skb};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr};
@@ -72,7 +73,7 @@ impl Netns {
             payload: UdpPayload::Vxlan(Vxlan { vni, inner: skb.frame.clone() }),
         };
         let outer = Ipv4 {
-            tos: 0,
+            tos: ecn_encapsulate(0, skb.frame.ipv4().map_or(0, |packet| packet.tos)),
             id: self.next_ip_id(),
             dont_fragment: false,
             more_fragments: false,
@@ -99,7 +100,7 @@ impl Netns {
         ctx: &mut Ctx<'_>,
         ifindex: IfIndex,
         port: u16,
-        (from, vxlan): (Ipv4Addr, &Vxlan),
+        (outer, vxlan): (&Ipv4, &Vxlan),
         mut skb: Skb,
     ) {
         let is_ours = |link: &&Link| {
@@ -120,8 +121,11 @@ impl Netns {
         skb.packet = crate::base::PacketId::NONE;
         (skb.frag_max, skb.frag_list) = (0, 0);
         skb.nf = skb.nf.scrubbed(false);
+        if !ecn_decapsulate(outer.tos, &mut skb) {
+            return ctx.drop((self.id, tunnel), skb, DropReason::IpInHdr);
+        }
         ctx.note((self.id, tunnel), &mut skb, EventKind::Decapsulated);
-        self.vxlan_snoop(ctx, tunnel, from, &skb);
+        self.vxlan_snoop(ctx, tunnel, outer.src, &skb);
         self.netif_receive(ctx, tunnel, skb);
     }
 

@@ -2,6 +2,7 @@
 //! do it. *Simulated*: ESP in tunnel mode with AES-GCM (RFC 4303, RFC 4106) between addresses, selectors of addresses
 //! alone. *Not modelled*: transport mode, AH, `IPComp`, selectors of ports, lifetimes, IKE, which would agree on the keys.
 
+use super::ip_tunnel::ecn_encapsulate;
 use super::{Ctx, Netns, Skb};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr};
 use crate::trace::{
@@ -204,7 +205,7 @@ impl Netns {
         let esp = state.cipher.seal((state.row.spi, state.oseq), iv, &content);
         let (src, dst, change) = (state.row.src, state.row.dst, state.change);
         let outer = Ipv4 {
-            tos: inner.tos,
+            tos: ecn_encapsulate(inner.tos, inner.tos),
             id: self.next_ip_id(),
             dont_fragment: inner.dont_fragment,
             more_fragments: false,

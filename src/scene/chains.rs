@@ -332,6 +332,9 @@ impl Walker<'_> {
             | Target::Connmark(_)
             | Target::Notrack(_)
             | Target::Tcpmss(_)
+            | Target::Ttl(_)
+            | Target::Tos(..)
+            | Target::Dscp(_)
             | Target::Return => false,
             Target::Accept
             | Target::Drop
@@ -339,7 +342,8 @@ impl Walker<'_> {
             | Target::Dnat(..)
             | Target::Snat(..)
             | Target::Masquerade(..)
-            | Target::Redirect(..) => true,
+            | Target::Redirect(..)
+            | Target::Netmap(_) => true,
         };
         self.say(WalkKind::Fitted { text: row.rule.to_string(), ends, event });
         match &row.rule.target {
@@ -369,7 +373,11 @@ impl Walker<'_> {
             | Target::Connmark(_)
             | Target::Notrack(_)
             | Target::Log(_)
-            | Target::Tcpmss(_) => {}
+            | Target::Tcpmss(_)
+            | Target::Ttl(_)
+            | Target::Tos(..)
+            | Target::Dscp(_)
+            | Target::Netmap(_) => {}
         }
         ends
     }

@@ -21,6 +21,9 @@ pub(super) fn rule_key(target: &Target) -> &'static str {
         Target::Mark(..) | Target::Connmark(_) => "why.netfilter.mark",
         Target::Notrack(_) => "why.netfilter.notrack",
         Target::Log(_) => "why.netfilter.log",
+        Target::Netmap(_) => "why.netfilter.netmap",
+        Target::Ttl(_) => "why.netfilter.ttl",
+        Target::Tos(..) | Target::Dscp(_) => "why.netfilter.tos",
         Target::Tcpmss(_) => "why.netfilter.tcpmss",
     }
 }

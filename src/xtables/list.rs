@@ -1,5 +1,6 @@
 //! Matches and targets as `iptables -L` prints them behind the columns.
 
+use super::header_fields::{tos_match_words, tos_target_words};
 use super::matches::{Addrtype, Icmp, Match, Multiport, Not, PortRange, Recent, RecentMode, Tcp, ctstate};
 use super::matches_save::{TCP_FLAGS, bit_names, limit_text, mark_text, statistic_text, type_names};
 use super::{ConnmarkOp, Log, NatFlags, Target, Tcpmss, ports};
@@ -65,6 +66,9 @@ pub fn list_words(each: &Match, names: Names, protocol: u8) -> String {
         Match::Rpfilter(_) => format!(" rpfilter{}", each.rpfilter_words(" ")),
         Match::Owner(owner) => owner
             .words(["owner socket exists", "owner UID match", "owner GID match"], names == Names::Numeric),
+        Match::Ttl(test) => test.list(),
+        Match::Tos(tos) => tos_match_words(*tos, names),
+        Match::Dscp(dscp) => format!(" DSCP match {}0x{:02x}", dscp.mark(), dscp.is),
         Match::Tcpmss(mss) => format!(" tcpmss match {}{}", mss.mark(), mss.is.text(':')),
     }
 }
@@ -217,6 +221,10 @@ pub fn list_target(target: &Target, names: Names) -> String {
         Target::Log(log) => log_words(log, names),
         Target::Tcpmss(Tcpmss::Clamp) => " TCPMSS clamp to PMTU".to_owned(),
         Target::Tcpmss(Tcpmss::Set(mss)) => format!(" TCPMSS set {mss}"),
+        Target::Ttl(op) => op.list(),
+        Target::Tos(value, mask) => tos_target_words(*value, *mask, names),
+        Target::Dscp(value) => format!(" DSCP set 0x{value:02x}"),
+        Target::Netmap(network) => format!(" to:{network}"),
     }
 }
 

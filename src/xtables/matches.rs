@@ -1,6 +1,6 @@
 //! Matches: what a rule asks about a packet.
 
-use super::Masked;
+use super::{Masked, TtlTest};
 use std::sync::Arc;
 
 /// A condition that may be turned round with `!`.
@@ -115,6 +115,12 @@ pub enum Match {
     Tcpmss(Not<PortRange>),
     /// `-m owner`.
     Owner(Owner),
+    /// `-m ttl`.
+    Ttl(TtlTest),
+    /// `-m tos`: value and mask.
+    Tos(Not<(u8, u8)>),
+    /// `-m dscp`: the upper six bits of the type of service.
+    Dscp(Not<u8>),
 }
 
 /// `-m tcp`.
@@ -374,6 +380,9 @@ impl Match {
             Self::Rpfilter(_) => "rpfilter",
             Self::Tcpmss(_) => "tcpmss",
             Self::Owner(_) => "owner",
+            Self::Ttl(_) => "ttl",
+            Self::Tos(_) => "tos",
+            Self::Dscp(_) => "dscp",
         }
     }
 

@@ -1,6 +1,5 @@
 //! Matches from their options.
 
-use super::Family;
 use super::list::ICMP_NAMES;
 use super::matches::{
     Addrtype, Conntrack, Icmp, Match, Multiport, Not, Owner, Physdev, PortRange, PortSide, Recent,
@@ -10,6 +9,7 @@ use super::matches_save::{CT_ADDRS, CT_PORTS, CT_STATUS, LIMIT_UNITS, TCP_FLAGS}
 use super::options::{Given, find};
 use super::parse::{Problem, address, interface, mark, number, port_range};
 use super::ports;
+use super::{Family, header_fields};
 use crate::base::Ipv4Addr;
 
 /// The match `name` with the options given.
@@ -39,6 +39,9 @@ pub(super) fn build(
             Ok(if name == "mark" { Match::Mark(mark) } else { Match::Connmark(mark) })
         }
         "owner" => owner(given),
+        "ttl" => header_fields::ttl_match(given),
+        "tos" => header_fields::tos_match(given),
+        "dscp" => header_fields::dscp_match(given),
         "statistic" => statistic(given),
         "recent" => recent(given),
         "addrtype" => addrtype(given),
@@ -94,7 +97,7 @@ fn owner(given: &[Given]) -> Result<Match, Problem> {
     Ok(Match::Owner(owner))
 }
 
-fn required<'a>(given: &'a [Given], extension: &str, option: &str) -> Result<&'a Given, Problem> {
+pub(super) fn required<'a>(given: &'a [Given], extension: &str, option: &str) -> Result<&'a Given, Problem> {
     find(given, option)
         .ok_or_else(|| Problem::new(format!("{extension}: option \"{option}\" must be specified\n")))
 }

@@ -68,6 +68,9 @@ impl Match {
             Self::Rpfilter(_) => self.rpfilter_words(" --"),
             Self::Tcpmss(mss) => format!(" {}--mss {}", mss.bang(), mss.is.text(':')),
             Self::Owner(owner) => owner.words(["--socket-exists", "--uid-owner", "--gid-owner"], true),
+            Self::Ttl(test) => test.save(),
+            Self::Tos(tos) => format!(" {}--tos 0x{:02x}/0x{:02x}", tos.bang(), tos.is.0, tos.is.1),
+            Self::Dscp(dscp) => format!(" {}--dscp 0x{:02x}", dscp.bang(), dscp.is),
         }
     }
 

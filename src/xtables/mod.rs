@@ -1,6 +1,7 @@
 //! The rules of netfilter as plain data, and the language in which `iptables` reads and prints them (version 1.8.9):
 //! tables, chains, rules with their matches and targets. Nothing here looks at a packet.
 
+mod header_fields;
 mod list;
 mod matches;
 mod matches_parse;
@@ -12,6 +13,7 @@ mod save;
 mod targets;
 mod targets_parse;
 
+pub use header_fields::{TtlOp, TtlTest};
 pub use list::{Names, list_target, list_words};
 pub use matches::{
     Addrtype, Conntrack, Icmp, Iface, Match, Multiport, Not, Owner, Physdev, PortRange, PortSide, Recent,
@@ -134,6 +136,15 @@ impl Masked {
             (Self::V6(net, mask), IpAddr::V6(addr)) => u128::from(addr) & mask == net,
             (Self::V4(_, mask), IpAddr::V6(_)) => mask == 0,
             (Self::V6(_, mask), IpAddr::V4(_)) => mask == 0,
+        }
+    }
+
+    /// The address in this network with the host part of `addr` (`netmap_tg4`). One of the other protocol stays.
+    pub fn map(self, addr: IpAddr) -> IpAddr {
+        match (self, addr) {
+            (Self::V4(net, mask), IpAddr::V4(addr)) => IpAddr::V4((net | u32::from(addr) & !mask).into()),
+            (Self::V6(net, mask), IpAddr::V6(addr)) => IpAddr::V6((net | u128::from(addr) & !mask).into()),
+            (Self::V4(..), IpAddr::V6(_)) | (Self::V6(..), IpAddr::V4(_)) => addr,
         }
     }
 

@@ -14,7 +14,7 @@ const fn spec(names: &'static [&'static str], arguments: usize) -> Spec {
 }
 
 /// Matches that the real tool has and this one does not.
-const OTHER_MATCHES: [&str; 32] = [
+const OTHER_MATCHES: [&str; 29] = [
     "ah",
     "bpf",
     "cgroup",
@@ -25,7 +25,6 @@ const OTHER_MATCHES: [&str; 32] = [
     "cpu",
     "dccp",
     "devgroup",
-    "dscp",
     "ecn",
     "esp",
     "hashlimit",
@@ -45,22 +44,18 @@ const OTHER_MATCHES: [&str; 32] = [
     "socket",
     "string",
     "time",
-    "tos",
-    "ttl",
 ];
 /// Targets that the real tool has and this one does not.
-const OTHER_TARGETS: [&str; 22] = [
+const OTHER_TARGETS: [&str; 18] = [
     "AUDIT",
     "CHECKSUM",
     "CLASSIFY",
     "CLUSTERIP",
     "CONNSECMARK",
-    "DSCP",
     "ECN",
     "HMARK",
     "IDLETIMER",
     "LED",
-    "NETMAP",
     "NFLOG",
     "NFQUEUE",
     "QUEUE",
@@ -69,16 +64,14 @@ const OTHER_TARGETS: [&str; 22] = [
     "SET",
     "SYNPROXY",
     "TEE",
-    "TOS",
     "TPROXY",
-    "TTL",
 ];
 
 /// A match or target, and its options.
 type Extension = (&'static str, &'static [Spec]);
 
 /// Matches.
-const MATCHES: [Extension; 19] = [
+const MATCHES: [Extension; 22] = [
     (
         "tcp",
         &[
@@ -175,10 +168,13 @@ const MATCHES: [Extension; 19] = [
         ],
     ),
     ("tcpmss", &[spec(&["--mss"], 1)]),
+    ("ttl", &[spec(&["--ttl-lt"], 1), spec(&["--ttl-gt"], 1), spec(&["--ttl-eq", "--ttl"], 1)]),
+    ("tos", &[spec(&["--tos"], 1)]),
+    ("dscp", &[spec(&["--dscp"], 1), spec(&["--dscp-class"], 1)]),
 ];
 
 /// Targets.
-const TARGETS: [Extension; 14] = [
+const TARGETS: [Extension; 18] = [
     ("ACCEPT", &[]),
     ("DROP", &[]),
     ("RETURN", &[]),
@@ -243,7 +239,41 @@ const TARGETS: [Extension; 14] = [
         ],
     ),
     ("TCPMSS", &[spec(&["--set-mss"], 1), spec(&["--clamp-mss-to-pmtu"], 0)]),
+    ("TTL", &[spec(&["--ttl-set"], 1), spec(&["--ttl-dec"], 1), spec(&["--ttl-inc"], 1)]),
+    (
+        "TOS",
+        &[spec(&["--set-tos"], 1), spec(&["--and-tos"], 1), spec(&["--or-tos"], 1), spec(&["--xor-tos"], 1)],
+    ),
+    ("DSCP", &[spec(&["--set-dscp"], 1), spec(&["--set-dscp-class"], 1)]),
+    ("NETMAP", &[spec(&["--to"], 1)]),
 ];
+
+/// Options of matches that no `!` may stand before (those without `XTOPT_INVERT`). Options of targets never take one.
+const PLAIN_OPTIONS: [(&str, &str); 21] = [
+    ("comment", "--comment"),
+    ("conntrack", "--ctdir"),
+    ("statistic", "--mode"),
+    ("statistic", "--packet"),
+    ("recent", "--seconds"),
+    ("recent", "--reap"),
+    ("recent", "--hitcount"),
+    ("recent", "--rttl"),
+    ("recent", "--name"),
+    ("recent", "--mask"),
+    ("recent", "--rsource"),
+    ("recent", "--rdest"),
+    ("addrtype", "--limit-iface-in"),
+    ("addrtype", "--limit-iface-out"),
+    ("limit", "--limit"),
+    ("limit", "--limit-burst"),
+    ("rpfilter", "--loose"),
+    ("rpfilter", "--validmark"),
+    ("rpfilter", "--accept-local"),
+    ("ttl", "--ttl-lt"),
+    ("ttl", "--ttl-gt"),
+];
+/// What only the tables of IPv4 have (`libipt_*.c`).
+const ONLY_IPV4: [&str; 2] = ["ttl", "TTL"];
 
 /// Whether there is a target of this name, simulated or not.
 pub fn is_target(name: &str) -> bool {
@@ -277,31 +307,33 @@ impl Given {
 #[derive(Clone, Debug)]
 pub(super) struct Reader {
     name: String,
+    family: Family,
     is_target: bool,
     given: Vec<Given>,
 }
 
 impl Reader {
     /// The reader of `-m NAME`.
-    pub(super) fn of_match(name: &str) -> Result<Self, Problem> {
+    pub(super) fn of_match(family: Family, name: &str) -> Result<Self, Problem> {
         if OTHER_MATCHES.contains(&name) {
             return Err(Problem::NotSimulated(format!("-m {name}")));
         }
-        if specs(&MATCHES, name).is_none() {
+        let elsewhere = family == Family::V6 && ONLY_IPV4.contains(&name);
+        if elsewhere || specs(&MATCHES, name).is_none() {
             return Err(Problem::new(format!("Couldn't load match `{name}':No such file or directory\n")));
         }
-        Ok(Self { name: name.to_owned(), is_target: false, given: Vec::new() })
+        Ok(Self { name: name.to_owned(), family, is_target: false, given: Vec::new() })
     }
 
     /// The reader of `-j NAME`; what is no target is taken for a chain.
-    pub(super) fn of_target(name: &str) -> Result<Self, Problem> {
+    pub(super) fn of_target(family: Family, name: &str) -> Result<Self, Problem> {
         if OTHER_TARGETS.contains(&name) {
             return Err(Problem::NotSimulated(format!("-j {name}")));
         }
         if name.len() > 28 {
             return Err(Problem::new(format!("Invalid target name `{name}' (28 chars max)")));
         }
-        Ok(Self { name: name.to_owned(), is_target: true, given: Vec::new() })
+        Ok(Self { name: name.to_owned(), family, is_target: true, given: Vec::new() })
     }
 
     /// The name of the match or target.
@@ -318,6 +350,9 @@ impl Reader {
         _protocol: Option<u8>,
     ) -> Result<bool, Problem> {
         let tables: &[Extension] = if self.is_target { &TARGETS } else { &MATCHES };
+        if self.family == Family::V6 && ONLY_IPV4.contains(&&*self.name) {
+            return Ok(false);
+        }
         let Some((own, specs)) = specs(tables, &self.name) else { return Ok(false) };
         let is_named = |spec: &&Spec| spec.names.contains(&option);
         // A beginning that fits one option alone will do (`getopt_long`).
@@ -326,6 +361,9 @@ impl Reader {
         let only = fitting.next().filter(|_| fitting.next().is_none() && option.len() > 3);
         let Some(found) = specs.iter().find(is_named).or(only) else { return Ok(false) };
         let name = found.names[0];
+        if negated && (self.is_target || PLAIN_OPTIONS.contains(&(own, name))) {
+            return Err(Problem::new(format!("{own}: option \"{name}\" cannot be inverted.\n")));
+        }
         if self.given.iter().any(|given| given.name == name) {
             let text = format!("{own}: option \"{name}\" can only be used once.\n");
             return Err(Problem::new(text));
@@ -352,12 +390,31 @@ impl Reader {
     }
 
     /// The target.
-    pub(super) fn into_target(self, family: Family, protocol: Option<Not<u8>>) -> Result<Target, Problem> {
-        targets_parse::build(&self.name, &self.given, family, protocol)
+    pub(super) fn into_target(self, protocol: Option<Not<u8>>) -> Result<Target, Problem> {
+        targets_parse::build(&self.name, &self.given, self.family, protocol)
     }
 }
 
 /// The option `name` among those given.
 pub(super) fn find<'a>(given: &'a [Given], name: &str) -> Option<&'a Given> {
     given.iter().find(|option| option.name == name)
+}
+
+/// The one of these options that was given, named in the order of the extension's table; two are too many
+/// (`xtables_options_fcheck`).
+pub(super) fn exclusive<'a>(
+    given: &'a [Given],
+    extension: &str,
+    names: &[&str],
+) -> Result<Option<&'a Given>, Problem> {
+    let mut chosen = names.iter().filter_map(|name| find(given, name));
+    let first = chosen.next();
+    if let (Some(first), Some(second)) = (first, chosen.next()) {
+        let text = format!(
+            "{extension}: option \"{}\" cannot be used together with \"{}\".\n",
+            first.name, second.name
+        );
+        return Err(Problem::new(text));
+    }
+    Ok(first)
 }

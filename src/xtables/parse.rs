@@ -177,13 +177,13 @@ impl RuleBuilder {
             "-m" | "--match" => {
                 let name = words.argument(option)?;
                 no_bang(negated, "-m")?;
-                self.matches.push(options::Reader::of_match(&name)?);
+                self.matches.push(options::Reader::of_match(self.rule.family, &name)?);
             }
             "-j" | "--jump" => {
                 no_bang(negated, "-j")?;
                 self.once("-j")?;
                 let name = words.argument(option)?;
-                self.target = Some(options::Reader::of_target(&name)?);
+                self.target = Some(options::Reader::of_target(self.rule.family, &name)?);
             }
             "-g" | "--goto" => {
                 no_bang(negated, "-g")?;
@@ -237,7 +237,7 @@ impl RuleBuilder {
         if self.matches.iter().any(|each| each.name() == own) {
             return Ok(false);
         }
-        let mut reader = options::Reader::of_match(own)?;
+        let mut reader = options::Reader::of_match(self.rule.family, own)?;
         let taken = reader.option(option, negated, words, protocol)?;
         if taken {
             self.matches.push(reader);
@@ -264,7 +264,7 @@ impl RuleBuilder {
             self.rule.matches.push(reader.into_match(protocol, &self.sets)?);
         }
         if let Some(reader) = self.target.take() {
-            self.rule.target = reader.into_target(self.rule.family, protocol)?;
+            self.rule.target = reader.into_target(protocol)?;
         }
         let or_any =
             |addresses: Vec<Masked>| if addresses.is_empty() { vec![Masked::ANY] } else { addresses };

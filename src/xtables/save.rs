@@ -115,6 +115,10 @@ impl Target {
             Self::Log(log) => log.save(),
             Self::Tcpmss(Tcpmss::Clamp) => " --clamp-mss-to-pmtu".to_owned(),
             Self::Tcpmss(Tcpmss::Set(mss)) => format!(" --set-mss {mss}"),
+            Self::Ttl(op) => op.save(),
+            Self::Tos(value, mask) => format!(" --set-tos 0x{value:02x}/0x{mask:02x}"),
+            Self::Dscp(value) => format!(" --set-dscp 0x{value:02x}"),
+            Self::Netmap(network) => format!(" --to {network}"),
         };
         format!("-j {}{options}", self.name())
     }

@@ -1,7 +1,6 @@
 //! Targets: what a rule does with a packet.
 
-use super::Family;
-use super::PortRange;
+use super::{Family, Masked, PortRange, TtlOp};
 use crate::base::Ipv4Addr;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -42,6 +41,14 @@ pub enum Target {
     Log(Log),
     /// `TCPMSS`.
     Tcpmss(Tcpmss),
+    /// `TTL`.
+    Ttl(TtlOp),
+    /// `TOS`: value and mask.
+    Tos(u8, u8),
+    /// `DSCP`: the upper six bits of the type of service.
+    Dscp(u8),
+    /// `NETMAP`: the network that takes the place of an address's own.
+    Netmap(Masked),
 }
 
 /// `REJECT --reject-with`.
@@ -196,6 +203,7 @@ impl Target {
             | Self::Snat(..)
             | Self::Masquerade(..)
             | Self::Redirect(..)
+            | Self::Netmap(_)
             | Self::Connmark(_) => true,
             Self::None
             | Self::Accept
@@ -207,7 +215,10 @@ impl Target {
             | Self::Mark(..)
             | Self::Notrack(_)
             | Self::Log(_)
-            | Self::Tcpmss(_) => false,
+            | Self::Tcpmss(_)
+            | Self::Ttl(_)
+            | Self::Tos(..)
+            | Self::Dscp(_) => false,
         }
     }
 
@@ -229,6 +240,10 @@ impl Target {
             Self::Notrack(_) => "CT",
             Self::Log(_) => "LOG",
             Self::Tcpmss(_) => "TCPMSS",
+            Self::Ttl(_) => "TTL",
+            Self::Tos(..) => "TOS",
+            Self::Dscp(_) => "DSCP",
+            Self::Netmap(_) => "NETMAP",
         }
     }
 }

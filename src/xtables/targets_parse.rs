@@ -1,10 +1,13 @@
 //! Targets from their options.
 
+use super::header_fields;
 use super::list::LOG_LEVELS;
-use super::matches_parse::bad_integer;
-use super::options::{Given, find};
-use super::parse::{Problem, mark, number};
-use super::{ConnmarkOp, Family, Log, NatFlags, NatRange, Not, PortRange, RejectWith, Target, Tcpmss};
+use super::matches_parse::{bad_integer, required};
+use super::options::{Given, exclusive, find};
+use super::parse::{Problem, address, mark, number};
+use super::{
+    ConnmarkOp, Family, Log, Masked, NatFlags, NatRange, Not, PortRange, RejectWith, Target, Tcpmss,
+};
 use std::net::IpAddr;
 
 /// The target `name` with the options given; any other name is a chain's.
@@ -47,6 +50,10 @@ pub(super) fn build(
         "CT" => return Err(Problem::NotSimulated("-j CT without --notrack".to_owned())),
         "LOG" => log(given)?,
         "TCPMSS" => tcpmss(given)?,
+        "TTL" if family == Family::V4 => header_fields::ttl_target(given)?,
+        "TOS" => header_fields::tos_target(given)?,
+        "DSCP" => header_fields::dscp_target(given)?,
+        "NETMAP" => Target::Netmap(netmap(given, family)?),
         chain => Target::Jump(chain.into()),
     })
 }
@@ -110,16 +117,34 @@ fn to_ports(given: &[Given], has_ports: bool) -> Result<Option<PortRange>, Probl
     ports(option.text()).map(Some)
 }
 
+/// The network of `NETMAP --to` (`xtopt_parse_hostmask`). A mask that is longer than an address, or has holes, is one of a
+/// single address; an address may stand without one.
+fn netmap(given: &[Given], family: Family) -> Result<Masked, Problem> {
+    let text = required(given, "NETMAP", "--to")?.text();
+    let (host, mask) = text.split_once('/').map_or((text, None), |(host, mask)| (host, Some(mask)));
+    let bits = if family == Family::V4 { 32 } else { 128 };
+    let unknown = || Problem::new("getaddrinfo: Name or service not known\n");
+    let length = |mask: &str| {
+        let dotted = mask.parse::<IpAddr>().ok().filter(|mask| family.has(*mask));
+        let length = dotted.and_then(|mask| match mask {
+            IpAddr::V4(mask) => Masked::V4(0, u32::from(mask)).prefix_len(),
+            IpAddr::V6(mask) => Masked::V6(0, u128::from(mask)).prefix_len(),
+        });
+        let number = number(mask).map(|number| u32::try_from(number).unwrap_or(bits));
+        number.or(dotted.map(|_| length.unwrap_or(bits))).map(|length| length.min(bits)).ok_or_else(|| {
+            Problem::new(format!(
+                "NETMAP: bad value for option \"--to\", neither a valid network mask nor valid CIDR (0-{bits}).\n"
+            ))
+        })
+    };
+    let length = mask.map_or(Ok(bits), length)?;
+    address(family, &format!("{host}/{length}")).map_err(|_| unknown())
+}
+
 /// Value and mask of `--set-mark` and its like (`MARK`, `CONNMARK`).
 fn set_mark(given: &[Given], name: &str) -> Result<Option<(u32, u32)>, Problem> {
     let verbs = ["--set-mark", "--set-xmark", "--and-mark", "--or-mark", "--xor-mark"];
-    let mut chosen = given.iter().filter(|option| verbs.contains(&option.name));
-    let Some(option) = chosen.next() else { return Ok(None) };
-    if let Some(second) = chosen.next() {
-        let text =
-            format!("{name}: option \"{}\" cannot be used together with \"{}\".\n", option.name, second.name);
-        return Err(Problem::new(text));
-    }
+    let Some(option) = exclusive(given, name, &verbs)? else { return Ok(None) };
     let (value, mask) = mark(option.text()).ok_or_else(|| bad_integer(name, option.name))?;
     Ok(Some(match option.name {
         // The bits of the value are set whatever the mask says.

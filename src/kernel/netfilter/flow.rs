@@ -429,6 +429,9 @@ impl Netns {
             | Target::Log(_)
             | Target::Notrack(_)
             | Target::Tcpmss(_)
+            | Target::Ttl(_)
+            | Target::Tos(..)
+            | Target::Dscp(_)
             | Target::Connmark(ConnmarkOp::Set(..) | ConnmarkOp::Save(..)) => Next::Continue,
             Target::Accept => {
                 if table == Table::Filter {
@@ -474,7 +477,12 @@ impl Netns {
                 way.outcome.translated_in = Some(chain.clone());
                 Next::Done
             }
-            Target::Snat(..) | Target::Masquerade(..) => {
+            Target::Netmap(network) if matches!(hook, Hook::Prerouting | Hook::Output) => {
+                way.probe.dst = network.map(way.probe.dst);
+                way.outcome.translated_in = Some(chain.clone());
+                Next::Done
+            }
+            Target::Snat(..) | Target::Masquerade(..) | Target::Netmap(_) => {
                 way.outcome.masqueraded_in = Some(chain.clone());
                 Next::Done
             }
@@ -488,8 +496,14 @@ fn flow_match(each: &Match, way: &Way) -> Answer {
     match each {
         // An address is always added.
         Match::Recent(recent) if recent.is.mode == RecentMode::Set => yes(!recent.negated),
-        // Of the owner it is not known which program sends.
-        Match::Recent(_) | Match::Statistic(_) | Match::Limit { .. } | Match::Owner(_) => Answer::Perhaps,
+        // Which program sends, and with which options, is not known.
+        Match::Recent(_)
+        | Match::Statistic(_)
+        | Match::Limit { .. }
+        | Match::Owner(_)
+        | Match::Ttl(_)
+        | Match::Tos(_)
+        | Match::Dscp(_) => Answer::Perhaps,
         Match::Mark(Not { negated, is: (value, mask) }) => yes((way.mark & mask == *value) != *negated),
         Match::Connmark(Not { negated, is: (value, _) }) => yes((*value == 0) != *negated),
         Match::State(states) => yes((states.is & ctstate::NEW != 0) != states.negated),

@@ -1,12 +1,12 @@
 //! Rewriting of headers (`nf_nat_proto.c`): addresses, ports and identifiers, also those of the packet that an ICMP
-//! error quotes; and the segment size that TCP announces.
+//! error quotes; the segment size that TCP announces; and the fields of the IP header that targets set.
 
 use super::HookState;
 use crate::base::Ipv4Addr;
 use crate::kernel::{Ctx, Netns, Skb};
 use crate::trace::Tuple;
 use crate::wire::{Body, Bytes, Icmp, Ipv4, Payload, Quote, TcpFlags, TcpOption};
-use crate::xtables::Tcpmss;
+use crate::xtables::{Target, Tcpmss};
 use std::sync::Arc;
 
 /// The part of a tuple that is rewritten (`enum nf_nat_manip_type`).
@@ -125,6 +125,40 @@ fn manip_bytes(quote: &Bytes, target: &Tuple, manip: Manip) -> Option<Bytes> {
         _ => {}
     }
     Some(bytes.into())
+}
+
+/// Changes the time to live or the type of service (`ttl_tg`, `tos_tg`, `dscp_tg`).
+pub(super) fn set_header_field(target: &Target, skb: &mut Skb) {
+    let Some(packet) = skb.frame.ipv4() else { return };
+    let (mut ttl, mut tos) = (packet.ttl, packet.tos);
+    match target {
+        Target::Ttl(op) => ttl = op.apply(ttl),
+        Target::Tos(value, mask) => tos = (tos & !mask) ^ value,
+        // The two bits of explicit congestion notification stay (`INET_ECN_MASK`).
+        Target::Dscp(value) => tos = (tos & 3) | (value << 2),
+        Target::None
+        | Target::Accept
+        | Target::Drop
+        | Target::Return
+        | Target::Jump(_)
+        | Target::Goto(_)
+        | Target::Reject(_)
+        | Target::Dnat(..)
+        | Target::Snat(..)
+        | Target::Masquerade(..)
+        | Target::Redirect(..)
+        | Target::Netmap(_)
+        | Target::Mark(..)
+        | Target::Connmark(_)
+        | Target::Notrack(_)
+        | Target::Log(_)
+        | Target::Tcpmss(_) => {}
+    }
+    if (ttl, tos) != (packet.ttl, packet.tos)
+        && let Payload::Ipv4(packet) = &mut skb.frame_mut().payload
+    {
+        (packet.ttl, packet.tos) = (ttl, tos);
+    }
 }
 
 impl Netns {

@@ -111,7 +111,10 @@ impl Netns {
             | Match::State(_)
             | Match::Conntrack(_)
             | Match::Physdev(_)
-            | Match::Owner(_) => true,
+            | Match::Owner(_)
+            | Match::Ttl(_)
+            | Match::Tos(_)
+            | Match::Dscp(_) => true,
             Match::Tcp(tcp) => {
                 !seen.later_fragment
                     && fits_if(tcp.sport.as_ref(), |range| range.contains(seen.sport))
@@ -164,6 +167,14 @@ impl Netns {
             Match::Conntrack(ct) => self.nf_conntrack_fits(ct, skb),
             Match::Physdev(physdev) => self.nf_physdev(physdev, skb),
             Match::Owner(owner) => owner_fits(owner, skb.nf.sender),
+            // A rule before this one may have changed these fields.
+            Match::Ttl(test) => skb.frame.ipv4().is_some_and(|packet| test.fits(packet.ttl)),
+            Match::Tos(tos) => {
+                skb.frame.ipv4().is_some_and(|packet| fits(tos, |(value, mask)| packet.tos & mask == *value))
+            }
+            Match::Dscp(dscp) => {
+                skb.frame.ipv4().is_some_and(|packet| fits(dscp, |value| packet.tos >> 2 == *value))
+            }
             Match::Comment(_)
             | Match::Statistic(_)
             | Match::Recent(_)
@@ -347,6 +358,9 @@ impl Netns {
                     self.netfilter.sets.recent(ctx.now, &recent.is, addr) != recent.negated
                 }
                 Match::Tcp(_)
+                | Match::Ttl(_)
+                | Match::Tos(_)
+                | Match::Dscp(_)
                 | Match::Udp(_)
                 | Match::Sctp(_)
                 | Match::Icmp(_)

@@ -9,7 +9,7 @@ use crate::kernel::{Ctx, Errno, Netns, Skb};
 use crate::trace::{Hook, Scope, Tuple};
 use crate::wire::{Body, Payload};
 use crate::xtables::{NatFlags, PortRange, Table, Target};
-use std::net::SocketAddrV4;
+use std::net::{IpAddr, SocketAddrV4};
 
 /// Ports tried one after the other before a new place is drawn (`NF_NAT_MAX_ATTEMPTS`).
 const MAX_ATTEMPTS: u32 = 128;
@@ -191,6 +191,14 @@ impl Netns {
                 let Some(addr) = addr else { return Verdict::Drop };
                 Range { addrs: Some((addr, addr)), ports: *ports, flags: *flags }
             }
+            Target::Netmap(network) => {
+                let own = match manip {
+                    Manip::Src => src,
+                    Manip::Dst => dst,
+                };
+                let IpAddr::V4(addr) = network.map(IpAddr::V4(own)) else { return Verdict::Accept };
+                Range { addrs: Some((addr, addr)), ..Range::default() }
+            }
             Target::None
             | Target::Accept
             | Target::Drop
@@ -202,7 +210,10 @@ impl Netns {
             | Target::Connmark(_)
             | Target::Notrack(_)
             | Target::Log(_)
-            | Target::Tcpmss(_) => return Verdict::Accept,
+            | Target::Tcpmss(_)
+            | Target::Ttl(_)
+            | Target::Tos(..)
+            | Target::Dscp(_) => return Verdict::Accept,
         };
         if self.nf_nat_setup(id, range, manip) { Verdict::Accept } else { Verdict::Drop }
     }

@@ -1,5 +1,6 @@
 //! The walk of a packet through the chains of a table (`nft_do_chain`).
 
+use super::mangle::set_header_field;
 use super::matches::{Place, Seen, is_stateful};
 use super::{HookState, Verdict};
 use crate::base::IfIndex;
@@ -160,9 +161,15 @@ impl Netns {
                 self.nf_tcpmss(ctx, *op, state, skb);
                 Next::Continue
             }
-            Target::Dnat(..) | Target::Snat(..) | Target::Masquerade(..) | Target::Redirect(..) => {
-                Next::End(self.nf_nat_target(ctx, target, state, skb))
+            Target::Ttl(_) | Target::Tos(..) | Target::Dscp(_) => {
+                set_header_field(target, skb);
+                Next::Continue
             }
+            Target::Dnat(..)
+            | Target::Snat(..)
+            | Target::Masquerade(..)
+            | Target::Redirect(..)
+            | Target::Netmap(_) => Next::End(self.nf_nat_target(ctx, target, state, skb)),
         }
     }
 

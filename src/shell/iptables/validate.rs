@@ -24,6 +24,8 @@ fn place_of(target: &Target) -> Place {
     let (table, hooks): (_, &'static [&'static str]) = match target {
         Target::Dnat(..) | Target::Redirect(..) => (Some(Table::Nat), &["PREROUTING", "OUTPUT"]),
         Target::Snat(..) => (Some(Table::Nat), &["POSTROUTING", "INPUT"]),
+        Target::Netmap(_) => (Some(Table::Nat), &["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"]),
+        Target::Ttl(_) | Target::Tos(..) | Target::Dscp(_) => (Some(Table::Mangle), ANYWHERE),
         Target::Masquerade(..) => (Some(Table::Nat), &["POSTROUTING"]),
         Target::Reject(_) => (Some(Table::Filter), &["INPUT", "FORWARD", "OUTPUT"]),
         Target::Notrack(_) => (Some(Table::Raw), &["PREROUTING", "OUTPUT"]),
@@ -65,6 +67,9 @@ fn hooks_of(each: &Match) -> &'static [&'static str] {
         | Match::Set(_)
         | Match::Physdev(_)
         | Match::Limit { .. }
+        | Match::Ttl(_)
+        | Match::Tos(_)
+        | Match::Dscp(_)
         | Match::Tcpmss(_) => ANYWHERE,
     }
 }
