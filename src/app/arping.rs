@@ -8,7 +8,7 @@ use super::{CaptureFilter, Captured, Os, Process, Wake};
 use crate::base::{Duration, IfIndex, Ipv4Addr, MacAddr, SimTime};
 use crate::trace::{PacketType, Stream};
 use crate::wire::filter::{Filter, Link, Setting};
-use crate::wire::{Arp, ArpOp, Payload};
+use crate::wire::{Arp, ArpOp, Frame, Payload};
 
 const TIMER_NEXT: u32 = 1;
 const TIMER_FRAMES: u32 = 2;
@@ -115,7 +115,8 @@ impl Arping {
             target_ip: options.target,
         };
         let to = self.to;
-        os.administer(&mut |netns, ctx| netns.arp_send_by_hand(ctx, ifindex, to, arp));
+        let frame = Frame { dst: to, src: arp.sender_mac, payload: Payload::Arp(arp) };
+        os.administer(&mut |netns, ctx| netns.send_by_hand(ctx, ifindex, frame.clone()));
         self.last = os.now();
         self.sent += 1;
         self.broadcasts += u32::from(self.to == MacAddr::BROADCAST);

@@ -13,6 +13,7 @@ pub mod forward;
 pub mod getent;
 pub mod http;
 pub mod local;
+pub mod mausezahn;
 pub mod mtr;
 pub mod nc;
 pub mod node_cache;

@@ -270,8 +270,7 @@ impl Netns {
     }
 
     /// Sends what a program wrote into a socket of its own (`packet(7)`).
-    pub fn arp_send_by_hand(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, to: MacAddr, arp: Arp) {
-        let frame = Frame { dst: to, src: arp.sender_mac, payload: Payload::Arp(arp) };
+    pub fn send_by_hand(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, frame: Frame) {
         let skb = ctx.fresh(Relation::Sent, ProcessId::NONE, Arc::new(frame));
         self.arp_xmit(ctx, ifindex, ctx.delays.output, skb);
     }

@@ -196,13 +196,14 @@ fn place_ports(draft: &mut Draft<'_>, state: &NetnsState, rect: Rect, named: boo
     let spots = ports(state);
     let count = spots.len() as i32;
     for (at, spot) in spots.into_iter().enumerate() {
-        let x = rect.x + rect.w * (at as i32 + 1) / (count + 1);
+        let x = rect.x + rect.w * (2 * at as i32 + 1) / (2 * count);
         let (w, h) = if named { (draft.px(64), draft.px(28)) } else { (draft.px(14), draft.px(8)) };
+        let w = w.min(rect.w / count - draft.px(4));
         let size = Rect::new(x - w / 2, rect.bottom() - h / 2, w, h);
         let shape = draft.shape(format!("{}.{}", spot.0.0, spot.1.0), ShapeKind::Port, size, Some(spot));
         if named {
             let middle = Point::new(x, size.center().y + draft.px(5));
-            let name = state.ifname(spot.1);
+            let name = draft.fitted(&state.ifname(spot.1), w - draft.px(4));
             draft.label(shape, middle, &name, LabelStyle::Detail, Anchor::Middle);
         }
         draft.rest(spot, Point::new(x, size.bottom()));

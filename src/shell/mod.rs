@@ -24,6 +24,7 @@ mod iptables;
 mod ipvsadm;
 mod kernel_files;
 pub mod kubectl;
+mod mausezahn;
 mod mtr;
 mod name_tools;
 mod nc;
@@ -170,6 +171,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "ip" => ip::ip(context, words),
         "ping" => ping::ping(words),
         "arping" => arping::arping(context, words),
+        "mausezahn" => mausezahn::mausezahn(context, words),
         "arp" => nettools::arp(context, words, Edition::NetTools),
         "brctl" => brctl::brctl(context, words),
         "bridge" => bridge::bridge(context, words),

@@ -50,6 +50,7 @@ const FULL: &[&str] = &[
     "iptables-restore",
     "iptables-save",
     "kubectl",
+    "mausezahn",
     "memcached",
     "mtr",
     "nc",

@@ -96,6 +96,20 @@ fn vtep(lab: &mut Lab, line: &str) {
     shell(lab, &line.replace('%', &mac));
 }
 
+/// `raw: TARGET DEVICE FROM TO PACKET`: sends a packet, written in hexadecimal, from one Pod's Ethernet address to
+/// another's.
+fn raw(lab: &mut Lab, line: &str) {
+    let words: Vec<&str> = line.split(' ').collect();
+    let [target, device, from, to, packet] = words[..] else { panic!("five words: {line}") };
+    let live = lab.live();
+    let mac = |pod: &str| {
+        let netns = live.netns_named(&format!("default/{pod}")).expect("the Pod is there");
+        netns.link_named("eth0").expect("it has an interface").mac.to_string()
+    };
+    let frame = format!("{}{}0800{packet}", mac(to), mac(from));
+    shell(lab, &format!("{target} mausezahn {device} {frame}"));
+}
+
 /// `sh: TARGET SCRIPT`.
 fn shell(lab: &mut Lab, line: &str) {
     let (target, script) = line.split_once(' ').expect("a target and a script");
@@ -124,6 +138,7 @@ pub(crate) fn play(probe: &Probe<'_>, seed: u64) -> (Lab, usize) {
             ("port", line) => port(&mut lab, line),
             ("vtep", line) => vtep(&mut lab, line),
             ("sh", line) => shell(&mut lab, line),
+            ("raw", line) => raw(&mut lab, line),
             ("pause", ms) => {
                 let ms = ms.parse().expect("milliseconds");
                 lab.wait_until(lab.now() + Duration::from_ms(ms));
