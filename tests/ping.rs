@@ -60,7 +60,7 @@ impl Os for Network {
         &self,
         dst: Ipv4Addr,
         device: Option<&str>,
-        broadcast: bool,
+        (broadcast, _tos): (bool, u8),
     ) -> Result<Ipv4Addr, Errno> {
         match dst.octets() {
             _ if device.is_some_and(|name| name != "eth0" && name != "lo") => Err(Errno::Enodev),

@@ -218,9 +218,14 @@ pub trait Os {
         Vec::new()
     }
     /// The source address the kernel would choose towards `dst` (`connect(2)` then `getsockname(2)`) on a socket bound
-    /// to `device`, if any. Without `broadcast` (`SO_BROADCAST`) a broadcast address is refused with `Eacces`.
-    fn source_towards(&self, dst: Ipv4Addr, device: Option<&str>, broadcast: bool)
-    -> Result<Ipv4Addr, Errno>;
+    /// to `device`, if any, with the type of service that comes second. Unless the first
+    /// (`SO_BROADCAST`) is set, a broadcast address is refused with `Eacces`.
+    fn source_towards(
+        &self,
+        dst: Ipv4Addr,
+        device: Option<&str>,
+        broadcast_and_tos: (bool, u8),
+    ) -> Result<Ipv4Addr, Errno>;
     /// The addresses of a device, by name (`getifaddrs(3)`); `Enodev` where there is no such device.
     fn device_addresses(&self, device: &str) -> Result<Vec<Ipv4Addr>, Errno>;
     /// MTU of the route towards `dst`, in bytes (`IP_MTU`).

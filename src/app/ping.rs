@@ -188,14 +188,15 @@ impl Ping {
             return Ok(source);
         }
         let device = self.options.device.as_deref();
-        let source = match os.source_towards(self.destination, device, false) {
+        let tos = self.options.tos;
+        let source = match os.source_towards(self.destination, device, (false, tos)) {
             Err(Errno::Eacces) if !self.options.broadcast => {
                 let hint = "Do you want to ping broadcast? Then -b. If not, check your local firewall rules";
                 return Err((hint.to_owned(), 2));
             }
             Err(Errno::Eacces) => {
                 os.write(Stream::Stderr, "WARNING: pinging broadcast address\n");
-                os.source_towards(self.destination, device, true)
+                os.source_towards(self.destination, device, (true, tos))
             }
             found => found,
         };

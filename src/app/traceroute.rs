@@ -161,7 +161,7 @@ impl Traceroute {
             Stream::Stdout,
             &format!("traceroute to {target} ({}), {hops} hops max, {size}\n", self.address),
         );
-        if let Err(errno) = os.source_towards(self.address, None, true) {
+        if let Err(errno) = os.source_towards(self.address, None, (true, 0)) {
             let program = if self.options.busybox { "traceroute: sendto" } else { "connect" };
             os.write(Stream::Stderr, &format!("{program}: {}\n", errno.text()));
             return os.exit(1);

@@ -1,5 +1,6 @@
 //! ARP (RFC 826; `net/ipv4/arp.c`).
 
+use super::rule::Traits;
 use super::{Ctx, FibResult, Netns, Skb, Urgency, Work};
 use crate::base::{Duration, IfIndex, Ipv4Addr, MacAddr, ProcessId};
 use crate::trace::{
@@ -75,11 +76,12 @@ impl Netns {
     /// Whether and for whom this machine answers: it asks its routing as for a packet from the sender to the target.
     fn arp_answer(&self, ctx: &mut Ctx<'_>, ifindex: IfIndex, arp: &Arp, skb: &mut Skb) -> Answer {
         // A request that carries one of our own addresses as its sender is our own echo, or an impostor's.
-        if self.martian(ifindex, arp.sender_ip, arp.target_ip).is_some() {
+        if self.martian(ifindex, arp.sender_ip, (arp.target_ip, Traits::default())).is_some() {
             return Answer::No;
         }
         let ends = (arp.sender_ip, arp.target_ip);
-        let Some(FibResult { route, change }) = self.route_of_incoming(ifindex, ends, 0) else {
+        let Some(FibResult { route, change }) = self.route_of_incoming(ifindex, ends, Traits::default())
+        else {
             return Answer::No;
         };
         if route.kind == RouteKind::Local {

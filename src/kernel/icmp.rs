@@ -1,5 +1,6 @@
 //! ICMP that the kernel sends (`net/ipv4/icmp.c`, RFC 792, RFC 1812 section 4.3) and its rate limits.
 
+use super::rule::Traits;
 use super::sock::IcmpReport;
 use super::{Ctx, Errno, Flow, Netns, Sender, Skb};
 use crate::base::{Duration, IfIndex, Ipv4Addr, MacAddr, SimTime};
@@ -62,6 +63,10 @@ impl IcmpError {
     /// path MTU discovery would fail (`icmpv4_mask_allow`).
     fn is_limited(self) -> bool {
         matches!((self.kind, self.code), (3, 0..=3 | 5..) | (4 | 11 | 12, _))
+    }
+
+    fn kind_and_code(self) -> (u8, u8) {
+        (self.kind, self.code)
     }
 
     fn message(self, quote: Bytes) -> Icmp {
@@ -186,20 +191,23 @@ impl Netns {
 
     /// A next hop did not answer (`ipv4_link_failure`).
     pub(super) fn ipv4_link_failure(&mut self, ctx: &mut Ctx<'_>, oif: IfIndex, after: Duration, skb: Skb) {
-        self.icmp_send_after(ctx, oif, &skb, IcmpError::HOST_UNREACHABLE, after);
+        // What waits for a next hop was not routed to this machine, whoever it is for.
+        self.icmp_send_after(ctx, oif, (&skb, false), IcmpError::HOST_UNREACHABLE, after);
         ctx.drop((self.id, oif), skb, DropReason::NeighFailed);
     }
 
     /// Reports an error about a packet to its sender (`__icmp_send`).
     pub(super) fn icmp_send(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, about: &Skb, error: IcmpError) {
-        self.icmp_send_after(ctx, ifindex, about, error, ctx.delays.input);
+        let is_own = |packet: &Ipv4| self.has_addr(packet.dst) || packet.dst.is_loopback();
+        let local = about.frame.ipv4().is_some_and(is_own);
+        self.icmp_send_after(ctx, ifindex, (about, local), error, ctx.delays.input);
     }
 
     fn icmp_send_after(
         &mut self,
         ctx: &mut Ctx<'_>,
         ifindex: IfIndex,
-        about: &Skb,
+        (about, local): (&Skb, bool),
         error: IcmpError,
         after: Duration,
     ) {
@@ -207,9 +215,10 @@ impl Netns {
         if !deserves_error(packet) {
             return;
         }
-        let local = self.has_addr(packet.dst) || packet.dst.is_loopback();
         let from = local.then_some(packet.dst);
-        let Ok(flow) = self.ip_route_output(ctx.now, packet.src, from, None) else { return };
+        let tos = packet.tos & 0x1e | TOS_INTERNETCONTROL;
+        let traits = Traits::icmp(tos, error.kind_and_code());
+        let Ok(flow) = self.ip_route_output_flow(ctx.now, packet.src, (from, None), traits) else { return };
         let on_loopback = flow.oif == IfIndex(1);
         let cost = self.sysctl.icmp_ratelimit.0;
         if !on_loopback && error.is_limited() {
@@ -223,7 +232,6 @@ impl Netns {
         let mut quote = packet.emit();
         quote.truncate(room);
         let message = error.message(quote.into());
-        let tos = packet.tos & 0x1e | TOS_INTERNETCONTROL;
         let answer = self.icmp_packet(&flow, packet.src, tos, message);
         let mut skb = ctx.child(about, Relation::Error, Arc::new(answer));
         // `icmp_glue_bits`: so an error about a translated packet is translated back, even about the very first one.
@@ -244,7 +252,8 @@ impl Netns {
     ) {
         // What was for many is answered from the address that reaches the one who asked (`fib_compute_spec_dst`).
         let from = Some(request.dst).filter(|dst| !self.is_for_many(*dst));
-        let Ok(flow) = self.ip_route_output(ctx.now, request.src, from, None) else { return };
+        let traits = Traits::icmp(request.tos, (0, 0));
+        let Ok(flow) = self.ip_route_output_flow(ctx.now, request.src, (from, None), traits) else { return };
         let answer = self.icmp_packet(&flow, request.src, request.tos, message);
         let mut skb = ctx.child(about, Relation::Reply, Arc::new(answer));
         skb.nf.sender = Sender::Kernel;

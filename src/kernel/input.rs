@@ -3,7 +3,7 @@
 use super::icmp::IcmpError;
 use super::netfilter::{self, HookState};
 use super::output::own_mtu;
-use super::rule::{FibKey, NO_TABLE};
+use super::rule::{FibKey, NO_TABLE, Traits};
 use super::sock::IcmpReport;
 use super::{Ctx, FibResult, Kind, Link, Netns, Skb};
 use crate::base::{ChangeId, IfIndex, Ipv4Addr};
@@ -57,7 +57,8 @@ impl Netns {
     pub(super) fn ip_route_input(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, skb: &mut Skb) -> Verdict {
         let Some(packet) = skb.frame.ipv4() else { return Verdict::Drop(DropReason::IpInHdr) };
         let (src, dst) = (packet.src, packet.dst);
-        if let Some(reason) = self.martian(ifindex, src, dst) {
+        let traits = Traits::of_incoming(packet, skb.nf.mark);
+        if let Some(reason) = self.martian(ifindex, src, (dst, traits)) {
             return Verdict::Drop(reason);
         }
         if dst.is_broadcast() || self.has_joined(ifindex, dst) {
@@ -66,12 +67,16 @@ impl Netns {
         if dst.is_multicast() {
             return Verdict::Drop(DropReason::IpInAddrErrors);
         }
-        let found = self.route_of_incoming(ifindex, (src, dst), skb.nf.mark);
+        let found = self.route_of_incoming(ifindex, (src, dst), traits);
         let change = found.map_or(ChangeId::NONE, |found| found.change);
         ctx.note((self.id, ifindex), skb, EventKind::Decided(Table::Fib, change));
-        let Some(found) = found else { return self.no_route(ifindex) };
+        let Some(found) = found else {
+            return if ifindex == IfIndex(1) { Verdict::Local } else { self.no_route(ifindex) };
+        };
         match found.route.kind {
             RouteKind::Local | RouteKind::Broadcast => Verdict::Local,
+            // Whatever was sent by lo has its route since then, and is delivered (`__mkroute_output`, `RTCF_LOCAL`).
+            _ if ifindex == IfIndex(1) => Verdict::Local,
             _ if !self.forwards(ifindex) => Verdict::Drop(DropReason::IpInAddrErrors),
             RouteKind::Unicast => Verdict::Forward(found),
             RouteKind::Blackhole => Verdict::Drop(DropReason::Blackhole),
@@ -105,7 +110,12 @@ impl Netns {
     }
 
     /// Addresses that may not come from the outside (RFC 1812 section 5.3.7, `fib_validate_source`).
-    pub(super) fn martian(&self, ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr) -> Option<DropReason> {
+    pub(super) fn martian(
+        &self,
+        ifindex: IfIndex,
+        src: Ipv4Addr,
+        (dst, traits): (Ipv4Addr, Traits),
+    ) -> Option<DropReason> {
         let from_lo = self.link(ifindex).is_some_and(|link| matches!(link.kind, Kind::Loopback));
         if src.is_multicast() || src.is_broadcast() || (src.is_unspecified() && !dst.is_broadcast()) {
             return Some(DropReason::IpMartianSource);
@@ -119,7 +129,7 @@ impl Netns {
         if self.has_addr(src) && !self.conf_or(ifindex, |conf| conf.accept_local) {
             return Some(DropReason::IpMartianSource);
         }
-        let way_back = FibKey { src: dst, ..FibKey::towards(src) };
+        let way_back = FibKey { src: dst, traits: traits.back(), ..FibKey::towards(src) };
         let back = || self.fib_lookup(&way_back).map(|found| found.route.oif);
         match self.conf_max(ifindex, |conf| conf.rp_filter) {
             0 => None,

@@ -3,8 +3,8 @@
 
 use super::icmp::IcmpError;
 use super::netfilter::{HookState, Verdict};
-use super::rule::{FibKey, NO_TABLE};
-use super::{Ctx, Errno, FibResult, Netns, Skb, Urgency, Work};
+use super::rule::{FibKey, NO_TABLE, Traits};
+use super::{Ctx, Errno, FibResult, Netns, Sender, Skb, Urgency, Work};
 use crate::base::{ChangeId, Duration, IfIndex, Ipv4Addr, MacAddr};
 use crate::trace::{DropReason, EventKind, Hook, RouteKind, RouteMetrics, Scope, Table};
 
@@ -41,15 +41,16 @@ impl Netns {
         src: Option<Ipv4Addr>,
         oif: Option<IfIndex>,
     ) -> Result<Flow, Errno> {
-        self.ip_route_output_marked(now, dst, (src, oif, 0))
+        self.ip_route_output_flow(now, dst, (src, oif), Traits::default())
     }
 
-    /// The same for a packet with a mark, by which rules may choose another table.
-    pub(super) fn ip_route_output_marked(
+    /// The same for a packet of which more is known, by which rules may choose another table (`ip_route_output_flow`).
+    pub(super) fn ip_route_output_flow(
         &self,
         now: crate::base::SimTime,
         dst: Ipv4Addr,
-        (src, oif, mark): (Option<Ipv4Addr>, Option<IfIndex>, u32),
+        (src, oif): (Option<Ipv4Addr>, Option<IfIndex>),
+        traits: Traits,
     ) -> Result<Flow, Errno> {
         // `__ip_dev_find`: whatever the table local says is this machine's own.
         if src.is_some_and(|src| self.fib.lookup_local(src) != Some(RouteKind::Local)) {
@@ -59,7 +60,7 @@ impl Netns {
             // A group is on the link itself, whatever the default route says.
             return self.onlink_flow(dst, src, oif).map(|flow| Flow { broadcast: true, ..flow });
         }
-        let key = FibKey { src: src.unwrap_or(Ipv4Addr::UNSPECIFIED), oif, mark, ..FibKey::towards(dst) };
+        let key = FibKey { src: src.unwrap_or(Ipv4Addr::UNSPECIFIED), oif, traits, ..FibKey::towards(dst) };
         let Some(found) = self.fib_lookup(&key) else { return self.onlink_flow(dst, src, oif) };
         let route = found.route;
         match route.kind {
@@ -172,9 +173,11 @@ impl Netns {
         after: Duration,
         mut skb: Skb,
     ) -> Option<Errno> {
-        let (src, dst) = skb.frame.ipv4().map(|packet| (packet.src, packet.dst))?;
+        let (src, dst, tos) = skb.frame.ipv4().map(|packet| (packet.src, packet.dst, packet.tos))?;
+        let uid = if let Sender::User(user) = skb.nf.sender { user.uid } else { 0 };
+        let traits = Traits { mark: skb.nf.mark, tos, uid, ..Traits::default() };
         let own = (self.has_addr(src) || src.is_loopback()).then_some(src);
-        match self.ip_route_output_marked(ctx.now, dst, (own, None, skb.nf.mark)) {
+        match self.ip_route_output_flow(ctx.now, dst, (own, None), traits) {
             Ok(flow) => {
                 ctx.note((self.id, flow.oif), &mut skb, EventKind::Decided(Table::Fib, flow.change));
                 self.ip_output(ctx, flow.oif, flow.next_hop, after, skb)

@@ -1,7 +1,9 @@
 //! ICMP ping sockets (`net/ipv4/ping.c`, `icmp(7)`). The identifier of a request is the socket's number, which the
 //! kernel draws; replies and errors find their socket by it.
 
+use super::fib::LOCAL;
 use super::icmp::Quoted;
+use super::rule::Traits;
 use super::{Ctx, Errno, Netns, PathMtuDiscovery, PingMessage, PingSocket, Sender, Skb, User};
 use crate::base::{IfIndex, Ipv4Addr, MacAddr, ProcessId, SimTime, SocketId};
 use crate::trace::{Disposition, DropReason, EventKind, Relation};
@@ -73,7 +75,8 @@ impl Netns {
         if body.wire_len() > usize::from(u16::MAX) {
             return Err(Errno::Emsgsize);
         }
-        let mut flow = self.ip_route_output(ctx.now, dst, options.source, device)?;
+        let traits = Traits { uid: sock.user.uid, ..Traits::icmp(options.tos, (8, 0)) };
+        let mut flow = self.ip_route_output_flow(ctx.now, dst, (options.source, device), traits)?;
         flow.broadcast |= dst.is_broadcast();
         if flow.broadcast && !options.broadcast && !dst.is_multicast() {
             return Err(Errno::Eacces);
@@ -117,10 +120,14 @@ impl Netns {
         self.pings.iter_mut().find(|(_, sock)| sock.ident == ident).map(|(id, sock)| (*id, sock))
     }
 
-    /// Whether a socket bound to a device hears what came in at this one (`ping_lookup`). What this machine sends to
-    /// itself comes in at `lo`, and belongs to the device that its sender meant (`inet_iif`).
-    fn ping_hears(sock: &PingSock, ifindex: IfIndex) -> bool {
-        sock.device.is_none_or(|device| device == ifindex || ifindex == IfIndex(1))
+    /// The device at which a packet counts as come in, for sockets that are bound to one (`inet_iif`). What this machine
+    /// sends to itself comes in at `lo`, and belongs to the device that has the address it is for.
+    pub(super) fn inet_iif(&self, ifindex: IfIndex, dst: Ipv4Addr) -> IfIndex {
+        if ifindex != IfIndex(1) {
+            return ifindex;
+        }
+        let route = self.fib.lookup_table(LOCAL, dst, None).map(|found| found.route);
+        route.and_then(|route| route.oif).unwrap_or(ifindex)
     }
 
     /// An echo reply came (`ping_rcv`).
@@ -134,7 +141,9 @@ impl Netns {
     ) {
         let at = (self.id, ifindex);
         let now: SimTime = ctx.now;
-        let found = self.ping_by_ident(ident).filter(|(_, sock)| Self::ping_hears(sock, ifindex));
+        let iif = self.inet_iif(ifindex, packet.dst);
+        let hears = |sock: &PingSock| sock.device.is_none_or(|device| device == iif);
+        let found = self.ping_by_ident(ident).filter(|(_, sock)| hears(sock));
         let Some((socket, sock)) = found else {
             return ctx.drop(at, skb, DropReason::NoPingSocket);
         };

@@ -1,13 +1,32 @@
 //! Packets that no socket stands behind, as a raw socket sends them (`raw(7)`, protocol `IPPROTO_RAW`): single probes of
 //! whether somebody can be reached. Answers find no socket either, and are met as such.
 
-use super::{Ctx, Errno, Netns};
-use crate::base::{Ipv4Addr, JourneyId, MacAddr, ProcessId};
+use super::rule::Traits;
+use super::{Ctx, Errno, Netns, User};
+use crate::base::{IfIndex, Ipv4Addr, JourneyId, MacAddr, ProcessId, SimTime};
 use crate::trace::{EventKind, Relation};
 use crate::wire::{Body, Frame, Ipv4, Payload};
 use std::sync::Arc;
 
 impl Netns {
+    /// The source address that a UDP socket gets by `connect(2)` to a port that nobody means, with which `ping` asks for the
+    /// way (`ping4_run`).
+    pub fn source_towards(
+        &self,
+        now: SimTime,
+        dst: Ipv4Addr,
+        device: Option<IfIndex>,
+        (broadcast, tos, user): (bool, u8, User),
+    ) -> Result<Ipv4Addr, Errno> {
+        const PROBE_PORT: u16 = 1025;
+        let traits = Traits { mark: 0, tos, protocol: 17, ports: (0, PROBE_PORT), uid: user.uid };
+        let flow = self.ip_route_output_flow(now, dst, (None, device), traits)?;
+        if (flow.broadcast || dst.is_broadcast()) && !broadcast && !dst.is_multicast() {
+            return Err(Errno::Eacces);
+        }
+        Ok(flow.src)
+    }
+
     /// Sends a packet with this body; the kernel chooses route and source.
     pub fn raw_send(&mut self, ctx: &mut Ctx<'_>, dst: Ipv4Addr, body: Body) -> Result<JourneyId, Errno> {
         let flow = self.ip_route_output(ctx.now, dst, None, None)?;

@@ -7,6 +7,7 @@
 use super::{Ctx, FibResult, Netns};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, Ipv4Net};
 use crate::trace::{FibRuleAction, FibRuleRow, RouteKind, RouteProtocol, RouteRow, Scope, TableChange};
+use crate::wire::{Body, Ipv4};
 
 /// The table of a route that stands for a rule's own refusal.
 pub(super) const NO_TABLE: u32 = 0;
@@ -20,13 +21,57 @@ pub(super) struct FibKey {
     /// Where the packet came in; `lo` for this machine's own.
     pub(super) iif: IfIndex,
     pub(super) oif: Option<IfIndex>,
+    pub(super) traits: Traits,
+}
+
+/// What rules may ask of a packet beside its ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traits {
     pub(super) mark: u32,
+    pub(super) tos: u8,
+    /// 0 where nobody says it.
+    pub(super) protocol: u8,
+    /// Source and destination port, 0 where there are none. Type and code of an ICMP message lie where the destination
+    /// port does (`flowi_uli`).
+    pub(super) ports: (u16, u16),
+    /// The user of the sending socket; root, where there is none (`sock_net_uid`).
+    pub(super) uid: u32,
+}
+
+impl Traits {
+    /// Of a packet that came in (`fib4_rules_early_flow_dissect`). Fragments have no ports.
+    pub(super) fn of_incoming(packet: &Ipv4, mark: u32) -> Self {
+        let fragment = packet.more_fragments || packet.fragment_offset != 0;
+        let ports = match &*packet.body {
+            Body::Tcp(tcp) if !fragment => (tcp.src_port, tcp.dst_port),
+            Body::Udp(udp) if !fragment => (udp.src_port, udp.dst_port),
+            Body::Tcp(_)
+            | Body::Udp(_)
+            | Body::Icmp(_)
+            | Body::Igmp(_)
+            | Body::Ipip(_)
+            | Body::Gre(_)
+            | Body::Esp(_)
+            | Body::Raw { .. } => (0, 0),
+        };
+        Self { mark, tos: packet.tos, protocol: packet.protocol(), ports, uid: 0 }
+    }
+
+    /// Of what answers a packet, as far as the way back is asked for (`__fib_validate_source`).
+    pub(super) fn back(self) -> Self {
+        Self { ports: (self.ports.1, self.ports.0), mark: 0, ..self }
+    }
+
+    /// Of an ICMP message of this machine's own.
+    pub(super) fn icmp(tos: u8, (kind, code): (u8, u8)) -> Self {
+        Self { tos, protocol: 1, ports: (0, u16::from_be_bytes([kind, code])), ..Self::default() }
+    }
 }
 
 impl FibKey {
     /// For a packet of this machine's own.
     pub(super) fn towards(dst: Ipv4Addr) -> Self {
-        Self { dst, src: Ipv4Addr::UNSPECIFIED, iif: IfIndex(1), oif: None, mark: 0 }
+        Self { dst, src: Ipv4Addr::UNSPECIFIED, iif: IfIndex(1), oif: None, traits: Traits::default() }
     }
 }
 
@@ -71,19 +116,31 @@ impl Netns {
         &self,
         iif: IfIndex,
         (src, dst): (Ipv4Addr, Ipv4Addr),
-        mark: u32,
+        traits: Traits,
     ) -> Option<FibResult> {
-        self.fib_lookup(&FibKey { src, iif, mark, ..FibKey::towards(dst) })
+        self.fib_lookup(&FibKey { src, iif, traits, ..FibKey::towards(dst) })
     }
 
     fn fib_rules_lookup(&self, key: &FibKey) -> Option<FibResult> {
-        for (change, rule) in self.rules.list.iter().filter(|(_, rule)| self.rule_fits(rule, key)) {
+        let mut at = 0;
+        while let Some((change, rule)) = self.rules.list.get(at) {
+            at += 1;
+            if !self.rule_fits(rule, key) {
+                continue;
+            }
             let refusal = |kind| Some(FibResult { route: refusal(rule, kind), change: *change });
             let table = match rule.action {
                 FibRuleAction::Lookup(table) => table,
                 FibRuleAction::Blackhole => return refusal(RouteKind::Blackhole),
                 FibRuleAction::Unreachable => return refusal(RouteKind::Unreachable),
                 FibRuleAction::Prohibit => return refusal(RouteKind::Prohibit),
+                // Never backwards: a target has a higher priority number.
+                FibRuleAction::Goto(target) => {
+                    let found = self.rules.list.iter().position(|(_, rule)| rule.priority == target);
+                    at = found.unwrap_or(at);
+                    continue;
+                }
+                FibRuleAction::Nop => continue,
             };
             let found = self.fib.lookup_table(table, key.dst, key.oif);
             let counts = |found: &FibResult| match found.route.kind {
@@ -108,7 +165,8 @@ impl Netns {
         };
         let fits = rule.src.contains(&key.src)
             && rule.dst.contains(&key.dst)
-            && (rule.mark ^ key.mark) & rule.mask == 0
+            && (rule.mark ^ key.traits.mark) & rule.mask == 0
+            && rule.fits_flow(key.traits.tos, key.traits.protocol, key.traits.ports, key.traits.uid)
             && is(&rule.iif, Some(key.iif))
             && is(&rule.oif, key.oif);
         fits != rule.negated

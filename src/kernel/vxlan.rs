@@ -3,6 +3,7 @@
 
 use super::ip_tunnel::{ecn_decapsulate, ecn_encapsulate};
 use super::link::VxlanRemote;
+use super::rule::Traits;
 use super::{BpfProgram, Ctx, Kind, Link, Netns, Skb};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, MacAddr};
 use crate::trace::{DropReason, EventKind, Table, TableChange};
@@ -58,7 +59,10 @@ impl Netns {
         // To a group packets go by the device below, and no further than its link.
         let group = remote.is_multicast();
         let below = group.then_some(vxlan.dev);
-        let flow = match self.ip_route_output(ctx.now, remote, local, below) {
+        let tos = ecn_encapsulate(0, skb.frame.ipv4().map_or(0, |packet| packet.tos));
+        let ports = (source_port(&skb), port);
+        let traits = Traits { mark: skb.nf.mark, tos, protocol: 17, ports, uid: 0 };
+        let flow = match self.ip_route_output_flow(ctx.now, remote, (local, below), traits) {
             Ok(flow) if flow.oif == ifindex => return ctx.drop(at, skb, DropReason::Recursion),
             Ok(flow) => flow,
             Err(_) => return ctx.drop(at, skb, DropReason::IpOutNoRoutes),
@@ -67,13 +71,13 @@ impl Netns {
             return ctx.drop(at, skb, DropReason::PktTooBig);
         }
         let udp = Udp {
-            src_port: source_port(&skb),
-            dst_port: port,
+            src_port: ports.0,
+            dst_port: ports.1,
             checksum: UdpChecksum::Computed,
             payload: UdpPayload::Vxlan(Vxlan { vni, inner: skb.frame.clone() }),
         };
         let outer = Ipv4 {
-            tos: ecn_encapsulate(0, skb.frame.ipv4().map_or(0, |packet| packet.tos)),
+            tos,
             id: self.next_ip_id(),
             dont_fragment: false,
             more_fragments: false,

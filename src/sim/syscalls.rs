@@ -320,15 +320,12 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         &self,
         dst: Ipv4Addr,
         device: Option<&str>,
-        broadcast: bool,
+        (broadcast, tos): (bool, u8),
     ) -> Result<Ipv4Addr, Errno> {
         let netns = self.sim.netns(self.netns).ok_or(Errno::Enetunreach)?;
         let device = device.map(|name| netns.link_named(name).ok_or(Errno::Enodev)).transpose()?;
-        let flow = netns.ip_route_output(self.sim.now, dst, None, device.map(|link| link.ifindex))?;
-        if (flow.broadcast || dst.is_broadcast()) && !broadcast && !dst.is_multicast() {
-            return Err(Errno::Eacces);
-        }
-        Ok(flow.src)
+        let user = self.sim.processes[self.process.index()].user;
+        netns.source_towards(self.sim.now, dst, device.map(|link| link.ifindex), (broadcast, tos, user))
     }
 
     fn device_addresses(&self, device: &str) -> Result<Vec<Ipv4Addr>, Errno> {
@@ -373,7 +370,7 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn source_network(&self, dst: Ipv4Addr) -> Option<Ipv4Net> {
-        let source = self.source_towards(dst, None, true).ok()?;
+        let source = self.source_towards(dst, None, (true, 0)).ok()?;
         let netns = self.sim.netns(self.netns)?;
         netns.addrs().iter().map(|row| row.addr).find(|net| net.addr() == source)
     }

@@ -5,7 +5,7 @@ use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::sharing::{Shared, SharedLog};
 use super::{
     AddrRow, BpfRow, CiliumChange, CtRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FaultRow,
-    FdbRow, FibRuleRow, Ipc, KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, NetnsRow, NodeRow,
+    FdbRow, FibRuleRow, Hook, Ipc, KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, NetnsRow, NodeRow,
     ObjectRow, PodRow, PolicyRow, ProcessRow, RouteRow, ServiceRow, SliceRow, SocketRow, StepRow, Table,
     TableChange, Trace, VlanRow, Xfrm, XfrmChange,
 };
@@ -327,7 +327,16 @@ impl Inventory {
             reason,
             DropReason::VxlanNoRemote | DropReason::NoCarrier | DropReason::CableCut | DropReason::Recursion
         );
-        if by_device {
+        // A device that is down has no queue that takes what it is handed (`noop_enqueue`).
+        let handed_down = || {
+            let before = trace.event(event.cause);
+            before.netns == event.netns
+                && matches!(
+                    before.kind,
+                    EventKind::Passed(Hook::Postrouting) | EventKind::Decided(..) | EventKind::Originated
+                )
+        };
+        if by_device || reason == DropReason::DevReady && handed_down() {
             counters.tx_dropped += 1;
         } else if reason == DropReason::OversizeReceive {
             counters.rx_dropped += 1;

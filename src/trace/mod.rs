@@ -71,7 +71,7 @@ pub use rows_link::{
     BridgeRow, Designated, IpvlanMode, LinkExtra, MacvlanMode, Mirror, Mirrors, PortExtra, QdiscRow,
     TunnelRow, VlanRow,
 };
-pub use rule_rows::{FibRuleAction, FibRuleRow};
+pub use rule_rows::{FibRuleAction, FibRuleRow, ipproto_name};
 pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow, SocketBalanced};
 pub use sharing::{Shared, SharedLog};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};

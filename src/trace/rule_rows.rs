@@ -2,8 +2,12 @@
 
 use super::{NetnsState, RouteProtocol, RouteRow, rows_text};
 use crate::base::{ChangeId, Ipv4Net, NetnsId};
+use crate::wire::names;
 use std::fmt::{self, Display, Formatter, Write as _};
 use std::sync::Arc;
+
+/// Bits of the type of service that a rule looks at (`IPTOS_TOS_MASK` without the congestion bits).
+const TOS_BITS: u8 = 0x1c;
 
 /// A rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +30,20 @@ pub struct FibRuleRow {
     pub iif: Option<Arc<str>>,
     /// Interface the sending socket is bound to.
     pub oif: Option<Arc<str>>,
+    /// Type of service, by the bits that RFC 1349 gives a meaning (`fib_dscp_masked_match`); any where it is 0.
+    pub tos: u8,
+    /// IP protocol; any where it is 0.
+    pub ipproto: u8,
+    /// First and last source port.
+    pub sport: Option<(u16, u16)>,
+    /// First and last destination port.
+    pub dport: Option<(u16, u16)>,
+    /// First and last user whose socket a packet comes from; what comes from none is root's.
+    pub uids: Option<(u32, u32)>,
     /// What is done with packets that fit.
     pub action: FibRuleAction,
+    /// A table that is named although the action looks none up.
+    pub idle_table: Option<u32>,
     /// Routes with prefixes of this length or less do not count (`suppress_prefixlength`).
     pub suppress: Option<u8>,
     /// Who installed it; `None` for `unspec`.
@@ -45,6 +61,10 @@ pub enum FibRuleAction {
     Unreachable,
     /// Communication administratively prohibited.
     Prohibit,
+    /// The first rule of this priority is asked next (`goto`); this one counts for nothing while there is none.
+    Goto(u32),
+    /// Nothing (`nop`).
+    Nop,
 }
 
 impl FibRuleRow {
@@ -60,10 +80,29 @@ impl FibRuleRow {
             mask: 0,
             iif: None,
             oif: None,
+            tos: 0,
+            ipproto: 0,
+            sport: None,
+            dport: None,
+            uids: None,
             action,
+            idle_table: None,
             suppress: None,
             protocol: None,
         }
+    }
+
+    /// Whether it is for packets of this type of service, IP protocol, source and destination port (0 for none) and
+    /// sending user, whatever else it asks for (`fib4_rule_match`, `fib_rule_match`).
+    pub fn fits_flow(&self, tos: u8, protocol: u8, ports: (u16, u16), uid: u32) -> bool {
+        let port = |range: Option<(u16, u16)>, port: u16| {
+            range.is_none_or(|(first, last)| port != 0 && first <= port && port <= last)
+        };
+        (self.tos == 0 || self.tos == tos & TOS_BITS)
+            && (self.ipproto == 0 || self.ipproto == protocol)
+            && port(self.sport, ports.0)
+            && port(self.dport, ports.1)
+            && self.uids.is_none_or(|(first, last)| first <= uid && uid <= last)
     }
 
     /// The three rules that every namespace begins with (`fib_default_rules_init`).
@@ -106,7 +145,8 @@ impl FibRuleAction {
     /// Its name in a rule without a lookup.
     pub fn name(self) -> Option<&'static str> {
         match self {
-            Self::Lookup(_) => None,
+            Self::Lookup(_) | Self::Goto(_) => None,
+            Self::Nop => Some("nop"),
             Self::Blackhole => Some("blackhole"),
             Self::Unreachable => Some("unreachable"),
             Self::Prohibit => Some("prohibit"),
@@ -123,6 +163,9 @@ impl FibRuleRow {
         if self.dst.prefix_len() > 0 {
             let _ = write!(out, " to {}", all(self.dst));
         }
+        if self.tos > 0 {
+            let _ = write!(out, " tos 0x{:02x}", self.tos);
+        }
         if self.mask == u32::MAX {
             let _ = write!(out, " fwmark {:#x}", self.mark);
         } else if self.mask > 0 {
@@ -134,6 +177,18 @@ impl FibRuleRow {
         if let Some(oif) = &self.oif {
             let _ = write!(out, " oif {oif}");
         }
+        if let Some((first, last)) = self.uids {
+            let _ = write!(out, " uidrange {first}-{last}");
+        }
+        if self.ipproto > 0 {
+            let _ = write!(out, " ipproto {}", ipproto_name(self.ipproto));
+        }
+        for (name, range) in [("sport", self.sport), ("dport", self.dport)] {
+            if let Some((first, last)) = range {
+                let text = if first == last { first.to_string() } else { format!("{first}-{last}") };
+                let _ = write!(out, " {name} {text}");
+            }
+        }
         if self.negated { format!("not {out}") } else { out }
     }
 
@@ -141,15 +196,22 @@ impl FibRuleRow {
     pub fn action_text(&self) -> String {
         let action = match self.action {
             FibRuleAction::Lookup(table) => rows_text::table(table),
-            FibRuleAction::Blackhole | FibRuleAction::Unreachable | FibRuleAction::Prohibit => {
-                self.action.name().unwrap_or_default().to_owned()
-            }
+            FibRuleAction::Goto(target) => format!("goto {target}"),
+            FibRuleAction::Blackhole
+            | FibRuleAction::Unreachable
+            | FibRuleAction::Prohibit
+            | FibRuleAction::Nop => self.action.name().unwrap_or_default().to_owned(),
         };
         match self.suppress {
             Some(len) => format!("{action} suppress_prefixlength {len}"),
             None => action,
         }
     }
+}
+
+/// An IP protocol as `ip rule` names it (`inet_proto_n2a`).
+pub fn ipproto_name(number: u8) -> String {
+    names::protocol_name(number).map_or_else(|| format!("ipproto-{number}"), str::to_owned)
 }
 
 /// As `ip rule` prints it, with a space behind the priority.

@@ -5,6 +5,7 @@ mod bind;
 mod lookup;
 mod udp;
 
+use super::rule::Traits;
 use super::tcp::Tcb;
 use super::{Ctx, Errno, Netns, PathMtuDiscovery, Sender, Shutdown, SocketError, SocketOption, User};
 use crate::base::{EventId, IfIndex, Ipv4Addr, ProcessId, SocketId};
@@ -116,6 +117,16 @@ impl Sock {
             SockKind::Udp(_) => Transport::Udp,
             SockKind::Tcp(_) => Transport::Tcp,
         }
+    }
+
+    /// What rules of the routing may ask of its packets to this port.
+    pub(in crate::kernel) fn traits(&self, remote: u16) -> Traits {
+        let protocol = match &self.kind {
+            SockKind::Udp(_) => 17,
+            SockKind::Tcp(_) => 6,
+        };
+        let ports = (self.local.port(), remote);
+        Traits { mark: 0, tos: self.options.tos, protocol, ports, uid: self.user.uid }
     }
 
     pub(super) fn state(&self) -> SocketState {

@@ -48,7 +48,7 @@ impl Netns {
         } else {
             remote
         };
-        let flow = self.sock_route(ctx, sock, *remote.ip())?;
+        let flow = self.sock_route(ctx, sock, remote)?;
         if flow.broadcast && !sock.options.broadcast {
             return Err(Errno::Eacces);
         }
@@ -64,16 +64,18 @@ impl Netns {
         Ok(())
     }
 
-    /// The way a socket's packets take to `dst`.
+    /// The way a socket's packets take to `remote`.
     pub(in crate::kernel) fn sock_route(
         &self,
         ctx: &Ctx<'_>,
         sock: &Sock,
-        dst: Ipv4Addr,
+        remote: SocketAddrV4,
     ) -> Result<Flow, Errno> {
         let source = (!sock.source.is_unspecified()).then_some(sock.source);
-        let mut flow = self.ip_route_output(ctx.now, dst, source, sock.options.device)?;
-        flow.broadcast |= dst.is_broadcast();
+        let traits = sock.traits(remote.port());
+        let ends = (source, sock.options.device);
+        let mut flow = self.ip_route_output_flow(ctx.now, *remote.ip(), ends, traits)?;
+        flow.broadcast |= remote.ip().is_broadcast();
         Ok(flow)
     }
 
@@ -99,7 +101,7 @@ impl Netns {
             self.record_sock(ctx, socket);
         }
         let sock = self.sock(socket)?;
-        let flow = self.sock_route(ctx, sock, *remote.ip())?;
+        let flow = self.sock_route(ctx, sock, remote)?;
         if flow.broadcast && !sock.options.broadcast {
             return Err(Errno::Eacces);
         }

@@ -40,7 +40,7 @@ impl Netns {
             Some(SocketState::SynSent) => return Err(Errno::Ealready),
             Some(_) | None => return Err(Errno::Eisconn),
         }
-        let flow = self.sock_route(ctx, sock, *remote.ip())?;
+        let flow = self.sock_route(ctx, sock, remote)?;
         if flow.broadcast || remote.ip().is_multicast() {
             return Err(Errno::Enetunreach);
         }
@@ -137,7 +137,9 @@ impl Netns {
         if listening.accept_queue.len() > usize::from(listening.backlog) {
             return Err(DropReason::TcpListenOverflow);
         }
-        let Ok(flow) = self.ip_route_output(ctx.now, *ends.remote.ip(), Some(*ends.local.ip()), None) else {
+        let traits = listener.traits(ends.remote.port());
+        let source = (Some(*ends.local.ip()), None);
+        let Ok(flow) = self.ip_route_output_flow(ctx.now, *ends.remote.ip(), source, traits) else {
             return Err(DropReason::IpOutNoRoutes);
         };
         let isn = self.tcp_next_isn.take();

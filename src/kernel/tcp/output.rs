@@ -3,6 +3,7 @@
 use super::control::{CaState, Pending, Tcb, TxSkb};
 use super::{DELACK_MIN, RTO_MAX, after, before};
 use crate::base::{Duration, MacAddr, ProcessId};
+use crate::kernel::rule::Traits;
 use crate::kernel::sock::{Sock, truesize};
 use crate::kernel::{Ctx, Netns, PathMtuDiscovery, Sender, Skb};
 use crate::trace::{EventKind, Relation};
@@ -363,7 +364,8 @@ impl Netns {
 
     /// `__ip_queue_xmit`. Without a route the segment is not sent, and a timer will try again.
     fn tcp_queue_xmit(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, packet: Ipv4) {
-        let Ok(flow) = self.sock_route(ctx, sock, packet.dst) else { return };
+        let Some(remote) = sock.remote else { return };
+        let Ok(flow) = self.sock_route(ctx, sock, remote) else { return };
         let process = sock.holder.map_or(ProcessId::NONE, |(process, _)| process);
         let frame = Frame { dst: MacAddr::ZERO, src: MacAddr::ZERO, payload: Payload::Ipv4(packet) };
         let mut skb = match &self.tcp_cause {
@@ -420,7 +422,10 @@ impl Netns {
         answer: Tcp,
         (about, hash): (&Skb, u32),
     ) {
-        let Ok(flow) = self.ip_route_output(ctx.now, to.src, Some(to.dst), None) else { return };
+        let ports = (answer.src_port, answer.dst_port);
+        let traits = Traits { tos: to.tos, protocol: 6, ports, ..Traits::default() };
+        let source = (Some(to.dst), None);
+        let Ok(flow) = self.ip_route_output_flow(ctx.now, to.src, source, traits) else { return };
         let packet = Ipv4 {
             tos: to.tos,
             id: 0,

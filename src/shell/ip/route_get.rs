@@ -2,6 +2,7 @@
 
 use super::addr::prefix;
 use super::route::{LOCAL, MAIN, number, print_metrics, print_plain};
+use super::rule::dsfield;
 use super::{Ip, Stop, done, next};
 use crate::base::{IfIndex, Ipv4Addr};
 use crate::shell::Command;
@@ -9,6 +10,7 @@ use crate::shell::print::{Color, Printer};
 use crate::trace::{
     ExceptionRow, FibRuleAction, FibRuleRow, RouteKind, RouteMetrics, RouteRow, Scope, rows_text,
 };
+use crate::wire::names;
 
 #[derive(Default)]
 struct Question {
@@ -18,6 +20,10 @@ struct Question {
     oif: Option<IfIndex>,
     mark: Option<u32>,
     uid: u32,
+    tos: u8,
+    /// UDP, as in the kernel (`inet_rtm_getroute`), unless another one is given.
+    ipproto: u8,
+    ports: (u16, u16),
     fibmatch: bool,
     /// The length of a prefix that was given for an address.
     warning: Option<u8>,
@@ -50,7 +56,7 @@ pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
 }
 
 fn read(ip: &Ip<'_>, words: &[String]) -> Result<Question, Stop> {
-    let mut question = Question::default();
+    let mut question = Question { ipproto: 17, ..Question::default() };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -67,8 +73,26 @@ fn read(ip: &Ip<'_>, words: &[String]) -> Result<Question, Stop> {
                 let wrong = || (format!("Error: argument \"{word}\" is wrong: invalid UID\n\n"), 255);
                 question.uid = number(word).ok_or_else(wrong)?;
             }
-            // No rule here asks for them.
-            "ipproto" | "sport" | "dport" => drop(next(&mut words)?),
+            "ipproto" => {
+                let word = next(&mut words)?;
+                let wrong =
+                    || (format!("Error: argument \"{word}\" is wrong: Invalid \"ipproto\" value\n\n"), 255);
+                let known = number(word)
+                    .map_or_else(|| names::protocol_number(word), |number| number.try_into().ok());
+                question.ipproto = known.ok_or_else(wrong)?;
+            }
+            word @ ("sport" | "dport") => {
+                let given = next(&mut words)?;
+                let wrong = || (format!("Error: argument \"{given}\" is wrong: invalid {word}\n\n"), 255);
+                let port = number(given).and_then(|port| port.try_into().ok()).ok_or_else(wrong)?;
+                if word == "sport" { question.ports.0 = port } else { question.ports.1 = port }
+            }
+            "tos" | "dsfield" => {
+                let word = next(&mut words)?;
+                let wrong =
+                    || (format!("Error: argument \"{word}\" is wrong: TOS value is invalid\n\n"), 255);
+                question.tos = dsfield(word).ok_or_else(wrong)?;
+            }
             "fibmatch" => question.fibmatch = true,
             "to" => question.dst = Some(prefix(next(&mut words)?)?.addr()),
             // No packet of IPv6 finds a route here.
@@ -106,13 +130,24 @@ fn lookup(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Option<RouteRow> {
     if !ip.state.has_custom_rules {
         return best(&[LOCAL, MAIN]).or_else(|| best(&[253]));
     }
-    for (_, rule) in ip.state.rules.iter().filter(|(_, rule)| fits(ip, rule, dst, question)) {
+    let rules = &ip.state.rules;
+    let mut at = 0;
+    while let Some((_, rule)) = rules.get(at) {
+        at += 1;
+        if !fits(ip, rule, dst, question) {
+            continue;
+        }
         let refusal = |kind| Some(RouteRow { table: 0, kind, ..attached(ip, dst, IfIndex(1)) });
         let table = match rule.action {
             FibRuleAction::Lookup(table) => table,
             FibRuleAction::Blackhole => return refusal(RouteKind::Blackhole),
             FibRuleAction::Unreachable => return refusal(RouteKind::Unreachable),
             FibRuleAction::Prohibit => return refusal(RouteKind::Prohibit),
+            FibRuleAction::Goto(target) => {
+                at = rules.iter().position(|(_, rule)| rule.priority == target).unwrap_or(at);
+                continue;
+            }
+            FibRuleAction::Nop => continue,
         };
         let is_way =
             |row: &RouteRow| matches!(row.kind, RouteKind::Unicast | RouteKind::Local | RouteKind::Broadcast);
@@ -132,6 +167,7 @@ fn fits(ip: &Ip<'_>, rule: &FibRuleRow, dst: Ipv4Addr, question: &Question) -> b
     let fits = rule.src.contains(&question.from.unwrap_or(Ipv4Addr::UNSPECIFIED))
         && rule.dst.contains(&dst)
         && (rule.mark ^ question.mark.unwrap_or(0)) & rule.mask == 0
+        && rule.fits_flow(question.tos, question.ipproto, question.ports, question.uid)
         && is(&rule.iif, question.iif.or(Some(IfIndex(1))))
         && is(&rule.oif, question.oif);
     fits != rule.negated

@@ -7,28 +7,15 @@ use crate::shell::Command;
 use crate::shell::change::KernelChange;
 use crate::shell::out::{not_simulated, refuse};
 use crate::shell::print::Printer;
-use crate::trace::{FibRuleAction, FibRuleRow, RouteProtocol, rows_text};
+use crate::trace::{FibRuleAction, FibRuleRow, RouteProtocol, ipproto_name, rows_text};
+use crate::wire::names;
 use std::sync::Arc;
 
 /// Number of the table main.
 const MAIN: u32 = 254;
 /// Words of a selector or an action that the real program knows and the simulation does not.
-const UNSIMULATED: [&str; 14] = [
-    "tos",
-    "dsfield",
-    "uidrange",
-    "ipproto",
-    "sport",
-    "dport",
-    "realms",
-    "tun_id",
-    "suppress_ifgroup",
-    "sup_group",
-    "l3mdev",
-    "nat",
-    "map-to",
-    "order_by",
-];
+const UNSIMULATED: [&str; 8] =
+    ["realms", "tun_id", "suppress_ifgroup", "sup_group", "l3mdev", "nat", "map-to", "order_by"];
 
 /// What a command line says of a rule.
 #[derive(Default)]
@@ -45,6 +32,11 @@ struct Wanted {
     kind: Option<FibRuleAction>,
     suppress: Option<u8>,
     protocol: Option<RouteProtocol>,
+    tos: Option<u8>,
+    ipproto: Option<u8>,
+    sport: Option<(u16, u16)>,
+    dport: Option<(u16, u16)>,
+    uids: Option<(u32, u32)>,
 }
 
 fn wrong(word: &str, what: &str) -> Stop {
@@ -76,11 +68,116 @@ impl Wanted {
             "dev" | "iif" => self.iif = Some(next(words)?.into()),
             "oif" => self.oif = Some(next(words)?.into()),
             "proto" | "protocol" => self.protocol = Some(protocol(next(words)?)?),
+            "tos" | "dsfield" => {
+                let word = next(words)?;
+                self.tos = Some(dsfield(word).ok_or_else(|| wrong(word, "TOS value is invalid\n"))?);
+            }
+            "ipproto" => {
+                let word = next(words)?;
+                let number = number(word)
+                    .map_or_else(|| names::protocol_number(word), |number| number.try_into().ok());
+                self.ipproto = Some(number.ok_or_else(|| wrong(word, "Invalid \"ipproto\" value\n"))?);
+            }
+            "sport" => self.sport = Some(port_range(next(words)?)?),
+            "dport" => self.dport = Some(port_range(next(words)?)?),
+            "uidrange" => {
+                let word = next(words)?;
+                let range =
+                    word.split_once('-').and_then(|(first, last)| Some((leading(first)?, leading(last)?)));
+                self.uids = Some(range.ok_or_else(|| wrong(word, "invalid UID range\n"))?);
+            }
             word if UNSIMULATED.contains(&word) => return Err(not_simulated("ip rule", word)),
             _ => return Ok(false),
         }
         Ok(true)
     }
+}
+
+impl Wanted {
+    /// Whether a rule has the selectors, beside addresses, marks and interfaces, that were named.
+    fn fits_traits(&self, row: &FibRuleRow) -> bool {
+        self.tos.is_none_or(|tos| row.tos == tos)
+            && self.ipproto.is_none_or(|ipproto| row.ipproto == ipproto)
+            && (self.sport.is_none() || row.sport == self.sport)
+            && (self.dport.is_none() || row.dport == self.dport)
+            && (self.uids.is_none() || row.uids == self.uids)
+    }
+
+    /// What the kernel refuses of a new rule of this priority (`fib_nl2rule`, `fib4_rule_configure`).
+    fn check(&self, priority: u32) -> Result<(), Stop> {
+        let refused = |what: &str| Err((format!("Error: {what}.\n"), 2));
+        let bad = |range: Option<(u16, u16)>| range.is_some_and(|(first, last)| first == 0 || first > last);
+        let tos = self.tos.unwrap_or(0);
+        match self.kind {
+            Some(FibRuleAction::Goto(target)) if target <= priority => {
+                return refused("Backward goto not supported");
+            }
+            Some(_) | None => {}
+        }
+        if self.uids.is_some_and(|(first, last)| first > last || last == u32::MAX) {
+            return refused("Invalid uid range");
+        }
+        if bad(self.sport) {
+            return refused("Invalid sport range");
+        }
+        if bad(self.dport) {
+            return refused("Invalid dport range");
+        }
+        if tos & 3 != 0 {
+            return refused("Invalid dsfield (tos): ECN bits must be 0");
+        }
+        if tos & 0xe0 != 0 {
+            return refused("Invalid tos");
+        }
+        Ok(())
+    }
+}
+
+/// A field of differentiated services (`rtnl_dsfield_a2n`): a name, or a number to the base of 16.
+pub(super) fn dsfield(word: &str) -> Option<u8> {
+    const CLASSES: [(&str, u8); 22] = [
+        ("default", 0),
+        ("CS0", 0),
+        ("CS1", 0x20),
+        ("CS2", 0x40),
+        ("CS3", 0x60),
+        ("CS4", 0x80),
+        ("CS5", 0xa0),
+        ("CS6", 0xc0),
+        ("CS7", 0xe0),
+        ("AF11", 0x28),
+        ("AF12", 0x30),
+        ("AF13", 0x38),
+        ("AF21", 0x48),
+        ("AF22", 0x50),
+        ("AF23", 0x58),
+        ("AF31", 0x68),
+        ("AF32", 0x70),
+        ("AF33", 0x78),
+        ("AF41", 0x88),
+        ("AF42", 0x90),
+        ("AF43", 0x98),
+        ("EF", 0xb8),
+    ];
+    let named = CLASSES.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
+    let digits = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")).unwrap_or(word);
+    named.or_else(|| u8::from_str_radix(digits, 16).ok())
+}
+
+/// The decimal number that a text begins with (`sscanf`); what it has beyond 32 bits is lost.
+fn leading(text: &str) -> Option<u32> {
+    let end = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let digits = &text[..end];
+    let fold = |sum: u32, digit: u8| sum.wrapping_mul(10).wrapping_add(u32::from(digit - b'0'));
+    (!digits.is_empty()).then(|| digits.bytes().fold(0, fold))
+}
+
+/// A port or two (`sscanf("%hu-%hu")`): what a port has beyond 16 bits is lost.
+fn port_range(word: &str) -> Result<(u16, u16), Stop> {
+    let (first, last) = word.split_once('-').unwrap_or((word, ""));
+    let first = leading(first).ok_or_else(|| wrong(word, "invalid port range\n"))?;
+    let last = leading(last).unwrap_or(first);
+    Ok((first as u16, last as u16))
 }
 
 /// Runs `ip rule`.
@@ -137,7 +234,8 @@ fn select<'a>(ip: &Ip<'a>, words: &[String]) -> Result<Vec<&'a FibRuleRow>, Stop
             && wanted.table.is_none_or(|table| row.action == FibRuleAction::Lookup(table))
             && wanted.protocol.is_none_or(|protocol| row.protocol == Some(protocol))
     };
-    Ok(ip.state.rules.iter().map(|(_, row)| row).filter(fits).collect())
+    let rows = ip.state.rules.iter().map(|(_, row)| row);
+    Ok(rows.filter(fits).filter(|row| wanted.fits_traits(row)).collect())
 }
 
 fn list(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
@@ -178,6 +276,10 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, row: &FibRuleRow) {
     if row.dst.prefix_len() > 0 {
         end(printer, "dst", row.dst, " to");
     }
+    if row.tos > 0 {
+        let tos = format!("0x{:02x}", row.tos);
+        printer.any("tos", tos.as_str(), format!(" tos {tos}"));
+    }
     if row.mask > 0 {
         printer.any("fwmark", format!("{:#x}", row.mark), format!(" fwmark {:#x}", row.mark));
         if row.mask != u32::MAX {
@@ -191,12 +293,40 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, row: &FibRuleRow) {
             printer.any(&format!("{key}_detached"), serde_json::Value::Null, " [detached]");
         }
     }
+    print_traits(ip, printer, row);
     print_action(ip, printer, row);
     printer.plain("\n");
 }
 
+/// Users, protocol and ports.
+fn print_traits(ip: &Ip<'_>, printer: &mut Printer, row: &FibRuleRow) {
+    if let Some((first, last)) = row.uids {
+        printer.any("uid_start", first, format!(" uidrange {first}"));
+        printer.any("uid_end", last, format!("-{last}"));
+    }
+    if row.ipproto > 0 {
+        let numeric = format!("ipproto-{}", row.ipproto);
+        let name = if ip.options.numeric { numeric } else { ipproto_name(row.ipproto) };
+        printer.any("ipproto", name.as_str(), format!(" ipproto {name}"));
+    }
+    for (key, range) in [("sport", row.sport), ("dport", row.dport)] {
+        match range {
+            None => {}
+            Some((first, last)) if first == last => printer.any(key, first, format!(" {key} {first}")),
+            Some((first, last)) => {
+                printer.any(&format!("{key}_start"), first, format!(" {key} {first}"));
+                printer.any(&format!("{key}_end"), last, format!("-{last}"));
+            }
+        }
+    }
+}
+
 fn print_action(ip: &Ip<'_>, printer: &mut Printer, row: &FibRuleRow) {
     let plain = ip.options.numeric;
+    if let Some(table) = row.idle_table {
+        let name = if plain { table.to_string() } else { rows_text::table(table) };
+        printer.any("table", name.as_str(), format!(" lookup {name}"));
+    }
     match row.action {
         FibRuleAction::Lookup(table) => {
             let name = if plain { table.to_string() } else { rows_text::table(table) };
@@ -205,6 +335,13 @@ fn print_action(ip: &Ip<'_>, printer: &mut Printer, row: &FibRuleRow) {
                 printer.any("suppress_prefixlen", len, format!(" suppress_prefixlength {len}"));
             }
         }
+        FibRuleAction::Goto(target) => {
+            printer.any("goto", target, format!(" goto {target}"));
+            if !ip.state.rules.iter().any(|(_, rule)| rule.priority == target) {
+                printer.any("unresolved", serde_json::Value::Null, " [unresolved]");
+            }
+        }
+        FibRuleAction::Nop => printer.any("nop", serde_json::Value::Null, " nop"),
         FibRuleAction::Blackhole | FibRuleAction::Unreachable | FibRuleAction::Prohibit => {
             let name = if plain {
                 code(row.action).to_string()
@@ -230,6 +367,8 @@ fn print_action(ip: &Ip<'_>, printer: &mut Printer, row: &FibRuleRow) {
 fn code(action: FibRuleAction) -> u8 {
     match action {
         FibRuleAction::Lookup(_) => 1,
+        FibRuleAction::Goto(_) => 2,
+        FibRuleAction::Nop => 3,
         FibRuleAction::Blackhole => 6,
         FibRuleAction::Unreachable => 7,
         FibRuleAction::Prohibit => 8,
@@ -258,7 +397,12 @@ fn read(words: &[String]) -> Result<Wanted, Stop> {
             "blackhole" => wanted.kind = Some(FibRuleAction::Blackhole),
             "unreachable" => wanted.kind = Some(FibRuleAction::Unreachable),
             "prohibit" => wanted.kind = Some(FibRuleAction::Prohibit),
-            "goto" | "nop" => return Err(not_simulated("ip rule", word)),
+            "goto" => {
+                let word = next(&mut words)?;
+                let target = number(word).ok_or_else(|| wrong(word, "invalid target\n"))?;
+                wanted.kind = Some(FibRuleAction::Goto(target));
+            }
+            "nop" => wanted.kind = Some(FibRuleAction::Nop),
             word if wanted.read(word, &mut words)? => {}
             word => return Err(wrong(word, "Failed to parse rule type")),
         }
@@ -272,6 +416,7 @@ fn add(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     let second = ip.state.rules.get(1).map_or(0, |(_, row)| row.priority);
     let priority = wanted.priority.unwrap_or_else(|| second.saturating_sub(1));
     let action = wanted.kind.unwrap_or_else(|| FibRuleAction::Lookup(wanted.table.unwrap_or(MAIN)));
+    wanted.check(priority)?;
     let row = FibRuleRow {
         negated: wanted.negated,
         src: wanted.src.unwrap_or_default(),
@@ -280,16 +425,31 @@ fn add(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
         mask: wanted.mask.unwrap_or(if wanted.mark.is_some() { u32::MAX } else { 0 }),
         iif: wanted.iif,
         oif: wanted.oif,
+        tos: wanted.tos.unwrap_or(0),
+        ipproto: wanted.ipproto.unwrap_or(0),
+        sport: wanted.sport,
+        dport: wanted.dport,
+        uids: wanted.uids,
+        idle_table: wanted.table.filter(|_| wanted.kind.is_some()),
         suppress: wanted.suppress,
         protocol: wanted.protocol,
         ..FibRuleRow::new(ip.state.row.netns, priority, action)
     };
-    // Who installed it is no part of what a rule is (`rule_exists`).
-    let same = |other: &FibRuleRow| FibRuleRow { protocol: row.protocol, ..other.clone() } == row;
+    // Who installed it is no part of what a rule is, nor where it jumps to (`rule_exists`).
+    let same = |other: &FibRuleRow| {
+        let action = if same_action(row.action, other.action) { row.action } else { other.action };
+        FibRuleRow { protocol: row.protocol, action, ..other.clone() } == row
+    };
     if ip.state.rules.iter().any(|(_, other)| same(other)) {
         return Err(answers("File exists"));
     }
     Ok(change::change(vec![KernelChange::AddRule(Box::new(row))]))
+}
+
+/// Whether two rules do the same, as the kernel compares them: of a jump not its target.
+fn same_action(one: FibRuleAction, other: FibRuleAction) -> bool {
+    let jumps = |action| matches!(action, FibRuleAction::Goto(_));
+    one == other || jumps(one) && jumps(other)
 }
 
 /// `ip rule del`: the first rule that has all that was said (`rule_find`).
@@ -300,7 +460,7 @@ fn delete(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
         |wanted: Option<Ipv4Net>, net| wanted.is_none_or(|wanted| wanted.prefix_len() == 0 || wanted == net);
     let fits = |row: &&FibRuleRow| {
         wanted.priority.is_none_or(|priority| row.priority == priority)
-            && action.is_none_or(|action| row.action == action)
+            && action.is_none_or(|action| same_action(row.action, action))
             && net(wanted.src, row.src)
             && net(wanted.dst, row.dst)
             && wanted.mark.is_none_or(|mark| row.mark == mark)
@@ -310,7 +470,7 @@ fn delete(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
             && wanted.suppress.is_none_or(|len| row.suppress == Some(len))
             && (!wanted.negated || row.negated)
     };
-    let found = ip.state.rules.iter().map(|(_, row)| row).find(fits);
+    let found = ip.state.rules.iter().map(|(_, row)| row).find(|row| fits(row) && wanted.fits_traits(row));
     let row = found.ok_or_else(|| answers("No such file or directory"))?;
     Ok(change::change(vec![KernelChange::DelRule(Box::new(row.clone()))]))
 }
