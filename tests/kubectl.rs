@@ -133,6 +133,7 @@ fn rollouts_go_step_by_step() {
 fn mistakes_are_refused_in_the_words_of_the_client() {
     check("mistakes.txt");
     check("broken-yaml.txt");
+    check("streams.txt");
 }
 
 #[test]

@@ -5,6 +5,8 @@
 mod common;
 
 use std::fmt::Write as _;
+use vethscope::lab::Target;
+use vethscope::lab::prompt::argv;
 
 const LAB: &str = include_str!("mesh/lab.yaml");
 
@@ -16,7 +18,9 @@ fn play(file: &str) -> String {
     let mut out = format!("{head}\n");
     for command in format!("\n$ {commands}").split("\n$ ").skip(1) {
         let line = command.lines().next().unwrap_or_default();
-        let ran = common::run(&mut lab, line);
+        let (target, rest) = line.split_once(' ').expect("a command line begins with its target");
+        let argv = argv(rest).expect("quotes are closed");
+        let ran = common::run_argv(&mut lab, &Target::parse(target, "default", None), &argv);
         let _ = write!(out, "$ {line}\n{}", common::mask::mask(&ran.output));
         if !ran.output.is_empty() && !ran.output.ends_with('\n') {
             out.push('\n');
@@ -30,7 +34,7 @@ fn play(file: &str) -> String {
 
 #[test]
 fn programs_see_what_the_files_say() {
-    common::play_folder("mesh", 4, play);
+    common::play_folder("mesh", 9, play);
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::api::{ApiError, ApiRequest, ClusterSpec, Cni, NodeSpec, Pod};
 use crate::base::{Duration, Ipv4Addr, NetnsId, ObjectKey, ProcessId};
 use crate::cluster::dns::View;
 use crate::cluster::ipam::Ipam;
-use crate::cluster::mesh::{Mode, Route};
+use crate::cluster::mesh::{self, Mode, Route};
 use crate::kernel::Delays;
 use crate::tls::Credentials;
 use crate::trace::{ContainerState, StepRow, Steps, TableChange};
@@ -97,6 +97,10 @@ impl Actor for ControlPlane {
 
     fn mesh_mode(&self, netns: NetnsId, port: u16) -> Mode {
         self.mode_at(netns, port)
+    }
+
+    fn mesh_policies(&self, netns: NetnsId) -> mesh::Policies {
+        self.policies_at(netns)
     }
 
     fn mesh_route(&self, to: SocketAddrV4) -> Route {

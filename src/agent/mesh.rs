@@ -6,7 +6,7 @@ use super::store::{PodEntry, PodKey};
 use super::world::World;
 use crate::api::{Endpoint, EndpointSlice, Protocol, Service};
 use crate::base::{Ipv4Addr, NetnsId};
-use crate::cluster::mesh::{self, Certificate, Mode, Route, Spoken, TRUST_DOMAIN};
+use crate::cluster::mesh::{self, Certificate, Mode, Policies, Route, Spoken, TRUST_DOMAIN};
 use crate::tls::{Authority, Credentials};
 use crate::trace::ObjectRow;
 use serde_json::Value;
@@ -85,6 +85,13 @@ impl ControlPlane {
         rows.sort_by_key(|row| row.created);
         let policies = rows.iter().map(|row| (&*row.key.namespace, &*row.value));
         mesh::mode(&policies, (&key.namespace, &entry.pod.metadata.labels), port)
+    }
+
+    /// The policies of authorization of the Pod in this network namespace.
+    pub(super) fn policies_at(&self, netns: NetnsId) -> Policies {
+        let Some((key, entry)) = self.pod_in(netns) else { return Policies::default() };
+        let rows = self.objects_of("AuthorizationPolicy").map(|row| (&*row.key.namespace, &*row.value));
+        Policies::of(rows, (&key.namespace, &entry.pod.metadata.labels))
     }
 
     /// Where the mesh sends what goes to this address: to the endpoints of the Service that has it.

@@ -4,7 +4,7 @@ use super::{Desired, Exit, Launch, PodKey};
 use crate::api::{ApiError, ApiRequest};
 use crate::base::{DirId, Duration, IfIndex, NetnsId, ObjectKey, PidNsId, ProcessId, Rng, SimTime};
 use crate::cluster::dns::View;
-use crate::cluster::mesh::{Mode, Route};
+use crate::cluster::mesh::{Mode, Policies, Route};
 use crate::kernel::{Ctx, Kind, Netns, NewLink};
 use crate::tls::Credentials;
 use crate::trace::{LinkKind, NetnsRole, TableChange};
@@ -191,6 +191,10 @@ pub trait Actor: Clone {
     /// The mode of mutual TLS at a port of the workload in this network namespace.
     fn mesh_mode(&self, _netns: NetnsId, _port: u16) -> Mode {
         Mode::default()
+    }
+    /// The policies of authorization of the workload in this network namespace.
+    fn mesh_policies(&self, _netns: NetnsId) -> Policies {
+        Policies::default()
     }
     /// Where the mesh sends what a workload sends there.
     fn mesh_route(&self, _to: SocketAddrV4) -> Route {

@@ -36,7 +36,7 @@ pub use capture::{CaptureFilter, Captured};
 use crate::api::{ApiError, ApiRequest};
 use crate::base::{Duration, IfIndex, Ipv4Addr, Ipv4Net, NetnsId, ObjectKey, SimTime, SocketId};
 use crate::cluster::dns::View;
-use crate::cluster::mesh::{Mode, Route};
+use crate::cluster::mesh::{Mode, Policies, Route};
 use crate::kernel::{Ctx, Netns};
 pub use crate::kernel::{
     Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
@@ -302,6 +302,10 @@ pub trait Os {
     /// The mode of mutual TLS at a port of that workload, as the control plane tells its proxy.
     fn mesh_mode(&self, _port: u16) -> Mode {
         Mode::default()
+    }
+    /// The policies of authorization of that workload, as the control plane tells its proxy.
+    fn mesh_policies(&self) -> Policies {
+        Policies::default()
     }
     /// Where a proxy sends what its workload sends there, as the control plane tells it.
     fn mesh_route(&self, _to: SocketAddrV4) -> Route {

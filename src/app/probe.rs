@@ -39,6 +39,7 @@ pub struct Request {
 pub struct Probe {
     request: Request,
     socket: Option<SocketId>,
+    is_connected: bool,
     unsent: Vec<u8>,
     input: Vec<u8>,
 }
@@ -46,7 +47,7 @@ pub struct Probe {
 impl Probe {
     /// A probe that has not begun.
     pub fn new(request: Request) -> Self {
-        Self { request, socket: None, unsent: Vec::new(), input: Vec::new() }
+        Self { request, socket: None, is_connected: false, unsent: Vec::new(), input: Vec::new() }
     }
 
     fn url(&self) -> String {
@@ -71,10 +72,21 @@ impl Probe {
         self.fail(os, &format!("dial tcp {}: connect: {why}", self.request.to));
     }
 
+    /// A connection came to an end, or to nothing.
+    fn broken(&self, os: &mut dyn Os, socket: SocketId, errno: Errno) {
+        if !self.is_connected {
+            return self.refused(os, errno);
+        }
+        let own = os.local_addr(socket).map(|own| own.to_string()).unwrap_or_default();
+        let why = errno.text().to_lowercase();
+        self.fail(os, &format!("read tcp {own}->{}: read: {why}", self.request.to));
+    }
+
     fn connected(&mut self, os: &mut dyn Os, socket: SocketId) {
         let Asks::Http { path, headers, .. } = &self.request.asks else {
             return os.exit(0);
         };
+        self.is_connected = true;
         if self.unsent.is_empty() && self.input.is_empty() {
             let named = |name: &str| headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
             let host = named("Host").map_or_else(|| self.request.to.to_string(), |(_, value)| value.clone());
@@ -109,7 +121,7 @@ impl Probe {
         match read {
             Read::More => {}
             Read::End => self.fail(os, "EOF"),
-            Read::Failed(errno) => self.refused(os, errno),
+            Read::Failed(errno) => self.broken(os, socket, errno),
         }
     }
 }
@@ -146,7 +158,7 @@ impl Process for Probe {
                 None => self.connected(os, socket),
             },
             Wake::Readable(socket) if Some(socket) == self.socket => match os.take_error(socket) {
-                Some(errno) => self.refused(os, errno),
+                Some(errno) => self.broken(os, socket, errno),
                 None => self.received(os, socket),
             },
             Wake::Terminate | Wake::Interrupt => os.exit(1),

@@ -4,6 +4,12 @@
 //! *Simplified*: nothing has to be installed, for what asks for a sidecar gets one; proxies hear of changes at once and
 //! without packets.
 
+mod authorization;
+mod probes;
+
+pub use authorization::{Asked, Facts, Policies};
+pub use probes::{Prober, STATUS_PORT, VARIABLE};
+
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
@@ -135,6 +141,7 @@ fn has_proxy(spec: &Value) -> bool {
 /// Puts the two containers of a sidecar into a Pod, as the injector's template does.
 pub fn inject(pod: &mut Value) {
     let user = json!(PROXY_ID);
+    let probers = probes::rewrite(pod);
     let rules = [
         "istio-iptables",
         "-p",
@@ -162,7 +169,7 @@ pub fn inject(pod: &mut Value) {
             "runAsGroup": 0, "runAsNonRoot": false, "runAsUser": 0,
         },
     });
-    let proxy = json!({
+    let mut proxy = json!({
         "name": PROXY, "image": IMAGE,
         "args": ["proxy", "sidecar", "--domain", "$(POD_NAMESPACE).svc.cluster.local"],
         "ports": [{ "containerPort": 15090, "protocol": "TCP", "name": "http-envoy-prom" }],
@@ -176,6 +183,9 @@ pub fn inject(pod: &mut Value) {
             "runAsGroup": user, "runAsNonRoot": true, "runAsUser": user,
         },
     });
+    if let (Some(probers), Some(env)) = (probers, proxy["env"].as_array_mut()) {
+        env.push(json!({ "name": VARIABLE, "value": probers }));
+    }
     let spec = &mut pod["spec"];
     if spec["initContainers"].is_null() {
         spec["initContainers"] = json!([]);
@@ -213,12 +223,7 @@ pub fn mode<'p>(
         let at = at.to_owned();
         policies.clone().filter(move |(namespace, _)| *namespace == at).map(|(_, policy)| &policy["spec"])
     };
-    let selects = |spec: &&Value| {
-        selector(spec).is_some_and(|wanted| {
-            wanted.iter().all(|(key, value)| labels.get(key).map(String::as_str) == value.as_str())
-        })
-    };
-    let own = specs(namespace).find(selects);
+    let own = specs(namespace).find(|spec| selects(spec, labels) == Some(true));
     if let Some(mode) = own.and_then(|spec| Mode::read(&spec["portLevelMtls"][port.to_string()])) {
         return mode;
     }
@@ -230,6 +235,12 @@ pub fn mode<'p>(
 /// The labels that a policy selects workloads by; `None` where it is for all.
 fn selector(spec: &Value) -> Option<&serde_json::Map<String, Value>> {
     spec["selector"]["matchLabels"].as_object().filter(|wanted| !wanted.is_empty())
+}
+
+/// Whether a policy selects a workload with these labels; `None` where it is for all.
+fn selects(spec: &Value, labels: &BTreeMap<String, String>) -> Option<bool> {
+    let wanted = selector(spec)?;
+    Some(wanted.iter().all(|(key, value)| labels.get(key).map(String::as_str) == value.as_str()))
 }
 
 #[cfg(test)]

@@ -12,8 +12,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Kinds that are part of the simulation, or that mean nothing beyond their name.
-const SIMULATED: [&str; 32] = [
+const SIMULATED: [&str; 33] = [
     "AdminNetworkPolicy",
+    "AuthorizationPolicy",
     "BaselineAdminNetworkPolicy",
     "NetworkAttachmentDefinition",
     "PeerAuthentication",

@@ -12,7 +12,7 @@ use crate::app::{
 };
 use crate::base::{Duration, IfIndex, Ipv4Addr, Ipv4Net, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::cluster::dns::View;
-use crate::cluster::mesh::{Mode, Route};
+use crate::cluster::mesh::{Mode, Policies, Route};
 use crate::kernel::{Ctx, Netns};
 use crate::tls::Credentials;
 use crate::trace::{NetfilterChange, Stream, TableChange};
@@ -435,6 +435,10 @@ impl<A: Actor> Os for Syscalls<'_, A> {
 
     fn mesh_mode(&self, port: u16) -> Mode {
         self.sim.agent().map_or_else(Mode::default, |agent| agent.mesh_mode(self.netns, port))
+    }
+
+    fn mesh_policies(&self) -> Policies {
+        self.sim.agent().map(|agent| agent.mesh_policies(self.netns)).unwrap_or_default()
     }
 
     fn mesh_route(&self, to: SocketAddrV4) -> Route {

@@ -40,12 +40,17 @@ pub(super) struct Messages {
 }
 
 impl Messages {
+    /// Whether the next byte begins a message.
+    pub(super) fn is_between(&self) -> bool {
+        self.body.is_none()
+    }
+
     /// Takes what has come of messages and gives what goes on; heads are changed by `change`, which says how long the
-    /// body is.
+    /// body is, or that the message has to stay where it is.
     pub(super) fn pass(
         &mut self,
         input: &mut Vec<u8>,
-        mut change: impl FnMut(&mut Head) -> Length,
+        mut change: impl FnMut(&mut Head) -> Option<Length>,
     ) -> Vec<u8> {
         let mut out = Vec::new();
         loop {
@@ -58,11 +63,11 @@ impl Messages {
                 self.body = None;
             }
             let Some((mut head, len)) = Head::read(input) else { return out };
-            input.drain(..len);
             for (name, _) in &mut head.fields {
                 name.make_ascii_lowercase();
             }
-            let body = change(&mut head);
+            let Some(body) = change(&mut head) else { return out };
+            input.drain(..len);
             write_head(&mut out, &head);
             self.body = Some(body);
         }

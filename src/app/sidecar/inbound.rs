@@ -7,13 +7,13 @@ use super::side::Side;
 use crate::app::http::Head;
 use crate::app::{Os, Transport};
 use crate::base::Ipv4Addr;
-use crate::cluster::mesh::Mode;
+use crate::cluster::mesh::{Asked, Facts, Mode};
 use crate::tls::{Role, Session, fingerprint};
 use crate::wire::tls::{HANDSHAKE, records};
 use std::net::SocketAddrV4;
 
 /// The address that the workload sees its callers at (`InboundPassthroughBindIpv4`).
-const BIND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 6);
+pub(super) const BIND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 6);
 /// What the proxies of a mesh agree to speak.
 const ALPN: &str = "istio";
 
@@ -74,6 +74,24 @@ pub(super) fn is_refused(link: &Link, os: &mut dyn Os) -> bool {
         return os.receive_stream(link.down.socket, 1) != Err(crate::app::Errno::Eagain);
     }
     strict && look(&bytes) == Sniffed::Plain
+}
+
+/// Whether the policies of authorization let a request in, or a connection that speaks something else
+/// (`envoy.filters.http.rbac`, `envoy.filters.network.rbac`).
+pub(super) fn admits(link: &Link, os: &dyn Os, head: Option<&Head>) -> bool {
+    let peer = link.down.peer();
+    let source = os.remote_addr(link.down.socket);
+    let asked = head.map(|head| {
+        let mut words = head.start.split(' ');
+        let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+        Asked { method, path, host: head.get("Host").unwrap_or(""), fields: &head.fields }
+    });
+    os.mesh_policies().admit(&Facts {
+        principal: peer.as_deref().map(|uri| uri.strip_prefix("spiffe://").unwrap_or(uri)),
+        source: source.map_or(Ipv4Addr::UNSPECIFIED, |from| *from.ip()),
+        destination: (*link.to.ip(), link.to.port()),
+        asked,
+    })
 }
 
 /// The connection to the workload itself.

@@ -157,7 +157,7 @@ impl Link {
     /// Moves what there is to move.
     fn pump(&mut self, os: &mut dyn Os, broken: Option<Broken>) -> Fate {
         if self.stage == Stage::Waiting {
-            if self.down.flush(os).is_err() {
+            if self.down.flush(os).is_err() || !self.turn_away(os) {
                 return Fate::Over;
             }
             if self.down.ended && self.down.input.is_empty() {
@@ -175,15 +175,14 @@ impl Link {
         if let Some(broken) = broken {
             return self.failed(os, &broken);
         }
+        if !self.turn_away(os) {
+            return Fate::Over;
+        }
+        let is_ready = self.up.as_ref().is_some_and(Side::is_ready);
+        let forth = if is_ready { self.take_requests(os) } else { Vec::new() };
         let Some(up) = &mut self.up else { return Fate::Over };
-        if up.is_ready() {
+        if is_ready {
             self.reached = true;
-            let forth = match &mut self.talk {
-                Some(talk) => {
-                    talk.pass_requests(os, &mut self.down, (self.is_inbound, &self.credentials.spiffe))
-                }
-                None => std::mem::take(&mut self.down.input),
-            };
             if up.send(os, &forth).is_err() {
                 return self.failed(os, &Broken::Tcp(Errno::Econnreset));
             }
@@ -300,6 +299,43 @@ impl Link {
         if self.is_inbound { "istio-envoy" } else { "envoy" }
     }
 
+    /// Answers the requests that the policies of authorization do not let in, as soon as the answers before them are
+    /// out; whether the connection goes on.
+    fn turn_away(&mut self, os: &mut dyn Os) -> bool {
+        if !self.is_inbound || !self.down.is_ready() {
+            return true;
+        }
+        if self.talk.is_none() && First::of(&self.down.input) == First::Other {
+            return self.stage != Stage::Waiting || inbound::admits(self, os, None);
+        }
+        while self.talk.as_ref().is_none_or(Talk::is_idle) {
+            let Some((head, len)) = Head::read(&self.down.input) else { return true };
+            if inbound::admits(self, os, Some(&head)) {
+                return true;
+            }
+            self.down.input.drain(..len);
+            let mut body = Length::of_request(&head);
+            body.take(&mut self.down.input);
+            let reply = local_reply(403, "RBAC: access denied", os.now(), self.server());
+            let sent = self.down.send(os, &reply);
+            if sent.is_err() || !body.is_over() || !head.keeps_alive() {
+                // What the client still sends of its request is not waited for.
+                let _ = self.down.finish(os);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// What goes on upstream of what has come.
+    fn take_requests(&mut self, os: &mut dyn Os) -> Vec<u8> {
+        let Some(mut talk) = self.talk.take() else { return std::mem::take(&mut self.down.input) };
+        let mut input = std::mem::take(&mut self.down.input);
+        let out = talk.pass_requests(os, &mut input, self);
+        (self.down.input, self.talk) = (input, Some(talk));
+        out
+    }
+
     fn take_answers(&mut self, os: &mut dyn Os) -> Vec<u8> {
         let server = self.server();
         let Some(up) = &mut self.up else { return Vec::new() };
@@ -316,22 +352,28 @@ impl Talk {
         !self.open.is_empty()
     }
 
-    fn pass_requests(&mut self, os: &mut dyn Os, down: &mut Side, (inbound, own): (bool, &str)) -> Vec<u8> {
-        let peer = down.peer().zip(down.peer_certificate());
-        let mut input = std::mem::take(&mut down.input);
+    /// Whether nothing is under way.
+    fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.requests.is_between()
+    }
+
+    /// A request that the policies do not let in stays, with what comes after it.
+    fn pass_requests(&mut self, os: &mut dyn Os, input: &mut Vec<u8>, link: &Link) -> Vec<u8> {
+        let peer = link.down.peer().zip(link.down.peer_certificate());
         let now = os.now();
         let open = &mut self.open;
-        let out = self.requests.pass(&mut input, |head| {
+        self.requests.pass(input, |head| {
+            if link.is_inbound && !inbound::admits(link, os, Some(head)) {
+                return None;
+            }
             open.push_back((now, head.start.starts_with("HEAD ")));
-            if inbound {
-                inbound::mark_request(head, own, peer.as_ref());
+            if link.is_inbound {
+                inbound::mark_request(head, &link.credentials.spiffe, peer.as_ref());
             } else {
                 outbound::mark_request(head, os);
             }
-            Length::of_request(head)
-        });
-        down.input = input;
-        out
+            Some(Length::of_request(head))
+        })
     }
 
     fn pass_answers(&mut self, now: SimTime, input: &mut Vec<u8>, server: &str) -> Vec<u8> {
@@ -343,7 +385,7 @@ impl Talk {
             let (since, is_head) = asked.unwrap_or((now, false));
             super::http::set(head, "server", server.to_owned());
             super::http::set(head, "x-envoy-upstream-service-time", now.since(since).as_ms().to_string());
-            Length::of_response(head, is_head)
+            Some(Length::of_response(head, is_head))
         })
     }
 }

@@ -3,7 +3,7 @@
 //! where each connection was going.
 //!
 //! *Simplified*: one upstream connection for each downstream one, where Envoy keeps a pool; no telemetry, no probes of
-//! the program's, no policies but those of mutual TLS.
+//! the program's own, no policies but those of mutual TLS and authorization.
 
 mod http;
 mod inbound;
@@ -11,6 +11,7 @@ mod link;
 mod outbound;
 mod rules;
 mod side;
+mod status;
 
 pub use rules::{Interception, IstioIptables};
 
@@ -19,6 +20,7 @@ use crate::base::{Duration, Ipv4Addr, SocketId};
 use crate::tls::Credentials;
 use crate::trace::Stream;
 use link::{End, Fate, Link};
+use status::Status;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -39,6 +41,7 @@ pub struct Sidecar {
     credentials: Option<Arc<Credentials>>,
     /// The listening sockets: outbound, inbound.
     listeners: Vec<SocketId>,
+    status: Status,
     links: BTreeMap<u32, Link>,
     ends: BTreeMap<SocketId, (u32, End)>,
     next: u32,
@@ -49,7 +52,10 @@ impl Process for Sidecar {
         match wake {
             Wake::Start => self.start(os),
             Wake::Timer(TIMER_RENEW) => self.renew(os),
+            Wake::Timer(token) if token >= status::TIMER => self.status.late(os, token),
             Wake::Timer(token) => self.work(os, token - TIMER_LINK, Link::try_again),
+            Wake::Readable(socket) if self.status.has(socket) => self.status.readable(os, socket),
+            Wake::Writable(socket) if self.status.has(socket) => self.status.writable(os, socket),
             Wake::Readable(socket) if self.listeners.contains(&socket) => self.accept(os, socket),
             Wake::Readable(socket) => self.on_socket(os, socket, Link::readable),
             Wake::Writable(socket) => self.on_socket(os, socket, Link::writable),
@@ -71,17 +77,20 @@ impl Process for Sidecar {
 impl Sidecar {
     fn start(&mut self, os: &mut dyn Os) {
         self.renew(os);
-        for port in [OUTBOUND, INBOUND] {
-            match listen(os, port) {
-                Ok(socket) => self.listeners.push(socket),
-                Err(errno) => {
-                    let text = format!("error\tenvoy\tcannot bind '0.0.0.0:{port}': {}\n", errno.text());
-                    os.write(Stream::Stderr, &text);
-                    return os.exit(1);
-                }
-            }
+        if let Err((port, errno)) = self.listen(os) {
+            let text = format!("error\tenvoy\tcannot bind '0.0.0.0:{port}': {}\n", errno.text());
+            os.write(Stream::Stderr, &text);
+            return os.exit(1);
         }
         os.write(Stream::Stdout, "info\tEnvoy proxy is ready\n");
+    }
+
+    /// Opens its ports; the one that it cannot have.
+    fn listen(&mut self, os: &mut dyn Os) -> Result<(), (u16, Errno)> {
+        for port in [OUTBOUND, INBOUND] {
+            self.listeners.push(listen(os, port).map_err(|errno| (port, errno))?);
+        }
+        self.status.start(os)
     }
 
     /// Asks for a certificate.

@@ -39,7 +39,7 @@ const fn all(
 }
 
 /// All of them, in the order of `kubectl api-resources`.
-pub(super) const RESOURCES: [Resource; 39] = [
+pub(super) const RESOURCES: [Resource; 40] = [
     of("ConfigMap", "configmaps", &["cm"], "v1", true),
     of("Endpoints", "endpoints", &["ep"], "v1", true),
     of("Event", "events", &["ev"], "v1", true),
@@ -82,6 +82,7 @@ pub(super) const RESOURCES: [Resource; 39] = [
     of("ClusterRole", "clusterroles", &[], "rbac.authorization.k8s.io/v1", false),
     of("RoleBinding", "rolebindings", &[], "rbac.authorization.k8s.io/v1", true),
     of("Role", "roles", &[], "rbac.authorization.k8s.io/v1", true),
+    of("AuthorizationPolicy", "authorizationpolicies", &["ap"], "security.istio.io/v1", true),
     of("PeerAuthentication", "peerauthentications", &["pa"], "security.istio.io/v1", true),
     of("PriorityClass", "priorityclasses", &["pc"], "scheduling.k8s.io/v1", false),
     of("StorageClass", "storageclasses", &["sc"], "storage.k8s.io/v1", false),

@@ -1,6 +1,6 @@
 //! `kubectl apply`, `kubectl create -f`, `kubectl replace`.
 
-use super::manifests::{Read, Validation, with};
+use super::manifests::{Read, Validation, Wrong, complain, in_turn, with};
 use super::{Next, client, dry_run, fail, key, read, refusal, report, shown, type_of};
 use crate::api::ApiRequest;
 use crate::app::Os;
@@ -63,17 +63,20 @@ pub(in crate::shell::kubectl) fn files(verb: &'static str, namespace: &str, word
         place,
         (verb, validation),
         Rc::new(move |os: &mut dyn Os, found: Vec<Read>| {
-            let mut status = 0;
+            let mut found = in_turn(found);
+            if verb == "apply" {
+                // It goes through all of the stream before it sends anything.
+                found.sort_by_key(|one| matches!(one.object, Ok(_) | Err(Wrong::Refused(_))));
+            }
+            let mut messages = Vec::new();
             for one in found {
                 let outcome = match &one.object {
                     Ok(object) => write(os, verb, object, (&one.source, &words)),
-                    Err(message) => Err(message.clone()),
+                    Err(wrong) => Err(wrong.text().to_owned()),
                 };
-                if let Err(message) = outcome {
-                    status = fail(os, &message);
-                }
+                messages.extend(outcome.err());
             }
-            Next::Done(status)
+            Next::Done(complain(os, &messages))
         }),
     );
     client(move |os| step(os))

@@ -1,6 +1,6 @@
 //! `kubectl delete`.
 
-use super::manifests::{Read, Validation, with};
+use super::manifests::{Read, Validation, Wrong, complain, in_turn, with};
 use super::{Next, POLL, Step, client, dry_run, fail, key, list, refusal, say, shown, type_of};
 use crate::api::{ApiRequest, Propagation};
 use crate::app::Os;
@@ -93,16 +93,23 @@ fn steps(namespace: &str, words: Words) -> Result<Step, String> {
             ("delete", Validation::Ignore),
             Rc::new(move |os: &mut dyn Os, found: Vec<Read>| {
                 let mut keys = Vec::new();
-                let mut status = 0;
-                for one in found {
-                    let Ok(object) = &one.object else { continue };
+                let mut messages = Vec::new();
+                let source = found.first().map(|one| one.source.clone()).unwrap_or_default();
+                for one in in_turn(found) {
+                    let object = match &one.object {
+                        Ok(object) => object,
+                        Err(Wrong::Unread(text) | Wrong::Unsent(text)) => {
+                            messages.push(text.clone());
+                            continue;
+                        }
+                        // What the server would refuse to take is not there either.
+                        Err(Wrong::Refused(_)) => continue,
+                    };
                     let Some(resource) = type_of(object) else { continue };
                     let namespace = text(object, "metadata.namespace");
                     keys.push((resource, key(resource, namespace, text(object, "metadata.name"))));
-                    status = 0;
                 }
-                let doing = format!("error when deleting \"{}\"", "STDIN");
-                carry_out(os, &words, &keys, (status, &doing))
+                carry_out(os, &words, &keys, (messages, &format!("error when deleting \"{source}\"")))
             }),
         ));
     }
@@ -132,7 +139,7 @@ fn steps(namespace: &str, words: Words) -> Result<Step, String> {
             say(os, "No resources found\n");
             return Next::Done(0);
         }
-        carry_out(os, &words, &keys, (0, ""))
+        carry_out(os, &words, &keys, (Vec::new(), ""))
     }))
 }
 
@@ -150,12 +157,12 @@ fn propagation(words: &Words) -> Result<Option<Propagation>, String> {
     })
 }
 
-/// Asks for each deletion, says so, and waits until all of it is gone.
+/// Asks for each deletion, says so, and waits until all of it is gone. `messages` are said with those of refusals.
 fn carry_out(
     os: &mut dyn Os,
     words: &Words,
     keys: &[(&'static Resource, ObjectKey)],
-    (mut status, doing): (u8, &str),
+    (messages, doing): (Vec<String>, &str),
 ) -> Next {
     let force = words.is_set("force");
     let grace = match words.value("grace-period").and_then(|text| text.parse::<u64>().ok()) {
@@ -168,6 +175,7 @@ fn carry_out(
         fail(os, AT_ONCE);
     }
     let mut waits = Vec::new();
+    let mut refusals = Vec::new();
     for (resource, key) in keys {
         let propagation = propagation(words).ok().flatten();
         let request = if only {
@@ -191,9 +199,11 @@ fn carry_out(
                 waits.push(key.clone());
             }
             Err(error) if error.code == 404 && words.is_set("ignore-not-found") => {}
-            Err(error) => status = fail(os, &refusal(&error, doing)),
+            Err(error) => refusals.push(refusal(&error, doing)),
         }
     }
+    refusals.extend(messages);
+    let status = complain(os, &refusals);
     if only || force || words.value("wait").is_some_and(|wait| wait != "true") {
         return Next::Done(status);
     }

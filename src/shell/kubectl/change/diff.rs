@@ -50,7 +50,8 @@ pub(in crate::shell::kubectl) fn diff(namespace: &str, words: &[String]) -> Comm
             let folders = [format!("/tmp/LIVE-{}", os.random()), format!("/tmp/MERGED-{}", os.random())];
             let mut differs = false;
             for one in found {
-                match one.object.and_then(|object| compared(os, &object, &folders)) {
+                let object = one.object.map_err(|wrong| wrong.text().to_owned());
+                match object.and_then(|object| compared(os, &object, &folders)) {
                     Ok(text) => {
                         differs |= !text.is_empty();
                         say(os, &text);

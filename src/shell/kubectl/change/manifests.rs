@@ -15,8 +15,46 @@ use std::rc::Rc;
 pub(in crate::shell::kubectl) struct Read {
     /// Where it stands, as messages name it.
     pub(in crate::shell::kubectl) source: String,
-    /// The object, with its namespace; or what is wrong with it, in the client's words.
-    pub(in crate::shell::kubectl) object: Result<Value, String>,
+    /// The object, with its namespace.
+    pub(in crate::shell::kubectl) object: Result<Value, Wrong>,
+}
+
+/// What is wrong with a document, in the client's words.
+#[derive(Clone, Debug)]
+pub(in crate::shell::kubectl) enum Wrong {
+    /// The client cannot make an object of it. Whoever goes through a stream hears of that at its end
+    /// (`EagerVisitorList`).
+    Unread(String),
+    /// The client does not send it.
+    Unsent(String),
+    /// The server refuses it.
+    Refused(String),
+}
+
+impl Wrong {
+    /// The words, with what stands before an only one.
+    pub(in crate::shell::kubectl) fn text(&self) -> &str {
+        match self {
+            Self::Unread(text) | Self::Unsent(text) | Self::Refused(text) => text,
+        }
+    }
+}
+
+/// Objects in the order in which they are worked on, those that could not be read last.
+pub(in crate::shell::kubectl) fn in_turn(mut found: Vec<Read>) -> Vec<Read> {
+    found.sort_by_key(|one| matches!(one.object, Err(Wrong::Unread(_))));
+    found
+}
+
+/// Says what went wrong, when all is done (`cmdutil.CheckErr`): several messages stand without `error:`. The status.
+pub(in crate::shell::kubectl) fn complain(os: &mut dyn Os, messages: &[String]) -> u8 {
+    if let [only] = messages {
+        return fail(os, only);
+    }
+    for message in messages {
+        fail(os, message.strip_prefix("error: ").unwrap_or(message));
+    }
+    u8::from(!messages.is_empty())
 }
 
 /// The message for an object without a name.
@@ -72,7 +110,7 @@ pub(in crate::shell::kubectl) fn with(
                         fail(os, &format!("Warning: {said}\n"));
                     }
                 }
-                match objects(source, &text, &namespace, doing) {
+                match objects(source, &text, &namespace, (doing, validation)) {
                     Ok(read) => found.extend(read),
                     Err(message) => return Next::Done(fail(os, &message)),
                 }
@@ -115,84 +153,153 @@ fn collect(files: Vec<String>, texts: Vec<(String, String)>, piece: String, then
     })
 }
 
+/// What the client itself says of a document that it can make no object of, and whether it reads on after it
+/// (`StreamVisitor.Visit`): it does not after what cannot be read and after what it finds invalid.
+fn unread(
+    found: &Diagnostic,
+    (source, text): (&str, &str),
+    validation: Validation,
+) -> Option<(Result<Value, String>, bool)> {
+    let span = found.span.unwrap_or_default();
+    let document = || {
+        let start = text.get(..span.start)?.rfind("\n---").map_or(0, |at| at + 1);
+        let own = text.get(start..)?.split("\n---").next()?;
+        manifest::value_of(own)
+    };
+    if found.message.starts_with("yaml.") || found.message.starts_with("text.") {
+        let why = super::yaml_words::of(found, text);
+        let text = format!("error: error parsing {source}: error converting YAML to JSON: {why}\n");
+        return Some((Err(text), false));
+    }
+    if !found.message.starts_with("object.") {
+        return None;
+    }
+    let value = document().unwrap_or_default();
+    let version = value["apiVersion"].as_str();
+    if let Some(why) = invalid(&value).filter(|_| validation != Validation::Ignore) {
+        let text = format!(
+            "error: error validating \"{source}\": error validating data: {why}; if you choose to ignore these errors, \
+             turn validation off with --validate=false\n"
+        );
+        return Some((Err(text), false));
+    }
+    // Without a version those of the core are looked through.
+    let core = value["kind"].as_str().filter(|_| version.is_none()).and_then(of_kind);
+    if core.is_some_and(|resource| resource.api_version == "v1") {
+        let mut value = value;
+        value["apiVersion"] = json!("v1");
+        return Some((Ok(value), true));
+    }
+    let text = match found.message {
+        "object.no-match" | "object.no-version" => {
+            let at = |field: &str| value["metadata"][field].as_str().unwrap_or("").to_owned();
+            let (name, namespace, kind) = (at("name"), at("namespace"), value["kind"].as_str().unwrap_or(""));
+            format!(
+                "error: resource mapping not found for name: \"{name}\" namespace: \"{namespace}\" from \"{source}\": no \
+                 matches for kind \"{kind}\" in version \"{}\"\nensure CRDs are installed first\n",
+                version.unwrap_or("")
+            )
+        }
+        _ => format!("error: unable to decode \"{source}\": {}\n", undecodable(found, &value)),
+    };
+    Some((Err(text), true))
+}
+
+/// What the client misses in a document before it asks anybody (`getObjectKind`).
+fn invalid(value: &Value) -> Option<String> {
+    let Some(fields) = value.as_object() else { return Some("invalid object to validate".to_owned()) };
+    let missing = ["apiVersion", "kind"].into_iter().filter_map(|field| match fields.get(field) {
+        None | Some(Value::Null) => Some(format!("{field} not set")),
+        Some(Value::String(_)) => None,
+        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            Some(format!("{field} isn't string type"))
+        }
+    });
+    match &missing.collect::<Vec<_>>()[..] {
+        [] => None,
+        [only] => Some(only.clone()),
+        several => Some(format!("[{}]", several.join(", "))),
+    }
+}
+
 /// The objects of a text in order. An error means that nothing of it can be used.
 fn objects(
     source: &str,
     text: &str,
-    (namespace, given): &(String, bool),
-    doing: &str,
+    place: &(String, bool),
+    (doing, validation): (&str, Validation),
 ) -> Result<Vec<Read>, String> {
     let parsed = manifest::parse(text);
     let errors = || parsed.diagnostics.iter().filter(|found| found.severity == Severity::Error);
-    if let Some(found) =
-        errors().find(|found| found.message.starts_with("yaml.") || found.message.starts_with("text."))
-    {
-        let why = super::yaml_words::of(found, text);
-        return Err(format!("error: error parsing {source}: error converting YAML to JSON: {why}\n"));
-    }
-    if let Some(found) = errors().find(|found| found.message == "object.no-match") {
-        let name = found.object.rsplit('/').next().unwrap_or("");
-        let why = found.message_in(Lang::En);
-        return Err(format!(
-            "error: resource mapping not found for name: \"{name}\" namespace: \"\" from \"{source}\": {why}\nensure \
-             CRDs are installed first\n"
-        ));
-    }
-    if let Some(found) = errors().find(|found| found.message.starts_with("object.")) {
-        return Err(format!("error: unable to decode \"{source}\": {}\n", undecodable(found, text)));
-    }
     let mut found: Vec<(usize, Read)> = Vec::new();
+    let mut add = |at: usize, object: Result<Value, Wrong>| {
+        found.push((at, Read { source: source.to_owned(), object }));
+    };
+    let mut end = usize::MAX;
     let mut wrong: BTreeMap<&str, Vec<&Diagnostic>> = BTreeMap::new();
     for diagnostic in errors().filter(|found| !found.message.starts_with("across.")) {
-        wrong.entry(&diagnostic.object).or_default().push(diagnostic);
+        let at = diagnostic.span.map_or(0, |span| span.start);
+        match unread(diagnostic, (source, text), validation) {
+            Some((object, goes_on)) => {
+                let object = object.map_err(Wrong::Unread);
+                add(at, object.and_then(|object| placed(object, place)));
+                if !goes_on {
+                    end = end.min(at);
+                }
+            }
+            None => wrong.entry(&diagnostic.object).or_default().push(diagnostic),
+        }
     }
     for (label, list) in wrong {
-        let place = list.iter().filter_map(|found| found.span).map(|span| span.start).min().unwrap_or(0);
+        let at = list.iter().filter_map(|found| found.span).map(|span| span.start).min().unwrap_or(0);
         let nameless = list.iter().any(|found| found.message == NAMELESS);
         let kind = label.split('/').next().and_then(of_kind);
         let message = match kind {
             // The client needs a name to look for what is there, before the server sees the object.
             Some(resource) if doing == "apply" && nameless => {
-                super::apply::nameless(resource, namespace, source)
+                super::apply::nameless(resource, &place.0, source)
             }
             Some(_) | None => complaint(source, label, &list, doing),
         };
-        found.push((place, Read { source: source.to_owned(), object: Err(message) }));
+        add(at, Err(Wrong::Refused(message)));
     }
     for located in &parsed.objects {
-        let mut object = (*located.raw).clone();
-        let kind = located.object.kind();
-        if kind == "Cluster" {
+        if located.object.kind() == "Cluster" {
             return Err(format!(
                 "kubectl {doing}: not simulated: a Cluster document: edit the manifest instead\n"
             ));
         }
-        if manifest::resource(kind).is_some_and(|one| one.namespaced) {
-            let own = object["metadata"]["namespace"].as_str().unwrap_or("").to_owned();
-            if own.is_empty() {
-                object["metadata"]["namespace"] = json!(namespace);
-            } else if *given && own != *namespace {
-                return Err(format!(
-                    "error: the namespace from the provided object \"{own}\" does not match the namespace \
-                     \"{namespace}\". You must pass '--namespace={own}' to perform this operation.\n"
-                ));
-            }
-        }
-        found.push((located.span.start, Read { source: source.to_owned(), object: Ok(object) }));
+        add(located.span.start, placed((*located.raw).clone(), place));
     }
-    found.sort_by_key(|(place, _)| *place);
+    found.retain(|(at, _)| *at <= end);
+    found.sort_by_key(|(at, _)| *at);
     Ok(found.into_iter().map(|(_, read)| read).collect())
 }
 
-/// Why the client cannot tell which object a document is (`UnstructuredJSONScheme`).
-fn undecodable(found: &Diagnostic, text: &str) -> String {
-    let span = found.span.unwrap_or_default();
-    let value = text.get(span.start..).and_then(manifest::value_of);
-    match (found.message, value) {
-        ("object.no-kind", Some(value)) => {
-            format!("Object 'Kind' is missing in '{}'", crate::shell::kubectl::yaml::sorted(&value))
+/// An object in its namespace, which the command line may have named (`SetNamespace`, `RequireNamespace`).
+fn placed(mut object: Value, (namespace, given): &(String, bool)) -> Result<Value, Wrong> {
+    let kind = object["kind"].as_str().unwrap_or("");
+    if manifest::resource(kind).is_some_and(|one| one.namespaced) {
+        let own = object["metadata"]["namespace"].as_str().unwrap_or("").to_owned();
+        if own.is_empty() {
+            object["metadata"]["namespace"] = json!(namespace);
+        } else if *given && own != *namespace {
+            return Err(Wrong::Unsent(format!(
+                "error: the namespace from the provided object \"{own}\" does not match the namespace \
+                 \"{namespace}\". You must pass '--namespace={own}' to perform this operation.\n"
+            )));
         }
-        ("object.no-mapping", Some(value)) => {
+    }
+    Ok(object)
+}
+
+/// Why the client cannot tell which object a document is (`UnstructuredJSONScheme`).
+fn undecodable(found: &Diagnostic, value: &Value) -> String {
+    match (found.message, value) {
+        ("object.no-kind", value) => {
+            format!("Object 'Kind' is missing in '{}'", crate::shell::kubectl::yaml::sorted(value))
+        }
+        ("object.no-mapping", value) => {
             let form = match value {
                 Value::String(_) => "string",
                 Value::Number(_) => "number",

@@ -73,6 +73,7 @@ fn columns(kind: &str) -> (&'static str, &'static str) {
         "LimitRange" | "Role" | "ClusterRole" => ("NAME|CREATED AT", ""),
         "RoleBinding" | "ClusterRoleBinding" => ("NAME|ROLE|AGE", "USERS|GROUPS|SERVICEACCOUNTS"),
         "AdminNetworkPolicy" => ("NAME|PRIORITY|AGE", ""),
+        "AuthorizationPolicy" => ("NAME|ACTION|AGE", ""),
         "PeerAuthentication" => ("NAME|MODE|AGE", ""),
         _ => ("NAME|AGE", ""),
     }
@@ -150,6 +151,9 @@ pub(super) fn cells(kind: &str, object: &Value, look: Look) -> Vec<String> {
             vec![name(object), text(object, "metadata.creationTimestamp").to_owned()]
         }
         "RoleBinding" | "ClusterRoleBinding" => binding(object, look),
+        "AuthorizationPolicy" => {
+            vec![name(object), text(object, "spec.action").to_owned(), age(object, look)]
+        }
         "PeerAuthentication" => {
             vec![name(object), text(object, "spec.mtls.mode").to_owned(), age(object, look)]
         }
