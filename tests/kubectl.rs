@@ -137,6 +137,21 @@ fn mistakes_are_refused_in_the_words_of_the_client() {
 }
 
 #[test]
+fn pods_of_lower_priority_make_room() {
+    check("preemption.txt");
+}
+
+#[test]
+fn controllers_with_one_selector_leave_each_others_pods_alone() {
+    check("selectors.txt");
+}
+
+#[test]
+fn a_shell_in_a_container_reads_commands() {
+    check("shells.txt");
+}
+
+#[test]
 fn limits_fill_pods_in_and_budgets_keep_them() {
     check("disruption.txt");
 }

@@ -21,7 +21,8 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/manifest/schema/kub
 
 /// Fields that the schema calls required, while the API server takes their absence for the zero value, and says what is
 /// wrong with that.
-const NOT_REQUIRED: [&str; 48] = [
+const NOT_REQUIRED: [&str; 49] = [
+    "v1.ControllerRevision.data",
     "v1.NetworkPolicySpec.podSelector",
     "v1.EndpointSlice.endpoints",
     "v1.HTTPHeader.value",
@@ -168,6 +169,7 @@ fn generate() -> String {
     all.kind::<apps::v1::ReplicaSet>();
     all.kind::<apps::v1::StatefulSet>();
     all.kind::<apps::v1::DaemonSet>();
+    all.kind::<apps::v1::ControllerRevision>();
     all.kind::<batch::v1::Job>();
     all.kind::<batch::v1::CronJob>();
     all.kind::<discovery::v1::EndpointSlice>();

@@ -144,13 +144,18 @@ impl PodEntry {
             containers.clone()
         };
         let sandbox = (self.netns.is_some() && ended.is_none(), "", String::new());
-        vec![
+        let mut all = vec![
             ("PodReadyToStartContainers", sandbox),
             ("Initialized", initialized),
             ("Ready", ready),
             ("ContainersReady", containers),
             ("PodScheduled", scheduled),
-        ]
+        ];
+        if self.preempted {
+            let text = "default-scheduler: preempting to accommodate a higher priority pod".to_owned();
+            all.push(("DisruptionTarget", (true, "PreemptionByScheduler", text)));
+        }
+        all
     }
 
     /// Conditions as a row of the trace has them.

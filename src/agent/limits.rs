@@ -19,8 +19,10 @@ impl ControlPlane {
     pub(super) fn completed_pod(&self, namespace: &str, pod: &Value) -> Option<Value> {
         let mut pod = pod.clone();
         let injected = self.inject_sidecar(namespace, &mut pod);
+        // A class that is not there is refused where the API server is asked.
+        let prioritized = self.prioritize(&mut pod).unwrap_or(false);
         let mut ranges = self.ranges_in(namespace).peekable();
-        if !injected {
+        if !injected && !prioritized {
             ranges.peek()?;
         }
         for range in ranges {
@@ -43,6 +45,34 @@ impl ControlPlane {
             let name = pod["metadata"]["name"].as_str().unwrap_or_default();
             return Err(ApiError::forbidden("pods", name, &why));
         }
-        Ok(())
+        self.prioritize(pod).map(|_| ()).map_err(|why| {
+            let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+            ApiError::forbidden("pods", name, &why)
+        })
+    }
+
+    /// Gives a Pod the priority of its class, or of the class for those that name none (`plugin/pkg/admission/priority`);
+    /// whether there is one.
+    fn prioritize(&self, pod: &mut Value) -> Result<bool, String> {
+        let class = pod["spec"]["priorityClassName"].as_str().filter(|class| !class.is_empty());
+        let found = match class {
+            Some(name) => {
+                let class = self.object("PriorityClass", "", name);
+                Some(class.ok_or_else(|| format!("no PriorityClass with name {name} was found"))?)
+            }
+            None => {
+                let mut all = self.objects_of("PriorityClass");
+                all.find(|class| class.at(&["globalDefault"]) == Some(&Value::Bool(true)))
+            }
+        };
+        let Some(class) = found else { return Ok(false) };
+        let policy = class.text(&["preemptionPolicy"]).unwrap_or("PreemptLowerPriority");
+        let spec = &mut pod["spec"];
+        spec["priority"] = class.at(&["value"]).cloned().unwrap_or_default();
+        spec["priorityClassName"] = class.key.name.to_string().into();
+        if spec["preemptionPolicy"].is_null() {
+            spec["preemptionPolicy"] = policy.into();
+        }
+        Ok(true)
     }
 }

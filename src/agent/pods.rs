@@ -86,6 +86,8 @@ impl ControlPlane {
             created: world.now(),
             ready_since: None,
             unschedulable: None,
+            nominated: None,
+            preempted: false,
             deleting: false,
             evict_at: None,
             stage: Stage::Unscheduled,

@@ -7,10 +7,11 @@ use super::store::PodKey;
 use super::world::{Patience, Wakeup, World};
 use crate::api::Pod;
 use crate::base::{Duration, ObjectKey};
-use crate::cluster::scheduler::{self, Candidate, Surroundings};
+use crate::cluster::scheduler::{self, Candidate, Surroundings, Unfit};
 use crate::trace::{PodPhase, Steps};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// How long the scheduler waits before it looks again (`podInitialBackoff`).
 const AGAIN: Duration = Duration::from_secs(1);
@@ -43,6 +44,12 @@ impl Surroundings for ControlPlane {
 
     fn has_anti_affinity(&self) -> bool {
         self.store.n_anti_affinity > 0
+    }
+
+    fn nominated(&self, node: &str) -> Vec<&Pod> {
+        let waiting = self.waiting.pods.iter().chain(&self.waiting.again);
+        let entries = waiting.filter_map(|key| self.store.pods.get(key));
+        entries.filter(|entry| entry.nominated.as_deref() == Some(node)).map(|entry| &*entry.pod).collect()
     }
 
     fn claims(&self, pod: &Pod) -> Option<String> {
@@ -87,15 +94,53 @@ impl ControlPlane {
         let pod = entry.pod.clone();
         match self.choose_node(&pod) {
             Ok(node) => self.bind(world, key, &node),
-            Err(reason) => self.unschedulable(world, key, reason),
+            Err(unfit) => {
+                let reason = self.preempt(world, key, &pod, unfit);
+                self.unschedulable(world, key, reason);
+            }
         }
     }
 
-    fn choose_node(&self, pod: &Pod) -> Result<String, String> {
+    fn candidates(&self) -> Vec<Candidate<'_>> {
         let nodes = self.store.nodes.values();
-        let candidates: Vec<Candidate<'_>> =
-            nodes.map(|entry| Candidate { node: &entry.spec, pods: entry.pods }).collect();
-        scheduler::schedule(pod, &candidates, self)
+        nodes.map(|entry| Candidate { node: &entry.spec, pods: entry.pods }).collect()
+    }
+
+    fn choose_node(&self, pod: &Pod) -> Result<String, Unfit> {
+        scheduler::schedule(pod, &self.candidates(), self)
+    }
+
+    /// Takes Pods of lower priority away for one that fits nowhere, if that helps; what is said of it.
+    fn preempt(&mut self, world: &mut dyn World, key: &PodKey, pod: &Pod, unfit: Unfit) -> String {
+        let Some(entry) = self.store.pods.get_mut(key) else { return unfit.alone(None) };
+        let policy = self.objects.get(&key.object()).and_then(|row| row.text(&["spec", "preemptionPolicy"]));
+        if policy == Some("Never") {
+            return unfit.alone(Some("not eligible due to preemptionPolicy=Never."));
+        }
+        if let Some(node) = entry.nominated.clone() {
+            let leaving = |entry: &super::store::PodEntry| entry.deleting && entry.preempted;
+            if self.store.pods_on(&node).filter_map(|key| self.store.pods.get(key)).any(leaving) {
+                let why = "not eligible due to a terminating pod on the nominated node.";
+                return unfit.alone(Some(why));
+            }
+        }
+        let found = scheduler::preempt(pod, &self.candidates(), self);
+        let nominated = found.as_ref().map(|found| Arc::from(found.node.as_str()));
+        if let Some(entry) = self.store.pods.get_mut(key) {
+            entry.nominated = nominated;
+        }
+        let Some(found) = found else { return unfit.alone(None) };
+        let uid = self.objects.get(&key.object()).map(|row| row.uid.to_string()).unwrap_or_default();
+        for (namespace, name) in found.victims {
+            let Some(victim) = self.store.pod_named(&namespace, &name).cloned() else { continue };
+            let message = format!("Preempted by pod {uid} on node {}", found.node);
+            Self::event(world, &victim.object(), Kind::Normal, ("Preempted", OWN_NAME), message);
+            if let Some(entry) = self.store.pods.get_mut(&victim) {
+                entry.preempted = true;
+            }
+            self.delete_pod(world, &victim, None);
+        }
+        unfit.after_preemption()
     }
 
     /// A Pod fits nowhere; what is said already is not said again.
@@ -135,7 +180,7 @@ impl ControlPlane {
         let exists = self.store.nodes.contains_key(node);
         let Some(entry) = self.store.pods.get_mut(key) else { return };
         let by_scheduler = entry.pod.spec.node_name.is_none();
-        entry.unschedulable = None;
+        (entry.unschedulable, entry.nominated) = (None, None);
         let pod = entry.pod.clone();
         // Bound without the scheduler: the kubelet looks for itself whether it can take the Pod.
         let refused = self

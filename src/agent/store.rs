@@ -37,6 +37,10 @@ pub(super) struct PodEntry {
     pub(super) ready_since: Option<SimTime>,
     /// What the scheduler said last, while it fits nowhere.
     pub(super) unschedulable: Option<String>,
+    /// The node from which others go for its sake.
+    pub(super) nominated: Option<Arc<str>>,
+    /// Whether it goes for another one's sake.
+    pub(super) preempted: bool,
     pub(super) deleting: bool,
     /// When it is deleted because of its node's taints.
     pub(super) evict_at: Option<SimTime>,
@@ -111,6 +115,7 @@ impl PodEntry {
             namespace: key.namespace.clone(),
             name: key.name.clone(),
             node: self.node.clone(),
+            nominated: self.nominated.clone(),
             netns: self.netns,
             phase: self.phase,
             reason: self.reason.clone(),

@@ -2,12 +2,16 @@
 //! (`pkg/scheduler/framework/plugins`), and the message when none fits (`framework.FitError`).
 //!
 //! *Simplified*: of the scores only what users write is looked at (taints that are better avoided, preferred node
-//! affinity); beyond that the node with the fewest Pods is chosen, and of equal ones the first. Nothing is preempted.
+//! affinity); beyond that the node with the fewest Pods is chosen, and of equal ones the first.
 
 mod affinity;
+mod preemption;
 mod resources;
 
+pub use preemption::{Preemption, preempt};
+
 use crate::api::{NodeSpec, Pod, Taint, TaintEffect, Toleration};
+use preemption::Seen;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -30,6 +34,8 @@ pub trait Surroundings {
     fn has_anti_affinity(&self) -> bool;
     /// Why the claims that a Pod mounts hold it back.
     fn claims(&self, pod: &Pod) -> Option<String>;
+    /// The Pods for which others are taken away from a node.
+    fn nominated(&self, node: &str) -> Vec<&Pod>;
 }
 
 /// Why a node does not fit.
@@ -51,11 +57,37 @@ impl Reasons {
     }
 }
 
-/// Chooses a node, or says why there is none, as the Event `FailedScheduling` does.
-pub fn schedule(pod: &Pod, nodes: &[Candidate<'_>], around: &dyn Surroundings) -> Result<String, String> {
-    if nodes.is_empty() {
-        return Err("no nodes available to schedule pods".to_owned());
+/// Why there is no node for a Pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// How many nodes have each reason.
+    reasons: String,
+    /// What would be gained by taking other Pods away, as long as nothing is.
+    preemption: String,
+}
+
+impl Unfit {
+    /// The message of the Event `FailedScheduling`, after other Pods were asked to go.
+    pub fn after_preemption(self) -> String {
+        self.reasons
     }
+
+    /// The message where nobody goes, for this reason if there is one of the Pod's own.
+    pub fn alone(self, why: Option<&str>) -> String {
+        match why {
+            Some(why) => format!("{} preemption: {why}", self.reasons),
+            None => self.reasons + &self.preemption,
+        }
+    }
+}
+
+/// Chooses a node, or says why there is none.
+pub fn schedule(pod: &Pod, nodes: &[Candidate<'_>], around: &dyn Surroundings) -> Result<String, Unfit> {
+    if nodes.is_empty() {
+        let reasons = "no nodes available to schedule pods".to_owned();
+        return Err(Unfit { reasons, preemption: String::new() });
+    }
+    let around: &dyn Surroundings = &Seen::Beside(around, pod);
     if let Some(reason) = around.claims(pod) {
         let refused = vec![Reasons::fixed(reason.clone()); nodes.len()];
         return Err(failed_scheduling(&refused, Some(&reason)));
@@ -195,7 +227,7 @@ pub fn refused_by_kubelet(pod: &Pod, node: &NodeSpec, around: &dyn Surroundings)
 }
 
 /// The message of `FitError`: how many nodes have each reason, the lines sorted as text, and what preemption found.
-fn failed_scheduling(refused: &[Reasons], all: Option<&str>) -> String {
+fn failed_scheduling(refused: &[Reasons], all: Option<&str>) -> Unfit {
     let total = refused.len();
     let histogram = |texts: Vec<String>| {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -219,9 +251,10 @@ fn failed_scheduling(refused: &[Reasons], all: Option<&str>) -> String {
         text.to_owned()
     };
     let preemption = histogram(refused.iter().map(preempted).collect());
-    format!(
-        "0/{total} nodes are available: {reasons}. preemption: 0/{total} nodes are available: {preemption}."
-    )
+    Unfit {
+        reasons: format!("0/{total} nodes are available: {reasons}."),
+        preemption: format!(" preemption: 0/{total} nodes are available: {preemption}."),
+    }
 }
 
 /// Whether an expression of the form of a node selector requirement fits a value.

@@ -83,11 +83,11 @@ impl Lab {
     }
 
     fn carry_out(&mut self, process: ProcessId, command: Command, title: &str) -> Option<u8> {
-        if let Command::Exec { pod, container, argv, output } = command {
+        if let Command::Exec { pod, container, argv, reads, output } = command {
             for (stream, text) in output {
                 self.sim.write(process, stream, &text);
             }
-            return Some(self.exec(process, pod, container, &argv));
+            return Some(self.exec(process, pod, container, (&argv, reads)));
         }
         let (output, status, program, changes) = match command {
             // Taken care of above.

@@ -16,13 +16,14 @@ fn runs(environment: &Environment, program: &str) -> bool {
 }
 
 impl Lab {
-    /// Has a process run a command line in a container of a Pod. The status of the preparations.
+    /// Has a process run a command line in a container of a Pod, with its standard input or with an empty one. The
+    /// status of the preparations.
     pub(super) fn exec(
         &mut self,
         process: ProcessId,
         (namespace, name): (String, String),
         container: Option<String>,
-        argv: &[String],
+        (argv, reads): (&[String], bool),
     ) -> u8 {
         let target = Target::Pod { namespace, name, container };
         let (netns, environment) = match self.find(&target) {
@@ -40,6 +41,10 @@ impl Lab {
         let before = self.sim.netns_of(process);
         let Some(script) = self.scripts.get_mut(&process) else { return 1 };
         let fresh = Script::new(environment.clone(), String::new());
+        if !reads {
+            script.steps.push(Step::Restore(script.io.clone(), None, String::new()));
+            (script.io.stdin, script.io.is_piped) = (Some(Vec::new()), false);
+        }
         let own = std::mem::replace(&mut script.environment, environment.clone());
         let variables = std::mem::replace(&mut script.variables, fresh.variables);
         script.steps.push(Step::Return(before, Box::new((own, variables))));

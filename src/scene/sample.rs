@@ -235,6 +235,7 @@ pub(crate) fn pod(
         namespace: "default".into(),
         name: name.into(),
         node: Some(format!("node{}", node.1).into()),
+        nominated: None,
         netns: Some(netns_id),
         phase: PodPhase::Running,
         reason: None,

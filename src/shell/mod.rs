@@ -127,6 +127,8 @@ pub enum Command {
         container: Option<String>,
         /// The command line.
         argv: Vec<String>,
+        /// Whether it reads what the client would read (`--stdin`).
+        reads: bool,
         /// What it wrote before.
         output: Vec<(Stream, String)>,
     },

@@ -73,6 +73,9 @@ fn live_status(row: &PodRow, value: &Value) -> Value {
             status[field] = json!(&**text);
         }
     }
+    if let Some(node) = &row.nominated {
+        status["nominatedNodeName"] = json!(&**node);
+    }
     if !row.conditions.is_empty() {
         status["conditions"] = row.conditions.iter().map(condition).collect();
     }

@@ -47,6 +47,8 @@ pub struct PodRow {
     pub name: Arc<str>,
     /// `spec.nodeName`, once scheduled.
     pub node: Option<Arc<str>>,
+    /// `status.nominatedNodeName`: the node from which others go for its sake.
+    pub nominated: Option<Arc<str>>,
     /// Its sandbox's network namespace, once made; the node's own with `hostNetwork`.
     pub netns: Option<NetnsId>,
     /// `status.phase`.

@@ -49,6 +49,7 @@ pub(super) fn object(kind: Kind, raw: &Value, report: &mut Report<'_>) {
         "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" | "ReplicationController" => {
             workload::validate(kind.name, &root.get("spec"), report);
         }
+        "ControllerRevision" => workload::revision(&root, report),
         "AuthorizationPolicy" => mesh::authorization_policy(&root.get("spec"), report),
         "PeerAuthentication" => mesh::peer_authentication(&root.get("spec"), report),
         "CronJob" => workload::cron_job(&root.get("spec"), report),

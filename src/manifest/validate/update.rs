@@ -39,6 +39,7 @@ pub(in crate::manifest) fn update(kind: Kind, old: &Value, new: &Value, report: 
         "Service" => service(&before, &after, report),
         "Pod" => pod(&before, &after, report),
         "ConfigMap" | "Secret" => config(kind.name, &old, &new, report),
+        "ControllerRevision" => same(&old.get("data"), &new.get("data"), report),
         "EndpointSlice" => same(&old.get("addressType"), &new.get("addressType"), report),
         "Node" => node(&before, &after, report),
         "PersistentVolumeClaim" => claim(&before, &after, report),

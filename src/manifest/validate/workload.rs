@@ -29,6 +29,15 @@ pub(super) fn validate(kind: &str, spec: &Cursor<'_>, report: &mut Report<'_>) {
     }
 }
 
+/// A `ControllerRevision`.
+pub(super) fn revision(root: &Cursor<'_>, report: &mut Report<'_>) {
+    let data = root.get("data");
+    if !data.is_set() {
+        data.required_because(report, "data is mandatory");
+    }
+    root.get("revision").not_negative(report);
+}
+
 /// A `CronJob`: when, and the Job that it makes.
 pub(super) fn cron_job(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let schedule = spec.get("schedule");

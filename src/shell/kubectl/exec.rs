@@ -39,7 +39,9 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
     else {
         return Ok(out.done(1));
     };
-    Ok(Command::Exec { pod: (namespace.to_owned(), name), container, argv, output: out.into_pieces() })
+    let pod = (namespace.to_owned(), name);
+    let reads = words.is_set("stdin");
+    Ok(Command::Exec { pod, container, argv, reads, output: out.into_pieces() })
 }
 
 /// The Pod and container where a command is to run, or nothing where it cannot; the flags are whether what goes without

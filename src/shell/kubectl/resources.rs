@@ -139,9 +139,9 @@ pub(super) fn of_kind(kind: &str) -> Option<&'static Resource> {
     RESOURCES.iter().find(|one| one.kind == kind)
 }
 
-/// Whether objects of the kind can be there: the schema has it, or controllers alone make them.
+/// Whether objects of the kind can be there: the schema has it.
 pub(super) fn is_kept(resource: &Resource) -> bool {
-    resource.kind == "ControllerRevision" || manifest::resource(resource.kind).is_some()
+    manifest::resource(resource.kind).is_some()
 }
 
 #[cfg(test)]

@@ -81,7 +81,8 @@ fn document(text: &str, at: usize) -> Span {
     for line in text.split_inclusive('\n') {
         let end = from + line.len();
         if line.strip_prefix("---").is_some_and(|rest| rest.trim().is_empty()) && from > start {
-            if from > at {
+            // What is missed at the end of a document is missed where the next one begins.
+            if from >= at {
                 return Span { start, end: from };
             }
             start = end;
