@@ -55,15 +55,13 @@ impl ControlPlane {
     /// whether there is one.
     fn prioritize(&self, pod: &mut Value) -> Result<bool, String> {
         let class = pod["spec"]["priorityClassName"].as_str().filter(|class| !class.is_empty());
-        let found = match class {
-            Some(name) => {
-                let class = self.object("PriorityClass", "", name);
-                Some(class.ok_or_else(|| format!("no PriorityClass with name {name} was found"))?)
-            }
-            None => {
-                let mut all = self.objects_of("PriorityClass");
-                all.find(|class| class.at(&["globalDefault"]) == Some(&Value::Bool(true)))
-            }
+        let found = if let Some(name) = class {
+            let class = self.object("PriorityClass", "", name);
+            Some(class.ok_or_else(|| format!("no PriorityClass with name {name} was found"))?)
+        } else {
+            let is_default =
+                |class: &&Arc<ObjectRow>| class.at(&["globalDefault"]) == Some(&Value::Bool(true));
+            self.objects_of("PriorityClass").find(is_default)
         };
         let Some(class) = found else { return Ok(false) };
         let policy = class.text(&["preemptionPolicy"]).unwrap_or("PreemptLowerPriority");

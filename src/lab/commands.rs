@@ -87,7 +87,7 @@ impl Lab {
             for (stream, text) in output {
                 self.sim.write(process, stream, &text);
             }
-            return Some(self.exec(process, pod, container, (&argv, reads)));
+            return Some(self.exec(process, *pod, container, (&argv, reads)));
         }
         let (output, status, program, changes) = match command {
             // Taken care of above.

@@ -122,7 +122,7 @@ pub enum Command {
     /// It has another command line run in a container, and ends with its status (`kubectl exec`).
     Exec {
         /// Namespace and name of the Pod.
-        pod: (String, String),
+        pod: Box<(String, String)>,
         /// The container; the first one where `None`.
         container: Option<String>,
         /// The command line.

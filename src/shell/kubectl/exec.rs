@@ -39,7 +39,7 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
     else {
         return Ok(out.done(1));
     };
-    let pod = (namespace.to_owned(), name);
+    let pod = Box::new((namespace.to_owned(), name));
     let reads = words.is_set("stdin");
     Ok(Command::Exec { pod, container, argv, reads, output: out.into_pieces() })
 }
