@@ -67,8 +67,13 @@ impl Teller<'_> {
             EventKind::Decapsulated => self.say("why.decapsulated", &[self.place(), self.line()]),
             EventKind::Ended(disposition) => self.ended(disposition),
             EventKind::Wrote(output) => {
-                let text = &self.trace.outputs[output.index()].text;
-                self.say("why.wrote", &[self.netns(), text.trim_end().to_string()])
+                // A sentence holds a line; the whole is at the terminal.
+                let mut lines = self.trace.outputs[output.index()].text.trim().lines();
+                let mut line = lines.next().unwrap_or_default().to_string();
+                if lines.next().is_some() {
+                    line.push_str(" …");
+                }
+                self.say("why.wrote", &[self.netns(), line])
             }
             EventKind::Started(_) => self.say("why.started", &[self.netns()]),
             EventKind::Exited(_, status) => self.say("why.exited", &[self.netns(), status.to_string()]),
