@@ -302,6 +302,12 @@ fn the_spanning_tree_blocks_one_of_two_links_and_takes_it_up_when_the_other_is_c
     assert_eq!(states(&mut lab), ["l1a learning", "l1b learning", "l2a learning", "l2b blocking"]);
     all(&mut lab, "node/node1 sleep 15");
     assert_eq!(states(&mut lab), ["l1a forwarding", "l1b forwarding", "l2a forwarding", "l2b blocking"]);
+    // The bridge that is no root has learnt the root's ports from their messages; the root hears none.
+    let mut learnt = |bridge: &str| {
+        let shown = run(&mut lab, &format!("node/node1 bridge fdb show br {bridge}")).output;
+        shown.lines().filter(|line| !line.contains("permanent")).count()
+    };
+    assert_eq!((learnt("b1"), learnt("b2")), (0, 1));
     let shown = run(&mut lab, "node/node1 ip -d link show b2").output;
     assert!(
         shown.contains(

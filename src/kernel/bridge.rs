@@ -33,7 +33,12 @@ impl Netns {
             return ctx.drop(at, skb, DropReason::UnhandledProto);
         }
         if is_link_local(skb.frame.dst) && !self.forwards_link_local(port.master, skb.frame.dst) {
-            // Frames for the bridge group are taken in whatever state the port has, and go no further.
+            // Frames for the bridge group are taken in whatever state the port has, and go no further. Who sent them is
+            // learnt nevertheless (`__br_handle_local_finish`).
+            let vid = self.br_allowed_ingress(port.master, ifindex, &mut skb.clone());
+            if let Some(vid) = vid.filter(|_| port.learning && may_learn(port)) {
+                self.br_fdb_update(ctx, port.master, (ifindex, vid), &skb);
+            }
             return self.br_stp_rcv(ctx, port.master, ifindex, skb);
         }
         if port.state == PortState::Forwarding && self.is_hooked(&skb) {
@@ -48,8 +53,7 @@ impl Netns {
     /// Learns and forwards.
     fn br_handle_frame_finish(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, port: Port, mut skb: Skb) {
         let at = (self.id, ifindex);
-        let may_learn = matches!(port.state, PortState::Learning | PortState::Forwarding);
-        if !may_learn {
+        if !may_learn(port) {
             return ctx.drop(at, skb, DropReason::BridgePortState);
         }
         let Some(vid) = self.br_allowed_ingress(port.master, ifindex, &mut skb) else {
@@ -242,6 +246,11 @@ impl Netns {
     fn is_hooked(&self, skb: &Skb) -> bool {
         self.sysctl.bridge_nf_call_iptables && matches!(skb.frame.payload, Payload::Ipv4(_))
     }
+}
+
+/// Whether the state of a port lets the bridge learn there (`nbp_state_should_learn`).
+fn may_learn(port: Port) -> bool {
+    matches!(port.state, PortState::Learning | PortState::Forwarding)
 }
 
 /// Addresses that bridges keep to themselves (802.1D table 7-10): 01:80:c2:00:00:00 to 0f.
