@@ -6,9 +6,10 @@
 
 use super::control::ControlPlane;
 use super::objects::{Typed, Written};
-use crate::api::ClusterSpec;
+use crate::api::{ClusterSpec, ProxyMode};
 use crate::base::ObjectKey;
 use crate::cluster::dns::{default_corefile, node_local_corefile};
+use crate::cluster::resolv::LOCAL_DNS;
 use crate::manifest;
 use serde_json::Value;
 use std::net::IpAddr;
@@ -72,7 +73,7 @@ spec:
 ";
 
 /// `NodeLocal DNSCache` as its own manifest has it (`cluster/addons/dns/nodelocaldns`), its words for the cluster's domain
-/// and addresses filled in as its instructions say for the mode iptables.
+/// and addresses filled in as its instructions say for the mode of kube-proxy.
 const NODE_LOCAL: &str = "apiVersion: v1
 kind: ServiceAccount
 metadata: {name: node-local-dns, namespace: kube-system, labels: {kubernetes.io/cluster-service: \"true\"}}
@@ -121,7 +122,7 @@ spec:
       - name: node-cache
         image: {image}
         resources: {requests: {cpu: 25m, memory: 5Mi}}
-        args: [-localip, '{local},{ip}', -conf, /etc/Corefile, -upstreamsvc, kube-dns-upstream, -pidfile, /tmp/node-cache.pid]
+        args: [-localip, '{addresses}', -conf, /etc/Corefile, -upstreamsvc, kube-dns-upstream, -pidfile, /tmp/node-cache.pid]
         securityContext: {capabilities: {add: [NET_ADMIN]}}
         ports:
         - {containerPort: 53, name: dns, protocol: UDP}
@@ -156,9 +157,6 @@ spec:
   ports:
   - {name: metrics, port: 9253, targetPort: 9253}
 ";
-
-/// The link-local address that the caches of all nodes have.
-const LOCAL_DNS: &str = "169.254.20.10";
 
 impl ControlPlane {
     /// The DNS that a text goes without although it speaks of it.
@@ -208,12 +206,15 @@ fn objects(cluster: &ClusterSpec, ip: IpAddr) -> Vec<Written> {
 }
 
 fn node_local(cluster: &ClusterSpec, ip: IpAddr) -> Vec<Written> {
-    let corefile = indented(&node_local_corefile(&cluster.dns.cluster_domain, LOCAL_DNS, ip));
+    let (local, under_ipvs) = (LOCAL_DNS.to_string(), cluster.proxy.mode == ProxyMode::Ipvs);
+    let corefile = node_local_corefile(&cluster.dns.cluster_domain, &local, (ip, under_ipvs));
+    let corefile = indented(&corefile);
+    let addresses = if under_ipvs { local.clone() } else { format!("{local},{ip}") };
     let text = NODE_LOCAL
         .replace("{corefile}", &corefile)
         .replace("{image}", NODE_CACHE_IMAGE)
-        .replace("{local}", LOCAL_DNS)
-        .replace("{ip}", &ip.to_string());
+        .replace("{addresses}", &addresses)
+        .replace("{local}", &local);
     manifest::parse(&text).objects.iter().filter_map(Written::new).collect()
 }
 

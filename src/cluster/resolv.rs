@@ -1,10 +1,12 @@
 //! `/etc/resolv.conf` as the kubelet forms it for a Pod (`pkg/kubelet/network/dns/dns.go`) and the container runtime
 //! writes it.
 
-use crate::api::{ClusterSpec, DnsPolicy, NodeSpec, Pod, PodDnsConfigOption};
+use crate::api::{ClusterSpec, DnsPolicy, NodeSpec, Pod, PodDnsConfigOption, ProxyMode};
 use crate::base::{Ipv4Addr, Ipv4Net};
 use std::fmt::Write as _;
 
+/// The link-local address that the DNS caches of all nodes have (`NodeLocal DNSCache`).
+pub const LOCAL_DNS: Ipv4Addr = Ipv4Addr::new(169, 254, 20, 10);
 /// Most name servers a resolver takes (`MaxDNSNameservers`).
 const NAMESERVERS_MAX: usize = 3;
 /// Most search domains (`MaxDNSSearchPaths`).
@@ -105,7 +107,10 @@ pub fn pod_dns(pod: &Pod, node: &NodeSpec, cluster: &ClusterSpec) -> Result<PodD
         DnsPolicy::ClusterFirstWithHostNet => true,
         DnsPolicy::Default | DnsPolicy::None => false,
     };
-    let mut resolv = match cluster.dns.service_ip {
+    // Under IPVS the caches of nodes do not take the cluster's own address: their instructions have the kubelet name theirs.
+    let by_cache = cluster.dns.node_local && cluster.proxy.mode == ProxyMode::Ipvs;
+    let server = cluster.dns.service_ip.map(|ip| if by_cache { LOCAL_DNS } else { ip });
+    let mut resolv = match server {
         _ if policy == DnsPolicy::None => Resolv::default(),
         Some(server) if cluster_first => cluster_dns(pod, &host, cluster, server),
         _ => {

@@ -82,6 +82,28 @@ fn a_cache_that_ends_leaves_the_way_to_coredns_open() {
     assert_eq!(ask(&mut lab), "10.96.0.80\n", "the Pods went in good order");
 }
 
+/// Under IPVS the address of the cluster's DNS is kube-proxy's: caches have only their own, which Pods are told.
+#[test]
+fn under_ipvs_pods_ask_the_address_of_the_caches() {
+    let mode = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: kube-proxy, namespace: kube-system}\ndata: {config.conf: 'mode: ipvs'}\n";
+    let mut lab = Lab::new(1);
+    lab.apply(&(super::file("node_local.yaml") + mode));
+    let limit = lab.now() + Duration::from_secs(60);
+    lab.settle(limit);
+    lab.need_names(&Target::parse("gnu", "default", None), &["dig".to_owned()]);
+    let resolv = run(&mut lab, "gnu", "cat /etc/resolv.conf").0;
+    assert!(resolv.contains("nameserver 169.254.20.10\n"), "{resolv}");
+    let first = run(&mut lab, "gnu", "dig +short web.default.svc.cluster.local");
+    assert_eq!((first.0.as_str(), first.2.len()), ("10.96.0.80\n", 2), "{:?}", first.2);
+    let devices = run(&mut lab, "node/node2", "ip -br addr").0;
+    let has = |device: &str, address: &str| {
+        let mut lines = devices.lines().filter(|line| line.starts_with(device));
+        lines.any(|line| line.contains(address))
+    };
+    assert!(has("nodelocaldns", "169.254.20.10/32") && !has("nodelocaldns", "10.96.0.10/32"), "{devices}");
+    assert!(has("kube-ipvs0", "10.96.0.10/32"), "{devices}");
+}
+
 /// Stub domains of the `ConfigMap` `kube-dns` become server blocks of every node's cache.
 #[test]
 fn stub_domains_are_served_by_the_node() {

@@ -194,8 +194,11 @@ pub fn default_corefile(domain: &str) -> String {
 }
 
 /// The template of the Corefile of `NodeLocal DNSCache`: `local` is the caches' own address, `ip` that of the cluster's
-/// DNS. The two words that are left are filled in by the caches themselves.
-pub fn node_local_corefile(domain: &str, local: &str, ip: IpAddr) -> String {
+/// DNS. The words that are left are filled in by the caches themselves. Under IPVS (`under_ipvs`) the cluster's address
+/// stands on `kube-ipvs0` and cannot be a cache's, which asks it instead.
+pub fn node_local_corefile(domain: &str, local: &str, (ip, under_ipvs): (IpAddr, bool)) -> String {
+    let addresses = if under_ipvs { local.to_owned() } else { format!("{local} {ip}") };
+    let cluster = if under_ipvs { ip.to_string() } else { "__PILLAR__CLUSTER__DNS__".to_owned() };
     let block = |zone: &str, cache: &str, more: &str| {
         format!(
             "{zone}:53 {{
@@ -203,8 +206,8 @@ pub fn node_local_corefile(domain: &str, local: &str, ip: IpAddr) -> String {
     {cache}
     reload
     loop
-    bind {local} {ip}
-    forward . __PILLAR__CLUSTER__DNS__ {{
+    bind {addresses}
+    forward . {cluster} {{
             force_tcp
     }}
     prometheus :9253
@@ -224,7 +227,7 @@ pub fn node_local_corefile(domain: &str, local: &str, ip: IpAddr) -> String {
     cache 30
     reload
     loop
-    bind {local} {ip}
+    bind {addresses}
     forward . __PILLAR__UPSTREAM__SERVERS__
     prometheus :9253
     }}
