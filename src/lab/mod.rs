@@ -22,6 +22,7 @@ pub mod prompt;
 mod remote;
 mod script;
 pub mod share;
+mod substitution;
 mod target;
 pub mod transcript;
 mod zone;

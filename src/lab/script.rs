@@ -3,6 +3,7 @@
 //! of what stands in pipes here ends by itself; where the last one reads its input as it comes, they run at once
 //! (`pipes`).
 
+use super::substitution::Outer;
 use super::{Lab, Target};
 use crate::agent::{Environment, Launch, StandIn};
 use crate::app::local::FifoWrite;
@@ -31,7 +32,7 @@ pub(super) struct Io {
     /// Whether standard input is a pipe that is written to at the same time.
     pub(super) is_piped: bool,
     /// Whether standard output is kept, for a pipe or a file.
-    keeps: bool,
+    pub(super) keeps: bool,
     stderr: Stderr,
 }
 
@@ -59,6 +60,8 @@ pub(super) enum Step {
     Return(NetnsId, Box<(Environment, BTreeMap<String, String>)>),
     /// Waits for a lock on a file, then runs a command (`flock(1)`).
     Lock(Vec<String>),
+    /// A substituted command is over: what it wrote becomes part of the command around it.
+    Substituted(Box<Outer>),
     /// Shows what a container writes.
     Follow(Box<shell::Followed>),
     /// Gives the lock on this file back.
@@ -71,7 +74,7 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Script {
     pub(super) steps: Vec<Step>,
-    status: u8,
+    pub(super) status: u8,
     pub(super) environment: Environment,
     pub(super) variables: BTreeMap<String, String>,
     pub(super) io: Io,
@@ -238,6 +241,7 @@ impl Lab {
             Step::Wait(until) => return self.wait_for_children(process, until),
             Step::Pipe(rest, outer) => self.next_of_pipe(process, rest, outer),
             Step::Return(netns, before) => self.returned(process, netns, *before, status),
+            Step::Substituted(outer) => return self.substituted(process, *outer, status),
             Step::Restore(io, file, before) => return self.restore(process, io, (file, before), status),
             Step::Unlock(path) => self.sim.unlock(process, &path),
             Step::Lock(words) => return self.lock(process, &words),
@@ -297,11 +301,14 @@ impl Lab {
     }
 
     fn run_node(&mut self, process: ProcessId, node: &Arc<Node>) -> Option<u8> {
+        if let Some(status) = self.substitute(process, node) {
+            return Some(status);
+        }
         let script = self.scripts.get_mut(&process)?;
         let status = script.status;
         let steps = &mut script.steps;
         match &**node {
-            Node::Simple(simple) => return self.run_simple(process, simple),
+            Node::Simple(simple) => return self.run_simple(process, simple, node.output_status()),
             Node::Not(inner) => steps.extend([Step::Invert, Step::Run(inner.clone())]),
             Node::And(left, right) => steps.extend([Step::AndThen(right.clone()), Step::Run(left.clone())]),
             Node::Or(left, right) => steps.extend([Step::OrElse(right.clone()), Step::Run(left.clone())]),
@@ -373,7 +380,7 @@ impl Lab {
         words.iter().flat_map(|word| word.expand(&|name| self.variable(process, name))).collect()
     }
 
-    fn variable(&self, process: ProcessId, name: &str) -> String {
+    pub(super) fn variable(&self, process: ProcessId, name: &str) -> String {
         let Some(script) = self.scripts.get(&process) else { return String::new() };
         match name {
             "?" => script.status.to_string(),
@@ -386,7 +393,7 @@ impl Lab {
         }
     }
 
-    fn run_simple(&mut self, process: ProcessId, simple: &Simple) -> Option<u8> {
+    fn run_simple(&mut self, process: ProcessId, simple: &Simple, without_words: u8) -> Option<u8> {
         let words = self.expand(process, &simple.words);
         for (name, value) in &simple.assignments {
             let value = value.join(&|name| self.variable(process, name));
@@ -398,7 +405,7 @@ impl Lab {
             return Some(2);
         }
         if words.is_empty() {
-            return Some(0);
+            return Some(without_words);
         }
         if let Some(status) = self.builtin(process, &words) {
             return Some(status);
@@ -524,15 +531,17 @@ impl Lab {
             }
             "exit" => {
                 let status = words.get(1).and_then(|text| text.parse().ok()).unwrap_or(script.status);
-                let outer = script.steps.iter().rposition(|step| matches!(step, Step::Return(..)));
-                script.steps.truncate(outer.map_or(0, |at| at + 1));
+                self.leave(process);
                 Some(status)
             }
             "exec" => {
                 if words.len() == 1 {
                     return Some(0);
                 }
-                script.steps.retain(|step| matches!(step, Step::Restore(..) | Step::Return(..)));
+                let inner = script.steps.iter().rposition(|step| matches!(step, Step::Substituted(_)));
+                let mut own = script.steps.split_off(inner.map_or(0, |at| at + 1));
+                own.retain(|step| matches!(step, Step::Restore(..) | Step::Return(..)));
+                script.steps.append(&mut own);
                 script.title = words[1..].join(" ");
                 script.steps.push(Step::Run(literal(&words[1..])));
                 Some(0)

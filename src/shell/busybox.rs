@@ -3,8 +3,8 @@
 use super::nettools::{self, Edition};
 use super::out::{answer, refuse};
 use super::{
-    Command, Context, busybox_ip, file_tests, files, filters, grep, name_tools, nc, netstat, ping, route,
-    servers, text_tools, traceroute, wget,
+    Command, Context, busybox_ip, file_tests, files, filters, grep, head_tail, name_tools, nc, netstat, ping,
+    printf, route, servers, text_tools, traceroute, wget,
 };
 use crate::cluster::images::{self, Tools};
 
@@ -82,12 +82,12 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "date" => filters::date(context, words),
         "env" | "printenv" => filters::env(context, words),
         "grep" => grep::grep(context, words),
-        "head" => filters::head(context, words),
+        "head" => head_tail::head(context, words, true),
         "httpd" => servers::busybox_httpd(context, words),
-        "printf" => filters::printf(words),
+        "printf" => printf::printf(words),
         "ps" => filters::busybox_ps(context),
         "seq" => filters::seq(words),
-        "tail" => filters::tail(context, words),
+        "tail" => head_tail::tail(context, words, true),
         "nc" => nc::busybox(words, context.image.is_none_or(|image| images::tools(image) != Tools::Busybox)),
         "netstat" => netstat::netstat(context, words, Edition::Busybox),
         "nslookup" => name_tools::busybox_nslookup(words),

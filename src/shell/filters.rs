@@ -1,10 +1,9 @@
 //! Small programs that read what a pipe brings: `head`, `tail`, `wc`, `tee`; and others that only print:
-//! `seq`, `printf`, `env`, `date`, `ps`.
+//! `seq`, `env`, `date`, `ps`.
 
 use super::getopt::getopt;
 use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context};
-use crate::app::sleep::Forever;
 use crate::base::SimTime;
 use crate::trace::ProcessRow;
 
@@ -22,52 +21,6 @@ pub(super) fn texts(context: &Context<'_>, program: &str, paths: &[String]) -> R
         }
     }
     Ok(all)
-}
-
-/// How many lines `head` and `tail` show: `-n N`, `-N`.
-fn count(words: &[String]) -> (usize, Vec<String>) {
-    let (mut n, mut paths) = (10, Vec::new());
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        match word.strip_prefix('-') {
-            Some("n") => n = words.next().and_then(|text| text.parse().ok()).unwrap_or(n),
-            Some(rest) if !rest.is_empty() => n = rest.trim_start_matches('n').parse().unwrap_or(n),
-            _ => paths.push(word.clone()),
-        }
-    }
-    (n, paths)
-}
-
-/// `head`.
-pub(super) fn head(context: &Context<'_>, words: &[String]) -> Command {
-    let (n, paths) = count(words);
-    match texts(context, "head", &paths) {
-        Ok(text) => answer(text.split_inclusive('\n').take(n).collect::<String>()),
-        Err(command) => command,
-    }
-}
-
-/// `tail`; with `-f` it goes on for ever.
-pub(super) fn tail(context: &Context<'_>, words: &[String]) -> Command {
-    let follows = words.iter().any(|word| word == "-f" || word == "-F" || word == "--follow");
-    let words: Vec<String> = words
-        .iter()
-        .filter(|word| !["-f", "-F", "--follow"].contains(&word.as_str()) && *word != "/dev/null")
-        .cloned()
-        .collect();
-    let (n, paths) = count(&words);
-    let text = match texts(context, "tail", &paths) {
-        Ok(text) => text,
-        Err(command) => return command,
-    };
-    let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let shown = lines[lines.len().saturating_sub(n)..].concat();
-    if !follows {
-        return answer(shown);
-    }
-    let mut out = Out::default();
-    out.out(shown);
-    Command::process(Forever::default(), out)
 }
 
 /// `wc`.
@@ -123,32 +76,6 @@ pub(super) fn seq(words: &[String]) -> Command {
     }
     let lines: Vec<String> = (0..count).map(|at| (first + at * step).to_string() + "\n").collect();
     answer(lines.concat())
-}
-
-/// `printf` with `%s`, `%d` and the usual escapes.
-pub(super) fn printf(words: &[String]) -> Command {
-    let Some((format, arguments)) = words.split_first() else {
-        return refuse("printf: usage: printf format [arguments]\n", 2);
-    };
-    let mut arguments = arguments.iter();
-    let mut out = String::new();
-    let mut letters = format.chars();
-    while let Some(letter) = letters.next() {
-        let follower = if letter == '%' || letter == '\\' { letters.next() } else { None };
-        match (letter, follower) {
-            ('%', Some('s' | 'd' | 'i')) => out.push_str(arguments.next().map_or("", String::as_str)),
-            ('%', Some('%')) => out.push('%'),
-            ('\\', Some('n')) => out.push('\n'),
-            ('\\', Some('r')) => out.push('\r'),
-            ('\\', Some('t')) => out.push('\t'),
-            ('\\', Some('\\')) => out.push('\\'),
-            (letter, follower) => {
-                out.push(letter);
-                out.extend(follower);
-            }
-        }
-    }
-    answer(out)
 }
 
 /// `env` and `printenv`.

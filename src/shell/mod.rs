@@ -2,6 +2,7 @@
 //!
 //! A command line is parsed here into [`Command`]: either it answers at once from the tables, or it becomes a process.
 
+mod arithmetic;
 mod arping;
 mod brctl;
 mod bridge;
@@ -17,6 +18,7 @@ mod files;
 mod filters;
 mod getopt;
 mod grep;
+mod head_tail;
 mod ip;
 mod ipc;
 mod ipset;
@@ -36,6 +38,7 @@ mod ping;
 mod pipes;
 mod posix_regex;
 mod print;
+mod printf;
 mod programs;
 mod remote;
 mod route;
@@ -50,6 +53,7 @@ mod text_tools;
 mod traceroute;
 mod wget;
 
+pub use arithmetic::arithmetic;
 pub use change::KernelChange;
 pub use kernel_files::read as kernel_file;
 pub use pipes::runs_at_once;
@@ -194,7 +198,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "env" | "printenv" => filters::env(context, words),
         "false" => Out::default().done(1),
         "grep" => grep::grep(context, words),
-        "head" => filters::head(context, words),
+        "head" => head_tail::head(context, words, false),
         "http-echo" => servers::http_echo(context, words),
         "httpd-foreground" => servers::apache(),
         "hostname" => files::hostname(context, words),
@@ -219,12 +223,12 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "node-cache" => servers::node_cache(words),
         "pause" => servers::pause(),
         "postgres" => servers::postgres(words),
-        "printf" => filters::printf(words),
+        "printf" => printf::printf(words),
         "ps" => filters::ps(context, words),
         "python" | "python3" => servers::python(words),
         "redis-server" => servers::redis(words),
         "seq" => filters::seq(words),
-        "tail" => filters::tail(context, words),
+        "tail" => head_tail::tail(context, words, false),
         "tcpdump" => tcpdump::tcpdump(context, words),
         "telnet" => nc::telnet(words),
         "tracepath" => traceroute::tracepath(words),

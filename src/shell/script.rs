@@ -1,5 +1,8 @@
 //! The grammar of `sh` as far as it is understood here: lists, `&&`, `||`, pipes, redirections, `if`, `while`, `until`,
-//! `for`, groups, quotes and variables (POSIX.1-2024, Shell Command Language). What is left out is refused by name.
+//! `for`, groups, quotes, variables and substitutions (POSIX.1-2024, Shell Command Language). What is left out is
+//! refused by name.
+
+mod substitution;
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -75,6 +78,19 @@ pub enum Piece {
     Text(String),
     /// A variable, and whether it stands in quotes, where it is not split into words.
     Variable(String, bool),
+    /// `$(…)` or backquotes, and whether in quotes: what the command writes.
+    Command(Arc<Node>, bool),
+    /// `$((…))`, and whether in quotes.
+    Arithmetic(Word, bool),
+    /// What a substitution came to.
+    Output {
+        /// Its text.
+        text: String,
+        /// Whether it stands in quotes.
+        quoted: bool,
+        /// The status of the command.
+        status: u8,
+    },
 }
 
 impl Word {
@@ -86,16 +102,11 @@ impl Word {
             match piece {
                 Piece::Text(text) => open.get_or_insert_default().push_str(text),
                 Piece::Variable(name, true) => open.get_or_insert_default().push_str(&value(name)),
-                Piece::Variable(name, false) => {
-                    let text = value(name);
-                    let splits = text.starts_with(char::is_whitespace);
-                    for (index, part) in text.split_whitespace().enumerate() {
-                        if index > 0 || splits {
-                            words.extend(open.take());
-                        }
-                        open.get_or_insert_default().push_str(part);
-                    }
-                }
+                Piece::Variable(name, false) => split(&value(name), &mut words, &mut open),
+                Piece::Output { text, quoted: true, .. } => open.get_or_insert_default().push_str(text),
+                Piece::Output { text, quoted: false, .. } => split(text, &mut words, &mut open),
+                // They are worked out before.
+                Piece::Command(..) | Piece::Arithmetic(..) => {}
             }
         }
         words.extend(open);
@@ -107,6 +118,8 @@ impl Word {
         let piece = |piece: &Piece| match piece {
             Piece::Text(text) => text.clone(),
             Piece::Variable(name, _) => value(name),
+            Piece::Output { text, .. } => text.clone(),
+            Piece::Command(..) | Piece::Arithmetic(..) => String::new(),
         };
         self.0.iter().map(piece).collect()
     }
@@ -116,6 +129,22 @@ impl Word {
             [Piece::Text(text)] => Some(text),
             _ => None,
         }
+    }
+}
+
+/// Splits what stands outside quotes into words at blanks; what touches `open` goes on with it.
+fn split(text: &str, words: &mut Vec<String>, open: &mut Option<String>) {
+    if text.starts_with(char::is_whitespace) {
+        words.extend(open.take());
+    }
+    for (index, part) in text.split_whitespace().enumerate() {
+        if index > 0 {
+            words.extend(open.take());
+        }
+        open.get_or_insert_default().push_str(part);
+    }
+    if text.ends_with(char::is_whitespace) {
+        words.extend(open.take());
     }
 }
 
@@ -131,8 +160,17 @@ enum Token {
 
 /// Reads a script. An error is a message in the words of `dash`, or names what is not simulated.
 pub fn parse(text: &str) -> Result<Arc<Node>, String> {
-    let tokens = Lexer { rest: text.chars().peekable(), tokens: Vec::new() }.run()?;
-    let mut parser = Parser { tokens, at: 0 };
+    parse_within(text, 0)
+}
+
+/// How deep commands and substitutions nest at most, so that no line exhausts the stack.
+const DEPTH_MAX: u32 = 64;
+
+/// Reads a script that stands within `depth` substitutions.
+fn parse_within(text: &str, depth: u32) -> Result<Arc<Node>, String> {
+    let lexer = Lexer { rest: text.chars().peekable(), tokens: Vec::new(), depth };
+    lexer.check_depth()?;
+    let mut parser = Parser { tokens: lexer.run()?, at: 0, depth };
     let node = parser.list(&[])?;
     match parser.peek() {
         None => Ok(Arc::new(node)),
@@ -143,9 +181,19 @@ pub fn parse(text: &str) -> Result<Arc<Node>, String> {
 struct Lexer<'a> {
     rest: Peekable<Chars<'a>>,
     tokens: Vec<Token>,
+    /// Substitutions that it stands in.
+    depth: u32,
+}
+
+fn too_deep() -> String {
+    format!("commands nested more than {DEPTH_MAX} times are not simulated in a shell")
 }
 
 impl Lexer<'_> {
+    fn check_depth(&self) -> Result<(), String> {
+        if self.depth > DEPTH_MAX { Err(too_deep()) } else { Ok(()) }
+    }
+
     fn run(mut self) -> Result<Vec<Token>, String> {
         while let Some(&letter) = self.rest.peek() {
             match letter {
@@ -206,7 +254,10 @@ impl Lexer<'_> {
                     quoted = true;
                     text.get_or_insert_default().extend(self.rest.next().filter(|letter| *letter != '\n'));
                 }
-                '`' => return Err(not_simulated("`")),
+                '`' => {
+                    word.0.extend(text.take().map(Piece::Text));
+                    word.0.push(self.backquoted(false)?);
+                }
                 '$' => self.variable(&mut word, &mut text, false)?,
                 '*' | '?' => return Err(not_simulated(&letter.to_string())),
                 other => text.get_or_insert_default().push(other),
@@ -237,7 +288,11 @@ impl Lexer<'_> {
         while let Some(letter) = self.rest.next() {
             match letter {
                 '"' => return Ok(()),
-                '`' => return Err(not_simulated("`")),
+                '`' => {
+                    word.0.extend(text.take().map(Piece::Text));
+                    word.0.push(self.backquoted(true)?);
+                    text.get_or_insert_default();
+                }
                 '$' => {
                     self.variable(word, text, true)?;
                     text.get_or_insert_default();
@@ -255,7 +310,11 @@ impl Lexer<'_> {
 
     fn variable(&mut self, word: &mut Word, text: &mut Option<String>, quoted: bool) -> Result<(), String> {
         let name: String = match self.rest.peek() {
-            Some('(') => return Err(not_simulated("$(")),
+            Some('(') => {
+                word.0.extend(text.take().map(Piece::Text));
+                word.0.push(self.bracketed(quoted)?);
+                return Ok(());
+            }
             Some('{') => {
                 self.rest.next();
                 let mut name = String::new();
@@ -297,6 +356,8 @@ const RESERVED: [&str; 13] =
 struct Parser {
     tokens: Vec<Token>,
     at: usize,
+    /// Commands that the one being read stands in.
+    depth: u32,
 }
 
 impl Parser {
@@ -378,6 +439,16 @@ impl Parser {
     }
 
     fn pipe(&mut self) -> Result<Node, String> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(too_deep());
+        }
+        let node = self.commands()?;
+        self.depth -= 1;
+        Ok(node)
+    }
+
+    fn commands(&mut self) -> Result<Node, String> {
         if self.next_if_reserved("!") {
             return Ok(Node::Not(Arc::new(self.pipe()?)));
         }
@@ -431,7 +502,13 @@ impl Parser {
         let condition = self.body("then")?;
         let yes = Arc::new(self.list(&["else", "elif", "fi"])?);
         let no = if self.next_if_reserved("elif") {
-            return Ok(Node::If(condition, yes, Some(Arc::new(self.branches()?))));
+            self.depth += 1;
+            if self.depth > DEPTH_MAX {
+                return Err(too_deep());
+            }
+            let no = Arc::new(self.branches()?);
+            self.depth -= 1;
+            return Ok(Node::If(condition, yes, Some(no)));
         } else if self.next_if_reserved("else") {
             Some(self.body("fi")?)
         } else {
@@ -513,7 +590,7 @@ impl Parser {
 fn names_variable(word: &Word, text: Option<&str>) -> bool {
     let first = match word.0.first() {
         Some(Piece::Text(first)) => Some(first.as_str()),
-        Some(Piece::Variable(..)) => None,
+        Some(Piece::Variable(..) | Piece::Command(..) | Piece::Arithmetic(..) | Piece::Output { .. }) => None,
         None => text,
     };
     first.is_some_and(|first| assignment(&Word(vec![Piece::Text(first.to_owned())])).is_some())
@@ -617,9 +694,21 @@ mod tests {
 
     #[test]
     fn more_of_a_shell_is_refused_by_name() {
-        check("echo $(date)", "\"$(\" is not simulated in a shell");
         check("echo ${HOME:-x}", "\"${HOME:-x}\" is not simulated in a shell");
         check("ls *", "\"*\" is not simulated in a shell");
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let wanted = "commands nested more than 64 times are not simulated in a shell";
+        for line in [
+            "(".repeat(50_000),
+            "! ".repeat(50_000),
+            "$(".repeat(200) + &")".repeat(200),
+            "if a; then b; el".repeat(5_000),
+        ] {
+            check(&line, wanted);
+        }
     }
 
     #[test]
