@@ -1,6 +1,6 @@
 //! `head` and `tail` of coreutils 9.1 and busybox: by lines and bytes, from either end.
 
-use super::getopt::getopt;
+use super::getopt::{Parsed, getopt};
 use super::out::{Out, refuse};
 use super::{Command, Context};
 use crate::app::sleep::Forever;
@@ -78,17 +78,13 @@ pub(super) fn tail(context: &Context<'_>, words: &[String], busybox: bool) -> Co
     }
 }
 
-fn show(context: &Context<'_>, words: &[String], busybox: bool, is_head: bool) -> Result<(Out, u8), Command> {
-    let program = if is_head { "head" } else { "tail" };
-    // The old way to write the number of lines: `-N`.
-    let is_old = |word: &String| word.len() > 1 && word[1..].bytes().all(|byte| byte.is_ascii_digit());
-    let mut words = words.to_vec();
-    if let Some(first) = words.first_mut().filter(|word| word.starts_with('-') && is_old(word)) {
-        first.insert(1, 'n');
-    }
-    let parsed = getopt("n:c:qv", &words).map_err(|text| {
-        refuse(format!("{program}: {text}\nTry '{program} --help' for more information.\n"), 1)
-    })?;
+fn name(is_head: bool) -> &'static str {
+    if is_head { "head" } else { "tail" }
+}
+
+/// How much is asked for, and whether each file gets a title.
+fn asked(parsed: &Parsed, busybox: bool, is_head: bool) -> Result<(Amount, bool), Command> {
+    let program = name(is_head);
     let mut amount = Amount { number: 10, bytes: false, from_other_end: false };
     let mut titles = parsed.operands.len() > 1;
     for (letter, text) in &parsed.options {
@@ -107,6 +103,21 @@ fn show(context: &Context<'_>, words: &[String], busybox: bool, is_head: bool) -
             }
         }
     }
+    Ok((amount, titles))
+}
+
+fn show(context: &Context<'_>, words: &[String], busybox: bool, is_head: bool) -> Result<(Out, u8), Command> {
+    let program = name(is_head);
+    // The old way to write the number of lines: `-N`.
+    let is_old = |word: &String| word.len() > 1 && word[1..].bytes().all(|byte| byte.is_ascii_digit());
+    let mut words = words.to_vec();
+    if let Some(first) = words.first_mut().filter(|word| word.starts_with('-') && is_old(word)) {
+        first.insert(1, 'n');
+    }
+    let parsed = getopt("n:c:qv", &words).map_err(|text| {
+        refuse(format!("{program}: {text}\nTry '{program} --help' for more information.\n"), 1)
+    })?;
+    let (amount, titles) = asked(&parsed, busybox, is_head)?;
     let mut out = Out::default();
     let mut status = 0;
     let mut is_first = true;

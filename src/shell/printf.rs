@@ -11,14 +11,15 @@ const WIDTH_MAX: i64 = 100_000;
 
 /// `printf FORMAT [ARGUMENT…]`.
 pub(super) fn printf(words: &[String]) -> Command {
-    let words = match words {
-        [first, rest @ ..] if first == "--" => rest,
-        words => words,
+    let (words, has_options) = match words {
+        [first, rest @ ..] if first == "--" => (rest, false),
+        words => (words, true),
     };
     let Some((format, arguments)) = words.split_first() else {
         return refuse("sh: 1: printf: usage: printf format [arg ...]\n", 2);
     };
-    if let Some(option) = format.strip_prefix('-').and_then(|rest| rest.chars().next()) {
+    let option = format.strip_prefix('-').filter(|_| has_options).and_then(|rest| rest.chars().next());
+    if let Some(option) = option {
         return refuse(format!("sh: 1: printf: Illegal option -{option}\n"), 2);
     }
     let mut printer = Printer { arguments, out: Out::default(), status: 0 };
@@ -139,8 +140,8 @@ impl Printer<'_> {
         }
     }
 
-    /// One conversion; whether to go on after it, which `\c` in an argument of `%b` ends.
-    fn conversion(&mut self, rest: &mut Peekable<Chars<'_>>) -> Result<bool, String> {
+    /// Flags, width and precision behind `%`.
+    fn spec(&mut self, rest: &mut Peekable<Chars<'_>>) -> Result<Spec, String> {
         let mut spec = Spec::default();
         while let Some(flag) = rest.next_if(|letter| "#-+ 0".contains(*letter)) {
             spec.flags.push(flag);
@@ -154,6 +155,12 @@ impl Printer<'_> {
         if rest.next_if_eq(&'.').is_some() {
             spec.precision = usize::try_from(self.number_of(rest)?.unwrap_or(0)).ok();
         }
+        Ok(spec)
+    }
+
+    /// One conversion; whether to go on after it, which `\c` in an argument of `%b` ends.
+    fn conversion(&mut self, rest: &mut Peekable<Chars<'_>>) -> Result<bool, String> {
+        let spec = self.spec(rest)?;
         let letter = rest.next().ok_or("missing format character")?;
         let text = match letter {
             's' | 'b' | 'c' | 'd' | 'i' | 'o' | 'u' | 'x' | 'X' | 'f' | 'F' => self.argument(),

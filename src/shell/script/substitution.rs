@@ -6,13 +6,13 @@ use super::{Lexer, Node, Piece, Redirection, Word, parse_within};
 impl Lexer<'_> {
     /// What stands behind `$`, from its first bracket on.
     pub(super) fn bracketed(&mut self, quoted: bool) -> Result<Piece, String> {
+        const MISSING: &str = "Syntax error: Missing '))'";
         self.rest.next();
         if self.rest.next_if_eq(&'(').is_none() {
             let mut text = String::new();
             self.enclosed(1, &mut text).ok_or("Syntax error: end of file unexpected (expecting \")\")")?;
             return Ok(Piece::Command(parse_within(&text, self.depth + 1)?, quoted));
         }
-        const MISSING: &str = "Syntax error: Missing '))'";
         let mut text = String::new();
         self.enclosed(2, &mut text).ok_or(MISSING)?;
         let text = text.strip_suffix(')').ok_or(MISSING)?.to_owned() + "\"";
