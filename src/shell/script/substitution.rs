@@ -130,6 +130,7 @@ impl Node {
     }
 
     /// This command with that substitution replaced by what it came to.
+    #[must_use]
     pub fn filled(&self, text: &str, status: u8) -> Self {
         let mut filled = self.clone();
         match &mut filled {
@@ -160,6 +161,6 @@ impl Node {
         let pieces = self.words().into_iter().flat_map(|word| &word.0);
         let status =
             |piece: &Piece| if let Piece::Output { status, .. } = piece { Some(*status) } else { None };
-        pieces.filter_map(status).last().unwrap_or(0)
+        pieces.rev().find_map(status).unwrap_or(0)
     }
 }

@@ -9,10 +9,11 @@ impl Word {
         let mut open: Option<String> = None;
         for piece in &self.0 {
             match piece {
-                Piece::Text(text) => open.get_or_insert_default().push_str(text),
+                Piece::Text(text) | Piece::Output { text, quoted: true, .. } => {
+                    open.get_or_insert_default().push_str(text);
+                }
                 Piece::Variable(name, true) => open.get_or_insert_default().push_str(&value(name)),
                 Piece::Variable(name, false) => split(&value(name), &mut words, &mut open),
-                Piece::Output { text, quoted: true, .. } => open.get_or_insert_default().push_str(text),
                 Piece::Output { text, quoted: false, .. } => split(text, &mut words, &mut open),
                 // They are worked out before.
                 Piece::Command(..) | Piece::Arithmetic(..) => {}
@@ -25,9 +26,8 @@ impl Word {
     /// The one word that it becomes in an assignment or a redirection.
     pub fn join(&self, value: &dyn Fn(&str) -> String) -> String {
         let piece = |piece: &Piece| match piece {
-            Piece::Text(text) => text.clone(),
+            Piece::Text(text) | Piece::Output { text, .. } => text.clone(),
             Piece::Variable(name, _) => value(name),
-            Piece::Output { text, .. } => text.clone(),
             Piece::Command(..) | Piece::Arithmetic(..) => String::new(),
         };
         self.0.iter().map(piece).collect()
