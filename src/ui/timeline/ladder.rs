@@ -6,8 +6,8 @@ use crate::ui::stage::{PacketShape, Show};
 use leptos::prelude::*;
 
 const ROW: usize = 30;
-const LEFT: usize = 130;
-const COLUMN: usize = 120;
+const LEFT: usize = 90;
+const COLUMN: usize = 96;
 /// Height of the names above the columns.
 const HEAD: usize = 28;
 /// Arrows drawn at once, around the playhead.
