@@ -58,7 +58,10 @@ impl Policies {
         let mut own = Self::default();
         for (at, policy) in policies.filter(|(at, _)| *at == namespace || *at == ROOT_NAMESPACE) {
             let spec = &policy["spec"];
-            if !selects(spec, labels).unwrap_or(true) {
+            // What is for a gateway or a waypoint is not for the proxies beside workloads.
+            let is_elsewhere = spec["targetRef"].is_object()
+                || spec["targetRefs"].as_array().is_some_and(|targets| !targets.is_empty());
+            if is_elsewhere || !selects(spec, labels).unwrap_or(true) {
                 continue;
             }
             match spec["action"].as_str().unwrap_or("ALLOW") {
@@ -263,6 +266,9 @@ mod tests {
         assert!(admits(&json!({ "rules": [{}] }), &get), "`allow-all`: a rule for everything");
         assert!(!admits(&json!({ "action": "DENY", "rules": [{}] }), &get));
         assert!(admits(&json!({ "action": "AUDIT", "rules": [{}] }), &get));
+        let gate = json!({ "group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gate" });
+        assert!(admits(&json!({ "action": "DENY", "targetRefs": [gate], "rules": [{}] }), &get));
+        assert!(admits(&json!({ "targetRef": gate }), &get));
     }
 
     #[test]
