@@ -460,7 +460,7 @@ fn line(netns: NetnsId, line: &str) -> (String, u8) {
 #[test]
 fn words_that_are_not_simulated_are_not_called_mistakes() {
     for (command, who, word) in [
-        ("ip link set eth0 alias x", "ip link set", "alias"),
+        ("ip link set eth0 group x", "ip link set", "group"),
         ("ip link set eth0 netns 1", "ip link set", "netns"),
         ("ip link add bond0 type bond", "ip link add type", "bond"),
         ("ip link add d0 type dummy numa 1", "ip link add type dummy", "numa"),

@@ -153,6 +153,7 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         KernelChange::DelLink(ifindex) => netns.del_link(ctx, ifindex),
         KernelChange::Rename(ifindex, name) => netns.rename(ctx, ifindex, name),
         KernelChange::SetTxqlen(ifindex, len) => netns.set_txqlen(ctx, ifindex, len),
+        KernelChange::SetAlias(ifindex, alias) => netns.set_alias(ctx, ifindex, &alias),
         KernelChange::SetPromisc(ifindex, on) => netns.set_promisc(ctx, ifindex, on),
         KernelChange::SetMaster(ifindex, master) => netns.set_master(ctx, ifindex, master, Hairpin::Off),
         KernelChange::DelMaster(ifindex) => netns.del_master(ctx, ifindex),

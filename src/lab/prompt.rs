@@ -251,8 +251,11 @@ impl Prompt {
 }
 
 /// The words of a command line as a shell splits them: quotes keep what is inside together, a backslash the next
-/// character. A line with `;`, `&&`, `||`, `|`, `<` or `>` goes to `sh -c` whole. `Err` where a quote is not closed.
+/// character. A line that takes a shell goes to `sh -c` whole. `Err` where a quote is not closed.
 pub fn argv(line: &str) -> Result<Vec<String>, char> {
+    if takes_shell(line) {
+        return Ok(["sh", "-c", line].map(str::to_owned).to_vec());
+    }
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = line.chars();
@@ -260,13 +263,36 @@ pub fn argv(line: &str) -> Result<Vec<String>, char> {
         match c {
             '\'' | '"' => quoted(c, &mut chars, word.get_or_insert_default())?,
             '\\' => word.get_or_insert_default().extend(chars.next()),
-            ';' | '&' | '|' | '<' | '>' => return Ok(["sh", "-c", line].map(str::to_owned).to_vec()),
             c if c.is_whitespace() => words.extend(word.take()),
             c => word.get_or_insert_default().push(c),
         }
     }
     words.extend(word);
     Ok(words)
+}
+
+/// Whether a line has operators outside quotes (`;`, `&&`, `||`, `|`, `<`, `>`), or something that a shell puts its value
+/// in place of: variables, `$(…)` and backquotes, which work inside double quotes too.
+fn takes_shell(line: &str) -> bool {
+    let mut quote = None;
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        let next = chars.peek().copied();
+        match (c, quote) {
+            ('\'', Some('\'')) | ('"', Some('"')) => quote = None,
+            (_, Some('\'')) => {}
+            ('\\', _) => {
+                chars.next();
+            }
+            ('$', _) if next.is_some_and(|c| c.is_ascii_alphanumeric() || "_({?$".contains(c)) => {
+                return true;
+            }
+            ('`', _) | (';' | '&' | '|' | '<' | '>', None) => return true,
+            ('\'' | '"', None) => quote = Some(c),
+            _ => {}
+        }
+    }
+    false
 }
 
 fn quoted(quote: char, chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), char> {
@@ -456,5 +482,22 @@ mod tests {
             assert_eq!(argv(line), Ok(words.into_iter().map(str::to_owned).collect()), "{line}");
         }
         assert_eq!(argv("a 'b"), Err('\''));
+        for line in [
+            "echo $x",
+            "echo \"${x}\"",
+            "echo $(id)",
+            "echo `id`",
+            "echo \"$(id)\"",
+            "a;b",
+            "a 'x' > y",
+            "echo $?",
+        ] {
+            assert_eq!(argv(line), Ok(["sh", "-c", line].map(str::to_owned).to_vec()), "{line}");
+        }
+        for line in
+            ["grep 'a$b' x", "grep a$ x", r"echo \$x", r#"echo "\$x""#, "echo '`id`'", "a $ b", "a ';'"]
+        {
+            assert_ne!(argv(line).expect("quotes are closed")[0], "sh", "{line}");
+        }
     }
 }

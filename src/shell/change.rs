@@ -27,6 +27,8 @@ pub enum KernelChange {
     Rename(IfIndex, Arc<str>),
     /// `ip link set DEV txqueuelen PACKETS`.
     SetTxqlen(IfIndex, u32),
+    /// `ip link set DEV alias TEXT`; empty for none.
+    SetAlias(IfIndex, Arc<str>),
     /// `ip link set DEV promisc on|off`.
     SetPromisc(IfIndex, bool),
     /// `ip link set DEV master BRIDGE`.

@@ -35,7 +35,7 @@ fn no_device() -> Stop {
 }
 
 /// Words that the real `ip link set` knows besides those that are simulated.
-const LINK_WORDS: [&str; 25] = [
+const LINK_WORDS: [&str; 24] = [
     "index",
     "link",
     "broadcast",
@@ -48,7 +48,6 @@ const LINK_WORDS: [&str; 25] = [
     "vf",
     "vrf",
     "dynamic",
-    "alias",
     "group",
     "mode",
     "state",
@@ -117,7 +116,7 @@ const ROUTE_WORDS: [&str; 28] = [
 ];
 
 /// Words of `ip link set` that are simulated, with how many words follow each.
-const LINK_SET: [(&str, usize); 13] = [
+const LINK_SET: [(&str, usize); 14] = [
     ("up", 0),
     ("down", 0),
     ("mtu", 1),
@@ -125,6 +124,7 @@ const LINK_SET: [(&str, usize); 13] = [
     ("name", 1),
     ("master", 1),
     ("nomaster", 0),
+    ("alias", 1),
     ("promisc", 1),
     ("qlen", 1),
     ("txqueuelen", 1),
@@ -134,7 +134,8 @@ const LINK_SET: [(&str, usize); 13] = [
 ];
 
 /// The kernel takes up the attributes of one request in this order (`do_setlink`).
-const LINK_ORDER: [&str; 8] = ["address", "mtu", "name", "master", "promisc", "state", "txqlen", "type"];
+const LINK_ORDER: [&str; 9] =
+    ["address", "mtu", "name", "alias", "master", "promisc", "state", "txqlen", "type"];
 
 /// `ip link set`.
 pub(super) fn link_set(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {

@@ -38,6 +38,9 @@ pub(super) fn changes(
             }
             KernelChange::Rename(ifindex, value.into())
         }
+        // `IFALIASZ` is 256 with the closing NUL.
+        ("alias", value) if value.len() >= 256 => return Err(wrong(value, "alias too long\n")),
+        ("alias", value) => KernelChange::SetAlias(ifindex, value.into()),
         ("master", "") => KernelChange::DelMaster(ifindex),
         ("master", value) => return master(ip, link, value),
         ("promisc", "on" | "off") => KernelChange::SetPromisc(ifindex, value == "on"),
