@@ -72,33 +72,40 @@ fn parts(scenario: &Scenario) -> Vec<(Lab, usize)> {
 
 #[test]
 fn every_scenario_is_a_clean_capture() {
+    let scenarios = scenario::all();
+    let tunnelled = common::side_by_side(&scenarios, |scenario| {
+        let parts = parts(scenario);
+        let checked = parts
+            .iter()
+            .enumerate()
+            .map(|(part, (lab, from))| check(&format!("{}-{part}", scenario.name), lab, *from));
+        checked.sum::<usize>()
+    });
     let mut by_port = [0, 0];
-    for scenario in &scenario::all() {
-        for (part, (lab, from)) in parts(scenario).iter().enumerate() {
-            let tunnelled = check(&format!("{}-{part}", scenario.name), lab, *from);
-            by_port[usize::from(scenario.text.contains("port: 4789"))] += tunnelled;
-        }
+    for (scenario, tunnelled) in scenarios.iter().zip(tunnelled) {
+        by_port[usize::from(scenario.text.contains("port: 4789"))] += tunnelled;
     }
     assert!(by_port.iter().all(|tunnelled| *tunnelled > 0), "VXLAN on 8472 and on 4789: {by_port:?} frames");
 }
 
 #[test]
 fn every_recorded_probe_is_a_clean_capture() {
-    let mut count = 0;
-    for entry in std::fs::read_dir("tests/oracle").expect("the probes are there") {
-        let path = entry.expect("an entry").path();
+    let entries = std::fs::read_dir("tests/oracle").expect("the probes are there");
+    let paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    let checked = common::side_by_side(&paths, |path| {
         if path.extension().is_none_or(|ext| ext != "txt") {
-            continue;
+            return false;
         }
-        let text = std::fs::read_to_string(&path).expect("a probe can be read");
+        let text = std::fs::read_to_string(path).expect("a probe can be read");
         // With Calico every interface of a node speaks for its one address with another MAC address, as in captures of
         // the real thing; a reader calls that a duplicate.
         if text.contains("\nnetwork: calico\n") {
-            continue;
+            return false;
         }
         let name = format!("probe-{}", path.file_stem().expect("a name").to_string_lossy());
         check(&name, &common::probe::play(&common::probe::read(&text), 1).0, 0);
-        count += 1;
-    }
+        true
+    });
+    let count = checked.into_iter().filter(|checked| *checked).count();
     assert!(count >= 17, "only {count} probes found");
 }

@@ -7,6 +7,7 @@ pub(crate) mod probe;
 pub(crate) mod scenario;
 pub(crate) mod taps;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use vethscope::base::SimTime;
 use vethscope::lab::{Lab, Target};
 use vethscope::trace::{EventKind, Stream};
@@ -146,6 +147,22 @@ pub(crate) fn play_folder(folder: &str, least: usize, play: impl Fn(&str) -> Str
     }
     assert!(count >= least, "only {count} files found");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Works on all items, on every processor at once; the results in the items' order. A panic of one is a panic of the whole.
+pub(crate) fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let (next, work) = (AtomicUsize::new(0), &work);
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let worker = || {
+            let places = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+            places.map_while(|at| Some((at, work(items.get(at)?)))).collect::<Vec<_>>()
+        };
+        let n_workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers: Vec<_> = (0..n_workers).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("every item is well")).collect()
+    });
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The lines that differ, each of the real one's above ours.
