@@ -7,7 +7,7 @@ use super::world::{Wire, World, with};
 use crate::api::{ClusterSpec, ExternalSpec, InterfaceSpec, Nic, NodeSpec};
 use crate::app::Transport;
 use crate::app::server::{Listener, Serve};
-use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
+use crate::base::{IFNAME_LEN, IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
 use crate::cluster::dns::outside::Outside;
 use crate::cluster::{names, resolv};
 use crate::kernel::{Hairpin, Kind, NewLink, User};
@@ -19,8 +19,6 @@ use std::sync::Arc;
 
 /// Leading octets of the Ethernet addresses of machines; the address follows.
 const NIC: [u8; 2] = [0x02, 0x00];
-/// Longest name of an interface (`IFNAMSIZ` without the closing NUL).
-const IFNAME_LEN: usize = 15;
 /// Interface number of a machine's `eth0`, the first link after `lo`.
 pub(super) const ETH0: IfIndex = IfIndex(2);
 

@@ -24,14 +24,14 @@ pub(super) fn add(
     (node, sandbox): (NetnsId, NetnsId),
     config: &Value,
     name: &str,
-) -> Result<(Held, Made), String> {
+) -> Result<Made, String> {
     let (ifindex, mac, own_name) = find(world, node, config)?;
     let name: Arc<str> = name.into();
     let moved = world
         .move_end((node, ifindex), sandbox, name.clone())
         .ok_or_else(|| format!("not simulated: moving \"{own_name}\", which is at no wire, into a Pod"))?;
     with(world, sandbox, |netns, ctx| netns.set_alias(ctx, moved, &own_name));
-    Ok((Held { sandbox, node, name }, Made { ifindex: moved, mac, stub: None }))
+    Ok(Made { ifindex: moved, mac, stub: None, held: Some(Held { sandbox, node, name }) })
 }
 
 /// The device that the configuration means (`getLink`).

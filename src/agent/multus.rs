@@ -88,6 +88,7 @@ pub(super) struct Made {
     pub(super) ifindex: IfIndex,
     pub(super) mac: MacAddr,
     pub(super) stub: Option<IfIndex>,
+    pub(super) held: Option<host_device::Held>,
 }
 
 /// Makes the further interfaces of a Pod. The error is what the runtime hears.
@@ -168,13 +169,8 @@ fn add(
 ) -> Result<Value, String> {
     let addresses = addresses(control, place, network, config)?;
     let mac = network.mac.unwrap_or_else(|| random_mac(world));
-    let made = if config["type"] == "host-device" {
-        let (held, made) = host_device::add(world, (place.node, place.sandbox), config, name)?;
-        control.multus.held.push(held);
-        made
-    } else {
-        make(world, place, config, (name, mac))?
-    };
+    let mut made = make(world, place, config, (name, mac))?;
+    control.multus.held.extend(made.held.take());
     configure(world, place, (&made, config), &addresses);
     let ips: Vec<String> = addresses.iter().map(|(net, _)| net.addr().to_string()).collect();
     let full = format!("{}/{}", network.namespace, network.name);
@@ -239,6 +235,7 @@ fn make(
             Ok(moved(world, place, (kind, shown), (name, mac, mtu)))
         }
         "bridge" => Ok(bridged(world, place, config, (name, mac))),
+        "host-device" => host_device::add(world, (place.node, place.sandbox), config, name),
         "" => Err("the configuration names no \"type\"".to_owned()),
         kind => Err(format!("not simulated: plug-in \"{kind}\"")),
     }
@@ -252,7 +249,7 @@ fn moved(
 ) -> Made {
     let new = NewLink { name: name.into(), kind: Kind::Loopback, mac, mtu, txqlen: 1000 };
     let (ifindex, stub) = world.add_moved((place.node, kind), (place.sandbox, new), &shown);
-    Made { ifindex, mac, stub: Some(stub) }
+    Made { ifindex, mac, stub: Some(stub), held: None }
 }
 
 /// A veth pair, one end of it a port of a bridge that is made if need be.
@@ -289,7 +286,7 @@ fn bridged(world: &mut dyn World, place: &Place<'_>, config: &Value, (name, mac)
             netns.add_vlan(ctx, row);
         }
     });
-    Made { ifindex, mac, stub: None }
+    Made { ifindex, mac, stub: None, held: None }
 }
 
 fn configure(

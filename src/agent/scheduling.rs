@@ -27,6 +27,8 @@ pub(super) struct Unscheduled {
     pods: BTreeSet<PodKey>,
     /// Those of them that it looks at just now.
     again: BTreeSet<PodKey>,
+    /// Those of them for whose sake others go. They are asked for at every look at a node, and are few.
+    nominated: BTreeSet<PodKey>,
     /// Whether the scheduler is about to look at them again.
     looking: bool,
 }
@@ -47,8 +49,7 @@ impl Surroundings for ControlPlane {
     }
 
     fn nominated(&self, node: &str) -> Vec<&Pod> {
-        let waiting = self.waiting.pods.iter().chain(&self.waiting.again);
-        let entries = waiting.filter_map(|key| self.store.pods.get(key));
+        let entries = self.waiting.nominated.iter().filter_map(|key| self.store.pods.get(key));
         entries.filter(|entry| entry.nominated.as_deref() == Some(node)).map(|entry| &*entry.pod).collect()
     }
 
@@ -125,11 +126,14 @@ impl ControlPlane {
             }
         }
         let found = scheduler::preempt(pod, &self.candidates(), self);
-        let nominated = found.as_ref().map(|found| Arc::from(found.node.as_str()));
         if let Some(entry) = self.store.pods.get_mut(key) {
-            entry.nominated = nominated;
+            entry.nominated = found.as_ref().map(|found| Arc::from(found.node.as_str()));
         }
-        let Some(found) = found else { return unfit.alone(None) };
+        let Some(found) = found else {
+            self.waiting.nominated.remove(key);
+            return unfit.alone(None);
+        };
+        self.waiting.nominated.insert(key.clone());
         let uid = self.objects.get(&key.object()).map(|row| row.uid.to_string()).unwrap_or_default();
         for (namespace, name) in found.victims {
             let Some(victim) = self.store.pod_named(&namespace, &name).cloned() else { continue };
@@ -181,6 +185,7 @@ impl ControlPlane {
         let Some(entry) = self.store.pods.get_mut(key) else { return };
         let by_scheduler = entry.pod.spec.node_name.is_none();
         (entry.unschedulable, entry.nominated) = (None, None);
+        self.waiting.nominated.remove(key);
         let pod = entry.pod.clone();
         // Bound without the scheduler: the kubelet looks for itself whether it can take the Pod.
         let refused = self
@@ -209,6 +214,7 @@ impl ControlPlane {
     pub(super) fn forget_waiting(&mut self, key: &PodKey) {
         self.waiting.pods.remove(key);
         self.waiting.again.remove(key);
+        self.waiting.nominated.remove(key);
     }
 
     /// The object of a Pod's node.

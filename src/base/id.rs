@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Longest name of an interface, in bytes (`IFNAMSIZ` without the closing NUL).
+pub const IFNAME_LEN: usize = 15;
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*

@@ -17,7 +17,8 @@ pub mod zone;
 pub use balance::IpvsScheduler;
 pub use diagnostic::{Demo, DemoPlace, Diagnostic, Fix, Place, Severity, Span};
 pub use id::{
-    ChangeId, DirId, EventId, IfIndex, JourneyId, NetnsId, OutputId, PacketId, PidNsId, ProcessId, SocketId,
+    ChangeId, DirId, EventId, IFNAME_LEN, IfIndex, JourneyId, NetnsId, OutputId, PacketId, PidNsId,
+    ProcessId, SocketId,
 };
 pub use mac::MacAddr;
 pub use object_key::ObjectKey;

@@ -136,8 +136,7 @@ impl Netns {
                 FibRuleAction::Prohibit => return refusal(RouteKind::Prohibit),
                 // Never backwards: a target has a higher priority number.
                 FibRuleAction::Goto(target) => {
-                    let found = self.rules.list.iter().position(|(_, rule)| rule.priority == target);
-                    at = found.unwrap_or(at);
+                    at = FibRuleRow::jump(&self.rules.list, target).unwrap_or(at);
                     continue;
                 }
                 FibRuleAction::Nop => continue,

@@ -92,6 +92,11 @@ impl FibRuleRow {
         }
     }
 
+    /// Where among `rules` a jump to this priority leads: to the first rule that has it.
+    pub fn jump(rules: &[(ChangeId, Self)], priority: u32) -> Option<usize> {
+        rules.iter().position(|(_, rule)| rule.priority == priority)
+    }
+
     /// Whether it is for packets of this type of service, IP protocol, source and destination port (0 for none) and
     /// sending user, whatever else it asks for (`fib4_rule_match`, `fib_rule_match`).
     pub fn fits_flow(&self, tos: u8, protocol: u8, ports: (u16, u16), uid: u32) -> bool {

@@ -4,7 +4,7 @@
 use super::Names;
 use super::matches::{Match, Not};
 use super::matches_parse::required;
-use super::options::{Given, exclusive, find};
+use super::options::{Given, exclusive};
 use super::parse::{Problem, number};
 use super::targets::Target;
 
@@ -100,8 +100,8 @@ const TOS_NAMES: [(u8, &str); 5] = [
 ];
 /// The bits that a name of [`TOS_NAMES`] is about.
 const TOS_NAME_MASK: u8 = 0x3f;
-/// Classes of differentiated services (`ds_classes`).
-const DSCP_CLASSES: [(&str, u8); 22] = [
+/// Classes of differentiated services (RFC 2474, RFC 2597, RFC 3246), as the upper six bits of the type of service.
+const DSCP_CLASSES: [(&str, u8); 21] = [
     ("CS0", 0),
     ("CS1", 8),
     ("CS2", 16),
@@ -110,7 +110,6 @@ const DSCP_CLASSES: [(&str, u8); 22] = [
     ("CS5", 40),
     ("CS6", 48),
     ("CS7", 56),
-    ("BE", 0),
     ("AF11", 10),
     ("AF12", 12),
     ("AF13", 14),
@@ -125,6 +124,11 @@ const DSCP_CLASSES: [(&str, u8); 22] = [
     ("AF43", 38),
     ("EF", 46),
 ];
+
+/// The upper six bits of the type of service that a class of differentiated services stands for.
+pub fn dscp_class(name: &str) -> Option<u8> {
+    DSCP_CLASSES.iter().find(|(class, _)| *class == name).map(|(_, value)| *value)
+}
 
 /// The number of an option, which lies within bounds.
 fn byte(extension: &str, option: &Given, (min, max): (u8, u8)) -> Result<u8, Problem> {
@@ -159,9 +163,11 @@ fn tos_mask(text: &str) -> Result<(u8, u8), Problem> {
         .ok_or_else(|| Problem::new(format!("Symbolic name \"{text}\" is unknown")))
 }
 
-fn dscp_class(name: &str) -> Result<u8, Problem> {
-    let found = DSCP_CLASSES.iter().find(|(class, _)| class.eq_ignore_ascii_case(name));
-    found.map(|(_, value)| *value).ok_or_else(|| Problem::new(format!("Invalid DSCP value `{name}'")))
+/// A class as `iptables` reads it (`class_to_dscp`): in letters of either case, and `BE` for the default.
+fn class_to_dscp(name: &str) -> Result<u8, Problem> {
+    let class = name.to_ascii_uppercase();
+    let known = if class == "BE" { Some(0) } else { dscp_class(&class) };
+    known.ok_or_else(|| Problem::new(format!("Invalid DSCP value `{name}'")))
 }
 
 /// `TTL`.
@@ -196,7 +202,7 @@ pub(super) fn dscp_target(given: &[Given]) -> Result<Target, Problem> {
         .ok_or_else(|| Problem::new("DSCP target: Parameter --set-dscp is required"))?;
     let value = match option.name {
         "--set-dscp" => byte("DSCP", option, (0, 63))?,
-        _ => dscp_class(option.text())?,
+        _ => class_to_dscp(option.text())?,
     };
     Ok(Target::Dscp(value))
 }
@@ -223,15 +229,13 @@ pub(super) fn tos_match(given: &[Given]) -> Result<Match, Problem> {
 
 /// `-m dscp`.
 pub(super) fn dscp_match(given: &[Given]) -> Result<Match, Problem> {
-    exclusive(given, "dscp", &["--dscp", "--dscp-class"])?
-        .ok_or_else(|| Problem::new("DSCP match: Parameter --dscp is required"))
-        .and_then(|option| {
-            let is = match find(given, "--dscp") {
-                Some(number) => byte("dscp", number, (0, 63))?,
-                None => dscp_class(option.text())?,
-            };
-            Ok(Match::Dscp(Not { negated: option.negated, is }))
-        })
+    let option = exclusive(given, "dscp", &["--dscp", "--dscp-class"])?
+        .ok_or_else(|| Problem::new("DSCP match: Parameter --dscp is required"))?;
+    let is = match option.name {
+        "--dscp" => byte("dscp", option, (0, 63))?,
+        _ => class_to_dscp(option.text())?,
+    };
+    Ok(Match::Dscp(Not { negated: option.negated, is }))
 }
 
 /// The old name of a type of service, where it has one and names are wanted.

@@ -13,7 +13,7 @@ mod save;
 mod targets;
 mod targets_parse;
 
-pub use header_fields::{TtlOp, TtlTest};
+pub use header_fields::{TtlOp, TtlTest, dscp_class};
 pub use list::{Names, list_target, list_words};
 pub use matches::{
     Addrtype, Conntrack, Icmp, Iface, Match, Multiport, Not, Owner, Physdev, PortRange, PortSide, Recent,

@@ -6,7 +6,7 @@ use crate::base::Ipv4Addr;
 use crate::kernel::{Ctx, Netns, Skb};
 use crate::trace::Tuple;
 use crate::wire::{Body, Bytes, Icmp, Ipv4, Payload, Quote, TcpFlags, TcpOption};
-use crate::xtables::{Target, Tcpmss};
+use crate::xtables::Tcpmss;
 use std::sync::Arc;
 
 /// The part of a tuple that is rewritten (`enum nf_nat_manip_type`).
@@ -127,37 +127,15 @@ fn manip_bytes(quote: &Bytes, target: &Tuple, manip: Manip) -> Option<Bytes> {
     Some(bytes.into())
 }
 
-/// Changes the time to live or the type of service (`ttl_tg`, `tos_tg`, `dscp_tg`).
-pub(super) fn set_header_field(target: &Target, skb: &mut Skb) {
+/// Changes the time to live and the type of service (`ttl_tg`, `tos_tg`, `dscp_tg`).
+pub(super) fn set_header_fields(skb: &mut Skb, change: impl FnOnce(u8, u8) -> (u8, u8)) {
     let Some(packet) = skb.frame.ipv4() else { return };
-    let (mut ttl, mut tos) = (packet.ttl, packet.tos);
-    match target {
-        Target::Ttl(op) => ttl = op.apply(ttl),
-        Target::Tos(value, mask) => tos = (tos & !mask) ^ value,
-        // The two bits of explicit congestion notification stay (`INET_ECN_MASK`).
-        Target::Dscp(value) => tos = (tos & 3) | (value << 2),
-        Target::None
-        | Target::Accept
-        | Target::Drop
-        | Target::Return
-        | Target::Jump(_)
-        | Target::Goto(_)
-        | Target::Reject(_)
-        | Target::Dnat(..)
-        | Target::Snat(..)
-        | Target::Masquerade(..)
-        | Target::Redirect(..)
-        | Target::Netmap(_)
-        | Target::Mark(..)
-        | Target::Connmark(_)
-        | Target::Notrack(_)
-        | Target::Log(_)
-        | Target::Tcpmss(_) => {}
-    }
-    if (ttl, tos) != (packet.ttl, packet.tos)
+    let before = (packet.ttl, packet.tos);
+    let after = change(before.0, before.1);
+    if after != before
         && let Payload::Ipv4(packet) = &mut skb.frame_mut().payload
     {
-        (packet.ttl, packet.tos) = (ttl, tos);
+        (packet.ttl, packet.tos) = after;
     }
 }
 

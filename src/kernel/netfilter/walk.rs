@@ -1,6 +1,6 @@
 //! The walk of a packet through the chains of a table (`nft_do_chain`).
 
-use super::mangle::set_header_field;
+use super::mangle::set_header_fields;
 use super::matches::{Place, Seen, is_stateful};
 use super::{HookState, Verdict};
 use crate::base::IfIndex;
@@ -161,8 +161,17 @@ impl Netns {
                 self.nf_tcpmss(ctx, *op, state, skb);
                 Next::Continue
             }
-            Target::Ttl(_) | Target::Tos(..) | Target::Dscp(_) => {
-                set_header_field(target, skb);
+            Target::Ttl(op) => {
+                set_header_fields(skb, |ttl, tos| (op.apply(ttl), tos));
+                Next::Continue
+            }
+            Target::Tos(value, mask) => {
+                set_header_fields(skb, |ttl, tos| (ttl, (tos & !mask) ^ value));
+                Next::Continue
+            }
+            // The two bits of explicit congestion notification stay (`INET_ECN_MASK`).
+            Target::Dscp(value) => {
+                set_header_fields(skb, |ttl, tos| (ttl, (tos & 3) | (value << 2)));
                 Next::Continue
             }
             Target::Dnat(..)

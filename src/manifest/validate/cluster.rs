@@ -6,7 +6,7 @@ use super::network::plugin;
 use super::{names, node};
 use crate::api::{Backend, Cni, Nic};
 use crate::base::zone::ZoneFile;
-use crate::base::{IpNet, Ipv4Addr, Ipv4Net, MacAddr};
+use crate::base::{IFNAME_LEN, IpNet, Ipv4Addr, Ipv4Net, MacAddr};
 use crate::manifest::report::Report;
 use crate::manifest::values::{duration, net_of};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,8 +17,6 @@ pub(super) const MIN_MTU: i64 = 68;
 const MAX_MTU: i64 = 65_535;
 /// Largest VXLAN network identifier: 24 bits (RFC 7348).
 const MAX_VNI: i64 = (1 << 24) - 1;
-/// Longest interface name (`IFNAMSIZ` without the closing NUL).
-const MAX_IFNAME: usize = 15;
 /// Longest prefix that holds a network address, a gateway, one Pod and a broadcast address.
 const MAX_POD_PREFIX_LEN: u8 = 30;
 
@@ -95,9 +93,9 @@ fn nodes_entry(entry: &Cursor<'_>, addresses: &mut Addresses<'_>, report: &mut R
     let mut seen = BTreeSet::from(["lo", "eth0"]);
     for interface in entry.get("interfaces").items() {
         let name = interface.get("name");
-        let fits = !name.text().is_empty() && name.text().len() <= MAX_IFNAME;
+        let fits = !name.text().is_empty() && name.text().len() <= IFNAME_LEN;
         if !fits || name.text().chars().any(|c| c.is_whitespace() || matches!(c, '/' | ':')) {
-            name.fault(report, "cluster.ifname", "cluster.ifname.hint", &[&MAX_IFNAME.to_string()]);
+            name.fault(report, "cluster.ifname", "cluster.ifname.hint", &[&IFNAME_LEN.to_string()]);
         } else if !seen.insert(name.text()) {
             name.duplicate(report);
         }

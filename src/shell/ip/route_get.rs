@@ -144,7 +144,7 @@ fn lookup(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Option<RouteRow> {
             FibRuleAction::Unreachable => return refusal(RouteKind::Unreachable),
             FibRuleAction::Prohibit => return refusal(RouteKind::Prohibit),
             FibRuleAction::Goto(target) => {
-                at = rules.iter().position(|(_, rule)| rule.priority == target).unwrap_or(at);
+                at = FibRuleRow::jump(rules, target).unwrap_or(at);
                 continue;
             }
             FibRuleAction::Nop => continue,

@@ -9,6 +9,7 @@ use crate::shell::out::{not_simulated, refuse};
 use crate::shell::print::Printer;
 use crate::trace::{FibRuleAction, FibRuleRow, RouteProtocol, ipproto_name, rows_text};
 use crate::wire::names;
+use crate::xtables::dscp_class;
 use std::sync::Arc;
 
 /// Number of the table main.
@@ -91,9 +92,7 @@ impl Wanted {
         }
         Ok(true)
     }
-}
 
-impl Wanted {
     /// Whether a rule has the selectors, beside addresses, marks and interfaces, that were named.
     fn fits_traits(&self, row: &FibRuleRow) -> bool {
         self.tos.is_none_or(|tos| row.tos == tos)
@@ -135,31 +134,7 @@ impl Wanted {
 
 /// A field of differentiated services (`rtnl_dsfield_a2n`): a name, or a number to the base of 16.
 pub(super) fn dsfield(word: &str) -> Option<u8> {
-    const CLASSES: [(&str, u8); 22] = [
-        ("default", 0),
-        ("CS0", 0),
-        ("CS1", 0x20),
-        ("CS2", 0x40),
-        ("CS3", 0x60),
-        ("CS4", 0x80),
-        ("CS5", 0xa0),
-        ("CS6", 0xc0),
-        ("CS7", 0xe0),
-        ("AF11", 0x28),
-        ("AF12", 0x30),
-        ("AF13", 0x38),
-        ("AF21", 0x48),
-        ("AF22", 0x50),
-        ("AF23", 0x58),
-        ("AF31", 0x68),
-        ("AF32", 0x70),
-        ("AF33", 0x78),
-        ("AF41", 0x88),
-        ("AF42", 0x90),
-        ("AF43", 0x98),
-        ("EF", 0xb8),
-    ];
-    let named = CLASSES.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
+    let named = if word == "default" { Some(0) } else { dscp_class(word).map(|class| class << 2) };
     let digits = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")).unwrap_or(word);
     named.or_else(|| u8::from_str_radix(digits, 16).ok())
 }
@@ -337,7 +312,7 @@ fn print_action(ip: &Ip<'_>, printer: &mut Printer, row: &FibRuleRow) {
         }
         FibRuleAction::Goto(target) => {
             printer.any("goto", target, format!(" goto {target}"));
-            if !ip.state.rules.iter().any(|(_, rule)| rule.priority == target) {
+            if FibRuleRow::jump(&ip.state.rules, target).is_none() {
                 printer.any("unresolved", serde_json::Value::Null, " [unresolved]");
             }
         }
