@@ -10,7 +10,8 @@
 //! The resolvers are held against the real C libraries' in the same way (`resolver`).
 //!
 //! It needs root, and is left out with a reason where it cannot run. Real timers and a busy machine can put two packets
-//! in another order, so an experiment that differs is tried again, at once and once more after all the others.
+//! in another order, so an experiment that differs is tried again, at once, and in two more
+//! rounds after all the others.
 #![expect(
     clippy::print_stdout,
     reason = "it prints its own results, as the test harness that it stands for would"
@@ -42,7 +43,7 @@ use vethscope::trace::{Inventory, LinkKind};
 const ATTEMPTS: usize = 3;
 
 /// Rounds in which the experiments that differ are tried: whatever kept the machine busy is over in the next one.
-const ROUNDS: usize = 2;
+const ROUNDS: usize = 3;
 
 /// Time after the last command in which packets may still be under way.
 const REST: Duration = Duration::from_millis(300);
@@ -81,6 +82,7 @@ fn main() {
     if let Some(reason) = kernel::reason_to_skip() {
         return println!("skipped: {reason}\n\n{}", summary(0, 0, 1));
     }
+    go_first();
     let (mut passed, mut skipped) = (0, 0);
     let mut left = chosen(&words);
     for round in 1..=ROUNDS {
@@ -107,6 +109,16 @@ fn main() {
     println!("\n{}", summary(passed, failed, skipped));
     if failed > 0 {
         std::process::exit(1);
+    }
+}
+
+/// Lets this program and what it starts go before what else the machine does: a real tool that has to wait for a processor
+/// races with the kernel's timers. Where that is not allowed, it goes on as it is.
+fn go_first() {
+    let own = std::process::id().to_string();
+    let done = std::process::Command::new("renice").args(["-n", "-20", "-p", &own]).output();
+    if !done.is_ok_and(|output| output.status.success()) {
+        println!("what runs beside the experiments may disturb them: renice does not work here");
     }
 }
 
