@@ -315,6 +315,8 @@ impl Moment<'_> {
         let mut free = note::kept_free(scene, None, &Sight { spots: Vec::new(), ..sight.clone() });
         free.extend(frame.note.as_ref().map(|note| note.rect));
         free.extend(note::names(scene).map(|(_, rect)| rect));
+        let is_end = |kind: ShapeKind| matches!(kind, ShapeKind::Loopback | ShapeKind::Port);
+        free.extend(scene.shapes.iter().filter(|shape| is_end(shape.kind)).map(|shape| shape.rect));
         for token in frame.tokens.iter_mut().filter(|token| token.waits) {
             let Some(at) = token.path.first() else { continue };
             let aside = at.x - px(ASIDE);

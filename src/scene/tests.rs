@@ -282,6 +282,11 @@ fn what_a_packet_waits_for_is_written_beside_the_names() {
             for (name, rect) in note::names(&scene) {
                 assert!(!sign.overlaps(rect), "step {at}, text {text}, {compact}: {name} is under {sign:?}");
             }
+            for shape in &scene.shapes {
+                let is_end = matches!(shape.kind, ShapeKind::Loopback | ShapeKind::Port);
+                let key = &shape.key;
+                assert!(!is_end || !sign.overlaps(shape.rect), "step {at}, text {text}, {compact}: {key}");
+            }
             seen += 1;
         }
     }
