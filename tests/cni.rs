@@ -6,6 +6,8 @@
 //! sandboxes, times. `UPDATE_EXPECT=1` writes the files anew.
 
 mod common;
+#[path = "cni/host_local.rs"]
+mod host_local;
 
 use std::fmt::Write as _;
 use vethscope::lab::Lab;

@@ -10,10 +10,11 @@ use super::host_device;
 use super::store::PodKey;
 use super::world::{Wire, World, with};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
-use crate::cluster::ipam::{Range, RangeSet};
+use crate::cluster::host_local::{self, Given, Owner, Range, RangeSet, Store};
 use crate::kernel::{BridgeOption, Hairpin, Kind, NewLink, VlanLink};
 use crate::trace::{IpvlanMode, LinkKind, MacvlanMode, Scope, VlanRow};
 use crate::wire::VlanProtocol;
+use ipnet::IpNet;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -26,7 +27,7 @@ const KIND: &str = "NetworkAttachmentDefinition";
 /// The stores of address plug-ins: by node, or for all nodes alike, and by the network's name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Multus {
-    ranges: BTreeMap<(Option<Arc<str>>, String), RangeSet>,
+    stores: BTreeMap<(Option<Arc<str>>, String), Store>,
     /// Devices of nodes that Pods hold.
     held: Vec<host_device::Held>,
 }
@@ -167,7 +168,7 @@ fn add(
     place: &Place<'_>,
     (network, config, name): (&Wanted, &Value, &str),
 ) -> Result<Value, String> {
-    let addresses = addresses(control, place, network, config)?;
+    let addresses = addresses(control, place, (network, config, name))?;
     let mac = network.mac.unwrap_or_else(|| random_mac(world));
     let mut made = make(world, place, config, (name, mac))?;
     control.multus.held.extend(made.held.take());
@@ -336,13 +337,13 @@ fn configure(
 fn addresses(
     control: &mut ControlPlane,
     place: &Place<'_>,
-    network: &Wanted,
-    config: &Value,
+    (network, config, ifname): (&Wanted, &Value, &str),
 ) -> Result<Vec<(Ipv4Net, Option<Ipv4Addr>)>, String> {
     if !network.ips.is_empty() {
         return Ok(network.ips.iter().map(|net| (*net, None)).collect());
     }
     let ipam = &config["ipam"];
+    let owner = Owner { container: place.container, ifname };
     let gateway = |value: &Value| value["gateway"].as_str().and_then(|text| text.parse().ok());
     match ipam["type"].as_str().unwrap_or_default() {
         "" => Ok(Vec::new()),
@@ -353,67 +354,64 @@ fn addresses(
             .filter_map(|entry| Some((net(entry["address"].as_str()?)?, gateway(entry))))
             .collect()),
         "host-local" => {
-            let listed = ipam["ranges"].as_array().into_iter().flatten();
-            let mut sets: Vec<Vec<Value>> = listed.filter_map(|set| set.as_array().cloned()).collect();
-            if ipam["subnet"].is_string() {
-                sets.push(vec![ipam.clone()]);
-            }
-            let mut found = Vec::new();
-            for (at, set) in sets.iter().enumerate() {
-                let name = format!("{}.{at}", config["name"].as_str().unwrap_or(&network.name));
-                found.push(reserve(control, (Some(place.node_name.clone()), name), set, place.container)?);
-            }
-            Ok(found)
+            let name = config["name"].as_str().unwrap_or(&network.name).to_owned();
+            reserve(control, (Some(place.node_name.clone()), name), &host_local::read(ipam)?, owner)
         }
         "whereabouts" => {
-            let range = json!({
-                "subnet": ipam["range"], "rangeStart": ipam["range_start"], "rangeEnd": ipam["range_end"],
-                "gateway": ipam["gateway"], "exclude": ipam["exclude"],
-            });
             let name = ipam["range"].as_str().unwrap_or_default().to_owned();
-            Ok(vec![reserve(control, (None, name), &[range], place.container)?])
+            reserve(control, (None, name), &[whereabouts(ipam)?], owner)
         }
         kind => Err(format!("not simulated: address plug-in \"{kind}\"")),
     }
 }
 
-/// Reserves an address from the ranges of a set.
+/// The range that whereabouts gives addresses from, with what it leaves out.
+fn whereabouts(ipam: &Value) -> Result<RangeSet, String> {
+    let text = |key: &str| ipam[key].as_str();
+    let range = text("range").unwrap_or_default();
+    let range = range.parse().map_err(|_| format!("invalid CIDR address: {range}"))?;
+    let addr = |key: &str| text(key).and_then(|addr| addr.parse::<IpAddr>().ok());
+    let excluded = ipam["exclude"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let excluded =
+        excluded.filter_map(|text| text.parse().ok().or_else(|| Some(text.parse::<IpAddr>().ok()?.into())));
+    let range = Range::new(range)?.within(addr("range_start"), addr("range_end"), addr("gateway"))?;
+    RangeSet::new(vec![range.without(excluded.collect())])
+}
+
+/// Reserves an address of each set.
 fn reserve(
     control: &mut ControlPlane,
     store: (Option<Arc<str>>, String),
-    set: &[Value],
-    container: &str,
-) -> Result<(Ipv4Net, Option<Ipv4Addr>), String> {
-    let mut ranges = Vec::new();
-    for value in set {
-        let text = |key: &str| value[key].as_str();
-        let subnet = text("subnet").ok_or("the range has no \"subnet\"")?;
-        let subnet = subnet.parse().map_err(|_| format!("invalid CIDR address: {subnet}"))?;
-        let addr = |key: &str| text(key).and_then(|addr| addr.parse::<IpAddr>().ok());
-        let excluded = value["exclude"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let excluded = excluded
-            .filter_map(|text| text.parse().ok().or_else(|| Some(text.parse::<IpAddr>().ok()?.into())));
-        let range = Range::new(subnet)?.within(addr("rangeStart"), addr("rangeEnd"), addr("gateway"))?;
-        ranges.push(range.without(excluded.collect()));
+    sets: &[RangeSet],
+    owner: Owner<'_>,
+) -> Result<Vec<(Ipv4Net, Option<Ipv4Addr>)>, String> {
+    let store = control.multus.stores.entry(store).or_default();
+    let given = host_local::add(sets, store, owner, &[])?;
+    let shown: Result<Vec<_>, _> = given.iter().map(shown).collect();
+    if shown.is_err() {
+        store.release(owner.container, Some(owner.ifname));
     }
-    let of = ranges.clone();
-    let kept = control.multus.ranges.entry(store).or_insert_with(|| RangeSet::new(ranges));
-    let IpAddr::V4(addr) = kept.allocate(container, None)? else { return Err("no IPv4 address".to_owned()) };
-    let range = of.iter().find(|range| range.subnet().contains(&IpAddr::V4(addr)));
-    let prefix_len = range.map_or(32, |range| range.subnet().prefix_len());
-    let gateway = range.and_then(|range| match range.gateway() {
+    shown
+}
+
+/// An address with its gateway, of the family that is simulated.
+fn shown(given: &Given) -> Result<(Ipv4Net, Option<Ipv4Addr>), String> {
+    let IpNet::V4(net) = given.net else {
+        return Err(format!("not simulated: the IPv6 address {}", given.net));
+    };
+    let gateway = match given.gateway {
         IpAddr::V4(gateway) => Some(gateway),
         IpAddr::V6(_) => None,
-    });
-    Ok((Ipv4Net::new_assert(addr, prefix_len), gateway))
+    };
+    Ok((net, gateway))
 }
 
 /// Frees what a Pod's further interfaces held; the interfaces go with its namespace.
 pub(super) fn release(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let Some(entry) = control.store.pods.get(key) else { return };
     let (container, sandbox) = (entry.sandbox.clone(), entry.netns.filter(|_| !entry.pod.spec.host_network));
-    for set in control.multus.ranges.values_mut() {
-        set.release(&container);
+    for store in control.multus.stores.values_mut() {
+        store.release(&container, None);
     }
     let Some(sandbox) = sandbox else { return };
     let is_here = |held: &mut host_device::Held| held.sandbox == sandbox;

@@ -4,6 +4,7 @@ pub mod blocks;
 pub mod configuration;
 pub mod dns;
 pub mod endpoints;
+pub mod host_local;
 pub mod images;
 pub mod ipam;
 pub mod mesh;
