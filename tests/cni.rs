@@ -8,6 +8,8 @@
 mod common;
 #[path = "cni/host_local.rs"]
 mod host_local;
+#[path = "cni/portmap.rs"]
+mod portmap;
 
 use std::fmt::Write as _;
 use vethscope::lab::Lab;

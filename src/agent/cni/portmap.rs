@@ -59,8 +59,20 @@ fn chain_of(network: &str, container: &str) -> String {
     format!("CNI-DN-{}", &hex[..21])
 }
 
+/// Where in its chain a rule comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    First,
+    Last,
+}
+
 /// Appends a rule, unless it is there.
 fn append(netns: &mut Netns, ctx: &mut Ctx<'_>, chain: &str, words: &[&str]) {
+    insert(netns, ctx, (chain, End::Last), words);
+}
+
+/// Puts a rule to one end of a chain, unless it is there (`insertUnique`).
+fn insert(netns: &mut Netns, ctx: &mut Ctx<'_>, (chain, end): (&str, End), words: &[&str]) {
     let Ok(rule) = parse_rule(words) else {
         debug_assert!(false, "the plug-in's rules can be read: {words:?}");
         return;
@@ -68,7 +80,7 @@ fn append(netns: &mut Netns, ctx: &mut Ctx<'_>, chain: &str, words: &[&str]) {
     let rule = Arc::new(rule);
     let present: Vec<_> = netns.nf_rules(Family::V4, Table::Nat, chain).map(|(_, rule)| rule).collect();
     if !present.contains(&rule) {
-        let place = present.len() as u32;
+        let place = if end == End::First { 0 } else { present.len() as u32 };
         netns.change_netfilter(ctx, NetfilterOp::Insert(Table::Nat, chain.into(), place, rule, (0, 0)));
     }
 }
@@ -82,12 +94,9 @@ fn prepare(netns: &mut Netns, ctx: &mut Ctx<'_>) {
         append(netns, ctx, hook, &["-m", "addrtype", "--dst-type", "LOCAL", "-j", DNAT]);
     }
     let why = ["-m", "comment", "--comment"];
-    append(
-        netns,
-        ctx,
-        "POSTROUTING",
-        &[&why[..], &["CNI portfwd requiring masquerade", "-j", MASQ]].concat(),
-    );
+    // Before all others, as it has to see the packet before another rule takes it (`prependEntry`).
+    let jump = ["CNI portfwd requiring masquerade", "-j", MASQ];
+    insert(netns, ctx, ("POSTROUTING", End::First), &[&why[..], &jump].concat());
     append(netns, ctx, MASQ, &["-m", "mark", "--mark", MARK, "-j", "MASQUERADE"]);
     let mark = ["CNI portfwd masquerade mark", "-j", "MARK", "--set-xmark", MARK];
     append(netns, ctx, SETMARK, &[&why[..], &mark[..]].concat());
@@ -105,6 +114,12 @@ pub(in crate::agent) fn add(world: &mut dyn World, node: NetnsId, pod: &Pod, cal
         by_protocol.entry(protocol).or_default().push(port.to_string());
     }
     with(world, node, |netns, ctx| {
+        // So that 127.0.0.0/8 can leave by the interface that leads to the Pod (`enableLocalnetRouting`).
+        let way = netns.ip_route_output(ctx.now, call.addr, None, None).ok();
+        if let Some(link) = way.and_then(|flow| netns.link(flow.oif)) {
+            let setting = format!("net.ipv4.conf.{}.route_localnet", link.name);
+            netns.set_sysctl(ctx, &setting, "1");
+        }
         prepare(netns, ctx);
         netns.change_netfilter(ctx, NetfilterOp::NewChain(Table::Nat, chain.as_str().into()));
         for (protocol, numbers) in &by_protocol {
