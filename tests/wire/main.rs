@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod dns;
+mod dns_bytes;
 mod reading;
 mod recorded;
 mod round_trip;
