@@ -1,8 +1,11 @@
 //! DNS messages (RFC 1035 section 4) with the EDNS pseudo-record (RFC 6891), to bytes and back.
 
+mod encode;
+
+pub use encode::EncodeError;
+
 use super::WireError;
-use crate::base::dns::{NameError, Question, RData, Rcode, Record, Type, labels, name_of};
-use std::collections::BTreeMap;
+use crate::base::dns::{Question, RData, Rcode, Record, Type, name_of};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Length of the header in bytes.
@@ -11,12 +14,8 @@ const HEADER_LEN: usize = 12;
 pub const CLASS_IN: u16 = 1;
 /// Number of the pseudo-record's type.
 const OPT: u16 = 41;
-/// A compression pointer reaches so far (RFC 1035 section 4.1.4).
-const POINTER_MAX: usize = 0x3fff;
 /// Most compression pointers that are followed in one name.
 const POINTERS_MAX: usize = 126;
-/// Longest string of a `TXT` record in bytes.
-const STRING_MAX: usize = 255;
 
 /// A bit of the header's second word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,29 +126,8 @@ impl Message {
     }
 
     /// Its bytes. Names are compressed (RFC 1035 section 4.1.4) where `compress` says so.
-    pub fn to_bytes(&self, compress: bool) -> Result<Vec<u8>, NameError> {
-        let mut out = Writer { bytes: Vec::with_capacity(512), known: compress.then(BTreeMap::new) };
-        out.word(self.id);
-        let code = u16::from(self.rcode.number());
-        out.word(self.flags | u16::from(self.opcode & 0xf) << 11 | code & 0xf);
-        let opt = usize::from(self.edns.is_some());
-        let counts =
-            [self.questions.len(), self.answer.len(), self.authority.len(), self.additional.len() + opt];
-        for count in counts {
-            out.word(count as u16);
-        }
-        for question in &self.questions {
-            out.name(&question.name, true)?;
-            out.word(question.kind.number());
-            out.word(self.class);
-        }
-        for record in self.answer.iter().chain(&self.authority).chain(&self.additional) {
-            out.record(record)?;
-        }
-        if let Some(edns) = &self.edns {
-            out.edns(edns, self.rcode.number() >> 4);
-        }
-        Ok(out.bytes)
+    pub fn to_bytes(&self, compress: bool) -> Result<Vec<u8>, EncodeError> {
+        encode::message(self, compress)
     }
 
     /// Reads a whole message.
@@ -190,7 +168,7 @@ impl Message {
 
     /// Cuts a response to `most` bytes as `dns.Msg.Truncate` of the library that CoreDNS uses does: whole if it fits
     /// uncompressed, else compressed and, record by record, what fits. Whether it is to be compressed.
-    pub fn truncate(&mut self, most: usize) -> Result<bool, NameError> {
+    pub fn truncate(&mut self, most: usize) -> Result<bool, EncodeError> {
         let most = most.max(512);
         if self.to_bytes(false)?.len() <= most {
             return Ok(false);
@@ -215,118 +193,6 @@ impl Message {
             }
         }
         Ok(true)
-    }
-}
-
-/// A message being written. `known` holds the names already written, where compression is wanted.
-struct Writer {
-    bytes: Vec<u8>,
-    known: Option<BTreeMap<Vec<Vec<u8>>, usize>>,
-}
-
-impl Writer {
-    fn word(&mut self, value: u16) {
-        self.bytes.extend_from_slice(&value.to_be_bytes());
-    }
-
-    fn long(&mut self, value: u32) {
-        self.bytes.extend_from_slice(&value.to_be_bytes());
-    }
-
-    fn name(&mut self, name: &str, compress: bool) -> Result<(), NameError> {
-        let labels = labels(name)?;
-        for at in 0..labels.len() {
-            let here = self.bytes.len();
-            if let Some(known) = &mut self.known {
-                let rest = &labels[at..];
-                if let Some(&place) = known.get(rest).filter(|_| compress) {
-                    self.word(0xc000 | place as u16);
-                    return Ok(());
-                }
-                if here <= POINTER_MAX {
-                    known.entry(rest.to_vec()).or_insert(here);
-                }
-            }
-            self.bytes.push(labels[at].len() as u8);
-            self.bytes.extend_from_slice(&labels[at]);
-        }
-        self.bytes.push(0);
-        Ok(())
-    }
-
-    fn record(&mut self, record: &Record) -> Result<(), NameError> {
-        self.name(&record.owner, true)?;
-        self.word(record.kind().number());
-        self.word(CLASS_IN);
-        self.long(record.ttl);
-        let length_at = self.bytes.len();
-        self.word(0);
-        self.data(&record.data)?;
-        let length = (self.bytes.len() - length_at - 2) as u16;
-        self.bytes[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
-        Ok(())
-    }
-
-    fn data(&mut self, data: &RData) -> Result<(), NameError> {
-        match data {
-            RData::A(address) => self.bytes.extend_from_slice(&address.octets()),
-            RData::Aaaa(address) => self.bytes.extend_from_slice(&address.octets()),
-            RData::Cname(name) | RData::Ptr(name) | RData::Ns(name) => self.name(name, true)?,
-            RData::Mx(preference, host) => {
-                self.word(*preference);
-                self.name(host, true)?;
-            }
-            RData::Srv(priority, weight, port, target) => {
-                for value in [*priority, *weight, *port] {
-                    self.word(value);
-                }
-                // The target is never compressed (RFC 2782).
-                self.name(target, false)?;
-            }
-            RData::Txt(texts) => {
-                for text in texts {
-                    self.string(text);
-                }
-            }
-            RData::Soa(server, mailbox, numbers) => {
-                self.name(server, true)?;
-                self.name(mailbox, true)?;
-                for number in numbers {
-                    self.long(*number);
-                }
-            }
-            RData::Other(_, bytes) => self.bytes.extend_from_slice(bytes),
-        }
-        Ok(())
-    }
-
-    /// A text as strings of at most 255 bytes each.
-    fn string(&mut self, mut text: &[u8]) {
-        loop {
-            let (head, rest) = text.split_at(text.len().min(STRING_MAX));
-            self.bytes.push(head.len() as u8);
-            self.bytes.extend_from_slice(head);
-            if rest.is_empty() {
-                return;
-            }
-            text = rest;
-        }
-    }
-
-    fn edns(&mut self, edns: &Edns, upper: u8) {
-        self.bytes.push(0);
-        self.word(OPT);
-        self.word(edns.udp_size);
-        self.bytes.push(upper);
-        self.bytes.push(edns.version);
-        self.word(if edns.dnssec_ok { 0x8000 } else { 0 });
-        let length: usize = edns.options.iter().map(|(_, data)| data.len() + 4).sum();
-        self.word(length as u16);
-        for (code, data) in &edns.options {
-            self.word(*code);
-            self.word(data.len() as u16);
-            self.bytes.extend_from_slice(data);
-        }
     }
 }
 

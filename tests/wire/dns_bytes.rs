@@ -1,5 +1,6 @@
 //! The bytes of DNS messages stand recorded in `dns_bytes.txt`, in full and compressed. `UPDATE_EXPECT=1` writes them anew.
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -59,7 +60,8 @@ fn headers() -> [Message; 3] {
     code.edns = Some(Edns { udp_size: 100, version: 1, dnssec_ok: true, options: Vec::new() });
     let mut empty = query("a.", Type::A);
     empty.questions.clear();
-    let options = vec![(3, Vec::new()), (8, vec![0, 1, 24, 0, 10, 0, 0]), (10, vec![7; 8]), (65_001, vec![0])];
+    let options =
+        vec![(3, Vec::new()), (8, vec![0, 1, 24, 0, 10, 0, 0]), (10, vec![7; 8]), (65_001, vec![0])];
     empty.edns = Some(Edns { udp_size: 1232, version: 0, dnssec_ok: false, options });
     [all, code, empty]
 }
@@ -100,14 +102,10 @@ fn drawn(random: &mut fastrand::Rng) -> Message {
     message
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Length and hash of the bytes of messages that are too long to be looked at.
 fn digest(messages: &[Message], compress: bool) -> String {
     let bytes: Vec<u8> = messages.iter().flat_map(|message| message.to_bytes(compress).unwrap()).collect();
-    format!("{} bytes, SHA-256 {}", bytes.len(), hex(&Sha256::digest(&bytes)))
+    format!("{} bytes, SHA-256 {}", bytes.len(), HEXLOWER.encode(&Sha256::digest(&bytes)))
 }
 
 #[test]
@@ -128,8 +126,8 @@ fn messages_have_the_recorded_bytes() {
     for (title, message) in &messages {
         let (full, short) = (message.to_bytes(false).unwrap(), message.to_bytes(true).unwrap());
         // A message of one name comes out the same.
-        let short = if full == short { "the same".to_owned() } else { hex(&short) };
-        writeln!(text, "{title}\nfull: {}\ncompressed: {short}\n", hex(&full)).unwrap();
+        let short = if full == short { "the same".to_owned() } else { HEXLOWER.encode(&short) };
+        writeln!(text, "{title}\nfull: {}\ncompressed: {short}\n", HEXLOWER.encode(&full)).unwrap();
     }
     let mut random = fastrand::Rng::with_seed(5);
     let long = [

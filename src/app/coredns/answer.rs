@@ -152,7 +152,7 @@ impl CoreDns {
             Origin::Tcp(..) => usize::from(u16::MAX),
             Origin::Refresh(_) => return,
         };
-        // Names that do not fit a message cannot come from a question that did.
+        // A record that fits no message is in no answer: CoreDNS's library cannot pack it either.
         let Ok(compress) = message.truncate(most) else { return };
         let Ok(mut bytes) = message.to_bytes(compress) else { return };
         if matches!(query.origin, Origin::Udp(..)) && bytes.len() > UNFRAGMENTED {
