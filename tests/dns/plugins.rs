@@ -4,8 +4,9 @@ use super::wire::{ONE_SERVER, run};
 use std::fmt::Write as _;
 use vethscope::base::{Duration, Severity};
 use vethscope::lab::Lab;
-use vethscope::scene::questions::Questions;
+use vethscope::scene::questions::{Exchange, Questions};
 use vethscope::trace::{Disposition, DropReason, EventKind};
+use vethscope::wire::dns::{self, Edns};
 
 /// Longer than the kubelet and the plugin `reload` take together.
 const RELOADED: Duration = Duration::from_secs(180);
@@ -175,6 +176,24 @@ fn asked(policy: &str) -> Vec<Vec<String>> {
         by_client.entry(one.ends.0.0).or_default().push(one.ends.1.0.to_string());
     }
     by_client.into_values().collect()
+}
+
+/// `Proxy.lookupDNS` sends the client's own message, with an identifier of its own; `bufsize` has lowered its size.
+#[test]
+fn a_forwarded_question_keeps_its_flags_and_options() {
+    let mut lab = started("bufsize 1000\nforward . 192.168.1.1\n");
+    let options = "+cdflag +noadflag +dnssec +bufsize=4000 +nsid +cookie=0123456789abcdef";
+    run(&mut lab, "gnu", &format!("dig {options} example.com."));
+    let mut questions = Questions::default();
+    questions.extend(lab.trace());
+    let to_router = |at: &&Exchange| at.ends.1.0.to_string() == "192.168.1.1";
+    let upstream = questions.list().iter().find(to_router).expect("the router is asked");
+    let query = &upstream.query;
+    let flags = [dns::RD, dns::CD, dns::AD].map(|flag| query.has(flag));
+    assert_eq!((flags, query.questions[0].name.as_str()), ([true, true, false], "example.com."));
+    let cookie = vec![0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef];
+    let options = vec![(3, Vec::new()), (10, cookie)];
+    assert_eq!(query.edns, Some(Edns { udp_size: 1000, version: 0, dnssec_ok: true, options }));
 }
 
 /// `plugin/forward/policy.go`: round robin begins with the second server, for it counts before it looks.

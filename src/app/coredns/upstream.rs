@@ -8,7 +8,7 @@ use crate::base::dns::{Question, Type};
 use crate::base::{Duration, SimTime, SocketId};
 use crate::cluster::dns::server::{Ask, TOO_MANY};
 use crate::cluster::dns::{Answer, Forward, Policy};
-use crate::wire::dns::{self, Edns, Message};
+use crate::wire::dns::{self, Message};
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
@@ -131,9 +131,14 @@ impl CoreDns {
         let forward = self.server.as_ref().and_then(|known| known.forward(ask.forward)).cloned();
         let by_tcp = matches!(query.origin, Origin::Tcp(..));
         let is_tcp = forward.is_some_and(|forward| forward.force_tcp || (by_tcp && !forward.prefer_udp));
-        let mut message = Message::query(os.random() as u16, ask.question.clone());
-        message.set(dns::RD, query.message.has(dns::RD));
-        message.edns = query.message.edns.clone().map(|edns| Edns { options: Vec::new(), ..edns });
+        // It goes on as it came, flags and options and all, under an identifier of its own (`Proxy.lookupDNS`).
+        let mut message = query.message.clone();
+        message.id = os.random() as u16;
+        message.questions = vec![ask.question.clone()];
+        let bufsize = self.server.as_ref().and_then(|server| server.duties().bufsize);
+        if let (Some(edns), Some(most)) = (&mut message.edns, bufsize) {
+            edns.udp_size = edns.udp_size.min(most);
+        }
         if let Err(errno) = self.exchange(os, purpose.clone(), server, message, is_tcp) {
             let text = errno.text().to_lowercase();
             let error = format!("dial {} {server}: connect: {text}", if is_tcp { "tcp" } else { "udp" });
