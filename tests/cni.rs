@@ -5,6 +5,8 @@
 //! What is drawn by chance is masked: Ethernet addresses but Calico's `ee:ee:ee:ee:ee:ee`, names of interfaces, ids of
 //! sandboxes, times. `UPDATE_EXPECT=1` writes the files anew.
 
+#[path = "cni/attachments.rs"]
+mod attachments;
 mod common;
 #[path = "cni/host_local.rs"]
 mod host_local;

@@ -4,16 +4,17 @@
 //! addresses of host-local, whereabouts and static. *Simplified*: a virtual function is shown as a macvlan on its card;
 //! dhcp is refused by name.
 
+mod plugins;
+
 use super::control::ControlPlane;
 use super::fabric::random_mac;
 use super::host_device;
 use super::store::PodKey;
-use super::world::{Wire, World, with};
+use super::world::{World, with};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
 use crate::cluster::host_local::{self, Given, Owner, Range, RangeSet, Store};
-use crate::kernel::{BridgeOption, Hairpin, Kind, NewLink, VlanLink};
-use crate::trace::{IpvlanMode, LinkKind, MacvlanMode, Scope, VlanRow};
-use crate::wire::VlanProtocol;
+use crate::kernel::Netns;
+use crate::trace::Scope;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -168,126 +169,19 @@ fn add(
     place: &Place<'_>,
     (network, config, name): (&Wanted, &Value, &str),
 ) -> Result<Value, String> {
+    let lower = plugins::check(world, place, config)?;
     let addresses = addresses(control, place, (network, config, name))?;
     let mac = network.mac.unwrap_or_else(|| random_mac(world));
-    let mut made = make(world, place, config, (name, mac))?;
+    let mut made = plugins::make(world, place, (config, lower), (name, mac)).inspect_err(|_| {
+        for store in control.multus.stores.values_mut() {
+            store.release(place.container, Some(name));
+        }
+    })?;
     control.multus.held.extend(made.held.take());
     configure(world, place, (&made, config), &addresses);
     let ips: Vec<String> = addresses.iter().map(|(net, _)| net.addr().to_string()).collect();
     let full = format!("{}/{}", network.namespace, network.name);
     Ok(json!({ "name": full, "interface": name, "ips": ips, "mac": made.mac.to_string(), "dns": {} }))
-}
-
-/// An interface by its name at the node, with its number and MTU.
-fn master(world: &dyn World, place: &Place<'_>, name: &str) -> Result<(IfIndex, u32), String> {
-    let found =
-        world.netns(place.node).and_then(|netns| netns.link_named(name)).map(|link| (link.ifindex, link.mtu));
-    found.ok_or_else(|| format!("failed to lookup master \"{name}\": Link not found"))
-}
-
-fn make(
-    world: &mut dyn World,
-    place: &Place<'_>,
-    config: &Value,
-    (name, mac): (&str, MacAddr),
-) -> Result<Made, String> {
-    let text = |key: &str| config[key].as_str().unwrap_or_default();
-    let of = if text("master").is_empty() { "eth0" } else { text("master") };
-    match text("type") {
-        "macvlan" => {
-            let (lower, mtu) = master(world, place, of)?;
-            let mode = match text("mode") {
-                "" | "bridge" => MacvlanMode::Bridge,
-                "private" => MacvlanMode::Private,
-                "vepa" => MacvlanMode::Vepa,
-                "passthru" => MacvlanMode::Passthru,
-                mode => return Err(format!("unknown macvlan mode: \"{mode}\"")),
-            };
-            let (kind, shown) = (Kind::Macvlan { lower, mode }, LinkKind::Macvlan { lower, mode });
-            Ok(moved(world, place, (kind, shown), (name, mac, mtu)))
-        }
-        "ipvlan" => {
-            let (lower, mtu) = master(world, place, of)?;
-            let mode = match text("mode") {
-                "" | "l2" => IpvlanMode::L2,
-                "l3" => IpvlanMode::L3,
-                mode => return Err(format!("unknown ipvlan mode: \"{mode}\"")),
-            };
-            let own =
-                world.netns(place.node).and_then(|netns| netns.link(lower)).map_or(mac, |link| link.mac);
-            let (kind, shown) = (Kind::Ipvlan { lower, mode }, LinkKind::Ipvlan { lower, mode });
-            Ok(moved(world, place, (kind, shown), (name, own, mtu)))
-        }
-        "vlan" => {
-            let (lower, mtu) = master(world, place, of)?;
-            let id = config["vlanId"].as_u64().filter(|id| (1..4095).contains(id));
-            let id = id.ok_or("invalid VLAN ID (must be between 0 and 4095 inclusive)")? as u16;
-            let protocol = VlanProtocol::Dot1q;
-            let own =
-                world.netns(place.node).and_then(|netns| netns.link(lower)).map_or(mac, |link| link.mac);
-            let kind = Kind::Vlan(VlanLink { lower, id, protocol });
-            Ok(moved(world, place, (kind, LinkKind::Vlan { lower, id, protocol }), (name, own, mtu)))
-        }
-        "sriov" => {
-            // The card's own switch joins its functions as a macvlan in mode bridge joins its devices.
-            let (lower, mtu) = master(world, place, of)?;
-            let mode = MacvlanMode::Bridge;
-            let (kind, shown) = (Kind::Macvlan { lower, mode }, LinkKind::Macvlan { lower, mode });
-            Ok(moved(world, place, (kind, shown), (name, mac, mtu)))
-        }
-        "bridge" => Ok(bridged(world, place, config, (name, mac))),
-        "host-device" => host_device::add(world, (place.node, place.sandbox), config, name),
-        "" => Err("the configuration names no \"type\"".to_owned()),
-        kind => Err(format!("not simulated: plug-in \"{kind}\"")),
-    }
-}
-
-fn moved(
-    world: &mut dyn World,
-    place: &Place<'_>,
-    (kind, shown): (Kind, LinkKind),
-    (name, mac, mtu): (&str, MacAddr, u32),
-) -> Made {
-    let new = NewLink { name: name.into(), kind: Kind::Loopback, mac, mtu, txqlen: 1000 };
-    let (ifindex, stub) = world.add_moved((place.node, kind), (place.sandbox, new), &shown);
-    Made { ifindex, mac, stub: Some(stub), held: None }
-}
-
-/// A veth pair, one end of it a port of a bridge that is made if need be.
-fn bridged(world: &mut dyn World, place: &Place<'_>, config: &Value, (name, mac): (&str, MacAddr)) -> Made {
-    let bridge = config["bridge"].as_str().unwrap_or("cni0").to_owned();
-    let mtu = config["mtu"].as_u64().map_or(1500, |mtu| mtu as u32);
-    let vlan = config["vlan"].as_u64().filter(|id| (1..4095).contains(id)).map(|id| id as u16);
-    let macs = (random_mac(world), random_mac(world));
-    let end: Arc<str> = format!("veth{:08x}", world.rng().u32(..)).into();
-    let link = |name: Arc<str>, mac: MacAddr| NewLink { name, kind: Kind::Loopback, mac, mtu, txqlen: 0 };
-    let ends = ((place.sandbox, link(name.into(), mac)), (place.node, link(end, macs.0)));
-    let (ifindex, port) = world.add_wire(Wire::Veth, ends.0, ends.1);
-    with(world, place.node, |netns, ctx| {
-        let there = netns.link_named(&bridge).map(|link| link.ifindex);
-        let bridge = there.unwrap_or_else(|| {
-            let new = NewLink {
-                name: bridge.as_str().into(),
-                kind: Kind::bridge(),
-                mac: macs.1,
-                mtu,
-                txqlen: 1000,
-            };
-            let made = netns.add_link(ctx, new);
-            if vlan.is_some() {
-                netns.set_bridge(ctx, made, BridgeOption::VlanFiltering(true));
-            }
-            netns.set_up(ctx, made);
-            made
-        });
-        netns.set_up(ctx, port);
-        netns.set_master(ctx, port, bridge, Hairpin::Off);
-        if let Some(id) = vlan {
-            let row = VlanRow { netns: netns.id, ifindex: port, id, pvid: true, untagged: true };
-            netns.add_vlan(ctx, row);
-        }
-    });
-    Made { ifindex, mac, stub: None, held: None }
 }
 
 fn configure(
@@ -419,7 +313,7 @@ pub(super) fn release(control: &mut ControlPlane, world: &mut dyn World, key: &P
         held.give_back(world);
     }
     let wired = |netns: NetnsId| {
-        let links = world.netns(netns).into_iter().flat_map(crate::kernel::Netns::links);
+        let links = world.netns(netns).into_iter().flat_map(Netns::links);
         links.filter(|link| link.peer().is_some()).map(|link| link.ifindex).collect::<Vec<_>>()
     };
     for ifindex in wired(sandbox) {
