@@ -146,7 +146,8 @@ impl Builder {
         let broadcast = broadcast.map(|text| text.parse().unwrap());
         let netns = self.state.row.netns;
         let addr = addr.parse().unwrap();
-        self.state.addrs.push(AddrRow { netns, ifindex: IfIndex(ifindex), addr, broadcast, scope });
+        let row = AddrRow { broadcast, scope, ..AddrRow::new(netns, IfIndex(ifindex), addr) };
+        self.state.addrs.push(row);
     }
 
     fn local_routes(&mut self, ifindex: u32, addr: &str, broadcast: Option<&str>) {
@@ -464,8 +465,8 @@ fn words_that_are_not_simulated_are_not_called_mistakes() {
         ("ip link set eth0 netns 1", "ip link set", "netns"),
         ("ip link add bond0 type bond", "ip link add type", "bond"),
         ("ip link add d0 type dummy numa 1", "ip link add type dummy", "numa"),
-        ("ip addr add 10.0.0.1/8 dev eth0 label x", "ip address", "label"),
-        ("ip addr show home", "ip", "home"),
+        ("ip addr add 10.0.0.1/8 dev eth0 autojoin", "ip address", "autojoin"),
+        ("ip addr show vrf red", "ip", "vrf"),
         ("ip route add 10.0.0.0/8 nexthop via 10.244.1.1", "ip route", "nexthop"),
         ("ip route prepend 10.0.0.0/8 via 10.244.1.1", "ip route", "prepend"),
         ("ip neigh show proxy", "ip neigh", "proxy"),
@@ -513,9 +514,11 @@ fn changes_to_tables_are_asked_for() {
     let (known, new) = (mac("02:f1:0a:f4:02:00"), mac("02:f1:0a:f4:03:00"));
     let far = Ipv4Addr::new(192, 168, 1, 12);
     let add = |mac| KernelChange::AddVxlanFdb(flannel, mac, far);
+    let broadcast = Some(Ipv4Addr::new(10, 244, 1, 255));
+    let cni0 = AddrRow { broadcast, ..AddrRow::new(NODE, IfIndex(3), "10.244.1.1/24".parse().unwrap()) };
     let del = KernelChange::DelVxlanFdb(flannel, known);
     for (command, wanted) in [
-        ("ip addr flush dev cni0", vec![KernelChange::DelAddr(IfIndex(3), "10.244.1.1/24".parse().unwrap())]),
+        ("ip addr flush dev cni0", vec![KernelChange::DelAddr(Box::new(cni0))]),
         ("bridge fdb add 02:f1:0a:f4:03:00 dev flannel.1 dst 192.168.1.12", vec![add(new)]),
         ("bridge fdb append 02:f1:0a:f4:03:00 dev flannel.1 dst 192.168.1.12 self", vec![add(new)]),
         (

@@ -53,7 +53,8 @@ fn sessions() -> Vec<PathBuf> {
 fn record(path: &Path) {
     let commands: String = read(path).into_iter().flat_map(|step| [step.command, "\n".to_owned()]).collect();
     // The kernel's directory of devices shows those of the namespace that mounts it.
-    let script = r#"mount -t sysfs sysfs /sys; while IFS= read -r line; do echo "$ $line"; bash -c "$line" 2>&1; echo "rc=$?"; done"#;
+    // Addresses of IPv6 are not simulated.
+    let script = r#"mount -t sysfs sysfs /sys; echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6; while IFS= read -r line; do echo "$ $line"; bash -c "$line" 2>&1; echo "rc=$?"; done"#;
     let mut child = Command::new("unshare")
         .args(["-n", "-m", "bash", "-c", script])
         .env("LC_ALL", "C")

@@ -1,13 +1,15 @@
-//! Addresses and the routes that come and go with them (`net/ipv4/devinet.c`, `fib_frontend.c`). Secondaries go with
-//! their primary, unless `promote_secondaries` has one take its place.
+//! Addresses (`net/ipv4/devinet.c`); the routes that come and go with them are `addr_routes`'. Secondaries go with their
+//! primary, unless `promote_secondaries` has the first of them take its place.
 
-use super::fib::{LOCAL, MAIN};
-use super::{Ctx, Kind, Netns};
+use super::{Ctx, Netns};
 use crate::base::{EventId, IfIndex, Ipv4Addr, Ipv4Net};
-use crate::trace::{AddrRow, RouteKind, RouteProtocol, RouteRow, Scope, TableChange};
+use crate::trace::{AddrRow, Scope, TableChange};
+
+/// Longest name of an interface and longest label, in bytes (`IFNAMSIZ` without the closing NUL).
+const LABEL_MAX: usize = 15;
 
 impl Netns {
-    /// Adds an address, with its routes in the tables local and main (`fib_add_ifaddr`).
+    /// Adds an address, with its routes in the tables local and main.
     pub fn add_addr(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -16,41 +18,72 @@ impl Netns {
         broadcast: Option<Ipv4Addr>,
         scope: Scope,
     ) {
-        let row = AddrRow { netns: self.id, ifindex, addr, broadcast, scope };
-        self.addrs.insert(row.place_among(&self.addrs), row);
-        ctx.change(self.id, ifindex, EventId::NONE, TableChange::Addr(row));
-        self.add_addr_routes(ctx, &row);
+        self.insert_addr(ctx, AddrRow { broadcast, scope, ..AddrRow::new(self.id, ifindex, addr) });
     }
 
-    /// Removes an address with its routes (`inet_del_ifa`, `fib_del_ifaddr`): routes that prefer it as their source go
-    /// too, and with the last address every route of the link.
-    pub fn del_addr(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, addr: Ipv4Net) {
-        let Some(gone) = self.addrs.iter().position(|row| row.ifindex == ifindex && row.addr == addr) else {
-            return;
-        };
-        let secondaries: Vec<Ipv4Net> = match self.primary_of(&self.addrs[gone]) {
-            Some(_) => Vec::new(),
-            // A secondary takes its place (`promote_secondaries`).
-            None if self.conf_or(ifindex, |conf| conf.promote_secondaries) => Vec::new(),
-            None => self.secondaries_of(&self.addrs[gone]),
-        };
-        for secondary in secondaries {
-            self.del_addr(ctx, ifindex, secondary);
+    /// Adds an address as it is given (`ip addr add`, `__inet_insert_ifa`); whether it is a secondary is found out here.
+    pub fn insert_addr(&mut self, ctx: &mut Ctx<'_>, mut row: AddrRow) {
+        row.secondary = self.addrs.iter().any(|other| other.is_of_one_network(&row));
+        if let Some(lifetime) = &mut row.lifetime {
+            lifetime.since = ctx.now;
         }
-        self.addrs.retain(|row| row.ifindex != ifindex || row.addr != addr);
-        self.flush_masquerade(ctx, ifindex, Some(addr.addr()));
-        ctx.change(self.id, ifindex, EventId::NONE, TableChange::AddrGone(self.id, ifindex, addr));
-        let local = addr.addr();
-        let still_ours = self.has_addr(local);
-        self.drop_routes(ctx, ifindex, |route| {
-            let of_address =
-                route.kind == RouteKind::Local && route.dst.addr() == local && route.dst.prefix_len() == 32;
-            !still_ours && (route.prefsrc == Some(local) || of_address)
-        });
-        let promoted = |row: &&AddrRow| row.ifindex == ifindex && row.addr.trunc() == addr.trunc();
-        let promoted: Vec<AddrRow> = self.addrs.iter().filter(promoted).copied().collect();
-        for row in promoted {
-            self.add_addr_routes(ctx, &row);
+        self.record_addr(ctx, row.clone());
+        self.add_addr_routes(ctx, &row);
+        self.check_lifetimes(ctx);
+    }
+
+    /// Gives an address that is there another metric and other lifetimes (`ip addr change`, `inet_rtm_newaddr`).
+    pub fn change_addr(&mut self, ctx: &mut Ctx<'_>, wanted: &AddrRow) {
+        let Some(mut row) = self.addrs.iter().find(|row| row.is_same(wanted)).cloned() else { return };
+        if row.metric != wanted.metric {
+            self.change_prefix_metric(ctx, &row, wanted.metric);
+            row.metric = wanted.metric;
+        }
+        row.lifetime = wanted.lifetime;
+        if let Some(lifetime) = &mut row.lifetime {
+            lifetime.since = ctx.now;
+        }
+        self.record_addr(ctx, row);
+        self.check_lifetimes(ctx);
+    }
+
+    /// Removes the first address of a link with this prefix length.
+    pub fn del_addr(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, addr: Ipv4Net) {
+        let row = self.addrs.iter().find(|row| row.ifindex == ifindex && row.addr == addr).cloned();
+        if let Some(row) = row {
+            self.remove_addr(ctx, &row);
+        }
+    }
+
+    /// Removes an address with its routes (`__inet_del_ifa`): routes that prefer it as their source go too, and with the
+    /// last address every route of the link.
+    pub fn remove_addr(&mut self, ctx: &mut Ctx<'_>, gone: &AddrRow) {
+        let Some(gone) = self.addrs.iter().find(|row| row.is_same(gone)).cloned() else { return };
+        let ifindex = gone.ifindex;
+        let mut heirs = Vec::new();
+        if !gone.secondary {
+            let of_net = |row: &&AddrRow| row.secondary && row.is_of_one_network(&gone);
+            heirs = self.addrs.iter().filter(of_net).cloned().collect();
+        }
+        if self.conf_or(ifindex, |conf| conf.promote_secondaries) {
+            for heir in &heirs {
+                self.del_addr_routes(ctx, heir, Some(&gone));
+            }
+        } else {
+            for secondary in std::mem::take(&mut heirs) {
+                self.remove_addr(ctx, &secondary);
+            }
+        }
+        self.addrs.retain(|row| !row.is_same(&gone));
+        self.flush_masquerade(ctx, ifindex, Some(gone.addr.addr()));
+        ctx.change(self.id, ifindex, EventId::NONE, TableChange::AddrGone(Box::new(gone.clone())));
+        self.del_addr_routes(ctx, &gone, None);
+        if let Some(first) = heirs.first_mut() {
+            first.secondary = false;
+            self.record_addr(ctx, first.clone());
+        }
+        for heir in &heirs {
+            self.add_addr_routes(ctx, heir);
         }
         if !self.addrs.iter().any(|row| row.ifindex == ifindex) {
             // `fib_disable_ip`: without an address the interface speaks no IP, and knows nobody.
@@ -59,86 +92,35 @@ impl Netns {
         }
     }
 
-    /// Takes routes out and writes that down.
-    pub(super) fn drop_routes(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        ifindex: IfIndex,
-        goes: impl Fn(&RouteRow) -> bool,
-    ) {
-        for route in self.fib.remove(goes) {
-            ctx.change(self.id, ifindex, EventId::NONE, TableChange::RouteGone(route));
-        }
+    /// A device goes with its addresses (`inetdev_destroy`); routes elsewhere that prefer one of them go too.
+    pub(super) fn forget_addrs(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+        let mut gone = Vec::new();
+        self.addrs.retain(|row| {
+            let goes = row.ifindex == ifindex;
+            gone.extend(goes.then_some(row.addr.addr()));
+            !goes
+        });
+        gone.retain(|addr| !self.has_addr(*addr));
+        self.drop_routes_from(ctx, ifindex, &gone);
     }
 
-    /// The primary of a secondary address: the first address of the same network on the same link
-    /// (`inet_ifa_byprefix`). `None` for a primary.
-    pub(super) fn primary_of(&self, row: &AddrRow) -> Option<Ipv4Addr> {
-        let first = self.addrs.iter().find(|other| is_of_one_network(other, row))?;
-        (first.addr != row.addr).then(|| first.addr.addr())
+    pub(super) fn record_addr(&mut self, ctx: &mut Ctx<'_>, row: AddrRow) {
+        ctx.change(self.id, row.ifindex, EventId::NONE, TableChange::Addr(Box::new(row.clone())));
+        row.enter(&mut self.addrs);
     }
 
-    fn secondaries_of(&self, primary: &AddrRow) -> Vec<Ipv4Net> {
-        let others =
-            self.addrs.iter().filter(|row| is_of_one_network(row, primary) && row.addr != primary.addr);
-        others.map(|row| row.addr).collect()
-    }
-
-    pub(super) fn add_addr_routes(&mut self, ctx: &mut Ctx<'_>, row: &AddrRow) {
-        let addr = row.addr.addr();
-        let primary = self.primary_of(row);
-        let base = RouteRow {
-            netns: self.id,
-            table: LOCAL,
-            dst: host(addr),
-            kind: RouteKind::Local,
-            gateway: None,
-            oif: Some(row.ifindex),
-            prefsrc: Some(primary.unwrap_or(addr)),
-            metric: 0,
-            scope: Scope::Host,
-            protocol: RouteProtocol::Kernel,
-            onlink: false,
-            metrics: crate::trace::RouteMetrics::default(),
-        };
-        self.put_new(ctx, base);
-        if !self.link(row.ifindex).is_some_and(|link| link.up) {
-            return;
-        }
-        let broadcast =
-            |dst| RouteRow { dst: host(dst), kind: RouteKind::Broadcast, scope: Scope::Link, ..base };
-        if let Some(dst) = row.broadcast {
-            self.put_new(ctx, broadcast(dst));
-        }
-        if primary.is_some() || row.addr.prefix_len() == 32 {
-            return;
-        }
-        let net = row.addr.trunc();
-        // The whole network of an address on `lo` is this machine's own (`fib_add_ifaddr`).
-        if self.link(row.ifindex).is_some_and(|link| matches!(link.kind, Kind::Loopback)) {
-            self.put_new(ctx, RouteRow { dst: net, ..base });
-        } else {
-            let scope = Scope::Link;
-            self.put_new(ctx, RouteRow { dst: net, table: MAIN, kind: RouteKind::Unicast, scope, ..base });
-        }
-        if row.addr.prefix_len() < 31 {
-            self.put_new(ctx, broadcast(row.addr.broadcast()));
+    /// Labels follow the name of their device: the first address has the bare name, the others keep what stands behind
+    /// the colon, or get their number (`inetdev_changename`).
+    pub(super) fn rename_labels(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
+        let Some(name) = self.link(ifindex).map(|link| link.name.clone()) else { return };
+        let rows = self.addrs.iter().filter(|row| row.ifindex == ifindex).cloned();
+        for (at, mut row) in rows.collect::<Vec<_>>().into_iter().enumerate() {
+            let colon =
+                row.label.as_deref().and_then(|label| label.find(':').map(|at| label[at..].to_owned()));
+            let tail = colon.unwrap_or_else(|| format!(":{}", at + 1));
+            let kept = name.len().min(LABEL_MAX - tail.len().min(LABEL_MAX));
+            row.label = (at > 0).then(|| format!("{}{tail}", &name[..kept]).into());
+            self.record_addr(ctx, row);
         }
     }
-
-    /// Adds a route unless the very same one is there.
-    fn put_new(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) {
-        if !self.fib.has(&route) {
-            self.put_route(ctx, route);
-        }
-    }
-}
-
-fn is_of_one_network(a: &AddrRow, b: &AddrRow) -> bool {
-    a.ifindex == b.ifindex && a.addr.trunc() == b.addr.trunc()
-}
-
-/// A host route's prefix.
-fn host(addr: Ipv4Addr) -> Ipv4Net {
-    Ipv4Net::new_assert(addr, 32)
 }

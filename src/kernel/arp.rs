@@ -110,7 +110,7 @@ impl Netns {
         let here = || self.addrs.iter().filter(|row| row.ifindex == ifindex).find(own);
         match self.conf_max(ifindex, |conf| conf.arp_ignore) {
             1 => here().is_none(),
-            2 => !here().is_some_and(|row| row.addr.contains(&arp.sender_ip)),
+            2 => !here().is_some_and(|row| row.network().contains(&arp.sender_ip)),
             3 => !self.addrs.iter().filter(own).any(|row| row.scope != Scope::Host),
             8 => true,
             _ => false,
@@ -181,7 +181,7 @@ impl Netns {
     fn arp_accept(&self, ifindex: IfIndex, sender: Ipv4Addr) -> bool {
         match self.conf_max(ifindex, |conf| conf.arp_accept) {
             0 => false,
-            2 => self.addrs.iter().any(|row| row.ifindex == ifindex && row.addr.contains(&sender)),
+            2 => self.addrs.iter().any(|row| row.ifindex == ifindex && row.network().contains(&sender)),
             _ => true,
         }
     }
@@ -219,8 +219,8 @@ impl Netns {
         let Some(mac) = self.link(ifindex).map(|link| link.mac) else { return };
         let announce = self.conf_max(ifindex, |conf| conf.arp_announce);
         let onlink = |src: Ipv4Addr| {
-            let of_net = |row: &AddrRow| row.ifindex == ifindex && row.addr.contains(&target);
-            self.addrs.iter().any(|row| of_net(row) && row.addr.contains(&src))
+            let of_net = |row: &AddrRow| row.ifindex == ifindex && row.network().contains(&target);
+            self.addrs.iter().any(|row| of_net(row) && row.network().contains(&src))
         };
         // The waiting packet's own source is used if it is ours, as far as `arp_announce` lets it.
         let source = waiting
@@ -228,7 +228,7 @@ impl Netns {
             .map(|packet| packet.src)
             .filter(|&src| self.has_addr(src))
             .filter(|&src| announce == 0 || (announce == 1 && onlink(src)))
-            .or_else(|| self.inet_select_addr(ifindex, Some(target)));
+            .or_else(|| self.inet_select_addr(ifindex, Some(target), Scope::Link));
         let Some(sender_ip) = source else { return };
         let request = Arp {
             op: ArpOp::Request,

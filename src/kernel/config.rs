@@ -190,7 +190,7 @@ impl Netns {
         }
         self.leave_bridge(ctx, ifindex);
         self.drop_routes(ctx, ifindex, |route| route.oif == Some(ifindex));
-        self.addrs.retain(|row| row.ifindex != ifindex);
+        self.forget_addrs(ctx, ifindex);
         let gone = self.links.get_mut(ifindex.index()).and_then(Option::take);
         if gone.is_none_or(|link| link.away.is_none()) {
             ctx.change(self.id, ifindex, EventId::NONE, TableChange::LinkGone(self.id, ifindex));
@@ -252,7 +252,7 @@ impl Netns {
         link.extra.never_up = false;
         let peer = link.peer();
         self.record_link(ctx, ifindex);
-        let rows: Vec<AddrRow> = self.addrs.iter().filter(|row| row.ifindex == ifindex).copied().collect();
+        let rows: Vec<AddrRow> = self.addrs.iter().filter(|row| row.ifindex == ifindex).cloned().collect();
         for row in rows {
             self.add_addr_routes(ctx, &row);
         }

@@ -95,6 +95,8 @@ pub enum Timer {
     Netfilter(SimTime),
     /// A bridge's collector comes by, with the moment it was set for.
     Ageing(IfIndex, SimTime),
+    /// Addresses that are there for a time only are looked at, with the moment it was set for.
+    AddrLifetimes(SimTime),
 }
 
 /// Whether a run may end before a piece of work is done.

@@ -110,7 +110,7 @@ impl Netns {
         if self.conf_or(ifindex, |conf| conf.shared_media) {
             return self.route_towards(new).is_none_or(|found| found.route.kind == RouteKind::Unicast);
         }
-        let onlink = self.addrs.iter().any(|row| row.ifindex == ifindex && row.addr.contains(&new));
+        let onlink = self.addrs.iter().any(|row| row.ifindex == ifindex && row.network().contains(&new));
         let secure = self.conf_or(ifindex, |conf| conf.secure_redirects);
         let of_default = |row: &crate::trace::RouteRow| row.dst.prefix_len() == 0 && row.gateway == Some(new);
         onlink && (!secure || self.fib.routes().any(of_default))
@@ -127,8 +127,10 @@ impl Netns {
         let attached =
             back.is_some_and(|back| back.route.kind == RouteKind::Unicast && back.route.gateway.is_none());
         let gateway = route.route.gateway.unwrap_or(Ipv4Addr::UNSPECIFIED);
-        let of_one_net = |row: &&crate::trace::AddrRow| row.ifindex == ifindex && row.addr.contains(&src);
-        let onlink = || self.addrs.iter().find(of_one_net).is_some_and(|row| row.addr.contains(&gateway));
+        let of_one_net =
+            |row: &&crate::trace::AddrRow| row.ifindex == ifindex && row.network().contains(&src);
+        let onlink =
+            || self.addrs.iter().find(of_one_net).is_some_and(|row| row.network().contains(&gateway));
         attached && (self.conf_or(ifindex, |conf| conf.shared_media) || onlink())
     }
 

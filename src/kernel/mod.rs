@@ -6,6 +6,8 @@
 //! are IPv4, `icmp` answers, `ping` and `sock` are the sockets, and `config` is what administrators do.
 
 mod addr;
+mod addr_lifetime;
+mod addr_routes;
 mod arp;
 mod away;
 mod bpf;
@@ -71,7 +73,7 @@ pub use stp_timer::{BridgeTimer, PortTimer, StpTimer};
 pub use sysctl::Sysctl;
 pub use tcp::TcpTimer;
 
-use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SocketId};
+use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SimTime, SocketId};
 use crate::trace::{AddrRow, FdbRow, NeighRow, RouteRow};
 use bpf::BpfMaps;
 use exception::Exception;
@@ -99,6 +101,8 @@ pub struct Netns {
     /// Links; the index is the interface number.
     links: Vec<Option<Link>>,
     addrs: Vec<AddrRow>,
+    /// When the next address is deprecated or goes.
+    addr_check_at: Option<SimTime>,
     /// Addresses of IPv6. Only rules ask for them: nothing is sent or taken in over IPv6 yet.
     addrs6: BTreeSet<Ipv6Addr>,
     fib: Fib,
@@ -138,6 +142,7 @@ impl Netns {
             sysctl: Sysctl::default(),
             links: vec![None],
             addrs: Vec::new(),
+            addr_check_at: None,
             addrs6: BTreeSet::from([Ipv6Addr::LOCALHOST]),
             fib: Fib::default(),
             rules: Rules::new(id),
@@ -278,6 +283,7 @@ impl Netns {
             Timer::LinkWatch(ifindex) => self.linkwatch(ctx, ifindex),
             Timer::Netfilter(deadline) => self.nf_timer(ctx, deadline),
             Timer::Ageing(bridge, deadline) => self.br_fdb_cleanup(ctx, bridge, deadline),
+            Timer::AddrLifetimes(deadline) => self.addr_timer(ctx, deadline),
         }
     }
 

@@ -116,6 +116,7 @@ impl Netns {
         if let Some(link) = self.link_mut(ifindex) {
             link.name = name;
             self.record_link(ctx, ifindex);
+            self.rename_labels(ctx, ifindex);
         }
     }
 

@@ -98,7 +98,7 @@ impl Netns {
     fn onlink_flow(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>, oif: Option<IfIndex>) -> Result<Flow, Errno> {
         let oif = oif.ok_or(Errno::Enetunreach)?;
         let mtu = self.link(oif).ok_or(Errno::Enodev)?.mtu;
-        let src = src.or_else(|| self.inet_select_addr(oif, None)).ok_or(Errno::Enetunreach)?;
+        let src = src.or_else(|| self.inet_select_addr(oif, None, Scope::Link)).ok_or(Errno::Enetunreach)?;
         let metrics = RouteMetrics::default();
         Ok(Flow { oif, next_hop: dst, src, mtu, metrics, change: ChangeId::NONE, broadcast: false })
     }
@@ -114,16 +114,20 @@ impl Netns {
         if route.kind == RouteKind::Local {
             return Some(if self.has_addr(dst) { dst } else { route.prefsrc.unwrap_or(dst) });
         }
-        route.prefsrc.or_else(|| self.inet_select_addr(route.oif?, route.gateway))
+        route.prefsrc.or_else(|| self.inet_select_addr(route.oif?, route.gateway, route.scope))
     }
 
-    /// The address of `ifindex` that shares a network with `towards`, else its first one, else the first of any
-    /// other interface (`inet_select_addr`, `man 8 ip-route`, "src").
-    pub(super) fn inet_select_addr(&self, ifindex: IfIndex, towards: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
-        let usable =
-            |row: &&crate::trace::AddrRow| row.scope != Scope::Host && self.primary_of(row).is_none();
+    /// The primary address of `ifindex`, of `scope` or a wider one, that shares a network with `towards`, else its first
+    /// one, else the first of any other interface (`inet_select_addr`, `man 8 ip-route`, "src").
+    pub(super) fn inet_select_addr(
+        &self,
+        ifindex: IfIndex,
+        towards: Option<Ipv4Addr>,
+        scope: Scope,
+    ) -> Option<Ipv4Addr> {
+        let usable = |row: &&crate::trace::AddrRow| row.scope <= scope && !row.secondary;
         let of = |at: IfIndex| self.addrs.iter().filter(move |row| row.ifindex == at).filter(usable);
-        let matching = towards.and_then(|dst| of(ifindex).find(|row| row.addr.contains(&dst)));
+        let matching = towards.and_then(|dst| of(ifindex).find(|row| row.network().contains(&dst)));
         // Interfaces are asked in the order in which they were made; addresses of scope link stay on their own.
         let elsewhere = || {
             let others = self.links().filter(|link| link.ifindex != ifindex);

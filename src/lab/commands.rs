@@ -161,8 +161,9 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         KernelChange::SetPort(ifindex, option) => netns.set_port(ctx, ifindex, option),
         KernelChange::AddVlan(row) => netns.add_vlan(ctx, row),
         KernelChange::DelVlan(ifindex, id) => netns.del_vlan(ctx, ifindex, id),
-        KernelChange::AddAddr(row) => netns.add_addr(ctx, row.ifindex, row.addr, row.broadcast, row.scope),
-        KernelChange::DelAddr(ifindex, addr) => netns.del_addr(ctx, ifindex, addr),
+        KernelChange::AddAddr(row) => netns.insert_addr(ctx, *row),
+        KernelChange::ChangeAddr(row) => netns.change_addr(ctx, &row),
+        KernelChange::DelAddr(row) => netns.remove_addr(ctx, &row),
         KernelChange::AddRoute(row) => {
             netns.add_route(ctx, row);
         }

@@ -113,8 +113,8 @@ fn link(
 
 fn addr(s: &mut Scribe, spot: (NetnsId, IfIndex), text: &str) {
     let (netns, ifindex) = spot;
-    let row = AddrRow { netns, ifindex, addr: text.parse().unwrap(), broadcast: None, scope: Scope::Global };
-    s.change(netns, TableChange::Addr(row));
+    let row = AddrRow::new(netns, ifindex, text.parse().unwrap());
+    s.change(netns, TableChange::Addr(Box::new(row)));
 }
 
 fn route(s: &mut Scribe, netns: NetnsId, dst: &str, via: Option<&str>, oif: IfIndex) -> ChangeId {

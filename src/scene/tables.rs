@@ -342,12 +342,12 @@ fn link_entry(state: &NetnsState, link: &LinkRow) -> Entry {
 
 fn addr_entries(state: &NetnsState) -> Vec<Entry> {
     let entry = |row: &crate::trace::AddrRow| Entry {
-        key: format!("{} {}", row.ifindex.0, row.addr),
+        key: format!("{} {}", row.ifindex.0, row.text()),
         change: None,
         dev: Some(row.ifindex),
         master: None,
         cells: vec![
-            row.addr.to_string(),
+            row.text(),
             state.ifname(row.ifindex).to_string(),
             said(row.broadcast),
             rows_text::scope(row.scope).to_string(),

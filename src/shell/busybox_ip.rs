@@ -251,12 +251,10 @@ fn block(state: &NetnsState, link: &LinkRow, (with_link, with_addrs): (bool, boo
     }
     for row in state.addrs.iter().filter(|row| with_addrs && row.ifindex == link.ifindex) {
         let broadcast = row.broadcast.map_or(String::new(), |broadcast| format!(" brd {broadcast}"));
-        let scope = match row.scope {
-            crate::trace::Scope::Global => "global",
-            crate::trace::Scope::Link => "link",
-            crate::trace::Scope::Host => "host",
-        };
-        text.push_str(&format!("    inet {}{broadcast} scope {scope} {}\n", row.addr, link.name));
+        let scope = crate::trace::rows_text::scope(row.scope);
+        let second = if row.secondary { "secondary " } else { "" };
+        let label = row.label.as_deref().unwrap_or(&link.name);
+        text.push_str(&format!("    inet {}{broadcast} scope {scope} {second}{label}\n", row.text()));
         text.push_str("       valid_lft forever preferred_lft forever\n");
     }
     text

@@ -1,7 +1,7 @@
 //! Changes to a kernel's tables that commands ask for, as plain data. What the kernel would refuse is refused before,
 //! with the text of the tool; the rest is for whoever owns the kernels to carry out.
 
-use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr};
+use crate::base::{IfIndex, Ipv4Addr, MacAddr};
 use crate::kernel::{BridgeOption, LinkSpec, NetfilterOp, PortOption};
 use crate::trace::{
     AddrRow, FibRuleRow, IpcChange, Mirror, NeighRow, Netem, RouteRow, VlanRow, XfrmPolicyRow, XfrmStateRow,
@@ -44,9 +44,11 @@ pub enum KernelChange {
     /// `bridge vlan del`: the port or bridge, and the VLAN.
     DelVlan(IfIndex, u16),
     /// `ip addr add`.
-    AddAddr(AddrRow),
-    /// `ip addr del`: the interface, the address with its prefix length.
-    DelAddr(IfIndex, Ipv4Net),
+    AddAddr(Box<AddrRow>),
+    /// `ip addr change` of an address that is there: its metric and its lifetimes.
+    ChangeAddr(Box<AddrRow>),
+    /// `ip addr del`: an address that is there.
+    DelAddr(Box<AddrRow>),
     /// `ip route add`.
     AddRoute(RouteRow),
     /// `ip route del`: a row that exists.

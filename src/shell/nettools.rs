@@ -8,7 +8,7 @@ use super::getopt::getopt;
 use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context, KernelChange};
 use crate::base::{Ipv4Addr, Ipv4Net};
-use crate::trace::{Counters, LinkKind, LinkRow, NeighRow, NetnsState, Nud, RouteRow};
+use crate::trace::{AddrRow, Counters, LinkKind, LinkRow, NeighRow, NetnsState, Nud, RouteRow};
 
 const BUSYBOX_ARP_USAGE: &str = include_str!("usage/busybox-arp.txt");
 const ARP_USAGE: &str = include_str!("usage/arp.txt");
@@ -285,14 +285,12 @@ fn set_interface(
             return refuse("SIOCSIFNETMASK: Invalid argument\n", 1);
         };
         let old = state.addrs.iter().filter(|row| row.ifindex == link.ifindex);
-        changes.extend(old.map(|row| KernelChange::DelAddr(row.ifindex, row.addr)));
-        changes.push(KernelChange::AddAddr(crate::trace::AddrRow {
-            netns: link.netns,
-            ifindex: link.ifindex,
-            addr: net,
+        changes.extend(old.map(|row| KernelChange::DelAddr(Box::new(row.clone()))));
+        changes.push(KernelChange::AddAddr(Box::new(AddrRow {
             broadcast: (link.kind != LinkKind::Loopback).then(|| net.broadcast()),
             scope: if addr.is_loopback() { crate::trace::Scope::Host } else { crate::trace::Scope::Global },
-        }));
+            ..AddrRow::new(link.netns, link.ifindex, net)
+        })));
         changes.push(KernelChange::SetLinkUp(link.ifindex));
     }
     Command::Change { changes, output: Vec::new(), status: 0 }

@@ -467,10 +467,8 @@ impl Teller<'_> {
             TableChange::NetnsGone(netns) => ("netns_gone", vec![of(*netns)]),
             TableChange::Link(row) => ("link", vec![self.place_of(row.netns, row.ifindex), link_text(row)]),
             TableChange::LinkGone(netns, ifindex) => ("link_gone", vec![self.place_of(*netns, *ifindex)]),
-            TableChange::Addr(row) => ("addr", vec![at(row.netns, row.ifindex), row.addr.to_string()]),
-            TableChange::AddrGone(netns, ifindex, addr) => {
-                ("addr_gone", vec![self.place_of(*netns, *ifindex), addr.to_string()])
-            }
+            TableChange::Addr(row) => ("addr", vec![at(row.netns, row.ifindex), row.text()]),
+            TableChange::AddrGone(row) => ("addr_gone", vec![at(row.netns, row.ifindex), row.text()]),
             TableChange::Route(row) => ("route", vec![of(row.netns), self.route(row)]),
             TableChange::RouteGone(row) => ("route_gone", vec![of(row.netns), self.route(row)]),
             TableChange::FibRule(row) => ("fib_rule", vec![of(row.netns), row.to_string()]),

@@ -341,10 +341,10 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
             format!("vlan gone {vlan} dev {}", around.ifname(*netns, *ifindex))
         }
         TableChange::Addr(row) => {
-            format!("address {} dev {}", row.addr, around.ifname(row.netns, row.ifindex))
+            format!("address {} dev {}", row.text(), around.ifname(row.netns, row.ifindex))
         }
-        TableChange::AddrGone(netns, ifindex, addr) => {
-            format!("address gone {addr} dev {}", around.ifname(*netns, *ifindex))
+        TableChange::AddrGone(row) => {
+            format!("address gone {} dev {}", row.text(), around.ifname(row.netns, row.ifindex))
         }
         TableChange::Link(row) => link_line(row),
         TableChange::LinkGone(netns, ifindex) => format!("link gone {}", around.ifname(*netns, *ifindex)),

@@ -455,12 +455,12 @@ impl Inventory {
             TableChange::FaultGone(number) => drop(self.faults.remove(number)),
             TableChange::Link(row) => self.with(row.netns, |state| state.set_link(row)),
             TableChange::LinkGone(netns, ifindex) => self.with(*netns, |state| state.remove_link(*ifindex)),
-            TableChange::Addr(row) => self.with(row.netns, |state| {
-                state.addrs.insert(row.place_among(&state.addrs), *row);
-            }),
-            TableChange::AddrGone(netns, ifindex, addr) => self.with(*netns, |state| {
-                state.addrs.retain(|row| row.ifindex != *ifindex || row.addr != *addr);
-            }),
+            TableChange::Addr(row) => {
+                self.with(row.netns, |state| (**row).clone().enter(&mut state.addrs));
+            }
+            TableChange::AddrGone(gone) => {
+                self.with(gone.netns, |state| state.addrs.retain(|row| !row.is_same(gone)));
+            }
             TableChange::Route(row) => self.with(row.netns, |state| state.add_route(id, *row)),
             TableChange::FibRule(row) => self.with(row.netns, |state| state.add_rule(id, row)),
             TableChange::FibRuleGone(row) => self.with(row.netns, |state| state.remove_rule(row)),

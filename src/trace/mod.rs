@@ -2,6 +2,7 @@
 //! every table row. The picture, the inspector, the terminal's tables, the printed trace and the capture file are all
 //! read from here; nothing is simulated again to show it.
 
+mod addr_rows;
 pub mod api_defaults;
 mod api_rows;
 mod api_status;
@@ -37,6 +38,7 @@ mod surroundings;
 mod tls_rows;
 mod xfrm_rows;
 
+pub use addr_rows::{AddrLifetime, AddrRow, FOREVER};
 pub use api_rows::ObjectRow;
 pub use cilium_rows::{CiliumChange, CtRow, PolicyKey, PolicyRow};
 pub use counters::{Counters, QdiscCounters};
@@ -64,8 +66,8 @@ pub use object_rows::{
 pub use pcapng::{pcapng, pcapng_of};
 pub use process_rows::{ContainerRef, ProcessRow};
 pub use rows::{
-    AddrRow, BpfMap, BpfRow, ExceptionRow, FdbRow, LinkKind, LinkRow, NeighRow, NetnsRole, NetnsRow, Nud,
-    PortRow, PortState, RouteKind, RouteMetrics, RouteProtocol, RouteRow, Scope, SysctlRow, TableChange,
+    BpfMap, BpfRow, ExceptionRow, FdbRow, LinkKind, LinkRow, NeighRow, NetnsRole, NetnsRow, Nud, PortRow,
+    PortState, RouteKind, RouteMetrics, RouteProtocol, RouteRow, Scope, SysctlRow, TableChange,
 };
 pub use rows_link::{
     BridgeRow, Designated, IpvlanMode, LinkExtra, MacvlanMode, Mirror, Mirrors, PortExtra, QdiscRow,

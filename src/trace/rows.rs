@@ -4,7 +4,7 @@
 use super::object_rows::{KubeEventRow, NodeRow, PodRow, StepRow};
 use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
 use super::{
-    CiliumChange, FaultRow, FibRuleRow, IpcChange, NamesRow, NetfilterChange, ObjectRow, ProcessRow,
+    AddrRow, CiliumChange, FaultRow, FibRuleRow, IpcChange, NamesRow, NetfilterChange, ObjectRow, ProcessRow,
     ServiceChange, SocketRow, TlsRow, XfrmChange,
 };
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
@@ -23,10 +23,10 @@ pub enum TableChange {
     Link(Box<LinkRow>),
     /// A link went.
     LinkGone(NetnsId, IfIndex),
-    /// An address came.
-    Addr(AddrRow),
+    /// An address came or changed.
+    Addr(Box<AddrRow>),
     /// An address went.
-    AddrGone(NetnsId, IfIndex, Ipv4Net),
+    AddrGone(Box<AddrRow>),
     /// A route came.
     Route(RouteRow),
     /// A route went.
@@ -270,43 +270,23 @@ pub enum PortState {
 pub enum Scope {
     /// Anywhere (0).
     Global,
+    /// Within a site (200).
+    Site,
     /// Directly attached (253).
     Link,
     /// This host (254).
     Host,
 }
 
-/// An address of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AddrRow {
-    /// Namespace.
-    pub netns: NetnsId,
-    /// Interface.
-    pub ifindex: IfIndex,
-    /// Address and prefix length; the host bits are set.
-    pub addr: Ipv4Net,
-    /// Broadcast address, where one was set.
-    pub broadcast: Option<Ipv4Addr>,
-    /// Scope.
-    pub scope: Scope,
-}
-
-impl AddrRow {
-    /// Where among `addrs` this one goes: the primaries of a link stand before its secondaries, those of a wider scope
-    /// behind those of a narrower one (`__inet_insert_ifa`).
-    pub fn place_among(&self, addrs: &[Self]) -> usize {
-        let here = || addrs.iter().enumerate().filter(|(_, row)| row.ifindex == self.ifindex);
-        let kin = |one: &Self, other: &Self| {
-            one.addr.prefix_len() == other.addr.prefix_len() && one.addr.contains(&other.addr.addr())
-        };
-        let is_secondary =
-            |(at, row): &(usize, &Self)| here().any(|(other, first)| other < *at && kin(first, row));
-        if here().any(|(_, row)| kin(row, self)) {
-            return addrs.len();
+impl Scope {
+    /// Its number (`RT_SCOPE_*`).
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Global => 0,
+            Self::Site => 200,
+            Self::Link => 253,
+            Self::Host => 254,
         }
-        let reaches = |(_, row): &(usize, &Self)| self.scope <= row.scope;
-        let last = here().rfind(|row| !is_secondary(row) && reaches(row));
-        last.map_or_else(|| here().next().map_or(addrs.len(), |(first, _)| first), |(at, _)| at + 1)
     }
 }
 

@@ -178,6 +178,7 @@ pub fn route_protocol(protocol: RouteProtocol) -> &'static str {
 pub fn scope(scope: Scope) -> &'static str {
     match scope {
         Scope::Global => "global",
+        Scope::Site => "site",
         Scope::Link => "link",
         Scope::Host => "host",
     }

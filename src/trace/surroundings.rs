@@ -60,7 +60,7 @@ impl Surroundings {
                 self.routes.entry(row.netns).or_default().retain(|route| route != row);
             }
             TableChange::Addr(_)
-            | TableChange::AddrGone(..)
+            | TableChange::AddrGone(_)
             | TableChange::Neigh(_)
             | TableChange::NeighGone(..)
             | TableChange::Fdb(_)

@@ -222,9 +222,7 @@ impl Netns {
     fn masquerade_addr(&self, oif: IfIndex, dst: Ipv4Addr) -> Option<Ipv4Addr> {
         let route = self.route_towards(dst).map(|found| found.route).filter(|route| route.oif == Some(oif));
         let next_hop = route.and_then(|route| route.gateway).unwrap_or(dst);
-        let here = || self.addrs.iter().filter(|row| row.ifindex == oif && row.scope == Scope::Global);
-        let near = here().find(|row| row.addr.contains(&next_hop)).or_else(|| here().next());
-        near.map(|row| row.addr.addr()).or_else(|| self.inet_select_addr(oif, Some(next_hop)))
+        self.inet_select_addr(oif, Some(next_hop), Scope::Global)
     }
 
     /// Nothing asks for a translation: the addresses stay, unless another connection has them already

@@ -7,7 +7,7 @@ use super::{Ip, Stop, next};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr};
 use crate::shell::change::KernelChange;
 use crate::shell::{Command, out};
-use crate::trace::{AddrRow, NeighRow, Nud, RouteKind, RouteMetrics, RouteProtocol, RouteRow, Scope};
+use crate::trace::{NeighRow, Nud, RouteKind, RouteMetrics, RouteProtocol, RouteRow, Scope};
 
 /// What a command does if the entry is there already, or is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +28,6 @@ fn answers(text: &str) -> Stop {
 
 pub(super) fn kernel(text: &str) -> Stop {
     (format!("Error: {text}\n"), 2)
-}
-
-fn no_device() -> Stop {
-    ("Not enough information: \"dev\" argument is required.\n".to_owned(), 1)
 }
 
 /// Words that the real `ip link set` knows besides those that are simulated.
@@ -60,24 +56,6 @@ const LINK_WORDS: [&str; 24] = [
     "gso_max_size",
     "gso_max_segs",
     "gro_max_size",
-];
-/// Words that the real `ip addr add` knows besides those that are simulated.
-const ADDR_WORDS: [&str; 15] = [
-    "peer",
-    "remote",
-    "anycast",
-    "label",
-    "metric",
-    "priority",
-    "preference",
-    "valid_lft",
-    "preferred_lft",
-    "home",
-    "nodad",
-    "mngtmpaddr",
-    "noprefixroute",
-    "autojoin",
-    "proto",
 ];
 /// The largest path MTU and segment size that a route can say (`ip_metrics_convert`).
 const MTU_MAX: u32 = 65_520;
@@ -187,91 +165,6 @@ pub(super) fn mac(word: &str) -> Result<MacAddr, Stop> {
     let octets = word.split(':').all(|part| u8::from_str_radix(part, 16).is_ok());
     let invalid = || (format!("\"{word}\" is invalid lladdr.\n"), 1);
     word.parse().map_err(|_| if octets { kernel("Invalid link address.") } else { invalid() })
-}
-
-/// An address with the interface, as `ip addr add` and `del` read it.
-fn read_addr(ip: &Ip<'_>, words: &[String]) -> Result<(AddrRow, bool), Stop> {
-    let mut addr: Option<Ipv4Net> = None;
-    let mut device = None;
-    let mut broadcast = None;
-    let mut given_scope = None;
-    let mut bare = false;
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "dev" => device = Some(next(&mut words)?),
-            "brd" | "broadcast" => broadcast = Some(next(&mut words)?),
-            "scope" => given_scope = Some(scope(next(&mut words)?)?),
-            word if ADDR_WORDS.contains(&word) => return Err(out::not_simulated("ip address", word)),
-            word => {
-                let word = if word == "local" { next(&mut words)? } else { word };
-                if addr.is_some() {
-                    return Err((
-                        format!("Error: either \"local\" is duplicate, or \"{word}\" is a garbage.\n"),
-                        255,
-                    ));
-                }
-                bare = !word.contains('/');
-                addr = Some(prefix(word)?);
-            }
-        }
-    }
-    let link = ip.device(device.ok_or_else(no_device)?)?;
-    let addr = addr.ok_or_else(|| answers("Invalid argument"))?;
-    let broadcast = match broadcast {
-        Some("+") => Some(addr.broadcast()),
-        Some("-") => Some(addr.network()),
-        Some(word) => Some(prefix(word)?.addr()),
-        None => None,
-    };
-    let default = if addr.addr().is_loopback() { Scope::Host } else { Scope::Global };
-    let scope = given_scope.unwrap_or(default);
-    Ok((AddrRow { netns: link.netns, ifindex: link.ifindex, addr, broadcast, scope }, bare))
-}
-
-/// `ip addr add`.
-pub(super) fn addr_add(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
-    let (row, _) = read_addr(ip, words)?;
-    if ip.state.addrs.iter().any(|other| other.ifindex == row.ifindex && other.addr == row.addr) {
-        return Err(kernel("ipv4: Address already assigned."));
-    }
-    // Addresses of one network on a device have one scope (`__inet_insert_ifa`).
-    let of_one_net = |other: &&AddrRow| {
-        other.ifindex == row.ifindex
-            && other.addr.prefix_len() == row.addr.prefix_len()
-            && other.addr.contains(&row.addr.addr())
-    };
-    if ip.state.addrs.iter().filter(of_one_net).any(|other| other.scope != row.scope) {
-        return Err(kernel("ipv4: Invalid scope value."));
-    }
-    Ok(change(vec![KernelChange::AddAddr(row)]))
-}
-
-/// `ip addr del`.
-pub(super) fn addr_del(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
-    let (row, bare) = read_addr(ip, words)?;
-    let found = ip.state.addrs.iter().find(|other| {
-        let same = if bare { other.addr.addr() == row.addr.addr() } else { other.addr == row.addr };
-        other.ifindex == row.ifindex && same
-    });
-    let found = found.ok_or_else(|| kernel("ipv4: Address not found."))?;
-    let mut output = out::Out::default();
-    if bare {
-        output.err(format!(
-            "Warning: Executing wildcard deletion to stay compatible with old scripts.\n\
-             \x20        Explicitly specify the prefix length ({}/32) to avoid this warning.\n\
-             \x20        This special behaviour is likely to disappear in further releases,\n\
-             \x20        fix your scripts!\n",
-            row.addr.addr()
-        ));
-    }
-    let changes = vec![KernelChange::DelAddr(row.ifindex, found.addr)];
-    Ok(Command::Change { changes, output: output.into_pieces(), status: 0 })
-}
-
-/// `ip addr flush` of the addresses that a selector named.
-pub(super) fn addr_flush<'a>(rows: impl Iterator<Item = &'a AddrRow>) -> Command {
-    change(rows.map(|row| KernelChange::DelAddr(row.ifindex, row.addr)).collect())
 }
 
 /// What `ip route add` and `del` say of a route.

@@ -2,6 +2,7 @@
 
 mod add;
 mod addr;
+mod addr_change;
 mod change;
 mod details;
 mod help;
