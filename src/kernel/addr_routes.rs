@@ -30,7 +30,7 @@ impl Netns {
         if let Some(dst) = row.broadcast.filter(|addr| !addr.is_broadcast()) {
             self.put_new(ctx, magic(&primary, RouteKind::Broadcast, host(dst)));
         }
-        if row.secondary || !self.has_prefix_routes(row) {
+        if row.secondary || !has_prefix_routes(row) {
             return;
         }
         if !row.no_prefix_route {
@@ -46,7 +46,7 @@ impl Netns {
     /// secondaries is to take its place.
     pub(super) fn del_addr_routes(&mut self, ctx: &mut Ctx<'_>, row: &AddrRow, leaving: Option<&AddrRow>) {
         let primary = leaving.cloned().unwrap_or_else(|| self.primary_of(row));
-        let of_network = !row.secondary && self.has_prefix_routes(row);
+        let of_network = !row.secondary && has_prefix_routes(row);
         if of_network && !row.no_prefix_route {
             self.del_magic(ctx, &self.prefix_route(row));
         }
@@ -84,18 +84,11 @@ impl Netns {
     /// Moves the route to an address's network to another metric (`fib_modify_prefix_metric`).
     pub(super) fn change_prefix_metric(&mut self, ctx: &mut Ctx<'_>, row: &AddrRow, metric: u32) {
         let up = self.link(row.ifindex).is_some_and(|link| link.up);
-        if up && !row.secondary && !row.no_prefix_route && self.has_prefix_routes(row) {
+        if up && !row.secondary && !row.no_prefix_route && has_prefix_routes(row) {
             let route = self.prefix_route(row);
             self.put_new(ctx, RouteRow { metric, ..route });
             self.del_magic(ctx, &RouteRow { metric: row.metric, ..route });
         }
-    }
-
-    /// Whether an address has a network that routes lead to.
-    fn has_prefix_routes(&self, row: &AddrRow) -> bool {
-        let net = row.network();
-        let single = row.addr.prefix_len() == 32 && net.addr() == row.addr.addr();
-        net.addr().octets()[0] != 0 && !net.addr().is_multicast() && !single
     }
 
     /// The route to an address's network; the whole network of an address on `lo` is this machine's own.
@@ -169,6 +162,13 @@ impl Netns {
             self.put_route(ctx, route);
         }
     }
+}
+
+/// Whether an address has a network that routes lead to.
+fn has_prefix_routes(row: &AddrRow) -> bool {
+    let net = row.network();
+    let single = row.addr.prefix_len() == 32 && net.addr() == row.addr.addr();
+    net.addr().octets()[0] != 0 && !net.addr().is_multicast() && !single
 }
 
 /// A route of the kernel's own, whose source is an address (`fib_magic`).

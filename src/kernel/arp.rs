@@ -42,7 +42,8 @@ impl Netns {
         let loopback = arp.target_ip.is_loopback() && !self.conf_or(ifindex, |conf| conf.route_localnet);
         let unwanted =
             arp.sender_ip == arp.target_ip && self.conf_or(ifindex, |conf| conf.drop_gratuitous_arp);
-        if !known_op || loopback || unwanted || arp.target_ip.is_multicast() {
+        let deaf = self.link(ifindex).is_some_and(super::Link::is_noarp);
+        if !known_op || loopback || unwanted || deaf || arp.target_ip.is_multicast() {
             return ctx.drop(at, skb, DropReason::ArpIgnored);
         }
         if arp.sender_ip.is_unspecified() {

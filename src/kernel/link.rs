@@ -213,7 +213,9 @@ impl Link {
 
     /// Whether next hops on it need no hardware address (`IFF_NOARP`).
     pub fn is_noarp(&self) -> bool {
-        self.is_raw_ip() || matches!(self.kind, Kind::Dummy | Kind::Ipvlan { mode: IpvlanMode::L3, .. })
+        let from_the_start =
+            self.is_raw_ip() || matches!(self.kind, Kind::Dummy | Kind::Ipvlan { mode: IpvlanMode::L3, .. });
+        self.extra.flags.arp.map_or(from_the_start, |arp| !arp)
     }
 
     /// The device that this one stands on, in the same namespace.

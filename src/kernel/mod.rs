@@ -60,7 +60,7 @@ pub use fib::FibResult;
 pub use ip_tunnel::Tunnel;
 pub use link::{Bridge, Kind, Link, Peer, Port, VlanLink, Vxlan};
 pub use netfilter::{Fate, IpvsFlags, IpvsOp, NetfilterOp, Nf, Outcome, Passed, Probe, Ways};
-pub use new_link::LinkSpec;
+pub use new_link::{LinkFlag, LinkSpec};
 pub use output::Flow;
 pub use qdisc::Qdisc;
 pub use sock::Woken;
@@ -186,9 +186,10 @@ impl Netns {
         self.links.iter().flatten()
     }
 
-    /// The link called `name`.
+    /// The link called `name`, also by one of its further names (`dev_get_by_name`).
     pub fn link_named(&self, name: &str) -> Option<&Link> {
-        self.links().find(|link| &*link.name == name)
+        let also = |link: &&Link| link.extra.altnames.iter().any(|other| **other == *name);
+        self.links().find(|link| &*link.name == name).or_else(|| self.links().find(also))
     }
 
     /// The addresses in the order in which they were added.

@@ -149,6 +149,37 @@ impl Netns {
         }
     }
 
+    /// Sets or clears a flag by hand (`ip link set … arp`, `multicast`, `allmulticast`). Whoever is known by the device is
+    /// forgotten where hardware addresses begin or cease to matter (`arp_netdev_event`).
+    pub fn set_flag(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, flag: LinkFlag, on: bool) {
+        let Some(link) = self.link_mut(ifindex) else { return };
+        let before = link.is_noarp();
+        let flags = &mut link.extra.flags;
+        match flag {
+            LinkFlag::Arp => flags.arp = Some(on),
+            LinkFlag::Multicast => flags.multicast = Some(on),
+            LinkFlag::Allmulti if flags.allmulti != on => {
+                flags.allmulti = on;
+                let wanted = link.extra.allmulti;
+                link.extra.allmulti = if on { wanted + 1 } else { wanted.saturating_sub(1) };
+            }
+            LinkFlag::Allmulti => {}
+        }
+        let changed = link.is_noarp() != before;
+        self.record_link(ctx, ifindex);
+        if changed {
+            self.flush_neighbors(ctx, ifindex);
+        }
+    }
+
+    /// Gives a device further names, or takes some of them away (`ip link property`).
+    pub fn set_altnames(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, altnames: Vec<Arc<str>>) {
+        if let Some(link) = self.link_mut(ifindex) {
+            link.extra.altnames = altnames;
+            self.record_link(ctx, ifindex);
+        }
+    }
+
     /// One more wants every frame of a device (`dev_set_promiscuity`).
     pub fn inc_promiscuity(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex) {
         let Some(link) = self.link_mut(ifindex) else { return };
@@ -201,4 +232,15 @@ fn kind_of(spec: &LinkSpec) -> Kind {
         LinkKind::Gre(row) => Kind::Gre(Tunnel::from(row)),
         LinkKind::Gretap(row) => Kind::Gretap(Tunnel::from(row)),
     }
+}
+
+/// A flag that an administrator sets or clears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkFlag {
+    /// Hardware addresses are asked for.
+    Arp,
+    /// It takes part in groups.
+    Multicast,
+    /// It takes in every multicast frame.
+    Allmulti,
 }

@@ -214,7 +214,7 @@ impl Netns {
             return None;
         };
         let bare = link.is_raw_ip() || matches!(link.kind, super::Kind::Loopback);
-        let (noarp, mac) = (link.is_noarp(), link.mac);
+        let (noarp, mac) = (link.is_noarp() && !self.has_neighbor(oif, next_hop), link.mac);
         if self.exceeds_path_mtu(oif, &skb) {
             let mtu = self.dst_mtu(oif, &skb);
             self.icmp_send(ctx, oif, &skb, IcmpError::frag_needed(mtu));

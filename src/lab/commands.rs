@@ -155,6 +155,8 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         KernelChange::SetTxqlen(ifindex, len) => netns.set_txqlen(ctx, ifindex, len),
         KernelChange::SetAlias(ifindex, alias) => netns.set_alias(ctx, ifindex, &alias),
         KernelChange::SetPromisc(ifindex, on) => netns.set_promisc(ctx, ifindex, on),
+        KernelChange::SetLinkFlag(ifindex, flag, on) => netns.set_flag(ctx, ifindex, flag, on),
+        KernelChange::SetAltnames(ifindex, names) => netns.set_altnames(ctx, ifindex, names),
         KernelChange::SetMaster(ifindex, master) => netns.set_master(ctx, ifindex, master, Hairpin::Off),
         KernelChange::DelMaster(ifindex) => netns.del_master(ctx, ifindex),
         KernelChange::SetBridge(ifindex, option) => netns.set_bridge(ctx, ifindex, option),

@@ -2,7 +2,7 @@
 //! with the text of the tool; the rest is for whoever owns the kernels to carry out.
 
 use crate::base::{IfIndex, Ipv4Addr, MacAddr};
-use crate::kernel::{BridgeOption, LinkSpec, NetfilterOp, PortOption};
+use crate::kernel::{BridgeOption, LinkFlag, LinkSpec, NetfilterOp, PortOption};
 use crate::trace::{
     AddrRow, FibRuleRow, IpcChange, Mirror, NeighRow, Netem, RouteRow, VlanRow, XfrmPolicyRow, XfrmStateRow,
 };
@@ -31,6 +31,10 @@ pub enum KernelChange {
     SetAlias(IfIndex, Arc<str>),
     /// `ip link set DEV promisc on|off`.
     SetPromisc(IfIndex, bool),
+    /// `ip link set DEV arp|multicast|allmulticast on|off`.
+    SetLinkFlag(IfIndex, LinkFlag, bool),
+    /// `ip link property add` and `del`: all further names that there are afterwards.
+    SetAltnames(IfIndex, Vec<Arc<str>>),
     /// `ip link set DEV master BRIDGE`.
     SetMaster(IfIndex, IfIndex),
     /// `ip link set DEV nomaster`.

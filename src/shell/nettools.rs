@@ -298,13 +298,18 @@ fn set_interface(
 
 /// `IFF_*` flags by number and by name, in the order of `ifconfig`.
 fn interface_flags(link: &LinkRow) -> (u32, Vec<&'static str>) {
-    let loopback = link.kind == LinkKind::Loopback;
+    let flags = super::ip::link_flags(link);
+    let has = |flag| flags.contains(&flag);
     let all = [
         (0x1, "UP", link.up),
-        (0x2, "BROADCAST", !loopback),
-        (0x8, "LOOPBACK", loopback),
+        (0x2, "BROADCAST", has("BROADCAST")),
+        (0x8, "LOOPBACK", has("LOOPBACK")),
+        (0x10, "POINTOPOINT", has("POINTOPOINT")),
         (0x40, "RUNNING", link.up && link.carrier),
-        (0x1000, "MULTICAST", !loopback),
+        (0x80, "NOARP", has("NOARP")),
+        (0x100, "PROMISC", has("PROMISC")),
+        (0x200, "ALLMULTI", has("ALLMULTI")),
+        (0x1000, "MULTICAST", has("MULTICAST")),
     ];
     let set = all.iter().filter(|(_, _, set)| *set);
     (set.clone().map(|(bit, _, _)| bit).sum(), set.map(|(_, name, _)| *name).collect())

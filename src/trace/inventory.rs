@@ -143,7 +143,9 @@ impl NetnsState {
 
     /// The link called `name`.
     pub fn link_named(&self, name: &str) -> Option<&LinkRow> {
-        self.links.values().find(|link| &*link.name == name)
+        let also = |link: &&LinkRow| link.extra.altnames.iter().any(|other| **other == *name);
+        let named = self.links.values().find(|link| &*link.name == name);
+        named.or_else(|| self.links.values().find(also))
     }
 
     /// Name of an interface; `ifN` where it is gone.

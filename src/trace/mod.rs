@@ -70,8 +70,8 @@ pub use rows::{
     PortState, RouteKind, RouteMetrics, RouteProtocol, RouteRow, Scope, SysctlRow, TableChange,
 };
 pub use rows_link::{
-    BridgeRow, Designated, IpvlanMode, LinkExtra, MacvlanMode, Mirror, Mirrors, PortExtra, QdiscRow,
-    TunnelRow, VlanRow,
+    BridgeRow, Designated, IpvlanMode, LinkExtra, LinkFlags, MacvlanMode, Mirror, Mirrors, PortExtra,
+    QdiscRow, TunnelRow, VlanRow,
 };
 pub use rule_rows::{FibRuleAction, FibRuleRow, ipproto_name};
 pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow, SocketBalanced};

@@ -102,10 +102,25 @@ pub struct LinkExtra {
     pub lower_nsid: Option<u32>,
     /// A name that is only told (`ifalias`).
     pub alias: Option<Arc<str>>,
+    /// Further names that it goes by (`altname`).
+    pub altnames: Vec<Arc<str>>,
+    /// Flags that were set or cleared by hand.
+    pub flags: LinkFlags,
     /// Whether its cable is cut.
     pub cut: bool,
     /// Where copies of what passes it go (`tc filter … mirred`).
     pub mirrors: Mirrors,
+}
+
+/// Flags of a device that were set or cleared by hand; `None` for what its kind has from the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkFlags {
+    /// Whether hardware addresses are asked for (the contrary of `IFF_NOARP`).
+    pub arp: Option<bool>,
+    /// Whether it takes part in groups (`IFF_MULTICAST`).
+    pub multicast: Option<bool>,
+    /// Whether an administrator asked for every multicast frame (`IFF_ALLMULTI`).
+    pub allmulti: bool,
 }
 
 /// What `tc` does with packets that come in and go out, beside the queueing discipline.

@@ -7,7 +7,7 @@ use vethscope::trace::{EventKind, TableChange, Trace};
 use vethscope::wire::Payload;
 
 /// The number itself is held, so that the same test on wasm32 holds that both platforms agree.
-const SAMPLE_HASH: u64 = 0xf789_e9a2_786a_59be;
+const SAMPLE_HASH: u64 = 0x1950_9e81_7951_3d88;
 
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
 #[cfg_attr(not(target_arch = "wasm32"), test)]

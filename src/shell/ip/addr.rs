@@ -247,9 +247,8 @@ fn print_addr(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, row: &AddrRow)
     printer.any("scope", scope, format!("scope {scope} "));
     for flag in FLAGS {
         match flag {
-            "temporary" => {}
             "permanent" if !row.is_permanent() => printer.any("dynamic", true, "dynamic "),
-            "permanent" => {}
+            "permanent" | "temporary" => {}
             _ if has_flag(row, flag) => printer.any(flag, true, format!("{flag} ")),
             _ => {}
         }

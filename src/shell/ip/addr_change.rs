@@ -1,4 +1,8 @@
 //! `ip addr add`, `change`, `replace`, `del` and `flush`: what the program reads, and what the kernel would refuse.
+#![expect(
+    clippy::format_push_string,
+    reason = "warnings are gathered one by one, as the program prints them"
+)]
 
 use super::addr::{FLAGS, prefix, scope_of};
 use super::change::kernel;

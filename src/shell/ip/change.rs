@@ -31,16 +31,13 @@ pub(super) fn kernel(text: &str) -> Stop {
 }
 
 /// Words that the real `ip link set` knows besides those that are simulated.
-const LINK_WORDS: [&str; 24] = [
+const LINK_WORDS: [&str; 21] = [
     "index",
     "link",
     "broadcast",
     "brd",
     "netns",
-    "multicast",
-    "allmulticast",
     "trailers",
-    "arp",
     "vf",
     "vrf",
     "dynamic",
@@ -94,7 +91,7 @@ const ROUTE_WORDS: [&str; 28] = [
 ];
 
 /// Words of `ip link set` that are simulated, with how many words follow each.
-const LINK_SET: [(&str, usize); 14] = [
+const LINK_SET: [(&str, usize); 16] = [
     ("up", 0),
     ("down", 0),
     ("mtu", 1),
@@ -108,12 +105,26 @@ const LINK_SET: [(&str, usize); 14] = [
     ("txqueuelen", 1),
     ("txqlen", 1),
     ("type", 1),
-    ("arp", 9),
+    ("arp", 1),
+    ("multicast", 1),
+    ("allmulticast", 1),
 ];
 
 /// The kernel takes up the attributes of one request in this order (`do_setlink`).
-const LINK_ORDER: [&str; 9] =
-    ["address", "mtu", "name", "alias", "master", "promisc", "state", "txqlen", "type"];
+const LINK_ORDER: [&str; 12] = [
+    "address",
+    "mtu",
+    "name",
+    "alias",
+    "master",
+    "arp",
+    "multicast",
+    "allmulticast",
+    "promisc",
+    "state",
+    "txqlen",
+    "type",
+];
 
 /// `ip link set`.
 pub(super) fn link_set(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
@@ -122,7 +133,7 @@ pub(super) fn link_set(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     let mut options = Vec::new();
     let mut words = words.iter();
     while let Some(word) = words.next() {
-        let known = LINK_SET.iter().find(|(name, count)| name == word && *count < 9);
+        let known = LINK_SET.iter().find(|(name, _)| name == word);
         match (word.as_str(), known) {
             ("type", _) => {
                 wanted.push(("type", next(&mut words)?));

@@ -55,6 +55,7 @@ pub(super) fn run(ip: &mut Ip<'_>, words: &[String]) -> Result<Command, Stop> {
         "delete" => add::link_del(ip, rest),
         "set" | "change" => change::link_set(ip, rest),
         "show" | "lst" | "list" => show(ip, rest),
+        "property" => super::link_set::property(ip, rest),
         name => Err(not_simulated("ip link", name)),
     }
 }
@@ -92,9 +93,14 @@ pub(super) fn read_filter<'w>(
             let missing = || (format!("Error: argument \"{name}\" is wrong: Device does not exist\n\n"), 255);
             filter.master = Some(ip.link(name).ok_or_else(missing)?.ifindex);
         }
+        "vrf" => {
+            let name = next(words)?;
+            let text = format!("Error: argument \"{name}\" is wrong: Not a valid VRF name\n\n");
+            return Err((text, 255));
+        }
         // There is one group of devices only.
         "group" if matches!(next(words)?, "default" | "0") => {}
-        "vrf" | "group" | "label" | "tentative" | "deprecated" | "dadfailed" | "temporary" | "secondary"
+        "group" | "label" | "tentative" | "deprecated" | "dadfailed" | "temporary" | "secondary"
         | "dynamic" | "home" | "mngtmpaddr" | "nodad" | "noprefixroute" | "autojoin" | "proto" => {
             return Err(not_simulated("ip", word));
         }
@@ -138,7 +144,7 @@ pub(in crate::shell) fn flags(link: &LinkRow) -> Vec<&'static str> {
     if link.up && !link.carrier {
         flags.push("NO-CARRIER");
     }
-    flags.extend(match &link.kind {
+    let of_kind = match &link.kind {
         LinkKind::Loopback => &["LOOPBACK"][..],
         LinkKind::Ipip(row) | LinkKind::Gre(row) if row.remote.is_some() => &["POINTOPOINT", "NOARP"][..],
         LinkKind::Ipip(_) | LinkKind::Gre(_) => &["NOARP"][..],
@@ -154,7 +160,15 @@ pub(in crate::shell) fn flags(link: &LinkRow) -> Vec<&'static str> {
         | LinkKind::Macvlan { .. }
         | LinkKind::Ipvlan { .. }
         | LinkKind::Gretap(_) => &["BROADCAST", "MULTICAST"][..],
-    });
+    };
+    let by_hand = link.extra.flags;
+    let is_set = |flag: &&str| match *flag {
+        "MULTICAST" => by_hand.multicast.unwrap_or(of_kind.contains(flag)),
+        "NOARP" => by_hand.arp.map_or(of_kind.contains(flag), |arp| !arp),
+        _ => of_kind.contains(flag),
+    };
+    flags.extend(["LOOPBACK", "BROADCAST", "POINTOPOINT", "MULTICAST", "NOARP"].into_iter().filter(is_set));
+    flags.extend(by_hand.allmulti.then_some("ALLMULTI"));
     flags.extend(link.extra.promisc_flag.then_some("PROMISC"));
     if link.up {
         flags.push("UP");
@@ -322,6 +336,13 @@ pub(super) fn print_link(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, sho
     if ip.options.stats > 0 && shown == Shown::Link {
         stats::print(ip, printer, link);
     }
+    if !link.extra.altnames.is_empty() {
+        printer.list("altnames");
+        for name in &link.extra.altnames {
+            printer.any("", &**name, format!("{}    altname {name}", ip.options.separator()));
+        }
+        printer.close();
+    }
     printer.plain("\n");
 }
 
@@ -344,7 +365,7 @@ fn print_brief(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, shown: Shown)
     }
     let mac = link.mac.to_string();
     printer.colored(Color::Mac, "address", mac.as_str(), format!("{mac} "));
-    let flags = flags(link);
+    let flags = flags_here(ip, link);
     printer.any("flags", flags.clone(), format!("<{}> ", flags.join(",")));
     printer.plain("\n");
 }

@@ -2,9 +2,9 @@
 
 use super::change::{kernel, mac};
 use super::{Ip, Stop, next};
-use crate::kernel::{BridgeOption, PortOption};
+use crate::kernel::{BridgeOption, LinkFlag, PortOption};
 use crate::shell::change::KernelChange;
-use crate::shell::out;
+use crate::shell::{Command, out};
 use crate::trace::{LinkKind, LinkRow};
 use crate::wire::VlanProtocol;
 
@@ -33,7 +33,8 @@ pub(super) fn changes(
             if value.len() > 15 {
                 return Err(kernel("Attribute failed policy validation."));
             }
-            if ip.link(value).is_some_and(|other| other.ifindex != ifindex) {
+            // Its own further names are taken as well.
+            if ip.link(value).is_some_and(|other| other.ifindex != ifindex || *other.name != *value) {
                 return Err(answers("File exists"));
             }
             KernelChange::Rename(ifindex, value.into())
@@ -43,10 +44,11 @@ pub(super) fn changes(
         ("alias", value) => KernelChange::SetAlias(ifindex, value.into()),
         ("master", "") => KernelChange::DelMaster(ifindex),
         ("master", value) => return master(ip, link, value),
-        ("promisc", "on" | "off") => KernelChange::SetPromisc(ifindex, value == "on"),
-        ("promisc", value) => {
-            let text = format!("Error: argument of \"promisc\" must be \"on\" or \"off\", not \"{value}\"\n");
-            return Err((text, 1));
+        ("promisc", value) => KernelChange::SetPromisc(ifindex, on_off(word, value)?),
+        ("arp", value) => KernelChange::SetLinkFlag(ifindex, LinkFlag::Arp, on_off(word, value)?),
+        ("multicast", value) => KernelChange::SetLinkFlag(ifindex, LinkFlag::Multicast, on_off(word, value)?),
+        ("allmulticast", value) => {
+            KernelChange::SetLinkFlag(ifindex, LinkFlag::Allmulti, on_off(word, value)?)
         }
         ("txqlen", value) => {
             let len = value.parse().map_err(|_| wrong(value, "Invalid \"txqueuelen\" value\n"))?;
@@ -57,6 +59,64 @@ pub(super) fn changes(
         (_, "bridge" | "bridge_slave") => return Err(answers("Operation not supported")),
         (_, kind) => return Err(out::not_simulated("ip link set type", kind)),
     }])
+}
+
+fn on_off(word: &str, value: &str) -> Result<bool, Stop> {
+    let wrong = || format!("Error: argument of \"{word}\" must be \"on\" or \"off\", not \"{value}\"\n");
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err((wrong(), 1)),
+    }
+}
+
+/// Longest further name of a device (`ALTIFNAMSIZ` without the closing NUL).
+const ALTNAME_MAX: usize = 127;
+
+/// `ip link property add` and `del`.
+pub(super) fn property(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
+    let Some((word, rest)) = words.split_first() else {
+        return Ok(out::refuse(include_str!("../usage/ip-link.txt"), 255));
+    };
+    let adds = match word.as_str() {
+        word if !word.is_empty() && "add".starts_with(word) => true,
+        word if !word.is_empty() && "delete".starts_with(word) => false,
+        word if !word.is_empty() && "help".starts_with(word) => {
+            return Ok(out::refuse(include_str!("../usage/ip-link.txt"), 255));
+        }
+        _ => return Err(("Operator required\n".to_owned(), 255)),
+    };
+    let (mut device, mut names) = (None, Vec::new());
+    let mut words = rest.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "altname" => names.push(next(&mut words)?),
+            word if device.is_none() => device = Some(if word == "dev" { next(&mut words)? } else { word }),
+            word => {
+                let text = format!("Error: either \"dev\" is duplicate, or \"{word}\" is a garbage.\n");
+                return Err((text, 255));
+            }
+        }
+    }
+    let missing = || ("Not enough of information: \"dev\" argument is required.\n".to_owned(), 255);
+    let link = ip.device(device.ok_or_else(missing)?)?;
+    let invalid = |name: &&&str| name.is_empty() || name.contains(['/', ' ', '\t', '\n']);
+    if let Some(name) = names.iter().find(invalid) {
+        return Err((format!("Error: argument \"{name}\" is wrong: not a valid altname\n"), 255));
+    }
+    let mut all = link.extra.altnames.clone();
+    for name in names {
+        let at = all.iter().position(|known| **known == *name);
+        match at {
+            Some(at) if !adds => drop(all.remove(at)),
+            None if !adds => return Err(answers("No such file or directory")),
+            _ if name.len() > ALTNAME_MAX => return Err(kernel("Attribute failed policy validation.")),
+            _ if ip.link(name).is_some() || at.is_some() => return Err(answers("File exists")),
+            _ => all.push(name.into()),
+        }
+    }
+    let changes = vec![KernelChange::SetAltnames(link.ifindex, all)];
+    Ok(Command::Change { changes, output: Vec::new(), status: 0 })
 }
 
 fn mtu(ip: &Ip<'_>, link: &LinkRow, value: &str) -> Result<u32, Stop> {
