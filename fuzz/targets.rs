@@ -287,6 +287,7 @@ pub fn shell(bytes: &[u8]) {
                     pidns: PidNsId(0),
                     pid: 2,
                     variables: &[],
+                    dialect: &shell::Dialect::default(),
                     logs: &|_, _| String::new(),
                     rng: &mut rng,
                 };

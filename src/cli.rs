@@ -11,7 +11,7 @@ use crate::manifest::{self, Parsed, Sources};
 use crate::trace::json::json;
 use crate::trace::{EventKind, Inventory, Stream, Trace, format};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::io::{Read, Write as _};
+use std::io::{IsTerminal as _, Read, Write as _};
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -263,7 +263,7 @@ fn dispatch(verb: Verb) -> Result<u8, Failure> {
 fn say(stream: Stream, text: &str) {
     // A reader that went away (`| head`) is no error of ours.
     let _ = match stream {
-        Stream::Stdout => std::io::stdout().write_all(text.as_bytes()),
+        Stream::Stdout | Stream::Echo => std::io::stdout().write_all(text.as_bytes()),
         Stream::Stderr => std::io::stderr().write_all(text.as_bytes()),
     };
 }
@@ -337,39 +337,61 @@ fn start(lab: &mut Lab, at: &At) -> Result<(ProcessId, usize), Failure> {
     Ok((process, from))
 }
 
-/// Runs a process to its end. One that would go on for ever gets Ctrl-C.
-fn finish(lab: &mut Lab, process: ProcessId) -> u8 {
-    let limit = SimTime(lab.now().0.saturating_add(COMMAND_NS));
-    if matches!(lab.finish(process, limit), Progress::Stopped(_)) && lab.status(process).is_none() {
-        lab.interrupt(process);
-        lab.finish(process, SimTime(u64::MAX));
+/// Runs a process to its end. One that would go on for ever gets Ctrl-C. Where a shell asks for a command, that is a line
+/// of standard input; `shown` is told what was written before each, and whether the terminal is to show what is typed.
+fn finish(lab: &mut Lab, process: ProcessId, shown: &mut dyn FnMut(&Trace, bool)) -> u8 {
+    let is_terminal = std::io::stdin().is_terminal();
+    let (mut n_typed, mut is_over) = (0, false);
+    while lab.status(process).is_none() && lab.trace().len() < crate::lab::EVENTS_MAX {
+        let limit = SimTime(lab.now().0.saturating_add(COMMAND_NS));
+        lab.finish(process, limit);
+        if lab.status(process).is_some() {
+            break;
+        }
+        if !lab.asks(process) || is_over {
+            lab.interrupt(process);
+            lab.finish(process, SimTime(u64::MAX));
+            if is_over {
+                break;
+            }
+            continue;
+        }
+        shown(lab.trace(), n_typed > 0 && !is_terminal);
+        let mut line = String::new();
+        is_over = !matches!(std::io::stdin().read_line(&mut line), Ok(1..));
+        let line = line.strip_suffix('\n').unwrap_or(&line);
+        lab.type_at(process, (!is_over).then_some(line));
+        n_typed += 1;
     }
+    shown(lab.trace(), n_typed > 0 && !is_terminal);
     lab.status(process).unwrap_or(1)
 }
 
 fn exec(at: &At) -> Result<u8, Failure> {
     let mut lab = settled(&at.files)?;
     let (process, from) = start(&mut lab, at)?;
-    let status = finish(&mut lab, process);
-    print_output(lab.trace(), from, process);
-    Ok(status)
+    Ok(finish(&mut lab, process, &mut printer(from, process)))
 }
 
-fn print_output(trace: &Trace, from: usize, process: ProcessId) {
-    for event in trace.events.since(from) {
-        if let EventKind::Wrote(output) = event.kind {
+/// Prints what a process has written since this was last asked.
+fn printer(mut from: usize, process: ProcessId) -> impl FnMut(&Trace, bool) {
+    move |trace: &Trace, echoes: bool| {
+        for event in trace.events.since(from) {
+            let EventKind::Wrote(output) = event.kind else { continue };
             let output = &trace.outputs[output.index()];
-            if output.process == process {
+            if output.process == process && (echoes || output.stream != Stream::Echo) {
                 say(output.stream, &output.text);
             }
         }
+        let _ = std::io::stdout().flush();
+        from = trace.len();
     }
 }
 
 fn trace(at: &At, format: Format, (pcapng, esp_sa): (Option<&Path>, Option<&Path>)) -> Result<u8, Failure> {
     let mut lab = settled(&at.files)?;
     let (process, from) = start(&mut lab, at)?;
-    let status = finish(&mut lab, process);
+    let status = finish(&mut lab, process, &mut |_, _| {});
     let limit = SimTime(lab.now().0.saturating_add(LINGER_NS));
     lab.linger(limit);
     let trace = lab.trace();
@@ -532,9 +554,7 @@ fn get(files: &Files, args: Vec<String>) -> Result<u8, Failure> {
     let process = lab
         .start(&Target::Node(node), &argv)
         .map_err(|error| Failure { message: format!("{error}\n"), status: 1 })?;
-    let status = finish(&mut lab, process);
-    print_output(lab.trace(), from, process);
-    Ok(status)
+    Ok(finish(&mut lab, process, &mut printer(from, process)))
 }
 
 fn first_node(live: &Inventory) -> Option<String> {

@@ -380,6 +380,7 @@ fn command_at(columns: Option<usize>, netns: NetnsId, inventory: &Inventory, wor
         pidns: PidNsId(0),
         pid: 1,
         variables: &[],
+        dialect: &shell::Dialect::default(),
         logs: &|_, _| String::new(),
         rng: &mut Rng::with_seed(1),
     };

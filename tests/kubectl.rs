@@ -1,7 +1,7 @@
 //! `kubectl` in the terminal: what it prints, where it prints it, and with which status. `tests/kubectl/*.txt` hold
 //! one transcript per file: a line `$ COMMAND` (`?N` at its end for a status other than 0) and below it what comes;
 //! lines of standard error begin with `! `, and a backslash stands for a line
-//! end that is missing. Each file begins with the manifest that is applied first.
+//! end that is missing. Lines right after a command that begin with `: ` are typed while it runs. Each file begins with the manifest that is applied first.
 //! `UPDATE_EXPECT=1` writes them anew; the words are held against the client's own source by those who read them.
 
 #![cfg(not(target_arch = "wasm32"))]
@@ -11,16 +11,35 @@ mod common;
 use common::{FOR_EVER, lab};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use vethscope::lab::{Lab, Target};
+use vethscope::base::SimTime;
+use vethscope::lab::{Lab, Progress, Target, share};
 use vethscope::trace::{EventKind, Stream};
 
-/// What a command line printed, marked by its stream, and its status.
-fn transcript(lab: &mut Lab, line: &str) -> String {
+/// What a command line printed, marked by its stream, and its status. A shell in it is given the lines that were `typed`
+/// as it asks for them, where `^C` and `^D` stand for those keys; then its input ends.
+fn transcript(lab: &mut Lab, (line, typed): (&str, &[&str])) -> String {
     let argv = ["sh".to_owned(), "-c".to_owned(), line.to_owned()];
     let from = lab.trace().len();
     let process =
         lab.start(&Target::Node("node1".to_owned()), &argv).unwrap_or_else(|error| panic!("{line}: {error}"));
     lab.finish(process, FOR_EVER);
+    for key in typed {
+        match *key {
+            "^C" => lab.interrupt(process),
+            "^D" => lab.type_at(process, None),
+            line => lab.type_at(process, Some(line)),
+        }
+        if *key == "sleep 100" {
+            // So that Ctrl-C finds it running.
+            lab.wait_until(SimTime(lab.now().0 + 1_000_000_000));
+        } else {
+            lab.finish(process, FOR_EVER);
+        }
+    }
+    if lab.asks(process) {
+        lab.type_at(process, None);
+        lab.finish(process, FOR_EVER);
+    }
     let trace = lab.trace();
     let mut text = String::new();
     for event in trace.events.since(from) {
@@ -41,7 +60,8 @@ fn transcript(lab: &mut Lab, line: &str) -> String {
     }
     let status = lab.status(process).expect("it is over");
     let mark = if status == 0 { String::new() } else { format!(" ?{status}") };
-    format!("$ {line}{mark}\n{text}")
+    let typed: String = typed.iter().flat_map(|line| [": ", line, "\n"]).collect();
+    format!("$ {line}{mark}\n{typed}{text}")
 }
 
 fn folder() -> PathBuf {
@@ -61,12 +81,19 @@ fn check(name: &str) {
     };
     let mut lab = lab(&manifest, 7);
     let mut fresh = format!("{head}\n");
-    for line in stored.lines().filter_map(|line| line.strip_prefix("$ ")) {
+    let mut lines = stored.lines().peekable();
+    while let Some(line) = lines.next() {
+        let Some(line) = line.strip_prefix("$ ") else { continue };
+        let mut typed = Vec::new();
+        while let Some(line) = lines.peek().and_then(|line| line.strip_prefix(": ")) {
+            typed.push(line);
+            lines.next();
+        }
         let command = match line.rsplit_once(" ?") {
             Some((command, status)) if status.parse::<u8>().is_ok() => command,
             _ => line,
         };
-        write!(fresh, "{}", transcript(&mut lab, command)).expect("a string takes everything");
+        write!(fresh, "{}", transcript(&mut lab, (command, &typed))).expect("a string takes everything");
     }
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         std::fs::write(&path, &fresh).unwrap_or_else(|error| panic!("{error}"));
@@ -149,6 +176,48 @@ fn controllers_with_one_selector_leave_each_others_pods_alone() {
 #[test]
 fn a_shell_in_a_container_reads_commands() {
     check("shells.txt");
+}
+
+#[test]
+fn a_shell_at_a_terminal_asks_for_commands() {
+    check("terminals.txt");
+}
+
+#[test]
+fn what_was_typed_is_undone_and_replayed() {
+    let mut lab = lab(common::RECORDED_LAB, 7);
+    let argv = ["kubectl", "exec", "-it", "a", "--", "sh"].map(str::to_owned);
+    let shell = lab.start(&Target::Node("node1".to_owned()), &argv).expect("the Pod is there");
+    lab.finish(shell, FOR_EVER);
+    assert!(lab.asks(shell) && lab.reads_typed(shell));
+    for line in ["cd /etc", "ping -c 2 10.244.2.10"] {
+        lab.type_at(shell, Some(line));
+        lab.finish(shell, FOR_EVER);
+    }
+    lab.type_at(shell, Some("sleep 100"));
+    lab.wait_until(SimTime(lab.now().0 + 1_000_000_000));
+    lab.interrupt(shell);
+    lab.finish(shell, FOR_EVER);
+    let before = lab.trace().len();
+    lab.type_at(shell, Some("exit 3"));
+    lab.finish(shell, FOR_EVER);
+    assert_eq!(lab.status(shell), Some(3));
+    lab.linger(FOR_EVER);
+    let mut log = share::from_file(&share::to_file(&lab.log())).expect("a log can be read back");
+    let mut again = Lab::open(&log);
+    while matches!(again.advance(100_000), Progress::Busy(_)) {}
+    again.wait_until(lab.now());
+    assert_eq!(again.trace().hash(), lab.trace().hash(), "the log replays to the same trace");
+    assert_eq!(again.status(shell), Some(3));
+    // Without its last line the shell still asks.
+    log.actions.pop();
+    let mut undone = Lab::open(&log);
+    while matches!(undone.advance(100_000), Progress::Busy(_)) {}
+    assert!(undone.asks(shell) && undone.trace().len() >= before);
+    undone.type_at(shell, Some("pwd"));
+    undone.finish(shell, FOR_EVER);
+    let written = common::written(&undone, before, shell);
+    assert!(written.contains("/etc\n"), "the directory is still the one before: {written}");
 }
 
 #[test]

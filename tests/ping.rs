@@ -134,6 +134,7 @@ fn run(line: &str, fate: Box<Fate>, interrupt: Option<SimTime>) -> String {
         pidns: PidNsId(0),
         pid: 1,
         variables: &[],
+        dialect: &shell::Dialect::default(),
         logs: &|_, _| String::new(),
         rng: &mut Rng::with_seed(1),
     };

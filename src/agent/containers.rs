@@ -279,6 +279,7 @@ fn launch(
         user: launch::user_of(&entry.pod.spec, &spec),
         variables: variables.into(),
         mounts,
+        directory: spec.working_dir.as_deref().unwrap_or(image_facts::directory(&image)).into(),
     };
     let serves = serves.map(|specs| specs.iter().map(listener).collect());
     Some(Launch { netns, container: Some(container), environment, argv, serves, stand_in, probe: None })
@@ -297,6 +298,7 @@ fn shared_pidns(entry: &mut PodEntry, world: &mut dyn World, netns: NetnsId) -> 
         user: User::default(),
         variables: Arc::new([]),
         mounts: Arc::new(Mounts::bare(world.new_dir())),
+        directory: "/".into(),
     };
     let argv = vec!["/pause".to_owned()];
     entry.shared.pause = Some(world.launch(Launch::program(netns, environment, argv)));

@@ -246,6 +246,7 @@ impl Fabric {
                 user: User::default(),
                 variables: Arc::new([]),
                 mounts: Arc::new(mounts),
+                directory: "/root".into(),
             },
             argv: vec!["http-server".to_owned()],
             serves: Some(spec.ports.iter().map(listener).chain(names.into_iter().flat_map(dns)).collect()),

@@ -90,6 +90,7 @@ fn serve(world: &mut dyn World, netns: NetnsId, port: u16, text: String) -> Answ
         user: User::default(),
         variables: Arc::new([]),
         mounts: Arc::new(Mounts::bare(dir)),
+        directory: "/".into(),
     };
     let program = Launch::program(netns, environment, vec!["kube-proxy".to_owned()]);
     let process = world.launch(Launch { serves: Some(vec![listener]), ..program });

@@ -111,6 +111,8 @@ pub struct Environment {
     pub variables: Arc<[(String, String)]>,
     /// Its files.
     pub mounts: Arc<Mounts>,
+    /// The directory it begins in.
+    pub directory: Arc<str>,
 }
 
 /// What stands in for a program that the simulation does not know.

@@ -317,5 +317,6 @@ pub(super) fn of_machine(world: &mut dyn World) -> Environment {
         user: User::default(),
         variables: Arc::new([]),
         mounts: Arc::new(Mounts::bare(world.new_dir())),
+        directory: "/".into(),
     }
 }

@@ -19,6 +19,7 @@ pub mod nc;
 pub mod node_cache;
 pub mod ping;
 pub mod probe;
+pub mod prompt;
 pub mod resolver;
 pub mod server;
 pub mod services;

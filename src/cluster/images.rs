@@ -202,6 +202,23 @@ pub fn argv(image: &str, command: &[String], args: &[String]) -> Vec<String> {
     argv
 }
 
+/// Directories that images begin in where that is not the root (`WORKDIR`), by the last part of their names.
+const DIRECTORIES: [(&str, &str); 7] = [
+    ("curl", "/home/curl_user"),
+    ("httpd", "/usr/local/apache2"),
+    ("netshoot", "/root"),
+    ("redis", "/data"),
+    ("tomcat", "/usr/local/tomcat"),
+    ("valkey", "/data"),
+    ("caddy", "/srv"),
+];
+
+/// The directory that an image's programs begin in.
+pub fn directory(image: &str) -> &'static str {
+    let (name, _) = name_and_tag(image);
+    DIRECTORIES.iter().find(|(known, _)| *known == name).map_or("/", |(_, directory)| *directory)
+}
+
 /// The version of nginx in an image, by its tag.
 pub fn nginx_version(image: &str) -> String {
     let (_, tag) = name_and_tag(image);

@@ -4,7 +4,7 @@ use super::Lab;
 use crate::agent::{Environment, Mounts, World};
 use crate::base::{NetnsId, ProcessId};
 use crate::kernel::{Ctx, Hairpin, Netns};
-use crate::shell::{self, Command, Context, KernelChange};
+use crate::shell::{self, Command, Context, Dialect, KernelChange};
 use crate::trace::{IpcChange, Stream, TableChange};
 use std::borrow::Cow;
 
@@ -29,16 +29,21 @@ impl Lab {
         self.live.advance(trace, trace.len());
         self.live.now = self.sim.now();
         let sim = &self.sim;
+        let dialect =
+            self.scripts.get(&process).map_or_else(Dialect::default, |script| script.dialect.clone());
         let hostname = sim.file(netns, "/etc/hostname").map_or("", |text| text.trim_end());
         let mut context = Context {
             inventory: &self.live,
             netns,
             files: &|path| {
+                let path = &sim.absolute(process, path);
                 let own = || sim.file_of(netns, &environment.mounts, path).map(Cow::into_owned);
                 shell::kernel_file(&self.live, netns, path).or_else(own)
             },
-            bytes: &|path| sim.bytes_of(netns, &environment.mounts, path).map(<[u8]>::to_vec),
-            is_fifo: &|path| sim.is_fifo(netns, &environment.mounts, path),
+            bytes: &|path| {
+                sim.bytes_of(netns, &environment.mounts, &sim.absolute(process, path)).map(<[u8]>::to_vec)
+            },
+            is_fifo: &|path| sim.is_fifo(netns, &environment.mounts, &sim.absolute(process, path)),
             hostname,
             image: environment.image.as_deref(),
             kube_namespace: &environment.kube_namespace,
@@ -47,6 +52,7 @@ impl Lab {
             pidns: environment.pidns,
             pid: sim.pid_of(process),
             variables: &environment.variables,
+            dialect: &dialect,
             logs: &|container, restarts| super::objects::log(trace, container, restarts),
             rng: &mut rng,
         };
@@ -76,18 +82,19 @@ impl Lab {
                 status
             }
             Err((why, status)) => {
-                self.sim.write(process, Stream::Stderr, &format!("sh: 1: {why}\n"));
+                let text = self.dialect(process).complaint(&why);
+                self.sim.write(process, Stream::Stderr, &text);
                 status
             }
         }
     }
 
     fn carry_out(&mut self, process: ProcessId, command: Command, title: &str) -> Option<u8> {
-        if let Command::Exec { pod, container, argv, reads, output } = command {
+        if let Command::Exec { pod, container, argv, reads, has_tty, output } = command {
             for (stream, text) in output {
                 self.sim.write(process, stream, &text);
             }
-            return Some(self.exec(process, *pod, container, (&argv, reads)));
+            return Some(self.exec(process, *pod, container, (&argv, reads, has_tty)));
         }
         let (output, status, program, changes) = match command {
             // Taken care of above.

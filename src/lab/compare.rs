@@ -209,7 +209,7 @@ impl Run {
         let late = self.lab.sim.next_at().is_none_or(|at| at > self.deadline);
         let waits = match self.running {
             None => !self.lab.sim.is_quiet(Urgency::Now),
-            Some((process, _)) => self.lab.sim.status(process).is_none(),
+            Some((process, _)) => self.lab.sim.status(process).is_none() && !self.lab.asks(process),
         };
         waits && !late && self.lab.sim.trace().len() < EVENTS_MAX
     }

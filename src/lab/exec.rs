@@ -1,29 +1,32 @@
 //! Commands in containers: `kubectl exec` moves its own process into the container, and back when the command is over.
 
-use super::script::{Script, Step, literal};
+use super::script::{Io, Script, Step, literal};
+use super::shells::Surroundings;
 use super::{Lab, Target};
 use crate::agent::{Environment, not_found};
 use crate::base::{NetnsId, ProcessId};
 use crate::shell::{self, is_shell};
+use crate::sim::Stderr;
 use crate::trace::Stream;
-use std::collections::BTreeMap;
 
 /// Whether a command in a container begins: its program is there.
 fn runs(environment: &Environment, program: &str) -> bool {
-    is_shell(program)
-        || matches!(program, "timeout" | "test" | "[")
-        || shell::has_program(environment.image.as_deref(), program)
+    let image = environment.image.as_deref();
+    if is_shell(program) {
+        return shell::has_shell(image, program);
+    }
+    matches!(program, "timeout" | "test" | "[") || shell::has_program(image, program)
 }
 
 impl Lab {
-    /// Has a process run a command line in a container of a Pod, with its standard input or with an empty one. The
-    /// status of the preparations.
+    /// Has a process run a command line in a container of a Pod, with its standard input or with an empty one, and with a
+    /// terminal where that is asked for and there is one. The status of the preparations.
     pub(super) fn exec(
         &mut self,
         process: ProcessId,
         (namespace, name): (String, String),
         container: Option<String>,
-        (argv, reads): (&[String], bool),
+        (argv, reads, has_tty): (&[String], bool, bool),
     ) -> u8 {
         let target = Target::Pod { namespace, name, container };
         let (netns, environment) = match self.find(&target) {
@@ -39,15 +42,23 @@ impl Lab {
             return 1;
         }
         let before = self.sim.netns_of(process);
+        let outer = self.surroundings(process);
+        let at_terminal = self.reads_terminal(process);
         let Some(script) = self.scripts.get_mut(&process) else { return 1 };
-        let fresh = Script::new(environment.clone(), String::new());
+        let io = script.io.clone();
+        // A terminal there gives both streams as one; without one they come through pipes.
+        if reads && has_tty && at_terminal {
+            script.io.stderr = Stderr::WithOutput;
+        } else {
+            script.io.is_remote = true;
+        }
         if !reads {
-            script.steps.push(Step::Restore(script.io.clone(), None, String::new()));
             (script.io.stdin, script.io.is_piped) = (Some(Vec::new()), false);
         }
+        let fresh = Script::new(environment.clone(), String::new());
         let own = std::mem::replace(&mut script.environment, environment.clone());
-        let variables = std::mem::replace(&mut script.variables, fresh.variables);
-        script.steps.push(Step::Return(before, Box::new((own, variables))));
+        (script.variables, script.dialect) = (fresh.variables, fresh.dialect);
+        script.steps.push(Step::Return(before, Box::new((own, io, outer))));
         script.steps.push(Step::Run(literal(argv)));
         self.sim.enter(process, netns, &environment);
         0
@@ -66,19 +77,23 @@ impl Lab {
         )
     }
 
+    /// A command in a container is over, with this status.
     pub(super) fn returned(
         &mut self,
         process: ProcessId,
         netns: NetnsId,
-        (environment, variables): (Environment, BTreeMap<String, String>),
+        (environment, io, outer): (Environment, Io, Surroundings),
         status: u8,
     ) {
         self.sim.enter(process, netns, &environment);
-        if let Some(script) = self.scripts.get_mut(&process) {
-            script.environment = environment;
-            script.variables = variables;
-        }
-        if status != 0 {
+        let Some(script) = self.scripts.get_mut(&process) else { return };
+        script.environment = environment;
+        script.io = io.clone();
+        let is_interrupted = script.is_interrupted;
+        self.left(process, outer);
+        self.sim.redirect_output(process, io.keeps, io.stderr);
+        // Without a terminal there, Ctrl-C ends the client, which says nothing then.
+        if status != 0 && !is_interrupted {
             let text = format!("command terminated with exit code {status}\n");
             self.sim.write(process, Stream::Stderr, &text);
         }

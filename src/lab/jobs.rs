@@ -139,7 +139,8 @@ impl Lab {
                 self.sim.signalled(process, found, name);
                 self.sim.signal(found, signal);
             } else {
-                self.sim.write(process, Stream::Stderr, "sh: 1: kill: No such process\n");
+                let text = self.dialect(process).complaint("kill: No such process");
+                self.sim.write(process, Stream::Stderr, &text);
                 status = 1;
             }
         }

@@ -1,5 +1,6 @@
 //! The facade: a lab is a log of actions, and its state is the replay of that log.
 
+mod builtins;
 mod commands;
 pub mod compare;
 mod corefiles;
@@ -22,6 +23,7 @@ pub mod prompt;
 mod remote;
 mod script;
 pub mod share;
+mod shells;
 mod substitution;
 mod target;
 pub mod transcript;
@@ -34,7 +36,8 @@ use crate::api::{ApiError, ApiRequest};
 use crate::base::{Diagnostic, EventId, NetnsId, ProcessId, Severity, SimTime, Span};
 use crate::kernel::{Netns, Urgency};
 use crate::manifest::{self, Located, Parsed, Reading};
-use crate::sim::{EVENTS_MAX, Simulation};
+pub use crate::sim::EVENTS_MAX;
+use crate::sim::Simulation;
 use crate::trace::{Fault, Inventory, Trace};
 use script::Script;
 use serde::{Deserialize, Serialize};
@@ -67,6 +70,8 @@ pub enum Action {
     Request(ApiRequest),
     /// Typed Ctrl-C at the process started by the `n`-th `Run` of the log, counted from 0.
     Interrupt(u32),
+    /// Typed a line at that process, Enter included, or Ctrl-D (`null`).
+    Type(u32, Option<String>),
 }
 
 /// A seed and an ordered list of actions, each at a simulated time: all that is needed to see the same again.
@@ -188,19 +193,6 @@ impl Lab {
         Ok(process)
     }
 
-    /// Types Ctrl-C at a process.
-    pub fn interrupt(&mut self, process: ProcessId) {
-        if let Some(run) = self.runs.iter().position(|&at| at == process) {
-            self.catch_up();
-            self.log.actions.push((self.sim.now(), Action::Interrupt(run as u32)));
-            self.end_writers(process);
-            if let Some(script) = self.scripts.get_mut(&process) {
-                script.stop();
-            }
-            self.sim.interrupt(process);
-        }
-    }
-
     /// Works through at most `steps` entries of the event queue, so that a page never blocks.
     pub fn advance(&mut self, steps: u32) -> Progress {
         for _ in 0..steps {
@@ -234,9 +226,9 @@ impl Lab {
         Progress::Busy(self.sim.now())
     }
 
-    /// Runs until a process ended.
+    /// Runs until a process ended, or a shell in it asks for a command.
     pub fn finish(&mut self, process: ProcessId, limit: SimTime) -> Progress {
-        self.run_while(limit, |lab| lab.sim.status(process).is_none())
+        self.run_while(limit, |lab| lab.sim.status(process).is_none() && !lab.asks(process))
     }
 
     /// Runs until all that was caused has happened: no packet under way, no neighbour asked or about to be checked.
@@ -337,6 +329,11 @@ impl Lab {
                 Action::Interrupt(run) => {
                     if let Some(&process) = self.runs.get(run as usize) {
                         self.interrupt(process);
+                    }
+                }
+                Action::Type(run, line) => {
+                    if let Some(&process) = self.runs.get(run as usize) {
+                        self.type_at(process, line.as_deref());
                     }
                 }
             }

@@ -71,7 +71,7 @@ impl Lab {
         }
         self.end_writers(writer);
         if let Some(script) = self.scripts.get_mut(&writer) {
-            script.stop();
+            script.steps.clear();
         }
         self.sim.signal(writer, Signal::Kill);
     }

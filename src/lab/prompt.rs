@@ -12,6 +12,8 @@ pub enum Input {
     Run(String),
     /// Ctrl-C.
     Interrupt,
+    /// Ctrl-D on an empty line.
+    End,
     /// Ctrl-L.
     Clear,
     /// Tab.
@@ -199,6 +201,7 @@ impl Prompt {
             '\x7f' | '\x08' => self.cut(self.cursor.saturating_sub(1), self.cursor),
             '\x01' => self.cursor = 0,
             '\x02' => self.cursor = self.cursor.saturating_sub(1),
+            '\x04' if self.line.is_empty() => return Some(Input::End),
             '\x04' => self.cut(self.cursor, (self.cursor + 1).min(end)),
             '\x05' => self.cursor = end,
             '\x06' => self.cursor = (self.cursor + 1).min(end),
@@ -439,6 +442,7 @@ mod tests {
         assert_eq!(prompt.feed("x\x03").last(), Some(&Input::Interrupt));
         assert_eq!(prompt.line(), "");
         assert_eq!(prompt.feed("\x0c\t"), [Input::Clear, Input::Complete]);
+        assert_eq!(prompt.feed("ab\x01\x04\x04\x04").last(), Some(&Input::End));
     }
 
     #[test]

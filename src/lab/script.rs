@@ -3,6 +3,7 @@
 //! of what stands in pipes here ends by itself; where the last one reads its input as it comes, they run at once
 //! (`pipes`).
 
+use super::shells::{Shell, Surroundings};
 use super::substitution::Outer;
 use super::{Lab, Target};
 use crate::agent::{Environment, Launch, StandIn};
@@ -11,8 +12,7 @@ use crate::app::probe::Probe;
 use crate::app::server::{Persona, Server};
 use crate::app::sleep::Sleep;
 use crate::base::{Duration, NetnsId, ProcessId, SimTime};
-use crate::kernel::Errno;
-use crate::shell::{self, Node, Redirection, Simple, Word, is_shell};
+use crate::shell::{self, Dialect, Node, Redirection, Simple, Word, is_shell};
 use crate::sim::{Stderr, Stdin};
 use crate::trace::Stream;
 use std::collections::{BTreeMap, VecDeque};
@@ -33,7 +33,9 @@ pub(super) struct Io {
     pub(super) is_piped: bool,
     /// Whether standard output is kept, for a pipe or a file.
     pub(super) keeps: bool,
-    stderr: Stderr,
+    pub(super) stderr: Stderr,
+    /// Whether what shows on a terminal comes through pipes, as with `kubectl exec` without `-t`.
+    pub(super) is_remote: bool,
 }
 
 /// Something that a script has still to do.
@@ -57,7 +59,11 @@ pub(super) enum Step {
     /// Comes to this status.
     Status(u8),
     /// A command in a container is over: the process is where it was before.
-    Return(NetnsId, Box<(Environment, BTreeMap<String, String>)>),
+    Return(NetnsId, Box<(Environment, Io, Surroundings)>),
+    /// A shell within the shell is over.
+    Within(Box<Surroundings>),
+    /// A shell reads its next command from what is typed.
+    Shell(Box<Shell>),
     /// Waits for a lock on a file, then runs a command (`flock(1)`).
     Lock(Vec<String>),
     /// A substituted command is over: what it wrote becomes part of the command around it.
@@ -83,6 +89,10 @@ pub(super) struct Script {
     pub(super) children: Vec<ProcessId>,
     /// The command line that `ps` shows of the shell.
     pub(super) title: String,
+    /// Which shell runs it.
+    pub(super) dialect: Dialect,
+    /// Whether Ctrl-C was typed since a shell last asked for a command.
+    pub(super) is_interrupted: bool,
 }
 
 impl Script {
@@ -92,6 +102,7 @@ impl Script {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into();
         variables.extend(environment.variables.iter().cloned());
+        let dialect = Dialect::of(environment.image.as_deref(), "sh");
         Self {
             steps: Vec::new(),
             status: 0,
@@ -101,12 +112,9 @@ impl Script {
             n_at_once: 0,
             children: Vec::new(),
             title,
+            dialect,
+            is_interrupted: false,
         }
-    }
-
-    /// Ctrl-C: nothing more of it is run.
-    pub(super) fn stop(&mut self) {
-        self.steps.clear();
     }
 }
 
@@ -114,16 +122,6 @@ impl Script {
 pub(super) fn literal(argv: &[String]) -> Arc<Node> {
     let word = |text: &String| Word(vec![shell::Piece::Text(text.clone())]);
     Arc::new(Node::Simple(Simple { words: argv.iter().map(word).collect(), ..Simple::default() }))
-}
-
-/// The script of `sh -c SCRIPT`, also with options joined as in `sh -ec`.
-fn script_of(argv: &[String]) -> Option<&String> {
-    match argv {
-        [shell, flag, line, ..] if is_shell(shell) && flag.starts_with('-') && flag.ends_with('c') => {
-            Some(line)
-        }
-        _ => None,
-    }
 }
 
 impl Lab {
@@ -241,6 +239,8 @@ impl Lab {
             Step::Wait(until) => return self.wait_for_children(process, until),
             Step::Pipe(rest, outer) => self.next_of_pipe(process, rest, outer),
             Step::Return(netns, before) => self.returned(process, netns, *before, status),
+            Step::Within(outer) => self.left(process, *outer),
+            Step::Shell(shell) => return self.read_command(process, shell, status),
             Step::Substituted(outer) => return self.substituted(process, *outer, status),
             Step::Restore(io, file, before) => return self.restore(process, io, (file, before), status),
             Step::Unlock(path) => self.sim.unlock(process, &path),
@@ -256,7 +256,7 @@ impl Lab {
         let Some(node) = rest.pop_front() else { return };
         let is_last = rest.is_empty();
         let keeps = !is_last || outer.keeps;
-        script.io = Io { stdin: Some(written.into_bytes()), is_piped: false, keeps, stderr: outer.stderr };
+        script.io = Io { stdin: Some(written.into_bytes()), is_piped: false, keeps, ..outer.clone() };
         if is_last {
             script.steps.push(Step::Restore(outer, None, String::new()));
         } else {
@@ -284,6 +284,8 @@ impl Lab {
         if path == "/dev/null" {
             return Some(status);
         }
+        let named = path;
+        let path = self.sim.absolute(process, &named);
         if self.sim.is_fifo(netns, &mounts, &path) {
             let writer = FifoWrite::new(&path, written.into_bytes(), status);
             self.sim.run(process, Box::new(writer), &title);
@@ -295,8 +297,8 @@ impl Lab {
         let old = self.sim.bytes_of(netns, &mounts, &path).filter(|_| appends).unwrap_or_default();
         let new = [old, written.as_bytes()].concat();
         let Err(errno) = self.sim.put_file(netns, &mounts, &path, new) else { return Some(status) };
-        let why = if errno == Errno::Enoent { "Directory nonexistent" } else { errno.text() };
-        self.sim.write(process, Stream::Stderr, &format!("sh: 1: cannot create {path}: {why}\n"));
+        let text = self.dialect(process).cannot_create(&named, errno.text());
+        self.sim.write(process, Stream::Stderr, &text);
         Some(2)
     }
 
@@ -365,10 +367,11 @@ impl Lab {
     pub(super) fn fork(&mut self, process: ProcessId, node: Arc<Node>) -> Option<ProcessId> {
         let script = self.scripts.get(&process)?;
         let (environment, variables) = (script.environment.clone(), script.variables.clone());
+        let dialect = script.dialect.clone();
         let netns = self.sim.netns_of(process);
         let child = self.sim.begin_child(netns, &environment, process);
         let mut script = Script::new(environment, String::new());
-        script.variables = variables;
+        (script.variables, script.dialect) = (variables, dialect);
         script.io.stdin = Some(Vec::new());
         script.steps.push(Step::Run(node));
         self.scripts.insert(child, script);
@@ -401,7 +404,7 @@ impl Lab {
             script.variables.insert(name.clone(), value);
         }
         if let Err(message) = self.redirect(process, &simple.redirections) {
-            self.sim.write(process, Stream::Stderr, &format!("sh: 1: {message}\n"));
+            self.sim.write(process, Stream::Stderr, &message);
             return Some(2);
         }
         if words.is_empty() {
@@ -410,8 +413,8 @@ impl Lab {
         if let Some(status) = self.builtin(process, &words) {
             return Some(status);
         }
-        if let Some(line) = script_of(&words) {
-            return self.run_script(process, line);
+        if is_shell(&words[0]) && self.has_shell(process, &words[0]) {
+            return self.run_shell(process, &words);
         }
         if words[0] == "flock" {
             return self.lock(process, &words);
@@ -420,18 +423,13 @@ impl Lab {
             return self.run_for(process, &words);
         }
         let script = self.scripts.get_mut(&process)?;
-        if is_shell(&words[0]) {
-            // A shell reads its commands from standard input; at a terminal nobody types any.
-            let text = script.io.stdin.take().unwrap_or_default();
-            return self.run_script(process, &String::from_utf8_lossy(&text));
-        }
         let (io, mut environment) = (script.io.clone(), script.environment.clone());
         if !simple.assignments.is_empty() {
             let own = simple.assignments.iter().filter_map(|(name, _)| script.variables.get_key_value(name));
             let own = own.map(|(name, value)| (name.clone(), value.clone()));
             environment.variables = environment.variables.iter().cloned().chain(own).collect();
         }
-        let waits = script.steps.iter().any(|step| !matches!(step, Step::Restore(..)));
+        let waits = script.steps.iter().any(|step| !matches!(step, Step::Restore(..) | Step::Within(_)));
         let title = if waits { script.title.clone() } else { words.join(" ") };
         self.sim.set_shell(process, waits);
         let stdin = if io.is_piped {
@@ -440,27 +438,15 @@ impl Lab {
             io.stdin.clone().map(Stdin::Content)
         };
         self.sim.redirect(process, stdin, io.keeps, io.stderr);
+        if io.is_remote {
+            self.sim.leave_terminal(process);
+        }
         let input = io.stdin.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let status = self.run_command(process, &words, (&environment, input.as_deref()), &title);
         if let Some(script) = self.scripts.get_mut(&process).filter(|_| status.is_none()) {
             script.n_at_once = 0;
         }
         status
-    }
-
-    fn run_script(&mut self, process: ProcessId, line: &str) -> Option<u8> {
-        match shell::parse(line) {
-            Ok(node) => {
-                let script = self.scripts.get_mut(&process)?;
-                script.steps.push(Step::Run(node));
-                Some(0)
-            }
-            Err(message) => {
-                self.sim.redirect(process, None, false, Stderr::Own);
-                self.sim.write(process, Stream::Stderr, &format!("sh: 1: {message}\n"));
-                Some(2)
-            }
-        }
     }
 
     /// Applies redirections, to be taken back after the command.
@@ -479,15 +465,16 @@ impl Lab {
                     let path = file.join(&|name| self.variable(process, name));
                     let bytes = match path.as_str() {
                         "/dev/null" => Some(Vec::new()),
-                        _ => self.bytes_of(netns, &mounts, &path),
+                        _ => self.bytes_of(netns, &mounts, &self.sim.absolute(process, &path)),
                     };
-                    let bytes = bytes.ok_or_else(|| format!("cannot open {path}: No such file"))?;
+                    let bytes = bytes.ok_or_else(|| self.dialect(process).cannot_open(&path))?;
                     (io.stdin, io.is_piped) = (Some(bytes), false);
                 }
                 Redirection::Out { stream: 2, file, .. } => {
                     let path = file.join(&|name| self.variable(process, name));
                     if path != "/dev/null" {
-                        return Err(format!("\"2> {path}\" is not simulated in a shell, only 2>/dev/null"));
+                        let what = format!("\"2> {path}\" is not simulated in a shell, only 2>/dev/null");
+                        return Err(self.dialect(process).complaint(&what));
                     }
                     io.stderr = Stderr::Nowhere;
                 }
@@ -506,77 +493,5 @@ impl Lab {
             script.steps.push(Step::Restore(outer, out, before));
         }
         Ok(())
-    }
-
-    /// Commands that the shell itself carries out: their status.
-    fn builtin(&mut self, process: ProcessId, words: &[String]) -> Option<u8> {
-        let script = self.scripts.get_mut(&process)?;
-        match words[0].as_str() {
-            ":" | "cd" | "trap" | "set" | "umask" | "shopt" => Some(0),
-            "wait" => {
-                script.steps.push(Step::Wait(None));
-                Some(0)
-            }
-            "kill" => Some(self.kill(process, words)),
-            "export" | "readonly" | "local" => {
-                let pairs = words[1..].iter().filter_map(|word| word.split_once('='));
-                script.variables.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
-                Some(0)
-            }
-            "unset" => {
-                words[1..].iter().for_each(|name| {
-                    script.variables.remove(name);
-                });
-                Some(0)
-            }
-            "exit" => {
-                let status = words.get(1).and_then(|text| text.parse().ok()).unwrap_or(script.status);
-                self.leave(process);
-                Some(status)
-            }
-            "exec" => {
-                if words.len() == 1 {
-                    return Some(0);
-                }
-                let inner = script.steps.iter().rposition(|step| matches!(step, Step::Substituted(_)));
-                let mut own = script.steps.split_off(inner.map_or(0, |at| at + 1));
-                own.retain(|step| matches!(step, Step::Restore(..) | Step::Return(..)));
-                script.steps.append(&mut own);
-                script.title = words[1..].join(" ");
-                script.steps.push(Step::Run(literal(&words[1..])));
-                Some(0)
-            }
-            "[" | "test" => {
-                let end = words.len()
-                    - usize::from(words[0] == "[" && words.last().is_some_and(|last| last == "]"));
-                let operands: Vec<&str> = words[1..end.max(1)].iter().map(String::as_str).collect();
-                Some(u8::from(!self.test(process, &operands)))
-            }
-            _ => None,
-        }
-    }
-
-    fn test(&self, process: ProcessId, operands: &[&str]) -> bool {
-        let exists = |path: &str| {
-            let script = self.scripts.get(&process)?;
-            self.sim.file_of(self.sim.netns_of(process), &script.environment.mounts, path)
-        };
-        let number = |text: &str| text.parse::<i64>().unwrap_or(0);
-        match operands {
-            ["!", rest @ ..] => !self.test(process, rest),
-            ["-n", text] | [text] => !text.is_empty(),
-            ["-z", text] => text.is_empty(),
-            ["-e" | "-f" | "-r", path] => exists(path).is_some(),
-            ["-s", path] => exists(path).is_some_and(|text| !text.is_empty()),
-            [a, "=" | "==", b] => a == b,
-            [a, "!=", b] => a != b,
-            [a, "-eq", b] => number(a) == number(b),
-            [a, "-ne", b] => number(a) != number(b),
-            [a, "-lt", b] => number(a) < number(b),
-            [a, "-le", b] => number(a) <= number(b),
-            [a, "-gt", b] => number(a) > number(b),
-            [a, "-ge", b] => number(a) >= number(b),
-            _ => false,
-        }
     }
 }

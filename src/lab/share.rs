@@ -155,6 +155,8 @@ mod tests {
             (SimTime(0), Action::Apply("kind: Pod\nmetadata: {name: 가나다}\n".into())),
             (SimTime(2_000_000_000), Action::Run { target: pod, argv }),
             (SimTime(3_000_000_000), Action::Interrupt(0)),
+            (SimTime(3_000_000_000), Action::Type(0, Some("hostname".into()))),
+            (SimTime(4_000_000_000), Action::Type(0, None)),
         ];
         Shared { log: LabLog { seed: 7, actions }, at: Some(SimTime(2_000_230_400)) }
     }
@@ -176,6 +178,13 @@ mod tests {
         let shared = Shared { at: None, ..sample() };
         let json = serde_json::to_string(&shared).unwrap();
         assert!(!json.contains("\"at\""), "{json}");
+    }
+
+    #[test]
+    fn a_link_from_before_anything_could_be_typed_opens() {
+        let json = br#"{"log": {"seed": 7, "actions": [[0, {"apply": "x"}], [5, {"interrupt": 0}]]}}"#;
+        let actions = vec![(SimTime(0), Action::Apply("x".into())), (SimTime(5), Action::Interrupt(0))];
+        assert_eq!(decode(&link_of(json)).map(|shared| shared.log), Ok(LabLog { seed: 7, actions }));
     }
 
     #[test]

@@ -46,7 +46,8 @@ impl Lab {
                         Some(status)
                     }
                     Err(message) => {
-                        self.sim.write(process, Stream::Stderr, &format!("sh: 1: {message}\n"));
+                        let text = self.dialect(process).complaint(&message);
+                        self.sim.write(process, Stream::Stderr, &text);
                         self.leave(process);
                         Some(2)
                     }
@@ -67,11 +68,15 @@ impl Lab {
         Some(outer.status)
     }
 
-    /// The shell ends: that of a substitution or of a container, else the whole script.
+    /// The shell ends: that of a substitution, of a container, or one within another, else the whole script.
     pub(super) fn leave(&mut self, process: ProcessId) {
         let Some(script) = self.scripts.get_mut(&process) else { return };
-        let is_end = |step: &Step| matches!(step, Step::Return(..) | Step::Substituted(_));
+        let is_end = |step: &Step| matches!(step, Step::Return(..) | Step::Substituted(_) | Step::Within(_));
         let outer = script.steps.iter().rposition(is_end);
-        script.steps.truncate(outer.map_or(0, |at| at + 1));
+        let left = script.steps.split_off(outer.map_or(0, |at| at + 1));
+        if left.iter().any(|step| matches!(step, Step::Shell(shell) if shell.is_interactive)) {
+            let text = self.dialect(process).farewell(true);
+            self.sim.write(process, Stream::Stdout, text);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a terminal shows, as a function of the trace and of a moment in it: stepping back takes the output back too.
 
-use crate::base::{EventId, OutputId, ProcessId, SimTime};
+use crate::base::{EventId, OutputId, ProcessId};
 use crate::trace::{EventKind, Trace};
 
 /// A command entered at a terminal.
@@ -16,8 +16,6 @@ pub struct Entry {
     pub entered: usize,
     /// Why it could not be started, or what else the terminal itself has to say.
     pub note: Option<String>,
-    /// When Ctrl-C was typed at it.
-    pub interrupted: Option<SimTime>,
 }
 
 /// What processes wrote and when they ended, gathered from a trace as it grows.
@@ -81,28 +79,21 @@ impl Transcript {
                 out.push('\n');
             }
             is_waiting = match entry.process {
-                Some(process) => self.output(&mut out, (trace, upto), entry, process),
+                Some(process) => self.output(&mut out, (trace, upto), process),
                 None => true,
             };
+            // A program that Ctrl-C has ended leaves the line to the shell.
+            if is_waiting && out.ends_with("^C") {
+                out.push('\n');
+            }
         }
         (out, is_waiting)
     }
 
     /// Adds what `process` wrote, and says whether it ended by then.
-    fn output(
-        &self,
-        out: &mut String,
-        (trace, upto): (&Trace, usize),
-        entry: &Entry,
-        process: ProcessId,
-    ) -> bool {
-        let mut typed = entry.interrupted;
+    fn output(&self, out: &mut String, (trace, upto): (&Trace, usize), process: ProcessId) -> bool {
         let of_process = self.writes.iter().filter(|(_, writer, _)| *writer == process);
-        for (id, _, output) in of_process.take_while(|(id, ..)| id.index() < upto) {
-            if typed.is_some_and(|at| at <= trace.event(*id).at) {
-                out.push_str("^C");
-                typed = None;
-            }
+        for (_, _, output) in of_process.take_while(|(id, ..)| id.index() < upto) {
             out.push_str(&trace.outputs[output.index()].text);
         }
         self.exit(process).is_some_and(|id| id.index() < upto)
@@ -112,7 +103,7 @@ impl Transcript {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{IfIndex, JourneyId, NetnsId, PacketId};
+    use crate::base::{IfIndex, JourneyId, NetnsId, PacketId, SimTime};
     use crate::trace::{Event, Output, Stream};
 
     fn push(trace: &mut Trace, at: u64, kind: EventKind) {
@@ -135,7 +126,7 @@ mod tests {
 
     fn entry(line: &str, process: Option<u32>, entered: usize) -> Entry {
         let process = process.map(ProcessId);
-        Entry { prompt: "$ ".into(), line: line.into(), process, entered, note: None, interrupted: None }
+        Entry { prompt: "$ ".into(), line: line.into(), process, entered, note: None }
     }
 
     #[test]
@@ -161,13 +152,19 @@ mod tests {
     }
 
     #[test]
-    fn control_c_is_echoed_where_it_was_typed() {
+    fn what_is_typed_shows_where_it_was_typed() {
         let mut trace = Trace::default();
-        write(&mut trace, 1, 0, "one\n");
-        write(&mut trace, 5, 0, "\n--- statistics ---\n");
+        write(&mut trace, 1, 0, "/ # ");
+        let echo = |text: &str| Output { process: ProcessId(0), stream: Stream::Echo, text: text.into() };
+        let line = trace.write(echo("sleep 9\n"));
+        push(&mut trace, 1, EventKind::Wrote(line));
+        let interrupt = trace.write(echo("^C"));
+        push(&mut trace, 4, EventKind::Wrote(interrupt));
+        push(&mut trace, 4, EventKind::Exited(ProcessId(0), 130));
         let mut transcript = Transcript::default();
         transcript.extend(&trace);
-        let entries = [Entry { interrupted: Some(SimTime(4)), ..entry("ping b", Some(0), 0) }];
-        assert_eq!(transcript.text(&trace, &entries, 2).0, "$ ping b\none\n^C\n--- statistics ---\n");
+        let entries = [entry("sh", Some(0), 0)];
+        assert_eq!(transcript.text(&trace, &entries, 3), ("$ sh\n/ # sleep 9\n^C".to_owned(), false));
+        assert_eq!(transcript.text(&trace, &entries, 4), ("$ sh\n/ # sleep 9\n^C\n".to_owned(), true));
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "grep" => grep::grep(context, words),
         "head" => head_tail::head(context, words, true),
         "httpd" => servers::busybox_httpd(context, words),
-        "printf" => printf::printf(words),
+        "printf" => printf::printf(context, words),
         "ps" => filters::busybox_ps(context),
         "seq" => filters::seq(words),
         "tail" => head_tail::tail(context, words, true),

@@ -11,6 +11,7 @@ mod busybox_ip;
 pub mod change;
 mod conntrack;
 mod curl;
+mod dialect;
 mod dig;
 mod ethtool;
 mod file_tests;
@@ -55,9 +56,10 @@ mod wget;
 
 pub use arithmetic::arithmetic;
 pub use change::KernelChange;
+pub use dialect::{Dialect, Place};
 pub use kernel_files::read as kernel_file;
 pub use pipes::runs_at_once;
-pub use programs::{has_program, is_shell};
+pub use programs::{has_program, has_shell, is_shell};
 pub use remote::{Copying, Follow, Followed, Program, Way};
 pub use script::{Node, Piece, Redirection, Simple, Word, parse};
 pub use sysctl::write_file as write_kernel_file;
@@ -97,6 +99,8 @@ pub struct Context<'a> {
     pub pid: u32,
     /// Environment variables.
     pub variables: &'a [(String, String)],
+    /// The shell that the command was given to.
+    pub dialect: &'a Dialect,
     /// What the main process of a container wrote, by namespace, Pod and container, and how often it was restarted
     /// before.
     pub logs: &'a Logs<'a>,
@@ -133,6 +137,8 @@ pub enum Command {
         argv: Vec<String>,
         /// Whether it reads what the client would read (`--stdin`).
         reads: bool,
+        /// Whether it has a terminal (`--tty`).
+        has_tty: bool,
         /// What it wrote before.
         output: Vec<(Stream, String)>,
     },
@@ -170,7 +176,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         return busybox::run(context, &own);
     }
     if !has_program(context.image, name) {
-        return missing(context.image, name);
+        return missing(context, name);
     }
     match name {
         "ifconfig" => nettools::ifconfig(context, words, Edition::NetTools),
@@ -223,7 +229,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "node-cache" => servers::node_cache(words),
         "pause" => servers::pause(),
         "postgres" => servers::postgres(words),
-        "printf" => printf::printf(words),
+        "printf" => printf::printf(context, words),
         "ps" => filters::ps(context, words),
         "python" | "python3" => servers::python(words),
         "redis-server" => servers::redis(words),
@@ -249,18 +255,18 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "sysctl" => sysctl::sysctl(context, words),
         "tc" => tc::tc(context, words),
         "true" | ":" => Out::default().done(0),
-        _ => missing(context.image, name),
+        _ => missing(context, name),
     }
 }
 
 /// There is no such program: the shell says so, or the runtime where there is no shell.
-fn missing(image: Option<&str>, name: &str) -> Command {
-    if image.is_some_and(|image| images::tools(image) == Tools::Nothing) {
+fn missing(context: &Context<'_>, name: &str) -> Command {
+    if context.image.is_some_and(|image| images::tools(image) == Tools::Nothing) {
         let text = format!("exec: \"{name}\": executable file not found in $PATH: unknown");
         return refuse(
             format!("OCI runtime exec failed: exec failed: unable to start container process: {text}\n"),
             127,
         );
     }
-    refuse(format!("sh: 1: {name}: not found\n"), 127)
+    refuse(context.dialect.not_found(name), 127)
 }

@@ -1,8 +1,8 @@
 //! `printf` as the shell's own does it (`dash`, after POSIX.1-2024 `printf`): formats with flags, width and precision,
 //! used again while arguments are left.
 
-use super::Command;
 use super::out::{Out, refuse};
+use super::{Command, Context};
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -10,19 +10,20 @@ use std::str::Chars;
 const WIDTH_MAX: i64 = 100_000;
 
 /// `printf FORMAT [ARGUMENT…]`.
-pub(super) fn printf(words: &[String]) -> Command {
+pub(super) fn printf(context: &Context<'_>, words: &[String]) -> Command {
+    let says = |message: &str| context.dialect.complaint(&format!("printf: {message}"));
     let (words, has_options) = match words {
         [first, rest @ ..] if first == "--" => (rest, false),
         words => (words, true),
     };
     let Some((format, arguments)) = words.split_first() else {
-        return refuse("sh: 1: printf: usage: printf format [arg ...]\n", 2);
+        return refuse(says("usage: printf format [arg ...]"), 2);
     };
     let option = format.strip_prefix('-').filter(|_| has_options).and_then(|rest| rest.chars().next());
     if let Some(option) = option {
-        return refuse(format!("sh: 1: printf: Illegal option -{option}\n"), 2);
+        return refuse(says(&format!("Illegal option -{option}")), 2);
     }
-    let mut printer = Printer { arguments, out: Out::default(), status: 0 };
+    let mut printer = Printer { arguments, says: &says, out: Out::default(), status: 0 };
     loop {
         let before = printer.arguments.len();
         match printer.once(format) {
@@ -86,6 +87,8 @@ impl Spec {
 
 struct Printer<'a> {
     arguments: &'a [String],
+    /// A complaint of the shell's.
+    says: &'a dyn Fn(&str) -> String,
     out: Out,
     status: u8,
 }
@@ -93,7 +96,8 @@ struct Printer<'a> {
 impl Printer<'_> {
     fn complain(&mut self, message: &str) {
         self.status = 1;
-        self.out.err(format!("sh: 1: printf: {message}\n"));
+        let line = (self.says)(message);
+        self.out.err(line);
     }
 
     fn argument(&mut self) -> Option<String> {

@@ -119,6 +119,30 @@ pub fn is_shell(word: &str) -> bool {
     matches!(name, "sh" | "bash" | "ash" | "dash" | "zsh")
 }
 
+/// Whether an image has this shell, by its name or path.
+pub fn has_shell(image: Option<&str>, word: &str) -> bool {
+    let (place, name) = word.rsplit_once('/').map_or((None, word), |(place, name)| (Some(place), name));
+    let own_bash = image.is_some_and(|image| images::name_and_tag(image).0 == "bash");
+    let is_musl = image.is_some_and(images::has_musl);
+    let is_there = match image.map(images::tools) {
+        Some(Tools::Nothing) => false,
+        Some(Tools::Busybox) => matches!(name, "sh" | "ash") || (name == "bash" && own_bash),
+        Some(Tools::Full) => match name {
+            "sh" => true,
+            "ash" => is_musl || own_bash,
+            "zsh" => image.is_some_and(|image| images::name_and_tag(image).0 == "netshoot"),
+            "dash" => !is_musl && !own_bash,
+            _ => image.is_none_or(|image| images::name_and_tag(image).0 != "curl"),
+        },
+        None => matches!(name, "sh" | "bash" | "dash"),
+    };
+    let is_place = match place {
+        None | Some("/bin" | "/usr/bin") => true,
+        Some(place) => place == "/usr/local/bin" && own_bash,
+    };
+    is_there && is_place && is_shell(word)
+}
+
 /// Whether an image has a program, by its name or path; a machine (`None`) has all.
 pub fn has_program(image: Option<&str>, program: &str) -> bool {
     let name = program.rsplit('/').next().unwrap_or(program);

@@ -94,7 +94,7 @@ pub(super) fn place(netns: NetnsId, mounts: &Mounts, path: &str) -> Place {
 impl<A: Actor> Simulation<A> {
     fn place_of(&self, process: ProcessId, path: &str) -> Place {
         let slot = &self.processes[process.index()];
-        place(slot.netns, &slot.mounts, path)
+        place(slot.netns, &slot.mounts, &self.absolute(process, path))
     }
 
     fn opened(&mut self, process: ProcessId, path: &str, kind: Kind) -> SocketId {
@@ -217,7 +217,7 @@ impl<A: Actor> Simulation<A> {
     /// `socket`, `bind` and `listen` on a path.
     pub(super) fn local_listen(&mut self, process: ProcessId, path: &str) -> Result<SocketId, Errno> {
         let place = self.place_of(process, path);
-        if self.processes[process.index()].mounts.is_read_only(path) {
+        if self.processes[process.index()].mounts.is_read_only(&self.absolute(process, path)) {
             return Err(Errno::Erofs);
         }
         if self.locals.places.contains_key(&place) || self.trees.contains_key(&place) {
@@ -476,7 +476,8 @@ impl<A: Actor> Simulation<A> {
     /// As for writing one.
     pub fn touch(&mut self, process: ProcessId, path: &str) -> Result<(), Errno> {
         let (netns, mounts) = (self.netns_of(process), self.processes[process.index()].mounts.clone());
-        self.put_file(netns, &mounts, path, Vec::new())
+        let path = self.absolute(process, path);
+        self.put_file(netns, &mounts, &path, Vec::new())
     }
 
     /// Takes away what is at a path; whether there was anything.

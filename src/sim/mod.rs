@@ -11,9 +11,11 @@ mod processes;
 mod queue;
 mod sockets;
 mod syscalls;
+mod terminal;
 mod worldly;
 
 pub use processes::{Signal, Stderr, Stdin};
+pub use terminal::Typed;
 
 use crate::agent::{Actor, Environment, Launch, Wakeup};
 use crate::api::{ApiError, ApiRequest};

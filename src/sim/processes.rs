@@ -3,6 +3,7 @@
 use super::local::Use;
 use super::names::Names;
 use super::pipes::PipeEnd;
+use super::terminal::Typed;
 use super::{Simulation, Task};
 use crate::agent::{Actor, Environment, Exit, Launch, Mounts, Wakeup};
 use crate::app::resolver::Libc;
@@ -12,7 +13,7 @@ use crate::cluster::images;
 use crate::kernel::{Errno, Urgency, User};
 use crate::trace::{ContainerRef, EventKind, Output, ProcessRow, Stream, TableChange};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// A run waits for what a main process does in this time after its start: as long as it may need to come up or to fail.
@@ -31,8 +32,8 @@ const BARE_DIRECTORIES: [&str; 8] = ["boot", "home", "media", "mnt", "opt", "roo
 /// Standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stdin {
-    /// A terminal, with what was typed and not yet read; whether Ctrl-D was typed after it.
-    Terminal(Vec<u8>, bool),
+    /// A terminal; what was typed at it and not yet read is kept beside it.
+    Terminal,
     /// A pipe or file with this content.
     Content(Vec<u8>),
     /// A pipe that another process writes to: what has come and was not yet read; whether its end has come.
@@ -80,6 +81,12 @@ pub(super) struct Slot {
     /// Environment variables.
     pub(super) variables: Arc<[(String, String)]>,
     pub(super) stdin: Stdin,
+    /// What was typed at its terminal and not yet read.
+    pub(super) typed: VecDeque<Typed>,
+    /// Whether the program asked for what is typed at the terminal, and there was nothing.
+    pub(super) awaits_input: bool,
+    /// The working directory.
+    pub(super) directory: Arc<str>,
     /// Whether standard output is a terminal.
     pub(super) is_terminal: bool,
     /// Text of standard output that is kept for the next command of a pipe.
@@ -126,7 +133,10 @@ impl<A: Actor> Simulation<A> {
             mounts: environment.mounts.clone(),
             user: environment.user,
             variables: environment.variables.clone(),
-            stdin: Stdin::Terminal(Vec::new(), false),
+            stdin: Stdin::Terminal,
+            typed: VecDeque::new(),
+            awaits_input: false,
+            directory: environment.directory.clone(),
             is_terminal: true,
             kept: None,
             pipe: None,
@@ -154,6 +164,7 @@ impl<A: Actor> Simulation<A> {
         slot.mounts = environment.mounts.clone();
         slot.user = environment.user;
         slot.variables = environment.variables.clone();
+        slot.directory = environment.directory.clone();
     }
 
     /// What processes of a machine see.
@@ -170,6 +181,7 @@ impl<A: Actor> Simulation<A> {
             user: User::default(),
             variables: Arc::new([]),
             mounts: Arc::new(mounts),
+            directory: "/root".into(),
         };
         self.machines.insert(netns, environment.clone());
         environment
@@ -208,6 +220,7 @@ impl<A: Actor> Simulation<A> {
         let args = program.title(args).unwrap_or_else(|| args.to_owned());
         let slot = &mut self.processes[id.index()];
         slot.process = Some(program);
+        slot.awaits_input = false;
         slot.timers.clear();
         self.announce(id, &args);
         self.queue.push(self.now, Urgency::Now, Task::Process(id, Wake::Start, 0));
@@ -216,9 +229,10 @@ impl<A: Actor> Simulation<A> {
     /// A process that another one started in the background: what it does counts as the other's.
     pub fn begin_child(&mut self, netns: NetnsId, environment: &Environment, parent: ProcessId) -> ProcessId {
         let id = self.begin(netns, environment);
-        let Slot { main_since, writes_as, is_terminal, .. } = self.processes[parent.index()];
+        let Slot { main_since, writes_as, is_terminal, ref directory, .. } = self.processes[parent.index()];
+        let directory = directory.clone();
         let slot = &mut self.processes[id.index()];
-        (slot.writes_as, slot.is_terminal) = (writes_as, is_terminal);
+        (slot.writes_as, slot.is_terminal, slot.directory) = (writes_as, is_terminal, directory);
         (slot.is_child, slot.main_since) = (true, main_since.or(Some(self.now)));
         id
     }
@@ -247,10 +261,15 @@ impl<A: Actor> Simulation<A> {
     pub fn redirect(&mut self, id: ProcessId, stdin: Option<Stdin>, keeps: bool, stderr: Stderr) {
         let slot = &mut self.processes[id.index()];
         let is_main = slot.main_since.is_some();
-        slot.stdin = stdin.unwrap_or_else(|| {
-            if is_main { Stdin::Content(Vec::new()) } else { Stdin::Terminal(Vec::new(), false) }
-        });
-        slot.is_terminal = !keeps && !is_main;
+        slot.stdin =
+            stdin.unwrap_or_else(|| if is_main { Stdin::Content(Vec::new()) } else { Stdin::Terminal });
+        self.redirect_output(id, keeps, stderr);
+    }
+
+    /// Sets whether standard output is kept for a pipe or a file, and where standard error goes.
+    pub fn redirect_output(&mut self, id: ProcessId, keeps: bool, stderr: Stderr) {
+        let slot = &mut self.processes[id.index()];
+        slot.is_terminal = !keeps && slot.main_since.is_none();
         slot.stderr = stderr;
         if keeps {
             slot.kept.get_or_insert_default();
@@ -276,6 +295,11 @@ impl<A: Actor> Simulation<A> {
         self.processes[id.index()].main_since.is_some()
     }
 
+    /// Standard output of a process is no terminal, though what it writes shows on one.
+    pub fn leave_terminal(&mut self, id: ProcessId) {
+        self.processes[id.index()].is_terminal = false;
+    }
+
     /// Whether standard output of a process is a terminal.
     pub fn is_terminal(&self, id: ProcessId) -> bool {
         self.processes[id.index()].is_terminal
@@ -284,17 +308,6 @@ impl<A: Actor> Simulation<A> {
     /// Number of a process in its PID namespace.
     pub fn pid_of(&self, id: ProcessId) -> u32 {
         self.processes[id.index()].pid
-    }
-
-    /// Types text at the terminal of a process; `None` is Ctrl-D.
-    pub fn type_at(&mut self, id: ProcessId, text: Option<&str>) {
-        if let Stdin::Terminal(typed, is_over) = &mut self.processes[id.index()].stdin {
-            match text {
-                Some(text) => typed.extend_from_slice(text.as_bytes()),
-                None => *is_over = true,
-            }
-            self.queue.push(self.now, Urgency::Now, Task::Process(id, Wake::Input, 0));
-        }
     }
 
     /// Says whether a shell waits for the program of this process.
@@ -362,13 +375,20 @@ impl<A: Actor> Simulation<A> {
         let slot = &mut self.processes[process.index()];
         match (stream, slot.stderr, &mut slot.kept) {
             (Stream::Stderr, Stderr::Nowhere, _) => return,
-            (Stream::Stdout, _, Some(kept)) | (Stream::Stderr, Stderr::WithOutput, Some(kept)) => {
+            (Stream::Stdout, _, Some(kept))
+            // The terminal at the other end shows what is typed, as part of its output.
+            | (Stream::Stderr | Stream::Echo, Stderr::WithOutput, Some(kept)) => {
                 kept.push_str(text);
                 return;
             }
             _ => {}
         }
-        if slot.pipe.is_some() && (stream == Stream::Stdout || slot.stderr == Stderr::WithOutput) {
+        let stream = if stream == Stream::Stderr && slot.stderr == Stderr::WithOutput {
+            Stream::Stdout
+        } else {
+            stream
+        };
+        if slot.pipe.is_some() && stream == Stream::Stdout {
             return self.write_to_pipe(process, text);
         }
         let slot = &self.processes[process.index()];
@@ -505,7 +525,7 @@ impl<A: Actor> Simulation<A> {
 
     /// Whether there is a directory: a volume, one that holds something, or one that images have. *Simplified*: what
     /// lies below most of these is taken to be there too.
-    fn is_directory(&self, mounts: &Mounts, path: &str) -> bool {
+    pub fn is_directory(&self, mounts: &Mounts, path: &str) -> bool {
         let Some(rest) = path.strip_prefix('/') else { return true };
         let top = rest.split('/').next().unwrap_or("");
         let is_known = DIRECTORIES.contains(&top) && (rest == top || !BARE_DIRECTORIES.contains(&top));

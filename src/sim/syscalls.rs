@@ -2,6 +2,7 @@
 
 use super::names::Done;
 use super::processes::Stdin;
+use super::terminal::read_typed;
 use super::{Simulation, Task, local};
 use crate::agent::Actor;
 use crate::api::{ApiError, ApiRequest};
@@ -384,12 +385,12 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         if self.asked.is_some() {
             return Input::Pending;
         }
-        match &mut self.sim.processes[self.process.index()].stdin {
-            Stdin::Terminal(come, _) | Stdin::Pipe(come, _) if !come.is_empty() => {
-                Input::Data(std::mem::take(come))
-            }
-            Stdin::Terminal(_, true) | Stdin::Pipe(_, true) => Input::End,
-            Stdin::Terminal(_, false) | Stdin::Pipe(_, false) => Input::Pending,
+        let slot = &mut self.sim.processes[self.process.index()];
+        match &mut slot.stdin {
+            Stdin::Terminal => read_typed(&mut slot.typed, &mut slot.awaits_input),
+            Stdin::Pipe(come, _) if !come.is_empty() => Input::Data(std::mem::take(come)),
+            Stdin::Pipe(_, true) => Input::End,
+            Stdin::Pipe(_, false) => Input::Pending,
             Stdin::Content(content) if content.is_empty() => Input::End,
             Stdin::Content(content) => Input::Data(std::mem::take(content)),
         }
@@ -405,12 +406,14 @@ impl<A: Actor> Os for Syscalls<'_, A> {
 
     fn read_file(&self, path: &str) -> Option<String> {
         let mounts = &self.sim.processes[self.process.index()].mounts;
-        self.sim.file_of(self.netns, mounts, path).map(Cow::into_owned)
+        let path = self.sim.absolute(self.process, path);
+        self.sim.file_of(self.netns, mounts, &path).map(Cow::into_owned)
     }
 
     fn read_bytes(&self, path: &str) -> Option<Vec<u8>> {
         let mounts = &self.sim.processes[self.process.index()].mounts;
-        self.sim.bytes_of(self.netns, mounts, path).map(<[u8]>::to_vec)
+        let path = self.sim.absolute(self.process, path);
+        self.sim.bytes_of(self.netns, mounts, &path).map(<[u8]>::to_vec)
     }
 
     fn write_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), Errno> {
@@ -418,7 +421,8 @@ impl<A: Actor> Os for Syscalls<'_, A> {
             return Ok(());
         }
         let mounts = self.sim.processes[self.process.index()].mounts.clone();
-        self.sim.put_file(self.netns, &mounts, path, bytes.to_vec())
+        let path = self.sim.absolute(self.process, path);
+        self.sim.put_file(self.netns, &mounts, &path, bytes.to_vec())
     }
 
     fn api(&mut self, request: &ApiRequest) -> Result<Value, ApiError> {

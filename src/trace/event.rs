@@ -163,6 +163,8 @@ pub enum Stream {
     Stdout,
     /// Standard error.
     Stderr,
+    /// What a terminal shows of what is typed at it (`ECHO`, `termios(3)`); no program has written it.
+    Echo,
 }
 
 const _: () = assert!(size_of::<Event>() <= 64, "an event of the trace takes 64 bytes at most");

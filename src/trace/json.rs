@@ -400,6 +400,7 @@ fn event_json(trace: &Trace, around: &Surroundings, id: EventId, event: &Event) 
             let stream = match output.stream {
                 Stream::Stdout => "stdout",
                 Stream::Stderr => "stderr",
+                Stream::Echo => "echo",
             };
             json.kind = "wrote";
             json.output = Some(OutputJson { stream, text: output.text.clone() });

@@ -5,9 +5,11 @@
 mod checking;
 mod pace;
 mod screen;
+mod typing;
 
 pub(super) use checking::{apply_typed, begin_check, progress_of_check, stop_applying, stop_check, typed};
-pub(super) use screen::screen;
+pub(super) use screen::{Asking, screen};
+pub(super) use typing::{interrupt, type_line};
 
 use super::state::{Page, Tab, Work};
 use super::{share, storage};
@@ -48,6 +50,8 @@ enum Follow {
     End,
     /// To the beginning of this run, and on from there.
     Run(u32),
+    /// To where this was typed, and on from there.
+    Typed(typing::Moment),
     /// To this moment.
     Moment(SimTime),
 }
@@ -171,7 +175,8 @@ fn last_text(log: &LabLog) -> Option<&str> {
         | Action::Fault(_)
         | Action::Mend(_)
         | Action::Request(_)
-        | Action::Interrupt(_) => None,
+        | Action::Interrupt(_)
+        | Action::Type(..) => None,
     })
 }
 
@@ -242,7 +247,6 @@ fn start(page: Page, target: Target, argv: &[String]) {
                 process: None,
                 entered: n_events,
                 note: Some(error.to_string()),
-                interrupted: None,
             };
             page.driver.update_value(|driver| driver.notes.push((target, entry)));
             page.ui.version.update(|version| *version += 1);
@@ -250,27 +254,6 @@ fn start(page: Page, target: Target, argv: &[String]) {
         None => {}
     }
     save_soon(page);
-    wake(page);
-}
-
-/// Types Ctrl-C at what runs in the terminal. What already ended, but is still ahead of the playhead, is shown to its
-/// end instead.
-pub(super) fn interrupt(page: Page) {
-    let target = page.ui.terminal.get_untracked();
-    let running = page.ui.lab.with_value(|lab| {
-        let log = lab.log();
-        let here = runs(&log).filter(|(_, (at, _))| **at == target);
-        here.filter_map(|(run, _)| process_of(lab, run))
-            .filter(|process| lab.status(*process).is_none())
-            .last()
-    });
-    if let Some(process) = running {
-        when_caught_up(page, move |page| {
-            page.ui.lab.update_value(|lab| lab.interrupt(process));
-            save_soon(page);
-        });
-    }
-    page.driver.update_value(|driver| driver.follow = Follow::End);
     wake(page);
 }
 
@@ -431,10 +414,12 @@ fn take_in(page: Page, progress: Progress) {
         .unwrap_or_default();
     let follow = match follow {
         Follow::Run(run) if page.ui.lab.with_value(|lab| is_over_at_once(lab, run)) => Follow::End,
-        Follow::Stay | Follow::End | Follow::Run(_) | Follow::Moment(_) => follow,
+        Follow::Typed(moment) if page.ui.lab.with_value(|lab| moment.is_answered_at_once(lab)) => Follow::End,
+        Follow::Stay | Follow::End | Follow::Run(_) | Follow::Typed(_) | Follow::Moment(_) => follow,
     };
     let began = match follow {
         Follow::Run(run) => page.ui.lab.with_value(|lab| lab.began(process_of(lab, run)?)),
+        Follow::Typed(moment) => Some(moment.from),
         Follow::Stay | Follow::End | Follow::Moment(_) => None,
     };
     if !added.is_empty() || follow != Follow::Stay {
@@ -456,11 +441,12 @@ fn take_in(page: Page, progress: Progress) {
     }
 }
 
-/// Whether a command has ended and sent nothing, as `ip route` does: there is nothing to watch, so its output shows at
-/// once.
+/// Whether a command has ended, or asks for a line, and has sent nothing, as `ip route` does: there is nothing to watch,
+/// so its output shows at once.
 fn is_over_at_once(lab: &Lab, run: u32) -> bool {
     let Some(process) = process_of(lab, run) else { return false };
-    lab.status(process).is_some() && !lab.trace().journeys.iter().any(|journey| journey.process == process)
+    let is_over = lab.status(process).is_some() || lab.asks(process);
+    is_over && !lab.trace().journeys.iter().any(|journey| journey.process == process)
 }
 
 fn move_playhead(page: Page, playback: &mut Playback, follow: Follow, began: Option<EventId>) {
@@ -468,7 +454,7 @@ fn move_playhead(page: Page, playback: &mut Playback, follow: Follow, began: Opt
     let at = match follow {
         Follow::Stay => return,
         Follow::End => last,
-        Follow::Run(_) => match began {
+        Follow::Run(_) | Follow::Typed(_) => match began {
             Some(began) => playback.steps.partition_point(|step| *step < began).min(last),
             None => return,
         },
@@ -478,7 +464,7 @@ fn move_playhead(page: Page, playback: &mut Playback, follow: Follow, began: Opt
     };
     playback.seek(at);
     playback.playing = match follow {
-        Follow::Run(_) => true,
+        Follow::Run(_) | Follow::Typed(_) => true,
         Follow::Moment(_) => false,
         Follow::Stay | Follow::End => playback.playing,
     };
@@ -488,9 +474,12 @@ fn move_playhead(page: Page, playback: &mut Playback, follow: Follow, began: Opt
 fn runs(log: &LabLog) -> impl Iterator<Item = (u32, (&Target, &[String]))> {
     let runs = log.actions.iter().filter_map(|(_, action)| match action {
         Action::Run { target, argv } => Some((target, argv.as_slice())),
-        Action::Apply(_) | Action::Fault(_) | Action::Mend(_) | Action::Request(_) | Action::Interrupt(_) => {
-            None
-        }
+        Action::Apply(_)
+        | Action::Fault(_)
+        | Action::Mend(_)
+        | Action::Request(_)
+        | Action::Interrupt(_)
+        | Action::Type(..) => None,
     });
     (0..).zip(runs)
 }

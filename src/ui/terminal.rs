@@ -3,7 +3,7 @@
 
 use super::bundles::{self, Terminal};
 use super::editor::request_idle_load;
-use super::lab_driver;
+use super::lab_driver::{self, Asking};
 use super::state::{Page, Tab, Theme, use_page};
 use crate::lab::Target;
 use crate::lab::prompt::{Completion, Input, Prompt, argv};
@@ -44,7 +44,15 @@ struct Screen {
     written: String,
     /// Bytes of the transcript that Ctrl-L cleared.
     cleared: usize,
-    is_waiting: bool,
+    /// Who takes what is typed.
+    asking: Asking,
+}
+
+impl Screen {
+    /// What stands in front of the line: nothing where a program takes it, which has written its own.
+    fn front<'a>(&self, prompt: &'a str) -> &'a str {
+        if self.asking == Asking::Program { "" } else { prompt }
+    }
 }
 
 type Shared = StoredValue<Screen, LocalStorage>;
@@ -53,7 +61,7 @@ type Shared = StoredValue<Screen, LocalStorage>;
 #[component]
 pub(super) fn TerminalPanel() -> impl IntoView {
     let page = use_page();
-    let screen: Shared = StoredValue::new_local(Screen { is_waiting: true, ..Screen::default() });
+    let screen: Shared = StoredValue::new_local(Screen::default());
     let place = NodeRef::<html::Div>::new();
     let is_ready = RwSignal::new(false);
     let is_loading = StoredValue::new(false);
@@ -217,8 +225,8 @@ fn follow(page: Page, screen: Shared, is_ready: RwSignal<bool>) {
     Effect::new(move || {
         is_ready.track();
         let target = page.ui.terminal.get();
-        let (text, is_waiting) = lab_driver::screen(page, &target);
-        show(screen, &text, is_waiting, &crate::lab::prompt::prompt_of(&target));
+        let (text, asking) = lab_driver::screen(page, &target);
+        show(screen, &text, asking, &crate::lab::prompt::prompt_of(&target));
     });
     Effect::new(move || {
         let theme = page.ui.theme.get();
@@ -232,14 +240,14 @@ fn follow(page: Page, screen: Shared, is_ready: RwSignal<bool>) {
 }
 
 /// Brings the terminal from what it shows to `text`: by adding to it where that is enough, else from the beginning.
-fn show(screen: Shared, text: &str, is_waiting: bool, prompt: &str) {
+fn show(screen: Shared, text: &str, asking: Asking, prompt: &str) {
     screen.update_value(|screen| {
         let Some(terminal) = screen.terminal.clone() else { return };
-        let is_same = screen.written == text && screen.is_waiting == is_waiting;
+        let is_same = screen.written == text && screen.asking == asking;
         if is_same && !text.is_empty() {
             return;
         }
-        if screen.is_waiting {
+        if screen.asking != Asking::Nobody {
             // Takes the line being typed away; it is drawn again below what comes.
             terminal.write(&screen.prompt.erased());
         }
@@ -253,10 +261,11 @@ fn show(screen: Shared, text: &str, is_waiting: bool, prompt: &str) {
             terminal.write(text.get(screen.cleared..).unwrap_or(text));
         }
         text.clone_into(&mut screen.written);
-        screen.is_waiting = is_waiting;
+        screen.asking = asking;
         screen.prompt.behind(text.rsplit('\n').next().unwrap_or_default(), terminal.cols() as usize);
-        if is_waiting {
-            let drawn = screen.prompt.draw(prompt, terminal.cols() as usize);
+        if asking != Asking::Nobody {
+            let front = screen.front(prompt);
+            let drawn = screen.prompt.draw(front, terminal.cols() as usize);
             terminal.write(&drawn);
         }
     });
@@ -271,12 +280,17 @@ fn typed(page: Page, screen: Shared, data: &str) {
         match input {
             Input::Changed => redraw(screen, &prompt),
             Input::Interrupt => {
-                if screen.with_value(|screen| screen.is_waiting) {
+                if screen.with_value(|screen| screen.asking) == Asking::Shell {
                     screen.with_value(|screen| write(screen, "^C\r\n"));
                     screen.update_value(|screen| screen.prompt.undrawn());
                     redraw(screen, &prompt);
                 } else {
                     lab_driver::interrupt(page);
+                }
+            }
+            Input::End => {
+                if screen.with_value(|screen| screen.asking) == Asking::Program {
+                    lab_driver::type_line(page, None);
                 }
             }
             Input::Clear => clear(screen, &prompt),
@@ -294,8 +308,9 @@ fn write(screen: &Screen, text: &str) {
 
 fn redraw(screen: Shared, prompt: &str) {
     screen.update_value(|screen| {
-        if let (Some(terminal), true) = (screen.terminal.clone(), screen.is_waiting) {
-            let drawn = screen.prompt.draw(prompt, terminal.cols() as usize);
+        if let (Some(terminal), true) = (screen.terminal.clone(), screen.asking != Asking::Nobody) {
+            let front = screen.front(prompt);
+            let drawn = screen.prompt.draw(front, terminal.cols() as usize);
             terminal.write(&drawn);
         }
     });
@@ -340,10 +355,13 @@ fn names(page: Page) -> Vec<String> {
     all.unwrap_or_default()
 }
 
-/// Runs a line.
+/// Runs a line, or gives it to the program that reads it.
 fn enter(page: Page, screen: Shared, target: &Target, line: &str) {
     let prompt = crate::lab::prompt::prompt_of(target);
     screen.update_value(|screen| screen.prompt.remember(line));
+    if screen.with_value(|screen| screen.asking) == Asking::Program {
+        return lab_driver::type_line(page, Some(line.to_owned()));
+    }
     match argv(line) {
         Ok(words) if words.is_empty() => {
             screen.update_value(|screen| {
@@ -369,7 +387,11 @@ fn enter(page: Page, screen: Shared, target: &Target, line: &str) {
 fn Plain(screen: Shared, is_ready: RwSignal<bool>) -> impl IntoView {
     let page = use_page();
     let field = NodeRef::<html::Input>::new();
-    let text = move || lab_driver::screen(page, &page.ui.terminal.get()).0;
+    let shown = Memo::new(move |_| lab_driver::screen(page, &page.ui.terminal.get()));
+    let front = move || match shown.with(|(_, asking)| *asking) {
+        Asking::Program => String::new(),
+        Asking::Shell | Asking::Nobody => crate::lab::prompt::prompt_of(&page.ui.terminal.get()),
+    };
     let recall = move |act: fn(&mut Prompt) -> Input| {
         screen.update_value(|screen| {
             act(&mut screen.prompt);
@@ -383,6 +405,7 @@ fn Plain(screen: Shared, is_ready: RwSignal<bool>) -> impl IntoView {
             "ArrowUp" => recall(Prompt::older),
             "ArrowDown" => recall(Prompt::newer),
             "c" if event.ctrl_key() && !has_selection() => lab_driver::interrupt(page),
+            "d" if event.ctrl_key() && is_read(field, shown) => lab_driver::type_line(page, None),
             _ => return,
         }
         event.prevent_default();
@@ -392,19 +415,28 @@ fn Plain(screen: Shared, is_ready: RwSignal<bool>) -> impl IntoView {
         let Some(field) = field.get_untracked() else { return };
         let line = field.value();
         field.set_value("");
-        screen.update_value(|screen| screen.prompt.set(""));
+        screen.update_value(|screen| {
+            screen.prompt.set("");
+            screen.asking = shown.with_untracked(|(_, asking)| *asking);
+        });
         enter(page, screen, &page.ui.terminal.get_untracked(), &line);
     };
     view! {
         <div class="terminal-plain" hidden=move || is_ready.get()>
-            <pre data-testid="terminal-text" tabindex="0">{text}</pre>
+            <pre data-testid="terminal-text" tabindex="0">{move || shown.with(|(text, _)| text.clone())}</pre>
             <form on:submit=submit>
-                <label class="mono" for="terminal-line">{move || crate::lab::prompt::prompt_of(&page.ui.terminal.get())}</label>
+                <label class="mono" for="terminal-line">{front}</label>
                 <input id="terminal-line" class="mono" node_ref=field data-testid="terminal-line" autocomplete="off"
                     autocapitalize="off" spellcheck="false" on:keydown=on_key/>
             </form>
         </div>
     }
+}
+
+/// Whether Ctrl-D is the end of input of a program: the line is empty, and a program reads it.
+fn is_read(field: NodeRef<html::Input>, shown: Memo<(String, Asking)>) -> bool {
+    let is_empty = field.get_untracked().is_some_and(|field| field.value().is_empty());
+    is_empty && shown.with_untracked(|(_, asking)| *asking == Asking::Program)
 }
 
 /// Whether text is selected, which Ctrl-C then copies.

@@ -119,7 +119,9 @@ pub(crate) fn written(lab: &Lab, from: usize, process: vethscope::base::ProcessI
             if piece.process != process {
                 continue;
             }
-            assert!(matches!(piece.stream, Stream::Stdout | Stream::Stderr));
+            if piece.stream == Stream::Echo {
+                continue;
+            }
             output.push_str(&piece.text);
         }
     }

@@ -41,7 +41,7 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
     };
     let pod = Box::new((namespace.to_owned(), name));
     let reads = words.is_set("stdin");
-    Ok(Command::Exec { pod, container, argv, reads, output: out.into_pieces() })
+    Ok(Command::Exec { pod, container, argv, reads, has_tty, output: out.into_pieces() })
 }
 
 /// The Pod and container where a command is to run, or nothing where it cannot; the flags are whether what goes without

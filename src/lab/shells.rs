@@ -1,0 +1,331 @@
+//! Shells: `sh -c`, a script, and a shell that asks for its commands at a terminal, whose lines are typed one by one
+//! (`Action::Type`).
+
+use super::script::{Io, Step};
+use super::{Action, Lab, Target};
+use crate::app::prompt::Prompted;
+use crate::base::ProcessId;
+use crate::kernel::Urgency;
+use crate::shell::{self, Dialect, Place};
+use crate::sim::{Signal, Stderr, Typed};
+use crate::trace::Stream;
+use std::collections::BTreeMap;
+
+/// What a shell within another one has of its own, kept while it runs: that of the outer one.
+#[derive(Clone, Debug)]
+pub(super) struct Surroundings {
+    variables: BTreeMap<String, String>,
+    directory: String,
+    dialect: Dialect,
+    title: String,
+}
+
+/// A shell that reads its commands from what is typed.
+#[derive(Clone, Debug)]
+pub(super) struct Shell {
+    /// Whether it asks for them with a prompt: whether it has a terminal.
+    pub(super) is_interactive: bool,
+    /// Whether it has asked with its prompt.
+    has_asked: bool,
+    /// Whether it waits for a line.
+    waits: bool,
+    /// Lines of a command that has not come to its end.
+    begun: String,
+    /// Its streams.
+    io: Io,
+}
+
+/// Whether a command only lacks its end.
+fn is_incomplete(text: &str, message: &str) -> bool {
+    let continues = text.ends_with('\\') && !text.ends_with("\\\\");
+    continues
+        || message == "Syntax error: end of file unexpected"
+        || message == "Syntax error: Unterminated quoted string"
+        || message.starts_with("Syntax error: end of file unexpected (expecting")
+        || message == "Syntax error: EOF in backquote substitution"
+}
+
+impl Lab {
+    /// The shell that runs the commands of a process.
+    pub(super) fn dialect(&self, process: ProcessId) -> Dialect {
+        self.scripts.get(&process).map_or_else(Dialect::default, |script| script.dialect.clone())
+    }
+
+    /// Whether the container or machine that a process is in has this shell.
+    pub(super) fn has_shell(&self, process: ProcessId, word: &str) -> bool {
+        let script = self.scripts.get(&process);
+        script.is_some_and(|script| shell::has_shell(script.environment.image.as_deref(), word))
+    }
+
+    /// Whether standard input of a process is what is typed at its terminal.
+    pub(super) fn reads_terminal(&self, process: ProcessId) -> bool {
+        let script = self.scripts.get(&process);
+        script.is_some_and(|script| script.io.stdin.is_none() && !script.io.is_piped)
+            && !self.sim.is_main(process)
+    }
+
+    pub(super) fn surroundings(&self, process: ProcessId) -> Surroundings {
+        let script = self.scripts.get(&process);
+        Surroundings {
+            variables: script.map(|script| script.variables.clone()).unwrap_or_default(),
+            directory: self.sim.directory_of(process).to_owned(),
+            dialect: self.dialect(process),
+            title: script.map(|script| script.title.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// A shell within another one is over.
+    pub(super) fn left(&mut self, process: ProcessId, outer: Surroundings) {
+        self.sim.change_directory(process, &outer.directory);
+        if let Some(script) = self.scripts.get_mut(&process) {
+            script.variables = outer.variables;
+            (script.dialect, script.title) = (outer.dialect, outer.title);
+        }
+    }
+
+    /// Runs a shell: what stands after `-c`, a file, or its standard input. The status so far.
+    pub(super) fn run_shell(&mut self, process: ProcessId, words: &[String]) -> Option<u8> {
+        let outer = Box::new(self.surroundings(process));
+        let image = self.scripts.get(&process)?.environment.image.clone();
+        let dialect = Dialect::of(image.as_deref(), &words[0]);
+        let script = self.scripts.get_mut(&process)?;
+        script.steps.push(Step::Within(outer));
+        script.dialect = dialect;
+        let mut options = words[1..].iter().take_while(|word| word.starts_with('-'));
+        let operand = words[1..].iter().find(|word| !word.starts_with('-'));
+        if options.any(|option| !option.starts_with("--") && option.ends_with('c')) {
+            let Some(line) = operand else {
+                let text = self.dialect(process).complaint("-c: option requires an argument");
+                self.sim.write(process, Stream::Stderr, &text);
+                return Some(2);
+            };
+            return self.run_script(process, line);
+        }
+        if let Some(path) = operand {
+            return self.run_file(process, path);
+        }
+        let script = self.scripts.get_mut(&process)?;
+        if let Some(text) = script.io.stdin.take() {
+            script.io.stdin = Some(Vec::new());
+            return self.run_script(process, &String::from_utf8_lossy(&text));
+        }
+        if !self.reads_terminal(process) {
+            return Some(0);
+        }
+        let script = self.scripts.get_mut(&process)?;
+        script.title = words.join(" ");
+        let is_interactive = !script.io.is_remote;
+        if is_interactive {
+            script.dialect = script.dialect.clone().interactive();
+        }
+        let io = script.io.clone();
+        script.steps.push(Step::Shell(Box::new(Shell {
+            is_interactive,
+            has_asked: false,
+            waits: false,
+            begun: String::new(),
+            io,
+        })));
+        Some(0)
+    }
+
+    fn run_file(&mut self, process: ProcessId, path: &str) -> Option<u8> {
+        let mounts = self.scripts.get(&process)?.environment.mounts.clone();
+        let netns = self.sim.netns_of(process);
+        let place = self.sim.absolute(process, path);
+        let Some(bytes) = self.bytes_of(netns, &mounts, &place) else {
+            let (text, status) = self.dialect(process).cannot_run(path);
+            self.sim.write(process, Stream::Stderr, &text);
+            return Some(status);
+        };
+        self.run_script(process, &String::from_utf8_lossy(&bytes))
+    }
+
+    fn run_script(&mut self, process: ProcessId, text: &str) -> Option<u8> {
+        match shell::parse(text) {
+            Ok(node) => {
+                let script = self.scripts.get_mut(&process)?;
+                script.steps.push(Step::Run(node));
+                Some(0)
+            }
+            Err(message) => {
+                self.sim.redirect(process, None, false, Stderr::Own);
+                let text = self.dialect(process).syntax_error(&message);
+                self.sim.write(process, Stream::Stderr, &text);
+                Some(2)
+            }
+        }
+    }
+
+    /// A shell asks for its next command, and runs what was typed. `None` while it waits.
+    pub(super) fn read_command(
+        &mut self,
+        process: ProcessId,
+        mut shell: Box<Shell>,
+        status: u8,
+    ) -> Option<u8> {
+        let script = self.scripts.get_mut(&process)?;
+        script.io = shell.io.clone();
+        let (keeps, stderr) = (shell.io.keeps, shell.io.stderr);
+        if std::mem::take(&mut script.is_interrupted) {
+            shell.begun.clear();
+            shell.has_asked = false;
+            self.sim.redirect_output(process, keeps, stderr);
+            // A program that has a handler of its own has ended its line itself.
+            if status == 130 {
+                self.sim.write(process, Stream::Stdout, "\n");
+            }
+        }
+        if shell.is_interactive && !shell.has_asked {
+            self.sim.redirect_output(process, keeps, stderr);
+            let prompt = self.prompt(process, !shell.begun.is_empty());
+            self.sim.write(process, Stream::Stdout, &prompt);
+            shell.has_asked = true;
+        }
+        match self.sim.next_typed(process) {
+            None => {
+                let script = self.scripts.get_mut(&process)?;
+                script.n_at_once = 0;
+                script.status = status;
+                let title = script.title.clone();
+                shell.waits = true;
+                script.steps.push(Step::Shell(shell));
+                self.sim.redirect(process, None, keeps, stderr);
+                self.sim.run(process, Box::new(Prompted { status }), &title);
+                None
+            }
+            Some(Typed::End) => {
+                if shell.is_interactive {
+                    let text = self.dialect(process).farewell(false);
+                    self.sim.write(process, Stream::Stdout, text);
+                }
+                Some(status)
+            }
+            Some(Typed::Line(line)) => self.take_line(process, shell, (&line, status)),
+        }
+    }
+
+    /// Runs a line that a shell has read, once the command is complete.
+    fn take_line(
+        &mut self,
+        process: ProcessId,
+        mut shell: Box<Shell>,
+        (line, status): (&str, u8),
+    ) -> Option<u8> {
+        let script = self.scripts.get_mut(&process)?;
+        script.dialect.count_line();
+        (shell.has_asked, shell.waits) = (false, false);
+        let text = std::mem::take(&mut shell.begun) + line;
+        match shell::parse(&text) {
+            Ok(node) => script.steps.extend([Step::Shell(shell), Step::Run(node)]),
+            Err(message) if is_incomplete(&text, &message) => {
+                shell.begun = text + "\n";
+                script.steps.push(Step::Shell(shell));
+            }
+            Err(message) => {
+                let text = script.dialect.syntax_error(&message);
+                let goes_on = shell.is_interactive;
+                if goes_on {
+                    script.steps.push(Step::Shell(shell));
+                }
+                self.sim.write(process, Stream::Stderr, &text);
+                return Some(2);
+            }
+        }
+        Some(status)
+    }
+
+    /// The prompt of a shell, or the one for more of a command.
+    fn prompt(&self, process: ProcessId, continues: bool) -> String {
+        let Some(script) = self.scripts.get(&process) else { return String::new() };
+        let own = |name: &str| script.variables.get(name).map(String::as_str);
+        if continues {
+            return own("PS2").unwrap_or("> ").to_owned();
+        }
+        let hostname = self.sim.file(self.sim.netns_of(process), "/etc/hostname");
+        let place = Place {
+            directory: self.sim.directory_of(process),
+            home: own("HOME").unwrap_or("/"),
+            hostname: hostname.map_or("", |text| text.trim_end()),
+            uid: script.environment.user.uid,
+        };
+        script.dialect.prompt(place, own("PS1"))
+    }
+
+    /// Types a line at a process, Enter included, or Ctrl-D at the beginning of one.
+    pub fn type_at(&mut self, process: ProcessId, line: Option<&str>) {
+        let Some(run) = self.runs.iter().position(|&at| at == process) else { return };
+        if let (Some(line), Some(target)) = (line, self.target_of(run)) {
+            self.need_names(&target, &[line.to_owned()]);
+        }
+        self.catch_up();
+        self.log.actions.push((self.sim.now(), Action::Type(run as u32, line.map(str::to_owned))));
+        if self.sim.status(process).is_none() {
+            let typed = line.map_or(Typed::End, |line| Typed::Line(line.to_owned()));
+            self.sim.type_at(process, typed);
+        }
+    }
+
+    /// Where the `run`-th command of the log runs.
+    fn target_of(&self, run: usize) -> Option<Target> {
+        let mut runs = self.log.actions.iter().filter_map(|(_, action)| match action {
+            Action::Run { target, .. } => Some(target),
+            Action::Apply(_)
+            | Action::Fault(_)
+            | Action::Mend(_)
+            | Action::Request(_)
+            | Action::Interrupt(_)
+            | Action::Type(..) => None,
+        });
+        runs.nth(run).cloned()
+    }
+
+    /// Whether what is typed at a process is read: by a shell in it, or by the program that it runs.
+    pub fn reads_typed(&self, process: ProcessId) -> bool {
+        let has_shell =
+            |script: &super::Script| script.steps.iter().any(|step| matches!(step, Step::Shell(_)));
+        self.sim.status(process).is_none()
+            && (self.scripts.get(&process).is_some_and(has_shell) || self.sim.awaits_input(process))
+    }
+
+    /// Whether nothing more comes of a process with a shell at a terminal until something is typed: the shell asks for a
+    /// command, or its program waits for input.
+    pub fn asks(&self, process: ProcessId) -> bool {
+        let Some(script) = self.scripts.get(&process) else { return false };
+        let is_shell = |step: &Step| matches!(step, Step::Shell(_));
+        let is_read = matches!(script.steps.last(), Some(Step::Shell(shell)) if shell.waits)
+            || (self.sim.awaits_input(process) && self.sim.is_quiet(Urgency::Soon));
+        script.steps.iter().any(is_shell) && is_read && !self.sim.has_typed(process)
+    }
+
+    /// Types Ctrl-C at a process: its program gets SIGINT, and of its script nothing more is run, but that a shell at a
+    /// terminal asks for its next command.
+    pub fn interrupt(&mut self, process: ProcessId) {
+        let Some(run) = self.runs.iter().position(|&at| at == process) else { return };
+        self.catch_up();
+        self.log.actions.push((self.sim.now(), Action::Interrupt(run as u32)));
+        if self.sim.status(process).is_some() {
+            return;
+        }
+        self.sim.show_interrupt(process);
+        self.end_writers(process);
+        let Some(script) = self.scripts.get_mut(&process) else { return self.sim.interrupt(process) };
+        let is_shell = |step: &Step| matches!(step, Step::Shell(shell) if shell.is_interactive);
+        let asks = script.steps.iter().rposition(is_shell);
+        let mut stopped = script.steps.split_off(asks.map_or(0, |at| at + 1));
+        let is_limited = stopped.iter().any(|step| matches!(step, Step::Wait(Some(_))));
+        let child = script.children.last().copied().filter(|_| is_limited);
+        if asks.is_some() {
+            script.is_interrupted = true;
+            // What a shell that goes on has to put back.
+            stopped.retain(|step| {
+                matches!(step, Step::Restore(..) | Step::Return(..) | Step::Within(_) | Step::Unlock(_))
+            });
+            script.steps.append(&mut stopped);
+        }
+        if let Some(child) = child.filter(|child| self.sim.status(*child).is_none()) {
+            self.sim.signal(child, Signal::Interrupt);
+        }
+        self.sim.interrupt(process);
+    }
+}

@@ -1,0 +1,107 @@
+//! What is typed at the terminal of a process, line by line (canonical mode, `termios(3)`), and where the process stands
+//! among the directories.
+
+use super::{Simulation, Task};
+use crate::agent::Actor;
+use crate::app::{Input, Wake};
+use crate::base::ProcessId;
+use crate::kernel::Urgency;
+use crate::trace::Stream;
+use std::collections::VecDeque;
+
+/// Something typed at a terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Typed {
+    /// A line, without its end.
+    Line(String),
+    /// Ctrl-D at the beginning of a line.
+    End,
+}
+
+impl<A: Actor> Simulation<A> {
+    /// Types at the terminal of a process, which shows it.
+    pub fn type_at(&mut self, id: ProcessId, typed: Typed) {
+        if let Typed::Line(line) = &typed {
+            self.write(id, Stream::Echo, &format!("{line}\n"));
+        }
+        self.processes[id.index()].typed.push_back(typed);
+        self.queue.push(self.now, Urgency::Now, Task::Process(id, Wake::Input, 0));
+    }
+
+    /// Shows Ctrl-C at the terminal of a process. What was typed before and not yet read is gone (`NOFLSH` is not set).
+    pub fn show_interrupt(&mut self, id: ProcessId) {
+        self.processes[id.index()].typed.clear();
+        self.write(id, Stream::Echo, "^C");
+    }
+
+    /// Takes what was typed first at the terminal of a process.
+    pub fn next_typed(&mut self, id: ProcessId) -> Option<Typed> {
+        self.processes[id.index()].typed.pop_front()
+    }
+
+    /// Whether something was typed at the terminal of a process that nobody has read yet.
+    pub fn has_typed(&self, id: ProcessId) -> bool {
+        !self.processes[id.index()].typed.is_empty()
+    }
+
+    /// Whether the program of a process waits for what is typed at its terminal.
+    pub fn awaits_input(&self, id: ProcessId) -> bool {
+        self.processes[id.index()].awaits_input
+    }
+
+    /// The working directory of a process.
+    pub fn directory_of(&self, id: ProcessId) -> &str {
+        &self.processes[id.index()].directory
+    }
+
+    /// Changes the working directory of a process (`chdir(2)`) to this absolute path.
+    pub fn change_directory(&mut self, id: ProcessId, path: &str) {
+        self.processes[id.index()].directory = path.into();
+    }
+
+    /// The path that a process means: an absolute one, from its working directory, without `.` and `..`.
+    pub fn absolute(&self, id: ProcessId, path: &str) -> String {
+        absolute(&self.processes[id.index()].directory, path)
+    }
+}
+
+/// What `read(2)` gives at a terminal; whether there was nothing is noted.
+pub(super) fn read_typed(typed: &mut VecDeque<Typed>, awaits_input: &mut bool) -> Input {
+    *awaits_input = typed.is_empty();
+    match typed.pop_front() {
+        Some(Typed::Line(line)) => Input::Data((line + "\n").into_bytes()),
+        Some(Typed::End) => Input::End,
+        None => Input::Pending,
+    }
+}
+
+fn absolute(directory: &str, path: &str) -> String {
+    let from = if path.starts_with('/') { "" } else { directory };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in from.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::absolute;
+
+    #[test]
+    fn a_path_begins_at_the_root_or_where_the_process_stands() {
+        for (directory, path, wanted) in [
+            ("/", "etc/hosts", "/etc/hosts"),
+            ("/etc", "hosts", "/etc/hosts"),
+            ("/etc", "../tmp/./x", "/tmp/x"),
+            ("/etc", "/tmp//x/", "/tmp/x"),
+            ("/", "../..", "/"),
+        ] {
+            assert_eq!(absolute(directory, path), wanted, "{path} in {directory}");
+        }
+    }
+}
