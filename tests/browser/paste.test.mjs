@@ -1,7 +1,9 @@
 // A text of 10,000 Pods, pasted at once: the page says how far it is, can be stopped, and stays alive.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { closeWorld, command, hasPod, lesson, lessonText, openWorld, patience, type } from "./steps.mjs";
+import { deflateSync } from "node:zlib";
+import { open } from "./harness.mjs";
+import { closeWorld, command, hasPod, lesson, lessonText, openWorld, patience, type, world } from "./steps.mjs";
 
 before(openWorld);
 after(closeWorld);
@@ -48,3 +50,22 @@ test("10,000 Pods that are being applied can be taken back: the text stays and t
   await work.waitFor({ ...patience, state: "detached" });
   await command(page, "kubectl get pod a", /a\s+1\/1\s+Running/);
 }));
+
+test("a text that is taken back while it is the first to be applied leaves the lesson, with the text in the editor", async () => {
+  const empty = deflateSync(JSON.stringify({ log: { seed: 1, actions: [] } })).toString("base64url");
+  const { page, context, complaints } = await open(world, { path: `#v1:${empty}` });
+  try {
+    await type(page, pods(10_000));
+    const work = page.getByTestId("work");
+    await work.filter({ hasText: /적용 중: 객체 \d+개 남음/ }).waitFor(patience);
+    await page.getByTestId("stop").click();
+    await page.getByTestId("notice").filter({ hasText: "멈췄습니다" }).waitFor(patience);
+    for (const name of ["a", "b", "c"]) await hasPod(page, name);
+    assert.equal(await page.locator(".stage-picture .shape-pod text.label-name", { hasText: "many-" }).count(), 0);
+    assert.match(await page.getByTestId("editor-text").innerText(), /many-9999/);
+    await command(page, "kubectl get pod a", /a\s+1\/1\s+Running/);
+    assert.deepEqual(complaints, [], "the page complained");
+  } finally {
+    await context.close();
+  }
+});
