@@ -46,7 +46,7 @@ impl Os for Network {
     fn send_echo(&mut self, _socket: SocketId, _dst: Ipv4Addr, seq: u16, data: Data) -> Result<(), Errno> {
         let outcome = (self.fate)(self.now, seq, &data);
         if outcome == Err(Errno::Emsgsize) && data.len() <= 65507 {
-            let error = PingMessage::Error { from: None, kind_and_code: None, mtu: 1450, seq };
+            let error = PingMessage::Error { from: None, ttl: 0, kind_and_code: None, mtu: 1450, seq };
             self.received.push_back(error);
         }
         let coming = outcome?;
@@ -177,7 +177,10 @@ fn replies(times_us: &'static [u64], ttl: u8) -> Box<Fate> {
 }
 
 fn error(now: SimTime, from: [u8; 4], kind_and_code: (u8, u8), mtu: u32, seq: u16) -> (SimTime, PingMessage) {
-    (now, PingMessage::Error { from: Some(from.into()), kind_and_code: Some(kind_and_code), mtu, seq })
+    (
+        now,
+        PingMessage::Error { from: Some(from.into()), ttl: 64, kind_and_code: Some(kind_and_code), mtu, seq },
+    )
 }
 
 /// What only time decides is left out of the comparison: `time …ms` of the statistics.

@@ -40,12 +40,12 @@ use crate::cluster::dns::View;
 use crate::cluster::mesh::{Mode, Policies, Route};
 use crate::kernel::{Ctx, Netns};
 pub use crate::kernel::{
-    Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Shutdown, SocketError, SocketOption,
-    Transport,
+    Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, RawMessage, RawSocket, Shutdown, SocketError,
+    SocketOption, Transport,
 };
 use crate::tls::Credentials;
 use crate::trace::{NetfilterChange, Stream, TableChange};
-use crate::wire::Bytes;
+use crate::wire::{Body, Bytes};
 use resolver::{Gai, Libc, NotFound, Outcome, Wanted};
 use serde_json::Value;
 use std::net::SocketAddrV4;
@@ -99,12 +99,26 @@ pub trait Os {
     fn ping_socket(&mut self, options: PingSocket) -> Result<SocketId, Errno>;
     /// Sends an echo request; the kernel chooses the identifier.
     fn send_echo(&mut self, socket: SocketId, dst: Ipv4Addr, seq: u16, data: Bytes) -> Result<(), Errno>;
+    /// Sets the time to live of the next requests (`IP_TTL`).
+    fn set_echo_ttl(&mut self, _socket: SocketId, _ttl: u8) {}
     /// The identifier of a socket's echo requests; an [`Os`] of a test has none.
     fn echo_ident(&self, _socket: SocketId) -> u16 {
         0
     }
     /// Takes what the socket received next.
     fn receive(&mut self, socket: SocketId) -> Option<PingMessage>;
+    /// Opens a raw socket, connected (`socket(AF_INET, SOCK_RAW, …)`, `bind(2)`, `connect(2)`).
+    fn raw_socket(&mut self, _options: RawSocket) -> Result<SocketId, Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Sends a packet with this time to live by a raw socket.
+    fn raw_send(&mut self, _socket: SocketId, _ttl: u8, _body: Body) -> Result<(), Errno> {
+        Err(Errno::Enosys)
+    }
+    /// Takes what a raw socket received next.
+    fn raw_receive(&mut self, _socket: SocketId) -> Option<RawMessage> {
+        None
+    }
     // Sockets. An [`Os`] without a transport layer of its own, as a test's, has none to give.
 
     /// Opens a socket (`socket(AF_INET, SOCK_STREAM | SOCK_DGRAM | SOCK_NONBLOCK, 0)`).

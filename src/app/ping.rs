@@ -356,7 +356,7 @@ impl Ping {
                     let origin = (from, ttl);
                     self.reply(os, origin, seq, &data, at);
                 }
-                PingMessage::Error { from: Some(from), kind_and_code, mtu, seq } => {
+                PingMessage::Error { from: Some(from), kind_and_code, mtu, seq, .. } => {
                     self.remote_error(os, from, kind_and_code.unwrap_or((3, 1)), mtu, seq);
                     self.report_refusal(os);
                 }

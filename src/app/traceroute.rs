@@ -1,84 +1,34 @@
-//! `traceroute` 2.1.2 of Debian with UDP and ICMP probes, sixteen of them at once (`traceroute.c`, `mod-udp.c`,
-//! `mod-icmp.c`), and busybox's, which sends one after the other.
+//! `traceroute` 2.1.2 of Debian, sixteen probes at once (`traceroute.c`), and busybox's, which sends one after the other.
+
+mod options;
+mod probes;
+
+pub use options::{Method, Patience, TracerouteOptions};
 
 use super::ping::parse_address;
 use super::resolver::resolve_with_idn;
-use super::{
-    Os, PathMtuDiscovery, PingMessage, PingSocket, Process, SocketError, SocketOption, Transport, Wake,
-};
+use super::{Errno, Os, Process, Wake};
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
-use std::net::SocketAddrV4;
-use std::sync::Arc;
+use probes::{Answer, Failure};
 
-/// How probes are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// UDP to ports from 33434 on.
-    Udp,
-    /// ICMP echo requests.
-    Icmp,
-}
-
-/// What the options of the command line ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TracerouteOptions {
-    /// The destination as typed.
-    pub target: String,
-    /// How probes are made.
-    pub method: Method,
-    /// `-n`.
-    pub numeric: bool,
-    /// `-f`.
-    pub first_hop: u8,
-    /// `-m`.
-    pub hops_max: u8,
-    /// `-q`.
-    pub probes: u8,
-    /// `-N`.
-    pub at_once: u16,
-    /// `-w`, in milliseconds: the longest wait for an answer.
-    pub wait_ms: u64,
-    /// `-p`.
-    pub port: u16,
-    /// Length of the packets.
-    pub length: u16,
-    /// Whether it is busybox's.
-    pub busybox: bool,
-}
-
-impl TracerouteOptions {
-    /// What `traceroute TARGET` alone means.
-    pub fn new(target: &str) -> Self {
-        Self {
-            target: target.to_owned(),
-            method: Method::Udp,
-            numeric: false,
-            first_hop: 1,
-            hops_max: 30,
-            probes: 3,
-            at_once: 16,
-            wait_ms: 5000,
-            port: 33434,
-            length: 60,
-            busybox: false,
-        }
-    }
-}
-
-/// Times that an answer to one probe is waited for as long as another answer took (`-w MAX,HERE,NEAR`).
-const HERE: u64 = 3;
-const NEAR: u64 = 10;
 const TIMER_EXPIRE: u32 = 1;
+const TIMER_SEND: u32 = 2;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Probe {
     socket: Option<SocketId>,
+    /// What tells it apart: the source port in TCP, the sequence number in ICMP.
+    key: u16,
     sent: Option<SimTime>,
     received: Option<SimTime>,
     done: bool,
     last: bool,
     from: Option<Ipv4Addr>,
+    /// TTL with which the answer came.
+    ttl: u8,
+    /// What is told of the answer besides.
+    more: String,
     note: String,
 }
 
@@ -87,11 +37,19 @@ struct Probe {
 pub struct Traceroute {
     options: TracerouteOptions,
     address: Ipv4Addr,
+    /// `-s`.
+    source: Option<Ipv4Addr>,
+    /// Length of the packets.
+    length: u16,
+    /// How many were sent, also those that turned out too large.
+    tried: u16,
+    shared: probes::Shared,
+    last_sent: Option<SimTime>,
     probes: Vec<Probe>,
     /// How many of them are printed.
     printed: usize,
-    /// Address printed last on the line.
-    shown: Option<Ipv4Addr>,
+    /// Who was printed last on the line.
+    shown: Option<(Ipv4Addr, u8, String)>,
     over: bool,
 }
 
@@ -102,8 +60,13 @@ impl Traceroute {
         Self {
             probes: vec![Probe::default(); count],
             printed: usize::from(options.first_hop.saturating_sub(1)) * usize::from(options.probes),
+            length: options.packet_len(),
             options,
             address: Ipv4Addr::UNSPECIFIED,
+            source: None,
+            tried: 0,
+            shared: probes::Shared::default(),
+            last_sent: None,
             shown: None,
             over: false,
         }
@@ -137,9 +100,7 @@ impl Process for Traceroute {
 impl Traceroute {
     fn begin(&mut self, os: &mut dyn Os) {
         let target = self.options.target.clone();
-        let literal = parse_address(&target).ok_or(());
-        let found = literal.or_else(|()| resolve_with_idn(os, &target).map(|(_, address)| address));
-        match found {
+        match Self::find(os, &target) {
             Ok(address) => self.address = address,
             Err(_) if self.options.busybox => {
                 os.write(Stream::Stderr, &format!("traceroute: bad address '{target}'\n"));
@@ -151,22 +112,45 @@ impl Traceroute {
                 return os.exit(2);
             }
         }
-        let (hops, length) = (self.options.hops_max, self.options.length);
-        let size = if self.options.busybox {
-            "46 byte packets".to_owned()
-        } else {
-            format!("{length} byte packets")
-        };
-        os.write(
-            Stream::Stdout,
-            &format!("traceroute to {target} ({}), {hops} hops max, {size}\n", self.address),
-        );
-        if let Err(errno) = os.source_towards(self.address, None, (true, 0)) {
-            let program = if self.options.busybox { "traceroute: sendto" } else { "connect" };
-            os.write(Stream::Stderr, &format!("{program}: {}\n", errno.text()));
-            return os.exit(1);
+        if let Some(source) = self.options.source.clone() {
+            match Self::find(os, &source) {
+                Ok(address) => self.source = Some(address),
+                Err(why) => {
+                    let text = format!("Cannot handle `-s' option with arg `{source}' (argc 1)");
+                    os.write(Stream::Stderr, &format!("{source}: {why}\n{text}\n"));
+                    return os.exit(2);
+                }
+            }
+        }
+        if let Err(failure) = self.open(os) {
+            // The first line of the output is not begun yet.
+            os.write(Stream::Stderr, "\n");
+            return self.fail(os, failure);
+        }
+        let (hops, length) = (self.options.hops_max, self.length);
+        let size = if self.options.busybox { 46 } else { length };
+        let text =
+            format!("traceroute to {target} ({}), {hops} hops max, {size} byte packets\n", self.address);
+        os.write(Stream::Stdout, &text);
+        if let Err(failure) = self.look_ahead(os) {
+            return self.fail(os, failure);
         }
         self.go_on(os);
+    }
+
+    fn find(os: &mut dyn Os, name: &str) -> Result<Ipv4Addr, &'static str> {
+        match parse_address(name) {
+            Some(address) => Ok(address),
+            None => resolve_with_idn(os, name).map(|(_, address)| address),
+        }
+    }
+
+    /// A system call went wrong (`error`).
+    fn fail(&mut self, os: &mut dyn Os, Failure { call, errno }: Failure) {
+        let call = if self.options.busybox { "traceroute: sendto" } else { call };
+        os.write(Stream::Stderr, &format!("{call}: {}\n", errno.text()));
+        self.over = true;
+        os.exit(1);
     }
 
     /// The place of a probe that decides the end: the first of the destination's hop.
@@ -182,7 +166,7 @@ impl Traceroute {
             return;
         }
         let now = os.now();
-        let end = self.end();
+        let mut end = self.end();
         let mut next: Option<SimTime> = None;
         let mut in_flight = 0;
         let mut at = self.printed;
@@ -197,10 +181,18 @@ impl Traceroute {
                 }
             }
             if self.probes[at].sent.is_none() {
-                if in_flight >= usize::from(self.options.at_once) {
+                if in_flight >= usize::from(self.options.at_once.max(1)) {
                     break;
                 }
-                self.send(os, at);
+                let free = self.last_sent.map(|last| last + self.options.send_wait);
+                if let Some(free) = free.filter(|free| now < *free) {
+                    os.set_timer(TIMER_SEND, free.since(now));
+                    break;
+                }
+                if let Err(failure) = self.send(os, at) {
+                    return self.fail(os, failure);
+                }
+                end = self.end();
                 in_flight += 1;
                 let deadline = now + self.patience(at);
                 next = Some(next.map_or(deadline, |earlier| earlier.min(deadline)));
@@ -211,6 +203,7 @@ impl Traceroute {
         if self.printed >= end {
             self.over = true;
             os.cancel_timer(TIMER_EXPIRE);
+            os.cancel_timer(TIMER_SEND);
             return os.exit(0);
         }
         if let Some(next) = next {
@@ -221,7 +214,7 @@ impl Traceroute {
     /// How long an answer to a probe is waited for (`get_timeout`): a few times what another answer of this hop, or of
     /// a later one, took.
     fn patience(&self, at: usize) -> Duration {
-        let most = Duration::from_ms(self.options.wait_ms);
+        let Patience { most, here, near } = self.options.patience;
         if self.options.busybox {
             return most;
         }
@@ -231,12 +224,10 @@ impl Traceroute {
             let probe = &self.probes[index];
             Some(probe.received?.since(probe.sent?))
         };
-        let here = (hop * per_hop..(hop + 1) * per_hop).filter_map(took).max();
-        let near = || ((hop + 1) * per_hop..self.probes.len()).find_map(took);
-        let limit = match here {
-            Some(took) => Some(Duration(took.0 * HERE)),
-            None => near().map(|took| Duration(took.0 * NEAR)),
-        };
+        let times = |took: Duration, factor: u64| Duration(took.0.saturating_mul(factor) / 1000);
+        let own = (hop * per_hop..(hop + 1) * per_hop).filter_map(took).max().filter(|_| here > 0);
+        let later = || ((hop + 1) * per_hop..self.probes.len()).find_map(took).filter(|_| near > 0);
+        let limit = own.map(|took| times(took, here)).or_else(|| later().map(|took| times(took, near)));
         // What was just a moment is rounded up to ten milliseconds (`10 ms` in `get_timeout`).
         limit.map_or(most, |limit| limit.max(Duration::from_ms(10)).min(most))
     }
@@ -249,82 +240,72 @@ impl Traceroute {
         }
     }
 
-    fn send(&mut self, os: &mut dyn Os, at: usize) {
+    /// Sends a probe; where it is too large for its way and the MTU is asked for, a smaller one.
+    fn send(&mut self, os: &mut dyn Os, at: usize) -> Result<(), Failure> {
         let ttl = (at / usize::from(self.options.probes)) as u8 + 1;
         self.probes[at].sent = Some(os.now());
-        let sent = match self.options.method {
-            Method::Udp => self.send_udp(os, at, ttl),
-            Method::Icmp => self.send_icmp(os, at, ttl),
-        };
-        if sent.is_none() {
-            self.probes[at].done = true;
+        self.last_sent = Some(os.now());
+        loop {
+            let sent = self.send_once(os, at, ttl);
+            self.tried = self.tried.wrapping_add(1);
+            match sent {
+                Err(Failure { errno: Errno::Emsgsize, .. }) => {
+                    let Some(mtu) = self.told_locally(os, at) else { return Ok(()) };
+                    if !self.shrink(os, at, mtu) {
+                        self.refused_here(os, at, mtu);
+                        return Ok(());
+                    }
+                }
+                sent => return sent,
+            }
         }
     }
 
-    fn send_udp(&mut self, os: &mut dyn Os, at: usize, ttl: u8) -> Option<()> {
-        let socket = os.socket(Transport::Udp).ok()?;
-        self.probes[at].socket = Some(socket);
-        os.set_option(socket, SocketOption::MtuDiscovery(PathMtuDiscovery::Dont)).ok()?;
-        os.set_option(socket, SocketOption::Ttl(ttl)).ok()?;
-        os.set_option(socket, SocketOption::ReceiveErrors(true)).ok()?;
-        let port = self.options.port.wrapping_add(at as u16);
-        os.connect(socket, SocketAddrV4::new(self.address, port)).ok()?;
-        let data = self.data(28);
-        os.send(socket, &data).ok().map(|_| ())
+    /// This machine itself says that a probe is too large, which is the end of the way.
+    fn refused_here(&mut self, os: &mut dyn Os, at: usize, mtu: u32) {
+        let now = os.now();
+        let probe = &mut self.probes[at];
+        (probe.received, probe.last, probe.note) = (Some(now), true, format!(" !F-{mtu}"));
+        self.give_up(os, at);
     }
 
-    fn send_icmp(&mut self, os: &mut dyn Os, at: usize, ttl: u8) -> Option<()> {
-        let options =
-            PingSocket { ttl: Some(ttl), discovery: PathMtuDiscovery::Dont, ..PingSocket::default() };
-        let socket = os.ping_socket(options).ok()?;
-        self.probes[at].socket = Some(socket);
-        let data: Arc<[u8]> = self.data(28).into();
-        os.send_echo(socket, self.address, at as u16 + 1, data).ok()
-    }
-
-    /// Printable letters in order, beginning with `@` (`fill`).
-    fn data(&self, headers: u16) -> Vec<u8> {
-        let len = if self.options.busybox { 18 } else { self.options.length.saturating_sub(headers) };
-        (0..len).map(|at| 0x40 + (at & 0x3f) as u8).collect()
+    /// The next packets have this size at most, if that is asked for and less than before.
+    fn shrink(&mut self, os: &mut dyn Os, at: usize, mtu: u32) -> bool {
+        let Some(mtu) = u16::try_from(mtu).ok().filter(|mtu| self.options.finds_mtu && *mtu < self.length)
+        else {
+            return false;
+        };
+        self.length = mtu;
+        self.probes[at].note = format!(" F={mtu}");
+        self.give_up(os, at);
+        self.probes[at].done = false;
+        true
     }
 
     /// Takes what came back for the probe of a socket.
     fn take(&mut self, os: &mut dyn Os, socket: SocketId) {
-        let Some(at) = self.probes.iter().position(|probe| probe.socket == Some(socket)) else { return };
-        let answer = match self.options.method {
-            Method::Udp => Self::udp_answer(os, socket),
-            Method::Icmp => Self::icmp_answer(os, socket),
-        };
-        let Some((from, note, last)) = answer else { return };
-        let now = os.now();
-        let probe = &mut self.probes[at];
-        if probe.done {
+        while let Some((at, answer)) = self.answer(os, socket) {
+            self.took(os, at, answer);
+        }
+    }
+
+    fn took(&mut self, os: &mut dyn Os, at: usize, answer: Answer) {
+        if self.probes[at].done {
             return;
         }
-        (probe.from, probe.note, probe.last) = (Some(from), note, last);
-        (probe.received, probe.done) = (Some(now), true);
-        probe.socket = None;
-        os.close(socket);
-    }
-
-    /// Who answered, what is printed after the time, and whether it is the end of the way.
-    fn udp_answer(os: &mut dyn Os, socket: SocketId) -> Option<(Ipv4Addr, String, bool)> {
-        if let Some(SocketError { offender: Some(from), kind_and_code: Some(kind), mtu, .. }) =
-            os.receive_error(socket)
-        {
-            return Some(error_answer(from, kind, mtu));
+        if answer.kind_and_code == Some((3, 4)) && self.shrink(os, at, answer.mtu) {
+            self.probes[at].sent = None;
+            return;
         }
-        os.receive_from(socket).ok().map(|datagram| (*datagram.from.ip(), String::new(), true))
-    }
-
-    fn icmp_answer(os: &mut dyn Os, socket: SocketId) -> Option<(Ipv4Addr, String, bool)> {
-        match os.receive(socket)? {
-            PingMessage::Reply { from, .. } => Some((from, String::new(), true)),
-            PingMessage::Error { from: Some(from), kind_and_code: Some(kind), mtu, .. } => {
-                Some(error_answer(from, kind, mtu))
-            }
-            PingMessage::Error { .. } | PingMessage::Redirect { .. } => None,
+        let (note, last) = answer.meaning();
+        let now = os.now();
+        let probe = &mut self.probes[at];
+        if !note.is_empty() {
+            probe.note = note;
         }
+        (probe.from, probe.last, probe.ttl) = (Some(answer.from), last, answer.ttl);
+        (probe.more, probe.received) = (answer.more, Some(now));
+        self.give_up(os, at);
     }
 
     /// Prints the probes that are decided, in order (`print_probe`).
@@ -347,36 +328,35 @@ impl Traceroute {
     }
 
     fn probe_text(&mut self, os: &dyn Os, probe: &Probe) -> String {
-        let (Some(from), Some(sent), Some(received)) = (probe.from, probe.sent, probe.received) else {
-            return if self.options.busybox { "  *".to_owned() } else { " *".to_owned() };
+        let us = probe.sent.and_then(|sent| probe.received.map(|received| received.since(sent).as_us()));
+        let time = us.map_or(String::new(), |us| format!("  {}.{:03} ms", us / 1000, us % 1000));
+        let Some(from) = probe.from else {
+            let gap = if self.options.busybox { "  *" } else { " *" };
+            return format!("{gap}{time}{}", probe.note);
         };
         let mut text = String::new();
-        if self.shown != Some(from) {
+        let who = (from, if self.options.back { probe.ttl } else { 0 }, probe.more.clone());
+        if self.shown.as_ref() != Some(&who) {
             let named = || format!("{} ({from})", os.name_of(from).unwrap_or_else(|| from.to_string()));
-            let who = if self.options.numeric { from.to_string() } else { named() };
-            text = format!(" {who}");
-            self.shown = Some(from);
+            text = format!(" {}", if self.options.numeric { from.to_string() } else { named() });
+            text += &probe.more;
+            if self.options.back {
+                text += &self.way_back(probe.ttl);
+            }
+            self.shown = Some(who);
         }
-        let us = received.since(sent).as_us();
-        text + &format!("  {}.{:03} ms{}", us / 1000, us % 1000, probe.note)
+        text + &time + &probe.note
     }
-}
 
-/// What an ICMP error means (`parse_icmp_res`).
-fn error_answer(from: Ipv4Addr, (kind, code): (u8, u8), mtu: u32) -> (Ipv4Addr, String, bool) {
-    let note = match (kind, code) {
-        (11, 0) => return (from, String::new(), false),
-        (3, 3) => return (from, String::new(), true),
-        (3, 0 | 6 | 11) => " !N".to_owned(),
-        (3, 1 | 7 | 12 | 8) => " !H".to_owned(),
-        (3, 2) => " !P".to_owned(),
-        (3, 4) => format!(" !F-{mtu}"),
-        (3, 5) => " !S".to_owned(),
-        (3, 13) => " !X".to_owned(),
-        (3, 14) => " !V".to_owned(),
-        (3, 15) => " !C".to_owned(),
-        (3, code) => format!(" !<{code}>"),
-        (kind, code) => format!(" !<{kind}-{code}>"),
-    };
-    (from, note, true)
+    /// How long the way back was, where it was not as long as the way out: packets set out with 64, 128 or 255
+    /// (`ttl2hops`).
+    fn way_back(&self, ttl: u8) -> String {
+        let hops = match ttl {
+            0..=64 => 65 - u16::from(ttl),
+            65..=128 => 129 - u16::from(ttl),
+            129..=255 => 256 - u16::from(ttl),
+        };
+        let hop = self.printed / usize::from(self.options.probes) + 1;
+        if usize::from(hops) == hop { String::new() } else { format!(" '-{hops}'") }
+    }
 }

@@ -287,7 +287,7 @@ impl Netns {
         quote: &Bytes,
         skb: Skb,
     ) {
-        let IcmpReport { from, kind_and_code, mtu, .. } = report;
+        let IcmpReport { kind_and_code, mtu, .. } = report;
         if kind_and_code == (3, 4)
             && let Some(quoted) = Quoted::read(quote)
         {
@@ -296,14 +296,15 @@ impl Netns {
         if let Some(quoted) = Quoted::read(quote) {
             self.ip_tunnel_err(ctx.now, (quoted.protocol, quoted.dst), kind_and_code);
         }
+        let raw = Quote::read(quote).and_then(|quote| self.raw_err(ctx, ifindex, &report, &quote));
         let told = match Quote::read(quote) {
             Some(quote) if quote.protocol == 17 => self.udp_err(ctx, ifindex, &report, &quote),
             Some(quote) if quote.protocol == 6 => self.tcp_err(ctx, ifindex, &report, &quote),
             _ => Quoted::read(quote)
                 .filter(|quoted| quoted.protocol == 1 && quoted.echo_request)
-                .and_then(|quoted| self.ping_err(ctx, from, kind_and_code, mtu, &quoted)),
+                .and_then(|quoted| self.ping_err(ctx, &report, &quoted)),
         };
-        match told {
+        match told.or(raw) {
             Some(socket) => ctx.end((self.id, ifindex), skb, Disposition::Delivered(socket)),
             None => ctx.end((self.id, ifindex), skb, Disposition::Consumed),
         };

@@ -164,6 +164,7 @@ impl Netns {
         {
             return ctx.drop((self.id, ifindex), skb, reason);
         }
+        self.raw_local_deliver(ctx, ifindex, packet);
         match &*packet.body {
             Body::Icmp(icmp) => self.icmp_rcv(ctx, ifindex, kind, (packet, icmp), skb),
             Body::Udp(udp) => {

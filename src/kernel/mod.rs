@@ -36,6 +36,7 @@ mod output;
 mod ping;
 mod probe;
 mod qdisc;
+mod raw;
 mod routes;
 mod rule;
 mod sock;
@@ -65,8 +66,8 @@ pub use output::Flow;
 pub use qdisc::Qdisc;
 pub use sock::Woken;
 pub use socket::{
-    Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, Sender, Shutdown, SocketError, SocketOption,
-    Transport, User,
+    Datagram, Errno, PathMtuDiscovery, PingMessage, PingSocket, RawMessage, RawSocket, Sender, Shutdown,
+    SocketError, SocketOption, Transport, User,
 };
 pub use stp::{Stp, StpTimes};
 pub use stp_timer::{BridgeTimer, PortTimer, StpTimer};
@@ -82,6 +83,7 @@ use fragment::Reassembly;
 use icmp::Limits;
 use neighbor::Neighbor;
 use ping::PingSock;
+use raw::RawSock;
 use rule::Rules;
 pub use sock::SocketServices;
 use sock::Socks;
@@ -109,6 +111,7 @@ pub struct Netns {
     rules: Rules,
     neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
     pings: BTreeMap<SocketId, PingSock>,
+    raws: BTreeMap<SocketId, RawSock>,
     next_socket: u32,
     socks: Socks,
     /// Services that are replaced by endpoints when a socket connects.
@@ -148,6 +151,7 @@ impl Netns {
             rules: Rules::new(id),
             neighbors: BTreeMap::new(),
             pings: BTreeMap::new(),
+            raws: BTreeMap::new(),
             next_socket: 0,
             socks: Socks::default(),
             socket_services: None,

@@ -4,6 +4,7 @@
 use super::fib::LOCAL;
 use super::icmp::Quoted;
 use super::rule::Traits;
+use super::sock::IcmpReport;
 use super::{Ctx, Errno, Netns, PathMtuDiscovery, PingMessage, PingSocket, Sender, Skb, User};
 use crate::base::{IfIndex, Ipv4Addr, MacAddr, ProcessId, SimTime, SocketId};
 use crate::trace::{Disposition, DropReason, EventKind, Relation};
@@ -49,6 +50,13 @@ impl Netns {
         Ok(socket)
     }
 
+    /// Sets the time to live of a socket's next requests (`IP_TTL`).
+    pub fn ping_set_ttl(&mut self, socket: SocketId, ttl: u8) {
+        if let Some(sock) = self.pings.get_mut(&socket) {
+            sock.options.ttl = Some(ttl);
+        }
+    }
+
     /// The identifier that a socket's requests carry.
     pub fn ping_ident(&self, socket: SocketId) -> Option<u16> {
         self.pings.get(&socket).map(|sock| sock.ident)
@@ -82,14 +90,20 @@ impl Netns {
             return Err(Errno::Eacces);
         }
         let len = 20 + body.wire_len();
-        let fits = len <= flow.mtu as usize;
-        if len > usize::from(u16::MAX) || (options.discovery == PathMtuDiscovery::Do && !fits) {
-            self.local_error(ctx, socket, flow.mtu, seq);
+        let whole = matches!(options.discovery, PathMtuDiscovery::Do | PathMtuDiscovery::Probe);
+        // A probe asks what the path carries: only the device itself limits it (`IP_PMTUDISC_PROBE`).
+        let is_probe = options.discovery == PathMtuDiscovery::Probe;
+        let device_mtu = self.link(flow.oif).map_or(flow.mtu, |link| link.mtu);
+        let mtu = if is_probe { device_mtu } else { flow.mtu };
+        flow.mtu = mtu;
+        let fits = len <= mtu as usize;
+        if len > usize::from(u16::MAX) || (whole && !fits) {
+            self.local_error(ctx, socket, mtu, seq);
             return Err(Errno::Emsgsize);
         }
         let packet = Ipv4 {
             tos: options.tos,
-            id: if options.discovery == PathMtuDiscovery::Do { 0 } else { self.next_ip_id() },
+            id: if whole { 0 } else { self.next_ip_id() },
             dont_fragment: options.discovery != PathMtuDiscovery::Dont && fits,
             more_fragments: false,
             fragment_offset: 0,
@@ -111,7 +125,7 @@ impl Netns {
 
     fn local_error(&mut self, ctx: &mut Ctx<'_>, socket: SocketId, mtu: u32, seq: u16) {
         if let Some(sock) = self.pings.get_mut(&socket) {
-            sock.queue.push_back(PingMessage::Error { from: None, kind_and_code: None, mtu, seq });
+            sock.queue.push_back(PingMessage::Error { from: None, ttl: 0, kind_and_code: None, mtu, seq });
             ctx.effects.readable.push((sock.process, socket));
         }
     }
@@ -171,16 +185,15 @@ impl Netns {
     pub(super) fn ping_err(
         &mut self,
         ctx: &mut Ctx<'_>,
-        from: Ipv4Addr,
-        kind_and_code: (u8, u8),
-        mtu: u16,
+        report: &IcmpReport,
         quoted: &Quoted,
     ) -> Option<SocketId> {
         let (socket, sock) = self.ping_by_ident(quoted.id)?;
         sock.queue.push_back(PingMessage::Error {
-            from: Some(from),
-            kind_and_code: Some(kind_and_code),
-            mtu: u32::from(mtu),
+            from: Some(report.from),
+            ttl: report.ttl,
+            kind_and_code: Some(report.kind_and_code),
+            mtu: u32::from(report.mtu),
             seq: quoted.seq,
         });
         ctx.effects.readable.push((sock.process, socket));

@@ -2,7 +2,7 @@
 
 use crate::base::{Ipv4Addr, SimTime};
 pub use crate::trace::Transport;
-use crate::wire::Bytes;
+use crate::wire::{Body, Bytes};
 use std::net::SocketAddrV4;
 
 /// The socket that a packet of this machine's own comes from, as `-m owner` sees it.
@@ -57,6 +57,8 @@ pub enum PingMessage {
     Error {
         /// Who reported it; `None` for a local error.
         from: Option<Ipv4Addr>,
+        /// TTL of the ICMP message as received; 0 for a local error.
+        ttl: u8,
         /// ICMP type and code; `None` for a local error.
         kind_and_code: Option<(u8, u8)>,
         /// Next-hop MTU where the error carries one.
@@ -95,6 +97,52 @@ pub struct PingSocket {
     pub tos: u8,
     /// `SO_BROADCAST`.
     pub broadcast: bool,
+}
+
+/// A raw socket, and the host it is connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawSocket {
+    /// IP protocol number.
+    pub protocol: u8,
+    /// The far end.
+    pub to: Ipv4Addr,
+    /// Source address to bind to.
+    pub source: Option<Ipv4Addr>,
+    /// Interface to bind to (`SO_BINDTODEVICE`), by name.
+    pub device: Option<String>,
+    /// `IP_MTU_DISCOVER`.
+    pub discovery: PathMtuDiscovery,
+    /// Type of service octet.
+    pub tos: u8,
+}
+
+/// What a raw socket receives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RawMessage {
+    /// A packet from the far end.
+    Packet {
+        /// TTL as received.
+        ttl: u8,
+        /// What it carries.
+        body: std::sync::Arc<Body>,
+        /// Moment at which the kernel received it.
+        at: SimTime,
+    },
+    /// An ICMP error about a packet of this socket's.
+    Error {
+        /// Who reported it.
+        from: Ipv4Addr,
+        /// TTL of the ICMP message as received.
+        ttl: u8,
+        /// ICMP type and code.
+        kind_and_code: (u8, u8),
+        /// Next-hop MTU where the error carries one.
+        mtu: u32,
+        /// What is quoted of the packet behind its IPv4 header.
+        body: Bytes,
+        /// Moment at which the kernel received it.
+        at: SimTime,
+    },
 }
 
 /// An option of a TCP or UDP socket (`socket(7)`, `ip(7)`, `tcp(7)`).

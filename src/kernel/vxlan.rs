@@ -161,8 +161,8 @@ fn cause_of(skb: &Skb) -> EventId {
     skb.cause
 }
 
-/// The outer source port: a hash of the inner flow within the local port range (`udp_flow_src_port`). Addresses go
-/// into it in order of size, so a conversation without ports has the same one both ways, as on a real kernel.
+/// The outer source port: a hash of the inner flow within the local port range (`udp_flow_src_port`). Addresses and
+/// ports go into it in order of size (`__flow_hash_consistentify`), so both ways have the same one where no socket drew one.
 fn source_port(skb: &Skb) -> u16 {
     let (min, max) = LOCAL_PORTS;
     let inner = &skb.frame;
@@ -188,17 +188,15 @@ fn source_port(skb: &Skb) -> u16 {
 }
 
 fn hash_ports(hash: &mut Fnv, body: &Body) {
-    match body {
-        Body::Udp(udp) => {
-            hash.add(&udp.src_port.to_be_bytes());
-            hash.add(&udp.dst_port.to_be_bytes());
+    let ports = match body {
+        Body::Udp(udp) => (udp.src_port, udp.dst_port),
+        Body::Tcp(tcp) => (tcp.src_port, tcp.dst_port),
+        Body::Icmp(_) | Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) | Body::Raw { .. } => {
+            return;
         }
-        Body::Tcp(tcp) => {
-            hash.add(&tcp.src_port.to_be_bytes());
-            hash.add(&tcp.dst_port.to_be_bytes());
-        }
-        Body::Icmp(_) | Body::Igmp(_) | Body::Ipip(_) | Body::Gre(_) | Body::Esp(_) | Body::Raw { .. } => {}
-    }
+    };
+    hash.add(&ports.0.max(ports.1).to_be_bytes());
+    hash.add(&ports.0.min(ports.1).to_be_bytes());
 }
 
 /// FNV-1a, which serves where the kernel uses a keyed hash: only that equal flows get equal ports matters.

@@ -8,8 +8,8 @@ use crate::agent::Actor;
 use crate::api::{ApiError, ApiRequest};
 use crate::app::resolver::{Gai, Libc, NotFound, Outcome, Wanted};
 use crate::app::{
-    CaptureFilter, Captured, Datagram, Errno, Input, Os, PingMessage, PingSocket, Shutdown, SocketError,
-    SocketOption, Transport, Wake,
+    CaptureFilter, Captured, Datagram, Errno, Input, Os, PingMessage, PingSocket, RawMessage, RawSocket,
+    Shutdown, SocketError, SocketOption, Transport, Wake,
 };
 use crate::base::{Duration, IfIndex, Ipv4Addr, Ipv4Net, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::cluster::dns::View;
@@ -17,7 +17,7 @@ use crate::cluster::mesh::{Mode, Policies, Route};
 use crate::kernel::{Ctx, Netns};
 use crate::tls::Credentials;
 use crate::trace::{NetfilterChange, Stream, TableChange};
-use crate::wire::Bytes;
+use crate::wire::{Body, Bytes};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -148,6 +148,12 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         self.sim.administer(self.netns, send).unwrap_or(Err(Errno::Enetunreach))
     }
 
+    fn set_echo_ttl(&mut self, socket: SocketId, ttl: u8) {
+        if let Some(netns) = self.sim.netns.get_mut(self.netns.index()).and_then(Option::as_mut) {
+            netns.ping_set_ttl(socket, ttl);
+        }
+    }
+
     fn echo_ident(&self, socket: SocketId) -> u16 {
         let netns = self.sim.netns.get(self.netns.index()).and_then(Option::as_ref);
         netns.and_then(|netns| netns.ping_ident(socket)).unwrap_or(0)
@@ -155,6 +161,20 @@ impl<A: Actor> Os for Syscalls<'_, A> {
 
     fn receive(&mut self, socket: SocketId) -> Option<PingMessage> {
         self.sim.netns.get_mut(self.netns.index())?.as_mut()?.ping_receive(socket)
+    }
+
+    fn raw_socket(&mut self, options: RawSocket) -> Result<SocketId, Errno> {
+        let process = (self.process, self.sim.processes[self.process.index()].user);
+        let open = |netns: &mut Netns, ctx: &mut Ctx<'_>| netns.raw_open(ctx, process, options);
+        self.sim.administer(self.netns, open).unwrap_or(Err(Errno::Enetunreach))
+    }
+
+    fn raw_send(&mut self, socket: SocketId, ttl: u8, body: Body) -> Result<(), Errno> {
+        self.on_socket(socket, |netns, ctx| netns.raw_socket_send(ctx, socket, (ttl, body)))
+    }
+
+    fn raw_receive(&mut self, socket: SocketId) -> Option<RawMessage> {
+        self.on_socket(socket, |netns, _| netns.raw_receive(socket).ok_or(Errno::Eagain)).ok()
     }
 
     fn socket(&mut self, transport: Transport) -> Result<SocketId, Errno> {

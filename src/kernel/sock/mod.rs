@@ -273,6 +273,7 @@ impl Netns {
     /// Whether `process` holds this socket, so that it may be woken for it.
     pub fn holds(&self, process: ProcessId, socket: SocketId) -> bool {
         self.pings.contains_key(&socket)
+            || self.raws.contains_key(&socket)
             || self.socks.get(socket).is_some_and(|sock| sock.holder.is_some_and(|(by, _)| by == process))
     }
 
@@ -411,6 +412,7 @@ impl Netns {
     pub fn socket_close(&mut self, ctx: &mut Ctx<'_>, socket: SocketId) {
         let Some(sock) = self.socks.get_mut(socket) else {
             self.pings.remove(&socket);
+            self.raws.remove(&socket);
             return;
         };
         sock.holder = None;
@@ -429,6 +431,7 @@ impl Netns {
     /// Closes the sockets of a process that ended.
     pub fn close_sockets_of(&mut self, ctx: &mut Ctx<'_>, process: ProcessId) {
         self.pings.retain(|_, sock| sock.process != process);
+        self.raws.retain(|_, sock| sock.process != process);
         let held: Vec<SocketId> = self.socks.held_by(process).map(|sock| sock.id).collect();
         for socket in held {
             self.socket_close(ctx, socket);

@@ -132,6 +132,8 @@ impl Netns {
             PathMtuDiscovery::Probe => (true, true),
         };
         let mtu = if probes { device_mtu } else { flow.mtu };
+        // What was learnt of the path does not count for a probe on its way out either (`ip_sk_use_pmtu`).
+        let flow = Flow { mtu, ..flow };
         let len = Ipv4::HEADER_LEN + Udp::HEADER_LEN + data.len();
         let fits = len <= mtu as usize;
         if len > usize::from(u16::MAX) || (refuses && !fits) {
