@@ -47,7 +47,7 @@ const FOR_SCREENS: [&str; 6] = ["lab", "scene", "trace", "base", "manifest", "wi
 const WEB: [&str; 6] = ["web_sys", "js_sys", "wasm_bindgen", "wasm_bindgen_futures", "gloo", "leptos"];
 
 /// Where floats may stand, and why.
-const FLOATS: [(&str, &str); 5] = [
+const FLOATS: [(&str, &str); 11] = [
     (
         "src/scene/",
         "positions between two events, for drawing: nothing of them flows back into the simulation",
@@ -60,6 +60,12 @@ const FLOATS: [(&str, &str); 5] = [
         "src/shell/print.rs",
         "prints the seconds with hundredths that `ip -j` prints; the value was a whole number of ticks",
     ),
+    ("src/shell/awk/expression.rs", "steps by one, in numbers of awk, which are doubles by its definition"),
+    ("src/shell/awk/format.rs", "prints the numbers of awk, which are doubles by its definition"),
+    ("src/shell/awk/lexer.rs", "reads the numbers of awk, which are doubles by its definition"),
+    ("src/shell/awk/parse.rs", "holds the numbers of awk, which are doubles by its definition"),
+    ("src/shell/awk/run.rs", "works with the numbers of awk, which are doubles by its definition"),
+    ("src/shell/awk/value.rs", "the numbers of awk, which are doubles by its definition"),
     ("src/shell/printf.rs", "prints the decimal numbers of `printf %f`; nothing is worked out with them"),
     ("src/shell/kubectl/yaml.rs", "asks whether a string would read as a number and so needs quotes"),
 ];

@@ -172,7 +172,7 @@ fn replies(times_us: &'static [u64], ttl: u8) -> Box<Fate> {
         let us = times_us[usize::from(seq.saturating_sub(first)) % times_us.len()];
         let at = now + Duration::from_us(us);
         let from = Ipv4Addr::new(10, 244, 2, 10);
-        Ok(vec![(at, PingMessage::Reply { from, ttl, seq, data: data.clone(), at })])
+        Ok(vec![(at, PingMessage::Reply { from, ttl, seq, data: data.clone(), options: None, at })])
     })
 }
 

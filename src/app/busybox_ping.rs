@@ -144,6 +144,7 @@ impl BusyboxPing {
             tos: 0,
             // It sets `SO_BROADCAST` always.
             broadcast: true,
+            options: None,
         };
         self.socket = os.ping_socket(socket).map_err(|errno| match (errno, &self.options.device) {
             (Errno::Enodev, Some(device)) => format!("can't bind to interface {device}: {}", errno.text()),
@@ -191,7 +192,7 @@ impl BusyboxPing {
 
     fn receive(&mut self, os: &mut dyn Os) {
         while let Some(message) = os.receive(self.socket) {
-            let PingMessage::Reply { from, ttl, seq, data, at } = message else { continue };
+            let PingMessage::Reply { from, ttl, seq, data, at, .. } = message else { continue };
             self.reply(
                 os,
                 &format!("{} bytes from {from}: seq={seq} ttl={ttl}", data.len() + 8),

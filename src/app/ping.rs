@@ -9,10 +9,12 @@
 #![expect(clippy::cast_possible_wrap, reason = "counts and simulated times are far below 2^63")]
 
 mod errors;
+mod header;
 mod options;
 mod resolve;
 mod text;
 
+pub use header::HeaderOption;
 pub use options::PingOptions;
 pub use text::parse_address;
 
@@ -74,6 +76,8 @@ pub struct Ping {
     /// What the kernel said of the last request when it refused it.
     refused: Option<Errno>,
     seen: BTreeSet<u64>,
+    /// The route that was printed last.
+    route: Vec<u8>,
     figures: Figures,
 }
 
@@ -99,6 +103,7 @@ impl Ping {
             pending: VecDeque::new(),
             refused: None,
             seen: BTreeSet::new(),
+            route: Vec::new(),
             figures: Figures { time_min: i64::MAX, acked: 0, pipe: -1, ..Figures::default() },
         }
     }
@@ -159,6 +164,7 @@ impl Ping {
             device: self.options.device.clone(),
             tos: self.options.tos,
             broadcast: self.options.broadcast,
+            options: self.options.header.map(header::asked),
         };
         self.socket = os.ping_socket(socket).map_err(|errno| match (errno, &self.options.device) {
             (Errno::Enodev, Some(device)) => (format!("SO_BINDTODEVICE {device}: {}", errno.text()), 2),
@@ -174,7 +180,8 @@ impl Ping {
             let device = self.options.device.as_deref().unwrap_or("");
             head += &format!("from {source} {device}: ");
         }
-        os.write(Stream::Stdout, &format!("{head}{size}({}) bytes of data.\n", size + 28));
+        let header = if self.options.header.is_some() { header::LEN } else { 0 };
+        os.write(Stream::Stdout, &format!("{head}{size}({}) bytes of data.\n", size + 28 + header));
         self.started = os.now();
         if self.options.deadline_secs > 0 {
             os.set_timer(TIMER_ALARM, Duration::from_secs(u64::from(self.options.deadline_secs)));
@@ -352,9 +359,9 @@ impl Ping {
         while let Some(message) = self.pending.pop_front().or_else(|| os.receive(self.socket)) {
             any = true;
             match message {
-                PingMessage::Reply { from, ttl, seq, data, at } => {
+                PingMessage::Reply { from, ttl, seq, data, options, at } => {
                     let origin = (from, ttl);
-                    self.reply(os, origin, seq, &data, at);
+                    self.reply(os, origin, seq, (&data, options.as_deref()), at);
                 }
                 PingMessage::Error { from: Some(from), kind_and_code, mtu, seq, .. } => {
                     self.remote_error(os, from, kind_and_code.unwrap_or((3, 1)), mtu, seq);
@@ -394,7 +401,14 @@ impl Ping {
         }
     }
 
-    fn reply(&mut self, os: &mut dyn Os, (from, ttl): (Ipv4Addr, u8), seq: u16, data: &[u8], at: SimTime) {
+    fn reply(
+        &mut self,
+        os: &mut dyn Os,
+        (from, ttl): (Ipv4Addr, u8),
+        seq: u16,
+        (data, options): (&[u8], Option<&[u8]>),
+        at: SimTime,
+    ) {
         self.acknowledge(seq);
         self.figures.received += 1;
         let time_us = self.measure(data, at);
@@ -429,7 +443,13 @@ impl Ping {
         if from != self.destination && !self.is_for_many() {
             line += " (DIFFERENT ADDRESS!)";
         }
-        line.push_str(if self.options.audible { "\u{7}\n" } else { "\n" });
+        if self.options.audible {
+            line.push('\u{7}');
+        }
+        if let Some(options) = options {
+            line += &self.header_options(os, options);
+        }
+        line.push('\n');
         os.write(Stream::Stdout, &line);
     }
 

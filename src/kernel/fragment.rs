@@ -3,6 +3,7 @@
 //! it.
 
 use super::icmp::IcmpError;
+use super::ip_options::for_later;
 use super::{Ctx, Kind, Link, Netns, Skb, Timer, Urgency, Work};
 use crate::base::{Duration, IfIndex, Ipv4Addr};
 use crate::trace::{Disposition, DropReason, Relation};
@@ -178,6 +179,7 @@ fn cut(packet: &Ipv4, mtu: usize) -> Vec<Ipv4> {
         .map(|(index, chunk)| Ipv4 {
             more_fragments: packet.more_fragments || index + 1 < count,
             fragment_offset: packet.fragment_offset + (index * step / 8) as u16,
+            options: packet.options.as_ref().map(|own| if index == 0 { own.clone() } else { for_later(own) }),
             body: Arc::new(Body::Raw { protocol: packet.protocol(), bytes: chunk.into() }),
             ..packet.clone()
         })

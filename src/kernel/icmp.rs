@@ -1,5 +1,6 @@
 //! ICMP that the kernel sends (`net/ipv4/icmp.c`, RFC 792, RFC 1812 section 4.3) and its rate limits.
 
+use super::ip_options::{Host, echo, timestamp};
 use super::rule::Traits;
 use super::sock::IcmpReport;
 use super::{Ctx, Errno, Flow, Netns, Sender, Skb};
@@ -228,11 +229,14 @@ impl Netns {
                 return;
             }
         }
-        let room = (flow.mtu as usize).min(ERROR_LEN_MAX) - 20 - 8;
+        let host = Host { addr: flow.src, ms: timestamp(ctx.now), counts: false };
+        let options = echo(packet.options.as_ref(), host);
+        let room =
+            (flow.mtu as usize).min(ERROR_LEN_MAX) - 20 - 8 - options.as_ref().map_or(0, |own| own.len());
         let mut quote = packet.emit();
         quote.truncate(room);
         let message = error.message(quote.into());
-        let answer = self.icmp_packet(&flow, packet.src, tos, message);
+        let answer = self.icmp_packet(&flow, packet.src, (tos, options), message);
         let mut skb = ctx.child(about, Relation::Error, Arc::new(answer));
         // `icmp_glue_bits`: so an error about a translated packet is translated back, even about the very first one.
         skb.nf.attach(about.nf);
@@ -254,7 +258,9 @@ impl Netns {
         let from = Some(request.dst).filter(|dst| !self.is_for_many(*dst));
         let traits = Traits::icmp(request.tos, (0, 0));
         let Ok(flow) = self.ip_route_output_flow(ctx.now, request.src, (from, None), traits) else { return };
-        let answer = self.icmp_packet(&flow, request.src, request.tos, message);
+        let host = Host { addr: flow.src, ms: timestamp(ctx.now), counts: false };
+        let options = echo(request.options.as_ref(), host);
+        let answer = self.icmp_packet(&flow, request.src, (request.tos, options), message);
         let mut skb = ctx.child(about, Relation::Reply, Arc::new(answer));
         skb.nf.sender = Sender::Kernel;
         ctx.note((self.id, ifindex), &mut skb, EventKind::Originated);
@@ -262,7 +268,13 @@ impl Netns {
     }
 
     /// The kernel's ICMP socket never sets DF (`IP_PMTUDISC_DONT`).
-    fn icmp_packet(&mut self, flow: &Flow, dst: Ipv4Addr, tos: u8, message: Icmp) -> Frame {
+    fn icmp_packet(
+        &mut self,
+        flow: &Flow,
+        dst: Ipv4Addr,
+        (tos, options): (u8, Option<Bytes>),
+        message: Icmp,
+    ) -> Frame {
         let packet = Ipv4 {
             tos,
             id: self.next_ip_id(),
@@ -272,7 +284,7 @@ impl Netns {
             ttl: self.sysctl.ip_default_ttl,
             src: flow.src,
             dst,
-            options: None,
+            options,
             body: Arc::new(Body::Icmp(message)),
         };
         Frame { dst: MacAddr::ZERO, src: MacAddr::ZERO, payload: Payload::Ipv4(packet) }

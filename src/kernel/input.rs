@@ -42,9 +42,18 @@ impl Netns {
                 return ctx.drop(at, skb, DropReason::NetfilterDrop);
             }
         }
-        match self.ip_route_input(ctx, ifindex, &mut skb) {
+        let verdict = self.ip_route_input(ctx, ifindex, &mut skb);
+        let mut recorded = None;
+        if matches!(verdict, Verdict::Local | Verdict::Forward(_)) {
+            let is_local = matches!(verdict, Verdict::Local);
+            match self.ip_rcv_options(ctx.now, ifindex, (&mut skb, is_local)) {
+                Ok(slot) => recorded = slot,
+                Err(reason) => return ctx.drop(at, skb, reason),
+            }
+        }
+        match verdict {
             Verdict::Local => self.ip_local_deliver(ctx, ifindex, kind, skb),
-            Verdict::Forward(route) => self.ip_forward(ctx, ifindex, kind, route, skb),
+            Verdict::Forward(route) => self.ip_forward(ctx, ifindex, kind, (route, recorded), skb),
             Verdict::Drop(reason) => ctx.drop(at, skb, reason),
             Verdict::Error(reason, error) => {
                 self.ip_error(ctx, ifindex, &skb, error);
@@ -206,7 +215,7 @@ impl Netns {
         ctx: &mut Ctx<'_>,
         ifindex: IfIndex,
         kind: PacketType,
-        route: FibResult,
+        (route, recorded): (FibResult, Option<usize>),
         mut skb: Skb,
     ) {
         let at = (self.id, ifindex);
@@ -237,6 +246,7 @@ impl Netns {
         skb.dst = super::Dst { mtu: route.route.metrics.mtu, ..super::Dst::default() };
         if let Payload::Ipv4(packet) = &mut skb.frame_mut().payload {
             packet.ttl -= 1;
+            self.ip_forward_options(packet, &route, recorded);
         }
         if redirects {
             self.ip_rt_send_redirect(ctx, ifindex, next_hop, &skb);

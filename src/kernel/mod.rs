@@ -26,6 +26,7 @@ mod fragment;
 mod gre;
 mod icmp;
 mod input;
+mod ip_options;
 mod ip_tunnel;
 mod ipip;
 mod link;

@@ -109,7 +109,7 @@ impl Netns {
     }
 
     /// The source address that a route prefers (`fib_result_prefsrc`).
-    fn prefsrc(&self, found: &FibResult, dst: Ipv4Addr) -> Option<Ipv4Addr> {
+    pub(super) fn prefsrc(&self, found: &FibResult, dst: Ipv4Addr) -> Option<Ipv4Addr> {
         let route = &found.route;
         if route.kind == RouteKind::Local {
             return Some(if self.has_addr(dst) { dst } else { route.prefsrc.unwrap_or(dst) });

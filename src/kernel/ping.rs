@@ -89,7 +89,8 @@ impl Netns {
         if flow.broadcast && !options.broadcast && !dst.is_multicast() {
             return Err(Errno::Eacces);
         }
-        let len = 20 + body.wire_len();
+        let own = Self::own_options(ctx.now, options.options.as_ref(), flow.src);
+        let len = 20 + own.as_ref().map_or(0, |own| own.len()) + body.wire_len();
         let whole = matches!(options.discovery, PathMtuDiscovery::Do | PathMtuDiscovery::Probe);
         // A probe asks what the path carries: only the device itself limits it (`IP_PMTUDISC_PROBE`).
         let is_probe = options.discovery == PathMtuDiscovery::Probe;
@@ -110,7 +111,7 @@ impl Netns {
             ttl: options.ttl.unwrap_or(self.default_ttl(dst)),
             src: flow.src,
             dst,
-            options: None,
+            options: own,
             body: Arc::new(body),
         };
         let frame = Frame { dst: MacAddr::ZERO, src: MacAddr::ZERO, payload: Payload::Ipv4(packet) };
@@ -161,8 +162,14 @@ impl Netns {
         let Some((socket, sock)) = found else {
             return ctx.drop(at, skb, DropReason::NoPingSocket);
         };
-        let message =
-            PingMessage::Reply { from: packet.src, ttl: packet.ttl, seq, data: data.clone(), at: now };
+        let message = PingMessage::Reply {
+            from: packet.src,
+            ttl: packet.ttl,
+            seq,
+            data: data.clone(),
+            options: packet.options.clone(),
+            at: now,
+        };
         sock.queue.push_back(message);
         ctx.effects.readable.push((sock.process, socket));
         ctx.end(at, skb, Disposition::Delivered(socket));

@@ -39,6 +39,8 @@ pub enum PingMessage {
         seq: u16,
         /// Data echoed.
         data: Bytes,
+        /// Options of its IPv4 header (`IP_RECVOPTS`).
+        options: Option<Bytes>,
         /// Moment at which the kernel received it.
         at: SimTime,
     },
@@ -97,6 +99,8 @@ pub struct PingSocket {
     pub tos: u8,
     /// `SO_BROADCAST`.
     pub broadcast: bool,
+    /// Options of the IPv4 header, as they are before the first host fills them in (`IP_OPTIONS`).
+    pub options: Option<Bytes>,
 }
 
 /// A raw socket, and the host it is connected to.

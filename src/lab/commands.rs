@@ -124,6 +124,13 @@ impl Lab {
                     self.sim.write(process, Stream::Stderr, &format!("touch: {path}: {why}\n"));
                 }
             }
+            if let KernelChange::Write(path, bytes) = &change
+                && let Err(errno) = self.sim.put_bytes(process, path, bytes.clone())
+            {
+                let why = errno.text();
+                let text = format!("sed: couldn't open temporary file for {path}: {why}\n");
+                self.sim.write(process, Stream::Stderr, &text);
+            }
             if let KernelChange::Unlink(path) = &change {
                 self.sim.unlink(process, path);
             }
@@ -205,6 +212,7 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         // They are no matter of the network's.
         KernelChange::MakeFifo(_)
         | KernelChange::Touch(_)
+        | KernelChange::Write(..)
         | KernelChange::Unlink(_)
         | KernelChange::Ipc(_) => {}
         KernelChange::SetSysctl(key, value) => {

@@ -325,6 +325,18 @@ impl Lab {
                 let script = self.scripts.get_mut(&process)?;
                 script.steps.push(Step::Each(name.clone(), words.into(), body.clone()));
             }
+            Node::Case(subject, arms) => {
+                let value = |name: &str| self.variable(process, name);
+                let text = subject.join(&value);
+                let fits = |pattern: &shell::Pattern| pattern.fits(&text, &value);
+                let Some((_, body)) = arms.iter().find(|(patterns, _)| patterns.iter().any(fits)) else {
+                    return Some(0);
+                };
+                let body = body.clone();
+                let is_empty = matches!(&*body, Node::List(items) if items.is_empty());
+                self.scripts.get_mut(&process)?.steps.push(Step::Run(body));
+                return Some(if is_empty { 0 } else { status });
+            }
             Node::Pipe(nodes) if shell::runs_at_once(nodes) => self.run_at_once(process, nodes),
             Node::Pipe(nodes) => {
                 let outer = script.io.clone();

@@ -53,7 +53,7 @@ impl Lab {
                     }
                 }
             }
-            Piece::Text(_) | Piece::Variable(..) | Piece::Output { .. } => None,
+            Piece::Text(_) | Piece::Glob(_) | Piece::Variable(..) | Piece::Output { .. } => None,
         }
     }
 

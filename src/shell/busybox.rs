@@ -3,8 +3,8 @@
 use super::nettools::{self, Edition};
 use super::out::{answer, refuse};
 use super::{
-    Command, Context, busybox_ip, file_tests, files, filters, grep, head_tail, name_tools, nc, netstat, ping,
-    printf, route, servers, text_tools, traceroute, wget,
+    Command, Context, awk, busybox_ip, file_tests, files, filters, grep, head_tail, name_tools, nc, netstat,
+    ping, printf, route, sed, servers, text_tools, traceroute, wget,
 };
 use crate::cluster::images::{self, Tools};
 
@@ -13,7 +13,9 @@ pub(super) const BANNER: &str = "BusyBox v1.35.0 (Debian 1:1.35.0-4+deb12u1+b1) 
 
 /// Whether there is an applet of this name.
 pub(super) fn has(applet: &str) -> bool {
-    const APPLETS: [&str; 41] = [
+    const APPLETS: [&str; 43] = [
+        "awk",
+        "sed",
         "mkfifo",
         "rm",
         "test",
@@ -82,6 +84,8 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "date" => filters::date(context, words),
         "env" | "printenv" => filters::env(context, words),
         "grep" => grep::grep(context, words),
+        "awk" => awk::awk(context, "awk", words),
+        "sed" => sed::sed(context, words),
         "head" => head_tail::head(context, words, true),
         "httpd" => servers::busybox_httpd(context, words),
         "printf" => printf::printf(context, words),

@@ -11,6 +11,8 @@ use std::sync::Arc;
 /// A change to the tables of the namespace that the command runs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KernelChange {
+    /// A file with this content (`sed -i`).
+    Write(String, Vec<u8>),
     /// `ip link set DEV up`.
     SetLinkUp(IfIndex),
     /// `ip link set DEV down`.

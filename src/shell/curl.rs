@@ -1,15 +1,17 @@
 //! The command line of `curl`.
 
 use super::Command;
-use super::out::{Out, not_simulated, refuse};
+use super::out::{Out, answer, not_simulated, refuse};
 use crate::app::curl::{Curl, CurlOptions};
 use crate::app::http::Url;
 use crate::base::Duration;
 
+const VERSION: &str = include_str!("usage/curl-version.txt");
 const HINT: &str = "curl: try 'curl --help' or 'curl --manual' for more information\n";
 
 /// Options: letter, long name, and whether an argument follows.
-const OPTIONS: [(char, &str, bool); 44] = [
+const OPTIONS: [(char, &str, bool); 45] = [
+    ('V', "version", false),
     ('s', "silent", false),
     ('S', "show-error", false),
     ('v', "verbose", false),
@@ -85,6 +87,9 @@ pub(super) fn curl(words: &[String]) -> Command {
         Ok(found) => found,
         Err(command) => return command,
     };
+    if given.iter().any(|(_, name, _)| *name == "version") {
+        return answer(VERSION);
+    }
     let mut urls = operands;
     urls.extend(given.iter().filter(|(_, name, _)| *name == "url").map(|(.., url)| url.clone()));
     let typed = match urls.as_slice() {

@@ -4,6 +4,7 @@
 
 mod arithmetic;
 mod arping;
+mod awk;
 mod brctl;
 mod bridge;
 mod busybox;
@@ -44,6 +45,7 @@ mod programs;
 mod remote;
 mod route;
 mod script;
+mod sed;
 mod servers;
 mod ss;
 mod suricata;
@@ -61,7 +63,7 @@ pub use kernel_files::read as kernel_file;
 pub use pipes::runs_at_once;
 pub use programs::{has_program, has_shell, is_shell};
 pub use remote::{Copying, Follow, Followed, Program, Way};
-pub use script::{Node, Piece, Redirection, Simple, Word, parse};
+pub use script::{Node, Pattern, Piece, Redirection, Simple, Word, parse};
 pub use sysctl::write_file as write_kernel_file;
 
 use crate::app::Process;
@@ -183,6 +185,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "ip" => ip::ip(context, words),
         "ping" => ping::ping(words),
         "arping" => arping::arping(context, words),
+        "awk" | "mawk" => awk::awk(context, name, words),
         "mausezahn" => mausezahn::mausezahn(context, words),
         "arp" => nettools::arp(context, words, Edition::NetTools),
         "brctl" => brctl::brctl(context, words),
@@ -233,6 +236,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "ps" => filters::ps(context, words),
         "python" | "python3" => servers::python(words),
         "redis-server" => servers::redis(words),
+        "sed" => sed::sed(context, words),
         "seq" => filters::seq(words),
         "tail" => head_tail::tail(context, words, false),
         "tcpdump" => tcpdump::tcpdump(context, words),

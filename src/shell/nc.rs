@@ -11,6 +11,7 @@ use crate::app::services::service_port;
 use crate::app::telnet::Telnet;
 use crate::base::Duration;
 
+const HELP: &str = include_str!("usage/nc.txt");
 const BUSYBOX_USAGE: &str = include_str!("usage/busybox-nc.txt");
 
 /// `nc` of OpenBSD or the traditional one, by the name it was called by.
@@ -46,6 +47,9 @@ pub(super) fn nc(program: &str, words: &[String]) -> Command {
                 Err(_) => return refuse(format!("{program}: timeout invalid: {argument}\n"), 1),
             },
             'U' => unix = true,
+            'h' if edition == Edition::OpenBsd => {
+                return refuse(HELP.replace("usage: nc ", &format!("usage: {program} ")), 0);
+            }
             '6' if edition == Edition::OpenBsd && parsed.operands.len() > 1 && !options.listen => {
                 let [host, port, ..] = parsed.operands.as_slice() else { return refuse(usage(program), 1) };
                 let text = "Address family for hostname not supported";

@@ -5,7 +5,7 @@ use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, busybox};
 use crate::app::PathMtuDiscovery;
 use crate::app::busybox_ping::{BusyboxPing, BusyboxPingOptions};
-use crate::app::ping::{Ping, PingOptions};
+use crate::app::ping::{HeaderOption, Ping, PingOptions};
 
 const USAGE: &str = include_str!("usage/ping.txt");
 const BUSYBOX_USAGE: &str = include_str!("usage/busybox-ping.txt");
@@ -14,7 +14,7 @@ const VERSION: &str = "ping from iputils 20221126\n\
 /// Options that are simulated; any other letter is refused as an unknown one.
 const LETTERS: &str = "h?46aABbc:CdDe:fF:HI:i:Ll:M:m:nN:Op:qQ:rRs:S:t:T:UvVW:w:";
 /// Options of the real program that are not simulated.
-const OTHERS: &str = "FHNrR";
+const OTHERS: &str = "FHNr";
 
 /// `ping` of iputils.
 pub(super) fn ping(words: &[String]) -> Command {
@@ -31,7 +31,18 @@ pub(super) fn ping(words: &[String]) -> Command {
             'T' if !["tsonly", "tsandaddr", "tsprespec"].contains(&argument.as_str()) => {
                 return refuse(format!("ping: invalid timestamp type: {argument}\n"), 2);
             }
-            letter if OTHERS.contains(*letter) || *letter == 'T' => {
+            'R' | 'T'
+                if options
+                    .header
+                    .is_some_and(|header| (header == HeaderOption::Route) != (*letter == 'R')) =>
+            {
+                return refuse("ping: only one of -T or -R may be used\n", 2);
+            }
+            'T' if argument == "tsprespec" => {
+                let (text, status) = not_simulated("ping", "-T tsprespec");
+                return refuse(text, status);
+            }
+            letter if OTHERS.contains(*letter) => {
                 let (text, status) = not_simulated("ping", &format!("-{letter}"));
                 return refuse(text, status);
             }
@@ -105,6 +116,9 @@ fn set(options: &mut PingOptions, letter: char, argument: &str, out: &mut Out) -
             options.pattern = Some(pattern);
         }
         'q' => options.quiet = true,
+        'R' => options.header = Some(HeaderOption::Route),
+        'T' if argument == "tsonly" => options.header = Some(HeaderOption::Times),
+        'T' => options.header = Some(HeaderOption::TimesAndAddresses),
         'Q' => options.tos = type_of_service(argument)?,
         's' => options.size = number(argument, 0, i64::from(i32::MAX))?.unsigned_abs() as usize,
         't' => options.ttl = Some(number(argument, 0, 255)?.unsigned_abs() as u8),

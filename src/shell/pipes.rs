@@ -7,9 +7,9 @@ use std::sync::Arc;
 const READ_AS_IT_COMES: [&str; 6] = ["nc", "netcat", "nc.openbsd", "nc.traditional", "ncat", "telnet"];
 
 /// Commands that write all they have to write at one moment.
-const AT_ONE_MOMENT: [&str; 16] = [
-    ":", "[", "base64", "cat", "cd", "cut", "echo", "false", "grep", "head", "printf", "seq", "sort", "tail",
-    "test", "true",
+const AT_ONE_MOMENT: [&str; 18] = [
+    ":", "[", "awk", "base64", "cat", "cd", "cut", "echo", "false", "grep", "head", "printf", "sed", "seq",
+    "sort", "tail", "test", "true",
 ];
 
 /// Whether the commands of a pipe have to run at once: the last one reads its input as it comes, and the ones before
@@ -47,6 +47,7 @@ fn takes_time(node: &Node) -> bool {
         Node::Not(inner) | Node::For(_, _, inner) => takes_time(inner),
         Node::And(left, right) | Node::Or(left, right) => takes_time(left) || takes_time(right),
         Node::List(items) => items.iter().any(|(item, _)| takes_time(item)),
+        Node::Case(_, arms) => arms.iter().any(|(_, body)| takes_time(body)),
         Node::If(condition, yes, no) => {
             takes_time(condition) || takes_time(yes) || no.as_ref().is_some_and(|no| takes_time(no))
         }

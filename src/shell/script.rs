@@ -1,7 +1,9 @@
 //! The grammar of `sh` as far as it is understood here: lists, `&&`, `||`, pipes, redirections, `if`, `while`, `until`,
-//! `for`, groups, quotes, variables and substitutions (POSIX.1-2024, Shell Command Language). What is left out is
+//! `for`, `case`, groups, quotes, variables and substitutions (POSIX.1-2024, Shell Command Language). What is left out is
 //! refused by name.
 
+mod compound;
+mod pattern;
 mod substitution;
 mod word;
 
@@ -37,6 +39,8 @@ pub enum Node {
     If(Arc<Node>, Arc<Node>, Option<Arc<Node>>),
     /// `for x in a b; do c; done`.
     For(String, Vec<Word>, Arc<Node>),
+    /// `case x in a|b) c;; esac`: patterns with what is done where one of them fits.
+    Case(Word, Vec<(Vec<Pattern>, Arc<Node>)>),
 }
 
 /// A simple command.
@@ -72,11 +76,17 @@ pub enum Redirection {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Word(pub Vec<Piece>);
 
+/// A pattern of `case`: its word, and whether any of it was quoted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(pub Word, pub bool);
+
 /// A piece of a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
     /// As it stands.
     Text(String),
+    /// `*` or `?` outside quotes, which a pattern of `case` may hold.
+    Glob(char),
     /// A variable, and whether it stands in quotes, where it is not split into words.
     Variable(String, bool),
     /// `$(…)` or backquotes, and whether in quotes: what the command writes.
@@ -159,7 +169,7 @@ impl Lexer<'_> {
         let mut follows = |wanted: char| self.rest.next_if_eq(&wanted).is_some();
         let op = match first {
             '\n' => "\n",
-            ';' if follows(';') => return Err(not_simulated("case")),
+            ';' if follows(';') => ";;",
             ';' => ";",
             '&' if follows('&') => "&&",
             '&' => "&",
@@ -205,7 +215,10 @@ impl Lexer<'_> {
                     word.0.push(self.backquoted(false)?);
                 }
                 '$' => self.variable(&mut word, &mut text, false)?,
-                '*' | '?' => return Err(not_simulated(&letter.to_string())),
+                '*' | '?' => {
+                    word.0.extend(text.take().map(Piece::Text));
+                    word.0.push(Piece::Glob(letter));
+                }
                 other => text.get_or_insert_default().push(other),
             }
         }
@@ -296,8 +309,9 @@ impl Lexer<'_> {
 }
 
 /// Words that begin or end a compound command where a command is expected.
-const RESERVED: [&str; 13] =
-    ["if", "then", "else", "elif", "fi", "do", "done", "while", "until", "for", "{", "}", "!"];
+const RESERVED: [&str; 15] = [
+    "if", "then", "else", "elif", "fi", "do", "done", "while", "until", "for", "case", "esac", "{", "}", "!",
+];
 
 struct Parser {
     tokens: Vec<Token>,
@@ -352,7 +366,7 @@ impl Parser {
         loop {
             while self.next_if_op("\n") {}
             let over = match self.peek() {
-                None | Some(Token::Op(")")) => true,
+                None | Some(Token::Op(")" | ";;")) => true,
                 Some(_) => self.reserved().is_some_and(|word| ends.contains(&word)),
             };
             if over {
@@ -440,47 +454,12 @@ impl Parser {
                 self.at += 1;
                 self.for_loop()
             }
+            "case" => {
+                self.at += 1;
+                self.case()
+            }
             _ => Err(self.unexpected()),
         }
-    }
-
-    fn branches(&mut self) -> Result<Node, String> {
-        let condition = self.body("then")?;
-        let yes = Arc::new(self.list(&["else", "elif", "fi"])?);
-        let no = if self.next_if_reserved("elif") {
-            self.depth += 1;
-            if self.depth > DEPTH_MAX {
-                return Err(too_deep());
-            }
-            let no = Arc::new(self.branches()?);
-            self.depth -= 1;
-            return Ok(Node::If(condition, yes, Some(no)));
-        } else if self.next_if_reserved("else") {
-            Some(self.body("fi")?)
-        } else {
-            self.expect("fi")?;
-            None
-        };
-        Ok(Node::If(condition, yes, no))
-    }
-
-    fn for_loop(&mut self) -> Result<Node, String> {
-        let mut words = Vec::new();
-        while let Some(Token::Word(word, _)) = self.peek() {
-            words.push(word.clone());
-            self.at += 1;
-        }
-        if !self.next_if_op(";") && !self.next_if_op("\n") {
-            return Err(self.unexpected());
-        }
-        while self.next_if_op("\n") {}
-        self.expect("do")?;
-        let mut words = words.into_iter();
-        let name = words.next().as_ref().and_then(Word::text).map(str::to_owned);
-        let (Some(name), Some("in")) = (name, words.next().as_ref().and_then(Word::text)) else {
-            return Err("Syntax error: Bad for loop variable".to_owned());
-        };
-        Ok(Node::For(name, words.collect(), self.body("done")?))
     }
 
     fn simple(&mut self) -> Result<Node, String> {
@@ -490,6 +469,7 @@ impl Parser {
             match self.peek().cloned() {
                 Some(Token::Word(word, quoted)) => {
                     self.at += 1;
+                    without_globs(&word)?;
                     let assignment =
                         if simple.words.is_empty() && !quoted { assignment(&word) } else { None };
                     match assignment {
@@ -519,6 +499,7 @@ impl Parser {
         self.at += 1;
         let Some(Token::Word(file, _)) = self.peek().cloned() else { return Err(self.unexpected()) };
         self.at += 1;
+        without_globs(&file)?;
         let stream = number.unwrap_or(1);
         simple.redirections.push(match op {
             "<" => Redirection::In(file),
@@ -532,11 +513,29 @@ impl Parser {
     }
 }
 
+/// Patterns of file names are not looked for.
+fn without_globs(word: &Word) -> Result<(), String> {
+    word.0.iter().try_for_each(|piece| match piece {
+        Piece::Glob(letter) => Err(not_simulated(&letter.to_string())),
+        Piece::Text(_)
+        | Piece::Variable(..)
+        | Piece::Command(..)
+        | Piece::Arithmetic(..)
+        | Piece::Output { .. } => Ok(()),
+    })
+}
+
 /// Whether what stands before a quote is `NAME=`: the word is an assignment, whatever is quoted in its value.
 fn names_variable(word: &Word, text: Option<&str>) -> bool {
     let first = match word.0.first() {
         Some(Piece::Text(first)) => Some(first.as_str()),
-        Some(Piece::Variable(..) | Piece::Command(..) | Piece::Arithmetic(..) | Piece::Output { .. }) => None,
+        Some(
+            Piece::Variable(..)
+            | Piece::Command(..)
+            | Piece::Arithmetic(..)
+            | Piece::Output { .. }
+            | Piece::Glob(_),
+        ) => None,
         None => text,
     };
     first.is_some_and(|first| assignment(&Word(vec![Piece::Text(first.to_owned())])).is_some())
@@ -597,6 +596,14 @@ mod tests {
                 format!("if[{}]{{{}}}{{{}}}", text(a), text(b), c.as_ref().map_or(String::new(), |c| text(c)))
             }
             Node::For(name, words, body) => format!("for {name} {}{{{}}}", words.len(), text(body)),
+            Node::Case(_, arms) => {
+                let arm = |(patterns, body): &(Vec<Pattern>, Arc<Node>)| {
+                    let pattern = |Pattern(word, _): &Pattern| word.join(&|name| format!("${name}"));
+                    let patterns: Vec<String> = patterns.iter().map(pattern).collect();
+                    format!("{}){{{}}}", patterns.join("|"), text(body))
+                };
+                format!("case {}", arms.iter().map(arm).collect::<String>())
+            }
         }
     }
 
@@ -625,6 +632,9 @@ mod tests {
         check("for i in 1 2 3; do echo $i; done", "for i 3{echo_$i}");
         check("(a; b) | c", "a;b; | c");
         check("{ a; b; }", "a;b;");
+        check("case $1 in a|b) c; d;; (*.x) e ;; esac", "case a|b){c;d;}*.x){e}");
+        check("case x in\n?) a\nesac; b", "case ?){a};b;");
+        check("case x in esac", "case ");
         check("X=1 Y=$X run", "X=1_Y=$X_run");
         check("! a && b", "(!a && b)");
     }
@@ -665,5 +675,8 @@ mod tests {
         check("echo 'a", "Syntax error: Unterminated quoted string");
         check("while true; do a", "Syntax error: end of file unexpected");
         check("a; done", "Syntax error: \"done\" unexpected");
+        check("a ;; b", "Syntax error: \";;\" unexpected");
+        check("case x in a) b", "Syntax error: end of file unexpected (expecting \";;\")");
+        check("case x on", "Syntax error: word unexpected (expecting \"in\")");
     }
 }

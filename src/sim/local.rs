@@ -475,9 +475,17 @@ impl<A: Actor> Simulation<A> {
     /// # Errors
     /// As for writing one.
     pub fn touch(&mut self, process: ProcessId, path: &str) -> Result<(), Errno> {
+        self.put_bytes(process, path, Vec::new())
+    }
+
+    /// Writes a file as this process sees it.
+    ///
+    /// # Errors
+    /// As for writing one.
+    pub fn put_bytes(&mut self, process: ProcessId, path: &str, bytes: Vec<u8>) -> Result<(), Errno> {
         let (netns, mounts) = (self.netns_of(process), self.processes[process.index()].mounts.clone());
         let path = self.absolute(process, path);
-        self.put_file(netns, &mounts, &path, Vec::new())
+        self.put_file(netns, &mounts, &path, bytes)
     }
 
     /// Takes away what is at a path; whether there was anything.

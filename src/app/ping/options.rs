@@ -55,6 +55,8 @@ pub struct PingOptions {
     pub verbose: bool,
     /// `-4`.
     pub inet: bool,
+    /// `-R` and `-T`.
+    pub header: Option<super::HeaderOption>,
 }
 
 impl PingOptions {
@@ -85,6 +87,7 @@ impl PingOptions {
             strict_source: false,
             verbose: false,
             inet: false,
+            header: None,
         }
     }
 }

@@ -77,7 +77,7 @@ impl Word {
         self.0.iter().find_map(|piece| match piece {
             Piece::Command(..) => Some(piece),
             Piece::Arithmetic(word, _) => Some(word.pending().unwrap_or(piece)),
-            Piece::Text(_) | Piece::Variable(..) | Piece::Output { .. } => None,
+            Piece::Text(_) | Piece::Glob(_) | Piece::Variable(..) | Piece::Output { .. } => None,
         })
     }
 
@@ -92,7 +92,7 @@ impl Word {
                     }
                     *quoted
                 }
-                Piece::Text(_) | Piece::Variable(..) | Piece::Output { .. } => return false,
+                Piece::Text(_) | Piece::Glob(_) | Piece::Variable(..) | Piece::Output { .. } => return false,
             };
             *piece = Piece::Output { text: text.to_owned(), quoted, status };
             true
@@ -113,6 +113,11 @@ impl Node {
                 simple.words.iter().chain(files).chain(values).collect()
             }
             Self::For(_, words, _) => words.iter().collect(),
+            Self::Case(subject, arms) => {
+                let patterns =
+                    arms.iter().flat_map(|(patterns, _)| patterns.iter().map(|pattern| &pattern.0));
+                std::iter::once(subject).chain(patterns).collect()
+            }
             Self::Pipe(_)
             | Self::Not(_)
             | Self::And(..)
@@ -144,6 +149,11 @@ impl Node {
             }
             Self::For(_, words, _) => {
                 words.iter_mut().any(|word| word.fill(text, status));
+            }
+            Self::Case(subject, arms) => {
+                let patterns = arms.iter_mut().flat_map(|(patterns, _)| patterns.iter_mut());
+                let words = std::iter::once(subject).chain(patterns.map(|pattern| &mut pattern.0));
+                words.into_iter().any(|word| word.fill(text, status));
             }
             Self::Pipe(_)
             | Self::Not(_)

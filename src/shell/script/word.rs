@@ -12,6 +12,7 @@ impl Word {
                 Piece::Text(text) | Piece::Output { text, quoted: true, .. } => {
                     open.get_or_insert_default().push_str(text);
                 }
+                Piece::Glob(letter) => open.get_or_insert_default().push(*letter),
                 Piece::Variable(name, true) => open.get_or_insert_default().push_str(&value(name)),
                 Piece::Variable(name, false) => split(&value(name), &mut words, &mut open),
                 Piece::Output { text, quoted: false, .. } => split(text, &mut words, &mut open),
@@ -27,6 +28,7 @@ impl Word {
     pub fn join(&self, value: &dyn Fn(&str) -> String) -> String {
         let piece = |piece: &Piece| match piece {
             Piece::Text(text) | Piece::Output { text, .. } => text.clone(),
+            Piece::Glob(letter) => letter.to_string(),
             Piece::Variable(name, _) => value(name),
             Piece::Command(..) | Piece::Arithmetic(..) => String::new(),
         };
