@@ -3,7 +3,7 @@
 
 use super::{FibResult, Netns, Skb};
 use crate::base::{IfIndex, Ipv4Addr, SimTime};
-use crate::trace::DropReason;
+use crate::trace::{DropReason, Scope};
 use crate::wire::{Bytes, Ipv4, Payload};
 use std::ops::Range;
 
@@ -156,7 +156,8 @@ impl Netns {
         };
         let towards = || {
             let flow = self.ip_route_output(now, packet.src, None, None).ok();
-            flow.map(|flow| flow.src).or_else(|| self.inet_select_addr(ifindex, Some(packet.src)))
+            flow.map(|flow| flow.src)
+                .or_else(|| self.inet_select_addr(ifindex, Some(packet.src), Scope::Link))
         };
         let addr = if is_local && !self.is_for_many(packet.dst) { Some(packet.dst) } else { towards() };
         let host = Host { addr: addr.unwrap_or(Ipv4Addr::UNSPECIFIED), ms: timestamp(now), counts: true };

@@ -1,10 +1,10 @@
 //! The plug-ins that make a Pod's further interfaces: macvlan, ipvlan, vlan, bridge and SR-IOV (containernetworking/plugins,
 //! `plugins/main`). What they say of a wrong configuration is held against them (`tests/cni/attachments/`).
 
-use super::super::fabric::random_mac;
-use super::super::host_device;
-use super::super::world::{Wire, World, with};
 use super::{Made, Place};
+use crate::agent::fabric::random_mac;
+use crate::agent::host_device;
+use crate::agent::world::{Wire, World, with};
 use crate::base::{IfIndex, MacAddr};
 use crate::kernel::{BridgeOption, Ctx, Hairpin, Kind, Netns, NewLink, VlanLink};
 use crate::trace::{IpvlanMode, LinkKind, MacvlanMode, VlanRow};
