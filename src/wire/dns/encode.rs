@@ -5,9 +5,10 @@
 
 use super::{AA, AD, CD, Edns, Message, QR, RA, RD, TC, Z};
 use crate::base::dns::{NameError, RData, Record, labels};
+use hickory_proto::ProtoError;
 use hickory_proto::op::{Header, HeaderCounts, MessageType, Metadata, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, NULL, OPT, PTR, SOA, SRV, TXT, opt::EdnsOption};
-use hickory_proto::rr::{self, DNSClass, Name, RecordType};
+use hickory_proto::rr::{self, DNSClass, Name, RecordData, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -61,12 +62,11 @@ pub(super) fn message(message: &Message, compress: bool) -> Result<Vec<u8>, Enco
         out.append_question();
     }
     for record in message.answer.iter().chain(&message.authority).chain(&message.additional) {
-        out.write(&rr::Record::from_rdata(name(&record.owner)?, record.ttl, data(&record.data)?))?;
-        out.append_record(names_within(record));
+        out.record(record)?;
     }
     if let Some(edns) = &message.edns {
         out.write(&pseudo_record(edns, message.rcode.number() >> 4))?;
-        out.append_record(NO_NAMES);
+        out.append_record((0, 0, false));
     }
     Ok(out.bytes)
 }
@@ -96,66 +96,57 @@ fn name(text: &str) -> Result<Name, EncodeError> {
     name.map_err(|_| EncodeError::Name(NameError::LongName))
 }
 
-fn data(data: &RData) -> Result<rr::RData, EncodeError> {
-    Ok(match data {
-        RData::A(address) => rr::RData::A(A(*address)),
-        RData::Aaaa(address) => rr::RData::AAAA(AAAA(*address)),
-        RData::Cname(target) => rr::RData::CNAME(CNAME(name(target)?)),
-        RData::Ptr(target) => rr::RData::PTR(PTR(name(target)?)),
-        RData::Ns(server) => rr::RData::NS(NS(name(server)?)),
-        RData::Mx(preference, host) => rr::RData::MX(MX::new(*preference, name(host)?)),
-        RData::Srv(priority, weight, port, target) => {
-            rr::RData::SRV(SRV::new(*priority, *weight, *port, name(target)?))
-        }
-        RData::Txt(texts) => {
-            rr::RData::TXT(TXT::from_bytes(texts.iter().flat_map(|text| strings(text)).collect()))
-        }
-        RData::Soa(server, mailbox, [serial, refresh, retry, expire, minimum]) => {
-            // The three times are signed there, and the same 32 bits.
-            let [refresh, retry, expire] = [*refresh, *retry, *expire].map(u32::cast_signed);
-            rr::RData::SOA(SOA::new(name(server)?, name(mailbox)?, *serial, refresh, retry, expire, *minimum))
-        }
-        RData::Other(number, bytes) => opaque(*number, bytes),
-    })
-}
-
 /// A text as strings of at most 255 bytes each; an empty one is a string as well.
 fn strings(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let empty = text.is_empty().then_some(text);
     empty.into_iter().chain(text.chunks(STRING_MAX))
 }
 
-/// Data of any other type, which stand for themselves (RFC 3597).
-fn opaque(number: u16, bytes: &[u8]) -> rr::RData {
-    let mut rdata = NULL::new();
-    rdata.anything = bytes.to_vec();
-    rr::RData::Unknown { code: RecordType::from(number), rdata }
+/// Data of any other type, which stand for themselves (RFC 3597). hickory-proto's `RData` can hold them too, and brings
+/// along what writes TSIG, with the tables of IDNA.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Opaque(RecordType, Vec<u8>);
+
+impl fmt::Display for Opaque {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\\# {}", self.1.len())
+    }
+}
+
+impl BinEncodable for Opaque {
+    fn emit(&self, encoder: &mut BinEncoder<'_>) -> Result<(), ProtoError> {
+        encoder.emit_vec(&self.1)
+    }
+}
+
+impl RecordData for Opaque {
+    fn try_borrow(_: &rr::RData) -> Option<&Self> {
+        None
+    }
+
+    fn record_type(&self) -> RecordType {
+        self.0
+    }
+
+    fn into_rdata(self) -> rr::RData {
+        let mut rdata = NULL::new();
+        rdata.anything = self.1;
+        rr::RData::Unknown { code: self.0, rdata }
+    }
 }
 
 /// The pseudo-record with the upper bits of the response code. hickory-proto's own `Edns` would raise sizes below 512.
-fn pseudo_record(edns: &Edns, upper: u8) -> rr::Record {
+fn pseudo_record(edns: &Edns, upper: u8) -> rr::Record<OPT> {
     let option = |(code, data): &(u16, Vec<u8>)| ((*code).into(), EdnsOption::Unknown(*code, data.clone()));
     let options = OPT::new(edns.options.iter().map(option).collect());
     let ttl = u32::from_be_bytes([upper, edns.version, if edns.dnssec_ok { 0x80 } else { 0 }, 0]);
-    let mut record = rr::Record::from_rdata(Name::root(), ttl, rr::RData::OPT(options));
+    let mut record = rr::Record::from_rdata(Name::root(), ttl, options);
     record.dns_class = DNSClass::from(edns.udp_size);
     record
 }
 
 /// Names within a record's data: bytes before them, their number, and whether they are compressed.
 type Within = (usize, usize, bool);
-const NO_NAMES: Within = (0, 0, false);
-
-fn names_within(record: &Record) -> Within {
-    match record.data {
-        RData::Cname(_) | RData::Ptr(_) | RData::Ns(_) => (0, 1, true),
-        RData::Soa(..) => (0, 2, true),
-        RData::Mx(..) => (2, 1, true),
-        // The target is never compressed (RFC 2782).
-        RData::Srv(..) => (6, 1, false),
-        RData::A(_) | RData::Aaaa(_) | RData::Txt(_) | RData::Other(..) => NO_NAMES,
-    }
-}
 
 /// A message being put together from pieces. `known` holds the names that stand in it, as wire bytes with their
 /// places, where compression is wanted.
@@ -172,6 +163,48 @@ impl Writer {
         let mut encoder = BinEncoder::new(&mut self.piece);
         encoder.set_name_encoding(NameEncoding::Uncompressed);
         item.emit(&mut encoder).map_err(|_| EncodeError::LongRecord)
+    }
+
+    fn record(&mut self, record: &Record) -> Result<(), EncodeError> {
+        match &record.data {
+            RData::A(address) => self.with_data(record, A(*address), (0, 0, false)),
+            RData::Aaaa(address) => self.with_data(record, AAAA(*address), (0, 0, false)),
+            RData::Cname(target) => self.with_data(record, CNAME(name(target)?), (0, 1, true)),
+            RData::Ptr(target) => self.with_data(record, PTR(name(target)?), (0, 1, true)),
+            RData::Ns(server) => self.with_data(record, NS(name(server)?), (0, 1, true)),
+            RData::Mx(preference, host) => {
+                self.with_data(record, MX::new(*preference, name(host)?), (2, 1, true))
+            }
+            // The target is never compressed (RFC 2782).
+            RData::Srv(priority, weight, port, target) => {
+                self.with_data(record, SRV::new(*priority, *weight, *port, name(target)?), (6, 1, false))
+            }
+            RData::Txt(texts) => {
+                let strings = texts.iter().flat_map(|text| strings(text)).collect();
+                self.with_data(record, TXT::from_bytes(strings), (0, 0, false))
+            }
+            RData::Soa(server, mailbox, [serial, refresh, retry, expire, minimum]) => {
+                // The three times are signed there, and the same 32 bits.
+                let [refresh, retry, expire] = [*refresh, *retry, *expire].map(u32::cast_signed);
+                let names = (name(server)?, name(mailbox)?);
+                let soa = SOA::new(names.0, names.1, *serial, refresh, retry, expire, *minimum);
+                self.with_data(record, soa, (0, 2, true))
+            }
+            RData::Other(number, bytes) => {
+                self.with_data(record, Opaque((*number).into(), bytes.clone()), (0, 0, false))
+            }
+        }
+    }
+
+    fn with_data(
+        &mut self,
+        record: &Record,
+        data: impl RecordData,
+        within: Within,
+    ) -> Result<(), EncodeError> {
+        self.write(&rr::Record::from_rdata(name(&record.owner)?, record.ttl, data))?;
+        self.append_record(within);
+        Ok(())
     }
 
     fn append_question(&mut self) {
