@@ -8,7 +8,6 @@ use common::stream::{BYTES, CASES, Case, DATAGRAMS, World};
 use common::{DATA, LESSON, PINGS};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use std::fmt::Write as _;
 use std::sync::Arc;
 use vethscope::base::{Severity, SimTime};
 use vethscope::lab::Lab;
@@ -55,7 +54,7 @@ fn bare_event_heap(bencher: Bencher<'_, '_>, pending: u64) {
 /// the stage laid out. The Pods come up over simulated time, which the next bench measures.
 #[divan::bench(args = [10, 1_000])]
 fn edit_to_first_frame(bencher: Bencher<'_, '_>, pods: usize) {
-    let (text, edited) = edit(pods);
+    let (text, edited) = common::texts::edited(pods);
     bencher.with_inputs(|| common::settled(&text)).bench_local_refs(|lab| {
         lab.apply(&edited);
         lab.advance(16);
@@ -66,7 +65,7 @@ fn edit_to_first_frame(bencher: Bencher<'_, '_>, pods: usize) {
 /// The same until the cluster has settled with the Pods of the new text.
 #[divan::bench(args = [10, 1_000])]
 fn edit_to_settled_frame(bencher: Bencher<'_, '_>, pods: usize) {
-    let (text, edited) = edit(pods);
+    let (text, edited) = common::texts::edited(pods);
     bencher.with_inputs(|| common::settled(&text)).bench_local_refs(|lab| {
         lab.apply(&edited);
         lab.settle(SimTime(u64::MAX));
@@ -77,16 +76,7 @@ fn edit_to_settled_frame(bencher: Bencher<'_, '_>, pods: usize) {
 /// Reading and validating a text of Pods, each with two containers, ports, variables, probes and resources.
 #[divan::bench(args = [100, 1_000])]
 fn validate(bencher: Bencher<'_, '_>, pods: usize) {
-    let pod = |index: usize| {
-        format!(
-            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web-{index}\n  labels: {{app: web, tier: front}}\nspec:\n  \
-             containers:\n  - name: a\n    image: nginx:1.27\n    ports:\n    - {{name: http, containerPort: 80}}\n    \
-             env:\n    - {{name: A, value: b}}\n    readinessProbe: {{httpGet: {{path: /, port: http}}}}\n    resources: \
-             {{requests: {{cpu: 10m, memory: 16Mi}}, limits: {{memory: 32Mi}}}}\n  - name: b\n    image: busybox\n    \
-             command: [sleep, infinity]\n"
-        )
-    };
-    let text = (0..pods).map(pod).collect::<Vec<_>>().join("---\n");
+    let text = common::texts::pods(pods);
     bencher.counter(ItemsCount::new(pods)).bench_local(|| {
         let parsed = vethscope::manifest::parse(black_box(&text));
         assert_eq!(parsed.objects.len(), pods);
@@ -122,43 +112,11 @@ fn kube_proxy_rules(bencher: Bencher<'_, '_>, count: usize) {
 /// and a packet goes from every Pod to every Pod. Items are probes.
 #[divan::bench(args = [10, 100], sample_count = 5, sample_size = 1)]
 fn matrix(bencher: Bencher<'_, '_>, pods: usize) {
-    let mut text = String::from("apiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec: {nodes: [");
-    for node in 1..=5 {
-        let address = node + 9;
-        let _ =
-            write!(text, "{{name: node{node}, address: 192.168.1.{address}, podCIDR: 10.244.{node}.0/24}}, ");
-    }
-    text += "], network: {cni: calico}}\n";
-    for pod in 0..pods {
-        let (namespace, app, node) = (pod % 4, pod % 10, pod % 5 + 1);
-        let _ = write!(
-            text,
-            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p{pod}, namespace: n{namespace}, labels: {{app: a{app}}}}}\n\
-             spec: {{nodeName: node{node}, containers: [{{name: c, image: agnhost, ports: [{{containerPort: 80}}]}}]}}\n"
-        );
-    }
-    for namespace in 0..4 {
-        let _ = write!(
-            text,
-            "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: p, namespace: n{namespace}}}\n\
-             spec: {{podSelector: {{}}, ingress: [{{from: [{{namespaceSelector: {{}}, podSelector: {{matchLabels: {{app: a1}}}}}}], ports: [{{port: 80}}]}}]}}\n"
-        );
-    }
+    let text = common::texts::guarded(pods);
     let port = Port { protocol: Protocol::Tcp, number: 80 };
     bencher
         .counter(ItemsCount::new(pods * pods))
         .bench_local(|| ask(black_box(&text), &[port], 1).unwrap_or_else(|wrong| panic!("{wrong:?}")));
-}
-
-fn edit(pods: usize) -> (String, String) {
-    let nodes = (pods / 100).max(2);
-    let text = common::cluster(nodes, pods);
-    let edited = text.replacen("name: p1}", "name: p1, labels: {app: web}}", 1).replacen(
-        "name: p2}",
-        "name: renamed}",
-        1,
-    );
-    (text, edited)
 }
 
 fn picture(lab: &mut Lab) -> Arc<Scene> {

@@ -13,6 +13,8 @@ mod measured {
     use super::common::stream::{BYTES, CASES, DATAGRAMS, World};
     use super::common::{self, DATA, PINGS};
     use js_sys::{Function, Reflect, global};
+    use vethscope::lab::matrix::{Port, Protocol, matrix};
+    use vethscope::scene::{LayoutOptions, layout};
     use wasm_bindgen::{JsCast, JsValue};
     use wasm_bindgen_test::{console_log, wasm_bindgen_test};
 
@@ -51,6 +53,51 @@ mod measured {
             .collect();
         speeds.sort_by(f64::total_cmp);
         console_log!("{name}: {:.3} M/s", speeds[ROUNDS / 2]);
+    }
+
+    /// Milliseconds: the median of some rounds.
+    fn time<T>(name: &str, prepare: impl Fn() -> T, work: impl Fn(&mut T)) {
+        let mut times: Vec<f64> = (0..ROUNDS)
+            .map(|_| {
+                let mut input = prepare();
+                let begun = now();
+                work(&mut input);
+                now() - begun
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        console_log!("{name}: {:.1} ms", times[ROUNDS / 2]);
+    }
+
+    /// What stands between a text and its picture.
+    fn texts() {
+        let pods = common::texts::pods(1_000);
+        time(
+            "1,000 Pods validated",
+            || (),
+            |()| {
+                assert_eq!(vethscope::manifest::parse(&pods).objects.len(), 1_000);
+            },
+        );
+        let (text, edited) = common::texts::edited(1_000);
+        time(
+            "a label of 1,000 Pods edited, until the first picture",
+            || common::settled(&text),
+            |lab| {
+                lab.apply(&edited);
+                lab.advance(16);
+                assert!(!layout(lab.live(), &LayoutOptions::default()).shapes.is_empty());
+            },
+        );
+        let guarded = common::texts::guarded(100);
+        let port = Port { protocol: Protocol::Tcp, number: 80 };
+        time(
+            "who reaches whom among 100 Pods",
+            || (),
+            |()| {
+                matrix(&guarded, &[port], 1).expect("every Pod comes up");
+            },
+        );
     }
 
     /// Has the engine compile for good what will be measured. It does so beside the running code, on threads whose
@@ -104,6 +151,7 @@ mod measured {
             lab.settle(vethscope::base::SimTime(u64::MAX));
             1_000
         });
+        texts();
         for pending in [16, 1_000, 100_000] {
             report(
                 &format!("bare event heap, {pending} pending"),

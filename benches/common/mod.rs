@@ -3,6 +3,7 @@
 
 pub(crate) mod names;
 pub(crate) mod stream;
+pub(crate) mod texts;
 
 /// As the program itself has it.
 #[cfg(target_os = "linux")]
