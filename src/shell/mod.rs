@@ -11,6 +11,7 @@ mod busybox;
 mod busybox_ip;
 pub mod change;
 mod conntrack;
+mod conversion;
 mod curl;
 mod dialect;
 mod dig;

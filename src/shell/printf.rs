@@ -1,6 +1,7 @@
 //! `printf` as the shell's own does it (`dash`, after POSIX.1-2024 `printf`): formats with flags, width and precision,
 //! used again while arguments are left.
 
+use super::conversion::Spec;
 use super::out::{Out, refuse};
 use super::{Command, Context};
 use std::iter::Peekable;
@@ -40,49 +41,6 @@ pub(super) fn printf(context: &Context<'_>, words: &[String]) -> Command {
         }
     }
     printer.out.done(printer.status)
-}
-
-/// Flags, width and precision of a conversion.
-#[derive(Default)]
-struct Spec {
-    flags: String,
-    width: usize,
-    precision: Option<usize>,
-}
-
-impl Spec {
-    fn has(&self, flag: char) -> bool {
-        self.flags.contains(flag)
-    }
-
-    /// Brings `digits`, with a sign or prefix before them, to the width.
-    fn padded(&self, prefix: &str, digits: &str, zeros: bool) -> String {
-        let missing = self.width.saturating_sub(prefix.chars().count() + digits.chars().count());
-        let fill = |letter: &str| letter.repeat(missing);
-        if self.has('-') {
-            format!("{prefix}{digits}{}", fill(" "))
-        } else if zeros && self.has('0') {
-            format!("{prefix}{}{digits}", fill("0"))
-        } else {
-            format!("{}{prefix}{digits}", fill(" "))
-        }
-    }
-
-    fn sign(&self, negative: bool) -> &'static str {
-        match (negative, self.has('+'), self.has(' ')) {
-            (true, _, _) => "-",
-            (false, true, _) => "+",
-            (false, false, true) => " ",
-            (false, false, false) => "",
-        }
-    }
-
-    fn whole(&self, prefix: &str, digits: &str) -> String {
-        let least = self.precision.unwrap_or(1);
-        let digits = if self.precision == Some(0) && digits == "0" { "" } else { digits };
-        let zeros = "0".repeat(least.saturating_sub(digits.len()));
-        self.padded(prefix, &(zeros + digits), self.precision.is_none())
-    }
 }
 
 struct Printer<'a> {
@@ -172,30 +130,17 @@ impl Printer<'_> {
             other => return Err(format!("%{other}: invalid directive")),
         };
         let text = text.unwrap_or_default();
-        let cut = |text: &str| text.chars().take(spec.precision.unwrap_or(usize::MAX)).collect::<String>();
         let shown = match letter {
-            's' => spec.padded("", &cut(&text), false),
+            's' => spec.text(&text),
             'b' => {
                 let (text, goes_on) = unescaped(&text);
-                self.out.out(spec.padded("", &cut(&text), false));
+                self.out.out(spec.text(&text));
                 return Ok(goes_on);
             }
             'c' => spec.padded("", &text.chars().take(1).collect::<String>(), false),
             'f' | 'F' => self.decimal(&spec, &text),
-            'd' | 'i' => {
-                let number = self.integer(&text);
-                spec.whole(spec.sign(number < 0), &number.unsigned_abs().to_string())
-            }
-            unsigned => {
-                let number = self.integer(&text).cast_unsigned();
-                let prefixed = spec.has('#') && number != 0;
-                match unsigned {
-                    'o' => spec.whole("", &format!("{}{number:o}", if prefixed { "0" } else { "" })),
-                    'x' => spec.whole(if prefixed { "0x" } else { "" }, &format!("{number:x}")),
-                    'X' => spec.whole(if prefixed { "0X" } else { "" }, &format!("{number:X}")),
-                    _ => spec.whole("", &number.to_string()),
-                }
-            }
+            'd' | 'i' => spec.signed(self.integer(&text)),
+            unsigned => spec.unsigned(unsigned, self.integer(&text).cast_unsigned()),
         };
         self.out.out(shown);
         Ok(true)
