@@ -2,11 +2,8 @@
 //! primary, unless `promote_secondaries` has the first of them take its place.
 
 use super::{Ctx, Netns};
-use crate::base::{EventId, IfIndex, Ipv4Addr, Ipv4Net};
+use crate::base::{EventId, IFNAME_LEN, IfIndex, Ipv4Addr, Ipv4Net};
 use crate::trace::{AddrRow, Scope, TableChange};
-
-/// Longest name of an interface and longest label, in bytes (`IFNAMSIZ` without the closing NUL).
-const LABEL_MAX: usize = 15;
 
 impl Netns {
     /// Adds an address, with its routes in the tables local and main.
@@ -118,7 +115,7 @@ impl Netns {
             let colon =
                 row.label.as_deref().and_then(|label| label.find(':').map(|at| label[at..].to_owned()));
             let tail = colon.unwrap_or_else(|| format!(":{}", at + 1));
-            let kept = name.len().min(LABEL_MAX - tail.len().min(LABEL_MAX));
+            let kept = name.len().min(IFNAME_LEN - tail.len().min(IFNAME_LEN));
             row.label = (at > 0).then(|| format!("{}{tail}", &name[..kept]).into());
             self.record_addr(ctx, row);
         }

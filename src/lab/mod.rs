@@ -83,6 +83,22 @@ pub struct LabLog {
     pub actions: Vec<(SimTime, Action)>,
 }
 
+impl LabLog {
+    /// The commands with their targets, numbered.
+    pub fn runs(&self) -> impl Iterator<Item = (u32, (&Target, &[String]))> {
+        let runs = self.actions.iter().filter_map(|(_, action)| match action {
+            Action::Run { target, argv } => Some((target, argv.as_slice())),
+            Action::Apply(_)
+            | Action::Fault(_)
+            | Action::Mend(_)
+            | Action::Request(_)
+            | Action::Interrupt(_)
+            | Action::Type(..) => None,
+        });
+        (0..).zip(runs)
+    }
+}
+
 /// How far a slice of work got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {

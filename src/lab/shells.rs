@@ -2,7 +2,7 @@
 //! (`Action::Type`).
 
 use super::script::{Io, Step};
-use super::{Action, Lab, Target};
+use super::{Action, Lab};
 use crate::app::prompt::Prompted;
 use crate::base::ProcessId;
 use crate::kernel::Urgency;
@@ -255,7 +255,8 @@ impl Lab {
     /// Types a line at a process, Enter included, or Ctrl-D at the beginning of one.
     pub fn type_at(&mut self, process: ProcessId, line: Option<&str>) {
         let Some(run) = self.runs.iter().position(|&at| at == process) else { return };
-        if let (Some(line), Some(target)) = (line, self.target_of(run)) {
+        let target = self.log.runs().nth(run).map(|(_, (target, _))| target.clone());
+        if let (Some(line), Some(target)) = (line, target) {
             self.need_names(&target, &[line.to_owned()]);
         }
         self.catch_up();
@@ -264,20 +265,6 @@ impl Lab {
             let typed = line.map_or(Typed::End, |line| Typed::Line(line.to_owned()));
             self.sim.type_at(process, typed);
         }
-    }
-
-    /// Where the `run`-th command of the log runs.
-    fn target_of(&self, run: usize) -> Option<Target> {
-        let mut runs = self.log.actions.iter().filter_map(|(_, action)| match action {
-            Action::Run { target, .. } => Some(target),
-            Action::Apply(_)
-            | Action::Fault(_)
-            | Action::Mend(_)
-            | Action::Request(_)
-            | Action::Interrupt(_)
-            | Action::Type(..) => None,
-        });
-        runs.nth(run).cloned()
     }
 
     /// Whether what is typed at a process is read: by a shell in it, or by the program that it runs.

@@ -114,13 +114,15 @@ pub struct Output {
 }
 
 impl Trace {
-    /// What a process has written since the event at this place, to all its streams.
+    /// What a process has written since the event at this place, to all its streams. What its terminal shows of typed keys
+    /// is not its own.
     pub fn written(&self, from: usize, process: ProcessId) -> String {
         let pieces = self.events.since(from).filter_map(|event| {
             let EventKind::Wrote(output) = event.kind else { return None };
             Some(&self.outputs[output.index()])
         });
-        pieces.filter(|piece| piece.process == process).map(|piece| piece.text.as_str()).collect()
+        let own = pieces.filter(|piece| piece.process == process && piece.stream != Stream::Echo);
+        own.map(|piece| piece.text.as_str()).collect()
     }
 
     /// Number of events.

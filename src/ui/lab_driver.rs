@@ -164,7 +164,7 @@ fn open(page: Page, log: &LabLog, follow: Follow) {
 }
 
 fn last_run(log: &LabLog) -> Follow {
-    let n_runs = log.actions.iter().filter(|(_, action)| matches!(action, Action::Run { .. })).count();
+    let n_runs = log.runs().count();
     n_runs.checked_sub(1).map_or(Follow::End, |run| Follow::Run(run as u32))
 }
 
@@ -468,20 +468,6 @@ fn move_playhead(page: Page, playback: &mut Playback, follow: Follow, began: Opt
         Follow::Moment(_) => false,
         Follow::Stay | Follow::End => playback.playing,
     };
-}
-
-/// The commands of a log with their targets, numbered.
-fn runs(log: &LabLog) -> impl Iterator<Item = (u32, (&Target, &[String]))> {
-    let runs = log.actions.iter().filter_map(|(_, action)| match action {
-        Action::Run { target, argv } => Some((target, argv.as_slice())),
-        Action::Apply(_)
-        | Action::Fault(_)
-        | Action::Mend(_)
-        | Action::Request(_)
-        | Action::Interrupt(_)
-        | Action::Type(..) => None,
-    });
-    (0..).zip(runs)
 }
 
 /// The process that the `run`-th `Run` of the log started, once it did.

@@ -10,7 +10,6 @@ pub(crate) mod taps;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use vethscope::base::SimTime;
 use vethscope::lab::{Lab, Target};
-use vethscope::trace::{EventKind, Stream};
 
 /// The recorded topology.
 pub(crate) const RECORDED_LAB: &str = include_str!("../scenarios/recorded_lab.yaml");
@@ -111,21 +110,7 @@ pub(crate) fn run_argv(lab: &mut Lab, target: &Target, argv: &[String]) -> Ran {
 
 /// What a process wrote from an event on.
 pub(crate) fn written(lab: &Lab, from: usize, process: vethscope::base::ProcessId) -> String {
-    let trace = lab.trace();
-    let mut output = String::new();
-    for event in trace.events.since(from) {
-        if let EventKind::Wrote(id) = event.kind {
-            let piece = &trace.outputs[id.index()];
-            if piece.process != process {
-                continue;
-            }
-            if piece.stream == Stream::Echo {
-                continue;
-            }
-            output.push_str(&piece.text);
-        }
-    }
-    output
+    lab.trace().written(from, process)
 }
 
 /// Plays every file `tests/FOLDER/*.txt`, of which there are at least `least`, and asks that each comes out as it stands;

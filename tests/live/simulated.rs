@@ -2,7 +2,6 @@
 
 use vethscope::base::{ProcessId, SimTime};
 use vethscope::lab::{Lab, Target};
-use vethscope::trace::Stream;
 
 /// What a command wrote, and its status; `None` where it was still running.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +44,7 @@ pub(crate) fn finish(lab: &mut Lab, process: ProcessId) {
     lab.finish(process, limit);
 }
 
-/// What a process has written by now. The real tools are signalled without a terminal, which would show `^C`.
+/// What a process has written by now.
 pub(crate) fn ran(lab: &Lab, process: ProcessId) -> Ran {
-    let trace = lab.trace();
-    let pieces =
-        trace.outputs.iter().filter(|piece| piece.process == process && piece.stream != Stream::Echo);
-    Ran { output: pieces.map(|piece| piece.text.as_str()).collect(), status: lab.status(process) }
+    Ran { output: lab.trace().written(0, process), status: lab.status(process) }
 }

@@ -8,13 +8,10 @@ use super::addr::{FLAGS, prefix, scope_of};
 use super::change::kernel;
 use super::options::Family;
 use super::{Ip, Stop, next};
-use crate::base::{Ipv4Addr, Ipv4Net};
+use crate::base::{IFNAME_LEN, Ipv4Addr, Ipv4Net};
 use crate::shell::change::KernelChange;
 use crate::shell::{Command, out};
 use crate::trace::{AddrLifetime, AddrRow, FOREVER, Scope};
-
-/// Longest label (`IFNAMSIZ` without the closing NUL).
-const LABEL_MAX: usize = 15;
 
 /// What the words of `ip addr add` or `del` say.
 #[derive(Default)]
@@ -144,7 +141,7 @@ impl Said<'_> {
         if valid < preferred {
             return Err(("preferred_lft is greater than valid_lft\n".to_owned(), 1));
         }
-        if self.label.is_some_and(|label| label.len() > LABEL_MAX) {
+        if self.label.is_some_and(|label| label.len() > IFNAME_LEN) {
             return Err(kernel("Attribute failed policy validation."));
         }
         let end = end.ok_or_else(|| ("RTNETLINK answers: Operation not supported\n".to_owned(), 2))?;

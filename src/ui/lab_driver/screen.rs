@@ -1,6 +1,6 @@
 //! What the terminal shows at the playhead: the commands of the log that run there, with what they wrote.
 
-use super::{Driver, process_of, runs};
+use super::{Driver, process_of};
 use crate::lab::prompt::{line_of, prompt_of};
 use crate::lab::transcript::Entry;
 use crate::lab::{Lab, Target};
@@ -41,7 +41,7 @@ pub(in crate::ui) fn screen(page: Page, target: &Target) -> (String, Asking) {
 
 fn entries(driver: &Driver, lab: &Lab, target: &Target) -> Vec<Entry> {
     let log = lab.log();
-    let started = runs(&log).filter(|(_, (at, _))| *at == target).filter_map(|(run, (at, argv))| {
+    let started = log.runs().filter(|(_, (at, _))| *at == target).filter_map(|(run, (at, argv))| {
         let process = process_of(lab, run)?;
         Some(Entry {
             prompt: prompt_of(at),

@@ -1,6 +1,6 @@
 //! What the user types at a program that runs in the terminal: lines, Ctrl-D and Ctrl-C.
 
-use super::{Follow, pace::when_caught_up, process_of, runs, save_soon, wake};
+use super::{Follow, pace::when_caught_up, process_of, save_soon, wake};
 use crate::base::{EventId, ProcessId};
 use crate::lab::Lab;
 use crate::ui::state::Page;
@@ -31,7 +31,7 @@ fn running(page: Page) -> Option<ProcessId> {
     let target = page.ui.terminal.get_untracked();
     page.ui.lab.with_value(|lab| {
         let log = lab.log();
-        let here = runs(&log).filter(|(_, (at, _))| **at == target);
+        let here = log.runs().filter(|(_, (at, _))| **at == target);
         here.filter_map(|(run, _)| process_of(lab, run))
             .filter(|process| lab.status(*process).is_none())
             .last()
