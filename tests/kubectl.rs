@@ -166,6 +166,7 @@ fn mistakes_are_refused_in_the_words_of_the_client() {
 #[test]
 fn pods_of_lower_priority_make_room() {
     check("preemption.txt");
+    check("preemption-budgets.txt");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::world::{Patience, Wakeup, World};
 use crate::api::Pod;
 use crate::base::{Duration, ObjectKey};
 use crate::cluster::scheduler::{self, Candidate, Surroundings, Unfit};
-use crate::trace::{PodPhase, Steps};
+use crate::trace::{ObjectRow, PodPhase, Steps};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -111,6 +111,19 @@ impl ControlPlane {
         scheduler::schedule(pod, &self.candidates(), self)
     }
 
+    /// All disruption budgets.
+    fn budgets(&self) -> Vec<scheduler::Budget> {
+        let budget = |row: &Arc<ObjectRow>| {
+            let selector = row.at(&["spec", "selector"]).filter(|selector| !selector.is_null())?;
+            Some(scheduler::Budget {
+                namespace: row.key.namespace.to_string(),
+                selector: serde_json::from_value(selector.clone()).ok()?,
+                allowed: row.at(&["status", "disruptionsAllowed"]).and_then(Value::as_i64).unwrap_or(0),
+            })
+        };
+        self.objects_of("PodDisruptionBudget").filter_map(budget).collect()
+    }
+
     /// Takes Pods of lower priority away for one that fits nowhere, if that helps; what is said of it.
     fn preempt(&mut self, world: &mut dyn World, key: &PodKey, pod: &Pod, unfit: Unfit) -> String {
         let Some(entry) = self.store.pods.get_mut(key) else { return unfit.alone(None) };
@@ -125,7 +138,7 @@ impl ControlPlane {
                 return unfit.alone(Some(why));
             }
         }
-        let found = scheduler::preempt(pod, &self.candidates(), self);
+        let found = scheduler::preempt(pod, &self.candidates(), (self, &self.budgets()));
         if let Some(entry) = self.store.pods.get_mut(key) {
             entry.nominated = found.as_ref().map(|found| Arc::from(found.node.as_str()));
         }

@@ -8,7 +8,7 @@ mod affinity;
 mod preemption;
 mod resources;
 
-pub use preemption::{Preemption, preempt};
+pub use preemption::{Budget, Preemption, preempt};
 
 use crate::api::{NodeSpec, Pod, Taint, TaintEffect, Toleration};
 use preemption::Seen;

@@ -1,11 +1,11 @@
 //! Preemption (`pkg/scheduler/framework/plugins/defaultpreemption`): which Pods of lower priority go so that another one
 //! fits.
 //!
-//! *Simplified*: disruption budgets are not looked at, and of equal victims those of the first node go.
+//! *Simplified*: of equal victims those of the first node go, not those that have run the shortest time.
 
 use super::affinity::Topology;
 use super::{Candidate, Surroundings, why_not};
-use crate::api::{NodeSpec, Pod};
+use crate::api::{LabelSelector, NodeSpec, Pod};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -16,6 +16,28 @@ pub struct Preemption {
     pub node: String,
     /// Namespace and name of each.
     pub victims: Vec<(String, String)>,
+}
+
+/// A disruption budget as the scheduler reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Its namespace.
+    pub namespace: String,
+    /// The Pods that it is about. An empty selector means none here, other than for evictions.
+    pub selector: LabelSelector,
+    /// `status.disruptionsAllowed`.
+    pub allowed: i64,
+}
+
+impl Budget {
+    fn covers(&self, pod: &Pod) -> bool {
+        let is_empty = self.selector.match_labels.is_empty() && self.selector.match_expressions.is_empty();
+        let labels = &pod.metadata.labels;
+        !is_empty
+            && !labels.is_empty()
+            && self.namespace == pod.metadata.namespace
+            && self.selector.matches(labels)
+    }
 }
 
 /// The priority that admission gave a Pod.
@@ -74,28 +96,49 @@ impl Surroundings for Seen<'_> {
     }
 }
 
-/// Chooses the node on which the least important Pods would go (`pickOneNodeForPreemption`): the highest of their
-/// priorities counts first, then their sum, then their number.
-pub fn preempt(pod: &Pod, nodes: &[Candidate<'_>], around: &dyn Surroundings) -> Option<Preemption> {
-    let rank = |victims: &[&Pod]| {
+/// Chooses the node on which the least important Pods would go (`pickOneNodeForPreemption`): the number of them that a
+/// disruption budget keeps counts first, then the highest of their priorities, then their sum, then their number.
+pub fn preempt(
+    pod: &Pod,
+    nodes: &[Candidate<'_>],
+    (around, budgets): (&dyn Surroundings, &[Budget]),
+) -> Option<Preemption> {
+    let rank = |(victims, n_kept): &(Vec<&Pod>, usize)| {
         let priorities = || victims.iter().map(|victim| i64::from(priority(victim)));
-        (priorities().max(), priorities().map(|one| one - i64::from(i32::MIN)).sum::<i64>(), victims.len())
+        let sum = priorities().map(|one| one - i64::from(i32::MIN)).sum::<i64>();
+        (*n_kept, priorities().max(), sum, victims.len())
     };
-    let offers =
-        nodes.iter().filter_map(|candidate| Some((candidate, victims(pod, candidate.node, nodes, around)?)));
-    let (candidate, victims) = offers.min_by_key(|(_, victims)| rank(victims))?;
+    let offers = nodes
+        .iter()
+        .filter_map(|candidate| Some((candidate, victims(pod, candidate.node, nodes, (around, budgets))?)));
+    let (candidate, (victims, _)) = offers.min_by_key(|(_, offer)| rank(offer))?;
     let id = |pod: &&Pod| (pod.metadata.namespace.clone(), pod.metadata.name.clone());
     Some(Preemption { node: candidate.node.name.clone(), victims: victims.iter().map(id).collect() })
 }
 
-/// The Pods that have to go from a node: all of lower priority, less those without which it works as well, the most
-/// important ones first (`SelectVictimsOnNode`).
+/// Pods that a budget would keep, and the others, each in their order (`filterPodsWithPDBViolation`): every Pod takes one
+/// of what its budgets allow.
+fn kept_by<'a>(pods: &[&'a Pod], budgets: &[Budget]) -> (Vec<&'a Pod>, Vec<&'a Pod>) {
+    let mut allowed: Vec<i64> = budgets.iter().map(|budget| budget.allowed).collect();
+    pods.iter().partition(|pod| {
+        let mut is_kept = false;
+        for (_, left) in budgets.iter().zip(&mut allowed).filter(|(budget, _)| budget.covers(pod)) {
+            *left -= 1;
+            is_kept |= *left < 0;
+        }
+        is_kept
+    })
+}
+
+/// The Pods that have to go from a node, and how many of them a budget keeps: all of lower priority, less those without
+/// which it works as well; those that a budget keeps are tried first, then the most important ones
+/// (`SelectVictimsOnNode`).
 fn victims<'a>(
     pod: &Pod,
     node: &NodeSpec,
     nodes: &[Candidate<'_>],
-    around: &'a dyn Surroundings,
-) -> Option<Vec<&'a Pod>> {
+    (around, budgets): (&'a dyn Surroundings, &[Budget]),
+) -> Option<(Vec<&'a Pod>, usize)> {
     let fits = |gone: &[&'a Pod]| {
         let rest = Seen::Without(around, gone.to_vec());
         why_not(pod, node, &rest).is_none() && Topology::of(pod, nodes, &rest).why_not(node).is_none()
@@ -106,11 +149,15 @@ fn victims<'a>(
         return None;
     }
     gone.sort_by_key(|other| Reverse(priority(other)));
-    for other in gone.clone() {
+    let (kept, others) = kept_by(&gone, budgets);
+    let mut n_kept = 0;
+    for (at, other) in kept.iter().chain(&others).enumerate() {
         let rest: Vec<&Pod> = gone.iter().copied().filter(|one| !is_same(one, other)).collect();
         if fits(&rest) {
             gone = rest;
+        } else {
+            n_kept += usize::from(at < kept.len());
         }
     }
-    Some(gone)
+    Some((gone, n_kept))
 }
