@@ -125,9 +125,13 @@ impl BusyboxNslookup {
             }
         }
         for (query, answer) in &self.queries {
-            if answer.is_none() {
-                // A refusal is heard of when the answer is waited for; it is tried again then.
-                let _ = os.send(self.socket, &query.to_bytes(true).unwrap_or_default());
+            if answer.is_some() {
+                continue;
+            }
+            if let Err(errno) = os.send(self.socket, &query.to_bytes(true).unwrap_or_default()) {
+                let text = format!("nslookup: write to '{}': {}\n", self.server.name, errno.text());
+                os.write(Stream::Stderr, &text);
+                return Self::no_server(os);
             }
         }
         os.set_timer(TICK, Duration(TIMEOUT.0 / u64::from(SENDINGS)));
@@ -148,10 +152,14 @@ impl BusyboxNslookup {
         }
     }
 
+    fn no_server(os: &mut dyn Os) {
+        os.write(Stream::Stdout, ";; connection timed out; no servers could be reached\n\n");
+        os.exit(1);
+    }
+
     fn print(&self, os: &mut dyn Os) {
         if self.queries.iter().all(|(_, answer)| answer.is_none()) {
-            os.write(Stream::Stdout, ";; connection timed out; no servers could be reached\n\n");
-            return os.exit(1);
+            return Self::no_server(os);
         }
         let mut text = String::new();
         let mut status = 0;

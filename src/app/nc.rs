@@ -541,10 +541,10 @@ impl Nc {
     }
 
     fn read_input(&mut self, os: &mut dyn Os) {
-        if self.phase != Phase::Talking || self.input_over || self.options.no_input {
+        if self.phase != Phase::Talking || self.input_over {
             return;
         }
-        loop {
+        while !self.options.no_input {
             match os.read_input() {
                 Input::Data(data) => {
                     self.unsent.extend(data);
@@ -585,16 +585,16 @@ impl Nc {
                 Some(peer) => os.send_to(self.socket, peer, &data),
                 None => os.send(self.socket, &data),
             };
-            if sent.is_err() {
-                self.end(os, 1);
-            }
-            return;
+            return match sent {
+                Ok(_) => {}
+                // OpenBSD's gives this direction up, no more, and with it the input.
+                Err(_) if self.options.edition == Edition::OpenBsd => self.options.no_input = true,
+                Err(_) => self.end(os, 1),
+            };
         }
-        let mut unsent = std::mem::take(&mut self.unsent);
-        if dial::write(os, self.socket, &mut unsent).is_err() {
+        if dial::write(os, self.socket, &mut self.unsent).is_err() {
             os.close(self.socket);
-            return self.end(os, u8::from(self.options.edition != Edition::OpenBsd));
+            self.end(os, u8::from(self.options.edition != Edition::OpenBsd));
         }
-        self.unsent = unsent;
     }
 }

@@ -142,10 +142,13 @@ impl Tracepath {
                 self.line(os, "?", "[LOCALHOST]", &format!("pmtu {mtu}"));
                 self.probe(os);
             }
-            Err(errno) => {
-                os.write(Stream::Stdout, &format!("     send failed\n     Resume: pmtu {} \n", self.mtu));
-                os.write(Stream::Stderr, &format!("tracepath: {}\n", errno.text()));
-                os.exit(1);
+            // The kernel of this host may have told more of it than the refusal (`recverr`).
+            Err(_) => {
+                self.take(os);
+                if !self.over {
+                    os.write(Stream::Stdout, &format!("{:2}:  send failed\n", self.ttl));
+                    self.resume(os);
+                }
             }
         }
     }

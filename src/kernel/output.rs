@@ -158,7 +158,11 @@ impl Netns {
                 ctx.drop(at, skb, DropReason::NetfilterDrop);
                 return Some(Errno::Eperm);
             }
-            Verdict::Redirected => return self.ipvs_xmit(ctx, flow.oif, after, skb),
+            // `NF_STOLEN`: what becomes of it, the sender does not hear.
+            Verdict::Redirected => {
+                self.ipvs_xmit(ctx, flow.oif, after, skb);
+                return None;
+            }
         }
         if flow.broadcast {
             return self.ip_mc_output(ctx, flow.oif, after, skb);

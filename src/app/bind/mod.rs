@@ -268,9 +268,8 @@ impl Exchange {
         os.set_timer(TRY_OVER, self.asking.timeout);
         if !self.is_tcp {
             let bytes = self.query.to_bytes(true).unwrap_or_default();
-            if let Err(errno) = os.send(self.socket, &bytes) {
-                return self.again(os, reason(errno));
-            }
+            // dig notes only for itself that nothing was sent (`send_done`), and waits as for a lost question.
+            let _ = os.send(self.socket, &bytes);
         }
         None
     }

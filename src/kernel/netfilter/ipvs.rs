@@ -549,24 +549,17 @@ impl Netns {
         at: IfIndex,
         after: Duration,
         mut skb: Skb,
-    ) -> Option<crate::kernel::Errno> {
-        use crate::kernel::Errno;
+    ) {
         let here = (self.id, at);
         let Some((dst, ttl)) = skb.frame.ipv4().map(|packet| (packet.dst, packet.ttl)) else {
-            ctx.drop(here, skb, DropReason::IpInHdr);
-            return None;
+            return ctx.drop(here, skb, DropReason::IpInHdr);
         };
-        let flow = match self.ip_route_output(ctx.now, dst, None, None) {
-            Ok(flow) => flow,
-            Err(errno) => {
-                ctx.drop(here, skb, DropReason::IpOutNoRoutes);
-                return Some(errno);
-            }
+        let Ok(flow) = self.ip_route_output(ctx.now, dst, None, None) else {
+            return ctx.drop(here, skb, DropReason::IpOutNoRoutes);
         };
         if ttl <= 1 {
             self.icmp_send(ctx, at, &skb, IcmpError::TTL_EXCEEDED);
-            ctx.drop(here, skb, DropReason::TtlExceeded);
-            return None;
+            return ctx.drop(here, skb, DropReason::TtlExceeded);
         }
         ctx.note((self.id, flow.oif), &mut skb, EventKind::Decided(Table::Fib, flow.change));
         skb.dst = crate::kernel::Dst::default();
@@ -575,10 +568,9 @@ impl Netns {
         }
         let state = super::HookState { hook: crate::trace::Hook::Output, iif: IfIndex::NONE, oif: flow.oif };
         if self.nf_hook(ctx, flow.oif, state, &mut skb) == Verdict::Drop {
-            ctx.drop((self.id, flow.oif), skb, DropReason::NetfilterDrop);
-            return Some(Errno::Eperm);
+            return ctx.drop((self.id, flow.oif), skb, DropReason::NetfilterDrop);
         }
-        self.ip_output(ctx, flow.oif, flow.next_hop, after, skb)
+        self.ip_output(ctx, flow.oif, flow.next_hop, after, skb);
     }
 }
 

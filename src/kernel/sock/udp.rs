@@ -171,8 +171,7 @@ impl Netns {
         // The path MTU may be smaller than the device's: what is larger is cut here to the path's size.
         skb.frag_max = if fits { 0 } else { flow.mtu.min(u32::from(u16::MAX)) as u16 };
         ctx.note((self.id, flow.oif), &mut skb, EventKind::Originated);
-        self.ip_local_out(ctx, &flow, ctx.delays.output, skb);
-        Ok(())
+        self.ip_local_out(ctx, &flow, ctx.delays.output, skb).map_or(Ok(()), Err)
     }
 
     /// `ip_select_ident`: a connected socket counts for itself; else only what might be cut needs one.
