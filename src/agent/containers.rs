@@ -6,7 +6,7 @@ use super::controllers::Kind;
 use super::hooks::Hook;
 use super::images::{self, Pull};
 use super::kubelet::{self, Stage};
-use super::launch::{self, Environment, Exit, Launch, Mounts, StandIn};
+use super::launch::{self, Console, Environment, Exit, Launch, Mounts, StandIn};
 use super::probes::Counted;
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, Wakeup, World};
@@ -282,7 +282,13 @@ fn launch(
         directory: spec.working_dir.as_deref().unwrap_or(image_facts::directory(&image)).into(),
     };
     let serves = serves.map(|specs| specs.iter().map(listener).collect());
-    Some(Launch { netns, container: Some(container), environment, argv, serves, stand_in, probe: None })
+    let console = match (spec.stdin, spec.tty) {
+        (Some(true), Some(true)) => Console::Terminal,
+        (Some(true), Some(false) | None) => Console::Pipe,
+        (Some(false) | None, _) => Console::Closed,
+    };
+    let container = Some(container);
+    Some(Launch { netns, container, environment, argv, serves, stand_in, probe: None, console })
 }
 
 /// The PID namespace that a Pod's containers share. The sandbox's own process is the first there.

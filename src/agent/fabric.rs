@@ -1,7 +1,7 @@
 //! The machines and cables under the cluster: nodes, the switch between them, the router and hosts outside.
 
 use super::containers::plain_site;
-use super::launch::{Environment, Launch, Mounts, StandIn};
+use super::launch::{Console, Environment, Launch, Mounts, StandIn};
 use super::rules::append;
 use super::world::{Wire, World, with};
 use crate::api::{ClusterSpec, ExternalSpec, InterfaceSpec, Nic, NodeSpec};
@@ -252,6 +252,7 @@ impl Fabric {
             serves: Some(spec.ports.iter().map(listener).chain(names.into_iter().flat_map(dns)).collect()),
             stand_in: StandIn::Refused,
             probe: None,
+            console: Console::Closed,
         });
     }
 

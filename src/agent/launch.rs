@@ -143,13 +143,36 @@ pub struct Launch {
     pub stand_in: StandIn,
     /// A probe of the kubelet's that it is instead of a program.
     pub probe: Option<Request>,
+    /// Its standard input.
+    pub console: Console,
+}
+
+/// Where a main process reads from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Console {
+    /// Nowhere: its input is empty.
+    #[default]
+    Closed,
+    /// A pipe that is filled by who attaches (`stdin`).
+    Pipe,
+    /// A terminal that is typed at by who attaches (`stdin` and `tty`).
+    Terminal,
 }
 
 impl Launch {
     /// A program that is no container's: one of a machine's, or one that the kubelet runs.
     pub(super) fn program(netns: NetnsId, environment: Environment, argv: Vec<String>) -> Self {
         let stand_in = StandIn::Refused;
-        Self { netns, container: None, environment, argv, serves: None, stand_in, probe: None }
+        Self {
+            netns,
+            container: None,
+            environment,
+            argv,
+            serves: None,
+            stand_in,
+            probe: None,
+            console: Console::Closed,
+        }
     }
 
     /// The program that its image does not have and nothing stands in for; `None` where it can run.

@@ -42,7 +42,7 @@ mod store;
 mod world;
 
 pub use control::{ControlPlane, Desired};
-pub use launch::{Environment, Exit, Launch, Mount, Mounts, StandIn, not_found};
+pub use launch::{Console, Environment, Exit, Launch, Mount, Mounts, StandIn, not_found};
 pub use objects::{Typed, Written};
 pub use store::PodKey;
 pub use world::{Actor, Patience, Power, ProbeKind, Wakeup, Wire, World, with};

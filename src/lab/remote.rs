@@ -2,13 +2,15 @@
 
 use super::script::Step;
 use super::{Lab, Target};
-use crate::agent::Environment;
+use crate::agent::{Console, Environment};
+use crate::app::prompt::Watching;
 use crate::app::sleep::Sleep;
 use crate::base::{Duration, NetnsId, ProcessId};
 use crate::cluster::images::{self, Tools};
 use crate::kernel::Errno;
 use crate::shell::{Copying, Follow, Followed, Way};
-use crate::trace::{ContainerState, Stream};
+use crate::sim::Typed;
+use crate::trace::{ContainerState, ProcessRow, Stream};
 
 /// How often new output is looked for.
 const LOOKS: Duration = Duration::from_ms(50);
@@ -18,6 +20,14 @@ impl Lab {
     pub(super) fn follow(&mut self, process: ProcessId, follow: Follow) -> Option<u8> {
         for (stream, text) in follow.output {
             self.sim.write(process, stream, &text);
+        }
+        // A terminal that is attached to gets its size, upon which a shell writes its prompt again.
+        if let (Some(main), None) = (self.fed(&follow.followed), &follow.before)
+            && self.waits(main)
+            && self.sim.console(main) == Console::Terminal
+            && self.dialect(main).edits_lines()
+        {
+            self.ask(main);
         }
         let script = self.scripts.get_mut(&process)?;
         script.steps.push(Step::Follow(Box::new(follow.followed)));
@@ -47,6 +57,11 @@ impl Lab {
                 && one.restarts == followed.life
                 && matches!(one.state, ContainerState::Running(_))
         });
+        if is_on {
+            self.pass_on(process, &mut followed);
+        }
+        let (namespace, pod, container) = &followed.container;
+        let trace = self.sim.trace();
         // The log is put together from all that was ever written: only where something came.
         let written = trace.outputs.len();
         if written > followed.looked_at {
@@ -61,13 +76,58 @@ impl Lab {
         let title = script.title.clone();
         if is_on {
             script.n_at_once = 0;
+            // Nothing comes of a shell that waits until something is typed.
+            let waiting = self.fed(&followed).filter(|main| self.waits(*main));
+            let script = self.scripts.get_mut(&process)?;
             script.steps.push(Step::Follow(followed));
-            self.sim.run(process, Box::new(Sleep { duration: LOOKS }), &title);
+            if let Some(main) = waiting {
+                self.sim.watch(main, process);
+                self.sim.run(process, Box::new(Watching), &title);
+            } else {
+                self.sim.run(process, Box::new(Sleep { duration: LOOKS }), &title);
+            }
             return None;
         }
         let Some(after) = followed.after else { return Some(0) };
         self.sim.run(process, after.0, &title);
         None
+    }
+
+    /// Passes on what a client reads from elsewhere than a terminal, all at once.
+    fn pass_on(&mut self, process: ProcessId, followed: &mut Followed) {
+        let Some(main) = self.fed(followed) else { return };
+        let Some(bytes) = self.scripts.get_mut(&process).and_then(|script| script.io.stdin.take()) else {
+            return;
+        };
+        followed.passes = false;
+        let has_terminal = self.sim.console(main) == Console::Terminal;
+        for line in String::from_utf8_lossy(&bytes).lines() {
+            self.sim.type_at(main, Typed::Line(line.to_owned()), has_terminal.then_some(main));
+        }
+        if followed.is_once && !has_terminal {
+            self.sim.type_at(main, Typed::End, None);
+        }
+    }
+
+    /// The main process that what is typed at a client is passed on to.
+    fn fed(&self, followed: &Followed) -> Option<ProcessId> {
+        let (namespace, pod, name) = &followed.container;
+        let is_it = |row: &&ProcessRow| {
+            row.container.as_ref().is_some_and(|one| {
+                (&*one.namespace, &*one.pod, &*one.container) == (namespace, pod, name)
+                    && one.restarts == followed.life
+            })
+        };
+        let row = self.live.processes.values().find(is_it).filter(|_| followed.passes)?;
+        (self.sim.console(row.process) != Console::Closed).then_some(row.process)
+    }
+
+    /// The process that reads what is typed at one: itself, or the container's that it is attached to.
+    pub(super) fn reader(&self, process: ProcessId) -> ProcessId {
+        match self.scripts.get(&process).and_then(|script| script.steps.last()) {
+            Some(Step::Follow(followed)) => self.fed(followed).unwrap_or(process),
+            Some(_) | None => process,
+        }
     }
 
     /// Copies a file as `tar` in the container would take or write it. The status.

@@ -6,7 +6,7 @@
 use super::shells::{Shell, Surroundings};
 use super::substitution::Outer;
 use super::{Lab, Target};
-use crate::agent::{Environment, Launch, StandIn};
+use crate::agent::{Console, Environment, Launch, StandIn};
 use crate::app::local::FifoWrite;
 use crate::app::probe::Probe;
 use crate::app::server::{Persona, Server};
@@ -135,6 +135,7 @@ impl Lab {
     /// Has a process run a command line.
     pub(super) fn launch(&mut self, process: ProcessId, argv: &[String], environment: Environment) {
         let mut script = Script::new(environment, argv.join(" "));
+        script.io.is_remote = self.sim.console(process) == Console::Pipe;
         script.steps.push(Step::Run(literal(argv)));
         self.scripts.insert(process, script);
         self.go_on(process, 0);

@@ -3,6 +3,7 @@
 
 use super::script::{Io, Step};
 use super::{Action, Lab};
+use crate::agent::Console;
 use crate::app::prompt::Prompted;
 use crate::base::ProcessId;
 use crate::kernel::Urgency;
@@ -61,7 +62,7 @@ impl Lab {
     pub(super) fn reads_terminal(&self, process: ProcessId) -> bool {
         let script = self.scripts.get(&process);
         script.is_some_and(|script| script.io.stdin.is_none() && !script.io.is_piped)
-            && !self.sim.is_main(process)
+            && (!self.sim.is_main(process) || self.sim.console(process) != Console::Closed)
     }
 
     pub(super) fn surroundings(&self, process: ProcessId) -> Surroundings {
@@ -262,27 +263,49 @@ impl Lab {
         self.catch_up();
         self.log.actions.push((self.sim.now(), Action::Type(run as u32, line.map(str::to_owned))));
         if self.sim.status(process).is_none() {
+            self.live();
             let typed = line.map_or(Typed::End, |line| Typed::Line(line.to_owned()));
-            self.sim.type_at(process, typed);
+            let reader = self.reader(process);
+            // A terminal shows what is typed at it; where it leads to none at the other end, the user's own does.
+            let shown = if self.sim.console(reader) == Console::Pipe { process } else { reader };
+            self.sim.type_at(reader, typed, Some(shown));
         }
     }
 
     /// Whether what is typed at a process is read: by a shell in it, or by the program that it runs.
     pub fn reads_typed(&self, process: ProcessId) -> bool {
+        let reader = self.reader(process);
         let has_shell =
             |script: &super::Script| script.steps.iter().any(|step| matches!(step, Step::Shell(_)));
         self.sim.status(process).is_none()
-            && (self.scripts.get(&process).is_some_and(has_shell) || self.sim.awaits_input(process))
+            && (self.scripts.get(&reader).is_some_and(has_shell) || self.sim.awaits_input(reader))
+    }
+
+    /// Whether a shell in a process waits for a line.
+    pub(super) fn waits(&self, process: ProcessId) -> bool {
+        let top = self.scripts.get(&process).and_then(|script| script.steps.last());
+        matches!(top, Some(Step::Shell(shell)) if shell.waits) && !self.sim.has_typed(process)
+    }
+
+    /// Has a shell that waits ask once more.
+    pub(super) fn ask(&mut self, process: ProcessId) {
+        let prompt = self.prompt(process, false);
+        self.sim.write(process, Stream::Stdout, &prompt);
     }
 
     /// Whether nothing more comes of a process with a shell at a terminal until something is typed: the shell asks for a
     /// command, or its program waits for input.
     pub fn asks(&self, process: ProcessId) -> bool {
+        let reader = self.reader(process);
+        if reader != process {
+            // What it has written shows at the client.
+            return self.waits(reader) && self.is_caught_up();
+        }
         let Some(script) = self.scripts.get(&process) else { return false };
         let is_shell = |step: &Step| matches!(step, Step::Shell(_));
-        let is_read = matches!(script.steps.last(), Some(Step::Shell(shell)) if shell.waits)
-            || (self.sim.awaits_input(process) && self.sim.is_quiet(Urgency::Soon));
-        script.steps.iter().any(is_shell) && is_read && !self.sim.has_typed(process)
+        let awaits_input = self.sim.awaits_input(process) && self.sim.is_quiet(Urgency::Soon);
+        let is_fed = script.steps.iter().any(is_shell) && awaits_input && !self.sim.has_typed(process);
+        is_fed || self.waits(process)
     }
 
     /// Types Ctrl-C at a process: its program gets SIGINT, and of its script nothing more is run, but that a shell at a
@@ -294,6 +317,10 @@ impl Lab {
         if self.sim.status(process).is_some() {
             return;
         }
+        self.live();
+        // A terminal at the other end takes the key; where there is none, it ends the client.
+        let reader = self.reader(process);
+        let process = if self.sim.console(reader) == Console::Terminal { reader } else { process };
         self.sim.show_interrupt(process);
         self.end_writers(process);
         let Some(script) = self.scripts.get_mut(&process) else { return self.sim.interrupt(process) };

@@ -219,6 +219,14 @@ impl Dialect {
         }
     }
 
+    /// Whether it edits lines, and writes its prompt again when its terminal gets another size (`SIGWINCH`).
+    pub fn edits_lines(&self) -> bool {
+        match self.family {
+            Family::Ash | Family::Bash | Family::Zsh => true,
+            Family::Dash => false,
+        }
+    }
+
     /// What it prints when it ends: at the end of its input, or by `exit`.
     pub fn farewell(&self, by_exit: bool) -> &'static str {
         match (self.family, by_exit) {

@@ -30,6 +30,10 @@ pub struct Followed {
     pub shown: usize,
     /// Pieces of output of all processes that were there at the last look.
     pub looked_at: usize,
+    /// Whether what is typed at the client is passed on (`--stdin`).
+    pub passes: bool,
+    /// Whether the end of the client's input ends the container's (`stdinOnce`).
+    pub is_once: bool,
     /// What runs when it has ended.
     pub after: Option<Program>,
 }

@@ -5,7 +5,7 @@ use super::names::Names;
 use super::pipes::PipeEnd;
 use super::terminal::Typed;
 use super::{Simulation, Task};
-use crate::agent::{Actor, Environment, Exit, Launch, Mounts, Wakeup};
+use crate::agent::{Actor, Console, Environment, Exit, Launch, Mounts, Wakeup};
 use crate::app::resolver::Libc;
 use crate::app::{Process, Wake};
 use crate::base::{DirId, Duration, EventId, NetnsId, PidNsId, ProcessId, SimTime};
@@ -87,6 +87,10 @@ pub(super) struct Slot {
     pub(super) awaits_input: bool,
     /// The working directory.
     pub(super) directory: Arc<str>,
+    /// Where a main process reads from.
+    pub(super) console: Console,
+    /// Who is told when it writes or ends.
+    pub(super) watchers: Vec<ProcessId>,
     /// Whether standard output is a terminal.
     pub(super) is_terminal: bool,
     /// Text of standard output that is kept for the next command of a pipe.
@@ -109,6 +113,16 @@ pub(super) struct Slot {
     writes_as: ProcessId,
     /// Its command line, where a row of the process table has it.
     args: Option<Arc<str>>,
+}
+
+impl Slot {
+    /// Standard input where nothing else is said: a terminal, or what the container has.
+    fn own_stdin(&self) -> Stdin {
+        match (self.main_since, self.console) {
+            (Some(_), Console::Closed) => Stdin::Content(Vec::new()),
+            (None, _) | (Some(_), Console::Pipe | Console::Terminal) => Stdin::Terminal,
+        }
+    }
 }
 
 impl<A: Actor> Simulation<A> {
@@ -137,6 +151,8 @@ impl<A: Actor> Simulation<A> {
             typed: VecDeque::new(),
             awaits_input: false,
             directory: environment.directory.clone(),
+            console: Console::Closed,
+            watchers: Vec::new(),
             is_terminal: true,
             kept: None,
             pipe: None,
@@ -203,8 +219,9 @@ impl<A: Actor> Simulation<A> {
         let slot = &mut self.processes[id.index()];
         slot.main_since = Some(self.now);
         slot.is_patient = launch.probe.is_some();
-        slot.stdin = Stdin::Content(Vec::new());
-        slot.is_terminal = false;
+        slot.console = launch.console;
+        slot.is_terminal = launch.console == Console::Terminal;
+        slot.stdin = slot.own_stdin();
         slot.container.clone_from(&launch.container);
         self.launches.push((id, launch));
         id
@@ -260,16 +277,14 @@ impl<A: Actor> Simulation<A> {
     /// Sets standard input, whether standard output is kept for a pipe or a file, and where standard error goes.
     pub fn redirect(&mut self, id: ProcessId, stdin: Option<Stdin>, keeps: bool, stderr: Stderr) {
         let slot = &mut self.processes[id.index()];
-        let is_main = slot.main_since.is_some();
-        slot.stdin =
-            stdin.unwrap_or_else(|| if is_main { Stdin::Content(Vec::new()) } else { Stdin::Terminal });
+        slot.stdin = stdin.unwrap_or_else(|| slot.own_stdin());
         self.redirect_output(id, keeps, stderr);
     }
 
     /// Sets whether standard output is kept for a pipe or a file, and where standard error goes.
     pub fn redirect_output(&mut self, id: ProcessId, keeps: bool, stderr: Stderr) {
         let slot = &mut self.processes[id.index()];
-        slot.is_terminal = !keeps && slot.main_since.is_none();
+        slot.is_terminal = !keeps && (slot.main_since.is_none() || slot.console == Console::Terminal);
         slot.stderr = stderr;
         if keeps {
             slot.kept.get_or_insert_default();
@@ -395,6 +410,7 @@ impl<A: Actor> Simulation<A> {
         let (netns, process) = (slot.netns, slot.writes_as);
         let output = self.trace.write(Output { process, stream, text: text.to_owned() });
         self.note(netns, EventKind::Wrote(output));
+        self.tell_watchers(process);
     }
 
     /// Ends a process for good, with this status.
@@ -417,6 +433,7 @@ impl<A: Actor> Simulation<A> {
         let (netns, first, pidns) = (slot.netns, slot.pid == 1, slot.pidns);
         let had_row = slot.args.take().is_some();
         self.note(netns, EventKind::Exited(process, status));
+        self.tell_watchers(process);
         if had_row {
             self.change(netns, TableChange::ProcessGone(process));
         }

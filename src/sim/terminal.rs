@@ -2,7 +2,7 @@
 //! among the directories.
 
 use super::{Simulation, Task};
-use crate::agent::Actor;
+use crate::agent::{Actor, Console};
 use crate::app::{Input, Wake};
 use crate::base::ProcessId;
 use crate::kernel::Urgency;
@@ -19,10 +19,10 @@ pub enum Typed {
 }
 
 impl<A: Actor> Simulation<A> {
-    /// Types at the terminal of a process, which shows it.
-    pub fn type_at(&mut self, id: ProcessId, typed: Typed) {
-        if let Typed::Line(line) = &typed {
-            self.write(id, Stream::Echo, &format!("{line}\n"));
+    /// Types at a process; the terminal of `shown` shows it.
+    pub fn type_at(&mut self, id: ProcessId, typed: Typed, shown: Option<ProcessId>) {
+        if let (Typed::Line(line), Some(shown)) = (&typed, shown) {
+            self.write(shown, Stream::Echo, &format!("{line}\n"));
         }
         self.processes[id.index()].typed.push_back(typed);
         self.queue.push(self.now, Urgency::Now, Task::Process(id, Wake::Input, 0));
@@ -32,6 +32,22 @@ impl<A: Actor> Simulation<A> {
     pub fn show_interrupt(&mut self, id: ProcessId) {
         self.processes[id.index()].typed.clear();
         self.write(id, Stream::Echo, "^C");
+    }
+
+    /// Where a main process reads from.
+    pub fn console(&self, id: ProcessId) -> Console {
+        self.processes[id.index()].console
+    }
+
+    /// Has `watcher` be woken, once, when a process writes or ends.
+    pub fn watch(&mut self, id: ProcessId, watcher: ProcessId) {
+        self.processes[id.index()].watchers.push(watcher);
+    }
+
+    pub(super) fn tell_watchers(&mut self, id: ProcessId) {
+        for watcher in std::mem::take(&mut self.processes[id.index()].watchers) {
+            self.queue.push(self.now, Urgency::Now, Task::Process(watcher, Wake::Input, 0));
+        }
     }
 
     /// Takes what was typed first at the terminal of a process.

@@ -96,7 +96,15 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
     let shown = (context.logs)((&namespace, &name, &container), life).len();
     let is_resumed = is_raw && !words.is_set("quiet") && text(pod, "spec.restartPolicy") == "Always";
     let after = is_resumed.then(|| Program(Box::new(Says(resume(&name, &container)))));
-    let followed = Followed { container: (namespace, name, container), life, shown, looked_at: 0, after };
+    let followed = Followed {
+        container: (namespace, name, container),
+        life,
+        shown,
+        looked_at: 0,
+        passes: words.is_set("stdin"),
+        is_once: chosen["stdinOnce"] == true,
+        after,
+    };
     Ok(Command::Follow(Box::new(Follow { output: out.into_pieces(), before: None, followed })))
 }
 

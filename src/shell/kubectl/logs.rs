@@ -91,8 +91,15 @@ fn answer(context: &Context<'_>, words: &[String]) -> Result<Command, String> {
         && !words.is_set("prefix")
     {
         let name = (pod.namespace.to_string(), pod.name.to_string(), container.name.to_string());
-        let followed =
-            Followed { container: name, life: container.restarts, shown, looked_at: 0, after: None };
+        let followed = Followed {
+            container: name,
+            life: container.restarts,
+            shown,
+            looked_at: 0,
+            passes: false,
+            is_once: false,
+            after: None,
+        };
         return Ok(Command::Follow(Box::new(Follow { output: out.into_pieces(), before: None, followed })));
     }
     Ok(out.done(0))

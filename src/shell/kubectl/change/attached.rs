@@ -76,6 +76,8 @@ pub(super) fn command(mut pod: Value, namespace: &str, words: &Words) -> Result<
         life: 0,
         shown: 0,
         looked_at: 0,
+        passes: words.is_set("stdin"),
+        is_once: !words.is_set("leave-stdin-open"),
         after,
     };
     Ok(Command::Follow(Box::new(Follow { output: Vec::new(), before: Some(before), followed })))
