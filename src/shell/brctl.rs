@@ -3,7 +3,8 @@
 use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context, bridge, ip};
 use crate::base::SimTime;
-use crate::trace::{LinkKind, LinkRow, NetnsState};
+use crate::trace::{BridgeRow, LinkKind, LinkRow, NetnsState};
+use crate::wire::BridgeId;
 use std::fmt::Write as _;
 
 const USAGE: &str = include_str!("usage/brctl.txt");
@@ -35,6 +36,7 @@ pub(super) fn brctl(context: &mut Context<'_>, words: &[String]) -> Command {
     let outcome = match (name.as_str(), operands.as_slice()) {
         ("show", names) => Ok(show(state, names)),
         ("showmacs", [name, ..]) => show_macs(state, name, context.inventory.now),
+        ("showstp", [name, ..]) => show_stp(state, name, context.inventory.now),
         ("addbr", [name, ..]) => {
             add_bridge(state, name).map(|()| ask(context, &["link", "add", "name", name, "type", "bridge"]))
         }
@@ -87,6 +89,20 @@ fn is_bridge(link: &LinkRow) -> bool {
     matches!(link.kind, LinkKind::Bridge { .. })
 }
 
+/// The bridge of this name.
+fn bridge_named<'a>(state: &'a NetnsState, name: &str) -> Result<&'a LinkRow, Stop> {
+    match state.link_named(name) {
+        Some(link) if is_bridge(link) => Ok(link),
+        Some(_) => Err(format!("device {name} is not a bridge!\n")),
+        None => Err(format!("bridge {name} does not exist!\n")),
+    }
+}
+
+/// A bridge's identifier as the program prints it, without colons.
+fn dense_id(id: BridgeId) -> String {
+    format!("{:04x}.{}", id.priority, id.mac.to_string().replace(':', ""))
+}
+
 /// The ports of a bridge by their names.
 fn ports<'a>(state: &'a NetnsState, bridge: &LinkRow) -> Vec<&'a LinkRow> {
     let of_it = |link: &&LinkRow| link.port.as_ref().is_some_and(|port| port.master == bridge.ifindex);
@@ -102,10 +118,9 @@ fn show(state: &NetnsState, names: &[&str]) -> Command {
     if !names.is_empty() {
         bridges.clear();
         for name in names {
-            match state.link_named(name) {
-                Some(link) if is_bridge(link) => bridges.push(link),
-                Some(_) => out.err(format!("device {name} is not a bridge!\n")),
-                None => out.err(format!("bridge {name} does not exist!\n")),
+            match bridge_named(state, name) {
+                Ok(link) => bridges.push(link),
+                Err(text) => out.err(text),
             }
         }
         status = u8::from(bridges.len() < names.len());
@@ -116,12 +131,8 @@ fn show(state: &NetnsState, names: &[&str]) -> Command {
             text += "bridge name\tbridge id\t\tSTP enabled\tinterfaces\n";
         }
         let Some(row) = &bridge.extra.bridge else { continue };
-        // The program leaves out the colons.
-        let id = ip::bridge_id(row.id);
-        let (priority, _) = id.split_once('.').unwrap_or((&id, ""));
-        let mac = row.id.mac.to_string().replace(':', "");
         let stp = if row.stp { "yes" } else { "no" };
-        let _ = write!(text, "{}\t\t{priority}.{mac}\t{stp}\t\t", bridge.name);
+        let _ = write!(text, "{}\t\t{}\t{stp}\t\t", bridge.name, dense_id(row.id));
         let ports = ports(state, bridge).into_iter().map(|port| format!("{}\n", port.name));
         let ports = ports.collect::<Vec<_>>().join("\t\t\t\t\t\t\t");
         text += if ports.is_empty() { "\n" } else { &ports };
@@ -150,6 +161,68 @@ fn show_macs(state: &NetnsState, name: &str, now: SimTime) -> Result<Command, St
         let _ = writeln!(text, "{number:3}\t{mac}\t{local}\t\t{:4}.{:02}", age / 100, age % 100);
     }
     Ok(answer(text))
+}
+
+/// The state of a bridge and its ports (`br_dump_info`). What the timers of a running spanning tree have left is not recorded.
+fn show_stp(state: &NetnsState, name: &str, now: SimTime) -> Result<Command, Stop> {
+    let bridge = bridge_named(state, name)?;
+    let (Some(row), LinkKind::Bridge { ageing_secs, .. }) = (&bridge.extra.bridge, &bridge.kind) else {
+        return Ok(answer(""));
+    };
+    if row.stp {
+        return Err(not_simulated("brctl showstp", "a bridge whose spanning tree protocol runs").0);
+    }
+    let (max_age, hello, delay) =
+        (seconds(row.max_age.into()), seconds(row.hello_time.into()), seconds(row.forward_delay.into()));
+    // The collector comes by only at a bridge that is up.
+    let gc = seconds(if bridge.up { ip::gc_timer(now, *ageing_secs) } else { 0 });
+    let (idle, ageing) = (seconds(0), seconds(u64::from(*ageing_secs) * 100));
+    let (own, root) = (dense_id(row.id), dense_id(row.root));
+    let (port, cost) = (row.root_port, row.root_path_cost);
+    let mut text = format!(
+        "{name}\n bridge id\t\t{own}\n designated root\t{root}\n root port\t\t{port:4}\t\t\tpath cost\t\t{cost:4}\n \
+         max age\t\t{max_age}\t\t\tbridge max age\t\t{max_age}\n \
+         hello time\t\t{hello}\t\t\tbridge hello time\t{hello}\n \
+         forward delay\t\t{delay}\t\t\tbridge forward delay\t{delay}\n \
+         ageing time\t\t{ageing}\n \
+         hello timer\t\t{idle}\t\t\ttcn timer\t\t{idle}\n \
+         topology change timer\t{idle}\t\t\tgc timer\t\t{gc}\n \
+         flags\t\t\t{}{}\n\n\n",
+        if row.topology_change { "TOPOLOGY_CHANGE " } else { "" },
+        if row.topology_change_detected { "TOPOLOGY_CHANGE_DETECTED " } else { "" },
+    );
+    for port in ports(state, bridge) {
+        port_stp(&mut text, row, port);
+    }
+    Ok(answer(text))
+}
+
+/// The part of a port (`dump_port_info`).
+fn port_stp(text: &mut String, bridge: &BridgeRow, link: &LinkRow) {
+    let Some(port) = &link.port else { return };
+    let (number, cost, idle) = (port.number, port.extra.cost, seconds(0));
+    let id = u16::from(port.extra.priority) << 10 | number;
+    // Without the protocol a bridge hears of no other one: it is the designated one at each of its ports.
+    let (root, own, root_cost) = (dense_id(bridge.root), dense_id(bridge.id), bridge.root_path_cost);
+    let _ = write!(
+        text,
+        "{} ({number})\n port id\t\t{id:04x}\t\t\tstate\t\t{:>15}\n \
+         designated root\t{root}\tpath cost\t\t{cost:4}\n \
+         designated bridge\t{own}\tmessage age timer\t{idle}\n \
+         designated port\t{id:04x}\t\t\tforward delay timer\t{idle}\n \
+         designated cost\t{root_cost:4}\t\t\thold timer\t\t{idle}\n \
+         flags\t\t\t{}{}\n{}\n",
+        link.name,
+        ip::port_state_name(port.state),
+        if port.extra.config_pending { "CONFIG_PENDING " } else { "" },
+        if port.extra.topology_change_ack { "TOPOLOGY_CHANGE_ACK " } else { "" },
+        if port.hairpin { " hairpin mode\t\t   1\n" } else { "" },
+    );
+}
+
+/// Hundredths of seconds as the program prints times.
+fn seconds(hundredths: u64) -> String {
+    format!("{:4}.{:02}", hundredths / 100, hundredths % 100)
 }
 
 fn add_bridge(state: &NetnsState, name: &str) -> Result<(), Stop> {

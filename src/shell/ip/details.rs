@@ -2,6 +2,7 @@
 
 use super::Ip;
 use super::link::{Shown, kind_name};
+use crate::base::SimTime;
 use crate::shell::print::Printer;
 use crate::trace::{Designated, LinkKind, LinkRow, PortRow};
 use crate::wire::BridgeId;
@@ -103,7 +104,7 @@ pub(super) fn print(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, shown: S
 }
 
 /// A bridge's identifier as iproute2 prints it: without zeros in front of the address's octets.
-pub(in crate::shell) fn bridge_id(id: BridgeId) -> String {
+fn bridge_id(id: BridgeId) -> String {
     let octets: Vec<String> = id.mac.0.iter().map(|octet| format!("{octet:x}")).collect();
     format!("{:04x}.{}", id.priority, octets.join(":"))
 }
@@ -149,7 +150,8 @@ fn bridge(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, ageing_secs: u32) 
     for name in ["hello_timer", "tcn_timer", "topology_change_timer"] {
         timer(printer, name);
     }
-    let left = gc_timer(ip, ageing_secs);
+    let left = gc_timer(ip.now, ageing_secs);
+    let left = format!("{}.{:02}", left / 100, left % 100);
     let value = serde_json::from_str::<Value>(&left).unwrap_or_default();
     printer.any("gc_timer", value, format!("gc_timer {left:>7} "));
     printer.any("group_fwd_mask", "0", "group_fwd_mask 0 ");
@@ -160,11 +162,10 @@ fn bridge(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, ageing_secs: u32) 
     printer.close();
 }
 
-/// Time left until the bridge next looks for old entries, which it does once an ageing time.
-fn gc_timer(ip: &Ip<'_>, ageing_secs: u32) -> String {
+/// Time left until the bridge next looks for old entries, which it does once an ageing time; in hundredths of seconds.
+pub(in crate::shell) fn gc_timer(now: SimTime, ageing_secs: u32) -> u64 {
     let period = u64::from(ageing_secs.max(1)) * 100;
-    let left = period - ip.now.0 / 10_000_000 % period;
-    format!("{}.{:02}", left / 100, left % 100)
+    period - now.0 / 10_000_000 % period
 }
 
 fn vxlan(ip: &Ip<'_>, printer: &mut Printer, kind: &LinkKind) {

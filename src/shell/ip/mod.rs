@@ -22,7 +22,7 @@ use super::out::{Out, answer, refuse};
 use super::{Command, Context};
 use crate::base::IfIndex;
 use crate::trace::{LinkRow, NetnsState};
-pub(super) use details::{bridge_id, state_name as port_state_name};
+pub(super) use details::{gc_timer, state_name as port_state_name};
 pub(super) use link::{flags as link_flags, hardware, peer, state as operstate};
 use options::{Family, Options};
 
