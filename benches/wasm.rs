@@ -19,7 +19,7 @@ mod measured {
     use wasm_bindgen_test::{console_log, wasm_bindgen_test};
 
     const ROUNDS: usize = 7;
-    /// Runs of all streams before the first that counts.
+    /// Runs before the first that counts.
     const WARM_UPS: usize = 4;
     /// Lookups of one measurement.
     const LOOKUPS: usize = 500;
@@ -55,16 +55,16 @@ mod measured {
         console_log!("{name}: {:.3} M/s", speeds[ROUNDS / 2]);
     }
 
-    /// Milliseconds: the median of some rounds.
+    /// Milliseconds: the median of some rounds, once the engine has compiled for good what they run.
     fn time<T>(name: &str, prepare: impl Fn() -> T, work: impl Fn(&mut T)) {
-        let mut times: Vec<f64> = (0..ROUNDS)
-            .map(|_| {
-                let mut input = prepare();
-                let begun = now();
-                work(&mut input);
-                now() - begun
-            })
-            .collect();
+        let round = || {
+            let mut input = prepare();
+            let begun = now();
+            work(&mut input);
+            now() - begun
+        };
+        let rounds: Vec<f64> = (0..WARM_UPS + ROUNDS).map(|_| round()).collect();
+        let mut times = rounds[WARM_UPS..].to_vec();
         times.sort_by(f64::total_cmp);
         console_log!("{name}: {:.1} ms", times[ROUNDS / 2]);
     }

@@ -50,7 +50,7 @@ impl<'s> Checker<'s, '_, '_> {
             return self.mismatch(node, type_name, "decode.type.list.hint", owner);
         };
         for (index, item) in items.iter().enumerate() {
-            self.within(&format!("[{index}]"), |checker| checker.value(item, element, owner));
+            self.within(&["[", &index.to_string(), "]"], |checker| checker.value(item, element, owner));
         }
     }
 
@@ -60,8 +60,7 @@ impl<'s> Checker<'s, '_, '_> {
         };
         self.duplicates(entries);
         for entry in entries {
-            let step = format!("[{}]", entry.key);
-            self.within(&step, |checker| checker.value(&entry.value, element, owner));
+            self.within(&["[", &entry.key, "]"], |checker| checker.value(&entry.value, element, owner));
         }
     }
 
@@ -75,9 +74,10 @@ impl<'s> Checker<'s, '_, '_> {
         for entry in entries {
             match fields.iter().find(|field| field.name == entry.key) {
                 Some(field) => {
-                    let step =
-                        if self.path.is_empty() { entry.key.clone() } else { format!(".{}", entry.key) };
-                    self.within(&step, |checker| checker.value(&entry.value, field.type_name, inner));
+                    let dot = if self.path.is_empty() { "" } else { "." };
+                    self.within(&[dot, &entry.key], |checker| {
+                        checker.value(&entry.value, field.type_name, inner);
+                    });
                 }
                 None => self.unknown(entry, fields, inner.parent),
             }
@@ -226,9 +226,9 @@ impl<'s> Checker<'s, '_, '_> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    fn within(&mut self, step: &str, inside: impl FnOnce(&mut Self)) {
+    fn within(&mut self, step: &[&str], inside: impl FnOnce(&mut Self)) {
         let length = self.path.len();
-        self.path.push_str(step);
+        self.path.extend(step.iter().copied());
         inside(self);
         self.path.truncate(length);
     }

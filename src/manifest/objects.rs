@@ -6,8 +6,10 @@ use super::tree::{Node, NodeValue};
 use super::{Located, decode, validate};
 use crate::api::{AdminNetworkPolicy, AdminTier, Object, ObjectMeta, Unsimulated};
 use crate::base::Diagnostic;
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -144,8 +146,7 @@ fn versions(kind: &str) -> Vec<&'static str> {
 }
 
 fn typed(kind: Kind, raw: &Value, report: &mut Report<'_>) -> Option<Object> {
-    let mut value = raw.clone();
-    drop_nulls(&mut value);
+    let value = &*without_nulls(raw);
     let result = match (kind.api_version, kind.name) {
         ("v1", "Pod") => from_json(value).map(Object::Pod),
         ("v1", "Node") => from_json(value).map(Object::Node),
@@ -156,7 +157,7 @@ fn typed(kind: Kind, raw: &Value, report: &mut Report<'_>) -> Option<Object> {
         (_, "NetworkPolicy") => from_json(value).map(Object::NetworkPolicy),
         (_, "AdminNetworkPolicy") => admin(value, AdminTier::Admin),
         (_, "BaselineAdminNetworkPolicy") => admin(value, AdminTier::Baseline),
-        _ => metadata(&value).map(|metadata| {
+        _ => metadata(value).map(|metadata| {
             let (api_version, kind) = (kind.api_version.to_owned(), kind.name.to_owned());
             Object::Other(Box::new(Unsimulated { api_version, kind, metadata, raw: raw.clone() }))
         }),
@@ -176,19 +177,17 @@ fn typed(kind: Kind, raw: &Value, report: &mut Report<'_>) -> Option<Object> {
     }
 }
 
-fn admin(value: Value, tier: AdminTier) -> serde_json::Result<Object> {
+fn admin(value: &Value, tier: AdminTier) -> serde_json::Result<Object> {
     let policy: Box<AdminNetworkPolicy> = from_json(value)?;
     Ok(Object::AdminNetworkPolicy(Box::new(AdminNetworkPolicy { tier, ..*policy })))
 }
 
-fn from_json<T: DeserializeOwned>(value: Value) -> serde_json::Result<Box<T>> {
-    serde_json::from_value(value).map(Box::new)
+fn from_json<T: DeserializeOwned>(value: &Value) -> serde_json::Result<Box<T>> {
+    T::deserialize(value).map(Box::new)
 }
 
 fn metadata(value: &Value) -> serde_json::Result<ObjectMeta> {
-    value
-        .get("metadata")
-        .map_or_else(|| Ok(ObjectMeta::default()), |metadata| serde_json::from_value(metadata.clone()))
+    value.get("metadata").map_or_else(|| Ok(ObjectMeta::default()), ObjectMeta::deserialize)
 }
 
 fn metadata_mut(object: &mut Object) -> &mut ObjectMeta {
@@ -206,6 +205,23 @@ fn metadata_mut(object: &mut Object) -> &mut ObjectMeta {
 }
 
 /// A field that is `null` is a field that is not there.
+fn without_nulls(value: &Value) -> Cow<'_, Value> {
+    if !has_nulls(value) {
+        return Cow::Borrowed(value);
+    }
+    let mut value = value.clone();
+    drop_nulls(&mut value);
+    Cow::Owned(value)
+}
+
+fn has_nulls(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.values().any(|field| field.is_null() || has_nulls(field)),
+        Value::Array(items) => items.iter().any(has_nulls),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {

@@ -8,7 +8,6 @@ use crate::base::{Diagnostic, Severity, Span};
 use indexmap::IndexMap;
 use saphyr_parser::{BufferedInput, Event, Input, Marker, Parser, ScalarStyle, ScanError, Tag};
 use serde_json::Value;
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -317,10 +316,9 @@ impl Builder {
         let span = self.span(span);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let source = Box::from(&*text);
-                let value = scalar_value(text, style, tag.as_deref());
-                let letter = style == ScalarStyle::Plain && scalar::is_letter(&source);
-                let source = (!value.is_string() || letter).then_some(source);
+                let letter = style == ScalarStyle::Plain && scalar::is_letter(&text);
+                let value = scalar_value(&text, style, tag.as_deref());
+                let source = (!value.is_string() || letter).then(|| Box::from(&*text));
                 self.finish(Node { span, value: NodeValue::Scalar(value), source }, anchor)
             }
             Event::SequenceStart(anchor, _) => self.begin(span, NodeValue::Sequence(Vec::new()), anchor),
@@ -392,10 +390,14 @@ impl Builder {
                 entries.push(Entry { key, key_span, value: node, merged: false });
             }
             (NodeValue::Mapping(_), None) => {
-                let NodeValue::Scalar(value) = &node.value else {
-                    return Err(Box::new(problem(node.span, "yaml.key", Some("yaml.key.hint"), Vec::new())));
+                let key = match node.value {
+                    NodeValue::Scalar(Value::String(key)) => key,
+                    NodeValue::Scalar(value) => value.to_string(),
+                    NodeValue::Sequence(_) | NodeValue::Mapping(_) => {
+                        let hint = Some("yaml.key.hint");
+                        return Err(Box::new(problem(node.span, "yaml.key", hint, Vec::new())));
+                    }
                 };
-                let key = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 open.key = Some((key, node.span));
             }
             (NodeValue::Scalar(_), _) => {}
@@ -437,13 +439,13 @@ impl Builder {
     }
 }
 
-fn scalar_value(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Value {
+fn scalar_value(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
     let core = tag.filter(|tag| tag.is_yaml_core_schema()).map(|tag| tag.suffix.as_str());
     let plain = style == ScalarStyle::Plain && tag.is_none();
     match core {
-        Some("int" | "float" | "bool" | "null") => scalar::resolve(&text),
-        _ if plain => scalar::resolve(&text),
-        _ => Value::String(text.into_owned()),
+        Some("int" | "float" | "bool" | "null") => scalar::resolve(text),
+        _ if plain => scalar::resolve(text),
+        _ => Value::String(text.to_owned()),
     }
 }
 

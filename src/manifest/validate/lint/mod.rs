@@ -14,6 +14,7 @@ use crate::api::ClusterSpec;
 use crate::base::{DemoPlace, Diagnostic};
 use crate::manifest::report::Report;
 use serde_json::Value;
+use std::cell::OnceCell;
 
 /// A Pod, or the template by which a controller makes Pods.
 pub(super) struct Pods<'a> {
@@ -112,12 +113,17 @@ fn ports_of(container: &Cursor<'_>) -> Vec<Port> {
 struct View<'a> {
     text: &'a str,
     entries: &'a [Entry<'a>],
-    pods: Vec<Pods<'a>>,
+    pods: OnceCell<Vec<Pods<'a>>>,
 }
 
 impl<'a> View<'a> {
     fn new(text: &'a str, entries: &'a [Entry<'a>]) -> Self {
-        Self { text, entries, pods: entries.iter().filter_map(|entry| pods_of(*entry)).collect() }
+        Self { text, entries, pods: OnceCell::new() }
+    }
+
+    /// All Pods and templates, gathered when first asked for: most looks ask where they have a reason alone.
+    fn pods(&self) -> &[Pods<'a>] {
+        self.pods.get_or_init(|| self.entries.iter().filter_map(|entry| pods_of(*entry)).collect())
     }
 
     /// The objects of a kind.
@@ -132,13 +138,13 @@ impl<'a> View<'a> {
             pods.namespace == namespace
                 && labels.entries().all(|(key, value)| pods.labels.get(key).text() == value.text())
         };
-        self.pods.iter().filter(fits).collect()
+        self.pods().iter().filter(fits).collect()
     }
 
     /// The Pods of a namespace that a label selector selects.
     fn matched(&self, namespace: &str, of: &Cursor<'_>) -> Vec<&Pods<'a>> {
         let fits = |pods: &&Pods<'a>| pods.namespace == namespace && selector::matches(of, &pods.labels);
-        self.pods.iter().filter(fits).collect()
+        self.pods().iter().filter(fits).collect()
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn lint(view: &View<'_>, spec: &ClusterSpec, found: &mut Vec<Diagnost
             let args = [&*bridge.number().to_string(), &*room.to_string(), &*spec.network.mtu.to_string()];
             report.warning(&bridge.path, "lint.mtu", Some("lint.mtu.hint"), &args);
             // A packet as large as the bridge promises, to a Pod on another node.
-            if let Some(pods) = view.pods.first() {
+            if let Some(pods) = view.pods().first() {
                 let payload = bridge.number() - 28;
                 let command = format!("ping -c 1 -W 1 -M do -s {payload} {{far {}}}", pods.path());
                 report.demo(pods.place(), command);

@@ -12,7 +12,7 @@ const NDOTS: usize = 5;
 const SEARCHES: usize = 3;
 
 pub(super) fn each(view: &View<'_>, spec: &ClusterSpec, found: &mut Vec<Diagnostic>) {
-    for pods in &view.pods {
+    for pods in view.pods() {
         let mut report = pods.report();
         same_port(pods, &mut report);
         loopback(pods, &mut report);
@@ -163,7 +163,7 @@ fn host_ports(pods: &Pods<'_>, spec: &ClusterSpec, report: &mut Report<'_>) {
 /// Single Pods that want the same port of more nodes than there are, or of one node.
 pub(super) fn host_port_taken(view: &View<'_>, spec: &ClusterSpec, found: &mut Vec<Diagnostic>) {
     let mut holders: BTreeMap<(i64, String), Vec<(&Pods<'_>, String)>> = BTreeMap::new();
-    for pods in view.pods.iter().filter(|pods| pods.entry.located.object.kind() == "Pod") {
+    for pods in view.pods().iter().filter(|pods| pods.entry.located.object.kind() == "Pod") {
         for container in pods.containers() {
             for port in container.get("ports").items().filter(|port| port.get("hostPort").number() != 0) {
                 let key = (port.get("hostPort").number(), port.get("protocol").text_or("TCP").to_owned());

@@ -33,7 +33,8 @@ pub(super) fn lint(view: &View<'_>, cluster: &ClusterSpec, found: &mut Vec<Diagn
             let first = format!("{}[0]", egress.path);
             report.fix_insert((view.text, &first), "lint.no-dns.fix", rule);
         }
-        if !view.pods.is_empty() && !selector::is_empty(&pods) && view.matched(namespace, &pods).is_empty() {
+        if !view.pods().is_empty() && !selector::is_empty(&pods) && view.matched(namespace, &pods).is_empty()
+        {
             report.warning(&pods.path, "lint.policy-no-pods", Some("lint.policy-no-pods.hint"), &[namespace]);
             let labels = pods.get("matchLabels");
             let terms: Vec<String> =

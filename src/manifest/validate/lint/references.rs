@@ -14,7 +14,7 @@ pub(super) fn lint(view: &View<'_>, found: &mut Vec<Diagnostic>) {
         names.insert(&object.metadata().name);
     }
     let none = BTreeSet::new();
-    for pods in &view.pods {
+    for pods in view.pods() {
         let mut report = pods.report();
         for (kind, (name, optional)) in references(pods) {
             let known = all.get(&(kind, pods.namespace)).unwrap_or(&none);

@@ -89,7 +89,7 @@ fn service_named(name: &str, domain: &str) -> Option<(String, String)> {
 
 /// No Pod of the namespace has these labels; where one label stands in the way, its value is offered.
 fn selects_nothing(view: &View<'_>, namespace: &str, selector: &Cursor<'_>, report: &mut Report<'_>) {
-    let here: Vec<&Pods<'_>> = view.pods.iter().filter(|pods| pods.namespace == namespace).collect();
+    let here: Vec<&Pods<'_>> = view.pods().iter().filter(|pods| pods.namespace == namespace).collect();
     // Pods that all labels but one select, with the value that they have for it.
     let mut offers: Vec<(&String, &str)> = Vec::new();
     for (key, _) in selector.entries() {
