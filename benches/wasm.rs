@@ -41,32 +41,37 @@ mod measured {
             .expect("a clock tells the time")
     }
 
-    /// Millions of items a second: the median of some rounds.
-    fn report<T>(name: &str, prepare: impl Fn() -> T, work: impl Fn(&mut T) -> usize) {
-        let mut speeds: Vec<f64> = (0..ROUNDS)
-            .map(|_| {
-                let mut input = prepare();
-                let begun = now();
-                let items = work(&mut input);
-                items as f64 / (now() - begun) / 1e3
-            })
-            .collect();
-        speeds.sort_by(f64::total_cmp);
-        console_log!("{name}: {:.3} M/s", speeds[ROUNDS / 2]);
+    /// One round: what the work gives, and its milliseconds.
+    fn round<T, R>(prepare: &impl Fn() -> T, work: &impl Fn(&mut T) -> R) -> (R, f64) {
+        let mut input = prepare();
+        let begun = now();
+        let given = work(&mut input);
+        (given, now() - begun)
     }
 
-    /// Milliseconds: the median of some rounds, once the engine has compiled for good what they run.
+    /// The median of some rounds.
+    fn median(measure: impl Fn() -> f64) -> f64 {
+        let mut rounds: Vec<f64> = (0..ROUNDS).map(|_| measure()).collect();
+        rounds.sort_by(f64::total_cmp);
+        rounds[ROUNDS / 2]
+    }
+
+    /// Millions of items a second.
+    fn report<T>(name: &str, prepare: impl Fn() -> T, work: impl Fn(&mut T) -> usize) {
+        let speed = median(|| {
+            let (items, ms) = round(&prepare, &work);
+            items as f64 / ms / 1e3
+        });
+        console_log!("{name}: {speed:.3} M/s");
+    }
+
+    /// Milliseconds, once the engine has compiled for good what is run.
     fn time<T>(name: &str, prepare: impl Fn() -> T, work: impl Fn(&mut T)) {
-        let round = || {
-            let mut input = prepare();
-            let begun = now();
-            work(&mut input);
-            now() - begun
-        };
-        let rounds: Vec<f64> = (0..WARM_UPS + ROUNDS).map(|_| round()).collect();
-        let mut times = rounds[WARM_UPS..].to_vec();
-        times.sort_by(f64::total_cmp);
-        console_log!("{name}: {:.1} ms", times[ROUNDS / 2]);
+        for _ in 0..WARM_UPS {
+            round(&prepare, &work);
+        }
+        let ms = median(|| round(&prepare, &work).1);
+        console_log!("{name}: {ms:.1} ms");
     }
 
     /// What stands between a text and its picture.

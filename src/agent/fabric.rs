@@ -1,7 +1,7 @@
 //! The machines and cables under the cluster: nodes, the switch between them, the router and hosts outside.
 
 use super::containers::plain_site;
-use super::launch::{Console, Environment, Launch, Mounts, StandIn};
+use super::launch::{Environment, Launch, Mounts};
 use super::rules::append;
 use super::world::{Wire, World, with};
 use crate::api::{ClusterSpec, ExternalSpec, InterfaceSpec, Nic, NodeSpec};
@@ -236,23 +236,18 @@ impl Fabric {
         };
         let pidns = world.new_pidns(2);
         let mounts = Mounts::bare(world.new_dir());
+        let environment = Environment {
+            image: None,
+            kube_namespace: "default".into(),
+            pidns,
+            user: User::default(),
+            variables: Arc::new([]),
+            mounts: Arc::new(mounts),
+            directory: "/root".into(),
+        };
         world.launch(Launch {
-            netns,
-            container: None,
-            environment: Environment {
-                image: None,
-                kube_namespace: "default".into(),
-                pidns,
-                user: User::default(),
-                variables: Arc::new([]),
-                mounts: Arc::new(mounts),
-                directory: "/root".into(),
-            },
-            argv: vec!["http-server".to_owned()],
             serves: Some(spec.ports.iter().map(listener).chain(names.into_iter().flat_map(dns)).collect()),
-            stand_in: StandIn::Refused,
-            probe: None,
-            console: Console::Closed,
+            ..Launch::program(netns, environment, vec!["http-server".to_owned()])
         });
     }
 

@@ -147,15 +147,14 @@ pub struct Launch {
     pub console: Console,
 }
 
-/// Where a main process reads from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where a process reads from by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Console {
     /// Nowhere: its input is empty.
-    #[default]
     Closed,
     /// A pipe that is filled by who attaches (`stdin`).
     Pipe,
-    /// A terminal that is typed at by who attaches (`stdin` and `tty`).
+    /// A terminal: the user's own, or a container's that is typed at by who attaches (`stdin` and `tty`).
     Terminal,
 }
 

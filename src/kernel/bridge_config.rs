@@ -1,11 +1,11 @@
 //! Settings of bridges and their ports (`ip link set type bridge`, `bridge link set`; `net/bridge/br_netlink.c`).
 
 use super::link::FdbEntry;
-use super::stp::{StpTimes, from_centis, port_id};
+use super::stp::{StpTimes, from_centis};
 use super::{Ctx, Kind, Link, Netns};
 use crate::base::{ChangeId, Duration, EventId, IfIndex, MacAddr};
 use crate::trace::{PortState, TableChange};
-use crate::wire::{BridgeId, VlanProtocol};
+use crate::wire::{BridgeId, VlanProtocol, port_id};
 
 /// A setting of a bridge. Times are in hundredths of seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

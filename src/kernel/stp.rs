@@ -5,7 +5,7 @@ use super::stp_timer::{BridgeTimer, PortTimer};
 use super::{Ctx, Kind, Link, Netns, Skb};
 use crate::base::{Duration, EventId, IfIndex, MacAddr, ProcessId, SimTime};
 use crate::trace::{Designated, Disposition, DropReason, EventKind, PortState, Relation};
-use crate::wire::{Bpdu, BpduConfig, BridgeId, Frame, Payload};
+use crate::wire::{Bpdu, BpduConfig, BridgeId, Frame, Payload, port_id};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -61,11 +61,6 @@ fn from_ticks(ticks: u16) -> Duration {
 /// Hundredths of seconds, in which administrators set times.
 pub(super) fn from_centis(centis: u32) -> Duration {
     Duration(u64::from(centis) * 10_000_000)
-}
-
-/// Priority and number of a port (`br_make_port_id`).
-pub(super) fn port_id(priority: u8, number: u16) -> u16 {
-    u16::from(priority) << 10 | number & 0x3ff
 }
 
 impl Netns {

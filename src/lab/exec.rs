@@ -5,17 +5,14 @@ use super::shells::Surroundings;
 use super::{Lab, Target};
 use crate::agent::{Environment, not_found};
 use crate::base::{NetnsId, ProcessId};
-use crate::shell::{self, is_shell};
+use crate::shell;
 use crate::sim::Stderr;
 use crate::trace::Stream;
 
 /// Whether a command in a container begins: its program is there.
 fn runs(environment: &Environment, program: &str) -> bool {
     let image = environment.image.as_deref();
-    if is_shell(program) {
-        return shell::has_shell(image, program);
-    }
-    matches!(program, "timeout" | "test" | "[") || shell::has_program(image, program)
+    matches!(program, "timeout" | "test" | "[") || shell::has_executable(image, program)
 }
 
 impl Lab {

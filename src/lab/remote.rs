@@ -47,16 +47,7 @@ impl Lab {
         if status != 0 {
             return Some(status);
         }
-        let (namespace, pod, container) = &followed.container;
-        let trace = self.sim.trace();
-        self.live.advance(trace, trace.len());
-        let row = self.live.pods.get(&(namespace.as_str().into(), pod.as_str().into()));
-        let mut containers = row.into_iter().flat_map(|row| &row.containers);
-        let is_on = containers.any(|one| {
-            *one.name == **container
-                && one.restarts == followed.life
-                && matches!(one.state, ContainerState::Running(_))
-        });
+        let is_on = self.runs_on(&followed);
         if is_on {
             self.pass_on(process, &mut followed);
         }
@@ -72,13 +63,12 @@ impl Lab {
                 self.sim.write(process, Stream::Stdout, more);
             }
         }
+        // Nothing comes of a shell that waits until something is typed.
+        let waiting = self.fed(&followed).filter(|main| self.waits(*main));
         let script = self.scripts.get_mut(&process)?;
         let title = script.title.clone();
         if is_on {
             script.n_at_once = 0;
-            // Nothing comes of a shell that waits until something is typed.
-            let waiting = self.fed(&followed).filter(|main| self.waits(*main));
-            let script = self.scripts.get_mut(&process)?;
             script.steps.push(Step::Follow(followed));
             if let Some(main) = waiting {
                 self.sim.watch(main, process);
@@ -91,6 +81,18 @@ impl Lab {
         let Some(after) = followed.after else { return Some(0) };
         self.sim.run(process, after.0, &title);
         None
+    }
+
+    /// Whether the container runs, in the life that is followed.
+    fn runs_on(&mut self, followed: &Followed) -> bool {
+        let (namespace, pod, container) = &followed.container;
+        let row = self.live().pods.get(&(namespace.as_str().into(), pod.as_str().into()));
+        let mut containers = row.into_iter().flat_map(|row| &row.containers);
+        containers.any(|one| {
+            *one.name == **container
+                && one.restarts == followed.life
+                && matches!(one.state, ContainerState::Running(_))
+        })
     }
 
     /// Passes on what a client reads from elsewhere than a terminal, all at once.
@@ -119,7 +121,8 @@ impl Lab {
             })
         };
         let row = self.live.processes.values().find(is_it).filter(|_| followed.passes)?;
-        (self.sim.console(row.process) != Console::Closed).then_some(row.process)
+        let is_fed = self.sim.is_main(row.process) && self.sim.console(row.process) != Console::Closed;
+        is_fed.then_some(row.process)
     }
 
     /// The process that reads what is typed at one: itself, or the container's that it is attached to.

@@ -62,7 +62,7 @@ impl Lab {
     pub(super) fn reads_terminal(&self, process: ProcessId) -> bool {
         let script = self.scripts.get(&process);
         script.is_some_and(|script| script.io.stdin.is_none() && !script.io.is_piped)
-            && (!self.sim.is_main(process) || self.sim.console(process) != Console::Closed)
+            && self.sim.console(process) != Console::Closed
     }
 
     pub(super) fn surroundings(&self, process: ProcessId) -> Surroundings {

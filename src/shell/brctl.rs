@@ -4,7 +4,7 @@ use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context, bridge, ip};
 use crate::base::SimTime;
 use crate::trace::{BridgeRow, LinkKind, LinkRow, NetnsState};
-use crate::wire::BridgeId;
+use crate::wire::{BridgeId, port_id};
 use std::fmt::Write as _;
 
 const USAGE: &str = include_str!("usage/brctl.txt");
@@ -200,8 +200,8 @@ fn show_stp(state: &NetnsState, name: &str, now: SimTime) -> Result<Command, Sto
 /// The part of a port (`dump_port_info`).
 fn port_stp(text: &mut String, bridge: &BridgeRow, link: &LinkRow) {
     let Some(port) = &link.port else { return };
-    let (number, cost, idle) = (port.number, port.extra.cost, seconds(0));
-    let id = u16::from(port.extra.priority) << 10 | number;
+    let (id, number, cost, idle) =
+        (port_id(port.extra.priority, port.number), port.number, port.extra.cost, seconds(0));
     // Without the protocol a bridge hears of no other one: it is the designated one at each of its ports.
     let (root, own, root_cost) = (dense_id(bridge.root), dense_id(bridge.id), bridge.root_path_cost);
     let _ = write!(

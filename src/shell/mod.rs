@@ -62,7 +62,7 @@ pub use change::KernelChange;
 pub use dialect::{Dialect, Place};
 pub use kernel_files::read as kernel_file;
 pub use pipes::runs_at_once;
-pub use programs::{has_program, has_shell, is_shell};
+pub use programs::{has_executable, has_program, has_shell, is_shell};
 pub use remote::{Copying, Follow, Followed, Program, Way};
 pub use script::{Node, Pattern, Piece, Redirection, Simple, Word, parse};
 pub use sysctl::write_file as write_kernel_file;

@@ -146,6 +146,11 @@ pub fn has_shell(image: Option<&str>, word: &str) -> bool {
     is_there && is_place && is_shell(word)
 }
 
+/// Whether an image has what a word names, a shell or another program.
+pub fn has_executable(image: Option<&str>, word: &str) -> bool {
+    if is_shell(word) { has_shell(image, word) } else { has_program(image, word) }
+}
+
 /// Whether an image has a program, by its name or path; a machine (`None`) has all.
 pub fn has_program(image: Option<&str>, program: &str) -> bool {
     let name = program.rsplit('/').next().unwrap_or(program);

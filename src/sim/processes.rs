@@ -87,7 +87,7 @@ pub(super) struct Slot {
     pub(super) awaits_input: bool,
     /// The working directory.
     pub(super) directory: Arc<str>,
-    /// Where a main process reads from.
+    /// Where it reads from where nothing else is said.
     pub(super) console: Console,
     /// Who is told when it writes or ends.
     pub(super) watchers: Vec<ProcessId>,
@@ -116,11 +116,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Standard input where nothing else is said: a terminal, or what the container has.
+    /// Standard input where nothing else is said.
     fn own_stdin(&self) -> Stdin {
-        match (self.main_since, self.console) {
-            (Some(_), Console::Closed) => Stdin::Content(Vec::new()),
-            (None, _) | (Some(_), Console::Pipe | Console::Terminal) => Stdin::Terminal,
+        match self.console {
+            Console::Closed => Stdin::Content(Vec::new()),
+            Console::Pipe | Console::Terminal => Stdin::Terminal,
         }
     }
 }
@@ -151,7 +151,7 @@ impl<A: Actor> Simulation<A> {
             typed: VecDeque::new(),
             awaits_input: false,
             directory: environment.directory.clone(),
-            console: Console::Closed,
+            console: Console::Terminal,
             watchers: Vec::new(),
             is_terminal: true,
             kept: None,
@@ -251,6 +251,7 @@ impl<A: Actor> Simulation<A> {
         let slot = &mut self.processes[id.index()];
         (slot.writes_as, slot.is_terminal, slot.directory) = (writes_as, is_terminal, directory);
         (slot.is_child, slot.main_since) = (true, main_since.or(Some(self.now)));
+        slot.console = Console::Closed;
         id
     }
 
@@ -284,7 +285,7 @@ impl<A: Actor> Simulation<A> {
     /// Sets whether standard output is kept for a pipe or a file, and where standard error goes.
     pub fn redirect_output(&mut self, id: ProcessId, keeps: bool, stderr: Stderr) {
         let slot = &mut self.processes[id.index()];
-        slot.is_terminal = !keeps && (slot.main_since.is_none() || slot.console == Console::Terminal);
+        slot.is_terminal = !keeps && slot.console == Console::Terminal;
         slot.stderr = stderr;
         if keeps {
             slot.kept.get_or_insert_default();

@@ -34,7 +34,7 @@ impl<A: Actor> Simulation<A> {
         self.write(id, Stream::Echo, "^C");
     }
 
-    /// Where a main process reads from.
+    /// Where a process reads from by itself.
     pub fn console(&self, id: ProcessId) -> Console {
         self.processes[id.index()].console
     }

@@ -4,7 +4,7 @@ use super::{Simulation, Task};
 use crate::agent::{Actor, Launch, Patience, Wakeup, Wire, World};
 use crate::base::{DirId, Duration, EventId, IfIndex, NetnsId, PidNsId, ProcessId, Rng, SimTime};
 use crate::kernel::{Ctx, Delays, Kind, Link, Netns, NewLink, Peer, Urgency};
-use crate::shell::{has_program, has_shell, is_shell};
+use crate::shell::has_executable;
 use crate::trace::{LinkKind, NetnsRole, NetnsRow, TableChange};
 use std::sync::Arc;
 
@@ -167,7 +167,7 @@ impl<A: Actor> World for Simulation<A> {
     }
 
     fn has_program(&self, image: Option<&str>, program: &str) -> bool {
-        if is_shell(program) { has_shell(image, program) } else { has_program(image, program) }
+        has_executable(image, program)
     }
 
     fn launch(&mut self, launch: Launch) -> ProcessId {

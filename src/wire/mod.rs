@@ -40,7 +40,7 @@ pub use icmp::Icmp;
 pub use igmp::{GroupRecord, Igmp};
 pub use ipv4::{Body, Ipv4};
 pub use quote::Quote;
-pub use stp::{Bpdu, BpduConfig, BridgeId};
+pub use stp::{Bpdu, BpduConfig, BridgeId, port_id};
 pub use tcp::{Tcp, TcpFlags, TcpOption};
 pub use tunnel::Inner;
 pub use udp::{Udp, UdpChecksum, UdpPayload};

@@ -12,6 +12,11 @@ pub struct BridgeId {
     pub mac: MacAddr,
 }
 
+/// Priority and number of a port as BPDUs have them together (IEEE 802.1D-1998, 9.2.7; `br_make_port_id`).
+pub fn port_id(priority: u8, number: u16) -> u16 {
+    u16::from(priority) << 10 | number & 0x3ff
+}
+
 /// A BPDU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Bpdu {

@@ -5,7 +5,7 @@ use super::link::{Shown, kind_name};
 use crate::base::SimTime;
 use crate::shell::print::Printer;
 use crate::trace::{Designated, LinkKind, LinkRow, PortRow};
-use crate::wire::BridgeId;
+use crate::wire::{BridgeId, port_id};
 use serde_json::Value;
 
 /// Attributes of a bridge between `ageing_time` and its identifier, and after its timers, with their values.
@@ -201,11 +201,11 @@ fn bridge_port(ip: &Ip<'_>, printer: &mut Printer, port: PortRow) {
     on_off(printer, "fastleave", false);
     on_off(printer, "learning", port.learning);
     on_off(printer, "flood", port.flood);
-    let id = u32::from(port.extra.priority) << 10 | u32::from(port.number);
+    let id = port_id(port.extra.priority, port.number);
     printer.any("id", format!("{id:#x}"), format!("port_id {id:#x} "));
     printer.any("no", format!("{:#x}", port.number), format!("port_no {:#x} ", port.number));
     let own = ip.state.links.get(&port.master).map(own_id);
-    let own = own.map(|bridge| Designated { root: bridge, cost: 0, bridge, port: id as u16 });
+    let own = own.map(|bridge| Designated { root: bridge, cost: 0, bridge, port: id });
     if let Some(designated) = port.extra.designated.or(own) {
         number(printer, "designated_port", "designated_port", u32::from(designated.port));
         number(printer, "designated_cost", "designated_cost", designated.cost);

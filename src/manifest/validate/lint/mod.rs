@@ -121,7 +121,7 @@ impl<'a> View<'a> {
         Self { text, entries, pods: OnceCell::new() }
     }
 
-    /// All Pods and templates, gathered when first asked for: most looks ask where they have a reason alone.
+    /// All Pods and templates, gathered when first asked for: without a Service or a policy half of the looks never ask.
     fn pods(&self) -> &[Pods<'a>] {
         self.pods.get_or_init(|| self.entries.iter().filter_map(|entry| pods_of(*entry)).collect())
     }
