@@ -469,7 +469,6 @@ fn words_that_are_not_simulated_are_not_called_mistakes() {
         ("ip addr add 10.0.0.1/8 dev eth0 autojoin", "ip address", "autojoin"),
         ("ip addr show group 5", "ip", "group"),
         ("ip route add 10.0.0.0/8 nexthop via 10.244.1.1", "ip route", "nexthop"),
-        ("ip route prepend 10.0.0.0/8 via 10.244.1.1", "ip route", "prepend"),
         ("ip neigh show proxy", "ip neigh", "proxy"),
         ("ip netns add x", "ip netns", "add"),
         ("ip tcp_metrics", "ip", "tcpmetrics"),

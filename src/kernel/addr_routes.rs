@@ -1,6 +1,6 @@
 //! Routes that come and go with addresses (`fib_add_ifaddr`, `fib_del_ifaddr` in `net/ipv4/fib_frontend.c`).
 
-use super::fib::{LOCAL, MAIN};
+use super::fib::{LOCAL, MAIN, Place};
 use super::{Ctx, Kind, Netns};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net};
 use crate::trace::{AddrRow, RouteKind, RouteMetrics, RouteProtocol, RouteRow, Scope, TableChange};
@@ -159,7 +159,7 @@ impl Netns {
     /// Adds a route unless the very same one is there.
     fn put_new(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) {
         if !self.fib.has(&route) {
-            self.put_route(ctx, route);
+            self.put_route(ctx, route, Place::Last);
         }
     }
 }

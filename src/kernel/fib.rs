@@ -21,6 +21,15 @@ pub struct FibResult {
     pub change: ChangeId,
 }
 
+/// Where a route goes among those of its table, destination and metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Before them: the packets are its own from now on.
+    First,
+    /// Behind them.
+    Last,
+}
+
 /// The routing tables of a namespace.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fib {
@@ -29,7 +38,7 @@ pub(super) struct Fib {
     others: BTreeMap<u32, Routes>,
 }
 
-/// One table: its routes, longer prefixes first, then by network, then by metric; among equals the older one in front.
+/// One table: its routes, longer prefixes first, then by network, then by metric; among equals by [`Place`].
 #[derive(Clone, Debug, Default)]
 struct Routes {
     list: Vec<FibResult>,
@@ -72,9 +81,13 @@ impl Routes {
         alike.map(|old| &old.route).any(|old| old == route)
     }
 
-    fn insert(&mut self, entry: FibResult) {
-        let (inverse, network, _) = key(&entry.route);
-        let at = self.list.partition_point(|old| key(&old.route) <= key(&entry.route));
+    fn insert(&mut self, entry: FibResult, place: Place) {
+        let own = key(&entry.route);
+        let (inverse, network, _) = own;
+        let at = self.list.partition_point(|old| match place {
+            Place::First => key(&old.route) < own,
+            Place::Last => key(&old.route) <= own,
+        });
         self.list.insert(at, entry);
         self.networks.insert(at, network);
         let length = self.lengths.partition_point(|(own, _)| *own < inverse);
@@ -170,13 +183,13 @@ impl Fib {
         self.table(route.table).is_some_and(|table| table.list.iter().any(|entry| entry.route == *route))
     }
 
-    pub(super) fn insert(&mut self, entry: FibResult) {
+    pub(super) fn insert(&mut self, entry: FibResult, place: Place) {
         let table = match entry.route.table {
             LOCAL => &mut self.local,
             MAIN => &mut self.main,
             other => self.others.entry(other).or_default(),
         };
-        table.insert(entry);
+        table.insert(entry, place);
     }
 
     /// Takes out every route that `gone` says, in order.

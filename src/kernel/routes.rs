@@ -1,6 +1,6 @@
 //! Routes that come and go (`fib_table_insert`, `fib_table_delete` in `net/ipv4/fib_trie.c`).
 
-use super::fib::MAIN;
+use super::fib::{MAIN, Place};
 use super::{Ctx, FibResult, Netns};
 use crate::base::{EventId, IfIndex, Ipv4Addr, Ipv4Net};
 use crate::trace::{RouteKind, RouteMetrics, RouteProtocol, RouteRow, Scope, TableChange};
@@ -12,29 +12,44 @@ impl Netns {
         if self.fib.same(&route).is_some() {
             return false;
         }
-        self.put_route(ctx, route);
+        self.put_route(ctx, route, Place::Last);
         true
     }
 
-    /// Adds a route behind others of its destination and metric (`ip route append`).
+    /// Adds a route behind others of its destination and metric (`ip route append`), unless the very same one is there.
     pub fn append_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) {
         if !self.fib.has(&route) {
-            self.put_route(ctx, route);
+            self.put_route(ctx, route, Place::Last);
         }
     }
 
-    /// Puts a route in the place of the first of its table, destination and metric (`ip route replace`).
+    /// Adds a route before others of its destination and metric (`ip route prepend`), unless the very same one is there.
+    pub fn prepend_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) {
+        if !self.fib.has(&route) {
+            self.put_route(ctx, route, Place::First);
+        }
+    }
+
+    /// Puts a route in the place of the first of its table, destination and metric (`ip route replace`), unless the very
+    /// same one is there.
     pub fn replace_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) {
+        if self.fib.has(&route) {
+            return;
+        }
         if let Some(old) = self.fib.same(&route) {
             self.del_routes(ctx, |other| *other == old.route);
         }
-        self.put_route(ctx, route);
+        self.put_route(ctx, route, Place::First);
     }
 
-    pub(super) fn put_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow) {
+    pub(super) fn put_route(&mut self, ctx: &mut Ctx<'_>, route: RouteRow, place: Place) {
         let at = route.oif.unwrap_or(IfIndex::NONE);
-        let change = ctx.change(self.id, at, EventId::NONE, TableChange::Route(route));
-        self.fib.insert(FibResult { route, change });
+        let change = match place {
+            Place::First if self.fib.same(&route).is_some() => TableChange::RouteBefore(route),
+            Place::First | Place::Last => TableChange::Route(route),
+        };
+        let change = ctx.change(self.id, at, EventId::NONE, change);
+        self.fib.insert(FibResult { route, change }, place);
     }
 
     /// Removes routes (`ip route del`); returns how many went.

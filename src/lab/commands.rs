@@ -187,6 +187,7 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
             netns.del_routes(ctx, |route| *route == row);
         }
         KernelChange::AppendRoute(row) => netns.append_route(ctx, row),
+        KernelChange::PrependRoute(row) => netns.prepend_route(ctx, row),
         KernelChange::ReplaceRoute(row) => netns.replace_route(ctx, row),
         KernelChange::AddRule(row) => netns.add_rule(ctx, *row),
         KernelChange::DelRule(row) => netns.del_rule(ctx, &row),

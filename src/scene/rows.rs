@@ -124,7 +124,7 @@ pub fn qdisc(row: &QdiscRow) -> RowText {
 pub fn decision(trace: &Trace, inventory: &Inventory, table: Table, row: Option<ChangeId>) -> RowText {
     let Some(row) = row else { return RowText::default() };
     match (table, &trace.changes[row.index()]) {
-        (Table::Fib, TableChange::Route(row)) => route(inventory, row),
+        (Table::Fib, TableChange::Route(row) | TableChange::RouteBefore(row)) => route(inventory, row),
         (Table::Neighbor, TableChange::Neigh(row)) => {
             let mut text = neighbor(inventory, row);
             // Narrow: the device is on the picture already.

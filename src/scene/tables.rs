@@ -5,8 +5,8 @@ mod rules;
 
 use crate::base::{ChangeId, EventId, IfIndex};
 use crate::trace::{
-    EventKind, Inventory, LinkKind, LinkRow, NetnsState, PortState, SocketRow, SocketState, Table,
-    TableChange, Trace, Transport, rows_text,
+    EventKind, Inventory, LinkKind, LinkRow, NetnsState, PortState, SocketRow, SocketState, Table, Trace,
+    Transport, rows_text,
 };
 use crate::xtables;
 use std::collections::{BTreeMap, BTreeSet};
@@ -231,7 +231,7 @@ fn uses(trace: &Trace, events: Range<usize>, state: &NetnsState) -> Uses {
             continue;
         }
         uses.rows.insert(row);
-        if let (Table::Fib, TableChange::Route(route)) = (table, &trace.changes[row.index()]) {
+        if let (Table::Fib, Some(route)) = (table, trace.changes[row.index()].as_route()) {
             uses.rules.extend(rules::leading(trace, EventId(at as u32), state, route.table));
         }
     }

@@ -61,6 +61,8 @@ pub enum KernelChange {
     DelRoute(RouteRow),
     /// Adds a route behind others of its destination.
     AppendRoute(RouteRow),
+    /// Add a route before others of its destination and metric.
+    PrependRoute(RouteRow),
     /// `ip route replace`: a row of the same destination and metric goes, this one comes.
     ReplaceRoute(RouteRow),
     /// `ip rule add`.

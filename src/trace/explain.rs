@@ -118,7 +118,7 @@ impl Teller<'_> {
         let route = self.trace.before(self.id).find_map(|event| {
             let EventKind::Decided(Table::Fib, row) = event.kind else { return None };
             let change = row.is_some().then(|| &self.trace.changes[row.index()])?;
-            let TableChange::Route(route) = change else { return None };
+            let route = change.as_route()?;
             (event.netns == self.event.netns).then_some(*route)
         });
         route.and_then(|route| route.gateway).or(dst)
@@ -204,7 +204,7 @@ impl Teller<'_> {
     fn decided(&self, table: Table, change: ChangeId) -> String {
         let row = change.is_some().then(|| &self.trace.changes[change.index()]);
         match (table, row) {
-            (Table::Fib, Some(TableChange::Route(row))) => self.fib(row),
+            (Table::Fib, Some(TableChange::Route(row) | TableChange::RouteBefore(row))) => self.fib(row),
             (Table::Fib, Some(TableChange::FibRule(row))) => {
                 self.say("why.fib.rule", &[self.netns(), row.to_string()])
             }
@@ -470,6 +470,7 @@ impl Teller<'_> {
             TableChange::Addr(row) => ("addr", vec![at(row.netns, row.ifindex), row.text()]),
             TableChange::AddrGone(row) => ("addr_gone", vec![at(row.netns, row.ifindex), row.text()]),
             TableChange::Route(row) => ("route", vec![of(row.netns), self.route(row)]),
+            TableChange::RouteBefore(row) => ("route_before", vec![of(row.netns), self.route(row)]),
             TableChange::RouteGone(row) => ("route_gone", vec![of(row.netns), self.route(row)]),
             TableChange::FibRule(row) => ("fib_rule", vec![of(row.netns), row.to_string()]),
             TableChange::FibRuleGone(row) => ("fib_rule_gone", vec![of(row.netns), row.to_string()]),

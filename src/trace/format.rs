@@ -249,7 +249,7 @@ fn decision(trace: &Trace, around: &Surroundings, id: EventId, table: Table, row
     let frame = trace.frame_at(id);
     let dst = frame.map_or_else(String::new, |frame| frame.dst.to_string());
     match (table, change) {
-        (Table::Fib, Some(TableChange::Route(row))) => {
+        (Table::Fib, Some(TableChange::Route(row) | TableChange::RouteBefore(row))) => {
             format!(
                 "route {}{}",
                 route_line(around, row),
@@ -318,6 +318,7 @@ fn link_line(row: &LinkRow) -> String {
 pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<String> {
     Some(match change {
         TableChange::Route(row) => format!("route {}", route_line(around, row)),
+        TableChange::RouteBefore(row) => format!("route before others {}", route_line(around, row)),
         TableChange::Netfilter(change) => netfilter::row_line(change)?,
         TableChange::RouteGone(row) => format!("route gone {}", route_line(around, row)),
         TableChange::FibRule(row) => format!("rule {row}"),

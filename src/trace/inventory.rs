@@ -464,11 +464,10 @@ impl Inventory {
                 self.with(gone.netns, |state| state.addrs.retain(|row| !row.is_same(gone)));
             }
             TableChange::Route(row) => self.with(row.netns, |state| state.add_route(id, *row)),
+            TableChange::RouteBefore(row) => self.with(row.netns, |state| state.add_route_before(id, *row)),
             TableChange::FibRule(row) => self.with(row.netns, |state| state.add_rule(id, row)),
             TableChange::FibRuleGone(row) => self.with(row.netns, |state| state.remove_rule(row)),
-            TableChange::RouteGone(row) => {
-                self.with(row.netns, |state| state.routes.retain(|(_, route)| route != row));
-            }
+            TableChange::RouteGone(row) => self.with(row.netns, |state| state.remove_route(row)),
             TableChange::Neigh(row) => self.with(row.netns, |state| state.set_neighbor(id, row, now)),
             TableChange::NeighGone(netns, ifindex, addr) => self.with(*netns, |state| {
                 state.neighbors.remove(&(*ifindex, *addr));

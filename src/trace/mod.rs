@@ -26,6 +26,7 @@ mod nft;
 mod object_rows;
 mod pcapng;
 mod process_rows;
+mod route_rows;
 mod rows;
 mod rows_link;
 pub mod rows_text;
@@ -65,9 +66,10 @@ pub use object_rows::{
 };
 pub use pcapng::{pcapng, pcapng_of};
 pub use process_rows::{ContainerRef, ProcessRow};
+pub use route_rows::{RouteMetrics, RouteRow};
 pub use rows::{
     BpfMap, BpfRow, ExceptionRow, FdbRow, LinkKind, LinkRow, NeighRow, NetnsRole, NetnsRow, Nud, PortRow,
-    PortState, RouteKind, RouteMetrics, RouteProtocol, RouteRow, Scope, SysctlRow, TableChange,
+    PortState, RouteKind, RouteProtocol, Scope, SysctlRow, TableChange,
 };
 pub use rows_link::{
     BridgeRow, Designated, IpvlanMode, LinkExtra, LinkFlags, MacvlanMode, Mirror, Mirrors, PortExtra,

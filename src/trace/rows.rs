@@ -5,7 +5,7 @@ use super::object_rows::{KubeEventRow, NodeRow, PodRow, StepRow};
 use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
 use super::{
     AddrRow, CiliumChange, FaultRow, FibRuleRow, IpcChange, NamesRow, NetfilterChange, ObjectRow, ProcessRow,
-    ServiceChange, SocketRow, TlsRow, XfrmChange,
+    RouteRow, ServiceChange, SocketRow, TlsRow, XfrmChange,
 };
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::VlanProtocol;
@@ -27,8 +27,10 @@ pub enum TableChange {
     Addr(Box<AddrRow>),
     /// An address went.
     AddrGone(Box<AddrRow>),
-    /// A route came.
+    /// A route came, behind others of its table, destination and metric.
     Route(RouteRow),
+    /// A route came before others of its table, destination and metric.
+    RouteBefore(RouteRow),
     /// A route went.
     RouteGone(RouteRow),
     /// A rule of the routing came.
@@ -322,54 +324,6 @@ pub enum RouteProtocol {
     Bird,
     /// Calico's Felix, which uses the number 80; `ip` has no name for it.
     Felix,
-}
-
-/// A route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RouteRow {
-    /// Namespace.
-    pub netns: NetnsId,
-    /// Routing table: 254 main, 255 local.
-    pub table: u32,
-    /// Destination.
-    pub dst: Ipv4Net,
-    /// Type.
-    pub kind: RouteKind,
-    /// Next hop.
-    pub gateway: Option<Ipv4Addr>,
-    /// Way out; `None` for blackhole and the like.
-    pub oif: Option<IfIndex>,
-    /// Preferred source address.
-    pub prefsrc: Option<Ipv4Addr>,
-    /// Metric, 0 unless set; the lower wins.
-    pub metric: u32,
-    /// Scope of the destination.
-    pub scope: Scope,
-    /// Who installed it.
-    pub protocol: RouteProtocol,
-    /// Whether the next hop counts as attached even if no network says so (`RTNH_F_ONLINK`).
-    pub onlink: bool,
-    /// What it says about packets and connections that take it.
-    pub metrics: RouteMetrics,
-}
-
-/// Metrics of a route (`RTAX_*` in `linux/rtnetlink.h`, "man 8 ip-route"); 0 where nothing is said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RouteMetrics {
-    /// Path MTU in bytes, in place of the device's.
-    pub mtu: u32,
-    /// Segment size announced to the far end, in bytes.
-    pub advmss: u32,
-    /// Segments that a connection may have under way at first.
-    pub initcwnd: u32,
-}
-
-impl RouteMetrics {
-    /// Names and values of those that are set, in the order in which `ip` shows them.
-    pub fn named(self) -> impl Iterator<Item = (&'static str, u32)> {
-        let all = [("mtu", self.mtu), ("advmss", self.advmss), ("initcwnd", self.initcwnd)];
-        all.into_iter().filter(|(_, value)| *value != 0)
-    }
 }
 
 /// Neighbour unreachability detection state (`NUD_*`, RFC 4861 section 7.3 as Linux applies it to ARP).

@@ -1,6 +1,6 @@
 //! Rules of the routing policy database, as `ip rule` shows them (`net/core/fib_rules.c`, `net/ipv4/fib_rules.c`).
 
-use super::{NetnsState, RouteProtocol, RouteRow, rows_text};
+use super::{NetnsState, RouteProtocol, rows_text};
 use crate::base::{ChangeId, Ipv4Net, NetnsId};
 use crate::wire::names;
 use std::fmt::{self, Display, Formatter, Write as _};
@@ -126,12 +126,6 @@ impl FibRuleRow {
 }
 
 impl NetnsState {
-    /// A route makes its table.
-    pub(super) fn add_route(&mut self, change: ChangeId, row: RouteRow) {
-        self.tables.insert(row.table);
-        self.routes.push((change, row));
-    }
-
     pub(super) fn add_rule(&mut self, change: ChangeId, row: &FibRuleRow) {
         let at = row.place_among(self.rules.iter().map(|(_, row)| row));
         self.rules.insert(at, (change, row.clone()));

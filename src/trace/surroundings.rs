@@ -56,6 +56,10 @@ impl Surroundings {
                 routes.retain(|row| row.oif != Some(*ifindex));
             }
             TableChange::Route(row) => self.routes.entry(row.netns).or_default().push(*row),
+            TableChange::RouteBefore(row) => {
+                let routes = self.routes.entry(row.netns).or_default();
+                routes.insert(row.place_before(routes.iter()), *row);
+            }
             TableChange::RouteGone(row) => {
                 self.routes.entry(row.netns).or_default().retain(|route| route != row);
             }

@@ -18,8 +18,10 @@ pub(super) enum Existing {
     Required,
     /// `replace`: either is fine.
     Replaced,
-    /// `append`: others may be there, but not the very same.
+    /// `append`: others may be there, but not the very same; it goes behind them.
     Appended,
+    /// `prepend`: the same, but it goes before them.
+    Prepended,
 }
 
 fn answers(text: &str) -> Stop {
@@ -299,17 +301,25 @@ pub(super) fn route_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Re
         onlink: wanted.onlink,
         metrics: wanted.metrics,
     };
-    let same =
-        |other: &RouteRow| other.table == row.table && other.dst == row.dst && other.metric == row.metric;
-    let exists = ip.state.routes.iter().any(|(_, other)| same(other));
-    let has = ip.state.routes.iter().any(|(_, other)| *other == row);
+    insert(ip, row, existing).map(change)
+}
+
+/// What becomes of a route's rivals (`fib_table_insert`).
+fn insert(ip: &Ip<'_>, row: RouteRow, existing: Existing) -> Result<Vec<KernelChange>, Stop> {
+    let mut rivals = ip.state.routes.iter().map(|(_, other)| other).filter(|other| row.is_rival(other));
+    let first = rivals.next();
+    let has = first == Some(&row) || rivals.any(|other| *other == row);
     match existing {
-        Existing::Appended if has => Err(answers("File exists")),
-        Existing::Refused if exists => Err(answers("File exists")),
-        Existing::Required if !exists => Err(answers("No such file or directory")),
-        Existing::Refused => Ok(change(vec![KernelChange::AddRoute(row)])),
-        Existing::Appended => Ok(change(vec![KernelChange::AppendRoute(row)])),
-        Existing::Required | Existing::Replaced => Ok(change(vec![KernelChange::ReplaceRoute(row)])),
+        Existing::Refused if first.is_some() => Err(answers("File exists")),
+        Existing::Required if first.is_none() => Err(answers("No such file or directory")),
+        Existing::Required | Existing::Replaced if first == Some(&row) => Ok(Vec::new()),
+        Existing::Required | Existing::Replaced | Existing::Appended | Existing::Prepended if has => {
+            Err(answers("File exists"))
+        }
+        Existing::Refused => Ok(vec![KernelChange::AddRoute(row)]),
+        Existing::Appended => Ok(vec![KernelChange::AppendRoute(row)]),
+        Existing::Prepended => Ok(vec![KernelChange::PrependRoute(row)]),
+        Existing::Required | Existing::Replaced => Ok(vec![KernelChange::ReplaceRoute(row)]),
     }
 }
 
@@ -375,7 +385,11 @@ pub(super) fn neigh_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Re
     match existing {
         Existing::Refused if exists => return Err(answers("File exists")),
         Existing::Required if !exists => return Err(answers("No such file or directory")),
-        Existing::Refused | Existing::Required | Existing::Replaced | Existing::Appended => {}
+        Existing::Refused
+        | Existing::Required
+        | Existing::Replaced
+        | Existing::Appended
+        | Existing::Prepended => {}
     }
     let (netns, ifindex, now) = (link.netns, link.ifindex, ip.now);
     let row = NeighRow { netns, ifindex, addr, mac, state, probes: 0, updated: now, confirmed: now };

@@ -60,6 +60,7 @@ pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
         "change" | "chg" => change::route_add(ip, rest, change::Existing::Required),
         "replace" => change::route_add(ip, rest, change::Existing::Replaced),
         "append" => change::route_add(ip, rest, change::Existing::Appended),
+        "prepend" => change::route_add(ip, rest, change::Existing::Prepended),
         "delete" => change::route_del(ip, rest),
         "flush" => match rest.first().map(String::as_str) {
             // There is no cache of routes any more; the program has nothing to do.

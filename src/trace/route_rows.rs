@@ -1,0 +1,91 @@
+//! Routes (`ip route`), and what becomes of a namespace's list of them.
+
+use super::{NetnsState, RouteKind, RouteProtocol, Scope, TableChange};
+use crate::base::{ChangeId, IfIndex, Ipv4Addr, Ipv4Net, NetnsId};
+
+/// A route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RouteRow {
+    /// Namespace.
+    pub netns: NetnsId,
+    /// Routing table: 254 main, 255 local.
+    pub table: u32,
+    /// Destination.
+    pub dst: Ipv4Net,
+    /// Type.
+    pub kind: RouteKind,
+    /// Next hop.
+    pub gateway: Option<Ipv4Addr>,
+    /// Way out; `None` for blackhole and the like.
+    pub oif: Option<IfIndex>,
+    /// Preferred source address.
+    pub prefsrc: Option<Ipv4Addr>,
+    /// Metric, 0 unless set; the lower wins.
+    pub metric: u32,
+    /// Scope of the destination.
+    pub scope: Scope,
+    /// Who installed it.
+    pub protocol: RouteProtocol,
+    /// Whether the next hop counts as attached even if no network says so (`RTNH_F_ONLINK`).
+    pub onlink: bool,
+    /// What it says about packets and connections that take it.
+    pub metrics: RouteMetrics,
+}
+
+/// Metrics of a route (`RTAX_*` in `linux/rtnetlink.h`, "man 8 ip-route"); 0 where nothing is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteMetrics {
+    /// Path MTU in bytes, in place of the device's.
+    pub mtu: u32,
+    /// Segment size announced to the far end, in bytes.
+    pub advmss: u32,
+    /// Segments that a connection may have under way at first.
+    pub initcwnd: u32,
+}
+
+impl RouteMetrics {
+    /// Names and values of those that are set, in the order in which `ip` shows them.
+    pub fn named(self) -> impl Iterator<Item = (&'static str, u32)> {
+        let all = [("mtu", self.mtu), ("advmss", self.advmss), ("initcwnd", self.initcwnd)];
+        all.into_iter().filter(|(_, value)| *value != 0)
+    }
+}
+
+impl RouteRow {
+    /// Whether two routes lie one behind the other, so that only the first of them is taken: table, destination and
+    /// metric are the same (`fib_table_insert`).
+    pub fn is_rival(&self, other: &Self) -> bool {
+        (self.table, self.dst, self.metric) == (other.table, other.dst, other.metric)
+    }
+
+    /// Where it goes among others, of which some may be its rivals: before those, or at the end.
+    pub fn place_before<'a>(&self, mut others: impl ExactSizeIterator<Item = &'a Self>) -> usize {
+        let end = others.len();
+        others.position(|other| self.is_rival(other)).unwrap_or(end)
+    }
+}
+
+impl TableChange {
+    /// The route that came.
+    pub fn as_route(&self) -> Option<&RouteRow> {
+        if let Self::Route(row) | Self::RouteBefore(row) = self { Some(row) } else { None }
+    }
+}
+
+impl NetnsState {
+    /// A route makes its table.
+    pub(super) fn add_route(&mut self, change: ChangeId, row: RouteRow) {
+        self.tables.insert(row.table);
+        self.routes.push((change, row));
+    }
+
+    pub(super) fn add_route_before(&mut self, change: ChangeId, row: RouteRow) {
+        let at = row.place_before(self.routes.iter().map(|(_, row)| row));
+        self.tables.insert(row.table);
+        self.routes.insert(at, (change, row));
+    }
+
+    pub(super) fn remove_route(&mut self, row: &RouteRow) {
+        self.routes.retain(|(_, route)| route != row);
+    }
+}
