@@ -170,6 +170,11 @@ fn pods_of_lower_priority_make_room() {
 }
 
 #[test]
+fn pods_that_have_ended_leave_their_object_alone_behind() {
+    check("ended.txt");
+}
+
+#[test]
 fn controllers_with_one_selector_leave_each_others_pods_alone() {
     check("selectors.txt");
 }

@@ -9,7 +9,7 @@ use vethscope::lab::Lab;
 use vethscope::scene::capture::{Capture, Tap};
 use vethscope::scene::chains::{self, WalkKind};
 use vethscope::scene::conversation::{Conversations, Row};
-use vethscope::scene::lives::{Lives, MomentKind};
+use vethscope::scene::lives::{Lives, Moment, MomentKind, latest};
 use vethscope::scene::{self, services};
 use vethscope::trace::{Inventory, Steps};
 
@@ -169,6 +169,53 @@ fn a_life_has_eight_steps_up_in_order_and_the_endpoints_follow() {
         .filter_map(|moment| if let MomentKind::Status(word) = &moment.kind { Some(&**word) } else { None })
         .collect();
     assert_eq!(statuses, ["Pending", "ContainerCreating", "Running"]);
+}
+
+/// Moments of a life in a line each.
+fn told(moments: &[Moment]) -> Vec<String> {
+    let word = |moment: &Moment| match &moment.kind {
+        MomentKind::Step(row) => {
+            format!("{} {}", if row.steps == Steps::Creation { "up" } else { "down" }, row.number)
+        }
+        MomentKind::Status(word) => format!("is {word}"),
+        MomentKind::Note(reason, ..) => format!("note {reason}"),
+        MomentKind::Endpoint(service, true) => format!("joins {service}"),
+        MomentKind::Endpoint(service, false) => format!("leaves {service}"),
+        MomentKind::Gone => "gone".to_owned(),
+    };
+    moments.iter().map(word).collect()
+}
+
+/// A Pod whose container ends is taken down without the steps in which containers are told to end; its object stays
+/// until it is deleted, which takes no time. A new Pod of its name begins a new life.
+#[test]
+fn a_pod_that_has_ended_is_taken_down_before_it_is_deleted() {
+    let once = "\
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: once, labels: {app: web}}
+spec: {restartPolicy: Never, containers: [{name: c, image: 'busybox:1.36', command: [sleep, '5']}]}
+";
+    let mut lab = common::lab(&format!("{TEXT}{once}"), 1);
+    let mut lives = Lives::default();
+    lives.extend(lab.trace());
+    let pod = ("default".into(), "once".into());
+    let first = told(lives.of(&pod));
+    let shutdown = ["down 3", "down 4", "down 5", "down 6", "down 7", "down 8"];
+    let after = first.iter().position(|word| word == "is Running").expect("it runs");
+    assert_eq!(first[after..after + 2], ["is Running", "joins web"]);
+    let rest: Vec<&str> = first[after + 2..].iter().map(String::as_str).collect();
+    assert_eq!(rest[..2], ["is Completed", "leaves web"]);
+    assert_eq!(rest[2..], shutdown);
+    let before = lab.now();
+    common::apply(&mut lab, TEXT);
+    lives.extend(lab.trace());
+    let gone = lives.of(&pod).last().expect("it lived");
+    assert_eq!((&gone.kind, gone.at), (&MomentKind::Gone, before));
+    common::apply(&mut lab, &format!("{TEXT}{once}"));
+    lives.extend(lab.trace());
+    assert_eq!(told(latest(lives.of(&pod)))[..2], ["is Pending", "up 1"]);
 }
 
 #[test]

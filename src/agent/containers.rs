@@ -9,6 +9,7 @@ use super::kubelet::{self, Stage};
 use super::launch::{self, Console, Environment, Exit, Launch, Mounts, StandIn};
 use super::probes::Counted;
 use super::store::{PodEntry, PodKey};
+use super::teardown;
 use super::world::{Patience, Wakeup, World};
 use crate::api::{Container, Pod, RestartPolicy};
 use crate::app::Transport;
@@ -17,7 +18,7 @@ use crate::base::{DirId, Duration, Ipv4Addr, NetnsId, PidNsId, ProcessId, SimTim
 use crate::cluster::configuration::expanded;
 use crate::cluster::{images as image_facts, processes};
 use crate::kernel::User;
-use crate::trace::{ContainerRef, ContainerRow, ContainerState, LastState, PodPhase};
+use crate::trace::{ContainerRef, ContainerState, LastState, PodPhase};
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -162,20 +163,31 @@ pub(super) fn startup_done(control: &mut ControlPlane, world: &mut dyn World, ke
     kubelet::container_started(control, world, key, index);
 }
 
-/// Ends a container that is to be started anew.
-pub(super) fn restart(
+/// Ends a container that is not well; whether it is started anew is a matter of its Pod's policy
+/// (`shouldRestartOnFailure`).
+pub(super) fn unhealthy(
     control: &mut ControlPlane,
     world: &mut dyn World,
     (key, index): (&PodKey, usize),
     why: &str,
+) {
+    let policy = control.store.pods.get(key).and_then(|entry| entry.pod.spec.restart_policy);
+    end_container(control, world, (key, index), (why, policy != Some(RestartPolicy::Never)));
+}
+
+fn end_container(
+    control: &mut ControlPlane,
+    world: &mut dyn World,
+    (key, index): (&PodKey, usize),
+    (why, again): (&str, bool),
 ) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     let name = entry.containers[index].name.clone();
     let grace = entry.grace_seconds();
     let runtime = entry.runtime(index);
     let Some(process) = runtime.process else { return };
-    runtime.anew = true;
-    let message = format!("Container {name} {why}, will be restarted");
+    runtime.anew = again;
+    let message = format!("Container {name} {why}{}", if again { ", will be restarted" } else { "" });
     control.pod_event(world, (key, Some(index)), Kind::Normal, "Killing", message);
     control.ending.insert(process);
     world.wake_in(Duration::from_secs(grace), Patience::Prompt, Wakeup::ProbeLate(process));
@@ -202,41 +214,13 @@ pub(super) fn redefined(control: &mut ControlPlane, world: &mut dyn World, key: 
         entry.containers[index].image = image.as_deref().unwrap_or("").into();
         let runtime = entry.runtime(index);
         if runtime.process.is_some() {
-            restart(control, world, (key, index), "definition changed");
+            end_container(control, world, (key, index), ("definition changed", true));
         } else if runtime.pull != Pull::Idle {
             runtime.pull = Pull::Idle;
             runtime.turn += 1;
             start(control, world, key, index);
         }
     }
-}
-
-/// What is said of a Pod whose time is over.
-const OVER: &str = "Pod was active on the node longer than the specified deadline";
-
-/// A Pod has been active for as long as it may: it has failed.
-pub(super) fn deadline(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let over = |entry: &&mut PodEntry| {
-        !entry.deleting && !matches!(entry.phase, PodPhase::Succeeded | PodPhase::Failed)
-    };
-    let Some(entry) = control.store.pods.get_mut(key).filter(over) else { return };
-    entry.ended = true;
-    entry.phase = PodPhase::Failed;
-    entry.reason = Some("DeadlineExceeded".into());
-    entry.message = Some(OVER.into());
-    control.pod_event(world, (key, None), Kind::Normal, "DeadlineExceeded", OVER.to_owned());
-    kill_all(control, world, key);
-    if let Some(entry) = control.store.pods.get_mut(key) {
-        for runtime in &mut entry.runtimes {
-            runtime.process = None;
-        }
-        let runs = |row: &ContainerRow| matches!(row.state, ContainerState::Running(_));
-        entry.set_containers(|_, row| runs(row), &ContainerState::Terminated(137, "Error".into()));
-        for index in 0..entry.containers.len() {
-            entry.update_readiness(index);
-        }
-    }
-    control.record_pod(world, key);
 }
 
 fn launch(
@@ -320,6 +304,24 @@ pub(super) fn kill_all(control: &mut ControlPlane, world: &mut dyn World, key: &
     for process in processes.into_iter().chain(pause) {
         control.mains.remove(&process);
         world.kill(process);
+    }
+}
+
+/// Kills what still runs of a Pod whose grace period is over, and writes down how it ended.
+pub(super) fn kill_late(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let now = world.now();
+    kill_all(control, world, key);
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    for index in 0..entry.containers.len() {
+        if !matches!(entry.containers[index].state, ContainerState::Running(_)) {
+            continue;
+        }
+        let runtime = entry.runtime(index);
+        (runtime.process, runtime.finished) = (None, Some(now));
+        let last = LastState { code: 137, reason: "Error".into(), started: runtime.started, finished: now };
+        entry.containers[index].last = Some(last);
+        entry.containers[index].state = ContainerState::Terminated(137, "Error".into());
+        entry.update_readiness(index);
     }
 }
 
@@ -407,7 +409,7 @@ pub(super) fn ended(
 ) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     entry.update_readiness(index);
-    if entry.deleting {
+    if entry.is_going() {
         control.record_pod(world, key);
         return stopped_one(control, world, key);
     }
@@ -416,7 +418,12 @@ pub(super) fn ended(
         return;
     }
     let anew = std::mem::take(&mut entry.runtime(index).anew);
-    entry.phase = entry.phase_now();
+    let phase = entry.phase_now();
+    if matches!(phase, PodPhase::Succeeded | PodPhase::Failed) && !anew {
+        control.record_pod(world, key);
+        return teardown::complete(control, world, key);
+    }
+    entry.phase = phase;
     control.record_pod(world, key);
     if restarts(control, key, index) || anew {
         wait(control, world, (key, index), (RELIST, Patience::Prompt));
@@ -429,7 +436,7 @@ fn stopped_one(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) 
     let Some(entry) = control.store.pods.get(key) else { return };
     if entry.processes().is_empty() {
         if entry.stage == Stage::Stopped {
-            kubelet::all_stopped(control, world, key);
+            teardown::all_stopped(control, world, key);
         }
         return;
     }
@@ -500,7 +507,7 @@ pub(super) fn look(
     (index, turn): (usize, u32),
 ) {
     let now = world.now();
-    let Some(entry) = control.store.pods.get_mut(key).filter(|entry| !entry.deleting) else { return };
+    let Some(entry) = control.store.pods.get_mut(key).filter(|entry| !entry.is_going()) else { return };
     let runtime = entry.runtime(index);
     if runtime.turn != turn || runtime.process.is_some() {
         return;

@@ -19,6 +19,7 @@ use super::probes;
 use super::scheduling::Unscheduled;
 use super::services::Services;
 use super::store::{NodeEntry, PodEntry, PodKey, Store};
+use super::teardown;
 use super::world::{Actor, Patience, Wakeup, World};
 use crate::api::{ApiError, ApiRequest, ClusterSpec, Cni, NodeSpec, Pod};
 use crate::base::{Duration, Ipv4Addr, NetnsId, ObjectKey, ProcessId};
@@ -135,7 +136,7 @@ impl Actor for ControlPlane {
             Wakeup::Probe(key, index, kind, life) => self.probe(world, &key, index, kind, life),
             Wakeup::ProbeLate(process) => self.probe_late(world, process),
             Wakeup::HookOver(key, index) => self.hook_over(world, &key, index),
-            Wakeup::Deadline(key) => containers::deadline(self, world, &key),
+            Wakeup::Deadline(key) => teardown::deadline(self, world, &key),
             Wakeup::Refresh(key) => self.refresh_volumes(world, &key),
             Wakeup::Exited(process, exit) => {
                 if self.probed(world, process, &exit) || self.hooked(world, process, &exit) {
@@ -153,7 +154,7 @@ impl ControlPlane {
         let entry = &self.store.pods[self.store.pod_named(namespace, name)?];
         // Containers of a Pod that is about to go run until they have ended.
         let lives = || entry.containers.iter().any(|one| matches!(one.state, ContainerState::Running(_)));
-        let netns = entry.netns.filter(|_| entry.stage == Stage::Running || (entry.deleting && lives()));
+        let netns = entry.netns.filter(|_| entry.stage == Stage::Running || (entry.is_going() && lives()));
         Some(netns.ok_or_else(|| entry.status_word().to_owned()))
     }
 
@@ -285,7 +286,7 @@ impl ControlPlane {
         cni::start(world, &peer(node), &cluster);
         self.connect(world, name);
         if self.is_cilium() {
-            let own = |entry: &PodEntry| entry.ip.is_some() && !entry.pod.spec.host_network;
+            let own = |entry: &PodEntry| entry.address().is_some() && !entry.pod.spec.host_network;
             let known = self.store.pods.iter().filter(|(_, entry)| own(entry));
             for key in known.map(|(key, _)| key.clone()).collect::<Vec<PodKey>>() {
                 self.publish(world, &key);
@@ -316,7 +317,7 @@ impl ControlPlane {
     pub(super) fn publish(&mut self, world: &mut dyn World, key: &PodKey) {
         self.policies_changed(world);
         let (Some(entry), true) = (self.store.pods.get(key), self.is_cilium()) else { return };
-        let (Some(addr), Some(home)) = (entry.ip, entry.node.clone()) else { return };
+        let (Some(addr), Some(home)) = (entry.address(), entry.node.clone()) else { return };
         let identity = self.identities.of(&key.namespace, &entry.pod.metadata.labels);
         let home = self.store.nodes.get(&home).map(|node| (node.netns, node.spec.address));
         for node in self.store.nodes.values() {
@@ -329,7 +330,7 @@ impl ControlPlane {
     pub(super) fn withdraw(&mut self, world: &mut dyn World, key: &PodKey) {
         self.policies_changed(world);
         let own = |entry: &&PodEntry| !entry.pod.spec.host_network;
-        let Some(addr) = self.store.pods.get(key).filter(own).and_then(|entry| entry.ip) else { return };
+        let Some(addr) = self.store.pods.get(key).filter(own).and_then(PodEntry::address) else { return };
         if self.is_cilium() {
             for node in self.store.nodes.values() {
                 cilium::withdraw(world, node.netns, addr);

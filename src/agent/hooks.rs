@@ -79,7 +79,7 @@ impl ControlPlane {
                     "FailedPostStartHook",
                     "PostStartHook failed".to_owned(),
                 );
-                containers::restart(self, world, (&key, index), "failed post-start hook");
+                containers::unhealthy(self, world, (&key, index), "failed post-start hook");
             }
             Hook::PostStart => {}
             Hook::PreStop => {

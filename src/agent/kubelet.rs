@@ -1,20 +1,20 @@
-//! The kubelet and the container runtime: a Pod's way up and down in the eight steps each that the lesson teaches.
-//! Each step happens when the one before has taken its time; the times are round numbers near what a small node needs
-//! with images present.
+//! The kubelet and the container runtime: a Pod's way up in the eight steps that the lesson teaches; `teardown.rs` has
+//! its way down. Each step happens when the one before has taken its time; the times are round numbers near what a small
+//! node needs with images present.
 
 use super::cni::{self, Attached, Call, portmap};
 use super::containers;
 use super::control::{ControlPlane, hex};
 use super::controllers::Kind;
-use super::hooks::Hook;
 use super::multus;
 use super::store::{PodEntry, PodKey};
+use super::teardown;
 use super::world::{Patience, Wakeup, World};
 use crate::api::{ClusterSpec, Cni};
 use crate::base::{Duration, Ipv4Addr};
 use crate::cluster::ipam::Ipam;
 use crate::cluster::{names, resolv};
-use crate::trace::{ContainerRow, ContainerState, NetnsRole, PodPhase, Steps};
+use crate::trace::{ContainerState, NetnsRole, PodPhase, Steps};
 use std::sync::Arc;
 
 /// Annotation of a Pod whose network plug-in is to fail: so many times, or `true` for always.
@@ -26,14 +26,12 @@ const PLUGIN_START: Duration = Duration::from_ms(20);
 const PLUGIN_HALF: Duration = Duration::from_ms(15);
 const CONTAINER_START: Duration = Duration::from_ms(150);
 const STATUS: Duration = Duration::from_ms(50);
-const SIGTERM: Duration = Duration::from_ms(10);
-/// How often it looks whether the containers have ended.
+/// How soon it looks again at what it waits for.
 const RECHECK: Duration = Duration::from_secs(1);
 /// How soon a volume that cannot be made is tried again, how late at most, and when it is said that it takes too long.
 const MOUNT_AGAIN: Duration = Duration::from_ms(500);
 const MOUNT_AGAIN_MAX: Duration = Duration::from_secs(122);
 const MOUNT_TIMEOUT: Duration = Duration::from_secs(123);
-const TEARDOWN: Duration = Duration::from_ms(10);
 /// The kubelet tries again with the next sync of the Pod (`podSyncFailed`, 10 to 15 s).
 const RETRY: Duration = Duration::from_secs(12);
 
@@ -58,13 +56,18 @@ pub(super) enum Stage {
     Released,
     Detached,
     Gone,
-    /// The kubelet did not take it.
-    Rejected,
+    /// Nothing of it is left on its node, and nothing comes again: it has ended, or the kubelet did not take it.
+    Ended,
     /// Nothing of it runs any more; its object waits for a finalizer.
     Held,
 }
 
-fn wait(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, (stage, after): (Stage, Duration)) {
+pub(super) fn wait(
+    control: &mut ControlPlane,
+    world: &mut dyn World,
+    key: &PodKey,
+    (stage, after): (Stage, Duration),
+) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     entry.stage = stage;
     entry.turn += 1;
@@ -88,7 +91,7 @@ pub(super) fn reject(
     entry.phase = PodPhase::Failed;
     entry.reason = Some(reason.into());
     entry.message = Some(format!("Pod was rejected: {message}").into());
-    entry.stage = Stage::Rejected;
+    entry.stage = Stage::Ended;
     control.record_pod(world, key);
 }
 
@@ -96,7 +99,7 @@ pub(super) fn reject(
 pub(super) fn go_on(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, turn: u32) {
     let Some(entry) = control.store.pods.get(key).filter(|entry| entry.turn == turn) else { return };
     match entry.stage {
-        Stage::Unscheduled | Stage::Running | Stage::Rejected | Stage::Held => {}
+        Stage::Unscheduled | Stage::Running | Stage::Ended | Stage::Held => {}
         Stage::Admitted => begin(control, world, key),
         Stage::Mounting => mount(control, world, key),
         Stage::Sandbox => make_netns(control, world, key),
@@ -105,21 +108,17 @@ pub(super) fn go_on(control: &mut ControlPlane, world: &mut dyn World, key: &Pod
         Stage::Configured => configured(control, world, key),
         Stage::Init(index) => init_done(control, world, key, index),
         Stage::ContainersStarted => report(control, world, key),
-        Stage::Sigterm => stop(control, world, key),
-        Stage::Stopped => clean_up(control, world, key),
-        Stage::PluginDel => call_plugin_del(control, world, key),
-        Stage::Released => release(control, world, key),
-        Stage::Detached => detach(control, world, key),
-        Stage::Gone => gone(control, world, key),
+        Stage::Sigterm => teardown::stop(control, world, key),
+        Stage::Stopped => teardown::clean_up(control, world, key),
+        Stage::PluginDel => teardown::call_plugin_del(control, world, key),
+        Stage::Released => teardown::release(control, world, key),
+        Stage::Detached => teardown::detach(control, world, key),
+        Stage::Gone => teardown::gone(control, world, key),
     }
 }
 
 pub(super) fn created(world: &mut dyn World, key: &PodKey, number: u8, args: Vec<String>) {
     ControlPlane::step(world, key, (Steps::Creation, number), args);
-}
-
-fn terminated(world: &mut dyn World, key: &PodKey, number: u8, args: Vec<String>) {
-    ControlPlane::step(world, key, (Steps::Termination, number), args);
 }
 
 fn begin(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
@@ -204,16 +203,16 @@ fn make_netns(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     wait(control, world, key, (Stage::PluginCalled, PLUGIN_START));
 }
 
-type EntryAndNode<'a> = (&'a mut PodEntry, &'a mut super::store::NodeEntry);
+pub(super) type EntryAndNode<'a> = (&'a mut PodEntry, &'a mut super::store::NodeEntry);
 
-fn entry_and_node<'a>(control: &'a mut ControlPlane, key: &PodKey) -> Option<EntryAndNode<'a>> {
+pub(super) fn entry_and_node<'a>(control: &'a mut ControlPlane, key: &PodKey) -> Option<EntryAndNode<'a>> {
     let entry = control.store.pods.get_mut(key)?;
     let node = control.store.nodes.get_mut(entry.node.as_ref()?)?;
     Some((entry, node))
 }
 
 /// Runs `work` with the plug-in call for this Pod.
-fn with_call<T>(
+pub(super) fn with_call<T>(
     control: &mut ControlPlane,
     key: &PodKey,
     work: impl FnOnce(&Call<'_>, &mut Ipam) -> T,
@@ -285,13 +284,13 @@ fn attach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
 
 /// Which call of portmap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PortMap {
+pub(super) enum PortMap {
     Add,
     Del,
 }
 
 /// Calls portmap after the plug-in that made the interface, or before the one that takes it away.
-fn map_ports(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, what: PortMap) {
+pub(super) fn map_ports(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, what: PortMap) {
     let Some(cluster) = control.cluster.clone().filter(|_| !control.is_cilium()) else { return };
     let Some((entry, node)) = entry_and_node(control, key) else { return };
     let Some(addr) = entry.ip.filter(|_| portmap::has_ports(&entry.pod)) else { return };
@@ -425,7 +424,7 @@ pub(super) fn container_started(
     key: &PodKey,
     index: usize,
 ) {
-    let Some(entry) = control.store.pods.get_mut(key).filter(|entry| !entry.deleting) else { return };
+    let Some(entry) = control.store.pods.get_mut(key).filter(|entry| !entry.is_going()) else { return };
     let row = &entry.containers[index];
     let next = match entry.stage {
         // The next init container waits for a sidecar to have started.
@@ -446,7 +445,7 @@ pub(super) fn container_started(
         | Stage::Released
         | Stage::Detached
         | Stage::Gone
-        | Stage::Rejected
+        | Stage::Ended
         | Stage::Held => None,
     };
     if entry.stage == Stage::Running {
@@ -492,102 +491,4 @@ fn report(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     entry.stage = Stage::Running;
     containers::tell_phase(control, world, key);
     control.record_pod(world, key);
-}
-
-/// The Pod is to go: wherever it stands, its kubelet begins to take it down.
-pub(super) fn terminate(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    wait(control, world, key, (Stage::Sigterm, SIGTERM));
-}
-
-fn stop(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let Some(entry) = control.store.pods.get(key) else { return };
-    let names: Vec<String> =
-        entry.pod.spec.containers.iter().map(|container| container.name.clone()).collect();
-    let grace = entry.grace_seconds();
-    let first = entry.pod.spec.init_containers.len();
-    for (at, name) in names.iter().enumerate() {
-        let message = format!("Stopping container {name}");
-        control.pod_event(world, (key, Some(first + at)), Kind::Normal, "Killing", message);
-    }
-    terminated(world, key, 1, vec![names.join(", ")]);
-    terminated(world, key, 2, vec![grace.to_string()]);
-    let processes = entry.processes();
-    if processes.is_empty() {
-        return wait(control, world, key, (Stage::Stopped, TEARDOWN));
-    }
-    // What does not end by itself is killed when the grace period is over.
-    let kill_at = world.now() + Duration::from_secs(grace);
-    if let Some(entry) = control.store.pods.get_mut(key) {
-        entry.shared.kill_at = Some(kill_at);
-    }
-    wait(control, world, key, (Stage::Stopped, RECHECK.min(Duration::from_secs(grace))));
-    let Some(entry) = control.store.pods.get(key) else { return };
-    let living = entry.runtimes.iter().enumerate().filter(|(_, runtime)| runtime.process.is_some());
-    let (sidecars, others): (Vec<usize>, Vec<usize>) =
-        living.map(|(index, _)| index).partition(|index| entry.containers[*index].sidecar);
-    // Sidecars follow when the others have ended, the last one first.
-    let first = if others.is_empty() { sidecars.last().copied().into_iter().collect() } else { others };
-    for index in first {
-        if !control.begin_hook(world, key, index, Hook::PreStop) {
-            control.hook_over(world, key, index);
-        }
-    }
-}
-
-/// The last main process ended before the grace period did.
-pub(super) fn all_stopped(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    wait(control, world, key, (Stage::Stopped, TEARDOWN));
-}
-
-fn clean_up(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let now = world.now();
-    let Some(entry) = control.store.pods.get_mut(key) else { return };
-    let still_in_grace = entry.shared.kill_at.is_some_and(|at| now < at);
-    if still_in_grace && !entry.processes().is_empty() {
-        return wait(control, world, key, (Stage::Stopped, RECHECK));
-    }
-    containers::kill_all(control, world, key);
-    let Some(entry) = control.store.pods.get_mut(key) else { return };
-    let runs = |container: &ContainerRow| matches!(container.state, ContainerState::Running(_));
-    entry.set_containers(|_, container| runs(container), &ContainerState::Terminated(137, "Error".into()));
-    terminated(world, key, 3, vec![key.name.to_string()]);
-    control.record_pod(world, key);
-    let host_network = control.store.pods.get(key).is_some_and(|entry| entry.pod.spec.host_network);
-    let next = if host_network { Stage::Gone } else { Stage::PluginDel };
-    wait(control, world, key, (next, TEARDOWN));
-}
-
-fn call_plugin_del(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let request = with_call(control, key, |call, ipam| cni::request("DEL", call, ipam).to_string());
-    let args = vec![key.name.to_string()];
-    ControlPlane::step_with(world, key, (Steps::Termination, 4), args, (request.map(Into::into), None));
-    wait(control, world, key, (Stage::Released, TEARDOWN));
-}
-
-fn release(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let freed = entry_and_node(control, key).and_then(|(entry, node)| node.ipam.release(&entry.sandbox));
-    let addr = freed.map_or_else(String::new, |addr| addr.to_string());
-    terminated(world, key, 5, vec![addr]);
-    wait(control, world, key, (Stage::Detached, TEARDOWN));
-}
-
-fn detach(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let addr = control.store.pods.get(key).and_then(|entry| entry.ip);
-    map_ports(control, world, key, PortMap::Del);
-    with_call(control, key, |call, _| cni::detach(world, call, addr));
-    multus::release(control, world, key);
-    control.withdraw(world, key);
-    terminated(world, key, 6, vec![key.name.to_string()]);
-    terminated(world, key, 7, vec![key.name.to_string()]);
-    wait(control, world, key, (Stage::Gone, TEARDOWN));
-}
-
-fn gone(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let Some(entry) = control.store.pods.get_mut(key) else { return };
-    let own = entry.netns.take().filter(|_| !entry.pod.spec.host_network);
-    if let Some(netns) = own {
-        world.del_netns(netns);
-    }
-    terminated(world, key, 8, vec![key.name.to_string()]);
-    control.finish_pod(world, key);
 }

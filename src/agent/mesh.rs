@@ -142,8 +142,11 @@ impl ControlPlane {
 
     /// Automatic mutual TLS: to a workload with a sidecar, unless its policy says otherwise.
     fn takes_mtls(&self, ip: Ipv4Addr, port: u16) -> bool {
-        let pods =
-            self.store.pods.iter().find(|(_, entry)| entry.ip == Some(ip) && !entry.pod.spec.host_network);
+        let pods = self
+            .store
+            .pods
+            .iter()
+            .find(|(_, entry)| entry.address() == Some(ip) && !entry.pod.spec.host_network);
         pods.is_some_and(|(key, entry)| {
             mesh::speaks_mtls(&entry.pod.metadata.labels) && self.mode_of(key, entry, port) != Mode::Disable
         })

@@ -39,6 +39,7 @@ mod scheduling;
 mod serve;
 mod services;
 mod store;
+mod teardown;
 mod world;
 
 pub use control::{ControlPlane, Desired};

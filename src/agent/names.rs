@@ -1,9 +1,11 @@
 //! What CoreDNS watches: the Services, endpoints, Pods and namespaces of the store.
 
 use super::control::ControlPlane;
+use super::store::PodEntry;
 use crate::api::{ClusterSpec, Protocol};
 use crate::cluster::dns::View;
 use crate::cluster::resolv;
+use crate::trace::PodPhase;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,7 +33,11 @@ impl ControlPlane {
             view.add_import(&row.key.namespace, &row.key.name, &row.value);
         }
         self.services.tell(&mut view);
-        for (key, entry) in &self.store.pods {
+        // CoreDNS does not watch Pods that have ended (`podListFunc`).
+        let ended = |entry: &PodEntry| {
+            entry.is_told_ended() || matches!(entry.phase, PodPhase::Succeeded | PodPhase::Failed)
+        };
+        for (key, entry) in self.store.pods.iter().filter(|(_, entry)| !ended(entry)) {
             let pasted = entry.pod.status.pod_ips.iter().filter_map(|ip| ip.ip.parse().ok());
             for ip in entry.ip.map(IpAddr::V4).into_iter().chain(pasted) {
                 view.add_pod(&key.namespace, ip);

@@ -3,8 +3,9 @@
 use super::containers;
 use super::control::{ControlPlane, hex};
 use super::controllers::finalizers;
-use super::kubelet::{self, Stage};
+use super::kubelet::Stage;
 use super::store::{PodEntry, PodKey, has_anti_affinity};
+use super::teardown;
 use super::world::{Patience, Wakeup, World};
 use crate::api::{Container, Pod, Protocol, RestartPolicy};
 use crate::base::{Duration, ObjectKey};
@@ -99,6 +100,7 @@ impl ControlPlane {
             shared: containers::Shared::default(),
             conditions: Arc::new([]),
             ended: false,
+            failure: None,
             reported: false,
             grace: None,
             overwritten: None,
@@ -143,12 +145,12 @@ impl ControlPlane {
             return;
         }
         entry.deleting = true;
-        if matches!(entry.stage, Stage::Unscheduled | Stage::Rejected) {
+        if matches!(entry.stage, Stage::Unscheduled | Stage::Ended) {
             return self.finish_pod(world, key);
         }
         self.mark_deleted(world, &key.object(), now);
         self.record_pod(world, key);
-        kubelet::terminate(self, world, key);
+        teardown::terminate(self, world, key);
     }
 
     /// The Pod's object is removed; what takes its place comes.

@@ -145,7 +145,7 @@ impl ControlPlane {
         let Some(entry) = self.store.pods.get_mut(key) else { return };
         let decided = entry.runtime(index).counted[kind as usize].decided;
         let patience =
-            if decided || life > 0 || entry.deleting { Patience::Patient } else { Patience::Prompt };
+            if decided || life > 0 || entry.is_going() { Patience::Patient } else { Patience::Prompt };
         world.wake_in(after, patience, Wakeup::Probe(key.clone(), index, kind, life));
     }
 
@@ -160,7 +160,7 @@ impl ControlPlane {
     ) {
         let Some(entry) = self.store.pods.get_mut(key) else { return };
         // A Pod that is about to go is asked for its readiness only.
-        let moot = entry.deleting && kind != ProbeKind::Readiness;
+        let moot = entry.is_going() && kind != ProbeKind::Readiness;
         let current = entry.containers.get(index).is_some_and(|row| row.restarts == life);
         if !current || moot || entry.runtime(index).process.is_none() {
             return;
@@ -280,7 +280,7 @@ impl ControlPlane {
             (ProbeKind::Liveness, true) => {}
             (ProbeKind::Liveness | ProbeKind::Startup, false) => {
                 let word = name(kind).to_lowercase();
-                containers::restart(self, world, (key, index), &format!("failed {word} probe"));
+                containers::unhealthy(self, world, (key, index), &format!("failed {word} probe"));
             }
         }
     }
@@ -290,7 +290,9 @@ impl ControlPlane {
         let before = entry.containers[index].clone();
         entry.update_readiness(index);
         if entry.containers[index] != before {
-            entry.phase = entry.phase_now();
+            if !entry.is_going() {
+                entry.phase = entry.phase_now();
+            }
             self.record_pod(world, key);
         }
     }

@@ -59,8 +59,10 @@ pub(super) struct PodEntry {
     pub(super) shared: super::containers::Shared,
     /// Conditions as they were last recorded.
     pub(super) conditions: Arc<[ConditionRow]>,
-    /// Whether the kubelet has ended it for good, as when its time was over.
+    /// Whether the kubelet ends it for good, as when its containers have ended or its time is over.
     pub(super) ended: bool,
+    /// Reason and message of its failure, which are told when nothing of it runs any more.
+    pub(super) failure: Option<(&'static str, &'static str)>,
     /// Whether it was said once that it runs.
     pub(super) reported: bool,
     /// Seconds that a deletion gives it instead of its own.
@@ -110,6 +112,11 @@ pub(super) struct Store {
 }
 
 impl PodEntry {
+    /// The address that it has. One that has ended only shows the address that it had.
+    pub(super) fn address(&self) -> Option<Ipv4Addr> {
+        self.ip.filter(|_| self.netns.is_some())
+    }
+
     pub(super) fn row(&self, key: &PodKey, host_ip: Option<Ipv4Addr>) -> PodRow {
         PodRow {
             namespace: key.namespace.clone(),

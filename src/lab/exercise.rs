@@ -162,7 +162,7 @@ fn pods(tables: &Inventory, tier: usize) -> Vec<String> {
     let namespace = TIERS[tier].1;
     let own = endpoints(tables, tier);
     let all = tables.pods.values().filter(|pod| &*pod.namespace == namespace && !pod.deleting);
-    let all = all.filter(|pod| pod.ip.is_some()).map(|pod| pod.name.to_string());
+    let all = all.filter(|pod| pod.ip.is_some() && pod.netns.is_some()).map(|pod| pod.name.to_string());
     if own.is_empty() { all.collect() } else { own.into_iter().collect() }
 }
 

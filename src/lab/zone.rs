@@ -68,7 +68,7 @@ fn view(tables: &Inventory) -> View {
         }
     }
     for pod in tables.pods.values() {
-        if let Some(ip) = pod.ip {
+        if let Some(ip) = pod.ip.filter(|_| pod.netns.is_some()) {
             view.add_pod(&pod.namespace, IpAddr::V4(ip));
         }
     }

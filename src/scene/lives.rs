@@ -83,6 +83,14 @@ pub enum MomentKind {
     Gone,
 }
 
+/// What happened to the Pod that bore this name last. An older one's end is followed by steps of its successor.
+pub fn latest(moments: &[Moment]) -> &[Moment] {
+    let last_step =
+        moments.iter().rposition(|moment| matches!(moment.kind, MomentKind::Step(_))).unwrap_or(0);
+    let start = moments[..last_step].iter().rposition(|moment| moment.kind == MomentKind::Gone);
+    &moments[start.map_or(0, |at| at + 1)..]
+}
+
 /// Namespace and name of a Pod.
 pub type PodName = (Arc<str>, Arc<str>);
 

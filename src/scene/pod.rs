@@ -9,23 +9,39 @@ use crate::trace::{ContainerRow, ContainerState, LinkKind, NetnsState, PodPhase,
 
 /// The word for how far a Pod is, as `kubectl get pods` prints it.
 pub fn phase_word(pod: &PodRow) -> &str {
-    if pod.deleting {
+    if pod.deleting && !matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed) {
         return "Terminating";
     }
-    if let Some(reason) = &pod.reason {
-        return reason;
-    }
-    match pod.phase {
-        PodPhase::Pending if pod.node.is_none() => "Pending",
-        PodPhase::Pending => waiting_reason(pod).unwrap_or_else(|| {
-            // The kubelet reports a container that runs together with the phase: until then the API server's last word
-            // stands.
-            let runs = |container: &ContainerRow| matches!(container.state, ContainerState::Running(_));
-            if pod.containers.iter().any(runs) { "ContainerCreating" } else { "Pending" }
-        }),
+    let phase = match pod.phase {
+        PodPhase::Pending if pod.node.is_none() => return "Pending",
+        PodPhase::Pending => {
+            return waiting_reason(pod).unwrap_or_else(|| {
+                // The kubelet reports a container that runs together with the phase: until then the API server's last word
+                // stands.
+                let runs = |container: &ContainerRow| matches!(container.state, ContainerState::Running(_));
+                if pod.containers.iter().any(runs) { "ContainerCreating" } else { "Pending" }
+            });
+        }
         PodPhase::Running => "Running",
-        PodPhase::Succeeded => "Completed",
-        PodPhase::Failed => "Error",
+        PodPhase::Succeeded => "Succeeded",
+        PodPhase::Failed => "Failed",
+    };
+    let (mut word, mut runs) = (pod.reason.as_deref().unwrap_or(phase), false);
+    // The first container that does not run decides (`printPod`).
+    for container in pod.containers.iter().filter(|container| !container.init).rev() {
+        match &container.state {
+            ContainerState::Waiting(reason) | ContainerState::Terminated(_, reason) if !reason.is_empty() => {
+                word = reason;
+            }
+            ContainerState::Waiting(_) | ContainerState::Terminated(..) => {}
+            ContainerState::Running(_) => runs |= container.ready,
+        }
+    }
+    let is_ready = pod.conditions.iter().any(|condition| condition.kind == "Ready" && condition.holds);
+    match (word, runs, is_ready) {
+        ("Completed", true, true) => "Running",
+        ("Completed", true, false) => "NotReady",
+        _ => word,
     }
 }
 

@@ -80,7 +80,7 @@ impl ControlPlane {
         for key in &keys {
             let Some(entry) = self.store.pods.get(key) else { continue };
             let labels = entry.pod.metadata.labels.clone();
-            let (ip, home, own) = (entry.ip, entry.node.clone(), !entry.pod.spec.host_network);
+            let (ip, home, own) = (entry.address(), entry.node.clone(), !entry.pod.spec.host_network);
             let identity = self.identities.of(&key.namespace, &labels);
             found.push(identity);
             let before = self.policies.agents.published.insert(key.clone(), identity);

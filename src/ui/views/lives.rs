@@ -2,7 +2,7 @@
 //! them, with the object's status and its endpoints beside them, in step with the playhead.
 
 use crate::base::EventId;
-use crate::scene::lives::{Actor, Moment, MomentKind, PodName};
+use crate::scene::lives::{Actor, Moment, MomentKind, PodName, latest};
 use crate::trace::{Steps, explain};
 use crate::ui::stage::{Show, use_show};
 use crate::ui::state::Selection;
@@ -207,6 +207,12 @@ fn text_of(show: Show, moment: &Moment) -> String {
     }
 }
 
+/// The number of a step, where it belongs to this list.
+fn number_in(moment: &Moment, steps: Steps) -> Option<u8> {
+    let MomentKind::Step(row) = &moment.kind else { return None };
+    (row.steps == steps).then_some(row.number)
+}
+
 /// The eight steps in words. The latest life of a Pod of this name is told.
 #[component]
 fn StepList(show: Show, moments: Memo<Vec<Moment>>, steps: Steps) -> impl IntoView {
@@ -216,18 +222,12 @@ fn StepList(show: Show, moments: Memo<Vec<Moment>>, steps: Steps) -> impl IntoVi
     };
     let rows = move || {
         let moments = moments.get();
-        let of_list = |moment: &Moment| {
-            let MomentKind::Step(row) = &moment.kind else { return None };
-            (row.steps == steps).then_some(row.number)
-        };
-        let start = moments.iter().rposition(|moment| of_list(moment) == Some(1)).unwrap_or(0);
-        let taken: Vec<&Moment> =
-            moments[start..].iter().filter(|moment| of_list(moment).is_some()).collect();
+        let taken: Vec<(u8, &Moment)> =
+            latest(&moments).iter().filter_map(|moment| Some((number_in(moment, steps)?, moment))).collect();
         taken
             .into_iter()
-            .map(|moment| {
+            .map(|(number, moment)| {
                 let (event, at) = (moment.event, moment.at);
-                let number = of_list(moment).unwrap_or(0);
                 let text = text_of(show, moment);
                 let text = text.split_once(". ").map_or(text.clone(), |(_, rest)| rest.to_string());
                 let actor = moment.actor.slug();
@@ -244,14 +244,14 @@ fn StepList(show: Show, moments: Memo<Vec<Moment>>, steps: Steps) -> impl IntoVi
             })
             .collect::<Vec<_>>()
     };
-    let is_empty = move || {
-        let none = |moment: &Moment| !matches!(&moment.kind, MomentKind::Step(row) if row.steps == steps);
-        moments.with(|moments| moments.iter().all(none))
-    };
+    let first =
+        move || moments.with(|moments| latest(moments).iter().find_map(|moment| number_in(moment, steps)));
+    let is_cut = move || steps == Steps::Termination && first().is_some_and(|number| number > 1);
     view! {
         <section>
             <h3>{move || show.ui.word(title)}</h3>
-            {move || is_empty().then(|| view! { <p class="view-about">{show.ui.word("lives.not_yet")}</p> })}
+            {move || first().is_none().then(|| view! { <p class="view-about">{show.ui.word("lives.not_yet")}</p> })}
+            {move || is_cut().then(|| view! { <p class="view-about">{show.ui.word("lives.by_itself")}</p> })}
             <ol class="pod-steps">{rows}</ol>
         </section>
     }
