@@ -38,7 +38,8 @@ impl Netns {
         change: impl FnOnce(&mut ExceptionRow),
     ) {
         let Some(found) = self.route_towards(dst) else { return };
-        let new = ExceptionRow { netns: self.id, dst, gateway: None, mtu: None, expires: ctx.now };
+        let new =
+            ExceptionRow { netns: self.id, dst, gateway: None, mtu: None, locked: false, expires: ctx.now };
         let mut row = self.exception(ctx.now, dst, found.change).copied().unwrap_or(new);
         change(&mut row);
         self.exceptions.insert(dst, Exception { row, route: found.change });
@@ -46,11 +47,17 @@ impl Netns {
         ctx.change(self.id, at, cause, TableChange::Exception(row));
     }
 
-    /// A path MTU was reported (`__ip_rt_update_pmtu`).
+    /// A path MTU was reported (`__ip_rt_update_pmtu`). One that is larger than what is known is not believed, nor one that
+    /// is too small: packets leave as large as is believed then, and may be cut on their way.
     pub(super) fn update_pmtu(&mut self, ctx: &mut Ctx<'_>, dst: Ipv4Addr, mtu: u16, cause: EventId) {
-        let (mtu, expires) = (u32::from(mtu).max(MIN_PMTU), ctx.now + MTU_EXPIRES);
+        let Ok(flow) = self.ip_route_output(ctx.now, dst, None, None) else { return };
+        let (mtu, expires) = (u32::from(mtu), ctx.now + MTU_EXPIRES);
+        if flow.mtu_locked || flow.mtu < mtu {
+            return;
+        }
         self.update_exception(ctx, dst, cause, |row| {
-            row.mtu = Some(mtu);
+            row.mtu = Some(mtu.max(MIN_PMTU.min(flow.mtu)));
+            row.locked = mtu < MIN_PMTU;
             row.expires = expires;
         });
     }

@@ -232,7 +232,8 @@ impl Netns {
         }
         let Some(oif) = route.route.oif else { return ctx.drop(at, skb, DropReason::IpInNoRoutes) };
         let mtu = self.link(oif).map_or(0, |link| link.mtu);
-        let mtu = own_mtu(route.route.metrics, self.xfrm_mtu(packet.src, packet.dst, mtu));
+        let mtu = self.xfrm_mtu(packet.src, packet.dst, mtu);
+        let mtu = own_mtu(route.route.metrics, mtu, route.route.gateway.is_some());
         // A packet put together from fragments counts by its largest one (`ip_exceeds_mtu`).
         let size = if skb.frag_max > 0 { usize::from(skb.frag_max) } else { packet.wire_len() };
         if size > mtu as usize && packet.dont_fragment {

@@ -19,6 +19,8 @@ pub struct Flow {
     pub src: Ipv4Addr,
     /// Path MTU in bytes.
     pub mtu: u32,
+    /// Whether that MTU is locked (`ip_mtu_locked`).
+    pub mtu_locked: bool,
     /// What its route says about connections.
     pub metrics: RouteMetrics,
     /// The deciding route's row in the trace.
@@ -27,9 +29,17 @@ pub struct Flow {
     pub broadcast: bool,
 }
 
-/// The MTU of a route by a device of this MTU, before anything is learnt of the path.
-pub(super) fn own_mtu(metrics: RouteMetrics, device_mtu: u32) -> u32 {
-    if metrics.mtu == 0 { device_mtu } else { metrics.mtu.min(device_mtu) }
+/// The MTU that every gateway has to manage (RFC 791, "every internet destination must be able to receive").
+const LEAST_MTU: u32 = 576;
+
+/// The MTU of a route by a device of this MTU, before anything is learnt of the path (`ip_dst_mtu_maybe_forward`). Where it is
+/// locked, but not said, it is one that any gateway manages.
+pub(super) fn own_mtu(metrics: RouteMetrics, device_mtu: u32, uses_gateway: bool) -> u32 {
+    match metrics.mtu {
+        0 if metrics.mtu_locked() && uses_gateway => device_mtu.min(LEAST_MTU),
+        0 => device_mtu,
+        mtu => mtu.min(device_mtu),
+    }
 }
 
 impl Netns {
@@ -77,7 +87,7 @@ impl Netns {
         let gateway = learnt.and_then(|row| row.gateway).or(route.gateway);
         let device_mtu = self.link(link_out).map_or(0, |link| link.mtu);
         let device_mtu = self.xfrm_mtu(chosen, dst, device_mtu);
-        let own_mtu = own_mtu(route.metrics, device_mtu);
+        let own_mtu = own_mtu(route.metrics, device_mtu, route.gateway.is_some());
         // `__mkroute_output`: an address of this machine alone may not leave it.
         if chosen.is_loopback() && !local && !self.conf_or(link_out, |conf| conf.route_localnet) {
             return Err(Errno::Einval);
@@ -87,6 +97,7 @@ impl Netns {
             next_hop: gateway.unwrap_or(dst),
             src: chosen,
             mtu: learnt.and_then(|row| row.mtu).map_or(own_mtu, |mtu| mtu.min(own_mtu)),
+            mtu_locked: route.metrics.mtu_locked() || learnt.is_some_and(|row| row.locked),
             metrics: route.metrics,
             change: found.change,
             broadcast: route.kind == RouteKind::Broadcast || dst.is_broadcast(),
@@ -100,7 +111,8 @@ impl Netns {
         let mtu = self.link(oif).ok_or(Errno::Enodev)?.mtu;
         let src = src.or_else(|| self.inet_select_addr(oif, None, Scope::Link)).ok_or(Errno::Enetunreach)?;
         let metrics = RouteMetrics::default();
-        Ok(Flow { oif, next_hop: dst, src, mtu, metrics, change: ChangeId::NONE, broadcast: false })
+        let (change, broadcast) = (ChangeId::NONE, false);
+        Ok(Flow { oif, next_hop: dst, src, mtu, mtu_locked: false, metrics, change, broadcast })
     }
 
     /// The time to live of a packet for which nobody chose one (`ip_select_ttl`): groups are not to leave the link.

@@ -105,7 +105,7 @@ impl Netns {
         let packet = Ipv4 {
             tos: options.tos,
             id: if whole { 0 } else { self.next_ip_id() },
-            dont_fragment: options.discovery != PathMtuDiscovery::Dont && fits,
+            dont_fragment: options.discovery.dont_fragment(flow.mtu_locked) && fits,
             more_fragments: false,
             fragment_offset: 0,
             ttl: options.ttl.unwrap_or(self.default_ttl(dst)),

@@ -86,7 +86,7 @@ impl Netns {
         let packet = Ipv4 {
             tos: options.tos,
             id: self.raw_ip_id(socket),
-            dont_fragment: whole || (options.discovery == PathMtuDiscovery::Want && fits),
+            dont_fragment: options.discovery.dont_fragment(flow.mtu_locked) && fits,
             more_fragments: false,
             fragment_offset: 0,
             ttl,

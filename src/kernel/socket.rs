@@ -84,6 +84,18 @@ pub enum PathMtuDiscovery {
     Probe,
 }
 
+impl PathMtuDiscovery {
+    /// Whether packets that fit the path MTU may not be cut on their way (`ip_dont_fragment`, `__ip_make_skb`): where that
+    /// MTU is locked, they may.
+    pub(super) fn dont_fragment(self, mtu_locked: bool) -> bool {
+        match self {
+            Self::Dont => false,
+            Self::Want => !mtu_locked,
+            Self::Do | Self::Probe => true,
+        }
+    }
+}
+
 /// Options of a ping socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PingSocket {

@@ -412,7 +412,11 @@ fn exception_entries(state: &NetnsState) -> Vec<Entry> {
         change: None,
         dev: None,
         master: None,
-        cells: vec![row.dst.to_string(), said(row.gateway), said(row.mtu)],
+        cells: vec![
+            row.dst.to_string(),
+            said(row.gateway),
+            said(row.mtu.map(|mtu| if row.locked { format!("lock {mtu}") } else { mtu.to_string() })),
+        ],
     };
     state.exceptions.values().map(entry).collect()
 }

@@ -41,13 +41,40 @@ pub struct RouteMetrics {
     pub advmss: u32,
     /// Segments that a connection may have under way at first.
     pub initcwnd: u32,
+    /// Those that the kernel may not change by itself, a bit for each (`RTAX_LOCK`).
+    pub locks: u16,
 }
 
 impl RouteMetrics {
-    /// Names and values of those that are set, in the order in which `ip` shows them.
-    pub fn named(self) -> impl Iterator<Item = (&'static str, u32)> {
-        let all = [("mtu", self.mtu), ("advmss", self.advmss), ("initcwnd", self.initcwnd)];
-        all.into_iter().filter(|(_, value)| *value != 0)
+    /// The bit of the path MTU among the locks (`1 << RTAX_MTU`).
+    pub const MTU: u16 = 1 << 2;
+    /// The bit of the segment size.
+    pub const ADVMSS: u16 = 1 << 8;
+    /// The bit of the first window.
+    pub const INITCWND: u16 = 1 << 11;
+
+    /// Whether the path MTU is locked: errors do not lower it, and packets may be cut on their way.
+    pub fn mtu_locked(self) -> bool {
+        self.locks & Self::MTU != 0
+    }
+
+    /// Names and values of those that are set, and whether they are locked, in the order in which `ip` shows them.
+    pub fn named(self) -> impl Iterator<Item = (&'static str, u32, bool)> {
+        let all = [
+            ("mtu", self.mtu, Self::MTU),
+            ("advmss", self.advmss, Self::ADVMSS),
+            ("initcwnd", self.initcwnd, Self::INITCWND),
+        ];
+        let locked = move |bit| self.locks & bit != 0;
+        all.into_iter()
+            .map(move |(name, value, bit)| (name, value, locked(bit)))
+            .filter(|(_, value, locked)| *value != 0 || *locked)
+    }
+
+    /// The same as words: `mtu lock 1400`.
+    pub fn words(self) -> impl Iterator<Item = String> {
+        self.named()
+            .map(|(name, value, locked)| format!("{name}{} {value}", if locked { " lock" } else { "" }))
     }
 }
 

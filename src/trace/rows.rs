@@ -401,6 +401,8 @@ pub struct ExceptionRow {
     pub gateway: Option<Ipv4Addr>,
     /// The path MTU that "fragmentation needed" named, in bytes.
     pub mtu: Option<u32>,
+    /// Whether that is less than is believed: packets leave as large as is believed and may be cut (`fnhe_mtu_locked`).
+    pub locked: bool,
     /// When it is forgotten.
     pub expires: SimTime,
 }

@@ -51,7 +51,7 @@ pub fn route(row: &RouteRow, ifname: IfName<'_>, style: RouteStyle) -> String {
     if style.linkdown {
         words.push("linkdown".to_string());
     }
-    words.extend(row.metrics.named().map(|(name, value)| format!("{name} {value}")));
+    words.extend(row.metrics.words());
     words.join(" ") + " "
 }
 
@@ -72,7 +72,8 @@ pub fn bpf(row: &BpfRow, ifname: &str) -> String {
 /// What was learnt about a destination: `203.0.113.10 via 192.168.1.1 (redirected)`, `10.244.2.10 mtu 1450`.
 pub fn exception(row: &ExceptionRow) -> String {
     let gateway = row.gateway.map_or_else(String::new, |gateway| format!(" via {gateway} (redirected)"));
-    let mtu = row.mtu.map_or_else(String::new, |mtu| format!(" mtu {mtu}"));
+    let lock = if row.locked { "lock " } else { "" };
+    let mtu = row.mtu.map_or_else(String::new, |mtu| format!(" mtu {lock}{mtu}"));
     format!("cached {}{gateway}{mtu}", row.dst)
 }
 

@@ -140,7 +140,7 @@ impl Netns {
             self.udp_local_error(ctx, socket, remote, mtu);
             return Err(Errno::Emsgsize);
         }
-        let dont_fragment = refuses || (discovery == PathMtuDiscovery::Want && fits);
+        let dont_fragment = discovery.dont_fragment(flow.mtu_locked) && fits;
         let (connected, process) = (sock.remote.is_some(), sock.holder.map(|(process, _)| process));
         let sender = sock.sender();
         let (txhash, local_port) = (sock.txhash, sock.local.port());

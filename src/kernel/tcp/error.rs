@@ -4,7 +4,7 @@ use super::{after, before};
 use crate::base::{IfIndex, SocketId};
 use crate::kernel::icmp::{IcmpErrno, icmp_err_convert};
 use crate::kernel::sock::{Ends, IcmpReport, Sock, Woken};
-use crate::kernel::{Ctx, Errno, Netns, PathMtuDiscovery};
+use crate::kernel::{Ctx, Errno, Flow, Netns, PathMtuDiscovery};
 use crate::trace::SocketState;
 use crate::wire::Quote;
 use std::net::SocketAddrV4;
@@ -47,7 +47,7 @@ impl Netns {
             return;
         }
         let errno = match report.kind_and_code {
-            (3, 4) => return self.tcp_mtu_reduced(ctx, sock, u32::from(report.mtu)),
+            (3, 4) => return self.tcp_mtu_reduced(ctx, sock),
             (3, code) => {
                 let IcmpErrno { errno, .. } = icmp_err_convert(code);
                 errno
@@ -67,12 +67,12 @@ impl Netns {
         }
     }
 
-    /// `tcp_v4_mtu_reduced`.
-    fn tcp_mtu_reduced(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, mtu: u32) {
-        if sock.options.discovery == PathMtuDiscovery::Dont {
+    /// The routing has heard of the smaller path MTU already, if it believes it (`tcp_v4_mtu_reduced`).
+    fn tcp_mtu_reduced(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock) {
+        let Some(remote) = sock.remote.filter(|_| sock.options.discovery != PathMtuDiscovery::Dont) else {
             return;
-        }
-        let mtu = mtu.max(552);
+        };
+        let Ok(Flow { mtu, .. }) = self.sock_route(ctx, sock, remote) else { return };
         let Some(tcb) = sock.tcp_mut() else { return };
         if tcb.pmtu > mtu {
             tcb.sync_mss(mtu);

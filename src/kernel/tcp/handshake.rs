@@ -58,7 +58,8 @@ impl Netns {
             if let Some(tcb) = sock.tcp_mut() {
                 tcb.begin(isn, offset);
                 (tcb.state, tcb.ts_ok, tcb.sack_ok, tcb.wscale_ok) = (SocketState::SynSent, true, true, true);
-                tcb.advmss = advmss(flow.metrics, own_mtu(flow.metrics, device_mtu));
+                let own_mtu = own_mtu(flow.metrics, device_mtu, flow.next_hop != *remote.ip());
+                tcb.advmss = advmss(flow.metrics, own_mtu);
                 tcb.set_init_cwnd(flow.metrics.initcwnd);
                 tcb.sync_mss(flow.mtu);
                 tcb.initialize_rcv_mss();

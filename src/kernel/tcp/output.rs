@@ -5,7 +5,7 @@ use super::{DELACK_MIN, RTO_MAX, after, before};
 use crate::base::{Duration, MacAddr, ProcessId};
 use crate::kernel::rule::Traits;
 use crate::kernel::sock::{Sock, truesize};
-use crate::kernel::{Ctx, Netns, PathMtuDiscovery, Sender, Skb};
+use crate::kernel::{Ctx, Flow, Netns, Sender, Skb};
 use crate::trace::{EventKind, Relation};
 use crate::wire::{Body, Bytes, Frame, Ipv4, Payload, Tcp, TcpFlags, TcpOption};
 use std::sync::Arc;
@@ -318,6 +318,9 @@ impl Netns {
     pub(super) fn tcp_transmit(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, out: &Outgoing) {
         let Some(remote) = sock.remote else { return };
         let (local_port, source) = (sock.local.port(), sock.source);
+        let flow = self.sock_route(ctx, sock, remote);
+        let mtu_locked = flow.is_ok_and(|flow| flow.mtu_locked);
+        let dont_fragment = sock.options.discovery.dont_fragment(mtu_locked);
         let Some(tcb) = sock.tcp_mut() else { return };
         let syn = out.flags.contains(TcpFlags::SYN);
         let (options, window) = if syn {
@@ -341,7 +344,7 @@ impl Netns {
         };
         // The answer to a SYN is sent before there is a connection, whose packets are counted.
         let id = if syn && flags.contains(TcpFlags::ACK) {
-            0
+            if dont_fragment { 0 } else { self.rng.u16(..) }
         } else {
             sock.ip_id = sock.ip_id.wrapping_add(1);
             sock.ip_id.wrapping_sub(1)
@@ -350,7 +353,7 @@ impl Netns {
         let packet = Ipv4 {
             tos,
             id,
-            dont_fragment: sock.options.discovery != PathMtuDiscovery::Dont,
+            dont_fragment,
             more_fragments: false,
             fragment_offset: 0,
             ttl,
@@ -359,13 +362,14 @@ impl Netns {
             options: None,
             body: Arc::new(Body::Tcp(tcp)),
         };
-        self.tcp_queue_xmit(ctx, sock, packet);
+        // Without a route the segment is not sent, and a timer will try again.
+        if let Ok(flow) = flow {
+            self.tcp_queue_xmit(ctx, sock, &flow, packet);
+        }
     }
 
-    /// `__ip_queue_xmit`. Without a route the segment is not sent, and a timer will try again.
-    fn tcp_queue_xmit(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, packet: Ipv4) {
-        let Some(remote) = sock.remote else { return };
-        let Ok(flow) = self.sock_route(ctx, sock, remote) else { return };
+    /// `__ip_queue_xmit`.
+    fn tcp_queue_xmit(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, flow: &Flow, packet: Ipv4) {
         let process = sock.holder.map_or(ProcessId::NONE, |(process, _)| process);
         let frame = Frame { dst: MacAddr::ZERO, src: MacAddr::ZERO, payload: Payload::Ipv4(packet) };
         let mut skb = match &self.tcp_cause {
@@ -381,7 +385,7 @@ impl Netns {
         let Some(tcb) = sock.tcp_mut() else { return };
         tcb.tx_at = tcb.tx_at.max(ctx.now + after);
         let after = tcb.tx_at.since(ctx.now);
-        self.ip_local_out(ctx, &flow, after, skb);
+        self.ip_local_out(ctx, flow, after, skb);
     }
 
     /// Answers a segment that fits no connection (`tcp_v4_send_reset`), with the flow hash of the socket, if there is one.

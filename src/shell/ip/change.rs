@@ -216,16 +216,20 @@ fn read_route(ip: &Ip<'_>, words: &[String]) -> Result<Wanted, Stop> {
             "table" => wanted.table = Some(table(next(&mut words)?)?),
             "onlink" => wanted.onlink = true,
             name @ ("mtu" | "advmss" | "initcwnd") => {
-                let value = next(&mut words)?;
-                if value == "lock" {
-                    return Err(out::not_simulated("ip route", &format!("{name} lock")));
+                let mut value = next(&mut words)?;
+                let locked = value == "lock";
+                if locked {
+                    value = next(&mut words)?;
                 }
                 let number = metric(name, value)?;
-                match name {
-                    "mtu" => wanted.metrics.mtu = number,
-                    "advmss" => wanted.metrics.advmss = number,
-                    _ => wanted.metrics.initcwnd = number,
-                }
+                let metrics = &mut wanted.metrics;
+                let (place, bit) = match name {
+                    "mtu" => (&mut metrics.mtu, RouteMetrics::MTU),
+                    "advmss" => (&mut metrics.advmss, RouteMetrics::ADVMSS),
+                    _ => (&mut metrics.initcwnd, RouteMetrics::INITCWND),
+                };
+                *place = number;
+                metrics.locks |= if locked { bit } else { 0 };
             }
             word if ROUTE_WORDS.contains(&word) => return Err(out::not_simulated("ip route", word)),
             "to" => wanted.dst = Some(prefix(next(&mut words)?)?),
@@ -337,10 +341,23 @@ pub(super) fn route_del(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> 
             && wanted.metric.is_none_or(|metric| row.metric == metric)
             && wanted.scope.is_none_or(|scope| row.scope == scope)
             && wanted.protocol.is_none_or(|protocol| row.protocol == protocol)
+            && has_metrics(row.metrics, wanted.metrics)
     };
     let rows = ip.state.routes.iter().map(|(_, row)| row).filter(fits);
     let row = rows.min_by_key(|row| row.metric).ok_or_else(|| answers("No such process"))?;
     Ok(change(vec![KernelChange::DelRoute(*row)]))
+}
+
+/// Whether a route says what was said of it (`fib_metrics_match`).
+fn has_metrics(metrics: RouteMetrics, wanted: RouteMetrics) -> bool {
+    [
+        (wanted.mtu, metrics.mtu),
+        (wanted.advmss, metrics.advmss),
+        (wanted.initcwnd, metrics.initcwnd),
+        (wanted.locks.into(), metrics.locks.into()),
+    ]
+    .into_iter()
+    .all(|(wanted, value)| wanted == 0 || wanted == value)
 }
 
 /// `ip route flush` of the routes that a selector named.

@@ -262,11 +262,11 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow, filter: &Filter) {
 /// What a route says about packets and connections.
 pub(super) fn print_metrics(printer: &mut Printer, metrics: RouteMetrics) {
     let named: serde_json::Map<String, serde_json::Value> =
-        metrics.named().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        metrics.named().map(|(name, value, _)| (name.to_owned(), value.into())).collect();
     if named.is_empty() {
         return;
     }
-    let text: Vec<String> = metrics.named().map(|(name, value)| format!("{name} {value} ")).collect();
+    let text: Vec<String> = metrics.words().map(|words| words + " ").collect();
     printer.any("metrics", serde_json::json!([named]), text.concat());
 }
 

@@ -346,7 +346,8 @@ fn print_cache(ip: &Ip<'_>, printer: &mut Printer, dst: Ipv4Addr, question: &Que
     }
     // What was learnt of the path stands in the place of what the route says.
     let mtu = learnt.and_then(|row| row.mtu).unwrap_or(row.metrics.mtu);
-    print_metrics(printer, RouteMetrics { mtu, ..row.metrics });
+    let locked = if learnt.is_some_and(|row| row.locked) { RouteMetrics::MTU } else { 0 };
+    print_metrics(printer, RouteMetrics { mtu, locks: row.metrics.locks | locked, ..row.metrics });
     if let Some(iif) = question.iif {
         let name = ip.ifname(iif);
         printer.any("iif", name.as_str(), format!("iif {name} "));
