@@ -167,6 +167,7 @@ fn mistakes_are_refused_in_the_words_of_the_client() {
 fn pods_of_lower_priority_make_room() {
     check("preemption.txt");
     check("preemption-budgets.txt");
+    check("preemption-ages.txt");
 }
 
 #[test]

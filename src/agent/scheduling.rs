@@ -8,7 +8,7 @@ use super::world::{Patience, Wakeup, World};
 use crate::api::Pod;
 use crate::base::{Duration, ObjectKey};
 use crate::cluster::scheduler::{self, Candidate, Surroundings, Unfit};
-use crate::trace::{ObjectRow, PodPhase, Steps};
+use crate::trace::{ObjectRow, PodPhase, Steps, started_at};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,6 +51,12 @@ impl Surroundings for ControlPlane {
     fn nominated(&self, node: &str) -> Vec<&Pod> {
         let entries = self.waiting.nominated.iter().filter_map(|key| self.store.pods.get(key));
         entries.filter(|entry| entry.nominated.as_deref() == Some(node)).map(|entry| &*entry.pod).collect()
+    }
+
+    fn start_secs(&self, pod: &Pod) -> Option<u64> {
+        let key = self.store.pod_named(&pod.metadata.namespace, &pod.metadata.name)?;
+        let entry = self.store.pods.get(key).filter(|entry| entry.stage != Stage::Unscheduled)?;
+        started_at(&entry.conditions).map(|at| at.unix_secs())
     }
 
     fn claims(&self, pod: &Pod) -> Option<String> {

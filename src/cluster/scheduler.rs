@@ -36,6 +36,8 @@ pub trait Surroundings {
     fn claims(&self, pod: &Pod) -> Option<String>;
     /// The Pods for which others are taken away from a node.
     fn nominated(&self, node: &str) -> Vec<&Pod>;
+    /// `status.startTime` of a Pod in seconds since 1970; `None` for one that its kubelet has not taken yet.
+    fn start_secs(&self, pod: &Pod) -> Option<u64>;
 }
 
 /// Why a node does not fit.

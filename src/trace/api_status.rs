@@ -1,6 +1,7 @@
 //! The status of a Pod object, from the row of the Pod (`kubelet` `generateAPIPodStatus`).
 
 use super::{ConditionRow, ContainerRow, ContainerState, LastState, PodPhase, PodRow};
+use crate::base::SimTime;
 use serde_json::{Value, json};
 
 const NULL: &Value = &Value::Null;
@@ -83,7 +84,7 @@ fn live_status(row: &PodRow, value: &Value) -> Value {
     if row.host_ip.is_none() {
         return status;
     }
-    status["startTime"] = json!(row.created.rfc3339());
+    status["startTime"] = json!(started_at(&row.conditions).unwrap_or(row.created).rfc3339());
     for (field, init) in [("initContainerStatuses", true), ("containerStatuses", false)] {
         let rows = row.containers.iter().filter(|container| container.init == init);
         let statuses: Vec<Value> = rows.map(container_status).collect();
@@ -92,6 +93,12 @@ fn live_status(row: &PodRow, value: &Value) -> Value {
         }
     }
     status
+}
+
+/// When a kubelet took a Pod, from its conditions: as soon as it was bound. `None` for one that is not.
+pub fn started_at(conditions: &[ConditionRow]) -> Option<SimTime> {
+    let scheduled = conditions.iter().find(|row| row.kind == "PodScheduled" && row.holds);
+    scheduled.map(|row| row.since)
 }
 
 fn condition(row: &ConditionRow) -> Value {

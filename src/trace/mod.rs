@@ -41,6 +41,7 @@ mod xfrm_rows;
 
 pub use addr_rows::{AddrLifetime, AddrRow, FOREVER};
 pub use api_rows::ObjectRow;
+pub use api_status::started_at;
 pub use cilium_rows::{CiliumChange, CtRow, PolicyKey, PolicyRow};
 pub use counters::{Counters, QdiscCounters};
 pub use drop_reason::DropReason;

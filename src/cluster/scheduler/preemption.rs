@@ -1,7 +1,5 @@
 //! Preemption (`pkg/scheduler/framework/plugins/defaultpreemption`): which Pods of lower priority go so that another one
 //! fits.
-//!
-//! *Simplified*: of equal victims those of the first node go, not those that have run the shortest time.
 
 use super::affinity::Topology;
 use super::{Candidate, Surroundings, why_not};
@@ -43,6 +41,11 @@ impl Budget {
 /// The priority that admission gave a Pod.
 pub(super) fn priority(pod: &Pod) -> i32 {
     pod.spec.priority.unwrap_or(0)
+}
+
+/// When a Pod began; one that has not begun counts as beginning now (`GetPodStartTime`).
+fn began(around: &dyn Surroundings, pod: &Pod) -> u64 {
+    around.start_secs(pod).unwrap_or(u64::MAX)
 }
 
 fn is_same(one: &Pod, other: &Pod) -> bool {
@@ -94,10 +97,15 @@ impl Surroundings for Seen<'_> {
     fn nominated(&self, node: &str) -> Vec<&Pod> {
         self.all().nominated(node)
     }
+
+    fn start_secs(&self, pod: &Pod) -> Option<u64> {
+        self.all().start_secs(pod)
+    }
 }
 
 /// Chooses the node on which the least important Pods would go (`pickOneNodeForPreemption`): the number of them that a
-/// disruption budget keeps counts first, then the highest of their priorities, then their sum, then their number.
+/// disruption budget keeps counts first, then the highest of their priorities, then their sum, then their number, then how
+/// long those of the highest priority have run: the longest-running of them should have begun as late as possible.
 pub fn preempt(
     pod: &Pod,
     nodes: &[Candidate<'_>],
@@ -106,7 +114,10 @@ pub fn preempt(
     let rank = |(victims, n_kept): &(Vec<&Pod>, usize)| {
         let priorities = || victims.iter().map(|victim| i64::from(priority(victim)));
         let sum = priorities().map(|one| one - i64::from(i32::MIN)).sum::<i64>();
-        (*n_kept, priorities().max(), sum, victims.len())
+        let highest = priorities().max();
+        let those = victims.iter().filter(|victim| Some(i64::from(priority(victim))) == highest);
+        let earliest = those.map(|victim| began(around, victim)).min();
+        (*n_kept, highest, sum, victims.len(), Reverse(earliest))
     };
     let offers = nodes
         .iter()
@@ -131,8 +142,8 @@ fn kept_by<'a>(pods: &[&'a Pod], budgets: &[Budget]) -> (Vec<&'a Pod>, Vec<&'a P
 }
 
 /// The Pods that have to go from a node, and how many of them a budget keeps: all of lower priority, less those without
-/// which it works as well; those that a budget keeps are tried first, then the most important ones
-/// (`SelectVictimsOnNode`).
+/// which it works as well; those that a budget keeps are tried first, then the most important ones, which have the highest
+/// priority and of one priority began first (`SelectVictimsOnNode`, `MoreImportantPod`).
 fn victims<'a>(
     pod: &Pod,
     node: &NodeSpec,
@@ -148,7 +159,7 @@ fn victims<'a>(
     if gone.is_empty() || !fits(&gone) {
         return None;
     }
-    gone.sort_by_key(|other| Reverse(priority(other)));
+    gone.sort_by_key(|other| (Reverse(priority(other)), began(around, other)));
     let (kept, others) = kept_by(&gone, budgets);
     let mut n_kept = 0;
     for (at, other) in kept.iter().chain(&others).enumerate() {
