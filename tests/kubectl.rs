@@ -189,6 +189,7 @@ fn a_shell_in_a_container_reads_commands() {
 fn a_shell_at_a_terminal_asks_for_commands() {
     check("terminals.txt");
     check("consoles.txt");
+    check("inputs.txt");
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub mod bind;
 pub mod busybox_nslookup;
 pub mod busybox_ping;
 mod capture;
+pub mod cat;
 pub mod coredns;
 pub mod curl;
 mod dial;

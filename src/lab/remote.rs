@@ -21,8 +21,9 @@ impl Lab {
         for (stream, text) in follow.output {
             self.sim.write(process, stream, &text);
         }
-        // A terminal that is attached to gets its size, upon which a shell writes its prompt again.
+        // A terminal that is attached to from one gets its size, upon which a shell writes its prompt again.
         if let (Some(main), None) = (self.fed(&follow.followed), &follow.before)
+            && self.reads_terminal(process)
             && self.waits(main)
             && self.sim.console(main) == Console::Terminal
             && self.dialect(main).edits_lines()
@@ -63,8 +64,8 @@ impl Lab {
                 self.sim.write(process, Stream::Stdout, more);
             }
         }
-        // Nothing comes of a shell that waits until something is typed.
-        let waiting = self.fed(&followed).filter(|main| self.waits(*main));
+        // Nothing comes of what waits until something is typed.
+        let waiting = self.fed(&followed).filter(|main| self.is_waiting(*main));
         let script = self.scripts.get_mut(&process)?;
         let title = script.title.clone();
         if is_on {
@@ -103,8 +104,12 @@ impl Lab {
         };
         followed.passes = false;
         let has_terminal = self.sim.console(main) == Console::Terminal;
-        for line in String::from_utf8_lossy(&bytes).lines() {
-            self.sim.type_at(main, Typed::Line(line.to_owned()), has_terminal.then_some(main));
+        for line in String::from_utf8_lossy(&bytes).split_inclusive('\n') {
+            let typed = match line.strip_suffix('\n') {
+                None if !has_terminal => Typed::Rest(line.to_owned()),
+                whole => Typed::Line(whole.unwrap_or(line).to_owned()),
+            };
+            self.sim.type_at(main, typed, has_terminal.then_some(main));
         }
         if followed.is_once && !has_terminal {
             self.sim.type_at(main, Typed::End, None);
@@ -125,10 +130,11 @@ impl Lab {
         is_fed.then_some(row.process)
     }
 
-    /// The process that reads what is typed at one: itself, or the container's that it is attached to.
+    /// The process that reads what is typed at one: itself, or the container's that it is attached to from a terminal.
     pub(super) fn reader(&self, process: ProcessId) -> ProcessId {
+        let is_typed_at = self.reads_terminal(process);
         match self.scripts.get(&process).and_then(|script| script.steps.last()) {
-            Some(Step::Follow(followed)) => self.fed(followed).unwrap_or(process),
+            Some(Step::Follow(followed)) if is_typed_at => self.fed(followed).unwrap_or(process),
             Some(_) | None => process,
         }
     }

@@ -202,7 +202,7 @@ impl Lab {
                 }
                 Some(status)
             }
-            Some(Typed::Line(line)) => self.take_line(process, shell, (&line, status)),
+            Some(Typed::Line(line) | Typed::Rest(line)) => self.take_line(process, shell, (&line, status)),
         }
     }
 
@@ -287,6 +287,11 @@ impl Lab {
         matches!(top, Some(Step::Shell(shell)) if shell.waits) && !self.sim.has_typed(process)
     }
 
+    /// Whether a shell in a process waits for a line, or its program for input.
+    pub(super) fn is_waiting(&self, process: ProcessId) -> bool {
+        self.waits(process) || (self.sim.awaits_input(process) && !self.sim.has_typed(process))
+    }
+
     /// Has a shell that waits ask once more.
     pub(super) fn ask(&mut self, process: ProcessId) {
         let prompt = self.prompt(process, false);
@@ -299,7 +304,7 @@ impl Lab {
         let reader = self.reader(process);
         if reader != process {
             // What it has written shows at the client.
-            return self.waits(reader) && self.is_caught_up();
+            return self.is_waiting(reader) && self.is_caught_up();
         }
         let Some(script) = self.scripts.get(&process) else { return false };
         let is_shell = |step: &Step| matches!(step, Step::Shell(_));

@@ -4,11 +4,22 @@ use super::getopt::getopt;
 use super::kernel_files::{self, Entry};
 use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context, KernelChange};
+use crate::app::cat::{Cat, Part};
 use crate::app::local::FifoRead;
 use crate::app::sleep::{Forever, Sleep};
 use crate::base::{Duration, Ipv4Addr};
 
-/// `cat` of files that exist here.
+/// Standard input as a part of what `cat` writes: what it was given, or what is yet to come.
+fn read_input(context: &Context<'_>, parts: &mut Vec<Part>, out: &mut Out) {
+    if let Some(text) = context.input {
+        return out.out(text);
+    }
+    let before = std::mem::take(out).into_pieces();
+    parts.extend(before.into_iter().map(|(stream, text)| Part::Text(stream, text)));
+    parts.push(Part::Input);
+}
+
+/// `cat` of files that exist here, and of standard input.
 pub(super) fn cat(context: &Context<'_>, words: &[String], busybox: bool) -> Command {
     let mut out = Out::default();
     if let Some(option) = words.iter().find(|word| word.len() > 1 && word.starts_with('-') && *word != "--") {
@@ -23,12 +34,13 @@ pub(super) fn cat(context: &Context<'_>, words: &[String], busybox: bool) -> Com
     {
         return Command::process(FifoRead::new(path), Out::default());
     }
+    let mut parts = Vec::new();
     if paths.is_empty() {
-        out.out(context.input.unwrap_or(""));
+        read_input(context, &mut parts, &mut out);
     }
     for path in paths {
         if path == "-" {
-            out.out(context.input.unwrap_or(""));
+            read_input(context, &mut parts, &mut out);
             continue;
         }
         if let Some(text) = (context.files)(path) {
@@ -50,7 +62,11 @@ pub(super) fn cat(context: &Context<'_>, words: &[String], busybox: bool) -> Com
         });
         status = 1;
     }
-    out.done(status)
+    if parts.is_empty() {
+        return out.done(status);
+    }
+    parts.extend(out.into_pieces().into_iter().map(|(stream, text)| Part::Text(stream, text)));
+    Command::process(Cat::new(parts, status), Out::default())
 }
 
 /// `ls` of files, and of those directories whose content is known as a whole.

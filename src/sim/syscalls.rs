@@ -407,7 +407,7 @@ impl<A: Actor> Os for Syscalls<'_, A> {
         }
         let slot = &mut self.sim.processes[self.process.index()];
         match &mut slot.stdin {
-            Stdin::Terminal => read_typed(&mut slot.typed, &mut slot.awaits_input),
+            Stdin::Terminal => read_typed(slot.console, &mut slot.typed, &mut slot.awaits_input),
             Stdin::Pipe(come, _) if !come.is_empty() => Input::Data(std::mem::take(come)),
             Stdin::Pipe(_, true) => Input::End,
             Stdin::Pipe(_, false) => Input::Pending,

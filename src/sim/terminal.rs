@@ -14,6 +14,8 @@ use std::collections::VecDeque;
 pub enum Typed {
     /// A line, without its end.
     Line(String),
+    /// The last line of an input that is no terminal and ends without a line's end.
+    Rest(String),
     /// Ctrl-D at the beginning of a line.
     End,
 }
@@ -81,11 +83,16 @@ impl<A: Actor> Simulation<A> {
     }
 }
 
-/// What `read(2)` gives at a terminal; whether there was nothing is noted.
-pub(super) fn read_typed(typed: &mut VecDeque<Typed>, awaits_input: &mut bool) -> Input {
+/// What `read(2)` gives of what was typed; whether there was nothing is noted. A pipe that has come to its end stays there,
+/// while a terminal goes on after Ctrl-D.
+pub(super) fn read_typed(console: Console, typed: &mut VecDeque<Typed>, awaits_input: &mut bool) -> Input {
     *awaits_input = typed.is_empty();
+    if console == Console::Pipe && typed.front() == Some(&Typed::End) {
+        return Input::End;
+    }
     match typed.pop_front() {
         Some(Typed::Line(line)) => Input::Data((line + "\n").into_bytes()),
+        Some(Typed::Rest(line)) => Input::Data(line.into_bytes()),
         Some(Typed::End) => Input::End,
         None => Input::Pending,
     }

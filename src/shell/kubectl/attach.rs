@@ -15,6 +15,10 @@ use serde_json::Value;
 pub(super) const RECORDED: &str = "All commands and output from this session will be recorded in container logs, including credentials and \
     sensitive information passed through the command prompt.\nIf you don't see a command prompt, try pressing enter.\n";
 
+/// What a client says that is to use a terminal and has none (`SetupTTY`).
+pub(super) const NO_TERMINAL: &str =
+    "Unable to use a TTY - input is not a terminal or the right kind of file\n";
+
 /// What a client says when the container has ended and is going to be started again.
 pub(super) fn resume(pod: &str, container: &str) -> String {
     format!(
@@ -76,6 +80,9 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
     let has_tty = chosen["tty"] == true;
     if words.is_set("tty") && !has_tty && !words.is_set("quiet") {
         out.err(format!("error: Unable to use a TTY - container {container} did not allocate one\n"));
+    }
+    if has_tty && words.is_set("stdin") && context.input.is_some() && !words.is_set("quiet") {
+        out.err(NO_TERMINAL);
     }
     let is_raw = has_tty && words.is_set("stdin") && context.input.is_none();
     if !words.is_set("quiet") {

@@ -1,5 +1,6 @@
 //! `kubectl exec`: a command in a container.
 
+use super::attach::NO_TERMINAL;
 use super::flags::{read, switch, value};
 use super::json::{list, text};
 use super::resources::{Resource, named, of_kind};
@@ -65,8 +66,8 @@ pub(super) fn place(
     if text(pod, "spec.nodeName").is_empty() {
         return Err(format!("Error from server (BadRequest): pod {name} does not have a host assigned\n"));
     }
-    if has_tty && context.input.is_some() {
-        out.err("Unable to use a TTY - input is not a terminal or the right kind of file\n");
+    if has_tty && context.input.is_some() && !quiet {
+        out.err(NO_TERMINAL);
     }
     let names = containers(pod);
     let container = match wanted {

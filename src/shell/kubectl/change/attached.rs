@@ -5,11 +5,11 @@ use crate::api::ApiRequest;
 use crate::app::Os;
 use crate::base::{Duration, ObjectKey, SimTime};
 use crate::manifest;
-use crate::shell::kubectl::attach::{RECORDED, resume};
+use crate::shell::kubectl::attach::{NO_TERMINAL, RECORDED, resume};
 use crate::shell::kubectl::flags::Words;
 use crate::shell::kubectl::json::{list, text};
 use crate::shell::kubectl::resources::of_kind;
-use crate::shell::{Command, Follow, Followed, Program};
+use crate::shell::{Command, Context, Follow, Followed, Program};
 use serde_json::{Value, json};
 use std::rc::Rc;
 
@@ -22,6 +22,8 @@ struct Run {
     key: ObjectKey,
     container: String,
     restart: String,
+    /// What is said before what the container writes.
+    notice: String,
     flags: Vec<&'static str>,
 }
 
@@ -49,7 +51,8 @@ impl Run {
 }
 
 /// The command that makes this Pod and shows what it writes.
-pub(super) fn command(mut pod: Value, namespace: &str, words: &Words) -> Result<Command, String> {
+pub(super) fn command(context: &Context<'_>, mut pod: Value, words: &Words) -> Result<Command, String> {
+    let namespace = words.namespace(context.kube_namespace);
     let Some(pods) = of_kind("Pod") else { return Err(String::new()) };
     pod["metadata"]["namespace"] = json!(namespace);
     let name = text(&pod, "metadata.name").to_owned();
@@ -61,7 +64,13 @@ pub(super) fn command(mut pod: Value, namespace: &str, words: &Words) -> Result<
     let flags = ["rm", "quiet", "tty"].into_iter().filter(|flag| words.is_set(flag)).collect();
     let restart = text(&pod, "spec.restartPolicy").to_owned();
     let key = key(pods, namespace, &name);
-    let run = Rc::new(Run { key, container: container.clone(), restart, flags });
+    let has_no_terminal = words.is_set("tty") && context.input.is_some();
+    let notice = match (words.is_set("quiet"), has_no_terminal) {
+        (true, _) => String::new(),
+        (false, true) => format!("{NO_TERMINAL}{RECORDED}"),
+        (false, false) => RECORDED.to_owned(),
+    };
+    let run = Rc::new(Run { key, container: container.clone(), restart, notice, flags });
     let then = run.clone();
     let before = program(move |os| match os.api(&ApiRequest::Create(pod.clone())) {
         Ok(_) => {
@@ -108,9 +117,7 @@ fn begins(os: &mut dyn Os, run: &Rc<Run>, until: SimTime) -> Next {
     match text(&pod, "status.phase") {
         "Succeeded" | "Failed" => Next::Done(0),
         "Running" if has_ended || list(&pod, "status.conditions").iter().any(ready) => {
-            if !run.is_set("quiet") {
-                fail(os, RECORDED);
-            }
+            fail(os, &run.notice);
             Next::Done(0)
         }
         _ if os.now() >= until => {

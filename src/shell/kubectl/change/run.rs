@@ -50,7 +50,7 @@ fn ran(context: &Context<'_>, words: &[String]) -> Result<Command, String> {
         );
     };
     let image = required(&words, "image")?;
-    let attaches = attaches(context, &words)?;
+    let attaches = attaches(&words)?;
     let mut container = json!({ "name": name, "image": image, "resources": {} });
     for flag in ["stdin", "tty"] {
         if words.is_set(flag) {
@@ -107,13 +107,13 @@ fn ran(context: &Context<'_>, words: &[String]) -> Result<Command, String> {
         pod = overridden(&pod, text, words.value("override-type").unwrap_or("merge"))?;
     }
     if attaches {
-        return attached::command(pod, words.namespace(namespace), &words);
+        return attached::command(context, pod, &words);
     }
     sent(pod, namespace, &words, ("", String::new()))
 }
 
 /// Whether what the container writes is waited for and shown.
-fn attaches(context: &Context<'_>, words: &Words) -> Result<bool, String> {
+fn attaches(words: &Words) -> Result<bool, String> {
     if words.is_set("tty") && !words.is_set("stdin") {
         return Err("error: -i/--stdin is required for containers with -t/--tty=true\n".to_owned());
     }
@@ -126,9 +126,6 @@ fn attaches(context: &Context<'_>, words: &Words) -> Result<bool, String> {
             "error: --dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)\n"
                 .to_owned(),
         );
-    }
-    if words.is_set("stdin") && context.input.is_some_and(|input| !input.is_empty()) {
-        return Err(not_simulated("kubectl run", "-i with input from elsewhere").0);
     }
     Ok(attaches)
 }
