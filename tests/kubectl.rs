@@ -119,6 +119,7 @@ fn schedules_start_jobs_and_quotas_refuse_what_is_too_much() {
 #[test]
 fn every_kind_has_its_columns_and_cells() {
     check("kinds.txt");
+    check("defaults.txt");
 }
 
 #[test]

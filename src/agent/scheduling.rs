@@ -6,7 +6,7 @@ use super::kubelet::{self, Stage};
 use super::store::PodKey;
 use super::world::{Patience, Wakeup, World};
 use crate::api::Pod;
-use crate::base::{Duration, ObjectKey};
+use crate::base::{Duration, ObjectKey, SimTime};
 use crate::cluster::scheduler::{self, Candidate, Surroundings, Unfit};
 use crate::trace::{ObjectRow, PodPhase, Steps, started_at};
 use serde_json::Value;
@@ -56,7 +56,7 @@ impl Surroundings for ControlPlane {
     fn start_secs(&self, pod: &Pod) -> Option<u64> {
         let key = self.store.pod_named(&pod.metadata.namespace, &pod.metadata.name)?;
         let entry = self.store.pods.get(key).filter(|entry| entry.stage != Stage::Unscheduled)?;
-        started_at(&entry.conditions).map(|at| at.unix_secs())
+        started_at(&entry.conditions).map(SimTime::unix_secs)
     }
 
     fn claims(&self, pod: &Pod) -> Option<String> {

@@ -50,6 +50,17 @@ pub fn fill(object: &mut Value) {
         "NetworkPolicy" => network_policy(&mut object["spec"]),
         "LimitRange" => items(&mut object["spec"], "limits").for_each(limit_range_item),
         "PriorityClass" => set(object, "preemptionPolicy", "PreemptLowerPriority"),
+        "HorizontalPodAutoscaler" => autoscaler(object),
+        "PersistentVolumeClaim" => set(&mut object["spec"], "volumeMode", "Filesystem"),
+        "PersistentVolume" => {
+            set(&mut object["spec"], "persistentVolumeReclaimPolicy", "Retain");
+            set(&mut object["spec"], "volumeMode", "Filesystem");
+        }
+        "StorageClass" => {
+            set(object, "reclaimPolicy", "Delete");
+            set(object, "volumeBindingMode", "Immediate");
+        }
+        "RoleBinding" | "ClusterRoleBinding" => binding(object),
         _ => {}
     }
 }
@@ -75,6 +86,46 @@ fn limit_range_item(item: &mut Value) {
         set(item, field, json!({}));
         for (name, amount) in amounts {
             set(&mut item[field], &name, amount);
+        }
+    }
+}
+
+/// Bounds, what is measured, and, where a behaviour is written, the rest of its rules (`autoscaling/v2/defaults.go`).
+fn autoscaler(object: &mut Value) {
+    let is_current = text(object, "apiVersion") == "autoscaling/v2";
+    let spec = &mut object["spec"];
+    set(spec, "minReplicas", 1);
+    if !is_current {
+        return;
+    }
+    if spec.is_object() && spec["metrics"].as_array().is_none_or(Vec::is_empty) {
+        let target = json!({ "type": "Utilization", "averageUtilization": 80 });
+        spec["metrics"] = json!([{ "type": "Resource", "resource": { "name": "cpu", "target": target } }]);
+    }
+    if !spec["behavior"].is_object() {
+        return;
+    }
+    let by_percent = json!({ "type": "Percent", "value": 100, "periodSeconds": 15 });
+    let by_number = json!({ "type": "Pods", "value": 4, "periodSeconds": 15 });
+    let rules = [("scaleUp", json!([by_number, by_percent.clone()])), ("scaleDown", json!([by_percent]))];
+    for (direction, policies) in rules {
+        set(&mut spec["behavior"], direction, json!({}));
+        let rules = &mut spec["behavior"][direction];
+        set(rules, "selectPolicy", "Max");
+        set(rules, "policies", policies);
+        if direction == "scaleUp" {
+            set(rules, "stabilizationWindowSeconds", 0);
+        }
+    }
+}
+
+/// The group of a role and of users (`rbac/v1/defaults.go`).
+fn binding(object: &mut Value) {
+    const GROUP: &str = "rbac.authorization.k8s.io";
+    set(&mut object["roleRef"], "apiGroup", GROUP);
+    for subject in items(object, "subjects") {
+        if matches!(text(subject, "kind").as_str(), "User" | "Group") {
+            set(subject, "apiGroup", GROUP);
         }
     }
 }
