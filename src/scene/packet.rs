@@ -146,46 +146,58 @@ fn pattern(bytes: &[u8], own: &Range<u8>) -> String {
     out
 }
 
+/// What stands before a field in a line, and the field's name. Nothing stands before the first.
+type Part = (&'static str, &'static str);
+
 /// Of a DNS record: the owner is a name or a pointer to one, and the data is of one kind.
-const RECORD: &[&str] = &[
-    "Owner name",
-    "Pointer to byte",
-    "Type",
-    "TTL",
-    "Address",
-    "Canonical name",
-    "Name pointed to",
-    "Name server",
-    "Port",
-    "Target",
-    "MNAME (primary server)",
-    "String",
+const RECORD: &[Part] = &[
+    (" · ", "Owner name"),
+    (" · ", "Pointer to byte"),
+    (" · ", "Type"),
+    (" · TTL ", "TTL"),
+    (" · ", "Address"),
+    (" · ", "Canonical name"),
+    (" · ", "Name pointed to"),
+    (" · ", "Name server"),
+    (" · ", "Port"),
+    (" · ", "Target"),
+    (" · ", "MNAME (primary server)"),
+    (" · ", "String"),
 ];
 
-/// Fields worth a line, by protocol; the first names found are shown.
-const SUMMARIES: [(&str, &[&str], &str); 14] = [
-    ("Ethernet", &["Source", "Destination"], " → "),
-    ("ARP", &["Operation", "Sender protocol address", "Target protocol address"], " · "),
-    ("IPv4", &["Source address", "Destination address", "Time to live"], " · "),
-    ("UDP", &["Source port", "Destination port"], " → "),
-    ("VXLAN", &["VXLAN network identifier (VNI)"], " "),
-    ("ICMP", &["Type", "Identifier", "Sequence number"], " · "),
-    ("TCP", &["Source port", "Destination port", "Flags"], " · "),
-    ("DNS", &["Identifier", "QR", "RCODE"], " · "),
-    ("DNS over TCP", &["Length"], " "),
-    ("DNS question", &["Name", "Type"], " · "),
-    ("DNS answer", RECORD, " · "),
-    ("DNS authority", RECORD, " · "),
-    ("DNS additional", RECORD, " · "),
-    ("DNS EDNS", &["UDP payload size", "DO (DNSSEC OK)"], " · "),
+/// Fields worth a line, by protocol.
+const SUMMARIES: [(&str, &[Part]); 14] = [
+    ("Ethernet", &[("", "Source"), (" → ", "Destination")]),
+    ("ARP", &[("", "Operation"), (" · ", "Sender protocol address"), (" → ", "Target protocol address")]),
+    ("IPv4", &[("", "Source address"), (" → ", "Destination address"), (" · TTL ", "Time to live")]),
+    ("UDP", &[("", "Source port"), (" → ", "Destination port")]),
+    ("VXLAN", &[("", "VXLAN network identifier (VNI)")]),
+    ("ICMP", &[("", "Type"), (" · ", "Identifier"), (" · ", "Sequence number")]),
+    ("TCP", &[("", "Source port"), (" → ", "Destination port")]),
+    ("DNS", &[("", "Identifier"), (" · ", "QR"), (" · ", "RCODE")]),
+    ("DNS over TCP", &[("", "Length")]),
+    ("DNS question", &[("", "Name"), (" · ", "Type")]),
+    ("DNS answer", RECORD),
+    ("DNS authority", RECORD),
+    ("DNS additional", RECORD),
+    ("DNS EDNS", &[("", "UDP payload size"), (" · ", "DO (DNSSEC OK)")]),
 ];
 
+/// A layer in a line: the fields worth one, and a segment's flags.
 fn summary(layer: &Layer) -> String {
-    let find = |wanted: &str| layer.fields.iter().find(|field| field.name == wanted);
-    let Some((_, names, between)) = SUMMARIES.iter().find(|(name, ..)| *name == layer.name) else {
+    let Some((_, parts)) = SUMMARIES.iter().find(|(name, _)| *name == layer.name) else {
         return format!("{} B", layer.range.len());
     };
-    let found: Vec<String> =
-        names.iter().filter_map(|name| find(name)).map(|field| field.value.clone()).collect();
-    found.join(between)
+    let mut line = String::new();
+    for (before, name) in *parts {
+        if let Some(field) = layer.fields.iter().find(|field| field.name == *name) {
+            line.extend([if line.is_empty() { "" } else { before }, &field.value]);
+        }
+    }
+    if layer.name == "TCP" {
+        let set = layer.fields.iter().filter(|field| field.value.starts_with('1'));
+        let flags: Vec<_> = set.filter_map(|field| field.name.strip_prefix("Flag ")).collect();
+        line.extend([" · ", &flags.join(" ")]);
+    }
+    line
 }

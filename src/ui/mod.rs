@@ -17,6 +17,7 @@ mod lesson;
 mod light;
 mod panels;
 mod present;
+mod rule;
 mod share;
 mod slices;
 pub mod stage;

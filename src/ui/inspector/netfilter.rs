@@ -3,6 +3,7 @@
 
 use crate::base::EventId;
 use crate::scene::chains::{self, HookPassed, Tracked, WalkKind, WalkLine};
+use crate::ui::rule::words;
 use crate::ui::stage::Show;
 use leptos::prelude::*;
 
@@ -72,7 +73,7 @@ fn line_view(show: Show, line: WalkLine) -> impl IntoView {
                 <span class="visually-hidden">
                     {move || show.ui.word(if ends { "walk.ends" } else { "walk.fits" })}": "
                 </span>
-                {text}
+                {words(&text)}
             </button>
         }
         .into_any(),
@@ -102,7 +103,7 @@ fn passed_view(show: Show, rules: Vec<String>) -> AnyView {
             <p class="walk-rule mono">
                 <span class="walk-sign" aria-hidden="true">"✗"</span>
                 <span class="visually-hidden">{move || show.ui.word("walk.misses")}": "</span>
-                {if text.is_empty() { "·".to_string() } else { text }}
+                {words(if text.is_empty() { "·" } else { &text })}
             </p>
         }
     };

@@ -10,8 +10,8 @@ use leptos::prelude::*;
 
 /// Height of a lane, room for the names, and distance of two marks at least.
 const LANE: usize = 46;
-const LEFT: usize = 170;
-const PITCH: usize = 46;
+const LEFT: usize = 150;
+const PITCH: usize = 36;
 /// Width of a letter in a status.
 const LETTER: usize = 8;
 

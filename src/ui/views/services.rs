@@ -3,6 +3,7 @@
 
 use crate::base::NetnsId;
 use crate::scene::services::{self, Endpoint, RuleNode, ServicePicture};
+use crate::ui::rule::words;
 use crate::ui::stage::{Show, use_show};
 use crate::ui::state::Selection;
 use leptos::prelude::*;
@@ -114,7 +115,7 @@ fn tree(show: Show, rules: Vec<RuleNode>) -> AnyView {
         view! {
             <li>
                 <p class="services-rule mono" class:is-fitted=rule.used title=rule.text>
-                    <span>{condition}</span>" "{chance}" "<b>{arrow(&rule.target)}</b>
+                    <span>{words(&condition)}</span>" "{chance}" "<b>{words(&arrow(&rule.target))}</b>
                     <span class="services-packets">{packets}</span>
                 </p>
                 {tree(show, rule.inner)}
