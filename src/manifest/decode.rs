@@ -7,6 +7,9 @@ use super::tree::{Entry, Node, NodeValue};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
+/// A mapping of at most so many keys is small.
+const FEW: usize = 8;
+
 /// Checks `node` against the type `type_name` and reports what does not fit.
 pub(super) fn check(schema: &Schema, type_name: &str, node: &Node, report: &mut Report<'_>) {
     let mut checker = Checker { schema, report, path: String::new() };
@@ -169,9 +172,14 @@ impl<'s> Checker<'s, '_, '_> {
     }
 
     fn duplicates(&mut self, entries: &[Entry]) {
-        let mut seen = BTreeSet::new();
-        for entry in entries {
-            if !seen.insert(entry.key.as_str()) {
+        // A few keys are compared faster than sorted.
+        let mut seen = if entries.len() > FEW { Some(BTreeSet::new()) } else { None };
+        for (at, entry) in entries.iter().enumerate() {
+            let is_new = match &mut seen {
+                Some(seen) => seen.insert(entry.key.as_str()),
+                None => entries[..at].iter().all(|earlier| earlier.key != entry.key),
+            };
+            if !is_new {
                 let path = self.child(&entry.key);
                 let hint = Some("decode.duplicate.hint");
                 self.report.error_at(entry.key_span, &path, "decode.duplicate", hint, &[&path, &entry.key]);

@@ -213,7 +213,7 @@ pub fn update_errors(old: &Value, new: &Value) -> Vec<String> {
     let text = |field: &str| new.get(field).and_then(Value::as_str).unwrap_or("");
     let Some(kind) = schema::schema().kind(text("apiVersion"), text("kind")) else { return Vec::new() };
     let root = tree::Node::nowhere();
-    let mut report = report::Report::new(&root, String::new());
+    let mut report = report::Report::new(&root, report::About { kind: "", is_namespaced: false });
     validate::update(kind, old, new, &mut report);
     api_errors(&Parsed { objects: Vec::new(), diagnostics: report.finish() })
 }

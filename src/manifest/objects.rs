@@ -1,6 +1,6 @@
 //! From a document to objects: which kind it is, whether it decodes, whether it is valid.
 
-use super::report::Report;
+use super::report::{About, Report};
 use super::schema::{Kind, nearest, schema};
 use super::tree::{Node, NodeValue};
 use super::{Located, decode, validate};
@@ -81,11 +81,11 @@ pub(super) fn read(root: &Node) -> (Option<Located>, Vec<Diagnostic>) {
     let text = |key| root.get(key).and_then(Node::as_str).unwrap_or("");
     let (api_version, name) = (text("apiVersion"), text("kind"));
     let Some(kind) = schema().kind(api_version, name) else {
-        let mut report = Report::new(root, label(name, true, root.get("metadata")));
+        let mut report = Report::new(root, About { kind: name, is_namespaced: true });
         unknown_kind(root, &mut report);
         return (None, report.finish());
     };
-    let mut report = Report::new(root, label(kind.name, kind.namespaced, root.get("metadata")));
+    let mut report = Report::new(root, About { kind: kind.name, is_namespaced: kind.namespaced });
     decode::check(schema(), kind.type_name, root, &mut report);
     if report.is_undecodable() {
         return (None, report.finish());

@@ -1,19 +1,29 @@
 //! Where findings about one object go.
 
+use super::objects::label;
 use super::tree::{Node, NodeValue};
 use crate::base::{Demo, DemoPlace, Diagnostic, Fix, Severity, Span};
 
 /// Collects the findings about one object.
 pub(super) struct Report<'t> {
     root: &'t Node,
-    object: String,
+    about: About<'t>,
     found: Vec<Diagnostic>,
 }
 
+/// What object a report is about, by which its findings call it.
+#[derive(Clone, Copy)]
+pub(super) struct About<'t> {
+    /// Its kind; empty where there is none.
+    pub(super) kind: &'t str,
+    /// Whether it lies in a namespace.
+    pub(super) is_namespaced: bool,
+}
+
 impl<'t> Report<'t> {
-    /// A report on the object named `object`, whose text is `root`.
-    pub(super) fn new(root: &'t Node, object: String) -> Self {
-        Self { root, object, found: Vec::new() }
+    /// A report on the object whose text is `root`.
+    pub(super) fn new(root: &'t Node, about: About<'t>) -> Self {
+        Self { root, about, found: Vec::new() }
     }
 
     /// An error at the field `path`.
@@ -172,7 +182,8 @@ impl<'t> Report<'t> {
         args: &[&str],
     ) {
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
-        let (object, path) = (self.object.clone(), path.to_owned());
+        let object = label(self.about.kind, self.about.is_namespaced, self.root.get("metadata"));
+        let path = path.to_owned();
         self.found.push(Diagnostic {
             severity,
             span: Some(span),

@@ -13,18 +13,30 @@ pub(super) fn is_letter(text: &str) -> bool {
     matches!(text, "y" | "Y" | "n" | "N")
 }
 
+/// The first characters of the words that mean something else than themselves, and the length of the longest.
+const FIRST: [char; 11] = ['~', 'n', 'N', 'y', 'Y', 't', 'T', 'o', 'O', 'f', 'F'];
+const LONGEST: usize = 5;
+
 /// The value of an unquoted scalar.
 pub(super) fn resolve(text: &str) -> Value {
+    meaning(text).unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+/// What an unquoted scalar means that is no text.
+pub(super) fn meaning(text: &str) -> Option<Value> {
+    word(text).or_else(|| number(text).map(Value::Number))
+}
+
+fn word(text: &str) -> Option<Value> {
+    let may_be = text.is_empty() || (text.len() <= LONGEST && text.starts_with(FIRST));
+    if !may_be {
+        return None;
+    }
     if NULL.contains(&text) {
-        return Value::Null;
+        return Some(Value::Null);
     }
-    if TRUE.contains(&text) {
-        return Value::Bool(true);
-    }
-    if FALSE.contains(&text) {
-        return Value::Bool(false);
-    }
-    number(text).map_or_else(|| Value::String(text.to_owned()), Value::Number)
+    let truth = TRUE.contains(&text);
+    (truth || FALSE.contains(&text)).then_some(Value::Bool(truth))
 }
 
 fn number(text: &str) -> Option<Number> {
@@ -90,6 +102,14 @@ fn float(text: &str) -> Option<Number> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn words_are_told_from_texts_by_their_first_character_and_length() {
+        for word in NULL.iter().chain(&TRUE).chain(&FALSE).filter(|word| !word.is_empty()) {
+            assert!(word.starts_with(FIRST) && word.len() <= LONGEST, "{word}");
+            assert!(!resolve(word).is_string(), "{word}");
+        }
+    }
 
     #[test]
     fn unquoted_words_mean_what_go_yaml_makes_of_them() {

@@ -3,7 +3,7 @@
 //! `kind GROUP/VERSION KIND SCOPE TYPE` names a kind; `: NAME` opens a type, written as in Go, and the lines after it
 //! are its fields (`!` marks a required one) or `= FORM` for what is no struct.
 
-use std::collections::BTreeMap;
+use indexmap::IndexMap;
 use std::sync::OnceLock;
 
 /// A kind.
@@ -44,7 +44,7 @@ pub(super) struct Field {
 pub(super) struct Schema {
     /// Kinds in the order of the files.
     pub(super) kinds: Vec<Kind>,
-    types: BTreeMap<&'static str, Type>,
+    types: IndexMap<&'static str, Type>,
 }
 
 impl Schema {

@@ -317,8 +317,9 @@ impl Builder {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let letter = style == ScalarStyle::Plain && scalar::is_letter(&text);
-                let value = scalar_value(&text, style, tag.as_deref());
-                let source = (!value.is_string() || letter).then(|| Box::from(&*text));
+                let meant = meaning(&text, style, tag.as_deref());
+                let source = (meant.is_some() || letter).then(|| Box::from(&*text));
+                let value = meant.unwrap_or_else(|| Value::String(text.into_owned()));
                 self.finish(Node { span, value: NodeValue::Scalar(value), source }, anchor)
             }
             Event::SequenceStart(anchor, _) => self.begin(span, NodeValue::Sequence(Vec::new()), anchor),
@@ -439,13 +440,14 @@ impl Builder {
     }
 }
 
-fn scalar_value(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
+/// What a scalar means that is no text.
+fn meaning(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Option<Value> {
     let core = tag.filter(|tag| tag.is_yaml_core_schema()).map(|tag| tag.suffix.as_str());
     let plain = style == ScalarStyle::Plain && tag.is_none();
     match core {
-        Some("int" | "float" | "bool" | "null") => scalar::resolve(text),
-        _ if plain => scalar::resolve(text),
-        _ => Value::String(text.to_owned()),
+        Some("int" | "float" | "bool" | "null") => scalar::meaning(text),
+        _ if plain => scalar::meaning(text),
+        _ => None,
     }
 }
 

@@ -1,11 +1,8 @@
 //! What objects say of each other: names that stand twice, ranges that overlap, nodes that are not there.
 
-use crate::api::{
-    AdminAction, AdminNetworkPolicy, ClusterSpec, Cni, NamespacedName, NodeSpec, Object, PolicyType,
-};
+use crate::api::{AdminAction, AdminNetworkPolicy, ClusterSpec, Cni, NodeSpec, Object, PolicyType};
 use crate::base::{Diagnostic, Ipv4Net, Severity};
-use crate::manifest::objects::label;
-use crate::manifest::report::Report;
+use crate::manifest::report::{About, Report};
 use crate::manifest::tree::Node;
 use crate::manifest::{Located, Parsed};
 use crate::manifest::{limits, quotas};
@@ -23,8 +20,8 @@ pub(super) struct Entry<'a> {
 impl<'a> Entry<'a> {
     pub(super) fn report(self) -> Report<'a> {
         let object = &self.located.object;
-        let namespaced = !object.metadata().namespace.is_empty();
-        Report::new(self.root, label(object.kind(), namespaced, self.root.get("metadata")))
+        let is_namespaced = !object.metadata().namespace.is_empty();
+        Report::new(self.root, About { kind: object.kind(), is_namespaced })
     }
 
     fn is(&self, kind: &str) -> bool {
@@ -289,8 +286,9 @@ fn twice(text: &str, entries: &[Entry<'_>]) -> Vec<Diagnostic> {
             continue;
         }
         let group = object.api_version().rsplit_once('/').map_or("", |(group, _)| group);
-        let name = if cluster { NamespacedName::default() } else { metadata.namespaced_name() };
-        let key = (group, object.kind(), name);
+        let (namespace, name) = if cluster { ("", "") } else { (&*metadata.namespace, &*metadata.name) };
+        // What differs most stands first, so that comparing ends soon.
+        let key = (name, namespace, object.kind(), group);
         match first.get(&key) {
             None => {
                 first.insert(key, entry.located.span);

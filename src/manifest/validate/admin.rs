@@ -40,7 +40,7 @@ fn rule(rule: &Cursor<'_>, (peers, actions): (&str, &[&str]), report: &mut Repor
     let name = rule.get("name");
     if name.text().len() > NAME_MAX {
         let limit = NAME_MAX.to_string();
-        report.error(&name.path, "invalid.config-size", Some("invalid.because.hint"), &[&limit]);
+        report.error(&name.path(), "invalid.config-size", Some("invalid.because.hint"), &[&limit]);
     }
     let action = rule.get("action");
     action.one_of(report, actions);
@@ -112,11 +112,11 @@ fn one_of_fields(at: &Cursor<'_>, report: &mut Report<'_>) {
     }
     let count = at.entries().filter(|(_, field)| field.is_set()).count();
     if count == 0 {
-        let why = format!("{} in body should have at least 1 properties", at.path);
-        report.error(&at.path, "invalid.because", Some("invalid.one-field.hint"), &["0", &why]);
+        let why = format!("{} in body should have at least 1 properties", at.path());
+        report.error(&at.path(), "invalid.because", Some("invalid.one-field.hint"), &["0", &why]);
     } else if count > 1 {
         report.error(
-            &at.path,
+            &at.path(),
             "invalid.too-many",
             Some("invalid.one-field.hint"),
             &[&count.to_string(), "1"],
@@ -127,14 +127,14 @@ fn one_of_fields(at: &Cursor<'_>, report: &mut Report<'_>) {
 fn at_most(list: &Cursor<'_>, most: usize, report: &mut Report<'_>) {
     if list.len() > most {
         let (found, most) = (list.len().to_string(), most.to_string());
-        report.error(&list.path, "invalid.too-many", Some("invalid.too-many.hint"), &[&found, &most]);
+        report.error(&list.path(), "invalid.too-many", Some("invalid.too-many.hint"), &[&found, &most]);
     }
 }
 
 fn at_least_one(list: &Cursor<'_>, report: &mut Report<'_>) {
     if list.is_set() && list.len() == 0 {
-        let why = format!("{} in body should have at least 1 items", list.path);
-        report.error(&list.path, "invalid.because", Some("invalid.because.hint"), &["0", &why]);
+        let why = format!("{} in body should have at least 1 items", list.path());
+        report.error(&list.path(), "invalid.because", Some("invalid.because.hint"), &["0", &why]);
     }
 }
 
@@ -145,8 +145,8 @@ fn within(at: &Cursor<'_>, (least, most): (i64, i64), report: &mut Report<'_>) {
     }
     let number = at.number();
     if number < least {
-        at.because(report, &format!("{} in body should be greater than or equal to {least}", at.path));
+        at.because(report, &format!("{} in body should be greater than or equal to {least}", at.path()));
     } else if number > most {
-        at.because(report, &format!("{} in body should be less than or equal to {most}", at.path));
+        at.because(report, &format!("{} in body should be less than or equal to {most}", at.path()));
     }
 }

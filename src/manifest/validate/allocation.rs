@@ -29,7 +29,7 @@ pub(super) fn check(spec: &ClusterSpec, entries: &[Entry<'_>]) -> Vec<Diagnostic
             let shown = Value::from(vec![ip.text()]).to_string();
             let args = [&*shown, ip.text(), &*holder];
             report.error_near(
-                (&ip.path, "spec.clusterIPs"),
+                (&ip.path(), "spec.clusterIPs"),
                 "allocated.address",
                 "allocated.address.hint",
                 &args,

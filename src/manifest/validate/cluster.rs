@@ -71,7 +71,7 @@ fn host_address(field: &Cursor<'_>, seen: &mut Addresses<'_>, report: &mut Repor
     {
         return field.fault(report, "cluster.no-host", "cluster.no-host.hint", &[&net.trunc().to_string()]);
     }
-    if let Some(first) = seen.insert(address, field.path.clone()) {
+    if let Some(first) = seen.insert(address, field.path()) {
         field.fault(report, "cluster.address-twice", "cluster.address-twice.hint", &[&first]);
     }
 }

@@ -21,10 +21,10 @@ pub(super) fn validate(kind: &str, root: &Cursor<'_>, report: &mut Report<'_>) {
             for (message, args) in names::config_key(key) {
                 let args: Vec<&str> =
                     std::iter::once(&*shown).chain(args.iter().map(String::as_str)).collect();
-                report.error(&value.path, message, Some("invalid.name.hint"), &args);
+                report.error(&value.path(), message, Some("invalid.name.hint"), &args);
             }
             if field == "binaryData" && data.value.get(key).is_some() {
-                report.error(&value.path, "invalid.key-twice", Some("invalid.duplicate.hint"), &[&shown]);
+                report.error(&value.path(), "invalid.key-twice", Some("invalid.duplicate.hint"), &[&shown]);
             }
         }
     }

@@ -3,15 +3,53 @@
 use super::names::Fault;
 use crate::manifest::report::Report;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::fmt::Display;
+use std::rc::Rc;
 
-/// A value with its path.
+/// A value with its place. Most are asked what they are and nothing is said of them, so the steps that lead to them are
+/// written out only where they are told.
 #[derive(Clone, Debug)]
 pub(super) struct Cursor<'v> {
     /// The value; null for what is not there.
     pub(super) value: &'v Value,
-    /// Its path, as `spec.containers[0].name`.
-    pub(super) path: String,
+    place: Place<'v>,
+}
+
+/// Where a value stands. Only steps to what has something in it are made to be shared from the first.
+#[derive(Clone, Debug)]
+enum Place<'v> {
+    Object,
+    Within(Rc<Step<'v>>),
+    End(Step<'v>),
+}
+
+/// A step, and the one before it.
+#[derive(Clone, Debug)]
+struct Step<'v> {
+    before: Option<Rc<Step<'v>>>,
+    to: To<'v>,
+}
+
+/// Where a step leads.
+#[derive(Clone, Copy, Debug)]
+enum To<'v> {
+    Field(&'v str),
+    Element(usize),
+    Entry(&'v str),
+}
+
+impl Step<'_> {
+    fn write(&self, path: &mut String) {
+        if let Some(before) = &self.before {
+            before.write(path);
+        }
+        match self.to {
+            To::Field(name) => path.extend([if path.is_empty() { "" } else { "." }, name]),
+            To::Element(index) => path.extend(["[", &index.to_string(), "]"]),
+            To::Entry(key) => path.extend(["[", key, "]"]),
+        }
+    }
 }
 
 const NULL: &Value = &Value::Null;
@@ -30,32 +68,65 @@ fn field<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
 impl<'v> Cursor<'v> {
     /// The object itself.
     pub(super) fn root(value: &'v Value) -> Self {
-        Self { value, path: String::new() }
+        Self { value, place: Place::Object }
+    }
+
+    fn last(&self) -> Option<&Step<'v>> {
+        match &self.place {
+            Place::Object => None,
+            Place::Within(step) => Some(step),
+            Place::End(step) => Some(step),
+        }
+    }
+
+    /// Its path, as `spec.containers[0].name`.
+    pub(super) fn path(&self) -> String {
+        let mut path = String::new();
+        if let Some(last) = self.last() {
+            last.write(&mut path);
+        }
+        path
+    }
+
+    /// The steps to it, for those that go on from here.
+    fn steps(&self) -> Option<Rc<Step<'v>>> {
+        match &self.place {
+            Place::Object => None,
+            Place::Within(step) => Some(step.clone()),
+            Place::End(step) => Some(Rc::new(step.clone())),
+        }
+    }
+
+    fn after(before: Option<Rc<Step<'v>>>, to: To<'v>, value: &'v Value) -> Self {
+        let step = Step { before, to };
+        let place = if value.is_object() || value.is_array() {
+            Place::Within(Rc::new(step))
+        } else {
+            Place::End(step)
+        };
+        Self { value, place }
     }
 
     /// A field.
-    pub(super) fn get(&self, name: &str) -> Self {
-        let mut path = String::with_capacity(self.path.len() + 1 + name.len());
-        if !self.path.is_empty() {
-            path.push_str(&self.path);
-            path.push('.');
-        }
-        path.push_str(name);
-        Self { value: field(self.value, name).unwrap_or(NULL), path }
+    pub(super) fn get(&self, name: &'v str) -> Self {
+        Self::after(self.steps(), To::Field(name), field(self.value, name).unwrap_or(NULL))
     }
 
     /// The elements of a list.
     pub(super) fn items(&self) -> impl Iterator<Item = Self> + use<'v> {
         let items: &'v [Value] = self.value.as_array().map_or(&[], Vec::as_slice);
-        let path = self.path.clone();
-        items.iter().enumerate().map(move |(index, value)| Self { value, path: format!("{path}[{index}]") })
+        let steps = if items.is_empty() { None } else { self.steps() };
+        items
+            .iter()
+            .enumerate()
+            .map(move |(index, value)| Self::after(steps.clone(), To::Element(index), value))
     }
 
     /// The entries of a map.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'v String, Self)> + use<'v> {
+        let steps = self.steps();
         let entries = self.value.as_object().into_iter().flat_map(Map::iter);
-        let path = self.path.clone();
-        entries.map(move |(key, value)| (key, Self { value, path: format!("{path}[{key}]") }))
+        entries.map(move |(key, value)| (key, Self::after(steps.clone(), To::Entry(key), value)))
     }
 
     /// How many elements a list has.
@@ -80,11 +151,14 @@ impl<'v> Cursor<'v> {
 
     /// `Invalid value: …: WHY` for each fault.
     pub(super) fn invalid(&self, report: &mut Report<'_>, faults: Vec<Fault>) {
+        if faults.is_empty() {
+            return;
+        }
         let shown = self.shown();
         for (message, args) in faults {
             let args =
                 std::iter::once(shown.as_str()).chain(args.iter().map(String::as_str)).collect::<Vec<_>>();
-            report.error(&self.path, message, Some("invalid.name.hint"), &args);
+            report.error(&self.path(), message, Some("invalid.name.hint"), &args);
         }
     }
 
@@ -98,7 +172,7 @@ impl<'v> Cursor<'v> {
     ) {
         let shown = self.shown();
         let args = std::iter::once(shown.as_str()).chain(args.iter().copied()).collect::<Vec<_>>();
-        report.error(&self.path, message, Some(hint), &args);
+        report.error(&self.path(), message, Some(hint), &args);
     }
 
     /// `Invalid value: …: WHY`, where WHY is the API server's own sentence.
@@ -109,16 +183,16 @@ impl<'v> Cursor<'v> {
     /// `Required value: WHY`.
     pub(super) fn required_because(&self, report: &mut Report<'_>, why: &str) {
         report.error(
-            &self.path,
+            &self.path(),
             "invalid.required-because",
             Some("invalid.required.hint"),
-            &[self.name(), why],
+            &[&self.name(), why],
         );
     }
 
     /// `Forbidden: WHY`.
     pub(super) fn forbidden(&self, report: &mut Report<'_>, why: &str) {
-        report.error(&self.path, "invalid.forbidden", Some("invalid.forbidden.hint"), &[self.name(), why]);
+        report.error(&self.path(), "invalid.forbidden", Some("invalid.forbidden.hint"), &[&self.name(), why]);
     }
 
     /// `Not found: …`.
@@ -126,9 +200,12 @@ impl<'v> Cursor<'v> {
         self.fault(report, "invalid.no-volume", hint, &[]);
     }
 
-    /// The name of the field itself.
-    pub(super) fn name(&self) -> &str {
-        self.path.rsplit('.').next().unwrap_or("")
+    /// The name of the field itself; of an element, that of its list with the index.
+    pub(super) fn name(&self) -> Cow<'v, str> {
+        match self.last() {
+            Some(Step { to: To::Field(name), .. }) => Cow::Borrowed(name),
+            Some(_) | None => Cow::Owned(self.path().rsplit('.').next().unwrap_or("").to_owned()),
+        }
     }
 
     /// The text, or `otherwise` where it is empty or not there.
@@ -143,7 +220,7 @@ impl<'v> Cursor<'v> {
     pub(super) fn port(&self, report: &mut Report<'_>) {
         if !super::names::port_number(self.number()) {
             let shown = self.number().to_string();
-            report.error(&self.path, "invalid.port", Some("invalid.port.hint"), &[&shown]);
+            report.error(&self.path(), "invalid.port", Some("invalid.port.hint"), &[&shown]);
         }
     }
 
@@ -161,7 +238,7 @@ impl<'v> Cursor<'v> {
 
     /// `Required value`.
     pub(super) fn required(&self, report: &mut Report<'_>) {
-        report.required(&self.path, self.name());
+        report.required(&self.path(), &self.name());
     }
 
     /// `Duplicate value: …`.

@@ -16,7 +16,7 @@ pub(super) fn endpoints(root: &Cursor<'_>, report: &mut Report<'_>) {
     for subset in root.get("subsets").items() {
         let lists = [subset.get("addresses"), subset.get("notReadyAddresses")];
         if lists.iter().all(|list| list.len() == 0) {
-            report.error(&subset.path, "invalid.no-addresses", Some("invalid.no-addresses.hint"), &[]);
+            report.error(&subset.path(), "invalid.no-addresses", Some("invalid.no-addresses.hint"), &[]);
         }
         for one in lists.iter().flat_map(Cursor::items) {
             subset_address(&one, report);
@@ -75,7 +75,7 @@ pub(super) fn slice(root: &Cursor<'_>, report: &mut Report<'_>) {
     for endpoint in endpoints.items() {
         let addresses = endpoint.get("addresses");
         if addresses.len() == 0 {
-            report.error(&addresses.path, "invalid.one-address", Some("invalid.no-addresses.hint"), &[]);
+            report.error(&addresses.path(), "invalid.one-address", Some("invalid.no-addresses.hint"), &[]);
         }
         too_many(&addresses, ADDRESSES, report);
         for one in addresses.items() {
@@ -102,7 +102,7 @@ pub(super) fn slice(root: &Cursor<'_>, report: &mut Report<'_>) {
 fn too_many(list: &Cursor<'_>, most: usize, report: &mut Report<'_>) {
     if list.len() > most {
         let (found, most) = (list.len().to_string(), most.to_string());
-        report.error(&list.path, "invalid.too-many", Some("invalid.too-many.hint"), &[&found, &most]);
+        report.error(&list.path(), "invalid.too-many", Some("invalid.too-many.hint"), &[&found, &most]);
     }
 }
 

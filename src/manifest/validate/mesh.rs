@@ -197,7 +197,7 @@ fn workloads(selector: &Cursor<'_>, report: &mut Report<'_>) {
     }
     for (_, value) in labels.entries().filter(|(_, value)| value.text().contains('*')) {
         report.error(
-            &value.path,
+            &value.path(),
             "invalid.because",
             Some("invalid.because.hint"),
             &["\"string\"", "wildcard not allowed in label value match"],
@@ -207,5 +207,5 @@ fn workloads(selector: &Cursor<'_>, report: &mut Report<'_>) {
 
 /// A rule of the definition that an object breaks; of the object itself only its type is shown.
 fn because(object: &Cursor<'_>, report: &mut Report<'_>, why: &str) {
-    report.error(&object.path, "invalid.because", Some("invalid.because.hint"), &["\"object\"", why]);
+    report.error(&object.path(), "invalid.because", Some("invalid.because.hint"), &["\"object\"", why]);
 }

@@ -13,7 +13,7 @@ pub(super) fn validate(kind: Kind, metadata: &Cursor<'_>, report: &mut Report<'_
     let namespace = metadata.get("namespace");
     if !kind.namespaced && !namespace.text().is_empty() {
         report.error(
-            &namespace.path,
+            &namespace.path(),
             "invalid.cluster-scoped",
             Some("invalid.cluster-scoped.hint"),
             &[kind.name],
@@ -55,7 +55,7 @@ fn name(kind: Kind, metadata: &Cursor<'_>, report: &mut Report<'_>) {
     }
     if name.text().is_empty() {
         if prefix.is_empty() {
-            report.error(&name.path, "invalid.no-name", Some("invalid.no-name.hint"), &[]);
+            report.error(&name.path(), "invalid.no-name", Some("invalid.no-name.hint"), &[]);
         }
         return;
     }
@@ -78,9 +78,9 @@ fn owners(owners: &Cursor<'_>, report: &mut Report<'_>) {
         for (name, why) in fields {
             let field = owner.get(name);
             if field.text().is_empty() {
-                let path = format!("{}.{name}", owners.path);
+                let path = format!("{}.{name}", owners.path());
                 report.error_near(
-                    (&field.path, &path),
+                    (&field.path(), &path),
                     "invalid.because",
                     "invalid.because.hint",
                     &["\"\"", why],
@@ -108,7 +108,7 @@ fn finalizers(finalizers: &Cursor<'_>, report: &mut Report<'_>) {
         for (message, args) in names::qualified_name(one.text()) {
             let shown = one.shown();
             let args: Vec<&str> = std::iter::once(&*shown).chain(args.iter().map(String::as_str)).collect();
-            report.error_near((&one.path, &finalizers.path), message, "invalid.name.hint", &args);
+            report.error_near((&one.path(), &finalizers.path()), message, "invalid.name.hint", &args);
         }
     }
     let has = |name: &str| finalizers.items().any(|one| one.text() == name);
@@ -126,7 +126,7 @@ pub(super) fn labels(labels: &Cursor<'_>, report: &mut Report<'_>) {
                 let args = std::iter::once(shown.as_str())
                     .chain(args.iter().map(String::as_str))
                     .collect::<Vec<_>>();
-                report.error_near((&value.path, &labels.path), message, "invalid.name.hint", &args);
+                report.error_near((&value.path(), &labels.path()), message, "invalid.name.hint", &args);
             }
         };
         faults(key, names::qualified_name(key));
@@ -142,10 +142,10 @@ pub(super) fn annotations(annotations: &Cursor<'_>, report: &mut Report<'_>) {
             let shown = format!("{key:?}");
             let args =
                 std::iter::once(shown.as_str()).chain(args.iter().map(String::as_str)).collect::<Vec<_>>();
-            report.error_near((&value.path, &annotations.path), message, "invalid.name.hint", &args);
+            report.error_near((&value.path(), &annotations.path()), message, "invalid.name.hint", &args);
         }
     }
     if size > ANNOTATION_LIMIT {
-        report.error(&annotations.path, "invalid.annotations", Some("invalid.annotations.hint"), &[]);
+        report.error(&annotations.path(), "invalid.annotations", Some("invalid.annotations.hint"), &[]);
     }
 }

@@ -40,7 +40,7 @@ fn combination(plugin: Cni, way: Backend, field: &Cursor<'_>, report: &mut Repor
     }
     if matches!(way, Backend::Bgp | Backend::Ospf | Backend::Rip) {
         let protocol = field.text().to_uppercase();
-        report.info(&field.path, "network.taught", Some("network.taught.hint"), &[&protocol]);
+        report.info(&field.path(), "network.taught", Some("network.taught.hint"), &[&protocol]);
     }
 }
 

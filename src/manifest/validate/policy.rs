@@ -60,8 +60,8 @@ fn peer(peer: &Cursor<'_>, report: &mut Report<'_>) {
         ip_block(&block, report);
     }
     match (block.is_set(), pods.is_set() || namespaces.is_set()) {
-        (false, false) => report.error(&peer.path, "invalid.no-peer", Some("invalid.no-peer.hint"), &[]),
-        (true, true) => report.error(&peer.path, "invalid.two-peers", Some("invalid.two-peers.hint"), &[]),
+        (false, false) => report.error(&peer.path(), "invalid.no-peer", Some("invalid.no-peer.hint"), &[]),
+        (true, true) => report.error(&peer.path(), "invalid.two-peers", Some("invalid.two-peers.hint"), &[]),
         (true, false) | (false, true) => {}
     }
 }

@@ -17,11 +17,16 @@ fn expression(requirement: &Cursor<'_>, report: &mut Report<'_>) {
     let (operator, values) = (requirement.get("operator"), requirement.get("values"));
     match operator.text() {
         "In" | "NotIn" if values.len() == 0 => {
-            report.error(&values.path, "invalid.selector-values", Some("invalid.selector-values.hint"), &[]);
+            report.error(
+                &values.path(),
+                "invalid.selector-values",
+                Some("invalid.selector-values.hint"),
+                &[],
+            );
         }
         "Exists" | "DoesNotExist" if values.len() > 0 => {
             let hint = Some("invalid.forbidden.hint");
-            report.error(&values.path, "invalid.selector-no-values", hint, &["values"]);
+            report.error(&values.path(), "invalid.selector-no-values", hint, &["values"]);
         }
         "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
         _ => operator.fault(report, "invalid.selector-operator", "invalid.selector-operator.hint", &[]),

@@ -64,7 +64,7 @@ fn by_type(spec: &Cursor<'_>, report: &mut Report<'_>) {
         "LoadBalancer" => {
             for port in spec.get("ports").items().filter(|port| port.get("port").number() == KUBELET_PORT) {
                 let shown = KUBELET_PORT.to_string();
-                report.error(&port.path, "invalid.kubelet-port", Some("invalid.port.hint"), &[&shown]);
+                report.error(&port.path(), "invalid.kubelet-port", Some("invalid.port.hint"), &[&shown]);
             }
             no_none(spec, "LoadBalancer", report);
         }
@@ -125,12 +125,12 @@ fn load_balancer(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let path = "spec.LoadBalancerSourceRanges";
     if ranges.len() > 0 && !balanced {
         let hint = "invalid.only-load-balancer.hint";
-        report.error_near((&ranges.path, path), "invalid.only-load-balancer", hint, &[&ranges.shown()]);
+        report.error_near((&ranges.path(), path), "invalid.only-load-balancer", hint, &[&ranges.shown()]);
     }
     for (index, range) in ranges.items().enumerate() {
         if !names::is_cidr(range.text().trim()) {
             let path = format!("{path}[{index}]");
-            report.error_near((&range.path, &path), "invalid.cidr", "invalid.cidr.hint", &[&range.shown()]);
+            report.error_near((&range.path(), &path), "invalid.cidr", "invalid.cidr.hint", &[&range.shown()]);
         }
     }
     let allocate = spec.get("allocateLoadBalancerNodePorts");

@@ -121,7 +121,7 @@ fn service(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
         let path = "spec.clusterIPs[0]";
         let shown = Value::from(vec![after.text()]).to_string();
         let why = "may not change once set";
-        report.error_near((&after.path, path), "invalid.because", "invalid.because.hint", &[&shown, why]);
+        report.error_near((&after.path(), path), "invalid.because", "invalid.because.hint", &[&shown, why]);
     }
 }
 

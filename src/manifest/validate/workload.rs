@@ -88,7 +88,7 @@ fn selected(kind: &str, spec: &Cursor<'_>, report: &mut Report<'_>) {
     let labels = spec.get("template").get("metadata").get("labels");
     if !selector.is_set() || !selector::matches(&selector, &labels) {
         let shown = if labels.is_set() { labels.shown() } else { "null".to_owned() };
-        report.error(&labels.path, "invalid.unselected", Some("invalid.unselected.hint"), &[&shown]);
+        report.error(&labels.path(), "invalid.unselected", Some("invalid.unselected.hint"), &[&shown]);
     }
 }
 
@@ -100,7 +100,7 @@ fn replication_controller(spec: &Cursor<'_>, report: &mut Report<'_>) {
         selector.required(report);
     } else if selector.entries().any(|(key, value)| labels.get(key).text() != value.text()) {
         let shown = if labels.is_set() { labels.shown() } else { "null".to_owned() };
-        report.error(&labels.path, "invalid.unselected", Some("invalid.unselected.hint"), &[&shown]);
+        report.error(&labels.path(), "invalid.unselected", Some("invalid.unselected.hint"), &[&shown]);
     }
     runs_for_ever(&spec.get("template"), report);
 }
@@ -121,7 +121,7 @@ fn job(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let template = spec.get("template");
     let policy = template.get("spec").get("restartPolicy");
     if matches!(policy.text(), "" | "Always") {
-        report.error(&policy.path, "invalid.job-restart", Some("invalid.job-restart.hint"), &[]);
+        report.error(&policy.path(), "invalid.job-restart", Some("invalid.job-restart.hint"), &[]);
     }
     let (mode, completions) = (spec.get("completionMode"), spec.get("completions"));
     mode.one_of(report, &["NonIndexed", "Indexed"]);

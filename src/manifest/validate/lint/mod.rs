@@ -57,13 +57,13 @@ impl<'a> Pods<'a> {
 }
 
 /// A port on which something listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Port {
+#[derive(Clone, Debug)]
+struct Port<'v> {
     number: i64,
-    protocol: String,
-    name: String,
+    protocol: &'v str,
+    name: &'v str,
     /// Where it is declared; the container's name for what the image is known to do.
-    path: String,
+    place: Cursor<'v>,
 }
 
 /// Images of which it is known where they listen when nobody tells them otherwise.
@@ -83,15 +83,15 @@ const LISTENERS: [(&str, &[i64]); 12] = [
 ];
 
 /// The ports of a container: declared, or known of its image where nothing is declared and no program is given.
-fn ports_of(container: &Cursor<'_>) -> Vec<Port> {
-    let declared: Vec<Port> = container
+fn ports_of<'v>(container: &Cursor<'v>) -> Vec<Port<'v>> {
+    let declared: Vec<Port<'_>> = container
         .get("ports")
         .items()
         .map(|port| Port {
             number: port.get("containerPort").number(),
-            protocol: port.get("protocol").text_or("TCP").to_owned(),
-            name: port.get("name").text().to_owned(),
-            path: port.get("containerPort").path,
+            protocol: port.get("protocol").text_or("TCP"),
+            name: port.get("name").text(),
+            place: port.get("containerPort"),
         })
         .collect();
     let plain = container.get("command").len() == 0 && container.get("args").len() == 0;
@@ -102,11 +102,8 @@ fn ports_of(container: &Cursor<'_>) -> Vec<Port> {
     let last = image.rsplit('/').next().unwrap_or(image);
     let name = last.split([':', '@']).next().unwrap_or(last);
     let known = LISTENERS.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, ports)| ports);
-    let path = container.get("name").path;
-    known
-        .iter()
-        .map(|&number| Port { number, protocol: "TCP".to_owned(), name: String::new(), path: path.clone() })
-        .collect()
+    let place = container.get("name");
+    known.iter().map(|&number| Port { number, protocol: "TCP", name: "", place: place.clone() }).collect()
 }
 
 /// Everything that stands in the text.

@@ -26,21 +26,21 @@ type Report<'a> = crate::manifest::report::Report<'a>;
 
 /// Two containers of a Pod on one port: they share one network namespace.
 fn same_port(pods: &Pods<'_>, report: &mut Report<'_>) {
-    let mut taken: BTreeMap<(i64, String), String> = BTreeMap::new();
+    let mut taken: BTreeMap<(i64, &str), &str> = BTreeMap::new();
     for container in pods.containers() {
         let name = container.get("name").text();
         for port in ports_of(&container) {
-            let key = (port.number, port.protocol.clone());
+            let key = (port.number, port.protocol);
             match taken.get(&key) {
-                Some(other) if other != name => {
+                Some(&other) if other != name => {
                     let number = port.number.to_string();
-                    let args = [&*number, other, name, &*port.protocol];
-                    report.warning(&port.path, "lint.same-port", Some("lint.same-port.hint"), &args);
+                    let args = [&*number, other, name, port.protocol];
+                    report.warning(&port.place.path(), "lint.same-port", Some("lint.same-port.hint"), &args);
                     report.demo(DemoPlace::Node, format!("kubectl get pods -n {} -o wide", pods.namespace));
                 }
                 Some(_) => {}
                 None => {
-                    taken.insert(key, name.to_owned());
+                    taken.insert(key, name);
                 }
             }
         }
@@ -57,17 +57,17 @@ fn loopback(pods: &Pods<'_>, report: &mut Report<'_>) {
                     continue;
                 };
                 let name = container.get("name").text();
-                report.warning(&word.path, "lint.loopback", Some("lint.loopback.hint"), &[at, name]);
+                report.warning(&word.path(), "lint.loopback", Some("lint.loopback.hint"), &[at, name]);
                 let behind = text.split(at).nth(1).and_then(|rest| rest.strip_prefix(':'));
                 let said = behind.and_then(|rest| rest.parse().ok());
                 loopback_demo(pods, said, report);
-                report.fix_text(&word.path, "lint.loopback.fix", at, "0.0.0.0");
+                report.fix_text(&word.path(), "lint.loopback.fix", at, "0.0.0.0");
             }
         }
     }
     let processes = pods.annotations.get("vethscope.dev/processes");
     if processes.text().contains("://127.0.0.1:") {
-        let path = format!("{}[vethscope.dev/processes]", pods.annotations.path);
+        let path = format!("{}[vethscope.dev/processes]", pods.annotations.path());
         report.warning(&path, "lint.loopback", Some("lint.loopback.hint"), &["127.0.0.1", ""]);
         let behind = processes.text().split("://127.0.0.1:").nth(1).unwrap_or("");
         let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
@@ -115,9 +115,9 @@ fn dots(pods: &Pods<'_>, report: &mut Report<'_>) {
             if dots < ndots {
                 let wasted = (2 * SEARCHES).to_string();
                 let args = [host, &ndots.to_string(), &wasted];
-                report.warning(&text.path, "lint.ndots", Some("lint.ndots.hint"), &args);
+                report.warning(&text.path(), "lint.ndots", Some("lint.ndots.hint"), &args);
                 report.demo(pods.place(), format!("ping -c 1 -W 1 {host}"));
-                report.fix_text(&text.path, "lint.ndots.fix", host, &format!("{host}."));
+                report.fix_text(&text.path(), "lint.ndots.fix", host, &format!("{host}."));
             }
         }
     }
@@ -150,7 +150,7 @@ fn host_ports(pods: &Pods<'_>, spec: &ClusterSpec, report: &mut Report<'_>) {
             };
             let (number, count, nodes) = (field.number().to_string(), count.to_string(), nodes.to_string());
             report.warning(
-                &field.path,
+                &field.path(),
                 "lint.host-port",
                 Some("lint.host-port.hint"),
                 &[&number, &count, &nodes],
@@ -167,7 +167,7 @@ pub(super) fn host_port_taken(view: &View<'_>, spec: &ClusterSpec, found: &mut V
         for container in pods.containers() {
             for port in container.get("ports").items().filter(|port| port.get("hostPort").number() != 0) {
                 let key = (port.get("hostPort").number(), port.get("protocol").text_or("TCP").to_owned());
-                holders.entry(key).or_default().push((pods, port.get("hostPort").path));
+                holders.entry(key).or_default().push((pods, port.get("hostPort").path()));
             }
         }
     }

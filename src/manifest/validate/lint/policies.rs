@@ -26,16 +26,21 @@ pub(super) fn lint(view: &View<'_>, cluster: &ClusterSpec, found: &mut Vec<Diagn
         let admitted = admitted || administrators_admit_dns(view);
         if is_egress(&spec) && spec.get("egress").len() > 0 && !admitted {
             let egress = spec.get("egress");
-            report.warning(&egress.path, "lint.no-dns", Some("lint.no-dns.hint"), &[]);
+            report.warning(&egress.path(), "lint.no-dns", Some("lint.no-dns.hint"), &[]);
             if let Some(selected) = view.matched(namespace, &pods).first() {
                 report.demo(selected.place(), "ping -c 1 -W 1 kube-dns.kube-system".to_owned());
             }
-            let first = format!("{}[0]", egress.path);
+            let first = format!("{}[0]", egress.path());
             report.fix_insert((view.text, &first), "lint.no-dns.fix", rule);
         }
         if !view.pods().is_empty() && !selector::is_empty(&pods) && view.matched(namespace, &pods).is_empty()
         {
-            report.warning(&pods.path, "lint.policy-no-pods", Some("lint.policy-no-pods.hint"), &[namespace]);
+            report.warning(
+                &pods.path(),
+                "lint.policy-no-pods",
+                Some("lint.policy-no-pods.hint"),
+                &[namespace],
+            );
             let labels = pods.get("matchLabels");
             let terms: Vec<String> =
                 labels.entries().map(|(key, value)| format!("{key}={}", value.text())).collect();
@@ -114,7 +119,12 @@ fn blocks(spec: &Cursor<'_>, cluster: &ClusterSpec, report: &mut Report<'_>) {
                 let Ok(range) = cidr.text().parse::<Ipv4Net>() else { continue };
                 if services.contains(&range) {
                     let args = [cidr.text(), &services.to_string()];
-                    report.warning(&cidr.path, "lint.service-block", Some("lint.service-block.hint"), &args);
+                    report.warning(
+                        &cidr.path(),
+                        "lint.service-block",
+                        Some("lint.service-block.hint"),
+                        &args,
+                    );
                     // The addresses that policies see stand beside those of the Services.
                     let command = "sh -c 'kubectl get services -A; kubectl get endpointslices -A'";
                     report.demo(DemoPlace::Node, command.to_owned());

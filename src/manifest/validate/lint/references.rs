@@ -26,7 +26,7 @@ pub(super) fn lint(view: &View<'_>, found: &mut Vec<Diagnostic>) {
                 continue;
             }
             report.warning(
-                &name.path,
+                &name.path(),
                 "lint.missing",
                 Some("lint.missing.hint"),
                 &[kind, name.text(), pods.namespace],
@@ -37,7 +37,7 @@ pub(super) fn lint(view: &View<'_>, found: &mut Vec<Diagnostic>) {
                 format!("sh -c 'kubectl get pods -n {namespace}; kubectl get events -n {namespace}'"),
             );
             if let Some(meant) = nearest(name.text(), known.iter().copied()) {
-                report.fix_value(&name.path, "lint.missing.fix", meant);
+                report.fix_value(&name.path(), "lint.missing.fix", meant);
             }
         }
         found.extend(report.finish());
@@ -47,7 +47,7 @@ pub(super) fn lint(view: &View<'_>, found: &mut Vec<Diagnostic>) {
 /// The kinds and names that a Pod refers to, and whether it can do without.
 fn references<'a>(pods: &Pods<'a>) -> Vec<(&'static str, (Cursor<'a>, bool))> {
     let mut all = Vec::new();
-    let mut add = |kind: &'static str, source: &Cursor<'a>, field: &str| {
+    let mut add = |kind: &'static str, source: &Cursor<'a>, field: &'static str| {
         if source.is_set() {
             all.push((kind, (source.get(field), source.get("optional").is_true())));
         }

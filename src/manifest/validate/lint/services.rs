@@ -53,7 +53,7 @@ fn alias(view: &View<'_>, domain: &str, (namespace, root): (&str, &Cursor<'_>), 
     let place = root.get("spec").get("externalName");
     if let Some(long) = place.text().split('.').find(|label| label.len() > LABEL_MAX) {
         let len = long.len().to_string();
-        report.warning(&place.path, "lint.alias-label", Some("lint.alias-label.hint"), &[&len]);
+        report.warning(&place.path(), "lint.alias-label", Some("lint.alias-label.hint"), &[&len]);
     }
     let own = (root.get("metadata").get("name").text().to_owned(), namespace.to_owned());
     let (mut at, mut way) = (place.text().to_owned(), Vec::new());
@@ -61,7 +61,7 @@ fn alias(view: &View<'_>, domain: &str, (namespace, root): (&str, &Cursor<'_>), 
         way.push(at.trim_end_matches('.').to_owned());
         if next == own {
             let way = way.join(" → ");
-            report.warning(&place.path, "lint.alias-loop", Some("lint.alias-loop.hint"), &[&way]);
+            report.warning(&place.path(), "lint.alias-loop", Some("lint.alias-loop.hint"), &[&way]);
             let command = format!("nslookup {}", qualified(&own.0, &own.1));
             return report.demo(DemoPlace::AnyPod, command);
         }
@@ -105,7 +105,7 @@ fn selects_nothing(view: &View<'_>, namespace: &str, selector: &Cursor<'_>, repo
     let shown: Vec<String> =
         selector.entries().map(|(key, value)| format!("{key}={}", value.text())).collect();
     let args = [&*shown.join(","), namespace];
-    report.warning(&selector.path, "lint.no-pods", Some("lint.no-pods.hint"), &args);
+    report.warning(&selector.path(), "lint.no-pods", Some("lint.no-pods.hint"), &args);
     let meant = match &offers[..] {
         [only] => Some(*only),
         several => {
@@ -113,7 +113,7 @@ fn selects_nothing(view: &View<'_>, namespace: &str, selector: &Cursor<'_>, repo
         }
     };
     if let Some((key, value)) = meant {
-        report.fix_value(&format!("{}[{key}]", selector.path), "lint.no-pods.fix", value);
+        report.fix_value(&format!("{}[{key}]", selector.path()), "lint.no-pods.fix", value);
     }
 }
 
@@ -122,7 +122,7 @@ fn target(port: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) ->
     let protocol = port.get("protocol").text_or("TCP");
     let target = port.get("targetPort");
     let place = if target.is_set() { &target } else { &port.get("port") };
-    let all: Vec<Port> = selected
+    let all: Vec<Port<'_>> = selected
         .iter()
         .flat_map(|pods| pods.containers())
         .flat_map(|container| ports_of(&container))
@@ -132,10 +132,9 @@ fn target(port: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) ->
         if all.iter().any(|one| one.name == name) {
             return false;
         }
-        let names: Vec<&str> =
-            all.iter().map(|one| one.name.as_str()).filter(|name| !name.is_empty()).collect();
+        let names: Vec<&str> = all.iter().map(|one| one.name).filter(|name| !name.is_empty()).collect();
         report.warning(
-            &place.path,
+            &place.path(),
             "lint.target-name",
             Some("lint.target-name.hint"),
             &[name, &names.join(", ")],
@@ -143,7 +142,7 @@ fn target(port: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) ->
         let only =
             if names.len() == 1 { names.first().copied() } else { nearest(name, names.iter().copied()) };
         if let Some(meant) = only {
-            report.fix_value(&place.path, "lint.target.fix", meant);
+            report.fix_value(&place.path(), "lint.target.fix", meant);
         }
         return true;
     }
@@ -156,11 +155,11 @@ fn target(port: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) ->
     let mut numbers: Vec<String> = all.iter().map(|one| one.number.to_string()).collect();
     numbers.dedup();
     let args = [&*number.to_string(), &*numbers.join(", ")];
-    report.warning(&place.path, "lint.target-number", Some("lint.target-number.hint"), &args);
+    report.warning(&place.path(), "lint.target-number", Some("lint.target-number.hint"), &args);
     if let [only] = &numbers[..]
         && target.is_set()
     {
-        report.fix_value(&place.path, "lint.target.fix", only);
+        report.fix_value(&place.path(), "lint.target.fix", only);
     }
     true
 }
@@ -208,7 +207,7 @@ fn headless(root: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) 
     }
     let unnamed = spec.get("ports").items().any(|port| port.get("name").text().is_empty());
     if unnamed {
-        let place = spec.get("ports").path;
+        let place = spec.get("ports").path();
         report.warning(&place, "lint.headless-port", Some("lint.headless-port.hint"), &[name]);
         let namespace = root.get("metadata").get("namespace").text_or("default");
         report.demo(DemoPlace::Node, format!("kubectl get endpointslices -n {namespace} -o yaml"));
@@ -226,9 +225,9 @@ fn governing(view: &View<'_>, namespace: &str, (set, service): (&str, &Cursor<'_
             && root.get("metadata").get("name").text() == name
     });
     match &found {
-        None => report.warning(&service.path, "lint.no-service", Some("lint.no-service.hint"), &[name]),
+        None => report.warning(&service.path(), "lint.no-service", Some("lint.no-service.hint"), &[name]),
         Some((_, root)) if root.get("spec").get("clusterIP").text() != "None" => {
-            report.warning(&service.path, "lint.not-headless", Some("lint.not-headless.hint"), &[name]);
+            report.warning(&service.path(), "lint.not-headless", Some("lint.not-headless.hint"), &[name]);
         }
         Some(_) => return,
     }

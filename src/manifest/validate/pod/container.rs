@@ -59,7 +59,7 @@ pub(super) fn validate(container: &Cursor<'_>, role: Role, around: &Around<'_>, 
             let field = container.get(field);
             if field.is_set() {
                 let hint = Some("invalid.forbidden.hint");
-                report.error(&field.path, "invalid.forbidden-init", hint, &[field.name()]);
+                report.error(&field.path(), "invalid.forbidden-init", hint, &[&field.name()]);
             }
         }
     } else {
@@ -75,7 +75,7 @@ fn restart_policy(container: &Cursor<'_>, role: Role, report: &mut Report<'_>) {
     match role {
         Role::Main if policy.is_set() => {
             let hint = Some("invalid.forbidden.hint");
-            report.error(&policy.path, "invalid.forbidden-main", hint, &[policy.name()]);
+            report.error(&policy.path(), "invalid.forbidden-main", hint, &[&policy.name()]);
         }
         Role::Main => {}
         Role::Init | Role::Sidecar => policy.one_of(report, &["Always"]),
@@ -104,7 +104,7 @@ fn ports(container: &Cursor<'_>, report: &mut Report<'_>) {
         // The API server takes any text here; the node that cannot bind it is the one to complain.
         let address = port.get("hostIP");
         if !address.text().is_empty() && !names::is_ip(address.text()) {
-            report.warning(&address.path, "invalid.host-ip", Some("invalid.ip.hint"), &[&address.shown()]);
+            report.warning(&address.path(), "invalid.host-ip", Some("invalid.ip.hint"), &[&address.shown()]);
         }
     }
 }
@@ -134,7 +134,7 @@ pub(super) fn host_ports<'v>(
         let key = (port.get("protocol").text_or("TCP"), port.get("hostIP").text(), place.number());
         if place.number() != 0 && !seen.insert(key) {
             let shown = format!("\"{}/{}/{}\"", key.0, key.1, key.2);
-            let places = (&*place.path, &*host.path);
+            let places = (&*place.path(), &*host.path());
             report.error_near(places, "invalid.duplicate", "invalid.duplicate.hint", &[&shown]);
         }
     }

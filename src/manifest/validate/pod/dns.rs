@@ -18,10 +18,10 @@ pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let nameservers = config.get("nameservers");
     if policy.text() == "None" {
         if !config.is_set() {
-            return report.error(&config.path, "invalid.dns-none", Some("invalid.dns-none.hint"), &[]);
+            return report.error(&config.path(), "invalid.dns-none", Some("invalid.dns-none.hint"), &[]);
         } else if nameservers.len() == 0 {
             let hint = Some("invalid.dns-none.hint");
-            return report.error(&nameservers.path, "invalid.dns-none-server", hint, &[]);
+            return report.error(&nameservers.path(), "invalid.dns-none-server", hint, &[]);
         }
     }
     if nameservers.len() > NAMESERVERS {
@@ -40,7 +40,7 @@ pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
     searches(&config.get("searches"), report);
     for option in config.get("options").items() {
         if option.get("name").text().is_empty() {
-            report.error(&option.path, "invalid.dns-option", Some("invalid.dns-option.hint"), &[]);
+            report.error(&option.path(), "invalid.dns-option", Some("invalid.dns-option.hint"), &[]);
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn validate(container: &Cursor<'_>, report: &mut Report<'_>) {
         value_from(&variable, report);
     }
     for source in container.get("envFrom").items() {
-        env_from(&source, &container.get("envFrom").path, report);
+        env_from(&source, &container.get("envFrom").path(), report);
     }
 }
 
@@ -59,7 +59,7 @@ fn value_from(variable: &Cursor<'_>, report: &mut Report<'_>) {
     }
     let set = SOURCES.map(|source| from.get(source)).into_iter().filter(Cursor::is_set).collect::<Vec<_>>();
     for source in &set {
-        match source.name() {
+        match &*source.name() {
             "fieldRef" => field_ref(source, report),
             "resourceFieldRef" => resource_ref(source, report),
             "configMapKeyRef" | "secretKeyRef" => key_ref(source, report),
@@ -67,11 +67,11 @@ fn value_from(variable: &Cursor<'_>, report: &mut Report<'_>) {
         }
     }
     if set.is_empty() {
-        about(&from.path, ONE_OF, report);
+        about(&from.path(), ONE_OF, report);
     } else if !variable.get("value").text().is_empty() {
-        report.error(&from.path, "invalid.env-both", Some("invalid.env-both.hint"), &["\"\""]);
+        report.error(&from.path(), "invalid.env-both", Some("invalid.env-both.hint"), &["\"\""]);
     } else if set.len() > 1 {
-        about(&from.path, MANY, report);
+        about(&from.path(), MANY, report);
     }
 }
 

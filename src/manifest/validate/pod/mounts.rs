@@ -51,18 +51,18 @@ fn sub_paths(mount: &Cursor<'_>, container: &Cursor<'_>, report: &mut Report<'_>
     }
     for field in [&path, &expression] {
         if let Some(why) = descending(field.text()) {
-            let at = format!("{}.{}", list.path, field.name());
+            let at = format!("{}.{}", list.path(), field.name());
             let args = [&*field.shown(), why];
-            report.error_near((&field.path, &at), "invalid.because", "invalid.because.hint", &args);
+            report.error_near((&field.path(), &at), "invalid.because", "invalid.because.hint", &args);
         }
     }
     let propagation = mount.get("mountPropagation");
-    let at = format!("{}.mountPropagation", list.path);
+    let at = format!("{}.mountPropagation", list.path());
     if propagation.text() == "Bidirectional" && !container.get("securityContext").get("privileged").is_true()
     {
         let why = "Bidirectional mount propagation is available only to privileged containers";
         report.error_near(
-            (&propagation.path, &at),
+            (&propagation.path(), &at),
             "invalid.forbidden",
             "invalid.forbidden.hint",
             &["mountPropagation", why],

@@ -49,9 +49,9 @@ fn handler(handler: &Cursor<'_>, grace_secs: i64, report: &mut Report<'_>) {
     let mut set = ways.iter().filter(|way| way.is_set());
     let Some(first) = set.next() else {
         let hint = Some("invalid.handler-none.hint");
-        return report.error(&handler.path, "invalid.handler-none", hint, &[]);
+        return report.error(&handler.path(), "invalid.handler-none", hint, &[]);
     };
-    match first.name() {
+    match &*first.name() {
         "exec" if first.get("command").len() == 0 => first.get("command").required(report),
         "httpGet" => http_get(first, report),
         "tcpSocket" | "grpc" => port(&first.get("port"), report),
@@ -59,7 +59,7 @@ fn handler(handler: &Cursor<'_>, grace_secs: i64, report: &mut Report<'_>) {
         _ => {}
     }
     for second in set {
-        report.error(&second.path, "invalid.handler-many", Some("invalid.handler-many.hint"), &[]);
+        report.error(&second.path(), "invalid.handler-many", Some("invalid.handler-many.hint"), &[]);
     }
 }
 
@@ -68,9 +68,9 @@ fn http_get(get: &Cursor<'_>, report: &mut Report<'_>) {
     get.get("scheme").one_of_or_empty(report, &["HTTP", "HTTPS"]);
     for header in get.get("httpHeaders").items() {
         let name = header.get("name");
-        let path = get.get("httpHeaders").path;
+        let path = get.get("httpHeaders").path();
         for (message, _) in names::http_header(name.text()) {
-            report.error_near((&name.path, &path), message, "invalid.name.hint", &[&name.shown()]);
+            report.error_near((&name.path(), &path), message, "invalid.name.hint", &[&name.shown()]);
         }
     }
 }
@@ -87,6 +87,6 @@ fn sleep(sleep: &Cursor<'_>, grace_secs: i64, report: &mut Report<'_>) {
     let secs = sleep.get("seconds");
     if !(0..=grace_secs).contains(&secs.number()) {
         let why = format!("must be non-negative and less than terminationGracePeriodSeconds ({grace_secs})");
-        report.error(&sleep.path, "invalid.because", Some("invalid.because.hint"), &[&secs.shown(), &why]);
+        report.error(&sleep.path(), "invalid.because", Some("invalid.because.hint"), &[&secs.shown(), &why]);
     }
 }

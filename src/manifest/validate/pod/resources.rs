@@ -24,13 +24,13 @@ pub(super) fn validate(resources: &Cursor<'_>, report: &mut Report<'_>) {
         if amount_of(request).is_some_and(|asked| asked > most) {
             let why = format!("must be less than or equal to {name} limit of {}", text_of(limit.value));
             let shown = Value::from(text_of(request)).to_string();
-            let place = format!("{}[{name}]", requests.path);
+            let place = format!("{}[{name}]", requests.path());
             let args = [&*shown, &*why];
-            report.error_near((&place, &requests.path), "invalid.because", "invalid.because.hint", &args);
+            report.error_near((&place, &requests.path()), "invalid.because", "invalid.because.hint", &args);
         } else if is_extended(name) && amount_of(request) != Some(most) {
             let why = format!("must be equal to {name} limit of {}", text_of(limit.value));
             let shown = Value::from(text_of(request)).to_string();
-            report.error(&requests.path, "invalid.because", Some("invalid.because.hint"), &[&shown, &why]);
+            report.error(&requests.path(), "invalid.because", Some("invalid.because.hint"), &[&shown, &why]);
         }
     }
     for (name, request) in requests.entries().filter(|(name, _)| is_extended(name)) {
@@ -45,20 +45,20 @@ fn resource(name: &str, amount: &Cursor<'_>, report: &mut Report<'_>) {
     let shown = Value::from(name).to_string();
     for (message, args) in names::qualified_name(name) {
         let args: Vec<&str> = std::iter::once(&*shown).chain(args.iter().map(String::as_str)).collect();
-        report.error(&amount.path, message, Some("invalid.name.hint"), &args);
+        report.error(&amount.path(), message, Some("invalid.name.hint"), &args);
     }
     if !name.contains('/') && !STANDARD.contains(&name) && !name.starts_with("hugepages-") {
         for why in [
             "must be a standard resource type or fully qualified",
             "must be a standard resource for containers",
         ] {
-            report.error(&amount.path, "invalid.because", Some("invalid.because.hint"), &[&shown, why]);
+            report.error(&amount.path(), "invalid.because", Some("invalid.because.hint"), &[&shown, why]);
         }
     }
     let Some(nanos) = amount_of(amount.value) else { return };
     if nanos < 0 {
         let shown = Value::from(text_of(amount.value)).to_string();
-        report.error(&amount.path, "invalid.negative", Some("invalid.negative.hint"), &[&shown]);
+        report.error(&amount.path(), "invalid.negative", Some("invalid.negative.hint"), &[&shown]);
     }
     if is_extended(name) && nanos % 1_000_000_000 != 0 {
         amount.because(report, "must be an integer");

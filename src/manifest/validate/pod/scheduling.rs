@@ -31,10 +31,10 @@ pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
         for (message, args) in names::qualified_name(name.text()) {
             let shown = name.shown();
             let args: Vec<&str> = std::iter::once(&*shown).chain(args.iter().map(String::as_str)).collect();
-            report.error(&gate.path, message, Some("invalid.name.hint"), &args);
+            report.error(&gate.path(), message, Some("invalid.name.hint"), &args);
         }
         if !seen.insert(name.text()) {
-            report.error(&gate.path, "invalid.duplicate", Some("invalid.duplicate.hint"), &[&name.shown()]);
+            report.error(&gate.path(), "invalid.duplicate", Some("invalid.duplicate.hint"), &[&name.shown()]);
         }
     }
     spread(spec, report);
@@ -48,18 +48,18 @@ fn tolerations(toleration: &Cursor<'_>, report: &mut Report<'_>) {
     } else if operator.text() != "Exists" {
         let shown = format!("{:?}", operator.text());
         let hint = Some("invalid.toleration-operator.hint");
-        report.error(&operator.path, "invalid.toleration-operator", hint, &[&shown]);
+        report.error(&operator.path(), "invalid.toleration-operator", hint, &[&shown]);
     }
     if toleration.get("tolerationSeconds").is_set() && effect.text() != "NoExecute" {
         let shown = format!("{:?}", effect.text());
         let why = "effect must be 'NoExecute' when `tolerationSeconds` is set";
-        report.error(&effect.path, "invalid.because", Some("invalid.because.hint"), &[&shown, why]);
+        report.error(&effect.path(), "invalid.because", Some("invalid.because.hint"), &[&shown, why]);
     }
     // The API server names the operator as the place of a wrong value.
     let mut wrong = |message, args: &[String], hint| {
         let shown = value.shown();
         let args: Vec<&str> = std::iter::once(&*shown).chain(args.iter().map(String::as_str)).collect();
-        report.error_near((&value.path, &operator.path), message, hint, &args);
+        report.error_near((&value.path(), &operator.path()), message, hint, &args);
     };
     match operator.text() {
         "Equal" | "" => {
@@ -154,11 +154,11 @@ fn pod_term(term: &Cursor<'_>, report: &mut Report<'_>) {
     selector::validate(&term.get("labelSelector"), report);
     selector::validate(&term.get("namespaceSelector"), report);
     for name in term.get("namespaces").items() {
-        let path = format!("{}.namespace", term.path);
+        let path = format!("{}.namespace", term.path());
         for (message, args) in names::dns_label(name.text()) {
             let shown = name.shown();
             let args: Vec<&str> = std::iter::once(&*shown).chain(args.iter().map(String::as_str)).collect();
-            report.error_near((&name.path, &path), message, "invalid.name.hint", &args);
+            report.error_near((&name.path(), &path), message, "invalid.name.hint", &args);
         }
     }
     let key = term.get("topologyKey");
@@ -184,10 +184,10 @@ fn spread(spec: &Cursor<'_>, report: &mut Report<'_>) {
         let otherwise = constraint.get("whenUnsatisfiable");
         otherwise.one_of(report, &["DoNotSchedule", "ScheduleAnyway"]);
         if !seen.insert((key.text(), otherwise.text())) {
-            let path = format!("{}.{{topologyKey, whenUnsatisfiable}}", constraint.path);
+            let path = format!("{}.{{topologyKey, whenUnsatisfiable}}", constraint.path());
             let shown = format!("\"{{{}, {}}}\"", key.text(), otherwise.text());
             report.error_near(
-                (&constraint.path, &path),
+                (&constraint.path(), &path),
                 "invalid.duplicate",
                 "invalid.duplicate.hint",
                 &[&shown],

@@ -32,9 +32,14 @@ fn host_users(spec: &Cursor<'_>, report: &mut Report<'_>) {
         for (field, at) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
             let field = spec.get(field);
             if field.is_true() {
-                let path = field.path.replace(field.name(), at);
-                let args = [field.name(), "when `pod.Spec.HostUsers` is false"];
-                report.error_near((&field.path, &path), "invalid.forbidden", "invalid.forbidden.hint", &args);
+                let path = field.path().replace(&*field.name(), at);
+                let args = [&*field.name(), "when `pod.Spec.HostUsers` is false"];
+                report.error_near(
+                    (&field.path(), &path),
+                    "invalid.forbidden",
+                    "invalid.forbidden.hint",
+                    &args,
+                );
             }
         }
     }

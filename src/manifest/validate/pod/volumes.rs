@@ -53,7 +53,12 @@ pub(super) fn validate<'v>(spec: &Cursor<'v>, report: &mut Report<'_>) -> BTreeS
             source(&first, report);
         }
         for second in set {
-            report.error(&second.path, "invalid.one-volume-type", Some("invalid.one-volume-type.hint"), &[]);
+            report.error(
+                &second.path(),
+                "invalid.one-volume-type",
+                Some("invalid.one-volume-type.hint"),
+                &[],
+            );
         }
         let name = volume.get("name");
         if name.text().is_empty() {
@@ -76,7 +81,7 @@ fn source(source: &Cursor<'_>, report: &mut Report<'_>) {
             source.get(field).required(report);
         }
     };
-    match source.name() {
+    match &*source.name() {
         "emptyDir" => {
             let limit = source.get("sizeLimit");
             let text = limit.value.as_str().map_or_else(|| limit.value.to_string(), str::to_owned);
@@ -152,7 +157,7 @@ fn projected(source: &Cursor<'_>, report: &mut Report<'_>) {
         let kinds = ["secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle"];
         let mut set = kinds.iter().map(|kind| one.get(kind)).filter(Cursor::is_set);
         if let Some(first) = set.next() {
-            match first.name() {
+            match &*first.name() {
                 "secret" | "configMap" => {
                     if first.get("name").text().is_empty() {
                         first.get("name").required(report);
@@ -167,7 +172,12 @@ fn projected(source: &Cursor<'_>, report: &mut Report<'_>) {
             }
         }
         for second in set {
-            report.error(&second.path, "invalid.one-volume-type", Some("invalid.one-volume-type.hint"), &[]);
+            report.error(
+                &second.path(),
+                "invalid.one-volume-type",
+                Some("invalid.one-volume-type.hint"),
+                &[],
+            );
         }
     }
 }

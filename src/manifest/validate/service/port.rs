@@ -78,7 +78,7 @@ fn twice(ports: &Cursor<'_>, report: &mut Report<'_>) {
         if number != 0 && !seen.insert((protocol, number)) {
             // The API server shows the key of its comparison: protocol and port, and nothing else.
             let shown = format!("{{\"protocol\":{protocol:?},\"port\":{number},\"targetPort\":0}}");
-            report.error(&port.path, "invalid.duplicate", Some("invalid.duplicate.hint"), &[&shown]);
+            report.error(&port.path(), "invalid.duplicate", Some("invalid.duplicate.hint"), &[&shown]);
         }
     }
 }
