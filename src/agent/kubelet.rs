@@ -95,6 +95,16 @@ pub(super) fn reject(
     control.record_pod(world, key);
 }
 
+/// The kubelet comes upon a Pod that has ended already, for it was pasted with that status, and leaves it as it is.
+pub(super) fn leave_ended(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let well = entry.pod.status.phase.as_deref() == Some("Succeeded");
+    entry.phase = if well { PodPhase::Succeeded } else { PodPhase::Failed };
+    entry.ended = true;
+    entry.stage = Stage::Ended;
+    control.record_pod(world, key);
+}
+
 /// Takes the step whose time has come.
 pub(super) fn go_on(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, turn: u32) {
     let Some(entry) = control.store.pods.get(key).filter(|entry| entry.turn == turn) else { return };

@@ -94,8 +94,10 @@ impl ControlPlane {
         if let Some(node) = spec.node_name.clone() {
             return self.bind(world, key, &node);
         }
+        // The scheduler does not watch Pods that have ended.
+        let ended = entry.is_told_ended();
         let own = spec.scheduler_name.as_deref().is_none_or(|name| name == OWN_NAME || name.is_empty());
-        if !own || !spec.scheduling_gates.is_empty() {
+        if !own || ended || !spec.scheduling_gates.is_empty() {
             return;
         }
         let pod = entry.pod.clone();
@@ -205,7 +207,7 @@ impl ControlPlane {
         let by_scheduler = entry.pod.spec.node_name.is_none();
         (entry.unschedulable, entry.nominated) = (None, None);
         self.waiting.nominated.remove(key);
-        let pod = entry.pod.clone();
+        let (pod, ended) = (entry.pod.clone(), entry.is_told_ended());
         // Bound without the scheduler: the kubelet looks for itself whether it can take the Pod.
         let refused = self
             .store
@@ -217,6 +219,9 @@ impl ControlPlane {
         self.record_pod(world, key);
         if !exists {
             return;
+        }
+        if ended {
+            return kubelet::leave_ended(self, world, key);
         }
         if by_scheduler {
             let message = format!("Successfully assigned {}/{} to {node}", key.namespace, key.name);

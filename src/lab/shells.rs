@@ -314,7 +314,7 @@ impl Lab {
     }
 
     /// Types Ctrl-C at a process: its program gets SIGINT, and of its script nothing more is run, but that a shell at a
-    /// terminal asks for its next command.
+    /// terminal asks for its next command, and that a client of whose terminal the key reached a container goes on.
     pub fn interrupt(&mut self, process: ProcessId) {
         let Some(run) = self.runs.iter().position(|&at| at == process) else { return };
         self.catch_up();
@@ -329,14 +329,20 @@ impl Lab {
         self.sim.show_interrupt(process);
         self.end_writers(process);
         let Some(script) = self.scripts.get_mut(&process) else { return self.sim.interrupt(process) };
-        let is_shell = |step: &Step| matches!(step, Step::Shell(shell) if shell.is_interactive);
-        let asks = script.steps.iter().rposition(is_shell);
-        let mut stopped = script.steps.split_off(asks.map_or(0, |at| at + 1));
+        // A client's terminal that leads into a container takes the key there.
+        let leads = !script.io.is_remote;
+        let goes_on = |step: &Step| {
+            matches!(step, Step::Shell(shell) if shell.is_interactive)
+                || (leads && matches!(step, Step::Return(..)))
+        };
+        let stays = script.steps.iter().rposition(goes_on);
+        let is_shell = stays.is_some_and(|at| matches!(script.steps[at], Step::Shell(_)));
+        let mut stopped = script.steps.split_off(stays.map_or(0, |at| at + 1));
         let is_limited = stopped.iter().any(|step| matches!(step, Step::Wait(Some(_))));
         let child = script.children.last().copied().filter(|_| is_limited);
-        if asks.is_some() {
-            script.is_interrupted = true;
-            // What a shell that goes on has to put back.
+        if stays.is_some() {
+            script.is_interrupted = is_shell;
+            // What is to be put back for who goes on.
             stopped.retain(|step| {
                 matches!(step, Step::Restore(..) | Step::Return(..) | Step::Within(_) | Step::Unlock(_))
             });
