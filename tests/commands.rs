@@ -172,6 +172,7 @@ impl Builder {
             protocol: RouteProtocol::Kernel,
             onlink: false,
             metrics: vethscope::trace::RouteMetrics::default(),
+            leg: None,
         };
         self.state.routes.push((ChangeId::default(), row));
     }
@@ -468,7 +469,6 @@ fn words_that_are_not_simulated_are_not_called_mistakes() {
         ("ip link add d0 type dummy numa 1", "ip link add type dummy", "numa"),
         ("ip addr add 10.0.0.1/8 dev eth0 autojoin", "ip address", "autojoin"),
         ("ip addr show group 5", "ip", "group"),
-        ("ip route add 10.0.0.0/8 nexthop via 10.244.1.1", "ip route", "nexthop"),
         ("ip neigh show proxy", "ip neigh", "proxy"),
         ("ip netns add x", "ip netns", "add"),
         ("ip tcp_metrics", "ip", "tcpmetrics"),

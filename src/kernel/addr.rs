@@ -26,6 +26,7 @@ impl Netns {
         }
         self.record_addr(ctx, row.clone());
         self.add_addr_routes(ctx, &row);
+        self.fib_sync_up(ctx, row.ifindex);
         self.check_lifetimes(ctx);
     }
 
@@ -84,7 +85,7 @@ impl Netns {
         }
         if !self.addrs.iter().any(|row| row.ifindex == ifindex) {
             // `fib_disable_ip`: without an address the interface speaks no IP, and knows nobody.
-            self.drop_routes(ctx, ifindex, |route| route.oif == Some(ifindex));
+            self.fib_sync_down_dev(ctx, ifindex, |route| route.oif == Some(ifindex));
             self.flush_neighbors(ctx, ifindex);
         }
     }

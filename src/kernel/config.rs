@@ -189,7 +189,7 @@ impl Netns {
             self.del_master(ctx, port);
         }
         self.leave_bridge(ctx, ifindex);
-        self.drop_routes(ctx, ifindex, |route| route.oif == Some(ifindex));
+        self.fib_forget_dev(ctx, ifindex);
         self.forget_addrs(ctx, ifindex);
         let gone = self.links.get_mut(ifindex.index()).and_then(Option::take);
         if gone.is_none_or(|link| link.away.is_none()) {
@@ -256,6 +256,7 @@ impl Netns {
         for row in rows {
             self.add_addr_routes(ctx, &row);
         }
+        self.fib_sync_up(ctx, ifindex);
         if let Some(peer) = peer {
             ctx.effects.carrier.push((peer.netns, peer.ifindex, true));
         }
@@ -294,7 +295,9 @@ impl Netns {
         self.br_stp_disable_bridge(ctx, ifindex);
         self.follow_lower(ctx, ifindex);
         // The addresses stay this machine's own: their local routes are kept.
-        self.drop_routes(ctx, ifindex, |route| route.oif == Some(ifindex) && route.kind != RouteKind::Local);
+        self.fib_sync_down_dev(ctx, ifindex, |route| {
+            route.oif == Some(ifindex) && route.kind != RouteKind::Local
+        });
         self.flush_neighbors(ctx, ifindex);
         self.flush_masquerade(ctx, ifindex, None);
         if let Some(peer) = peer {

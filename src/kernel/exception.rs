@@ -3,6 +3,7 @@
 //! 3.3.1.2); and the redirects that a router sends.
 
 use super::icmp::{IcmpError, Quoted};
+use super::rule::FibKey;
 use super::{Ctx, FibResult, Netns, PingMessage, Skb};
 use crate::base::{ChangeId, Duration, EventId, IfIndex, Ipv4Addr, SimTime};
 use crate::trace::{Disposition, DropReason, ExceptionRow, RouteKind, TableChange};
@@ -33,11 +34,11 @@ impl Netns {
     fn update_exception(
         &mut self,
         ctx: &mut Ctx<'_>,
-        dst: Ipv4Addr,
+        (src, dst): (Ipv4Addr, Ipv4Addr),
         cause: EventId,
         change: impl FnOnce(&mut ExceptionRow),
     ) {
-        let Some(found) = self.route_towards(dst) else { return };
+        let Some(found) = self.fib_lookup(&FibKey { src, ..FibKey::towards(dst) }) else { return };
         let new =
             ExceptionRow { netns: self.id, dst, gateway: None, mtu: None, locked: false, expires: ctx.now };
         let mut row = self.exception(ctx.now, dst, found.change).copied().unwrap_or(new);
@@ -49,13 +50,20 @@ impl Netns {
 
     /// A path MTU was reported (`__ip_rt_update_pmtu`). One that is larger than what is known is not believed, nor one that
     /// is too small: packets leave as large as is believed then, and may be cut on their way.
-    pub(super) fn update_pmtu(&mut self, ctx: &mut Ctx<'_>, dst: Ipv4Addr, mtu: u16, cause: EventId) {
-        let Ok(flow) = self.ip_route_output(ctx.now, dst, None, None) else { return };
+    pub(super) fn update_pmtu(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        (src, dst): (Ipv4Addr, Ipv4Addr),
+        mtu: u16,
+        cause: EventId,
+    ) {
+        let own = self.has_addr(src).then_some(src);
+        let Ok(flow) = self.ip_route_output(ctx.now, dst, own, None) else { return };
         let (mtu, expires) = (u32::from(mtu), ctx.now + MTU_EXPIRES);
         if flow.mtu_locked || flow.mtu < mtu {
             return;
         }
-        self.update_exception(ctx, dst, cause, |row| {
+        self.update_exception(ctx, (src, dst), cause, |row| {
             row.mtu = Some(mtu.max(MIN_PMTU.min(flow.mtu)));
             row.locked = mtu < MIN_PMTU;
             row.expires = expires;
@@ -92,7 +100,8 @@ impl Netns {
         quoted: &Quoted,
         cause: EventId,
     ) {
-        let Some(found) = self.route_towards(quoted.dst) else { return };
+        let key = FibKey { src: quoted.src, ..FibKey::towards(quoted.dst) };
+        let Some(found) = self.fib_lookup(&key) else { return };
         let current = self.exception(ctx.now, quoted.dst, found.change).and_then(|row| row.gateway);
         let uses_old = current.or(found.route.gateway) == Some(old) && found.route.oif == Some(ifindex);
         if !uses_old || new == old || !self.accepts_redirects(ifindex) || !self.may_be_next_hop(ifindex, new)
@@ -103,7 +112,7 @@ impl Netns {
             return;
         }
         let expires = ctx.now + REDIRECT_EXPIRES;
-        self.update_exception(ctx, quoted.dst, cause, |row| {
+        self.update_exception(ctx, (quoted.src, quoted.dst), cause, |row| {
             row.gateway = Some(new);
             row.expires = expires;
         });

@@ -36,6 +36,8 @@ pub(super) struct Fib {
     local: Routes,
     main: Routes,
     others: BTreeMap<u32, Routes>,
+    /// How many routes with several next hops there were.
+    pub(super) numbered: u32,
 }
 
 /// One table: its routes, longer prefixes first, then by network, then by metric; among equals by [`Place`].
@@ -71,7 +73,9 @@ impl Routes {
 
     /// The first route of the longest prefix among those that leave by `oif`.
     fn lookup_by(&self, dst: Ipv4Addr, oif: IfIndex) -> Option<&FibResult> {
-        self.list.iter().find(|entry| entry.route.oif == Some(oif) && entry.route.dst.contains(&dst))
+        let dead = |route: &RouteRow| route.leg.is_some_and(|leg| leg.dead);
+        let by_it = |route: &RouteRow| route.oif == Some(oif) && !dead(route);
+        self.list.iter().find(|entry| by_it(&entry.route) && entry.route.dst.contains(&dst))
     }
 
     /// Whether this very route is there.
@@ -79,6 +83,14 @@ impl Routes {
         let from = self.list.partition_point(|old| key(&old.route) < key(route));
         let alike = self.list[from..].iter().take_while(|old| key(&old.route) == key(route));
         alike.map(|old| &old.route).any(|old| old == route)
+    }
+
+    /// Those of the destination and metric of a route.
+    fn rivals(&self, route: &RouteRow) -> &[FibResult] {
+        let own = key(route);
+        let from = self.list.partition_point(|old| key(&old.route) < own);
+        let upto = self.list.partition_point(|old| key(&old.route) <= own);
+        &self.list[from..upto]
     }
 
     fn insert(&mut self, entry: FibResult, place: Place) {
@@ -173,9 +185,40 @@ impl Fib {
 
     /// The first route with the same destination and metric, which `ip route add` would not replace.
     pub(super) fn same(&self, route: &RouteRow) -> Option<FibResult> {
-        let list = &self.table(route.table)?.list;
-        let first = list.partition_point(|entry| key(&entry.route) < key(route));
-        list.get(first).filter(|entry| key(&entry.route) == key(route)).copied()
+        self.rivals(route).first().copied()
+    }
+
+    fn rivals(&self, route: &RouteRow) -> &[FibResult] {
+        self.table(route.table).map(|table| table.rivals(route)).unwrap_or_default()
+    }
+
+    /// Whether a route like this, of one or several next hops, is there.
+    pub(super) fn has_rows(&self, rows: &[RouteRow]) -> bool {
+        let Some(first) = rows.first() else { return false };
+        let rivals: Vec<RouteRow> = self.rivals(first).iter().map(|entry| entry.route).collect();
+        RouteRow::is_among(rows, &rivals)
+    }
+
+    /// All next hops of the route that a row belongs to, if it has several.
+    pub(super) fn legs(&self, route: &RouteRow) -> &[FibResult] {
+        let Some(leg) = route.leg else { return &[] };
+        let rivals = self.rivals(route);
+        let from = rivals.iter().position(|entry| entry.route.is_beside(route)).unwrap_or(rivals.len());
+        &rivals[from..rivals.len().min(from + usize::from(leg.of))]
+    }
+
+    /// Says of the next hops by a device that they are dead, or not; returns those of which it was not said yet.
+    pub(super) fn mark_legs(&mut self, oif: IfIndex, dead: bool) -> Vec<RouteRow> {
+        let mut marked = Vec::new();
+        let tables = [&mut self.local, &mut self.main].into_iter().chain(self.others.values_mut());
+        for route in tables.flat_map(|table| &mut table.list).map(|entry| &mut entry.route) {
+            let by_it = route.oif == Some(oif);
+            if let Some(leg) = route.leg.as_mut().filter(|leg| by_it && leg.dead != dead) {
+                leg.dead = dead;
+                marked.push(*route);
+            }
+        }
+        marked
     }
 
     /// Whether this very route is there.

@@ -303,7 +303,7 @@ impl Netns {
         if kind_and_code == (3, 4)
             && let Some(quoted) = Quoted::read(quote)
         {
-            self.update_pmtu(ctx, quoted.dst, mtu, skb.cause);
+            self.update_pmtu(ctx, (quoted.src, quoted.dst), mtu, skb.cause);
         }
         if let Some(quoted) = Quoted::read(quote) {
             self.ip_tunnel_err(ctx.now, (quoted.protocol, quoted.dst), kind_and_code);
@@ -326,6 +326,7 @@ impl Netns {
 /// The start of a packet quoted in an error.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quoted {
+    pub(super) src: Ipv4Addr,
     pub(super) dst: Ipv4Addr,
     pub(super) protocol: u8,
     pub(super) echo_request: bool,
@@ -337,9 +338,11 @@ impl Quoted {
     /// Reads the IPv4 header and the first 8 bytes behind it, which every error quotes at least.
     pub(super) fn read(quote: &[u8]) -> Option<Self> {
         let header_len = usize::from(*quote.first()? & 0x0f) * 4;
+        let src: [u8; 4] = quote.get(12..16)?.try_into().ok()?;
         let dst: [u8; 4] = quote.get(16..20)?.try_into().ok()?;
         let rest = quote.get(header_len..header_len + 8)?;
         Some(Self {
+            src: src.into(),
             dst: dst.into(),
             protocol: *quote.get(9)?,
             echo_request: rest[0] == 8,

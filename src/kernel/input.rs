@@ -66,7 +66,7 @@ impl Netns {
     pub(super) fn ip_route_input(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, skb: &mut Skb) -> Verdict {
         let Some(packet) = skb.frame.ipv4() else { return Verdict::Drop(DropReason::IpInHdr) };
         let (src, dst) = (packet.src, packet.dst);
-        let traits = Traits::of_incoming(packet, skb.nf.mark);
+        let traits = Traits::of_incoming(packet, skb.nf.mark, skb.hash);
         if let Some(reason) = self.martian(ifindex, src, (dst, traits)) {
             return Verdict::Drop(reason);
         }
@@ -139,10 +139,10 @@ impl Netns {
             return Some(DropReason::IpMartianSource);
         }
         let way_back = FibKey { src: dst, traits: traits.back(), ..FibKey::towards(src) };
-        let back = || self.fib_lookup(&way_back).map(|found| found.route.oif);
+        let back = || self.fib_lookup(&way_back).map(|found| found.route);
         match self.conf_max(ifindex, |conf| conf.rp_filter) {
             0 => None,
-            1 if back() == Some(Some(ifindex)) => None,
+            1 if back().is_some_and(|route| self.fib_uses_dev(&route, ifindex)) => None,
             2 if back().is_some() => None,
             _ => Some(DropReason::IpRpFilter),
         }

@@ -157,7 +157,7 @@ impl Netns {
         let mtu = if dont_fragment { room } else { self.link(ifindex).map_or(room, |link| link.mtu) };
         if mtu < inner.wire_len() as u32 {
             let known = u16::try_from(mtu).unwrap_or(u16::MAX);
-            self.update_pmtu(ctx, inner.dst, known, out.skb.cause);
+            self.update_pmtu(ctx, (inner.src, inner.dst), known, out.skb.cause);
         }
         if inner.dont_fragment && mtu < inner.wire_len() as u32 {
             self.icmp_send(ctx, ifindex, &out.skb, IcmpError::frag_needed(mtu));

@@ -30,6 +30,7 @@ mod ip_options;
 mod ip_tunnel;
 mod ipip;
 mod link;
+mod multipath;
 mod neighbor;
 mod netfilter;
 mod new_link;

@@ -19,7 +19,8 @@ impl Netns {
         (broadcast, tos, user): (bool, u8, User),
     ) -> Result<Ipv4Addr, Errno> {
         const PROBE_PORT: u16 = 1025;
-        let traits = Traits { mark: 0, tos, protocol: 17, ports: (0, PROBE_PORT), uid: user.uid };
+        let traits =
+            Traits { mark: 0, tos, protocol: 17, ports: (0, PROBE_PORT), uid: user.uid, ..Traits::default() };
         let flow = self.ip_route_output_flow(now, dst, (None, device), traits)?;
         if (flow.broadcast || dst.is_broadcast()) && !broadcast && !dst.is_multicast() {
             return Err(Errno::Eacces);

@@ -27,7 +27,14 @@ pub(super) struct RawSock {
 impl RawSock {
     fn traits(&self) -> Traits {
         let protocol = self.options.protocol;
-        Traits { mark: 0, tos: self.options.tos, protocol, ports: (0, 0), uid: self.user.uid }
+        Traits {
+            mark: 0,
+            tos: self.options.tos,
+            protocol,
+            ports: (0, 0),
+            uid: self.user.uid,
+            ..Traits::default()
+        }
     }
 }
 

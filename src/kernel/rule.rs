@@ -4,10 +4,13 @@
 //! As long as nobody has changed a rule, the kernel keeps the tables local and main in one trie, where the longest prefix
 //! decides whatever table it is of (`fib_trie_unmerge` takes them apart); only then the rules are asked one by one.
 
+use super::icmp::Quoted;
 use super::{Ctx, FibResult, Netns};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, Ipv4Net};
-use crate::trace::{FibRuleAction, FibRuleRow, RouteKind, RouteProtocol, RouteRow, Scope, TableChange};
-use crate::wire::{Body, Ipv4};
+use crate::trace::{
+    FibRuleAction, FibRuleRow, RouteKind, RouteProtocol, RouteRow, Scope, TableChange, Within,
+};
+use crate::wire::{Body, Gre, GrePayload, Icmp, Ipv4};
 
 /// The table of a route that stands for a rule's own refusal.
 pub(super) const NO_TABLE: u32 = 0;
@@ -36,11 +39,15 @@ pub(super) struct Traits {
     pub(super) ports: (u16, u16),
     /// The user of the sending socket; root, where there is none (`sock_net_uid`).
     pub(super) uid: u32,
+    /// The hash that the sending socket drew; 0 where none did.
+    pub(super) txhash: u32,
+    /// The packet within a packet that came in.
+    pub(super) within: Option<Within>,
 }
 
 impl Traits {
     /// Of a packet that came in (`fib4_rules_early_flow_dissect`). Fragments have no ports.
-    pub(super) fn of_incoming(packet: &Ipv4, mark: u32) -> Self {
+    pub(super) fn of_incoming(packet: &Ipv4, mark: u32, txhash: u32) -> Self {
         let fragment = packet.more_fragments || packet.fragment_offset != 0;
         let ports = match &*packet.body {
             Body::Tcp(tcp) if !fragment => (tcp.src_port, tcp.dst_port),
@@ -54,7 +61,28 @@ impl Traits {
             | Body::Esp(_)
             | Body::Raw { .. } => (0, 0),
         };
-        Self { mark, tos: packet.tos, protocol: packet.protocol(), ports, uid: 0 }
+        let within = Self::within(&packet.body).filter(|_| !fragment);
+        Self { mark, tos: packet.tos, protocol: packet.protocol(), ports, uid: 0, txhash, within }
+    }
+
+    /// What tunnels carry, and what ICMP errors quote (`ip_multipath_l3_keys`).
+    fn within(body: &Body) -> Option<Within> {
+        match body {
+            Body::Ipip(inner) => Some(Within::Carried(inner.src, inner.dst)),
+            Body::Gre(Gre { payload: GrePayload::Ipv4(inner), .. }) => {
+                Some(Within::Carried(inner.src, inner.dst))
+            }
+            Body::Icmp(Icmp::DestinationUnreachable { quote, .. } | Icmp::TimeExceeded { quote, .. }) => {
+                Quoted::read(quote).map(|quoted| Within::Quoted(quoted.src, quoted.dst))
+            }
+            Body::Icmp(_)
+            | Body::Gre(_)
+            | Body::Tcp(_)
+            | Body::Udp(_)
+            | Body::Igmp(_)
+            | Body::Esp(_)
+            | Body::Raw { .. } => None,
+        }
     }
 
     /// Of what answers a packet, as far as the way back is asked for (`__fib_validate_source`).
@@ -101,14 +129,17 @@ impl Netns {
         match key.oif {
             // A socket bound to a device looks only at routes by that device, also towards this machine itself, whose
             // addresses are routes by the devices that have them.
-            Some(oif) if found.route.oif != Some(oif) => self.fib.lookup_by(key.dst, oif),
-            _ => Some(found),
+            Some(oif) if found.route.oif != Some(oif) || found.route.leg.is_some() => {
+                self.fib.lookup_by(key.dst, oif)
+            }
+            Some(_) => Some(found),
+            None => Some(self.fib_select_path(found, key)),
         }
     }
 
     /// The deciding route for packets of this machine's own to `dst`.
     pub(super) fn route_towards(&self, dst: Ipv4Addr) -> Option<FibResult> {
-        if self.rules.custom { self.fib_rules_lookup(&FibKey::towards(dst)) } else { self.fib.lookup(dst) }
+        self.fib_lookup(&FibKey::towards(dst))
     }
 
     /// The route of a packet that came in.
@@ -150,7 +181,8 @@ impl Netns {
                 }
             };
             if let Some(found) = found.filter(counts) {
-                return Some(found);
+                let chosen = || self.fib_select_path(found, key);
+                return Some(if key.oif.is_some() { found } else { chosen() });
             }
         }
         None
@@ -203,5 +235,6 @@ fn refusal(rule: &FibRuleRow, kind: RouteKind) -> RouteRow {
         protocol: RouteProtocol::Kernel,
         onlink: false,
         metrics: crate::trace::RouteMetrics::default(),
+        leg: None,
     }
 }

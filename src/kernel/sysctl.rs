@@ -26,6 +26,10 @@ pub struct Sysctl {
     pub conntrack_max: usize,
     /// `net.netfilter.nf_conntrack_tcp_loose`.
     pub conntrack_tcp_loose: bool,
+    /// `net.ipv4.fib_multipath_hash_policy`, 0 to 3.
+    pub fib_multipath_hash_policy: u8,
+    /// `net.ipv4.fib_multipath_use_neigh`.
+    pub fib_multipath_use_neigh: bool,
     /// `net.ipv4.ip_default_ttl`.
     pub ip_default_ttl: u8,
     /// `net.ipv4.icmp_echo_ignore_all`.
@@ -59,6 +63,8 @@ impl Default for Sysctl {
             conntrack_race: false,
             conntrack_max: 262_144,
             conntrack_tcp_loose: true,
+            fib_multipath_hash_policy: 0,
+            fib_multipath_use_neigh: false,
             ip_default_ttl: 64,
             icmp_echo_ignore_all: false,
             icmp_echo_ignore_broadcasts: true,
@@ -84,6 +90,8 @@ impl Sysctl {
             "net.bridge.bridge-nf-call-iptables" => self.bridge_nf_call_iptables = flag,
             "net.netfilter.nf_conntrack_max" | "net.nf_conntrack_max" => self.conntrack_max = number as usize,
             "net.netfilter.nf_conntrack_tcp_loose" => self.conntrack_tcp_loose = flag,
+            "net.ipv4.fib_multipath_hash_policy" => self.fib_multipath_hash_policy = small,
+            "net.ipv4.fib_multipath_use_neigh" => self.fib_multipath_use_neigh = flag,
             "net.ipv4.ip_default_ttl" => self.ip_default_ttl = small,
             "net.ipv4.icmp_echo_ignore_all" => self.icmp_echo_ignore_all = flag,
             "net.ipv4.icmp_echo_ignore_broadcasts" => self.icmp_echo_ignore_broadcasts = flag,
@@ -98,6 +106,8 @@ impl Sysctl {
         Some(match key {
             "net.ipv4.ip_forward" => u64::from(self.ip_forward),
             "net.bridge.bridge-nf-call-iptables" => u64::from(self.bridge_nf_call_iptables),
+            "net.ipv4.fib_multipath_hash_policy" => u64::from(self.fib_multipath_hash_policy),
+            "net.ipv4.fib_multipath_use_neigh" => u64::from(self.fib_multipath_use_neigh),
             "net.ipv4.ip_default_ttl" => u64::from(self.ip_default_ttl),
             "net.ipv4.icmp_echo_ignore_all" => u64::from(self.icmp_echo_ignore_all),
             "net.ipv4.icmp_echo_ignore_broadcasts" => u64::from(self.icmp_echo_ignore_broadcasts),

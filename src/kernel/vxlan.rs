@@ -61,7 +61,7 @@ impl Netns {
         let below = group.then_some(vxlan.dev);
         let tos = ecn_encapsulate(0, skb.frame.ipv4().map_or(0, |packet| packet.tos));
         let ports = (source_port(&skb), port);
-        let traits = Traits { mark: skb.nf.mark, tos, protocol: 17, ports, uid: 0 };
+        let traits = Traits { mark: skb.nf.mark, tos, protocol: 17, ports, ..Traits::default() };
         let flow = match self.ip_route_output_flow(ctx.now, remote, (local, below), traits) {
             Ok(flow) if flow.oif == ifindex => return ctx.drop(at, skb, DropReason::Recursion),
             Ok(flow) => flow,

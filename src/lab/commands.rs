@@ -180,15 +180,15 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         KernelChange::AddAddr(row) => netns.insert_addr(ctx, *row),
         KernelChange::ChangeAddr(row) => netns.change_addr(ctx, &row),
         KernelChange::DelAddr(row) => netns.remove_addr(ctx, &row),
-        KernelChange::AddRoute(row) => {
-            netns.add_route(ctx, row);
+        KernelChange::AddRoute(rows) => {
+            netns.add_rows(ctx, &rows);
         }
         KernelChange::DelRoute(row) => {
-            netns.del_routes(ctx, |route| *route == row);
+            netns.del_routes(ctx, |route| route.is_beside(&row));
         }
-        KernelChange::AppendRoute(row) => netns.append_route(ctx, row),
-        KernelChange::PrependRoute(row) => netns.prepend_route(ctx, row),
-        KernelChange::ReplaceRoute(row) => netns.replace_route(ctx, row),
+        KernelChange::AppendRoute(rows) => netns.append_rows(ctx, &rows),
+        KernelChange::PrependRoute(rows) => netns.prepend_rows(ctx, &rows),
+        KernelChange::ReplaceRoute(rows) => netns.replace_rows(ctx, &rows),
         KernelChange::AddRule(row) => netns.add_rule(ctx, *row),
         KernelChange::DelRule(row) => netns.del_rule(ctx, &row),
         KernelChange::AddNeigh(row) => netns.set_neighbor(ctx, row),

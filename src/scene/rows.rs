@@ -42,6 +42,7 @@ pub fn route(inventory: &Inventory, row: &RouteRow) -> RowText {
     tail.extend((row.gateway.is_none()).then_some(row.prefsrc).flatten().map(|src| format!("src {src}")));
     tail.extend((row.metric > 0).then(|| format!("metric {}", row.metric)));
     tail.extend(row.onlink.then(|| "onlink".to_string()));
+    tail.extend(row.leg.map(rows_text::leg));
     RowText { head: format!("{kind}{dst}"), tail: tail.join(" ") }
 }
 

@@ -378,20 +378,24 @@ fn route_entries(state: &NetnsState) -> Vec<Entry> {
         let kind = rows_text::route_kind(row.kind);
         let dst = rows_text::destination(row.dst);
         let dst = if kind == "unicast" { dst } else { format!("{kind} {dst}") };
+        let at = row.leg.map(|leg| (leg.route, leg.at));
         let table = match row.table {
             254 => "main".to_string(),
             255 => "local".to_string(),
             other => other.to_string(),
         };
-        let onlink = if row.onlink { " onlink" } else { "" };
+        let onlink = row.onlink.then(|| "onlink".to_owned());
+        let leg = row.leg.map(rows_text::leg);
+        let gateway = row.gateway.map(|gateway| gateway.to_string());
+        let gateway: Vec<String> = [gateway, onlink, leg].into_iter().flatten().collect();
         Entry {
-            key: format!("{table} {dst} {} {:?} {:?}", row.metric, row.oif, row.gateway),
+            key: format!("{table} {dst} {} {:?} {:?} {at:?}", row.metric, row.oif, row.gateway),
             change: Some(*change),
             dev: row.oif,
             master: None,
             cells: vec![
                 dst,
-                row.gateway.map_or_else(String::new, |gateway| format!("{gateway}{onlink}")),
+                gateway.join(" "),
                 said(row.oif.map(|oif| state.ifname(oif))),
                 table,
                 rows_text::route_protocol(row.protocol).to_string(),

@@ -55,16 +55,16 @@ pub enum KernelChange {
     ChangeAddr(Box<AddrRow>),
     /// `ip addr del`: an address that is there.
     DelAddr(Box<AddrRow>),
-    /// `ip route add`.
-    AddRoute(RouteRow),
-    /// `ip route del`: a row that exists.
+    /// `ip route add`: a row for each next hop, here and below.
+    AddRoute(Vec<RouteRow>),
+    /// `ip route del`: a row that exists, with all that are next hops of the same route.
     DelRoute(RouteRow),
     /// Adds a route behind others of its destination.
-    AppendRoute(RouteRow),
+    AppendRoute(Vec<RouteRow>),
     /// Add a route before others of its destination and metric.
-    PrependRoute(RouteRow),
-    /// `ip route replace`: a row of the same destination and metric goes, this one comes.
-    ReplaceRoute(RouteRow),
+    PrependRoute(Vec<RouteRow>),
+    /// `ip route replace`: the first route of the same destination and metric goes, this one comes in its place.
+    ReplaceRoute(Vec<RouteRow>),
     /// `ip rule add`.
     AddRule(Box<FibRuleRow>),
     /// `ip rule del`: a row that exists.

@@ -153,6 +153,8 @@ fn fixed(state: &NetnsState, key: &str) -> Option<String> {
 fn known(state: &NetnsState) -> Vec<String> {
     let own = [
         "net.ipv4.ip_forward",
+        "net.ipv4.fib_multipath_hash_policy",
+        "net.ipv4.fib_multipath_use_neigh",
         "net.ipv4.ip_default_ttl",
         "net.ipv4.icmp_echo_ignore_all",
         "net.ipv4.icmp_echo_ignore_broadcasts",
@@ -284,7 +286,13 @@ fn is_obeyed_by_none(key: &str) -> bool {
 
 fn fits(key: &str, value: &str) -> bool {
     let number = value.parse::<u64>().ok();
-    number.is_some_and(|number| key != "net.ipv4.ip_default_ttl" || (1..=255).contains(&number))
+    let range = match key {
+        "net.ipv4.ip_default_ttl" => 1..=255,
+        "net.ipv4.fib_multipath_hash_policy" => 0..=3,
+        "net.ipv4.fib_multipath_use_neigh" => 0..=1,
+        _ => 0..=u64::MAX,
+    };
+    number.is_some_and(|number| range.contains(&number))
 }
 
 /// Whether some settings lie below a directory of `/proc/sys`.

@@ -8,7 +8,7 @@ use super::nft::NftChange;
 use super::rows_text::{self, FdbStyle, RouteStyle};
 use super::{
     BpfMap, BpfRow, CiliumChange, Disposition, DropReason, Event, EventKind, FaultRow, FdbRow, Hook,
-    KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, Nud, PacketType, PortRow, PortState, Relation,
+    KubeEventRow, Leg, LinkKind, LinkRow, NamesRow, NeighRow, Nud, PacketType, PortRow, PortState, Relation,
     RouteKind, RouteRow, ServiceChange, StepRow, Steps, Surroundings, Table, TableChange, Trace, XfrmChange,
 };
 use super::{ipc_rows, service_path};
@@ -298,6 +298,7 @@ impl Teller<'_> {
         let dst = fits.unwrap_or(row.dst.addr());
         let rivals = self.around.fitting_routes(row.netns, dst);
         let rivals = rivals.iter().filter(|rival| rival.table == row.table).collect::<Vec<_>>();
+        let rivals = rivals.into_iter().filter(|rival| rival.is_head()).collect::<Vec<_>>();
         let ties = rivals.iter().filter(|rival| rival.dst == row.dst).count();
         let key = match row.kind {
             RouteKind::Local => "why.fib.local",
@@ -319,6 +320,10 @@ impl Teller<'_> {
             row.dst.prefix_len().to_string(),
         ];
         let mut text = self.say(key, &args);
+        if let Some(leg) = row.leg {
+            text += " ";
+            text += &self.leg(row, leg);
+        }
         if let (RouteKind::Unicast, Some(oif)) = (row.kind, row.oif) {
             let dev = self.ifname(row.netns, oif);
             text += " ";
@@ -403,6 +408,13 @@ impl Teller<'_> {
         self.say(key, &[self.netns()])
     }
 
+    /// Which of several next hops was taken, and that the flow's hash chose it.
+    fn leg(&self, row: &RouteRow, leg: Leg) -> String {
+        let total = self.around.shares(row.netns, leg.route);
+        let numbers = [u32::from(leg.at) + 1, leg.of.into(), leg.weight.into(), total];
+        self.say("why.fib.leg", &numbers.map(|number| number.to_string()))
+    }
+
     fn route(&self, row: &RouteRow) -> String {
         let style = RouteStyle { names_table: true, ..RouteStyle::default() };
         let name = |ifindex| self.around.ifname(row.netns, ifindex);
@@ -471,6 +483,10 @@ impl Teller<'_> {
             TableChange::AddrGone(row) => ("addr_gone", vec![at(row.netns, row.ifindex), row.text()]),
             TableChange::Route(row) => ("route", vec![of(row.netns), self.route(row)]),
             TableChange::RouteBefore(row) => ("route_before", vec![of(row.netns), self.route(row)]),
+            TableChange::RouteLeg(row) if row.leg.is_some_and(|leg| leg.dead) => {
+                ("route_leg_dead", vec![of(row.netns), self.route(row)])
+            }
+            TableChange::RouteLeg(row) => ("route_leg", vec![of(row.netns), self.route(row)]),
             TableChange::RouteGone(row) => ("route_gone", vec![of(row.netns), self.route(row)]),
             TableChange::FibRule(row) => ("fib_rule", vec![of(row.netns), row.to_string()]),
             TableChange::FibRuleGone(row) => ("fib_rule_gone", vec![of(row.netns), row.to_string()]),

@@ -290,12 +290,16 @@ fn bpf_line(around: &Surroundings, row: &BpfRow) -> String {
 fn rank(around: &Surroundings, event: &Event, frame: Option<&Frame>, row: &RouteRow) -> String {
     let dst = frame.and_then(Frame::ipv4).map(|packet| packet.dst).filter(|dst| row.dst.contains(dst));
     let fitting = around.fitting_routes(event.netns, dst.unwrap_or(row.dst.addr()));
-    let rivals = fitting.iter().filter(|rival| rival.table == row.table).count();
-    match (row.table, rivals, row.dst.prefix_len()) {
+    let rivals = fitting.iter().filter(|rival| rival.table == row.table && rival.is_head()).count();
+    let among = row.leg.map_or_else(String::new, |leg| {
+        format!(" (next hop {} of {} by the flow's hash)", leg.at + 1, leg.of)
+    });
+    let rank = match (row.table, rivals, row.dst.prefix_len()) {
         (255, _, _) => " (local table)".to_string(),
         (_, 0 | 1, _) => " (the only one that fits)".to_string(),
         (_, rivals, len) => format!(" (longest prefix /{len} of {rivals} that fit)"),
-    }
+    };
+    rank + &among
 }
 
 fn route_line(around: &Surroundings, row: &RouteRow) -> String {
@@ -320,6 +324,7 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         TableChange::Route(row) => format!("route {}", route_line(around, row)),
         TableChange::RouteBefore(row) => format!("route before others {}", route_line(around, row)),
         TableChange::Netfilter(change) => netfilter::row_line(change)?,
+        TableChange::RouteLeg(row) => format!("next hop {}", route_line(around, row)),
         TableChange::RouteGone(row) => format!("route gone {}", route_line(around, row)),
         TableChange::FibRule(row) => format!("rule {row}"),
         TableChange::FibRuleGone(row) => format!("rule gone {row}"),

@@ -467,6 +467,7 @@ impl Inventory {
             TableChange::RouteBefore(row) => self.with(row.netns, |state| state.add_route_before(id, *row)),
             TableChange::FibRule(row) => self.with(row.netns, |state| state.add_rule(id, row)),
             TableChange::FibRuleGone(row) => self.with(row.netns, |state| state.remove_rule(row)),
+            TableChange::RouteLeg(row) => self.with(row.netns, |state| state.set_leg(row)),
             TableChange::RouteGone(row) => self.with(row.netns, |state| state.remove_route(row)),
             TableChange::Neigh(row) => self.with(row.netns, |state| state.set_neighbor(id, row, now)),
             TableChange::NeighGone(netns, ifindex, addr) => self.with(*netns, |state| {

@@ -19,6 +19,7 @@ mod ipc_rows;
 mod ipvs;
 pub mod json;
 mod log;
+mod multipath;
 mod names_rows;
 mod netfilter;
 mod netfilter_words;
@@ -55,6 +56,7 @@ pub use ipvs::{
     protocol_word,
 };
 pub use log::Log;
+pub use multipath::{FlowKeys, Leg, NextHop, Within, select};
 pub use names_rows::NamesRow;
 pub use netfilter::{
     Chain, ChainRow, Clash, Connection, ConntrackRow, ConntrackStats, Netfilter, NetfilterChange, RuleRow,

@@ -1,6 +1,6 @@
 //! Routes (`ip route`), and what becomes of a namespace's list of them.
 
-use super::{NetnsState, RouteKind, RouteProtocol, Scope, TableChange};
+use super::{Leg, NetnsState, RouteKind, RouteProtocol, Scope, TableChange};
 use crate::base::{ChangeId, IfIndex, Ipv4Addr, Ipv4Net, NetnsId};
 
 /// A route.
@@ -30,6 +30,8 @@ pub struct RouteRow {
     pub onlink: bool,
     /// What it says about packets and connections that take it.
     pub metrics: RouteMetrics,
+    /// Which one of several next hops of its route it is.
+    pub leg: Option<Leg>,
 }
 
 /// Metrics of a route (`RTAX_*` in `linux/rtnetlink.h`, "man 8 ip-route"); 0 where nothing is said.

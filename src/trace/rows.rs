@@ -31,6 +31,8 @@ pub enum TableChange {
     Route(RouteRow),
     /// A route came before others of its table, destination and metric.
     RouteBefore(RouteRow),
+    /// A next hop of a route with several died, or lives again.
+    RouteLeg(RouteRow),
     /// A route went.
     RouteGone(RouteRow),
     /// A rule of the routing came.

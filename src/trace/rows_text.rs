@@ -3,7 +3,7 @@
 //! The lines end where the tools end them: some with a blank. Whoever shows a row inside a sentence trims it.
 
 use super::{
-    BpfMap, BpfRow, ExceptionRow, FdbRow, NeighRow, Nud, PortState, RouteKind, RouteProtocol, RouteRow,
+    BpfMap, BpfRow, ExceptionRow, FdbRow, Leg, NeighRow, Nud, PortState, RouteKind, RouteProtocol, RouteRow,
     Scope, SocketRow, Transport, VlanRow,
 };
 use crate::base::{IfIndex, Ipv4Net};
@@ -30,8 +30,11 @@ pub fn route(row: &RouteRow, ifname: IfName<'_>, style: RouteStyle) -> String {
         words.push(route_kind(row.kind).to_string());
     }
     words.push(destination(row.dst));
-    words.extend(row.gateway.map(|gateway| format!("via {gateway}")));
-    words.extend(row.oif.map(|oif| format!("dev {}", ifname(oif))));
+    let mut hop: Vec<String> = row.gateway.map(|gateway| format!("via {gateway}")).into_iter().collect();
+    hop.extend(row.oif.map(|oif| format!("dev {}", ifname(oif))));
+    if row.leg.is_none() {
+        words.append(&mut hop);
+    }
     if style.names_table && (style.details || row.table != 254) {
         words.push(format!("table {}", table(row.table)));
     }
@@ -45,14 +48,30 @@ pub fn route(row: &RouteRow, ifname: IfName<'_>, style: RouteStyle) -> String {
     if row.metric != 0 {
         words.push(format!("metric {}", row.metric));
     }
-    if row.onlink {
-        words.push("onlink".to_string());
+    let flags = [("onlink", row.onlink), ("linkdown", style.linkdown)];
+    let flags = flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.to_string());
+    match row.leg {
+        None => {
+            words.extend(flags);
+            words.extend(row.metrics.words());
+        }
+        // One of several next hops, in the line of its own that it has in the tool.
+        Some(leg) => {
+            words.extend(row.metrics.words());
+            words.push("nexthop".to_string());
+            words.append(&mut hop);
+            words.push(format!("weight {}", leg.weight));
+            words.extend(leg.dead.then(|| "dead".to_string()));
+            words.extend(flags);
+        }
     }
-    if style.linkdown {
-        words.push("linkdown".to_string());
-    }
-    words.extend(row.metrics.words());
     words.join(" ") + " "
+}
+
+/// A route's next hop among others: `weight 3 (1/2)`.
+pub fn leg(leg: Leg) -> String {
+    let dead = if leg.dead { " dead" } else { "" };
+    format!("weight {} ({}/{}){dead}", leg.weight, leg.at + 1, leg.of)
 }
 
 /// An entry of an eBPF map: `cilium_lxc 10.244.1.10 dev lxc0a1b2c3d4e5f identity 4711`,
@@ -232,6 +251,7 @@ mod tests {
             protocol: RouteProtocol::Boot,
             onlink: false,
             metrics: crate::trace::RouteMetrics::default(),
+            leg: None,
         }
     }
 

@@ -60,6 +60,10 @@ impl Surroundings {
                 let routes = self.routes.entry(row.netns).or_default();
                 routes.insert(row.place_before(routes.iter()), *row);
             }
+            TableChange::RouteLeg(row) => {
+                let routes = self.routes.entry(row.netns).or_default();
+                routes.iter_mut().filter(|route| route.is_leg(row)).for_each(|route| *route = *row);
+            }
             TableChange::RouteGone(row) => {
                 self.routes.entry(row.netns).or_default().retain(|route| route != row);
             }
@@ -128,6 +132,13 @@ impl Surroundings {
         } else {
             self.netns(netns).to_string()
         }
+    }
+
+    /// The sum of the weights of a route's next hops that are alive.
+    pub fn shares(&self, netns: NetnsId, route: u32) -> u32 {
+        let rows = self.routes.get(&netns).into_iter().flatten();
+        let legs = rows.filter_map(|row| row.leg).filter(|leg| leg.route == route && !leg.dead);
+        legs.map(|leg| u32::from(leg.weight)).sum()
     }
 
     /// The routes of a namespace that fit an address, longest prefix first, then lowest metric.

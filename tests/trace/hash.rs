@@ -7,7 +7,7 @@ use vethscope::trace::{EventKind, TableChange, Trace};
 use vethscope::wire::Payload;
 
 /// The number itself is held, so that the same test on wasm32 holds that both platforms agree.
-const SAMPLE_HASH: u64 = 0x00a5_5f41_3ec0_ea26;
+const SAMPLE_HASH: u64 = 0xed70_039e_e3e6_afd8;
 
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
 #[cfg_attr(not(target_arch = "wasm32"), test)]

@@ -126,7 +126,7 @@ impl Sock {
             SockKind::Tcp(_) => 6,
         };
         let ports = (self.local.port(), remote);
-        Traits { mark: 0, tos: self.options.tos, protocol, ports, uid: self.user.uid }
+        Traits { mark: 0, tos: self.options.tos, protocol, ports, uid: self.user.uid, ..Traits::default() }
     }
 
     pub(super) fn state(&self) -> SocketState {

@@ -2,6 +2,7 @@
 
 use super::addr::{prefix, scope};
 use super::neigh::{nud, read_filter};
+use super::nexthop::{self, Hop};
 use super::route::{LOCAL, MAIN, kind, protocol, table};
 use super::{Ip, Stop, next};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr};
@@ -24,7 +25,7 @@ pub(super) enum Existing {
     Prepended,
 }
 
-fn answers(text: &str) -> Stop {
+pub(super) fn answers(text: &str) -> Stop {
     (format!("RTNETLINK answers: {text}\n"), 2)
 }
 
@@ -61,8 +62,7 @@ const MTU_MAX: u32 = 65_520;
 const ADVMSS_MAX: u32 = 65_495;
 
 /// Words and types of routes that the real `ip route add` knows besides those that are simulated.
-const ROUTE_WORDS: [&str; 28] = [
-    "nexthop",
+const ROUTE_WORDS: [&str; 27] = [
     "nhid",
     "lock",
     "rtt",
@@ -194,6 +194,8 @@ struct Wanted {
     table: Option<u32>,
     onlink: bool,
     metrics: RouteMetrics,
+    /// Those that are given by `nexthop`.
+    hops: Vec<Hop>,
 }
 
 fn read_route(ip: &Ip<'_>, words: &[String]) -> Result<Wanted, Stop> {
@@ -215,6 +217,10 @@ fn read_route(ip: &Ip<'_>, words: &[String]) -> Result<Wanted, Stop> {
             "proto" | "protocol" => wanted.protocol = Some(protocol(next(&mut words)?)?),
             "table" => wanted.table = Some(table(next(&mut words)?)?),
             "onlink" => wanted.onlink = true,
+            "nexthop" => {
+                wanted.hops = nexthop::read(ip, words.as_slice())?;
+                break;
+            }
             name @ ("mtu" | "advmss" | "initcwnd") => {
                 let mut value = next(&mut words)?;
                 let locked = value == "lock";
@@ -268,62 +274,68 @@ pub(super) fn route_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Re
         return Err(kernel("Invalid prefix for given prefix length."));
     }
     let forwards = matches!(kind, RouteKind::Unicast | RouteKind::Local | RouteKind::Broadcast);
-    let own_table = wanted.table.unwrap_or(MAIN);
-    let mut oif = wanted.oif;
-    if let Some(gateway) = wanted.gateway.filter(|_| !wanted.onlink) {
-        let attached = ip.state.routes.iter().map(|(_, row)| row).find(|row| {
-            (row.table == MAIN || row.table == own_table)
-                && row.gateway.is_none()
-                && row.kind == RouteKind::Unicast
-                && row.dst.contains(&gateway)
-                && oif.is_none_or(|oif| row.oif == Some(oif))
-        });
-        oif = Some(attached.and_then(|row| row.oif).ok_or_else(|| kernel("Nexthop has invalid gateway."))?);
+    let own = Hop::plain(wanted.gateway, wanted.oif, wanted.onlink);
+    nexthop::fit(&wanted.hops, own)?;
+    if !forwards && (own.gateway.is_some() || own.oif.is_some() || !wanted.hops.is_empty()) {
+        return Err(kernel("Gateway, device and multipath can not be specified for this route type."));
     }
-    if forwards && oif.is_none() {
-        return Err(answers("No such device"));
+    let scope = wanted.scope.unwrap_or(match kind {
+        RouteKind::Local => Scope::Host,
+        RouteKind::Broadcast => Scope::Link,
+        RouteKind::Unicast if own.gateway.is_none() && wanted.hops.is_empty() => Scope::Link,
+        RouteKind::Unicast
+        | RouteKind::Blackhole
+        | RouteKind::Unreachable
+        | RouteKind::Prohibit
+        | RouteKind::Throw => Scope::Global,
+    });
+    if scope == Scope::Host && wanted.hops.len() > 1 {
+        return Err(kernel("Route with host scope can not have multiple nexthops."));
     }
-    let up = |oif: IfIndex| ip.state.links.get(&oif).is_some_and(|link| link.up);
-    if forwards && !oif.is_some_and(up) {
-        return Err(kernel("Device for nexthop is not up."));
+    let mut hops = if wanted.hops.is_empty() { vec![own] } else { wanted.hops };
+    for hop in hops.iter_mut().filter(|_| forwards) {
+        hop.check(ip, wanted.table.unwrap_or(MAIN))?;
     }
     if wanted.prefsrc.is_some_and(|source| ip.state.addrs.iter().all(|row| row.addr.addr() != source)) {
         return Err(kernel("Invalid prefsrc address."));
     }
-    let near = if forwards && wanted.gateway.is_none() { Scope::Link } else { Scope::Global };
-    let row = RouteRow {
+    let table = if matches!(kind, RouteKind::Local | RouteKind::Broadcast) { LOCAL } else { MAIN };
+    let route = RouteRow {
         netns: ip.state.row.netns,
-        table: wanted.table.unwrap_or(if kind == RouteKind::Local { LOCAL } else { MAIN }),
+        table: wanted.table.unwrap_or(table),
         dst,
         kind,
-        gateway: wanted.gateway,
-        oif: oif.filter(|_| forwards),
+        gateway: None,
+        oif: None,
         prefsrc: wanted.prefsrc,
         metric: wanted.metric.unwrap_or(0),
-        scope: wanted.scope.unwrap_or(if kind == RouteKind::Local { Scope::Host } else { near }),
+        scope,
         protocol: wanted.protocol.unwrap_or(RouteProtocol::Boot),
-        onlink: wanted.onlink,
+        onlink: false,
         metrics: wanted.metrics,
+        leg: None,
     };
-    insert(ip, row, existing).map(change)
+    let rows = hops.iter().enumerate().map(|(at, hop)| hop.row(route, at, hops.len())).collect();
+    insert(ip, rows, existing).map(change)
 }
 
-/// What becomes of a route's rivals (`fib_table_insert`).
-fn insert(ip: &Ip<'_>, row: RouteRow, existing: Existing) -> Result<Vec<KernelChange>, Stop> {
-    let mut rivals = ip.state.routes.iter().map(|(_, other)| other).filter(|other| row.is_rival(other));
-    let first = rivals.next();
-    let has = first == Some(&row) || rivals.any(|other| *other == row);
+/// What becomes of a route's rivals (`fib_table_insert`); a route is a row for each of its next hops.
+fn insert(ip: &Ip<'_>, rows: Vec<RouteRow>, existing: Existing) -> Result<Vec<KernelChange>, Stop> {
+    let others = ip.state.routes.iter().map(|(_, other)| *other);
+    let rivals: Vec<RouteRow> = others.filter(|other| rows[0].is_rival(other)).collect();
     match existing {
-        Existing::Refused if first.is_some() => Err(answers("File exists")),
-        Existing::Required if first.is_none() => Err(answers("No such file or directory")),
-        Existing::Required | Existing::Replaced if first == Some(&row) => Ok(Vec::new()),
-        Existing::Required | Existing::Replaced | Existing::Appended | Existing::Prepended if has => {
+        Existing::Refused if !rivals.is_empty() => Err(answers("File exists")),
+        Existing::Required if rivals.is_empty() => Err(answers("No such file or directory")),
+        Existing::Required | Existing::Replaced if RouteRow::begin(&rows, &rivals) => Ok(Vec::new()),
+        Existing::Required | Existing::Replaced | Existing::Appended | Existing::Prepended
+            if RouteRow::is_among(&rows, &rivals) =>
+        {
             Err(answers("File exists"))
         }
-        Existing::Refused => Ok(vec![KernelChange::AddRoute(row)]),
-        Existing::Appended => Ok(vec![KernelChange::AppendRoute(row)]),
-        Existing::Prepended => Ok(vec![KernelChange::PrependRoute(row)]),
-        Existing::Required | Existing::Replaced => Ok(vec![KernelChange::ReplaceRoute(row)]),
+        Existing::Refused => Ok(vec![KernelChange::AddRoute(rows)]),
+        Existing::Appended => Ok(vec![KernelChange::AppendRoute(rows)]),
+        Existing::Prepended => Ok(vec![KernelChange::PrependRoute(rows)]),
+        Existing::Required | Existing::Replaced => Ok(vec![KernelChange::ReplaceRoute(rows)]),
     }
 }
 
@@ -332,7 +344,8 @@ pub(super) fn route_del(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> 
     let wanted = read_route(ip, words)?;
     let dst = wanted.dst.unwrap_or_default();
     let fits = |row: &&RouteRow| {
-        row.table == wanted.table.unwrap_or(MAIN)
+        row.is_head()
+            && row.table == wanted.table.unwrap_or(MAIN)
             && row.dst == dst
             && wanted.kind.is_none_or(|kind| row.kind == kind)
             && wanted.gateway.is_none_or(|gateway| row.gateway == Some(gateway))
@@ -342,6 +355,7 @@ pub(super) fn route_del(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> 
             && wanted.scope.is_none_or(|scope| row.scope == scope)
             && wanted.protocol.is_none_or(|protocol| row.protocol == protocol)
             && has_metrics(row.metrics, wanted.metrics)
+            && nexthop::matches(ip, row, &wanted.hops)
     };
     let rows = ip.state.routes.iter().map(|(_, row)| row).filter(fits);
     let row = rows.min_by_key(|row| row.metric).ok_or_else(|| answers("No such process"))?;

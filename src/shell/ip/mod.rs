@@ -9,6 +9,7 @@ mod help;
 mod link;
 mod link_set;
 mod neigh;
+mod nexthop;
 mod options;
 mod other;
 mod route;

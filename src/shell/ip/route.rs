@@ -1,7 +1,7 @@
 //! `ip route show`, and the words that all sub-commands of `ip route` share.
 
 use super::addr::{prefix, scope, scope_name};
-use super::{Ip, Stop, change, command_named, done, next, route_get};
+use super::{Ip, Stop, change, command_named, done, next, nexthop, route_get};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net};
 use crate::shell::Command;
 use crate::shell::out::{answer, not_simulated, refuse};
@@ -33,9 +33,10 @@ struct Filter {
 
 impl Filter {
     fn accepts(&self, row: &RouteRow) -> bool {
+        // Only a route of a single next hop is found by where it leads.
         (self.all_tables || row.table == self.table.unwrap_or(MAIN))
-            && self.dev.is_none_or(|dev| row.oif == Some(dev))
-            && self.via.is_none_or(|via| row.gateway == Some(via))
+            && self.dev.is_none_or(|dev| row.oif == Some(dev) && row.leg.is_none())
+            && self.via.is_none_or(|via| row.gateway == Some(via) && row.leg.is_none())
             && self.protocol.is_none_or(|protocol| row.protocol == protocol)
             && self.scope.is_none_or(|scope| row.scope == scope)
             && self.kind.is_none_or(|kind| row.kind == kind)
@@ -80,8 +81,13 @@ fn matching<'a>(ip: &Ip<'a>, words: &[String]) -> Result<Vec<&'a RouteRow>, Stop
 }
 
 fn select<'a>(ip: &Ip<'a>, filter: &Filter) -> Vec<&'a RouteRow> {
-    let mut rows: Vec<&RouteRow> =
-        ip.state.routes.iter().map(|(_, row)| row).filter(|row| filter.accepts(row)).collect();
+    let mut rows: Vec<&RouteRow> = ip
+        .state
+        .routes
+        .iter()
+        .map(|(_, row)| row)
+        .filter(|row| row.is_head() && filter.accepts(row))
+        .collect();
     rows.sort_by_key(|row| (row.table & 0xff, row.dst.network(), 32 - row.dst.prefix_len(), row.metric));
     rows
 }
@@ -224,15 +230,9 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow, filter: &Filter) {
     let dst = destination(row.dst);
     let color = if row.dst.prefix_len() == 0 { Color::Plain } else { Color::Inet };
     printer.colored(color, "dst", dst.as_str(), format!("{dst} "));
-    if let Some(gateway) = row.gateway.filter(|_| filter.via.is_none()) {
-        let gateway = gateway.to_string();
-        printer.plain("via ");
-        printer.colored(Color::Inet, "gateway", gateway.as_str(), format!("{gateway} "));
-    }
-    if let Some(oif) = row.oif.filter(|_| filter.dev.is_none()) {
-        let name = ip.ifname(oif);
-        printer.plain("dev ");
-        printer.colored(Color::Name, "dev", name.as_str(), format!("{name} "));
+    if row.leg.is_none() {
+        let gateway = row.gateway.filter(|_| filter.via.is_none());
+        nexthop::print_way(ip, printer, (gateway, row.oif.filter(|_| filter.dev.is_none())));
     }
     if row.table != MAIN && filter.table.is_none() {
         let table = rows_text::table(row.table);
@@ -254,8 +254,16 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow, filter: &Filter) {
     if row.metric > 0 {
         printer.any("metric", row.metric, format!("metric {} ", row.metric));
     }
-    print_flags(ip, printer, row);
+    if row.leg.is_some() {
+        // Whatever its next hops are, the route itself has none.
+        printer.field("flags", Vec::<&str>::new());
+    } else {
+        nexthop::print_flags(ip, printer, row);
+    }
     print_metrics(printer, row.metrics);
+    if row.leg.is_some() {
+        nexthop::print(ip, printer, row);
+    }
     printer.plain("\n");
 }
 
@@ -268,19 +276,4 @@ pub(super) fn print_metrics(printer: &mut Printer, metrics: RouteMetrics) {
     }
     let text: Vec<String> = metrics.words().map(|words| words + " ").collect();
     printer.any("metrics", serde_json::json!([named]), text.concat());
-}
-
-/// Flags of the next hop. The kernel marks a route whose interface has no carrier.
-fn print_flags(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow) {
-    let link = row.oif.and_then(|oif| ip.state.links.get(&oif));
-    let flags: Vec<&str> =
-        [("onlink", row.onlink), ("linkdown", link.is_some_and(|link| link.up && !link.carrier))]
-            .into_iter()
-            .filter_map(|(flag, set)| set.then_some(flag))
-            .collect();
-    printer.any(
-        "flags",
-        flags.clone(),
-        flags.iter().map(|flag| format!("{flag} ")).collect::<Vec<_>>().concat(),
-    );
 }

@@ -8,7 +8,8 @@ use crate::base::{IfIndex, Ipv4Addr};
 use crate::shell::Command;
 use crate::shell::print::{Color, Printer};
 use crate::trace::{
-    ExceptionRow, FibRuleAction, FibRuleRow, RouteKind, RouteMetrics, RouteRow, Scope, rows_text,
+    ExceptionRow, FibRuleAction, FibRuleRow, FlowKeys, NextHop, Nud, RouteKind, RouteMetrics, RouteRow,
+    Scope, rows_text, select,
 };
 use crate::wire::names;
 
@@ -120,12 +121,13 @@ fn lookup(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Option<RouteRow> {
             .filter(|row| question.oif.is_none_or(|oif| row.oif == Some(oif)))
             .filter(|row| {
                 let link = row.oif.and_then(|oif| ip.state.links.get(&oif));
+                let alive = row.leg.is_none_or(|leg| !leg.dead);
                 // An address is the machine's own also while its device is down (`fib_check_nh`).
-                row.kind == RouteKind::Local || link.is_none_or(|link| link.up)
+                alive && (row.kind == RouteKind::Local || link.is_none_or(|link| link.up))
             })
             .min_by_key(|row| (32 - row.dst.prefix_len(), row.table != LOCAL, row.metric))
             .filter(|row| row.kind != RouteKind::Throw)
-            .copied()
+            .map(|row| choose(ip, row, dst, question))
     };
     if !ip.state.has_custom_rules {
         return best(&[LOCAL, MAIN]).or_else(|| best(&[253]));
@@ -157,6 +159,31 @@ fn lookup(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Option<RouteRow> {
         }
     }
     None
+}
+
+/// The next hop that the packet in question takes of those of a route (`fib_select_path`).
+fn choose(ip: &Ip<'_>, row: &RouteRow, dst: Ipv4Addr, question: &Question) -> RouteRow {
+    let Some(own) = row.leg.filter(|_| question.oif.is_none()) else { return *row };
+    let setting =
+        |key: &str| ip.state.sysctls.get(key).and_then(|value| value.parse::<u8>().ok()).unwrap_or(0);
+    let asks_neighbours = setting("net.ipv4.fib_multipath_use_neigh") != 0;
+    let is_silent = |row: &RouteRow| {
+        let entry = row.oif.zip(row.gateway).and_then(|at| ip.state.neighbors.get(&at));
+        entry.is_some_and(|entry| matches!(entry.row.state, Nud::Incomplete | Nud::Failed))
+    };
+    let legs: Vec<&RouteRow> = ip.state.legs(row).collect();
+    let hops = legs.iter().map(|row| NextHop {
+        weight: row.leg.map_or(1, |leg| leg.weight),
+        dead: row.leg.is_some_and(|leg| leg.dead),
+        silent: asks_neighbours && is_silent(row),
+        source: source(ip, &RouteRow { prefsrc: None, ..**row }, dst),
+    });
+    let from = question.from.unwrap_or(Ipv4Addr::UNSPECIFIED);
+    let flow = FlowKeys { ends: (from, dst), protocol: question.ipproto, ports: question.ports };
+    let hash = FlowKeys::of_policy(setting("net.ipv4.fib_multipath_hash_policy"), flow, None).hash(own.key);
+    let source = question.from.filter(|_| question.iif.is_none());
+    let at = select(&hops.collect::<Vec<_>>(), hash, source);
+    at.map_or(*row, |at| *legs[at])
 }
 
 /// Whether a rule is for the packet in question (`fib_rule_match`).
@@ -239,6 +266,7 @@ fn attached(ip: &Ip<'_>, dst: Ipv4Addr, oif: IfIndex) -> RouteRow {
         protocol: crate::trace::RouteProtocol::Boot,
         onlink: false,
         metrics: RouteMetrics::default(),
+        leg: None,
     }
 }
 
