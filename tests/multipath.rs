@@ -88,7 +88,11 @@ fn by_addresses_alone_all_connections_of_two_hosts_take_one_next_hop() {
     for _ in 0..20 {
         assert_eq!(run(&mut lab, "host/web curl -s -o /dev/null http://198.51.100.0/"), 0);
     }
-    assert!(shares(&taken(&mut lab, from)).contains(&0));
+    let taken = taken(&mut lab, from);
+    assert_eq!(taken.len(), 20);
+    let mut shares = shares(&taken);
+    shares.sort_unstable();
+    assert_eq!(shares, [0, 20]);
 }
 
 #[test]
@@ -147,4 +151,19 @@ fn each_next_hop_stands_among_the_routes_with_its_share() {
     let (texts, used): (Vec<&str>, Vec<bool>) = legs.map(|row| (&*row.cells[1].text, row.used)).unzip();
     assert_eq!(texts, ["192.168.1.10 weight 1 (1/2)", "192.168.1.11 weight 3 (2/2)"]);
     assert_eq!(used.iter().filter(|used| **used).count(), 1, "{used:?}");
+}
+
+#[test]
+fn a_path_mtu_counts_for_all_next_hops_of_a_route() {
+    let mut lab = lab(0);
+    for node in ["node1", "node2"] {
+        let narrow = format!("node/{node} ip route replace 198.51.100.0/24 via 192.168.1.100 mtu 1400");
+        assert_eq!(run(&mut lab, &narrow), 0);
+    }
+    for number in 1..=10 {
+        let line = format!("host/gw ping -c1 -W1 -M do -s 1450 198.51.100.{number}");
+        common::run(&mut lab, &line);
+        let again = common::run(&mut lab, &line).output;
+        assert!(again.contains("message too long, mtu=1400"), "{number}: {again}");
+    }
 }

@@ -423,7 +423,10 @@ pub(super) fn ended(
         control.record_pod(world, key);
         return teardown::complete(control, world, key);
     }
-    entry.phase = phase;
+    // One whose definition has changed begins anew whatever the policy says.
+    if !anew {
+        entry.phase = phase;
+    }
     control.record_pod(world, key);
     if restarts(control, key, index) || anew {
         wait(control, world, (key, index), (RELIST, Patience::Prompt));

@@ -20,14 +20,24 @@ const REDIRECT_EXPIRES: Duration = Duration::from_secs(300);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Exception {
     row: ExceptionRow,
+    /// The route; of one with several next hops the first.
     route: ChangeId,
+    /// The next hop to which a redirect belongs.
+    hop: ChangeId,
 }
 
 impl Netns {
-    /// The exception for a destination, where one stands against the route that was found (`find_exception`).
-    pub(super) fn exception(&self, now: SimTime, dst: Ipv4Addr, route: ChangeId) -> Option<&ExceptionRow> {
-        let found = self.exceptions.get(&dst)?;
-        (found.route == route && now < found.row.expires).then_some(&found.row)
+    /// The exception for a destination, where one stands against the route that was found (`find_exception`). A path MTU
+    /// counts for all next hops of the route, a better next hop for the one that it was reported of.
+    pub(super) fn exception(&self, now: SimTime, dst: Ipv4Addr, found: &FibResult) -> Option<ExceptionRow> {
+        let known = self.exceptions.get(&dst)?;
+        let gateway = known.row.gateway.filter(|_| known.hop == found.change);
+        let holds = known.route == self.first_hop(found) && now < known.row.expires;
+        holds.then_some(ExceptionRow { gateway, ..known.row })
+    }
+
+    fn first_hop(&self, found: &FibResult) -> ChangeId {
+        self.fib.legs(&found.route).first().map_or(found.change, |first| first.change)
     }
 
     /// `update_or_create_fnhe`.
@@ -41,9 +51,9 @@ impl Netns {
         let Some(found) = self.fib_lookup(&FibKey { src, ..FibKey::towards(dst) }) else { return };
         let new =
             ExceptionRow { netns: self.id, dst, gateway: None, mtu: None, locked: false, expires: ctx.now };
-        let mut row = self.exception(ctx.now, dst, found.change).copied().unwrap_or(new);
+        let mut row = self.exception(ctx.now, dst, &found).unwrap_or(new);
         change(&mut row);
-        self.exceptions.insert(dst, Exception { row, route: found.change });
+        self.exceptions.insert(dst, Exception { row, route: self.first_hop(&found), hop: found.change });
         let at = found.route.oif.unwrap_or(IfIndex::NONE);
         ctx.change(self.id, at, cause, TableChange::Exception(row));
     }
@@ -102,7 +112,7 @@ impl Netns {
     ) {
         let key = FibKey { src: quoted.src, ..FibKey::towards(quoted.dst) };
         let Some(found) = self.fib_lookup(&key) else { return };
-        let current = self.exception(ctx.now, quoted.dst, found.change).and_then(|row| row.gateway);
+        let current = self.exception(ctx.now, quoted.dst, &found).and_then(|row| row.gateway);
         let uses_old = current.or(found.route.gateway) == Some(old) && found.route.oif == Some(ifindex);
         if !uses_old || new == old || !self.accepts_redirects(ifindex) || !self.may_be_next_hop(ifindex, new)
         {

@@ -240,11 +240,13 @@ impl Netns {
             self.icmp_send(ctx, ifindex, &skb, IcmpError::frag_needed(mtu));
             return ctx.drop(at, skb, DropReason::PktTooBig);
         }
-        let learnt = self.exception(ctx.now, packet.dst, route.change).and_then(|row| row.gateway);
+        let learnt = self.exception(ctx.now, packet.dst, &route).and_then(|row| row.gateway);
         let next_hop = learnt.or(route.route.gateway).unwrap_or(packet.dst);
         let redirects = self.deserves_redirect(ifindex, packet.src, &route);
         // A packet that is passed on goes by what the route says, not by what was learnt of the path.
-        skb.dst = super::Dst { mtu: route.route.metrics.mtu, ..super::Dst::default() };
+        let metrics = route.route.metrics;
+        let mtu = if metrics.mtu_locked() { mtu } else { metrics.mtu };
+        skb.dst = super::Dst { mtu, ..super::Dst::default() };
         if let Payload::Ipv4(packet) = &mut skb.frame_mut().payload {
             packet.ttl -= 1;
             self.ip_forward_options(packet, &route, recorded);

@@ -16,7 +16,8 @@ impl Netns {
         let hops: Vec<NextHop> = legs.iter().map(|entry| self.next_hop(&entry.route)).collect();
         let is_own = key.iif == IfIndex(1) && !key.src.is_unspecified();
         let at = select(&hops, self.multipath_hash(key, leg.key), is_own.then_some(key.src));
-        at.and_then(|at| legs.get(at)).copied().unwrap_or(found)
+        let alive = || legs.iter().find(|entry| entry.route.leg.is_some_and(|leg| !leg.dead));
+        at.and_then(|at| legs.get(at)).or_else(alive).copied().unwrap_or(found)
     }
 
     /// `fib_multipath_hash`. Under policy 1 the hash that the sending socket drew goes before one of our own.

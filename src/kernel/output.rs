@@ -83,7 +83,7 @@ impl Netns {
         let local = route.kind == RouteKind::Local;
         let link_out = if local { IfIndex(1) } else { route.oif.ok_or(Errno::Enetunreach)? };
         let chosen = src.or_else(|| self.prefsrc(&found, dst)).ok_or(Errno::Enetunreach)?;
-        let learnt = self.exception(now, dst, found.change);
+        let learnt = self.exception(now, dst, &found);
         let gateway = learnt.and_then(|row| row.gateway).or(route.gateway);
         let device_mtu = self.link(link_out).map_or(0, |link| link.mtu);
         let device_mtu = self.xfrm_mtu(chosen, dst, device_mtu);

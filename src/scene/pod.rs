@@ -30,6 +30,10 @@ pub fn phase_word(pod: &PodRow) -> &str {
     // The first container that does not run decides (`printPod`).
     for container in pod.containers.iter().filter(|container| !container.init).rev() {
         match &container.state {
+            // What waits for an init container that failed is not what the Pod ended by.
+            ContainerState::Waiting(reason) if &**reason == "PodInitializing" => {
+                word = failed_init(pod).unwrap_or(word);
+            }
             ContainerState::Waiting(reason) | ContainerState::Terminated(_, reason) if !reason.is_empty() => {
                 word = reason;
             }
@@ -43,6 +47,13 @@ pub fn phase_word(pod: &PodRow) -> &str {
         ("Completed", true, false) => "NotReady",
         _ => word,
     }
+}
+
+fn failed_init(pod: &PodRow) -> Option<&str> {
+    pod.containers.iter().filter(|container| container.init).find_map(|container| match &container.state {
+        ContainerState::Terminated(code, reason) if *code != 0 => Some(&**reason),
+        ContainerState::Terminated(..) | ContainerState::Waiting(_) | ContainerState::Running(_) => None,
+    })
 }
 
 fn waiting_reason(pod: &PodRow) -> Option<&str> {

@@ -320,9 +320,11 @@ impl Netns {
         let (local_port, source) = (sock.local.port(), sock.source);
         let flow = self.sock_route(ctx, sock, remote);
         let mtu_locked = flow.is_ok_and(|flow| flow.mtu_locked);
-        let dont_fragment = sock.options.discovery.dont_fragment(mtu_locked);
-        let Some(tcb) = sock.tcp_mut() else { return };
         let syn = out.flags.contains(TcpFlags::SYN);
+        // The answer to a SYN is never cut: it is no longer than what any network carries (`ip_build_and_send_pkt`).
+        let is_answer = syn && out.flags.contains(TcpFlags::ACK);
+        let dont_fragment = is_answer || sock.options.discovery.dont_fragment(mtu_locked);
+        let Some(tcb) = sock.tcp_mut() else { return };
         let (options, window) = if syn {
             (Some(tcb.syn_options(ctx, tcb.advmss)), tcb.rcv_wnd.min(65_535) as u16)
         } else {
@@ -343,8 +345,8 @@ impl Netns {
             data: out.data.clone(),
         };
         // The answer to a SYN is sent before there is a connection, whose packets are counted.
-        let id = if syn && flags.contains(TcpFlags::ACK) {
-            if dont_fragment { 0 } else { self.rng.u16(..) }
+        let id = if is_answer {
+            0
         } else {
             sock.ip_id = sock.ip_id.wrapping_add(1);
             sock.ip_id.wrapping_sub(1)

@@ -299,10 +299,9 @@ pub(super) fn route_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Re
     if wanted.prefsrc.is_some_and(|source| ip.state.addrs.iter().all(|row| row.addr.addr() != source)) {
         return Err(kernel("Invalid prefsrc address."));
     }
-    let table = if matches!(kind, RouteKind::Local | RouteKind::Broadcast) { LOCAL } else { MAIN };
     let route = RouteRow {
         netns: ip.state.row.netns,
-        table: wanted.table.unwrap_or(table),
+        table: wanted.table.unwrap_or_else(|| table_of(kind)),
         dst,
         kind,
         gateway: None,
@@ -317,6 +316,11 @@ pub(super) fn route_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Re
     };
     let rows = hops.iter().enumerate().map(|(at, hop)| hop.row(route, at, hops.len())).collect();
     insert(ip, rows, existing).map(change)
+}
+
+/// The table of a kind of route where none is said (`iproute_modify`).
+fn table_of(kind: RouteKind) -> u32 {
+    if matches!(kind, RouteKind::Local | RouteKind::Broadcast) { LOCAL } else { MAIN }
 }
 
 /// What becomes of a route's rivals (`fib_table_insert`); a route is a row for each of its next hops.
@@ -343,9 +347,10 @@ fn insert(ip: &Ip<'_>, rows: Vec<RouteRow>, existing: Existing) -> Result<Vec<Ke
 pub(super) fn route_del(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     let wanted = read_route(ip, words)?;
     let dst = wanted.dst.unwrap_or_default();
+    let table = wanted.table.unwrap_or_else(|| wanted.kind.map_or(MAIN, table_of));
     let fits = |row: &&RouteRow| {
         row.is_head()
-            && row.table == wanted.table.unwrap_or(MAIN)
+            && row.table == table
             && row.dst == dst
             && wanted.kind.is_none_or(|kind| row.kind == kind)
             && wanted.gateway.is_none_or(|gateway| row.gateway == Some(gateway))
