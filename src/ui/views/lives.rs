@@ -6,7 +6,6 @@ use crate::scene::lives::{Actor, Moment, MomentKind, PodName, latest};
 use crate::trace::{Steps, explain};
 use crate::ui::stage::{Show, use_show};
 use crate::ui::state::Selection;
-use leptos::html;
 use leptos::prelude::*;
 
 /// Height of a lane, room for the names, and distance of two marks at least.
@@ -70,7 +69,7 @@ fn Lanes(show: Show, moments: Memo<Vec<Moment>>) -> impl IntoView {
     let body = move || {
         let moments = moments.get();
         let starts = starts(&moments);
-        let width = width(&starts);
+        let width = starts.last().copied().unwrap_or(LEFT) + 60;
         let height = LANE * Actor::ALL.len() + 12;
         let lanes = Actor::ALL.iter().enumerate().map(|(at, actor)| {
             let y = LANE * at + LANE / 2 + 6;
@@ -110,34 +109,7 @@ fn Lanes(show: Show, moments: Memo<Vec<Moment>>) -> impl IntoView {
             </svg>
         }
     };
-    let lanes = NodeRef::<html::Div>::new();
-    follow(show, moments, lanes);
-    view! { <div class="lives-lanes" data-testid="lives-lanes" node_ref=lanes>{body}</div> }
-}
-
-/// Keeps the moment at which the playhead stands, or the last one before it, in sight where the lanes are wider than the
-/// stage.
-fn follow(show: Show, moments: Memo<Vec<Moment>>, lanes: NodeRef<html::Div>) {
-    Effect::new(move || {
-        let (Some(now), Some(lanes)) = (show.event.get(), lanes.get()) else { return };
-        let starts = moments.with(|moments| starts(moments));
-        let passed = moments.with(|moments| moments.iter().filter(|moment| moment.event <= now).count());
-        let (from, to) = (starts[passed.saturating_sub(1)], starts[passed]);
-        request_animation_frame(move || {
-            // Themes may show the picture larger than it says.
-            let pixels = |x: usize| x as i32 * lanes.scroll_width() / width(&starts) as i32;
-            let (left, room) = (lanes.scroll_left(), lanes.client_width());
-            if pixels(to) > left + room {
-                lanes.set_scroll_left(pixels(to + PITCH) - room);
-            } else if pixels(from) < left {
-                lanes.set_scroll_left(pixels(from.saturating_sub(LEFT)));
-            }
-        });
-    });
-}
-
-fn width(starts: &[usize]) -> usize {
-    starts.last().copied().unwrap_or(LEFT) + 60
+    view! { <div class="lives-lanes" data-testid="lives-lanes">{body}</div> }
 }
 
 /// The moment at which the status changes again after the one at `at`.
