@@ -67,15 +67,20 @@ fn shares(taken: &BTreeMap<String, (BTreeSet<u16>, usize)>) -> [usize; 2] {
     [on(0), on(1)]
 }
 
+/// What connections take that `web` opens to one far end, one after the other.
+fn connections(lab: &mut Lab, count: usize) -> BTreeMap<String, (BTreeSet<u16>, usize)> {
+    let from = lab.trace().len();
+    for _ in 0..count {
+        assert_eq!(run(lab, "host/web curl -s -o /dev/null http://198.51.100.0/"), 0);
+    }
+    let taken = taken(lab, from);
+    assert_eq!(taken.len(), count);
+    taken
+}
+
 #[test]
 fn each_connection_keeps_to_one_next_hop_and_each_next_hop_gets_its_share() {
-    let mut lab = lab(1);
-    let from = lab.trace().len();
-    for _ in 0..40 {
-        assert_eq!(run(&mut lab, "host/web curl -s -o /dev/null http://198.51.100.0/"), 0);
-    }
-    let taken = taken(&mut lab, from);
-    assert_eq!(taken.len(), 40);
+    let taken = connections(&mut lab(1), 40);
     assert!(taken.values().all(|(legs, packets)| legs.len() == 1 && *packets > 3), "{taken:?}");
     let [first, second] = shares(&taken);
     assert!((3..20).contains(&first) && second == 40 - first, "{first} and {second}");
@@ -83,14 +88,7 @@ fn each_connection_keeps_to_one_next_hop_and_each_next_hop_gets_its_share() {
 
 #[test]
 fn by_addresses_alone_all_connections_of_two_hosts_take_one_next_hop() {
-    let mut lab = lab(0);
-    let from = lab.trace().len();
-    for _ in 0..20 {
-        assert_eq!(run(&mut lab, "host/web curl -s -o /dev/null http://198.51.100.0/"), 0);
-    }
-    let taken = taken(&mut lab, from);
-    assert_eq!(taken.len(), 20);
-    let mut shares = shares(&taken);
+    let mut shares = shares(&connections(&mut lab(0), 20));
     shares.sort_unstable();
     assert_eq!(shares, [0, 20]);
 }

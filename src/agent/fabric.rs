@@ -10,7 +10,7 @@ use crate::app::server::{Listener, Serve};
 use crate::base::{IFNAME_LEN, IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId};
 use crate::cluster::dns::outside::Outside;
 use crate::cluster::{names, resolv};
-use crate::kernel::{Hairpin, Kind, NewLink, User};
+use crate::kernel::{Hairpin, Kind, NewLink};
 use crate::trace::{NetnsRole, Scope};
 use crate::xtables::Table;
 use std::collections::BTreeMap;
@@ -236,15 +236,7 @@ impl Fabric {
         };
         let pidns = world.new_pidns(2);
         let mounts = Mounts::bare(world.new_dir());
-        let environment = Environment {
-            image: None,
-            kube_namespace: "default".into(),
-            pidns,
-            user: User::default(),
-            variables: Arc::new([]),
-            mounts: Arc::new(mounts),
-            directory: "/root".into(),
-        };
+        let environment = Environment::machine(pidns, mounts);
         world.launch(Launch {
             serves: Some(spec.ports.iter().map(listener).chain(names.into_iter().flat_map(dns)).collect()),
             ..Launch::program(netns, environment, vec!["http-server".to_owned()])

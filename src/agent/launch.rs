@@ -115,6 +115,21 @@ pub struct Environment {
     pub directory: Arc<str>,
 }
 
+impl Environment {
+    /// What processes of a machine see, of root in its home.
+    pub fn machine(pidns: PidNsId, mounts: Mounts) -> Self {
+        Self {
+            image: None,
+            kube_namespace: "default".into(),
+            pidns,
+            user: User::default(),
+            variables: Arc::new([]),
+            mounts: Arc::new(mounts),
+            directory: "/root".into(),
+        }
+    }
+}
+
 /// What stands in for a program that the simulation does not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StandIn {

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 
 impl Netns {
     /// The next hop that a packet takes of those of the route that was found (`fib_select_path`). For one of this machine's own
-    /// its source address counts as well.
+    /// its source address counts as well; where the way out is given already nothing is chosen.
     pub(super) fn fib_select_path(&self, found: FibResult, key: &FibKey) -> FibResult {
-        let Some(leg) = found.route.leg else { return found };
+        let Some(leg) = found.route.leg.filter(|_| key.oif.is_none()) else { return found };
         let legs = self.fib.legs(&found.route);
         let hops: Vec<NextHop> = legs.iter().map(|entry| self.next_hop(&entry.route)).collect();
         let is_own = key.iif == IfIndex(1) && !key.src.is_unspecified();

@@ -132,8 +132,7 @@ impl Netns {
             Some(oif) if found.route.oif != Some(oif) || found.route.leg.is_some() => {
                 self.fib.lookup_by(key.dst, oif)
             }
-            Some(_) => Some(found),
-            None => Some(self.fib_select_path(found, key)),
+            _ => Some(self.fib_select_path(found, key)),
         }
     }
 
@@ -181,8 +180,7 @@ impl Netns {
                 }
             };
             if let Some(found) = found.filter(counts) {
-                let chosen = || self.fib_select_path(found, key);
-                return Some(if key.oif.is_some() { found } else { chosen() });
+                return Some(self.fib_select_path(found, key));
             }
         }
         None

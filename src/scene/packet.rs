@@ -197,7 +197,30 @@ fn summary(layer: &Layer) -> String {
     if layer.name == "TCP" {
         let set = layer.fields.iter().filter(|field| field.value.starts_with('1'));
         let flags: Vec<_> = set.filter_map(|field| field.name.strip_prefix("Flag ")).collect();
-        line.extend([" · ", &flags.join(" ")]);
+        // A quotation may end before them.
+        if !flags.is_empty() {
+            line.extend([" · ", &flags.join(" ")]);
+        }
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::summary;
+    use crate::wire::{Field, Layer};
+
+    fn tcp(flags: &[&'static str]) -> Layer {
+        let field = |name, value: &str| Field { name, value: value.to_owned(), range: 0..1, bits: None };
+        let ports = [field("Source port", "80"), field("Destination port", "41626")];
+        let flags = flags.iter().map(|name| field(name, "1 (set)"));
+        let fields = ports.into_iter().chain([field("Flag FIN", "0 (not set)")]).chain(flags).collect();
+        Layer { name: "TCP", depth: 0, quoted: false, range: 0..8, fields }
+    }
+
+    #[test]
+    fn a_segment_shows_the_flags_that_are_set() {
+        assert_eq!(summary(&tcp(&["Flag SYN", "Flag ACK"])), "80 → 41626 · SYN ACK");
+        assert_eq!(summary(&tcp(&[])), "80 → 41626");
+    }
 }

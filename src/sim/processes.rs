@@ -190,15 +190,7 @@ impl<A: Actor> Simulation<A> {
         }
         let pidns = self.add_pidns(FIRST_PID_OF_MACHINE);
         let mounts = Mounts::bare(self.add_dir());
-        let environment = Environment {
-            image: None,
-            kube_namespace: "default".into(),
-            pidns,
-            user: User::default(),
-            variables: Arc::new([]),
-            mounts: Arc::new(mounts),
-            directory: "/root".into(),
-        };
+        let environment = Environment::machine(pidns, mounts);
         self.machines.insert(netns, environment.clone());
         environment
     }
