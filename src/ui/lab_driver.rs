@@ -149,6 +149,7 @@ fn open(page: Page, log: &LabLog, follow: Follow) {
         driver.is_halted = false;
         driver.follow = follow;
         driver.queued.clear();
+        driver.typed.forget_waiting();
         driver.first_command = None;
         driver.transcript = Transcript::default();
         driver.notes.clear();
@@ -223,9 +224,9 @@ fn act_on_lab(page: Page, act: impl FnOnce(&mut Lab) -> Result<(), lab::fault::F
     });
 }
 
-/// Runs a command line that was entered at the terminal.
+/// Runs a command line that was entered at the terminal, after what was typed in the editor before it.
 pub(super) fn run(page: Page, target: Target, argv: Vec<String>) {
-    when_caught_up(page, move |page| start(page, target, &argv));
+    checking::when_applied(page, move |page| start(page, target, &argv));
 }
 
 fn start(page: Page, target: Target, argv: &[String]) {

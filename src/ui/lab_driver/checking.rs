@@ -1,7 +1,8 @@
 //! Checks what is typed, in slices of a frame, and applies it when the typing pauses. Until then, and where the user
 //! stops it, the last good network stays.
 
-use super::{Follow, has_errors, open, save_soon, wake, when_caught_up};
+use super::pace::{Deed, when_caught_up};
+use super::{Follow, has_errors, open, save_soon, wake};
 use crate::base::Diagnostic;
 use crate::lab::{self, Lab, lessons};
 use crate::manifest::{Parsed, Reading};
@@ -22,6 +23,15 @@ pub(super) struct Typed {
     n_begun: u32,
     state: State,
     progress: RwSignal<Option<Checking>>,
+    /// What the user did after the text was typed, in order.
+    waiting: Vec<Deed>,
+}
+
+impl Typed {
+    /// Another lab is opened: what waited for this one's text is void.
+    pub(super) fn forget_waiting(&mut self) {
+        self.waiting.clear();
+    }
 }
 
 /// How far a check is.
@@ -121,6 +131,7 @@ pub(in crate::ui) fn stop_check(page: Page) {
     set_progress(page, None);
     page.diagnostics.set(Vec::new());
     page.notify("frame.checking.stopped", Vec::new());
+    do_waiting(page);
 }
 
 /// Takes back the text that is being applied. It stays in the editor.
@@ -147,11 +158,29 @@ fn apply_after_pause(page: Page) {
     });
 }
 
+/// Does `deed` after what stands in the editor has been applied, without a wait for a pause in the typing; where it has
+/// errors, or its check is stopped, the deed meets the last good network.
+pub(super) fn when_applied(page: Page, deed: impl FnOnce(Page) + 'static) {
+    if page.driver.with_value(|driver| matches!(driver.typed.state, State::None)) {
+        return when_caught_up(page, deed);
+    }
+    page.driver.update_value(|driver| driver.typed.waiting.push(Box::new(deed)));
+    apply_typed(page);
+}
+
+/// The text in the editor waits no longer: what came after it has its turn.
+fn do_waiting(page: Page) {
+    let waiting = page.driver.try_update_value(|driver| std::mem::take(&mut driver.typed.waiting));
+    for deed in waiting.into_iter().flatten() {
+        when_caught_up(page, deed);
+    }
+}
+
 /// Applies the text in the editor to the running lab, if nothing is wrong in it; once it is checked, if it is not yet.
 pub(in crate::ui) fn apply_typed(page: Page) {
     let text = page.ui.text.get_untracked();
     if page.driver.with_value(|driver| driver.applied == text) {
-        return;
+        return do_waiting(page);
     }
     if page.driver.with_value(|driver| driver.is_replaying) {
         // Not lost, only later: the text is applied to what the replay ends in.
@@ -159,7 +188,10 @@ pub(in crate::ui) fn apply_typed(page: Page) {
     }
     let state = page.driver.try_update_value(|driver| std::mem::take(&mut driver.typed.state));
     match state.unwrap_or_default() {
-        State::Read(known, parsed) if *known == *text => apply(page, text, parsed),
+        State::Read(known, parsed) if *known == *text => {
+            apply(page, text, parsed);
+            do_waiting(page);
+        }
         State::Reading { .. } => set_state(page, State::Reading { is_due: true }),
         State::Read(..) | State::None => {
             begin_check(page);
