@@ -107,6 +107,11 @@ fn events_are_counted_named_and_sorted() {
 }
 
 #[test]
+fn containers_end_with_the_words_of_the_kubelet() {
+    check("killing.txt");
+}
+
+#[test]
 fn what_is_written_meets_what_others_set() {
     check("merging.txt");
 }

@@ -4,14 +4,15 @@
 
 mod common;
 
-use vethscope::base::EventId;
+use std::fmt::Write as _;
+use vethscope::base::{EventId, SimTime};
 use vethscope::lab::Lab;
 use vethscope::scene::capture::{Capture, Tap};
 use vethscope::scene::chains::{self, WalkKind};
 use vethscope::scene::conversation::{Conversations, Row};
 use vethscope::scene::lives::{Lives, Moment, MomentKind, latest};
 use vethscope::scene::{self, services};
-use vethscope::trace::{Inventory, Steps};
+use vethscope::trace::{Inventory, Steps, pod_status};
 
 const TEXT: &str = "\
 apiVersion: v1
@@ -169,6 +170,38 @@ fn a_life_has_eight_steps_up_in_order_and_the_endpoints_follow() {
         .filter_map(|moment| if let MomentKind::Status(word) = &moment.kind { Some(&**word) } else { None })
         .collect();
     assert_eq!(statuses, ["Pending", "ContainerCreating", "Running"]);
+}
+
+/// Pods that fail in several ways: before, between and after their containers.
+const FAILING: &str = include_str!("kubectl/failing.yaml");
+
+#[test]
+fn the_page_has_the_word_of_kubectl_for_every_pod_at_every_time() {
+    let mut lab = common::lab(FAILING, 1);
+    let mut words = std::collections::BTreeSet::new();
+    for second in 1..60 {
+        lab.wait_until(SimTime(second * 1_000_000_000));
+        let tables = Inventory::at(lab.trace(), lab.trace().len());
+        let mut told = String::new();
+        for ((_, name), pod) in &tables.pods {
+            let word = pod_status::word(pod);
+            writeln!(told, "{name} {word}").expect("a string takes everything");
+            words.insert(word);
+        }
+        let list = "node/node1 kubectl get pods --no-headers -o custom-columns=NAME:.metadata.name";
+        let names = common::run(&mut lab, list).output;
+        let table = common::run(&mut lab, "node/node1 kubectl get pods --no-headers").output;
+        let mut printed = String::new();
+        for (row, name) in table.lines().zip(names.lines()) {
+            let status = row.split_whitespace().nth(2).unwrap_or("");
+            writeln!(printed, "{} {status}", name.trim()).expect("a string takes everything");
+        }
+        assert_eq!(told, printed, "after {second} s");
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let all = "Completed CrashLoopBackOff CreateContainerConfigError Error Init:CrashLoopBackOff Init:ErrImagePull Init:Error \
+               Init:ImagePullBackOff NotReady PostStartHookError Running SchedulingGated";
+    assert_eq!(words.join(" "), all);
 }
 
 /// Moments of a life in a line each.

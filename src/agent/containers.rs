@@ -11,7 +11,7 @@ use super::probes::Counted;
 use super::store::{PodEntry, PodKey};
 use super::teardown;
 use super::world::{Patience, Wakeup, World};
-use crate::api::{Container, Pod, RestartPolicy};
+use crate::api::{Container, RestartPolicy};
 use crate::app::Transport;
 use crate::app::server::{Flavor, Listener, Serve, Site};
 use crate::base::{DirId, Duration, Ipv4Addr, NetnsId, PidNsId, ProcessId, SimTime};
@@ -43,8 +43,6 @@ pub(super) struct Runtime {
     back_off: Option<Duration>,
     /// When the back-off was last used (`lastUpdate`).
     used: SimTime,
-    /// Tells an outdated wake-up.
-    turn: u32,
     /// Where the kubelet stands with its image, and the last back-off after a failed pull.
     pub(super) pull: Pull,
     pub(super) image_back_off: Option<Duration>,
@@ -54,7 +52,11 @@ pub(super) struct Runtime {
     /// What is counted of its probes: startup, liveness, readiness.
     pub(super) counted: [Counted; 3],
     /// Whether it was ended to be started anew.
-    anew: bool,
+    pub(super) anew: bool,
+    /// What its hook said that failed after its start (`ErrPostStartHook`).
+    pub(super) hook_failed: Option<String>,
+    /// Tells an outdated wake-up.
+    pub(super) turn: u32,
 }
 
 /// The directories and PID namespace that belong to a Pod as a whole.
@@ -161,66 +163,6 @@ fn create(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index
 /// The startup probe of a container succeeded.
 pub(super) fn startup_done(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
     kubelet::container_started(control, world, key, index);
-}
-
-/// Ends a container that is not well; whether it is started anew is a matter of its Pod's policy
-/// (`shouldRestartOnFailure`).
-pub(super) fn unhealthy(
-    control: &mut ControlPlane,
-    world: &mut dyn World,
-    (key, index): (&PodKey, usize),
-    why: &str,
-) {
-    let policy = control.store.pods.get(key).and_then(|entry| entry.pod.spec.restart_policy);
-    end_container(control, world, (key, index), (why, policy != Some(RestartPolicy::Never)));
-}
-
-fn end_container(
-    control: &mut ControlPlane,
-    world: &mut dyn World,
-    (key, index): (&PodKey, usize),
-    (why, again): (&str, bool),
-) {
-    let Some(entry) = control.store.pods.get_mut(key) else { return };
-    let name = entry.containers[index].name.clone();
-    let grace = entry.grace_seconds();
-    let runtime = entry.runtime(index);
-    let Some(process) = runtime.process else { return };
-    runtime.anew = again;
-    let message = format!("Container {name} {why}{}", if again { ", will be restarted" } else { "" });
-    control.pod_event(world, (key, Some(index)), Kind::Normal, "Killing", message);
-    control.ending.insert(process);
-    world.wake_in(Duration::from_secs(grace), Patience::Prompt, Wakeup::ProbeLate(process));
-    world.terminate(process);
-}
-
-/// A Pod's object was written anew: containers of another image are started anew.
-pub(super) fn redefined(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, old: &Pod) {
-    let Some(entry) = control.store.pods.get_mut(key) else { return };
-    let count = entry.containers.len();
-    let before: Vec<Option<String>> = old
-        .spec
-        .init_containers
-        .iter()
-        .chain(&old.spec.containers)
-        .map(|container| container.image.clone())
-        .collect();
-    for index in 0..count {
-        let Some(entry) = control.store.pods.get_mut(key) else { return };
-        let Some(image) = entry.spec_of(index).map(|spec| spec.image.clone()) else { continue };
-        if before.get(index) == Some(&image) {
-            continue;
-        }
-        entry.containers[index].image = image.as_deref().unwrap_or("").into();
-        let runtime = entry.runtime(index);
-        if runtime.process.is_some() {
-            end_container(control, world, (key, index), ("definition changed", true));
-        } else if runtime.pull != Pull::Idle {
-            runtime.pull = Pull::Idle;
-            runtime.turn += 1;
-            start(control, world, key, index);
-        }
-    }
 }
 
 fn launch(
@@ -427,11 +369,16 @@ pub(super) fn ended(
     if !anew {
         entry.phase = phase;
     }
+    if let Some(why) = entry.runtime(index).hook_failed.take().filter(|_| anew || restarts_in(entry, index)) {
+        images::waits(control, key, index, ("PostStartHookError", &why));
+    }
     control.record_pod(world, key);
     if restarts(control, key, index) || anew {
         wait(control, world, (key, index), (RELIST, Patience::Prompt));
+    } else if control.store.pods.get(key).is_some_and(mains_done) {
+        // Sidecars have nothing to stand beside.
+        teardown::complete(control, world, key);
     }
-    stop_sidecars(control, world, key);
 }
 
 /// A container of a Pod that goes has ended: sidecars follow when no other runs, the last one first.
@@ -451,14 +398,6 @@ fn stopped_one(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) 
         && !control.begin_hook(world, key, index, Hook::PreStop)
     {
         control.hook_over(world, key, index);
-    }
-}
-
-/// When every ordinary container has ended for good, its sidecars have nothing to stand beside.
-fn stop_sidecars(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
-    let Some(entry) = control.store.pods.get(key) else { return };
-    if mains_done(entry) && entry.containers.iter().any(|row| row.sidecar) {
-        stopped_one(control, world, key);
     }
 }
 
@@ -541,6 +480,12 @@ pub(super) fn look(
     control.record_pod(world, key);
 }
 
+/// The Pod's UID, as its sandbox is told it.
+pub(super) fn uid_of(entry: &PodEntry) -> String {
+    let id = &entry.sandbox[..32];
+    format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..])
+}
+
 fn back_off_for(
     control: &mut ControlPlane,
     world: &mut dyn World,
@@ -549,8 +494,7 @@ fn back_off_for(
 ) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     let back_off = entry.runtime(index).back_off.unwrap_or(BACK_OFF);
-    let (name, id) = (entry.containers[index].name.clone(), &entry.sandbox[..32]);
-    let uid = format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]);
+    let (name, uid) = (entry.containers[index].name.clone(), uid_of(entry));
     let state = ContainerState::Waiting("CrashLoopBackOff".into());
     entry.set_containers(|at, _| at == index, &state);
     entry.containers[index].message = Some(

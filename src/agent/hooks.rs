@@ -3,8 +3,9 @@
 use super::containers;
 use super::control::ControlPlane;
 use super::controllers::Kind;
+use super::killing;
 use super::launch::Exit;
-use super::probes::{command, of_machine, of_request, request};
+use super::probes::{command, executable_missing, of_machine, of_request, request};
 use super::store::PodKey;
 use super::world::{Patience, Wakeup, World};
 use crate::base::{Duration, ProcessId};
@@ -72,14 +73,8 @@ impl ControlPlane {
         let failed = *exit != Exit::Status(0);
         match hook {
             Hook::PostStart if failed => {
-                self.pod_event(
-                    world,
-                    (&key, Some(index)),
-                    Kind::Warning,
-                    "FailedPostStartHook",
-                    "PostStartHook failed".to_owned(),
-                );
-                containers::unhealthy(self, world, (&key, index), "failed post-start hook");
+                let why = self.failure_of(world, (&key, index), process, exit);
+                killing::hook_failed(self, world, (&key, index), why);
             }
             Hook::PostStart => {}
             Hook::PreStop => {
@@ -96,6 +91,38 @@ impl ControlPlane {
             }
         }
         true
+    }
+
+    /// What is said of a hook after a start that failed (`HandlerRunner.Run`).
+    fn failure_of(
+        &self,
+        world: &dyn World,
+        (key, index): (&PodKey, usize),
+        process: ProcessId,
+        exit: &Exit,
+    ) -> String {
+        let Some(entry) = self.store.pods.get(key) else { return String::new() };
+        let action = entry.spec_of(index).and_then(|spec| spec.lifecycle.as_ref()?.post_start.as_ref());
+        let (name, uid) = (&entry.containers[index].name, containers::uid_of(entry));
+        let whose =
+            format!("for Container \"{name}\" in Pod \"{}_{}({uid})\" failed", key.name, key.namespace);
+        let said = world.last_words(process);
+        let Some(action) = action else { return said };
+        match (command(action), exit) {
+            (Some(argv), Exit::NoSuchProgram(program)) => {
+                let why = executable_missing(program);
+                format!("Exec lifecycle hook ([{}]) {whose} - error: {why}, message: \"\"", argv.join(" "))
+            }
+            (Some(argv), Exit::Status(code)) => {
+                let argv = argv.join(" ");
+                let why = format!("command '{argv}' exited with {code}: {said}");
+                format!("Exec lifecycle hook ([{argv}]) {whose} - error: {why}, message: {said:?}")
+            }
+            (None, _) => {
+                let path = action["httpGet"]["path"].as_str().unwrap_or("");
+                format!("HTTP lifecycle hook ({path}) {whose} - error: {said}")
+            }
+        }
     }
 
     /// The hook before a container's end is over: it is told to end.

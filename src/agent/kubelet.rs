@@ -435,11 +435,11 @@ pub(super) fn container_started(
     index: usize,
 ) {
     let Some(entry) = control.store.pods.get_mut(key).filter(|entry| !entry.is_going()) else { return };
-    let row = &entry.containers[index];
-    let next = match entry.stage {
+    let (row, stage) = (&entry.containers[index], entry.stage);
+    let next = match stage {
         // The next init container waits for a sidecar to have started.
-        Stage::Init(at) if at == index && row.sidecar && row.started => Some((entry.stage, CONTAINER_START)),
-        Stage::ContainersStarted => Some((entry.stage, CONTAINER_START + STATUS)),
+        Stage::Init(at) if at == index && row.sidecar && row.started => Some((stage, CONTAINER_START)),
+        Stage::ContainersStarted => Some((stage, CONTAINER_START + STATUS)),
         Stage::Init(_)
         | Stage::Unscheduled
         | Stage::Admitted
@@ -458,10 +458,13 @@ pub(super) fn container_started(
         | Stage::Ended
         | Stage::Held => None,
     };
-    if entry.stage == Stage::Running {
+    if stage == Stage::Running {
         containers::tell_phase(control, world, key);
     }
-    control.record_pod(world, key);
+    // Until the first report the API server knows of no container that runs: it comes together with the phase.
+    if stage != Stage::ContainersStarted {
+        control.record_pod(world, key);
+    }
     if let Some(next) = next {
         wait(control, world, key, next);
     }
@@ -490,10 +493,10 @@ fn start_main(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     entry.stage = Stage::ContainersStarted;
     entry.turn += 1;
     created(world, key, 7, vec![names.join(", ")]);
+    control.record_pod(world, key);
     for index in first..first + count {
         containers::start(control, world, key, index);
     }
-    control.record_pod(world, key);
 }
 
 fn report(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {

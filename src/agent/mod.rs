@@ -21,6 +21,7 @@ mod hooks;
 mod host_device;
 mod images;
 mod ipvs;
+mod killing;
 pub mod kube_proxy;
 mod kubelet;
 mod launch;

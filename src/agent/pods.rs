@@ -3,6 +3,7 @@
 use super::containers;
 use super::control::{ControlPlane, hex};
 use super::controllers::finalizers;
+use super::killing;
 use super::kubelet::Stage;
 use super::store::{PodEntry, PodKey, has_anti_affinity};
 use super::teardown;
@@ -63,7 +64,7 @@ impl ControlPlane {
         if entry.pod != pod {
             let old = std::mem::replace(&mut entry.pod, pod.clone());
             self.store.relabel(&key, &old.metadata.labels, &pod.metadata.labels);
-            containers::redefined(self, world, &key, &old);
+            killing::redefined(self, world, &key, &old);
             self.record_pod(world, &key);
         }
         self.put(world, &key.object(), &"v1".into(), value);

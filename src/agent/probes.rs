@@ -3,6 +3,7 @@
 use super::containers;
 use super::control::ControlPlane;
 use super::controllers::Kind;
+use super::killing;
 use super::launch::{Environment, Exit, Launch, Mounts, not_found};
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, ProbeKind, Wakeup, World};
@@ -40,7 +41,13 @@ fn written(container: &Container, kind: ProbeKind) -> Option<&Value> {
     }
 }
 
-fn name(kind: ProbeKind) -> &'static str {
+/// The time that a container has to end which this kind of probe ends, where the probe says one
+/// (`terminationGracePeriodSeconds`).
+pub(super) fn grace_seconds(container: &Container, kind: ProbeKind) -> Option<u64> {
+    written(container, kind)?["terminationGracePeriodSeconds"].as_u64()
+}
+
+pub(super) fn name(kind: ProbeKind) -> &'static str {
     match kind {
         ProbeKind::Startup => "Startup",
         ProbeKind::Liveness => "Liveness",
@@ -162,7 +169,9 @@ impl ControlPlane {
         // A Pod that is about to go is asked for its readiness only.
         let moot = entry.is_going() && kind != ProbeKind::Readiness;
         let current = entry.containers.get(index).is_some_and(|row| row.restarts == life);
-        if !current || moot || entry.runtime(index).process.is_none() {
+        let Some(process) = entry.runtime(index).process.filter(|_| current && !moot) else { return };
+        // One that ends for not being well is asked no more until it has begun anew (`onHold`).
+        if kind != ProbeKind::Readiness && self.ending.contains(&process) {
             return;
         }
         let Some(spec) = entry.spec_of(index).cloned() else { return };
@@ -221,11 +230,7 @@ impl ControlPlane {
             }
             // A command that cannot be run says nothing of the container.
             Exit::NoSuchProgram(program) => {
-                let why = format!(
-                    "rpc error: code = Unknown desc = failed to exec in container: failed to start exec: OCI runtime exec failed: \
-                     exec failed: unable to start container process: {}: unknown",
-                    not_found(program)
-                );
+                let why = executable_missing(program);
                 let message = format!("{what} probe errored and resulted in unknown state: {why}");
                 self.pod_event(world, (&key, Some(index)), Kind::Warning, "Unhealthy", message);
                 if let Some(entry) = self.store.pods.get_mut(&key) {
@@ -279,8 +284,7 @@ impl ControlPlane {
             }
             (ProbeKind::Liveness, true) => {}
             (ProbeKind::Liveness | ProbeKind::Startup, false) => {
-                let word = name(kind).to_lowercase();
-                containers::unhealthy(self, world, (key, index), &format!("failed {word} probe"));
+                killing::unhealthy(self, world, (key, index), kind);
             }
         }
     }
@@ -296,6 +300,15 @@ impl ControlPlane {
             self.record_pod(world, key);
         }
     }
+}
+
+/// What the container runtime says of a command that a container does not have.
+pub(super) fn executable_missing(program: &str) -> String {
+    format!(
+        "rpc error: code = Unknown desc = failed to exec in container: failed to start exec: OCI runtime exec failed: exec \
+         failed: unable to start container process: {}: unknown",
+        not_found(program)
+    )
 }
 
 fn first_after(probe: &Value) -> Duration {

@@ -3,12 +3,10 @@
 
 use crate::base::{EventId, SimTime};
 use crate::trace::{
-    EventKind, KubeEventRow, PodRow, ServiceChange, SliceRow, StepRow, Steps, TableChange, Trace,
+    EventKind, KubeEventRow, PodRow, ServiceChange, SliceRow, StepRow, Steps, TableChange, Trace, pod_status,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use super::pod::phase_word;
 
 /// Whose lane it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -171,14 +169,14 @@ impl Lives {
 
     /// The word for a Pod's status is noted where it changed.
     fn status(&mut self, event: EventId, at: SimTime, row: &PodRow) {
-        let word = phase_word(row);
+        let word = pod_status::word(row);
         let moments = self.pods.entry((row.namespace.clone(), row.name.clone())).or_default();
         let before = moments.iter().rev().find_map(|moment| match &moment.kind {
             MomentKind::Status(word) => Some(&**word),
             MomentKind::Gone => Some(""),
             MomentKind::Step(_) | MomentKind::Note(..) | MomentKind::Endpoint(..) => None,
         });
-        if before != Some(word) && !word.is_empty() {
+        if before != Some(&*word) && !word.is_empty() {
             let kind = MomentKind::Status(word.into());
             moments.push(Moment { event, at, actor: Actor::ApiServer, kind });
         }

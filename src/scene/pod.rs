@@ -5,63 +5,7 @@ use super::layout::{Draft, stack_of};
 use super::model::{Anchor, LabelStyle, ShapeKind, Spot};
 use crate::base::NetnsId;
 use crate::base::words;
-use crate::trace::{ContainerRow, ContainerState, LinkKind, NetnsState, PodPhase, PodRow};
-
-/// The word for how far a Pod is, as `kubectl get pods` prints it.
-pub fn phase_word(pod: &PodRow) -> &str {
-    if pod.deleting && !matches!(pod.phase, PodPhase::Succeeded | PodPhase::Failed) {
-        return "Terminating";
-    }
-    let phase = match pod.phase {
-        PodPhase::Pending if pod.node.is_none() => return "Pending",
-        PodPhase::Pending => {
-            return waiting_reason(pod).unwrap_or_else(|| {
-                // The kubelet reports a container that runs together with the phase: until then the API server's last word
-                // stands.
-                let runs = |container: &ContainerRow| matches!(container.state, ContainerState::Running(_));
-                if pod.containers.iter().any(runs) { "ContainerCreating" } else { "Pending" }
-            });
-        }
-        PodPhase::Running => "Running",
-        PodPhase::Succeeded => "Succeeded",
-        PodPhase::Failed => "Failed",
-    };
-    let (mut word, mut runs) = (pod.reason.as_deref().unwrap_or(phase), false);
-    // The first container that does not run decides (`printPod`).
-    for container in pod.containers.iter().filter(|container| !container.init).rev() {
-        match &container.state {
-            // What waits for an init container that failed is not what the Pod ended by.
-            ContainerState::Waiting(reason) if &**reason == "PodInitializing" => {
-                word = failed_init(pod).unwrap_or(word);
-            }
-            ContainerState::Waiting(reason) | ContainerState::Terminated(_, reason) if !reason.is_empty() => {
-                word = reason;
-            }
-            ContainerState::Waiting(_) | ContainerState::Terminated(..) => {}
-            ContainerState::Running(_) => runs |= container.ready,
-        }
-    }
-    let is_ready = pod.conditions.iter().any(|condition| condition.kind == "Ready" && condition.holds);
-    match (word, runs, is_ready) {
-        ("Completed", true, true) => "Running",
-        ("Completed", true, false) => "NotReady",
-        _ => word,
-    }
-}
-
-fn failed_init(pod: &PodRow) -> Option<&str> {
-    pod.containers.iter().filter(|container| container.init).find_map(|container| match &container.state {
-        ContainerState::Terminated(code, reason) if *code != 0 => Some(&**reason),
-        ContainerState::Terminated(..) | ContainerState::Waiting(_) | ContainerState::Running(_) => None,
-    })
-}
-
-fn waiting_reason(pod: &PodRow) -> Option<&str> {
-    pod.containers.iter().find_map(|container| match &container.state {
-        ContainerState::Waiting(reason) => Some(&**reason),
-        ContainerState::Running(_) | ContainerState::Terminated(..) => None,
-    })
-}
+use crate::trace::{ContainerRow, ContainerState, LinkKind, NetnsState, PodPhase, PodRow, pod_status};
 
 /// Name as shown: with its namespace unless that is `default`.
 pub(super) fn short_name(pod: &PodRow) -> String {
@@ -121,7 +65,7 @@ pub(super) fn place(draft: &mut Draft<'_>, pod: &PodRow, node: NetnsId, rect: Re
     let first = rect.y + draft.px(if compact { 21 } else { 26 });
     draft.label(shape, Point::new(rect.x + pad, first), &name, LabelStyle::Name, Anchor::Start);
     let end = Point::new(rect.right() - pad, first);
-    let word = phase_word(pod).to_string();
+    let word = pod_status::word(pod);
     if compact {
         let second = if running { ip } else { draft.fitted(&word, rect.w - 2 * pad) };
         let at = Point::new(rect.x + pad, rect.y + draft.px(40));
@@ -257,7 +201,7 @@ pub(super) fn place_tile(draft: &mut Draft<'_>, pod: &PodRow, node: NetnsId, rec
     );
     let detail = match pod.ip {
         Some(ip) if running => ip.to_string(),
-        _ => phase_word(pod).to_string(),
+        _ => pod_status::word(pod),
     };
     let detail = draft.fitted(&detail, room);
     let at = Point::new(rect.x + pad, rect.y + draft.px(42));

@@ -1,6 +1,6 @@
 //! The status of a Pod object, from the row of the Pod (`kubelet` `generateAPIPodStatus`).
 
-use super::{ConditionRow, ContainerRow, ContainerState, LastState, PodPhase, PodRow};
+use super::{ConditionRow, ContainerRow, ContainerState, LastState, PodRow};
 use crate::base::SimTime;
 use serde_json::{Value, json};
 
@@ -62,13 +62,7 @@ fn overlay(row: &PodRow, value: &mut Value) {
 }
 
 fn live_status(row: &PodRow, value: &Value) -> Value {
-    let phase = match row.phase {
-        PodPhase::Pending => "Pending",
-        PodPhase::Running => "Running",
-        PodPhase::Succeeded => "Succeeded",
-        PodPhase::Failed => "Failed",
-    };
-    let mut status = json!({ "phase": phase, "qosClass": qos_class(value) });
+    let mut status = json!({ "phase": row.phase.word(), "qosClass": qos_class(value) });
     for (field, text) in [("reason", &row.reason), ("message", &row.message)] {
         if let Some(text) = text {
             status[field] = json!(&**text);

@@ -26,6 +26,7 @@ mod netfilter_words;
 mod nft;
 mod object_rows;
 mod pcapng;
+pub mod pod_status;
 mod process_rows;
 mod route_rows;
 mod rows;

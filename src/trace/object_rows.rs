@@ -38,6 +38,19 @@ pub enum PodPhase {
     Failed,
 }
 
+impl PodPhase {
+    /// The API's word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Running => "Running",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
 /// A Pod object, as far as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodRow {

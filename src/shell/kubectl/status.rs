@@ -1,191 +1,24 @@
-//! READY, STATUS and RESTARTS of a Pod, by the rules of the API server's printer (`printPod`).
+//! READY, STATUS and RESTARTS of a Pod object.
 
 use super::age::{human_duration, unix_secs};
 use super::json::{at, list, number, text};
 use crate::base::SimTime;
+use crate::trace::pod_status::{self, Container, Facts, State};
 use serde_json::Value;
 
-/// A container's state as the rules look at it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum State {
-    /// None is reported.
-    #[default]
-    None,
-    /// Waiting, with the reason.
-    Waiting(String),
-    /// Running.
-    Running,
-    /// Ended.
-    Terminated {
-        /// Reason, empty where none is given.
-        reason: String,
-        /// Exit code.
-        code: i64,
-        /// Signal, 0 for none.
-        signal: i64,
-    },
-}
-
-/// A container's reported status.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Container {
-    pub(super) state: State,
-    pub(super) ready: bool,
-    pub(super) started: bool,
-    /// Whether it is an init container that goes on running: a sidecar.
-    pub(super) sidecar: bool,
-    pub(super) restarts: u64,
-    /// Seconds since it last ended.
-    pub(super) last_ended_secs: Option<i64>,
-}
-
-/// What the rules look at.
-#[derive(Clone, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a field or a condition of the API")]
-pub(super) struct Facts {
-    pub(super) phase: String,
-    pub(super) reason: String,
-    /// Containers of the spec: ordinary ones and sidecars.
-    pub(super) total: usize,
-    /// Init containers of the spec.
-    pub(super) init_total: usize,
-    pub(super) init: Vec<Container>,
-    pub(super) containers: Vec<Container>,
-    pub(super) gated: bool,
-    pub(super) initialized: bool,
-    pub(super) ready: bool,
-    pub(super) deleting: bool,
-}
-
-/// The three cells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cells {
-    pub(super) ready: String,
-    pub(super) status: String,
-    pub(super) restarts: String,
-}
-
-#[derive(Default)]
-struct Restarts {
-    count: u64,
-    last_secs: Option<i64>,
-}
-
-impl Restarts {
-    fn add(&mut self, container: &Container) {
-        self.count += container.restarts;
-        self.last_secs = match (self.last_secs, container.last_ended_secs) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-    }
-
-    fn text(&self) -> String {
-        match self.last_secs.filter(|_| self.count > 0) {
-            Some(secs) => format!("{} ({} ago)", self.count, human_duration(secs)),
-            None => self.count.to_string(),
-        }
-    }
-}
-
-/// Applies the rules.
-pub(super) fn cells(facts: &Facts) -> Cells {
-    let mut status = if facts.reason.is_empty() { facts.phase.clone() } else { facts.reason.clone() };
-    if facts.gated {
-        "SchedulingGated".clone_into(&mut status);
-    }
-    let mut restarts = Restarts::default();
-    let mut sidecars = Restarts::default();
-    let mut ready = 0;
-    let mut initializing = None;
-    for (index, container) in facts.init.iter().enumerate() {
-        restarts.add(container);
-        if container.sidecar {
-            sidecars.add(container);
-        }
-        if container.sidecar && container.started {
-            ready += usize::from(container.ready);
-            continue;
-        }
-        if let Some(text) = init_status(container, index, facts.init_total) {
-            initializing = Some(text);
-            break;
-        }
-    }
-    let over = initializing.is_none();
-    if let Some(text) = initializing {
-        status = text;
-    }
-    if over || facts.initialized {
-        restarts = sidecars;
-        let (running, ready_now) = scan(facts, &mut status, &mut restarts);
-        ready += ready_now;
-        if status == "Completed" {
-            status = completed(facts, running);
-        }
-    }
-    let ended = matches!(facts.phase.as_str(), "Succeeded" | "Failed");
-    if facts.deleting && facts.reason == "NodeLost" {
-        "Unknown".clone_into(&mut status);
-    } else if facts.deleting && !ended {
-        "Terminating".clone_into(&mut status);
-    }
-    Cells { ready: format!("{ready}/{}", facts.total), status, restarts: restarts.text() }
-}
-
-/// What an init container makes the status, unless it is done.
-fn init_status(container: &Container, index: usize, total: usize) -> Option<String> {
-    Some(match &container.state {
-        State::Terminated { code: 0, .. } => return None,
-        State::Terminated { reason, code, signal } => format!("Init:{}", ended(reason, *code, *signal)),
-        State::Waiting(reason) if !reason.is_empty() && reason != "PodInitializing" => {
-            format!("Init:{reason}")
-        }
-        State::Waiting(_) | State::Running | State::None => format!("Init:{index}/{total}"),
-    })
-}
-
-fn ended(reason: &str, code: i64, signal: i64) -> String {
-    match (reason, signal) {
-        ("", 0) => format!("ExitCode:{code}"),
-        ("", signal) => format!("Signal:{signal}"),
-        (reason, _) => reason.to_owned(),
-    }
-}
-
-/// Looks at the ordinary containers from last to first, so that the first one decides; whether any runs, and how
-/// many are ready.
-fn scan(facts: &Facts, status: &mut String, restarts: &mut Restarts) -> (bool, usize) {
-    let (mut running, mut ready) = (false, 0);
-    for container in facts.containers.iter().rev() {
-        restarts.add(container);
-        match &container.state {
-            State::Waiting(reason) if !reason.is_empty() => status.clone_from(reason),
-            State::Terminated { reason, code, signal } => *status = ended(reason, *code, *signal),
-            State::Running if container.ready => {
-                running = true;
-                ready += 1;
-            }
-            State::Waiting(_) | State::Running | State::None => {}
-        }
-    }
-    (running, ready)
-}
-
-/// A Pod whose deciding container ended well: what the others make of it.
-fn completed(facts: &Facts, running: bool) -> String {
-    if running && facts.ready {
-        return "Running".to_owned();
-    }
-    let failed = facts.containers.iter().find_map(|container| match &container.state {
-        State::Terminated { reason, code, signal } if *code != 0 => Some(ended(reason, *code, *signal)),
-        State::Terminated { .. } | State::Waiting(_) | State::Running | State::None => None,
-    });
-    failed.unwrap_or_else(|| if running { "NotReady" } else { "Completed" }.to_owned())
+/// The three cells as they are printed.
+pub(super) fn cells(pod: &Value, now: SimTime) -> [String; 3] {
+    let cells = pod_status::cells(&facts(pod, now));
+    let restarts = &cells.restarts;
+    let restarts = match restarts.last_secs.filter(|_| restarts.count > 0) {
+        Some(secs) => format!("{} ({} ago)", restarts.count, human_duration(secs)),
+        None => restarts.count.to_string(),
+    };
+    [format!("{}/{}", cells.ready, cells.total), cells.status, restarts]
 }
 
 /// What the rules look at in a Pod object.
-pub(super) fn facts(pod: &Value, now: SimTime) -> Facts {
+fn facts(pod: &Value, now: SimTime) -> Facts {
     let specs = list(pod, "spec.initContainers");
     let is_sidecar = |spec: &&Value| text(spec, "restartPolicy") == "Always";
     let sidecars = specs.iter().filter(is_sidecar).count();
@@ -314,8 +147,7 @@ mod tests {
         for row in rows.lines().filter(|row| !row.starts_with('#') && !row.is_empty()) {
             let fields: Vec<&str> = row.split('\t').collect();
             let input = serde_json::from_str(fields[4]).unwrap();
-            let cells = cells(&facts(&pod(&input, now), now));
-            let found = [cells.ready, cells.status, cells.restarts];
+            let found = cells(&pod(&input, now), now);
             assert_eq!(found, [fields[1], fields[2], fields[3]].map(str::to_owned), "{}", fields[0]);
         }
     }

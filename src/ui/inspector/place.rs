@@ -3,9 +3,8 @@
 use super::tables::{Json, Row, Rows};
 use super::{faults, sheets};
 use crate::base::words;
-use crate::scene::phase_word;
 use crate::scene::rows::RowText;
-use crate::trace::{ContainerState, Inventory, NetnsRole, NetnsState, PodRow, explain};
+use crate::trace::{ContainerState, Inventory, NetnsRole, NetnsState, PodRow, explain, pod_status};
 use crate::ui::Selection;
 use crate::ui::stage::Show;
 use leptos::prelude::*;
@@ -88,7 +87,7 @@ fn PodView(show: Show, pod: PodRow, tables: crate::ui::stage::Shared<Inventory>)
     let containers: Vec<Row> = containers.collect();
     let own = |row: &crate::trace::StepRow| row.namespace == pod.namespace && row.pod == pod.name;
     let steps: Vec<_> = tables.steps.iter().filter(|(_, row)| own(row)).cloned().collect();
-    let word = phase_word(&pod).to_string();
+    let word = pod_status::word(&pod);
     let node = pod.node.clone().unwrap_or_else(|| "–".into());
     view! {
         <section>

@@ -173,8 +173,8 @@ fn age(object: &Value, look: Look) -> String {
 }
 
 fn pod(pod: &Value, look: Look) -> Vec<String> {
-    let status = status::cells(&status::facts(pod, look.now));
-    let mut row = vec![name(pod), status.ready, status.status, status.restarts, age(pod, look)];
+    let [ready, status, restarts] = status::cells(pod, look.now);
+    let mut row = vec![name(pod), ready, status, restarts, age(pod, look)];
     if look.wide {
         let ip = list(pod, "status.podIPs").first().map_or(text(pod, "status.podIP"), |one| text(one, "ip"));
         row.push(or(ip, NONE));
