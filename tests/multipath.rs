@@ -12,7 +12,7 @@ use vethscope::lab::Lab;
 use vethscope::scene::tables::{TableKind, sheets};
 use vethscope::trace::explain::why;
 use vethscope::trace::{EventKind, Table, TableChange};
-use vethscope::wire::Body;
+use vethscope::wire::{Body, Icmp};
 
 /// Far ends behind the routers `node1` and `node2`, towards which `gw` passes on what the host `web` sends.
 fn lab(policy: u8) -> Lab {
@@ -105,6 +105,35 @@ fn packets_to_many_hosts_are_shared_out_by_their_addresses() {
     assert!(taken.values().all(|(legs, packets)| legs.len() == 1 && *packets == 2), "{taken:?}");
     let [first, second] = shares(&taken);
     assert!((3..20).contains(&first) && second == 40 - first, "{first} and {second}");
+}
+
+/// An error has the addresses of its router and of the one who hears of it, whatever it complains of; it is shared out by the
+/// packet that it is about.
+#[test]
+fn errors_take_the_next_hop_of_the_packet_that_they_are_about() {
+    let mut lab = lab(0);
+    let from = lab.trace().len();
+    for number in 1..=40 {
+        let ping = format!("host/ext ping -c1 -t1 -I 198.51.100.0 203.0.113.{}", number % 20 + 100);
+        assert_eq!(run(&mut lab, &ping), 1, "{number}");
+        assert_eq!(run(&mut lab, "host/ext sleep 1"), 0);
+    }
+    let trace = lab.trace();
+    let mut taken: BTreeMap<Vec<u8>, (BTreeSet<u16>, usize)> = BTreeMap::new();
+    for event in trace.events.range(from..trace.len()) {
+        let EventKind::Decided(Table::Fib, row) = event.kind else { continue };
+        let change = row.is_some().then(|| &trace.changes[row.index()]);
+        let Some(leg) = change.and_then(TableChange::as_route).and_then(|route| route.leg) else { continue };
+        let packet = trace.frame_of(event).and_then(|frame| frame.ipv4()).expect("routes are for packets");
+        let Body::Icmp(Icmp::TimeExceeded { quote, .. }) = &*packet.body else { continue };
+        let (legs, errors) = taken.entry(quote[16..20].to_vec()).or_default();
+        legs.insert(leg.at);
+        *errors += 1;
+    }
+    assert_eq!(taken.len(), 20, "{taken:?}");
+    assert!(taken.values().all(|(legs, errors)| legs.len() == 1 && *errors == 2), "{taken:?}");
+    let first = taken.values().filter(|(legs, _)| legs.contains(&0)).count();
+    assert!((1..15).contains(&first), "{first}");
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl Netns {
     pub(super) fn receive_rider(&mut self, ctx: &mut Ctx<'_>, rider: IfIndex, mut skb: Skb) {
         match self.link(rider).and_then(|link| link.away) {
             Some(peer) => {
-                skb.nf = skb.nf.scrubbed(true);
+                (skb.nf, skb.dst) = (skb.nf.scrubbed(true), super::Dst::default());
                 ctx.effects.wire.push((Duration::ZERO, peer.netns, peer.ifindex, skb));
             }
             None => self.netif_receive(ctx, rider, skb),

@@ -140,7 +140,7 @@ impl Netns {
             Next::Wire(peer, delay) => {
                 skb.confirms &= !is_cable;
                 skb.nf = skb.nf.scrubbed(true);
-                skb.sec = None;
+                (skb.sec, skb.dst) = (None, super::Dst::default());
                 ctx.effects.wire.push((delay, peer.netns, peer.ifindex, skb));
             }
             Next::Bridge => self.br_dev_xmit(ctx, ifindex, skb),

@@ -3,7 +3,7 @@
 //! 3.3.1.2); and the redirects that a router sends.
 
 use super::icmp::{IcmpError, Quoted};
-use super::rule::FibKey;
+use super::rule::{FibKey, Traits};
 use super::{Ctx, FibResult, Netns, PingMessage, Skb};
 use crate::base::{ChangeId, Duration, EventId, IfIndex, Ipv4Addr, SimTime};
 use crate::trace::{Disposition, DropReason, ExceptionRow, RouteKind, TableChange};
@@ -144,12 +144,16 @@ impl Netns {
 
     /// Whether a packet goes out where it came in although its sender could have reached the next hop by itself
     /// (`__mkroute_input`, `IPSKB_DOREDIRECT`).
-    pub(super) fn deserves_redirect(&self, ifindex: IfIndex, src: Ipv4Addr, route: &FibResult) -> bool {
+    pub(super) fn deserves_redirect(&self, ifindex: IfIndex, skb: &Skb, route: &FibResult) -> bool {
+        let Some(packet) = skb.frame.ipv4() else { return false };
+        let src = packet.src;
         if route.route.oif != Some(ifindex) || !self.conf_or(ifindex, |conf| conf.send_redirects) {
             return false;
         }
-        let back = self.route_towards(src).filter(|back| back.route.oif == Some(ifindex));
-        let back = back.or_else(|| self.fib.lookup_by(src, ifindex));
+        let traits = Traits::of_incoming(packet, skb.nf.mark, skb.hash).back();
+        let key = FibKey { src: packet.dst, traits, ..FibKey::towards(src) };
+        let back = self.fib_find(&key).filter(|back| self.fib_uses_dev(&back.route, ifindex));
+        let back = back.or_else(|| self.fib_find(&FibKey { oif: Some(ifindex), ..key }));
         let attached =
             back.is_some_and(|back| back.route.kind == RouteKind::Unicast && back.route.gateway.is_none());
         let gateway = route.route.gateway.unwrap_or(Ipv4Addr::UNSPECIFIED);

@@ -218,7 +218,7 @@ impl Netns {
         }
         let from = local.then_some(packet.dst);
         let tos = packet.tos & 0x1e | TOS_INTERNETCONTROL;
-        let traits = Traits::icmp(tos, error.kind_and_code());
+        let traits = Traits::icmp_error(tos, error.kind_and_code(), about);
         let Ok(flow) = self.ip_route_output_flow(ctx.now, packet.src, (from, None), traits) else { return };
         let on_loopback = flow.oif == IfIndex(1);
         let cost = self.sysctl.icmp_ratelimit.0;

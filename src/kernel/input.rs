@@ -139,7 +139,7 @@ impl Netns {
             return Some(DropReason::IpMartianSource);
         }
         let way_back = FibKey { src: dst, traits: traits.back(), ..FibKey::towards(src) };
-        let back = || self.fib_lookup(&way_back).map(|found| found.route);
+        let back = || self.fib_find(&way_back).map(|found| found.route);
         match self.conf_max(ifindex, |conf| conf.rp_filter) {
             0 => None,
             1 if back().is_some_and(|route| self.fib_uses_dev(&route, ifindex)) => None,
@@ -242,7 +242,7 @@ impl Netns {
         }
         let learnt = self.exception(ctx.now, packet.dst, &route).and_then(|row| row.gateway);
         let next_hop = learnt.or(route.route.gateway).unwrap_or(packet.dst);
-        let redirects = self.deserves_redirect(ifindex, packet.src, &route);
+        let redirects = self.deserves_redirect(ifindex, &skb, &route);
         // A packet that is passed on goes by what the route says, not by what was learnt of the path.
         let metrics = route.route.metrics;
         let mtu = if metrics.mtu_locked() { mtu } else { metrics.mtu };

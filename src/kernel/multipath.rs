@@ -1,10 +1,10 @@
 //! Routes with several next hops: which of them a packet takes, and what becomes of them with their devices
 //! (`net/ipv4/fib_semantics.c`, `net/ipv4/route.c`).
 
-use super::rule::FibKey;
+use super::rule::{FibKey, Hashed};
 use super::{Ctx, FibResult, Netns};
 use crate::base::{EventId, IfIndex};
-use crate::trace::{FlowKeys, NextHop, Nud, RouteRow, TableChange, select};
+use crate::trace::{FlowKeys, NextHop, RouteRow, TableChange, select};
 use std::collections::BTreeSet;
 
 impl Netns {
@@ -23,24 +23,20 @@ impl Netns {
     /// `fib_multipath_hash`. Under policy 1 the hash that the sending socket drew goes before one of our own.
     fn multipath_hash(&self, key: &FibKey, secret: u64) -> u32 {
         let (policy, traits) = (self.sysctl.fib_multipath_hash_policy, key.traits);
-        if policy == 1 && traits.txhash != 0 {
-            return traits.txhash >> 1;
+        let asked = FlowKeys { ends: (key.src, key.dst), protocol: traits.protocol, ports: traits.ports };
+        let asked = Hashed { flow: asked, within: None, txhash: 0 };
+        let Hashed { flow, within, txhash } = traits.hashed.unwrap_or(asked);
+        if policy == 1 && txhash != 0 {
+            return txhash >> 1;
         }
-        let flow = FlowKeys { ends: (key.src, key.dst), protocol: traits.protocol, ports: traits.ports };
-        FlowKeys::of_policy(policy, flow, traits.within).hash(secret)
+        FlowKeys::of_policy(policy, flow, within).hash(secret)
     }
 
     fn next_hop(&self, row: &RouteRow) -> NextHop {
-        let leg = row.leg;
-        let state =
-            row.oif.zip(row.gateway).and_then(|at| self.neighbors.get(&at)).map(|entry| entry.row.state);
-        let is_silent = matches!(state, Some(Nud::Incomplete | Nud::Failed));
-        NextHop {
-            weight: leg.map_or(1, |leg| leg.weight),
-            dead: leg.is_some_and(|leg| leg.dead),
-            silent: self.sysctl.fib_multipath_use_neigh && is_silent,
-            source: row.oif.and_then(|oif| self.inet_select_addr(oif, row.gateway, row.scope)),
-        }
+        let entry = row.oif.zip(row.gateway).and_then(|at| self.neighbors.get(&at));
+        let state = entry.filter(|_| self.sysctl.fib_multipath_use_neigh).map(|entry| entry.row.state);
+        let source = row.oif.and_then(|oif| self.inet_select_addr(oif, row.gateway, row.scope));
+        NextHop::of(row, state, source)
     }
 
     /// Whether one of a route's next hops is by this device (`fib_info_nh_uses_dev`).

@@ -6,7 +6,7 @@ use super::netfilter::{HookState, Verdict};
 use super::rule::{FibKey, NO_TABLE, Traits};
 use super::{Ctx, Errno, FibResult, Netns, Sender, Skb, Urgency, Work};
 use crate::base::{ChangeId, Duration, IfIndex, Ipv4Addr, MacAddr};
-use crate::trace::{DropReason, EventKind, Hook, RouteKind, RouteMetrics, Scope, Table};
+use crate::trace::{AddrRow, DropReason, EventKind, Hook, RouteKind, RouteMetrics, Scope, Table};
 
 /// Where a packet of this machine's own goes (`struct rtable` and `struct flowi4`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,23 +129,15 @@ impl Netns {
         route.prefsrc.or_else(|| self.inet_select_addr(route.oif?, route.gateway, route.scope))
     }
 
-    /// The primary address of `ifindex`, of `scope` or a wider one, that shares a network with `towards`, else its first
-    /// one, else the first of any other interface (`inet_select_addr`, `man 8 ip-route`, "src").
+    /// The address that a packet by `ifindex` gets (`inet_select_addr`).
     pub(super) fn inet_select_addr(
         &self,
         ifindex: IfIndex,
         towards: Option<Ipv4Addr>,
         scope: Scope,
     ) -> Option<Ipv4Addr> {
-        let usable = |row: &&crate::trace::AddrRow| row.scope <= scope && !row.secondary;
-        let of = |at: IfIndex| self.addrs.iter().filter(move |row| row.ifindex == at).filter(usable);
-        let matching = towards.and_then(|dst| of(ifindex).find(|row| row.network().contains(&dst)));
-        // Interfaces are asked in the order in which they were made; addresses of scope link stay on their own.
-        let elsewhere = || {
-            let others = self.links().filter(|link| link.ifindex != ifindex);
-            others.flat_map(|link| of(link.ifindex)).find(|row| row.scope != Scope::Link)
-        };
-        matching.or_else(|| of(ifindex).next()).or_else(elsewhere).map(|row| row.addr.addr())
+        let links = || self.links().map(|link| link.ifindex);
+        AddrRow::select(&self.addrs, links, ifindex, (towards, scope))
     }
 
     /// Sends a packet of this machine's own (`ip_local_out`). Its frame still lacks Ethernet addresses.
@@ -218,6 +210,7 @@ impl Netns {
         after: Duration,
         mut skb: Skb,
     ) -> Option<Errno> {
+        skb.dst.next_hop = Some(next_hop);
         let state = HookState { hook: Hook::Postrouting, iif: IfIndex::NONE, oif };
         if self.nf_hook(ctx, oif, state, &mut skb) == Verdict::Drop {
             let reason = skb.nf.drop_reason();

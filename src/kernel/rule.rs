@@ -5,12 +5,12 @@
 //! decides whatever table it is of (`fib_trie_unmerge` takes them apart); only then the rules are asked one by one.
 
 use super::icmp::Quoted;
-use super::{Ctx, FibResult, Netns};
+use super::{Ctx, FibResult, Netns, Skb};
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, Ipv4Net};
 use crate::trace::{
-    FibRuleAction, FibRuleRow, RouteKind, RouteProtocol, RouteRow, Scope, TableChange, Within,
+    FibRuleAction, FibRuleRow, FlowKeys, RouteKind, RouteProtocol, RouteRow, Scope, TableChange, Within,
 };
-use crate::wire::{Body, Gre, GrePayload, Icmp, Ipv4};
+use crate::wire::{Body, Gre, GrePayload, Ipv4};
 
 /// The table of a route that stands for a rule's own refusal.
 pub(super) const NO_TABLE: u32 = 0;
@@ -39,15 +39,23 @@ pub(super) struct Traits {
     pub(super) ports: (u16, u16),
     /// The user of the sending socket; root, where there is none (`sock_net_uid`).
     pub(super) uid: u32,
-    /// The hash that the sending socket drew; 0 where none did.
-    pub(super) txhash: u32,
-    /// The packet within a packet that came in.
-    pub(super) within: Option<Within>,
+    /// What the packet in hand says of its flow; without one the next hop is chosen by what is asked for.
+    pub(super) hashed: Option<Hashed>,
 }
 
-impl Traits {
-    /// Of a packet that came in (`fib4_rules_early_flow_dissect`). Fragments have no ports.
-    pub(super) fn of_incoming(packet: &Ipv4, mark: u32, txhash: u32) -> Self {
+/// A packet as far as it chooses among next hops (`fib_multipath_hash` with an `skb`).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hashed {
+    pub(super) flow: FlowKeys,
+    /// The packet within it.
+    pub(super) within: Option<Within>,
+    /// The hash that the sending socket drew; 0 where none did.
+    pub(super) txhash: u32,
+}
+
+impl Hashed {
+    /// Of a packet. Fragments have no ports.
+    fn of(packet: &Ipv4, txhash: u32) -> Self {
         let fragment = packet.more_fragments || packet.fragment_offset != 0;
         let ports = match &*packet.body {
             Body::Tcp(tcp) if !fragment => (tcp.src_port, tcp.dst_port),
@@ -61,8 +69,8 @@ impl Traits {
             | Body::Esp(_)
             | Body::Raw { .. } => (0, 0),
         };
-        let within = Self::within(&packet.body).filter(|_| !fragment);
-        Self { mark, tos: packet.tos, protocol: packet.protocol(), ports, uid: 0, txhash, within }
+        let flow = FlowKeys { ends: (packet.src, packet.dst), protocol: packet.protocol(), ports };
+        Self { flow, within: Self::within(&packet.body).filter(|_| !fragment), txhash }
     }
 
     /// What tunnels carry, and what ICMP errors quote (`ip_multipath_l3_keys`).
@@ -72,8 +80,8 @@ impl Traits {
             Body::Gre(Gre { payload: GrePayload::Ipv4(inner), .. }) => {
                 Some(Within::Carried(inner.src, inner.dst))
             }
-            Body::Icmp(Icmp::DestinationUnreachable { quote, .. } | Icmp::TimeExceeded { quote, .. }) => {
-                Quoted::read(quote).map(|quoted| Within::Quoted(quoted.src, quoted.dst))
+            Body::Icmp(error) if error.is_error() => {
+                Quoted::read(error.data()).map(|quoted| Within::Quoted(quoted.src, quoted.dst))
             }
             Body::Icmp(_)
             | Body::Gre(_)
@@ -84,6 +92,15 @@ impl Traits {
             | Body::Raw { .. } => None,
         }
     }
+}
+
+impl Traits {
+    /// Of a packet that came in (`fib4_rules_early_flow_dissect`).
+    pub(super) fn of_incoming(packet: &Ipv4, mark: u32, txhash: u32) -> Self {
+        let hashed = Hashed::of(packet, txhash);
+        let FlowKeys { protocol, ports, .. } = hashed.flow;
+        Self { mark, tos: packet.tos, protocol, ports, uid: 0, hashed: Some(hashed) }
+    }
 
     /// Of what answers a packet, as far as the way back is asked for (`__fib_validate_source`).
     pub(super) fn back(self) -> Self {
@@ -93,6 +110,12 @@ impl Traits {
     /// Of an ICMP message of this machine's own.
     pub(super) fn icmp(tos: u8, (kind, code): (u8, u8)) -> Self {
         Self { tos, protocol: 1, ports: (0, u16::from_be_bytes([kind, code])), ..Self::default() }
+    }
+
+    /// Of an error about a packet, which takes the next hop that the packet itself would (`icmp_route_lookup`).
+    pub(super) fn icmp_error(tos: u8, kind_and_code: (u8, u8), about: &Skb) -> Self {
+        let hashed = about.frame.ipv4().map(|packet| Hashed::of(packet, about.hash));
+        Self { hashed, ..Self::icmp(tos, kind_and_code) }
     }
 }
 
@@ -119,9 +142,14 @@ impl Rules {
 }
 
 impl Netns {
-    /// The deciding route, or `None` (`fib_lookup`). Where a rule refuses by itself, the route is of no table and its
-    /// row is the rule's.
+    /// The deciding route, or `None`, and of several next hops the one for the packet (`fib_lookup`, `fib_select_path`).
     pub(super) fn fib_lookup(&self, key: &FibKey) -> Option<FibResult> {
+        self.fib_find(key).map(|found| self.fib_select_path(found, key))
+    }
+
+    /// The deciding route, or `None`, whichever of its next hops is taken (`fib_lookup`). Where a rule refuses by itself,
+    /// the route is of no table and its row is the rule's.
+    pub(super) fn fib_find(&self, key: &FibKey) -> Option<FibResult> {
         if self.rules.custom {
             return self.fib_rules_lookup(key);
         }
@@ -132,7 +160,7 @@ impl Netns {
             Some(oif) if found.route.oif != Some(oif) || found.route.leg.is_some() => {
                 self.fib.lookup_by(key.dst, oif)
             }
-            _ => Some(self.fib_select_path(found, key)),
+            _ => Some(found),
         }
     }
 
@@ -179,8 +207,8 @@ impl Netns {
                     rule.suppress.is_none_or(|len| found.route.dst.prefix_len() > len)
                 }
             };
-            if let Some(found) = found.filter(counts) {
-                return Some(self.fib_select_path(found, key));
+            if found.is_some_and(|found| counts(&found)) {
+                return found;
             }
         }
         None

@@ -60,6 +60,23 @@ impl AddrLifetime {
 }
 
 impl AddrRow {
+    /// Of a machine's addresses the primary one of `ifindex`, of a scope or a wider one, that shares a network with `towards`,
+    /// else its first one, else the first of any other interface (`inet_select_addr`, `man 8 ip-route`, "src").
+    pub fn select<I: Iterator<Item = IfIndex>>(
+        addrs: &[Self],
+        links: impl FnOnce() -> I,
+        ifindex: IfIndex,
+        (towards, scope): (Option<Ipv4Addr>, Scope),
+    ) -> Option<Ipv4Addr> {
+        let usable = |row: &&Self| row.scope <= scope && !row.secondary;
+        let of = |at: IfIndex| addrs.iter().filter(move |row| row.ifindex == at).filter(usable);
+        let matching = towards.and_then(|dst| of(ifindex).find(|row| row.network().contains(&dst)));
+        // Interfaces are asked in the order in which they were made; addresses of scope link stay on their own.
+        let elsewhere =
+            || links().filter(|at| *at != ifindex).flat_map(of).find(|row| row.scope != Scope::Link);
+        matching.or_else(|| of(ifindex).next()).or_else(elsewhere).map(|row| row.addr.addr())
+    }
+
     /// An address as `ip addr add ADDR dev IFNAME` makes it: of global scope, without a broadcast address.
     pub fn new(netns: NetnsId, ifindex: IfIndex, addr: Ipv4Net) -> Self {
         Self {

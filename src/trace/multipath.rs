@@ -1,7 +1,7 @@
 //! Routes with several next hops (`net/ipv4/fib_semantics.c`, `CONFIG_IP_ROUTE_MULTIPATH`). Each next hop is a row of its
 //! own, so that a decision names the very one that was taken; the rows of one route follow one another.
 
-use super::{NetnsState, RouteRow};
+use super::{NetnsState, Nud, RouteRow};
 use crate::base::Ipv4Addr;
 
 /// Which of a route's several next hops a row is (`struct fib_nh`).
@@ -90,6 +90,18 @@ pub struct NextHop {
     pub silent: bool,
     /// The source address of packets that take it (`nh_saddr`).
     pub source: Option<Ipv4Addr>,
+}
+
+impl NextHop {
+    /// The next hop of a row, by its neighbour's state where that counts, and with the source address of its packets.
+    pub fn of(row: &RouteRow, neighbour: Option<Nud>, source: Option<Ipv4Addr>) -> Self {
+        Self {
+            weight: row.leg.map_or(1, |leg| leg.weight),
+            dead: row.leg.is_some_and(|leg| leg.dead),
+            silent: matches!(neighbour, Some(Nud::Incomplete | Nud::Failed)),
+            source,
+        }
+    }
 }
 
 /// The place of the next hop that a flow takes: the one in whose share of the hashes its hash lies, but rather one whose

@@ -178,7 +178,7 @@ impl Netns {
                 if src.is_unspecified() {
                     return Verdict::Accept;
                 }
-                let Some(addr) = self.masquerade_addr(state.oif, dst) else { return Verdict::Drop };
+                let Some(addr) = self.masquerade_addr(state.oif, skb, dst) else { return Verdict::Drop };
                 self.change_conntrack(ctx, id, skb.cause, |conn| conn.masquerade = Some(state.oif));
                 Range { addrs: Some((addr, addr)), ports: *ports, flags: *flags }
             }
@@ -218,10 +218,10 @@ impl Netns {
         if self.nf_nat_setup(id, range, manip) { Verdict::Accept } else { Verdict::Drop }
     }
 
-    /// The address of the way out that masquerading takes (`inet_select_addr` with the next hop).
-    fn masquerade_addr(&self, oif: IfIndex, dst: Ipv4Addr) -> Option<Ipv4Addr> {
-        let route = self.route_towards(dst).map(|found| found.route).filter(|route| route.oif == Some(oif));
-        let next_hop = route.and_then(|route| route.gateway).unwrap_or(dst);
+    /// The address of the way out that masquerading takes: the one that the packet's next hop calls for, where it has been
+    /// routed (`rt_nexthop`, `inet_select_addr`).
+    fn masquerade_addr(&self, oif: IfIndex, skb: &Skb, dst: Ipv4Addr) -> Option<Ipv4Addr> {
+        let next_hop = skb.dst.next_hop.unwrap_or(dst);
         self.inet_select_addr(oif, Some(next_hop), Scope::Global)
     }
 

@@ -279,22 +279,28 @@ pub(super) fn route_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Re
     if !forwards && (own.gateway.is_some() || own.oif.is_some() || !wanted.hops.is_empty()) {
         return Err(kernel("Gateway, device and multipath can not be specified for this route type."));
     }
-    let scope = wanted.scope.unwrap_or(match kind {
+    let widest = match kind {
         RouteKind::Local => Scope::Host,
         RouteKind::Broadcast => Scope::Link,
-        RouteKind::Unicast if own.gateway.is_none() && wanted.hops.is_empty() => Scope::Link,
         RouteKind::Unicast
         | RouteKind::Blackhole
         | RouteKind::Unreachable
         | RouteKind::Prohibit
         | RouteKind::Throw => Scope::Global,
+    };
+    let scope = wanted.scope.unwrap_or_else(|| {
+        let is_attached = kind == RouteKind::Unicast && own.gateway.is_none() && wanted.hops.is_empty();
+        if is_attached { Scope::Link } else { widest }
     });
+    if scope < widest {
+        return Err(kernel("Invalid scope."));
+    }
     if scope == Scope::Host && wanted.hops.len() > 1 {
         return Err(kernel("Route with host scope can not have multiple nexthops."));
     }
     let mut hops = if wanted.hops.is_empty() { vec![own] } else { wanted.hops };
     for hop in hops.iter_mut().filter(|_| forwards) {
-        hop.check(ip, wanted.table.unwrap_or(MAIN))?;
+        hop.check(ip, wanted.table.unwrap_or(MAIN), scope)?;
     }
     if wanted.prefsrc.is_some_and(|source| ip.state.addrs.iter().all(|row| row.addr.addr() != source)) {
         return Err(kernel("Invalid prefsrc address."));

@@ -2,12 +2,12 @@
 
 use super::addr::prefix;
 use super::change::{answers, kernel};
-use super::route::MAIN;
-use super::{Ip, Stop, next};
+use super::route::LOCAL;
+use super::{Ip, Stop, next, route_get};
 use crate::base::{IfIndex, Ipv4Addr};
 use crate::shell::out::not_simulated;
 use crate::shell::print::{Color, Printer};
-use crate::trace::{Leg, RouteKind, RouteRow};
+use crate::trace::{Leg, RouteRow, Scope};
 
 /// A next hop as it is given.
 #[derive(Clone, Copy, Debug)]
@@ -27,26 +27,37 @@ impl Hop {
         Self { gateway, oif, onlink, weight: 1 }
     }
 
-    /// Finds the device of a gateway that lies in a network of its own, and asks whether it can be used
-    /// (`fib_check_nh`).
-    pub(super) fn check(&mut self, ip: &Ip<'_>, table: u32) -> Result<(), Stop> {
-        if let Some(gateway) = self.gateway.filter(|_| !self.onlink) {
-            let attached = ip.state.routes.iter().map(|(_, row)| row).find(|row| {
-                (row.table == MAIN || row.table == table)
-                    && row.gateway.is_none()
-                    && row.kind == RouteKind::Unicast
-                    && row.dst.contains(&gateway)
-                    && self.oif.is_none_or(|oif| row.oif == Some(oif))
-            });
-            let oif = attached.and_then(|row| row.oif);
-            self.oif = Some(oif.ok_or_else(|| kernel("Nexthop has invalid gateway."))?);
+    /// Finds the device of a gateway, and asks whether the next hop can be used (`fib_check_nh`). The gateway has to be
+    /// nearer than what lies behind it: attached, or for a route of scope link on this machine itself.
+    pub(super) fn check(&mut self, ip: &Ip<'_>, table: u32, scope: Scope) -> Result<(), Stop> {
+        let Some(gateway) = self.gateway else {
+            return self.check_device(ip, scope == Scope::Host, "Device for nexthop is not up.");
+        };
+        if scope == Scope::Host {
+            return Err(kernel("Route with host scope can not have a gateway."));
         }
+        let invalid = || kernel("Nexthop has invalid gateway.");
+        if self.onlink {
+            if scope >= Scope::Link {
+                return Err(kernel("Nexthop has invalid scope."));
+            }
+            self.oif.ok_or_else(|| kernel("Nexthop device required for onlink."))?;
+            self.check_device(ip, false, "Nexthop device is not up.")?;
+            let is_special = |row: &RouteRow| row.table == LOCAL && row.dst.contains(&gateway);
+            let special = ip.state.routes.iter().any(|(_, row)| is_special(row));
+            return if special || gateway.is_multicast() { Err(invalid()) } else { Ok(()) };
+        }
+        let nearer = if scope < Scope::Link { Scope::Link } else { Scope::Host };
+        let found = route_get::reach(ip, table, (gateway, self.oif), nearer).ok_or_else(invalid)?;
+        self.oif = found.oif;
+        self.check_device(ip, false, "Device for nexthop is not up.")
+    }
+
+    /// Addresses of this machine are its own also while their device is down.
+    fn check_device(&self, ip: &Ip<'_>, may_be_down: bool, complaint: &str) -> Result<(), Stop> {
         let oif = self.oif.ok_or_else(|| answers("No such device"))?;
-        if ip.state.links.get(&oif).is_some_and(|link| link.up) {
-            Ok(())
-        } else {
-            Err(kernel("Device for nexthop is not up."))
-        }
+        let is_up = ip.state.links.get(&oif).is_some_and(|link| link.up);
+        if is_up || may_be_down { Ok(()) } else { Err(kernel(complaint)) }
     }
 
     /// The row of this next hop, which is one of several; number and key of its route are the kernel's to give.
@@ -159,13 +170,31 @@ pub(super) fn print_way(
 
 /// Flags of a next hop. The kernel marks one whose interface has no carrier, and what is dead has none.
 pub(super) fn print_flags(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow) {
+    let dead = is_dead(row);
+    let flags = [("dead", dead), ("onlink", row.onlink), ("linkdown", dead || lacks_carrier(ip, row))];
+    print_set(printer, &flags);
+}
+
+/// Flags of a route with several next hops: it has lost its carrier where one device's carrier was the last that they had
+/// (`fib_sync_down_dev`).
+pub(super) fn print_head_flags(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow) {
+    let mut alive = ip.state.legs(row).filter(|leg| !is_dead(leg));
+    let linkdown =
+        alive.next().is_some_and(|first| lacks_carrier(ip, first) && alive.all(|leg| leg.oif == first.oif));
+    print_set(printer, &[("linkdown", linkdown)]);
+}
+
+fn is_dead(row: &RouteRow) -> bool {
+    row.leg.is_some_and(|leg| leg.dead)
+}
+
+fn lacks_carrier(ip: &Ip<'_>, row: &RouteRow) -> bool {
     let link = row.oif.and_then(|oif| ip.state.links.get(&oif));
-    let dead = row.leg.is_some_and(|leg| leg.dead);
-    let linkdown = dead || link.is_some_and(|link| link.up && !link.carrier);
-    let flags: Vec<&str> = [("dead", dead), ("onlink", row.onlink), ("linkdown", linkdown)]
-        .into_iter()
-        .filter_map(|(flag, set)| set.then_some(flag))
-        .collect();
-    let text: String = flags.iter().flat_map(|flag| [*flag, " "]).collect();
-    printer.any("flags", flags, text);
+    link.is_some_and(|link| link.up && !link.carrier)
+}
+
+fn print_set(printer: &mut Printer, flags: &[(&str, bool)]) {
+    let set: Vec<&str> = flags.iter().filter_map(|(flag, set)| set.then_some(*flag)).collect();
+    let text: String = set.iter().flat_map(|flag| [*flag, " "]).collect();
+    printer.any("flags", set, text);
 }

@@ -255,8 +255,7 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow, filter: &Filter) {
         printer.any("metric", row.metric, format!("metric {} ", row.metric));
     }
     if row.leg.is_some() {
-        // Whatever its next hops are, the route itself has none.
-        printer.field("flags", Vec::<&str>::new());
+        nexthop::print_head_flags(ip, printer, row);
     } else {
         nexthop::print_flags(ip, printer, row);
     }

@@ -8,7 +8,7 @@ use crate::base::{IfIndex, Ipv4Addr};
 use crate::shell::Command;
 use crate::shell::print::{Color, Printer};
 use crate::trace::{
-    ExceptionRow, FibRuleAction, FibRuleRow, FlowKeys, NextHop, Nud, RouteKind, RouteMetrics, RouteRow,
+    AddrRow, ExceptionRow, FibRuleAction, FibRuleRow, FlowKeys, NextHop, RouteKind, RouteMetrics, RouteRow,
     Scope, rows_text, select,
 };
 use crate::wire::names;
@@ -26,6 +26,8 @@ struct Question {
     ipproto: u8,
     ports: (u16, u16),
     fibmatch: bool,
+    /// The least scope of the route, where not every one will do.
+    scope: Option<Scope>,
     /// The length of a prefix that was given for an address.
     warning: Option<u8>,
 }
@@ -112,23 +114,44 @@ fn read(ip: &Ip<'_>, words: &[String]) -> Result<Question, Stop> {
     Ok(question)
 }
 
+/// The deciding route of these tables, and of several next hops the first that lives (`fib_table_lookup`).
+fn best(ip: &Ip<'_>, tables: &[u32], dst: Ipv4Addr, question: &Question) -> Option<RouteRow> {
+    let rows = ip.state.routes.iter().map(|(_, row)| row);
+    rows.filter(|row| tables.contains(&row.table) && row.dst.contains(&dst))
+        .filter(|row| question.oif.is_none_or(|oif| row.oif == Some(oif)))
+        .filter(|row| question.scope.is_none_or(|scope| row.scope >= scope))
+        .filter(|row| {
+            let link = row.oif.and_then(|oif| ip.state.links.get(&oif));
+            let alive = row.leg.is_none_or(|leg| !leg.dead);
+            // An address is the machine's own also while its device is down (`fib_check_nh`).
+            alive && (row.kind == RouteKind::Local || link.is_none_or(|link| link.up))
+        })
+        .min_by_key(|row| (32 - row.dst.prefix_len(), row.table != LOCAL, row.metric))
+        .filter(|row| row.kind != RouteKind::Throw)
+        .copied()
+}
+
+/// The route by which a gateway is reached: the route's own table is asked first, then all of them, for routes of at least
+/// a scope (`fib_check_nh_v4_gw`).
+pub(super) fn reach(
+    ip: &Ip<'_>,
+    table: u32,
+    (gateway, oif): (Ipv4Addr, Option<IfIndex>),
+    scope: Scope,
+) -> Option<RouteRow> {
+    let question = Question { oif, scope: Some(scope), ..Question::default() };
+    let is_one_trie = !ip.state.has_custom_rules && matches!(table, MAIN | LOCAL);
+    let tables = if is_one_trie { &[LOCAL, MAIN][..] } else { &[table][..] };
+    let is_way = |row: &RouteRow| matches!(row.kind, RouteKind::Unicast | RouteKind::Local);
+    let refuses = |row: &RouteRow| !is_way(row) && row.kind != RouteKind::Broadcast;
+    let own = best(ip, tables, gateway, &question).filter(|row| !refuses(row));
+    own.or_else(|| lookup(ip, gateway, &question)).filter(is_way)
+}
+
 /// `fib_lookup`: each table that the rules name in turn; as long as nobody changed a rule, the tables local and main are
 /// one, in which the longest prefix decides. A rule that refuses by itself gives a route of no table.
 fn lookup(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Option<RouteRow> {
-    let best = |tables: &[u32]| {
-        let rows = ip.state.routes.iter().map(|(_, row)| row);
-        rows.filter(|row| tables.contains(&row.table) && row.dst.contains(&dst))
-            .filter(|row| question.oif.is_none_or(|oif| row.oif == Some(oif)))
-            .filter(|row| {
-                let link = row.oif.and_then(|oif| ip.state.links.get(&oif));
-                let alive = row.leg.is_none_or(|leg| !leg.dead);
-                // An address is the machine's own also while its device is down (`fib_check_nh`).
-                alive && (row.kind == RouteKind::Local || link.is_none_or(|link| link.up))
-            })
-            .min_by_key(|row| (32 - row.dst.prefix_len(), row.table != LOCAL, row.metric))
-            .filter(|row| row.kind != RouteKind::Throw)
-            .map(|row| choose(ip, row, dst, question))
-    };
+    let best = |tables: &[u32]| best(ip, tables, dst, question);
     if !ip.state.has_custom_rules {
         return best(&[LOCAL, MAIN]).or_else(|| best(&[253]));
     }
@@ -162,28 +185,23 @@ fn lookup(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Option<RouteRow> {
 }
 
 /// The next hop that the packet in question takes of those of a route (`fib_select_path`).
-fn choose(ip: &Ip<'_>, row: &RouteRow, dst: Ipv4Addr, question: &Question) -> RouteRow {
-    let Some(own) = row.leg.filter(|_| question.oif.is_none()) else { return *row };
+fn choose(ip: &Ip<'_>, row: RouteRow, dst: Ipv4Addr, question: &Question) -> RouteRow {
+    let Some(own) = row.leg.filter(|_| question.oif.is_none()) else { return row };
     let setting =
         |key: &str| ip.state.sysctls.get(key).and_then(|value| value.parse::<u8>().ok()).unwrap_or(0);
     let asks_neighbours = setting("net.ipv4.fib_multipath_use_neigh") != 0;
-    let is_silent = |row: &RouteRow| {
+    let legs: Vec<&RouteRow> = ip.state.legs(&row).collect();
+    let hops = legs.iter().map(|row| {
         let entry = row.oif.zip(row.gateway).and_then(|at| ip.state.neighbors.get(&at));
-        entry.is_some_and(|entry| matches!(entry.row.state, Nud::Incomplete | Nud::Failed))
-    };
-    let legs: Vec<&RouteRow> = ip.state.legs(row).collect();
-    let hops = legs.iter().map(|row| NextHop {
-        weight: row.leg.map_or(1, |leg| leg.weight),
-        dead: row.leg.is_some_and(|leg| leg.dead),
-        silent: asks_neighbours && is_silent(row),
-        source: source(ip, &RouteRow { prefsrc: None, ..**row }, dst),
+        let state = entry.filter(|_| asks_neighbours).map(|entry| entry.row.state);
+        NextHop::of(row, state, source(ip, &RouteRow { prefsrc: None, ..**row }, dst))
     });
     let from = question.from.unwrap_or(Ipv4Addr::UNSPECIFIED);
     let flow = FlowKeys { ends: (from, dst), protocol: question.ipproto, ports: question.ports };
     let hash = FlowKeys::of_policy(setting("net.ipv4.fib_multipath_hash_policy"), flow, None).hash(own.key);
     let source = question.from.filter(|_| question.iif.is_none());
     let at = select(&hops.collect::<Vec<_>>(), hash, source);
-    at.map_or(*row, |at| *legs[at])
+    at.map_or(row, |at| *legs[at])
 }
 
 /// Whether a rule is for the packet in question (`fib_rule_match`).
@@ -221,7 +239,7 @@ fn decide(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Result<RouteRow, S
         let row = attached(ip, dst, IfIndex(1));
         return Ok(RouteRow { kind: RouteKind::Local, prefsrc: Some(lo), table: LOCAL, ..row });
     }
-    match lookup(ip, dst, question) {
+    match lookup(ip, dst, question).map(|row| choose(ip, row, dst, question)) {
         // A rule refuses by itself.
         Some(RouteRow { table: 0, kind: RouteKind::Unreachable, .. }) => {
             Err(answers("Network is unreachable"))
@@ -270,7 +288,7 @@ fn attached(ip: &Ip<'_>, dst: Ipv4Addr, oif: IfIndex) -> RouteRow {
     }
 }
 
-/// `fib_select_addr`: the preferred source, else the first address of the way out that reaches the next hop, else any.
+/// The source address that a route prefers (`fib_result_prefsrc`).
 fn source(ip: &Ip<'_>, row: &RouteRow, dst: Ipv4Addr) -> Option<Ipv4Addr> {
     if row.prefsrc.is_some() {
         return row.prefsrc;
@@ -278,18 +296,8 @@ fn source(ip: &Ip<'_>, row: &RouteRow, dst: Ipv4Addr) -> Option<Ipv4Addr> {
     if row.kind == RouteKind::Local {
         return Some(dst);
     }
-    let toward = row.gateway.unwrap_or(dst);
-    let of_link = || {
-        ip.state
-            .addrs
-            .iter()
-            .filter(|addr| Some(addr.ifindex) == row.oif && addr.scope <= row.scope.max(Scope::Link))
-    };
-    of_link()
-        .find(|addr| addr.addr.contains(&toward))
-        .or_else(|| of_link().next())
-        .or_else(|| ip.state.addrs.iter().find(|addr| addr.scope == Scope::Global))
-        .map(|addr| addr.addr.addr())
+    let links = || ip.state.links.keys().copied();
+    AddrRow::select(&ip.state.addrs, links, row.oif?, (row.gateway, row.scope))
 }
 
 fn print(ip: &Ip<'_>, printer: &mut Printer, dst: Ipv4Addr, question: &Question, row: &RouteRow) {
