@@ -5,11 +5,13 @@ mod across;
 mod address;
 mod admin;
 mod allocation;
+mod autoscaler;
 mod cluster;
 mod config;
 mod cron;
 mod cursor;
 mod endpoints;
+mod job;
 mod lint;
 mod mesh;
 mod meta;
@@ -52,7 +54,9 @@ pub(super) fn object(kind: Kind, raw: &Value, report: &mut Report<'_>) {
         "ControllerRevision" => workload::revision(&root, report),
         "AuthorizationPolicy" => mesh::authorization_policy(&root.get("spec"), report),
         "PeerAuthentication" => mesh::peer_authentication(&root.get("spec"), report),
-        "CronJob" => workload::cron_job(&root.get("spec"), report),
+        "CronJob" => job::cron_job(&root.get("spec"), report),
+        "HorizontalPodAutoscaler" => autoscaler::validate(&root.get("spec"), report),
+        "PodDisruptionBudget" => workload::disruption_budget(&root.get("spec"), report),
         _ => {}
     }
 }

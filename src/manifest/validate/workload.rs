@@ -1,8 +1,8 @@
-//! Controllers that make Pods: their selectors, templates and strategies (`pkg/apis/apps/validation`,
-//! `pkg/apis/batch/validation`).
+//! Controllers that make Pods: their selectors, templates and strategies (`pkg/apis/apps/validation`), and what limits
+//! their going (`pkg/apis/policy/validation`).
 
 use super::cursor::Cursor;
-use super::{cron, meta, pod, selector};
+use super::{job, meta, pod, selector};
 use crate::manifest::report::Report;
 
 /// A controller of this kind.
@@ -17,7 +17,7 @@ pub(super) fn validate(kind: &str, spec: &Cursor<'_>, report: &mut Report<'_>) {
             selected(kind, spec, report);
             runs_for_ever(&template, report);
         }
-        "Job" => job(spec, report),
+        "Job" => job::validate(spec, report),
         "ReplicationController" => replication_controller(spec, report),
         _ => {}
     }
@@ -36,21 +36,6 @@ pub(super) fn revision(root: &Cursor<'_>, report: &mut Report<'_>) {
         data.required_because(report, "data is mandatory");
     }
     root.get("revision").not_negative(report);
-}
-
-/// A `CronJob`: when, and the Job that it makes.
-pub(super) fn cron_job(spec: &Cursor<'_>, report: &mut Report<'_>) {
-    let schedule = spec.get("schedule");
-    if schedule.text().is_empty() {
-        schedule.required(report);
-    } else if let Err(why) = cron::parse(schedule.text()) {
-        schedule.because(report, &why);
-    }
-    for field in ["startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
-        spec.get(field).not_negative(report);
-    }
-    spec.get("concurrencyPolicy").one_of_or_empty(report, &["Allow", "Forbid", "Replace"]);
-    validate("Job", &spec.get("jobTemplate").get("spec"), report);
 }
 
 const NOT_NEGATIVE: [&str; 8] = [
@@ -117,23 +102,6 @@ fn runs_for_ever(template: &Cursor<'_>, report: &mut Report<'_>) {
     }
 }
 
-fn job(spec: &Cursor<'_>, report: &mut Report<'_>) {
-    let template = spec.get("template");
-    let policy = template.get("spec").get("restartPolicy");
-    if matches!(policy.text(), "" | "Always") {
-        report.error(&policy.path(), "invalid.job-restart", Some("invalid.job-restart.hint"), &[]);
-    }
-    let (mode, completions) = (spec.get("completionMode"), spec.get("completions"));
-    mode.one_of(report, &["NonIndexed", "Indexed"]);
-    if mode.text() == "Indexed" && !completions.is_set() {
-        completions.required_because(report, "when completion mode is Indexed");
-    }
-    let selector = spec.get("selector");
-    if selector.is_set() && !spec.get("manualSelector").is_true() {
-        selector.because(report, "`selector` not auto-generated");
-    }
-}
-
 fn is_zero(field: &Cursor<'_>) -> bool {
     match field.value.as_str() {
         Some(text) => text.trim_end_matches('%').parse::<u32>() == Ok(0),
@@ -194,7 +162,10 @@ fn stateful_set(spec: &Cursor<'_>, report: &mut Report<'_>) {
             rolling.because(report, "only allowed for updateStrategy 'RollingUpdate'");
         }
         "OnDelete" => {}
-        _ => kind.because(report, "must be 'RollingUpdate' or 'OnDelete'"),
+        _ => strategy.because(report, "must be 'RollingUpdate' or 'OnDelete'"),
+    }
+    for field in ["whenDeleted", "whenScaled"] {
+        spec.get("persistentVolumeClaimRetentionPolicy").get(field).one_of(report, &["Retain", "Delete"]);
     }
     spec.get("ordinals").get("start").not_negative(report);
 }
@@ -218,6 +189,23 @@ fn daemon_set_strategy(spec: &Cursor<'_>, report: &mut Report<'_>) {
     } else if !has_surge && is_zero(&unavailable) {
         unavailable.required_because(report, "cannot be 0 when maxSurge is 0");
     }
+}
+
+/// `ValidatePodDisruptionBudgetSpec`.
+pub(super) fn disruption_budget(spec: &Cursor<'_>, report: &mut Report<'_>) {
+    let amounts = ["minAvailable", "maxUnavailable"].map(|field| spec.get(field));
+    if amounts.iter().all(Cursor::is_set) {
+        spec.because(report, "minAvailable and maxUnavailable cannot be both set");
+    }
+    for field in amounts.iter().filter(|field| field.is_set()) {
+        amount(field, report);
+        at_most_all(field, report);
+    }
+    let selector = spec.get("selector");
+    if selector.is_set() {
+        selector::validate(&selector, report);
+    }
+    spec.get("unhealthyPodEvictionPolicy").one_of(report, &["AlwaysAllow", "IfHealthyBudget"]);
 }
 
 /// A number or a percentage (`ValidatePositiveIntOrPercent`).
