@@ -44,6 +44,8 @@ pub struct DeviceConf {
     pub rp_filter: u8,
     /// `route_localnet`: 127.0.0.0/8 is routed like any other network.
     pub route_localnet: bool,
+    /// `ignore_routes_with_linkdown`: routes by an interface without carrier do not count.
+    pub ignore_routes_with_linkdown: bool,
     /// `promote_secondaries`: a secondary address takes the place of a primary that goes.
     pub promote_secondaries: bool,
 }
@@ -68,6 +70,7 @@ impl Default for DeviceConf {
             accept_local: false,
             rp_filter: 0,
             route_localnet: false,
+            ignore_routes_with_linkdown: false,
             promote_secondaries: false,
         }
     }
@@ -96,6 +99,7 @@ impl DeviceConf {
             "accept_local" => self.accept_local = flag,
             "rp_filter" => self.rp_filter = small,
             "route_localnet" => self.route_localnet = flag,
+            "ignore_routes_with_linkdown" => self.ignore_routes_with_linkdown = flag,
             "promote_secondaries" => self.promote_secondaries = flag,
             _ => return false,
         }
@@ -123,6 +127,7 @@ impl DeviceConf {
             "accept_local" => u64::from(self.accept_local),
             "rp_filter" => u64::from(self.rp_filter),
             "route_localnet" => u64::from(self.route_localnet),
+            "ignore_routes_with_linkdown" => u64::from(self.ignore_routes_with_linkdown),
             "promote_secondaries" => u64::from(self.promote_secondaries),
             _ => return None,
         })
@@ -130,7 +135,7 @@ impl DeviceConf {
 }
 
 /// Names of the settings of an interface.
-pub const CONF_NAMES: [&str; 17] = [
+pub const CONF_NAMES: [&str; 18] = [
     "accept_local",
     "accept_redirects",
     "arp_accept",
@@ -140,6 +145,7 @@ pub const CONF_NAMES: [&str; 17] = [
     "arp_notify",
     "drop_gratuitous_arp",
     "forwarding",
+    "ignore_routes_with_linkdown",
     "promote_secondaries",
     "proxy_arp",
     "proxy_arp_pvlan",

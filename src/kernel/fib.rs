@@ -71,11 +71,9 @@ impl Routes {
         None
     }
 
-    /// The first route of the longest prefix among those that leave by `oif`.
-    fn lookup_by(&self, dst: Ipv4Addr, oif: IfIndex) -> Option<&FibResult> {
-        let dead = |route: &RouteRow| route.leg.is_some_and(|leg| leg.dead);
-        let by_it = |route: &RouteRow| route.oif == Some(oif) && !dead(route);
-        self.list.iter().find(|entry| by_it(&entry.route) && entry.route.dst.contains(&dst))
+    /// The first route of the longest prefix among those that count.
+    fn lookup_among(&self, dst: Ipv4Addr, counts: impl Fn(&RouteRow) -> bool) -> Option<&FibResult> {
+        self.list.iter().find(|entry| entry.route.dst.contains(&dst) && counts(&entry.route))
     }
 
     /// Whether this very route is there.
@@ -164,11 +162,16 @@ impl Fib {
         })
     }
 
-    /// The deciding route of one table, among those by `oif` if that is given (`fib_table_lookup`).
-    pub(super) fn lookup_table(&self, table: u32, dst: Ipv4Addr, oif: Option<IfIndex>) -> Option<FibResult> {
+    /// The deciding route of one table among those that count (`fib_table_lookup`).
+    pub(super) fn lookup_table(
+        &self,
+        table: u32,
+        dst: Ipv4Addr,
+        counts: impl Fn(&RouteRow) -> bool,
+    ) -> Option<FibResult> {
         let table = self.table(table)?;
-        let Some(oif) = oif else { return table.lookup(dst).copied() };
-        table.lookup_by(dst, oif).copied()
+        let found = table.lookup(dst)?;
+        if counts(&found.route) { Some(*found) } else { table.lookup_among(dst, counts).copied() }
     }
 
     /// What the table local says about an address (`inet_addr_type`).
@@ -176,11 +179,18 @@ impl Fib {
         self.local.lookup(addr).map(|found| found.route.kind)
     }
 
-    /// The deciding route for `dst` among those of the tables local and main that leave by `oif`.
-    pub(super) fn lookup_by(&self, dst: Ipv4Addr, oif: IfIndex) -> Option<FibResult> {
-        let found = [&self.local, &self.main].into_iter().filter_map(|table| table.lookup_by(dst, oif));
+    /// The same as [`Self::lookup`] among the routes that count.
+    pub(super) fn lookup_among(
+        &self,
+        dst: Ipv4Addr,
+        counts: impl Fn(&RouteRow) -> bool,
+    ) -> Option<FibResult> {
+        let tables = [&self.local, &self.main].into_iter();
+        let found = tables.filter_map(|table| table.lookup_among(dst, &counts));
         // Of equals the first counts: the table local's.
-        found.min_by_key(|found| 32 - found.route.dst.prefix_len()).copied()
+        let found = found.min_by_key(|found| 32 - found.route.dst.prefix_len());
+        let found = found.filter(|found| found.route.kind != RouteKind::Throw).copied();
+        found.or_else(|| self.lookup_table(DEFAULT, dst, counts))
     }
 
     /// The first route with the same destination and metric, which `ip route add` would not replace.

@@ -4,7 +4,7 @@
 use super::rule::{FibKey, Hashed};
 use super::{Ctx, FibResult, Netns};
 use crate::base::{EventId, IfIndex};
-use crate::trace::{FlowKeys, NextHop, RouteRow, TableChange, select};
+use crate::trace::{FlowKeys, HashFields, NextHop, RouteRow, Scope, TableChange, select};
 use std::collections::BTreeSet;
 
 impl Netns {
@@ -23,20 +23,31 @@ impl Netns {
     /// `fib_multipath_hash`. Under policy 1 the hash that the sending socket drew goes before one of our own.
     fn multipath_hash(&self, key: &FibKey, secret: u64) -> u32 {
         let (policy, traits) = (self.sysctl.fib_multipath_hash_policy, key.traits);
+        let fields = HashFields(self.sysctl.fib_multipath_hash_fields);
         let asked = FlowKeys { ends: (key.src, key.dst), protocol: traits.protocol, ports: traits.ports };
         let asked = Hashed { flow: asked, within: None, txhash: 0 };
         let Hashed { flow, within, txhash } = traits.hashed.unwrap_or(asked);
         if policy == 1 && txhash != 0 {
             return txhash >> 1;
         }
-        FlowKeys::of_policy(policy, flow, within).hash(secret)
+        FlowKeys::of_policy((policy, fields), flow, within).hash(secret)
     }
 
     fn next_hop(&self, row: &RouteRow) -> NextHop {
         let entry = row.oif.zip(row.gateway).and_then(|at| self.neighbors.get(&at));
         let state = entry.filter(|_| self.sysctl.fib_multipath_use_neigh).map(|entry| entry.row.state);
         let source = row.oif.and_then(|oif| self.inet_select_addr(oif, row.gateway, row.scope));
-        NextHop::of(row, state, source)
+        NextHop::of(row, (state, self.avoids(row)), source)
+    }
+
+    /// Whether a route by a device without carrier does not count (`fib_lookup_good_nhc`). What ends on this machine
+    /// does not ask for one.
+    pub(super) fn avoids(&self, route: &RouteRow) -> bool {
+        let Some(link) = route.oif.and_then(|oif| self.link(oif)) else { return false };
+        link.up
+            && !link.carrier
+            && route.scope != Scope::Host
+            && self.conf_or(link.ifindex, |conf| conf.ignore_routes_with_linkdown)
     }
 
     /// Whether one of a route's next hops is by this device (`fib_info_nh_uses_dev`).

@@ -141,7 +141,7 @@ impl Netns {
         if ifindex != IfIndex(1) {
             return ifindex;
         }
-        let route = self.fib.lookup_table(LOCAL, dst, None).map(|found| found.route);
+        let route = self.fib.lookup_table(LOCAL, dst, |_| true).map(|found| found.route);
         route.and_then(|route| route.oif).unwrap_or(ifindex)
     }
 

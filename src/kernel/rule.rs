@@ -154,14 +154,8 @@ impl Netns {
             return self.fib_rules_lookup(key);
         }
         let found = self.fib.lookup(key.dst)?;
-        match key.oif {
-            // A socket bound to a device looks only at routes by that device, also towards this machine itself, whose
-            // addresses are routes by the devices that have them.
-            Some(oif) if found.route.oif != Some(oif) || found.route.leg.is_some() => {
-                self.fib.lookup_by(key.dst, oif)
-            }
-            _ => Some(found),
-        }
+        let counts = |route: &RouteRow| self.counts(route, key);
+        if counts(&found.route) { Some(found) } else { self.fib.lookup_among(key.dst, counts) }
     }
 
     /// The deciding route for packets of this machine's own to `dst`.
@@ -177,6 +171,13 @@ impl Netns {
         traits: Traits,
     ) -> Option<FibResult> {
         self.fib_lookup(&FibKey { src, iif, traits, ..FibKey::towards(dst) })
+    }
+
+    /// Whether a route can be the one. A socket bound to a device looks only at routes by that device, also towards this
+    /// machine itself, whose addresses are routes by the devices that have them.
+    fn counts(&self, route: &RouteRow, key: &FibKey) -> bool {
+        let by_it = |oif| route.oif == Some(oif) && route.leg.is_none_or(|leg| !leg.dead);
+        key.oif.is_none_or(by_it) && !self.avoids(route)
     }
 
     fn fib_rules_lookup(&self, key: &FibKey) -> Option<FibResult> {
@@ -199,7 +200,7 @@ impl Netns {
                 }
                 FibRuleAction::Nop => continue,
             };
-            let found = self.fib.lookup_table(table, key.dst, key.oif);
+            let found = self.fib.lookup_table(table, key.dst, |route| self.counts(route, key));
             let counts = |found: &FibResult| match found.route.kind {
                 RouteKind::Throw => false,
                 RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => true,

@@ -3,6 +3,7 @@
 
 use super::DeviceConf;
 use crate::base::Duration;
+use crate::trace::HashFields;
 
 /// Settings of one network namespace. All of them are *simulated*.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Sysctl {
     pub conntrack_tcp_loose: bool,
     /// `net.ipv4.fib_multipath_hash_policy`, 0 to 3.
     pub fib_multipath_hash_policy: u8,
+    /// `net.ipv4.fib_multipath_hash_fields`: what counts under policy 3, a bit for each field.
+    pub fib_multipath_hash_fields: u16,
     /// `net.ipv4.fib_multipath_use_neigh`.
     pub fib_multipath_use_neigh: bool,
     /// `net.ipv4.ip_default_ttl`.
@@ -64,6 +67,7 @@ impl Default for Sysctl {
             conntrack_max: 262_144,
             conntrack_tcp_loose: true,
             fib_multipath_hash_policy: 0,
+            fib_multipath_hash_fields: HashFields::default().0,
             fib_multipath_use_neigh: false,
             ip_default_ttl: 64,
             icmp_echo_ignore_all: false,
@@ -91,6 +95,9 @@ impl Sysctl {
             "net.netfilter.nf_conntrack_max" | "net.nf_conntrack_max" => self.conntrack_max = number as usize,
             "net.netfilter.nf_conntrack_tcp_loose" => self.conntrack_tcp_loose = flag,
             "net.ipv4.fib_multipath_hash_policy" => self.fib_multipath_hash_policy = small,
+            "net.ipv4.fib_multipath_hash_fields" => {
+                self.fib_multipath_hash_fields = u16::try_from(number).unwrap_or(u16::MAX);
+            }
             "net.ipv4.fib_multipath_use_neigh" => self.fib_multipath_use_neigh = flag,
             "net.ipv4.ip_default_ttl" => self.ip_default_ttl = small,
             "net.ipv4.icmp_echo_ignore_all" => self.icmp_echo_ignore_all = flag,
@@ -107,6 +114,7 @@ impl Sysctl {
             "net.ipv4.ip_forward" => u64::from(self.ip_forward),
             "net.bridge.bridge-nf-call-iptables" => u64::from(self.bridge_nf_call_iptables),
             "net.ipv4.fib_multipath_hash_policy" => u64::from(self.fib_multipath_hash_policy),
+            "net.ipv4.fib_multipath_hash_fields" => u64::from(self.fib_multipath_hash_fields),
             "net.ipv4.fib_multipath_use_neigh" => u64::from(self.fib_multipath_use_neigh),
             "net.ipv4.ip_default_ttl" => u64::from(self.ip_default_ttl),
             "net.ipv4.icmp_echo_ignore_all" => u64::from(self.icmp_echo_ignore_all),

@@ -154,6 +154,7 @@ fn known(state: &NetnsState) -> Vec<String> {
     let own = [
         "net.ipv4.ip_forward",
         "net.ipv4.fib_multipath_hash_policy",
+        "net.ipv4.fib_multipath_hash_fields",
         "net.ipv4.fib_multipath_use_neigh",
         "net.ipv4.ip_default_ttl",
         "net.ipv4.icmp_echo_ignore_all",
@@ -289,6 +290,7 @@ fn fits(key: &str, value: &str) -> bool {
     let range = match key {
         "net.ipv4.ip_default_ttl" => 1..=255,
         "net.ipv4.fib_multipath_hash_policy" => 0..=3,
+        "net.ipv4.fib_multipath_hash_fields" => 1..=4095,
         "net.ipv4.fib_multipath_use_neigh" => 0..=1,
         _ => 0..=u64::MAX,
     };

@@ -57,7 +57,7 @@ pub use ipvs::{
     protocol_word,
 };
 pub use log::Log;
-pub use multipath::{FlowKeys, Leg, NextHop, Within, select};
+pub use multipath::{FlowKeys, HashFields, Leg, NextHop, Within, select};
 pub use names_rows::NamesRow;
 pub use netfilter::{
     Chain, ChainRow, Clash, Connection, ConntrackRow, ConntrackStats, Netfilter, NetfilterChange, RuleRow,

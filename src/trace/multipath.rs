@@ -41,15 +41,40 @@ pub enum Within {
     Carried(Ipv4Addr, Ipv4Addr),
 }
 
+/// What counts under policy 3, a bit for each field (`net.ipv4.fib_multipath_hash_fields`): 1 source, 2 destination, 4
+/// protocol, 16 source port, 32 destination port. *Simplified*: those of a packet within a tunnel do not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashFields(pub u16);
+
+impl Default for HashFields {
+    fn default() -> Self {
+        Self(7)
+    }
+}
+
+impl HashFields {
+    /// A flow without what does not count (`fib_multipath_custom_hash_outer`).
+    fn of(self, flow: FlowKeys) -> FlowKeys {
+        let counts = |bit: u16| self.0 & bit != 0;
+        let addr = |bit, addr| if counts(bit) { addr } else { Ipv4Addr::UNSPECIFIED };
+        let port = |bit, port| if counts(bit) { port } else { 0 };
+        FlowKeys {
+            ends: (addr(1, flow.ends.0), addr(2, flow.ends.1)),
+            protocol: if counts(4) { flow.protocol } else { 0 },
+            ports: (port(16, flow.ports.0), port(32, flow.ports.1)),
+        }
+    }
+}
+
 impl FlowKeys {
     /// What counts under `net.ipv4.fib_multipath_hash_policy` (`fib_multipath_hash`): under 0 the addresses, those of the
     /// quoted packet for an ICMP error; under 1 protocol and ports as well; under 2 the addresses of a packet within a tunnel;
-    /// under 3 addresses and protocol, as `fib_multipath_hash_fields` has it by default.
-    pub fn of_policy(policy: u8, flow: Self, within: Option<Within>) -> Self {
+    /// under 3 what `fields` says.
+    pub fn of_policy((policy, fields): (u8, HashFields), flow: Self, within: Option<Within>) -> Self {
         let addresses = Self { protocol: 0, ports: (0, 0), ..flow };
         match (policy, within) {
             (1, _) => flow,
-            (3, _) => Self { ports: (0, 0), ..flow },
+            (3, _) => fields.of(flow),
             (0, Some(Within::Quoted(source, destination)))
             | (2, Some(Within::Carried(source, destination))) => {
                 Self { ends: (source, destination), ..addresses }
@@ -93,11 +118,12 @@ pub struct NextHop {
 }
 
 impl NextHop {
-    /// The next hop of a row, by its neighbour's state where that counts, and with the source address of its packets.
-    pub fn of(row: &RouteRow, neighbour: Option<Nud>, source: Option<Ipv4Addr>) -> Self {
+    /// The next hop of a row, by its neighbour's state where that counts, and with the source address of its packets; dead
+    /// also where its device has no carrier and that counts (`fib_rebalance`).
+    pub fn of(row: &RouteRow, (neighbour, avoided): (Option<Nud>, bool), source: Option<Ipv4Addr>) -> Self {
         Self {
             weight: row.leg.map_or(1, |leg| leg.weight),
-            dead: row.leg.is_some_and(|leg| leg.dead),
+            dead: avoided || row.leg.is_some_and(|leg| leg.dead),
             silent: matches!(neighbour, Some(Nud::Incomplete | Nud::Failed)),
             source,
         }
@@ -225,7 +251,10 @@ mod tests {
     #[test]
     fn each_policy_has_its_own_keys() {
         let (flow, other) = (flow(5), FlowKeys { ports: (1, 2), ..flow(5) });
-        let of = |policy, flow, within| FlowKeys::of_policy(policy, flow, within);
+        let of = |policy, flow, within| FlowKeys::of_policy((policy, HashFields::default()), flow, within);
+        let by = |fields| FlowKeys::of_policy((3, HashFields(fields)), flow, None);
+        assert_eq!((by(0x20).ports, by(0x20).protocol), ((0, flow.ports.1), 0));
+        assert_eq!(by(2).ends, (Ipv4Addr::UNSPECIFIED, flow.ends.1));
         assert_eq!(of(0, flow, None), of(0, other, None));
         assert_ne!(of(1, flow, None), of(1, other, None));
         assert_eq!(of(3, flow, None), of(3, other, None));

@@ -170,7 +170,7 @@ pub(super) fn print_way(
 
 /// Flags of a next hop. The kernel marks one whose interface has no carrier, and what is dead has none.
 pub(super) fn print_flags(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow) {
-    let dead = is_dead(row);
+    let dead = is_dead(row) || avoids(ip, row);
     let flags = [("dead", dead), ("onlink", row.onlink), ("linkdown", dead || lacks_carrier(ip, row))];
     print_set(printer, &flags);
 }
@@ -190,7 +190,16 @@ fn is_dead(row: &RouteRow) -> bool {
 
 fn lacks_carrier(ip: &Ip<'_>, row: &RouteRow) -> bool {
     let link = row.oif.and_then(|oif| ip.state.links.get(&oif));
-    link.is_some_and(|link| link.up && !link.carrier)
+    // What ends on this machine does not ask for one (`RT_SCOPE_NOWHERE`).
+    row.scope != Scope::Host && link.is_some_and(|link| link.up && !link.carrier)
+}
+
+/// Whether a route does not count while its device has no carrier (`ip_ignore_linkdown`).
+pub(super) fn avoids(ip: &Ip<'_>, row: &RouteRow) -> bool {
+    let of = |name: &str| format!("net.ipv4.conf.{name}.ignore_routes_with_linkdown");
+    let is_set = |key: String| ip.state.sysctls.get(&*key).is_some_and(|value| &**value != "0");
+    let own = || row.oif.is_some_and(|oif| is_set(of(&ip.ifname(oif).replace('.', "/"))));
+    lacks_carrier(ip, row) && (is_set(of("all")) || own())
 }
 
 fn print_set(printer: &mut Printer, flags: &[(&str, bool)]) {

@@ -3,13 +3,13 @@
 use super::addr::prefix;
 use super::route::{LOCAL, MAIN, number, print_metrics, print_plain};
 use super::rule::dsfield;
-use super::{Ip, Stop, done, next};
+use super::{Ip, Stop, done, next, nexthop};
 use crate::base::{IfIndex, Ipv4Addr};
 use crate::shell::Command;
 use crate::shell::print::{Color, Printer};
 use crate::trace::{
-    AddrRow, ExceptionRow, FibRuleAction, FibRuleRow, FlowKeys, NextHop, RouteKind, RouteMetrics, RouteRow,
-    Scope, rows_text, select,
+    AddrRow, ExceptionRow, FibRuleAction, FibRuleRow, FlowKeys, HashFields, NextHop, RouteKind, RouteMetrics,
+    RouteRow, Scope, rows_text, select,
 };
 use crate::wire::names;
 
@@ -122,7 +122,9 @@ fn best(ip: &Ip<'_>, tables: &[u32], dst: Ipv4Addr, question: &Question) -> Opti
         .filter(|row| question.scope.is_none_or(|scope| row.scope >= scope))
         .filter(|row| {
             let link = row.oif.and_then(|oif| ip.state.links.get(&oif));
-            let alive = row.leg.is_none_or(|leg| !leg.dead);
+            // Where a gateway is looked for, its carrier does not count (`FIB_LOOKUP_IGNORE_LINKSTATE`).
+            let avoided = question.scope.is_none() && nexthop::avoids(ip, row);
+            let alive = row.leg.is_none_or(|leg| !leg.dead) && !avoided;
             // An address is the machine's own also while its device is down (`fib_check_nh`).
             alive && (row.kind == RouteKind::Local || link.is_none_or(|link| link.up))
         })
@@ -187,18 +189,20 @@ fn lookup(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Option<RouteRow> {
 /// The next hop that the packet in question takes of those of a route (`fib_select_path`).
 fn choose(ip: &Ip<'_>, row: RouteRow, dst: Ipv4Addr, question: &Question) -> RouteRow {
     let Some(own) = row.leg.filter(|_| question.oif.is_none()) else { return row };
-    let setting =
-        |key: &str| ip.state.sysctls.get(key).and_then(|value| value.parse::<u8>().ok()).unwrap_or(0);
-    let asks_neighbours = setting("net.ipv4.fib_multipath_use_neigh") != 0;
+    let setting = |key: &str| ip.state.sysctls.get(key).and_then(|value| value.parse::<u16>().ok());
+    let asks_neighbours = setting("net.ipv4.fib_multipath_use_neigh") == Some(1);
     let legs: Vec<&RouteRow> = ip.state.legs(&row).collect();
     let hops = legs.iter().map(|row| {
         let entry = row.oif.zip(row.gateway).and_then(|at| ip.state.neighbors.get(&at));
         let state = entry.filter(|_| asks_neighbours).map(|entry| entry.row.state);
-        NextHop::of(row, state, source(ip, &RouteRow { prefsrc: None, ..**row }, dst))
+        let avoided = nexthop::avoids(ip, row);
+        NextHop::of(row, (state, avoided), source(ip, &RouteRow { prefsrc: None, ..**row }, dst))
     });
     let from = question.from.unwrap_or(Ipv4Addr::UNSPECIFIED);
     let flow = FlowKeys { ends: (from, dst), protocol: question.ipproto, ports: question.ports };
-    let hash = FlowKeys::of_policy(setting("net.ipv4.fib_multipath_hash_policy"), flow, None).hash(own.key);
+    let policy = setting("net.ipv4.fib_multipath_hash_policy").unwrap_or(0) as u8;
+    let fields = setting("net.ipv4.fib_multipath_hash_fields").map_or_else(HashFields::default, HashFields);
+    let hash = FlowKeys::of_policy((policy, fields), flow, None).hash(own.key);
     let source = question.from.filter(|_| question.iif.is_none());
     let at = select(&hops.collect::<Vec<_>>(), hash, source);
     at.map_or(row, |at| *legs[at])
