@@ -6,11 +6,12 @@ use crate::scene::lives::{Actor, Moment, MomentKind, PodName, latest};
 use crate::trace::{Steps, explain};
 use crate::ui::stage::{Show, use_show};
 use crate::ui::state::Selection;
+use leptos::html;
 use leptos::prelude::*;
 
-/// Height of a lane, room for the names, and distance of two marks at least.
+/// Height of a lane, where the first mark begins, and distance of two marks at least.
 const LANE: usize = 46;
-const LEFT: usize = 150;
+const LEFT: usize = 14;
 const PITCH: usize = 36;
 /// Width of a letter in a status.
 const LETTER: usize = 8;
@@ -69,14 +70,11 @@ fn Lanes(show: Show, moments: Memo<Vec<Moment>>) -> impl IntoView {
     let body = move || {
         let moments = moments.get();
         let starts = starts(&moments);
-        let width = starts.last().copied().unwrap_or(LEFT) + 60;
+        let width = width(&starts);
         let height = LANE * Actor::ALL.len() + 12;
-        let lanes = Actor::ALL.iter().enumerate().map(|(at, actor)| {
+        let lanes = (0..Actor::ALL.len()).map(|at| {
             let y = LANE * at + LANE / 2 + 6;
-            view! {
-                <text class="score-name" x="4" y=y + 5>{show.ui.word(&format!("lives.actor.{}", actor.slug()))}</text>
-                <line class="score-line" x1=LEFT - 14 x2=width y1=y y2=y></line>
-            }
+            view! { <line class="score-line" x1="0" x2=width y1=y y2=y></line> }
         });
         let lanes = lanes.collect::<Vec<_>>();
         let x = |at: usize| starts[at] + PITCH / 2;
@@ -109,7 +107,47 @@ fn Lanes(show: Show, moments: Memo<Vec<Moment>>) -> impl IntoView {
             </svg>
         }
     };
-    view! { <div class="lives-lanes" data-testid="lives-lanes">{body}</div> }
+    let lanes = NodeRef::<html::Div>::new();
+    let names = NodeRef::<html::Div>::new();
+    follow(show, moments, lanes, names);
+    let name = move |actor: Actor| {
+        view! { <p>{move || show.ui.word(&format!("lives.actor.{}", actor.slug()))}</p> }
+    };
+    view! {
+        <div class="lives-lanes" data-testid="lives-lanes" node_ref=lanes>
+            <div class="lives-names" node_ref=names>{Actor::ALL.map(name)}</div>
+            {body}
+        </div>
+    }
+}
+
+/// Keeps the moment at which the playhead stands, or the last one before it, in sight where the lanes are wider than the
+/// stage. The names stay where they are, and cover the lanes that have gone by.
+fn follow(show: Show, moments: Memo<Vec<Moment>>, lanes: NodeRef<html::Div>, names: NodeRef<html::Div>) {
+    Effect::new(move || {
+        let (Some(now), Some(lanes), Some(names)) = (show.event.get(), lanes.get(), names.get()) else {
+            return;
+        };
+        let starts = moments.with(|moments| starts(moments));
+        let passed = moments.with(|moments| moments.iter().filter(|moment| moment.event <= now).count());
+        let (from, to) = (starts[passed.saturating_sub(1)], starts[passed]);
+        request_animation_frame(move || {
+            let covered = names.offset_width();
+            // Themes may show the picture larger than it says.
+            let pixels = |x: usize| x as i32 * (lanes.scroll_width() - covered) / width(&starts) as i32;
+            let (left, room) = (lanes.scroll_left(), lanes.client_width() - covered);
+            if pixels(to) > left + room {
+                lanes.set_scroll_left(pixels(to + PITCH) - room);
+            } else if pixels(from) < left {
+                lanes.set_scroll_left(pixels(from.saturating_sub(PITCH)));
+            }
+        });
+    });
+}
+
+/// Width of the lanes, with room after the last mark.
+fn width(starts: &[usize]) -> usize {
+    starts.last().copied().unwrap_or(LEFT) + 60
 }
 
 /// The moment at which the status changes again after the one at `at`.
