@@ -93,11 +93,15 @@ pub fn used_by(trace: &Trace, id: EventId) -> BTreeSet<ChangeId> {
     trace.before(id).chain([event]).filter_map(rule).collect()
 }
 
-/// Every Service as it is on a node.
+/// Every Service as it is on a node: the user's own, then those that every cluster has.
 pub fn pictures(tables: &Inventory, node: NetnsId, used: &BTreeSet<ChangeId>) -> Vec<ServicePicture> {
     let Some(state) = tables.netns.get(&node) else { return Vec::new() };
     let reader = Reader { state, used };
-    tables.services.values().map(|row| picture(tables, &reader, row)).collect()
+    let mut rows: Vec<&ServiceRow> = tables.services.values().collect();
+    rows.sort_by_key(|row| {
+        matches!((&*row.namespace, &*row.name), ("kube-system", _) | ("default", "kubernetes"))
+    });
+    rows.into_iter().map(|row| picture(tables, &reader, row)).collect()
 }
 
 fn picture(tables: &Inventory, reader: &Reader<'_>, row: &ServiceRow) -> ServicePicture {

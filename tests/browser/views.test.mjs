@@ -37,6 +37,7 @@ test("a page is fetched through a Service: conversation, translation, rules and 
   assert.match(await walk.locator(".walk-rule.ends").first().innerText(), /DNAT --to-destination 10\.244\.2\.10:80/);
 
   await openView(page, "services");
+  assert.match(await page.locator(".services-card h3").first().innerText(), /^web/, "one's own Services come before the cluster's");
   const card = page.getByTestId("service-web");
   assert.match(await card.innerText(), /10\.96\.0\.80:8080\/TCP/);
   assert.match(await card.locator(".services-rule.is-fitted").last().innerText(), /DNAT/);
@@ -112,11 +113,19 @@ test("the life of a Pod stands on its lanes, step by step, and its end as well",
     return document.querySelectorAll(".lives-picture .lives-step.is-down").length === 8;
   }, undefined, { ...patience, polling: 300 });
   assert.equal(await marks.count(), 16);
+  // They are wider than the stage: the playhead's mark is in sight, and whose lane it is as well.
+  const lastSeen = (at) => page.waitForFunction((at) => {
+    const lanes = document.querySelector("[data-testid=lives-lanes]");
+    const [room, names, mark] = [lanes, lanes.querySelector(".lives-names"), lanes.querySelectorAll(".lives-step")[at]].map((one) => one.getBoundingClientRect());
+    return lanes.scrollWidth > lanes.clientWidth && Math.abs(names.left - room.left) < 1 && mark.left >= names.right && mark.right <= room.right;
+  }, at, patience);
+  await lastSeen(15);
   const lists = page.locator(".lives-lists ol");
   assert.equal(await lists.nth(0).locator("li").count(), 8);
   assert.equal(await lists.nth(1).locator("li").count(), 8);
   await lists.nth(0).locator("li button").nth(3).click();
   assert.equal(await page.locator(".lives-lists li.is-now").count(), 1);
+  await lastSeen(3);
   assert.ok((await page.locator(".lives-mark.is-future").count()) > 8, "what is still to come is faint");
   await page.getByTestId("view-close").click();
   assert.equal(await page.evaluate(() => document.activeElement.id), "view-menu");
@@ -134,6 +143,26 @@ test("networks are compared side by side on the same packet", lesson(async ({ pa
   await page.getByTestId("compare-run").click();
   assert.match(await page.getByTestId("compare-state").innerText(), /따옴표/);
 }));
+
+test("on a phone the timeline's controls stay where they are, and networks compared are cards", lesson(async ({ page }) => {
+  await pause(page);
+  const places = () => page.locator(".time-controls :is(button, select)").evaluateAll((all) => all.map((one) => {
+    const { left, right, top } = one.getBoundingClientRect();
+    return [Math.round(left), Math.round(right), Math.round(top + scrollY)].join(" ");
+  }));
+  await goTo(page, 9);
+  const few = await places();
+  await goTo(page, 101);
+  assert.deepEqual(await places(), few);
+  await openView(page, "compare");
+  await page.getByTestId("compare-line").fill("ping -c 1 10.244.2.10");
+  await page.getByTestId("compare-run").click();
+  await page.waitForFunction(() => document.querySelectorAll(".compare-table tbody").length === 8, undefined, { timeout: 60_000 });
+  const table = page.getByTestId("compare-table");
+  assert.ok(await table.evaluate((table) => table.scrollWidth <= table.parentElement.clientWidth && table.getBoundingClientRect().right <= innerWidth), "nothing runs out of the phone");
+  const cell = table.locator("td[data-label]").nth(1);
+  assert.equal(await cell.evaluate((cell) => getComputedStyle(cell, "::before").content), '"선로 위의 바이트"');
+}, { options: { viewport: { width: 390, height: 844 }, reducedMotion: "reduce" } }));
 
 test("the views speak English too and need no mouse", async () => {
   const { page, context, complaints } = await open(world, { options: { locale: "en-US", reducedMotion: "reduce" } });

@@ -159,7 +159,7 @@ fn Table(comparing: Comparing) -> impl IntoView {
     });
     view! {
         <div class="compare-scroll">
-            <table class="compare-table" data-testid="compare-table">
+            <table class="compare-table is-cards" data-testid="compare-table">
                 <thead>
                     <tr>
                         <th scope="col">{word("compare.network")}</th>
@@ -194,22 +194,24 @@ fn row(page: Page, most: Memo<(usize, u64)>, outcome: Outcome) -> impl IntoView 
     let bar = followed.map(|packet| bytes_view(most, &packet));
     let line = line_of(&command);
     let said = error.unwrap_or(output);
+    // Where the stage is narrow a network is a card, and each number has its name beside it.
+    let word = move |key: &'static str| move || page.word(key);
     view! {
         <tbody>
             <tr>
                 <th scope="row" class="mono" rowspan="2">{network}</th>
-                <td class:is-lost=!reached>{verdict}</td>
-                <td class="number mono">{bytes}</td>
-                <td class="number mono">{cost}</td>
-                <td class="number mono">{mtu}</td>
-                <td class="number mono">
+                <td class:is-lost=!reached data-label=word("compare.reached")>{verdict}</td>
+                <td class="number mono" data-label=word("compare.bytes")>{bytes}</td>
+                <td class="number mono" data-label=word("compare.added")>{cost}</td>
+                <td class="number mono" data-label=word("compare.mtu")>{mtu}</td>
+                <td class="number mono" data-label=word("compare.delay")>
                     {delay.map(|delay| view! {
                         <span class="compare-delay" aria-hidden="true"
                             style:width=move || format!("{}px", 60 * delay / most.get().1)></span>
                         {format!("{:.1} µs", delay as f64 / 1_000.0)}
                     })}
                 </td>
-                <td>{hooks}</td>
+                <td data-label=word("compare.netfilter")>{hooks}</td>
             </tr>
             <tr class="compare-path">
                 <td colspan="6">
