@@ -41,6 +41,6 @@ pub use look::{Mark, PacketLook, Protocol, StepKind, is_quiet, look_of, step_kin
 pub use model::{Anchor, HookSlot, Label, LabelStyle, Scene, Shape, ShapeKind, Spot, Wire, WireKind};
 pub use note::{Note, NoteLine, table_slug};
 pub use playback::{Pace, Playback};
-pub use score::{Line, Score, ScoreMark, netns_of_step, place_name, score};
+pub use score::{Line, Score, ScoreMark, netns_of_step, place_name, score, shortened};
 pub use title::{packet_title, tunnel_name};
 pub use walk::Direction;

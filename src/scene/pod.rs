@@ -3,6 +3,7 @@
 use super::geometry::{Point, Rect};
 use super::layout::{Draft, stack_of};
 use super::model::{Anchor, LabelStyle, ShapeKind, Spot};
+use super::score::shortened;
 use crate::base::NetnsId;
 use crate::base::words;
 use crate::trace::{ContainerRow, ContainerState, LinkKind, NetnsState, PodPhase, PodRow, pod_status};
@@ -19,7 +20,8 @@ pub(super) fn short_name(pod: &PodRow) -> String {
 /// The name as far as it fits into `room`: without its namespace before it is cut.
 fn fitted_name(draft: &Draft<'_>, pod: &PodRow, room: i32) -> String {
     let full = short_name(pod);
-    if draft.mono_width(&full) <= room { full } else { draft.fitted(&pod.name, room) }
+    let letters = usize::try_from(room * 10 / draft.mono_width("0123456789")).unwrap_or(0);
+    if draft.mono_width(&full) <= room { full } else { shortened(&pod.name, letters.saturating_sub(1)) }
 }
 
 /// The namespace of its own that a Pod has; with `hostNetwork` it has none.

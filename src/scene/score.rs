@@ -144,9 +144,28 @@ fn order(inventory: &Inventory, netns: NetnsId) -> (usize, u8, String, u64) {
     }
 }
 
+/// A name in so many letters at most. Its end stays: Pods of one controller have no other difference.
+pub fn shortened(name: &str, letters: usize) -> String {
+    let n_letters = name.chars().count();
+    if n_letters <= letters {
+        return name.to_string();
+    }
+    let end = (letters / 2).min(5);
+    let begin = letters.saturating_sub(end + 1);
+    name.chars().take(begin).chain(['…']).chain(name.chars().skip(n_letters - end)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shortened_names_of_one_controller_differ() {
+        assert_eq!(shortened("api-55696b885-2w9nf", 13), "api-556…2w9nf");
+        assert_eq!(shortened("api-55696b885-d42k4", 11), "api-5…d42k4");
+        assert_eq!(shortened("example.com", 11), "example.com");
+        assert_eq!(shortened("node-with-a-name", 1), "…");
+    }
 
     #[test]
     fn names_keep_their_namespaces_where_they_would_be_the_same() {

@@ -144,6 +144,30 @@ test("networks are compared side by side on the same packet", lesson(async ({ pa
   assert.match(await page.getByTestId("compare-state").innerText(), /따옴표/);
 }));
 
+test("Pods of one controller can be told apart, and a text without a Cluster document gets a plug-in that enforces", lesson(async ({ page }) => {
+  const app = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: storefront}\nspec:\n  replicas: 3\n  selector: {matchLabels: {app: storefront}}\n  template:\n    metadata: {labels: {app: storefront}}\n    spec: {containers: [{name: web, image: nginx}]}\n";
+  const policy = "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: closed}\nspec: {podSelector: {}, policyTypes: [Ingress]}\n";
+  await type(page, app + policy);
+  await page.waitForFunction(() => {
+    document.querySelector("[data-testid=to-end]").click();
+    return document.querySelectorAll(".shape-pod[id^=on-stage-pod-default-storefront-]").length === 3;
+  }, undefined, { ...patience, polling: 300 });
+  await pause(page);
+  const names = await page.locator("[id^=on-stage-pod-default-storefront-] text.label-name").allTextContents();
+  assert.equal(new Set(names).size, 3, names.join(" "));
+  await tab(page, "ladder");
+  await page.locator(".ladder-head text").first().waitFor({ ...patience, state: "attached" });
+  const overlap = await page.locator(".ladder-head text").evaluateAll((heads) => {
+    const boxes = heads.map((head) => head.getBoundingClientRect()).sort((a, b) => a.left - b.left);
+    return boxes.some((box, at) => at > 0 && box.left < boxes[at - 1].right);
+  });
+  assert.ok(!overlap, "the ladder's heads stand beside each other");
+  await openView(page, "policies");
+  await page.getByTestId("policies-calico").click();
+  await page.getByTestId("policies-vain").waitFor({ ...patience, state: "detached" });
+  await page.locator(".policies-cell.is-lost").nth(5).waitFor(patience);
+}));
+
 test("on a phone the timeline's controls stay where they are, and networks compared are cards", lesson(async ({ page }) => {
   await pause(page);
   const places = () => page.locator(".time-controls :is(button, select)").evaluateAll((all) => all.map((one) => {

@@ -8,6 +8,8 @@ use leptos::prelude::*;
 const ROW: usize = 30;
 const LEFT: usize = 90;
 const COLUMN: usize = 96;
+/// Letters of a name that fit above a column.
+const NAME: usize = 11;
 /// Height of the names above the columns.
 const HEAD: usize = 28;
 /// Arrows drawn at once, around the playhead.
@@ -39,7 +41,7 @@ pub(super) fn Ladder(show: Show) -> impl IntoView {
         let height = ROW * score.marks.len();
         let column = |line: usize| LEFT + COLUMN * line + COLUMN / 2;
         let names = score.lines.iter().enumerate().map(|(at, line)| view! {
-            <text class="score-name" x=column(at) y="19" text-anchor="middle">{line.name.to_string()}</text>
+            <text class="score-name" x=column(at) y="19" text-anchor="middle">{scene::shortened(&line.name, NAME)}<title>{line.name.to_string()}</title></text>
         }).collect::<Vec<_>>();
         let lines = (0..score.lines.len())
             .map(|at| {

@@ -139,14 +139,6 @@ fn line_y(size: (f64, f64), lines: usize, line: usize) -> f64 {
     12.0 + gap * line as f64
 }
 
-/// A name as far as it fits before the lines begin.
-fn shortened(name: &str) -> String {
-    if name.chars().count() <= NAME {
-        return name.to_string();
-    }
-    name.chars().take(NAME - 1).chain(['…']).collect()
-}
-
 #[component]
 fn Lines(score: Memo<Score>, size: RwSignal<(f64, f64)>) -> impl IntoView {
     move || {
@@ -160,7 +152,7 @@ fn Lines(score: Memo<Score>, size: RwSignal<(f64, f64)>) -> impl IntoView {
                 .map(|(at, line)| {
                     let y = line_y(size, count, at);
                     view! {
-                        <text class="score-name" class:is-tight=size.1 < 22.0 + 16.5 * (count.max(2) - 1) as f64 x="8" y=y + 5.0>{shortened(&line.name)}<title>{line.name.to_string()}</title></text>
+                        <text class="score-name" class:is-tight=size.1 < 22.0 + 16.5 * (count.max(2) - 1) as f64 x="8" y=y + 5.0>{scene::shortened(&line.name, NAME)}<title>{line.name.to_string()}</title></text>
                         <line class="score-line" x1=LEFT as f64 - 12.0 x2="100%" y1=y y2=y></line>
                     }
                 })

@@ -3,6 +3,7 @@
 
 use crate::lab::lessons;
 use crate::lab::matrix::{self, Asking, Matrix, Obstacle, Port, Protocol, Reason, Want};
+use crate::scene;
 use crate::ui::lab_driver;
 use crate::ui::slices::in_slices;
 use crate::ui::state::{Page, Tab, use_page};
@@ -13,6 +14,10 @@ use std::time::Duration;
 const STEPS: u32 = 400;
 /// After an edit the lab waits so long for the next key.
 const PAUSE: Duration = Duration::from_millis(700);
+/// Letters of a name above which the heads of the table stand upright.
+const LONG: usize = 8;
+/// Letters of a head that stands upright.
+const HEAD: usize = 14;
 
 const PROTOCOLS: [(&str, Protocol); 3] =
     [("TCP", Protocol::Tcp), ("UDP", Protocol::Udp), ("SCTP", Protocol::Sctp)];
@@ -79,20 +84,36 @@ pub(super) fn PoliciesView() -> impl IntoView {
     }
 }
 
+/// The text with a plug-in that enforces policies: in place of the one it names, or in a Cluster document of its own where
+/// it has none.
+fn with_calico(text: &str) -> Option<String> {
+    const PLUGIN: &str = "cni: flannel";
+    const CLUSTER: &str =
+        "apiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n  network: {cni: calico}\n";
+    if text.contains(PLUGIN) {
+        Some(text.replace(PLUGIN, "cni: calico"))
+    } else if text.contains("vethscope.dev/v1alpha1") {
+        None
+    } else {
+        Some(format!("{}\n---\n{CLUSTER}", text.trim_end()))
+    }
+}
+
 /// Says that the network plug-in enforces no policy, where there is one, and offers one that does.
 #[component]
 fn Unenforced(page: Page) -> impl IntoView {
-    const PLUGIN: &str = "cni: flannel";
     let is_in_vain = Memo::new(move |_| {
         page.diagnostics
             .with(|found| found.iter().any(|diagnostic| diagnostic.message == "across.unenforced"))
     });
     let exchange = move |_| {
         let text = page.ui.text.get_untracked();
-        lab_driver::typed(page, text.replace(PLUGIN, "cni: calico"));
+        if let Some(text) = with_calico(&text) {
+            lab_driver::typed(page, text);
+        }
     };
     let offer = move || {
-        page.ui.text.with(|text| text.contains(PLUGIN)).then(|| view! {
+        page.ui.text.with(|text| with_calico(text)).map(|_| view! {
             <button class="button" data-testid="policies-calico" on:click=exchange>{page.word("policies.calico")}</button>
         })
     };
@@ -223,8 +244,12 @@ fn Cells(view: View, matrix: Matrix) -> impl IntoView {
         if name.namespace == "default" { name.name.clone() } else { name.to_string() }
     };
     let names: Vec<String> = matrix.pods.iter().map(short).collect();
-    let heads: Vec<_> =
-        names.iter().map(|name| view! { <th scope="col" class="mono">{name.clone()}</th> }).collect();
+    let heads: Vec<_> = names
+        .iter()
+        .map(|name| view! { <th scope="col" class="mono" title=name.clone()><span>{scene::shortened(name, HEAD)}</span></th> })
+        .collect();
+    // Long names would hold the columns far apart.
+    let is_long = names.iter().any(|name| name.chars().count() > LONG);
     let rows = names.iter().enumerate().map(|(from, name)| {
         let cells = (0..names.len()).map(|to| {
             let allowed = matrix.cells[from][to].is_allowed();
@@ -257,7 +282,7 @@ fn Cells(view: View, matrix: Matrix) -> impl IntoView {
     let rows = rows.collect::<Vec<_>>();
     view! {
         <div class="policies-scroll">
-            <table class="policies-table" data-testid="policies-table">
+            <table class="policies-table" class:is-upright=is_long data-testid="policies-table">
                 <caption>{move || page.word("policies.table")}</caption>
                 <thead><tr><td></td>{heads}</tr></thead>
                 <tbody>{rows}</tbody>
