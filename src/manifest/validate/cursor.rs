@@ -180,6 +180,30 @@ impl<'v> Cursor<'v> {
         self.fault(report, "invalid.because", "invalid.because.hint", &[why]);
     }
 
+    /// The same, where the API server shows another value than the one that stands here.
+    pub(super) fn because_of(&self, report: &mut Report<'_>, shown: &str, why: &str) {
+        report.error(&self.path(), "invalid.because", Some("invalid.because.hint"), &[shown, why]);
+    }
+
+    /// `Invalid value: WHY`, without the value (`OmitValueType`).
+    pub(super) fn because_alone(&self, report: &mut Report<'_>, why: &str) {
+        report.error(&self.path(), "invalid.because-alone", Some("invalid.because.hint"), &[why]);
+    }
+
+    /// `IsDomainPrefixedPath`: `example.com/controller`.
+    pub(super) fn domain_prefixed(&self, report: &mut Report<'_>) {
+        let text = self.text();
+        match text.split_once('/') {
+            _ if text.is_empty() => self.required(report),
+            Some((domain, path)) if !domain.is_empty() && !path.is_empty() => {
+                self.invalid(report, super::names::dns_subdomain(domain));
+            }
+            Some(_) | None => {
+                self.because(report, "must be a domain-prefixed path (such as \"acme.io/foo\")");
+            }
+        }
+    }
+
     /// `Required value: WHY`.
     pub(super) fn required_because(&self, report: &mut Report<'_>, why: &str) {
         report.error(

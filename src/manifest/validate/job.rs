@@ -146,7 +146,10 @@ pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
         policy.because(report, "only \"Never\" is supported when podFailurePolicy is specified");
     }
     indexes(spec, report);
-    managed_by(&spec.get("managedBy"), report);
+    let manager = spec.get("managedBy");
+    if manager.is_set() {
+        manager.domain_prefixed(report);
+    }
     let replacement = spec.get("podReplacementPolicy");
     if spec.get("podFailurePolicy").is_set() {
         failure_policy(spec, report);
@@ -218,21 +221,6 @@ fn indexes(spec: &Cursor<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// `IsDomainPrefixedPath`: `example.com/controller`.
-fn managed_by(field: &Cursor<'_>, report: &mut Report<'_>) {
-    if !field.is_set() {
-        return;
-    }
-    let text = field.text();
-    match text.split_once('/') {
-        _ if text.is_empty() => field.required(report),
-        Some((domain, path)) if !domain.is_empty() && !path.is_empty() => {
-            field.invalid(report, names::dns_subdomain(domain));
-        }
-        Some(_) | None => field.because(report, "must be a domain-prefixed path (such as \"acme.io/foo\")"),
-    }
-}
-
 /// `validatePodFailurePolicy`.
 fn failure_policy(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let rules = spec.get("podFailurePolicy").get("rules");
@@ -261,10 +249,13 @@ fn failure_policy(spec: &Cursor<'_>, report: &mut Report<'_>) {
         }
         match (codes.is_set(), conditions.len() > 0) {
             (true, true) => {
-                rule.because(report, "specifying both OnExitCodes and OnPodConditions is not supported");
+                rule.because_alone(
+                    report,
+                    "specifying both OnExitCodes and OnPodConditions is not supported",
+                );
             }
             (false, false) => {
-                rule.because(report, "specifying one of OnExitCodes and OnPodConditions is required");
+                rule.because_alone(report, "specifying one of OnExitCodes and OnPodConditions is required");
             }
             (true, false) | (false, true) => {}
         }

@@ -11,7 +11,9 @@ mod config;
 mod cron;
 mod cursor;
 mod endpoints;
+mod ingress;
 mod job;
+mod limits;
 mod lint;
 mod mesh;
 mod meta;
@@ -21,8 +23,10 @@ mod node;
 mod pod;
 mod policy;
 mod quantity;
+mod rbac;
 mod selector;
 mod service;
+mod storage;
 mod update;
 mod workload;
 
@@ -57,6 +61,16 @@ pub(super) fn object(kind: Kind, raw: &Value, report: &mut Report<'_>) {
         "CronJob" => job::cron_job(&root.get("spec"), report),
         "HorizontalPodAutoscaler" => autoscaler::validate(&root.get("spec"), report),
         "PodDisruptionBudget" => workload::disruption_budget(&root.get("spec"), report),
+        "Ingress" => ingress::validate(&root, report),
+        "IngressClass" => ingress::class(&root.get("spec"), report),
+        "PersistentVolume" => storage::volume(&root.get("spec"), report),
+        "PersistentVolumeClaim" => storage::claim(&root.get("spec"), report),
+        "StorageClass" => storage::class(&root, report),
+        "PriorityClass" => storage::priority(&root, report),
+        "ResourceQuota" => limits::quota(&root.get("spec"), report),
+        "LimitRange" => limits::range(&root.get("spec"), report),
+        "Role" | "ClusterRole" => rbac::role(kind.name, &root, report),
+        "RoleBinding" | "ClusterRoleBinding" => rbac::binding(kind.name, &root, report),
         _ => {}
     }
 }

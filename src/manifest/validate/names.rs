@@ -37,6 +37,13 @@ pub(super) fn dns_subdomain(text: &str) -> Vec<Fault> {
     too_long(text, 253).into_iter().chain(form.then(|| ("invalid.subdomain", Vec::new()))).collect()
 }
 
+/// `IsWildcardDNS1123Subdomain`.
+pub(super) fn wildcard_subdomain(text: &str) -> Vec<Fault> {
+    let below = text.strip_prefix("*.").unwrap_or("");
+    let form = !below.split('.').all(|part| shaped(part, lower_alphanumeric, b"-"));
+    too_long(text, 253).into_iter().chain(form.then(|| ("invalid.wildcard", Vec::new()))).collect()
+}
+
 /// `IsDNS1035Label`.
 pub(super) fn dns1035_label(text: &str) -> Vec<Fault> {
     let form = !shaped(text, lower_alphanumeric, b"-") || text.starts_with(|c: char| c.is_ascii_digit());

@@ -60,7 +60,7 @@ fn value_from(variable: &Cursor<'_>, report: &mut Report<'_>) {
     let set = SOURCES.map(|source| from.get(source)).into_iter().filter(Cursor::is_set).collect::<Vec<_>>();
     for source in &set {
         match &*source.name() {
-            "fieldRef" => field_ref(source, report),
+            "fieldRef" => field_ref(source, &FIELDS, report),
             "resourceFieldRef" => resource_ref(source, report),
             "configMapKeyRef" | "secretKeyRef" => key_ref(source, report),
             _ => {}
@@ -75,8 +75,12 @@ fn value_from(variable: &Cursor<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// `validateObjectFieldSelector`.
-fn field_ref(source: &Cursor<'_>, report: &mut Report<'_>) {
+/// What the conversion of field paths knows and no variable can hold.
+const ONLY_KNOWN: [&str; 5] =
+    ["metadata.annotations", "metadata.labels", "spec.restartPolicy", "spec.schedulerName", "status.phase"];
+
+/// `validateObjectFieldSelector`: a field of the Pod, of those that can be `told` here.
+pub(super) fn field_ref(source: &Cursor<'_>, told: &[&str], report: &mut Report<'_>) {
     let field = source.get("fieldPath");
     let text = field.text();
     if text.is_empty() {
@@ -87,17 +91,16 @@ fn field_ref(source: &Cursor<'_>, report: &mut Report<'_>) {
         let key = if path == "metadata.labels" { key.to_owned() } else { key.to_lowercase() };
         return source.invalid(report, names::qualified_name(&key));
     }
-    if FIELDS.contains(&text) {
+    if told.contains(&text) {
         return;
     }
-    // Labels and annotations as a whole are known to the conversion, but no variable can hold them.
-    if matches!(text, "metadata.labels" | "metadata.annotations") {
-        return field.one_of(report, &FIELDS);
+    if FIELDS.contains(&text) || ONLY_KNOWN.contains(&text) {
+        return field.one_of(report, told);
     }
     field.because(report, &format!("error converting fieldPath: field label not supported: {text}"));
 }
 
-fn resource_ref(source: &Cursor<'_>, report: &mut Report<'_>) {
+pub(super) fn resource_ref(source: &Cursor<'_>, report: &mut Report<'_>) {
     let resource = source.get("resource");
     let huge = ["requests.hugepages-", "limits.hugepages-"];
     if resource.text().is_empty() {

@@ -18,6 +18,7 @@ pub(super) fn validate(resources: &Cursor<'_>, report: &mut Report<'_>) {
             resource(name, &amount, report);
         }
     }
+    huge_pages(resources, report);
     for (name, limit) in limits.entries() {
         let Some(most) = amount_of(limit.value) else { continue };
         let Some(request) = requests.value.get(name) else { continue };
@@ -38,6 +39,15 @@ pub(super) fn validate(resources: &Cursor<'_>, report: &mut Report<'_>) {
             let why = format!("Limit must be set for non overcommitable resources: {}", request.name());
             limits.required_because(report, &why);
         }
+    }
+}
+
+/// Huge pages are for processes that use a processor and memory as well.
+fn huge_pages(resources: &Cursor<'_>, report: &mut Report<'_>) {
+    let lists = [resources.get("limits"), resources.get("requests")];
+    let has = |is: &dyn Fn(&str) -> bool| lists.iter().any(|list| list.entries().any(|(name, _)| is(name)));
+    if has(&|name| name.starts_with("hugepages-")) && !has(&|name| matches!(name, "cpu" | "memory")) {
+        resources.forbidden(report, "HugePages require cpu or memory");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Volumes (`ValidateVolumes`, `validateVolumeSource`).
 
+use super::environment;
 use super::mounts::descending;
 use crate::manifest::report::Report;
 use crate::manifest::validate::cursor::Cursor;
@@ -107,7 +108,7 @@ fn source(source: &Cursor<'_>, report: &mut Report<'_>) {
         }
         "downwardAPI" => {
             mode(&source.get("defaultMode"), report);
-            source.get("items").items().for_each(|item| file_path(&item.get("path"), report));
+            downward(source, report);
         }
         "projected" => projected(source, report),
         "persistentVolumeClaim" => needs("claimName", report),
@@ -143,6 +144,38 @@ fn files(source: &Cursor<'_>, report: &mut Report<'_>) {
     }
 }
 
+/// `validateDownwardAPIVolumeFile`.
+fn downward(source: &Cursor<'_>, report: &mut Report<'_>) {
+    for item in source.get("items").items() {
+        file_path(&item.get("path"), report);
+        mode(&item.get("mode"), report);
+        let (field, resource) = (item.get("fieldRef"), item.get("resourceFieldRef"));
+        match (field.is_set(), resource.is_set()) {
+            (true, both) => {
+                environment::field_ref(&field, &FILES, report);
+                if both {
+                    let why = "fieldRef and resourceFieldRef can not be specified simultaneously";
+                    source.because_of(report, "\"resource\"", why);
+                }
+            }
+            (false, true) => {
+                let container = resource.get("containerName");
+                if container.text().is_empty() {
+                    container.required(report);
+                }
+                environment::resource_ref(&resource, report);
+            }
+            (false, false) => {
+                source.required_because(report, "one of fieldRef and resourceFieldRef is required");
+            }
+        }
+    }
+}
+
+/// What of a Pod a file can tell (`validVolumeDownwardAPIFieldPathExpressions`).
+const FILES: [&str; 5] =
+    ["metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"];
+
 fn file_path(path: &Cursor<'_>, report: &mut Report<'_>) {
     if path.text().is_empty() {
         path.required(report);
@@ -164,9 +197,7 @@ fn projected(source: &Cursor<'_>, report: &mut Report<'_>) {
                     }
                     files(&first, report);
                 }
-                "downwardAPI" => {
-                    first.get("items").items().for_each(|item| file_path(&item.get("path"), report));
-                }
+                "downwardAPI" => downward(&first, report),
                 "serviceAccountToken" => file_path(&first.get("path"), report),
                 _ => {}
             }
