@@ -112,6 +112,11 @@ fn containers_end_with_the_words_of_the_kubelet() {
 }
 
 #[test]
+fn what_limits_and_allows_is_described() {
+    check("described-policies.txt");
+}
+
+#[test]
 fn what_is_written_meets_what_others_set() {
     check("merging.txt");
 }

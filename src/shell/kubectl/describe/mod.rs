@@ -3,6 +3,7 @@
 mod network;
 mod node;
 mod pod;
+mod policies;
 mod tabs;
 mod workload;
 
@@ -118,6 +119,22 @@ fn one(resource: &Resource, object: &Value, look: &Look<'_>, with_events: bool) 
         }
         "ConfigMap" => {
             config_map(object, &mut lines);
+        }
+        "PodDisruptionBudget" => policies::budget(object, &mut lines),
+        "StorageClass" => policies::storage_class(object, &mut lines),
+        "PriorityClass" => policies::priority_class(object, &mut lines),
+        // Of these no events are told.
+        "ResourceQuota" => {
+            policies::quota(object, &mut lines);
+            return tabs::write(&lines, 0, 2);
+        }
+        "Role" | "ClusterRole" => {
+            policies::role(object, &mut lines);
+            return tabs::write(&lines, 0, 2);
+        }
+        "RoleBinding" | "ClusterRoleBinding" => {
+            policies::binding(object, &mut lines);
+            return tabs::write(&lines, 0, 2);
         }
         _ => generic(object, &mut lines),
     }

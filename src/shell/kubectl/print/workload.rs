@@ -181,20 +181,28 @@ fn metrics(object: &Value) -> String {
         return NONE.to_owned();
     }
     let one = |(index, spec): (usize, &Value)| {
-        let (kind, resource) = (text(spec, "type"), at(spec, "resource"));
-        let now = current.get(index).map_or(&Value::Null, |one| at(one, "resource"));
-        if kind != "Resource" {
-            return "<unknown>".to_owned();
-        }
-        let name = text(resource, "name");
-        if let Some(wanted) = at(resource, "target.averageUtilization").as_i64() {
+        let (field, is_named) = match text(spec, "type") {
+            "Resource" => ("resource", true),
+            "ContainerResource" => ("containerResource", true),
+            "Pods" => ("pods", false),
+            "Object" => ("object", false),
+            "External" => ("external", false),
+            _ => return "<unknown type>".to_owned(),
+        };
+        let (source, now) = (at(spec, field), current.get(index).map_or(&Value::Null, |one| at(one, field)));
+        let name = if is_named { format!("{}: ", text(source, "name")) } else { String::new() };
+        if let Some(wanted) = at(source, "target.averageUtilization").as_i64() {
             let found = at(now, "current.averageUtilization").as_i64();
             let found = found.map_or_else(|| "<unknown>".to_owned(), |percent| format!("{percent}%"));
-            return format!("{name}: {found}/{wanted}%");
+            return format!("{name}{found}/{wanted}%");
         }
-        let found = at(now, "current.averageValue");
+        let is_average = !at(source, "target.averageValue").is_null();
+        let amount = if is_average { "averageValue" } else { "value" };
+        let found = at(at(now, "current"), amount);
         let found = if found.is_null() { "<unknown>".to_owned() } else { plain(found) };
-        format!("{name}: {found}/{}", plain(at(resource, "target.averageValue")))
+        // Only where a whole could be wanted as well it is said that it is a part.
+        let part = if is_average && matches!(field, "object" | "external") { " (avg)" } else { "" };
+        format!("{name}{found}/{}{part}", plain(at(at(source, "target"), amount)))
     };
     let all: Vec<String> = specs.iter().enumerate().map(one).collect();
     let more = all.len().saturating_sub(2);
