@@ -1,25 +1,28 @@
 //! Strict decoding: every field must be one that the type has, and every value of the field's type. The words are the
 //! API server's (`strict decoding error: unknown field …`, `json: cannot unmarshal …`).
 
+use super::path::To;
 use super::report::Report;
+use super::scalar::Scalar;
 use super::schema::{Field, Schema, Type, nearest};
 use super::tree::{Entry, Node, NodeValue};
-use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// A mapping of at most so many keys is small.
 const FEW: usize = 8;
 
 /// Checks `node` against the type `type_name` and reports what does not fit.
-pub(super) fn check(schema: &Schema, type_name: &str, node: &Node, report: &mut Report<'_>) {
-    let mut checker = Checker { schema, report, path: String::new() };
+pub(super) fn check<'t>(schema: &Schema, type_name: &str, node: &'t Node, report: &mut Report<'t>) {
+    let mut checker = Checker { schema, report, steps: Vec::new() };
     checker.value(node, type_name, Owner { type_name, parent: "" });
 }
 
 struct Checker<'s, 'r, 't> {
     schema: &'s Schema,
     report: &'r mut Report<'t>,
-    path: String,
+    /// The steps to what is checked; the path is written out only where something is wrong.
+    steps: Vec<To<'t>>,
 }
 
 /// The struct that a value belongs to, and the struct around that one.
@@ -29,8 +32,8 @@ struct Owner<'s> {
     parent: &'s str,
 }
 
-impl<'s> Checker<'s, '_, '_> {
-    fn value(&mut self, node: &Node, type_name: &'s str, owner: Owner<'s>) {
+impl<'s, 't> Checker<'s, '_, 't> {
+    fn value(&mut self, node: &'t Node, type_name: &'s str, owner: Owner<'s>) {
         if node.is_null() {
             return;
         }
@@ -40,6 +43,9 @@ impl<'s> Checker<'s, '_, '_> {
         if let Some(element) = type_name.strip_prefix("map[string]") {
             return self.map(node, type_name, element, owner);
         }
+        if is_predeclared(type_name) {
+            return self.scalar(node, type_name, owner);
+        }
         let schema: &'s Schema = self.schema;
         match schema.type_named(type_name) {
             Some(Type::Struct(fields)) => self.structure(node, type_name, fields, owner),
@@ -48,26 +54,26 @@ impl<'s> Checker<'s, '_, '_> {
         }
     }
 
-    fn sequence(&mut self, node: &Node, type_name: &str, element: &'s str, owner: Owner<'s>) {
+    fn sequence(&mut self, node: &'t Node, type_name: &str, element: &'s str, owner: Owner<'s>) {
         let NodeValue::Sequence(items) = &node.value else {
             return self.mismatch(node, type_name, "decode.type.list.hint", owner);
         };
         for (index, item) in items.iter().enumerate() {
-            self.within(&["[", &index.to_string(), "]"], |checker| checker.value(item, element, owner));
+            self.within(To::Element(index), |checker| checker.value(item, element, owner));
         }
     }
 
-    fn map(&mut self, node: &Node, type_name: &str, element: &'s str, owner: Owner<'s>) {
+    fn map(&mut self, node: &'t Node, type_name: &str, element: &'s str, owner: Owner<'s>) {
         let NodeValue::Mapping(entries) = &node.value else {
             return self.mismatch(node, type_name, "decode.type.map.hint", owner);
         };
         self.duplicates(entries);
         for entry in entries {
-            self.within(&["[", &entry.key, "]"], |checker| checker.value(&entry.value, element, owner));
+            self.within(To::Entry(&entry.key), |checker| checker.value(&entry.value, element, owner));
         }
     }
 
-    fn structure(&mut self, node: &Node, type_name: &'s str, fields: &'s [Field], owner: Owner<'s>) {
+    fn structure(&mut self, node: &'t Node, type_name: &'s str, fields: &'s [Field], owner: Owner<'s>) {
         let NodeValue::Mapping(entries) = &node.value else {
             return self.mismatch(node, type_name, "decode.type.map.hint", owner);
         };
@@ -76,17 +82,14 @@ impl<'s> Checker<'s, '_, '_> {
             Owner { type_name, parent: if owner.type_name == type_name { "" } else { owner.type_name } };
         for entry in entries {
             match fields.iter().find(|field| field.name == entry.key) {
-                Some(field) => {
-                    let dot = if self.path.is_empty() { "" } else { "." };
-                    self.within(&[dot, &entry.key], |checker| {
-                        checker.value(&entry.value, field.type_name, inner);
-                    });
-                }
+                Some(field) => self.within(To::Field(&entry.key), |checker| {
+                    checker.value(&entry.value, field.type_name, inner);
+                }),
                 None => self.unknown(entry, fields, inner.parent),
             }
         }
         // What the observed state lacks is no fault of the user's.
-        if self.path == "status" || self.path.starts_with("status.") {
+        if self.steps.first() == Some(&To::Field("status")) {
             return;
         }
         for field in fields.iter().filter(|field| field.required && field.name != "metadata") {
@@ -97,7 +100,7 @@ impl<'s> Checker<'s, '_, '_> {
         }
     }
 
-    fn scalar(&mut self, node: &Node, type_name: &str, owner: Owner<'s>) {
+    fn scalar(&mut self, node: &'t Node, type_name: &str, owner: Owner<'s>) {
         let NodeValue::Scalar(value) = &node.value else {
             if type_name != "any" {
                 self.mismatch(node, type_name, "decode.type.scalar.hint", owner);
@@ -105,9 +108,9 @@ impl<'s> Checker<'s, '_, '_> {
             return;
         };
         if type_name == "string"
-            && let Some(letter) = node.source.as_deref().filter(|_| value.is_string())
+            && let Some(letter) = node.source.as_deref().filter(|_| value.as_str().is_some())
         {
-            let path = self.path.clone();
+            let path = self.path();
             self.report.warning(
                 &path,
                 "decode.letter",
@@ -116,14 +119,16 @@ impl<'s> Checker<'s, '_, '_> {
             );
         }
         let hint = match type_name {
-            "string" | "[]uint8" if !value.is_string() => "decode.type.string.hint",
-            "bool" if !value.is_boolean() => "decode.type.bool.hint",
+            "string" | "[]uint8" if value.as_str().is_none() => "decode.type.string.hint",
+            "bool" if !matches!(value, Scalar::Bool(_)) => "decode.type.bool.hint",
             "int32" if value.as_i64().is_none_or(|number| i32::try_from(number).is_err()) => {
                 "decode.type.number.hint"
             }
             "int64" if value.as_i64().is_none() => "decode.type.number.hint",
-            "float64" if !value.is_number() => "decode.type.number.hint",
-            "intorstring" if !(value.is_string() || value.as_i64().is_some()) => "decode.type.scalar.hint",
+            "float64" if !matches!(value, Scalar::Number(_)) => "decode.type.number.hint",
+            "intorstring" if value.as_str().is_none() && value.as_i64().is_none() => {
+                "decode.type.scalar.hint"
+            }
             "quantity" => return self.quantity(value),
             "[]uint8" => return self.base64(node, value.as_str().unwrap_or("")),
             _ => return,
@@ -132,16 +137,16 @@ impl<'s> Checker<'s, '_, '_> {
     }
 
     /// Bytes are written in base64, in which line ends may stand (`encoding/base64`).
-    fn base64(&mut self, node: &Node, text: &str) {
+    fn base64(&mut self, node: &'t Node, text: &str) {
         if let Some(at) = wrong_base64(text) {
-            let path = self.path.clone();
+            let path = self.path();
             let at = at.to_string();
             self.report.error_at(node.span, &path, "decode.base64", Some("decode.base64.hint"), &[&at]);
         }
     }
 
-    fn quantity(&mut self, value: &Value) {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    fn quantity(&mut self, value: &Scalar) {
+        let text = value.as_str().map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed);
         let body = text.trim_start_matches(['+', '-']);
         let digits = body.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
         let suffix = digits.trim_start_matches(['e', 'E']).trim_start_matches(['+', '-']);
@@ -166,12 +171,12 @@ impl<'s> Checker<'s, '_, '_> {
                 | "Ei"
         );
         if body.len() == digits.len() || !(unit || exponent) {
-            let path = self.path.clone();
+            let path = self.path();
             self.report.error(&path, "decode.quantity", Some("decode.quantity.hint"), &[&text]);
         }
     }
 
-    fn duplicates(&mut self, entries: &[Entry]) {
+    fn duplicates(&mut self, entries: &'t [Entry]) {
         // A few keys are compared faster than sorted.
         let mut seen = if entries.len() > FEW { Some(BTreeSet::new()) } else { None };
         for (at, entry) in entries.iter().enumerate() {
@@ -187,7 +192,7 @@ impl<'s> Checker<'s, '_, '_> {
         }
     }
 
-    fn unknown(&mut self, entry: &Entry, fields: &[Field], parent: &str) {
+    fn unknown(&mut self, entry: &'t Entry, fields: &[Field], parent: &str) {
         let path = self.child(&entry.key);
         let meant = nearest(&entry.key, fields.iter().map(|field| field.name));
         let above = self.schema.fields(parent).iter().any(|field| field.name == entry.key);
@@ -209,13 +214,13 @@ impl<'s> Checker<'s, '_, '_> {
         );
     }
 
-    fn mismatch(&mut self, node: &Node, type_name: &str, hint: &'static str, owner: Owner<'s>) {
+    fn mismatch(&mut self, node: &'t Node, type_name: &str, hint: &'static str, owner: Owner<'s>) {
         let (found, text) = match &node.value {
             NodeValue::Sequence(_) => ("array".to_owned(), String::new()),
             NodeValue::Mapping(_) => ("object".to_owned(), String::new()),
-            NodeValue::Scalar(Value::String(text)) => ("string".to_owned(), text.clone()),
-            NodeValue::Scalar(Value::Bool(flag)) => ("bool".to_owned(), flag.to_string()),
-            NodeValue::Scalar(Value::Number(number)) if type_name.starts_with("int") => {
+            NodeValue::Scalar(Scalar::Text(text)) => ("string".to_owned(), text.clone()),
+            NodeValue::Scalar(Scalar::Bool(flag)) => ("bool".to_owned(), flag.to_string()),
+            NodeValue::Scalar(Scalar::Number(number)) if type_name.starts_with("int") => {
                 (format!("number {number}"), number.to_string())
             }
             NodeValue::Scalar(other) => ("number".to_owned(), other.to_string()),
@@ -225,21 +230,34 @@ impl<'s> Checker<'s, '_, '_> {
             "intorstring" => "intstr.IntOrString",
             other => other.split('@').next().unwrap_or(other),
         };
-        let place = format!("{}.{}", bare(owner.type_name), without_indices(&self.path));
-        let path = self.path.clone();
+        let path = self.path();
+        let place = format!("{}.{}", bare(owner.type_name), without_indices(&path));
         self.report.error_at(node.span, &path, "decode.type", Some(hint), &[&found, &place, go_type, &text]);
     }
 
-    fn child(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    fn path(&self) -> String {
+        self.steps.iter().fold(String::new(), |mut path, step| {
+            step.write(&mut path);
+            path
+        })
     }
 
-    fn within(&mut self, step: &[&str], inside: impl FnOnce(&mut Self)) {
-        let length = self.path.len();
-        self.path.extend(step.iter().copied());
-        inside(self);
-        self.path.truncate(length);
+    fn child(&self, key: &str) -> String {
+        let mut path = self.path();
+        To::Field(key).write(&mut path);
+        path
     }
+
+    fn within(&mut self, step: To<'t>, inside: impl FnOnce(&mut Self)) {
+        self.steps.push(step);
+        inside(self);
+        self.steps.pop();
+    }
+}
+
+/// Whether this is one of Go's own types, which most values have and which no schema defines.
+fn is_predeclared(type_name: &str) -> bool {
+    matches!(type_name, "string" | "bool" | "int32" | "int64")
 }
 
 /// Where a text stops being base64 with padding; `None` where it is one.

@@ -7,6 +7,7 @@ mod kube_proxy;
 pub mod limits;
 mod objects;
 mod output;
+mod path;
 mod prune;
 pub mod quantity;
 pub mod quotas;

@@ -90,8 +90,7 @@ impl<'t> Report<'t> {
         };
         let span = node.span;
         // A text that would read as something else needs quotes.
-        let quoted = matches!(&node.value, NodeValue::Scalar(value) if value.is_string())
-            && !super::scalar::resolve(value).is_string();
+        let quoted = node.as_str().is_some() && super::scalar::meaning(value).is_some();
         let text = if quoted { format!("{value:?}") } else { value.to_owned() };
         self.mend(Fix { title, args: vec![value.to_owned()], span, text });
     }
@@ -99,8 +98,7 @@ impl<'t> Report<'t> {
     /// The last finding is mended by `new` in place of `old` in the text at `path`.
     pub(super) fn fix_text(&mut self, path: &str, title: &'static str, old: &str, new: &str) {
         let Some(node) = self.root.find(path) else { return };
-        let NodeValue::Scalar(value) = &node.value else { return };
-        let Some((text, at)) = value.as_str().and_then(|text| Some((text, text.find(old)?))) else { return };
+        let Some((text, at)) = node.as_str().and_then(|text| Some((text, text.find(old)?))) else { return };
         // Quotes stand around it, or nothing; what is written in another way is left to the user.
         let quote = match (node.span.end - node.span.start).checked_sub(text.len()) {
             Some(0) => 0,

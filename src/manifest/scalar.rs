@@ -3,6 +3,56 @@
 //! warning where a text is wanted: go-yaml reads it as a truth value, while most programs that write YAML do not quote it.
 
 use serde_json::{Number, Value};
+use std::fmt::{self, Display};
+
+/// What a scalar means, in less room than a JSON value, which can be a map as well, takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Scalar {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+}
+
+impl Scalar {
+    /// The text of a text.
+    pub(super) fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Null | Self::Bool(_) | Self::Number(_) => None,
+        }
+    }
+
+    /// A whole number that 64 bits hold.
+    pub(super) fn as_i64(&self) -> Option<i64> {
+        match self {
+            Self::Number(number) => number.as_i64(),
+            Self::Null | Self::Bool(_) | Self::Text(_) => None,
+        }
+    }
+
+    /// The same as JSON.
+    pub(super) fn to_json(&self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(truth) => Value::Bool(*truth),
+            Self::Number(number) => Value::Number(number.clone()),
+            Self::Text(text) => Value::String(text.clone()),
+        }
+    }
+}
+
+/// A text as it is, anything else as JSON has it.
+impl Display for Scalar {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => formatter.write_str("null"),
+            Self::Bool(truth) => truth.fmt(formatter),
+            Self::Number(number) => number.fmt(formatter),
+            Self::Text(text) => formatter.write_str(text),
+        }
+    }
+}
 
 const TRUE: [&str; 9] = ["yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"];
 const FALSE: [&str; 9] = ["no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"];
@@ -17,26 +67,21 @@ pub(super) fn is_letter(text: &str) -> bool {
 const FIRST: [char; 11] = ['~', 'n', 'N', 'y', 'Y', 't', 'T', 'o', 'O', 'f', 'F'];
 const LONGEST: usize = 5;
 
-/// The value of an unquoted scalar.
-pub(super) fn resolve(text: &str) -> Value {
-    meaning(text).unwrap_or_else(|| Value::String(text.to_owned()))
-}
-
 /// What an unquoted scalar means that is no text.
-pub(super) fn meaning(text: &str) -> Option<Value> {
-    word(text).or_else(|| number(text).map(Value::Number))
+pub(super) fn meaning(text: &str) -> Option<Scalar> {
+    word(text).or_else(|| number(text).map(Scalar::Number))
 }
 
-fn word(text: &str) -> Option<Value> {
+fn word(text: &str) -> Option<Scalar> {
     let may_be = text.is_empty() || (text.len() <= LONGEST && text.starts_with(FIRST));
     if !may_be {
         return None;
     }
     if NULL.contains(&text) {
-        return Some(Value::Null);
+        return Some(Scalar::Null);
     }
     let truth = TRUE.contains(&text);
-    (truth || FALSE.contains(&text)).then_some(Value::Bool(truth))
+    (truth || FALSE.contains(&text)).then_some(Scalar::Bool(truth))
 }
 
 fn number(text: &str) -> Option<Number> {
@@ -107,7 +152,7 @@ mod tests {
     fn words_are_told_from_texts_by_their_first_character_and_length() {
         for word in NULL.iter().chain(&TRUE).chain(&FALSE).filter(|word| !word.is_empty()) {
             assert!(word.starts_with(FIRST) && word.len() <= LONGEST, "{word}");
-            assert!(!resolve(word).is_string(), "{word}");
+            assert!(meaning(word).is_some(), "{word}");
         }
     }
 
@@ -140,7 +185,8 @@ mod tests {
             ("12:30", json!("12:30")),
             ("yEs", json!("yEs")),
         ] {
-            assert_eq!(resolve(text), value, "{text}");
+            let meant = meaning(text).unwrap_or_else(|| Scalar::Text(text.to_owned()));
+            assert_eq!(meant.to_json(), value, "{text}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Documents are split first, as the API server's reader does it (a line that begins with `---`), and each is parsed
 //! apart: one that cannot be read does not take the others with it.
 
-use super::scalar;
+use super::scalar::{self, Scalar};
 use crate::base::{Diagnostic, Severity, Span};
 use indexmap::IndexMap;
 use saphyr_parser::{BufferedInput, Event, Input, Marker, Parser, ScalarStyle, ScanError, Tag};
@@ -31,7 +31,7 @@ pub(super) struct Node {
 #[derive(Clone, Debug)]
 pub(super) enum NodeValue {
     /// A scalar, with its meaning.
-    Scalar(Value),
+    Scalar(Scalar),
     /// A sequence.
     Sequence(Vec<Node>),
     /// A mapping, in the order of the text.
@@ -99,13 +99,13 @@ impl Node {
 
     /// Whether nothing stands here.
     pub(super) fn is_null(&self) -> bool {
-        matches!(self.value, NodeValue::Scalar(Value::Null))
+        matches!(self.value, NodeValue::Scalar(Scalar::Null))
     }
 
     /// The tree as JSON, without places.
     pub(super) fn to_json(&self) -> Value {
         match &self.value {
-            NodeValue::Scalar(value) => value.clone(),
+            NodeValue::Scalar(value) => value.to_json(),
             NodeValue::Sequence(items) => items.iter().map(Self::to_json).collect(),
             NodeValue::Mapping(entries) => {
                 entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect()
@@ -140,7 +140,7 @@ impl Node {
             let Some((next, key_span)) = next else { return (span, None) };
             node = next;
             span = match node.value {
-                NodeValue::Scalar(Value::Null) | NodeValue::Sequence(_) | NodeValue::Mapping(_) => key_span,
+                NodeValue::Scalar(Scalar::Null) | NodeValue::Sequence(_) | NodeValue::Mapping(_) => key_span,
                 NodeValue::Scalar(_) => node.span,
             };
         }
@@ -319,7 +319,7 @@ impl Builder {
                 let letter = style == ScalarStyle::Plain && scalar::is_letter(&text);
                 let meant = meaning(&text, style, tag.as_deref());
                 let source = (meant.is_some() || letter).then(|| Box::from(&*text));
-                let value = meant.unwrap_or_else(|| Value::String(text.into_owned()));
+                let value = meant.unwrap_or_else(|| Scalar::Text(text.into_owned()));
                 self.finish(Node { span, value: NodeValue::Scalar(value), source }, anchor)
             }
             Event::SequenceStart(anchor, _) => self.begin(span, NodeValue::Sequence(Vec::new()), anchor),
@@ -392,7 +392,7 @@ impl Builder {
             }
             (NodeValue::Mapping(_), None) => {
                 let key = match node.value {
-                    NodeValue::Scalar(Value::String(key)) => key,
+                    NodeValue::Scalar(Scalar::Text(key)) => key,
                     NodeValue::Scalar(value) => value.to_string(),
                     NodeValue::Sequence(_) | NodeValue::Mapping(_) => {
                         let hint = Some("yaml.key.hint");
@@ -441,7 +441,7 @@ impl Builder {
 }
 
 /// What a scalar means that is no text.
-fn meaning(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Option<Value> {
+fn meaning(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Option<Scalar> {
     let core = tag.filter(|tag| tag.is_yaml_core_schema()).map(|tag| tag.suffix.as_str());
     let plain = style == ScalarStyle::Plain && tag.is_none();
     match core {

@@ -1,6 +1,7 @@
 //! Walking through an object while remembering the path, and saying what is wrong there.
 
 use super::names::Fault;
+use crate::manifest::path::To;
 use crate::manifest::report::Report;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -31,24 +32,12 @@ struct Step<'v> {
     to: To<'v>,
 }
 
-/// Where a step leads.
-#[derive(Clone, Copy, Debug)]
-enum To<'v> {
-    Field(&'v str),
-    Element(usize),
-    Entry(&'v str),
-}
-
 impl Step<'_> {
     fn write(&self, path: &mut String) {
         if let Some(before) = &self.before {
             before.write(path);
         }
-        match self.to {
-            To::Field(name) => path.extend([if path.is_empty() { "" } else { "." }, name]),
-            To::Element(index) => path.extend(["[", &index.to_string(), "]"]),
-            To::Entry(key) => path.extend(["[", key, "]"]),
-        }
+        self.to.write(path);
     }
 }
 
