@@ -201,6 +201,7 @@ impl Builder {
             master: master.map(IfIndex),
             mac: mac(mac_text),
             permanent,
+            is_static: false,
             dst: dst.map(|text| text.parse().unwrap()),
             updated: SimTime::ZERO,
         };

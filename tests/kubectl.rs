@@ -201,6 +201,7 @@ fn a_shell_at_a_terminal_asks_for_commands() {
     check("terminals.txt");
     check("consoles.txt");
     check("inputs.txt");
+    check("shell-words.txt");
 }
 
 #[test]

@@ -137,7 +137,7 @@ impl Netns {
         // The addresses of ports and of the bridge itself are in every VLAN.
         let local = || state.fdb.get(&(dst, 0)).copied().filter(|entry| entry.local);
         // An entry that is too old is not used, though the collector has still to come by (`has_expired`).
-        let is_fresh = |entry: &FdbEntry| entry.local || entry.updated + ageing > ctx.now;
+        let is_fresh = |entry: &FdbEntry| !entry.is_learnt() || entry.updated + ageing > ctx.now;
         let entry = state.fdb.get(&(dst, vid)).copied().filter(is_fresh).or_else(local);
         let row = entry.map_or(ChangeId::NONE, |entry| entry.change);
         let at = (self.id, from.unwrap_or(bridge));
@@ -160,8 +160,10 @@ impl Netns {
         }
         match state.fdb.get_mut(&key) {
             Some(entry) if entry.port == port => entry.updated = now,
-            Some(_) | None => {
-                let mut entry = FdbEntry { port, local: false, updated: now, change: ChangeId::NONE };
+            known => {
+                // An entry that does not age moves all the same.
+                let is_static = known.is_some_and(|entry| entry.is_static);
+                let mut entry = FdbEntry { is_static, ..FdbEntry::at(port, now) };
                 let row = self.bridge_fdb_row(bridge, key, &entry);
                 entry.change = ctx.change(self.id, port, skb.cause, TableChange::Fdb(row));
                 let Some(state) = self.bridge_mut(bridge) else { return };

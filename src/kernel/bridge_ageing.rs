@@ -16,7 +16,7 @@ impl Netns {
         let now = ctx.now;
         let Some(state) = self.bridge_mut(bridge) else { return };
         let ageing = state.ageing_in_force();
-        let learnt = state.fdb.values().filter(|entry| !entry.local);
+        let learnt = state.fdb.values().filter(|entry| entry.is_learnt());
         let Some(first) = learnt.map(|entry| entry.updated + ageing).min() else {
             state.gc_at = None;
             return;
@@ -58,7 +58,7 @@ impl Netns {
         let gone: Vec<((MacAddr, u16), FdbEntry)> = state
             .fdb
             .iter()
-            .filter(|(_, entry)| !entry.local && fits(entry))
+            .filter(|(_, entry)| entry.is_learnt() && fits(entry))
             .map(|(key, entry)| (*key, *entry))
             .collect();
         for (key, entry) in gone {

@@ -3,7 +3,7 @@
 use super::link::FdbEntry;
 use super::stp::{StpTimes, from_centis};
 use super::{Ctx, Kind, Link, Netns};
-use crate::base::{ChangeId, Duration, EventId, IfIndex, MacAddr};
+use crate::base::{Duration, EventId, IfIndex, MacAddr};
 use crate::trace::{PortState, TableChange};
 use crate::wire::{BridgeId, VlanProtocol, port_id};
 
@@ -191,10 +191,10 @@ impl Netns {
 }
 
 impl Netns {
-    /// Puts an address behind a port, as if a frame from it had come in there.
-    pub fn set_bridge_fdb(&mut self, ctx: &mut Ctx<'_>, port: IfIndex, mac: MacAddr) {
+    /// Puts an address behind a port, as if a frame from it had come in there, or never to age.
+    pub fn set_bridge_fdb(&mut self, ctx: &mut Ctx<'_>, port: IfIndex, mac: MacAddr, is_static: bool) {
         let Some(bridge) = self.link(port).and_then(|link| link.port).map(|port| port.master) else { return };
-        let mut entry = FdbEntry { port, local: false, updated: ctx.now, change: ChangeId::NONE };
+        let mut entry = FdbEntry { is_static, ..FdbEntry::at(port, ctx.now) };
         let row = self.bridge_fdb_row(bridge, (mac, 0), &entry);
         entry.change = ctx.change(self.id, port, EventId::NONE, TableChange::Fdb(row));
         if let Some(Link { kind: Kind::Bridge(bridge), .. }) = self.link_mut(bridge) {

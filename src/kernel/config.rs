@@ -105,7 +105,7 @@ impl Netns {
             has_id = true;
         }
         let vlans = Vlans::default();
-        let extra = LinkExtra { never_up: true, ..LinkExtra::default() };
+        let extra = LinkExtra { never_up: true, carrier_moved: has_id, ..LinkExtra::default() };
         let conf = self.sysctl.default;
         let mut link = Link {
             ifindex,
@@ -140,6 +140,8 @@ impl Netns {
     /// Whether a new device has a carrier at once: one without a wire has, one that stands on another has its.
     fn carrier_of_new(&self, kind: &Kind) -> bool {
         match kind {
+            // A bridge has one until its ports are looked at for the first time (`br_port_state_selection`).
+            Kind::Bridge(bridge) => !bridge.own_mac,
             Kind::Loopback
             | Kind::Vxlan(_)
             | Kind::Dummy
@@ -149,7 +151,7 @@ impl Netns {
             Kind::Vlan(VlanLink { lower, .. }) | Kind::Macvlan { lower, .. } | Kind::Ipvlan { lower, .. } => {
                 self.link(*lower).is_some_and(Link::is_running)
             }
-            Kind::Veth(..) | Kind::Physical(_) | Kind::Bridge(_) => false,
+            Kind::Veth(..) | Kind::Physical(_) => false,
         }
     }
 
@@ -263,7 +265,6 @@ impl Netns {
         if self.conf_or(ifindex, |conf| conf.arp_notify) {
             self.announce_all(ctx, ifindex);
         }
-        self.update_bridge_carrier(ctx, ifindex);
         self.br_stp_enable_bridge(ctx, ifindex);
         self.follow_lower(ctx, ifindex);
         for port in self.ports_of(ifindex) {
@@ -372,6 +373,7 @@ impl Netns {
             && link.carrier != carrier
         {
             link.carrier = carrier;
+            link.extra.carrier_moved = true;
             self.record_link(ctx, ifindex);
             self.follow_lower(ctx, ifindex);
         }
@@ -477,7 +479,7 @@ impl Netns {
         if known.is_some_and(|entry| entry.local) {
             return;
         }
-        let mut entry = FdbEntry { port, local: true, updated: ctx.now, change: ChangeId::NONE };
+        let mut entry = FdbEntry { local: true, ..FdbEntry::at(port, ctx.now) };
         let row = self.bridge_fdb_row(bridge, (mac, 0), &entry);
         entry.change = ctx.change(self.id, port, EventId::NONE, TableChange::Fdb(row));
         if let Some(Link { kind: Kind::Bridge(bridge), .. }) = self.link_mut(bridge) {
@@ -498,6 +500,7 @@ impl Netns {
             mac,
             vlan,
             permanent: entry.local,
+            is_static: entry.is_static,
             dst: None,
             updated: entry.updated,
         }
@@ -556,7 +559,17 @@ impl Netns {
         permanent: bool,
         updated: SimTime,
     ) -> FdbRow {
-        FdbRow { netns: self.id, ifindex, master: None, mac, vlan: 0, permanent, dst: Some(dst), updated }
+        FdbRow {
+            netns: self.id,
+            ifindex,
+            master: None,
+            mac,
+            vlan: 0,
+            permanent,
+            is_static: false,
+            dst: Some(dst),
+            updated,
+        }
     }
 }
 

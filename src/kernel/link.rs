@@ -162,10 +162,24 @@ pub struct FdbEntry {
     pub port: IfIndex,
     /// The address of a port or of the bridge: frames for it go up.
     pub local: bool,
+    /// Set by hand not to age (`BR_FDB_STATIC`).
+    pub is_static: bool,
     /// When it was last seen as a source.
     pub updated: SimTime,
     /// The row in the trace.
     pub change: ChangeId,
+}
+
+impl FdbEntry {
+    /// What is learnt of an address that was seen at a port now.
+    pub(super) fn at(port: IfIndex, now: SimTime) -> Self {
+        Self { port, local: false, is_static: false, updated: now, change: ChangeId::NONE }
+    }
+
+    /// Whether it ages.
+    pub(super) fn is_learnt(&self) -> bool {
+        !self.local && !self.is_static
+    }
 }
 
 /// A VXLAN tunnel end.

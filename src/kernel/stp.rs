@@ -548,7 +548,7 @@ impl Netns {
         let Some(state) = self.bridge_mut(bridge) else { return };
         let mut gone = Vec::new();
         state.fdb.retain(|key, entry| {
-            let goes = entry.port == at && !entry.local;
+            let goes = entry.port == at && entry.is_learnt();
             if goes {
                 gone.push((*key, *entry));
             }

@@ -2,9 +2,17 @@
 
 use super::Lab;
 use super::script::{Step, literal};
-use crate::base::ProcessId;
+use crate::base::{Duration, ProcessId, SimTime};
+use crate::shell::{self, Node};
 use crate::trace::Stream;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Their names, as `type` knows them.
+const BUILTINS: [&str; 22] = [
+    ":", "[", "cd", "command", "echo", "exec", "exit", "export", "false", "kill", "local", "printf", "pwd",
+    "read", "readonly", "set", "test", "trap", "true", "type", "umask", "unset",
+];
 
 impl Lab {
     /// Commands that the shell itself carries out: their status.
@@ -42,6 +50,8 @@ impl Lab {
                 self.leave(process);
                 Some(status)
             }
+            "command" | "type" => self.name_command(process, words),
+            "time" => self.time(process, literal(&words[1..])),
             "exec" => {
                 if words.len() == 1 {
                     return Some(0);
@@ -63,6 +73,58 @@ impl Lab {
             }
             _ => None,
         }
+    }
+
+    /// `time COMMAND` of bash and busybox: how long it took, once it is over. Dash has no such word.
+    pub(super) fn time(&mut self, process: ProcessId, node: Arc<Node>) -> Option<u8> {
+        let began = self.sim.now();
+        let script = self.scripts.get_mut(&process)?;
+        script.dialect.time(Duration(0), 0)?;
+        script.steps.extend([Step::Time(began), Step::Run(node)]);
+        Some(0)
+    }
+
+    /// What `time` measured is over.
+    pub(super) fn timed(&mut self, process: ProcessId, began: SimTime, status: u8) -> u8 {
+        let took = self.sim.now().since(began);
+        if let Some(text) = self.scripts.get(&process).and_then(|script| script.dialect.time(took, status)) {
+            self.complain(process, &text);
+        }
+        status
+    }
+
+    /// `command [-v] NAME …` and `type NAME …`: what the names stand for, or the command run without a look at functions.
+    fn name_command(&mut self, process: ProcessId, words: &[String]) -> Option<u8> {
+        let is_type = words[0] == "type";
+        let names = match &words[1..] {
+            names if is_type => names,
+            [flag, names @ ..] if flag == "-v" => names,
+            [] => return Some(0),
+            line => {
+                let script = self.scripts.get_mut(&process)?;
+                script.steps.push(Step::Run(literal(line)));
+                return Some(0);
+            }
+        };
+        let mut status = 0;
+        for name in names {
+            let script = self.scripts.get(&process)?;
+            let path = shell::path_of(script.environment.image.as_deref(), name);
+            let text = match (BUILTINS.contains(&name.as_str()), path, is_type) {
+                (true, _, true) => format!("{name} is a shell builtin\n"),
+                (true, _, false) => format!("{name}\n"),
+                (false, Some(path), true) => format!("{name} is {path}\n"),
+                (false, Some(path), false) => format!("{path}\n"),
+                (false, None, _) => {
+                    let (text, stream, missing) = script.dialect.unknown_name(name, is_type);
+                    status = missing;
+                    self.write_as_script(process, stream, &text);
+                    continue;
+                }
+            };
+            self.say(process, &text);
+        }
+        Some(status)
     }
 
     /// Writes text of a builtin to standard output, wherever that goes.

@@ -200,7 +200,7 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         }
         KernelChange::AddVxlanFdb(ifindex, mac, dst) => netns.add_vxlan_fdb(ctx, ifindex, mac, dst),
         KernelChange::DelVxlanFdb(ifindex, mac) => netns.del_vxlan_fdb(ctx, ifindex, mac),
-        KernelChange::SetBridgeFdb(port, mac) => netns.set_bridge_fdb(ctx, port, mac),
+        KernelChange::SetBridgeFdb(port, mac, is_static) => netns.set_bridge_fdb(ctx, port, mac, is_static),
         KernelChange::DelBridgeFdb(port, mac) => netns.del_bridge_fdb(ctx, port, mac),
         KernelChange::Netfilter(op) => netns.change_netfilter(ctx, *op),
         KernelChange::SetQdisc(ifindex, netem) => netns.set_qdisc(ctx, ifindex, netem),

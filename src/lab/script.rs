@@ -56,6 +56,8 @@ pub(super) enum Step {
     /// Waits for what runs in the background; with a moment, only until then, and ends what still runs
     /// (`timeout(1)`).
     Wait(Option<SimTime>),
+    /// Tells how long it took since then (`time`).
+    Time(SimTime),
     /// Comes to this status.
     Status(u8),
     /// A command in a container is over: the process is where it was before.
@@ -234,6 +236,7 @@ impl Lab {
                 }
             }
             Step::Status(status) => return Some(status),
+            Step::Time(began) => return Some(self.timed(process, began, status)),
             Step::Writer(writer, ended) => {
                 return self.wait_for_writer(process, writer, ended.unwrap_or(status));
             }
@@ -337,6 +340,10 @@ impl Lab {
                 let is_empty = matches!(&*body, Node::List(items) if items.is_empty());
                 self.scripts.get_mut(&process)?.steps.push(Step::Run(body));
                 return Some(if is_empty { 0 } else { status });
+            }
+            // `time` measures the whole pipe.
+            Node::Pipe(nodes) if let Some(rest) = shell::timed_pipe(nodes, &script.dialect) => {
+                return self.time(process, rest);
             }
             Node::Pipe(nodes) if shell::runs_at_once(nodes) => self.run_at_once(process, nodes),
             Node::Pipe(nodes) => {

@@ -58,7 +58,7 @@ pub fn fdb(inventory: &Inventory, row: &FdbRow) -> RowText {
     let dev = ifname(inventory, row.netns, row.ifindex);
     let mut tail = vec![format!("dev {dev}")];
     tail.extend(row.dst.map(|dst| format!("dst {dst}")));
-    tail.extend(row.permanent.then(|| "permanent".to_string()));
+    tail.extend(Some(row.state()).filter(|state| !state.is_empty()).map(str::to_owned));
     RowText { head: row.mac.to_string(), tail: tail.join(" ") }
 }
 

@@ -188,6 +188,7 @@ pub(crate) fn node(s: &mut Scribe, netns_id: NetnsId, n: u8, switch_port: IfInde
         master: None,
         mac: mac(&far),
         permanent: true,
+        is_static: false,
         dst: Some(Ipv4Addr::new(192, 168, 1, 9 + other)),
         updated: SimTime::ZERO,
     };

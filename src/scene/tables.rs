@@ -439,7 +439,7 @@ fn fdb_entries(state: &NetnsState) -> Vec<Entry> {
                 state.ifname(row.ifindex).to_string(),
                 said(row.dst),
                 row.master.map_or_else(|| "self".to_string(), |bridge| state.ifname(bridge).to_string()),
-                if row.permanent { "permanent" } else { "" }.to_string(),
+                row.state().to_owned(),
             ],
         }
     };

@@ -276,7 +276,7 @@ impl Bridge<'_> {
         } else {
             printer.any("flags", vec!["self"], "self ");
         }
-        let state = if row.permanent { "permanent" } else { "" };
+        let state = row.state();
         printer.any("state", state, state);
         printer.plain("\n");
         printer.close();

@@ -3,8 +3,8 @@
 use super::nettools::{self, Edition};
 use super::out::{answer, refuse};
 use super::{
-    Command, Context, awk, busybox_ip, file_tests, files, filters, grep, head_tail, name_tools, nc, netstat,
-    ping, printf, route, sed, servers, text_tools, traceroute, wget,
+    Command, Context, awk, busybox_ip, encoding, file_tests, files, filters, grep, head_tail, name_tools, nc,
+    netstat, ping, printf, route, sed, servers, text_tools, traceroute, wget,
 };
 use crate::cluster::images::{self, Tools};
 
@@ -13,7 +13,7 @@ pub(super) const BANNER: &str = "BusyBox v1.35.0 (Debian 1:1.35.0-4+deb12u1+b1) 
 
 /// Whether there is an applet of this name.
 pub(super) fn has(applet: &str) -> bool {
-    const APPLETS: [&str; 43] = [
+    const APPLETS: [&str; 44] = [
         "awk",
         "sed",
         "mkfifo",
@@ -21,6 +21,7 @@ pub(super) fn has(applet: &str) -> bool {
         "test",
         "touch",
         "arp",
+        "base64",
         "cat",
         "ls",
         "date",
@@ -69,6 +70,7 @@ pub(super) fn run(context: &mut Context<'_>, words: &[String]) -> Command {
         "ifconfig" => nettools::ifconfig(context, words, Edition::Busybox),
         "ip" => busybox_ip::run(context, words),
         "route" => route::route(context, words, Edition::Busybox),
+        "base64" => encoding::base64(context, words, true),
         "cat" => files::cat(context, words, true),
         "ls" => files::ls(context, words, true),
         "mkfifo" => files::mkfifo(context, words, true),

@@ -79,8 +79,8 @@ pub enum KernelChange {
     AddVxlanFdb(IfIndex, MacAddr, Ipv4Addr),
     /// `bridge fdb del` for a VXLAN device: all tunnel ends of the address.
     DelVxlanFdb(IfIndex, MacAddr),
-    /// `bridge fdb replace … master dynamic`: the port and the address behind it.
-    SetBridgeFdb(IfIndex, MacAddr),
+    /// `bridge fdb replace … master dynamic` or `static`: the port, the address behind it, and whether it is never to age.
+    SetBridgeFdb(IfIndex, MacAddr, bool),
     /// `bridge fdb del … master`.
     DelBridgeFdb(IfIndex, MacAddr),
     /// `iptables` and `iptables-restore`, and `conntrack -D`.

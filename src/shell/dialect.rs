@@ -1,7 +1,9 @@
 //! Which shell reads a command, as far as it shows in what is printed: prompts and complaints of busybox's ash, dash,
 //! bash and zsh, from their sources.
 
+use crate::base::Duration;
 use crate::cluster::images::{self, Tools};
+use crate::trace::Stream;
 
 /// Families of shells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +153,45 @@ impl Dialect {
             Family::Zsh => self.complaint(&format!("command not found: {program}")),
             Family::Ash | Family::Dash => self.complaint(&format!("{program}: not found")),
         }
+    }
+
+    /// What `type` and `command -v` say of a name that stands for nothing: the text, where it goes, the status.
+    pub fn unknown_name(&self, name: &str, is_type: bool) -> (String, Stream, u8) {
+        match (self.family, is_type) {
+            (Family::Bash, true) => (self.complaint(&format!("type: {name}: not found")), Stream::Stderr, 1),
+            (Family::Bash | Family::Zsh, false) => (String::new(), Stream::Stderr, 1),
+            (Family::Zsh, true) => (format!("{name} not found\n"), Stream::Stdout, 1),
+            (Family::Ash | Family::Dash, true) => (format!("{name}: not found\n"), Stream::Stdout, 127),
+            (Family::Ash | Family::Dash, false) => (String::new(), Stream::Stderr, 127),
+        }
+    }
+
+    /// What `time` says of a command that took so long and ended with this status; `None` where there is no such word. Computing takes no time here,
+    /// so all of it was spent waiting.
+    pub fn time(&self, took: Duration, status: u8) -> Option<String> {
+        let (minutes, ms) = (took.as_secs() / 60, took.as_ms() % 60_000);
+        let (seconds, ms) = (ms / 1000, ms % 1000);
+        match self.family {
+            Family::Bash => {
+                Some(format!("\nreal\t{minutes}m{seconds}.{ms:03}s\nuser\t0m0.000s\nsys\t0m0.000s\n"))
+            }
+            Family::Ash => {
+                let failed = match status {
+                    0 => String::new(),
+                    status => format!("Command exited with non-zero status {status}\n"),
+                };
+                let hundredths = ms / 10;
+                Some(format!(
+                    "{failed}real\t{minutes}m {seconds}.{hundredths:02}s\nuser\t0m 0.00s\nsys\t0m 0.00s\n"
+                ))
+            }
+            Family::Dash | Family::Zsh => None,
+        }
+    }
+
+    /// Whether `time` before a pipe measures all of it.
+    pub fn times_pipes(&self) -> bool {
+        self.family == Family::Bash
     }
 
     /// A file cannot be made, for this reason of the kernel's.

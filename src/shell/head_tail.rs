@@ -1,6 +1,7 @@
 //! `head` and `tail` of coreutils 9.1 and busybox: by lines and bytes, from either end.
 
 use super::getopt::{Parsed, getopt};
+use super::kernel_files::ZERO;
 use super::out::{Out, refuse};
 use super::{Command, Context};
 use crate::app::sleep::Forever;
@@ -34,6 +35,11 @@ impl Amount {
         };
         let number = digits[..end].parse::<usize>().ok()?.saturating_mul(unit);
         Some(Self { number, bytes, from_other_end })
+    }
+
+    /// As much of a device that gives zeros without an end; none where there is no end to it.
+    fn zeros(self) -> Option<String> {
+        (self.bytes && !self.from_other_end).then(|| "\0".repeat(self.number))
     }
 
     /// The part of `text` that is shown. Bytes that cut a letter in two leave all of it out.
@@ -125,7 +131,8 @@ fn show(context: &Context<'_>, words: &[String], busybox: bool, is_head: bool) -
     let paths = if parsed.operands.is_empty() { &own[..] } else { &parsed.operands };
     for path in paths {
         let input = || (path == "-").then(|| context.input.unwrap_or("").to_owned());
-        let Some(text) = (context.files)(path).or_else(input) else {
+        let zeros = || (path == ZERO && is_head).then(|| amount.zeros()).flatten();
+        let Some(text) = (context.files)(path).or_else(input).or_else(zeros) else {
             status = 1;
             out.err(match (busybox, is_head) {
                 (true, true) => format!("head: {path}: No such file or directory\n"),

@@ -1,4 +1,5 @@
-//! The files in which the kernel shows its tables: `/proc/sys`, `/proc/net` and `/sys/class/net`.
+//! The files in which the kernel shows its tables, `/proc/sys`, `/proc/net` and `/sys/class/net`, and devices that every
+//! container has: `/dev/null` and `/dev/zero`.
 
 mod proc_net;
 mod sysfs;
@@ -9,6 +10,9 @@ use crate::trace::{Inventory, NetnsState};
 
 /// Directories of the kernel's own: nothing else lies below them.
 const ROOTS: [&str; 3] = ["/proc/sys/net", "/proc/net", "/sys/class/net"];
+
+/// A device that gives zeros without an end (`man 4 zero`).
+pub(super) const ZERO: &str = "/dev/zero";
 
 /// What a path in the kernel's directories leads to.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,6 +36,12 @@ const NO_ENTRY: Entry = Entry::Missing("No such file or directory");
 pub(super) fn find(inventory: &Inventory, netns: NetnsId, path: &str) -> Option<Entry> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     let path = format!("/{}", parts.join("/"));
+    match path.as_str() {
+        "/dev/null" => return Some(Entry::File(String::new())),
+        // It has no end.
+        ZERO => return Some(Entry::Unknown),
+        _ => {}
+    }
     // `/proc/net` is a link to the one of the process that asks.
     let path = path.replacen("/proc/self/net", "/proc/net", 1);
     let root = ROOTS.into_iter().find(|root| is_below(&path, root))?;

@@ -15,6 +15,7 @@ mod conversion;
 mod curl;
 mod dialect;
 mod dig;
+mod encoding;
 mod ethtool;
 mod file_tests;
 mod files;
@@ -61,11 +62,12 @@ pub use arithmetic::arithmetic;
 pub use change::KernelChange;
 pub use dialect::{Dialect, Place};
 pub use kernel_files::read as kernel_file;
-pub use pipes::runs_at_once;
+pub use pipes::{runs_at_once, timed_pipe};
 pub use programs::{has_executable, has_program, has_shell, is_shell};
 pub use remote::{Copying, Follow, Followed, Program, Way};
 pub use script::{Node, Pattern, Piece, Redirection, Simple, Word, parse};
 pub use sysctl::write_file as write_kernel_file;
+pub use text_tools::path_of;
 
 use crate::app::Process;
 use crate::base::{NetnsId, PidNsId, Rng};
@@ -191,6 +193,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "arp" => nettools::arp(context, words, Edition::NetTools),
         "brctl" => brctl::brctl(context, words),
         "bridge" => bridge::bridge(context, words),
+        "base64" => encoding::base64(context, words, false),
         "cat" => files::cat(context, words, false),
         "ls" => files::ls(context, words, false),
         "conntrack" => conntrack::conntrack(context, words),

@@ -1,6 +1,6 @@
 //! Which pipes run all their commands at once.
 
-use super::{Node, Piece, Simple};
+use super::{Dialect, Node, Piece, Simple};
 use std::sync::Arc;
 
 /// Programs that read standard input as it comes, and do something with it at once.
@@ -17,6 +17,18 @@ const AT_ONE_MOMENT: [&str; 18] = [
 pub fn runs_at_once(nodes: &[Arc<Node>]) -> bool {
     let Some((last, before)) = nodes.split_last() else { return false };
     reads_as_it_comes(last) && before.iter().any(|node| takes_time(node))
+}
+
+/// The pipe behind `time`, in a shell whose `time` measures whole pipes.
+pub fn timed_pipe(nodes: &[Arc<Node>], dialect: &Dialect) -> Option<Arc<Node>> {
+    let (first, rest) = nodes.split_first()?;
+    let Node::Simple(simple) = &**first else { return None };
+    if !dialect.times_pipes() || plain_words(simple).first() != Some(&"time") || simple.words.len() < 2 {
+        return None;
+    }
+    let first = Simple { words: simple.words[1..].to_vec(), ..simple.clone() };
+    let nodes = std::iter::once(Arc::new(Node::Simple(first))).chain(rest.iter().cloned()).collect();
+    Some(Arc::new(Node::Pipe(nodes)))
 }
 
 /// The words of a command as far as they are plain text.

@@ -27,6 +27,7 @@ const FULL: &[&str] = &[
     "echo",
     "env",
     "false",
+    "base64",
     "grep",
     "head",
     "hostname",

@@ -289,6 +289,19 @@ pub(super) fn identity(context: &Context<'_>, program: &str, words: &[String]) -
 
 /// `which`: where programs lie; what is not there is passed over, and makes the status 1.
 pub(super) fn which(context: &Context<'_>, words: &[String]) -> Command {
+    let mut out = Out::default();
+    let mut status = u8::from(words.is_empty());
+    for word in words {
+        match path_of(context.image, word) {
+            Some(path) => out.out(path + "\n"),
+            None => status = 1,
+        }
+    }
+    out.done(status)
+}
+
+/// Where a program lies in an image.
+pub fn path_of(image: Option<&str>, name: &str) -> Option<String> {
     const SYSTEM: [&str; 11] = [
         "arp",
         "bridge",
@@ -302,21 +315,10 @@ pub(super) fn which(context: &Context<'_>, words: &[String]) -> Command {
         "sysctl",
         "tc",
     ];
-    let mut out = Out::default();
-    let mut status = u8::from(words.is_empty());
-    for word in words {
-        if programs::is_applet(context.image, word) {
-            out.out(format!("/bin/{word}\n"));
-        } else if programs::has_program(context.image, word) {
-            let folder = if SYSTEM.iter().any(|name| word.starts_with(name)) && word != "ipcs" {
-                "sbin"
-            } else {
-                "bin"
-            };
-            out.out(format!("/usr/{folder}/{word}\n"));
-        } else {
-            status = 1;
-        }
+    if programs::is_applet(image, name) {
+        return Some(format!("/bin/{name}"));
     }
-    out.done(status)
+    let is_system = SYSTEM.iter().any(|known| name.starts_with(known)) && name != "ipcs";
+    programs::has_program(image, name)
+        .then(|| format!("/usr/{}/{name}", if is_system { "sbin" } else { "bin" }))
 }

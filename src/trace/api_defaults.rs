@@ -23,6 +23,23 @@ fn text(object: &Value, field: &str) -> String {
     object.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
+/// What was written as text is kept coded like the rest (`Secret.stringData`, which is only ever written).
+fn secret(object: &mut Value) {
+    use base64::Engine as _;
+    set(object, "type", "Opaque");
+    let Some(Value::Object(texts)) = object.as_object_mut().and_then(|fields| fields.remove("stringData"))
+    else {
+        return;
+    };
+    if !texts.is_empty() {
+        set(object, "data", Map::new());
+    }
+    for (key, text) in &texts {
+        let coded = base64::engine::general_purpose::STANDARD.encode(text.as_str().unwrap_or_default());
+        object["data"][key.as_str()] = coded.into();
+    }
+}
+
 /// Fills in an object as the API server does.
 pub fn fill(object: &mut Value) {
     match text(object, "kind").as_str() {
@@ -46,7 +63,7 @@ pub fn fill(object: &mut Value) {
                 template(&mut spec["jobTemplate"]["spec"]["template"]);
             }
         }
-        "Secret" => set(object, "type", "Opaque"),
+        "Secret" => secret(object),
         "NetworkPolicy" => network_policy(&mut object["spec"]),
         "LimitRange" => items(&mut object["spec"], "limits").for_each(limit_range_item),
         "PriorityClass" => set(object, "preemptionPolicy", "PreemptLowerPriority"),

@@ -385,10 +385,23 @@ pub struct FdbRow {
     pub vlan: u16,
     /// Whether it neither ages nor moves (`permanent`): the address of a port or an entry set by hand.
     pub permanent: bool,
+    /// Whether it was set by hand and does not age, though it moves with its address (`static`, `BR_FDB_STATIC`).
+    pub is_static: bool,
     /// Tunnel end for a VXLAN device.
     pub dst: Option<Ipv4Addr>,
     /// When it was learnt, moved or set.
     pub updated: SimTime,
+}
+
+impl FdbRow {
+    /// The word that `bridge fdb` ends its line with; none for what was learnt.
+    pub fn state(&self) -> &'static str {
+        match (self.permanent, self.is_static) {
+            (true, _) => "permanent",
+            (false, true) => "static",
+            (false, false) => "",
+        }
+    }
 }
 
 /// What was learnt about one destination beside its route (`struct fib_nh_exception`): `ip route get` shows it as

@@ -132,7 +132,7 @@ pub fn fdb(row: &FdbRow, ifname: IfName<'_>, style: FdbStyle<'_>) -> String {
     let vlan = if row.vlan == 0 { String::new() } else { format!("vlan {} ", row.vlan) };
     let owner =
         row.master.map_or_else(|| "self ".to_string(), |bridge| format!("master {} ", ifname(bridge)));
-    let state = if row.permanent { "permanent" } else { "" };
+    let state = row.state();
     format!("{} {dev}{dst}{vlan}{}{owner}{state}", row.mac, style.stats)
 }
 
@@ -316,6 +316,7 @@ mod tests {
             master: None,
             mac,
             permanent: true,
+            is_static: false,
             dst: Some("192.168.1.11".parse().unwrap()),
             updated: SimTime::ZERO,
         };

@@ -295,6 +295,7 @@ fn forward(builder: &mut Builder) {
         master: None,
         mac: mac("02:f1:0a:f4:02:00"),
         permanent: true,
+        is_static: false,
         dst: Some(ip("192.168.1.11")),
         updated: SimTime::ZERO,
     }));

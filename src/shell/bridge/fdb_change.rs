@@ -14,18 +14,29 @@ pub(super) fn takes(command: &str) -> bool {
     COMMANDS.iter().any(|name| name.starts_with(command))
 }
 
+/// How long an entry of a bridge stays.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stay {
+    /// For ever, as an address of the bridge's own (`permanent`, `local`).
+    Own,
+    /// For ever, behind the port (`static`).
+    Static,
+    /// Until it has not been seen for the ageing time (`dynamic`).
+    Dynamic,
+}
+
 /// What the words say: a VXLAN device, an address and a tunnel end.
 struct Wanted {
     ifindex: IfIndex,
     mac: MacAddr,
     dst: Option<Ipv4Addr>,
-    /// For a bridge port: whether the entry is to age.
-    port: Option<bool>,
+    /// For a bridge port: how long the entry is to stay.
+    port: Option<Stay>,
 }
 
 fn read(bridge: &Bridge<'_>, words: &[String]) -> Result<Wanted, Stop> {
     let (mut device, mut mac, mut dst) = (None, None, None);
-    let (mut master, mut dynamic) = (false, false);
+    let (mut master, mut stay) = (false, Stay::Own);
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -38,9 +49,10 @@ fn read(bridge: &Bridge<'_>, words: &[String]) -> Result<Wanted, Stop> {
             // An entry of a VXLAN device is its own and permanent unless told otherwise.
             "self" | "local" | "permanent" => {}
             "master" => master = true,
-            "dynamic" | "temp" => dynamic = true,
-            "static" | "router" | "extern_learn" | "sticky" | "port" | "vni" | "via" | "src_vni" | "nhid"
-            | "vlan" | "use" => {
+            "dynamic" | "temp" => stay = Stay::Dynamic,
+            "static" => stay = Stay::Static,
+            "router" | "extern_learn" | "sticky" | "port" | "vni" | "via" | "src_vni" | "nhid" | "vlan"
+            | "use" => {
                 return Err(not_simulated("bridge fdb", word));
             }
             word => {
@@ -63,7 +75,7 @@ fn read(bridge: &Bridge<'_>, words: &[String]) -> Result<Wanted, Stop> {
         return Ok(Wanted { ifindex, mac, dst, port: None });
     }
     if master && link.is_some_and(|link| link.port.is_some()) {
-        return Ok(Wanted { ifindex, mac, dst, port: Some(dynamic) });
+        return Ok(Wanted { ifindex, mac, dst, port: Some(stay) });
     }
     Err(not_simulated("bridge fdb", &format!("dev {device}")))
 }
@@ -71,8 +83,8 @@ fn read(bridge: &Bridge<'_>, words: &[String]) -> Result<Wanted, Stop> {
 /// The changes that a sub-command asks for.
 pub(super) fn run(bridge: &Bridge<'_>, command: &str, words: &[String]) -> Result<Vec<KernelChange>, Stop> {
     let Wanted { ifindex, mac, dst, port } = read(bridge, words)?;
-    if let Some(dynamic) = port {
-        return of_port(bridge, command, (ifindex, mac), dynamic);
+    if let Some(stay) = port {
+        return of_port(bridge, command, (ifindex, mac), stay);
     }
     let rows = bridge.state.fdb.iter().map(|entry| &entry.row);
     let known: Vec<Ipv4Addr> =
@@ -108,7 +120,7 @@ fn of_port(
     bridge: &Bridge<'_>,
     command: &str,
     (port, mac): (IfIndex, MacAddr),
-    dynamic: bool,
+    stay: Stay,
 ) -> Result<Vec<KernelChange>, Stop> {
     let answers = |text: &str| (format!("RTNETLINK answers: {text}\n"), 255);
     let master = bridge.state.links.get(&port).and_then(|link| link.port).map(|port| port.master);
@@ -121,11 +133,11 @@ fn of_port(
         };
     }
     // Unless told otherwise it is the bridge's own address, for ever.
-    if !dynamic {
+    if stay == Stay::Own {
         return Err(not_simulated("bridge fdb", "an entry that does not age"));
     }
     if known.is_some() && "add".starts_with(command) {
         return Err(answers("File exists"));
     }
-    Ok(vec![KernelChange::SetBridgeFdb(port, mac)])
+    Ok(vec![KernelChange::SetBridgeFdb(port, mac, stay == Stay::Static)])
 }

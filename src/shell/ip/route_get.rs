@@ -257,11 +257,12 @@ fn decide(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Result<RouteRow, S
             None => Err(answers("Network is unreachable")),
         },
         Some(row) => match row.kind {
-            // Whatever the route, all hosts of the network are attached (`__mkroute_output`).
-            RouteKind::Unicast if dst.is_broadcast() => {
-                Ok(RouteRow { kind: RouteKind::Broadcast, gateway: None, ..row })
+            // Whatever the route, all hosts of the network are attached (`__mkroute_output`); the source is the one of
+            // the route all the same.
+            RouteKind::Unicast if dst.is_broadcast() || dst.is_multicast() => {
+                let kind = if dst.is_broadcast() { RouteKind::Broadcast } else { RouteKind::Unicast };
+                Ok(RouteRow { kind, prefsrc: source(ip, &row, dst), gateway: None, ..row })
             }
-            RouteKind::Unicast if dst.is_multicast() => Ok(RouteRow { gateway: None, ..row }),
             RouteKind::Unicast | RouteKind::Local | RouteKind::Broadcast => {
                 let learnt = learnt(ip, dst).filter(|_| !question.fibmatch).and_then(|row| row.gateway);
                 Ok(RouteRow { gateway: learnt.or(row.gateway), ..row })
@@ -367,6 +368,8 @@ fn print_cache(ip: &Ip<'_>, printer: &mut Printer, dst: Ipv4Addr, question: &Que
         RouteKind::Unicast if dst.is_multicast() => &["mc"],
         RouteKind::Unicast if learnt.is_some_and(|row| row.gateway.is_some()) => &["redirected"],
         RouteKind::Local => &["local"],
+        // Whatever leaves by the loopback stays here (`__mkroute_output`).
+        RouteKind::Unicast if row.oif == Some(IfIndex(1)) => &["local"],
         RouteKind::Broadcast => &["local", "brd"],
         RouteKind::Unicast
         | RouteKind::Blackhole

@@ -136,12 +136,8 @@ pub(super) fn cells(kind: &str, object: &Value, look: Look) -> Vec<String> {
             vec![name(object), count.to_string(), age(object, look)]
         }
         "Secret" => {
-            let keys: BTreeSet<&str> = ["data", "stringData"]
-                .iter()
-                .flat_map(|field| entries(object, field))
-                .map(|(key, _)| key)
-                .collect();
-            vec![name(object), or(text(object, "type"), "Opaque"), keys.len().to_string(), age(object, look)]
+            let count = entries(object, "data").len();
+            vec![name(object), or(text(object, "type"), "Opaque"), count.to_string(), age(object, look)]
         }
         "PersistentVolumeClaim" | "PersistentVolume" | "StorageClass" => storage::cells(kind, object, look),
         "PodDisruptionBudget" | "HorizontalPodAutoscaler" | "ResourceQuota" | "PriorityClass" | "Lease" => {
