@@ -145,6 +145,7 @@ fn get_has_its_options_and_refusals() {
 #[test]
 fn describe_lays_out_what_there_is() {
     check("describe.txt");
+    check("describe-administration.txt");
 }
 
 #[test]

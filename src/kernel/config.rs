@@ -104,8 +104,10 @@ impl Netns {
             (bridge.row.id.mac, bridge.row.root.mac) = (mac, mac);
             has_id = true;
         }
+        let is_bridge = matches!(kind, Kind::Bridge(_));
         let vlans = Vlans::default();
-        let extra = LinkExtra { never_up: true, carrier_moved: has_id, ..LinkExtra::default() };
+        let extra =
+            LinkExtra { never_up: true, operstate_unknown: is_bridge && wireless, ..LinkExtra::default() };
         let conf = self.sysctl.default;
         let mut link = Link {
             ifindex,
@@ -373,7 +375,7 @@ impl Netns {
             && link.carrier != carrier
         {
             link.carrier = carrier;
-            link.extra.carrier_moved = true;
+            link.extra.operstate_unknown = false;
             self.record_link(ctx, ifindex);
             self.follow_lower(ctx, ifindex);
         }

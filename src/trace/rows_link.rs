@@ -92,9 +92,9 @@ pub struct LinkExtra {
     pub allmulti: u32,
     /// Whether it was never set up, so that it has no queueing discipline yet (`qdisc noop`).
     pub never_up: bool,
-    /// Whether a bridge's carrier has come or gone since it was made; until then its state is unknown, for only a change
+    /// Whether a bridge's carrier has neither come nor gone since it was made: its state is not known, for only a change
     /// has it told (`linkwatch_do_dev`).
-    pub carrier_moved: bool,
+    pub operstate_unknown: bool,
     /// A bridge's spanning tree and VLAN filtering.
     pub bridge: Option<BridgeRow>,
     /// Multicast group that a VXLAN device floods to, with the TTL of its outer packets.

@@ -183,7 +183,7 @@ pub(in crate::shell) fn flags(link: &LinkRow) -> Vec<&'static str> {
 pub(in crate::shell) fn state(links: &BTreeMap<IfIndex, LinkRow>, link: &LinkRow) -> &'static str {
     match link.kind {
         _ if !link.up => "DOWN",
-        LinkKind::Bridge { .. } if link.carrier && !link.extra.carrier_moved => "UNKNOWN",
+        LinkKind::Bridge { .. } if link.carrier && link.extra.operstate_unknown => "UNKNOWN",
         LinkKind::Loopback
         | LinkKind::Vxlan { .. }
         | LinkKind::Dummy

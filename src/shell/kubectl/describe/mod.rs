@@ -1,9 +1,9 @@
 //! `kubectl describe` (`kubectl/pkg/describe/describe.go`): lines with tabs, laid out as Go's tabwriter does.
 
+mod administration;
 mod network;
 mod node;
 mod pod;
-mod policies;
 mod tabs;
 mod workload;
 
@@ -99,6 +99,19 @@ fn described(inventory: &Inventory, namespace: &str, words: &[String]) -> Result
     Ok(out.done(status))
 }
 
+/// Kinds whose describers show no events.
+const WITHOUT_EVENTS: [&str; 9] = [
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "LimitRange",
+    "Namespace",
+    "NetworkPolicy",
+    "ResourceQuota",
+    "Role",
+    "RoleBinding",
+    "Secret",
+];
+
 fn one(resource: &Resource, object: &Value, look: &Look<'_>, with_events: bool) -> String {
     let mut lines = String::new();
     match resource.kind {
@@ -111,34 +124,21 @@ fn one(resource: &Resource, object: &Value, look: &Look<'_>, with_events: bool) 
         "NetworkPolicy" => network::policy(object, &mut lines),
         "EndpointSlice" => network::slice(object, &mut lines),
         "Endpoints" => network::old_endpoints(object, &mut lines),
-        "Namespace" => {
-            head(object, false, &mut lines);
-            line(&mut lines, &format!("Status:\t{}", text(object, "status.phase")));
-            line(&mut lines, "\nNo resource quota.\n\nNo LimitRange resource.");
-            return tabs::write(&lines, 0, 2);
-        }
-        "ConfigMap" => {
-            config_map(object, &mut lines);
-        }
-        "PodDisruptionBudget" => policies::budget(object, &mut lines),
-        "StorageClass" => policies::storage_class(object, &mut lines),
-        "PriorityClass" => policies::priority_class(object, &mut lines),
-        // Of these no events are told.
-        "ResourceQuota" => {
-            policies::quota(object, &mut lines);
-            return tabs::write(&lines, 0, 2);
-        }
-        "Role" | "ClusterRole" => {
-            policies::role(object, &mut lines);
-            return tabs::write(&lines, 0, 2);
-        }
-        "RoleBinding" | "ClusterRoleBinding" => {
-            policies::binding(object, &mut lines);
-            return tabs::write(&lines, 0, 2);
-        }
+        "Namespace" => administration::namespace(object, look, &mut lines),
+        "ConfigMap" => config_map(object, &mut lines),
+        "Secret" => administration::secret(object, &mut lines),
+        "ServiceAccount" => administration::service_account(object, &mut lines),
+        "Role" | "ClusterRole" => administration::role(object, &mut lines),
+        "RoleBinding" | "ClusterRoleBinding" => administration::binding(object, &mut lines),
+        "ResourceQuota" => administration::quota(object, &mut lines),
+        "LimitRange" => administration::limit_range(object, &mut lines),
+        "PodDisruptionBudget" => administration::budget(object, &mut lines),
+        "PriorityClass" => administration::priority_class(object, &mut lines),
+        "StorageClass" => administration::storage_class(object, &mut lines),
+        "CronJob" => workload::cron_job(object, &mut lines),
         _ => generic(object, &mut lines),
     }
-    if !with_events {
+    if !with_events || WITHOUT_EVENTS.contains(&resource.kind) {
         return tabs::write(&lines, 0, 2);
     }
     // Without events the line stands among the others; a table of events is laid out by itself.
@@ -215,6 +215,13 @@ fn moment(text: &str) -> String {
     let month =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][at.month - 1];
     format!("{day}, {:02} {month} {} {:02}:{:02}:{:02} +0000", at.day, at.year, at.hour, at.minute, at.second)
+}
+
+/// `2026-01-01 00:00:00 +0000 UTC` (`time.Time.String`).
+fn go_time(text: &str) -> String {
+    text.strip_suffix('Z')
+        .and_then(|text| text.split_once('T'))
+        .map_or_else(|| text.to_owned(), |(date, time)| format!("{date} {time} +0000 UTC"))
 }
 
 /// What an object is controlled by, as `ReplicaSet/web-5d4f`.

@@ -148,7 +148,7 @@ pub(super) fn old_endpoints(endpoints: &Value, out: &mut String) {
 pub(super) fn policy(policy: &Value, out: &mut String) {
     line(out, &format!("Name:\t{}", text(policy, "metadata.name")));
     line(out, &format!("Namespace:\t{}", text(policy, "metadata.namespace")));
-    line(out, &format!("Created on:\t{}", super::moment(text(policy, "metadata.creationTimestamp"))));
+    line(out, &format!("Created on:\t{}", super::go_time(text(policy, "metadata.creationTimestamp"))));
     super::labels(policy, "Labels", "metadata.labels", out);
     super::annotations(policy, out);
     line(out, "Spec:");

@@ -121,6 +121,45 @@ fn job_counts(object: &Value, out: &mut String) {
     );
 }
 
+/// `describeCronJob`.
+pub(super) fn cron_job(object: &Value, out: &mut String) {
+    super::head(object, true, out);
+    let unset = |path: &str| match at(object, path) {
+        Value::Null => "<unset>".to_owned(),
+        value => plain(value),
+    };
+    let seconds = |path: &str| at(object, path).as_i64().map(|count| format!("{count}s"));
+    let moment_of = |path: &str| Some(text(object, path)).filter(|text| !text.is_empty()).map(moment);
+    let suspended = match at(object, "spec.suspend") {
+        Value::Bool(true) => "True",
+        Value::Bool(false) => "False",
+        _ => "<unset>",
+    };
+    let job = "spec.jobTemplate.spec";
+    line(out, &format!("Schedule:\t{}", text(object, "spec.schedule")));
+    line(out, &format!("Concurrency Policy:\t{}", text(object, "spec.concurrencyPolicy")));
+    line(out, &format!("Suspend:\t{suspended}"));
+    line(out, &format!("Time Zone:\t{}", unset("spec.timeZone")));
+    line(out, &format!("Successful Job History Limit:\t{}", unset("spec.successfulJobsHistoryLimit")));
+    line(out, &format!("Failed Job History Limit:\t{}", unset("spec.failedJobsHistoryLimit")));
+    let deadline = seconds("spec.startingDeadlineSeconds");
+    line(out, &format!("Starting Deadline Seconds:\t{}", or(&deadline.unwrap_or_default(), "<unset>")));
+    let chosen = format!("{job}.selector");
+    let chosen = if at(object, &chosen).is_null() { "<unset>".to_owned() } else { selector(object, &chosen) };
+    line(out, &format!("Selector:\t{chosen}"));
+    line(out, &format!("Parallelism:\t{}", unset(&format!("{job}.parallelism"))));
+    line(out, &format!("Completions:\t{}", unset(&format!("{job}.completions"))));
+    if let Some(deadline) = seconds(&format!("{job}.activeDeadlineSeconds")) {
+        line(out, &format!("Active Deadline Seconds:\t{deadline}"));
+    }
+    line(out, "Pod Template:");
+    template(at(object, &format!("{job}.template")), out);
+    let last = moment_of("status.lastScheduleTime").unwrap_or_default();
+    line(out, &format!("Last Schedule Time:\t{}", or(&last, "<unset>")));
+    let active: Vec<&str> = list(object, "status.active").iter().map(|one| text(one, "name")).collect();
+    line(out, &format!("Active Jobs:\t{}", or(&active.join(", "), "<none>")));
+}
+
 /// How many of a controller's Pods are in each phase.
 fn pods_status(object: &Value, look: &Look<'_>, out: &mut String) {
     let uid = text(object, "metadata.uid");
