@@ -83,6 +83,7 @@ impl IpvlanMode {
 
 /// What else is known of a link.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, not a state of one machine")]
 pub struct LinkExtra {
     /// How many want every frame that comes in (`promiscuity`).
     pub promisc: u32,

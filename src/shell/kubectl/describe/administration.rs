@@ -1,7 +1,7 @@
 //! Objects that say who may do what and how much: Secrets, service accounts, roles, quotas, limits, budgets, priorities;
 //! and the classes of storage.
 
-use super::{Look, head, line};
+use super::{Look, bool_ptr, head, line};
 use crate::shell::kubectl::json::{
     at, entries, labels as format_labels, list, number, or, plain, selector, text,
 };
@@ -292,17 +292,12 @@ pub(super) fn storage_class(class: &Value, out: &mut String) {
         ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
     let notes = entries(class, "metadata.annotations");
     let is_default = notes.iter().any(|(key, value)| DEFAULT.contains(key) && **value == "true");
-    let switch = |field: &str| match at(class, field) {
-        Value::Bool(true) => "True",
-        Value::Bool(false) => "False",
-        _ => "<unset>",
-    };
     named(class, out);
     line(out, &format!("IsDefaultClass:\t{}", if is_default { "Yes" } else { "No" }));
     line(out, &format!("Annotations:\t{}", format_labels(class, "metadata.annotations")));
     line(out, &format!("Provisioner:\t{}", text(class, "provisioner")));
     line(out, &format!("Parameters:\t{}", format_labels(class, "parameters")));
-    line(out, &format!("AllowVolumeExpansion:\t{}", switch("allowVolumeExpansion")));
+    line(out, &format!("AllowVolumeExpansion:\t{}", bool_ptr(class, "allowVolumeExpansion")));
     let options = strings(class, "mountOptions");
     line(out, &format!("MountOptions:{}", if options.is_empty() { "\t<none>" } else { "" }));
     for option in options {

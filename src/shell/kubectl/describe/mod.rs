@@ -224,6 +224,11 @@ fn go_time(text: &str) -> String {
         .map_or_else(|| text.to_owned(), |(date, time)| format!("{date} {time} +0000 UTC"))
 }
 
+/// A switch that may be left out (`printBoolPtr`).
+fn bool_ptr(object: &Value, path: &str) -> &'static str {
+    at(object, path).as_bool().map_or("<unset>", |on| if on { "True" } else { "False" })
+}
+
 /// What an object is controlled by, as `ReplicaSet/web-5d4f`.
 fn controller(object: &Value) -> Option<String> {
     let owner = list(object, "metadata.ownerReferences").iter().find(|one| *at(one, "controller") == true)?;

@@ -124,17 +124,13 @@ fn job_counts(object: &Value, out: &mut String) {
 /// `describeCronJob`.
 pub(super) fn cron_job(object: &Value, out: &mut String) {
     super::head(object, true, out);
-    let unset = |path: &str| match at(object, path) {
-        Value::Null => "<unset>".to_owned(),
-        value => plain(value),
+    let unset = |path: &str| {
+        let value = at(object, path);
+        if value.is_null() { "<unset>".to_owned() } else { plain(value) }
     };
     let seconds = |path: &str| at(object, path).as_i64().map(|count| format!("{count}s"));
     let moment_of = |path: &str| Some(text(object, path)).filter(|text| !text.is_empty()).map(moment);
-    let suspended = match at(object, "spec.suspend") {
-        Value::Bool(true) => "True",
-        Value::Bool(false) => "False",
-        _ => "<unset>",
-    };
+    let suspended = super::bool_ptr(object, "spec.suspend");
     let job = "spec.jobTemplate.spec";
     line(out, &format!("Schedule:\t{}", text(object, "spec.schedule")));
     line(out, &format!("Concurrency Policy:\t{}", text(object, "spec.concurrencyPolicy")));
