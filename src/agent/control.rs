@@ -168,6 +168,14 @@ impl ControlPlane {
         self.store.pods[self.store.pod_named(namespace, name)?].environment(index)
     }
 
+    /// Whether a container of a Pod runs, by its place behind the init containers, as the runtime knows it: the API server
+    /// may not have been told yet.
+    pub fn container_runs(&self, namespace: &str, name: &str, index: usize) -> bool {
+        let entry = self.store.pod_named(namespace, name).map(|key| &self.store.pods[key]);
+        let row = entry.and_then(|entry| entry.containers.get(index));
+        row.is_some_and(|row| matches!(row.state, ContainerState::Running(_)))
+    }
+
     /// The namespace of a node.
     pub fn node_netns(&self, name: &str) -> Option<NetnsId> {
         self.store.nodes.get(name).map(|node| node.netns)

@@ -3,7 +3,6 @@
 use super::Lab;
 use crate::agent::Environment;
 use crate::base::NetnsId;
-use crate::trace::ContainerState;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -131,20 +130,12 @@ impl Lab {
                 let chosen = pod.spec.init_containers.iter().chain(&pod.spec.containers).nth(index);
                 let chosen = chosen.map_or("", |container| container.name.as_str());
                 let environment = control.environment(namespace, name, index);
-                match environment.filter(|_| self.runs(namespace, name, chosen)) {
+                match environment.filter(|_| control.container_runs(namespace, name, index)) {
                     Some(environment) => Ok((netns, environment.clone())),
                     None => Err(StartError::Ended(chosen.to_owned())),
                 }
             }
         }
-    }
-
-    /// Whether a container of a Pod runs now.
-    fn runs(&self, namespace: &str, pod: &str, container: &str) -> bool {
-        let row = self.live.pods.get(&(namespace.into(), pod.into()));
-        let mut containers = row.iter().flat_map(|row| &row.containers);
-        let found = containers.find(|at| &*at.name == container);
-        found.is_some_and(|found| matches!(found.state, ContainerState::Running(_)))
     }
 }
 
