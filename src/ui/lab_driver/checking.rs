@@ -9,6 +9,8 @@ use crate::manifest::{Parsed, Reading};
 use crate::ui::slices::in_slices;
 use crate::ui::state::{Checking, Page};
 use leptos::prelude::*;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration as WallDuration;
 
@@ -78,28 +80,19 @@ pub(in crate::ui) fn begin_check(page: Page) {
             driver.typed.n_begun
         })
         .unwrap_or_default();
-    let reading = StoredValue::new_local(Some(Reading::new(text)));
+    // Not a stored value: that one would go with the part of the page from which the check was begun.
+    let reading = Rc::new(RefCell::new(Some(Reading::new(text))));
     let is_newest = move || page.driver.with_value(|driver| driver.typed.n_begun == begun);
-    let advance = move || {
-        let more = is_newest()
-            .then(|| reading.try_update_value(|reading| reading.as_mut().is_some_and(Reading::advance)));
-        if more.is_none() {
-            reading.dispose();
-        }
-        more.flatten()
-    };
+    let read_on = reading.clone();
+    let advance = move || is_newest().then(|| read_on.borrow_mut().as_mut().is_some_and(Reading::advance));
     let after_slice = move |more: bool| {
         if more {
-            let progress = reading.with_value(|reading| {
-                let (n_objects, percent) =
-                    reading.as_ref().map_or((0, 0), |reading| (reading.n_checked(), reading.percent()));
-                Checking { n_objects, percent }
-            });
-            set_progress(page, Some(progress));
+            let far = |reading: &Reading| (reading.n_checked(), reading.percent());
+            let (n_objects, percent) = reading.borrow().as_ref().map_or((0, 0), far);
+            set_progress(page, Some(Checking { n_objects, percent }));
             return;
         }
-        let read = reading.try_update_value(Option::take).flatten();
-        reading.dispose();
+        let read = reading.borrow_mut().take();
         if let Some(read) = read {
             let text = read.text().clone();
             checked(page, text, lab::finish(read));
