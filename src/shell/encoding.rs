@@ -20,7 +20,12 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 /// `base64`, and with `-d` the way back.
 pub(super) fn base64(context: &Context<'_>, words: &[String], busybox: bool) -> Command {
-    let parsed = match getopt("diw:", words) {
+    let short = words.iter().map(|word| match word.as_str() {
+        "--decode" => "-d".to_owned(),
+        "--ignore-garbage" => "-i".to_owned(),
+        word => word.strip_prefix("--wrap=").map_or_else(|| word.to_owned(), |width| format!("-w{width}")),
+    });
+    let parsed = match getopt("diw:", &short.collect::<Vec<_>>()) {
         Ok(parsed) => parsed,
         Err(text) => {
             return refuse(format!("base64: {text}\nTry 'base64 --help' for more information.\n"), 1);

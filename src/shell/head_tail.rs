@@ -2,9 +2,12 @@
 
 use super::getopt::{Parsed, getopt};
 use super::kernel_files::ZERO;
-use super::out::{Out, refuse};
+use super::out::{Out, not_simulated, refuse};
 use super::{Command, Context};
 use crate::app::sleep::Forever;
+
+/// More zeros are not written out.
+const ZEROS_MAX: usize = 16 << 20;
 
 /// How much is shown.
 #[derive(Clone, Copy)]
@@ -37,9 +40,9 @@ impl Amount {
         Some(Self { number, bytes, from_other_end })
     }
 
-    /// As much of a device that gives zeros without an end; none where there is no end to it.
+    /// As much of a device that gives zeros without an end; none where there is no end to it, or it would fill the memory.
     fn zeros(self) -> Option<String> {
-        (self.bytes && !self.from_other_end).then(|| "\0".repeat(self.number))
+        (self.bytes && !self.from_other_end && self.number <= ZEROS_MAX).then(|| "\0".repeat(self.number))
     }
 
     /// The part of `text` that is shown. Bytes that cut a letter in two leave all of it out.
@@ -131,8 +134,14 @@ fn show(context: &Context<'_>, words: &[String], busybox: bool, is_head: bool) -
     let paths = if parsed.operands.is_empty() { &own[..] } else { &parsed.operands };
     for path in paths {
         let input = || (path == "-").then(|| context.input.unwrap_or("").to_owned());
-        let zeros = || (path == ZERO && is_head).then(|| amount.zeros()).flatten();
-        let Some(text) = (context.files)(path).or_else(input).or_else(zeros) else {
+        let zeros = if path == ZERO && is_head { amount.zeros() } else { None };
+        if path == ZERO && zeros.is_none() {
+            let (text, refused) = not_simulated(program, &format!("{ZERO} but for \"head -c\" up to 16 MiB"));
+            (status, is_first) = (refused, false);
+            out.err(text);
+            continue;
+        }
+        let Some(text) = (context.files)(path).or_else(input).or(zeros) else {
             status = 1;
             out.err(match (busybox, is_head) {
                 (true, true) => format!("head: {path}: No such file or directory\n"),

@@ -34,9 +34,10 @@ fn secret(object: &mut Value) {
     if !texts.is_empty() {
         set(object, "data", Map::new());
     }
-    for (key, text) in &texts {
+    let Some(data) = object.get_mut("data").and_then(Value::as_object_mut) else { return };
+    for (key, text) in texts {
         let coded = base64::engine::general_purpose::STANDARD.encode(text.as_str().unwrap_or_default());
-        object["data"][key.as_str()] = coded.into();
+        data.insert(key, coded.into());
     }
 }
 

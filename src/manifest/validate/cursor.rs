@@ -151,6 +151,20 @@ impl<'v> Cursor<'v> {
         }
     }
 
+    /// `Invalid value: "NAME": WHY` for each fault of the name of a resource, whose amount this is (`validateResourceName`).
+    pub(super) fn named(&self, name: &str, report: &mut Report<'_>) {
+        let shown = quoted(name);
+        for (message, args) in super::names::qualified_name(name) {
+            let args: Vec<&str> = std::iter::once(&*shown).chain(args.iter().map(String::as_str)).collect();
+            report.error(&self.path(), message, Some("invalid.name.hint"), &args);
+        }
+    }
+
+    /// The value of another place, told of as if it stood here: upstream names some places without their index.
+    pub(super) fn in_place_of(&self, other: &Self) -> Self {
+        Self { value: other.value, place: self.place.clone() }
+    }
+
     /// `Invalid value: …: WHY` with a remedy; `{0}` is the value.
     pub(super) fn fault(
         &self,

@@ -5,7 +5,7 @@ use super::names;
 use crate::manifest::report::Report;
 
 /// What no path may contain, and what it may not end with (`invalidPathSequences`, `invalidPathSuffixes`).
-const SEQUENCES: [&str; 6] = ["//", "/./", "/../", "%2f", "%2F", "%00"];
+const SEQUENCES: [&str; 5] = ["//", "/./", "/../", "%2f", "%2F"];
 const SUFFIXES: [&str; 2] = ["/..", "/."];
 /// `maxLenIngressClassController`.
 const MOST_CONTROLLER: usize = 250;
@@ -105,7 +105,7 @@ fn one_rule(rule: &Cursor<'_>, report: &mut Report<'_>) {
 fn one_path(path: &Cursor<'_>, report: &mut Report<'_>) {
     let (kind, text) = (path.get("pathType"), path.get("path"));
     if !kind.is_set() {
-        return kind.required(report);
+        return kind.required_because(report, "pathType must be specified");
     }
     let way = text.text();
     kind.one_of(report, &["Exact", "ImplementationSpecific", "Prefix"]);

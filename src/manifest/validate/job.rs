@@ -30,7 +30,9 @@ pub(super) fn cron_job(spec: &Cursor<'_>, report: &mut Report<'_>) {
     }
     time_zone(&spec.get("timeZone"), report);
     spec.get("concurrencyPolicy").one_of_or_empty(report, &["Allow", "Forbid", "Replace"]);
-    workload::validate("Job", &spec.get("jobTemplate").get("spec"), report);
+    let job = spec.get("jobTemplate").get("spec");
+    workload::validate("Job", &job, report);
+    template_selector(&job, report);
 }
 
 /// `validateTimeZone`, as far as it can be told without the table of all zones.
@@ -163,9 +165,25 @@ pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
     } else if success.is_set() {
         success.because(report, "requires indexed completion mode");
     }
+}
+
+/// A Job's own selector (`ValidateJob`).
+pub(super) fn selector(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let selector = spec.get("selector");
     if selector.is_set() && !spec.get("manualSelector").is_true() {
         selector.because(report, "`selector` not auto-generated");
+    }
+}
+
+/// The selector of a `CronJob`'s Jobs, which is always made for them (`ValidateJobTemplateSpec`).
+fn template_selector(spec: &Cursor<'_>, report: &mut Report<'_>) {
+    let (selector, manual) = (spec.get("selector"), spec.get("manualSelector"));
+    if selector.is_set() {
+        selector.because(report, "`selector` will be auto-generated");
+    }
+    if manual.is_true() {
+        let allowed = "\"nil\", \"false\"";
+        manual.fault(report, "invalid.unsupported", "invalid.unsupported.hint", &[allowed]);
     }
 }
 
@@ -320,7 +338,8 @@ fn success_policy(policy: &Cursor<'_>, completions: &Cursor<'_>, report: &mut Re
             );
         }
         let mut total = None;
-        if indexes.is_set() {
+        // What is missing of an indexed Job is told of there.
+        if indexes.is_set() && completions.is_set() {
             match indexes_in(indexes.text(), completions.number()) {
                 Ok(found) => total = Some(found),
                 Err(why) => indexes.because(report, &format!("error parsing succeededIndexes: {why}")),

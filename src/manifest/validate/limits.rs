@@ -1,7 +1,6 @@
 //! Resource quotas and limit ranges (`ValidateResourceQuota`, `ValidateLimitRange`).
 
 use super::cursor::Cursor;
-use super::names;
 use crate::manifest::quantity;
 use crate::manifest::report::Report;
 use serde_json::Value;
@@ -58,8 +57,11 @@ fn is_standard(name: &str) -> bool {
 pub(super) fn quota(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let hard = spec.get("hard");
     for (name, amount) in hard.entries() {
+        let shown = format!("{name:?}");
+        amount.named(name, report);
         if !name.contains('/') && !is_standard(name) {
-            amount.because_of(report, &format!("{name:?}"), "must be a standard resource for quota");
+            amount.because_of(report, &shown, "must be a standard resource type or fully qualified");
+            amount.because_of(report, &shown, "must be a standard resource for quota");
         }
         let Some(value) = quantity::of_json(amount.value) else { continue };
         if value < 0 {
@@ -75,9 +77,8 @@ pub(super) fn quota(spec: &Cursor<'_>, report: &mut Report<'_>) {
         if !SCOPES.contains(&scope.text()) {
             scopes.because(report, "unsupported scope");
         }
-        let counts = |name: &str| name == "pods" || (scope.text() != "BestEffort" && COMPUTE.contains(&name));
         for (name, _) in hard.entries().filter(|(name, _)| is_standard(name)) {
-            if !counts(name) {
+            if !tells_apart(scope.text(), name) {
                 scopes.because(report, "unsupported scope applied to resource");
             }
         }
@@ -86,6 +87,16 @@ pub(super) fn quota(spec: &Cursor<'_>, report: &mut Report<'_>) {
         if has(one) && has(other) {
             scopes.because(report, "conflicting scopes");
         }
+    }
+}
+
+/// Whether a scope tells the uses of a resource apart (`IsResourceQuotaScopeValidForResource`).
+fn tells_apart(scope: &str, resource: &str) -> bool {
+    match scope {
+        "BestEffort" => resource == "pods",
+        "VolumeAttributesClass" => matches!(resource, "persistentvolumeclaims" | "requests.storage"),
+        _ if SCOPES.contains(&scope) => resource == "pods" || COMPUTE.contains(&resource),
+        _ => true,
     }
 }
 
@@ -122,7 +133,7 @@ pub(super) fn range(spec: &Cursor<'_>, report: &mut Report<'_>) {
             .collect();
         for name in resources {
             for amount in fields.iter().map(|field| item.get(field).get(name)).filter(Cursor::is_set) {
-                amount.invalid(report, names::qualified_name(name));
+                amount.named(name, report);
             }
             compare(&item, name, report);
         }
@@ -135,9 +146,14 @@ fn compare<'v>(item: &Cursor<'v>, name: &'v str, report: &mut Report<'_>) {
     let or = |value: &'v Value, otherwise: &'v Value| if value.is_null() { otherwise } else { value };
     let (least, most) = (written("min"), written("max"));
     let (mut limit, mut request) = (written("default"), written("defaultRequest"));
-    if item.get("type").text() == "Container" {
-        limit = or(limit, most);
-        request = or(or(request, limit), least);
+    match item.get("type").text() {
+        "Container" => {
+            limit = or(limit, most);
+            request = or(or(request, limit), least);
+        }
+        // A Pod has neither, and what is written all the same is refused as such alone.
+        "Pod" => (limit, request) = (&Value::Null, &Value::Null),
+        _ => {}
     }
     let mut check = |field: &str, (low, low_name): (&Value, &str), (high, high_name): (&Value, &str)| {
         let (Some(below), Some(above)) = (quantity::of_json(low), quantity::of_json(high)) else { return };

@@ -54,6 +54,9 @@ pub(super) fn object(kind: Kind, raw: &Value, report: &mut Report<'_>) {
         "ConfigMap" | "Secret" => config::validate(kind.name, &root, report),
         "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" | "ReplicationController" => {
             workload::validate(kind.name, &root.get("spec"), report);
+            if kind.name == "Job" {
+                job::selector(&root.get("spec"), report);
+            }
         }
         "ControllerRevision" => workload::revision(&root, report),
         "AuthorizationPolicy" => mesh::authorization_policy(&root.get("spec"), report),

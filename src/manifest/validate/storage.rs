@@ -82,6 +82,10 @@ pub(super) fn volume(spec: &Cursor<'_>, report: &mut Report<'_>) {
         None => spec.required_because(report, "must specify a volume type"),
         Some(first) => source(&first, report),
     }
+    let affinity = spec.get("nodeAffinity");
+    if spec.get("local").is_set() && !affinity.is_set() {
+        affinity.required_because(report, "Local volume requires node affinity");
+    }
     for further in sources {
         further.forbidden(report, "may not specify more than 1 volume type");
     }
@@ -136,7 +140,7 @@ fn source(source: &Cursor<'_>, report: &mut Report<'_>) {
         }
     }
     let path = source.get("path");
-    if path.text().split('/').any(|part| part == "..") {
+    if matches!(&*name, "hostPath" | "local") && path.text().split('/').any(|part| part == "..") {
         path.because(report, "must not contain '..'");
     }
     if name == "nfs" && !path.text().is_empty() && !path.text().starts_with('/') {

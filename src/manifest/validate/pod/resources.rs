@@ -2,7 +2,7 @@
 
 use crate::manifest::report::Report;
 use crate::manifest::validate::cursor::Cursor;
-use crate::manifest::validate::{names, quantity};
+use crate::manifest::validate::quantity;
 use serde_json::Value;
 
 /// The resources that a container may ask for without a domain in their names.
@@ -53,10 +53,7 @@ fn huge_pages(resources: &Cursor<'_>, report: &mut Report<'_>) {
 
 fn resource(name: &str, amount: &Cursor<'_>, report: &mut Report<'_>) {
     let shown = Value::from(name).to_string();
-    for (message, args) in names::qualified_name(name) {
-        let args: Vec<&str> = std::iter::once(&*shown).chain(args.iter().map(String::as_str)).collect();
-        report.error(&amount.path(), message, Some("invalid.name.hint"), &args);
-    }
+    amount.named(name, report);
     if !name.contains('/') && !STANDARD.contains(&name) && !name.starts_with("hugepages-") {
         for why in [
             "must be a standard resource type or fully qualified",

@@ -147,6 +147,8 @@ fn files(source: &Cursor<'_>, report: &mut Report<'_>) {
 /// `validateDownwardAPIVolumeFile`.
 fn downward(source: &Cursor<'_>, report: &mut Report<'_>) {
     for item in source.get("items").items() {
+        // `validateDownwardAPIVolumeFile` is told no index.
+        let item = source.in_place_of(&item);
         file_path(&item.get("path"), report);
         mode(&item.get("mode"), report);
         let (field, resource) = (item.get("fieldRef"), item.get("resourceFieldRef"));
