@@ -109,6 +109,7 @@ fn events_are_counted_named_and_sorted() {
 #[test]
 fn containers_end_with_the_words_of_the_kubelet() {
     check("killing.txt");
+    check("grace.txt");
 }
 
 #[test]

@@ -55,6 +55,8 @@ pub(super) struct Runtime {
     pub(super) anew: bool,
     /// What its hook said that failed after its start (`ErrPostStartHook`).
     pub(super) hook_failed: Option<String>,
+    /// When it was told to end.
+    pub(super) told: Option<SimTime>,
     /// Tells an outdated wake-up.
     pub(super) turn: u32,
 }
@@ -147,7 +149,7 @@ fn create(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index
     let environment = launch.environment.clone();
     let process = world.launch(launch);
     let runtime = entry.runtime(index);
-    runtime.process = Some(process);
+    (runtime.process, runtime.told) = (Some(process), None);
     runtime.environment = Some(environment);
     runtime.started = now;
     runtime.image_back_off = None;

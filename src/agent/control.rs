@@ -69,7 +69,7 @@ pub struct ControlPlane {
     pub(super) probing: probes::Running,
     pub(super) hooks: Hooks,
     /// Processes that are killed when their grace period is over.
-    pub(super) ending: BTreeSet<ProcessId>,
+    pub(super) ending: BTreeMap<ProcessId, (PodKey, usize)>,
     /// Commands of probes that have had their time.
     pub(super) late: BTreeSet<ProcessId>,
     pub(super) outages: Outages,

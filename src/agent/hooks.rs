@@ -125,10 +125,12 @@ impl ControlPlane {
         }
     }
 
-    /// The hook before a container's end is over: it is told to end.
+    /// The hook before a container's end is over, or its time is: the container is told to end, once.
     pub(super) fn hook_over(&mut self, world: &mut dyn World, key: &PodKey, index: usize) {
-        let process = self.store.pods.get_mut(key).and_then(|entry| entry.runtime(index).process);
-        if let Some(process) = process {
+        let Some(entry) = self.store.pods.get_mut(key) else { return };
+        let runtime = entry.runtime(index);
+        if let Some(process) = runtime.process.filter(|_| runtime.told.is_none()) {
+            runtime.told = Some(world.now());
             world.terminate(process);
         }
     }

@@ -11,11 +11,11 @@ use super::store::{PodEntry, PodKey};
 use super::teardown;
 use super::world::{Patience, ProbeKind, Wakeup, World};
 use crate::api::{Pod, RestartPolicy};
-use crate::base::Duration;
+use crate::base::{Duration, ProcessId, SimTime};
 use crate::trace::ContainerState;
 
 /// The least time that a container is given to end (`minimumGracePeriodInSeconds`).
-const LEAST_GRACE_SECONDS: u64 = 2;
+pub(super) const LEAST_GRACE: Duration = Duration::from_secs(2);
 
 /// A probe says that a container is not well. It ends and begins anew if its Pod's policy has that
 /// (`shouldRestartOnFailure`), a sidecar always; where nothing else would run, the Pod ends as a whole.
@@ -28,7 +28,7 @@ pub(super) fn unhealthy(
     let Some(entry) = control.store.pods.get(key) else { return };
     let is_sidecar = entry.containers[index].sidecar;
     let again = is_sidecar || entry.pod.spec.restart_policy != Some(RestartPolicy::Never);
-    if !again && !others_stay(entry, index, &|process| control.ending.contains(process)) {
+    if !again && !others_stay(entry, index, &|process| control.ending.contains_key(process)) {
         return teardown::complete(control, world, key);
     }
     let grace = entry.spec_of(index).and_then(|spec| probes::grace_seconds(spec, kind));
@@ -87,7 +87,7 @@ pub(super) fn redefined(control: &mut ControlPlane, world: &mut dyn World, key: 
 }
 
 /// Whether an ordinary container besides this one runs on or is still to begin.
-fn others_stay(entry: &PodEntry, index: usize, is_ending: &dyn Fn(&crate::base::ProcessId) -> bool) -> bool {
+fn others_stay(entry: &PodEntry, index: usize, is_ending: &dyn Fn(&ProcessId) -> bool) -> bool {
     let stays = |at: usize| {
         let process = entry.runtimes.get(at).and_then(|runtime| runtime.process);
         match &entry.containers[at].state {
@@ -108,6 +108,26 @@ fn message(entry: &PodEntry, index: usize, what: &str, again: bool) -> String {
     format!("Container {} {what}{}", row.name, if again { ", will be restarted" } else { "" })
 }
 
+/// The time that a container had is over. One whose hook took all of it is told to end all the same, and has a little more.
+pub(super) fn late(control: &mut ControlPlane, world: &mut dyn World, process: ProcessId) {
+    let Some((key, index)) = control.ending.get(&process).cloned() else { return };
+    control.hook_over(world, &key, index);
+    let rest = control.store.pods.get(&key).and_then(|entry| rest(entry, index, world.now()));
+    match rest {
+        Some(rest) => world.wake_in(rest, Patience::Prompt, Wakeup::ProbeLate(process)),
+        None => {
+            control.ending.remove(&process);
+            world.kill(process);
+        }
+    }
+}
+
+/// How much longer a container is given that was told to end; `None` where that is over.
+pub(super) fn rest(entry: &PodEntry, index: usize, now: SimTime) -> Option<Duration> {
+    let end = entry.runtimes.get(index)?.told? + LEAST_GRACE;
+    (now < end).then(|| end.since(now))
+}
+
 /// Ends a container, after its hook, and kills it when `grace` seconds are over.
 fn end(
     control: &mut ControlPlane,
@@ -120,11 +140,11 @@ fn end(
     let Some(process) = runtime.process else { return };
     runtime.anew |= again;
     // One that is on its way out already is not told twice.
-    if !control.ending.insert(process) {
+    if control.ending.insert(process, (key.clone(), index)).is_some() {
         return;
     }
     control.pod_event(world, (key, Some(index)), Kind::Normal, "Killing", message);
-    let grace = Duration::from_secs(grace.max(LEAST_GRACE_SECONDS));
+    let grace = Duration::from_secs(grace).max(LEAST_GRACE);
     world.wake_in(grace, Patience::Prompt, Wakeup::ProbeLate(process));
     if !control.begin_hook(world, key, index, Hook::PreStop) {
         control.hook_over(world, key, index);

@@ -171,7 +171,7 @@ impl ControlPlane {
         let current = entry.containers.get(index).is_some_and(|row| row.restarts == life);
         let Some(process) = entry.runtime(index).process.filter(|_| current && !moot) else { return };
         // One that ends for not being well is asked no more until it has begun anew (`onHold`).
-        if kind != ProbeKind::Readiness && self.ending.contains(&process) {
+        if kind != ProbeKind::Readiness && self.ending.contains_key(&process) {
             return;
         }
         let Some(spec) = entry.spec_of(index).cloned() else { return };
@@ -205,8 +205,8 @@ impl ControlPlane {
         if self.probing.contains_key(&process) {
             self.late.insert(process);
             world.kill(process);
-        } else if self.ending.remove(&process) {
-            world.kill(process);
+        } else {
+            killing::late(self, world, process);
         }
     }
 

@@ -7,6 +7,7 @@ use super::containers;
 use super::control::ControlPlane;
 use super::controllers::Kind;
 use super::hooks::Hook;
+use super::killing;
 use super::kubelet::{PortMap, Stage, entry_and_node, map_ports, wait, with_call};
 use super::multus;
 use super::store::{PodEntry, PodKey};
@@ -116,6 +117,19 @@ pub(super) fn clean_up(control: &mut ControlPlane, world: &mut dyn World, key: &
     let still_in_grace = entry.shared.kill_at.is_some_and(|at| now < at);
     if still_in_grace && !entry.processes().is_empty() {
         return wait(control, world, key, (Stage::Stopped, RECHECK));
+    }
+    // Whoever a hook has kept from hearing of it is told now, and has a little more time.
+    let living = |entry: &PodEntry| -> Vec<usize> {
+        let lives = |index: &usize| entry.runtimes[*index].process.is_some();
+        (0..entry.runtimes.len()).filter(lives).collect()
+    };
+    for index in living(entry) {
+        control.hook_over(world, key, index);
+    }
+    let Some(entry) = control.store.pods.get(key) else { return };
+    let rest = living(entry).into_iter().filter_map(|index| killing::rest(entry, index, now)).max();
+    if let Some(rest) = rest {
+        return wait(control, world, key, (Stage::Stopped, RECHECK.min(rest)));
     }
     containers::kill_late(control, world, key);
     terminated(world, key, 3, vec![key.name.to_string()]);
