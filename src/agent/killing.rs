@@ -113,13 +113,11 @@ pub(super) fn late(control: &mut ControlPlane, world: &mut dyn World, process: P
     let Some((key, index)) = control.ending.get(&process).cloned() else { return };
     control.hook_over(world, &key, index);
     let rest = control.store.pods.get(&key).and_then(|entry| rest(entry, index, world.now()));
-    match rest {
-        Some(rest) => world.wake_in(rest, Patience::Prompt, Wakeup::ProbeLate(process)),
-        None => {
-            control.ending.remove(&process);
-            world.kill(process);
-        }
+    if let Some(rest) = rest {
+        return world.wake_in(rest, Patience::Prompt, Wakeup::ProbeLate(process));
     }
+    control.ending.remove(&process);
+    world.kill(process);
 }
 
 /// How much longer a container is given that was told to end; `None` where that is over.

@@ -118,7 +118,9 @@ pub(super) fn clean_up(control: &mut ControlPlane, world: &mut dyn World, key: &
     if still_in_grace && !entry.processes().is_empty() {
         return wait(control, world, key, (Stage::Stopped, RECHECK));
     }
-    // Whoever a hook has kept from hearing of it is told now, and has a little more time.
+    // Whoever a hook has kept from hearing of it is told now, and has a little more time. *Simplified*: without grace the
+    // containers go together with the object, which does not wait for them.
+    let has_grace = entry.grace_seconds() > 0;
     let living = |entry: &PodEntry| -> Vec<usize> {
         let lives = |index: &usize| entry.runtimes[*index].process.is_some();
         (0..entry.runtimes.len()).filter(lives).collect()
@@ -128,7 +130,7 @@ pub(super) fn clean_up(control: &mut ControlPlane, world: &mut dyn World, key: &
     }
     let Some(entry) = control.store.pods.get(key) else { return };
     let rest = living(entry).into_iter().filter_map(|index| killing::rest(entry, index, now)).max();
-    if let Some(rest) = rest {
+    if let Some(rest) = rest.filter(|_| has_grace) {
         return wait(control, world, key, (Stage::Stopped, RECHECK.min(rest)));
     }
     containers::kill_late(control, world, key);
