@@ -162,6 +162,7 @@ fn endpoints_follow_pods_and_are_objects_of_their_own() {
 #[test]
 fn services_have_addresses_and_ports_as_long_as_they_live() {
     check("services.txt");
+    check("service-types.txt");
 }
 
 #[test]

@@ -38,6 +38,7 @@ mod probes;
 mod rules;
 mod scheduling;
 mod serve;
+mod service_update;
 mod services;
 mod store;
 mod teardown;

@@ -3,6 +3,7 @@
 use super::control::ControlPlane;
 use super::delete_options::{DeleteOptions, check_name};
 use super::objects::{Typed, Written, kind_with_group, with_namespace_defaults};
+use super::service_update::drop_type_dependent_fields;
 use super::world::World;
 use crate::api::{AdminTier, ApiError, ApiRequest, PatchKind};
 use crate::base::ObjectKey;
@@ -171,13 +172,20 @@ impl ControlPlane {
 
     fn replace(&mut self, world: &mut dyn World, value: &Value) -> Result<Value, ApiError> {
         let name = |field: &str| value["metadata"][field].as_str().unwrap_or_default();
-        let key = ObjectKey::new(value["kind"].as_str().unwrap_or_default(), name("namespace"), name("name"));
+        let kind = value["kind"].as_str().unwrap_or_default();
+        // An object is kept as it was written, which may be without a namespace.
+        let keys =
+            [name("namespace"), "default"].map(|namespace| ObjectKey::new(kind, namespace, name("name")));
         // The status is written by a request of its own.
         let mut own = value.clone();
-        if let (Some(old), Some(fields)) = (self.objects.get(&key), own.as_object_mut()) {
+        let old = keys.iter().find_map(|key| self.objects.get(key));
+        if let (Some(old), Some(fields)) = (old, own.as_object_mut()) {
             let kept = old.value.get("status").cloned();
             fields.remove("status");
             fields.extend(kept.map(|status| ("status".to_owned(), status)));
+            if kind == "Service" {
+                drop_type_dependent_fields(&mut own, &self.whole(old));
+            }
         }
         let value = &own;
         let mut written = Written::checked(value)?;

@@ -320,8 +320,10 @@ fn answer(inventory: &Inventory, query: &Query) -> Command {
 /// Sorts by what a path finds, numbers by their value and everything else by its text.
 fn sort(found: &mut [(&Resource, Vec<Value>)], text: &str, path: &jsonpath::Template) -> Result<(), String> {
     let key = |object: &Value| {
-        let value = path.find(object).first().map(|value| (value.as_i64(), plain(value)));
-        value.unwrap_or((None, String::new()))
+        // What is not there comes first (`isLess`).
+        let found = path.find(object);
+        let value = found.first().filter(|value| !value.is_null());
+        value.map_or((None, String::new()), |value| (value.as_i64(), plain(value)))
     };
     let any = |objects: &[Value]| objects.iter().any(|object| !path.find(object).is_empty());
     if !found.iter().all(|(_, objects)| objects.is_empty() || any(objects)) {
