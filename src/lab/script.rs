@@ -483,12 +483,13 @@ impl Lab {
             match redirection {
                 Redirection::In(file) => {
                     let path = file.join(&|name| self.variable(process, name));
-                    let bytes = match path.as_str() {
-                        "/dev/null" => Some(Vec::new()),
-                        _ => self.bytes_of(netns, &mounts, &self.sim.absolute(process, &path)),
-                    };
+                    let bytes = self.bytes_of(netns, &mounts, &self.sim.absolute(process, &path));
                     let bytes = bytes.ok_or_else(|| self.dialect(process).cannot_open(&path))?;
                     (io.stdin, io.is_piped) = (Some(bytes), false);
+                }
+                Redirection::Here(text) => {
+                    let text = text.join(&|name| self.variable(process, name));
+                    (io.stdin, io.is_piped) = (Some(text.into_bytes()), false);
                 }
                 Redirection::Out { stream: 2, file, .. } => {
                     let path = file.join(&|name| self.variable(process, name));

@@ -3,6 +3,7 @@
 //! refused by name.
 
 mod compound;
+mod here;
 mod pattern;
 mod substitution;
 mod word;
@@ -59,6 +60,8 @@ pub struct Simple {
 pub enum Redirection {
     /// `< file`.
     In(Word),
+    /// `<< word`: the text itself.
+    Here(Word),
     /// `> file` or `>> file`, of standard output (1) or standard error (2).
     Out {
         /// Which stream.
@@ -124,7 +127,7 @@ const DEPTH_MAX: u32 = 64;
 
 /// Reads a script that stands within `depth` substitutions.
 fn parse_within(text: &str, depth: u32) -> Result<Arc<Node>, String> {
-    let lexer = Lexer { rest: text.chars().peekable(), tokens: Vec::new(), depth };
+    let lexer = Lexer::new(text, depth);
     lexer.check_depth()?;
     let mut parser = Parser { tokens: lexer.run()?, at: 0, depth };
     let node = parser.list(&[])?;
@@ -137,6 +140,8 @@ fn parse_within(text: &str, depth: u32) -> Result<Arc<Node>, String> {
 struct Lexer<'a> {
     rest: Peekable<Chars<'a>>,
     tokens: Vec<Token>,
+    /// Here-documents whose text begins with the next line.
+    pending: Vec<here::Pending>,
     /// Substitutions that it stands in.
     depth: u32,
 }
@@ -145,7 +150,11 @@ fn too_deep() -> String {
     format!("commands nested more than {DEPTH_MAX} times are not simulated in a shell")
 }
 
-impl Lexer<'_> {
+impl<'a> Lexer<'a> {
+    fn new(text: &'a str, depth: u32) -> Self {
+        Self { rest: text.chars().peekable(), tokens: Vec::new(), pending: Vec::new(), depth }
+    }
+
     fn check_depth(&self) -> Result<(), String> {
         if self.depth > DEPTH_MAX { Err(too_deep()) } else { Ok(()) }
     }
@@ -161,7 +170,10 @@ impl Lexer<'_> {
                 _ => self.word()?,
             }
         }
-        Ok(self.tokens)
+        if self.pending.is_empty() {
+            return Ok(self.tokens);
+        }
+        Err("Syntax error: end of file unexpected".to_owned())
     }
 
     fn operator(&mut self) -> Result<(), String> {
@@ -175,7 +187,7 @@ impl Lexer<'_> {
             '&' => "&",
             '|' if follows('|') => "||",
             '|' => "|",
-            '<' if follows('<') => return Err(not_simulated("<<")),
+            '<' if follows('<') => return self.here(),
             '<' => "<",
             '>' if follows('>') => ">>",
             '>' if follows('&') => ">&",
@@ -184,7 +196,7 @@ impl Lexer<'_> {
             _ => ")",
         };
         self.tokens.push(Token::Op(op));
-        Ok(())
+        if op == "\n" { self.documents() } else { Ok(()) }
     }
 
     fn word(&mut self) -> Result<(), String> {
@@ -244,9 +256,19 @@ impl Lexer<'_> {
     }
 
     fn double(&mut self, word: &mut Word, text: &mut Option<String>) -> Result<(), String> {
+        self.interpolated(word, text, Some('"'))
+    }
+
+    /// Text in which variables and commands are worked out, up to this letter; without one to the end.
+    fn interpolated(
+        &mut self,
+        word: &mut Word,
+        text: &mut Option<String>,
+        end: Option<char>,
+    ) -> Result<(), String> {
         while let Some(letter) = self.rest.next() {
             match letter {
-                '"' => return Ok(()),
+                _ if Some(letter) == end => return Ok(()),
                 '`' => {
                     word.0.extend(text.take().map(Piece::Text));
                     word.0.push(self.backquoted(true)?);
@@ -256,7 +278,7 @@ impl Lexer<'_> {
                     self.variable(word, text, true)?;
                     text.get_or_insert_default();
                 }
-                '\\' => match self.rest.next_if(|next| "\"\\$`\n".contains(*next)) {
+                '\\' => match self.rest.next_if(|next| "\\$`\n".contains(*next) || Some(*next) == end) {
                     Some('\n') => {}
                     Some(next) => text.get_or_insert_default().push(next),
                     None => text.get_or_insert_default().push('\\'),
@@ -264,7 +286,7 @@ impl Lexer<'_> {
                 other => text.get_or_insert_default().push(other),
             }
         }
-        Err("Syntax error: Unterminated quoted string".to_owned())
+        if end.is_some() { Err("Syntax error: Unterminated quoted string".to_owned()) } else { Ok(()) }
     }
 
     fn variable(&mut self, word: &mut Word, text: &mut Option<String>, quoted: bool) -> Result<(), String> {
@@ -481,7 +503,7 @@ impl Parser {
                     self.at += 1;
                     self.redirection(&mut simple, Some(number))?;
                 }
-                Some(Token::Op("<" | ">" | ">>" | ">&")) => self.redirection(&mut simple, None)?,
+                Some(Token::Op("<" | "<<" | ">" | ">>" | ">&")) => self.redirection(&mut simple, None)?,
                 Some(Token::Op(_)) | None => break,
             }
         }
@@ -503,6 +525,7 @@ impl Parser {
         let stream = number.unwrap_or(1);
         simple.redirections.push(match op {
             "<" => Redirection::In(file),
+            "<<" => Redirection::Here(file),
             ">&" => match file.text().and_then(|text| text.parse().ok()) {
                 Some(other) => Redirection::Same(stream, other),
                 None => return Err(not_simulated(">&")),
@@ -572,6 +595,7 @@ mod tests {
                 words.extend(simple.words.iter().flat_map(|word| word.expand(&value)));
                 words.extend(simple.redirections.iter().map(|redirection| match redirection {
                     Redirection::In(file) => format!("<{}", file.join(&value)),
+                    Redirection::Here(text) => format!("<<{}", text.join(&value)),
                     Redirection::Out { stream, append, file } => {
                         format!("{stream}{}{}", if *append { ">>" } else { ">" }, file.join(&value))
                     }

@@ -16,7 +16,7 @@ impl Lexer<'_> {
         let mut text = String::new();
         self.enclosed(2, &mut text).ok_or(MISSING)?;
         let text = text.strip_suffix(')').ok_or(MISSING)?.to_owned() + "\"";
-        let mut inner = Lexer { rest: text.chars().peekable(), tokens: Vec::new(), depth: self.depth + 1 };
+        let mut inner = Lexer::new(&text, self.depth + 1);
         inner.check_depth()?;
         let (mut word, mut plain) = (Word::default(), None);
         inner.double(&mut word, &mut plain)?;
@@ -106,7 +106,9 @@ impl Node {
         match self {
             Self::Simple(simple) => {
                 let files = simple.redirections.iter().filter_map(|redirection| match redirection {
-                    Redirection::In(file) | Redirection::Out { file, .. } => Some(file),
+                    Redirection::In(file) | Redirection::Here(file) | Redirection::Out { file, .. } => {
+                        Some(file)
+                    }
                     Redirection::Same(..) => None,
                 });
                 let values = simple.assignments.iter().map(|(_, value)| value);
@@ -141,7 +143,9 @@ impl Node {
         match &mut filled {
             Self::Simple(simple) => {
                 let files = simple.redirections.iter_mut().filter_map(|redirection| match redirection {
-                    Redirection::In(file) | Redirection::Out { file, .. } => Some(file),
+                    Redirection::In(file) | Redirection::Here(file) | Redirection::Out { file, .. } => {
+                        Some(file)
+                    }
                     Redirection::Same(..) => None,
                 });
                 let values = simple.assignments.iter_mut().map(|(_, value)| value);
