@@ -45,7 +45,7 @@ impl Lexer<'_> {
         while self.rest.peek().is_some() {
             let mut line = String::new();
             let mut is_whole = false;
-            while let Some(letter) = self.rest.next() {
+            for letter in self.rest.by_ref() {
                 if letter == '\n' {
                     is_whole = true;
                     break;
