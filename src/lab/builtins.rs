@@ -2,7 +2,7 @@
 
 use super::Lab;
 use super::script::{Step, literal};
-use crate::base::{Duration, ProcessId, SimTime};
+use crate::base::{ProcessId, SimTime};
 use crate::shell::{self, Node};
 use crate::trace::Stream;
 use std::collections::BTreeMap;
@@ -78,8 +78,7 @@ impl Lab {
     /// `time COMMAND` of bash and busybox: how long it took, once it is over. Dash has no such word.
     pub(super) fn time(&mut self, process: ProcessId, node: Arc<Node>) -> Option<u8> {
         let began = self.sim.now();
-        let script = self.scripts.get_mut(&process)?;
-        script.dialect.time(Duration(0), 0)?;
+        let script = self.scripts.get_mut(&process).filter(|script| script.dialect.has_time())?;
         script.steps.extend([Step::Time(began), Step::Run(node)]);
         Some(0)
     }

@@ -166,8 +166,13 @@ impl Dialect {
         }
     }
 
-    /// What `time` says of a command that took so long and ended with this status; `None` where there is no such word. Computing takes no time here,
-    /// so all of it was spent waiting.
+    /// Whether there is the word `time` at all.
+    pub fn has_time(&self) -> bool {
+        matches!(self.family, Family::Bash | Family::Ash)
+    }
+
+    /// What `time` says of a command that took so long and ended with this status; `None` where there is no such word.
+    /// Computing takes no time here, so all of it was spent waiting.
     pub fn time(&self, took: Duration, status: u8) -> Option<String> {
         let (minutes, ms) = (took.as_secs() / 60, took.as_ms() % 60_000);
         let (seconds, ms) = (ms / 1000, ms % 1000);

@@ -143,21 +143,20 @@ impl<'v> Cursor<'v> {
         if faults.is_empty() {
             return;
         }
-        let shown = self.shown();
+        self.faulty(report, &self.shown(), faults);
+    }
+
+    /// The same of a value that is shown in another form.
+    fn faulty(&self, report: &mut Report<'_>, shown: &str, faults: Vec<Fault>) {
         for (message, args) in faults {
-            let args =
-                std::iter::once(shown.as_str()).chain(args.iter().map(String::as_str)).collect::<Vec<_>>();
+            let args = std::iter::once(shown).chain(args.iter().map(String::as_str)).collect::<Vec<_>>();
             report.error(&self.path(), message, Some("invalid.name.hint"), &args);
         }
     }
 
     /// `Invalid value: "NAME": WHY` for each fault of the name of a resource, whose amount this is (`validateResourceName`).
     pub(super) fn named(&self, name: &str, report: &mut Report<'_>) {
-        let shown = quoted(name);
-        for (message, args) in super::names::qualified_name(name) {
-            let args: Vec<&str> = std::iter::once(&*shown).chain(args.iter().map(String::as_str)).collect();
-            report.error(&self.path(), message, Some("invalid.name.hint"), &args);
-        }
+        self.faulty(report, &quoted(name), super::names::qualified_name(name));
     }
 
     /// The value of another place, told of as if it stood here: upstream names some places without their index.
