@@ -1,7 +1,8 @@
 //! `kubectl` in the terminal: what it prints, where it prints it, and with which status. `tests/kubectl/*.txt` hold
 //! one transcript per file: a line `$ COMMAND` (`?N` at its end for a status other than 0) and below it what comes;
 //! lines of standard error begin with `! `, and a backslash stands for a line
-//! end that is missing. Lines right after a command that begin with `: ` are typed while it runs. Each file begins with the manifest that is applied first.
+//! end that is missing. Lines right after a command that begin with `: ` are typed while it runs; `: & COMMAND` runs
+//! another one beside it, to its end. Each file begins with the manifest that is applied first.
 //! `UPDATE_EXPECT=1` writes them anew; the words are held against the client's own source by those who read them.
 
 #![cfg(not(target_arch = "wasm32"))]
@@ -22,8 +23,17 @@ fn transcript(lab: &mut Lab, (line, typed): (&str, &[&str])) -> String {
     let from = lab.trace().len();
     let process =
         lab.start(&Target::Node("node1".to_owned()), &argv).unwrap_or_else(|error| panic!("{line}: {error}"));
-    lab.finish(process, FOR_EVER);
+    let goes_on = typed.iter().any(|line| line.starts_with("& "));
+    if !goes_on {
+        lab.finish(process, FOR_EVER);
+    }
     for key in typed {
+        if let Some(beside) = key.strip_prefix("& ") {
+            let argv = ["sh".to_owned(), "-c".to_owned(), beside.to_owned()];
+            let other = lab.start(&Target::Node("node1".to_owned()), &argv);
+            lab.finish(other.unwrap_or_else(|error| panic!("{beside}: {error}")), FOR_EVER);
+            continue;
+        }
         match *key {
             "^C" => lab.interrupt(process),
             "^D" => lab.type_at(process, None),
@@ -109,6 +119,8 @@ fn events_are_counted_named_and_sorted() {
 #[test]
 fn containers_end_with_the_words_of_the_kubelet() {
     check("killing.txt");
+    check("lifecycle.txt");
+    check("forced.txt");
     check("grace.txt");
 }
 
@@ -168,6 +180,7 @@ fn services_have_addresses_and_ports_as_long_as_they_live() {
 #[test]
 fn rollouts_go_step_by_step() {
     check("rollouts.txt");
+    check("autoscaling.txt");
 }
 
 #[test]

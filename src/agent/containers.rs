@@ -7,20 +7,18 @@ use super::hooks::Hook;
 use super::images::{self, Pull};
 use super::kubelet::{self, Stage};
 use super::launch::{self, Console, Environment, Exit, Launch, Mounts, StandIn};
+use super::listeners::{listener, listeners_of};
 use super::probes::Counted;
 use super::store::{PodEntry, PodKey};
 use super::teardown;
 use super::world::{Patience, Wakeup, World};
 use crate::api::{Container, RestartPolicy};
-use crate::app::Transport;
-use crate::app::server::{Flavor, Listener, Serve, Site};
-use crate::base::{DirId, Duration, Ipv4Addr, NetnsId, PidNsId, ProcessId, SimTime};
+use crate::base::{DirId, Duration, NetnsId, PidNsId, ProcessId, SimTime};
 use crate::cluster::configuration::expanded;
-use crate::cluster::{images as image_facts, processes};
+use crate::cluster::{images as image_facts, processes, reference};
 use crate::kernel::User;
-use crate::trace::{ContainerRef, ContainerState, LastState, PodPhase};
+use crate::trace::{ContainerRef, ContainerState, Made, PodPhase};
 use std::collections::BTreeMap;
-use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 /// The first back-off and the longest (`backOffPeriod`, `MaxContainerBackOff`).
@@ -34,6 +32,7 @@ const SYNC: Duration = Duration::from_secs(10);
 
 /// What the kubelet remembers about a container.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "what its probes and hooks said is remembered apart")]
 pub(super) struct Runtime {
     pub(super) process: Option<ProcessId>,
     environment: Option<Environment>,
@@ -53,6 +52,8 @@ pub(super) struct Runtime {
     pub(super) counted: [Counted; 3],
     /// Whether it was ended to be started anew.
     pub(super) anew: bool,
+    /// Whether the hook after its start still runs.
+    pub(super) in_hook: bool,
     /// What its hook said that failed after its start (`ErrPostStartHook`).
     pub(super) hook_failed: Option<String>,
     /// When it was told to end.
@@ -131,12 +132,14 @@ fn create(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index
             images::waits(control, key, index, ("CreateContainerConfigError", &why));
             control.pod_event(world, (key, Some(index)), Kind::Warning, "Failed", format!("Error: {why}"));
             control.record_pod(world, key);
-            return wait(control, world, (key, index), (SYNC, Patience::Patient));
+            wait(control, world, (key, index), (SYNC, Patience::Patient));
+            return passed(control, world, key, index);
         }
     };
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     let Some(launch) = launch(entry, world, key, (index, variables)) else { return };
     entry.containers[index].message = None;
+    entry.containers[index].made = Some(made(entry, index));
     let tell = |control: &ControlPlane, world: &mut dyn World, reason, message: &str| {
         control.pod_event(world, (key, Some(index)), Kind::Normal, reason, message.to_owned());
     };
@@ -153,13 +156,71 @@ fn create(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index
     runtime.environment = Some(environment);
     runtime.started = now;
     runtime.image_back_off = None;
-    entry.set_containers(|at, _| at == index, &ContainerState::Running(now));
     control.mains.insert(process, (key.clone(), index));
     tell(control, world, "Created", "Container created");
     tell(control, world, "Started", "Container started");
-    control.begin_probes(world, key, index);
-    control.begin_hook(world, key, index, Hook::PostStart);
+    let in_hook = control.begin_hook(world, key, index, Hook::PostStart);
+    if let Some(entry) = control.store.pods.get_mut(key) {
+        entry.runtime(index).in_hook = in_hook;
+    }
+    if !in_hook {
+        begun(control, world, key, index);
+    }
+}
+
+/// A container has begun and its hook after that is over. Only now the kubelet tells that it runs, probes it, and comes
+/// to the next one (`startContainer` runs the hook, `SyncPod` one container after the other).
+pub(super) fn begun(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
+    let Some(entry) = control.store.pods.get_mut(key).filter(|entry| !entry.is_going()) else { return };
+    let runtime = entry.runtime(index);
+    runtime.in_hook = false;
+    let started = runtime.started;
+    if runtime.process.is_none() {
+        return;
+    }
+    let others_wait = entry.stage == Stage::ContainersStarted && entry.begun < entry.containers.len();
+    entry.set_containers(|at, _| at == index, &ContainerState::Running(started));
+    if !others_wait {
+        control.begin_probes(world, key, index);
+    }
     kubelet::container_started(control, world, key, index);
+    passed(control, world, key, index);
+}
+
+/// The kubelet has done for a container what it can for now: it comes to the next one of those that begin together.
+pub(super) fn passed(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index: usize) {
+    let Some(entry) = control.store.pods.get(key) else { return };
+    if entry.stage == Stage::ContainersStarted && entry.begun == index + 1 {
+        start_next(control, world, key);
+    }
+}
+
+/// Starts the next container that has not had its turn. When all have had theirs, those that run are reported and probed.
+pub(super) fn start_next(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let Some(entry) = control.store.pods.get_mut(key).filter(|entry| !entry.is_going()) else { return };
+    let index = entry.begun;
+    if index < entry.containers.len() {
+        entry.begun += 1;
+        return start(control, world, key, index);
+    }
+    let first = entry.pod.spec.init_containers.len();
+    let runs = |at: &usize| entry.runtimes.get(*at).is_some_and(|runtime| runtime.process.is_some());
+    let last_runs = runs(&(index - 1));
+    let earlier: Vec<usize> = (first..index - 1).filter(runs).collect();
+    for at in &earlier {
+        control.begin_probes(world, key, *at);
+    }
+    if !last_runs && !earlier.is_empty() {
+        kubelet::report_later(control, world, key);
+    }
+}
+
+/// What the runtime tells of a container that it makes. Its identity follows from the sandbox's, its name and its life.
+fn made(entry: &PodEntry, index: usize) -> Made {
+    let row = &entry.containers[index];
+    let told = reference::told(&row.image);
+    let id = reference::hex_digest(&format!("{} {} {}", entry.sandbox, row.name, row.restarts));
+    Made { id: id.into(), image: told.name.into(), image_id: told.id.into() }
 }
 
 /// The startup probe of a container succeeded.
@@ -254,74 +315,19 @@ pub(super) fn kill_all(control: &mut ControlPlane, world: &mut dyn World, key: &
 /// Kills what still runs of a Pod whose grace period is over, and writes down how it ended.
 pub(super) fn kill_late(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let now = world.now();
+    let Some(entry) = control.store.pods.get(key) else { return };
+    let lives = |index: &usize| entry.runtimes[*index].process.is_some();
+    let living: Vec<usize> = (0..entry.runtimes.len()).filter(lives).collect();
     kill_all(control, world, key);
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    for index in 0..entry.containers.len() {
-        if !matches!(entry.containers[index].state, ContainerState::Running(_)) {
-            continue;
-        }
+    for index in living {
         let runtime = entry.runtime(index);
         (runtime.process, runtime.finished) = (None, Some(now));
-        let last = LastState { code: 137, reason: "Error".into(), started: runtime.started, finished: now };
-        entry.containers[index].last = Some(last);
+        let started = Some(runtime.started);
+        entry.containers[index].has_ended((137, "Error", None), (started, now));
         entry.containers[index].state = ContainerState::Terminated(137, "Error".into());
         entry.update_readiness(index);
     }
-}
-
-/// Where a program of which nothing is known listens: on the ports that its image is known for, else on those that the
-/// container declares.
-fn listeners_of(image: &str, spec: &Container) -> Vec<Listener> {
-    if let Some(service) = image_facts::service_in(image).filter(|_| spec.command.is_empty()) {
-        let tcp = service.tcp.iter().map(|port| listener_at(Transport::Tcp, *port));
-        return tcp.chain(service.udp.iter().map(|port| listener_at(Transport::Udp, *port))).collect();
-    }
-    let listener = |port: &crate::api::ContainerPort| {
-        let transport = match port.protocol {
-            crate::api::Protocol::Tcp => Transport::Tcp,
-            crate::api::Protocol::Udp => Transport::Udp,
-            crate::api::Protocol::Sctp => return None,
-        };
-        Some(listener_at(transport, port.container_port))
-    };
-    spec.ports.iter().filter_map(listener).collect()
-}
-
-/// What is likely to be said on a port.
-fn listener_at(transport: Transport, port: u16) -> Listener {
-    let local = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port);
-    let serve = match (transport, port) {
-        (Transport::Udp, _) => Serve::Echo,
-        (Transport::Tcp, 6379) => Serve::Redis,
-        (Transport::Tcp, 5432) => Serve::Postgres,
-        (Transport::Tcp, 11211) => Serve::Memcached,
-        (
-            Transport::Tcp,
-            22 | 53 | 443 | 3306 | 4222 | 5672 | 6222 | 6443 | 8443 | 9092 | 9094 | 9300 | 24224 | 25672
-            | 27017 | 33060,
-        ) => Serve::Silent,
-        (Transport::Tcp, _) => Serve::Http(plain_site(None)),
-    };
-    Listener { transport, local, serve }
-}
-
-/// The site of a program of which nothing else is known: it tells its host's name.
-pub(super) fn plain_site(index: Option<String>) -> Site {
-    Site { flavor: Flavor::Hostname, root: "/".to_owned(), index }
-}
-
-fn listener(spec: &processes::Listen) -> Listener {
-    let transport = if spec.is_udp { Transport::Udp } else { Transport::Tcp };
-    let serve = match spec.serve {
-        processes::Kind::Http => Serve::Http(plain_site(spec.body.clone())),
-        processes::Kind::Echo => Serve::Echo,
-        processes::Kind::Silent => Serve::Silent,
-        processes::Kind::Say => Serve::Say(spec.body.clone().unwrap_or_default()),
-        processes::Kind::Redis => Serve::Redis,
-        processes::Kind::Postgres => Serve::Postgres,
-        processes::Kind::Memcached => Serve::Memcached,
-    };
-    Listener { transport, local: spec.local, serve }
 }
 
 /// A main process ended.
@@ -337,20 +343,26 @@ pub(super) fn exited(control: &mut ControlPlane, world: &mut dyn World, process:
     let runtime = entry.runtime(index);
     runtime.process = None;
     runtime.finished = Some(now);
-    let last = LastState { code, reason: reason.into(), started: runtime.started, finished: now };
-    entry.containers[index].last = Some(last);
+    let started = Some(runtime.started);
+    entry.containers[index].has_ended((code, reason, None), (started, now));
     entry.set_containers(|at, _| at == index, &ContainerState::Terminated(code, reason.into()));
     control.ending.remove(&process);
     ended(control, world, (&key, index), code);
 }
 
-/// A container has ended with this status: the Pod follows.
+/// A container has ended with this status: the Pod follows, and the next container's turn comes if this one's beginning
+/// was its end.
 pub(super) fn ended(
     control: &mut ControlPlane,
     world: &mut dyn World,
     (key, index): (&PodKey, usize),
     code: u8,
 ) {
+    follow(control, world, (key, index), code);
+    passed(control, world, key, index);
+}
+
+fn follow(control: &mut ControlPlane, world: &mut dyn World, (key, index): (&PodKey, usize), code: u8) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     entry.update_readiness(index);
     if entry.is_going() {
@@ -453,7 +465,13 @@ pub(super) fn look(
     let now = world.now();
     let Some(entry) = control.store.pods.get_mut(key).filter(|entry| !entry.is_going()) else { return };
     let runtime = entry.runtime(index);
-    if runtime.turn != turn || runtime.process.is_some() {
+    if runtime.turn != turn {
+        return;
+    }
+    if runtime.in_hook {
+        return begun(control, world, key, index);
+    }
+    if runtime.process.is_some() {
         return;
     }
     let pull = runtime.pull;

@@ -172,8 +172,7 @@ impl ControlPlane {
     /// may not have been told yet.
     pub fn container_runs(&self, namespace: &str, name: &str, index: usize) -> bool {
         let entry = self.store.pod_named(namespace, name).map(|key| &self.store.pods[key]);
-        let row = entry.and_then(|entry| entry.containers.get(index));
-        row.is_some_and(|row| matches!(row.state, ContainerState::Running(_)))
+        entry.is_some_and(|entry| entry.runtimes.get(index).is_some_and(|one| one.process.is_some()))
     }
 
     /// The namespace of a node.
@@ -266,7 +265,8 @@ impl ControlPlane {
     }
 
     pub(super) fn remove_node(&mut self, world: &mut dyn World, name: &Arc<str>) {
-        let pods: Vec<PodKey> = self.store.pods_on(name).cloned().collect();
+        let mut pods: Vec<PodKey> = self.store.pods_on(name).cloned().collect();
+        pods.extend(self.store.orphans_on(name));
         for key in pods {
             self.forget_pod(world, &key);
         }
@@ -295,7 +295,7 @@ impl ControlPlane {
         self.connect(world, name);
         if self.is_cilium() {
             let own = |entry: &PodEntry| entry.address().is_some() && !entry.pod.spec.host_network;
-            let known = self.store.pods.iter().filter(|(_, entry)| own(entry));
+            let known = self.store.live().filter(|(_, entry)| own(entry));
             for key in known.map(|(key, _)| key.clone()).collect::<Vec<PodKey>>() {
                 self.publish(world, &key);
             }
@@ -357,7 +357,7 @@ impl ControlPlane {
     /// Writes down a Pod's row as it is now.
     pub(super) fn record_pod(&mut self, world: &mut dyn World, key: &PodKey) {
         let now = world.now();
-        let Some(entry) = self.store.pods.get_mut(key) else { return };
+        let Some(entry) = self.store.pods.get_mut(key).filter(|entry| !entry.orphaned) else { return };
         if !entry.is_ready() {
             entry.ready_since = None;
         } else if entry.ready_since.is_none() {

@@ -1,7 +1,7 @@
 //! The machines and cables under the cluster: nodes, the switch between them, the router and hosts outside.
 
-use super::containers::plain_site;
 use super::launch::{Environment, Launch, Mounts};
+use super::listeners::plain_site;
 use super::rules::append;
 use super::world::{Wire, World, with};
 use crate::api::{ClusterSpec, ExternalSpec, InterfaceSpec, Nic, NodeSpec};

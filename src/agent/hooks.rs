@@ -43,11 +43,14 @@ impl ControlPlane {
         };
         let Some(action) = action else { return false };
         if let Some(seconds) = action["sleep"]["seconds"].as_u64() {
-            if hook == Hook::PreStop {
-                let wakeup = Wakeup::HookOver(key.clone(), index);
-                world.wake_in(Duration::from_secs(seconds), Patience::Prompt, wakeup);
+            let after = (Duration::from_secs(seconds), Patience::Prompt);
+            match hook {
+                Hook::PostStart => containers::wait(self, world, (key, index), after),
+                Hook::PreStop => {
+                    world.wake_in(after.0, after.1, Wakeup::HookOver(key.clone(), index));
+                }
             }
-            return hook == Hook::PreStop;
+            return true;
         }
         let (netns, ip, node) = (entry.netns, entry.ip, entry.node.clone());
         let environment = entry.environment(index).cloned();
@@ -76,7 +79,7 @@ impl ControlPlane {
                 let why = self.failure_of(world, (&key, index), process, exit);
                 killing::hook_failed(self, world, (&key, index), why);
             }
-            Hook::PostStart => {}
+            Hook::PostStart => containers::begun(self, world, &key, index),
             Hook::PreStop => {
                 if failed {
                     self.pod_event(

@@ -44,6 +44,7 @@ pub(super) fn ensure(control: &mut ControlPlane, world: &mut dyn World, key: &Po
         tell(control, world, (key, index), Kind::Warning, ("Failed", "Error: InvalidImageName".to_owned()));
         control.record_pod(world, key);
         containers::wait(control, world, (key, index), (BACK_OFF, Patience::Patient));
+        containers::passed(control, world, key, index);
         return false;
     }
     let node = entry.node.clone().unwrap_or_else(|| "".into());
@@ -68,6 +69,7 @@ pub(super) fn ensure(control: &mut ControlPlane, world: &mut dyn World, key: &Po
             );
             control.record_pod(world, key);
             containers::wait(control, world, (key, index), (BACK_OFF, Patience::Patient));
+            containers::passed(control, world, key, index);
             false
         }
         (Policy::Always, _) | (Policy::IfNotPresent, false) => {
@@ -155,6 +157,7 @@ pub(super) fn go_on(
             tell(control, world, (key, index), Kind::Warning, ("Failed", "Error: ErrImagePull".to_owned()));
             control.record_pod(world, key);
             containers::wait(control, world, (key, index), (SYNC, Patience::Prompt));
+            containers::passed(control, world, key, index);
             false
         }
         Pull::BackOff(back_off, false) => {

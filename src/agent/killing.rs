@@ -48,7 +48,8 @@ pub(super) fn hook_failed(
     let message = "PostStartHook failed".to_owned();
     control.pod_event(world, (key, Some(index)), Kind::Warning, "FailedPostStartHook", message);
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    entry.runtime(index).hook_failed = Some(why);
+    let runtime = entry.runtime(index);
+    (runtime.hook_failed, runtime.in_hook) = (Some(why), false);
     let grace = entry.grace_seconds();
     end(control, world, (key, index), ("FailedPostStartHook".to_owned(), grace, false));
 }

@@ -439,6 +439,8 @@ pub(super) fn container_started(
     let next = match stage {
         // The next init container waits for a sidecar to have started.
         Stage::Init(at) if at == index && row.sidecar && row.started => Some((stage, CONTAINER_START)),
+        // The first report comes when all have had their turn.
+        Stage::ContainersStarted if entry.begun < entry.containers.len() => None,
         Stage::ContainersStarted => Some((stage, CONTAINER_START + STATUS)),
         Stage::Init(_)
         | Stage::Unscheduled
@@ -489,14 +491,17 @@ fn start_main(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     let names: Vec<String> =
         entry.pod.spec.containers.iter().map(|container| container.name.clone()).collect();
-    let (first, count) = (entry.pod.spec.init_containers.len(), names.len());
+    entry.begun = entry.pod.spec.init_containers.len();
     entry.stage = Stage::ContainersStarted;
     entry.turn += 1;
     created(world, key, 7, vec![names.join(", ")]);
     control.record_pod(world, key);
-    for index in first..first + count {
-        containers::start(control, world, key, index);
-    }
+    containers::start_next(control, world, key);
+}
+
+/// The kubelet reports soon which containers run.
+pub(super) fn report_later(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    wait(control, world, key, (Stage::ContainersStarted, CONTAINER_START + STATUS));
 }
 
 fn report(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {

@@ -10,7 +10,7 @@ use crate::app::probe::Request;
 use crate::app::server::Listener;
 use crate::base::{DirId, NetnsId, PidNsId};
 use crate::kernel::User;
-use crate::trace::{ContainerRef, ContainerState, LastState, Way};
+use crate::trace::{ContainerRef, ContainerState, Way};
 use std::sync::Arc;
 
 /// The directories that a process sees: its container's own, and volumes mounted over it. `/etc/hosts`,
@@ -230,7 +230,7 @@ impl ControlPlane {
         entry.runtime(index).finished = Some(now);
         let row = &mut entry.containers[index];
         row.message = Some(why.as_str().into());
-        row.last = Some(LastState { code: 128, reason: "StartError".into(), started: now, finished: now });
+        row.has_ended((128, "StartError", Some(&why)), (None, now));
         let state = if containers::restarts_in(entry, index) {
             ContainerState::Waiting("RunContainerError".into())
         } else {

@@ -26,6 +26,7 @@ pub mod kube_proxy;
 mod kubelet;
 mod launch;
 mod limits;
+mod listeners;
 mod mesh;
 mod multus;
 mod names;

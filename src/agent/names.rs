@@ -37,7 +37,7 @@ impl ControlPlane {
         let ended = |entry: &PodEntry| {
             entry.is_told_ended() || matches!(entry.phase, PodPhase::Succeeded | PodPhase::Failed)
         };
-        for (key, entry) in self.store.pods.iter().filter(|(_, entry)| !ended(entry)) {
+        for (key, entry) in self.store.live().filter(|(_, entry)| !ended(entry)) {
             let pasted = entry.pod.status.pod_ips.iter().filter_map(|ip| ip.ip.parse().ok());
             for ip in entry.ip.map(IpAddr::V4).into_iter().chain(pasted) {
                 view.add_pod(&key.namespace, ip);

@@ -99,12 +99,14 @@ impl ControlPlane {
             attempts: 0,
             runtimes: Vec::new(),
             shared: containers::Shared::default(),
+            begun: 0,
             conditions: Arc::new([]),
             ended: false,
             failure: None,
             reported: false,
             grace: None,
             overwritten: None,
+            orphaned: false,
             unreachable: false,
             pod,
         };
@@ -125,12 +127,39 @@ impl ControlPlane {
     ) {
         let Some(key) = self.store.pod_named(&key.namespace, &key.name).cloned() else { return };
         if grace_seconds == Some(0) {
-            return self.forget_pod(world, &key);
+            return self.delete_by_force(world, &key);
         }
         if let Some(entry) = self.store.pods.get_mut(&key) {
             entry.grace = grace_seconds;
         }
         self.delete_pod(world, &key, None);
+    }
+
+    /// The Pod's object goes at once, unless a finalizer holds it. Its kubelet takes it down all the same, with the time
+    /// that its own specification gives it (`calculateEffectiveGracePeriod`).
+    fn delete_by_force(&mut self, world: &mut dyn World, key: &PodKey) {
+        let object = key.object();
+        let held = self.objects.get(&object).is_some_and(|row| !finalizers(&row.value).is_empty());
+        let Some(entry) = self.store.pods.get_mut(key) else { return };
+        let on_node = !matches!(entry.stage, Stage::Unscheduled | Stage::Ended | Stage::Held);
+        if held || !on_node {
+            return self.delete_pod(world, key, None);
+        }
+        let was_deleting = std::mem::replace(&mut entry.deleting, true);
+        let successor = entry.successor.take();
+        self.pod_touched(world, key);
+        self.owner_touched(world, key);
+        self.store.orphan(key);
+        self.forget_waiting(key);
+        self.remove(world, &object);
+        world.record(TableChange::PodGone(key.namespace.clone(), key.name.clone()));
+        self.room_made(world);
+        if !was_deleting {
+            teardown::terminate(self, world, key);
+        }
+        if let Some(next) = successor {
+            self.create_pod(world, next);
+        }
     }
 
     pub(super) fn delete_pod(
@@ -234,6 +263,9 @@ impl ControlPlane {
         if let Some(netns) = entry.netns.filter(|_| !entry.pod.spec.host_network) {
             world.del_netns(netns);
         }
+        if entry.orphaned {
+            return;
+        }
         self.remove(world, &key.object());
         world.record(TableChange::PodGone(key.namespace.clone(), key.name.clone()));
     }
@@ -267,6 +299,8 @@ fn container_rows(pod: &Pod) -> Vec<ContainerRow> {
         state: ContainerState::Waiting("".into()),
         restarts: 0,
         last: None,
+        before: None,
+        made: None,
         ready: false,
         started: false,
         message: None,

@@ -1,6 +1,7 @@
 //! The API server's verbs for single objects, as `kubectl` in a terminal or a controller asks for them.
 
 use super::control::ControlPlane;
+use super::controllers::finalizers;
 use super::delete_options::{DeleteOptions, check_name};
 use super::objects::{Typed, Written, kind_with_group, with_namespace_defaults};
 use super::service_update::drop_type_dependent_fields;
@@ -217,6 +218,10 @@ impl ControlPlane {
         }
         written.value = Arc::new(kept);
         self.write(world, written);
+        let lets_go = |row: &Arc<ObjectRow>| row.deleted.is_some() && finalizers(&row.value).is_empty();
+        if self.objects.get(&key).is_some_and(lets_go) {
+            self.go_on_deleting(world, &key);
+        }
         // An object whose last finalizer this took away is gone by now.
         self.read(&key).map(|row| self.whole(row)).or_else(|_| Ok(value.clone()))
     }

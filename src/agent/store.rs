@@ -57,6 +57,8 @@ pub(super) struct PodEntry {
     /// What the kubelet remembers about each container.
     pub(super) runtimes: Vec<super::containers::Runtime>,
     pub(super) shared: super::containers::Shared,
+    /// How many of its containers have had their first turn to begin.
+    pub(super) begun: usize,
     /// Conditions as they were last recorded.
     pub(super) conditions: Arc<[ConditionRow]>,
     /// Whether the kubelet ends it for good, as when its containers have ended or its time is over.
@@ -69,6 +71,8 @@ pub(super) struct PodEntry {
     pub(super) grace: Option<u64>,
     /// The status that its text came with, while a request has put another one in its place.
     pub(super) overwritten: Option<Pasted>,
+    /// Whether its object is gone already, as after a deletion by force, while its kubelet still takes it down.
+    pub(super) orphaned: bool,
     /// Whether its node is lost, so that it counts as not ready whatever its containers did last.
     pub(super) unreachable: bool,
 }
@@ -175,8 +179,9 @@ impl Store {
     /// The Pod that bears this name now, if there is one.
     pub(super) fn pod_named(&self, namespace: &str, name: &str) -> Option<&PodKey> {
         let first = PodKey { namespace: namespace.into(), name: name.into(), uid: 0 };
-        let (key, _) = self.pods.range(first..).next()?;
-        (&*key.namespace == namespace && &*key.name == name).then_some(key)
+        let of_name = |key: &PodKey| &*key.namespace == namespace && &*key.name == name;
+        let mut named = self.pods.range(first..).take_while(|(key, _)| of_name(key));
+        named.find(|(_, entry)| !entry.orphaned).map(|(key, _)| key)
     }
 
     /// Binds a Pod to a node, which need not exist.
@@ -221,13 +226,33 @@ impl Store {
     /// The Pods of a namespace.
     pub(super) fn pods_in(&self, namespace: &str) -> Vec<PodKey> {
         let first = PodKey { namespace: namespace.into(), name: "".into(), uid: 0 };
-        let range = self.pods.range(first..).map(|(key, _)| key);
-        range.take_while(|key| &*key.namespace == namespace).cloned().collect()
+        let range = self.pods.range(first..).take_while(|(key, _)| &*key.namespace == namespace);
+        range.filter(|(_, entry)| !entry.orphaned).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Pods that have their objects.
+    pub(super) fn live(&self) -> impl Iterator<Item = (&PodKey, &PodEntry)> {
+        self.pods.iter().filter(|(_, entry)| !entry.orphaned)
+    }
+
+    /// Pods without objects that a node still takes down.
+    pub(super) fn orphans_on(&self, node: &str) -> Vec<PodKey> {
+        let there = |entry: &PodEntry| entry.orphaned && entry.node.as_deref() == Some(node);
+        self.pods.iter().filter(|(_, entry)| there(entry)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// A Pod loses its object while its kubelet still takes it down: nobody else counts it any more.
+    pub(super) fn orphan(&mut self, key: &PodKey) {
+        let Some(entry) = self.remove_pod(key) else { return };
+        self.pods.insert(key.clone(), PodEntry { orphaned: true, ..entry });
     }
 
     /// Removes a Pod.
     pub(super) fn remove_pod(&mut self, key: &PodKey) -> Option<PodEntry> {
         let entry = self.pods.remove(key)?;
+        if entry.orphaned {
+            return Some(entry);
+        }
         self.n_anti_affinity -= usize::from(has_anti_affinity(&entry.pod));
         self.relabel(key, &entry.pod.metadata.labels, &BTreeMap::new());
         if let Some(node) = &entry.node {

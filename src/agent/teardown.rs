@@ -13,7 +13,7 @@ use super::multus;
 use super::store::{PodEntry, PodKey};
 use super::world::World;
 use crate::base::Duration;
-use crate::trace::{PodPhase, Steps};
+use crate::trace::{ContainerRow, ContainerState, PodPhase, Steps};
 
 const SIGTERM: Duration = Duration::from_ms(10);
 /// How often it looks whether the containers have ended.
@@ -174,8 +174,17 @@ pub(super) fn gone(control: &mut ControlPlane, world: &mut dyn World, key: &PodK
     }
     terminated(world, key, 8, vec![key.name.to_string()]);
     let Some(entry) = control.store.pods.get_mut(key) else { return };
+    if entry.orphaned {
+        control.store.remove_pod(key);
+        return;
+    }
     entry.ended = true;
+    settle(entry);
     entry.phase = entry.phase_now();
+    // No Pod ends without a phase that says so.
+    if !matches!(entry.phase, PodPhase::Succeeded | PodPhase::Failed) {
+        entry.phase = PodPhase::Failed;
+    }
     if let Some((reason, message)) = entry.failure {
         entry.phase = PodPhase::Failed;
         (entry.reason, entry.message) = (Some(reason.into()), Some(message.into()));
@@ -186,4 +195,28 @@ pub(super) fn gone(control: &mut ControlPlane, world: &mut dyn World, key: &PodK
     entry.stage = Stage::Ended;
     control.record_pod(world, key);
     control.room_made(world);
+}
+
+/// Every container of a Pod that is over has ended (`TerminatePod`, `pkg/kubelet/status`): one that waited to begin again
+/// as it did last, if the Pod is deleted; one of which nothing is known has failed. Those that came never to their turn,
+/// as init containers did not end well, go on waiting.
+fn settle(entry: &mut PodEntry) {
+    let has_begun =
+        |row: &ContainerRow| !matches!(row.state, ContainerState::Waiting(_)) || row.last.is_some();
+    let n_inits = entry.containers.iter().filter(|row| row.init).count();
+    let (inits, mains) = entry.containers.split_at(n_inits);
+    let ended_well = |row: &ContainerRow| row.last.as_ref().is_some_and(|last| last.code == 0);
+    let initialized = inits.last().is_none_or(ended_well) || mains.iter().any(has_begun);
+    let begun = inits.iter().rposition(has_begun).map_or(1, |at| at + 1);
+    for (index, row) in entry.containers.iter_mut().enumerate() {
+        if matches!(row.state, ContainerState::Terminated(..)) {
+            continue;
+        }
+        let its_turn = if row.init { index < begun } else { initialized };
+        match row.last.clone().filter(|_| entry.deleting) {
+            Some(last) => row.state = ContainerState::Terminated(last.code, last.reason),
+            None if its_turn => row.is_lost(),
+            None => {}
+        }
+    }
 }

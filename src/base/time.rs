@@ -34,6 +34,30 @@ pub struct Calendar {
     pub second: u64,
 }
 
+impl Calendar {
+    /// The calendar of the moment so many seconds after 1970.
+    pub fn of_unix(secs: u64) -> Self {
+        let days = secs / 86_400;
+        // Days are counted from the first of March of the year 0, so that a leap day ends a year; an era is 400 years.
+        let shifted = days + 719_468;
+        let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let from_march = (5 * day_of_year + 2) / 153;
+        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+        Self {
+            year: year_of_era + era * 400 + u64::from(month <= 2),
+            month: month as usize,
+            day: day_of_year - (153 * from_march + 2) / 5 + 1,
+            weekday: ((days + 4) % 7) as usize,
+            hour: secs / 3_600 % 24,
+            minute: secs / 60 % 60,
+            second: secs % 60,
+        }
+    }
+}
+
 impl SimTime {
     /// The beginning of the simulation.
     pub const ZERO: Self = Self(0);
@@ -50,25 +74,7 @@ impl SimTime {
 
     /// The moment as a calendar shows it.
     pub fn calendar(self) -> Calendar {
-        let secs = self.unix_secs();
-        let days = secs / 86_400;
-        // Days are counted from the first of March of the year 0, so that a leap day ends a year; an era is 400 years.
-        let shifted = days + 719_468;
-        let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let from_march = (5 * day_of_year + 2) / 153;
-        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-        Calendar {
-            year: year_of_era + era * 400 + u64::from(month <= 2),
-            month: month as usize,
-            day: day_of_year - (153 * from_march + 2) / 5 + 1,
-            weekday: ((days + 4) % 7) as usize,
-            hour: secs / 3_600 % 24,
-            minute: secs / 60 % 60,
-            second: secs % 60,
-        }
+        Calendar::of_unix(self.unix_secs())
     }
 
     /// The moment as the API writes it (`metav1.Time`): `2026-01-01T00:00:12Z`.

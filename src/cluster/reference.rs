@@ -1,5 +1,8 @@
 //! Names of images as the runtime reads them (`distribution/reference`).
 
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+
 /// Longest name with its registry (`NameTotalLengthMax`).
 const NAME_MAX: usize = 255;
 
@@ -49,6 +52,41 @@ fn split(image: &str) -> (String, String) {
     let domain = if domain == "index.docker.io" { DEFAULT } else { domain };
     let library = if domain == DEFAULT && !rest.contains('/') { "library/" } else { "" };
     (domain.to_owned(), format!("{library}{rest}"))
+}
+
+/// What the runtime says of an image that it holds: its name, and its name with the digest of its manifest
+/// (`ContainerStatus`, containerd's `container_status.go`: the first of its tags, else its identity; the first of its
+/// digests).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// `docker.io/library/nginx:1.27`; the identity `sha256:…` of an image that was asked for by its digest.
+    pub name: String,
+    /// `docker.io/library/nginx@sha256:…`.
+    pub id: String,
+}
+
+/// What the runtime says of the image of this name. *Simplified*: no registry is asked, digests follow from the name.
+pub fn told(image: &str) -> Told {
+    let (domain, rest) = split(image);
+    let (named, digest) =
+        rest.split_once('@').map_or((rest.as_str(), None), |(named, digest)| (named, Some(digest)));
+    let (path, tag) = named.split_once(':').map_or((named, None), |(path, tag)| (path, Some(tag)));
+    let tagged = format!("{domain}/{path}:{}", tag.unwrap_or("latest"));
+    let own = || format!("sha256:{}", hex_digest(&format!("manifest {tagged}")));
+    let id = format!("{domain}/{path}@{}", digest.map_or_else(own, str::to_owned));
+    let name = match (tag, digest) {
+        (None, Some(digest)) => format!("sha256:{}", hex_digest(&format!("image {digest}"))),
+        (None | Some(_), _) => tagged,
+    };
+    Told { name, id }
+}
+
+/// SHA-256 of a text, in 64 hexadecimal digits.
+pub fn hex_digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 fn is_domain(text: &str) -> bool {
@@ -117,5 +155,27 @@ mod tests {
         ] {
             assert_eq!(objection(image).as_deref(), Some(why), "{image}");
         }
+    }
+
+    #[test]
+    fn the_runtime_names_images_in_full() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        for (image, name, id) in [
+            ("nginx", "docker.io/library/nginx:latest", "docker.io/library/nginx@sha256:"),
+            ("docker.io/nginx:1.27", "docker.io/library/nginx:1.27", "docker.io/library/nginx@sha256:"),
+            ("r.example:5000/a/b:c", "r.example:5000/a/b:c", "r.example:5000/a/b@sha256:"),
+            (&format!("nginx@{digest}"), "sha256:", &format!("docker.io/library/nginx@{digest}")),
+            (
+                &format!("nginx:1@{digest}"),
+                "docker.io/library/nginx:1",
+                &format!("docker.io/library/nginx@{digest}"),
+            ),
+        ] {
+            let told = told(image);
+            assert!(told.name.starts_with(name), "{image}: {}", told.name);
+            assert!(told.id.starts_with(id), "{image}: {}", told.id);
+            assert_eq!(told.id.rsplit_once(':').map(|(_, hex)| hex.len()), Some(64), "{image}");
+        }
+        assert_eq!(told("nginx").id, told("docker.io/library/nginx:latest").id);
     }
 }

@@ -226,6 +226,8 @@ pub(crate) fn pod(
         state: ContainerState::Running(SimTime::ZERO),
         restarts: 0,
         last: None,
+        before: None,
+        made: None,
     };
     let mut containers = vec![container("web", "nginx:1.27", &["80/TCP"])];
     if name == "c" {

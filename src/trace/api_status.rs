@@ -5,6 +5,8 @@ use crate::base::SimTime;
 use serde_json::{Value, json};
 
 const NULL: &Value = &Value::Null;
+/// The moment of a Go runtime's zero in nanoseconds.
+const EPOCH: &str = "1970-01-01T00:00:00Z";
 
 /// The value at a path of keys with dots between; null for what is not there.
 fn at<'v>(value: &'v Value, path: &str) -> &'v Value {
@@ -110,16 +112,9 @@ fn condition(row: &ConditionRow) -> Value {
     condition
 }
 
-/// The status of a container (`v1.ContainerStatus`).
+/// The status of a container (`v1.ContainerStatus`, `convertToAPIContainerStatuses`).
 fn container_status(row: &ContainerRow) -> Value {
-    let ended = |code: u8, reason: &str, last: Option<&LastState>| {
-        let mut ended = json!({ "exitCode": code, "reason": reason });
-        if let Some(last) = last {
-            ended["startedAt"] = json!(last.started.rfc3339());
-            ended["finishedAt"] = json!(last.finished.rfc3339());
-        }
-        json!({ "terminated": ended })
-    };
+    let is_terminated = matches!(row.state, ContainerState::Terminated(..));
     let state = match &row.state {
         ContainerState::Waiting(reason) => {
             let mut waiting = json!({ "reason": &**reason });
@@ -129,20 +124,51 @@ fn container_status(row: &ContainerRow) -> Value {
             json!({ "waiting": waiting })
         }
         ContainerState::Running(since) => json!({ "running": { "startedAt": since.rfc3339() } }),
-        ContainerState::Terminated(code, reason) => ended(*code, reason, row.last.as_ref()),
+        ContainerState::Terminated(code, reason) => {
+            let bare = || json!({ "terminated": { "exitCode": code, "reason": &**reason } });
+            row.last.as_ref().map_or_else(bare, ended)
+        }
     };
-    let is_terminated = matches!(row.state, ContainerState::Terminated(..));
-    let last = row.last.as_ref().filter(|_| !is_terminated || row.restarts > 0);
-    json!({
+    let last = if is_terminated { &row.before } else { &row.last };
+    let mut status = json!({
         "name": &*row.name,
-        "image": &*row.image,
-        "imageID": "",
+        "image": row.made.as_ref().map_or(&*row.image, |made| &*made.image),
+        "imageID": row.made.as_ref().map_or("", |made| &*made.image_id),
         "ready": row.ready,
         "started": row.started,
         "restartCount": row.restarts,
         "state": state,
-        "lastState": last.map_or(json!({}), |last| ended(last.code, &last.reason, Some(last))),
-    })
+        "lastState": last.as_ref().map_or(json!({}), ended),
+    });
+    if let Some(made) = &row.made {
+        status["containerID"] = json!(container_id(&made.id));
+    }
+    status
+}
+
+/// A container's identity with the runtime that gave it.
+fn container_id(id: &str) -> String {
+    format!("containerd://{id}")
+}
+
+/// `v1.ContainerStateTerminated`. What did not begin began when the epoch did, as the runtime says it; of what nothing
+/// is known both moments are null.
+fn ended(last: &LastState) -> Value {
+    let moment = |at: Option<SimTime>| at.map(SimTime::rfc3339);
+    let began = moment(last.started).or_else(|| last.finished.map(|_| EPOCH.to_owned()));
+    let mut ended = json!({
+        "exitCode": last.code,
+        "reason": &*last.reason,
+        "startedAt": began,
+        "finishedAt": moment(last.finished),
+    });
+    if let Some(message) = &last.message {
+        ended["message"] = json!(&**message);
+    }
+    if let Some(id) = &last.id {
+        ended["containerID"] = json!(container_id(id));
+    }
+    json!({ "terminated": ended })
 }
 
 /// `Guaranteed`, `Burstable` or `BestEffort` (`ComputePodQOS`).

@@ -65,8 +65,8 @@ pub use netfilter::{
 };
 pub use nft::{NftChain, NftChainRow, NftChange, NftElementRow, NftRuleRow, NftSet, NftSetRow, NftTable};
 pub use object_rows::{
-    ConditionRow, ContainerRow, ContainerState, KubeEventRow, LastState, NodeRow, PodPhase, PodRow, StepRow,
-    Steps,
+    ConditionRow, ContainerRow, ContainerState, KubeEventRow, LastState, Made, NodeRow, PodPhase, PodRow,
+    StepRow, Steps,
 };
 pub use pcapng::{pcapng, pcapng_of};
 pub use process_rows::{ContainerRef, ProcessRow};

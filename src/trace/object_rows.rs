@@ -119,14 +119,49 @@ pub struct ContainerRow {
     pub state: ContainerState,
     /// Restarts.
     pub restarts: u32,
-    /// How it ended the last time (`lastState.terminated`).
+    /// How it ended the last time: its state while it has ended, else `lastState.terminated`.
     pub last: Option<LastState>,
+    /// How it ended the time before, if it ended more than once.
+    pub before: Option<LastState>,
+    /// What the runtime made for it last.
+    pub made: Option<Made>,
     /// Whether it is ready (`ready`).
     pub ready: bool,
     /// Whether it has started (`started`): it runs, and its startup probe has succeeded.
     pub started: bool,
     /// What is said besides the reason of its state.
     pub message: Option<Arc<str>>,
+}
+
+impl ContainerRow {
+    /// It ended with this exit code, for this reason, and with what is said besides; it had started then, or not at
+    /// all. How it ended before is kept.
+    pub fn has_ended(
+        &mut self,
+        (code, reason, message): (u8, &str, Option<&str>),
+        (started, finished): (Option<SimTime>, SimTime),
+    ) {
+        let id = self.made.as_ref().map(|made| made.id.clone());
+        let message = message.map(Into::into);
+        let last = LastState { code, reason: reason.into(), message, started, finished: Some(finished), id };
+        self.before = self.last.replace(last);
+    }
+
+    /// Nothing is known any more of what the runtime made for it (`ContainerStatusUnknown`).
+    pub fn is_lost(&mut self) {
+        const MESSAGE: &str = "The container could not be located when the pod was terminated";
+        let reason: Arc<str> = "ContainerStatusUnknown".into();
+        let last = LastState {
+            code: 137,
+            reason: reason.clone(),
+            message: Some(MESSAGE.into()),
+            started: None,
+            finished: None,
+            id: None,
+        };
+        self.before = self.last.replace(last);
+        self.state = ContainerState::Terminated(137, reason);
+    }
 }
 
 /// How a container ended.
@@ -136,10 +171,25 @@ pub struct LastState {
     pub code: u8,
     /// Reason: `Completed`, `Error`, `StartError`.
     pub reason: Arc<str>,
-    /// When it had started.
-    pub started: SimTime,
-    /// When it ended.
-    pub finished: SimTime,
+    /// What is said besides.
+    pub message: Option<Arc<str>>,
+    /// When it had started; `None` for one that did not begin.
+    pub started: Option<SimTime>,
+    /// When it ended; `None` for one of which nothing is known (`ContainerStatusUnknown`).
+    pub finished: Option<SimTime>,
+    /// Identity of what ended, 64 hexadecimal digits.
+    pub id: Option<Arc<str>>,
+}
+
+/// What the runtime made for a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Its identity, 64 hexadecimal digits.
+    pub id: Arc<str>,
+    /// The image's name as the runtime says it (`image`).
+    pub image: Arc<str>,
+    /// The image's name with its digest (`imageID`).
+    pub image_id: Arc<str>,
 }
 
 /// State of a container (`status.containerStatuses[].state`).

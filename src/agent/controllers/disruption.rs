@@ -48,26 +48,35 @@ fn condition(
 
 /// What is said of Pods without a controller, with the selector as Go prints it.
 fn unmanaged_text(budget: &ObjectRow) -> String {
-    let labels = budget.strings(&["spec", "selector", "matchLabels"]);
-    let labels: String = labels.iter().flat_map(|(key, value)| [key, ": ", value, ","]).collect();
-    let expressions = budget.at(&["spec", "selector", "matchExpressions"]).and_then(Value::as_array);
-    let text = |one: &Value, field: &str| one[field].as_str().unwrap_or_default().to_owned();
+    let selector = budget.at(&["spec", "selector"]).unwrap_or(&Value::Null);
+    format!(
+        "Pods selected by this PodDisruptionBudget (selector: {}) were found to be unmanaged. As a result, the \
+         status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these \
+         pods please set \".spec.minAvailable\" field of the PDB to an integer value.",
+        selector_text(selector)
+    )
+}
+
+/// A selector as Go prints it (`LabelSelector.String`).
+pub(super) fn selector_text(selector: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let labels = selector["matchLabels"].as_object().into_iter().flatten();
+    let labels: Vec<String> = labels.map(|(key, value)| format!("{key}: {},", text(value))).collect();
+    let labels = labels.concat();
     let expression = |one: &Value| {
         let values: Vec<&str> =
             one["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         format!(
             "LabelSelectorRequirement{{Key:{},Operator:{},Values:[{}],}},",
-            text(one, "key"),
-            text(one, "operator"),
+            text(&one["key"]),
+            text(&one["operator"]),
             values.join(" ")
         )
     };
+    let expressions = selector["matchExpressions"].as_array();
     let expressions: String = expressions.into_iter().flatten().map(expression).collect();
     format!(
-        "Pods selected by this PodDisruptionBudget (selector: &LabelSelector{{MatchLabels:map[string]string{{{labels}}},\
-         MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}) were found to be unmanaged. As a result, the \
-         status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these \
-         pods please set \".spec.minAvailable\" field of the PDB to an integer value."
+        "&LabelSelector{{MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
     )
 }
 
@@ -155,7 +164,7 @@ impl ControlPlane {
     /// Writes down how it stands with a budget (`trySync`).
     pub(super) fn sync_budget(&mut self, world: &mut dyn World, key: &ObjectKey) {
         let Some(row) = self.objects.get(key).cloned() else { return };
-        let here = self.store.pods.iter().filter(|(pod, _)| pod.namespace == key.namespace);
+        let here = self.store.live().filter(|(pod, _)| pod.namespace == key.namespace);
         let those: Vec<_> = here.filter(|(_, entry)| covers(&row, &entry.pod.metadata.labels)).collect();
         let healthy = those.iter().filter(|(_, entry)| !entry.deleting && entry.is_ready()).count();
         let pods: Vec<ObjectKey> = those.iter().map(|(pod, _)| pod.object()).collect();

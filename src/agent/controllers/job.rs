@@ -127,10 +127,8 @@ impl ControlPlane {
                 }
                 PodPhase::Failed => {
                     counts.failed += 1;
-                    let ended = entry
-                        .containers
-                        .iter()
-                        .filter_map(|container| Some(container.last.as_ref()?.finished));
+                    let ended =
+                        entry.containers.iter().filter_map(|container| container.last.as_ref()?.finished);
                     counts.last_failure = counts.last_failure.max(ended.max());
                 }
                 PodPhase::Pending | PodPhase::Running if entry.deleting => counts.terminating += 1,

@@ -1,6 +1,7 @@
 //! The controller manager: each controller looks at one object when something about it changed, and does what brings
 //! the present state nearer to the wanted one. What is to be looked at stands in one queue, each object once.
 
+mod autoscaler;
 mod cronjob;
 mod daemonset;
 mod deployment;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 /// How long controllers take to look after a change: as a watch event and a work queue need.
 const LOOK: Duration = Duration::from_ms(5);
 /// Kinds that have a controller here.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "Deployment",
     "ReplicaSet",
     "StatefulSet",
@@ -39,6 +40,7 @@ const KINDS: [&str; 8] = [
     "CronJob",
     "ResourceQuota",
     "PodDisruptionBudget",
+    "HorizontalPodAutoscaler",
 ];
 
 /// What controllers have to look at.
@@ -53,6 +55,8 @@ pub(in crate::agent) struct Queue {
     planned: BTreeSet<(SimTime, ObjectKey)>,
     /// When a `CronJob`, by its identity, was last due and started a Job.
     cron_starts: BTreeMap<Arc<str>, SimTime>,
+    /// When an autoscaler, by its identity, is looked at next.
+    scaling: BTreeMap<Arc<str>, SimTime>,
     /// Quotas, by their identity, whose status was written here and not pasted.
     quotas: BTreeSet<Arc<str>>,
 }
@@ -171,6 +175,7 @@ impl ControlPlane {
                 "CronJob" => self.sync_cron_job(world, &key),
                 "ResourceQuota" => self.sync_quota(world, &key),
                 "PodDisruptionBudget" => self.sync_budget(world, &key),
+                "HorizontalPodAutoscaler" => self.sync_autoscaler(world, &key),
                 "Namespace" => self.sync_namespace(world, &key),
                 _ => {}
             }

@@ -115,7 +115,7 @@ impl ControlPlane {
     /// What policies are about, as it is now, with the keys of the Pods in the same order.
     fn scope(&self, blocks: Blocks) -> (Scope<'_>, Vec<&PodKey>) {
         let live: Vec<(&PodKey, Endpoint<'_>)> =
-            self.store.pods.iter().filter_map(|(key, entry)| Some((key, endpoint(entry)?))).collect();
+            self.store.live().filter_map(|(key, entry)| Some((key, endpoint(entry)?))).collect();
         let scope = Scope {
             pods: live.iter().map(|(_, endpoint)| *endpoint).collect(),
             namespaces: self.namespace_labels(),

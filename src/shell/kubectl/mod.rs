@@ -38,7 +38,7 @@ pub use yaml::yaml as to_yaml;
 
 use super::out::{not_simulated, refuse};
 use super::{Command, Context};
-use change::{apply, create, delete, diff, drain, edit, fields, node, rollout, run, wait};
+use change::{apply, autoscale, create, delete, diff, drain, edit, fields, node, rollout, run, wait};
 
 /// Verbs of the real client that are not simulated.
 const OTHERS: [&str; 8] =
@@ -80,7 +80,7 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
         "auth" => cluster::auth(context, who.as_ref(), rest),
         "top" => cluster::top(rest),
         "edit" => edit::edit(context, rest),
-        "autoscale" => create::autoscale(namespace, rest),
+        "autoscale" => autoscale::autoscale(namespace, rest),
         "apply" => apply::files("apply", namespace, rest),
         "diff" => diff::diff(namespace, rest),
         "replace" => apply::files("replace", namespace, rest),

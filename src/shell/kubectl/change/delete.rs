@@ -4,7 +4,8 @@ use super::manifests::{Read, Validation, Wrong, complain, in_turn, with};
 use super::{Next, POLL, Step, client, dry_run, fail, key, list, refusal, say, shown, type_of};
 use crate::api::{ApiRequest, Propagation};
 use crate::app::Os;
-use crate::base::ObjectKey;
+use crate::base::{Duration, ObjectKey, SimTime};
+use crate::manifest;
 use crate::shell::Command;
 use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
 use crate::shell::kubectl::get::wanted;
@@ -36,6 +37,8 @@ const OTHERS: [&str; 3] = ["kustomize", "recursive", "interactive"];
 const NO_NAME: &str = "error: resource(s) were provided, but no name was specified\n";
 const AT_ONCE: &str = "Warning: Immediate deletion does not wait for confirmation that the running resource has been \
     terminated. The resource may continue to run on the cluster indefinitely.\n";
+
+const NOT_SCOPED: &str = "Warning: deleting cluster-scoped resources, not scoped to the provided namespace\n";
 
 /// `kubectl delete` with these words after it.
 pub(in crate::shell::kubectl) fn delete(namespace: &str, words: &[String]) -> Command {
@@ -80,9 +83,53 @@ fn prepared(namespace: &str, words: &[String]) -> Result<Prepared, String> {
     steps(namespace, words).map(Prepared::Steps)
 }
 
+/// The seconds that are asked for: without `--force` none is one (`DeleteOptions.Complete`).
+fn grace_of(words: &Words) -> Result<Option<u64>, String> {
+    let force = words.is_set("force");
+    let given = words.value("grace-period").map(|text| {
+        text.parse::<i64>().map_err(|_| {
+            let why = format!("strconv.ParseInt: parsing \"{text}\": invalid syntax");
+            format!(
+                "error: invalid argument \"{text}\" for \"--grace-period\" flag: {why}\nSee 'kubectl delete --help' for usage.\n"
+            )
+        })
+    });
+    let given = given.transpose()?.filter(|secs| *secs != -1);
+    if words.is_set("now") && given.is_some() {
+        return Err("error: --now and --grace-period cannot be specified together\n".to_owned());
+    }
+    let given = if words.is_set("now") { Some(1) } else { given };
+    let secs = given.map(|secs| if secs == 0 && !force { 1 } else { secs });
+    match secs.and_then(|secs| u64::try_from(secs).ok()) {
+        Some(1..) if force => {
+            Err("error: --force and --grace-period greater than 0 cannot be specified together\n".to_owned())
+        }
+        None if force => Ok(Some(0)),
+        secs => Ok(secs),
+    }
+}
+
+/// What the client objects to before it asks (`DeleteOptions.Validate`).
+fn objection(words: &Words) -> Result<(), String> {
+    if let Some(output) = words.value("output").filter(|output| !matches!(*output, "" | "name")) {
+        return Err(format!("error: unexpected -o output mode: {output}. We only support '-o name'\n"));
+    }
+    let all = words.is_set("all");
+    for selector in ["selector", "field-selector"] {
+        if all && words.value(selector).is_some_and(|text| !text.is_empty()) {
+            return Err(format!("error: cannot set --all and --{selector} at the same time\n"));
+        }
+    }
+    Ok(())
+}
+
 fn steps(namespace: &str, words: Words) -> Result<Step, String> {
     dry_run(words.value("dry-run"))?;
     propagation(&words)?;
+    grace_of(&words)?;
+    objection(&words)?;
+    let limit = words.value("timeout").map(|text| manifest::duration(text).ok_or_else(|| wrong_limit(text)));
+    limit.transpose()?;
     let namespace = words.namespace(namespace).to_owned();
     let files: Vec<String> = words.values("filename").into_iter().map(str::to_owned).collect();
     if !files.is_empty() {
@@ -157,6 +204,10 @@ fn propagation(words: &Words) -> Result<Option<Propagation>, String> {
     })
 }
 
+fn wrong_limit(text: &str) -> String {
+    format!("error: invalid argument {text:?} for \"--timeout\" flag: time: invalid duration {text:?}\n")
+}
+
 /// Asks for each deletion, says so, and waits until all of it is gone. `messages` are said with those of refusals.
 fn carry_out(
     os: &mut dyn Os,
@@ -164,19 +215,20 @@ fn carry_out(
     keys: &[(&'static Resource, ObjectKey)],
     (messages, doing): (Vec<String>, &str),
 ) -> Next {
-    let force = words.is_set("force");
-    let grace = match words.value("grace-period").and_then(|text| text.parse::<u64>().ok()) {
-        None if words.is_set("now") => Some(1),
-        None if force => Some(0),
-        given => given,
-    };
+    let grace = grace_of(words).ok().flatten();
     let (only, mark) = dry_run(words.value("dry-run")).unwrap_or_default();
-    if force && !only {
+    if grace == Some(0) {
         fail(os, AT_ONCE);
     }
+    let mut warns = words.value("namespace").is_some() && !words.is_set("all-namespaces");
+    let chosen = ["all", "selector", "field-selector"].iter().any(|flag| words.value(flag).is_some());
+    let passes_over = words.value("ignore-not-found").map_or(chosen, |value| value != "false");
     let mut waits = Vec::new();
     let mut refusals = Vec::new();
     for (resource, key) in keys {
+        if !resource.namespaced && std::mem::take(&mut warns) {
+            fail(os, NOT_SCOPED);
+        }
         let propagation = propagation(words).ok().flatten();
         let request = if only {
             ApiRequest::Get(key.clone())
@@ -184,11 +236,11 @@ fn carry_out(
             ApiRequest::Delete { key: key.clone(), propagation, grace_seconds: grace }
         };
         match os.api(&request) {
-            Ok(_) => {
+            Ok(object) => {
                 if words.value("output") == Some("name") {
                     say(os, &format!("{}\n", shown(resource, &key.name)));
                 } else {
-                    let verb = if force { "force deleted" } else { "deleted" };
+                    let verb = if grace == Some(0) { "force deleted" } else { "deleted" };
                     let place = if key.namespace.is_empty() {
                         String::new()
                     } else {
@@ -196,25 +248,42 @@ fn carry_out(
                     };
                     say(os, &format!("{} \"{}\" {verb}{place}{mark}\n", resource.singular(), key.name));
                 }
-                waits.push(key.clone());
+                waits.push((*resource, key.clone(), uid_of(&object)));
             }
-            Err(error) if error.code == 404 && words.is_set("ignore-not-found") => {}
+            Err(error) if error.code == 404 && passes_over => {}
             Err(error) => refusals.push(refusal(&error, doing)),
         }
     }
     refusals.extend(messages);
     let status = complain(os, &refusals);
-    if only || force || words.value("wait").is_some_and(|wait| wait != "true") {
+    if only || status != 0 || words.value("wait").is_some_and(|wait| wait != "true") {
         return Next::Done(status);
     }
-    gone(os, waits, status)
+    let limit = words.value("timeout").and_then(manifest::duration).filter(|limit| *limit != Duration::ZERO);
+    let until = limit.map(|limit| os.now() + limit);
+    gone(os, waits, until)
 }
 
-/// Ends when none of the objects is there any more.
-fn gone(os: &mut dyn Os, mut keys: Vec<ObjectKey>, status: u8) -> Next {
-    keys.retain(|key| super::read(os, key).is_ok());
-    if keys.is_empty() {
-        return Next::Done(status);
+fn uid_of(object: &Value) -> String {
+    text(object, "metadata.uid").to_owned()
+}
+
+/// An object that is to go, by its identity: another one of its name may come.
+type Going = (&'static Resource, ObjectKey, String);
+
+/// Ends when none of the objects is there any more, one after the other (`RunWait`).
+fn gone(os: &mut dyn Os, mut waits: Vec<Going>, until: Option<SimTime>) -> Next {
+    let is_there = |os: &mut dyn Os, (_, key, uid): &Going| {
+        super::read(os, key).is_ok_and(|object| uid_of(&object) == *uid)
+    };
+    while waits.first().is_some_and(|one| !is_there(os, one)) {
+        waits.remove(0);
     }
-    Next::Later(POLL, Rc::new(move |os: &mut dyn Os| gone(os, keys.clone(), status)))
+    let Some((resource, key, _)) = waits.first() else { return Next::Done(0) };
+    if until.is_some_and(|until| os.now() >= until) {
+        let (plural, name) = (resource.plural, &key.name);
+        let text = format!("error: timed out waiting for the condition on {plural}/{name}\n");
+        return Next::Done(fail(os, &text));
+    }
+    Next::Later(POLL, Rc::new(move |os: &mut dyn Os| gone(os, waits.clone(), until)))
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod apply;
 mod attached;
+pub(super) mod autoscale;
 pub(super) mod create;
 pub(super) mod delete;
 pub(super) mod diff;

@@ -13,7 +13,7 @@ use super::get::{not_found, wanted};
 use super::json::{at, entries, list, or, plain, text};
 use super::resources::Resource;
 use super::{labels, view};
-use crate::base::{EPOCH_SECS, SimTime};
+use crate::base::{Calendar, SimTime};
 use crate::shell::Command;
 use crate::shell::out::{Out, refuse};
 use crate::trace::Inventory;
@@ -206,11 +206,10 @@ fn annotations(object: &Value, out: &mut String) {
 
 /// `Thu, 01 Jan 2026 00:00:00 +0000` (`time.RFC1123Z`).
 fn moment(text: &str) -> String {
-    let Some(secs) = unix_secs(text).and_then(|secs| u64::try_from(secs).ok()?.checked_sub(EPOCH_SECS))
-    else {
+    let Some(secs) = unix_secs(text).and_then(|secs| u64::try_from(secs).ok()) else {
         return text.to_owned();
     };
-    let at = SimTime(secs * 1_000_000_000).calendar();
+    let at = Calendar::of_unix(secs);
     let day = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][at.weekday];
     let month =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][at.month - 1];

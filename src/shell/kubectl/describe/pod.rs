@@ -5,6 +5,9 @@ use crate::shell::kubectl::json::{at, entries, list, number, or, plain, text};
 use serde_json::Value;
 use std::fmt::Write as _;
 
+/// Go's zero moment, as its fields are printed where nothing is said.
+const NEVER: &str = "Mon, 01 Jan 0001 00:00:00 +0000";
+
 pub(super) fn pod(pod: &Value, out: &mut String) {
     let own = |path: &str| text(pod, path);
     line(out, &format!("Name:\t{}", own("metadata.name")));
@@ -199,9 +202,8 @@ fn state(title: &str, state: &Value, out: &mut String) {
             line(out, &format!("      Signal:\t{}", number(ended, "signal")));
         }
         for (title, field) in [("Started", "startedAt"), ("Finished", "finishedAt")] {
-            if !text(ended, field).is_empty() {
-                line(out, &format!("      {title}:\t{}", moment(text(ended, field))));
-            }
+            let at = or(text(ended, field), NEVER);
+            line(out, &format!("      {title}:\t{}", moment(&at)));
         }
     } else {
         line(out, &format!("    {title}:\tWaiting"));
