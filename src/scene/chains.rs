@@ -335,6 +335,7 @@ impl Walker<'_> {
             | Target::Ttl(_)
             | Target::Tos(..)
             | Target::Dscp(_)
+            | Target::Side(_)
             | Target::Return => false,
             Target::Accept
             | Target::Drop
@@ -377,7 +378,8 @@ impl Walker<'_> {
             | Target::Ttl(_)
             | Target::Tos(..)
             | Target::Dscp(_)
-            | Target::Netmap(_) => {}
+            | Target::Netmap(_)
+            | Target::Side(_) => {}
         }
         ends
     }

@@ -5,7 +5,7 @@ use super::nft::NftChange;
 use super::service_path::{self, ServiceFact};
 use crate::base::NetnsId;
 use crate::nftables::{Part, Rule};
-use crate::xtables::Target;
+use crate::xtables::{SideTarget, Target};
 
 /// The sentence for a rule that fitted: what its target does.
 pub(super) fn rule_key(target: &Target) -> &'static str {
@@ -25,6 +25,12 @@ pub(super) fn rule_key(target: &Target) -> &'static str {
         Target::Ttl(_) => "why.netfilter.ttl",
         Target::Tos(..) | Target::Dscp(_) => "why.netfilter.tos",
         Target::Tcpmss(_) => "why.netfilter.tcpmss",
+        Target::Side(side) => match **side {
+            SideTarget::Classify(..) => "why.netfilter.classify",
+            SideTarget::Checksum => "why.netfilter.counted",
+            SideTarget::Tee(_) => "why.netfilter.tee",
+            SideTarget::Nflog(_) | SideTarget::Audit(_) => "why.netfilter.log",
+        },
     }
 }
 

@@ -68,6 +68,8 @@ pub fn list_words(each: &Match, names: Names, protocol: u8) -> String {
             .words(["owner socket exists", "owner UID match", "owner GID match"], names == Names::Numeric),
         Match::Ttl(test) => test.list(),
         Match::Tos(tos) => tos_match_words(*tos, names),
+        Match::Packet(packet) => packet.list(),
+        Match::Counting(counting) => counting.list(),
         Match::Dscp(dscp) => format!(" DSCP match {}0x{:02x}", dscp.mark(), dscp.is),
         Match::Tcpmss(mss) => format!(" tcpmss match {}{}", mss.mark(), mss.is.text(':')),
     }
@@ -225,6 +227,7 @@ pub fn list_target(target: &Target, names: Names) -> String {
         Target::Tos(value, mask) => tos_target_words(*value, *mask, names),
         Target::Dscp(value) => format!(" DSCP set 0x{value:02x}"),
         Target::Netmap(network) => format!(" to:{network}"),
+        Target::Side(side) => side.list(),
     }
 }
 

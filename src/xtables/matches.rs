@@ -1,6 +1,6 @@
 //! Matches: what a rule asks about a packet.
 
-use super::{Masked, TtlTest};
+use super::{CountingMatch, Masked, PacketMatch, TtlTest};
 use std::sync::Arc;
 
 /// A condition that may be turned round with `!`.
@@ -121,6 +121,10 @@ pub enum Match {
     Tos(Not<(u8, u8)>),
     /// `-m dscp`: the upper six bits of the type of service.
     Dscp(Not<u8>),
+    /// One that a packet alone, the time or its connection answers.
+    Packet(PacketMatch),
+    /// One that remembers the packets it was asked about.
+    Counting(CountingMatch),
 }
 
 /// `-m tcp`.
@@ -383,12 +387,21 @@ impl Match {
             Self::Ttl(_) => "ttl",
             Self::Tos(_) => "tos",
             Self::Dscp(_) => "dscp",
+            Self::Packet(packet) => packet.name(),
+            Self::Counting(counting) => counting.name(),
         }
     }
 
     /// Whether a connection has to be tracked for it.
     pub fn needs_conntrack(&self) -> bool {
-        matches!(self, Self::Conntrack(_) | Self::State(_) | Self::Connmark(_))
+        matches!(
+            self,
+            Self::Conntrack(_)
+                | Self::State(_)
+                | Self::Connmark(_)
+                | Self::Packet(PacketMatch::Helper(_))
+                | Self::Counting(CountingMatch::Connlimit(_))
+        )
     }
 }
 

@@ -9,7 +9,7 @@ use super::matches_save::{CT_ADDRS, CT_PORTS, CT_STATUS, LIMIT_UNITS, TCP_FLAGS}
 use super::options::{Given, find};
 use super::parse::{Problem, address, interface, mark, number, port_range};
 use super::ports;
-use super::{Family, header_fields};
+use super::{Family, extensions, header_fields};
 use crate::base::Ipv4Addr;
 
 /// The match `name` with the options given.
@@ -55,7 +55,7 @@ pub(super) fn build(
             accept_local: find(given, "--accept-local").is_some(),
             invert: find(given, "--invert").is_some(),
         })),
-        _ => {
+        "tcpmss" => {
             let option = required(given, name, "--mss")?;
             let bad = || {
                 Problem::new(format!(
@@ -67,6 +67,7 @@ pub(super) fn build(
             let one = |text: &str| text.parse::<u16>().map_err(|_| bad());
             Ok(Match::Tcpmss(Not { negated: option.negated, is: PortRange(one(first)?, one(last)?) }))
         }
+        _ => extensions::build(name, given),
     }
 }
 

@@ -71,6 +71,8 @@ impl Match {
             Self::Ttl(test) => test.save(),
             Self::Tos(tos) => format!(" {}--tos 0x{:02x}/0x{:02x}", tos.bang(), tos.is.0, tos.is.1),
             Self::Dscp(dscp) => format!(" {}--dscp 0x{:02x}", dscp.bang(), dscp.is),
+            Self::Packet(packet) => packet.save(),
+            Self::Counting(counting) => counting.save(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The rules of netfilter as plain data, and the language in which `iptables` reads and prints them (version 1.8.9):
 //! tables, chains, rules with their matches and targets. Nothing here looks at a packet.
 
+mod extensions;
 mod header_fields;
 mod list;
 mod matches;
@@ -13,6 +14,10 @@ mod save;
 mod targets;
 mod targets_parse;
 
+pub use extensions::{
+    Audit, Connlimit, CountingMatch, Ecn, Hashlimit, HashlimitMode, Iprange, Nflog, PacketMatch, PktType,
+    Rate, Search, SideTarget, StringMatch, Tee, TimeMatch, U32Test,
+};
 pub use header_fields::{TtlOp, TtlTest, dscp_class};
 pub use list::{Names, list_target, list_words};
 pub use matches::{

@@ -1,74 +1,59 @@
 //! Options of matches and targets: which there are, and how many words each takes.
 
 use super::parse::{Problem, Words};
-use super::{Family, Match, Not, Target, matches_parse, targets_parse};
+use super::{Family, Match, Not, Target, extensions, matches_parse, targets_parse};
 
 /// An option: its names, the first of which is the one it goes by, and the number of its arguments.
-struct Spec {
+#[derive(Clone, Copy)]
+pub(super) struct Spec {
     names: &'static [&'static str],
     arguments: usize,
 }
 
-const fn spec(names: &'static [&'static str], arguments: usize) -> Spec {
+pub(super) const fn spec(names: &'static [&'static str], arguments: usize) -> Spec {
     Spec { names, arguments }
 }
 
 /// Matches that the real tool has and this one does not.
-const OTHER_MATCHES: [&str; 29] = [
+const OTHER_MATCHES: [&str; 18] = [
     "ah",
     "bpf",
     "cgroup",
     "cluster",
     "connbytes",
     "connlabel",
-    "connlimit",
     "cpu",
     "dccp",
     "devgroup",
-    "ecn",
     "esp",
-    "hashlimit",
-    "helper",
     "ipcomp",
-    "iprange",
     "ipvs",
-    "length",
-    "mac",
     "nfacct",
     "osf",
-    "pkttype",
     "policy",
-    "quota",
     "rateest",
     "realm",
     "socket",
-    "string",
-    "time",
 ];
 /// Targets that the real tool has and this one does not.
-const OTHER_TARGETS: [&str; 18] = [
-    "AUDIT",
-    "CHECKSUM",
-    "CLASSIFY",
+const OTHER_TARGETS: [&str; 13] = [
     "CLUSTERIP",
     "CONNSECMARK",
     "ECN",
     "HMARK",
     "IDLETIMER",
     "LED",
-    "NFLOG",
     "NFQUEUE",
     "QUEUE",
     "RATEEST",
     "SECMARK",
     "SET",
     "SYNPROXY",
-    "TEE",
     "TPROXY",
 ];
 
 /// A match or target, and its options.
-type Extension = (&'static str, &'static [Spec]);
+pub(super) type Extension = (&'static str, &'static [Spec]);
 
 /// Matches.
 const MATCHES: [Extension; 22] = [
@@ -277,12 +262,27 @@ const ONLY_IPV4: [&str; 2] = ["ttl", "TTL"];
 
 /// Whether there is a target of this name, simulated or not.
 pub fn is_target(name: &str) -> bool {
-    OTHER_TARGETS.contains(&name) || specs(&TARGETS, name).is_some()
+    OTHER_TARGETS.contains(&name) || target_specs(name).is_some()
 }
 
-/// The options of the match or target `name`.
-fn specs(tables: &'static [Extension], name: &str) -> Option<Extension> {
-    tables.iter().find(|(own, _)| *own == name).copied()
+/// The options of the match `name`.
+fn match_specs(name: &str) -> Option<Extension> {
+    MATCHES.iter().chain(&extensions::MATCHES).find(|(own, _)| *own == name).copied()
+}
+
+/// The options of the target `name`.
+fn target_specs(name: &str) -> Option<Extension> {
+    TARGETS.iter().chain(&extensions::TARGETS).find(|(own, _)| *own == name).copied()
+}
+
+/// Whether `!` may stand before an option.
+fn is_invertible(extension: &'static str, option: &'static str) -> bool {
+    let is_further = extensions::MATCHES.iter().any(|(name, _)| *name == extension);
+    if is_further {
+        extensions::INVERTIBLE.contains(&option)
+    } else {
+        !PLAIN_OPTIONS.contains(&(extension, option))
+    }
 }
 
 /// An option as it was given.
@@ -319,7 +319,7 @@ impl Reader {
             return Err(Problem::NotSimulated(format!("-m {name}")));
         }
         let elsewhere = family == Family::V6 && ONLY_IPV4.contains(&name);
-        if elsewhere || specs(&MATCHES, name).is_none() {
+        if elsewhere || match_specs(name).is_none() {
             return Err(Problem::new(format!("Couldn't load match `{name}':No such file or directory\n")));
         }
         Ok(Self { name: name.to_owned(), family, is_target: false, given: Vec::new() })
@@ -349,11 +349,11 @@ impl Reader {
         words: &mut Words,
         _protocol: Option<u8>,
     ) -> Result<bool, Problem> {
-        let tables: &[Extension] = if self.is_target { &TARGETS } else { &MATCHES };
         if self.family == Family::V6 && ONLY_IPV4.contains(&&*self.name) {
             return Ok(false);
         }
-        let Some((own, specs)) = specs(tables, &self.name) else { return Ok(false) };
+        let found = if self.is_target { target_specs(&self.name) } else { match_specs(&self.name) };
+        let Some((own, specs)) = found else { return Ok(false) };
         let is_named = |spec: &&Spec| spec.names.contains(&option);
         // A beginning that fits one option alone will do (`getopt_long`).
         let begins = |spec: &&Spec| spec.names.iter().any(|name| name.starts_with(option));
@@ -361,7 +361,7 @@ impl Reader {
         let only = fitting.next().filter(|_| fitting.next().is_none() && option.len() > 3);
         let Some(found) = specs.iter().find(is_named).or(only) else { return Ok(false) };
         let name = found.names[0];
-        if negated && (self.is_target || PLAIN_OPTIONS.contains(&(own, name))) {
+        if negated && (self.is_target || !is_invertible(own, name)) {
             return Err(Problem::new(format!("{own}: option \"{name}\" cannot be inverted.\n")));
         }
         if self.given.iter().any(|given| given.name == name) {

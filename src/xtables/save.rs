@@ -119,6 +119,7 @@ impl Target {
             Self::Tos(value, mask) => format!(" --set-tos 0x{value:02x}/0x{mask:02x}"),
             Self::Dscp(value) => format!(" --set-dscp 0x{value:02x}"),
             Self::Netmap(network) => format!(" --to {network}"),
+            Self::Side(side) => side.save(),
         };
         format!("-j {}{options}", self.name())
     }

@@ -1,6 +1,6 @@
 //! Targets: what a rule does with a packet.
 
-use super::{Family, Masked, PortRange, TtlOp};
+use super::{Family, Masked, PortRange, SideTarget, TtlOp};
 use crate::base::Ipv4Addr;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -49,6 +49,8 @@ pub enum Target {
     Dscp(u8),
     /// `NETMAP`: the network that takes the place of an address's own.
     Netmap(Masked),
+    /// One after which the packet goes on as it was.
+    Side(Box<SideTarget>),
 }
 
 /// `REJECT --reject-with`.
@@ -218,7 +220,8 @@ impl Target {
             | Self::Tcpmss(_)
             | Self::Ttl(_)
             | Self::Tos(..)
-            | Self::Dscp(_) => false,
+            | Self::Dscp(_)
+            | Self::Side(_) => false,
         }
     }
 
@@ -244,6 +247,7 @@ impl Target {
             Self::Tos(..) => "TOS",
             Self::Dscp(_) => "DSCP",
             Self::Netmap(_) => "NETMAP",
+            Self::Side(side) => side.name(),
         }
     }
 }

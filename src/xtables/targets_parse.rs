@@ -1,6 +1,5 @@
 //! Targets from their options.
 
-use super::header_fields;
 use super::list::LOG_LEVELS;
 use super::matches_parse::{bad_integer, required};
 use super::options::{Given, exclusive, find};
@@ -8,6 +7,7 @@ use super::parse::{Problem, address, mark, number};
 use super::{
     ConnmarkOp, Family, Log, Masked, NatFlags, NatRange, Not, PortRange, RejectWith, Target, Tcpmss,
 };
+use super::{extensions, header_fields};
 use std::net::IpAddr;
 
 /// The target `name` with the options given; any other name is a chain's.
@@ -54,6 +54,9 @@ pub(super) fn build(
         "TOS" => header_fields::tos_target(given)?,
         "DSCP" => header_fields::dscp_target(given)?,
         "NETMAP" => Target::Netmap(netmap(given, family)?),
+        "CLASSIFY" | "CHECKSUM" | "TEE" | "NFLOG" | "AUDIT" => {
+            Target::Side(Box::new(extensions::build_target(name, given, family)?))
+        }
         chain => Target::Jump(chain.into()),
     })
 }

@@ -238,10 +238,13 @@ impl Netns {
         };
         let change = self.nf_record(ctx, family, NetfilterChange::Rule(row));
         let tables = self.netfilter.of_mut(family);
-        tables.count(&rule);
+        tables.count(&rule, ctx.now);
         if let Some(chain) = tables.get_mut(table).and_then(|chains| chains.chain_mut(at)) {
             let place = (index as usize).min(chain.rules.len());
-            chain.rules.insert(place, Entry { rule, handle, change, jump, state: None });
+            chain.rules.insert(
+                place,
+                Entry { rule, handle, change, jump, state: std::collections::BTreeMap::new(), counted: None },
+            );
         }
     }
 
@@ -271,8 +274,9 @@ impl Netns {
         };
         let change = self.nf_record(ctx, family, NetfilterChange::Rule(row));
         let tables = self.netfilter.of_mut(family);
+        // In this order, for what it counted under a name stays.
+        tables.count(&rule, ctx.now);
         tables.discount(&old);
-        tables.count(&rule);
         if let Some(chain) = tables.get_mut(table).and_then(|chains| chains.chain_mut(at)) {
             let entry = &mut chain.rules[index];
             (entry.rule, entry.change, entry.jump) = (rule, change, jump);

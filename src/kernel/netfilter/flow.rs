@@ -10,7 +10,8 @@ use crate::base::IfIndex;
 use crate::kernel::Netns;
 use crate::trace::{Hook, protocol_word};
 use crate::xtables::{
-    ConnmarkOp, Conntrack, Family, Match, Not, Policy, RecentMode, RejectWith, Rule, Table, Target, ctstate,
+    ConnmarkOp, Conntrack, Family, Match, Not, PacketMatch, PktType, Policy, RecentMode, RejectWith, Rule,
+    Table, Target, ctstate,
 };
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -432,6 +433,7 @@ impl Netns {
             | Target::Ttl(_)
             | Target::Tos(..)
             | Target::Dscp(_)
+            | Target::Side(_)
             | Target::Connmark(ConnmarkOp::Set(..) | ConnmarkOp::Save(..)) => Next::Continue,
             Target::Accept => {
                 if table == Table::Filter {
@@ -503,7 +505,19 @@ fn flow_match(each: &Match, way: &Way) -> Answer {
         | Match::Owner(_)
         | Match::Ttl(_)
         | Match::Tos(_)
-        | Match::Dscp(_) => Answer::Perhaps,
+        | Match::Dscp(_)
+        | Match::Packet(
+            PacketMatch::Length(_)
+            | PacketMatch::Mac(_)
+            | PacketMatch::String(_)
+            | PacketMatch::U32(_)
+            | PacketMatch::Time(_)
+            | PacketMatch::Ecn(_),
+        )
+        | Match::Counting(_) => Answer::Perhaps,
+        // No helper expects connections.
+        Match::Packet(PacketMatch::Helper(name)) => yes(name.negated),
+        Match::Packet(PacketMatch::Pkttype(kind)) => yes((kind.is == PktType::Unicast) != kind.negated),
         Match::Mark(Not { negated, is: (value, mask) }) => yes((way.mark & mask == *value) != *negated),
         Match::Connmark(Not { negated, is: (value, _) }) => yes((*value == 0) != *negated),
         Match::State(states) => yes((states.is & ctstate::NEW != 0) != states.negated),
@@ -521,6 +535,7 @@ fn flow_match(each: &Match, way: &Way) -> Answer {
         | Match::Multiport(_)
         | Match::Set(_)
         | Match::Rpfilter(_)
+        | Match::Packet(PacketMatch::Iprange(_))
         | Match::Tcpmss(_) => Answer::Yes,
     }
 }

@@ -1,12 +1,14 @@
 //! What rules ask about a packet.
 
+use super::packet_match::iprange_fits;
 use super::{CtInfo, HookState, header};
-use crate::base::IfIndex;
-use crate::kernel::{Ctx, Netns, Sender, Skb};
+use crate::base::{IfIndex, SimTime};
+use crate::kernel::{Netns, Sender, Skb};
 use crate::trace::{RouteKind, Tuple};
 use crate::wire::{Body, Icmp, Ipv4, TcpOption};
 use crate::xtables::{
-    self, Addrtype, Iface, Match, Not, Physdev, PortSide, Rpfilter, Rule, Statistic, Table, ctstate,
+    self, Addrtype, Iface, Match, Not, PacketMatch, Physdev, PortSide, Rpfilter, Rule, Statistic, Table,
+    ctstate,
 };
 use std::net::IpAddr;
 
@@ -63,15 +65,15 @@ impl Seen {
 
 /// Whether asking this match changes something.
 pub(super) fn is_stateful(each: &Match) -> bool {
-    matches!(each, Match::Statistic(_) | Match::Recent(_) | Match::Limit { .. })
+    matches!(each, Match::Statistic(_) | Match::Recent(_) | Match::Limit { .. } | Match::Counting(_))
 }
 
 /// Turns a condition round where `!` stood before it.
-fn fits<T>(condition: &Not<T>, is: impl FnOnce(&T) -> bool) -> bool {
+pub(super) fn fits<T>(condition: &Not<T>, is: impl FnOnce(&T) -> bool) -> bool {
     is(&condition.is) != condition.negated
 }
 
-fn fits_if<T>(condition: Option<&Not<T>>, is: impl FnOnce(&T) -> bool) -> bool {
+pub(super) fn fits_if<T>(condition: Option<&Not<T>>, is: impl FnOnce(&T) -> bool) -> bool {
     condition.is_none_or(|condition| fits(condition, is))
 }
 
@@ -80,13 +82,28 @@ impl Netns {
         fits_if(condition, |iface| self.link(ifindex).is_some_and(|link| iface.fits(&link.name)))
     }
 
-    /// Whether a rule fits, as far as that can be said without changing anything.
-    pub(super) fn nf_fits(&self, rule: &Rule, seen: &Seen, state: HookState, skb: &Skb) -> bool {
+    /// Whether a rule fits, as far as that can be said without changing anything: up to the first match that changes
+    /// something.
+    pub(super) fn nf_fits(
+        &self,
+        rule: &Rule,
+        (seen, state): (&Seen, HookState),
+        asked: (&Skb, SimTime),
+    ) -> bool {
         self.nf_head_fits(rule, seen, state)
             && rule
                 .matches
                 .iter()
-                .all(|each| self.nf_header_match(each, seen, state) && self.nf_packet_match(each, skb))
+                .take_while(|each| !is_stateful(each))
+                .all(|each| self.nf_match(each, (seen, state), asked))
+    }
+
+    /// Whether a match that changes nothing fits.
+    fn nf_match(&self, each: &Match, (seen, state): (&Seen, HookState), (skb, now): (&Skb, SimTime)) -> bool {
+        if let Match::Packet(packet) = each {
+            return self.nf_packet_fits(packet, (seen, state), (skb, now));
+        }
+        self.nf_header_match(each, seen, state) && self.nf_packet_match(each, skb)
     }
 
     /// Whether a packet fits what stands in a rule before its matches.
@@ -114,7 +131,19 @@ impl Netns {
             | Match::Owner(_)
             | Match::Ttl(_)
             | Match::Tos(_)
-            | Match::Dscp(_) => true,
+            | Match::Dscp(_)
+            | Match::Counting(_)
+            | Match::Packet(
+                PacketMatch::Length(_)
+                | PacketMatch::Mac(_)
+                | PacketMatch::Pkttype(_)
+                | PacketMatch::String(_)
+                | PacketMatch::U32(_)
+                | PacketMatch::Time(_)
+                | PacketMatch::Ecn(_)
+                | PacketMatch::Helper(_),
+            ) => true,
+            Match::Packet(PacketMatch::Iprange(range)) => iprange_fits(range, seen),
             Match::Tcp(tcp) => {
                 !seen.later_fragment
                     && fits_if(tcp.sport.as_ref(), |range| range.contains(seen.sport))
@@ -186,6 +215,8 @@ impl Netns {
             | Match::Multiport(_)
             | Match::Set(_)
             | Match::Rpfilter(_)
+            | Match::Packet(_)
+            | Match::Counting(_)
             | Match::Tcpmss(_) => true,
         }
     }
@@ -325,9 +356,15 @@ impl Netns {
         good != filter.invert
     }
 
-    /// Asks the matches of a rule that change something, in order.
-    pub(super) fn nf_fits_now(&mut self, ctx: &Ctx<'_>, place: Place, rule: &Rule, seen: &Seen) -> bool {
-        for each in &rule.matches {
+    /// Asks the matches of a rule from the first one on that changes something, in order; `None` drops the packet.
+    pub(super) fn nf_fits_now(
+        &mut self,
+        now: SimTime,
+        place: Place,
+        rule: &Rule,
+        (seen, state, skb): (&Seen, HookState, &Skb),
+    ) -> Option<bool> {
+        for (at, each) in rule.matches.iter().enumerate().skip_while(|(_, each)| !is_stateful(each)) {
             let fits = match each {
                 Match::Statistic(Not { negated, is: Statistic::Random(probability) }) => {
                     (self.rng.u32(..) & 0x7fff_ffff < *probability) != *negated
@@ -336,27 +373,27 @@ impl Netns {
                     let last = u64::from(*every).saturating_sub(1);
                     // The counter starts so that packet number `--packet`, from 0, is the first to have it come round
                     // to zero (`statistic_mt`, and the check of its iptables extension).
-                    let state = self.nf_entry_state(place, (last.saturating_sub(u64::from(*packet)), 0));
+                    let state = self.nf_entry_state(place, at, (last.saturating_sub(u64::from(*packet)), 0));
                     state.0 = if state.0 == last { 0 } else { state.0 + 1 };
                     let hit = state.0 == 0;
                     hit != *negated
                 }
                 Match::Limit { period, burst } => {
                     let cost = u64::from(*period) * 100_000;
-                    let now = ctx.now.0;
                     let full = cost * u64::from(*burst);
-                    let state = self.nf_entry_state(place, (full, now));
-                    let tokens = (state.0 + (now - state.1)).min(full);
+                    let state = self.nf_entry_state(place, at, (full, now.0));
+                    let tokens = (state.0 + (now.0 - state.1)).min(full);
                     let enough = tokens >= cost;
-                    *state = (if enough { tokens - cost } else { tokens }, now);
+                    *state = (if enough { tokens - cost } else { tokens }, now.0);
                     enough
                 }
                 Match::Recent(recent) => {
                     let IpAddr::V4(addr) = (if recent.is.dest { seen.dst } else { seen.src }) else {
-                        return false;
+                        return Some(false);
                     };
-                    self.netfilter.sets.recent(ctx.now, &recent.is, addr) != recent.negated
+                    self.netfilter.sets.recent(now, &recent.is, addr) != recent.negated
                 }
+                Match::Counting(counting) => self.nf_count(now, (place, at), counting, (seen, skb))?,
                 Match::Tcp(_)
                 | Match::Ttl(_)
                 | Match::Tos(_)
@@ -375,23 +412,14 @@ impl Netns {
                 | Match::Physdev(_)
                 | Match::Rpfilter(_)
                 | Match::Owner(_)
-                | Match::Tcpmss(_) => true,
+                | Match::Packet(_)
+                | Match::Tcpmss(_) => self.nf_match(each, (seen, state), (skb, now)),
             };
             if !fits {
-                return false;
+                return Some(false);
             }
         }
-        true
-    }
-
-    fn nf_entry_state(&mut self, (table, chain, number): Place, fresh: (u64, u64)) -> &mut (u64, u64) {
-        let entry = self
-            .netfilter
-            .tables
-            .get_mut(table)
-            .and_then(|chains| chains.chain_mut(chain))
-            .and_then(|chain| chain.rules.get_mut(number));
-        entry.expect("the rule being asked is there").state.get_or_insert(fresh)
+        Some(true)
     }
 }
 

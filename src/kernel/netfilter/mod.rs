@@ -12,10 +12,12 @@ mod mangle;
 mod matches;
 mod nat;
 mod nft;
+mod packet_match;
 mod reject;
 mod set;
 mod tables;
 mod tcp;
+mod tee;
 mod walk;
 
 pub use admin::NetfilterOp;
@@ -137,6 +139,8 @@ pub(super) struct Netfilter {
     conntrack: Conntrack,
     sets: Sets,
     ipvs: ipvs::Ipvs,
+    /// Whether the packet on its way is one that `TEE` made (`in_nf_duplicate`).
+    is_duplicating: bool,
 }
 
 impl Netfilter {

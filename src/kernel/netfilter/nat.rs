@@ -213,7 +213,8 @@ impl Netns {
             | Target::Tcpmss(_)
             | Target::Ttl(_)
             | Target::Tos(..)
-            | Target::Dscp(_) => return Verdict::Accept,
+            | Target::Dscp(_)
+            | Target::Side(_) => return Verdict::Accept,
         };
         if self.nf_nat_setup(id, range, manip) { Verdict::Accept } else { Verdict::Drop }
     }

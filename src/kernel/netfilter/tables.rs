@@ -1,6 +1,8 @@
 //! Chains and rules as the walk uses them: numbers in place of names.
 
-use crate::base::ChangeId;
+use super::matches::Place;
+use super::packet_match::{Counted, HashTable, HashTables, hashlimits};
+use crate::base::{ChangeId, SimTime};
 use crate::trace::Hook;
 use crate::xtables::{Policy, Rule, Table};
 use std::collections::BTreeMap;
@@ -28,9 +30,11 @@ pub(super) struct Entry {
     pub(super) change: ChangeId,
     /// The chain that its target names, as a number.
     pub(super) jump: Option<usize>,
-    /// State of its matches: packets counted by `-m statistic --mode nth`, or tokens of `-m limit` with the moment
-    /// they were counted in nanoseconds.
-    pub(super) state: Option<(u64, u64)>,
+    /// State of its matches by their place: packets counted by `-m statistic --mode nth`, what is left of `-m quota`, or tokens
+    /// of `-m limit` with the moment they were counted in nanoseconds.
+    pub(super) state: BTreeMap<usize, (u64, u64)>,
+    /// What `-m connlimit` counts.
+    pub(super) counted: Option<Box<Counted>>,
 }
 
 /// The chains of one table; a number keeps its chain until it is deleted.
@@ -49,6 +53,7 @@ pub(super) struct Tables {
     /// How many rules need connections tracked (`nf_ct_netns_get`).
     need_conntrack: u32,
     next_handle: u32,
+    hashlimits: HashTables,
 }
 
 fn hook_number(name: &str) -> Option<usize> {
@@ -109,12 +114,22 @@ impl Tables {
     }
 
     /// Takes a rule into account that came.
-    pub(super) fn count(&mut self, rule: &Rule) {
+    pub(super) fn count(&mut self, rule: &Rule, now: SimTime) {
+        for limit in hashlimits(rule) {
+            let table = self.hashlimits.entry(limit.name.clone());
+            table.or_insert_with(|| HashTable::new(limit, now)).users += 1;
+        }
         self.need_conntrack += u32::from(rule.needs_conntrack());
     }
 
     /// Takes into account that a rule went.
     pub(super) fn discount(&mut self, rule: &Rule) {
+        for limit in hashlimits(rule) {
+            if let Some(table) = self.hashlimits.get_mut(&limit.name) {
+                table.users -= 1;
+            }
+            self.hashlimits.retain(|_, table| table.users > 0);
+        }
         self.need_conntrack -= u32::from(rule.needs_conntrack());
     }
 
@@ -124,6 +139,16 @@ impl Tables {
 
     pub(super) fn get_mut(&mut self, table: Table) -> Option<&mut Chains> {
         self.all[table as usize].as_deref_mut()
+    }
+
+    /// A rule, by its table, the number of its chain and its place there.
+    pub(super) fn entry_mut(&mut self, (table, chain, number): Place) -> Option<&mut Entry> {
+        self.get_mut(table)?.chain_mut(chain)?.rules.get_mut(number)
+    }
+
+    /// What `-m hashlimit` counts under a name.
+    pub(super) fn hashlimit_mut(&mut self, name: &str) -> Option<&mut HashTable> {
+        self.hashlimits.get_mut(name)
     }
 
     pub(super) fn insert(&mut self, table: Table) -> &mut Chains {

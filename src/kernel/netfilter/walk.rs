@@ -3,10 +3,10 @@
 use super::mangle::set_header_fields;
 use super::matches::{Place, Seen, is_stateful};
 use super::{HookState, Verdict};
-use crate::base::IfIndex;
+use crate::base::{IfIndex, SimTime};
 use crate::kernel::{Ctx, Netns, Skb};
 use crate::trace::{EventKind, Table as Decider};
-use crate::xtables::{ConnmarkOp, Policy, RejectWith, Table, Target};
+use crate::xtables::{ConnmarkOp, Policy, RejectWith, SideTarget, Table, Target};
 
 /// How deep chains may call one another (`NFT_JUMP_STACK_SIZE`).
 pub(super) const JUMP_STACK_SIZE: usize = 16;
@@ -39,7 +39,7 @@ impl Netns {
         let mut stack = [(0, 0); JUMP_STACK_SIZE];
         let (mut depth, mut chain, mut number) = (0, base, 0);
         loop {
-            let Some(place) = self.nf_find((table, chain, number), (&seen, state), skb) else {
+            let Some(place) = self.nf_find((table, chain, number), (&seen, state), (skb, ctx.now)) else {
                 // The end of the chain: back to the caller, or the policy of the built-in chain.
                 if depth == 0 {
                     return self.nf_policy(ctx, at, table, base, skb);
@@ -92,10 +92,10 @@ impl Netns {
 
     /// The first rule from `place` on that fits as far as that can be said without changing anything; `None` where the
     /// chain ends before.
-    fn nf_find(&self, place: Place, (seen, state): (&Seen, HookState), skb: &Skb) -> Option<Place> {
+    fn nf_find(&self, place: Place, seen: (&Seen, HookState), asked: (&Skb, SimTime)) -> Option<Place> {
         let (table, chain, from) = place;
         let rules = self.netfilter.tables.get(table)?.chain(chain)?.rules.get(from..)?;
-        let fits = rules.iter().position(|entry| self.nf_fits(&entry.rule, seen, state, skb))?;
+        let fits = rules.iter().position(|entry| self.nf_fits(&entry.rule, seen, asked))?;
         Some((table, chain, from + fits))
     }
 
@@ -111,8 +111,12 @@ impl Netns {
         let chain = self.netfilter.tables.get(place.0).and_then(|chains| chains.chain(place.1));
         let Some(entry) = chain.and_then(|chain| chain.rules.get(place.2)) else { return Next::Continue };
         let (rule, change, jump) = (entry.rule.clone(), entry.change, entry.jump);
-        if rule.matches.iter().any(is_stateful) && !self.nf_fits_now(ctx, place, &rule, seen) {
-            return Next::Continue;
+        if rule.matches.iter().any(is_stateful) {
+            match self.nf_fits_now(ctx.now, place, &rule, (seen, state, skb)) {
+                Some(true) => {}
+                Some(false) => return Next::Continue,
+                None => return Next::End(Verdict::Drop),
+            }
         }
         ctx.note((self.id, at), skb, EventKind::Decided(Decider::Netfilter, change));
         self.nf_target(ctx, at, (&rule.target, jump), state, skb)
@@ -172,6 +176,12 @@ impl Netns {
             // The two bits of explicit congestion notification stay (`INET_ECN_MASK`).
             Target::Dscp(value) => {
                 set_header_fields(skb, |ttl, tos| (ttl, (tos & 3) | (value << 2)));
+                Next::Continue
+            }
+            Target::Side(side) => {
+                if let SideTarget::Tee(tee) = &**side {
+                    self.nf_tee(ctx, tee, state, skb);
+                }
                 Next::Continue
             }
             Target::Dnat(..)

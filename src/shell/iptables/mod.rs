@@ -12,7 +12,7 @@ use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context, KernelChange};
 use crate::base::Ipv4Addr;
 use crate::trace::NetnsState;
-use crate::xtables::Table;
+use crate::xtables::{Match, PacketMatch, Rule, Table};
 use command::Parsed;
 use list::Format;
 use model::Model;
@@ -113,6 +113,9 @@ pub(super) fn iptables(context: &Context<'_>, words: &[String]) -> Command {
             format!("table '{name}' does not exist\nPerhaps iptables or your kernel needs to be upgraded.");
         return fail(&Failure::Other(text, 3), out);
     };
+    for text in order.rules.iter().flat_map(warnings) {
+        out.err(text);
+    }
     let names = |addr| host_name(context, addr);
     let format = Format::of(&order, &names);
     let done = perform::perform(&mut after, table, &order, &format, &mut out)
@@ -122,6 +125,15 @@ pub(super) fn iptables(context: &Context<'_>, words: &[String]) -> Command {
         Ok(()) => change(&before, &after, out),
         Err(failure) => fail(&failure, out),
     }
+}
+
+/// What the program says of a rule that it takes nevertheless (`iprange_parse_range`).
+fn warnings(rule: &Rule) -> Vec<String> {
+    let reversed = rule.matches.iter().filter_map(|each| {
+        if let Match::Packet(PacketMatch::Iprange(range)) = each { Some(range.reversed()) } else { None }
+    });
+    let text = |range| format!("xt_iprange: range {range} is reversed and will never match\n");
+    reversed.flatten().map(text).collect()
 }
 
 /// When, as `ctime(3)` prints it.

@@ -2,7 +2,9 @@
 //! (`xt_check_target`, `xt_check_match`), and chains that lead in a circle (`nft_chain_validate`).
 
 use super::model::{ModelChain, ModelRule, ModelTable};
-use crate::xtables::{Match, RejectWith, Rule, Table, Target};
+use crate::xtables::{
+    CountingMatch, Match, PacketMatch, RejectWith, Rule, Search, SideTarget, Table, Target,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -26,6 +28,11 @@ fn place_of(target: &Target) -> Place {
         Target::Snat(..) => (Some(Table::Nat), &["POSTROUTING", "INPUT"]),
         Target::Netmap(_) => (Some(Table::Nat), &["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"]),
         Target::Ttl(_) | Target::Tos(..) | Target::Dscp(_) => (Some(Table::Mangle), ANYWHERE),
+        Target::Side(side) => match **side {
+            SideTarget::Classify(..) => (None, &["FORWARD", "OUTPUT", "POSTROUTING"]),
+            SideTarget::Checksum => (Some(Table::Mangle), ANYWHERE),
+            SideTarget::Tee(_) | SideTarget::Nflog(_) | SideTarget::Audit(_) => (None, ANYWHERE),
+        },
         Target::Masquerade(..) => (Some(Table::Nat), &["POSTROUTING"]),
         Target::Reject(_) => (Some(Table::Filter), &["INPUT", "FORWARD", "OUTPUT"]),
         Target::Notrack(_) => (Some(Table::Raw), &["PREROUTING", "OUTPUT"]),
@@ -48,6 +55,7 @@ fn place_of(target: &Target) -> Place {
 fn hooks_of(each: &Match) -> &'static [&'static str] {
     match each {
         Match::Rpfilter(_) => &["PREROUTING"],
+        Match::Packet(PacketMatch::Mac(_)) => &["PREROUTING", "INPUT", "FORWARD"],
         Match::Owner(_) => &["OUTPUT", "POSTROUTING"],
         Match::Addrtype(addrtype) if addrtype.limit_in => &["PREROUTING", "INPUT", "FORWARD"],
         Match::Addrtype(addrtype) if addrtype.limit_out => &["FORWARD", "OUTPUT", "POSTROUTING"],
@@ -70,16 +78,58 @@ fn hooks_of(each: &Match) -> &'static [&'static str] {
         | Match::Ttl(_)
         | Match::Tos(_)
         | Match::Dscp(_)
+        | Match::Packet(_)
+        | Match::Counting(_)
         | Match::Tcpmss(_) => ANYWHERE,
     }
 }
 
+/// Why the kernel would not take a match, wherever it stands (`checkentry` of its module).
+fn refused_match(each: &Match, is_tcp: bool) -> Option<&'static str> {
+    match each {
+        Match::Packet(PacketMatch::String(string)) => {
+            let is_known = !matches!(string.search, Search::Unknown(_));
+            let is_invalid = string.from > string.to || string.pattern.is.is_empty();
+            if is_known { is_invalid.then_some(INVALID) } else { Some("No such file or directory") }
+        }
+        Match::Packet(PacketMatch::Ecn(ecn)) => (ecn.asks_tcp() && !is_tcp).then_some(INVALID),
+        Match::Counting(CountingMatch::Hashlimit(limit)) => limit.refused(),
+        Match::Packet(_)
+        | Match::Counting(CountingMatch::Connlimit(_) | CountingMatch::Quota(_))
+        | Match::Tcp(_)
+        | Match::Udp(_)
+        | Match::Sctp(_)
+        | Match::Icmp(_)
+        | Match::Comment(_)
+        | Match::Conntrack(_)
+        | Match::State(_)
+        | Match::Mark(_)
+        | Match::Connmark(_)
+        | Match::Statistic(_)
+        | Match::Recent(_)
+        | Match::Addrtype(_)
+        | Match::Multiport(_)
+        | Match::Set(_)
+        | Match::Physdev(_)
+        | Match::Limit { .. }
+        | Match::Rpfilter(_)
+        | Match::Tcpmss(_)
+        | Match::Owner(_)
+        | Match::Ttl(_)
+        | Match::Tos(_)
+        | Match::Dscp(_) => None,
+    }
+}
+
 /// Why the kernel would not take a rule into this table, wherever it stands.
-fn refused_anywhere(table: Table, rule: &Rule) -> bool {
+fn refused_anywhere(table: Table, rule: &Rule) -> Option<&'static str> {
     let resets = matches!(rule.target, Target::Reject(RejectWith::TcpReset));
     let is_tcp = rule.protocol.is_some_and(|protocol| !protocol.negated && protocol.is == 6);
     let elsewhere = place_of(&rule.target).table.is_some_and(|only| only != table);
-    elsewhere || (resets && !is_tcp)
+    let no_gateway = matches!(&rule.target, Target::Side(side)
+        if matches!(&**side, SideTarget::Tee(tee) if tee.gateway.is_unspecified()));
+    let refused = rule.matches.iter().find_map(|each| refused_match(each, is_tcp));
+    refused.or_else(|| (elsewhere || no_gateway || (resets && !is_tcp)).then_some(INVALID))
 }
 
 /// A rule that the kernel does not take: why, by the kernel's text, the chain, and the line it stood in.
@@ -90,8 +140,8 @@ pub(super) fn check(table: Table, model: &ModelTable) -> Result<(), Refusal> {
     let built_in = |name: &str| model.find(name).is_some_and(|chain| chain.policy.is_some());
     for chain in &model.chains {
         for rule in chain.rules.iter().filter(|rule| rule.handle.is_none()) {
-            if refused_anywhere(table, &rule.rule) {
-                return Err((INVALID, chain.name.clone(), rule.line));
+            if let Some(why) = refused_anywhere(table, &rule.rule) {
+                return Err((why, chain.name.clone(), rule.line));
             }
             if rule.rule.jumps_to().is_some_and(|name| built_in(name)) {
                 return Err(("Operation not supported", chain.name.clone(), rule.line));
