@@ -1,6 +1,10 @@
 //! What the API server says of an object: `tests/validation/*.txt` hold one object per case below a line
 //! `=== ID: valid` or `=== ID: ERROR PATH (REASON)`, transcribed from the tables of the API server's own tests. An
 //! invalid object must be refused with that kind of error, and with nothing but errors at that path.
+//!
+//! Below `=== ID: says` stands an object, and in lines that begin with `> ` the very words in which `kubectl` tells why
+//! it is refused, in the API server's order. Below `=== ID: changed` stand two objects with `---` between, the second of
+//! which is to take the first one's place. The words are those of the API server's source, which each file names.
 
 #![cfg(not(target_arch = "wasm32"))]
 
@@ -8,7 +12,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use vethscope::base::Severity;
 use vethscope::base::words::Lang;
-use vethscope::manifest::parse;
+use vethscope::manifest::{api_errors, parse, parse_value};
 
 /// The API server's words for a kind of error (`field.ErrorType`).
 fn words_of(error: &str) -> &str {
@@ -40,6 +44,36 @@ fn judge(expected: &str, yaml: &str) -> Result<(), String> {
     if right { Ok(()) } else { Err(format!("wanted {expected}, got {errors:?}\n{yaml}")) }
 }
 
+/// The words in which `kubectl` tells of an object that the API server refuses (`MultilineError` of `cmdutil`).
+fn refusal(object: &serde_json::Value, errors: &[String]) -> String {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+    match errors {
+        [] => String::new(),
+        [only] => format!("The {kind} {name:?} is invalid: {only}"),
+        several => format!("The {kind} {name:?} is invalid: \n* {}", several.join("\n* ")),
+    }
+}
+
+/// A case that holds whole words.
+fn compare(expected: &str, body: &str) -> Result<(), String> {
+    let (words, yaml): (Vec<&str>, Vec<&str>) =
+        body.lines().partition(|line| line.starts_with("> ") || *line == ">");
+    let wanted: Vec<&str> = words.iter().map(|line| line.strip_prefix("> ").unwrap_or("")).collect();
+    let (wanted, yaml) = (wanted.join("\n"), yaml.join("\n"));
+    let value =
+        |text: &str| vethscope::manifest::value_of(text).unwrap_or_else(|| panic!("no YAML:\n{text}"));
+    let said = if expected == "changed" {
+        let (old, new) = yaml.split_once("\n---\n").ok_or_else(|| format!("no two objects:\n{yaml}"))?;
+        let (old, new) = (value(old), value(new));
+        refusal(&new, &vethscope::manifest::update_errors(&old, &new))
+    } else {
+        let object = value(&yaml);
+        refusal(&object, &api_errors(&parse_value(&object)))
+    };
+    if said == wanted { Ok(()) } else { Err(format!("wanted\n{wanted}\ngot\n{said}\n{yaml}\n")) }
+}
+
 #[test]
 fn objects_are_judged_as_by_the_api_server() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/validation");
@@ -50,7 +84,11 @@ fn objects_are_judged_as_by_the_api_server() {
             let (head, yaml) = case.split_once('\n').unwrap();
             let (id, expected) = head.split_once(": ").unwrap();
             count += 1;
-            if let Err(failure) = judge(expected, yaml) {
+            let result = match expected {
+                "says" | "changed" => compare(expected, yaml),
+                expected => judge(expected, yaml),
+            };
+            if let Err(failure) = result {
                 writeln!(failures, "{id}: {failure}").unwrap();
             }
         }

@@ -28,6 +28,7 @@ use crate::api::{Cluster, EndpointSlice, NetworkPolicy, Node, Object, Pod, Servi
 use crate::base::words::Lang;
 use crate::base::{Diagnostic, Duration, Severity, Span};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The longest text that is read, in bytes. The largest cluster that the benches know (30,000 Pods) is built
@@ -178,10 +179,12 @@ fn literal(text: &str, at: usize) -> Option<usize> {
     }
 }
 
-/// Reads an object that is there as JSON, with the same checks.
+/// Reads an object that is there as JSON, with the same checks; what is found is told in the order of the API server.
 pub fn parse_value(value: &Value) -> Parsed {
     // JSON is YAML.
-    parse(&value.to_string())
+    let mut reading = Reading::new(value.to_string().into());
+    while reading.advance() {}
+    reading.finish_as_found()
 }
 
 /// The value of a text that holds one document, as it stands; `None` for what cannot be read.
@@ -198,14 +201,15 @@ pub fn duration(text: &str) -> Option<Duration> {
     values::duration(text)
 }
 
-/// The errors of a text in the API server's words, each with the path of its field.
+/// The errors of a text in the API server's words, each with the path of its field, and none of them twice.
 pub fn api_errors(parsed: &Parsed) -> Vec<String> {
     let errors = parsed.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
     let line = |diagnostic: &Diagnostic| {
         let message = diagnostic.message_in(Lang::En);
         if diagnostic.path.is_empty() { message } else { format!("{}: {message}", diagnostic.path) }
     };
-    errors.map(line).collect()
+    let mut seen = BTreeSet::new();
+    errors.map(line).filter(|line| seen.insert(line.clone())).collect()
 }
 
 /// What forbids `new` to take the place of `old`, an object of the same kind and name: fields that may not change. In

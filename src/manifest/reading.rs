@@ -122,10 +122,16 @@ impl Reading {
 
     /// What the text turned out to hold, as far as it was read.
     pub fn finish(self) -> Parsed {
-        let mut parsed = self.parsed;
-        parsed.diagnostics.extend(self.across.found());
+        let mut parsed = self.finish_as_found();
         parsed.diagnostics.sort_by_key(|diagnostic| diagnostic.span);
         limit(&mut parsed.diagnostics);
+        parsed
+    }
+
+    /// The same, with the findings in the order in which they were made.
+    pub(super) fn finish_as_found(self) -> Parsed {
+        let mut parsed = self.parsed;
+        parsed.diagnostics.extend(self.across.found());
         parsed
     }
 }

@@ -157,6 +157,16 @@ impl<'t> Report<'t> {
         self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
+    /// The kind of the object.
+    pub(super) fn kind(&self) -> &'t str {
+        self.about.kind
+    }
+
+    /// How many findings there are so far.
+    pub(super) fn n_found(&self) -> usize {
+        self.found.len()
+    }
+
     /// Whether the object cannot even be decoded. A missing value can.
     pub(super) fn is_undecodable(&self) -> bool {
         let wrong =

@@ -28,7 +28,7 @@ pub(super) fn reachable_ip(field: &Cursor<'_>, report: &mut Report<'_>) {
         (link_multicast, "invalid.ip-link-multicast"),
     ];
     for (_, message) in special.into_iter().filter(|(is, _)| *is) {
-        field.fault(report, message, "invalid.ip-special.hint", &[]);
+        field.fault(report, message, "invalid.ip-special.hint", &[field.text()]);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Autoscalers (`pkg/apis/autoscaling/validation`).
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, quoted};
 use super::{names, quantity};
 use crate::manifest::report::Report;
 
@@ -25,13 +25,16 @@ pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
     if least.is_set() && least.number() < 1 {
         least.because(report, "must be greater than or equal to 1");
     }
-    if most.is_set() && most.number() < 1 {
-        most.because(report, "must be greater than 0");
+    if most.number() < 1 {
+        most.because_of(report, &most.number().to_string(), "must be greater than 0");
     }
-    if most.is_set() && least.is_set() && most.number() < least.number() {
-        most.because(report, "must be greater than or equal to `minReplicas`");
+    if least.is_set() && most.number() < least.number() {
+        let why = "must be greater than or equal to `minReplicas`";
+        most.because_of(report, &most.number().to_string(), why);
     }
-    reference(&spec.get("scaleTargetRef"), report);
+    let target = spec.get("scaleTargetRef");
+    // Of what can be scaled, the core group has one kind alone.
+    reference(&target, target.get("kind").text() == "ReplicationController", report);
     for metric in spec.get("metrics").items() {
         source(&metric, report);
     }
@@ -43,25 +46,30 @@ pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// `ValidateCrossVersionObjectReference`; what is missing altogether the schema tells.
-fn reference(object: &Cursor<'_>, report: &mut Report<'_>) {
-    for field in ["kind", "name"] {
-        let field = object.get(field);
-        if field.is_set() && field.text().is_empty() {
+/// `ValidateCrossVersionObjectReference`.
+fn reference(object: &Cursor<'_>, may_be_core: bool, report: &mut Report<'_>) {
+    let (kind, name, version) = (object.get("kind"), object.get("name"), object.get("apiVersion"));
+    for field in [kind, name] {
+        if field.text().is_empty() {
             field.required(report);
         }
         field.invalid(report, names::path_segment(field.text()));
     }
-    let version = object.get("apiVersion");
-    if version.text().matches('/').count() > 1 {
-        version.because(report, &format!("unexpected GroupVersion string: {}", version.text()));
+    let text = version.text();
+    if text.matches('/').count() > 1 {
+        version.because(report, &format!("unexpected GroupVersion string: {text}"));
+    } else if !may_be_core && text.split_once('/').is_none_or(|(group, _)| group.is_empty()) {
+        version.because_of(report, &quoted(text), "apiVersion must specify API group");
     }
 }
 
 /// `validateMetricSpec`.
 fn source(metric: &Cursor<'_>, report: &mut Report<'_>) {
     let kind = metric.get("type");
-    kind.one_of(report, &SOURCES.map(|(kind, _)| kind));
+    if kind.text().is_empty() {
+        kind.required_because(report, "must specify a metric source type");
+    }
+    kind.one_of_any(report, &SOURCES.map(|(kind, _)| kind));
     let expected = SOURCES.iter().find(|(known, _)| *known == kind.text()).map(|(_, field)| *field);
     let present: Vec<&str> = LOOKED_AT.into_iter().filter(|field| metric.get(field).is_set()).collect();
     if let Some(first) = present.first() {
@@ -81,21 +89,21 @@ fn one_source(kind: &str, source: &Cursor<'_>, report: &mut Report<'_>) {
     let target = source.get("target");
     let (value, average) = (target.get("value"), target.get("averageValue"));
     if kind == "object" {
-        reference(&source.get("describedObject"), report);
+        reference(&source.get("describedObject"), true, report);
     }
     if matches!(kind, "object" | "external" | "pods") {
         let name = source.get("metric").get("name");
-        if name.is_set() && name.text().is_empty() {
+        if name.text().is_empty() {
             name.required_because(report, "must specify a metric name");
         }
         name.invalid(report, names::path_segment(name.text()));
     } else {
         let name = source.get("name");
-        if name.is_set() && name.text().is_empty() {
+        if name.text().is_empty() {
             name.required_because(report, "must specify a resource name");
         }
         let container = source.get("container");
-        if container.is_set() && container.text().is_empty() {
+        if kind == "containerResource" && container.text().is_empty() {
             container.required_because(report, "must specify a container");
         } else if container.is_set() {
             container.invalid(report, names::dns_label(container.text()));
@@ -130,8 +138,12 @@ fn one_source(kind: &str, source: &Cursor<'_>, report: &mut Report<'_>) {
 /// `validateMetricTarget`.
 fn metric_target(target: &Cursor<'_>, report: &mut Report<'_>) {
     let kind = target.get("type");
-    if kind.is_set() && !matches!(kind.text(), "Utilization" | "Value" | "AverageValue") {
-        kind.because(report, "must be either Utilization, Value, or AverageValue");
+    if kind.text().is_empty() {
+        kind.required_because(report, "must specify a metric target type");
+    }
+    if !matches!(kind.text(), "Utilization" | "Value" | "AverageValue") {
+        let why = "must be either Utilization, Value, or AverageValue";
+        kind.because_of(report, &quoted(kind.text()), why);
     }
     for field in ["value", "averageValue"] {
         let amount = target.get(field);
@@ -162,11 +174,11 @@ fn scaling(rules: &Cursor<'_>, report: &mut Report<'_>) {
         policies.required_because(report, "must specify at least one Policy");
     }
     for policy in policies.items() {
-        policy.get("type").one_of(report, &["Percent", "Pods"]);
+        policy.get("type").one_of_any(report, &["Percent", "Pods"]);
         for field in ["value", "periodSeconds"] {
             let amount = policy.get(field);
-            if amount.is_set() && amount.number() <= 0 {
-                amount.because(report, "must be greater than zero");
+            if amount.number() <= 0 {
+                amount.because_of(report, &amount.number().to_string(), "must be greater than zero");
             }
         }
         let period = policy.get("periodSeconds");

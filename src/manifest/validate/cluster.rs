@@ -89,7 +89,8 @@ fn nodes_entry(entry: &Cursor<'_>, addresses: &mut Addresses<'_>, report: &mut R
         gateway.fault(report, "cluster.gateway", "cluster.gateway.hint", &[]);
     }
     super::meta::labels(&entry.get("labels"), report);
-    node::taints(&entry.get("taints"), report);
+    let taints = entry.get("taints");
+    node::taints(&taints, &taints.path(), report);
     let mut seen = BTreeSet::from(["lo", "eth0"]);
     for interface in entry.get("interfaces").items() {
         let name = interface.get("name");

@@ -1,6 +1,7 @@
 //! Walking through an object while remembering the path, and saying what is wrong there.
 
 use super::names::Fault;
+use crate::base::words::{self, Lang};
 use crate::manifest::path::To;
 use crate::manifest::report::Report;
 use serde_json::{Map, Value};
@@ -147,16 +148,11 @@ impl<'v> Cursor<'v> {
     }
 
     /// The same of a value that is shown in another form.
-    fn faulty(&self, report: &mut Report<'_>, shown: &str, faults: Vec<Fault>) {
+    pub(super) fn faulty(&self, report: &mut Report<'_>, shown: &str, faults: Vec<Fault>) {
         for (message, args) in faults {
             let args = std::iter::once(shown).chain(args.iter().map(String::as_str)).collect::<Vec<_>>();
             report.error(&self.path(), message, Some("invalid.name.hint"), &args);
         }
-    }
-
-    /// `Invalid value: "NAME": WHY` for each fault of the name of a resource, whose amount this is (`validateResourceName`).
-    pub(super) fn named(&self, name: &str, report: &mut Report<'_>) {
-        self.faulty(report, &quoted(name), super::names::qualified_name(name));
     }
 
     /// The value of another place, told of as if it stood here: upstream names some places without their index.
@@ -192,18 +188,38 @@ impl<'v> Cursor<'v> {
         report.error(&self.path(), "invalid.because-alone", Some("invalid.because.hint"), &[why]);
     }
 
-    /// `IsDomainPrefixedPath`: `example.com/controller`.
+    /// `IsDomainPrefixedPath`: `example.com/controller`. Of a host or a path that is none, that part alone is shown.
     pub(super) fn domain_prefixed(&self, report: &mut Report<'_>) {
         let text = self.text();
         match text.split_once('/') {
             _ if text.is_empty() => self.required(report),
-            Some((domain, path)) if !domain.is_empty() && !path.is_empty() => {
-                self.invalid(report, super::names::dns_subdomain(domain));
+            Some((host, path)) if !host.is_empty() && !path.is_empty() => {
+                self.faulty(report, &quoted(host), super::names::dns_subdomain(host));
+                if !super::names::is_http_path(path) {
+                    let why =
+                        "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
+                    self.because_of(report, &quoted(path), why);
+                }
             }
             Some(_) | None => {
                 self.because(report, "must be a domain-prefixed path (such as \"acme.io/foo\")");
             }
         }
+    }
+
+    /// One `Invalid value: …: WHY;WHY` for all faults together, at the place of another field and with its value.
+    pub(super) fn joined(&self, report: &mut Report<'_>, value: &Self, faults: &[Fault]) {
+        if faults.is_empty() {
+            return;
+        }
+        let why: Vec<String> = faults.iter().map(sentence).collect();
+        let args = [&*value.shown(), &*why.join(";")];
+        report.error_near((&value.path(), &self.path()), "invalid.because", "invalid.because.hint", &args);
+    }
+
+    /// The same as `because`, at a path that the API server names and that is none of the object's own.
+    pub(super) fn because_at(&self, report: &mut Report<'_>, path: &str, (shown, why): (&str, &str)) {
+        report.error_near((&self.path(), path), "invalid.because", "invalid.because.hint", &[shown, why]);
     }
 
     /// `Required value: WHY`.
@@ -284,6 +300,16 @@ impl<'v> Cursor<'v> {
         self.fault(report, "invalid.unsupported", hint, &[&list, meant.unwrap_or("")]);
     }
 
+    /// The same, where a field that is not there is an empty text, which is none of these either.
+    pub(super) fn one_of_any(&self, report: &mut Report<'_>, allowed: &[&str]) {
+        if self.is_set() {
+            return self.one_of(report, allowed);
+        }
+        let list = allowed.iter().map(quoted).collect::<Vec<_>>().join(", ");
+        let args = ["\"\"", &*list, ""];
+        report.error(&self.path(), "invalid.unsupported", Some("invalid.unsupported.hint"), &args);
+    }
+
     /// The same for a field that an empty text leaves to its default.
     pub(super) fn one_of_or_empty(&self, report: &mut Report<'_>, allowed: &[&str]) {
         if !self.text().is_empty() {
@@ -301,6 +327,14 @@ impl<'v> Cursor<'v> {
     }
 }
 
-fn quoted(text: impl Display) -> String {
+/// What a fault says behind the value, in the API server's own words.
+pub(super) fn sentence((message, args): &Fault) -> String {
+    let args: Vec<String> = std::iter::once(String::new()).chain(args.iter().cloned()).collect();
+    let text = words::text(Lang::En, message, &args);
+    text.strip_prefix("Invalid value: : ").unwrap_or(&text).to_owned()
+}
+
+/// A text in quotes, as in an error.
+pub(super) fn quoted(text: impl Display) -> String {
     Value::String(text.to_string()).to_string()
 }

@@ -1,6 +1,6 @@
 //! `ValidateEndpoints` and `ValidateEndpointSlice`.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, quoted};
 use super::{address, names};
 use crate::manifest::report::Report;
 use std::collections::BTreeSet;
@@ -29,13 +29,22 @@ pub(super) fn endpoints(root: &Cursor<'_>, report: &mut Report<'_>) {
 }
 
 fn subset_address(one: &Cursor<'_>, report: &mut Report<'_>) {
-    address::reachable_ip(&one.get("ip"), report);
+    let ip = one.get("ip");
+    let is_ip = names::is_ip(ip.text());
+    if !is_ip {
+        address::ip(&ip, report);
+    }
     let (host, node) = (one.get("hostname"), one.get("nodeName"));
     if !host.text().is_empty() {
         host.invalid(report, names::dns_label(host.text()));
     }
     if node.is_set() {
         node.invalid(report, names::dns_subdomain(node.text()));
+    }
+    if is_ip {
+        address::reachable_ip(&ip, report);
+    } else {
+        ip.because_of(report, &quoted(ip.text()), "must be a valid IP address");
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn validate(root: &Cursor<'_>, report: &mut Report<'_>) {
     let spec = root.get("spec");
     let (backend, rules) = (spec.get("defaultBackend"), spec.get("rules"));
     if !backend.is_set() && rules.len() == 0 {
-        spec.because_of(report, "[]", "either `defaultBackend` or `rules` must be specified");
+        spec.because_of(report, &rules.shown(), "either `defaultBackend` or `rules` must be specified");
     }
     if backend.is_set() {
         one_backend(&backend, report);
@@ -54,7 +54,7 @@ pub(super) fn class(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let controller = spec.get("controller");
     if controller.text().len() > MOST_CONTROLLER {
         let most = MOST_CONTROLLER.to_string();
-        report.error(&controller.path(), "invalid.config-size", Some("invalid.config-size.hint"), &[&most]);
+        report.error(&controller.path(), "invalid.config-size", Some("invalid.long-name.hint"), &[&most]);
     }
     controller.domain_prefixed(report);
     let parameters = spec.get("parameters");
@@ -62,13 +62,16 @@ pub(super) fn class(spec: &Cursor<'_>, report: &mut Report<'_>) {
         return;
     }
     reference(&parameters, report);
+    // A scope that is not there has been filled in by the server.
     let (scope, namespace) = (parameters.get("scope"), parameters.get("namespace"));
     scope.one_of(report, &["Cluster", "Namespace"]);
-    match scope.text_or("Cluster") {
-        "Namespace" if !namespace.is_set() => {
-            namespace.required_because(report, "`parameters.scope` is set to 'Namespace'");
+    let is_set = scope.is_set();
+    match scope.text() {
+        "Namespace" if namespace.is_set() => {
+            namespace.faulty(report, &namespace.shown(), names::dns_label(namespace.text()));
         }
-        "Cluster" if namespace.is_set() => {
+        "Namespace" => namespace.required_because(report, "`parameters.scope` is set to 'Namespace'"),
+        scope if namespace.is_set() && (scope == "Cluster" || !is_set) => {
             namespace.forbidden(report, "`parameters.scope` is set to 'Cluster'");
         }
         _ => {}
@@ -157,12 +160,12 @@ fn one_backend(backend: &Cursor<'_>, report: &mut Report<'_>) {
 /// What names an object of some kind (`validateIngressTypedLocalObjectReference`).
 fn reference(object: &Cursor<'_>, report: &mut Report<'_>) {
     let group = object.get("apiGroup");
-    if !group.text().is_empty() {
+    if group.is_set() {
         group.invalid(report, names::dns_subdomain(group.text()));
     }
     for (field, why) in [("kind", "kind is required"), ("name", "name is required")] {
         let field = object.get(field);
-        if field.is_set() && field.text().is_empty() {
+        if field.text().is_empty() {
             field.required_because(report, why);
         }
         field.invalid(report, names::path_segment(field.text()));

@@ -1,7 +1,7 @@
 //! Jobs and `CronJobs` (`pkg/apis/batch/validation`).
 
-use super::cursor::Cursor;
-use super::{cron, names, workload};
+use super::cursor::{Cursor, quoted};
+use super::{cron, names, selector, workload};
 use crate::manifest::report::Report;
 use crate::manifest::schema::nearest;
 use std::collections::BTreeSet;
@@ -15,27 +15,38 @@ const MOST_OF_MANY: i64 = 10_000;
 const MOST_RULES: usize = 20;
 /// `maxPodFailurePolicyOnExitCodesValues`.
 const MOST_EXIT_CODES: usize = 255;
+/// Longest name of a `CronJob`: those of its Jobs add eleven characters (`ValidateCronJobCreate`).
+const LONGEST_CRON_JOB: usize = 52;
+/// `maxManagedByLength`.
+const LONGEST_MANAGER: usize = 63;
+/// `maxJobSuccessPolicySucceededIndexesLimit`, in bytes.
+const LONGEST_INDEXES: usize = 64 << 10;
 const ACTIONS: [&str; 4] = ["Count", "FailIndex", "FailJob", "Ignore"];
 
 /// A `CronJob`: when, and the Job that it makes.
-pub(super) fn cron_job(spec: &Cursor<'_>, report: &mut Report<'_>) {
+pub(super) fn cron_job(root: &Cursor<'_>, report: &mut Report<'_>) {
+    let (name, spec) = (root.get("metadata").get("name"), root.get("spec"));
     let schedule = spec.get("schedule");
     if schedule.text().is_empty() {
         schedule.required(report);
     } else if let Err(why) = cron::parse(schedule.text()) {
         schedule.because(report, &why);
     }
-    for field in ["startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
-        spec.get(field).not_negative(report);
-    }
+    spec.get("startingDeadlineSeconds").not_negative(report);
     time_zone(&spec.get("timeZone"), report);
     spec.get("concurrencyPolicy").one_of_or_empty(report, &["Allow", "Forbid", "Replace"]);
     let job = spec.get("jobTemplate").get("spec");
-    workload::validate("Job", &job, report);
+    specification(&job, report);
     template_selector(&job, report);
+    for field in ["successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
+        spec.get(field).not_negative(report);
+    }
+    if name.text().len() > LONGEST_CRON_JOB {
+        name.because(report, &format!("must be no more than {LONGEST_CRON_JOB} characters"));
+    }
 }
 
-/// `validateTimeZone`, as far as it can be told without the table of all zones.
+/// `validateTimeZone`: a zone of the database, by the name that it has there.
 fn time_zone(zone: &Cursor<'_>, report: &mut Report<'_>) {
     if !zone.is_set() {
         return;
@@ -44,120 +55,61 @@ fn time_zone(zone: &Cursor<'_>, report: &mut Report<'_>) {
     if name.is_empty() {
         return zone.because(report, "timeZone must be nil or non-empty string");
     }
-    if name.starts_with('-') || name.ends_with('-') || !name.bytes().all(is_of_zone) {
-        return zone.because(report, &format!("unknown time zone {name}"));
+    let unknown = format!("unknown time zone {name}");
+    let is_part = |part: &str| {
+        (1..=14).contains(&part.len())
+            && !matches!(part, "." | "..")
+            && !part.starts_with('-')
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_+".contains(&byte))
+    };
+    if !name.split('/').all(is_part) {
+        return zone.because(report, &unknown);
     }
     if name.eq_ignore_ascii_case("Local") {
-        return zone.because(
+        zone.because(
             report,
             "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones",
         );
     }
-    let is_known = match name.split_once('/') {
-        Some((area, _)) => AREAS.contains(&area),
-        None => ALONE.contains(&name),
-    };
-    if !is_known {
-        zone.because(report, &format!("unknown time zone {name}"));
+    if name != "Local" && !ZONES.lines().any(|known| known == name) {
+        zone.because(report, &unknown);
     }
 }
 
-/// Zones of the database that belong to no area.
-const ALONE: [&str; 45] = [
-    "CET",
-    "CST6CDT",
-    "Cuba",
-    "EET",
-    "EST",
-    "EST5EDT",
-    "Egypt",
-    "Eire",
-    "Factory",
-    "GB",
-    "GB-Eire",
-    "GMT",
-    "GMT+0",
-    "GMT-0",
-    "GMT0",
-    "Greenwich",
-    "HST",
-    "Hongkong",
-    "Iceland",
-    "Iran",
-    "Israel",
-    "Jamaica",
-    "Japan",
-    "Kwajalein",
-    "Libya",
-    "MET",
-    "MST",
-    "MST7MDT",
-    "NZ",
-    "NZ-CHAT",
-    "Navajo",
-    "PRC",
-    "PST8PDT",
-    "Poland",
-    "Portugal",
-    "ROC",
-    "ROK",
-    "Singapore",
-    "Turkey",
-    "UCT",
-    "UTC",
-    "Universal",
-    "W-SU",
-    "WET",
-    "Zulu",
-];
+/// The names of the IANA time zone database, version 2025b, links among them.
+const ZONES: &str = include_str!("zones.txt");
 
-/// `^[A-Za-z0-9+_./-]*$`.
-fn is_of_zone(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"+_./-".contains(&byte)
+/// `ValidateJob`.
+pub(super) fn validate(root: &Cursor<'_>, report: &mut Report<'_>) {
+    let spec = root.get("spec");
+    let selector = spec.get("selector");
+    if selector.is_set() && !spec.get("manualSelector").is_true() {
+        selector.because(report, "`selector` not auto-generated");
+    }
+    specification(&spec, report);
+    if selector.is_set() {
+        selector::validate(&selector, report);
+    }
+    let (name, completions) = (root.get("metadata").get("name"), spec.get("completions").number());
+    if spec.get("completionMode").text() == "Indexed" && completions > 0 {
+        // The controller puts the index behind the name, which becomes the name of a host.
+        let last = format!("{}-{}", name.text(), completions - 1);
+        if !names::dns_label(&last).is_empty() {
+            name.because(report, &format!("will not able to create pod with invalid DNS label: {last}"));
+        }
+    }
 }
-
-/// The areas of the time zone database.
-const AREAS: [&str; 19] = [
-    "Africa",
-    "America",
-    "Antarctica",
-    "Arctic",
-    "Asia",
-    "Atlantic",
-    "Australia",
-    "Brazil",
-    "Canada",
-    "Chile",
-    "Etc",
-    "Europe",
-    "Indian",
-    "Mexico",
-    "Pacific",
-    "SystemV",
-    "US",
-    "posix",
-    "right",
-];
 
 /// `validateJobSpec`.
-pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
-    let policy = spec.get("template").get("spec").get("restartPolicy");
-    if matches!(policy.text(), "" | "Always") {
-        report.error(&policy.path(), "invalid.job-restart", Some("invalid.job-restart.hint"), &[]);
-    } else if spec.get("podFailurePolicy").is_set() && policy.text() == "OnFailure" {
-        policy.because(report, "only \"Never\" is supported when podFailurePolicy is specified");
+fn specification(spec: &Cursor<'_>, report: &mut Report<'_>) {
+    let amounts =
+        ["parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"];
+    for field in amounts {
+        spec.get(field).not_negative(report);
     }
     indexes(spec, report);
-    let manager = spec.get("managedBy");
-    if manager.is_set() {
-        manager.domain_prefixed(report);
-    }
-    let replacement = spec.get("podReplacementPolicy");
     if spec.get("podFailurePolicy").is_set() {
         failure_policy(spec, report);
-        replacement.one_of(report, &["Failed"]);
-    } else {
-        replacement.one_of(report, &["Failed", "TerminatingOrFailed"]);
     }
     let success = spec.get("successPolicy");
     if success.is_set() && spec.get("completionMode").text() == "Indexed" {
@@ -165,13 +117,34 @@ pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
     } else if success.is_set() {
         success.because(report, "requires indexed completion mode");
     }
+    let replacement = spec.get("podReplacementPolicy");
+    if spec.get("podFailurePolicy").is_set() {
+        replacement.one_of(report, &["Failed"]);
+    } else {
+        replacement.one_of(report, &["Failed", "TerminatingOrFailed"]);
+    }
+    workload::pod_template(&spec.get("template"), &[], report);
+    let policy = spec.get("template").get("spec").get("restartPolicy");
+    match policy.text() {
+        "" | "Always" => {
+            report.error(&policy.path(), "invalid.job-restart", Some("invalid.job-restart.hint"), &[]);
+        }
+        "OnFailure" if spec.get("podFailurePolicy").is_set() => {
+            policy.because(report, "only \"Never\" is supported when podFailurePolicy is specified");
+        }
+        _ => policy.one_of(report, &["OnFailure", "Never"]),
+    }
 }
 
-/// A Job's own selector (`ValidateJob`).
-pub(super) fn selector(spec: &Cursor<'_>, report: &mut Report<'_>) {
-    let selector = spec.get("selector");
-    if selector.is_set() && !spec.get("manualSelector").is_true() {
-        selector.because(report, "`selector` not auto-generated");
+/// Who runs a Job.
+fn managed_by(manager: &Cursor<'_>, report: &mut Report<'_>) {
+    if !manager.is_set() {
+        return;
+    }
+    manager.domain_prefixed(report);
+    if manager.text().len() > LONGEST_MANAGER {
+        let most = LONGEST_MANAGER.to_string();
+        report.error(&manager.path(), "invalid.config-size", Some("invalid.long-name.hint"), &[&most]);
     }
 }
 
@@ -197,6 +170,7 @@ fn indexes(spec: &Cursor<'_>, report: &mut Report<'_>) {
     if failed.is_set() && !per_index.is_set() {
         per_index.required_because(report, "when maxFailedIndexes is specified");
     }
+    managed_by(&spec.get("managedBy"), report);
     mode.one_of(report, &["NonIndexed", "Indexed"]);
     if mode.text() != "Indexed" {
         for field in [per_index, failed]
@@ -254,7 +228,7 @@ fn failure_policy(spec: &Cursor<'_>, report: &mut Report<'_>) {
         if action.text() == "FailIndex" && !spec.get("backoffLimitPerIndex").is_set() {
             action.because(report, "requires the backoffLimitPerIndex to be set");
         }
-        action.one_of(report, &ACTIONS);
+        required_one_of(&action, &ACTIONS, report);
         let (codes, conditions) = (rule.get("onExitCodes"), rule.get("onPodConditions"));
         if codes.is_set() {
             exit_codes(&codes, &containers, report);
@@ -262,8 +236,12 @@ fn failure_policy(spec: &Cursor<'_>, report: &mut Report<'_>) {
         at_most(&conditions, MOST_RULES, report);
         for pattern in conditions.items() {
             let kind = pattern.get("type");
-            kind.invalid(report, names::qualified_name(kind.text()));
-            pattern.get("status").one_of(report, &["False", "True", "Unknown"]);
+            kind.faulty(report, &quoted(kind.text()), names::qualified_name(kind.text()));
+            // A status that is left out has been filled in by the server.
+            let status = pattern.get("status");
+            if status.is_set() {
+                required_one_of(&status, &["False", "True", "Unknown"], report);
+            }
         }
         match (codes.is_set(), conditions.len() > 0) {
             (true, true) => {
@@ -280,10 +258,19 @@ fn failure_policy(spec: &Cursor<'_>, report: &mut Report<'_>) {
     }
 }
 
+/// One of these, and one there must be: `valid values: ["In" "NotIn"]`.
+fn required_one_of(field: &Cursor<'_>, allowed: &[&str], report: &mut Report<'_>) {
+    if field.text().is_empty() {
+        let list = allowed.iter().map(quoted).collect::<Vec<_>>().join(" ");
+        return field.required_because(report, &format!("valid values: [{list}]"));
+    }
+    field.one_of(report, allowed);
+}
+
 /// `validatePodFailurePolicyRuleOnExitCodes`.
 fn exit_codes(codes: &Cursor<'_>, containers: &BTreeSet<&str>, report: &mut Report<'_>) {
     let operator = codes.get("operator");
-    operator.one_of(report, &["In", "NotIn"]);
+    required_one_of(&operator, &["In", "NotIn"], report);
     let container = codes.get("containerName");
     if container.is_set() && !containers.contains(container.text()) {
         let meant = nearest(container.text(), containers.iter().copied());
@@ -296,7 +283,7 @@ fn exit_codes(codes: &Cursor<'_>, containers: &BTreeSet<&str>, report: &mut Repo
         );
     }
     let values = codes.get("values");
-    if values.is_set() && values.len() == 0 {
+    if values.len() == 0 {
         values.because(report, "at least one value is required");
     }
     at_most(&values, MOST_EXIT_CODES, report);
@@ -322,7 +309,7 @@ fn exit_codes(codes: &Cursor<'_>, containers: &BTreeSet<&str>, report: &mut Repo
 /// `validateSuccessPolicy`.
 fn success_policy(policy: &Cursor<'_>, completions: &Cursor<'_>, report: &mut Report<'_>) {
     let rules = policy.get("rules");
-    if rules.is_set() && rules.len() == 0 {
+    if rules.len() == 0 {
         rules.required_because(
             report,
             "at least one rules must be specified when the successPolicy is specified",
@@ -338,6 +325,10 @@ fn success_policy(policy: &Cursor<'_>, completions: &Cursor<'_>, report: &mut Re
             );
         }
         let mut total = None;
+        if indexes.text().len() > LONGEST_INDEXES {
+            let most = LONGEST_INDEXES.to_string();
+            report.error(&indexes.path(), "invalid.config-size", Some("invalid.config-size.hint"), &[&most]);
+        }
         // What is missing of an indexed Job is told of there.
         if indexes.is_set() && completions.is_set() {
             match indexes_in(indexes.text(), completions.number()) {

@@ -1,6 +1,6 @@
 //! `metadata`: names, namespaces and labels.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, quoted};
 use super::names;
 use crate::manifest::report::Report;
 use crate::manifest::schema::Kind;
@@ -27,9 +27,6 @@ pub(super) fn validate(kind: Kind, metadata: &Cursor<'_>, report: &mut Report<'_
     finalizers(&metadata.get("finalizers"), report);
 }
 
-/// Longest name of a `CronJob`: those of its Jobs add eleven characters (`validateCronJobSpec`).
-const CRON_JOB_NAME: usize = 52;
-
 fn name(kind: Kind, metadata: &Cursor<'_>, report: &mut Report<'_>) {
     // The cluster document stands once; it needs no name.
     if kind.name == "Cluster" && !metadata.get("name").is_set() {
@@ -37,7 +34,7 @@ fn name(kind: Kind, metadata: &Cursor<'_>, report: &mut Report<'_>) {
     }
     let (name, generated) = (metadata.get("name"), metadata.get("generateName"));
     let form = |text: &str| match kind.name {
-        "Namespace" => names::dns_label(text),
+        "Namespace" | "StatefulSet" => names::dns_label(text),
         "Service" => names::dns1035_label(text),
         "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" => names::path_segment(text),
         _ => names::dns_subdomain(text),
@@ -60,9 +57,6 @@ fn name(kind: Kind, metadata: &Cursor<'_>, report: &mut Report<'_>) {
         return;
     }
     name.invalid(report, form(name.text()));
-    if kind.name == "CronJob" && name.text().len() > CRON_JOB_NAME {
-        name.because(report, "must be no more than 52 characters");
-    }
 }
 
 /// `ValidateOwnerReferences`. The API server names the list without an index as the place.
@@ -111,6 +105,12 @@ fn finalizers(finalizers: &Cursor<'_>, report: &mut Report<'_>) {
             report.error_near((&one.path(), &finalizers.path()), message, "invalid.name.hint", &args);
         }
     }
+    for one in finalizers.items() {
+        let is_own = matches!(one.text(), "kubernetes" | "orphan" | "foregroundDeletion");
+        if !one.text().contains('/') && !is_own {
+            one.because(report, "name is neither a standard finalizer name nor is it fully qualified");
+        }
+    }
     let has = |name: &str| finalizers.items().any(|one| one.text() == name);
     if has("orphan") && has("foregroundDeletion") {
         finalizers.because(report, "finalizer orphan and foregroundDeletion cannot be both set");
@@ -119,14 +119,18 @@ fn finalizers(finalizers: &Cursor<'_>, report: &mut Report<'_>) {
 
 /// Keys and values of labels. The API server names the whole map as the place.
 pub(super) fn labels(labels: &Cursor<'_>, report: &mut Report<'_>) {
+    labels_at(labels, &|| labels.path(), report);
+}
+
+/// The same, where the API server has another name for the map.
+pub(super) fn labels_at(labels: &Cursor<'_>, path: &dyn Fn() -> String, report: &mut Report<'_>) {
     for (key, value) in labels.entries() {
         let mut faults = |shown: &str, faults: Vec<names::Fault>| {
             for (message, args) in faults {
-                let shown = format!("{shown:?}");
-                let args = std::iter::once(shown.as_str())
-                    .chain(args.iter().map(String::as_str))
-                    .collect::<Vec<_>>();
-                report.error_near((&value.path(), &labels.path()), message, "invalid.name.hint", &args);
+                let shown = quoted(shown);
+                let args: Vec<&str> =
+                    std::iter::once(&*shown).chain(args.iter().map(String::as_str)).collect();
+                report.error_near((&value.path(), &path()), message, "invalid.name.hint", &args);
             }
         };
         faults(key, names::qualified_name(key));
@@ -135,17 +139,21 @@ pub(super) fn labels(labels: &Cursor<'_>, report: &mut Report<'_>) {
 }
 
 pub(super) fn annotations(annotations: &Cursor<'_>, report: &mut Report<'_>) {
+    annotations_at(annotations, &|| annotations.path(), report);
+}
+
+pub(super) fn annotations_at(annotations: &Cursor<'_>, path: &dyn Fn() -> String, report: &mut Report<'_>) {
     let mut size = 0;
     for (key, value) in annotations.entries() {
         size += key.len() + value.text().len();
         for (message, args) in names::qualified_name(&key.to_lowercase()) {
-            let shown = format!("{key:?}");
-            let args =
-                std::iter::once(shown.as_str()).chain(args.iter().map(String::as_str)).collect::<Vec<_>>();
-            report.error_near((&value.path(), &annotations.path()), message, "invalid.name.hint", &args);
+            let shown = quoted(key);
+            let args: Vec<&str> = std::iter::once(&*shown).chain(args.iter().map(String::as_str)).collect();
+            report.error_near((&value.path(), &path()), message, "invalid.name.hint", &args);
         }
     }
     if size > ANNOTATION_LIMIT {
-        report.error(&annotations.path(), "invalid.annotations", Some("invalid.annotations.hint"), &[]);
+        let places = (&*annotations.path(), &*path());
+        report.error_near(places, "invalid.annotations", "invalid.annotations.hint", &[]);
     }
 }

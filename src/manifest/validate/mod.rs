@@ -12,6 +12,7 @@ mod cron;
 mod cursor;
 mod endpoints;
 mod ingress;
+mod internal;
 mod job;
 mod limits;
 mod lint;
@@ -24,10 +25,12 @@ mod pod;
 mod policy;
 mod quantity;
 mod rbac;
+mod resource;
 mod selector;
 mod service;
 mod storage;
 mod update;
+mod volume_source;
 mod workload;
 
 pub(super) use across::Across;
@@ -43,7 +46,7 @@ pub(super) fn object(kind: Kind, raw: &Value, report: &mut Report<'_>) {
     let root = Cursor::root(raw);
     meta::validate(kind, &root.get("metadata"), report);
     match kind.name {
-        "Pod" => pod::validate(&root.get("spec"), pod::Owner::Pod, report),
+        "Pod" => pod::validate(&root.get("spec"), pod::Owner::Pod, &[], report),
         "Node" => node::validate(&root, report),
         "Cluster" => cluster::validate(&root.get("spec"), report),
         "Service" => service::validate(&root, report),
@@ -53,15 +56,12 @@ pub(super) fn object(kind: Kind, raw: &Value, report: &mut Report<'_>) {
         "EndpointSlice" => endpoints::slice(&root, report),
         "ConfigMap" | "Secret" => config::validate(kind.name, &root, report),
         "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" | "ReplicationController" => {
-            workload::validate(kind.name, &root.get("spec"), report);
-            if kind.name == "Job" {
-                job::selector(&root.get("spec"), report);
-            }
+            workload::validate(kind.name, &root, report);
         }
         "ControllerRevision" => workload::revision(&root, report),
         "AuthorizationPolicy" => mesh::authorization_policy(&root.get("spec"), report),
         "PeerAuthentication" => mesh::peer_authentication(&root.get("spec"), report),
-        "CronJob" => job::cron_job(&root.get("spec"), report),
+        "CronJob" => job::cron_job(&root, report),
         "HorizontalPodAutoscaler" => autoscaler::validate(&root.get("spec"), report),
         "PodDisruptionBudget" => workload::disruption_budget(&root.get("spec"), report),
         "Ingress" => ingress::validate(&root, report),

@@ -56,8 +56,8 @@ pub(super) fn search_domain(text: &str) -> Vec<Fault> {
         return Vec::new();
     }
     let body = text.strip_suffix('.').unwrap_or(text);
-    let outer: fn(u8) -> bool = |byte| lower_alphanumeric(byte) || byte == b'_';
-    let form = !body.split('.').all(|part| shaped(part, outer, b"-_"));
+    let label = |part: &str| shaped(part.strip_prefix('_').unwrap_or(part), lower_alphanumeric, b"-_");
+    let form = !body.split('.').all(label);
     too_long(body, 253).into_iter().chain(form.then(|| ("invalid.search", Vec::new()))).collect()
 }
 
@@ -67,7 +67,7 @@ pub(super) fn port_name(text: &str) -> Vec<Fault> {
     if text.len() > 15 {
         faults.push(("invalid.long", vec!["15".to_owned()]));
     }
-    if !text.bytes().all(|byte| lower_alphanumeric(byte) || byte == b'-') {
+    if text.is_empty() || !text.bytes().all(|byte| lower_alphanumeric(byte) || byte == b'-') {
         faults.push(("invalid.port-chars", Vec::new()));
     }
     if !text.bytes().any(|byte| byte.is_ascii_lowercase()) {
@@ -153,11 +153,18 @@ pub(super) fn config_key(text: &str) -> Vec<Fault> {
         || !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
     let dots = match text {
         "." => Some("invalid.config-dot"),
+        ".." => Some("invalid.config-parent"),
         _ if text.starts_with("..") => Some("invalid.config-dots"),
         _ => None,
     };
     let form = form.then(|| ("invalid.config-key", Vec::new()));
     too_long(text, 253).into_iter().chain(form).chain(dots.map(|key| (key, Vec::new()))).collect()
+}
+
+/// What may stand in the path of a URL (`httpPathFmt`, RFC 3986).
+pub(super) fn is_http_path(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&byte))
 }
 
 /// `IsValidPortNum`.

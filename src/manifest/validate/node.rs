@@ -1,13 +1,14 @@
 //! `ValidateNode`.
 
-use super::cursor::Cursor;
-use super::names;
+use super::cursor::{Cursor, quoted, sentence};
+use super::{internal, names};
 use crate::manifest::report::Report;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 pub(super) fn validate(node: &Cursor<'_>, report: &mut Report<'_>) {
     let spec = node.get("spec");
+    taints(&spec.get("taints"), "metadata.taints", report);
     let (one, many) = (spec.get("podCIDR"), spec.get("podCIDRs"));
     let ranges = many.items().collect::<Vec<_>>();
     for range in ranges.iter().chain([&one].into_iter().filter(|one| !one.text().is_empty())) {
@@ -21,7 +22,6 @@ pub(super) fn validate(node: &Cursor<'_>, report: &mut Report<'_>) {
     {
         one.fault(report, "invalid.pod-cidrs", "invalid.pod-cidrs.hint", &[&first.shown()]);
     }
-    taints(&spec.get("taints"), report);
     let mut seen = BTreeSet::new();
     for address in node.get("status").get("addresses").items() {
         let kind = address.get("type");
@@ -43,20 +43,35 @@ pub(super) fn validate(node: &Cursor<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// `validateNodeTaints`: a key and an effect together stand once.
-pub(super) fn taints(taints: &Cursor<'_>, report: &mut Report<'_>) {
+/// `validateNodeTaints`: a key and an effect together stand once. `list` is what their place is called: the API server
+/// takes those of a Node for a part of its metadata.
+pub(super) fn taints(taints: &Cursor<'_>, list: &str, report: &mut Report<'_>) {
     let mut seen = BTreeSet::new();
-    for taint in taints.items() {
+    for (index, taint) in taints.items().enumerate() {
         let (key, value, effect) = (taint.get("key"), taint.get("value"), taint.get("effect"));
-        key.invalid(report, names::qualified_name(key.text()));
-        value.invalid(report, names::label_value(value.text()));
+        let path = format!("{list}[{index}]");
+        for fault in names::qualified_name(key.text()) {
+            key.because_at(report, &format!("{path}.key"), (&quoted(key.text()), &sentence(&fault)));
+        }
+        let faults = names::label_value(value.text());
+        if !faults.is_empty() {
+            let why: Vec<String> = faults.iter().map(sentence).collect();
+            value.because_at(report, &format!("{path}.value"), (&value.shown(), &why.join(";")));
+        }
+        let at = format!("{path}.effect");
+        let places = (&*effect.path(), &*at);
+        let known = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
         if effect.text().is_empty() {
-            effect.required(report);
-        } else {
-            effect.one_of(report, &["NoSchedule", "PreferNoSchedule", "NoExecute"]);
+            report.error_near(places, "invalid.required", "invalid.required.hint", &["effect"]);
+        } else if !known.contains(&effect.text()) {
+            let list = known.map(quoted).join(", ");
+            let args = [&*effect.shown(), &*list];
+            report.error_near(places, "invalid.unsupported", "invalid.unsupported.hint", &args);
         }
         if !seen.insert((key.text(), effect.text())) {
-            taint.duplicate(report);
+            let shown = internal::taint(&taint);
+            let places = (&*taint.path(), &*path);
+            report.error_near(places, "invalid.taint-twice", "invalid.duplicate.hint", &[&shown]);
         }
     }
 }

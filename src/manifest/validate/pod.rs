@@ -1,17 +1,24 @@
-//! `ValidatePodSpec`, after the defaults of `SetDefaults_PodSpec`.
+//! `ValidatePodSpec`, after the defaults of `SetDefaults_PodSpec`, in its order.
 
+mod claims;
 mod container;
 mod dns;
 mod environment;
+mod ephemeral;
 mod mounts;
 mod probe;
+mod projected;
 mod resources;
 mod scheduling;
 mod security;
+mod spread;
 mod volumes;
 
+pub(super) use mounts::descending;
+pub(super) use scheduling::node_selector;
+
 use super::cursor::Cursor;
-use super::names;
+use super::{meta, names};
 use crate::manifest::report::Report;
 use std::collections::BTreeSet;
 
@@ -27,46 +34,71 @@ pub(super) enum Owner {
     Template,
 }
 
-pub(super) fn validate(spec: &Cursor<'_>, owner: Owner, report: &mut Report<'_>) {
-    containers(spec, owner, report);
+/// Validates a specification; `others` are volumes that come from elsewhere, as from a `StatefulSet`'s claims.
+pub(super) fn validate(spec: &Cursor<'_>, owner: Owner, others: &[&str], report: &mut Report<'_>) {
+    containers(spec, owner, others, report);
     spec.get("restartPolicy").one_of_or_empty(report, &["Always", "OnFailure", "Never"]);
-    dns::validate(spec, report);
-    host_names(spec, report);
-    super::meta::labels(&spec.get("nodeSelector"), report);
+    let policies = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
+    spec.get("dnsPolicy").one_of_or_empty(report, &policies);
+    meta::labels(&spec.get("nodeSelector"), report);
     security::pod(spec, report);
-    scheduling::validate(spec, report);
-    for field in ["serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"] {
-        let name = spec.get(field);
-        if !name.text().is_empty() {
-            name.invalid(report, names::dns_subdomain(name.text()));
-        }
+    scheduling::affinity(&spec.get("affinity"), report);
+    dns::validate(spec, report);
+    scheduling::gates(spec, report);
+    spread::validate(spec, report);
+    security::host_users(spec, report);
+    for field in ["serviceAccountName", "nodeName"] {
+        named(&spec.get(field), report);
     }
     let deadline = spec.get("activeDeadlineSeconds");
     if deadline.is_set() && !(1..=i64::from(i32::MAX)).contains(&deadline.number()) {
         deadline.fault(report, "invalid.range", "invalid.range.hint", &["1", &i32::MAX.to_string()]);
     }
-    spec.get("preemptionPolicy").one_of(report, &["PreemptLowerPriority", "Never"]);
-    spec.get("os").get("name").one_of_or_empty(report, &["linux", "windows"]);
-    let gates = spec.get("schedulingGates");
-    if gates.len() > 0 && !spec.get("nodeName").text().is_empty() && owner == Owner::Pod {
-        spec.get("nodeName").forbidden(report, "cannot be set until all schedulingGates have been cleared");
+    for field in ["hostname", "subdomain"] {
+        let name = spec.get(field);
+        if !name.text().is_empty() {
+            name.invalid(report, names::dns_label(name.text()));
+        }
     }
-    let ephemeral = spec.get("ephemeralContainers");
-    if ephemeral.len() > 0 {
+    spec.get("tolerations").items().for_each(|toleration| scheduling::toleration(&toleration, report));
+    host_aliases(spec, report);
+    for field in ["priorityClassName", "runtimeClassName"] {
+        named(&spec.get(field), report);
+    }
+    spec.get("preemptionPolicy").one_of(report, &["PreemptLowerPriority", "Never"]);
+    operating_system(spec, report);
+    if owner == Owner::Pod {
+        container::images(spec, report);
+    }
+    let given = spec.get("ephemeralContainers");
+    if given.len() > 0 {
         let why = match owner {
             Owner::Pod => "cannot be set on create",
             Owner::Template => "ephemeral containers not allowed in pod template",
         };
-        ephemeral.forbidden(report, why);
+        given.forbidden(report, why);
+    }
+    let node = spec.get("nodeName");
+    if owner == Owner::Pod && spec.get("schedulingGates").len() > 0 && !node.text().is_empty() {
+        node.forbidden(report, "cannot be set until all schedulingGates have been cleared");
     }
 }
 
-fn containers(spec: &Cursor<'_>, owner: Owner, report: &mut Report<'_>) {
-    let volumes = volumes::validate(spec, report);
+fn named(name: &Cursor<'_>, report: &mut Report<'_>) {
+    if !name.text().is_empty() {
+        name.invalid(report, names::dns_subdomain(name.text()));
+    }
+}
+
+fn containers(spec: &Cursor<'_>, owner: Owner, others: &[&str], report: &mut Report<'_>) {
+    let mut volumes = volumes::validate(spec, report);
+    volumes.extend(others.iter().map(|name| (*name, true)));
+    let claims = claims::validate(&spec.get("resourceClaims"), report);
     let grace = spec.get("terminationGracePeriodSeconds");
     let around = container::Around {
         volumes: &volumes,
-        host_network: spec.get("hostNetwork").is_true(),
+        claims: &claims,
+        spec,
         owner,
         grace_secs: if grace.is_set() { grace.number() } else { GRACE_SECS },
     };
@@ -75,18 +107,30 @@ fn containers(spec: &Cursor<'_>, owner: Owner, report: &mut Report<'_>) {
         all.required(report);
     }
     let mut names = BTreeSet::new();
+    for one in all.items() {
+        container::validate(&one, &around, report);
+        unique(&one.get("name"), &mut names, report);
+        container::after_start(&one, container::Role::Main, &around, report);
+    }
     let mut host_ports = BTreeSet::new();
     for one in all.items() {
-        container::validate(&one, container::Role::Main, &around, report);
-        unique(&one.get("name"), &mut names, report);
-        container::host_ports(&one, &around, &mut host_ports, report);
+        container::host_ports(&one, &all, &around, &mut host_ports, report);
     }
-    for one in spec.get("initContainers").items() {
+    let first = spec.get("initContainers");
+    for one in first.items() {
         let sidecar = one.get("restartPolicy").text() == "Always";
         let role = if sidecar { container::Role::Sidecar } else { container::Role::Init };
-        container::validate(&one, role, &around, report);
+        container::validate(&one, &around, report);
+        one.get("restartPolicy").one_of(report, &["Always"]);
         unique(&one.get("name"), &mut names, report);
-        container::host_ports(&one, &around, &mut BTreeSet::new(), report);
+        container::host_ports(&one, &first, &around, &mut BTreeSet::new(), report);
+        container::after_start(&one, role, &around, report);
+    }
+    if spec.get("ephemeralContainers").len() > 0 {
+        ephemeral::validate(spec, &around, &names, report);
+    }
+    if spec.get("hostNetwork").is_true() {
+        all.items().for_each(|one| container::host_network_ports(&one, report));
     }
 }
 
@@ -97,13 +141,7 @@ pub(super) fn unique<'v>(name: &Cursor<'v>, seen: &mut BTreeSet<&'v str>, report
     }
 }
 
-fn host_names(spec: &Cursor<'_>, report: &mut Report<'_>) {
-    for field in ["hostname", "subdomain"] {
-        let name = spec.get(field);
-        if !name.text().is_empty() {
-            name.invalid(report, names::dns_label(name.text()));
-        }
-    }
+fn host_aliases(spec: &Cursor<'_>, report: &mut Report<'_>) {
     for alias in spec.get("hostAliases").items() {
         let ip = alias.get("ip");
         if !names::is_ip(ip.text()) {
@@ -112,5 +150,18 @@ fn host_names(spec: &Cursor<'_>, report: &mut Report<'_>) {
         for name in alias.get("hostnames").items() {
             name.invalid(report, names::dns_subdomain(name.text()));
         }
+    }
+}
+
+/// `validateOS`, which names the field above as the place of a wrong name.
+fn operating_system(spec: &Cursor<'_>, report: &mut Report<'_>) {
+    let system = spec.get("os");
+    let name = system.get("name");
+    if system.is_set() && name.text().is_empty() {
+        name.required_because(report, "cannot be empty");
+    } else if system.is_set() && !matches!(name.text(), "linux" | "windows") {
+        let args = [&*name.shown(), "\"linux\", \"windows\""];
+        let places = (&*name.path(), &*system.path());
+        report.error_near(places, "invalid.unsupported", "invalid.unsupported.hint", &args);
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
         return types.fault(report, "invalid.policy-types", "invalid.policy-types.hint", &[]);
     }
     for kind in types.items() {
-        kind.one_of(report, &["Egress", "Ingress"]);
+        kind.one_of(report, &["Ingress", "Egress"]);
     }
 }
 

@@ -27,8 +27,7 @@ pub(super) fn role(kind: &str, root: &Cursor<'_>, report: &mut Report<'_>) {
 /// `ValidatePolicyRule`.
 fn policy(rule: &Cursor<'_>, is_namespaced: bool, report: &mut Report<'_>) {
     let verbs = rule.get("verbs");
-    // Decoding says it of a list that is not there.
-    if verbs.is_set() && verbs.len() == 0 {
+    if verbs.len() == 0 {
         verbs.required_because(report, "verbs must contain at least one value");
     }
     let (urls, groups, resources) =
@@ -56,9 +55,9 @@ pub(super) fn binding(kind: &str, root: &Cursor<'_>, report: &mut Report<'_>) {
     let role = root.get("roleRef");
     role.get("apiGroup").one_of_or_empty(report, &[GROUP]);
     let kinds: &[&str] = if is_namespaced { &["Role", "ClusterRole"] } else { &["ClusterRole"] };
-    role.get("kind").one_of(report, kinds);
+    role.get("kind").one_of_any(report, kinds);
     let name = role.get("name");
-    if name.is_set() && name.text().is_empty() {
+    if name.text().is_empty() {
         name.required(report);
     }
     name.invalid(report, names::path_segment(name.text()));
@@ -70,7 +69,7 @@ pub(super) fn binding(kind: &str, root: &Cursor<'_>, report: &mut Report<'_>) {
 /// `ValidateRoleBindingSubject`.
 fn subject(subject: &Cursor<'_>, is_namespaced: bool, report: &mut Report<'_>) {
     let (kind, name, group) = (subject.get("kind"), subject.get("name"), subject.get("apiGroup"));
-    if name.is_set() && name.text().is_empty() {
+    if name.text().is_empty() {
         name.required(report);
     }
     match kind.text() {
@@ -87,6 +86,6 @@ fn subject(subject: &Cursor<'_>, is_namespaced: bool, report: &mut Report<'_>) {
             }
         }
         "User" | "Group" => group.one_of_or_empty(report, &[GROUP]),
-        _ => kind.one_of(report, &["ServiceAccount", "User", "Group"]),
+        _ => kind.one_of_any(report, &["ServiceAccount", "User", "Group"]),
     }
 }

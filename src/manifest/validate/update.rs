@@ -1,9 +1,12 @@
 //! What may not change when an object takes the place of another (`Validate…Update` of each kind).
 
 use super::cursor::Cursor;
+use super::{internal, storage};
+use crate::manifest::quantity;
 use crate::manifest::report::Report;
 use crate::manifest::schema::Kind;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Fields of a `StatefulSet` that may change, as the API server lists them.
 const STATEFUL: &str = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
@@ -19,6 +22,7 @@ const STATEFUL_FIELDS: [&str; 7] = [
 /// Fields of a Pod that may change.
 const POD: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 const IMMUTABLE: &str = "field is immutable";
+const ONCE_SET: &str = "may not change once set";
 
 /// Validates that `new` may take the place of `old`; both are objects of this kind that are valid in themselves.
 pub(in crate::manifest) fn update(kind: Kind, old: &Value, new: &Value, report: &mut Report<'_>) {
@@ -43,6 +47,22 @@ pub(in crate::manifest) fn update(kind: Kind, old: &Value, new: &Value, report: 
         "EndpointSlice" => same(&old.get("addressType"), &new.get("addressType"), report),
         "Node" => node(&before, &after, report),
         "PersistentVolumeClaim" => claim(&before, &after, report),
+        "PersistentVolume" => volume(&before, &after, report),
+        "StorageClass" => storage_class(&old, &new, report),
+        "IngressClass" => same(&before.get("controller"), &after.get("controller"), report),
+        "ResourceQuota" => scopes(&before.get("scopes"), &after.get("scopes"), report),
+        "PriorityClass" => {
+            if old.get("value").number() != new.get("value").number() {
+                new.get("value").forbidden(report, "may not be changed in an update.");
+            }
+            same(&old.get("preemptionPolicy"), &new.get("preemptionPolicy"), report);
+        }
+        "RoleBinding" | "ClusterRoleBinding" => {
+            let (before, after) = (old.get("roleRef"), new.get("roleRef"));
+            if !alike(before.value, after.value) {
+                after.because_of(report, &internal::role_ref(&after), "cannot change roleRef");
+            }
+        }
         _ => {}
     }
 }
@@ -95,6 +115,15 @@ fn stateful_set(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
 }
 
 fn job(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
+    let (before, after) = (old.get("completions"), new.get("completions"));
+    if new.get("completionMode").text() != "Indexed" {
+        same(&before, &after, report);
+    } else if after.is_set() && before.number() != after.number() {
+        // An indexed Job is scaled by both together.
+        if new.get("parallelism").is_set() && new.get("parallelism").number() != after.number() {
+            after.because(report, "can only be modified in tandem with spec.parallelism");
+        }
+    }
     // The selector is the controller's own when it is not written.
     if new.get("selector").is_set() {
         same(&old.get("selector"), &new.get("selector"), report);
@@ -102,26 +131,49 @@ fn job(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
     if !old.get("suspend").is_true() {
         same(&old.get("template"), &new.get("template"), report);
     }
-    for field in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex"] {
+    for field in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"]
+    {
         same(&old.get(field), &new.get(field), report);
-    }
-    if new.get("completionMode").text() != "Indexed" {
-        same(&old.get("completions"), &new.get("completions"), report);
     }
 }
 
-/// An address once given stays, unless the Service stops having one (`validateUpgradeDowngradeClusterIPs`).
+/// An address once given stays, unless the Service stops having one (`validateUpgradeDowngradeClusterIPs`); so do the
+/// families of addresses, the class of a load balancer and the port of its checks.
 fn service(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
-    let external = |spec: &Cursor<'_>| spec.get("type").text() == "ExternalName";
-    let (before, after) = (old.get("clusterIP"), new.get("clusterIP"));
-    if external(old) || external(new) || before.text().is_empty() || after.text().is_empty() {
+    let is = |spec: &Cursor<'_>, kind: &str| spec.get("type").text() == kind;
+    if !is(old, "ExternalName") && !is(new, "ExternalName") {
+        let (before, after) = (old.get("clusterIP"), new.get("clusterIP"));
+        if !before.text().is_empty() && !after.text().is_empty() && before.text() != after.text() {
+            let shown = Value::from(vec![after.text()]).to_string();
+            after.because_at(report, "spec.clusterIPs[0]", (&shown, ONCE_SET));
+        }
+        families(old, new, report);
+    }
+    let (before, after) = (old.get("loadBalancerClass"), new.get("loadBalancerClass"));
+    if is(old, "LoadBalancer") && is(new, "LoadBalancer") && before.value != after.value {
+        after.because(report, ONCE_SET);
+    }
+    let is_checked =
+        |spec: &Cursor<'_>| is(spec, "LoadBalancer") && spec.get("externalTrafficPolicy").text() == "Local";
+    let (before, after) = (old.get("healthCheckNodePort"), new.get("healthCheckNodePort"));
+    if is_checked(old) && is_checked(new) && after.is_set() && before.number() != after.number() {
+        after.forbidden(report, IMMUTABLE);
+    }
+}
+
+/// `validateUpgradeDowngradeIPFamilies`, of Services with an address.
+fn families(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
+    let is_headless = |spec: &Cursor<'_>| spec.get("clusterIP").text() == "None";
+    let (before, after) = (old.get("ipFamilies"), new.get("ipFamilies"));
+    if is_headless(old) || is_headless(new) || before.len() == 0 || after.len() == 0 {
         return;
     }
-    if before.text() != after.text() {
-        let path = "spec.clusterIPs[0]";
-        let shown = Value::from(vec![after.text()]).to_string();
-        let why = "may not change once set";
-        report.error_near((&after.path(), path), "invalid.because", "invalid.because.hint", &[&shown, why]);
+    let first = format!("{}[0]", after.path());
+    let same_length = before.len() == after.len();
+    let n_compared = if same_length { before.len() } else { 1 };
+    let mut pairs = before.items().zip(after.items()).take(n_compared);
+    if pairs.any(|(before, after)| before.text() != after.text()) {
+        after.because_at(report, &first, (&after.shown(), ONCE_SET));
     }
 }
 
@@ -135,8 +187,7 @@ fn pod(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
     let deadline = new.get("activeDeadlineSeconds");
     let before = old.get("activeDeadlineSeconds");
     if deadline.is_set() && before.is_set() && deadline.number() > before.number() {
-        let why = format!("must be less than or equal to previous value of {}", before.number());
-        deadline.because(report, &why);
+        return deadline.because(report, "must be less than or equal to previous value");
     }
     let images = ["containers", "initContainers"].iter().all(|list| {
         old.get(list).items().zip(new.get(list).items()).all(|(old, new)| alike_but(&old, &new, &["image"]))
@@ -192,11 +243,58 @@ fn node(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
         let why = "node updates may not change podCIDR except from \"\" to valid";
         new.get("podCIDRs").forbidden(report, why);
     }
+    let (before, after) = (old.get("providerID"), new.get("providerID"));
+    if !before.text().is_empty() && before.text() != after.text() {
+        after.forbidden(report, "node updates may not change providerID except from \"\" to valid");
+    }
 }
 
 fn claim(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
     if !alike_but(old, new, &["resources", "volumeName", "volumeAttributesClassName"]) {
         let why = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
         new.forbidden(report, why);
+    }
+    let [before, after] = [old, new].map(|spec| spec.get("resources").get("requests").get("storage"));
+    let amounts = quantity::of_json(before.value).zip(quantity::of_json(after.value));
+    if amounts.is_some_and(|(before, after)| after < before) {
+        after.forbidden(report, "field can not be less than status.capacity");
+    }
+}
+
+/// `ValidatePersistentVolumeUpdate`: what a volume is and how it is given out stays.
+fn volume(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
+    if storage::SOURCES.iter().any(|kind| !alike(old.get(kind).value, new.get(kind).value)) {
+        let why = "spec.persistentvolumesource is immutable after creation";
+        let path = "spec.persistentvolumesource";
+        let args = ["persistentvolumesource", why];
+        report.error_near(("spec", path), "invalid.forbidden", "invalid.forbidden.hint", &args);
+    }
+    let (before, after) = (old.get("volumeMode"), new.get("volumeMode"));
+    if after.is_set() && before.text_or("Filesystem") != after.text_or("Filesystem") {
+        after.because_at(report, "volumeMode", (&after.shown(), IMMUTABLE));
+    }
+}
+
+/// `ValidateStorageClassUpdate`.
+fn storage_class(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
+    for (field, default) in [("parameters", ""), ("provisioner", ""), ("reclaimPolicy", "Delete")] {
+        let (before, after) = (old.get(field), new.get(field));
+        let is_same = alike(before.value, after.value)
+            || (!default.is_empty() && before.text_or(default) == after.text_or(default));
+        if !is_same {
+            after.forbidden(report, &format!("updates to {field} are forbidden."));
+        }
+    }
+    let (before, after) = (old.get("volumeBindingMode"), new.get("volumeBindingMode"));
+    if before.text_or("Immediate") != after.text_or("Immediate") {
+        after.because(report, IMMUTABLE);
+    }
+}
+
+/// The scopes of a quota, in whatever order.
+fn scopes(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
+    let set = |list: &Cursor<'_>| list.items().map(|one| one.text().to_owned()).collect::<BTreeSet<_>>();
+    if set(old) != set(new) {
+        new.because(report, IMMUTABLE);
     }
 }

@@ -1,32 +1,65 @@
 //! Controllers that make Pods: their selectors, templates and strategies (`pkg/apis/apps/validation`), and what limits
 //! their going (`pkg/apis/policy/validation`).
 
-use super::cursor::Cursor;
-use super::{job, meta, pod, selector};
+use super::cursor::{Cursor, quoted};
+use super::{internal, job, meta, pod, selector};
 use crate::manifest::report::Report;
 
 /// A controller of this kind.
-pub(super) fn validate(kind: &str, spec: &Cursor<'_>, report: &mut Report<'_>) {
-    for field in NOT_NEGATIVE {
-        spec.get(field).not_negative(report);
-    }
-    let template = spec.get("template");
-    pod_template(&template, report);
+pub(super) fn validate(kind: &str, root: &Cursor<'_>, report: &mut Report<'_>) {
+    let spec = &root.get("spec");
     match kind {
-        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" => {
-            selected(kind, spec, report);
-            runs_for_ever(&template, report);
-        }
-        "Job" => job::validate(spec, report),
+        "Deployment" => deployment(spec, report),
+        "ReplicaSet" => replica_set(spec, report),
+        "StatefulSet" => stateful_set(spec, report),
+        "DaemonSet" => daemon_set(spec, report),
+        "Job" => job::validate(root, report),
         "ReplicationController" => replication_controller(spec, report),
         _ => {}
     }
-    match kind {
-        "Deployment" => deployment_strategy(spec, report),
-        "StatefulSet" => stateful_set(spec, report),
-        "DaemonSet" => daemon_set_strategy(spec, report),
-        _ => {}
+}
+
+/// `ValidateDeploymentSpec`.
+fn deployment(spec: &Cursor<'_>, report: &mut Report<'_>) {
+    spec.get("replicas").not_negative(report);
+    if selected("deployment", spec, report) {
+        for_ever("ReplicaSet", spec, &[], report);
     }
+    deployment_strategy(&spec.get("strategy"), report);
+    let ready = spec.get("minReadySeconds");
+    ready.not_negative(report);
+    spec.get("revisionHistoryLimit").not_negative(report);
+    let deadline = spec.get("progressDeadlineSeconds");
+    deadline.not_negative(report);
+    if deadline.is_set() && deadline.number() <= ready.number() {
+        deadline.fault(report, "invalid.deadline", "invalid.deadline.hint", &[]);
+    }
+}
+
+/// `ValidateReplicaSetSpec`, which takes an empty selector for that of a Deployment.
+fn replica_set(spec: &Cursor<'_>, report: &mut Report<'_>) {
+    spec.get("replicas").not_negative(report);
+    spec.get("minReadySeconds").not_negative(report);
+    if selected("deployment", spec, report) {
+        for_ever("ReplicaSet", spec, &[], report);
+    }
+}
+
+/// `ValidateDaemonSetSpec`: without a selector nothing is selected, and of a wrong one nothing more is said.
+fn daemon_set(spec: &Cursor<'_>, report: &mut Report<'_>) {
+    let selector = spec.get("selector");
+    let n_found = report.n_found();
+    selector::validate(&selector, report);
+    if report.n_found() == n_found {
+        matched(spec, report);
+    }
+    if selector.is_set() && selector::is_empty(&selector) {
+        selector.fault(report, "invalid.empty-selector", "invalid.empty-selector.hint", &["daemonset"]);
+    }
+    for_ever("DaemonSet", spec, &[], report);
+    spec.get("minReadySeconds").not_negative(report);
+    daemon_set_strategy(spec, report);
+    spec.get("revisionHistoryLimit").not_negative(report);
 }
 
 /// A `ControllerRevision`.
@@ -38,67 +71,84 @@ pub(super) fn revision(root: &Cursor<'_>, report: &mut Report<'_>) {
     root.get("revision").not_negative(report);
 }
 
-const NOT_NEGATIVE: [&str; 8] = [
-    "replicas",
-    "minReadySeconds",
-    "revisionHistoryLimit",
-    "parallelism",
-    "completions",
-    "backoffLimit",
-    "activeDeadlineSeconds",
-    "ttlSecondsAfterFinished",
-];
-
-/// The Pods that a controller makes must be valid as well.
-pub(super) fn pod_template(template: &Cursor<'_>, report: &mut Report<'_>) {
+/// The Pods that a controller makes must be valid as well (`ValidatePodTemplateSpec`). The API server calls the places of
+/// their labels and annotations by the names that these have in Go; `others` are volumes that come from elsewhere.
+pub(super) fn pod_template(template: &Cursor<'_>, others: &[&str], report: &mut Report<'_>) {
     let metadata = template.get("metadata");
-    meta::labels(&metadata.get("labels"), report);
-    meta::annotations(&metadata.get("annotations"), report);
-    pod::validate(&template.get("spec"), pod::Owner::Template, report);
+    let path = |field: &str| format!("{}.{field}", template.path());
+    meta::labels_at(&metadata.get("labels"), &|| path("labels"), report);
+    meta::annotations_at(&metadata.get("annotations"), &|| path("annotations"), report);
+    pod::validate(&template.get("spec"), pod::Owner::Template, others, report);
 }
 
-/// The selector must select something, and the controller's own Pods above all.
-fn selected(kind: &str, spec: &Cursor<'_>, report: &mut Report<'_>) {
+/// The selector must select something, and the controller's own Pods above all. Whether it can select at all, without
+/// which the API server does not look at the Pods.
+fn selected(whose: &str, spec: &Cursor<'_>, report: &mut Report<'_>) -> bool {
     let selector = spec.get("selector");
+    let n_found = report.n_found();
     if selector.is_set() {
         selector::validate(&selector, report);
     } else {
         selector.required(report);
     }
+    let is_wrong = selector.is_set() && report.n_found() > n_found;
     if selector.is_set() && selector::is_empty(&selector) {
-        let name = kind.to_lowercase();
-        return selector.fault(report, "invalid.empty-selector", "invalid.empty-selector.hint", &[&name]);
+        selector.fault(report, "invalid.empty-selector", "invalid.empty-selector.hint", &[whose]);
+    } else if is_wrong && whose == "statefulset" {
+        selector.because_alone(report, &selector.shown());
+    } else if is_wrong {
+        selector.because(report, "invalid label selector");
+    } else {
+        matched(spec, report);
     }
-    // What is not there selects nothing, not even the controller's own Pods.
+    !is_wrong
+}
+
+/// What is not there selects nothing, not even the controller's own Pods.
+fn matched(spec: &Cursor<'_>, report: &mut Report<'_>) {
+    let selector = spec.get("selector");
     let labels = spec.get("template").get("metadata").get("labels");
     if !selector.is_set() || !selector::matches(&selector, &labels) {
-        let shown = if labels.is_set() { labels.shown() } else { "null".to_owned() };
-        report.error(&labels.path(), "invalid.unselected", Some("invalid.unselected.hint"), &[&shown]);
+        report.error(
+            &labels.path(),
+            "invalid.unselected",
+            Some("invalid.unselected.hint"),
+            &[&labels.shown()],
+        );
     }
 }
 
-/// A selector of plain labels; without one the template's own labels are taken.
+/// `ValidateReplicationControllerSpec`: a selector of plain labels; without one the template's own labels are taken.
 fn replication_controller(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let (selector, labels) = (spec.get("selector"), spec.get("template").get("metadata").get("labels"));
-    meta::labels(&selector, report);
+    spec.get("minReadySeconds").not_negative(report);
     if selector.entries().next().is_none() && labels.entries().next().is_none() {
         selector.required(report);
-    } else if selector.entries().any(|(key, value)| labels.get(key).text() != value.text()) {
-        let shown = if labels.is_set() { labels.shown() } else { "null".to_owned() };
-        report.error(&labels.path(), "invalid.unselected", Some("invalid.unselected.hint"), &[&shown]);
     }
-    runs_for_ever(&spec.get("template"), report);
+    spec.get("replicas").not_negative(report);
+    if !spec.get("template").is_set() {
+        return spec.get("template").required(report);
+    }
+    if selector.entries().any(|(key, value)| labels.get(key).text() != value.text()) {
+        report.error(
+            &labels.path(),
+            "invalid.unselected",
+            Some("invalid.unselected.hint"),
+            &[&labels.shown()],
+        );
+    }
+    for_ever("ReplicationController", spec, &[], report);
 }
 
-fn runs_for_ever(template: &Cursor<'_>, report: &mut Report<'_>) {
+/// The template of a controller whose Pods do not end.
+fn for_ever(whose: &str, spec: &Cursor<'_>, others: &[&str], report: &mut Report<'_>) {
+    let template = spec.get("template");
+    pod_template(&template, others, report);
     let spec = template.get("spec");
-    let policy = spec.get("restartPolicy");
-    if matches!(policy.text(), "OnFailure" | "Never") {
-        policy.one_of(report, &["Always"]);
-    }
+    spec.get("restartPolicy").one_of_or_empty(report, &["Always"]);
     let deadline = spec.get("activeDeadlineSeconds");
     if deadline.is_set() {
-        deadline.forbidden(report, "activeDeadlineSeconds in ReplicaSet is not Supported");
+        deadline.forbidden(report, &format!("activeDeadlineSeconds in {whose} is not Supported"));
     }
 }
 
@@ -109,15 +159,20 @@ fn is_zero(field: &Cursor<'_>) -> bool {
     }
 }
 
+/// `Unsupported value` of a strategy, which is shown as a whole.
+fn unknown_strategy(strategy: &Cursor<'_>, known: [&str; 2], report: &mut Report<'_>) {
+    let list = known.map(quoted).join(", ");
+    let args = [&*internal::strategy(strategy), &*list];
+    let places = (&*strategy.get("type").path(), &*strategy.path());
+    report.error_near(places, "invalid.unsupported", "invalid.unsupported.hint", &args);
+}
+
 /// `ValidateDeploymentStrategy`.
-fn deployment_strategy(spec: &Cursor<'_>, report: &mut Report<'_>) {
-    let strategy = spec.get("strategy");
+fn deployment_strategy(strategy: &Cursor<'_>, report: &mut Report<'_>) {
     let (kind, rolling) = (strategy.get("type"), strategy.get("rollingUpdate"));
-    kind.one_of_or_empty(report, &["Recreate", "RollingUpdate"]);
-    let deadline = spec.get("progressDeadlineSeconds");
-    deadline.not_negative(report);
-    if deadline.is_set() && deadline.number() <= spec.get("minReadySeconds").number() {
-        deadline.fault(report, "invalid.deadline", "invalid.deadline.hint", &[]);
+    let known = ["Recreate", "RollingUpdate"];
+    if !kind.text().is_empty() && !known.contains(&kind.text()) {
+        return unknown_strategy(strategy, known, report);
     }
     if kind.text() == "Recreate" {
         if rolling.is_set() {
@@ -156,25 +211,42 @@ fn stateful_set(spec: &Cursor<'_>, report: &mut Report<'_>) {
             rolling.get("partition").not_negative(report);
             let unavailable = rolling.get("maxUnavailable");
             amount(&unavailable, report);
+            if is_zero(&unavailable) {
+                unavailable.because(report, "cannot be 0");
+            }
             at_most_all(&unavailable, report);
         }
         "OnDelete" if rolling.is_set() => {
             rolling.because(report, "only allowed for updateStrategy 'RollingUpdate'");
         }
         "OnDelete" => {}
-        _ => strategy.because(report, "must be 'RollingUpdate' or 'OnDelete'"),
+        _ => {
+            let shown = internal::strategy(&strategy);
+            strategy.because_of(report, &shown, "must be 'RollingUpdate' or 'OnDelete'");
+        }
     }
     for field in ["whenDeleted", "whenScaled"] {
         spec.get("persistentVolumeClaimRetentionPolicy").get(field).one_of(report, &["Retain", "Delete"]);
     }
+    spec.get("replicas").not_negative(report);
+    spec.get("minReadySeconds").not_negative(report);
     spec.get("ordinals").get("start").not_negative(report);
+    let claims = spec.get("volumeClaimTemplates").items().map(|one| one.get("metadata").get("name").text());
+    let claims: Vec<&str> = claims.collect();
+    if selected("statefulset", spec, report) {
+        for_ever("StatefulSet", spec, &claims, report);
+    }
+    spec.get("revisionHistoryLimit").not_negative(report);
 }
 
 /// `ValidateDaemonSetUpdateStrategy`, with the defaults 1 and 0.
 fn daemon_set_strategy(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let strategy = spec.get("updateStrategy");
     let (kind, rolling) = (strategy.get("type"), strategy.get("rollingUpdate"));
-    kind.one_of_or_empty(report, &["RollingUpdate", "OnDelete"]);
+    let known = ["RollingUpdate", "OnDelete"];
+    if !kind.text().is_empty() && !known.contains(&kind.text()) {
+        return unknown_strategy(&strategy, known, report);
+    }
     if kind.text() == "OnDelete" {
         return;
     }

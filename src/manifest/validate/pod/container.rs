@@ -4,7 +4,7 @@ use super::{Owner, environment, mounts, probe, resources, security, unique};
 use crate::manifest::report::Report;
 use crate::manifest::validate::cursor::Cursor;
 use crate::manifest::validate::names;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a container is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,10 +19,12 @@ pub(super) enum Role {
 
 /// What a container is checked against.
 pub(super) struct Around<'a> {
-    /// Names of the Pod's volumes.
-    pub(super) volumes: &'a BTreeSet<&'a str>,
-    /// Whether the Pod lives in the node's network namespace.
-    pub(super) host_network: bool,
+    /// Names of the Pod's volumes, and whether each is a claim, which may be a device.
+    pub(super) volumes: &'a BTreeMap<&'a str, bool>,
+    /// Names of the Pod's `resourceClaims`.
+    pub(super) claims: &'a BTreeSet<&'a str>,
+    /// The Pod's specification.
+    pub(super) spec: &'a Cursor<'a>,
     /// Whether it is a Pod or a template.
     pub(super) owner: Owner,
     /// The Pod's `terminationGracePeriodSeconds`.
@@ -32,7 +34,8 @@ pub(super) struct Around<'a> {
 /// A host port that is taken: protocol, address and number.
 pub(super) type HostPort<'v> = (&'v str, &'v str, i64);
 
-pub(super) fn validate(container: &Cursor<'_>, role: Role, around: &Around<'_>, report: &mut Report<'_>) {
+/// `validateContainerCommon`.
+pub(super) fn validate(container: &Cursor<'_>, around: &Around<'_>, report: &mut Report<'_>) {
     let name = container.get("name");
     if name.text().is_empty() {
         name.required(report);
@@ -42,8 +45,6 @@ pub(super) fn validate(container: &Cursor<'_>, role: Role, around: &Around<'_>, 
     let image = container.get("image");
     if image.text().is_empty() {
         image.required(report);
-    } else if image.text().trim() != image.text() && around.owner == Owner::Pod {
-        image.fault(report, "invalid.image-space", "invalid.image-space.hint", &[]);
     }
     let message = container.get("terminationMessagePolicy");
     message.one_of_or_empty(report, &["File", "FallbackToLogsOnError"]);
@@ -51,9 +52,14 @@ pub(super) fn validate(container: &Cursor<'_>, role: Role, around: &Around<'_>, 
     environment::validate(container, report);
     mounts::validate(container, around.volumes, report);
     container.get("imagePullPolicy").one_of_or_empty(report, &["Always", "IfNotPresent", "Never"]);
-    resources::validate(&container.get("resources"), report);
-    security::container(&container.get("securityContext"), report);
-    restart_policy(container, role, report);
+    resources::validate(&container.get("resources"), around.claims, report);
+    resize_policy(container, around, report);
+    let has_host_users = *around.spec.get("hostUsers").value != false;
+    security::container(&container.get("securityContext"), has_host_users, report);
+}
+
+/// Probes, hooks and what depends on whether a container stays.
+pub(super) fn after_start(container: &Cursor<'_>, role: Role, around: &Around<'_>, report: &mut Report<'_>) {
     if role == Role::Init {
         for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
             let field = container.get(field);
@@ -62,23 +68,46 @@ pub(super) fn validate(container: &Cursor<'_>, role: Role, around: &Around<'_>, 
                 report.error(&field.path(), "invalid.forbidden-init", hint, &[&field.name()]);
             }
         }
-    } else {
-        probe::validate(container, around.grace_secs, report);
+        return;
     }
-    if role == Role::Main && around.host_network {
-        host_network_ports(container, report);
+    probe::validate(container, around, report);
+    let policy = container.get("restartPolicy");
+    if role == Role::Main && policy.is_set() {
+        let hint = Some("invalid.forbidden.hint");
+        report.error(&policy.path(), "invalid.forbidden-main", hint, &[&policy.name()]);
     }
 }
 
-fn restart_policy(container: &Cursor<'_>, role: Role, report: &mut Report<'_>) {
-    let policy = container.get("restartPolicy");
-    match role {
-        Role::Main if policy.is_set() => {
-            let hint = Some("invalid.forbidden.hint");
-            report.error(&policy.path(), "invalid.forbidden-main", hint, &[&policy.name()]);
+/// `validateContainersOnlyForPod`.
+pub(super) fn images(spec: &Cursor<'_>, report: &mut Report<'_>) {
+    for list in ["containers", "initContainers"] {
+        spec.get(list).items().for_each(|one| image(&one, report));
+    }
+}
+
+pub(super) fn image(container: &Cursor<'_>, report: &mut Report<'_>) {
+    let image = container.get("image");
+    if image.text().trim() != image.text() {
+        image.fault(report, "invalid.image-space", "invalid.image-space.hint", &[]);
+    }
+}
+
+/// `validateResizePolicy`, which names the list as the place.
+fn resize_policy(container: &Cursor<'_>, around: &Around<'_>, report: &mut Report<'_>) {
+    let list = container.get("resizePolicy");
+    let mut seen = BTreeSet::new();
+    for one in list.items() {
+        let (name, policy) = (one.get("resourceName"), one.get("restartPolicy"));
+        if !seen.insert(name.text()) {
+            let shown = name.shown();
+            report.error(&one.path(), "invalid.duplicate", Some("invalid.duplicate.hint"), &[&shown]);
         }
-        Role::Main => {}
-        Role::Init | Role::Sidecar => policy.one_of(report, &["Always"]),
+        name.in_place_of(&list).one_of(report, &["cpu", "memory"]);
+        policy.in_place_of(&list).one_of(report, &["NotRequired", "RestartContainer"]);
+        if around.spec.get("restartPolicy").text() == "Never" && policy.text() != "NotRequired" {
+            let why = "must be 'NotRequired' when `restartPolicy` is 'Never'";
+            list.because_of(report, &policy.shown(), why);
+        }
     }
 }
 
@@ -111,7 +140,7 @@ fn ports(container: &Cursor<'_>, report: &mut Report<'_>) {
 
 /// `validatePodHostNetworkDeps`. Without a hostPort, the defaults make it the containerPort in a Pod, and in a
 /// template it may stay unset until the Pod is made.
-fn host_network_ports(container: &Cursor<'_>, report: &mut Report<'_>) {
+pub(super) fn host_network_ports(container: &Cursor<'_>, report: &mut Report<'_>) {
     for port in container.get("ports").items() {
         let host = port.get("hostPort");
         if host.number() != 0 && host.number() != port.get("containerPort").number() {
@@ -120,21 +149,26 @@ fn host_network_ports(container: &Cursor<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// `AccumulateUniqueHostPorts`, with the host ports that the defaults set.
+/// `AccumulateUniqueHostPorts`, with the host ports that the defaults set. Of init containers, which are looked at one
+/// by one, the API server names the first of the list as the place.
 pub(super) fn host_ports<'v>(
     container: &Cursor<'v>,
+    list: &Cursor<'v>,
     around: &Around<'_>,
     seen: &mut BTreeSet<HostPort<'v>>,
     report: &mut Report<'_>,
 ) {
-    for port in container.get("ports").items() {
+    let is_init = list.name() == "initContainers";
+    for (index, port) in container.get("ports").items().enumerate() {
         let (host, inside) = (port.get("hostPort"), port.get("containerPort"));
-        let defaulted = host.number() == 0 && around.host_network && around.owner == Owner::Pod;
-        let place = if defaulted { &inside } else { &host };
+        let is_of_host = around.spec.get("hostNetwork").is_true() && around.owner == Owner::Pod;
+        let place = if host.number() == 0 && is_of_host { &inside } else { &host };
         let key = (port.get("protocol").text_or("TCP"), port.get("hostIP").text(), place.number());
         if place.number() != 0 && !seen.insert(key) {
             let shown = format!("\"{}/{}/{}\"", key.0, key.1, key.2);
-            let places = (&*place.path(), &*host.path());
+            let first = format!("{}[0].ports[{index}].hostPort", list.path());
+            let path = if is_init { first } else { host.path() };
+            let places = (&*place.path(), &*path);
             report.error_near(places, "invalid.duplicate", "invalid.duplicate.hint", &[&shown]);
         }
     }

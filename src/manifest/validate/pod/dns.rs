@@ -13,7 +13,6 @@ const SEARCH_CHARS: usize = 2048;
 
 pub(super) fn validate(spec: &Cursor<'_>, report: &mut Report<'_>) {
     let policy = spec.get("dnsPolicy");
-    policy.one_of_or_empty(report, &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]);
     let config = spec.get("dnsConfig");
     let nameservers = config.get("nameservers");
     if policy.text() == "None" {

@@ -1,7 +1,8 @@
 //! Environment variables (`ValidateEnv`, `ValidateEnvFrom`).
 
+use crate::manifest::quantity;
 use crate::manifest::report::Report;
-use crate::manifest::validate::cursor::Cursor;
+use crate::manifest::validate::cursor::{Cursor, quoted};
 use crate::manifest::validate::names;
 
 /// Fields of the Pod that a variable may hold.
@@ -26,6 +27,9 @@ const RESOURCES: [&str; 6] = [
     "requests.ephemeral-storage",
     "requests.memory",
 ];
+
+/// What amounts of memory and storage can be divided by.
+const SIZES: [&str; 13] = ["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
 
 const SOURCES: [&str; 5] = ["fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef"];
 const ONE_OF: &str =
@@ -61,7 +65,8 @@ fn value_from(variable: &Cursor<'_>, report: &mut Report<'_>) {
     for source in &set {
         match &*source.name() {
             "fieldRef" => field_ref(source, &FIELDS, report),
-            "resourceFieldRef" => resource_ref(source, report),
+            "resourceFieldRef" => resource_ref(source, false, report),
+            "fileKeyRef" => file_ref(source, report),
             "configMapKeyRef" | "secretKeyRef" => key_ref(source, report),
             _ => {}
         }
@@ -89,7 +94,7 @@ pub(super) fn field_ref(source: &Cursor<'_>, told: &[&str], report: &mut Report<
     let subscript = text.strip_suffix("']").and_then(|text| text.split_once("['"));
     if let Some((path @ ("metadata.labels" | "metadata.annotations"), key)) = subscript {
         let key = if path == "metadata.labels" { key.to_owned() } else { key.to_lowercase() };
-        return source.invalid(report, names::qualified_name(&key));
+        return source.faulty(report, &quoted(&key), names::qualified_name(&key));
     }
     if told.contains(&text) {
         return;
@@ -100,21 +105,57 @@ pub(super) fn field_ref(source: &Cursor<'_>, told: &[&str], report: &mut Report<
     field.because(report, &format!("error converting fieldPath: field label not supported: {text}"));
 }
 
-pub(super) fn resource_ref(source: &Cursor<'_>, report: &mut Report<'_>) {
-    let resource = source.get("resource");
-    let huge = ["requests.hugepages-", "limits.hugepages-"];
-    if resource.text().is_empty() {
+/// `validateContainerResourceFieldSelector`.
+pub(super) fn resource_ref(source: &Cursor<'_>, is_file: bool, report: &mut Report<'_>) {
+    let (container, resource) = (source.get("containerName"), source.get("resource"));
+    let name = resource.text();
+    let is_huge = ["requests.hugepages-", "limits.hugepages-"].iter().any(|prefix| name.starts_with(prefix));
+    if is_file && container.text().is_empty() {
+        container.required(report);
+    } else if name.is_empty() {
         resource.required(report);
-    } else if !huge.iter().any(|prefix| resource.text().starts_with(prefix)) {
+    } else if !is_huge {
         resource.one_of(report, &RESOURCES);
+    }
+    divisor(&source.get("divisor"), name, report);
+}
+
+/// `validateContainerResourceDivisor`, which shows the resource in place of the divisor.
+fn divisor(divisor: &Cursor<'_>, resource: &str, report: &mut Report<'_>) {
+    let what = match resource.split_once('.').map_or("", |(_, name)| name) {
+        "cpu" => "cpu",
+        "memory" => "memory",
+        "ephemeral-storage" => "local ephemeral storage",
+        name if name.starts_with("hugepages-") => "hugepages",
+        _ => return,
+    };
+    let allowed: &[&str] = if what == "cpu" { &["1m", "1"] } else { &SIZES };
+    let text = quantity::canonical(divisor.value);
+    if divisor.is_set() && text != "0" && !allowed.contains(&&*text) {
+        let list = if what == "cpu" { allowed.join(" and ") } else { allowed.join(", ") };
+        let why = format!("only divisor's values {list} are supported with the {what} resource");
+        divisor.because_of(report, &quoted(resource), &why);
+    }
+}
+
+/// `validateFileKeySelector`.
+fn file_ref(source: &Cursor<'_>, report: &mut Report<'_>) {
+    let [key, volume, path] = ["key", "volumeName", "path"].map(|field| source.get(field));
+    for field in [&key, &volume, &path].into_iter().filter(|field| field.text().is_empty()) {
+        field.required(report);
+    }
+    key.invalid(report, names::env_name(key.text()));
+    if !volume.text().is_empty() {
+        volume.invalid(report, names::dns_label(volume.text()));
+    }
+    if path.text().split('/').any(|part| part == "..") {
+        path.because(report, "must not contain '..'");
     }
 }
 
 fn key_ref(source: &Cursor<'_>, report: &mut Report<'_>) {
     let (name, key) = (source.get("name"), source.get("key"));
-    if name.is_set() {
-        name.invalid(report, names::dns_subdomain(name.text()));
-    }
+    name.faulty(report, &quoted(name.text()), names::dns_subdomain(name.text()));
     if key.text().is_empty() {
         key.required(report);
     } else {

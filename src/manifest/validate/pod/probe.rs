@@ -1,18 +1,31 @@
 //! Probes and hooks (`validateProbe`, `validateLifecycle`, `validateHandler`).
 
+use super::container::Around;
 use crate::manifest::report::Report;
 use crate::manifest::validate::cursor::Cursor;
 use crate::manifest::validate::names;
 
 /// The probes of a container, and what it runs after its start and before its stop.
-pub(super) fn validate(container: &Cursor<'_>, grace_secs: i64, report: &mut Report<'_>) {
+pub(super) fn validate(container: &Cursor<'_>, around: &Around<'_>, report: &mut Report<'_>) {
     let lifecycle = container.get("lifecycle");
-    let hooks: &[&str] = if lifecycle.is_set() { &["postStart", "preStop"] } else { &[] };
-    for hook in hooks {
-        handler(&lifecycle.get(hook), grace_secs, report);
+    if lifecycle.is_set() {
+        for hook in ["postStart", "preStop"] {
+            handler(&lifecycle.get(hook), around.grace_secs, report);
+        }
+        stop_signal(&lifecycle.get("stopSignal"), around.spec, report);
     }
     for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
         probe(&container.get(name), name, report);
+    }
+}
+
+/// `validateStopSignal`; which of Linux' many signals it is, is left to the runtime.
+fn stop_signal(signal: &Cursor<'_>, spec: &Cursor<'_>, report: &mut Report<'_>) {
+    match spec.get("os").get("name").text() {
+        _ if !signal.is_set() => {}
+        "" => signal.forbidden(report, "may not be set for containers with empty `spec.os.name`"),
+        "windows" => signal.one_of(report, &["SIGKILL", "SIGTERM"]),
+        _ => {}
     }
 }
 

@@ -1,11 +1,10 @@
 //! Volumes (`ValidateVolumes`, `validateVolumeSource`).
 
-use super::environment;
-use super::mounts::descending;
+use super::projected::{self, downward, files};
 use crate::manifest::report::Report;
 use crate::manifest::validate::cursor::Cursor;
-use crate::manifest::validate::{names, quantity};
-use std::collections::BTreeSet;
+use crate::manifest::validate::{names, quantity, storage, volume_source};
+use std::collections::BTreeMap;
 
 /// Kinds of volumes in the order in which the API server looks at them: the second one is the one too many.
 const KINDS: [&str; 30] = [
@@ -41,47 +40,41 @@ const KINDS: [&str; 30] = [
     "image",
 ];
 
-/// Kinds of files on the node that a `hostPath` may ask for; the empty one asks for nothing.
-const HOST_PATHS: [&str; 8] =
-    ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
-
-/// The names of the volumes.
-pub(super) fn validate<'v>(spec: &Cursor<'v>, report: &mut Report<'_>) -> BTreeSet<&'v str> {
-    let mut seen = BTreeSet::new();
+/// The names of the volumes that are right in themselves, and whether each is a claim: what is mounted of another one
+/// is not found.
+pub(super) fn validate<'v>(spec: &Cursor<'v>, report: &mut Report<'_>) -> BTreeMap<&'v str, bool> {
+    let mut right = BTreeMap::new();
     for volume in spec.get("volumes").items() {
+        let n_found = report.n_found();
         let mut set = KINDS.iter().map(|kind| volume.get(kind)).filter(Cursor::is_set);
-        if let Some(first) = set.next() {
-            source(&first, report);
+        let first = set.next();
+        if let Some(first) = &first {
+            source(first, report);
         }
         for second in set {
-            report.error(
-                &second.path(),
-                "invalid.one-volume-type",
-                Some("invalid.one-volume-type.hint"),
-                &[],
-            );
+            let path = format!("{}.{}", volume.path(), volume_source::misnamed(&second.name()));
+            let places = (&*second.path(), &*path);
+            report.error_near(places, "invalid.one-volume-type", "invalid.one-volume-type.hint", &[]);
         }
         let name = volume.get("name");
         if name.text().is_empty() {
             name.required(report);
         } else {
-            let faults = names::dns_label(name.text());
-            let wrong = !faults.is_empty();
-            name.invalid(report, faults);
-            if !seen.insert(name.text()) && !wrong {
-                name.duplicate(report);
-            }
+            name.invalid(report, names::dns_label(name.text()));
+        }
+        if right.contains_key(name.text()) {
+            name.duplicate(report);
+        }
+        if report.n_found() == n_found {
+            let is_claim =
+                first.is_some_and(|first| matches!(&*first.name(), "persistentVolumeClaim" | "ephemeral"));
+            right.insert(name.text(), is_claim);
         }
     }
-    seen
+    right
 }
 
 fn source(source: &Cursor<'_>, report: &mut Report<'_>) {
-    let needs = |field: &str, report: &mut Report<'_>| {
-        if source.get(field).text().is_empty() {
-            source.get(field).required(report);
-        }
-    };
     match &*source.name() {
         "emptyDir" => {
             let limit = source.get("sizeLimit");
@@ -90,127 +83,38 @@ fn source(source: &Cursor<'_>, report: &mut Report<'_>) {
                 limit.forbidden(report, "SizeLimit field must be a valid resource quantity");
             }
         }
-        "hostPath" => {
-            needs("path", report);
-            let path = source.get("path");
-            if path.text().split('/').any(|part| part == "..") {
-                path.because(report, "must not contain '..'");
-            }
-            source.get("type").one_of(report, &HOST_PATHS);
-        }
         "secret" => {
-            needs("secretName", report);
+            volume_source::require(source, &["secretName"], report);
             files(source, report);
         }
         "configMap" => {
-            needs("name", report);
+            volume_source::require(source, &["name"], report);
             files(source, report);
         }
+        "gitRepo" => {
+            volume_source::require(source, &["repository"], report);
+            let directory = source.get("directory");
+            for why in super::descending(directory.text()) {
+                directory.because(report, why);
+            }
+        }
         "downwardAPI" => {
-            mode(&source.get("defaultMode"), report);
+            projected::mode(&source.get("defaultMode"), report);
             downward(source, report);
         }
-        "projected" => projected(source, report),
-        "persistentVolumeClaim" => needs("claimName", report),
-        "nfs" => {
-            needs("server", report);
-            needs("path", report);
-            let path = source.get("path");
-            if !path.text().is_empty() && !path.text().starts_with('/') {
-                path.because(report, "must be an absolute path");
+        "projected" => projected::validate(source, report),
+        "ephemeral" => {
+            let template = source.get("volumeClaimTemplate");
+            if template.is_set() {
+                storage::claim_template(&template, report);
+            } else {
+                template.required(report);
             }
         }
-        "csi" => needs("driver", report),
-        _ => {}
-    }
-}
-
-/// The bits of a file's mode.
-fn mode(mode: &Cursor<'_>, report: &mut Report<'_>) {
-    if !(0..=0o777).contains(&mode.number()) {
-        mode.because(report, "must be a number between 0 and 0777 (octal), both inclusive");
-    }
-}
-
-/// `validateKeyToPath` and the mode of the files.
-fn files(source: &Cursor<'_>, report: &mut Report<'_>) {
-    mode(&source.get("defaultMode"), report);
-    for item in source.get("items").items() {
-        if item.get("key").text().is_empty() {
-            item.get("key").required(report);
+        "image" => {
+            let policy = source.get("pullPolicy");
+            policy.one_of_or_empty(report, &["Always", "IfNotPresent", "Never"]);
         }
-        file_path(&item.get("path"), report);
-        mode(&item.get("mode"), report);
-    }
-}
-
-/// `validateDownwardAPIVolumeFile`.
-fn downward(source: &Cursor<'_>, report: &mut Report<'_>) {
-    for item in source.get("items").items() {
-        // `validateDownwardAPIVolumeFile` is told no index.
-        let item = source.in_place_of(&item);
-        file_path(&item.get("path"), report);
-        mode(&item.get("mode"), report);
-        let (field, resource) = (item.get("fieldRef"), item.get("resourceFieldRef"));
-        match (field.is_set(), resource.is_set()) {
-            (true, both) => {
-                environment::field_ref(&field, &FILES, report);
-                if both {
-                    let why = "fieldRef and resourceFieldRef can not be specified simultaneously";
-                    source.because_of(report, "\"resource\"", why);
-                }
-            }
-            (false, true) => {
-                let container = resource.get("containerName");
-                if container.text().is_empty() {
-                    container.required(report);
-                }
-                environment::resource_ref(&resource, report);
-            }
-            (false, false) => {
-                source.required_because(report, "one of fieldRef and resourceFieldRef is required");
-            }
-        }
-    }
-}
-
-/// What of a Pod a file can tell (`validVolumeDownwardAPIFieldPathExpressions`).
-const FILES: [&str; 5] =
-    ["metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"];
-
-fn file_path(path: &Cursor<'_>, report: &mut Report<'_>) {
-    if path.text().is_empty() {
-        path.required(report);
-    } else if let Some(why) = descending(path.text()) {
-        path.because(report, why);
-    }
-}
-
-fn projected(source: &Cursor<'_>, report: &mut Report<'_>) {
-    mode(&source.get("defaultMode"), report);
-    for one in source.get("sources").items() {
-        let kinds = ["secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle"];
-        let mut set = kinds.iter().map(|kind| one.get(kind)).filter(Cursor::is_set);
-        if let Some(first) = set.next() {
-            match &*first.name() {
-                "secret" | "configMap" => {
-                    if first.get("name").text().is_empty() {
-                        first.get("name").required(report);
-                    }
-                    files(&first, report);
-                }
-                "downwardAPI" => downward(&first, report),
-                "serviceAccountToken" => file_path(&first.get("path"), report),
-                _ => {}
-            }
-        }
-        for second in set {
-            report.error(
-                &second.path(),
-                "invalid.one-volume-type",
-                Some("invalid.one-volume-type.hint"),
-                &[],
-            );
-        }
+        _ => volume_source::validate(source, false, report),
     }
 }

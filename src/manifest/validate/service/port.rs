@@ -3,7 +3,7 @@
 use super::kind;
 use crate::manifest::report::Report;
 use crate::manifest::validate::cursor::Cursor;
-use crate::manifest::validate::names;
+use crate::manifest::validate::{internal, names};
 use std::collections::BTreeSet;
 
 /// The node ports that are handed out (`--service-node-port-range`).
@@ -76,8 +76,7 @@ fn twice(ports: &Cursor<'_>, report: &mut Report<'_>) {
     for port in ports.items() {
         let (protocol, number) = (port.get("protocol").text_or("TCP"), port.get("port").number());
         if number != 0 && !seen.insert((protocol, number)) {
-            // The API server shows the key of its comparison: protocol and port, and nothing else.
-            let shown = format!("{{\"protocol\":{protocol:?},\"port\":{number},\"targetPort\":0}}");
+            let shown = internal::service_port(protocol, number);
             report.error(&port.path(), "invalid.duplicate", Some("invalid.duplicate.hint"), &[&shown]);
         }
     }
