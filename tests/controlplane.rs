@@ -103,7 +103,7 @@ fn a_list_can_be_asked_for_as_it_stood_at_a_version() {
     let mut lab = lab(TEXT, 1);
     let list = |lab: &mut Lab, version| {
         let (kind, namespace) = ("ConfigMap".to_owned(), "dev".to_owned());
-        lab.request(&ApiRequest::Snapshot { kind, namespace, version, since: None })
+        lab.request(&ApiRequest::Snapshot { kind, namespace, version })
     };
     let names = |list: &Value| {
         let items = list["items"].as_array().cloned().unwrap_or_default();

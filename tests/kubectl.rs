@@ -121,6 +121,7 @@ fn containers_end_with_the_words_of_the_kubelet() {
     check("killing.txt");
     check("lifecycle.txt");
     check("forced.txt");
+    check("watched.txt");
     check("grace.txt");
 }
 
@@ -181,6 +182,7 @@ fn services_have_addresses_and_ports_as_long_as_they_live() {
 fn rollouts_go_step_by_step() {
     check("rollouts.txt");
     check("autoscaling.txt");
+    check("settings.txt");
 }
 
 #[test]

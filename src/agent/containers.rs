@@ -366,7 +366,7 @@ fn follow(control: &mut ControlPlane, world: &mut dyn World, (key, index): (&Pod
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     entry.update_readiness(index);
     if entry.is_going() {
-        control.record_pod(world, key);
+        // The kubelet tells of it when nothing runs any more (`SyncTerminatingPod`).
         return stopped_one(control, world, key);
     }
     if entry.stage == Stage::Init(index) && code == 0 && !entry.containers[index].sidecar {

@@ -20,6 +20,7 @@ use super::scheduling::Unscheduled;
 use super::services::Services;
 use super::store::{NodeEntry, PodEntry, PodKey, Store};
 use super::teardown;
+use super::watching::Changes;
 use super::world::{Actor, Patience, Wakeup, World};
 use crate::api::{ApiError, ApiRequest, ClusterSpec, Cni, NodeSpec, Pod};
 use crate::base::{Duration, Ipv4Addr, NetnsId, ObjectKey, ProcessId};
@@ -73,6 +74,8 @@ pub struct ControlPlane {
     /// Commands of probes that have had their time.
     pub(super) late: BTreeSet<ProcessId>,
     pub(super) outages: Outages,
+    /// What happened to objects lately.
+    pub(super) changes: Changes,
     pub(super) multus: Multus,
     pub(super) mesh: Mesh,
     /// Main processes that live, each with the container it belongs to.
@@ -366,6 +369,22 @@ impl ControlPlane {
         entry.update_conditions(now);
         self.owner_touched(world, key);
         self.pod_touched(world, key);
+        let Some(entry) = self.store.pods.get(key) else { return };
+        let row = entry.row(key, self.host_ip(entry));
+        if let Some(entry) = self.store.pods.get_mut(key)
+            && entry.told.as_deref() != Some(&row)
+        {
+            entry.told = Some(Arc::new(row.clone()));
+            self.pod_told(&key.object(), now);
+        }
+        world.record(TableChange::Pod(Box::new(row)));
+    }
+
+    /// Writes down how a Pod is, of which its kubelet does not tell yet.
+    pub(super) fn record_untold(&mut self, world: &mut dyn World, key: &PodKey) {
+        let now = world.now();
+        let Some(entry) = self.store.pods.get_mut(key) else { return };
+        entry.update_conditions(now);
         let Some(entry) = self.store.pods.get(key) else { return };
         world.record(TableChange::Pod(Box::new(entry.row(key, self.host_ip(entry)))));
     }

@@ -209,7 +209,8 @@ fn make_netns(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
         control.attach_sockets(world, &home, netns);
     }
     created(world, key, 3, vec![name.to_string()]);
-    control.record_pod(world, key);
+    // It tells of the sandbox when that has its address (`OnPodSandboxReady`).
+    control.record_untold(world, key);
     wait(control, world, key, (Stage::PluginCalled, PLUGIN_START));
 }
 

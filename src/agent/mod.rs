@@ -43,6 +43,7 @@ mod service_update;
 mod services;
 mod store;
 mod teardown;
+mod watching;
 mod world;
 
 pub use control::{ControlPlane, Desired};

@@ -338,6 +338,7 @@ impl ControlPlane {
         self.objects.insert(row.clone());
         self.objects.remember(&key, Some(row.clone()));
         world.record(TableChange::Object(row.clone()));
+        self.object_written(&row, world.now());
         // Owners that are not there, and finalizers that let go, are the garbage collector's.
         let released = row.deleted.is_some() && finalizers(&row.value).is_empty();
         if released || (old.is_none() && owners(&row.value).next().is_some()) {
@@ -355,6 +356,7 @@ impl ControlPlane {
         self.objects.version += 1;
         self.objects.remember(key, None);
         world.record(TableChange::ObjectGone(key.clone()));
+        self.object_gone(&row, world.now());
         self.namespace_emptied(world, key);
         self.object_changed(world, Some(&row), None);
     }

@@ -106,6 +106,7 @@ impl ControlPlane {
             reported: false,
             grace: None,
             overwritten: None,
+            told: None,
             orphaned: false,
             unreachable: false,
             pod,
@@ -126,7 +127,9 @@ impl ControlPlane {
         grace_seconds: Option<u64>,
     ) {
         let Some(key) = self.store.pod_named(&key.namespace, &key.name).cloned() else { return };
-        if grace_seconds == Some(0) {
+        // Without a word the Pod's own time counts (`CheckGracefulDelete`).
+        let own = self.store.pods.get(&key).and_then(|entry| entry.pod.spec.termination_grace_period_seconds);
+        if grace_seconds == Some(0) || (grace_seconds.is_none() && own == Some(0)) {
             return self.delete_by_force(world, &key);
         }
         if let Some(entry) = self.store.pods.get_mut(&key) {
@@ -147,8 +150,9 @@ impl ControlPlane {
         }
         let was_deleting = std::mem::replace(&mut entry.deleting, true);
         let successor = entry.successor.take();
-        self.pod_touched(world, key);
-        self.owner_touched(world, key);
+        let now = world.now();
+        self.mark_deleted(world, &object, now);
+        self.record_pod(world, key);
         self.store.orphan(key);
         self.forget_waiting(key);
         self.remove(world, &object);
@@ -196,6 +200,10 @@ impl ControlPlane {
             return self.record_pod(world, key);
         }
         self.pod_touched(world, key);
+        if let Some(entry) = self.store.pods.get(key) {
+            let row = entry.row(key, self.host_ip(entry));
+            self.pod_lets_go(&object, row, world.now());
+        }
         let Some(entry) = self.store.remove_pod(key) else { return };
         self.forget_waiting(key);
         self.remove(world, &object);

@@ -41,9 +41,8 @@ impl ControlPlane {
                     .filter(|row| namespace.is_empty() || *row.key.namespace == **namespace);
                 Ok(Value::Array(rows.map(|row| self.whole(row)).collect()))
             }
-            ApiRequest::Snapshot { kind, namespace, version, since } => {
-                self.snapshot((kind, namespace), *version, *since)
-            }
+            ApiRequest::Watch { kind, namespace, after } => Ok(self.changes_since((kind, namespace), *after)),
+            ApiRequest::Snapshot { kind, namespace, version } => self.snapshot((kind, namespace), *version),
             ApiRequest::Create(value) => self.create(world, value),
             ApiRequest::Check(value) => {
                 let mut made = (*self.admitted(world, value)?.value).clone();
@@ -75,13 +74,16 @@ impl ControlPlane {
     }
 
     /// An object with its status.
-    fn whole(&self, row: &ObjectRow) -> Value {
+    pub(super) fn whole(&self, row: &ObjectRow) -> Value {
         let mut value = row.whole();
         match &*row.key.kind {
             "Pod" => {
                 let key = self.store.pod_named(&row.key.namespace, &row.key.name);
                 if let Some((key, entry)) = key.and_then(|key| Some((key, self.store.pods.get(key)?))) {
-                    entry.row(key, self.host_ip(entry)).overlay(&mut value);
+                    match &entry.told {
+                        Some(told) => told.overlay(&mut value),
+                        None => entry.row(key, self.host_ip(entry)).overlay(&mut value),
+                    }
                 }
             }
             "Node" => {
@@ -274,15 +276,7 @@ impl ControlPlane {
     }
 
     /// Objects of a kind as a list object, as they stand or stood.
-    fn snapshot(
-        &self,
-        (kind, namespace): (&str, &str),
-        version: Option<u64>,
-        since: Option<u64>,
-    ) -> Result<Value, ApiError> {
-        if since == Some(self.turns) {
-            return Ok(Value::Null);
-        }
+    fn snapshot(&self, (kind, namespace): (&str, &str), version: Option<u64>) -> Result<Value, ApiError> {
         let rows = match version {
             Some(version) => self.objects.at_version(kind, version)?,
             None => self.objects_of(kind).cloned().collect(),
@@ -295,7 +289,7 @@ impl ControlPlane {
             "apiVersion": api_version,
             "metadata": { "resourceVersion": version.unwrap_or(self.objects.version()).to_string() },
             "items": items,
-            "turn": self.turns,
+            "next": self.changes.next(),
         }))
     }
 

@@ -71,6 +71,8 @@ pub(super) struct PodEntry {
     pub(super) grace: Option<u64>,
     /// The status that its text came with, while a request has put another one in its place.
     pub(super) overwritten: Option<Pasted>,
+    /// What the API server was last told of its status.
+    pub(super) told: Option<Arc<PodRow>>,
     /// Whether its object is gone already, as after a deletion by force, while its kubelet still takes it down.
     pub(super) orphaned: bool,
     /// Whether its node is lost, so that it counts as not ready whatever its containers did last.

@@ -135,7 +135,6 @@ pub(super) fn clean_up(control: &mut ControlPlane, world: &mut dyn World, key: &
     }
     containers::kill_late(control, world, key);
     terminated(world, key, 3, vec![key.name.to_string()]);
-    control.record_pod(world, key);
     let host_network = control.store.pods.get(key).is_some_and(|entry| entry.pod.spec.host_network);
     let next = if host_network { Stage::Gone } else { Stage::PluginDel };
     wait(control, world, key, (next, TEARDOWN));
@@ -189,11 +188,12 @@ pub(super) fn gone(control: &mut ControlPlane, world: &mut dyn World, key: &PodK
         entry.phase = PodPhase::Failed;
         (entry.reason, entry.message) = (Some(reason.into()), Some(message.into()));
     }
-    if entry.deleting {
+    entry.stage = Stage::Ended;
+    let is_deleted = entry.deleting;
+    control.record_pod(world, key);
+    if is_deleted {
         return control.finish_pod(world, key);
     }
-    entry.stage = Stage::Ended;
-    control.record_pod(world, key);
     control.room_made(world);
 }
 

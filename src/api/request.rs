@@ -51,8 +51,16 @@ pub enum ApiRequest {
         namespace: String,
         /// As they stood at this version of the store (`resourceVersionMatch: Exact`).
         version: Option<u64>,
-        /// Answers null where nothing has happened since the list with this number (its field `turn`).
-        since: Option<u64>,
+    },
+    /// Reads what happened to objects of a kind: each as it was after a change, or as it was last (`objects`), and the
+    /// number of the first change to come (`next`). Null where nothing has happened.
+    Watch {
+        /// Kind.
+        kind: String,
+        /// Namespace; empty for all.
+        namespace: String,
+        /// Number of the first change that is asked for, as a list or an answer says it.
+        after: u64,
     },
     /// Makes an object. `metadata.generateName` is completed; the namespace has to be there.
     Create(Value),
@@ -114,7 +122,10 @@ pub enum ApiRequest {
 impl ApiRequest {
     /// Whether nothing changes by it.
     pub fn is_reading(&self) -> bool {
-        matches!(self, Self::Get(_) | Self::List { .. } | Self::Snapshot { .. } | Self::Check(_))
+        matches!(
+            self,
+            Self::Get(_) | Self::List { .. } | Self::Snapshot { .. } | Self::Watch { .. } | Self::Check(_)
+        )
     }
 }
 

@@ -10,6 +10,28 @@ use crate::shell::Command;
 use crate::shell::out::{Out, answer, not_simulated, refuse};
 use crate::trace::Inventory;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+const KUSTOMIZE: &str = "v5.7.1";
+const MINOR: &str = "35";
+/// The commit of the release, and when its client and its server were built.
+const COMMIT: &str = "66452049f3d692768c39c797b21b793dce80314e";
+const CLIENT_DATE: &str = "2025-12-17T12:41:05Z";
+const SERVER_DATE: &str = "2025-12-17T12:32:07Z";
+/// Groups and versions that an API server serves besides those of the kinds here.
+const OTHER_VERSIONS: [&str; 11] = [
+    "admissionregistration.k8s.io/v1",
+    "apiextensions.k8s.io/v1",
+    "apiregistration.k8s.io/v1",
+    "authentication.k8s.io/v1",
+    "authorization.k8s.io/v1",
+    "autoscaling/v1",
+    "certificates.k8s.io/v1",
+    "events.k8s.io/v1",
+    "flowcontrol.apiserver.k8s.io/v1",
+    "node.k8s.io/v1",
+    "resource.k8s.io/v1",
+];
 
 /// `kubectl events`.
 pub(super) fn events(inventory: &Inventory, namespace: &str, words: &[String]) -> Command {
@@ -145,12 +167,90 @@ pub(super) fn api_resources(words: &[String]) -> Command {
 
 /// `kubectl version`.
 pub(super) fn version(words: &[String]) -> Command {
-    match read("version", &[switch("client", ' ')], &["output"], words) {
+    let words = match read("version", &[switch("client", ' '), value("output", 'o')], &[], words) {
+        Ok(words) => words,
+        Err(text) => return refuse(text, 1),
+    };
+    if !words.operands.is_empty() {
+        let given = words.operands.join(" ");
+        return refuse(format!("error: extra arguments: [{given}]\n"), 1);
+    }
+    let is_client = words.is_set("client");
+    let output = words.value("output").unwrap_or("");
+    if output.is_empty() {
+        let client = format!("Client Version: {}\nKustomize Version: {KUSTOMIZE}\n", view::VERSION);
+        let server = format!("Server Version: {}\n", view::VERSION);
+        return answer(if is_client { client } else { client + &server });
+    }
+    let mut shown = json!({ "clientVersion": build(CLIENT_DATE, &[]), "kustomizeVersion": KUSTOMIZE });
+    if !is_client {
+        let emulated = [("emulationMajor", "1"), ("emulationMinor", MINOR)];
+        let least = [("minCompatibilityMajor", "1"), ("minCompatibilityMinor", "34")];
+        shown["serverVersion"] = build(SERVER_DATE, &[emulated, least].concat());
+    }
+    match output {
+        "yaml" => answer(yaml::yaml(&yaml::sorted(&shown))),
+        // In the order of the fields, with an indent of two.
+        "json" => answer(serde_json::to_string_pretty(&shown).unwrap_or_default() + "\n"),
+        _ => refuse("error: --output must be 'yaml' or 'json'\n", 1),
+    }
+}
+
+/// What a build says of itself (`version.Info`), with `more` that only a server says.
+fn build(date: &str, more: &[(&str, &str)]) -> Value {
+    let numbers = [("major", "1"), ("minor", MINOR)];
+    let rest = [
+        ("gitVersion", view::VERSION),
+        ("gitCommit", COMMIT),
+        ("gitTreeState", "clean"),
+        ("buildDate", date),
+        ("goVersion", "go1.25.5"),
+        ("compiler", "gc"),
+        ("platform", "linux/amd64"),
+    ];
+    let fields = numbers.iter().chain(more).chain(&rest);
+    fields.map(|(field, text)| ((*field).to_owned(), json!(text))).collect::<serde_json::Map<_, _>>().into()
+}
+
+/// `kubectl get componentstatuses`, which the API server still answers.
+pub(super) fn component_statuses(words: &[String]) -> Command {
+    let known = [switch("no-headers", ' '), value("output", 'o')];
+    let words = match read("get", &known, &["watch", "selector", "field-selector"], words) {
+        Ok(words) => words,
+        Err(text) => return refuse(text, 1),
+    };
+    if let Some(form) = words.value("output").filter(|form| *form != "wide") {
+        let (text, status) = not_simulated("kubectl get componentstatuses", &format!("-o {form}"));
+        return refuse(text, status);
+    }
+    let mut out = Out::default();
+    out.err("Warning: v1 ComponentStatus is deprecated in v1.19+\n");
+    let mut rows = Vec::new();
+    if !words.is_set("no-headers") {
+        rows.push(["NAME", "STATUS", "MESSAGE", "ERROR"].map(str::to_owned).to_vec());
+    }
+    for name in ["scheduler", "controller-manager", "etcd-0"] {
+        rows.push([name, "Healthy", "ok", ""].map(str::to_owned).to_vec());
+    }
+    out.out(layout(&rows));
+    out.done(0)
+}
+
+/// `kubectl api-versions`.
+pub(super) fn api_versions(words: &[String]) -> Command {
+    match read("api-versions", &[], &["cached"], words) {
         Err(text) => refuse(text, 1),
-        Ok(words) => {
-            let client = format!("Client Version: {}\nKustomize Version: v5.7.1\n", view::VERSION);
-            let server = format!("Server Version: {}\n", view::VERSION);
-            answer(if words.is_set("client") { client } else { client + &server })
+        Ok(words) if !words.operands.is_empty() => refuse(
+            format!(
+                "error: unexpected arguments: [{}]\nSee 'kubectl api-versions -h' for help and examples\n",
+                words.operands.join(" ")
+            ),
+            1,
+        ),
+        Ok(_) => {
+            let kept = RESOURCES.iter().filter(|one| is_kept(one)).map(|one| one.api_version);
+            let all: BTreeSet<&str> = kept.chain(OTHER_VERSIONS).collect();
+            answer(all.into_iter().map(|version| format!("{version}\n")).collect::<Vec<_>>().concat())
         }
     }
 }

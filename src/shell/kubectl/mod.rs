@@ -38,7 +38,7 @@ pub use yaml::yaml as to_yaml;
 
 use super::out::{not_simulated, refuse};
 use super::{Command, Context};
-use change::{apply, autoscale, create, delete, diff, drain, edit, fields, node, rollout, run, wait};
+use change::{apply, autoscale, create, delete, diff, drain, edit, fields, node, rollout, run, set, wait};
 
 /// Verbs of the real client that are not simulated.
 const OTHERS: [&str; 8] =
@@ -69,10 +69,11 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
         return refuse(text, 1);
     }
     match verb.as_str() {
-        "get" => get::get(context, rest),
+        "get" => get(context, rest),
         "describe" => describe::describe(inventory, namespace, rest),
         "events" => about::events(inventory, namespace, rest),
         "api-resources" => about::api_resources(rest),
+        "api-versions" => about::api_versions(rest),
         "explain" => explain::explain(rest),
         "version" => about::version(rest),
         "cluster-info" => cluster::info(inventory, rest),
@@ -95,7 +96,7 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
         "annotate" => fields::mark("annotate", namespace, rest),
         "scale" => fields::scale(namespace, rest),
         "patch" => fields::patch(namespace, rest),
-        "set" => fields::set(namespace, rest),
+        "set" => set::set(namespace, rest),
         "rollout" => rollout::rollout(namespace, rest),
         "cordon" => node::cordon("cordon", rest),
         "uncordon" => node::cordon("uncordon", rest),
@@ -110,5 +111,12 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
             refuse(text, status)
         }
         verb => refuse(format!("error: unknown command \"{verb}\" for \"kubectl\"\n"), 1),
+    }
+}
+
+fn get(context: &Context<'_>, words: &[String]) -> Command {
+    match words.iter().find(|word| !word.starts_with('-')).map(String::as_str) {
+        Some("componentstatuses" | "componentstatus" | "cs") => about::component_statuses(words),
+        _ => get::get(context, words),
     }
 }

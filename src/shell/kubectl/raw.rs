@@ -98,8 +98,7 @@ fn answer(os: &mut dyn Os, path: &str) -> Result<String, ApiError> {
     let choice = choices(choice)?;
     let Some(name) = name else {
         let version = choice.version;
-        let request =
-            ApiRequest::Snapshot { kind: resource.kind.to_owned(), namespace, version, since: None };
+        let request = ApiRequest::Snapshot { kind: resource.kind.to_owned(), namespace, version };
         let mut list = os.api(&request)?;
         let current: u64 =
             list["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -107,7 +106,7 @@ fn answer(os: &mut dyn Os, path: &str) -> Result<String, ApiError> {
             let why = format!("Timeout: Too large resource version: {least}, current: {current}");
             return Err(ApiError { code: 504, reason: "Timeout", message: why });
         }
-        list.as_object_mut().map(|fields| fields.remove("turn"));
+        list.as_object_mut().map(|fields| fields.remove("next"));
         if let Some(items) = list["items"].as_array_mut() {
             items.retain(|one| choice.labels.selects(one) && choice.fields.selects(one));
             // What stands in a list bears neither kind nor version.

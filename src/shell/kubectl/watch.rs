@@ -11,14 +11,10 @@ use crate::app::Os;
 use crate::base::Duration;
 use crate::shell::Command;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// How often the client looks whether something has happened.
 const LOOK: Duration = Duration::from_ms(50);
-
-/// Objects by their names, as they were last shown.
-type Known = BTreeMap<(String, String), Value>;
 
 /// A client that watches what a query asks for.
 pub(super) fn watch(query: Query) -> Result<Command, String> {
@@ -30,64 +26,73 @@ pub(super) fn watch(query: Query) -> Result<Command, String> {
     }
     let query = Rc::new(query);
     Ok(client(move |os| {
-        let (found, turn) = asked(os, &query, None).unwrap_or_default();
+        let (found, next) = listed(os, &query);
         let mut widths = Widths::default();
-        let missing = query.wanted[0].1.iter().find(|name| !found.keys().any(|known| known.1 == **name));
+        let is_there = |name: &&String| found.iter().any(|one| text(one, "metadata.name") == **name);
+        let missing = query.wanted[0].1.iter().find(|name| !is_there(name));
         if let Some(name) = missing {
             let text = super::get::not_found(query.wanted[0].0, name);
             return Next::Done(super::change::fail(os, &text));
         }
         if !query.words.is_set("watch-only") && !found.is_empty() {
-            let all: Vec<Value> = found.values().cloned().collect();
-            show(os, &query, &all, (true, &mut widths));
+            show(os, &query, &found, (true, &mut widths));
         }
         let headed = !found.is_empty();
-        later(&query, found, turn, (widths, headed))
+        later(&query, next, (widths, headed))
     }))
 }
 
-fn later(query: &Rc<Query>, known: Known, turn: u64, (widths, headed): (Widths, bool)) -> Next {
+fn later(query: &Rc<Query>, after: u64, (widths, headed): (Widths, bool)) -> Next {
     let query = query.clone();
     Next::Later(
         LOOK,
         Rc::new(move |os: &mut dyn Os| {
-            let Some((found, turn)) = asked(os, &query, Some(turn)) else {
-                return later(&query, known.clone(), turn, (widths.clone(), headed));
-            };
-            let mut changed: Vec<Value> = found
-                .iter()
-                .filter(|(name, value)| known.get(name) != Some(value))
-                .map(|(_, v)| v.clone())
-                .collect();
-            // What is gone is shown once more as it was last.
-            changed
-                .extend(known.iter().filter(|(name, _)| !found.contains_key(name)).map(|(_, v)| v.clone()));
             let (mut widths, mut headed) = (widths.clone(), headed);
+            let (changed, next) = changes(os, &query, after);
             for one in changed {
                 show(os, &query, &[one], (!headed, &mut widths));
                 headed = true;
             }
-            later(&query, found, turn, (widths, headed))
+            later(&query, next, (widths, headed))
         }),
     )
 }
 
-/// What the query finds, and the number of the answer; `None` where nothing has happened.
-fn asked(os: &mut dyn Os, query: &Query, since: Option<u64>) -> Option<(Known, u64)> {
-    let (resource, names) = &query.wanted[0];
-    let namespace = query.namespace.clone().filter(|_| resource.namespaced).unwrap_or_default();
-    let request = ApiRequest::Snapshot { kind: resource.kind.to_owned(), namespace, version: None, since };
-    let list = os.api(&request).ok().filter(|list| !list.is_null())?;
-    let name = |object: &Value| text(object, "metadata.name").to_owned();
-    let items = list["items"].as_array().into_iter().flatten();
-    let wanted = items.filter(|object| {
-        (names.is_empty() || names.contains(&name(object)))
+/// The objects of an answer that the query asks for.
+fn wanted(query: &Query, answer: &Value, field: &str) -> Vec<Value> {
+    let names = &query.wanted[0].1;
+    let items = answer[field].as_array().into_iter().flatten();
+    let fits = |object: &&Value| {
+        (names.is_empty() || names.iter().any(|name| *name == text(object, "metadata.name")))
             && query.labels.selects(object)
             && query.fields.selects(object)
+    };
+    items.filter(fits).cloned().collect()
+}
+
+fn place(query: &Query) -> (String, String) {
+    let resource = query.wanted[0].0;
+    let namespace = query.namespace.clone().filter(|_| resource.namespaced).unwrap_or_default();
+    (resource.kind.to_owned(), namespace)
+}
+
+/// What the query finds, and the number of the first change to come.
+fn listed(os: &mut dyn Os, query: &Query) -> (Vec<Value>, u64) {
+    let (kind, namespace) = place(query);
+    let list = os.api(&ApiRequest::Snapshot { kind, namespace, version: None });
+    let list = list.unwrap_or(Value::Null);
+    let mut found = wanted(query, &list, "items");
+    found.sort_by_key(|one| {
+        (text(one, "metadata.namespace").to_owned(), text(one, "metadata.name").to_owned())
     });
-    let found =
-        wanted.map(|object| ((text(object, "metadata.namespace").to_owned(), name(object)), object.clone()));
-    Some((found.collect(), list["turn"].as_u64().unwrap_or(0)))
+    (found, list["next"].as_u64().unwrap_or(0))
+}
+
+/// What has changed since, and the number of the first change to come.
+fn changes(os: &mut dyn Os, query: &Query, after: u64) -> (Vec<Value>, u64) {
+    let (kind, namespace) = place(query);
+    let answer = os.api(&ApiRequest::Watch { kind, namespace, after }).unwrap_or(Value::Null);
+    (wanted(query, &answer, "objects"), answer["next"].as_u64().unwrap_or(after))
 }
 
 fn show(os: &mut dyn Os, query: &Query, objects: &[Value], (head, widths): (bool, &mut Widths)) {

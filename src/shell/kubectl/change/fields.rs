@@ -1,4 +1,4 @@
-//! Verbs that change single fields: `label`, `annotate`, `scale`, `patch`, `set image`.
+//! Verbs that change single fields: `label`, `annotate`, `scale`, `patch`.
 
 use super::{NO_RESOURCE, Next, client, dry_run, fail, key, list, merge, one, read, refusal, report, shown};
 use crate::api::{ApiRequest, PatchKind};
@@ -385,92 +385,4 @@ fn warn(os: &mut dyn Os, before: &Value, (kind, change): (PatchKind, &Value)) {
 
 fn scale_patch(patch: &Value) -> Value {
     json!({ "spec": { "replicas": at(patch, "spec.replicas") } })
-}
-
-/// `kubectl set image`.
-pub(in crate::shell::kubectl) fn set(namespace: &str, words: &[String]) -> Command {
-    match words.split_first() {
-        Some((what, rest)) if what == "image" => match images(namespace, rest) {
-            Ok(command) => command,
-            Err(text) => refuse(text, 1),
-        },
-        Some((what, rest)) if what == "env" => match super::set_env::command(namespace, rest) {
-            Ok(command) => command,
-            Err(text) => refuse(text, 1),
-        },
-        Some((what, _)) => {
-            let (text, status) = not_simulated("kubectl set", what);
-            refuse(text, status)
-        }
-        None => refuse("error: a subcommand such as \"image\" is required\n", 1),
-    }
-}
-
-/// Where an object of this kind keeps the spec of its Pods (`UpdatePodSpecForObject`).
-pub(super) fn pod_spec_of(kind: &str) -> &'static str {
-    match kind {
-        "Pod" => "/spec",
-        "CronJob" => "/spec/jobTemplate/spec/template/spec",
-        _ => "/spec/template/spec",
-    }
-}
-
-/// Puts an object back as `kubectl set` changed it, or only shows it, and reports so.
-pub(super) fn put_back(os: &mut dyn Os, live: Value, only: bool, output: Option<&str>, line: &str) -> Next {
-    match if only { Ok(live) } else { os.api(&ApiRequest::Replace(live)) } {
-        Ok(object) => {
-            report(os, output, &object, line);
-            Next::Done(0)
-        }
-        Err(error) => Next::Done(fail(os, &refusal(&error, ""))),
-    }
-}
-
-fn images(namespace: &str, words: &[String]) -> Result<Command, String> {
-    let flags = [value("output", 'o'), optional("dry-run", "unchanged")];
-    let words = flags::read("set image", &flags, &["all", "selector", "local", "filename"], words)?;
-    let (changes, operands): (Vec<String>, Vec<String>) =
-        words.operands.iter().cloned().partition(|word| word.contains('='));
-    if operands.is_empty() {
-        return Err(NO_RESOURCE.to_owned());
-    }
-    if changes.is_empty() {
-        return Err("error: at least one image update is required\n".to_owned());
-    }
-    let (resource, name) = one(&operands)?;
-    let key = key(resource, words.namespace(namespace), &name);
-    let (only, dry) = dry_run(words.value("dry-run"))?;
-    Ok(client(move |os| {
-        let mut live = match read(os, &key) {
-            Ok(live) => live,
-            Err(error) => return Next::Done(fail(os, &refusal(&error, ""))),
-        };
-        let path = pod_spec_of(resource.kind);
-        let mut changed = false;
-        for change in &changes {
-            let (container, image) = change.split_once('=').unwrap_or((change, ""));
-            let mut found = false;
-            for list in ["containers", "initContainers"] {
-                let items = live.pointer_mut(&format!("{path}/{list}")).and_then(Value::as_array_mut);
-                for one in items.into_iter().flatten() {
-                    if container == "*" || one["name"] == container {
-                        found = true;
-                        changed |= one["image"] != image;
-                        one["image"] = json!(image);
-                    }
-                }
-            }
-            if !found {
-                return Next::Done(fail(
-                    os,
-                    &format!("error: unable to find container named \"{container}\"\n"),
-                ));
-            }
-        }
-        if !changed {
-            return Next::Done(0);
-        }
-        let line = format!("{} image updated{dry}\n", shown(resource, &name));
-        put_back(os, live, only, words.value("output"), &line)
-    }))
 }

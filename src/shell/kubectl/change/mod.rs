@@ -15,6 +15,7 @@ pub(super) mod manifests;
 pub(super) mod node;
 pub(super) mod rollout;
 pub(super) mod run;
+pub(super) mod set;
 mod set_env;
 pub(super) mod wait;
 mod yaml_words;

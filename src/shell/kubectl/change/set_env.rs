@@ -1,6 +1,6 @@
 //! `kubectl set env`: variables of the containers of a Pod or of what makes Pods.
 
-use super::fields::{pod_spec_of, put_back};
+use super::set::{pod_spec_of, put_back};
 use super::{NO_RESOURCE, Next, client, dry_run, fail, key, one, read, refusal, say, shown};
 use crate::shell::Command;
 use crate::shell::kubectl::flags::{self, Words, optional, switch, value};
