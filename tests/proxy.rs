@@ -452,11 +452,9 @@ fn the_configuration_of_kube_proxy_is_checked() {
         let found = errors(text);
         assert!(found.len() == 1 && found[0].contains(wanted), "{text}: {found:?}");
     }
-    // Modes that are accepted and run as iptables say so.
     assert!(
-        check("mode: ipvs\n    ipvs: {scheduler: mh}")
-            .iter()
-            .any(|found| found.0 == Severity::Info && found.1.contains("mh"))
+        errors("mode: ipvs\n    ipvs: {scheduler: mh}").is_empty()
+            && errors("mode: ipvs\n    ipvs: {scheduler: nope}")[0].contains("ipvs.scheduler: invalid value")
             && errors("mode: ipvs\n    ipvs: {strictARP: true}").is_empty()
             && check("mode: nftables").iter().all(|found| !found.1.contains("mode"))
     );

@@ -20,24 +20,58 @@ pub enum IpvsScheduler {
     Sh,
     /// By the address asked.
     Dh,
+    /// The one that the address asked has already, else the one with the fewest connections.
+    Lblc,
+    /// The same, where an address may have several.
+    Lblcr,
+    /// The first of those with the largest weight.
+    Fo,
+    /// The same, as long as it has no more connections than its weight.
+    Ovf,
+    /// By the client's address and port, in Maglev's table.
+    Mh,
 }
 
 impl IpvsScheduler {
     /// All of them with their names.
-    pub const ALL: [(&'static str, Self); 8] = [
+    pub const ALL: [(&'static str, Self); 13] = [
         ("rr", Self::Rr),
         ("wrr", Self::Wrr),
         ("lc", Self::Lc),
         ("wlc", Self::Wlc),
-        ("sed", Self::Sed),
-        ("nq", Self::Nq),
+        ("lblc", Self::Lblc),
+        ("lblcr", Self::Lblcr),
         ("sh", Self::Sh),
         ("dh", Self::Dh),
+        ("sed", Self::Sed),
+        ("nq", Self::Nq),
+        ("fo", Self::Fo),
+        ("ovf", Self::Ovf),
+        ("mh", Self::Mh),
     ];
 
     /// The scheduler of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, scheduler)| *scheduler)
+    }
+
+    /// Flags that kube-proxy gives it besides, as `ipvsadm` names them.
+    pub const fn flags(self) -> &'static str {
+        match self {
+            Self::Mh => "mh-port",
+            Self::Rr
+            | Self::Wrr
+            | Self::Lc
+            | Self::Wlc
+            | Self::Sed
+            | Self::Nq
+            | Self::Sh
+            | Self::Dh
+            | Self::Lblc
+            | Self::Lblcr
+            | Self::Fo
+            | Self::Ovf => "",
+        }
     }
 
     /// Its name.

@@ -247,23 +247,16 @@ impl<'v> Reader<'v> {
         found.map_or_else(ProxyMode::default, |(_, mode)| *mode)
     }
 
-    /// Not simulated are those that keep clients by locality (`lblc`, `lblcr`) or let servers overflow (`fo`, `ovf`), and `mh`.
     fn scheduler(&mut self) -> IpvsScheduler {
-        const ALL: [&str; 13] =
-            ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "fo", "ovf", "mh"];
         let Some(name) = self.text("ipvs.scheduler").filter(|name| !name.is_empty()) else {
             return IpvsScheduler::default();
         };
-        if let Some(known) = IpvsScheduler::named(name) {
-            return known;
+        let found = IpvsScheduler::named(name);
+        if found.is_none() {
+            let known = IpvsScheduler::ALL.map(|(known, _)| known).join(", ");
+            self.fault("ipvs.scheduler", &Value::from(name), &known);
         }
-        if ALL.contains(&name) {
-            let args = vec![name.to_owned()];
-            self.faults.push(("kube-proxy.scheduler", "kube-proxy.scheduler.hint", args));
-        } else {
-            self.fault("ipvs.scheduler", &Value::from(name), &ALL.join(", "));
-        }
-        IpvsScheduler::default()
+        found.unwrap_or_default()
     }
 
     fn local(&mut self, podsubnet: &[IpNet]) -> LocalTraffic {

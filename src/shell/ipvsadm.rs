@@ -80,6 +80,9 @@ fn servers(ipvs: &Ipvs, now: SimTime, only: Option<ServerKey>) -> String {
     let mut out = HEAD.to_owned();
     for (key, (_, row)) in ipvs.servers.iter().filter(|(key, _)| only.is_none_or(|only| only == **key)) {
         let _ = write!(out, "{}  {} {}", protocol_word(key.protocol), key.socket, row.scheduler.name());
+        if !row.scheduler.flags().is_empty() {
+            let _ = write!(out, " ({})", row.scheduler.flags());
+        }
         if let Some(seconds) = row.persistent {
             let _ = write!(out, " persistent {seconds}");
         }
@@ -117,7 +120,9 @@ fn saved(ipvs: &Ipvs) -> String {
     for (key, (_, row)) in &ipvs.servers {
         let service = format!("-{} {}", if key.protocol == 17 { 'u' } else { 't' }, key.socket);
         let persistent = row.persistent.map_or_else(String::new, |seconds| format!(" -p {seconds}"));
-        let _ = writeln!(out, "-A {service} -s {}{persistent}", row.scheduler.name());
+        let flags = row.scheduler.flags();
+        let flags = if flags.is_empty() { String::new() } else { format!(" -b {flags}") };
+        let _ = writeln!(out, "-A {service} -s {}{persistent}{flags}", row.scheduler.name());
         for real in &row.real {
             let _ = writeln!(out, "-a {service} -r {} -m -w {}", real.socket, real.weight);
         }

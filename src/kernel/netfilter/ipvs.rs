@@ -5,6 +5,8 @@
 //! (`LOCAL_OUT`), and go on from there as if this machine had sent them; replies are translated back where they are
 //! forwarded, or arrive.
 
+mod choice;
+
 use super::mangle::{Manip, manip_packet, manip_quoted};
 use super::{CtInfo, Verdict, header};
 use crate::base::{ChangeId, Duration, EventId, IfIndex, IpvsScheduler, SimTime};
@@ -56,6 +58,8 @@ struct Server {
     real: Vec<RealServer>,
     /// The one chosen last; before the first choice none (`sched_data` is the head of the list).
     last: Option<usize>,
+    /// Those that its address keeps, the youngest first (`lblc`, `lblcr`).
+    kept: Vec<SocketAddr>,
     change: ChangeId,
 }
 
@@ -83,43 +87,10 @@ pub(super) struct Ipvs {
 }
 
 impl Server {
-    /// `ip_vs_rr_schedule`: the next one behind the last that has a weight. With weights of 1 that is
-    /// `ip_vs_wrr_schedule` as well.
-    fn next(&mut self) -> Option<SocketAddr> {
-        let count = self.real.len();
-        let first = self.last.map_or(0, |last| last + 1);
-        let at = (0..count).map(|step| (first + step) % count).find(|at| self.real[*at].weight > 0)?;
-        self.last = Some(at);
-        Some(self.real[at].socket)
-    }
-
-    /// The first of those with the least load for their weight.
-    fn least(&self, load: impl Fn(SocketAddr) -> u64) -> Option<SocketAddr> {
-        let loads = self.real.iter().filter(|real| real.weight > 0);
-        let loads = loads.map(|real| (real, load(real.socket)));
-        let least = loads.reduce(|least, next| {
-            let less = next.1 * u64::from(least.0.weight) < least.1 * u64::from(next.0.weight);
-            if less { next } else { least }
-        });
-        least.map(|(real, _)| real.socket)
-    }
-
-    /// The one in whose bucket an address falls; none where that one takes no connections (`ip_vs_sh_schedule`). The
-    /// servers take buckets in turn, each as many as its weight says where `by_weight` (`ip_vs_sh_reassign`).
-    fn hashed(&self, address: IpAddr, by_weight: bool) -> Option<SocketAddr> {
-        let IpAddr::V4(address) = address else { return None };
-        let bucket = u32::from(address).wrapping_mul(GOLDEN_RATIO) >> (32 - BUCKET_BITS);
-        let shares = self.real.iter().cycle().flat_map(|real| {
-            let share = if by_weight { real.weight.max(1) } else { 1 };
-            std::iter::repeat_n(real, share as usize)
-        });
-        let real = shares.take(1 << BUCKET_BITS).nth(bucket as usize)?;
-        (real.weight > 0).then_some(real.socket)
-    }
-
     fn remove(&mut self, socket: SocketAddr) {
         let Some(at) = self.real.iter().position(|real| real.socket == socket) else { return };
         self.real.remove(at);
+        self.kept.retain(|kept| *kept != socket);
         self.last = match self.last {
             Some(last) if last >= at => last.checked_sub(1),
             last => last,
@@ -134,34 +105,6 @@ impl Server {
 impl Ipvs {
     pub(super) fn is_empty(&self) -> bool {
         self.servers.is_empty() && self.conns.is_empty()
-    }
-
-    /// The server that a new connection of a client is given to (`ip_vs_schedule`).
-    fn choose(&mut self, now: SimTime, key: ServerKey, client: IpAddr) -> Option<SocketAddr> {
-        let server = self.servers.get(&key)?;
-        // Active connections, and those that are not.
-        let counts = |real: SocketAddr| {
-            let own = self.conns.values().filter(|conn| conn.expires > now && conn.row.is_of(&key, real));
-            own.fold((0, 0), |(active, inactive), conn| {
-                if conn.row.is_active() { (active + 1, inactive) } else { (active, inactive + 1) }
-            })
-        };
-        let active = |real: SocketAddr| counts(real).0 + 1;
-        match server.scheduler {
-            IpvsScheduler::Rr | IpvsScheduler::Wrr => self.servers.get_mut(&key)?.next(),
-            IpvsScheduler::Lc | IpvsScheduler::Wlc => server.least(|real| {
-                let (active, inactive): (u64, u64) = counts(real);
-                (active << 8) + inactive
-            }),
-            IpvsScheduler::Sed => server.least(active),
-            IpvsScheduler::Nq => {
-                let idle = |real: &&RealServer| real.weight > 0 && counts(real.socket).0 == 0;
-                let idle = server.real.iter().find(idle).map(|real| real.socket);
-                idle.or_else(|| server.least(active))
-            }
-            IpvsScheduler::Sh => server.hashed(client, true),
-            IpvsScheduler::Dh => server.hashed(key.socket.ip(), false),
-        }
     }
 
     /// The servers that a new connection may be given to, and what the virtual server stands for; `None` where nobody
@@ -240,6 +183,7 @@ impl Netns {
                     service: service.clone(),
                     real: Vec::new(),
                     last: None,
+                    kept: Vec::new(),
                     change: ChangeId::NONE,
                 };
                 let server = servers.entry(key).or_insert(fresh);
@@ -470,7 +414,7 @@ impl Netns {
         let (persistent, service, change) = (server.persistent, server.service.clone(), server.change);
         let kept = persistent.and_then(|_| self.ipvs_template(ctx, &key, client.ip()));
         let one_of = if kept.is_some() { 0 } else { server_count(&self.netfilter.ipvs, &key) };
-        let chosen = kept.or_else(|| self.netfilter.ipvs.choose(ctx.now, key, client.ip()));
+        let chosen = kept.or_else(|| self.netfilter.ipvs.choose(ctx.now, key, client));
         let Some(real) = chosen else {
             ctx.note((self.id, at), skb, EventKind::Decided(Table::Ipvs, change));
             self.icmp_send(ctx, at, skb, IcmpError::unreachable(3));

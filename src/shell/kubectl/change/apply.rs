@@ -1,7 +1,7 @@
 //! `kubectl apply`, `kubectl create -f`, `kubectl replace`.
 
 use super::manifests::{Read, Validation, Wrong, complain, in_turn, with};
-use super::{Next, client, dry_run, fail, key, read, refusal, report, shown, type_of};
+use super::{Next, client, dry_run, fail, key, read, refusal, replace, report, shown, type_of};
 use crate::api::ApiRequest;
 use crate::app::Os;
 use crate::cluster::patch;
@@ -69,6 +69,9 @@ pub(in crate::shell::kubectl) fn files(verb: &'static str, namespace: &str, word
                 found.sort_by_key(|one| matches!(one.object, Ok(_) | Err(Wrong::Refused(_))));
             }
             let mut messages = Vec::new();
+            if verb == "replace" && words.is_set("force") {
+                return replace::forced(os, found, words.value("output").map(str::to_owned));
+            }
             for one in found {
                 let outcome = match &one.object {
                     Ok(object) => write(os, verb, object, (&one.source, &words)),

@@ -13,7 +13,7 @@ use crate::shell::kubectl::json::{at, text};
 use crate::shell::kubectl::labels;
 use crate::shell::kubectl::resources::Resource;
 use crate::shell::kubectl::scale::Subresource;
-use crate::shell::out::{not_simulated, refuse};
+use crate::shell::out::refuse;
 use serde_json::{Value, json};
 
 const LABEL: [Flag; 8] = [
@@ -273,13 +273,16 @@ pub(in crate::shell::kubectl) fn patch(namespace: &str, words: &[String]) -> Com
 
 fn patched(namespace: &str, words: &[String]) -> Result<Command, String> {
     let words = flags::read("patch", &PATCH, &["filename", "kustomize", "local"], words)?;
-    if words.value("patch-file").is_some() {
-        return Err(not_simulated("kubectl patch", "--patch-file").0);
+    let file = words.value("patch-file").filter(|file| !file.is_empty()).map(str::to_owned);
+    let given = words.value("patch").filter(|text| !text.is_empty());
+    if file.is_some() && given.is_some() {
+        return Err("error: cannot specify --patch and --patch-file together\n".to_owned());
     }
-    let given = words
-        .value("patch")
-        .ok_or("error: must specify --patch or --patch-file containing the contents of the patch\n")?;
-    let patch = patch_of_text(given)?;
+    if file.is_none() && given.is_none() {
+        let why = "must specify --patch or --patch-file containing the contents of the patch";
+        return Err(format!("error: {why}\n"));
+    }
+    let given = given.map(patch_of_text).transpose()?;
     let kind = match words.value("type").unwrap_or("strategic") {
         "strategic" => PatchKind::Strategic,
         "merge" => PatchKind::Merge,
@@ -288,7 +291,7 @@ fn patched(namespace: &str, words: &[String]) -> Result<Command, String> {
             return Err(format!("error: --type must be one of [json merge strategic], not \"{other}\"\n"));
         }
     };
-    fits(kind, &patch)?;
+    given.as_ref().map(|patch| fits(kind, patch)).transpose()?;
     let (resource, name) = one(&words.operands)?;
     let (only, dry) = dry_run(words.value("dry-run"))?;
     let subresource = Subresource::read(words.value("subresource"))?;
@@ -298,7 +301,11 @@ fn patched(namespace: &str, words: &[String]) -> Result<Command, String> {
             Ok(before) => before,
             Err(error) => return Next::Done(fail(os, &refusal(&error, ""))),
         };
-        let (key, patch) = (key.clone(), patch.clone());
+        let patch = match given.clone().map_or_else(|| patch_in(os, file.as_deref(), kind), Ok) {
+            Ok(patch) => patch,
+            Err(text) => return Next::Done(fail(os, &text)),
+        };
+        let key = key.clone();
         warn(os, &before, (kind, &patch));
         let pretended = patched_here(&before, (kind, &patch));
         let request = match subresource {
@@ -326,6 +333,16 @@ fn patched(namespace: &str, words: &[String]) -> Result<Command, String> {
             Err(error) => Next::Done(fail(os, &refusal(&error, ""))),
         }
     }))
+}
+
+/// The patch in a file.
+fn patch_in(os: &mut dyn Os, file: Option<&str>, kind: PatchKind) -> Result<Value, String> {
+    let file = file.unwrap_or_default();
+    let text =
+        os.read_file(file).ok_or_else(|| format!("error: open {file}: no such file or directory\n"))?;
+    let patch = patch_of_text(&text)?;
+    fits(kind, &patch)?;
+    Ok(patch)
 }
 
 /// The patch as JSON. A scalar is one, too: it is the server that objects to it.

@@ -13,6 +13,7 @@ mod generate;
 mod generate_ingress;
 pub(super) mod manifests;
 pub(super) mod node;
+mod replace;
 pub(super) mod rollout;
 pub(super) mod run;
 pub(super) mod set;
