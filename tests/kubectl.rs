@@ -183,6 +183,7 @@ fn rollouts_go_step_by_step() {
     check("rollouts.txt");
     check("autoscaling.txt");
     check("settings.txt");
+    check("debugging.txt");
     check("waiting.txt");
 }
 

@@ -9,6 +9,7 @@ mod attach;
 mod change;
 mod cluster;
 mod cp;
+mod debug;
 mod describe;
 mod events;
 mod exec;
@@ -41,8 +42,7 @@ use super::{Command, Context};
 use change::{apply, autoscale, create, delete, diff, drain, edit, fields, node, rollout, run, set, wait};
 
 /// Verbs of the real client that are not simulated.
-const OTHERS: [&str; 8] =
-    ["alpha", "certificate", "completion", "debug", "kustomize", "options", "plugin", "proxy"];
+const OTHERS: [&str; 7] = ["alpha", "certificate", "completion", "kustomize", "options", "plugin", "proxy"];
 
 /// Runs `kubectl` with these words after its name.
 pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
@@ -70,6 +70,7 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
     }
     match verb.as_str() {
         "get" => get(context, rest),
+        "debug" => debug::debug(context, rest),
         "describe" => describe::describe(inventory, namespace, rest),
         "events" => about::events(inventory, namespace, rest),
         "api-resources" => about::api_resources(rest),

@@ -10,6 +10,7 @@ use crate::shell::kubectl::flags::Words;
 use crate::shell::kubectl::json::{list, text};
 use crate::shell::kubectl::resources::of_kind;
 use crate::shell::{Command, Context, Follow, Followed, Program};
+use crate::trace::Stream;
 use serde_json::{Value, json};
 use std::rc::Rc;
 
@@ -51,17 +52,41 @@ impl Run {
 }
 
 /// The command that makes this Pod and shows what it writes.
-pub(super) fn command(context: &Context<'_>, mut pod: Value, words: &Words) -> Result<Command, String> {
+pub(super) fn command(context: &Context<'_>, pod: Value, words: &Words) -> Result<Command, String> {
+    let first = list(&pod, "spec.containers").first();
+    let container = first.map_or_else(String::new, |one| text(one, "name").to_owned());
+    followed(context, pod, (container, words), None)
+}
+
+/// The command that makes this Pod to look into something, and attaches to this container of it, after it has said
+/// something on standard output and warned (`kubectl debug`).
+pub(in crate::shell::kubectl) fn debugged(
+    context: &Context<'_>,
+    pod: Value,
+    (container, words): (&str, &Words),
+    (said, warning): (String, &str),
+) -> Result<Command, String> {
+    let output = vec![(Stream::Stderr, warning.to_owned()), (Stream::Stdout, said)];
+    followed(context, pod, (container.to_owned(), words), Some(output))
+}
+
+/// `output` is what is said first where the Pod is one to look into something.
+fn followed(
+    context: &Context<'_>,
+    mut pod: Value,
+    (container, words): (String, &Words),
+    output: Option<Vec<(Stream, String)>>,
+) -> Result<Command, String> {
     let namespace = words.namespace(context.kube_namespace);
     let Some(pods) = of_kind("Pod") else { return Err(String::new()) };
     pod["metadata"]["namespace"] = json!(namespace);
     let name = text(&pod, "metadata.name").to_owned();
-    let first = list(&pod, "spec.containers").first();
-    let container = first.map_or_else(String::new, |one| text(one, "name").to_owned());
     let limit = words.value("pod-running-timeout").unwrap_or("1m0s");
     let limit = manifest::duration(limit)
         .ok_or_else(|| format!("error: invalid argument {limit:?} for \"--pod-running-timeout\" flag\n"))?;
-    let flags = ["rm", "quiet", "tty"].into_iter().filter(|flag| words.is_set(flag)).collect();
+    let mut flags: Vec<&'static str> =
+        ["rm", "quiet", "tty"].into_iter().filter(|flag| words.is_set(flag)).collect();
+    flags.extend(output.as_ref().map(|_| "debug"));
     let restart = text(&pod, "spec.restartPolicy").to_owned();
     let key = key(pods, namespace, &name);
     let has_no_terminal = words.is_set("tty") && context.input.is_some();
@@ -86,10 +111,14 @@ pub(super) fn command(context: &Context<'_>, mut pod: Value, words: &Words) -> R
         shown: 0,
         looked_at: 0,
         passes: words.is_set("stdin"),
-        is_once: !words.is_set("leave-stdin-open"),
+        is_once: output.is_none() && !words.is_set("leave-stdin-open"),
         after,
     };
-    Ok(Command::Follow(Box::new(Follow { output: Vec::new(), before: Some(before), followed })))
+    Ok(Command::Follow(Box::new(Follow {
+        output: output.unwrap_or_default(),
+        before: Some(before),
+        followed,
+    })))
 }
 
 fn program(step: impl Fn(&mut dyn Os) -> Next + 'static) -> Program {
@@ -113,7 +142,9 @@ fn begins(os: &mut dyn Os, run: &Rc<Run>, until: SimTime) -> Next {
         text(one, "name") == run.container
             && (one["state"]["terminated"].is_object() || one["lastState"]["terminated"].is_object())
     };
-    let has_ended = list(&pod, "status.containerStatuses").iter().any(ended);
+    let statuses = list(&pod, "status.containerStatuses");
+    let runs = |one: &Value| text(one, "name") == run.container && one["state"]["running"].is_object();
+    let has_ended = statuses.iter().any(ended) || (run.is_set("debug") && statuses.iter().any(runs));
     match text(&pod, "status.phase") {
         "Succeeded" | "Failed" => Next::Done(0),
         "Running" if has_ended || list(&pod, "status.conditions").iter().any(ready) => {
@@ -130,8 +161,8 @@ fn begins(os: &mut dyn Os, run: &Rc<Run>, until: SimTime) -> Next {
 
 /// Tells how the Pod ended.
 fn ends(os: &mut dyn Os, run: &Rc<Run>) -> Next {
-    if run.restart == "Always" {
-        if run.is_set("tty") && !run.is_set("quiet") {
+    if run.restart == "Always" || run.is_set("debug") {
+        if run.restart == "Always" && run.is_set("tty") && !run.is_set("quiet") {
             say(os, &resume(&run.key.name, &run.container));
         }
         run.remove(os);

@@ -21,6 +21,8 @@ mod set_env;
 pub(super) mod wait;
 mod yaml_words;
 
+pub(super) use attached::debugged;
+
 use super::resources::{Resource, named, of_kind};
 use super::{gotemplate, jsonpath, kyaml, yaml};
 use crate::api::{ApiError, ApiRequest, PatchKind};
