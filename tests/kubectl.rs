@@ -160,6 +160,7 @@ fn get_has_its_options_and_refusals() {
 fn describe_lays_out_what_there_is() {
     check("describe.txt");
     check("describe-administration.txt");
+    check("describe-storage.txt");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 use crate::api::{Container, Pod, Protocol, Service};
 use crate::cluster::quantity;
+use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -16,20 +18,18 @@ pub trait Sources {
     fn field(&self, path: &str) -> Option<String>;
 }
 
+/// Takes the code as Go does, whose last letter may carry bits that stand for nothing.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
 /// Text of what is encoded in base 64 (RFC 4648); `None` for what is no such text.
 pub fn base64(text: &str) -> Option<String> {
-    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut bytes = Vec::new();
-    let (mut bits, mut n_bits) = (0_u32, 0);
-    for letter in text.bytes().filter(|letter| !letter.is_ascii_whitespace() && *letter != b'=') {
-        let value = LETTERS.iter().position(|known| *known == letter)? as u32;
-        bits = (bits << 6) | value;
-        n_bits += 6;
-        if n_bits >= 8 {
-            n_bits -= 8;
-            bytes.push((bits >> n_bits) as u8);
-        }
-    }
+    let letters: String = text.chars().filter(|letter| !letter.is_ascii_whitespace()).collect();
+    let bytes = LENIENT.decode(letters.trim_end_matches('=')).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -302,6 +302,7 @@ mod tests {
     #[test]
     fn base_64_is_read() {
         assert_eq!(base64("aGVsbG8=").as_deref(), Some("hello"));
+        assert_eq!(base64("aGVs\r\nbG8").as_deref(), Some("hello"));
         assert_eq!(base64("!"), None);
     }
 }

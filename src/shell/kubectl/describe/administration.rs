@@ -29,15 +29,19 @@ fn strings(value: &Value, path: &str) -> Vec<String> {
     list(value, path).iter().map(plain).collect()
 }
 
-/// `describeSecret`: how long the values are, not what they say.
+/// `describeSecret`: how long the values are, not what they say, except the token of a service account.
 pub(super) fn secret(secret: &Value, out: &mut String) {
     head(secret, true, out);
     line(out, &format!("\nType:\t{}", text(secret, "type")));
     line(out, "\nData\n====");
     let data: BTreeMap<&str, &Value> = entries(secret, "data").into_iter().collect();
     for (key, value) in data {
-        let decoded = base64::engine::general_purpose::STANDARD.decode(plain(value));
-        line(out, &format!("{key}:\t{} bytes", decoded.map_or(0, |bytes| bytes.len())));
+        let bytes = base64::engine::general_purpose::STANDARD.decode(plain(value)).unwrap_or_default();
+        if key == "token" && text(secret, "type") == "kubernetes.io/service-account-token" {
+            line(out, &format!("{key}:\t{}", String::from_utf8_lossy(&bytes)));
+        } else {
+            line(out, &format!("{key}:\t{} bytes", bytes.len()));
+        }
     }
 }
 

@@ -1,10 +1,14 @@
 //! `kubectl describe` (`kubectl/pkg/describe/describe.go`): lines with tabs, laid out as Go's tabwriter does.
 
 mod administration;
+mod autoscaler;
+mod ingress;
 mod network;
 mod node;
 mod pod;
+mod storage;
 mod tabs;
+mod volume_source;
 mod workload;
 
 use super::age::{since, unix_secs};
@@ -136,6 +140,11 @@ fn one(resource: &Resource, object: &Value, look: &Look<'_>, with_events: bool) 
         "PriorityClass" => administration::priority_class(object, &mut lines),
         "StorageClass" => administration::storage_class(object, &mut lines),
         "CronJob" => workload::cron_job(object, &mut lines),
+        "HorizontalPodAutoscaler" => autoscaler::autoscaler(object, &mut lines),
+        "Ingress" => ingress::ingress(object, look, &mut lines),
+        "IngressClass" => ingress::class(object, &mut lines),
+        "PersistentVolume" => storage::volume(object, look, &mut lines),
+        "PersistentVolumeClaim" => storage::claim(object, look, &mut lines),
         _ => generic(object, &mut lines),
     }
     if !with_events || WITHOUT_EVENTS.contains(&resource.kind) {

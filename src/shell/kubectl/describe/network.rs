@@ -70,10 +70,14 @@ pub(super) fn service(service: &Value, look: &Look<'_>, out: &mut String) {
 }
 
 /// Addresses behind one port (`formatEndpointSlices`): three, then how many more.
-fn endpoints(service: &Value, port: &str, look: &Look<'_>) -> String {
+pub(super) fn endpoints(service: &Value, port: &str, look: &Look<'_>) -> String {
     let (namespace, name) = (text(service, "metadata.namespace"), text(service, "metadata.name"));
     let slices =
         look.inventory.slices.values().filter(|row| &*row.namespace == namespace && &*row.service == name);
+    let slices: Vec<_> = slices.collect();
+    if slices.is_empty() {
+        return "<none>".to_owned();
+    }
     let mut all = Vec::new();
     for slice in slices {
         for (_, _, number) in slice.ports.iter().filter(|(name, _, _)| &**name == port) {

@@ -1,6 +1,6 @@
 //! Pods and their containers.
 
-use super::{annotations, controller, labels, line, moment};
+use super::{annotations, controller, labels, line, moment, volume_source};
 use crate::shell::kubectl::json::{at, entries, list, number, or, plain, text};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -310,44 +310,7 @@ pub(super) fn volumes(volumes: &[Value], space: &str, out: &mut String) {
     let indent = if space.is_empty() { "" } else { " " };
     for volume in volumes {
         line(out, &format!("  {indent}{}:", text(volume, "name")));
-        let mut row = |title: &str, value: &str| line(out, &format!("    {title}:\t{value}"));
-        let optional = |source: &Value| (*at(source, "optional") == true).to_string();
-        if let Some(source) = volume.get("configMap") {
-            row("Type", "ConfigMap (a volume populated by a ConfigMap)");
-            row("Name", text(source, "name"));
-            row("Optional", &optional(source));
-        } else if let Some(source) = volume.get("secret") {
-            row("Type", "Secret (a volume populated by a Secret)");
-            row("SecretName", text(source, "secretName"));
-            row("Optional", &optional(source));
-        } else if let Some(source) = volume.get("hostPath") {
-            row("Type", "HostPath (bare host directory volume)");
-            row("Path", text(source, "path"));
-            row("HostPathType", text(source, "type"));
-        } else if let Some(source) = volume.get("persistentVolumeClaim") {
-            row(
-                "Type",
-                "PersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)",
-            );
-            row("ClaimName", text(source, "claimName"));
-            row("ReadOnly", &(*at(source, "readOnly") == true).to_string());
-        } else if volume.get("emptyDir").is_some()
-            || volume.as_object().is_some_and(|fields| fields.len() == 1)
-        {
-            let source = at(volume, "emptyDir");
-            let limit = at(source, "sizeLimit");
-            row("Type", "EmptyDir (a temporary directory that shares a pod's lifetime)");
-            row("Medium", text(source, "medium"));
-            row("SizeLimit", &if limit.is_null() { "<unset>".to_owned() } else { plain(limit) });
-        } else {
-            let kind = volume
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(key, _)| key.as_str())
-                .find(|key| *key != "name");
-            row("Type", kind.unwrap_or("<unknown>"));
-        }
+        volume_source::of_pod(volume, out);
     }
 }
 

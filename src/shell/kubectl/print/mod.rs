@@ -11,6 +11,7 @@ use super::status;
 use crate::base::SimTime;
 use serde_json::Value;
 use std::collections::BTreeSet;
+pub(super) use storage::access_modes;
 
 /// What the printers know besides the object.
 #[derive(Clone, Copy, Debug)]

@@ -15,7 +15,7 @@ pub(super) fn cells(kind: &str, object: &Value, look: Look) -> Vec<String> {
 }
 
 /// `RWO,RWX` (`GetAccessModesAsString`).
-fn modes(object: &Value, path: &str) -> String {
+pub(in crate::shell::kubectl) fn access_modes(object: &Value, path: &str) -> String {
     let known = [
         ("ReadWriteOnce", "RWO"),
         ("ReadOnlyMany", "ROX"),
@@ -33,7 +33,10 @@ fn claim(claim: &Value, look: Look) -> Vec<String> {
         (String::new(), String::new())
     } else {
         let capacity = at(claim, "status.capacity.storage");
-        (if capacity.is_null() { String::new() } else { plain(capacity) }, modes(claim, "status.accessModes"))
+        (
+            if capacity.is_null() { String::new() } else { plain(capacity) },
+            access_modes(claim, "status.accessModes"),
+        )
     };
     let phase = if deleting { "Terminating".to_owned() } else { or(text(claim, "status.phase"), "Pending") };
     let mut row = vec![
@@ -65,7 +68,7 @@ fn volume(volume: &Value, look: Look) -> Vec<String> {
     let mut row = vec![
         name(volume),
         if capacity.is_null() { String::new() } else { plain(capacity) },
-        modes(volume, "spec.accessModes"),
+        access_modes(volume, "spec.accessModes"),
         or(text(volume, "spec.persistentVolumeReclaimPolicy"), "Retain"),
         phase,
         claim,
