@@ -57,7 +57,7 @@ impl Os for Network {
         self.received.pop_front()
     }
     fn source_towards(
-        &self,
+        &mut self,
         dst: Ipv4Addr,
         device: Option<&str>,
         (broadcast, _tos): (bool, u8),

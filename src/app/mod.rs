@@ -237,7 +237,7 @@ pub trait Os {
     /// to `device`, if any, with the type of service that comes second. Unless the first
     /// (`SO_BROADCAST`) is set, a broadcast address is refused with `Eacces`.
     fn source_towards(
-        &self,
+        &mut self,
         dst: Ipv4Addr,
         device: Option<&str>,
         broadcast_and_tos: (bool, u8),

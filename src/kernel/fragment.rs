@@ -6,7 +6,7 @@ use super::icmp::IcmpError;
 use super::ip_options::for_later;
 use super::{Ctx, Kind, Link, Netns, Skb, Timer, Urgency, Work};
 use crate::base::{Duration, IfIndex, Ipv4Addr};
-use crate::trace::{Disposition, DropReason, Relation};
+use crate::trace::{Disposition, DropReason, Mib, Relation};
 use crate::wire::{Body, Frame, Ipv4, Payload};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,6 +52,7 @@ impl Netns {
         let Some(packet) = skb.frame.ipv4().filter(|packet| packet.is_fragment()) else { return Some(skb) };
         let key =
             FragmentKey { src: packet.src, dst: packet.dst, id: packet.id, protocol: packet.protocol() };
+        self.mib.inc(Mib::IpReasmReqds);
         let queue = self.reassembly.queues.entry(key).or_default();
         if queue.is_empty() {
             ctx.later(IPFRAG_TIME, Urgency::Background, Work::Timer(Timer::Reassembly(key)));
@@ -60,6 +61,7 @@ impl Netns {
         queue.sort_by_key(|(_, skb)| skb.frame.ipv4().map_or(0, |packet| packet.fragment_offset));
         let whole = assemble(queue)?;
         let queue = self.reassembly.queues.remove(&key)?;
+        self.mib.inc(Mib::IpReasmOks);
         Some(self.finish(ctx, queue, whole))
     }
 
@@ -82,6 +84,8 @@ impl Netns {
     /// The rest never came (`ip_expire`). Only the receiver itself says so, and only if it has the first fragment.
     pub(super) fn ip_expire(&mut self, ctx: &mut Ctx<'_>, key: FragmentKey) {
         let Some(queue) = self.reassembly.queues.remove(&key) else { return };
+        self.mib.inc(Mib::IpReasmFails);
+        self.mib.inc(Mib::IpReasmTimeout);
         for (index, (ifindex, skb)) in queue.into_iter().enumerate() {
             let is_first = index == 0 && skb.frame.ipv4().is_some_and(|packet| packet.fragment_offset == 0);
             if is_first && self.has_addr(key.dst) {
@@ -123,11 +127,13 @@ impl Netns {
         self.ip_do_fragment(ctx, oif, mtu, skb)
     }
 
-    fn ip_do_fragment(&self, ctx: &mut Ctx<'_>, oif: IfIndex, mtu: usize, skb: Skb) -> Pieces {
+    fn ip_do_fragment(&mut self, ctx: &mut Ctx<'_>, oif: IfIndex, mtu: usize, skb: Skb) -> Pieces {
         let Some(packet) = skb.frame.ipv4().filter(|packet| packet.wire_len() > mtu) else {
             return Pieces::Whole(skb);
         };
         let pieces = cut(packet, mtu);
+        self.mib.inc(Mib::IpFragOks);
+        self.mib.add(Mib::IpFragCreates, pieces.len() as u64);
         let out = pieces
             .into_iter()
             .map(|piece| {

@@ -5,7 +5,7 @@ use super::rule::Traits;
 use super::sock::IcmpReport;
 use super::{Ctx, Errno, Flow, Netns, Sender, Skb};
 use crate::base::{Duration, IfIndex, Ipv4Addr, MacAddr, SimTime};
-use crate::trace::{Disposition, DropReason, EventKind, Relation};
+use crate::trace::{Disposition, DropReason, EventKind, Mib, Relation};
 use crate::wire::{Body, Bytes, Frame, Icmp, Ipv4, Payload, Quote};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -223,10 +223,11 @@ impl Netns {
         let on_loopback = flow.oif == IfIndex(1);
         let cost = self.sysctl.icmp_ratelimit.0;
         if !on_loopback && error.is_limited() {
-            let allowed = self.limits.take_global(ctx.now)
-                && self.limits.take(packet.src, ctx.now, cost, PEER_BURST * cost);
-            if !allowed {
-                return;
+            if !self.limits.take_global(ctx.now) {
+                return self.mib.inc(Mib::IcmpOutRateLimitGlobal);
+            }
+            if !self.limits.take(packet.src, ctx.now, cost, PEER_BURST * cost) {
+                return self.mib.inc(Mib::IcmpOutRateLimitHost);
             }
         }
         let host = Host { addr: flow.src, ms: timestamp(ctx.now), counts: false };
@@ -242,6 +243,7 @@ impl Netns {
         skb.nf.attach(about.nf);
         skb.nf.sender = Sender::Kernel;
         ctx.note((self.id, ifindex), &mut skb, EventKind::Originated);
+        self.mib.icmp_sent(error.kind);
         self.ip_local_out(ctx, &flow, after, skb);
     }
 
@@ -260,6 +262,7 @@ impl Netns {
         let Ok(flow) = self.ip_route_output_flow(ctx.now, request.src, (from, None), traits) else { return };
         let host = Host { addr: flow.src, ms: timestamp(ctx.now), counts: false };
         let options = echo(request.options.as_ref(), host);
+        self.mib.icmp_sent(message.kind_and_code().0);
         let answer = self.icmp_packet(&flow, request.src, (request.tos, options), message);
         let mut skb = ctx.child(about, Relation::Reply, Arc::new(answer));
         skb.nf.sender = Sender::Kernel;
@@ -309,6 +312,10 @@ impl Netns {
             self.ip_tunnel_err(ctx.now, (quoted.protocol, quoted.dst), kind_and_code);
         }
         let raw = Quote::read(quote).and_then(|quote| self.raw_err(ctx, ifindex, &report, &quote));
+        let is_transport = Quoted::read(quote).is_none_or(|quoted| matches!(quoted.protocol, 6 | 17));
+        let is_tunnel = Quote::read(quote)
+            .and_then(|quote| quote.ports())
+            .is_some_and(|(_, port)| self.vxlan_listening(port).is_some());
         let told = match Quote::read(quote) {
             Some(quote) if quote.protocol == 17 => self.udp_err(ctx, ifindex, &report, &quote),
             Some(quote) if quote.protocol == 6 => self.tcp_err(ctx, ifindex, &report, &quote),
@@ -316,6 +323,10 @@ impl Netns {
                 .filter(|quoted| quoted.protocol == 1 && quoted.echo_request)
                 .and_then(|quoted| self.ping_err(ctx, &report, &quoted)),
         };
+        // Nobody here sent what it is about (`__udp4_lib_err`, `tcp_v4_err`).
+        if told.is_none() && is_transport && !is_tunnel {
+            self.mib.inc(Mib::IcmpInErrors);
+        }
         match told.or(raw) {
             Some(socket) => ctx.end((self.id, ifindex), skb, Disposition::Delivered(socket)),
             None => ctx.end((self.id, ifindex), skb, Disposition::Consumed),

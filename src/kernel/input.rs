@@ -7,7 +7,9 @@ use super::rule::{FibKey, NO_TABLE, Traits};
 use super::sock::IcmpReport;
 use super::{Ctx, FibResult, Kind, Link, Netns, Skb};
 use crate::base::{ChangeId, IfIndex, Ipv4Addr};
-use crate::trace::{Disposition, DropReason, EventKind, Hook, PacketType, RouteKind, Table, XfrmDirection};
+use crate::trace::{
+    Disposition, DropReason, EventKind, Hook, Mib, PacketType, RouteKind, Table, XfrmDirection,
+};
 use crate::wire::{Body, Icmp, Ipv4, Payload, UdpPayload};
 
 /// What the routing decision for an incoming packet says.
@@ -24,6 +26,9 @@ impl Netns {
         let at = (self.id, ifindex);
         if kind == PacketType::OtherHost {
             return ctx.drop(at, skb, DropReason::OtherHost);
+        }
+        if let Some(packet) = skb.frame.ipv4() {
+            self.mib.received(packet);
         }
         // Here the control block begins anew (`ip_rcv_core`): what a bridge's hook put together is cut to the
         // sender's size again only if it does not fit as it is.
@@ -48,9 +53,13 @@ impl Netns {
             let is_local = matches!(verdict, Verdict::Local);
             match self.ip_rcv_options(ctx.now, ifindex, (&mut skb, is_local)) {
                 Ok(slot) => recorded = slot,
-                Err(reason) => return ctx.drop(at, skb, reason),
+                Err(reason) => {
+                    self.mib.inc(Mib::IpInHdrErrors);
+                    return ctx.drop(at, skb, reason);
+                }
             }
         }
+        self.count_verdict(&verdict, &skb);
         match verdict {
             Verdict::Local => self.ip_local_deliver(ctx, ifindex, kind, skb),
             Verdict::Forward(route) => self.ip_forward(ctx, ifindex, kind, (route, recorded), skb),
@@ -59,6 +68,26 @@ impl Netns {
                 self.ip_error(ctx, ifindex, &skb, error);
                 ctx.drop(at, skb, reason);
             }
+        }
+    }
+
+    /// Counts what the routing decision says (`ip_rcv_finish_core`, `ip_error`).
+    fn count_verdict(&mut self, verdict: &Verdict, skb: &Skb) {
+        let Some(packet) = skb.frame.ipv4() else { return };
+        match verdict {
+            Verdict::Local if packet.dst.is_multicast() => {
+                self.mib.packet((Mib::IpExtInMcastPkts, Mib::IpExtInMcastOctets), packet.wire_len());
+            }
+            Verdict::Local if self.is_for_many(packet.dst) => {
+                self.mib.packet((Mib::IpExtInBcastPkts, Mib::IpExtInBcastOctets), packet.wire_len());
+            }
+            Verdict::Drop(DropReason::IpRpFilter) => self.mib.inc(Mib::TcpExtIpReversePathFilter),
+            // A group that nobody here is in has no address to be wrong.
+            Verdict::Drop(DropReason::IpInAddrErrors) if !packet.dst.is_multicast() => {
+                self.mib.inc(Mib::IpInAddrErrors);
+            }
+            Verdict::Error(_, IcmpError::NET_UNREACHABLE) => self.mib.inc(Mib::IpExtInNoRoutes),
+            Verdict::Local | Verdict::Forward(_) | Verdict::Drop(_) | Verdict::Error(..) => {}
         }
     }
 
@@ -173,13 +202,17 @@ impl Netns {
         {
             return ctx.drop((self.id, ifindex), skb, reason);
         }
-        self.raw_local_deliver(ctx, ifindex, packet);
+        let is_heard = self.raw_local_deliver(ctx, ifindex, packet);
+        // Only what neither a protocol nor a socket takes is of an unknown one (`ip_protocol_deliver_rcu`).
+        let is_unknown = matches!(&*packet.body, Body::Raw { .. }) && !is_heard;
+        self.mib.inc(if is_unknown { Mib::IpInUnknownProtos } else { Mib::IpInDelivers });
         match &*packet.body {
             Body::Icmp(icmp) => self.icmp_rcv(ctx, ifindex, kind, (packet, icmp), skb),
             Body::Udp(udp) => {
                 if let UdpPayload::Vxlan(vxlan) = &udp.payload
                     && let Some(tunnel) = self.vxlan_listening(udp.dst_port)
                 {
+                    self.mib.inc(Mib::UdpInDatagrams);
                     return self.vxlan_rcv(ctx, ifindex, tunnel, (packet, vxlan), skb);
                 }
                 self.udp_rcv(ctx, ifindex, kind, (packet, udp), skb);
@@ -227,6 +260,7 @@ impl Netns {
         }
         let Some(packet) = skb.frame.ipv4() else { return ctx.drop(at, skb, DropReason::IpInHdr) };
         if packet.ttl <= 1 {
+            self.mib.inc(Mib::IpInHdrErrors);
             self.icmp_send(ctx, ifindex, &skb, IcmpError::TTL_EXCEEDED);
             return ctx.drop(at, skb, DropReason::TtlExceeded);
         }
@@ -237,6 +271,7 @@ impl Netns {
         // A packet put together from fragments counts by its largest one (`ip_exceeds_mtu`).
         let size = if skb.frag_max > 0 { usize::from(skb.frag_max) } else { packet.wire_len() };
         if size > mtu as usize && packet.dont_fragment {
+            self.mib.inc(Mib::IpFragFails);
             self.icmp_send(ctx, ifindex, &skb, IcmpError::frag_needed(mtu));
             return ctx.drop(at, skb, DropReason::PktTooBig);
         }
@@ -258,6 +293,7 @@ impl Netns {
         if self.nf_hook(ctx, ifindex, state, &mut skb) == netfilter::Verdict::Drop {
             return ctx.drop(at, skb, DropReason::NetfilterDrop);
         }
+        self.mib.inc(Mib::IpForwDatagrams);
         let after = ctx.delays.netfilter + ctx.delays.forward;
         self.ip_output(ctx, oif, next_hop, after, skb);
     }
@@ -272,10 +308,14 @@ impl Netns {
         skb: Skb,
     ) {
         let at = (self.id, ifindex);
+        self.mib.icmp_received(icmp.kind_and_code().0);
         match icmp {
             Icmp::EchoRequest { id, seq, data } => {
                 let to_many = kind != PacketType::Host || self.is_for_many(packet.dst);
                 let silent = to_many && self.sysctl.icmp_echo_ignore_broadcasts;
+                if silent {
+                    self.mib.inc(Mib::IcmpInErrors);
+                }
                 if !silent && !self.sysctl.icmp_echo_ignore_all {
                     let reply = Icmp::EchoReply { id: *id, seq: *seq, data: data.clone() };
                     self.icmp_reply(ctx, ifindex, packet, reply, &skb);

@@ -77,7 +77,7 @@ pub use sysctl::Sysctl;
 pub use tcp::TcpTimer;
 
 use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SimTime, SocketId};
-use crate::trace::{AddrRow, FdbRow, NeighRow, RouteRow};
+use crate::trace::{AddrRow, FdbRow, NeighRow, RouteRow, Snmp};
 use bpf::BpfMaps;
 use exception::Exception;
 use fib::Fib;
@@ -124,6 +124,8 @@ pub struct Netns {
     /// Where the numbers of a connection that takes the place of one in TIME-WAIT begin.
     tcp_next_isn: Option<u32>,
     reassembly: Reassembly,
+    /// Counters of the protocols.
+    mib: Snmp,
     netfilter: netfilter::Netfilter,
     limits: Limits,
     /// Path MTUs and better next hops learnt (`ip route get` shows them as `cache`).
@@ -161,6 +163,7 @@ impl Netns {
             tcp_cause: None,
             tcp_next_isn: None,
             reassembly: Reassembly::default(),
+            mib: Snmp::default(),
             netfilter: netfilter::Netfilter::default(),
             limits: Limits::default(),
             exceptions: BTreeMap::new(),
@@ -266,6 +269,14 @@ impl Netns {
             }
         }
         rows
+    }
+
+    /// The protocols' counters, with what is not counted but looked at (`snmp_seq_show`).
+    pub fn snmp(&self) -> Snmp {
+        let mut snmp = self.mib.clone();
+        (snmp.forwarding, snmp.default_ttl) = (self.sysctl.ip_forward, self.sysctl.ip_default_ttl);
+        snmp.established = self.socks.established();
+        snmp
     }
 
     /// Takes up a piece of work at `ctx.now`.

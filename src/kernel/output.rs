@@ -6,7 +6,7 @@ use super::netfilter::{HookState, Verdict};
 use super::rule::{FibKey, NO_TABLE, Traits};
 use super::{Ctx, Errno, FibResult, Netns, Sender, Skb, Urgency, Work};
 use crate::base::{ChangeId, Duration, IfIndex, Ipv4Addr, MacAddr};
-use crate::trace::{AddrRow, DropReason, EventKind, Hook, RouteKind, RouteMetrics, Scope, Table};
+use crate::trace::{AddrRow, DropReason, EventKind, Hook, Mib, RouteKind, RouteMetrics, Scope, Table};
 
 /// Where a packet of this machine's own goes (`struct rtable` and `struct flowi4`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +153,7 @@ impl Netns {
         let at = (self.id, flow.oif);
         ctx.note(at, &mut skb, EventKind::Decided(Table::Fib, flow.change));
         skb.dst.mtu = flow.mtu;
+        self.mib.inc(Mib::IpOutRequests);
         let ends = |skb: &Skb| (skb.frame.ipv4().map(|packet| (packet.dst, packet.tos)), skb.nf.mark);
         let before = ends(&skb);
         let state = HookState { hook: Hook::Output, iif: IfIndex::NONE, oif: flow.oif };
@@ -225,6 +226,7 @@ impl Netns {
         let bare = link.is_raw_ip() || matches!(link.kind, super::Kind::Loopback);
         let (noarp, mac) = (link.is_noarp() && !self.has_neighbor(oif, next_hop), link.mac);
         if self.exceeds_path_mtu(oif, &skb) {
+            self.mib.inc(Mib::IpFragFails);
             let mtu = self.dst_mtu(oif, &skb);
             self.icmp_send(ctx, oif, &skb, IcmpError::frag_needed(mtu));
             ctx.drop((self.id, oif), skb, DropReason::PktTooBig);
@@ -232,6 +234,7 @@ impl Netns {
         }
         self.refragment(ctx, oif, skb).each(|mut piece| {
             piece.dst.next_hop = Some(next_hop);
+            self.count_transmit(&piece);
             if bare {
                 ctx.later(after, Urgency::Now, Work::Transmit(oif, piece));
             } else if noarp {
@@ -244,6 +247,21 @@ impl Netns {
             }
         });
         None
+    }
+
+    /// A packet, or a piece of one, goes to its device (`ip_finish_output2`).
+    fn count_transmit(&mut self, skb: &Skb) {
+        if let Some(packet) = skb.frame.ipv4() {
+            self.mib.packet((Mib::IpOutTransmits, Mib::IpExtOutOctets), packet.wire_len());
+        }
+    }
+
+    /// A system call finds no route (`IPSTATS_MIB_OUTNOROUTES`).
+    pub(super) fn counted_route<T>(&mut self, found: Result<T, Errno>) -> Result<T, Errno> {
+        if matches!(found, Err(Errno::Enetunreach)) {
+            self.mib.inc(Mib::IpOutNoRoutes);
+        }
+        found
     }
 
     /// The path MTU by which a packet leaves (`ip_skb_dst_mtu`): for a packet of this machine's own what was learnt
@@ -275,6 +293,15 @@ impl Netns {
             let reason = skb.nf.drop_reason();
             ctx.drop((self.id, oif), skb, reason);
             return Some(Errno::Eperm);
+        }
+        self.count_transmit(&skb);
+        if let Some(packet) = skb.frame.ipv4() {
+            let mib = if packet.dst.is_multicast() {
+                (Mib::IpExtOutMcastPkts, Mib::IpExtOutMcastOctets)
+            } else {
+                (Mib::IpExtOutBcastPkts, Mib::IpExtOutBcastOctets)
+            };
+            self.mib.packet(mib, packet.wire_len());
         }
         let src = self.link(oif).map_or(MacAddr::ZERO, |link| link.mac);
         let group = skb.frame.ipv4().map(|packet| packet.dst).filter(Ipv4Addr::is_multicast);

@@ -84,7 +84,8 @@ impl Netns {
             return Err(Errno::Emsgsize);
         }
         let traits = Traits { uid: sock.user.uid, ..Traits::icmp(options.tos, (8, 0)) };
-        let mut flow = self.ip_route_output_flow(ctx.now, dst, (options.source, device), traits)?;
+        let found = self.ip_route_output_flow(ctx.now, dst, (options.source, device), traits);
+        let mut flow = self.counted_route(found)?;
         flow.broadcast |= dst.is_broadcast();
         if flow.broadcast && !options.broadcast && !dst.is_multicast() {
             return Err(Errno::Eacces);
@@ -121,6 +122,8 @@ impl Netns {
         limited.nf.sender = sender;
         // The path MTU may be smaller than the device's: what is larger is cut here to the path's size.
         limited.frag_max = if fits { 0 } else { flow.mtu as u16 };
+        // An echo request (RFC 792).
+        self.mib.icmp_sent(8);
         self.ip_local_out(ctx, &flow, ctx.delays.output, limited).map_or(Ok(()), Err)
     }
 

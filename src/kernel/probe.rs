@@ -9,9 +9,9 @@ use crate::wire::{Body, Frame, Ipv4, Payload};
 use std::sync::Arc;
 
 impl Netns {
-    /// The source address that a UDP socket gets by `connect(2)` to a port that nobody means, with which `ping` asks for the
+    /// The source address that a UDP socket would get by `connect(2)` to a port that nobody means, with which `ping` asks for the
     /// way (`ping4_run`).
-    pub fn source_towards(
+    pub fn source_of(
         &self,
         now: SimTime,
         dst: Ipv4Addr,
@@ -26,6 +26,18 @@ impl Netns {
             return Err(Errno::Eacces);
         }
         Ok(flow.src)
+    }
+
+    /// The source address that a UDP socket gets by such a `connect(2)`, which counts where there is no route.
+    pub fn source_towards(
+        &mut self,
+        now: SimTime,
+        dst: Ipv4Addr,
+        device: Option<IfIndex>,
+        socket: (bool, u8, User),
+    ) -> Result<Ipv4Addr, Errno> {
+        let found = self.source_of(now, dst, device, socket);
+        self.counted_route(found)
     }
 
     /// Sends a packet with this body; the kernel chooses route and source.

@@ -107,6 +107,9 @@ impl Netns {
         ctx.note((self.id, flow.oif), &mut skb, EventKind::Originated);
         skb.nf.sender = sender;
         skb.frag_max = if fits { 0 } else { flow.mtu as u16 };
+        if let Some(Body::Icmp(icmp)) = skb.frame.ipv4().map(|packet| &*packet.body) {
+            self.mib.icmp_sent(icmp.kind_and_code().0);
+        }
         self.ip_local_out(ctx, &flow, ctx.delays.output, skb).map_or(Ok(()), Err)
     }
 
@@ -133,16 +136,19 @@ impl Netns {
         }
     }
 
-    /// Gives sockets their copies of a packet that came (`raw_local_deliver`).
-    pub(super) fn raw_local_deliver(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, packet: &Ipv4) {
+    /// Gives sockets their copies of a packet that came, and says whether there were any (`raw_local_deliver`).
+    pub(super) fn raw_local_deliver(&mut self, ctx: &mut Ctx<'_>, ifindex: IfIndex, packet: &Ipv4) -> bool {
         if self.raws.is_empty() {
-            return;
+            return false;
         }
         let iif = self.inet_iif(ifindex, packet.dst);
-        for socket in self.raw_hear(packet.protocol(), (packet.src, packet.dst), iif) {
+        let heard = self.raw_hear(packet.protocol(), (packet.src, packet.dst), iif);
+        let is_heard = !heard.is_empty();
+        for socket in heard {
             let message = RawMessage::Packet { ttl: packet.ttl, body: packet.body.clone(), at: ctx.now };
             self.raw_queue(ctx, socket, message);
         }
+        is_heard
     }
 
     /// Tells sockets of an error about one of their packets (`raw_icmp_error`); the last one that heard of it.

@@ -28,6 +28,7 @@ impl Lab {
         let trace = self.sim.trace();
         self.live.advance(trace, trace.len());
         self.live.now = self.sim.now();
+        self.live.snmp = self.sim.netns(netns).map(|own| (netns, own.snmp()));
         let sim = &self.sim;
         let dialect =
             self.scripts.get(&process).map_or_else(Dialect::default, |script| script.dialect.clone());
@@ -65,6 +66,7 @@ impl Lab {
         let trace = self.sim.trace();
         self.live.advance(trace, trace.len());
         self.live.now = self.sim.now();
+        self.live.snmp = self.sim.netns(netns).map(|own| (netns, own.snmp()));
         let of_kernel = shell::kernel_file(&self.live, netns, path).map(String::into_bytes);
         of_kernel.or_else(|| self.sim.bytes_of(netns, mounts, path).map(<[u8]>::to_vec))
     }

@@ -35,8 +35,10 @@ mod mtr;
 mod name_tools;
 mod nc;
 mod netstat;
+mod netstat_statistics;
 mod nettools;
 mod nft;
+mod nstat;
 mod out;
 mod ping;
 mod pipes;
@@ -256,6 +258,7 @@ pub fn run(context: &mut Context<'_>, argv: &[String]) -> Command {
         "wc" => filters::wc(context, words),
         "wget" => wget::wget(words),
         "netstat" => netstat::netstat(context, words, Edition::NetTools),
+        "nstat" => nstat::nstat(context, words),
         "ss" => ss::ss(context, words),
         "route" => route::route(context, words, Edition::NetTools),
         "sleep" => files::sleep(words),

@@ -6,6 +6,7 @@
 
 use super::busybox::BANNER;
 use super::getopt::getopt;
+use super::netstat_statistics::{self as statistics, Wanted};
 use super::nettools::{self, Edition};
 use super::out::{answer, not_simulated, refuse};
 use super::{Command, Context, route};
@@ -21,6 +22,40 @@ const NO_MASQUERADE: &str = "netstat: no support for `ip_masquerade' on this sys
 const USAGE: &str = include_str!("usage/netstat.txt");
 const BUSYBOX_USAGE: &str = include_str!("usage/busybox-netstat.txt");
 
+/// Long options by their letters; busybox has none.
+const LONG: [(&str, &str); 17] = [
+    ("--all", "-a"),
+    ("--extend", "-e"),
+    ("--groups", "-g"),
+    ("--interfaces", "-i"),
+    ("--listening", "-l"),
+    ("--masquerade", "-M"),
+    ("--numeric", "-n"),
+    ("--programs", "-p"),
+    ("--raw", "-w"),
+    ("--route", "-r"),
+    ("--statistics", "-s"),
+    ("--tcp", "-t"),
+    ("--timers", "-o"),
+    ("--udp", "-u"),
+    ("--unix", "-x"),
+    ("--version", "-V"),
+    ("--wide", "-W"),
+];
+
+fn short(word: &str, edition: Edition) -> String {
+    let found = LONG.iter().find(|(long, _)| *long == word && edition == Edition::NetTools);
+    found.map_or(word, |(_, short)| short).to_owned()
+}
+
+/// `netstat -s`: the protocols' counters in words.
+fn summary(context: &Context<'_>, has: &dyn Fn(char) -> bool) -> Command {
+    let any = "tuw".chars().any(has);
+    let wanted = Wanted { raw: !any || has('w'), tcp: !any || has('t'), udp: !any || has('u') };
+    let own = context.inventory.snmp.as_ref().filter(|(netns, _)| *netns == context.netns);
+    answer(own.map_or_else(String::new, |(_, snmp)| statistics::text(&snmp.tables(), wanted)))
+}
+
 /// `netstat`.
 pub(super) fn netstat(context: &Context<'_>, words: &[String], edition: Edition) -> Command {
     // Debian's busybox is built without `-W` and `-p`; the one of the image `busybox` has both.
@@ -32,7 +67,8 @@ pub(super) fn netstat(context: &Context<'_>, words: &[String], edition: Edition)
     } else {
         "MCFA:acdegphinNorstuUv46VWx:wlZ"
     };
-    let parsed = match getopt(spec, words) {
+    let words: Vec<String> = words.iter().map(|word| short(word, edition)).collect();
+    let parsed = match getopt(spec, &words) {
         Ok(parsed) => parsed,
         Err(text) if edition == Edition::Busybox => {
             return refuse(format!("netstat: {text}\n{BANNER}{BUSYBOX_USAGE}"), 1);
@@ -50,13 +86,16 @@ pub(super) fn netstat(context: &Context<'_>, words: &[String], edition: Edition)
     if has('i') {
         return if has('e') { nettools::ifconfig(context, &[], edition) } else { interfaces(context) };
     }
+    if has('s') && net_tools {
+        return summary(context, &has);
+    }
     if has('g') && net_tools {
         return groups(context);
     }
     if has('M') && net_tools {
         return refuse(NO_MASQUERADE, 1);
     }
-    if let Some((letter, _)) = parsed.options.iter().find(|(letter, _)| "sgZ".contains(*letter)) {
+    if let Some((letter, _)) = parsed.options.iter().find(|(letter, _)| "gZ".contains(*letter)) {
         let (text, status) = not_simulated("netstat", &format!("-{letter}"));
         return refuse(text, status);
     }

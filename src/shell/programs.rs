@@ -61,6 +61,7 @@ const FULL: &[&str] = &[
     "nc.traditional",
     "netcat",
     "netstat",
+    "nstat",
     "nft",
     "nginx",
     "pause",

@@ -338,15 +338,17 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn source_towards(
-        &self,
+        &mut self,
         dst: Ipv4Addr,
         device: Option<&str>,
         (broadcast, tos): (bool, u8),
     ) -> Result<Ipv4Addr, Errno> {
-        let netns = self.sim.netns(self.netns).ok_or(Errno::Enetunreach)?;
-        let device = device.map(|name| netns.link_named(name).ok_or(Errno::Enodev)).transpose()?;
-        let user = self.sim.processes[self.process.index()].user;
-        netns.source_towards(self.sim.now, dst, device.map(|link| link.ifindex), (broadcast, tos, user))
+        let (now, user) = (self.sim.now, self.sim.processes[self.process.index()].user);
+        let netns = self.sim.netns.get_mut(self.netns.index()).and_then(Option::as_mut);
+        let netns = netns.ok_or(Errno::Enetunreach)?;
+        let named = |name| netns.link_named(name).map(|link| link.ifindex).ok_or(Errno::Enodev);
+        let device = device.map(named).transpose()?;
+        netns.source_towards(now, dst, device, (broadcast, tos, user))
     }
 
     fn device_addresses(&self, device: &str) -> Result<Vec<Ipv4Addr>, Errno> {
@@ -391,8 +393,9 @@ impl<A: Actor> Os for Syscalls<'_, A> {
     }
 
     fn source_network(&self, dst: Ipv4Addr) -> Option<Ipv4Net> {
-        let source = self.source_towards(dst, None, (true, 0)).ok()?;
+        let user = self.sim.processes[self.process.index()].user;
         let netns = self.sim.netns(self.netns)?;
+        let source = netns.source_of(self.sim.now, dst, None, (true, 0, user)).ok()?;
         netns.addrs().iter().map(|row| row.addr).find(|net| net.addr() == source)
     }
 

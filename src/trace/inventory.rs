@@ -43,6 +43,9 @@ pub struct Inventory {
     pub steps: SharedLog<(EventId, StepRow)>,
     /// What DNS servers did with questions, oldest first.
     pub names: SharedLog<(EventId, NamesRow)>,
+    /// The protocols' counters of the namespace in which a command runs; they are not folded from events, so no other
+    /// moment has them.
+    pub snmp: Option<(NetnsId, super::Snmp)>,
 }
 
 /// The tables of one network namespace. Each row comes with the change that gave it its present form.

@@ -36,6 +36,7 @@ mod rule_rows;
 pub mod service_path;
 mod service_rows;
 mod sharing;
+mod snmp;
 mod socket_rows;
 mod surroundings;
 mod tls_rows;
@@ -82,6 +83,7 @@ pub use rows_link::{
 pub use rule_rows::{FibRuleAction, FibRuleRow, ipproto_name};
 pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, SliceRow, SocketBalanced};
 pub use sharing::{Shared, SharedLog};
+pub use snmp::{Mib, Snmp, SnmpGroup, SnmpTables};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
 pub use surroundings::Surroundings;
 pub use tls_rows::{TlsEvent, TlsRow};

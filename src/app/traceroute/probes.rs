@@ -137,7 +137,7 @@ impl Traceroute {
     }
 
     /// Whether there is a way, which the first probe would find out.
-    pub(super) fn look_ahead(&self, os: &dyn Os) -> Result<(), Failure> {
+    pub(super) fn look_ahead(&self, os: &mut dyn Os) -> Result<(), Failure> {
         let device = self.options.device.as_deref();
         if let Some(name) = device {
             os.device_addresses(name).map_err(open_failed)?;

@@ -209,6 +209,12 @@ impl Socks {
         self.all.get(&socket)
     }
 
+    /// How many connections stand (`TCP_MIB_CURRESTAB`).
+    pub(super) fn established(&self) -> u64 {
+        let stands = |state| matches!(state, SocketState::Established | SocketState::CloseWait);
+        self.all.values().filter(|sock| sock.tcp().is_some_and(|tcb| stands(tcb.state()))).count() as u64
+    }
+
     pub(super) fn get_mut(&mut self, socket: SocketId) -> Option<&mut Sock> {
         self.all.get_mut(&socket)
     }

@@ -5,7 +5,7 @@ use super::{RMEM_DEFAULT, Sock, Woken, truesize};
 use crate::base::{IfIndex, Ipv4Addr, MacAddr, SocketId};
 use crate::kernel::icmp::{IcmpErrno, IcmpError, icmp_err_convert};
 use crate::kernel::{Ctx, Datagram, Errno, Flow, Netns, PathMtuDiscovery, Shutdown, Skb, SocketError};
-use crate::trace::{Disposition, DropReason, EventKind, PacketType, Relation, Transport};
+use crate::trace::{Disposition, DropReason, EventKind, Mib, PacketType, Relation, Transport};
 use crate::wire::{Body, Bytes, Frame, Ipv4, Payload, Quote, Udp, UdpChecksum, UdpPayload};
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
@@ -48,8 +48,9 @@ impl Netns {
         } else {
             remote
         };
-        let flow = self.sock_route(ctx, sock, remote)?;
-        if flow.broadcast && !sock.options.broadcast {
+        let found = self.sock_route(ctx, sock, remote);
+        let flow = self.counted_route(found)?;
+        if flow.broadcast && !self.sock(socket)?.options.broadcast {
             return Err(Errno::Eacces);
         }
         let (txhash, ip_id) = (self.rng.u32(1..), self.rng.u16(..));
@@ -101,8 +102,9 @@ impl Netns {
             self.record_sock(ctx, socket);
         }
         let sock = self.sock(socket)?;
-        let flow = self.sock_route(ctx, sock, remote)?;
-        if flow.broadcast && !sock.options.broadcast {
+        let found = self.sock_route(ctx, sock, remote);
+        let flow = self.counted_route(found)?;
+        if flow.broadcast && !self.sock(socket)?.options.broadcast {
             return Err(Errno::Eacces);
         }
         let sock = self.sock_mut(socket)?;
@@ -111,6 +113,7 @@ impl Netns {
         }
         // `sock_alloc_send_skb`: a pending error is reported by the next call, whatever it does.
         if let Some(error) = sock.error.take() {
+            self.mib.inc(Mib::IpOutDiscards);
             return Err(error);
         }
         self.udp_send_skb(ctx, socket, (flow, remote), data)
@@ -171,7 +174,11 @@ impl Netns {
         // The path MTU may be smaller than the device's: what is larger is cut here to the path's size.
         skb.frag_max = if fits { 0 } else { flow.mtu.min(u32::from(u16::MAX)) as u16 };
         ctx.note((self.id, flow.oif), &mut skb, EventKind::Originated);
-        self.ip_local_out(ctx, &flow, ctx.delays.output, skb).map_or(Ok(()), Err)
+        if let Some(errno) = self.ip_local_out(ctx, &flow, ctx.delays.output, skb) {
+            return Err(errno);
+        }
+        self.mib.inc(Mib::UdpOutDatagrams);
+        Ok(())
     }
 
     /// `ip_select_ident`: a connected socket counts for itself; else only what might be cut needs one.
@@ -208,6 +215,8 @@ impl Netns {
         let udp = sock.udp_mut().ok_or(Errno::Eopnotsupp)?;
         let datagram = udp.queue.pop_front().ok_or(Errno::Eagain)?;
         udp.rmem -= truesize(datagram.data.len());
+        // It counts when it is read (`udp_recvmsg`).
+        self.mib.inc(Mib::UdpInDatagrams);
         self.record_sock(ctx, socket);
         Ok(Datagram { from: self.unbalanced(socket, datagram.from), ..datagram })
     }
@@ -232,13 +241,13 @@ impl Netns {
         if kind != PacketType::Host || self.is_for_many(packet.dst) {
             return self.udp_deliver_many(ctx, ends, &datagram(), skb);
         }
-        match self.udp_lookup(ends) {
-            Some(socket) => {
-                let datagram = datagram();
-                let taken = self.udp_queue(ctx, socket, datagram);
-                ctx.end(at, skb, taken);
-            }
-            None => self.unclaimed(ctx, ifindex, kind, IcmpError::PORT_UNREACHABLE, skb),
+        if let Some(socket) = self.udp_lookup(ends) {
+            let datagram = datagram();
+            let taken = self.udp_queue(ctx, socket, datagram);
+            ctx.end(at, skb, taken);
+        } else {
+            self.mib.inc(Mib::UdpNoPorts);
+            self.unclaimed(ctx, ifindex, kind, IcmpError::PORT_UNREACHABLE, skb);
         }
     }
 
@@ -260,6 +269,9 @@ impl Netns {
             })
             .map(|sock| sock.id)
             .collect();
+        if all.is_empty() {
+            self.mib.inc(Mib::UdpIgnoredMulti);
+        }
         let mut end = Disposition::Dropped(DropReason::NoSocket);
         for socket in all {
             end = self.udp_queue(ctx, socket, datagram.clone());
@@ -273,6 +285,8 @@ impl Netns {
             return Disposition::Dropped(DropReason::NoSocket);
         };
         if udp.rmem > RMEM_DEFAULT {
+            self.mib.inc(Mib::UdpRcvbufErrors);
+            self.mib.inc(Mib::UdpInErrors);
             return Disposition::Dropped(DropReason::SocketRcvbuff);
         }
         udp.rmem += truesize(datagram.data.len());

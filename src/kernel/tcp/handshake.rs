@@ -9,7 +9,7 @@ use crate::base::{Duration, SimTime, SocketId};
 use crate::kernel::output::own_mtu;
 use crate::kernel::sock::{Ends, Sock, SockKind, Woken};
 use crate::kernel::{Ctx, Errno, Netns, Skb};
-use crate::trace::{DropReason, RouteMetrics, SocketState};
+use crate::trace::{DropReason, Mib, RouteMetrics, SocketState};
 use crate::wire::{Bytes, TcpFlags};
 use std::net::SocketAddrV4;
 
@@ -40,7 +40,8 @@ impl Netns {
             Some(SocketState::SynSent) => return Err(Errno::Ealready),
             Some(_) | None => return Err(Errno::Eisconn),
         }
-        let flow = self.sock_route(ctx, sock, remote)?;
+        let found = self.sock_route(ctx, sock, remote);
+        let flow = self.counted_route(found)?;
         if flow.broadcast || remote.ip().is_multicast() {
             return Err(Errno::Enetunreach);
         }
@@ -71,6 +72,7 @@ impl Netns {
             }
             let seq = isn;
             netns.tcp_transmit(ctx, sock, &Outgoing { flags: TcpFlags::SYN, seq, data: Bytes::from([]) });
+            netns.mib.inc(Mib::TcpActiveOpens);
             netns.tcp_set_pending(ctx, sock, Pending::Retransmit, TIMEOUT_INIT);
         });
         Err(Errno::Einprogress)
@@ -136,11 +138,13 @@ impl Netns {
     ) -> Taken {
         let Some(listening) = listener.tcp() else { return Err(DropReason::NoSocket) };
         if listening.accept_queue.len() > usize::from(listening.backlog) {
+            self.count_listen_overflow();
             return Err(DropReason::TcpListenOverflow);
         }
         let traits = listener.traits(ends.remote.port());
         let source = (Some(*ends.local.ip()), None);
         let Ok(flow) = self.ip_route_output_flow(ctx.now, *ends.remote.ip(), source, traits) else {
+            self.mib.inc(Mib::IpOutNoRoutes);
             return Err(DropReason::IpOutNoRoutes);
         };
         let isn = self.tcp_next_isn.take();
@@ -180,6 +184,19 @@ impl Netns {
         }
     }
 
+    /// The answer to a SYN goes out again (`tcp_rtx_synack`).
+    pub(super) fn tcp_rtx_synack(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock) {
+        self.mib.inc(Mib::TcpRetransSegs);
+        self.mib.inc(Mib::TcpExtSynRetrans);
+        self.tcp_send_synack(ctx, sock);
+    }
+
+    /// A connection finds no room with who listens (`tcp_listendrop`).
+    fn count_listen_overflow(&mut self) {
+        self.mib.inc(Mib::TcpExtListenOverflows);
+        self.mib.inc(Mib::TcpExtListenDrops);
+    }
+
     /// A segment for a connection whose SYN was answered (`tcp_check_req`).
     pub(super) fn tcp_check_req(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, segment: &Segment) -> Taken {
         let Some(tcb) = sock.tcp_mut() else { return Ok(()) };
@@ -190,7 +207,7 @@ impl Netns {
         if segment.seq == irs && syn && !ack && !reset && !paws {
             // The SYN came again: so does the answer, and its timer begins anew.
             let after = Duration(TIMEOUT_INIT.0 << tcb.retransmits);
-            self.tcp_send_synack(ctx, sock);
+            self.tcp_rtx_synack(ctx, sock);
             self.tcp_set_keepalive(ctx, sock, after);
             return Ok(());
         }
@@ -206,6 +223,8 @@ impl Netns {
         }
         if reset || syn {
             tcb.dead = true;
+            self.mib.inc(Mib::TcpAttemptFails);
+            self.mib.inc(Mib::TcpExtEmbryonicRsts);
             return Err(DropReason::TcpReset);
         }
         if !ack {
@@ -215,6 +234,7 @@ impl Netns {
         let child = sock.id;
         if !self.tcp_hand_to_listener(ctx, parent, child) {
             // `listen_overflow`: the far end will send again.
+            self.count_listen_overflow();
             return Err(DropReason::TcpListenOverflow);
         }
         self.tcp_established_passively(ctx, sock, segment);
@@ -237,6 +257,7 @@ impl Netns {
     /// `tcp_v4_syn_recv_sock`, then SYN-RECEIVED in `tcp_rcv_state_process`.
     fn tcp_established_passively(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, segment: &Segment) {
         let ip_id = self.rng.u16(..);
+        self.mib.inc(Mib::TcpPassiveOpens);
         // What is said next passes the word on that the far end is there (`tcp_init_metrics`).
         (sock.ip_id, sock.confirms) = (ip_id, true);
         let Some(tcb) = sock.tcp_mut() else { return };

@@ -6,7 +6,7 @@ use super::{DELACK_MIN, MAX_QUICKACKS, after, before};
 use crate::base::{Duration, IfIndex};
 use crate::kernel::sock::{Ends, Sock, Woken, truesize};
 use crate::kernel::{Ctx, Netns, Skb};
-use crate::trace::{Disposition, DropReason, PacketType, SocketState};
+use crate::trace::{Disposition, DropReason, Mib, PacketType, SocketState};
 use crate::wire::{Bytes, Ipv4, Tcp, TcpFlags};
 use std::net::SocketAddrV4;
 
@@ -35,6 +35,7 @@ impl Netns {
             remote: SocketAddrV4::new(packet.src, tcp.src_port),
             ifindex,
         };
+        self.mib.inc(Mib::TcpInSegs);
         let segment = Segment::of(tcp);
         self.tcp_cause = Some(skb.clone());
         let socket = self.tcp_lookup(ends);

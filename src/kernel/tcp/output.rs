@@ -6,7 +6,7 @@ use crate::base::{Duration, MacAddr, ProcessId};
 use crate::kernel::rule::Traits;
 use crate::kernel::sock::{Sock, truesize};
 use crate::kernel::{Ctx, Flow, Netns, Sender, Skb};
-use crate::trace::{EventKind, Relation};
+use crate::trace::{EventKind, Mib, Relation};
 use crate::wire::{Body, Bytes, Frame, Ipv4, Payload, Tcp, TcpFlags, TcpOption};
 use std::sync::Arc;
 
@@ -290,7 +290,10 @@ impl Netns {
         if tcb.ca == CaState::Recovery {
             tcb.prr_out += 1;
         }
-        self.tcp_transmit(ctx, sock, &out);
+        let is_syn = out.flags.contains(TcpFlags::SYN);
+        self.mib.inc(Mib::TcpRetransSegs);
+        self.mib.add(Mib::TcpExtSynRetrans, u64::from(is_syn));
+        self.tcp_transmit_skb(ctx, sock, &out);
     }
 
     /// `tcp_send_ack`.
@@ -311,11 +314,18 @@ impl Netns {
     pub(super) fn tcp_send_active_reset(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock) {
         let Some(tcb) = sock.tcp() else { return };
         let (flags, seq) = (TcpFlags::RST | TcpFlags::ACK, tcb.acceptable_seq());
+        self.mib.inc(Mib::TcpOutRsts);
         self.tcp_transmit(ctx, sock, &Outgoing { flags, seq, data: Bytes::from([]) });
     }
 
-    /// `__tcp_transmit_skb`: header, options, and off to IP.
+    /// Sends a segment for the first time.
     pub(super) fn tcp_transmit(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, out: &Outgoing) {
+        self.mib.inc(Mib::TcpOutSegs);
+        self.tcp_transmit_skb(ctx, sock, out);
+    }
+
+    /// `__tcp_transmit_skb`: header, options, and off to IP. What is sent again is counted by itself.
+    fn tcp_transmit_skb(&mut self, ctx: &mut Ctx<'_>, sock: &mut Sock, out: &Outgoing) {
         let Some(remote) = sock.remote else { return };
         let (local_port, source) = (sock.local.port(), sock.source);
         let flow = self.sock_route(ctx, sock, remote);
@@ -365,8 +375,9 @@ impl Netns {
             body: Arc::new(Body::Tcp(tcp)),
         };
         // Without a route the segment is not sent, and a timer will try again.
-        if let Ok(flow) = flow {
-            self.tcp_queue_xmit(ctx, sock, &flow, packet);
+        match flow {
+            Ok(flow) => self.tcp_queue_xmit(ctx, sock, &flow, packet),
+            Err(_) => self.mib.inc(Mib::IpOutNoRoutes),
         }
     }
 
@@ -401,6 +412,7 @@ impl Netns {
         if tcp.flags.contains(TcpFlags::RST) {
             return;
         }
+        self.mib.inc(Mib::TcpOutRsts);
         let (seq, ack, flags) = if tcp.flags.contains(TcpFlags::ACK) {
             (tcp.ack, 0, TcpFlags::RST)
         } else {
@@ -428,6 +440,7 @@ impl Netns {
         answer: Tcp,
         (about, hash): (&Skb, u32),
     ) {
+        self.mib.inc(Mib::TcpOutSegs);
         let ports = (answer.src_port, answer.dst_port);
         let traits = Traits { tos: to.tos, protocol: 6, ports, ..Traits::default() };
         let source = (Some(to.dst), None);

@@ -6,7 +6,7 @@ use super::segment::Segment;
 use crate::base::SocketId;
 use crate::kernel::sock::{Sock, Woken};
 use crate::kernel::{Ctx, Errno, Netns, Skb};
-use crate::trace::{DropReason, SocketState};
+use crate::trace::{DropReason, Mib, SocketState};
 use crate::wire::{Ipv4, TcpFlags};
 
 impl Netns {
@@ -110,6 +110,17 @@ impl Netns {
     fn tcp_unhash(&mut self, sock: &mut Sock) {
         self.unhash(sock);
         let Some(tcb) = sock.tcp_mut() else { return };
+        match tcb.state {
+            SocketState::SynSent | SocketState::SynRecv => self.mib.inc(Mib::TcpAttemptFails),
+            SocketState::Established | SocketState::CloseWait => self.mib.inc(Mib::TcpEstabResets),
+            SocketState::FinWait1
+            | SocketState::FinWait2
+            | SocketState::TimeWait
+            | SocketState::Close
+            | SocketState::LastAck
+            | SocketState::Listen
+            | SocketState::Closing => {}
+        }
         tcb.state = SocketState::Close;
         tcb.shut_recv = true;
         tcb.shut_send = true;
@@ -280,7 +291,11 @@ impl Netns {
                 children.retain(|child| !halves.contains(child));
                 return children;
             }
-            SocketState::Close | SocketState::SynSent => self.tcp_done(ctx, sock),
+            SocketState::Close | SocketState::SynSent => {
+                // Whoever gives up by himself has not failed (`tcp_close_state`).
+                tcb.state = SocketState::Close;
+                self.tcp_done(ctx, sock);
+            }
             _ if unread => {
                 // Data that nobody will read: the far end must learn of it (RFC 2525 section 2.17).
                 self.tcp_send_active_reset(ctx, sock);

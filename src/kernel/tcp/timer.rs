@@ -8,7 +8,7 @@ use super::{
 use crate::base::{Duration, SimTime, SocketId};
 use crate::kernel::sock::Sock;
 use crate::kernel::{Ctx, Errno, Netns, Timer, Urgency, Work, timer};
-use crate::trace::SocketState;
+use crate::trace::{Mib, SocketState};
 
 impl Tcb {
     fn deadline(&self, which: TcpTimer) -> Option<SimTime> {
@@ -126,6 +126,7 @@ impl Netns {
             return;
         }
         tcb.tlp_high_seq = None;
+        self.mib.inc(Mib::TcpExtTimeouts);
         let handshake = matches!(tcb.state, SocketState::SynSent | SocketState::SynRecv);
         let most = if tcb.orphan { 8 } else { RETRIES2 };
         // The linear timeouts come on top of the retries (`tcp_write_timeout`).
@@ -138,6 +139,7 @@ impl Netns {
             let Some(tcb) = sock.tcp() else { return };
             let error = sock.soft_error.unwrap_or(Errno::Etimedout);
             let resets = !handshake && tcb.orphan;
+            self.mib.inc(Mib::TcpExtAbortOnTimeout);
             return self.tcp_abort(ctx, sock, error, resets);
         }
         // A new flow hash may find another way (`sk_rethink_txhash`).
@@ -241,6 +243,7 @@ impl Netns {
             // The answer that the acknowledgment waited for did not come.
             (tcb.pingpong, tcb.ato) = (0, super::DELACK_MIN);
         }
+        self.mib.inc(Mib::TcpExtDelayedAcks);
         self.tcp_send_ack(ctx, sock);
     }
 
@@ -280,7 +283,7 @@ impl Netns {
                 tcb.retransmits += 1;
                 let after = Duration(TIMEOUT_INIT.0 << tcb.retransmits);
                 sock.txhash = self.rng.u32(1..);
-                self.tcp_send_synack(ctx, sock);
+                self.tcp_rtx_synack(ctx, sock);
                 self.tcp_set_keepalive(ctx, sock, after);
             }
             SocketState::Established | SocketState::CloseWait if keeps => {
@@ -289,6 +292,7 @@ impl Netns {
                     return self.tcp_abort(ctx, sock, Errno::Etimedout, true);
                 }
                 tcb.probes_out += 1;
+                self.mib.inc(Mib::TcpExtKeepAlive);
                 self.tcp_send_probe(ctx, sock);
                 self.tcp_set_keepalive(ctx, sock, interval);
             }

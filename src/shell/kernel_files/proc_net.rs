@@ -8,11 +8,12 @@ use super::{Entry, NO_ENTRY};
 use crate::base::{Ipv4Addr, SimTime};
 use crate::shell::{nettools, route};
 use crate::trace::{
-    Inventory, NetnsState, Nud, RouteKind, SocketRow, SocketState, SocketTimer, SocketTimerKind, Transport,
+    Inventory, NetnsState, Nud, RouteKind, SnmpGroup, SnmpTables, SocketRow, SocketState, SocketTimer,
+    SocketTimerKind, Transport,
 };
 
 /// Files whose content is not simulated.
-const OTHERS: [&str; 40] = [
+const OTHERS: [&str; 38] = [
     "anycast6",
     "dev_mcast",
     "fib_trie",
@@ -31,7 +32,6 @@ const OTHERS: [&str; 40] = [
     "mcfilter",
     "mcfilter6",
     "netlink",
-    "netstat",
     "nf_conntrack",
     "packet",
     "protocols",
@@ -42,7 +42,6 @@ const OTHERS: [&str; 40] = [
     "rt6_stats",
     "rt_acct",
     "rt_cache",
-    "snmp",
     "snmp6",
     "sockstat",
     "sockstat6",
@@ -60,12 +59,21 @@ pub(super) fn find(inventory: &Inventory, state: &NetnsState, parts: &[&str]) ->
         [] | ["dev_snmp6" | "netfilter" | "stat"] => Entry::Directory(None),
         ["arp"] => Entry::File(arp(state)),
         ["dev"] => Entry::File(devices(state)),
+        ["netstat"] => Entry::File(counters(inventory, state, |tables| tables.netstat)),
         ["route"] => Entry::File(routes(state)),
+        ["snmp"] => Entry::File(counters(inventory, state, |tables| tables.snmp)),
         ["tcp"] => Entry::File(tcp(state, inventory.now)),
         ["udp"] => Entry::File(udp(state)),
         [name] if OTHERS.contains(name) => Entry::Unknown,
         _ => NO_ENTRY,
     }
+}
+
+/// The protocols' counters of one file.
+fn counters(inventory: &Inventory, state: &NetnsState, of: impl Fn(SnmpTables) -> Vec<SnmpGroup>) -> String {
+    let own = inventory.snmp.as_ref().filter(|(netns, _)| *netns == state.row.netns);
+    let groups = own.map(|(_, snmp)| of(snmp.tables())).unwrap_or_default();
+    groups.iter().map(ToString::to_string).collect()
 }
 
 fn arp(state: &NetnsState) -> String {
