@@ -117,6 +117,12 @@ fn events_are_counted_named_and_sorted() {
 }
 
 #[test]
+fn probes_speak_tls_and_grpc() {
+    check("probes.txt");
+    check("grace.txt");
+}
+
+#[test]
 fn containers_end_with_the_words_of_the_kubelet() {
     check("killing.txt");
     check("lifecycle.txt");

@@ -3,6 +3,7 @@
 use super::launch::{Environment, Launch, Mounts};
 use super::listeners::plain_site;
 use super::rules::append;
+use super::stand_ins::plain_site;
 use super::world::{Wire, World, with};
 use crate::api::{ClusterSpec, ExternalSpec, InterfaceSpec, Nic, NodeSpec};
 use crate::app::Transport;

@@ -4,10 +4,11 @@ use super::containers;
 use super::control::ControlPlane;
 use super::controllers::Kind;
 use super::killing;
-use super::launch::Exit;
+use super::launch::{Exit, Launch};
 use super::probes::{command, executable_missing, of_machine, of_request, request};
 use super::store::PodKey;
 use super::world::{Patience, Wakeup, World};
+use crate::app::probe::{Asks, NOT_HTTPS, Purpose, Request};
 use crate::base::{Duration, ProcessId};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -22,8 +23,19 @@ pub(super) enum Hook {
     PreStop,
 }
 
-/// Which hook a process is.
-pub(super) type Hooks = BTreeMap<ProcessId, (PodKey, usize, Hook)>;
+/// Which hook a process is: of which container of a Pod.
+pub(super) type Hooks = BTreeMap<ProcessId, Running>;
+
+/// A hook at work.
+#[derive(Clone, Debug)]
+pub(super) struct Running {
+    key: PodKey,
+    index: usize,
+    hook: Hook,
+    /// What it asks over the network, and whether it is asked without TLS after the server did not speak it.
+    request: Option<Request>,
+    falls_back: bool,
+}
 
 impl ControlPlane {
     /// Begins a hook of a container; whether it has one.
@@ -55,25 +67,59 @@ impl ControlPlane {
         let (netns, ip, node) = (entry.netns, entry.ip, entry.node.clone());
         let environment = entry.environment(index).cloned();
         let launch = match command(action) {
-            Some(argv) => environment
-                .zip(netns)
-                .map(|(environment, netns)| super::launch::Launch::program(netns, environment, argv)),
-            None => ip.and_then(|ip| request(&spec, action, ip, TIMEOUT)).and_then(|request| {
-                let node = self.store.nodes.get_mut(&node?)?;
-                let environment = node.kubelet.get_or_insert_with(|| of_machine(world)).clone();
-                Some(of_request(node.netns, environment, request))
-            }),
+            Some(argv) => {
+                environment.zip(netns).map(|(environment, netns)| Launch::program(netns, environment, argv))
+            }
+            None => ip
+                .and_then(|ip| request(&spec, action, ip, (Purpose::Hook, TIMEOUT)))
+                .and_then(|request| self.asking(world, &node?, request)),
         };
         let Some(launch) = launch else { return false };
+        let request = launch.probe.clone();
         let process = world.launch(launch);
-        self.hooks.insert(process, (key.clone(), index, hook));
+        self.hooks.insert(process, Running { key: key.clone(), index, hook, request, falls_back: false });
+        true
+    }
+
+    /// The kubelet of a node asks.
+    fn asking(&mut self, world: &mut dyn World, node: &str, request: Request) -> Option<Launch> {
+        let node = self.store.nodes.get_mut(node)?;
+        let environment = node.kubelet.get_or_insert_with(|| of_machine(world)).clone();
+        Some(of_request(node.netns, environment, request))
+    }
+
+    /// Asks once more without TLS where the server did not speak it; whether it does (`isHTTPResponseError`).
+    fn fall_back(&mut self, world: &mut dyn World, running: &Running, said: &str) -> bool {
+        let Some(mut request) = running.request.clone().filter(|_| said.ends_with(NOT_HTTPS)) else {
+            return false;
+        };
+        if let Asks::Http { scheme, headers, .. } = &mut request.asks {
+            "http".clone_into(scheme);
+            headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Authorization"));
+        }
+        let node = self.store.pods.get(&running.key).and_then(|entry| entry.node.clone());
+        let Some(launch) = node.and_then(|node| self.asking(world, &node, request)) else { return false };
+        let process = world.launch(launch);
+        self.hooks.insert(process, Running { falls_back: true, ..running.clone() });
         true
     }
 
     /// A process ended; whether it was a hook.
     pub(super) fn hooked(&mut self, world: &mut dyn World, process: ProcessId, exit: &Exit) -> bool {
-        let Some((key, index, hook)) = self.hooks.remove(&process) else { return false };
+        let Some(running) = self.hooks.remove(&process) else { return false };
         let failed = *exit != Exit::Status(0);
+        let said = if failed { world.last_words(process) } else { String::new() };
+        if failed && self.fall_back(world, &running, &said) {
+            return true;
+        }
+        let Running { key, index, hook, request, falls_back } = running;
+        if let Some(request) = request.filter(|_| falls_back && !failed) {
+            let message = format!(
+                "request to HTTPS lifecycle hook {} got HTTP response, retry with HTTP succeeded",
+                request.to
+            );
+            self.pod_event(world, (&key, None), Kind::Warning, "LifecycleHTTPFallback", message);
+        }
         match hook {
             Hook::PostStart if failed => {
                 let why = self.failure_of(world, (&key, index), process, exit);

@@ -8,7 +8,7 @@ use super::launch::{Environment, Exit, Launch, Mounts, not_found};
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, ProbeKind, Wakeup, World};
 use crate::api::Container;
-use crate::app::probe::{Asks, Request};
+use crate::app::probe::{Asks, Purpose, Request};
 use crate::base::{Duration, Ipv4Addr, NetnsId, ProcessId};
 use crate::kernel::User;
 use serde_json::Value;
@@ -81,7 +81,7 @@ pub(super) fn request(
     container: &Container,
     action: &Value,
     ip: Ipv4Addr,
-    timeout: Duration,
+    (purpose, timeout): (Purpose, Duration),
 ) -> Option<Request> {
     let host = |value: &Value| value["host"].as_str().and_then(|host| host.parse().ok()).unwrap_or(ip);
     if let Some(http) = action.get("httpGet") {
@@ -89,6 +89,7 @@ pub(super) fn request(
         let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
         let path = http["path"].as_str().filter(|path| !path.is_empty()).unwrap_or("/");
         return Some(Request {
+            purpose,
             to: SocketAddrV4::new(host(http), port(container, &http["port"])?),
             asks: Asks::Http {
                 path: if path.starts_with('/') { path.to_owned() } else { format!("/{path}") },
@@ -98,9 +99,14 @@ pub(super) fn request(
             timeout,
         });
     }
-    let socket = action.get("tcpSocket").or_else(|| action.get("grpc"))?;
+    if let Some(grpc) = action.get("grpc") {
+        let to = SocketAddrV4::new(ip, port(container, &grpc["port"])?);
+        let service = grpc["service"].as_str().unwrap_or("").to_owned();
+        return Some(Request { purpose, to, asks: Asks::Grpc { service }, timeout });
+    }
+    let socket = action.get("tcpSocket")?;
     let to = SocketAddrV4::new(host(socket), port(container, &socket["port"])?);
-    Some(Request { to, asks: Asks::Connection, timeout })
+    Some(Request { purpose, to, asks: Asks::Connection, timeout })
 }
 
 /// The words of a command that an action runs.
@@ -184,11 +190,13 @@ impl ControlPlane {
             Some(argv) => {
                 environment.zip(netns).map(|(environment, netns)| Launch::program(netns, environment, argv))
             }
-            None => ip.and_then(|ip| request(&spec, &probe, ip, timeout)).and_then(|request| {
-                let node = self.store.nodes.get_mut(&node?)?;
-                let environment = node.kubelet.get_or_insert_with(|| of_machine(world)).clone();
-                Some(of_request(node.netns, environment, request))
-            }),
+            None => {
+                ip.and_then(|ip| request(&spec, &probe, ip, (Purpose::Probe, timeout))).and_then(|request| {
+                    let node = self.store.nodes.get_mut(&node?)?;
+                    let environment = node.kubelet.get_or_insert_with(|| of_machine(world)).clone();
+                    Some(of_request(node.netns, environment, request))
+                })
+            }
         };
         let Some(launch) = launch else { return };
         let by_command = launch.probe.is_none();

@@ -12,6 +12,7 @@ mod node;
 mod object;
 mod pod;
 mod policy;
+pub mod processes;
 mod request;
 mod service;
 mod workload;

@@ -4,21 +4,27 @@
 //!
 //! *Simplified*: one process does the work of all workers, and answers as soon as a request is complete.
 
+mod health;
+mod netexec;
 mod persona;
 mod service;
 mod site;
 
+pub use super::grpc::Serving;
+pub use health::Health;
 pub use persona::Persona;
 pub use service::Serve;
 pub use site::{Flavor, Site};
 
-use super::dial::{self, Read};
+use super::side::{Broken, Side};
 use super::{Errno, Os, Process, Shutdown, SocketOption, Transport, Wake};
 use crate::base::{Duration, SimTime, SocketId};
+use crate::tls::{Failure, Identity, Party};
 use crate::trace::Stream;
 use service::Talk;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
+use std::sync::Arc;
 
 /// Tries of nginx to bind, and the time between them.
 const BIND_TRIES: u32 = 5;
@@ -46,8 +52,7 @@ pub struct Listener {
 struct Connection {
     listener: usize,
     talk: Talk,
-    input: Vec<u8>,
-    output: Vec<u8>,
+    side: Side,
     /// Whether the connection is closed once all output is out.
     closing: bool,
     /// Whether all output is out, and the connection about to be closed.
@@ -61,6 +66,8 @@ pub struct Server {
     listeners: Vec<Listener>,
     sockets: Vec<SocketId>,
     connections: BTreeMap<SocketId, Connection>,
+    /// What it shows where it speaks TLS.
+    identity: Option<Arc<Identity>>,
     tries: u32,
     started: SimTime,
 }
@@ -73,6 +80,7 @@ impl Server {
             listeners,
             sockets: Vec::new(),
             connections: BTreeMap::new(),
+            identity: None,
             tries: 0,
             started: SimTime::ZERO,
         }
@@ -84,13 +92,16 @@ impl Process for Server {
         match wake {
             Wake::Start => {
                 self.started = os.now();
+                for listener in &mut self.listeners {
+                    listener.serve.starts(self.started);
+                }
                 self.persona.starts(os);
                 self.open(os);
             }
             Wake::Timer(TIMER_BIND) => self.open(os),
             Wake::Timer(token) => self.close(os, SocketId(token - TIMER_IDLE)),
             Wake::Readable(socket) => self.readable(os, socket),
-            Wake::Writable(socket) => self.flush(os, socket),
+            Wake::Writable(socket) => self.answer(os, socket, Vec::new()),
             Wake::Terminate => {
                 let status = self.persona.terminated(os);
                 os.exit(status);
@@ -166,64 +177,93 @@ impl Server {
 
     fn accept(&mut self, os: &mut dyn Os, index: usize) {
         while let Ok((socket, peer)) = os.accept(self.sockets[index]) {
-            let (talk, greeting) = self.listeners[index].serve.greet(os, peer);
-            let connection = Connection {
-                listener: index,
-                talk,
-                input: Vec::new(),
-                output: greeting,
-                closing: false,
-                ending: false,
+            let serve = &self.listeners[index].serve;
+            let side = match serve {
+                Serve::Https(_) => match self.identity(os) {
+                    Some(identity) => Side::secured(os, socket, Party::Server(identity)),
+                    None => return os.exit(1),
+                },
+                _ => Side::plain(socket),
             };
+            let (talk, greeting) = self.listeners[index].serve.greet(os, peer);
+            let connection = Connection { listener: index, talk, side, closing: false, ending: false };
             self.connections.insert(socket, connection);
-            self.flush(os, socket);
+            self.answer(os, socket, greeting);
             self.receive(os, socket);
         }
     }
 
+    /// What it shows, made when it is first needed.
+    fn identity(&mut self, os: &mut dyn Os) -> Option<Arc<Identity>> {
+        if self.identity.is_none() {
+            let seed = u64::from(os.random()) << 32 | u64::from(os.random());
+            match Identity::self_signed(&site::hostname(os), seed, self.started) {
+                Ok(identity) => self.identity = Some(Arc::new(identity)),
+                Err(why) => {
+                    let date = persona::go_date(os.now());
+                    complain(os, &format!("{date} tls: {why}"));
+                }
+            }
+        }
+        self.identity.clone()
+    }
+
     fn receive(&mut self, os: &mut dyn Os, socket: SocketId) {
         let Some(connection) = self.connections.get_mut(&socket) else { return };
-        let read = dial::read(os, socket, &mut connection.input);
+        let read = connection.side.read(os);
         let serve = &self.listeners[connection.listener].serve;
-        let mut input = std::mem::take(&mut connection.input);
-        let closing = connection.talk.take(os, serve, &mut input, &mut connection.output);
-        connection.input = input;
+        let mut input = std::mem::take(&mut connection.side.input);
+        let mut output = Vec::new();
+        let closing = connection.talk.take(os, serve, &mut input, &mut output);
+        connection.side.input = input;
         connection.closing |= closing;
         if let Some(status) = connection.talk.exits() {
             return os.exit(status);
         }
+        let tells = connection.talk.tells();
         match read {
-            Read::More => {
+            Ok(()) if connection.side.ended => {
+                if !connection.side.is_ready() {
+                    handshake_failed(os, socket, "EOF");
+                }
+                connection.closing = true;
+            }
+            Ok(()) => {
                 if let Some(limit) = serve.idle_limit().filter(|_| !connection.closing) {
                     os.set_timer(TIMER_IDLE + socket.0, limit);
                 }
             }
-            Read::End => connection.closing = true,
-            Read::Failed(_) => return self.close(os, socket),
+            Err(Broken::Tcp(_)) => return self.close(os, socket),
+            Err(Broken::Tls(failure)) => match no_tls(os, &mut connection.side, &failure) {
+                Some(text) => (connection.closing, output) = (true, text.to_vec()),
+                None => return self.close(os, socket),
+            },
         }
-        self.flush(os, socket);
+        if let Some(state) = tells {
+            for listener in &mut self.listeners {
+                listener.serve.becomes(state);
+            }
+        }
+        self.answer(os, socket, output);
     }
 
-    /// Sends what there is to send, and closes the connection where that was all.
-    fn flush(&mut self, os: &mut dyn Os, socket: SocketId) {
+    /// Sends an answer and what is left of those before, and closes the connection where that was all.
+    fn answer(&mut self, os: &mut dyn Os, socket: SocketId, mut output: Vec<u8>) {
         let Some(connection) = self.connections.get_mut(&socket) else { return };
         if connection.ending {
             return;
         }
-        let says = !connection.output.is_empty();
-        let mut pieces = connection.talk.pieces(&mut connection.output).into_iter();
-        for mut piece in pieces.by_ref() {
-            if dial::write(os, socket, &mut piece).is_err() {
-                return self.close(os, socket);
-            }
-            if !piece.is_empty() {
-                connection.output = piece;
-                break;
-            }
+        let says = !output.is_empty() || !connection.side.is_flushed();
+        let pieces = connection.talk.pieces(&mut output);
+        let mut sent = pieces.iter().map(|piece| connection.side.send(os, piece)).find(Result::is_err);
+        if pieces.is_empty() {
+            sent = Some(connection.side.flush(os));
         }
-        connection.output.extend(pieces.flatten());
-        if connection.closing && connection.output.is_empty() {
-            let lingers = matches!(self.persona, Persona::Nginx(_)) && !connection.input.is_empty();
+        if sent.is_some_and(|sent| sent.is_err()) {
+            return self.close(os, socket);
+        }
+        if connection.closing && connection.side.is_flushed() {
+            let lingers = matches!(self.persona, Persona::Nginx(_)) && !connection.side.input.is_empty();
             if lingers {
                 // nginx closes its side first and reads on, so that the far end gets all of the answer.
                 let _ = os.shutdown(socket, Shutdown::Write);
@@ -237,11 +277,33 @@ impl Server {
     }
 
     fn close(&mut self, os: &mut dyn Os, socket: SocketId) {
-        if self.connections.remove(&socket).is_some() {
+        if let Some(mut connection) = self.connections.remove(&socket) {
             os.cancel_timer(TIMER_IDLE + socket.0);
+            // Whether or not the far end still takes it, the connection is over.
+            let _ = connection.side.say_goodbye(os);
             os.close(socket);
         }
     }
+}
+
+/// A client did not get through with TLS (`net/http`, `conn.serve`).
+fn handshake_failed(os: &mut dyn Os, socket: SocketId, why: &str) {
+    let from = os.remote_addr(socket).map(|peer| peer.to_string()).unwrap_or_default();
+    let date = persona::go_date(os.now());
+    complain(os, &format!("{date} http: TLS handshake error from {from}: {why}"));
+}
+
+/// What a client is told, without TLS, that did not speak it (`net/http`, `tlsRecordHeaderLooksLikeHTTP`).
+fn no_tls(os: &mut dyn Os, side: &mut Side, failure: &Failure) -> Option<&'static [u8]> {
+    const BEGINNINGS: [&[u8]; 5] = [b"GET /", b"HEAD ", b"POST ", b"PUT /", b"OPTIO"];
+    let is_http = *failure == Failure::NotTls && BEGINNINGS.iter().any(|bytes| side.began_with(bytes));
+    if !is_http {
+        handshake_failed(os, side.socket, &failure.text());
+        return None;
+    }
+    handshake_failed(os, side.socket, "client sent an HTTP request to an HTTPS server");
+    *side = Side::plain(side.socket);
+    Some(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
 }
 
 fn open(os: &mut dyn Os, listener: &Listener, persona: &Persona) -> Result<SocketId, Errno> {

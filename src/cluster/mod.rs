@@ -12,7 +12,6 @@ pub mod names;
 pub mod patch;
 pub mod phase;
 pub mod policy;
-pub mod processes;
 pub mod proxy;
 pub mod pull;
 pub mod reference;

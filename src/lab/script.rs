@@ -8,7 +8,7 @@ use super::substitution::Outer;
 use super::{Lab, Target};
 use crate::agent::{Console, Environment, Launch, StandIn};
 use crate::app::local::FifoWrite;
-use crate::app::probe::Probe;
+use crate::app::probe;
 use crate::app::server::{Persona, Server};
 use crate::app::sleep::Sleep;
 use crate::base::{Duration, NetnsId, ProcessId, SimTime};
@@ -149,7 +149,7 @@ impl Lab {
         let name = launch.container.as_ref().map_or("app".into(), |container| container.container.clone());
         self.sim.announce(process, &title);
         if let Some(probe) = launch.probe {
-            return self.sim.run(process, Box::new(Probe::new(probe)), &title);
+            return self.sim.run(process, probe::process(probe), &title);
         }
         if let Some(listeners) = launch.serves {
             let title = if title.is_empty() { name.to_string() } else { title };

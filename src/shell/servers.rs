@@ -6,10 +6,10 @@ use super::{Command, Context};
 use crate::app::Transport;
 use crate::app::coredns::{CoreDns, VERSION};
 use crate::app::node_cache::{NodeCache, NodeCacheConfig};
-use crate::app::server::{Flavor, Listener, Persona, Serve, Server, Site};
+use crate::app::server::{Flavor, Health, Listener, Persona, Serve, Server, Serving, Site};
 use crate::app::sidecar::{Interception, IstioIptables, Sidecar};
 use crate::app::sleep::Forever;
-use crate::base::Ipv4Addr;
+use crate::base::{Duration, Ipv4Addr, SimTime};
 use crate::cluster::images;
 use std::net::SocketAddrV4;
 
@@ -156,7 +156,7 @@ fn flag<'a>(words: &'a [String], name: &str) -> Option<&'a str> {
     })
 }
 
-/// `agnhost` with its commands `netexec`, `serve-hostname` and `pause`.
+/// `agnhost` with its commands `netexec`, `serve-hostname`, `grpc-health-checking` and `pause`.
 pub(super) fn agnhost(words: &[String]) -> Command {
     let Some((command, words)) = words.split_first() else {
         return refuse("Error: a command such as netexec is required\n", 1);
@@ -183,6 +183,21 @@ pub(super) fn agnhost(words: &[String]) -> Command {
             let serve =
                 if transport == Transport::Udp { Serve::Netexec } else { site(Flavor::Hostname, "/") };
             server(Persona::Agnhost, vec![Listener { transport, ..tcp(number, serve) }])
+        }
+        "grpc-health-checking" => {
+            let numbers = (u16::try_from(port("port", 5000)), u16::try_from(port("http-port", 8080)));
+            let (Ok(number), Ok(http)) = numbers else {
+                return refuse("Error: invalid port\n", 1);
+            };
+            let delay = u64::try_from(port("delay-unhealthy-sec", -1)).ok();
+            let health = Health {
+                service: Some(flag(words, "service").unwrap_or_default().to_owned()),
+                fails_after: delay.map(Duration::from_secs),
+                logs: true,
+                ..Health::of(Serving::Serving)
+            };
+            let over_http = tcp(http, site(Flavor::GrpcHealth(SimTime::ZERO), "/"));
+            server(Persona::AgnhostGrpc, vec![over_http, tcp(number, Serve::Grpc(health))])
         }
         other => {
             let (text, status) = not_simulated("agnhost", other);

@@ -1,5 +1,6 @@
 //! The mesh's certificate authority, and the certificates of workloads that it signs: X.509 with the workload's name as
-//! a SPIFFE URI (SPIFFE X.509-SVID, sections 2 and 4), as istiod issues them.
+//! a SPIFFE URI (SPIFFE X.509-SVID, sections 2 and 4), as istiod issues them. Servers outside of a mesh sign for
+//! themselves.
 
 use super::provider::Signing;
 use super::surroundings::{Surroundings, draw_secret};
@@ -28,14 +29,42 @@ pub struct Authority {
     around: Surroundings,
 }
 
-/// What a workload shows and checks with: its key, its certificate, and the authority that it trusts.
+/// What an end of a connection shows: a key, and the certificate that belongs to it.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub(super) key: Arc<Signing>,
+    pub(super) chain: Vec<CertificateDer<'static>>,
+}
+
+/// What a workload shows and checks with: who it is, and the authority that it trusts.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The name in the certificate: `spiffe://cluster.local/ns/NAMESPACE/sa/ACCOUNT`.
     pub spiffe: String,
-    pub(super) key: Arc<Signing>,
-    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) identity: Identity,
     pub(super) root: CertificateDer<'static>,
+}
+
+/// How long a certificate holds that a server signed for itself, in seconds: a year.
+const SELF_SIGNED_TTL: i64 = 365 * 86_400;
+
+impl Identity {
+    /// A server of this name with a certificate that nobody but itself has signed, as programs make one where they are
+    /// given none. The same seed makes the same key.
+    pub fn self_signed(host: &str, seed: u64, since: SimTime) -> Result<Self, String> {
+        let mut around = Surroundings::new(seed);
+        let secret = around.within(draw_secret).map_err(|error| error.to_string())?;
+        let key = Signing::new(&secret);
+        let begin = since.unix_secs() as i64;
+        let mut params = params(&key, around.rng.u64(..), (begin, begin + SELF_SIGNED_TTL))?;
+        params.distinguished_name.push(DnType::CommonName, host);
+        let name = host.try_into().map_err(|error: rcgen::Error| error.to_string())?;
+        params.subject_alt_names = vec![SanType::DnsName(name)];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = params.self_signed(&key).map_err(|error| error.to_string())?.der().clone();
+        Ok(Self { key: Arc::new(key), chain: vec![certificate] })
+    }
 }
 
 impl Authority {
@@ -72,8 +101,7 @@ impl Authority {
         let certificate = params.signed_by(&key, &issuer).map_err(|error| error.to_string())?;
         Ok(Credentials {
             spiffe: spiffe.to_owned(),
-            key: Arc::new(key),
-            chain: vec![certificate.der().clone()],
+            identity: Identity { key: Arc::new(key), chain: vec![certificate.der().clone()] },
             root: self.certificate.clone(),
         })
     }
@@ -82,7 +110,7 @@ impl Authority {
 impl Credentials {
     /// The workload's own certificate, in DER.
     pub fn certificate(&self) -> &[u8] {
-        self.chain.first().map_or(&[], |certificate| certificate)
+        self.identity.chain.first().map_or(&[], |certificate| certificate)
     }
 
     /// The same certificate with another root to trust, as of a mesh beside this one.

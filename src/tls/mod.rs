@@ -1,4 +1,5 @@
-//! TLS 1.3 with certificates of both sides (mTLS), as a mesh's proxies speak it. The protocol is rustls; what it takes
+//! TLS 1.3: with certificates of both sides (mTLS), as a mesh's proxies speak it, and with the server's alone, as the
+//! kubelet's probes and other clients of HTTP do. The protocol is rustls; what it takes
 //! from a machine comes from the simulation: chance, time and keys (`surroundings`), and the algorithms in plain Rust
 //! (`provider`).
 
@@ -8,8 +9,8 @@ mod session;
 mod surroundings;
 mod verify;
 
-pub use authority::{Authority, Credentials};
-pub use session::{Failure, Role, Session};
+pub use authority::{Authority, Credentials, Identity};
+pub use session::{Failure, Party, Session};
 
 use sha2::{Digest, Sha256};
 

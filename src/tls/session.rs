@@ -1,9 +1,9 @@
 //! One end of a TLS connection: records in, records out, without a socket.
 
-use super::authority::Credentials;
+use super::authority::{Credentials, Identity};
 use super::provider::provider;
 use super::surroundings::{Around, Surroundings};
-use super::verify::{ClientVerifier, MeshVerifier, spiffe_of};
+use super::verify::{AnyServer, ClientVerifier, MeshVerifier, spiffe_of};
 use crate::base::SimTime;
 use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::{CertificateDer, IpAddr, Ipv4Addr, ServerName};
@@ -11,7 +11,7 @@ use rustls::server::{UnbufferedServerConnection, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
 use rustls::version::TLS13;
-use rustls::{ClientConfig, Error, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, ConfigBuilder, Error, RootCertStore, ServerConfig, WantsVerifier};
 use std::sync::Arc;
 
 /// The protocol that proxies of one mesh agree on (`istio`), by which a server's proxy knows them.
@@ -21,13 +21,35 @@ const RECORD: usize = 16_384;
 /// What a record takes besides them: header, content type, tag.
 const OVERHEAD: usize = 5 + 1 + 16;
 
-/// Which end of the connection this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The one that says `ClientHello`.
-    Client,
-    /// The one that answers.
-    Server,
+/// What clients of HTTP offer (Go's net/http, curl), and what servers here speak.
+const ALPN_HTTP: [&[u8]; 2] = [b"h2", b"http/1.1"];
+const ALPN_SERVER: &[u8] = b"http/1.1";
+
+/// Which end of the connection this is, what it shows, and what it asks of the far end.
+#[derive(Clone, Debug)]
+pub enum Party {
+    /// A proxy of a mesh that says `ClientHello`: both ends show certificates of the mesh.
+    MeshClient(Arc<Credentials>),
+    /// The proxy that answers it.
+    MeshServer(Arc<Credentials>),
+    /// A client of HTTP that shows no certificate and takes every one (`InsecureSkipVerify`).
+    Trusting,
+    /// A server of HTTP that asks its clients for no certificate.
+    Server(Arc<Identity>),
+}
+
+impl Party {
+    fn is_of_mesh(&self) -> bool {
+        matches!(self, Self::MeshClient(_) | Self::MeshServer(_))
+    }
+
+    /// Whether this is the end that begins.
+    fn is_client(&self) -> bool {
+        match self {
+            Self::MeshClient(_) | Self::Trusting => true,
+            Self::MeshServer(_) | Self::Server(_) => false,
+        }
+    }
 }
 
 /// Why a connection failed.
@@ -100,10 +122,9 @@ enum Conn {
     Server(UnbufferedServerConnection),
 }
 
-/// One end of a connection that uses TLS 1.3 with certificates of both ends.
+/// One end of a connection that uses TLS 1.3.
 pub struct Session {
-    credentials: Arc<Credentials>,
-    role: Role,
+    party: Party,
     seed: u64,
     around: Surroundings,
     flow: Flow,
@@ -115,19 +136,18 @@ pub struct Session {
 impl Session {
     /// A session that has not said anything yet; all its chance comes from `seed`. A client's first words are there at
     /// once ([`Session::take_outgoing`]).
-    pub fn new(role: Role, credentials: &Arc<Credentials>, seed: u64, now: SimTime) -> Self {
+    pub fn new(party: Party, seed: u64, now: SimTime) -> Self {
         let mut around = Surroundings::new(seed);
         around.now = now;
         let mut flow = Flow::default();
-        let conn = match around.within(|| Conn::new(role, credentials)) {
+        let conn = match around.within(|| Conn::new(&party)) {
             Ok(conn) => Some(conn),
             Err(error) => {
                 flow.failure = Some(error.into());
                 None
             }
         };
-        let credentials = credentials.clone();
-        let mut session = Self { credentials, role, seed, around, flow, conn, history: Vec::new() };
+        let mut session = Self { party, seed, around, flow, conn, history: Vec::new() };
         session.advance(now);
         session
     }
@@ -173,7 +193,16 @@ impl Session {
 
     /// Whether this is the end that began.
     pub fn is_client(&self) -> bool {
-        self.role == Role::Client
+        self.party.is_client()
+    }
+
+    /// Whether the first bytes that came were these: of a far end that does not speak TLS.
+    pub fn began_with(&self, bytes: &[u8]) -> bool {
+        let received = self.history.iter().find_map(|did| match did {
+            Did::Receive(_, bytes) => Some(bytes),
+            Did::Write(..) | Did::Close(_) => None,
+        });
+        received.is_some_and(|received| received.starts_with(bytes))
     }
 
     /// Why it failed, if it did. The alert that tells the far end is among the outgoing bytes.
@@ -219,13 +248,17 @@ impl Session {
         let (flow, conn) = (&mut self.flow, &mut self.conn);
         let Some(conn) = conn else { return };
         self.around.within(|| while conn.step(flow) {});
+        // Go's crypto/tls has no alert for what is no record at all.
+        if flow.failure == Some(Failure::NotTls) && !self.party.is_of_mesh() {
+            flow.outgoing.clear();
+        }
     }
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { role, flow, .. } = self;
-        f.debug_struct("Session").field("role", role).field("flow", flow).finish_non_exhaustive()
+        let Self { party, flow, .. } = self;
+        f.debug_struct("Session").field("party", party).field("flow", flow).finish_non_exhaustive()
     }
 }
 
@@ -235,7 +268,7 @@ impl Clone for Session {
         let begun = self.history.first().map_or(self.around.now, |did| match did {
             Did::Receive(at, _) | Did::Write(at, _) | Did::Close(at) => *at,
         });
-        let mut copy = Self::new(self.role, &self.credentials, self.seed, begun);
+        let mut copy = Self::new(self.party.clone(), self.seed, begun);
         for did in &self.history {
             match did {
                 Did::Receive(at, bytes) => copy.receive(*at, bytes),
@@ -251,43 +284,51 @@ impl Clone for Session {
 }
 
 impl Conn {
-    fn new(role: Role, credentials: &Credentials) -> Result<Self, Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add(credentials.root.clone())?;
-        let roots = Arc::new(roots);
-        let own = CertifiedKey::new(credentials.chain.clone(), credentials.key.clone());
-        let own = Arc::new(SingleCertAndKey::from(own));
-        match role {
-            Role::Client => {
-                let builder = ClientConfig::builder_with_details(provider(), Arc::new(Around));
+    fn new(party: &Party) -> Result<Self, Error> {
+        match party {
+            Party::MeshClient(credentials) => {
+                let roots = roots(credentials)?;
                 let verifier = MeshVerifier { roots, trust_domain: trust_domain(&credentials.spiffe) };
-                let mut config = builder
-                    .with_protocol_versions(&[&TLS13])?
+                let config = client()?
                     .dangerous()
                     .with_custom_certificate_verifier(Arc::new(verifier))
-                    .with_client_cert_resolver(own);
-                config.alpn_protocols = vec![ALPN.to_vec()];
-                config.key_log = Arc::new(Around);
-                config.resumption = Resumption::disabled();
-                config.enable_sni = false;
-                // rustls wants a name to ask for; with neither SNI nor names of hosts in certificates none is told.
-                let nobody = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0; 4])));
-                Ok(Self::Client(UnbufferedClientConnection::new(Arc::new(config), nobody)?))
+                    .with_client_cert_resolver(shown(&credentials.identity));
+                Self::client(config, &[ALPN])
             }
-            Role::Server => {
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider())
+            Party::Trusting => {
+                let checks = client()?.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer));
+                Self::client(checks.with_no_client_auth(), &ALPN_HTTP)
+            }
+            Party::MeshServer(credentials) => {
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots(credentials)?, provider())
                     .build()
                     .map_err(|error| Error::General(error.to_string()))?;
-                let mut config = ServerConfig::builder_with_details(provider(), Arc::new(Around))
-                    .with_protocol_versions(&[&TLS13])?
+                let config = server()?
                     .with_client_cert_verifier(Arc::new(ClientVerifier(verifier)))
-                    .with_cert_resolver(own);
-                config.alpn_protocols = vec![ALPN.to_vec()];
-                config.key_log = Arc::new(Around);
-                config.send_tls13_tickets = 0;
-                Ok(Self::Server(UnbufferedServerConnection::new(Arc::new(config))?))
+                    .with_cert_resolver(shown(&credentials.identity));
+                Self::server(config, ALPN)
+            }
+            Party::Server(identity) => {
+                Self::server(server()?.with_no_client_auth().with_cert_resolver(shown(identity)), ALPN_SERVER)
             }
         }
+    }
+
+    fn client(mut config: ClientConfig, protocols: &[&[u8]]) -> Result<Self, Error> {
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        config.key_log = Arc::new(Around);
+        config.resumption = Resumption::disabled();
+        config.enable_sni = false;
+        // rustls wants a name to ask for; where an address was dialled, or names are not of hosts, none is told.
+        let nobody = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0; 4])));
+        Ok(Self::Client(UnbufferedClientConnection::new(Arc::new(config), nobody)?))
+    }
+
+    fn server(mut config: ServerConfig, protocol: &[u8]) -> Result<Self, Error> {
+        config.alpn_protocols = vec![protocol.to_vec()];
+        config.key_log = Arc::new(Around);
+        config.send_tls13_tickets = 0;
+        Ok(Self::Server(UnbufferedServerConnection::new(Arc::new(config))?))
     }
 
     /// One step; whether another may follow.
@@ -309,6 +350,26 @@ impl Conn {
         flow.incoming = incoming;
         more
     }
+}
+
+fn client() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Error> {
+    ClientConfig::builder_with_details(provider(), Arc::new(Around)).with_protocol_versions(&[&TLS13])
+}
+
+fn server() -> Result<ConfigBuilder<ServerConfig, WantsVerifier>, Error> {
+    ServerConfig::builder_with_details(provider(), Arc::new(Around)).with_protocol_versions(&[&TLS13])
+}
+
+/// What a workload of a mesh trusts.
+fn roots(credentials: &Credentials) -> Result<Arc<RootCertStore>, Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(credentials.root.clone())?;
+    Ok(Arc::new(roots))
+}
+
+fn shown(identity: &Identity) -> Arc<SingleCertAndKey> {
+    let own = CertifiedKey::new(identity.chain.clone(), identity.key.clone());
+    Arc::new(SingleCertAndKey::from(own))
 }
 
 /// Does what rustls' state asks for: how many incoming bytes are done with, and whether to ask again.
@@ -399,8 +460,13 @@ mod tests {
     /// Both ends after everything has gone to and fro, and what the client sent first.
     fn talk(client: Credentials, server: Credentials, seed: u64) -> (Session, Session, Vec<u8>) {
         let now = SimTime(1_000_000_000);
-        let mut client = Session::new(Role::Client, &Arc::new(client), seed, now);
-        let mut server = Session::new(Role::Server, &Arc::new(server), seed + 1, now);
+        let client = Party::MeshClient(Arc::new(client));
+        converse(client, Party::MeshServer(Arc::new(server)), seed, now)
+    }
+
+    fn converse(client: Party, server: Party, seed: u64, now: SimTime) -> (Session, Session, Vec<u8>) {
+        let mut client = Session::new(client, seed, now);
+        let mut server = Session::new(server, seed + 1, now);
         client.write(now, b"GET / HTTP/1.1\r\n\r\n");
         let hello = client.take_outgoing();
         server.receive(now, &hello);
@@ -471,10 +537,21 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_trusts_everybody_takes_a_self_signed_certificate() {
+        let now = SimTime(1_000_000_000);
+        let own = Arc::new(Identity::self_signed("web-0", 4, now).expect("signed"));
+        let (client, mut server, hello) = converse(Party::Trusting, Party::Server(own), 7, now);
+        assert!(client.is_established() && server.is_established(), "{client:?} {server:?}");
+        assert!(client.peer_certificate().is_some() && server.peer_certificate().is_none());
+        assert_eq!(server.take_received(), b"GET / HTTP/1.1\r\n\r\n");
+        assert!(hello.windows(12).any(|bytes| bytes == b"\x02h2\x08http/1.1"), "both protocols are offered");
+    }
+
+    #[test]
     fn plain_text_is_no_tls() {
         let mut mesh = authority(1);
         let own = Arc::new(mesh.issue(&name("web"), SimTime::ZERO, DAY).expect("signed"));
-        let mut server = Session::new(Role::Server, &own, 1, SimTime::ZERO);
+        let mut server = Session::new(Party::MeshServer(own), 1, SimTime::ZERO);
         server.receive(SimTime::ZERO, b"GET / HTTP/1.1\r\n\r\n");
         assert_eq!(server.failure(), Some(&Failure::NotTls));
     }

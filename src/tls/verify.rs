@@ -1,5 +1,5 @@
-//! How proxies of a mesh check one another: a chain to the mesh's authority, and a name of the mesh's trust domain. No
-//! name of a host is asked for, for workloads are named by SPIFFE URIs.
+//! How ends check one another. Proxies of a mesh ask for a chain to the mesh's authority, and a name of the mesh's trust
+//! domain; no name of a host is asked for, for workloads are named by SPIFFE URIs. The kubelet asks for nothing.
 
 use super::provider::ALGORITHMS;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -46,7 +46,7 @@ impl ServerCertVerifier for MeshVerifier {
         _cert: &CertificateDer<'_>,
         _dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("only TLS 1.3 is spoken here".to_owned()))
+        Err(only_tls13())
     }
 
     fn verify_tls13_signature(
@@ -61,6 +61,49 @@ impl ServerCertVerifier for MeshVerifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         ALGORITHMS.supported_schemes()
     }
+}
+
+/// Takes every server's certificate, and asks only that the server holds its key: Go's `InsecureSkipVerify`.
+#[derive(Debug)]
+pub(super) struct AnyServer;
+
+impl ServerCertVerifier for AnyServer {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(only_tls13())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &ALGORITHMS)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        ALGORITHMS.supported_schemes()
+    }
+}
+
+fn only_tls13() -> Error {
+    Error::General("only TLS 1.3 is spoken here".to_owned())
 }
 
 /// Checks a client's certificate, as rustls does, and says of one that another authority signed that its issuer is not

@@ -18,7 +18,7 @@ pub struct TlsRow {
 /// What happened on a TLS connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsEvent {
-    /// The handshake is over; the far end's name in its certificate.
+    /// The handshake is over; the far end's name in its certificate, empty where nobody asked for one.
     Established(String),
     /// The connection failed, for this reason.
     Failed(String),
@@ -31,6 +31,7 @@ impl TlsRow {
     pub(super) fn sentence(&self) -> (&'static str, Vec<String>) {
         let far = self.ends.1.to_string();
         match &self.what {
+            TlsEvent::Established(peer) if peer.is_empty() => ("tls_established_unasked", vec![far]),
             TlsEvent::Established(peer) => ("tls_established", vec![far, peer.clone()]),
             TlsEvent::Failed(why) => ("tls_failed", vec![far, why.clone()]),
             TlsEvent::Key(line) => ("tls_key", vec![line.split(' ').next().unwrap_or_default().to_owned()]),

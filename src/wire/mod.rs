@@ -13,6 +13,7 @@ mod ethernet;
 mod fields;
 pub mod filter;
 mod gre;
+pub mod http2;
 mod icmp;
 mod igmp;
 mod ipv4;

@@ -17,6 +17,8 @@ pub enum Persona {
     BusyboxHttpd,
     /// `agnhost netexec` and `agnhost serve-hostname`.
     Agnhost,
+    /// `agnhost grpc-health-checking`.
+    AgnhostGrpc,
     /// Apache's httpd.
     Apache,
     /// `redis-server`.
@@ -38,7 +40,7 @@ impl Persona {
             Self::BusyboxHttpd => 9,
             Self::Postgres => 200,
             Self::Memcached => 1024,
-            Self::Agnhost | Self::Other(_) => 4096,
+            Self::Agnhost | Self::AgnhostGrpc | Self::Other(_) => 4096,
         }
     }
 
@@ -100,6 +102,13 @@ impl Persona {
                     }
                 }
             }
+            Self::AgnhostGrpc => {
+                let date = go_date(os.now());
+                for (name, listener) in ["Http", "gRPC"].into_iter().zip(listeners) {
+                    let port = listener.local.port();
+                    complain(os, &format!("{date} {name} server starting to listen on :{port}"));
+                }
+            }
             Self::Postgres => {
                 let line = format!("listening on IPv4 address \"0.0.0.0\", port {}", port(listeners));
                 let date = postgres_date(os.now());
@@ -150,7 +159,7 @@ impl Persona {
                 complain(os, &format!("{date} [{pid}] FATAL:  could not create any TCP/IP sockets"));
             }
             Self::Memcached => complain(os, &format!("failed to listen on TCP port {port}: {text}")),
-            Self::Agnhost | Self::Other(_) => {
+            Self::Agnhost | Self::AgnhostGrpc | Self::Other(_) => {
                 let protocol = if transport == Transport::Tcp { "tcp" } else { "udp" };
                 let text = text.to_lowercase();
                 let date = go_date(os.now());
@@ -167,6 +176,7 @@ impl Persona {
             | Self::Python
             | Self::BusyboxHttpd
             | Self::Agnhost
+            | Self::AgnhostGrpc
             | Self::Apache
             | Self::Redis
             | Self::Postgres
@@ -197,7 +207,12 @@ impl Persona {
                 0
             }
             Self::Python | Self::BusyboxHttpd => 143,
-            Self::Agnhost | Self::Apache | Self::Postgres | Self::Memcached | Self::Other(_) => 0,
+            Self::Agnhost
+            | Self::AgnhostGrpc
+            | Self::Apache
+            | Self::Postgres
+            | Self::Memcached
+            | Self::Other(_) => 0,
         }
     }
 
@@ -209,7 +224,7 @@ impl Persona {
                 0
             }
             Self::Nginx(_) | Self::Redis | Self::Postgres | Self::Memcached => 0,
-            Self::BusyboxHttpd | Self::Agnhost | Self::Apache | Self::Other(_) => 130,
+            Self::BusyboxHttpd | Self::Agnhost | Self::AgnhostGrpc | Self::Apache | Self::Other(_) => 130,
         }
     }
 }
@@ -249,7 +264,7 @@ fn nginx_date(at: SimTime) -> String {
 }
 
 /// As Go's `log` package writes it, which is the same.
-fn go_date(at: SimTime) -> String {
+pub(super) fn go_date(at: SimTime) -> String {
     nginx_date(at)
 }
 

@@ -1,10 +1,10 @@
 //! What is said on a connection or in a datagram, for each kind of service.
 
-use super::Site;
 use super::site::Answer;
-use crate::app::Os;
+use super::{Health, Serving, Site};
 use crate::app::http::{Head, Length};
-use crate::base::Duration;
+use crate::app::{Os, grpc};
+use crate::base::{Duration, SimTime};
 use crate::cluster::dns::outside::Outside;
 use crate::wire::dns::{self, Edns, Message};
 use std::collections::BTreeMap;
@@ -16,6 +16,10 @@ use std::sync::Arc;
 pub enum Serve {
     /// HTTP.
     Http(Site),
+    /// HTTP with TLS, with a certificate that the program signed itself.
+    Https(Site),
+    /// gRPC's health protocol.
+    Grpc(Health),
     /// It sends back what it gets (RFC 862).
     Echo,
     /// It takes what comes and says nothing (RFC 863).
@@ -38,6 +42,7 @@ pub enum Serve {
 #[derive(Clone, Debug)]
 pub(super) enum Talk {
     Http(Box<Http>),
+    Grpc(Box<grpc::Server>),
     Echo,
     Silent,
     Redis(BTreeMap<String, String>),
@@ -54,13 +59,42 @@ pub(super) struct Http {
     /// Bytes after which the next piece is sent by itself.
     cuts: Vec<usize>,
     exits: Option<u8>,
+    tells: Option<Serving>,
 }
 
 impl Serve {
+    /// The program starts.
+    pub(super) fn starts(&mut self, now: SimTime) {
+        match self {
+            Self::Grpc(health) => health.since = now,
+            Self::Http(site) | Self::Https(site) => site.flavor.starts(now),
+            Self::Echo
+            | Self::Silent
+            | Self::Say(_)
+            | Self::Netexec
+            | Self::Redis
+            | Self::Postgres
+            | Self::Dns(_)
+            | Self::Memcached => {}
+        }
+    }
+
+    /// What it serves over gRPC is told how it is.
+    pub(super) fn becomes(&mut self, state: Serving) {
+        if let Self::Grpc(health) = self {
+            (health.state, health.fails_after) = (state, None);
+        }
+    }
+
     /// A connection begins: its state, and what the server says first.
     pub(super) fn greet(&self, _os: &mut dyn Os, peer: SocketAddrV4) -> (Talk, Vec<u8>) {
         let talk = match self {
-            Self::Http(_) => Talk::Http(Box::new(Http { peer, asked: None, cuts: Vec::new(), exits: None })),
+            Self::Http(_) | Self::Https(_) => Talk::Http(Box::new(Http::new(peer))),
+            Self::Grpc(_) => {
+                let mut server = grpc::Server::new();
+                let greeting = server.take_output();
+                return (Talk::Grpc(Box::new(server)), greeting);
+            }
             Self::Echo => Talk::Echo,
             Self::Silent | Self::Netexec | Self::Say(_) => Talk::Silent,
             Self::Redis => Talk::Redis(BTreeMap::new()),
@@ -75,8 +109,9 @@ impl Serve {
     /// How long a connection may be idle.
     pub(super) fn idle_limit(&self) -> Option<Duration> {
         match self {
-            Self::Http(site) => site.flavor.idle_limit(),
-            Self::Echo
+            Self::Http(site) | Self::Https(site) => site.flavor.idle_limit(),
+            Self::Grpc(_)
+            | Self::Echo
             | Self::Silent
             | Self::Say(_)
             | Self::Netexec
@@ -103,7 +138,13 @@ impl Serve {
                 }
             }
             Self::Dns(outside) => dns(outside, data, false),
-            Self::Http(_) | Self::Silent | Self::Redis | Self::Postgres | Self::Memcached => None,
+            Self::Http(_)
+            | Self::Https(_)
+            | Self::Grpc(_)
+            | Self::Silent
+            | Self::Redis
+            | Self::Postgres
+            | Self::Memcached => None,
         }
     }
 }
@@ -134,8 +175,12 @@ impl Talk {
     ) -> bool {
         match self {
             Self::Http(http) => {
-                let Serve::Http(site) = serve else { return true };
+                let (Serve::Http(site) | Serve::Https(site)) = serve else { return true };
                 http.take(os, site, input, output)
+            }
+            Self::Grpc(server) => {
+                let Serve::Grpc(health) = serve else { return true };
+                health.take(os, server, input, output)
             }
             Self::Echo => {
                 output.append(input);
@@ -186,15 +231,24 @@ impl Talk {
     pub(super) fn exits(&self) -> Option<u8> {
         if let Self::Http(http) = self { http.exits } else { None }
     }
+
+    /// What a request told the program to say of itself over gRPC.
+    pub(super) fn tells(&mut self) -> Option<Serving> {
+        if let Self::Http(http) = self { http.tells.take() } else { None }
+    }
 }
 
 impl Http {
+    fn new(peer: SocketAddrV4) -> Self {
+        Self { peer, asked: None, cuts: Vec::new(), exits: None, tells: None }
+    }
+
     fn take(&mut self, os: &mut dyn Os, site: &Site, input: &mut Vec<u8>, output: &mut Vec<u8>) -> bool {
         loop {
             if self.asked.is_none() {
                 let Some((head, len)) = Head::read(input) else {
                     // A first line that is no request is refused without waiting for more.
-                    let refused = Site::refuses_line(input);
+                    let refused = site.refuses_line(input);
                     if let Some(line) = refused {
                         input.clear();
                         self.answer(output, &site.bad_request(os, self.peer, &line));
@@ -213,7 +267,7 @@ impl Http {
             }
             let Some((head, _)) = self.asked.take() else { return false };
             let answer = site.answer(os, self.peer, &head);
-            self.exits = answer.exits;
+            (self.exits, self.tells) = (answer.exits, answer.tells);
             let closes = answer.closes;
             self.answer(output, &answer);
             if closes || self.exits.is_some() {

@@ -1,5 +1,6 @@
 //! What HTTP servers answer, each in its own words and order of header fields.
 
+use super::{Serving, health, netexec};
 use crate::app::Os;
 use crate::app::http::{self, Head, Url};
 use crate::base::{Duration, EPOCH_SECS, SimTime};
@@ -24,6 +25,8 @@ pub enum Flavor {
     Hostname,
     /// kube-proxy about the endpoints of a Service; the answer stands in the file that is its root.
     Health,
+    /// `agnhost grpc-health-checking` over HTTP, started at this time.
+    GrpcHealth(SimTime),
 }
 
 /// A site.
@@ -48,30 +51,37 @@ pub(super) struct Answer {
     pub(super) closes: bool,
     /// Whether the program ends after it, and how.
     pub(super) exits: Option<u8>,
+    /// What the program says of itself over gRPC from now on.
+    pub(super) tells: Option<Serving>,
 }
 
 /// What was asked.
-struct Asked<'a> {
-    peer: SocketAddrV4,
+pub(super) struct Asked<'a> {
+    pub(super) peer: SocketAddrV4,
     line: &'a str,
     method: &'a str,
-    target: &'a str,
-    head: &'a Head,
+    pub(super) target: &'a str,
+    pub(super) head: &'a Head,
     closes: bool,
 }
 
 /// What is found for a request, before it is put into a program's words.
-struct Found {
-    status: u16,
-    kind: &'static str,
-    body: String,
+pub(super) struct Found {
+    pub(super) status: u16,
+    pub(super) kind: &'static str,
+    pub(super) body: String,
     /// Whether it is a file, with the fields that belong to one.
-    is_file: bool,
+    pub(super) is_file: bool,
     /// Value of `Location`.
-    location: Option<String>,
+    pub(super) location: Option<String>,
 }
 
 impl Found {
+    /// As Go's `net/http` sends text.
+    pub(super) fn text(status: u16, body: String) -> Self {
+        Self { kind: "text/plain; charset=utf-8", ..Self::page(status, body) }
+    }
+
     fn page(status: u16, body: String) -> Self {
         Self { status, kind: "text/html", body, is_file: false, location: None }
     }
@@ -86,7 +96,19 @@ impl Flavor {
         match self {
             Self::Nginx(_) => Some(Duration::from_secs(75)),
             Self::Apache(_) => Some(Duration::from_secs(5)),
-            Self::Python | Self::Busybox | Self::Netexec | Self::Hostname | Self::Health => None,
+            Self::Python
+            | Self::Busybox
+            | Self::Netexec
+            | Self::Hostname
+            | Self::Health
+            | Self::GrpcHealth(_) => None,
+        }
+    }
+
+    /// The program starts.
+    pub(super) fn starts(&mut self, now: SimTime) {
+        if let Self::GrpcHealth(since) = self {
+            *since = now;
         }
     }
 }
@@ -97,10 +119,14 @@ pub(super) fn hostname(os: &dyn Os) -> String {
 }
 
 impl Site {
-    /// Whether what has come cannot become a request: its first line, then.
-    pub(super) fn refuses_line(input: &[u8]) -> Option<String> {
-        let end = input.iter().position(|byte| *byte == b'\n')?;
-        let line = String::from_utf8_lossy(&input[..end]).trim_end().to_owned();
+    /// Whether what has come cannot become a request: its first line as the program's log has it, then.
+    pub(super) fn refuses_line(&self, input: &[u8]) -> Option<String> {
+        let is_nginx = matches!(self.flavor, Flavor::Nginx(_));
+        let end = input.iter().position(|byte| *byte == b'\n');
+        if is_nginx && let Some(line) = nginx_refuses(input) {
+            return Some(line);
+        }
+        let line = String::from_utf8_lossy(&input[..end?]).trim_end().to_owned();
         let method = line.split(' ').next().unwrap_or("");
         let is_request = line.is_empty()
             || (line.contains(' ')
@@ -135,12 +161,13 @@ impl Site {
         };
         let closes = !head.keeps_alive() || matches!(self.flavor, Flavor::Python | Flavor::Busybox);
         let asked = Asked { peer, line: &head.start, method, target: &target, head, closes };
-        let mut exits = None;
+        let (mut exits, mut tells) = (None, None);
         let found = match self.flavor {
-            Flavor::Netexec => self.netexec(os, &asked, &mut exits),
+            Flavor::Netexec => netexec::answer(self.index.as_ref(), os, &asked, &mut exits),
+            Flavor::GrpcHealth(since) => health::answer(&asked, os.now().since(since), &mut tells),
             Flavor::Hostname => {
                 let body = self.index.clone().unwrap_or_else(|| hostname(os));
-                Found { kind: "text/plain; charset=utf-8", ..Found::page(200, body) }
+                Found::text(200, body)
             }
             Flavor::Health => {
                 let body = os.read_file(&self.root).unwrap_or_default();
@@ -150,7 +177,7 @@ impl Site {
             Flavor::Nginx(_) | Flavor::Apache(_) | Flavor::Python | Flavor::Busybox => self.file(os, &asked),
         };
         let answer = self.put_together(os, &asked, found);
-        Answer { exits, ..answer }
+        Answer { exits, tells, ..answer }
     }
 
     /// A file of the site, or the page that says why not.
@@ -182,44 +209,9 @@ impl Site {
             Flavor::Nginx(_) => Some(NGINX_INDEX.to_owned()),
             Flavor::Apache(_) => Some("<html><body><h1>It works!</h1></body></html>\n".to_owned()),
             Flavor::Python => Some(python_listing(asked.target)),
-            Flavor::Busybox | Flavor::Netexec | Flavor::Hostname | Flavor::Health => None,
-        }
-    }
-
-    /// `agnhost netexec`.
-    fn netexec(&self, os: &mut dyn Os, asked: &Asked<'_>, exits: &mut Option<u8>) -> Found {
-        let (path, query) = asked.target.split_once('?').unwrap_or((asked.target, ""));
-        let value = |name: &str| {
-            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            pairs.find(|(key, _)| *key == name).map(|(_, value)| decoded(value))
-        };
-        let text =
-            |status, body: String| Found { kind: "text/plain; charset=utf-8", ..Found::page(status, body) };
-        match path {
-            "/hostname" | "/hostName" => text(200, hostname(os)),
-            "/clientip" => text(200, asked.peer.to_string()),
-            "/echo" => {
-                let status = value("code").and_then(|code| code.parse().ok()).unwrap_or(200);
-                text(status, value("msg").unwrap_or_default())
+            Flavor::Busybox | Flavor::Netexec | Flavor::Hostname | Flavor::Health | Flavor::GrpcHealth(_) => {
+                None
             }
-            "/header" => {
-                let key = value("key").unwrap_or_default();
-                text(200, asked.head.get(&key).unwrap_or("").to_owned())
-            }
-            "/healthz" => text(200, String::new()),
-            "/exit" => {
-                *exits = Some(value("code").and_then(|code| code.parse().ok()).unwrap_or(0));
-                text(200, String::new())
-            }
-            "/redirect" => {
-                let status = value("code").and_then(|code| code.parse().ok()).unwrap_or(302);
-                Found { location: value("location"), ..text(status, String::new()) }
-            }
-            "/dial" | "/shell" | "/upload" => text(501, format!("not simulated: {path}\n")),
-            _ => match &self.index {
-                Some(index) => text(200, index.clone()),
-                None => text(200, format!("NOW: {}", go_time(os.now()))),
-            },
         }
     }
 
@@ -250,7 +242,9 @@ impl Site {
                     "<HTML><HEAD><TITLE>{status} {name}</TITLE></HEAD>\n<BODY><H1>{status} {name}</H1>\n{reason}\n</BODY></HTML>\n"
                 )
             }
-            Flavor::Netexec | Flavor::Hostname | Flavor::Health => "400 Bad Request".to_owned(),
+            Flavor::Netexec | Flavor::Hostname | Flavor::Health | Flavor::GrpcHealth(_) => {
+                "400 Bad Request".to_owned()
+            }
         }
     }
 
@@ -273,14 +267,16 @@ impl Site {
                 busybox_head(&now, &found)
             }
             Flavor::Health if found.status != 400 => health_head(&now, &found, asked),
-            Flavor::Netexec | Flavor::Hostname | Flavor::Health => go_head(&now, &found, asked),
+            Flavor::Netexec | Flavor::Hostname | Flavor::Health | Flavor::GrpcHealth(_) => {
+                go_head(&now, &found, asked)
+            }
         };
         self.log(os, asked, &found);
         let head = if lines.is_empty() { String::new() } else { lines.join("\r\n") + "\r\n\r\n" };
         // busybox sends the body even to HEAD.
         let bodiless = is_head && self.flavor != Flavor::Busybox;
         let body = if bodiless { String::new() } else { found.body };
-        Answer { head, body, in_two, closes, exits: None }
+        Answer { head, body, in_two, closes, exits: None, tells: None }
     }
 
     fn log(&self, os: &mut dyn Os, asked: &Asked<'_>, found: &Found) {
@@ -315,9 +311,25 @@ impl Site {
                 let text = format!("{} GET {path}\n", go_log_date(os.now()));
                 os.write(Stream::Stderr, &text);
             }
-            Flavor::Busybox | Flavor::Hostname | Flavor::Health => {}
+            Flavor::Busybox | Flavor::Hostname | Flavor::Health | Flavor::GrpcHealth(_) => {}
         }
     }
+}
+
+/// nginx looks at each byte as it comes (`ngx_http_parse_request_line`): what is no method is refused at once. Its log has
+/// what is no text as `\\xHH` (`ngx_http_log_escape`).
+fn nginx_refuses(input: &[u8]) -> Option<String> {
+    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let line = &input[input.iter().position(|byte| !is_end(byte))?..];
+    let beyond = line.iter().find(|byte| !matches!(byte, b'A'..=b'Z' | b'_' | b'-'))?;
+    if matches!(beyond, b' ' | b'\r' | b'\n') {
+        return None;
+    }
+    let shown = |byte: u8| match byte {
+        b'"' | b'\\' | 0..=0x1f | 0x7f.. => format!("\\x{byte:02X}"),
+        text => char::from(text).to_string(),
+    };
+    Some(line.iter().take_while(|byte| !is_end(byte)).map(|byte| shown(*byte)).collect())
 }
 
 /// Whether a path leads above the root.
@@ -516,7 +528,7 @@ fn python_listing(path: &str) -> String {
 }
 
 /// A moment as Go's `time.Time` prints it.
-fn go_time(at: SimTime) -> String {
+pub(super) fn go_time(at: SimTime) -> String {
     let c = at.calendar();
     let (ns, secs) = (at.0 % 1_000_000_000, at.0 / 1_000_000_000);
     format!(
@@ -528,30 +540,6 @@ fn go_time(at: SimTime) -> String {
 fn go_log_date(at: SimTime) -> String {
     let c = at.calendar();
     format!("{}/{:02}/{:02} {:02}:{:02}:{:02}", c.year, c.month, c.day, c.hour, c.minute, c.second)
-}
-
-/// A value of a query without its percent signs.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match (byte, code) {
-            (b'%', Some(code)) => {
-                bytes.push(code);
-                rest = &after[2..];
-            }
-            (b'+', _) => {
-                bytes.push(b' ');
-                rest = after;
-            }
-            _ => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 const NGINX_INDEX: &str = r#"<!DOCTYPE html>
@@ -587,10 +575,5 @@ mod tests {
     fn the_welcome_page_is_as_long_as_the_real_one() {
         assert_eq!(NGINX_INDEX.len(), 615);
         assert_eq!(IMAGE_MADE_SECS, 1_764_633_600, "the date of modified()");
-    }
-
-    #[test]
-    fn queries_are_decoded() {
-        assert_eq!(decoded("a%20b+c%zz%"), "a b c%zz%");
     }
 }

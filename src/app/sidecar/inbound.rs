@@ -3,12 +3,12 @@
 use super::http::set;
 use super::link::{Link, Stage};
 use super::outbound::NoWay;
-use super::side::Side;
 use crate::app::http::Head;
+use crate::app::side::Side;
 use crate::app::{Os, Transport};
 use crate::base::Ipv4Addr;
 use crate::cluster::mesh::{Asked, Facts, Mode};
-use crate::tls::{Role, Session, fingerprint};
+use crate::tls::{Party, fingerprint};
 use crate::wire::tls::{HANDSHAKE, records};
 use std::net::SocketAddrV4;
 
@@ -57,8 +57,7 @@ pub(super) fn sniff(link: &mut Link, os: &mut dyn Os) -> bool {
         (Mode::Permissive | Mode::Strict, Sniffed::Mesh) | (Mode::Strict, Sniffed::Tls) => true,
     };
     if secure {
-        let seed = u64::from(os.random()) << 32 | u64::from(os.random());
-        link.down.secure(Session::new(Role::Server, &link.credentials, seed, os.now()));
+        link.down.secure(os, Party::MeshServer(link.credentials.clone()));
     }
     link.stage = Stage::Waiting;
     true
@@ -103,7 +102,7 @@ pub(super) fn open(link: &Link, os: &mut dyn Os) -> Result<Side, NoWay> {
         os.close(socket);
         return Err(errno.into());
     }
-    Ok(Side::new(socket, None))
+    Ok(Side::plain(socket))
 }
 
 /// Tells the workload who calls (`x-forwarded-client-cert`, with `SANITIZE_SET`).

@@ -1,9 +1,9 @@
 //! A connection that goes through the proxy: what comes from downstream goes upstream, and back.
 
 use super::http::{First, Messages, local_reply};
-use super::side::{Broken, Side};
 use super::{TIMER_LINK, inbound, outbound};
 use crate::app::http::{Head, Length};
+use crate::app::side::{Broken, Side};
 use crate::app::{Errno, Os};
 use crate::base::{SimTime, SocketId};
 use crate::cluster::mesh::Spoken;
@@ -90,7 +90,7 @@ impl Link {
             credentials,
             stage: if is_inbound { Stage::Sniffing } else { Stage::Waiting },
             spoken: Spoken::Unknown,
-            down: Side::new(socket, None),
+            down: Side::plain(socket),
             up: None,
             is_known: false,
             attempts: 0,

@@ -10,7 +10,6 @@ mod inbound;
 mod link;
 mod outbound;
 mod rules;
-mod side;
 mod status;
 
 pub use rules::{Interception, IstioIptables};

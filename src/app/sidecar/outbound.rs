@@ -3,12 +3,12 @@
 
 use super::http::set;
 use super::link::Link;
-use super::side::Side;
 use crate::app::http::Head;
+use crate::app::side::Side;
 use crate::app::{Errno, Os, SocketOption, Transport};
 use crate::base::{Duration, SocketId};
 use crate::cluster::mesh::{Route, Spoken};
-use crate::tls::{Role, Session};
+use crate::tls::Party;
 use std::net::SocketAddrV4;
 
 /// How often an upstream connection that could not be made is tried again (`retries.attempts`).
@@ -62,11 +62,10 @@ pub(super) fn open(link: &Link, os: &mut dyn Os) -> Result<Side, NoWay> {
         os.close(socket);
         return Err(errno.into());
     }
-    let session = secure.then(|| {
-        let seed = u64::from(os.random()) << 32 | u64::from(os.random());
-        Session::new(Role::Client, &link.credentials, seed, os.now())
-    });
-    Ok(Side::new(socket, session))
+    if secure {
+        return Ok(Side::secured(os, socket, Party::MeshClient(link.credentials.clone())));
+    }
+    Ok(Side::plain(socket))
 }
 
 /// Whether another attempt may follow: only Services have a policy for that.

@@ -4,10 +4,13 @@
 use super::inbound::BIND;
 use super::listen;
 use crate::app::dial::{self, Read};
+use crate::app::grpc::{Client, Outcome, Serving};
 use crate::app::http::{Head, Length, date, status_name};
+use crate::app::side::Side;
 use crate::app::{Errno, Os, Transport};
 use crate::base::SocketId;
-use crate::cluster::mesh::{Prober, STATUS_PORT, VARIABLE};
+use crate::cluster::mesh::{Asks, Prober, STATUS_PORT, VARIABLE};
+use crate::tls::Party;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddrV4;
@@ -33,10 +36,20 @@ pub(super) struct Status {
 struct Question {
     input: Vec<u8>,
     /// The workload's side, once it is asked.
-    up: Option<SocketId>,
-    /// The request on its way to the workload; none where a connection is enough.
-    request: Option<Vec<u8>>,
-    reply: Vec<u8>,
+    up: Option<Side>,
+    asks: Asked,
+}
+
+/// What is asked of the workload.
+#[derive(Clone, Debug, Default)]
+enum Asked {
+    /// Nothing but a connection.
+    #[default]
+    Connection,
+    /// A request, until it is sent, with TLS or without.
+    Http { request: Option<Vec<u8>>, is_https: bool },
+    /// How a service is.
+    Grpc { service: String, client: Box<Client> },
 }
 
 /// What is answered: a status with a body.
@@ -56,7 +69,7 @@ impl Status {
 
     fn question_of(&self, socket: SocketId) -> Option<SocketId> {
         let mut all = self.questions.iter();
-        all.find(|(down, question)| **down == socket || question.up == Some(socket)).map(|(down, _)| *down)
+        all.find(|(down, question)| **down == socket || question.is_at(socket)).map(|(down, _)| *down)
     }
 
     /// Something can be read.
@@ -73,8 +86,7 @@ impl Status {
             return self.asked(os, down);
         }
         let Some(question) = self.questions.get_mut(&down) else { return };
-        let read = dial::read(os, socket, &mut question.reply);
-        if let Some(answer) = question.answer(read) {
+        if let Some(answer) = question.answered(os) {
             self.answer(os, down, answer);
         }
     }
@@ -82,13 +94,13 @@ impl Status {
     /// A connection to the workload is there, or is not.
     pub(super) fn writable(&mut self, os: &mut dyn Os, socket: SocketId) {
         let Some(down) = self.question_of(socket).filter(|down| *down != socket) else { return };
-        if os.take_error(socket).is_some() {
-            return self.answer(os, down, (500, Vec::new()));
-        }
         let Some(question) = self.questions.get_mut(&down) else { return };
-        let Some(request) = &mut question.request else { return self.answer(os, down, (200, Vec::new())) };
-        if dial::write(os, socket, request).is_err() {
-            self.answer(os, down, (500, Vec::new()));
+        let answer = match os.take_error(socket) {
+            Some(_) => Some((500, Vec::new())),
+            None => question.connected(os, socket),
+        };
+        if let Some(answer) = answer {
+            self.answer(os, down, answer);
         }
     }
 
@@ -142,13 +154,18 @@ impl Status {
     fn close(&mut self, os: &mut dyn Os, down: SocketId) {
         os.cancel_timer(timer(down));
         let question = self.questions.remove(&down);
-        for socket in question.and_then(|question| question.up).into_iter().chain([down]) {
+        for socket in question.and_then(|question| question.up).map(|up| up.socket).into_iter().chain([down])
+        {
             os.close(socket);
         }
     }
 }
 
 impl Question {
+    fn is_at(&self, socket: SocketId) -> bool {
+        self.up.as_ref().is_some_and(|up| up.socket == socket)
+    }
+
     /// Begins to ask the workload, at the address that the kubelet came to.
     fn ask(
         &mut self,
@@ -160,28 +177,88 @@ impl Question {
         let to = SocketAddrV4::new(*own.ip(), prober.port);
         let socket = os.socket(Transport::Tcp)?;
         os.bind(socket, SocketAddrV4::new(BIND, 0))?;
-        self.up = Some(dial::start(os, socket, to)?);
-        self.request = prober.path.as_ref().map(|path| request(head, path, to).into_bytes());
+        self.up = Some(Side::plain(dial::start(os, socket, to)?));
+        self.asks = match &prober.asks {
+            Asks::Connection => Asked::Connection,
+            Asks::Http { path, is_https } => {
+                Asked::Http { request: Some(request(head, path, to).into_bytes()), is_https: *is_https }
+            }
+            Asks::Grpc(service) => {
+                let (client, words) = Client::new();
+                let up = self.up.get_or_insert_with(|| Side::plain(socket));
+                // They go out once the connection is there.
+                words.iter().for_each(|word| up.queue(word));
+                Asked::Grpc { service: service.clone(), client: Box::new(client) }
+            }
+        };
         Ok(())
     }
 
-    /// What the workload's answer comes to, once there is enough of it.
-    fn answer(&self, read: Read) -> Option<Answer> {
-        let Some((head, len)) = Head::read(&self.reply) else {
-            return (read != Read::More).then(|| (500, Vec::new()));
+    /// The connection to the workload is there: the answer where nothing more is asked.
+    fn connected(&mut self, os: &mut dyn Os, socket: SocketId) -> Option<Answer> {
+        if matches!(self.asks, Asked::Connection) {
+            return Some((200, Vec::new()));
+        }
+        let is_https = matches!(self.asks, Asked::Http { is_https: true, request: Some(_) });
+        if is_https && self.up.as_ref().is_some_and(Side::is_ready) {
+            self.up = Some(Side::secured(os, socket, Party::Trusting));
+        }
+        self.go_on(os)
+    }
+
+    /// Sends what there is to send: the request as soon as that is possible.
+    fn go_on(&mut self, os: &mut dyn Os) -> Option<Answer> {
+        let up = self.up.as_mut()?;
+        let bytes = match &mut self.asks {
+            Asked::Http { request, .. } if up.is_ready() => request.take().unwrap_or_default(),
+            Asked::Http { .. } | Asked::Connection => Vec::new(),
+            Asked::Grpc { client, .. } => client.take_output(),
         };
-        let mut body = self.reply[len..].to_vec();
-        let mut length = Length::of_response(&head, false);
-        let data = length.take(&mut body);
-        if read == Read::More && !length.is_over() {
-            return None;
+        up.send(os, &bytes).is_err().then(|| (500, Vec::new()))
+    }
+
+    /// Something came from the workload: what it comes to, once there is enough of it.
+    fn answered(&mut self, os: &mut dyn Os) -> Option<Answer> {
+        let up = self.up.as_mut()?;
+        let read = up.read(os);
+        let over = read.is_err() || up.ended;
+        if let Asked::Grpc { service, client } = &mut self.asks {
+            match client.take(&mut up.input) {
+                Outcome::Ready => {
+                    let authority = os.remote_addr(up.socket).map(|to| to.to_string()).unwrap_or_default();
+                    client.ask(service, authority, AGENT, PATIENCE_MICROS);
+                }
+                Outcome::Answered(Serving::Serving) => return Some((200, Vec::new())),
+                Outcome::Answered(_) | Outcome::Failed(_) | Outcome::Broken => {
+                    return Some((500, Vec::new()));
+                }
+                Outcome::More => {}
+            }
+        } else if let Some(answer) = http_answer(&up.input, over) {
+            return Some(answer);
         }
-        match head.status() {
-            // A redirection without its place is none.
-            Some(301 | 302 | 303 | 307 | 308) => Some((200, Vec::new())),
-            Some(status) => Some((status, data)),
-            None => Some((500, Vec::new())),
-        }
+        if over { Some((500, Vec::new())) } else { self.go_on(os) }
+    }
+}
+
+/// How the proxy's program calls itself to a workload that speaks gRPC, and how long it lets that take.
+const AGENT: &str = "grpc-go/1.72.2";
+const PATIENCE_MICROS: u64 = 1_000_000;
+
+/// What the workload's answer comes to, once there is enough of it.
+fn http_answer(reply: &[u8], over: bool) -> Option<Answer> {
+    let (head, len) = Head::read(reply)?;
+    let mut body = reply[len..].to_vec();
+    let mut length = Length::of_response(&head, false);
+    let data = length.take(&mut body);
+    if !over && !length.is_over() {
+        return None;
+    }
+    match head.status() {
+        // A redirection without its place is none.
+        Some(301 | 302 | 303 | 307 | 308) => Some((200, Vec::new())),
+        Some(status) => Some((status, data)),
+        None => Some((500, Vec::new())),
     }
 }
 

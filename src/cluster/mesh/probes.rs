@@ -82,13 +82,29 @@ fn lead(probe: &mut Value, path: &str) {
     }
 }
 
+/// What the proxy asks at the workload's port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// That it takes connections.
+    Connection,
+    /// That `GET` of this path is answered, with TLS or without.
+    Http {
+        /// The path.
+        path: String,
+        /// Whether `scheme` is `HTTPS`.
+        is_https: bool,
+    },
+    /// That this service serves (`grpc.health.v1.Health/Check`).
+    Grpc(String),
+}
+
 /// What the proxy asks the workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prober {
     /// At which port.
     pub port: u16,
-    /// `GET` of which path; without one a connection is enough.
-    pub path: Option<String>,
+    /// What is asked there.
+    pub asks: Asks,
     /// How long the answer may take.
     pub timeout: Duration,
 }
@@ -98,14 +114,15 @@ impl Prober {
     pub fn find(variable: &str, path: &str) -> Option<Self> {
         let all: Map<String, Value> = serde_json::from_str(variable).ok()?;
         let prober = all.get(path)?;
-        let (http, other) = (&prober["httpGet"], [&prober["tcpSocket"], &prober["grpc"]]);
-        let port = std::iter::once(http).chain(other).find_map(|action| action["port"].as_u64())?;
+        let (http, grpc) = (&prober["httpGet"], &prober["grpc"]);
+        let port = [http, grpc, &prober["tcpSocket"]].iter().find_map(|action| action["port"].as_u64())?;
+        let asks = match http["path"].as_str() {
+            Some(path) => Asks::Http { path: path.to_owned(), is_https: http["scheme"] == "HTTPS" },
+            None if grpc.is_object() => Asks::Grpc(grpc["service"].as_str().unwrap_or("").to_owned()),
+            None => Asks::Connection,
+        };
         let seconds = prober["timeoutSeconds"].as_u64().unwrap_or(1);
-        Some(Self {
-            port: port.try_into().ok()?,
-            path: http["path"].as_str().map(str::to_owned),
-            timeout: Duration::from_secs(seconds),
-        })
+        Some(Self { port: port.try_into().ok()?, asks, timeout: Duration::from_secs(seconds) })
     }
 }
 
@@ -132,10 +149,11 @@ mod tests {
             json!({ "httpGet": { "port": 15020, "path": "/app-health/web/livez" }, "timeoutSeconds": 4 })
         );
         assert_eq!(container["startupProbe"], json!({ "exec": { "command": ["true"] } }));
-        let found = |path| Prober::find(&variable, path).map(|found| (found.port, found.path, found.timeout));
-        let ok = Some("/ok".to_owned());
+        let found = |path| Prober::find(&variable, path).map(|found| (found.port, found.asks, found.timeout));
+        let ok = Asks::Http { path: "/ok".to_owned(), is_https: true };
         assert_eq!(found("/app-health/web/readyz"), Some((8080, ok, Duration::from_secs(1))));
-        assert_eq!(found("/app-health/web/livez"), Some((9000, None, Duration::from_secs(4))));
+        let connection = Asks::Connection;
+        assert_eq!(found("/app-health/web/livez"), Some((9000, connection, Duration::from_secs(4))));
         assert_eq!(found("/app-health/web/startupz"), None);
     }
 

@@ -3,6 +3,7 @@
 use super::super::cursor::Cursor;
 use super::{Pods, View, ports_of, texts};
 use crate::api::ClusterSpec;
+use crate::api::processes;
 use crate::base::{DemoPlace, Diagnostic};
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ pub(super) fn each(view: &View<'_>, spec: &ClusterSpec, found: &mut Vec<Diagnost
         let mut report = pods.report();
         same_port(pods, &mut report);
         loopback(pods, &mut report);
+        processes(pods, &mut report);
         dots(pods, &mut report);
         host_ports(pods, spec, &mut report);
         found.extend(report.finish());
@@ -65,13 +67,35 @@ fn loopback(pods: &Pods<'_>, report: &mut Report<'_>) {
             }
         }
     }
-    let processes = pods.annotations.get("vethscope.dev/processes");
+    let processes = pods.annotations.get(processes::ANNOTATION);
     if processes.text().contains("://127.0.0.1:") {
-        let path = format!("{}[vethscope.dev/processes]", pods.annotations.path());
+        let path = format!("{}[{}]", pods.annotations.path(), processes::ANNOTATION);
         report.warning(&path, "lint.loopback", Some("lint.loopback.hint"), &["127.0.0.1", ""]);
         let behind = processes.text().split("://127.0.0.1:").nth(1).unwrap_or("");
         let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
         loopback_demo(pods, digits.parse().ok(), report);
+    }
+}
+
+/// What the annotation says that sets what containers do, where it cannot be read or names nobody: nothing would come of
+/// it.
+fn processes(pods: &Pods<'_>, report: &mut Report<'_>) {
+    let written = pods.annotations.get(processes::ANNOTATION);
+    if !written.is_set() {
+        return;
+    }
+    let path = format!("{}[{}]", pods.annotations.path(), processes::ANNOTATION);
+    let is_here = |name: &str| pods.containers().iter().any(|container| container.get("name").text() == name);
+    let problem = match processes::parse(written.text()) {
+        Ok(all) => all.into_iter().map(|(name, _)| name).find(|name| !is_here(name)).map(|name| {
+            let known: Vec<&str> = pods.containers().iter().map(|one| one.get("name").text()).collect();
+            ("processes.container", vec![name, known.join(", ")])
+        }),
+        Err(problem) => Some(problem),
+    };
+    if let Some((key, args)) = problem {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        report.warning(&path, key, Some("processes.hint"), &args);
     }
 }
 

@@ -1,23 +1,23 @@
-//! One side of a connection that goes through the proxy: a socket, with or without TLS on it.
+//! One end of a connection as a program sees it: a socket, with or without TLS on it.
 
-use crate::app::dial::{self, Read};
-use crate::app::{Errno, Os, Shutdown};
+use super::dial::{self, Read};
+use super::{Errno, Os, Shutdown};
 use crate::base::SocketId;
-use crate::tls::{Failure, Session};
+use crate::tls::{Failure, Party, Session};
 use crate::trace::{TableChange, TlsEvent, TlsRow};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// A socket and what goes through it.
 #[derive(Clone, Debug)]
-pub(super) struct Side {
-    pub(super) socket: SocketId,
+pub(in crate::app) struct Side {
+    pub(in crate::app) socket: SocketId,
     tls: Option<Box<Session>>,
     /// Bytes on their way to the socket.
     out: Vec<u8>,
     /// What has come, decrypted.
-    pub(super) input: Vec<u8>,
+    pub(in crate::app) input: Vec<u8>,
     /// Whether no more comes.
-    pub(super) ended: bool,
+    pub(in crate::app) ended: bool,
     /// Whether more is to be sent.
     sending: Sending,
     /// Whether it was written down how the handshake ended.
@@ -37,7 +37,7 @@ enum Sending {
 
 /// Why a side is of no use any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Broken {
+pub(in crate::app) enum Broken {
     /// Its TLS connection failed.
     Tls(Failure),
     /// Its TCP connection failed.
@@ -45,10 +45,11 @@ pub(super) enum Broken {
 }
 
 impl Side {
-    pub(super) fn new(socket: SocketId, tls: Option<Session>) -> Self {
+    /// A socket without TLS.
+    pub(in crate::app) fn plain(socket: SocketId) -> Self {
         Self {
             socket,
-            tls: tls.map(Box::new),
+            tls: None,
             out: Vec::new(),
             input: Vec::new(),
             ended: false,
@@ -57,28 +58,41 @@ impl Side {
         }
     }
 
+    /// A socket with TLS on it.
+    pub(in crate::app) fn secured(os: &mut dyn Os, socket: SocketId, party: Party) -> Self {
+        let mut side = Self::plain(socket);
+        side.secure(os, party);
+        side
+    }
+
     /// Puts TLS on a side that nothing was received from.
-    pub(super) fn secure(&mut self, session: Session) {
-        self.tls = Some(Box::new(session));
+    pub(in crate::app) fn secure(&mut self, os: &mut dyn Os, party: Party) {
+        let seed = u64::from(os.random()) << 32 | u64::from(os.random());
+        self.tls = Some(Box::new(Session::new(party, seed, os.now())));
+    }
+
+    /// Whether the far end's first bytes were these, before anything was decrypted.
+    pub(in crate::app) fn began_with(&self, bytes: &[u8]) -> bool {
+        self.tls.as_ref().is_some_and(|session| session.began_with(bytes))
     }
 
     /// The far end's name in its certificate.
-    pub(super) fn peer(&self) -> Option<String> {
+    pub(in crate::app) fn peer(&self) -> Option<String> {
         self.tls.as_ref()?.peer()
     }
 
     /// The far end's certificate, in DER.
-    pub(super) fn peer_certificate(&self) -> Option<Vec<u8>> {
+    pub(in crate::app) fn peer_certificate(&self) -> Option<Vec<u8>> {
         self.tls.as_ref()?.peer_certificate()
     }
 
     /// Whether bytes can be sent: at once without TLS, else after its handshake.
-    pub(super) fn is_ready(&self) -> bool {
+    pub(in crate::app) fn is_ready(&self) -> bool {
         self.tls.as_ref().is_none_or(|session| session.is_established())
     }
 
     /// Reads what is there.
-    pub(super) fn read(&mut self, os: &mut dyn Os) -> Result<(), Broken> {
+    pub(in crate::app) fn read(&mut self, os: &mut dyn Os) -> Result<(), Broken> {
         if self.ended {
             return Ok(());
         }
@@ -136,7 +150,7 @@ impl Side {
     }
 
     /// Sends bytes, as soon as that is possible.
-    pub(super) fn send(&mut self, os: &mut dyn Os, bytes: &[u8]) -> Result<(), Errno> {
+    pub(in crate::app) fn send(&mut self, os: &mut dyn Os, bytes: &[u8]) -> Result<(), Errno> {
         match &mut self.tls {
             _ if bytes.is_empty() => {}
             None => self.out.extend_from_slice(bytes),
@@ -145,19 +159,30 @@ impl Side {
         self.flush(os)
     }
 
+    /// Has bytes sent as soon as the connection is there.
+    pub(in crate::app) fn queue(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// Says that no more will be sent where TLS has a word for that (`close_notify`); the socket stays as it is.
+    pub(in crate::app) fn say_goodbye(&mut self, os: &mut dyn Os) -> Result<(), Errno> {
+        if let Some(session) = &mut self.tls {
+            session.close(os.now());
+        }
+        self.flush(os)
+    }
+
     /// Sends no more after what was sent so far.
-    pub(super) fn finish(&mut self, os: &mut dyn Os) -> Result<(), Errno> {
+    pub(in crate::app) fn finish(&mut self, os: &mut dyn Os) -> Result<(), Errno> {
         if self.sending == Sending::Open {
             self.sending = Sending::Closing;
-            if let Some(session) = &mut self.tls {
-                session.close(os.now());
-            }
+            return self.say_goodbye(os);
         }
         self.flush(os)
     }
 
     /// Sends what the socket takes.
-    pub(super) fn flush(&mut self, os: &mut dyn Os) -> Result<(), Errno> {
+    pub(in crate::app) fn flush(&mut self, os: &mut dyn Os) -> Result<(), Errno> {
         if let Some(session) = &mut self.tls {
             self.out.append(&mut session.take_outgoing());
         }
@@ -170,8 +195,13 @@ impl Side {
         Ok(())
     }
 
+    /// Whether everything has gone out.
+    pub(in crate::app) fn is_flushed(&self) -> bool {
+        self.out.is_empty()
+    }
+
     /// Whether both directions are over.
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::app) fn is_over(&self) -> bool {
         self.ended && self.sending == Sending::Closed
     }
 }

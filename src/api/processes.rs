@@ -16,6 +16,10 @@ pub const ANNOTATION: &str = "vethscope.dev/processes";
 pub enum Kind {
     /// An HTTP server that answers everything with `body`, or with its host's name.
     Http,
+    /// The same with TLS and a certificate that it signed itself.
+    Https,
+    /// gRPC's health protocol: every service is `SERVING`, or in the state that `body` names.
+    Grpc,
     /// It sends back what it gets.
     Echo,
     /// It takes everything and says nothing.
@@ -30,8 +34,10 @@ pub enum Kind {
     Memcached,
 }
 
-const KINDS: [(&str, Kind); 7] = [
+const KINDS: [(&str, Kind); 9] = [
     ("http", Kind::Http),
+    ("https", Kind::Https),
+    ("grpc", Kind::Grpc),
     ("echo", Kind::Echo),
     ("silent", Kind::Silent),
     ("say", Kind::Say),
@@ -39,6 +45,9 @@ const KINDS: [(&str, Kind); 7] = [
     ("postgres", Kind::Postgres),
     ("memcached", Kind::Memcached),
 ];
+
+/// States of gRPC's health protocol.
+const STATES: [&str; 3] = ["SERVING", "NOT_SERVING", "UNKNOWN"];
 
 /// A listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +117,12 @@ fn read(container: &str, value: &Value) -> Result<Listen, Problem> {
         let known = KINDS.map(|(name, _)| name).join(", ");
         return Err(("processes.serve", vec![container.to_owned(), serve.to_owned(), known]));
     };
+    if is_udp && !matches!(kind, Kind::Echo | Kind::Silent | Kind::Say) {
+        return Err(("processes.udp", vec![container.to_owned(), serve.to_owned()]));
+    }
+    if let Some(state) = text("body").filter(|state| *kind == Kind::Grpc && !STATES.contains(state)) {
+        return Err(("processes.state", vec![container.to_owned(), state.to_owned(), STATES.join(", ")]));
+    }
     Ok(Listen { is_udp, local, serve: *kind, body: text("body").map(str::to_owned) })
 }
 
@@ -138,6 +153,8 @@ mod tests {
             (r#"{"a": [{"listen": "tcp://:0"}]}"#, "processes.listen"),
             (r#"{"a": [{"listen": "tcp://:1", "serve": "ftp"}]}"#, "processes.serve"),
             (r#"{"a": [{"listen": "tcp://:1", "port": 1}]}"#, "processes.field"),
+            (r#"{"a": [{"listen": "udp://:1", "serve": "https"}]}"#, "processes.udp"),
+            (r#"{"a": [{"listen": "tcp://:1", "serve": "grpc", "body": "well"}]}"#, "processes.state"),
         ] {
             assert_eq!(parse(text).unwrap_err().0, problem, "{text}");
         }
