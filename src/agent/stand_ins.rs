@@ -33,9 +33,9 @@ fn expected(spec: &Container, port: &ContainerPort) -> Option<Serve> {
     let probes = [&spec.startup_probe, &spec.readiness_probe, &spec.liveness_probe].map(Option::as_ref);
     let hooks = spec.lifecycle.as_ref().map(|hooks| [hooks.post_start.as_ref(), hooks.pre_stop.as_ref()]);
     let actions = probes.into_iter().chain(hooks.into_iter().flatten()).flatten();
-    let is_here = |action: &Value| match &action["port"] {
-        Value::String(name) => port.name.as_ref() == Some(name),
-        number => *number == port.container_port,
+    let is_here = |action: &Value| match action["port"].as_str() {
+        Some(name) => port.name.as_deref() == Some(name),
+        None => action["port"] == port.container_port,
     };
     actions.into_iter().find_map(|action| match (action.get("httpGet"), action.get("grpc")) {
         (Some(http), _) if is_here(http) => {

@@ -230,10 +230,12 @@ impl Client {
                 Ok(Some(frame)) if !self.is_ready && frame.kind != FrameType::Settings => {
                     return Outcome::Broken;
                 }
-                Ok(Some(frame)) => match self.frame(frame) {
-                    Outcome::More => {}
-                    outcome => return outcome,
-                },
+                Ok(Some(frame)) => {
+                    let outcome = self.frame(frame);
+                    if outcome != Outcome::More {
+                        return outcome;
+                    }
+                }
                 Ok(None) => return Outcome::More,
                 Err(_) => return Outcome::Broken,
             }

@@ -177,13 +177,11 @@ impl Server {
 
     fn accept(&mut self, os: &mut dyn Os, index: usize) {
         while let Ok((socket, peer)) = os.accept(self.sockets[index]) {
-            let serve = &self.listeners[index].serve;
-            let side = match serve {
-                Serve::Https(_) => match self.identity(os) {
-                    Some(identity) => Side::secured(os, socket, Party::Server(identity)),
-                    None => return os.exit(1),
-                },
-                _ => Side::plain(socket),
+            let side = if matches!(self.listeners[index].serve, Serve::Https(_)) {
+                let Some(identity) = self.identity(os) else { return os.exit(1) };
+                Side::secured(os, socket, Party::Server(identity))
+            } else {
+                Side::plain(socket)
             };
             let (talk, greeting) = self.listeners[index].serve.greet(os, peer);
             let connection = Connection { listener: index, talk, side, closing: false, ending: false };

@@ -217,7 +217,9 @@ mod tests {
             Frame::new(FrameType::Other(9), 0, 7, Vec::new()),
         ];
         let mut bytes = Vec::new();
-        frames.iter().for_each(|frame| frame.write(&mut bytes));
+        for frame in &frames {
+            frame.write(&mut bytes);
+        }
         assert_eq!(bytes[..9], [0, 0, 6, 4, 0, 0, 0, 0, 0]);
         let mut part = bytes[..14].to_vec();
         assert_eq!(Frame::take(&mut part), Ok(None));

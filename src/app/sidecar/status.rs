@@ -187,7 +187,9 @@ impl Question {
                 let (client, words) = Client::new();
                 let up = self.up.get_or_insert_with(|| Side::plain(socket));
                 // They go out once the connection is there.
-                words.iter().for_each(|word| up.queue(word));
+                for word in &words {
+                    up.queue(word);
+                }
                 Asked::Grpc { service: service.clone(), client: Box::new(client) }
             }
         };
