@@ -110,6 +110,12 @@ pub struct Fix {
 }
 
 impl Fix {
+    /// The text that it was offered for, mended; `None` where the text has changed so that its place is none any more.
+    pub fn applied(&self, text: &str) -> Option<String> {
+        let (before, after) = (text.get(..self.span.start)?, text.get(self.span.end..)?);
+        Some([before, &self.text, after].concat())
+    }
+
     /// What it does, in `lang`.
     pub fn title_in(&self, lang: Lang) -> String {
         words::text(lang, self.title, &self.args)

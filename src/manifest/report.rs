@@ -127,6 +127,13 @@ impl<'t> Report<'t> {
         }
     }
 
+    /// The last finding is mended by this, where there is something.
+    pub(super) fn fix(&mut self, fix: Option<Fix>) {
+        if let Some(fix) = fix {
+            self.mend(fix);
+        }
+    }
+
     /// The last finding is shown by this command in the running cluster.
     pub(super) fn demo(&mut self, place: DemoPlace, command: String) {
         if let Some(last) = self.found.last_mut() {

@@ -1,6 +1,7 @@
 //! What objects say of each other: names that stand twice, ranges that overlap, nodes that are not there.
 
-use crate::api::{AdminAction, AdminNetworkPolicy, ClusterSpec, Cni, NodeSpec, Object, PolicyType};
+use super::enforcement;
+use crate::api::{ClusterSpec, NodeSpec, Object};
 use crate::base::{Diagnostic, Ipv4Net, Severity};
 use crate::manifest::report::{About, Report};
 use crate::manifest::tree::Node;
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Copy)]
 pub(super) struct Entry<'a> {
     pub(super) located: &'a Located,
-    root: &'a Node,
+    pub(super) root: &'a Node,
 }
 
 impl<'a> Entry<'a> {
@@ -32,7 +33,7 @@ impl<'a> Entry<'a> {
         &self.located.object.metadata().namespace
     }
 
-    fn find(self, say: impl FnOnce(&mut Report<'a>)) -> Vec<Diagnostic> {
+    pub(super) fn find(self, say: impl FnOnce(&mut Report<'a>)) -> Vec<Diagnostic> {
         let mut report = self.report();
         say(&mut report);
         report.finish()
@@ -68,7 +69,7 @@ const QUESTIONS: [Question; 11] = [
     |text, spec, entries| super::lint::policies((text, spec), entries),
     |text, spec, entries| super::lint::references((text, spec), entries),
     |text, spec, entries| super::lint::network((text, spec), entries),
-    |_, spec, entries| entries.iter().flat_map(|entry| unenforced(spec, *entry)).collect(),
+    enforcement::check,
 ];
 
 impl Across {
@@ -203,77 +204,6 @@ fn completed<'a>(kind: &str, raw: &'a Value, ranges: &[&Value]) -> Cow<'a, Value
     Cow::Owned(pod)
 }
 
-/// What surprises people about policies: plug-ins that enforce none, and ranges that one plug-in does not mean so.
-fn unenforced(spec: &ClusterSpec, entry: Entry<'_>) -> Vec<Diagnostic> {
-    let policy = match &entry.located.object {
-        Object::NetworkPolicy(policy) => policy,
-        Object::AdminNetworkPolicy(policy) => return unenforced_admin(spec.network.cni, policy, entry),
-        Object::Pod(_)
-        | Object::Node(_)
-        | Object::Cluster(_)
-        | Object::Service(_)
-        | Object::EndpointSlice(_)
-        | Object::Endpoints(_)
-        | Object::Other(_) => return Vec::new(),
-    };
-    let (cni, pods) = (spec.network.cni, spec.network.pod_cidr);
-    let covers_pods = |cidr: &str| {
-        cidr.parse::<Ipv4Net>().is_ok_and(|net| overlap(net.trunc(), pods)).then(|| cidr.to_owned())
-    };
-    let ranges = [PolicyType::Ingress, PolicyType::Egress].into_iter().flat_map(|direction| {
-        let (way, peers) = match direction {
-            PolicyType::Ingress => ("ingress", "from"),
-            PolicyType::Egress => ("egress", "to"),
-        };
-        let rules = policy.rules(direction).into_iter().enumerate();
-        let blocks = rules.flat_map(move |(rule, (list, _))| {
-            let path = move |peer| format!("spec.{way}[{rule}].{peers}[{peer}].ipBlock.cidr");
-            list.iter().enumerate().filter_map(move |(at, peer)| Some((path(at), peer.ip_block.as_ref()?)))
-        });
-        blocks.filter_map(|(path, block)| Some((path, covers_pods(&block.cidr)?))).collect::<Vec<_>>()
-    });
-    entry.find(|report| match cni {
-        Cni::Calico => {}
-        Cni::Cilium => {
-            for (path, cidr) in ranges {
-                report.warning(&path, "across.cilium-block", Some("across.cilium-block.hint"), &[&cidr]);
-            }
-        }
-        Cni::Bridge | Cni::Flannel => {
-            let name = if cni == Cni::Flannel { "flannel" } else { "bridge" };
-            report.warning("kind", "across.unenforced", Some("across.unenforced.hint"), &[name]);
-        }
-    })
-}
-
-/// The same for policies of administrators: plug-ins that know none, and what Calico does not understand.
-fn unenforced_admin(cni: Cni, policy: &AdminNetworkPolicy, entry: Entry<'_>) -> Vec<Diagnostic> {
-    entry.find(|report| match cni {
-        Cni::Calico => {
-            for (way, peers, rules) in
-                [("ingress", "from", &policy.spec.ingress), ("egress", "to", &policy.spec.egress)]
-            {
-                for (at, rule) in rules.iter().enumerate() {
-                    let Some(place) = rule.not_understood(peers) else { continue };
-                    let field = place.rsplit('.').next().unwrap_or("").to_owned();
-                    let (message, hint) = match rule.action {
-                        AdminAction::Allow => ("across.calico-left-out", "across.calico-left-out.hint"),
-                        AdminAction::Deny | AdminAction::Pass => {
-                            ("across.calico-closed", "across.calico-closed.hint")
-                        }
-                    };
-                    report.warning(&format!("spec.{way}[{at}].{place}"), message, Some(hint), &[&field]);
-                }
-            }
-        }
-        Cni::Cilium | Cni::Bridge | Cni::Flannel => {
-            let name = Cni::ALL.iter().find(|known| known.1 == cni).map_or("", |known| known.0);
-            let args = [name, policy.tier.kind()];
-            report.warning("kind", "across.unenforced-admin", Some("across.unenforced-admin.hint"), &args);
-        }
-    })
-}
-
 fn twice(text: &str, entries: &[Entry<'_>]) -> Vec<Diagnostic> {
     let mut first = BTreeMap::new();
     let mut found = Vec::new();
@@ -367,7 +297,7 @@ fn ranges(spec: &ClusterSpec, entries: &[Entry<'_>]) -> Vec<Diagnostic> {
     found
 }
 
-fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
+pub(super) fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
     one.contains(&other) || other.contains(&one)
 }
 

@@ -11,6 +11,7 @@ mod config;
 mod cron;
 mod cursor;
 mod endpoints;
+mod enforcement;
 mod ingress;
 mod internal;
 mod job;

@@ -84,41 +84,27 @@ pub(super) fn PoliciesView() -> impl IntoView {
     }
 }
 
-/// The text with a plug-in that enforces policies: in place of the one it names, or in a Cluster document of its own where
-/// it has none.
-fn with_calico(text: &str) -> Option<String> {
-    const PLUGIN: &str = "cni: flannel";
-    const CLUSTER: &str =
-        "apiVersion: vethscope.dev/v1alpha1\nkind: Cluster\nspec:\n  network: {cni: calico}\n";
-    if text.contains(PLUGIN) {
-        Some(text.replace(PLUGIN, "cni: calico"))
-    } else if text.contains("vethscope.dev/v1alpha1") {
-        None
-    } else {
-        Some(format!("{}\n---\n{CLUSTER}", text.trim_end()))
-    }
-}
-
 /// Says that the network plug-in enforces no policy, where there is one, and offers one that does.
 #[component]
 fn Unenforced(page: Page) -> impl IntoView {
-    let is_in_vain = Memo::new(move |_| {
+    let in_vain = Memo::new(move |_| {
         page.diagnostics
-            .with(|found| found.iter().any(|diagnostic| diagnostic.message == "across.unenforced"))
+            .with(|found| found.iter().find(|diagnostic| diagnostic.message == "across.unenforced").cloned())
     });
-    let exchange = move |_| {
+    let mend = move |_| {
         let text = page.ui.text.get_untracked();
-        if let Some(text) = with_calico(&text) {
-            lab_driver::typed(page, text);
+        let fix = in_vain.get_untracked().and_then(|found| found.fix);
+        if let Some(mended) = fix.and_then(|fix| fix.applied(&text)) {
+            lab_driver::typed(page, mended);
         }
     };
     let offer = move || {
-        page.ui.text.with(|text| with_calico(text)).map(|_| view! {
-            <button class="button" data-testid="policies-calico" on:click=exchange>{page.word("policies.calico")}</button>
+        in_vain.with(|found| found.as_ref().is_some_and(|found| found.fix.is_some())).then(|| view! {
+            <button class="button" data-testid="policies-calico" on:click=mend>{page.word("policies.calico")}</button>
         })
     };
     move || {
-        is_in_vain.get().then(|| view! {
+        in_vain.with(Option::is_some).then(|| view! {
             <p class="policies-vain" data-testid="policies-vain"><span>{move || page.word("policies.vain")}</span>{offer}</p>
         })
     }
