@@ -1,7 +1,6 @@
 //! The machines and cables under the cluster: nodes, the switch between them, the router and hosts outside.
 
 use super::launch::{Environment, Launch, Mounts};
-use super::listeners::plain_site;
 use super::rules::append;
 use super::stand_ins::plain_site;
 use super::world::{Wire, World, with};
