@@ -12,6 +12,9 @@ const FIRST_STREAM: u32 = 1;
 /// What grpc-go puts into the ping with which it measures how much a connection carries (`bdpPing`).
 const BDP_PING: [u8; 8] = [2, 4, 16, 16, 9, 14, 7, 7];
 
+/// What grpc-go adds to the name that a client gives itself.
+pub(super) const LIBRARY: &str = "grpc-go/1.72.2";
+
 /// States of a service (`HealthCheckResponse.ServingStatus`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Serving {
@@ -134,7 +137,7 @@ impl End {
             }
             FrameType::Data => {
                 // What was taken is given back before the ping, so that nothing on the way takes the ping for too many.
-                if !std::mem::replace(&mut self.measures, true) {
+                if !frame.payload.is_empty() && !std::mem::replace(&mut self.measures, true) {
                     let taken = (frame.payload.len() as u32).to_be_bytes().to_vec();
                     self.send(FrameType::WindowUpdate, 0, 0, taken);
                     self.send(FrameType::Ping, 0, 0, BDP_PING.to_vec());
@@ -147,7 +150,47 @@ impl End {
     }
 }
 
-/// The message in a frame's payload, without its prefix.
+/// Tag of `HealthCheckRequest.service`: field 1, length-delimited.
+const SERVICE_TAG: u8 = 0x0a;
+/// Tag of `HealthCheckResponse.status`: field 1, a number.
+const STATUS_TAG: u8 = 0x08;
+
+/// A number as Protocol Buffers write it: seven bits an octet, the low ones first.
+fn put_varint(out: &mut Vec<u8>, mut value: usize) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Reads one, and what comes after it.
+fn varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let len = bytes.iter().take(4).position(|octet| octet & 0x80 == 0)? + 1;
+    let (octets, rest) = bytes.split_at(len);
+    Some((octets.iter().rev().fold(0, |value, octet| value << 7 | usize::from(octet & 0x7f)), rest))
+}
+
+/// The service that a question is about.
+fn service_of(request: &[u8]) -> Option<&[u8]> {
+    match request {
+        [] => Some(&[]),
+        [SERVICE_TAG, rest @ ..] => varint(rest).and_then(|(len, rest)| rest.get(..len)),
+        _ => None,
+    }
+}
+
+/// A time as the field `grpc-timeout` has it: eight digits at most (`EncodeDuration`).
+fn timeout_text(micros: u64) -> String {
+    const MOST: u64 = 99_999_999;
+    match micros {
+        0..=MOST => format!("{micros}u"),
+        _ if micros.div_ceil(1000) <= MOST => format!("{}m", micros.div_ceil(1000)),
+        _ => format!("{}S", micros.div_ceil(1_000_000)),
+    }
+}
+
+/// The message in the data of a stream, without its prefix.
 fn message(payload: &[u8]) -> Option<&[u8]> {
     let [0, l1, l2, l3, l4, rest @ ..] = payload else { return None };
     rest.get(..u32::from_be_bytes([*l1, *l2, *l3, *l4]) as usize)
@@ -177,7 +220,8 @@ pub(super) enum Outcome {
 pub(super) struct Client {
     end: End,
     is_ready: bool,
-    answer: Serving,
+    /// What has come of the answer.
+    answer: Vec<u8>,
 }
 
 impl Client {
@@ -186,7 +230,7 @@ impl Client {
         let mut end = End::default();
         end.send(FrameType::Settings, 0, 0, Vec::new());
         let settings = std::mem::take(&mut end.output);
-        (Self { end, is_ready: false, answer: Serving::Unknown }, [PREFACE.to_vec(), settings])
+        (Self { end, is_ready: false, answer: Vec::new() }, [PREFACE.to_vec(), settings])
     }
 
     /// Asks about a service.
@@ -199,13 +243,14 @@ impl Client {
             ("content-type", "application/grpc".to_owned()),
             ("user-agent", agent.to_owned()),
             ("te", "trailers".to_owned()),
-            ("grpc-timeout", format!("{micros}u")),
+            ("grpc-timeout", timeout_text(micros)),
         ];
         self.end.send_fields(0, &fields);
         // `HealthCheckRequest.service`, which is left out where it is empty.
         let mut request = Vec::new();
-        if let Ok(len @ 1..) = u8::try_from(service.len()) {
-            request.extend_from_slice(&[0x0a, len]);
+        if !service.is_empty() {
+            request.push(SERVICE_TAG);
+            put_varint(&mut request, service.len());
             request.extend_from_slice(service.as_bytes());
         }
         self.end.send_message(END_STREAM, &request);
@@ -253,19 +298,17 @@ impl Client {
                 }
                 let code = field(&fields, "grpc-status").and_then(|code| code.parse().ok()).unwrap_or(2);
                 let message = field(&fields, "grpc-message").unwrap_or("").to_owned();
-                if code == 0 {
-                    Outcome::Answered(self.answer)
-                } else {
-                    Outcome::Failed(Status { code, message })
+                if code != 0 {
+                    return Outcome::Failed(Status { code, message });
                 }
+                Outcome::Answered(match self::message(&self.answer) {
+                    // The state is left out where it is 0.
+                    Some([STATUS_TAG, number, ..]) => Serving::of_number(*number),
+                    _ => Serving::Unknown,
+                })
             }
             FrameType::Data => {
-                let state = match message(&frame.payload) {
-                    // `HealthCheckResponse.status`, which is left out where it is 0.
-                    Some([0x08, number, ..]) => Serving::of_number(*number),
-                    _ => Serving::Unknown,
-                };
-                self.answer = state;
+                self.answer.extend_from_slice(&frame.payload);
                 Outcome::More
             }
             FrameType::RstStream | FrameType::Goaway => {
@@ -289,6 +332,8 @@ pub(super) struct Server {
     /// How much of the client's first words is still to come.
     preface: &'static [u8],
     path: String,
+    /// What has come of the question.
+    question: Vec<u8>,
 }
 
 impl Server {
@@ -298,7 +343,7 @@ impl Server {
         let mut settings = vec![0, 5];
         settings.extend_from_slice(&(MAX_FRAME as u32).to_be_bytes());
         end.send(FrameType::Settings, 0, 0, settings);
-        Self { end, preface: PREFACE, path: String::new() }
+        Self { end, preface: PREFACE, path: String::new(), question: Vec::new() }
     }
 
     /// Takes what has to go out.
@@ -326,17 +371,13 @@ impl Server {
                     let fields = self.end.reader.read(&frame.payload).ok_or(NotHttp2)?;
                     field(&fields, ":path").unwrap_or("").clone_into(&mut self.path);
                 }
-                FrameType::Data if self.path == CHECK => {
-                    let service = match message(&frame.payload) {
-                        Some([0x0a, len, rest @ ..]) => rest.get(..usize::from(*len)).unwrap_or_default(),
-                        _ => &[],
-                    };
-                    return Ok(Some(String::from_utf8_lossy(service).into_owned()));
-                }
                 FrameType::Data => {
-                    let name = self.path.trim_start_matches('/').split('/').next().unwrap_or("");
-                    let message = format!("unknown service {name}");
-                    self.answer(&Err(Status { code: UNIMPLEMENTED, message }));
+                    self.question.extend_from_slice(&frame.payload);
+                    if frame.flags & END_STREAM != 0
+                        && let Some(service) = self.asked()?
+                    {
+                        return Ok(Some(service));
+                    }
                 }
                 FrameType::RstStream
                 | FrameType::Settings
@@ -346,6 +387,19 @@ impl Server {
                 | FrameType::Other(_) => {}
             }
         }
+        Ok(None)
+    }
+
+    /// All of a question has come: about which service, unless the call is of another kind, which is answered.
+    fn asked(&mut self) -> Result<Option<Question>, NotHttp2> {
+        let question = std::mem::take(&mut self.question);
+        if self.path == CHECK {
+            let service = message(&question).and_then(service_of).ok_or(NotHttp2)?;
+            return Ok(Some(String::from_utf8_lossy(service).into_owned()));
+        }
+        let name = self.path.trim_start_matches('/').split('/').next().unwrap_or("");
+        let message = format!("unknown service {name}");
+        self.answer(&Err(Status { code: UNIMPLEMENTED, message }));
         Ok(None)
     }
 
@@ -361,7 +415,7 @@ impl Server {
             return self.end.send_fields(END_STREAM, &[head, tail].concat());
         };
         self.end.send_fields(0, &head);
-        let body = [0x08, state.number()];
+        let body = [STATUS_TAG, state.number()];
         self.end.send_message(0, if state.number() == 0 { &[] } else { &body });
         self.end.send_fields(END_STREAM, &tail);
     }
@@ -370,3 +424,48 @@ impl Server {
 /// What came is not HTTP/2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotHttp2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a server hears of a question about this service.
+    fn heard(service: &str) -> String {
+        let (mut client, words) = Client::new();
+        let mut server = Server::new();
+        client.take(&mut server.take_output());
+        client.ask(service, "10.0.0.1:5000".to_owned(), "test", 1_000_000);
+        let mut bytes = [words.concat(), client.take_output()].concat();
+        server.take(&mut bytes).expect("HTTP/2").expect("a question")
+    }
+
+    #[test]
+    fn names_of_every_length_arrive() {
+        for len in [0, 1, 127, 128, 300, 5_000] {
+            assert_eq!(heard(&"s".repeat(len)).len(), len);
+        }
+    }
+
+    #[test]
+    fn times_have_eight_digits_at_most() {
+        let texts = [999_321, 99_999_999, 100_000_000, 3_600_000_000_000].map(timeout_text);
+        assert_eq!(texts, ["999321u", "99999999u", "100000m", "3600000S"]);
+    }
+
+    #[test]
+    fn an_answer_may_come_in_pieces() {
+        let (mut client, words) = Client::new();
+        let mut server = Server::new();
+        assert_eq!(client.take(&mut server.take_output()), Outcome::Ready);
+        client.ask("", "10.0.0.1:5000".to_owned(), "test", 1);
+        let mut bytes = [words.concat(), client.take_output()].concat();
+        assert_eq!(server.take(&mut bytes), Ok(Some(String::new())));
+        server.answer(&Ok(Serving::NotServing));
+        let mut outcome = Outcome::More;
+        for byte in server.take_output() {
+            assert_eq!(outcome, Outcome::More);
+            outcome = client.take(&mut vec![byte]);
+        }
+        assert_eq!(outcome, Outcome::Answered(Serving::NotServing));
+    }
+}

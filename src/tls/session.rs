@@ -198,11 +198,11 @@ impl Session {
 
     /// Whether the first bytes that came were these: of a far end that does not speak TLS.
     pub fn began_with(&self, bytes: &[u8]) -> bool {
-        let received = self.history.iter().find_map(|did| match did {
-            Did::Receive(_, bytes) => Some(bytes),
-            Did::Write(..) | Did::Close(_) => None,
+        let received = self.history.iter().flat_map(|did| match did {
+            Did::Receive(_, bytes) => bytes.as_slice(),
+            Did::Write(..) | Did::Close(_) => &[],
         });
-        received.is_some_and(|received| received.starts_with(bytes))
+        received.take(bytes.len()).eq(bytes)
     }
 
     /// Why it failed, if it did. The alert that tells the far end is among the outgoing bytes.

@@ -16,9 +16,8 @@ const HEAD: usize = 9;
 pub const MAX_FRAME: usize = 16_384;
 /// Size of the table of headers where nothing else was agreed (`SETTINGS_HEADER_TABLE_SIZE`).
 const TABLE: u32 = 4096;
-/// Fields are looked up in the tables, and go into the table and through Huffman's code, as Go's encoder does it.
-const HOW: u8 =
-    Encoder::HUFFMAN_NAME | Encoder::HUFFMAN_VALUE | Encoder::WITH_INDEXING | Encoder::BEST_FORMAT;
+/// Fields are looked up in the tables, and go into the table.
+const HOW: u8 = Encoder::WITH_INDEXING | Encoder::BEST_FORMAT;
 
 /// Types of frames (RFC 9113 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,13 +129,27 @@ impl HeaderWriter {
         for fields in &self.written {
             block.clear();
             for (name, value) in fields {
-                let field = (name.clone().into_bytes(), value.clone().into_bytes(), HOW);
+                let name_how = if is_shorter(name) { Encoder::HUFFMAN_NAME } else { 0 };
+                let value_how = if is_shorter(value) { Encoder::HUFFMAN_VALUE } else { 0 };
+                let field =
+                    (name.clone().into_bytes(), value.clone().into_bytes(), HOW | name_how | value_how);
                 // Only an index that is not in the table is an error, and none is given.
                 let _ = encoder.encode(field, &mut block);
             }
         }
         block
     }
+}
+
+/// Whether a text is shorter in Huffman's code, which alone lets Go's encoder take it (`appendHpackString`).
+fn is_shorter(text: &str) -> bool {
+    let len = |how| {
+        let mut out = Vec::new();
+        // A literal of a new name is never an error.
+        let _ = Encoder::default().encode((Vec::new(), text.as_bytes().to_vec(), how), &mut out);
+        out.len()
+    };
+    len(Encoder::HUFFMAN_VALUE) < len(0)
 }
 
 /// Reads header blocks. The table that both ends fill cannot be copied, so a copy fills it anew.
@@ -252,6 +265,12 @@ mod tests {
             let read = reader.read(block).expect("a block");
             assert_eq!(read.iter().map(|(name, value)| (&**name, value.clone())).collect::<Vec<_>>(), fields);
         }
+        let tail = writer.write(&own(&[("grpc-status", "0"), ("grpc-message", "")]));
+        assert_eq!(tail.last(), Some(&0), "nothing is written as it is");
+        assert!(
+            tail.windows(2).any(|bytes| bytes == [1, b'0']),
+            "a digit is no shorter in the code: {tail:02x?}"
+        );
         assert_eq!(reader.read(&[0xff, 0xff, 0xff]), None);
     }
 

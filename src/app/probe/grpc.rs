@@ -3,14 +3,12 @@
 
 use super::{AGENT, connect};
 use crate::app::dial::{self, Read};
-use crate::app::grpc::{Client, Outcome, Serving, Status, UNIMPLEMENTED};
+use crate::app::grpc::{Client, LIBRARY, Outcome, Serving, Status, UNIMPLEMENTED};
 use crate::app::{Os, Process, Wake};
 use crate::base::{Duration, SimTime, SocketId};
 use crate::trace::Stream;
 use std::net::SocketAddrV4;
 
-/// What grpc-go adds to the name that a client gives itself.
-const LIBRARY: &str = "grpc-go/1.72.2";
 /// The wait before the next attempt to connect, in milliseconds: it grows by three fifths each time, and a fifth of it
 /// is left to chance (`backoff.DefaultConfig`).
 const BACK_OFF_MS: u64 = 1000;

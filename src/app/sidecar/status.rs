@@ -4,7 +4,7 @@
 use super::inbound::BIND;
 use super::listen;
 use crate::app::dial::{self, Read};
-use crate::app::grpc::{Client, Outcome, Serving};
+use crate::app::grpc::{Client, LIBRARY, Outcome, Serving};
 use crate::app::http::{Head, Length, date, status_name};
 use crate::app::side::Side;
 use crate::app::{Errno, Os, Transport};
@@ -49,7 +49,13 @@ enum Asked {
     /// A request, until it is sent, with TLS or without.
     Http { request: Option<Vec<u8>>, is_https: bool },
     /// How a service is.
-    Grpc { service: String, client: Box<Client> },
+    Grpc {
+        service: String,
+        /// How the kubelet calls itself, and how long the answer may take, in microseconds.
+        agent: String,
+        micros: u64,
+        client: Box<Client>,
+    },
 }
 
 /// What is answered: a status with a body.
@@ -190,7 +196,10 @@ impl Question {
                 for word in &words {
                     up.queue(word);
                 }
-                Asked::Grpc { service: service.clone(), client: Box::new(client) }
+                let agent = format!("{} {LIBRARY}", head.get("User-Agent").unwrap_or_default());
+                let (service, micros) = (service.clone(), prober.timeout.as_us());
+                let agent = agent.trim().to_owned();
+                Asked::Grpc { service, agent, micros, client: Box::new(client) }
             }
         };
         Ok(())
@@ -224,11 +233,11 @@ impl Question {
         let up = self.up.as_mut()?;
         let read = up.read(os);
         let over = read.is_err() || up.ended;
-        if let Asked::Grpc { service, client } = &mut self.asks {
+        if let Asked::Grpc { service, agent, micros, client } = &mut self.asks {
             match client.take(&mut up.input) {
                 Outcome::Ready => {
                     let authority = os.remote_addr(up.socket).map(|to| to.to_string()).unwrap_or_default();
-                    client.ask(service, authority, AGENT, PATIENCE_MICROS);
+                    client.ask(service, authority, agent, *micros);
                 }
                 Outcome::Answered(Serving::Serving) => return Some((200, Vec::new())),
                 Outcome::Answered(_) | Outcome::Failed(_) | Outcome::Broken => {
@@ -242,10 +251,6 @@ impl Question {
         if over { Some((500, Vec::new())) } else { self.go_on(os) }
     }
 }
-
-/// How the proxy's program calls itself to a workload that speaks gRPC, and how long it lets that take.
-const AGENT: &str = "grpc-go/1.72.2";
-const PATIENCE_MICROS: u64 = 1_000_000;
 
 /// What the workload's answer comes to, once there is enough of it.
 fn http_answer(reply: &[u8], over: bool) -> Option<Answer> {
