@@ -52,7 +52,9 @@ pub(super) fn ensure(control: &mut ControlPlane, world: &mut dyn World, key: &Po
     let held = control.store.nodes.get(&node).is_some_and(|node| node.images.contains(&*image));
     match (Policy::of(spec.image_pull_policy.as_deref(), &image), held) {
         (Policy::IfNotPresent | Policy::Never, true) => {
-            let message = format!("Container image \"{image}\" already present on machine");
+            // Since 1.35 the kubelet looks whether the Pod may use it (`KubeletEnsureSecretPulledImages`).
+            let present = "already present on machine and can be accessed by the pod";
+            let message = format!("Container image \"{image}\" {present}");
             tell(control, world, (key, index), Kind::Normal, ("Pulled", message));
             true
         }

@@ -21,10 +21,18 @@ impl ControlPlane {
         let Ok(node) = serde_json::from_value::<Node>((**value).clone()) else { return };
         let Some(entry) = self.store.nodes.get_mut(&key.name) else { return };
         let relabelled = entry.spec.labels != node.metadata.labels;
+        let was_closed = entry.spec.unschedulable;
         entry.spec.labels = node.metadata.labels;
         entry.spec.annotations = node.metadata.annotations;
         entry.spec.taints = node.spec.taints;
         entry.spec.unschedulable = node.spec.unschedulable == Some(true);
+        let closed = entry.spec.unschedulable;
+        if closed != was_closed {
+            // The kubelet tells of it with its next status (`recordNodeSchedulableEvent`).
+            let word = if closed { "NodeNotSchedulable" } else { "NodeSchedulable" };
+            let message = format!("Node {} status is now: {word}", key.name);
+            Self::event_of(world, (key, ""), Kind::Normal, (word, "kubelet", &key.name), message);
+        }
         if relabelled {
             self.zones_changed(world);
         }

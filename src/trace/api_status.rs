@@ -76,6 +76,13 @@ fn live_status(row: &PodRow, value: &Value) -> Value {
     if !row.conditions.is_empty() {
         status["conditions"] = row.conditions.iter().map(condition).collect();
     }
+    // Since 1.35 the kubelet tells of which generation it speaks (`PodObservedGenerationTracking`).
+    if let Some(generation) = at(value, "metadata.generation").as_i64() {
+        status["observedGeneration"] = json!(generation);
+        for one in status["conditions"].as_array_mut().into_iter().flatten() {
+            one["observedGeneration"] = json!(generation);
+        }
+    }
     // Before a node has taken the Pod, no status of its containers is reported.
     if row.host_ip.is_none() {
         return status;
@@ -130,11 +137,13 @@ fn container_status(row: &ContainerRow) -> Value {
         }
     };
     let last = if is_terminated { &row.before } else { &row.last };
+    // An init container that has ended well is ready from then on (`prober.UpdatePodStatus`).
+    let done = row.init && !row.sidecar && matches!(row.state, ContainerState::Terminated(0, _));
     let mut status = json!({
         "name": &*row.name,
         "image": row.made.as_ref().map_or(&*row.image, |made| &*made.image),
         "imageID": row.made.as_ref().map_or("", |made| &*made.image_id),
-        "ready": row.ready,
+        "ready": row.ready || done,
         "started": row.started,
         "restartCount": row.restarts,
         "state": state,

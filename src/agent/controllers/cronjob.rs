@@ -113,6 +113,12 @@ impl ControlPlane {
                 }
             }
         }
+        // Who started a Job by hand made one that it does not know (`cronjob.kubernetes.io/instantiate`).
+        for job in jobs.iter().filter(|job| ending(job).is_none() && by_hand(job)) {
+            let name = &job.key.name;
+            let text = format!("Saw a job that the controller did not create or forgot: {name}");
+            Self::event(world, &row.key, Kind::Warning, ("UnexpectedJob", COMPONENT), text);
+        }
         for (condition, field, usual) in
             [("Complete", "successfulJobsHistoryLimit", 3), ("Failed", "failedJobsHistoryLimit", 1)]
         {
@@ -129,7 +135,7 @@ impl ControlPlane {
         let active: Vec<Value> = self
             .jobs_of(&row)
             .iter()
-            .filter(|job| ending(job).is_none())
+            .filter(|job| ending(job).is_none() && !by_hand(job))
             .map(|job| {
                 json!({ "apiVersion": "batch/v1", "kind": "Job", "name": &*job.key.name, "namespace": &*job.key.namespace,
                     "uid": &*job.uid, "resourceVersion": job.version.to_string() })
@@ -151,6 +157,11 @@ impl ControlPlane {
             }
         });
     }
+}
+
+/// Whether somebody made a Job of the template by hand.
+fn by_hand(job: &ObjectRow) -> bool {
+    job.text(&["metadata", "annotations", "cronjob.kubernetes.io/instantiate"]) == Some("manual")
 }
 
 /// The condition with which a Job has ended, and when.

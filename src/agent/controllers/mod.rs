@@ -269,7 +269,8 @@ impl ControlPlane {
         Self::event_of(world, (&key.object(), &path), kind, (reason, "kubelet", &host), message);
     }
 
-    fn event_of(
+    /// Records an Event about an object or a part of it, with the machine on which its reporter runs.
+    pub(in crate::agent) fn event_of(
         world: &mut dyn World,
         (key, path): (&ObjectKey, &str),
         kind: Kind,

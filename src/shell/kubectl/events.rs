@@ -83,7 +83,8 @@ pub(super) fn events(inventory: &Inventory) -> Vec<Value> {
     let mut recorder = Recorder::default();
     let mut names: BTreeSet<(&str, &str, u64)> = BTreeSet::new();
     let mut written: Vec<SimTime> = Vec::new();
-    for (now, row) in &inventory.kube_events {
+    let registered = registrations(inventory);
+    for (now, row) in registered.iter().chain(&inventory.kube_events) {
         let is_old = about(inventory, row).is_some_and(|(_, created)| *now < created);
         let who: Spam<'_> = (&row.component, &row.host, &row.kind, &row.namespace, &row.name, is_old);
         let sort = (who, row.warning, &*row.reason);
@@ -121,6 +122,27 @@ pub(super) fn events(inventory: &Inventory) -> Vec<Value> {
     };
     found.sort_by_cached_key(key);
     found
+}
+
+/// What the node controller says of each node when it first sees it (`node_lifecycle_controller.go`). It follows from the
+/// node alone.
+fn registrations(inventory: &Inventory) -> Vec<(SimTime, KubeEventRow)> {
+    let said = |node: &crate::trace::NodeRow| {
+        let name = &node.name;
+        let row = KubeEventRow {
+            kind: "Node".into(),
+            namespace: "default".into(),
+            name: name.clone(),
+            warning: false,
+            reason: "RegisteredNode".into(),
+            message: format!("Node {name} event: Registered Node {name} in Controller"),
+            component: "node-controller".into(),
+            host: "".into(),
+            field_path: "".into(),
+        };
+        (node.created, row)
+    };
+    inventory.nodes.values().map(said).collect()
 }
 
 /// The object that an Event is about, as it stands now: identity and age.

@@ -1,7 +1,8 @@
 //! `kubectl create TYPE`, `kubectl expose`: objects made from a command line.
 
 use super::{
-    Next, client, dry_run, fail, generate, key, one, read, refusal, report, shown, shown_only, type_of,
+    Next, client, create_job, dry_run, fail, generate, key, one, read, refusal, report, shown, shown_only,
+    type_of,
 };
 use crate::api::ApiRequest;
 use crate::app::Os;
@@ -12,7 +13,8 @@ use crate::shell::out::{not_simulated, refuse};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-const FLAGS: [Flag; 16] = [
+const FLAGS: [Flag; 17] = [
+    value("from", ' '),
     value("image", ' '),
     value("replicas", 'r'),
     value("port", ' '),
@@ -30,7 +32,7 @@ const FLAGS: [Flag; 16] = [
     value("field-manager", ' '),
     optional("validate", "strict"),
 ];
-const OTHERS: [&str; 6] = ["from-file", "from-env-file", "append-hash", "edit", "from", "filename"];
+const OTHERS: [&str; 5] = ["from-file", "from-env-file", "append-hash", "edit", "filename"];
 
 /// `kubectl create` with these words after it, where no file is named.
 pub(in crate::shell::kubectl) fn create(namespace: &str, words: &[String]) -> Command {
@@ -56,6 +58,9 @@ fn made(what: &str, namespace: &str, words: &[String]) -> Result<Command, String
         format!("error: exactly one NAME is required, got 0\nSee 'kubectl create {what} -h' for help and examples\n")
     })?;
     let name = name.as_str();
+    if kind == "job" && words.value("from").is_some() {
+        return create_job::of_cron_job(name, namespace, &words, names.next().is_some());
+    }
     let (object, failure) = match kind.as_str() {
         "deployment" | "deploy" => (deployment(name, &words)?, "failed to create deployment"),
         "namespace" | "ns" => {
@@ -127,29 +132,39 @@ pub(super) fn sent(
     let enforced = words.value("namespace").is_some();
     let output = words.value("output").map(str::to_owned);
     Ok(client(move |os: &mut dyn Os| {
-        let Some(resource) = type_of(&object) else { return Next::Done(1) };
         if !warnings.is_empty() {
             fail(os, &warnings);
         }
-        let answer = if dry.contains("server") {
-            os.api(&ApiRequest::Check(object.clone()))
-        } else if only {
-            Ok(shown_only(&object, enforced))
-        } else {
-            os.api(&ApiRequest::Create(object.clone()))
-        };
-        match answer {
-            Ok(made) => {
-                let line = format!("{} created{dry}\n", shown(resource, text(&made, "metadata.name")));
-                report(os, output.as_deref(), &made, &line);
-                Next::Done(0)
-            }
-            Err(error) if failure.is_empty() || error.reason == "Invalid" => {
-                Next::Done(fail(os, &refusal(&error, "")))
-            }
-            Err(error) => Next::Done(fail(os, &format!("error: {failure}: {}\n", error.message))),
-        }
+        make(os, &object, (only, dry, enforced), (failure, output.as_deref()))
     }))
+}
+
+/// Makes an object, or pretends to, and tells of it. `failure` begins a refusal.
+pub(super) fn make(
+    os: &mut dyn Os,
+    object: &Value,
+    (only, dry, enforced): (bool, &str, bool),
+    (failure, output): (&str, Option<&str>),
+) -> Next {
+    let Some(resource) = type_of(object) else { return Next::Done(1) };
+    let answer = if dry.contains("server") {
+        os.api(&ApiRequest::Check(object.clone()))
+    } else if only {
+        Ok(shown_only(object, enforced))
+    } else {
+        os.api(&ApiRequest::Create(object.clone()))
+    };
+    match answer {
+        Ok(made) => {
+            let line = format!("{} created{dry}\n", shown(resource, text(&made, "metadata.name")));
+            report(os, output, &made, &line);
+            Next::Done(0)
+        }
+        Err(error) if failure.is_empty() || error.reason == "Invalid" => {
+            Next::Done(fail(os, &refusal(&error, "")))
+        }
+        Err(error) => Next::Done(fail(os, &format!("error: {failure}: {}\n", error.message))),
+    }
 }
 
 pub(super) fn required<'w>(words: &'w Words, flag: &str) -> Result<&'w str, String> {

@@ -159,7 +159,7 @@ fn next_node(os: &mut dyn Os, mut drain: Drain) -> Next {
     drain.pods = here.iter().map(leaving).collect();
     let limit =
         drain.words.value("timeout").and_then(manifest::duration).filter(|limit| *limit > Duration::ZERO);
-    drain.until = limit.map(|limit| (now + limit, go_duration(limit)));
+    drain.until = limit.map(|limit| (now + limit, limit.as_go()));
     drain.failed.clear();
     turn(os, drain)
 }
@@ -300,17 +300,6 @@ fn over(os: &mut dyn Os, pending: &[(String, Vec<String>)]) -> Next {
         os,
         &format!("There are pending nodes to be drained:\n{}{}", nodes.concat(), why.concat()),
     ))
-}
-
-/// A time as Go shows it, in whole seconds: `1m30s`.
-fn go_duration(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{seconds}s"),
-        (0, minutes) => format!("{minutes}m{seconds}s"),
-        (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
-    }
 }
 
 /// Whether a Pod has ended.

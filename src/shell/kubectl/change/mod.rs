@@ -4,6 +4,7 @@ pub(super) mod apply;
 mod attached;
 pub(super) mod autoscale;
 pub(super) mod create;
+mod create_job;
 pub(super) mod delete;
 pub(super) mod diff;
 pub(super) mod drain;

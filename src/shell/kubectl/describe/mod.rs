@@ -271,13 +271,13 @@ fn events(object: &Value, resource: &Resource, look: &Look<'_>) -> Option<String
     for event in own {
         let age = super::events::interval(event, |moment| since(look.now, moment));
         let from = or(text(event, "source.component"), text(event, "reportingComponent"));
-        let _ = writeln!(
-            lines,
-            "  {}\t{}\t{age}\t{from}\t{}",
-            text(event, "type"),
-            text(event, "reason"),
-            text(event, "message").trim()
-        );
+        let (kind, reason) = (text(event, "type"), text(event, "reason"));
+        // The container that it is about stands before what is said (`kubectl` 1.35).
+        let message = match (text(event, "involvedObject.fieldPath"), text(event, "message").trim()) {
+            ("", message) => message.to_owned(),
+            (path, message) => format!("{path}: {message}"),
+        };
+        let _ = writeln!(lines, "  {kind}\t{reason}\t{age}\t{from}\t{message}");
     }
     Some(tabs::write(&lines, 0, 2))
 }
