@@ -322,3 +322,8 @@ fn containers_are_attached_to_and_files_are_copied() {
 fn stateful_sets_and_daemon_sets_go_back_to_revisions() {
     check("sets.txt");
 }
+
+#[test]
+fn curl_speaks_tls_and_makes_several_transfers() {
+    check("transfers.txt");
+}

@@ -145,7 +145,7 @@ impl Arping {
                 arp.sender_mac != own && (options.source.is_unspecified() || options.source == arp.target_ip)
             }
             Mode::Ask | Mode::Announce | Mode::Answer => {
-                arp.target_ip == options.source && (arp.op != ArpOp::Reply || arp.target_mac == own)
+                arp.target_ip == options.source && arp.target_mac == own
             }
         }
     }

@@ -144,6 +144,7 @@ impl BusyboxPing {
             tos: 0,
             // It sets `SO_BROADCAST` always.
             broadcast: true,
+            unheard: false,
             options: None,
         };
         self.socket = os.ping_socket(socket).map_err(|errno| match (errno, &self.options.device) {

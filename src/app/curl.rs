@@ -2,15 +2,19 @@
 
 mod again;
 mod bind;
+mod failure;
 mod options;
+mod secure;
+mod several;
 mod text;
 mod variables;
 
 pub use options::CurlOptions;
 
-use super::dial::{self, Read};
+use super::dial;
 use super::http::{Head, Length, Url};
 use super::resolver::has_utf8;
+use super::side::{Broken, Side};
 use super::{Errno, Os, Process, SocketOption, Transport, Wake};
 use crate::base::idn::to_ascii;
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
@@ -38,17 +42,21 @@ mod code {
     pub(super) const HTTP_ERROR: u8 = 22;
     pub(super) const TIMEOUT: u8 = 28;
     pub(super) const BIND: u8 = 45;
+    pub(super) const TLS: u8 = 35;
     pub(super) const REDIRECTS: u8 = 47;
     pub(super) const SETOPT: u8 = 49;
     pub(super) const EMPTY: u8 = 52;
     pub(super) const SEND: u8 = 55;
     pub(super) const RECEIVE: u8 = 56;
+    pub(super) const CERTIFICATE: u8 = 60;
 }
 
 /// Where a transfer stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
     Connecting,
+    /// TLS is being agreed on.
+    Securing,
     /// The request is out, no complete head has come.
     Asked,
     Body(Length),
@@ -60,6 +68,7 @@ enum Phase {
 struct Moments {
     begun: SimTime,
     connected: Option<SimTime>,
+    secured: Option<SimTime>,
     first_byte: Option<SimTime>,
 }
 
@@ -69,10 +78,8 @@ pub struct Curl {
     options: CurlOptions,
     url: Url,
     address: Ipv4Addr,
-    socket: SocketId,
+    side: Side,
     phase: Phase,
-    unsent: Vec<u8>,
-    input: Vec<u8>,
     head: Head,
     content: Vec<u8>,
     /// What of a line was not written yet: standard output is written line by line.
@@ -82,12 +89,18 @@ pub struct Curl {
     header_bytes: usize,
     redirects: u32,
     n_connects: u32,
+    /// Connections that were begun, in this transfer and before.
+    opened: u32,
+    /// Connections of earlier transfers that can be used again.
+    kept: Vec<several::Kept>,
     local: Option<SocketAddrV4>,
     redirect: Option<Url>,
     /// How often it was tried again.
     tries: u32,
     /// Whether the connection was refused.
     refused: bool,
+    /// Whether the connection can be used again.
+    reusable: bool,
 }
 
 impl Curl {
@@ -97,10 +110,8 @@ impl Curl {
             url: options.url.clone(),
             options,
             address: Ipv4Addr::UNSPECIFIED,
-            socket: SocketId::NONE,
+            side: Side::plain(SocketId::NONE),
             phase: Phase::Over,
-            unsent: Vec::new(),
-            input: Vec::new(),
             head: Head::default(),
             content: Vec::new(),
             line: String::new(),
@@ -109,10 +120,13 @@ impl Curl {
             header_bytes: 0,
             redirects: 0,
             n_connects: 0,
+            opened: 0,
+            kept: Vec::new(),
             local: None,
             redirect: None,
             tries: 0,
             refused: false,
+            reusable: false,
         }
     }
 }
@@ -158,14 +172,14 @@ impl Curl {
         if let Some(limit) = self.options.max_time {
             os.set_timer(TIMER_TOTAL, limit + TIMEOUT_LATENESS);
         }
-        if self.read_entries(os) {
+        if self.read_entries(os) && !self.takes_kept(os) {
             self.open(os);
         }
     }
 
     /// Resolves and connects.
     fn open(&mut self, os: &mut dyn Os) {
-        if self.url.scheme != "http" {
+        if !matches!(self.url.scheme.as_str(), "http" | "https") {
             let scheme = self.url.scheme.clone();
             let text = format!("Protocol \"{scheme}\" not supported or disabled in libcurl");
             return self.fail(os, code::UNSUPPORTED, &text);
@@ -185,13 +199,13 @@ impl Curl {
         let port = self.url.port();
         self.info(os, &format!("  Trying {address}:{port}..."));
         self.phase = Phase::Connecting;
-        self.n_connects += 1;
+        self.opened += 1;
         let limit = self.options.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
         os.set_timer(TIMER_CONNECT, limit + TIMEOUT_LATENESS);
         let Ok(socket) = os.socket(Transport::Tcp) else {
             return self.connect_failed(os, None);
         };
-        self.socket = socket;
+        self.side = Side::plain(socket);
         if let Err(text) = self.bind(os) {
             let (port, took) = (self.url.port(), self.took(os).as_ms());
             let host = self.url.host.clone();
@@ -214,55 +228,25 @@ impl Curl {
         os.now().since(self.moments.begun)
     }
 
-    /// The connection could not be made, for this reason where the kernel told one.
-    fn connect_failed(&mut self, os: &mut dyn Os, errno: Option<Errno>) {
-        let (address, port) = (self.address, self.url.port());
-        self.refused = errno == Some(Errno::Econnrefused);
-        if let Some(errno) = errno {
-            self.info(os, &format!("connect to {address} port {port} failed: {}", errno.text()));
-        }
-        let took = self.took(os).as_ms();
-        let host = &self.url.host;
-        let text =
-            format!("Failed to connect to {host} port {port} after {took} ms: Couldn't connect to server");
-        self.info(os, &text);
-        self.close_and_fail(os, code::CONNECT, &text);
-    }
-
-    fn timed_out(&mut self, os: &mut dyn Os, token: u32) {
-        let took = self.took(os).as_ms();
-        let text = match (&self.phase, token) {
-            (Phase::Connecting, TIMER_TOTAL) => format!("Connection timed out after {took} milliseconds"),
-            (Phase::Connecting, _) => {
-                let (host, port) = (&self.url.host, self.url.port());
-                format!("Failed to connect to {host} port {port} after {took} ms: Timeout was reached")
-            }
-            (Phase::Asked | Phase::Body(_), TIMER_TOTAL) => match self.figures.expected {
-                Some(expected) => format!(
-                    "Operation timed out after {took} milliseconds with {} out of {expected} bytes received",
-                    self.figures.received
-                ),
-                None => format!(
-                    "Operation timed out after {took} milliseconds with {} bytes received",
-                    self.figures.received
-                ),
-            },
-            (Phase::Over | Phase::Asked | Phase::Body(_), _) => return,
-        };
-        self.info(os, &text);
-        self.close_and_fail(os, code::TIMEOUT, &text);
-    }
-
     /// The connection attempt is decided.
     fn connected(&mut self, os: &mut dyn Os) {
-        if let Some(errno) = os.take_error(self.socket) {
+        if let Some(errno) = os.take_error(self.side.socket) {
             return self.connect_failed(os, Some(errno));
         }
-        os.cancel_timer(TIMER_CONNECT);
+        self.n_connects += 1;
         self.moments.connected.get_or_insert(os.now());
-        self.local = os.local_addr(self.socket);
+        self.local = os.local_addr(self.side.socket);
         let (host, address, port) = (&self.url.host, self.address, self.url.port());
-        self.info(os, &format!("Connected to {host} ({address}) port {port} (#0)"));
+        self.info(os, &format!("Connected to {host} ({address}) port {port} (#{})", self.connection()));
+        if self.url.scheme == "https" {
+            return self.secure(os);
+        }
+        self.ready(os);
+    }
+
+    /// The connection is there, with TLS where that is asked for.
+    fn ready(&mut self, os: &mut dyn Os) {
+        os.cancel_timer(TIMER_CONNECT);
         if let Some(user) = &self.options.user {
             let name = user.split(':').next().unwrap_or("").to_owned();
             self.info(os, &format!("Server auth using Basic with user '{name}'"));
@@ -278,18 +262,21 @@ impl Curl {
             os.write(Stream::Stderr, &shown);
         }
         self.figures.sent = body.len() as u64;
-        self.unsent = (lines.join("\r\n") + "\r\n\r\n" + &body).into_bytes();
+        let request = lines.join("\r\n") + "\r\n\r\n" + &body;
         self.phase = Phase::Asked;
-        self.send(os);
+        let sent = self.side.send(os, request.as_bytes());
+        self.check_sent(os, sent);
     }
 
     fn send(&mut self, os: &mut dyn Os) {
         if self.phase == Phase::Over {
             return;
         }
-        let mut unsent = std::mem::take(&mut self.unsent);
-        let sent = dial::write(os, self.socket, &mut unsent);
-        self.unsent = unsent;
+        let sent = self.side.flush(os);
+        self.check_sent(os, sent);
+    }
+
+    fn check_sent(&mut self, os: &mut dyn Os, sent: Result<(), Errno>) {
         if let Err(errno) = sent {
             let text = format!("Send failure: {}", errno.text());
             self.info(os, &text);
@@ -301,20 +288,21 @@ impl Curl {
         if matches!(self.phase, Phase::Over | Phase::Connecting) {
             return;
         }
-        let mut input = std::mem::take(&mut self.input);
-        let read = dial::read(os, self.socket, &mut input);
-        self.input = input;
-        if !self.input.is_empty() {
+        let read = self.side.read(os);
+        if self.phase == Phase::Securing && !self.secured(os, &read) {
+            return;
+        }
+        if !self.side.input.is_empty() {
             self.moments.first_byte.get_or_insert(os.now());
         }
         while self.phase == Phase::Asked {
-            if self.input.len() >= 5 && !self.input.starts_with(b"HTTP/") {
+            if self.side.input.len() >= 5 && !self.side.input.starts_with(b"HTTP/") {
                 let text = "Received HTTP/0.9 when not allowed";
                 self.info(os, text);
                 return self.close_and_fail(os, code::UNSUPPORTED, text);
             }
-            let Some((head, len)) = Head::read(&self.input) else { break };
-            let raw: Vec<u8> = self.input.drain(..len).collect();
+            let Some((head, len)) = Head::read(&self.side.input) else { break };
+            let raw: Vec<u8> = self.side.input.drain(..len).collect();
             self.header_bytes += len;
             self.take_head(os, head, &raw);
         }
@@ -322,9 +310,10 @@ impl Curl {
             return;
         }
         match read {
-            Read::More => {}
-            Read::End => self.far_end_closed(os),
-            Read::Failed(errno) => {
+            Ok(()) if self.side.ended => self.far_end_closed(os),
+            Ok(()) => {}
+            Err(Broken::Tls(failure)) => self.tls_failed(os, &failure),
+            Err(Broken::Tcp(errno)) => {
                 let text = format!("Recv failure: {}", errno.text());
                 self.info(os, &text);
                 self.close_and_fail(os, code::RECEIVE, &text);
@@ -405,7 +394,7 @@ impl Curl {
     /// Takes what has come of the body; whether the transfer is over.
     fn take_body(&mut self, os: &mut dyn Os) -> bool {
         let Phase::Body(mut length) = self.phase.clone() else { return self.phase == Phase::Over };
-        let data = length.take(&mut self.input);
+        let data = length.take(&mut self.side.input);
         self.figures.received += data.len() as u64;
         if !self.follows() && !data.is_empty() {
             if self.options.verbose && !self.is_screen(os) {
@@ -416,13 +405,16 @@ impl Curl {
         let over = length.is_over();
         self.phase = Phase::Body(length);
         if over {
-            if !self.input.is_empty() && self.figures.expected == Some(0) {
+            if !self.side.input.is_empty() && self.figures.expected == Some(0) {
                 let path = self.url.path.clone();
                 self.info(
                     os,
-                    &format!("Excess found: excess = {} url = {path} (zero-length body)", self.input.len()),
+                    &format!(
+                        "Excess found: excess = {} url = {path} (zero-length body)",
+                        self.side.input.len()
+                    ),
                 );
-                self.input.clear();
+                self.side.input.clear();
             }
             self.transferred(os);
         }
@@ -442,37 +434,16 @@ impl Curl {
         }
     }
 
-    fn far_end_closed(&mut self, os: &mut dyn Os) {
-        match &self.phase {
-            Phase::Over | Phase::Connecting => {}
-            Phase::Asked if self.header_bytes == 0 && self.input.is_empty() => {
-                let text = "Empty reply from server";
-                self.info(os, text);
-                self.close_and_fail(os, code::EMPTY, text);
-            }
-            Phase::Asked | Phase::Body(Length::UntilClose) => self.transferred(os),
-            Phase::Body(Length::Fixed(left)) => {
-                let text = format!("transfer closed with {left} bytes remaining to read");
-                self.info(os, &text);
-                self.close_and_fail(os, code::PARTIAL, &text);
-            }
-            Phase::Body(Length::Chunked(_)) => {
-                let text = "transfer closed with outstanding read data remaining";
-                self.info(os, text);
-                self.close_and_fail(os, code::PARTIAL, text);
-            }
-        }
-    }
-
     /// A response is complete: on to where it redirects, or to the end.
     fn transferred(&mut self, os: &mut dyn Os) {
         let keeps = self.head.keeps_alive() && !matches!(self.phase, Phase::Body(Length::UntilClose));
         let host = self.url.host.clone();
         if keeps {
-            self.info(os, &format!("Connection #0 to host {host} left intact"));
+            self.info(os, &format!("Connection #{} to host {host} left intact", self.connection()));
         } else {
-            self.info(os, "Closing connection 0");
+            self.info(os, &format!("Closing connection {}", self.connection()));
         }
+        self.reusable = keeps;
         let next = self.redirect.take().filter(|_| self.options.follow);
         let Some(next) = next else {
             let status = self.head.status().unwrap_or(0);
@@ -496,16 +467,14 @@ impl Curl {
         self.url = next;
         self.figures = Figures::default();
         if same {
-            self.info(os, &format!("Re-using existing connection #0 with host {}", self.url.host));
-            return self.ask(os);
+            return self.ask_again(os);
         }
-        os.close(self.socket);
-        self.input.clear();
+        os.close(self.side.socket);
         self.open(os);
     }
 
     fn has_meter(&self, os: &dyn Os) -> bool {
-        !self.options.silent && !self.is_screen(os)
+        !self.options.silent && !self.options.bar && !self.is_screen(os)
     }
 
     fn draw_meter(&mut self, os: &mut dyn Os) {
@@ -518,31 +487,6 @@ impl Curl {
         if self.options.verbose {
             os.write(Stream::Stderr, &format!("* {text}\n"));
         }
-    }
-
-    fn close_and_fail(&mut self, os: &mut dyn Os, status: u8, text: &str) {
-        // The meter is drawn a last time where the connection is given up.
-        if self.has_meter(os) {
-            self.draw_meter(os);
-            os.write(Stream::Stderr, "\n");
-            os.cancel_timer(TIMER_METER);
-        }
-        self.info(os, "Closing connection 0");
-        self.fail_quietly(os, status, text);
-    }
-
-    fn fail(&mut self, os: &mut dyn Os, status: u8, text: &str) {
-        if self.has_meter(os) {
-            os.write(Stream::Stderr, "\n");
-        }
-        self.fail_quietly(os, status, text);
-    }
-
-    fn fail_quietly(&mut self, os: &mut dyn Os, status: u8, text: &str) {
-        if !self.options.silent || self.options.show_error {
-            os.write(Stream::Stderr, &format!("curl: ({status}) {text}\n"));
-        }
-        self.end(os, status, text);
     }
 
     fn finish(&mut self, os: &mut dyn Os, status: u8) {
@@ -564,6 +508,7 @@ impl Curl {
             self.draw_meter(os);
             os.write(Stream::Stderr, "\n");
         }
+        self.draw_bar(os);
         self.end(os, status, "");
     }
 
@@ -584,7 +529,13 @@ impl Curl {
             os.write(Stream::Stdout, &rest);
         }
         self.phase = Phase::Over;
-        os.close(self.socket);
+        if self.goes_on(os) {
+            return;
+        }
+        os.close(self.side.socket);
+        for kept in self.kept.drain(..) {
+            os.close(kept.side.socket);
+        }
         os.exit(status);
     }
 }

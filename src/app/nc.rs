@@ -1,6 +1,8 @@
 //! `nc`: OpenBSD's 1.219 as Debian has it, the traditional 1.10, and busybox's 1.35. Both ways of a connection are
 //! carried at once: standard input to the socket, the socket to standard output.
 
+mod scan;
+
 use super::dial::{self, Read};
 use super::ping::parse_address;
 use super::services::service_name;
@@ -57,6 +59,8 @@ pub struct NcOptions {
     pub source_port: u16,
     /// `-d`: input is not read.
     pub no_input: bool,
+    /// `-b`: datagrams may go to everybody.
+    pub broadcast: bool,
 }
 
 impl NcOptions {
@@ -79,6 +83,7 @@ impl NcOptions {
             source: None,
             source_port: 0,
             no_input: false,
+            broadcast: false,
         }
     }
 
@@ -92,15 +97,12 @@ const TIMER_IDLE: u32 = 2;
 const TIMER_QUIT: u32 = 3;
 const TIMER_PROBE: u32 = 4;
 
-/// Probes of a UDP port that a scan sends, a second apart (`udptest`).
-const UDP_PROBES: u32 = 4;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Connecting,
     Listening,
     Talking,
-    /// A scan of a UDP port, with the probes still to send.
+    /// A scan of a UDP port, with the bytes still to send.
     Probing(u32),
     Over,
 }
@@ -231,6 +233,9 @@ impl Nc {
 
     fn open(&self, os: &mut dyn Os, remote: SocketAddrV4) -> Result<SocketId, Errno> {
         let socket = os.socket(self.options.transport())?;
+        if self.options.broadcast {
+            let _ = os.set_option(socket, SocketOption::Broadcast(true));
+        }
         if self.options.source.is_some() || self.options.source_port != 0 {
             let _ = os.set_option(socket, SocketOption::ReuseAddress(true));
             let source = self.options.source.unwrap_or(Ipv4Addr::UNSPECIFIED);
@@ -286,8 +291,7 @@ impl Nc {
 
     fn connected(&mut self, os: &mut dyn Os) {
         if self.options.udp && self.options.scan && self.options.edition == Edition::OpenBsd {
-            self.phase = Phase::Probing(UDP_PROBES);
-            return self.probe(os);
+            return self.probe_first(os);
         }
         self.tell_success(os);
         self.reached = true;
@@ -320,24 +324,6 @@ impl Nc {
             Edition::Busybox => return,
         };
         complain(os, &text);
-    }
-
-    /// `udptest`: sends a byte a second; an error that comes back says that nobody is there.
-    fn probe(&mut self, os: &mut dyn Os) {
-        let Phase::Probing(left) = self.phase else { return };
-        let failed = left < UDP_PROBES && os.take_error(self.socket).is_some();
-        if failed || os.send(self.socket, b"X").is_err() {
-            os.close(self.socket);
-            return self.next_port(os);
-        }
-        if left == 1 {
-            self.tell_success(os);
-            self.reached = true;
-            os.close(self.socket);
-            return self.next_port(os);
-        }
-        self.phase = Phase::Probing(left - 1);
-        os.set_timer(TIMER_PROBE, Duration::from_secs(1));
     }
 
     fn timed_out(&mut self, os: &mut dyn Os, token: u32) {

@@ -164,6 +164,7 @@ impl Ping {
             device: self.options.device.clone(),
             tos: self.options.tos,
             broadcast: self.options.broadcast,
+            unheard: self.options.unheard,
             options: self.options.header.map(header::asked),
         };
         self.socket = os.ping_socket(socket).map_err(|errno| match (errno, &self.options.device) {

@@ -16,7 +16,7 @@ pub use persona::Persona;
 pub use service::Serve;
 pub use site::{Flavor, Site};
 
-use super::side::{Broken, Side};
+use super::side::{self, Broken, Side};
 use super::{Errno, Os, Process, Shutdown, SocketOption, Transport, Wake};
 use crate::base::{Duration, SimTime, SocketId};
 use crate::tls::{Failure, Identity, Party};
@@ -194,7 +194,7 @@ impl Server {
     /// What it shows, made when it is first needed.
     fn identity(&mut self, os: &mut dyn Os) -> Option<Arc<Identity>> {
         if self.identity.is_none() {
-            let seed = u64::from(os.random()) << 32 | u64::from(os.random());
+            let seed = side::seed(os);
             match Identity::self_signed(&site::hostname(os), seed, self.started) {
                 Ok(identity) => self.identity = Some(Arc::new(identity)),
                 Err(why) => {

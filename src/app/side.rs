@@ -44,6 +44,11 @@ pub(in crate::app) enum Broken {
     Tcp(Errno),
 }
 
+/// Chance for a session or a key.
+pub(in crate::app) fn seed(os: &mut dyn Os) -> u64 {
+    u64::from(os.random()) << 32 | u64::from(os.random())
+}
+
 impl Side {
     /// A socket without TLS.
     pub(in crate::app) fn plain(socket: SocketId) -> Self {
@@ -67,7 +72,7 @@ impl Side {
 
     /// Puts TLS on a side that nothing was received from.
     pub(in crate::app) fn secure(&mut self, os: &mut dyn Os, party: Party) {
-        let seed = u64::from(os.random()) << 32 | u64::from(os.random());
+        let seed = seed(os);
         self.tls = Some(Box::new(Session::new(party, seed, os.now())));
     }
 

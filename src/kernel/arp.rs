@@ -77,14 +77,18 @@ impl Netns {
     /// Whether and for whom this machine answers: it asks its routing as for a packet from the sender to the target.
     fn arp_answer(&self, ctx: &mut Ctx<'_>, ifindex: IfIndex, arp: &Arp, skb: &mut Skb) -> Answer {
         // A request that carries one of our own addresses as its sender is our own echo, or an impostor's.
-        if self.martian(ifindex, arp.sender_ip, (arp.target_ip, Traits::default())).is_some() {
+        let ends = (arp.sender_ip, arp.target_ip);
+        let traits = Traits::default();
+        if self.is_martian(ifindex, ends.0, ends.1) {
             return Answer::No;
         }
-        let ends = (arp.sender_ip, arp.target_ip);
-        let Some(FibResult { route, change }) = self.route_of_incoming(ifindex, ends, Traits::default())
-        else {
+        let Some(FibResult { route, change }) = self.route_of_incoming(ifindex, ends, traits) else {
             return Answer::No;
         };
+        let oif = route.oif.filter(|_| route.kind == RouteKind::Unicast);
+        if self.fib_validate_source(ifindex, oif, ends.0, (ends.1, traits)).is_some() {
+            return Answer::No;
+        }
         if route.kind == RouteKind::Local {
             let silent = self.arp_ignore(ifindex, arp) || self.arp_filter(ctx, ifindex, arp);
             return if silent { Answer::Silence } else { Answer::Own };

@@ -48,6 +48,8 @@ pub struct DeviceConf {
     pub ignore_routes_with_linkdown: bool,
     /// `promote_secondaries`: a secondary address takes the place of a primary that goes.
     pub promote_secondaries: bool,
+    /// `log_martians`: packets with addresses that cannot be are told of in the kernel's log, which nobody reads here.
+    pub log_martians: bool,
 }
 
 impl Default for DeviceConf {
@@ -72,6 +74,7 @@ impl Default for DeviceConf {
             route_localnet: false,
             ignore_routes_with_linkdown: false,
             promote_secondaries: false,
+            log_martians: false,
         }
     }
 }
@@ -101,6 +104,7 @@ impl DeviceConf {
             "route_localnet" => self.route_localnet = flag,
             "ignore_routes_with_linkdown" => self.ignore_routes_with_linkdown = flag,
             "promote_secondaries" => self.promote_secondaries = flag,
+            "log_martians" => self.log_martians = flag,
             _ => return false,
         }
         true
@@ -129,13 +133,14 @@ impl DeviceConf {
             "route_localnet" => u64::from(self.route_localnet),
             "ignore_routes_with_linkdown" => u64::from(self.ignore_routes_with_linkdown),
             "promote_secondaries" => u64::from(self.promote_secondaries),
+            "log_martians" => u64::from(self.log_martians),
             _ => return None,
         })
     }
 }
 
 /// Names of the settings of an interface.
-pub const CONF_NAMES: [&str; 18] = [
+pub const CONF_NAMES: [&str; 19] = [
     "accept_local",
     "accept_redirects",
     "arp_accept",
@@ -146,6 +151,7 @@ pub const CONF_NAMES: [&str; 18] = [
     "drop_gratuitous_arp",
     "forwarding",
     "ignore_routes_with_linkdown",
+    "log_martians",
     "promote_secondaries",
     "proxy_arp",
     "proxy_arp_pvlan",

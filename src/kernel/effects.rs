@@ -53,6 +53,11 @@ pub struct Dst {
     pub mtu: u32,
     /// Whether it is what `IPsec` made, which no policy looks at again.
     pub transformed: bool,
+    /// Whether it is to be delivered on this machine whatever its addresses, as what comes back to its sender
+    /// (`rt->dst.input` is `ip_local_deliver`).
+    pub delivered: bool,
+    /// Whether its sender does not want to hear what it says to a group (`IP_MULTICAST_LOOP` is off).
+    pub unheard: bool,
 }
 
 impl Skb {
@@ -74,6 +79,8 @@ pub enum Work {
     Dequeue(IfIndex, u32, Skb),
     /// A proxy has waited long enough to answer this ARP request.
     ProxyArp(IfIndex, Skb),
+    /// What this machine says to many by this interface comes back to it (`dev_loopback_xmit`).
+    Loopback(IfIndex, Skb),
     /// A timer went off.
     Timer(Timer),
 }

@@ -40,6 +40,14 @@ impl Netns {
         self.fib.legs(&found.route).first().map_or(found.change, |first| first.change)
     }
 
+    /// Forgets what was learnt about destinations, as a write to `net.ipv4.route.flush` does (`rt_cache_flush`).
+    pub fn flush_exceptions(&mut self, ctx: &mut Ctx<'_>) {
+        for (_, Exception { mut row, .. }) in std::mem::take(&mut self.exceptions) {
+            row.expires = row.expires.min(ctx.now);
+            ctx.change(self.id, IfIndex::NONE, EventId::NONE, TableChange::Exception(row));
+        }
+    }
+
     /// `update_or_create_fnhe`.
     fn update_exception(
         &mut self,

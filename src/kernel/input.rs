@@ -47,7 +47,8 @@ impl Netns {
                 return ctx.drop(at, skb, DropReason::NetfilterDrop);
             }
         }
-        let verdict = self.ip_route_input(ctx, ifindex, &mut skb);
+        let verdict =
+            if skb.dst.delivered { Verdict::Local } else { self.ip_route_input(ctx, ifindex, &mut skb) };
         let mut recorded = None;
         if matches!(verdict, Verdict::Local | Verdict::Forward(_)) {
             let is_local = matches!(verdict, Verdict::Local);
@@ -96,14 +97,17 @@ impl Netns {
         let Some(packet) = skb.frame.ipv4() else { return Verdict::Drop(DropReason::IpInHdr) };
         let (src, dst) = (packet.src, packet.dst);
         let traits = Traits::of_incoming(packet, skb.nf.mark, skb.hash);
-        if let Some(reason) = self.martian(ifindex, src, (dst, traits)) {
-            return Verdict::Drop(reason);
+        if self.is_martian(ifindex, src, dst) {
+            return Verdict::Drop(DropReason::IpMartianSource);
         }
-        if dst.is_broadcast() || self.has_joined(ifindex, dst) {
+        if self.has_joined(ifindex, dst) {
             return Verdict::Local;
         }
         if dst.is_multicast() {
             return Verdict::Drop(DropReason::IpInAddrErrors);
+        }
+        if dst.is_broadcast() {
+            return self.for_everybody(ifindex, src, traits);
         }
         let found = self.route_of_incoming(ifindex, (src, dst), traits);
         let change = found.map_or(ChangeId::NONE, |found| found.change);
@@ -111,12 +115,17 @@ impl Netns {
         let Some(found) = found else {
             return if ifindex == IfIndex(1) { Verdict::Local } else { self.no_route(ifindex) };
         };
+        let validated = |oif, verdict| match self.fib_validate_source(ifindex, oif, src, (dst, traits)) {
+            Some(reason) => Verdict::Drop(reason),
+            None => verdict,
+        };
         match found.route.kind {
-            RouteKind::Local | RouteKind::Broadcast => Verdict::Local,
+            RouteKind::Broadcast => self.for_everybody(ifindex, src, traits),
+            RouteKind::Local => validated(None, Verdict::Local),
             // Whatever was sent by lo has its route since then, and is delivered (`__mkroute_output`, `RTCF_LOCAL`).
             _ if ifindex == IfIndex(1) => Verdict::Local,
             _ if !self.forwards(ifindex) => Verdict::Drop(DropReason::IpInAddrErrors),
-            RouteKind::Unicast => Verdict::Forward(found),
+            RouteKind::Unicast => validated(found.route.oif, Verdict::Forward(found)),
             RouteKind::Blackhole => Verdict::Drop(DropReason::Blackhole),
             RouteKind::Unreachable if found.route.table == NO_TABLE => {
                 Verdict::Error(DropReason::Unreachable, IcmpError::NET_UNREACHABLE)
@@ -127,9 +136,17 @@ impl Netns {
         }
     }
 
+    /// A packet for everybody on the link (`ip_route_input_slow`, `brd_input`).
+    fn for_everybody(&self, ifindex: IfIndex, src: Ipv4Addr, traits: Traits) -> Verdict {
+        let to = (Ipv4Addr::UNSPECIFIED, traits);
+        let refused =
+            if src.is_unspecified() { None } else { self.fib_validate_source(ifindex, None, src, to) };
+        refused.map_or(Verdict::Local, Verdict::Drop)
+    }
+
     /// Whether a device on this one is in a group (`ip_check_mc_rcu`). *Simplified*: nobody is told by IGMP, for the switch
     /// floods groups.
-    fn has_joined(&self, ifindex: IfIndex, group: Ipv4Addr) -> bool {
+    pub(super) fn has_joined(&self, ifindex: IfIndex, group: Ipv4Addr) -> bool {
         let has = |link: &Link| {
             link.up
                 && matches!(&link.kind, Kind::Vxlan(own) if own.group == Some(group) && own.dev == ifindex)
@@ -147,33 +164,63 @@ impl Netns {
         }
     }
 
-    /// Addresses that may not come from the outside (RFC 1812 section 5.3.7, `fib_validate_source`).
-    pub(super) fn martian(
+    /// Addresses that may not be in a packet from outside, whatever the routes (RFC 1812 section 5.3.7).
+    pub(super) fn is_martian(&self, ifindex: IfIndex, src: Ipv4Addr, dst: Ipv4Addr) -> bool {
+        if src.is_multicast() || src.is_broadcast() {
+            return true;
+        }
+        if dst.is_broadcast() || src.is_unspecified() && dst.is_unspecified() {
+            return false;
+        }
+        if src.is_unspecified() || dst.is_unspecified() {
+            return true;
+        }
+        let from_lo = self.link(ifindex).is_some_and(|link| matches!(link.kind, Kind::Loopback));
+        let local = src.is_loopback() || dst.is_loopback();
+        local && !from_lo && !self.conf_or(ifindex, |conf| conf.route_localnet)
+    }
+
+    /// Whether a packet with this source may come in here, if it goes on by `oif` (`fib_validate_source`).
+    pub(super) fn fib_validate_source(
         &self,
         ifindex: IfIndex,
+        oif: Option<IfIndex>,
         src: Ipv4Addr,
         (dst, traits): (Ipv4Addr, Traits),
     ) -> Option<DropReason> {
-        let from_lo = self.link(ifindex).is_some_and(|link| matches!(link.kind, Kind::Loopback));
-        if src.is_multicast() || src.is_broadcast() || (src.is_unspecified() && !dst.is_broadcast()) {
-            return Some(DropReason::IpMartianSource);
-        }
-        if from_lo {
+        if self.link(ifindex).is_some_and(|link| matches!(link.kind, Kind::Loopback)) {
+            // It has its route since it was sent.
             return None;
         }
-        if (src.is_loopback() || dst.is_loopback()) && !self.conf_or(ifindex, |conf| conf.route_localnet) {
-            return Some(DropReason::IpMartianSource);
+        let accepts_own = || self.conf_or(ifindex, |conf| conf.accept_local);
+        let filter = self.conf_max(ifindex, |conf| conf.rp_filter);
+        let turns_back = oif == Some(ifindex) && self.conf_or(ifindex, |conf| conf.send_redirects);
+        if filter == 0 && !turns_back && !self.has_custom_rules() {
+            return (self.has_addr(src) && !accepts_own()).then_some(DropReason::IpMartianSource);
         }
-        if self.has_addr(src) && !self.conf_or(ifindex, |conf| conf.accept_local) {
-            return Some(DropReason::IpMartianSource);
+        if filter == 0 && !turns_back && accepts_own() {
+            return None;
         }
+        let refused = (filter > 0).then_some(DropReason::IpRpFilter);
         let way_back = FibKey { src: dst, traits: traits.back(), ..FibKey::towards(src) };
-        let back = || self.fib_find(&way_back).map(|found| found.route);
-        match self.conf_max(ifindex, |conf| conf.rp_filter) {
-            0 => None,
-            1 if back().is_some_and(|route| self.fib_uses_dev(&route, ifindex)) => None,
-            2 if back().is_some() => None,
-            _ => Some(DropReason::IpRpFilter),
+        let Some(FibResult { route, .. }) = self.fib_find(&way_back) else { return refused };
+        match route.kind {
+            RouteKind::Unicast if self.fib_uses_dev(&route, ifindex) => None,
+            // The way back is another one, which only a strict filter minds.
+            RouteKind::Unicast if filter != 1 => None,
+            RouteKind::Local if accepts_own() => {
+                if filter == 1 {
+                    refused
+                } else {
+                    None
+                }
+            }
+            RouteKind::Local | RouteKind::Broadcast => Some(DropReason::IpMartianSource),
+            RouteKind::Unicast
+            | RouteKind::Blackhole
+            | RouteKind::Unreachable
+            | RouteKind::Prohibit
+            | RouteKind::Throw => refused,
         }
     }
 

@@ -286,6 +286,9 @@ impl Netns {
             Work::Transmit(ifindex, skb) => self.dev_queue_xmit(ctx, ifindex, skb),
             Work::Dequeue(ifindex, epoch, skb) => self.netem_dequeue(ctx, ifindex, epoch, skb),
             Work::ProxyArp(ifindex, skb) => self.arp_redo(ctx, ifindex, skb),
+            Work::Loopback(ifindex, skb) => {
+                self.ip_rcv(ctx, ifindex, crate::trace::PacketType::Host, skb);
+            }
             Work::Timer(timer) => self.fire(ctx, timer),
         }
     }

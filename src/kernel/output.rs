@@ -80,11 +80,13 @@ impl Netns {
             RouteKind::Unreachable | RouteKind::Throw => return Err(Errno::Enetunreach),
             RouteKind::Prohibit => return Err(Errno::Eacces),
         }
+        let to_many = route.kind == RouteKind::Broadcast || dst.is_broadcast() || dst.is_multicast();
         let local = route.kind == RouteKind::Local;
         let link_out = if local { IfIndex(1) } else { route.oif.ok_or(Errno::Enetunreach)? };
         let chosen = src.or_else(|| self.prefsrc(&found, dst)).ok_or(Errno::Enetunreach)?;
         let learnt = self.exception(now, dst, &found);
-        let gateway = learnt.and_then(|row| row.gateway).or(route.gateway);
+        // All hosts of the link are attached to it, whatever the route says.
+        let gateway = learnt.and_then(|row| row.gateway).or(route.gateway).filter(|_| !to_many);
         let device_mtu = self.link(link_out).map_or(0, |link| link.mtu);
         let device_mtu = self.xfrm_mtu(chosen, dst, device_mtu);
         let own_mtu = own_mtu(route.metrics, device_mtu, route.gateway.is_some());
@@ -100,7 +102,7 @@ impl Netns {
             mtu_locked: route.metrics.mtu_locked() || learnt.is_some_and(|row| row.locked),
             metrics: route.metrics,
             change: found.change,
-            broadcast: route.kind == RouteKind::Broadcast || dst.is_broadcast(),
+            broadcast: to_many,
         })
     }
 
@@ -281,6 +283,8 @@ impl Netns {
         skb.frag_max == 0 && packet.dont_fragment && packet.wire_len() > self.dst_mtu(oif, skb) as usize
     }
 
+    /// What goes to many (`ip_mc_output`): this machine hears it too, unless it goes to a group in which it is not, or
+    /// its sender does not want to hear itself.
     fn ip_mc_output(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -288,7 +292,18 @@ impl Netns {
         after: Duration,
         mut skb: Skb,
     ) -> Option<Errno> {
+        let group = skb.frame.ipv4().map(|packet| packet.dst).filter(Ipv4Addr::is_multicast);
         let state = HookState { hook: Hook::Postrouting, iif: IfIndex::NONE, oif };
+        if group.is_none_or(|group| self.has_joined(oif, group) && !skb.dst.unheard) {
+            let mut copy = ctx.copy(&skb);
+            if self.nf_hook(ctx, oif, state, &mut copy) == Verdict::Drop {
+                let reason = copy.nf.drop_reason();
+                ctx.drop((self.id, oif), copy, reason);
+            } else {
+                copy.dst = super::Dst { delivered: true, ..super::Dst::default() };
+                ctx.later(after, Urgency::Now, Work::Loopback(oif, copy));
+            }
+        }
         if self.nf_hook(ctx, oif, state, &mut skb) == Verdict::Drop {
             let reason = skb.nf.drop_reason();
             ctx.drop((self.id, oif), skb, reason);
@@ -296,7 +311,7 @@ impl Netns {
         }
         self.count_transmit(&skb);
         if let Some(packet) = skb.frame.ipv4() {
-            let mib = if packet.dst.is_multicast() {
+            let mib = if group.is_some() {
                 (Mib::IpExtOutMcastPkts, Mib::IpExtOutMcastOctets)
             } else {
                 (Mib::IpExtOutBcastPkts, Mib::IpExtOutBcastOctets)
@@ -304,11 +319,12 @@ impl Netns {
             self.mib.packet(mib, packet.wire_len());
         }
         let src = self.link(oif).map_or(MacAddr::ZERO, |link| link.mac);
-        let group = skb.frame.ipv4().map(|packet| packet.dst).filter(Ipv4Addr::is_multicast);
-        let frame = skb.frame_mut();
-        frame.dst = group.map_or(MacAddr::BROADCAST, MacAddr::of_group);
-        frame.src = src;
-        ctx.later(after, Urgency::Now, Work::Transmit(oif, skb));
+        self.refragment(ctx, oif, skb).each(|mut piece| {
+            let frame = piece.frame_mut();
+            frame.dst = group.map_or(MacAddr::BROADCAST, MacAddr::of_group);
+            frame.src = src;
+            ctx.later(after, Urgency::Now, Work::Transmit(oif, piece));
+        });
         None
     }
 }

@@ -122,6 +122,7 @@ impl Netns {
         limited.nf.sender = sender;
         // The path MTU may be smaller than the device's: what is larger is cut here to the path's size.
         limited.frag_max = if fits { 0 } else { flow.mtu as u16 };
+        limited.dst.unheard = options.unheard;
         // An echo request (RFC 792).
         self.mib.icmp_sent(8);
         self.ip_local_out(ctx, &flow, ctx.delays.output, limited).map_or(Ok(()), Err)

@@ -142,6 +142,11 @@ impl Rules {
 }
 
 impl Netns {
+    /// Whether a rule was ever added or removed.
+    pub(super) fn has_custom_rules(&self) -> bool {
+        self.rules.custom
+    }
+
     /// The deciding route, or `None`, and of several next hops the one for the packet (`fib_lookup`, `fib_select_path`).
     pub(super) fn fib_lookup(&self, key: &FibKey) -> Option<FibResult> {
         self.fib_find(key).map(|found| self.fib_select_path(found, key))

@@ -111,6 +111,8 @@ pub struct PingSocket {
     pub tos: u8,
     /// `SO_BROADCAST`.
     pub broadcast: bool,
+    /// Whether what it says to a group does not come back to this machine (`IP_MULTICAST_LOOP` is off).
+    pub unheard: bool,
     /// Options of the IPv4 header, as they are before the first host fills them in (`IP_OPTIONS`).
     pub options: Option<Bytes>,
 }

@@ -195,6 +195,7 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         KernelChange::DelRule(row) => netns.del_rule(ctx, &row),
         KernelChange::AddNeigh(row) => netns.set_neighbor(ctx, row),
         KernelChange::DelNeigh(ifindex, addr) => netns.del_neighbor(ctx, ifindex, addr),
+        KernelChange::FlushExceptions => netns.flush_exceptions(ctx),
         KernelChange::FlushNeigh(keys) => {
             for (ifindex, addr) in keys {
                 netns.del_neighbor(ctx, ifindex, addr);

@@ -73,6 +73,8 @@ pub enum KernelChange {
     AddNeigh(NeighRow),
     /// `ip neigh del`.
     DelNeigh(IfIndex, Ipv4Addr),
+    /// `ip route flush cache`: what was learnt about destinations.
+    FlushExceptions,
     /// `ip neigh flush`: the entries that the tool asks to go.
     FlushNeigh(Vec<(IfIndex, Ipv4Addr)>),
     /// `bridge fdb add` or `append` for a VXLAN device: its number, the address, the tunnel end.

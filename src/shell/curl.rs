@@ -5,12 +5,15 @@ use super::out::{Out, answer, not_simulated, refuse};
 use crate::app::curl::{Curl, CurlOptions};
 use crate::app::http::Url;
 use crate::base::Duration;
+use std::collections::VecDeque;
 
 const VERSION: &str = include_str!("usage/curl-version.txt");
 const HINT: &str = "curl: try 'curl --help' or 'curl --manual' for more information\n";
 
 /// Options: letter, long name, and whether an argument follows.
-const OPTIONS: [(char, &str, bool); 45] = [
+const OPTIONS: [(char, &str, bool); 47] = [
+    ('#', "progress-bar", false),
+    ('r', "range", true),
     ('V', "version", false),
     ('s', "silent", false),
     ('S', "show-error", false),
@@ -59,7 +62,7 @@ const OPTIONS: [(char, &str, bool); 45] = [
 ];
 
 /// Options of the real program that say something about what is not simulated.
-const NOT_SIMULATED: [&str; 16] = [
+const NOT_SIMULATED: [&str; 14] = [
     "F",
     "form",
     "T",
@@ -72,8 +75,6 @@ const NOT_SIMULATED: [&str; 16] = [
     "cookie-jar",
     "C",
     "continue-at",
-    "r",
-    "range",
     "Z",
     "parallel",
 ];
@@ -92,32 +93,38 @@ pub(super) fn curl(words: &[String]) -> Command {
     }
     let mut urls = operands;
     urls.extend(given.iter().filter(|(_, name, _)| *name == "url").map(|(.., url)| url.clone()));
-    let typed = match urls.as_slice() {
-        [] => return refuse(HINT, 2),
-        [url] => url.clone(),
-        [_, second, ..] => {
-            let (text, status) = not_simulated("curl", &format!("a second URL, {second}"));
-            return refuse(text, status);
-        }
-    };
-    let Some(mut url) = Url::parse(&typed) else {
-        return refuse("curl: (3) URL using bad/illegal format or missing URL\n", 3);
-    };
-    if url.scheme == "https" {
-        let (text, status) = not_simulated("curl", "https");
-        return refuse(text, status);
+    if urls.is_empty() {
+        return refuse(HINT, 2);
     }
     let is_get = given.iter().any(|(_, name, _)| *name == "get");
-    let mut options = CurlOptions::new(url.clone(), &typed);
+    let mut outputs = given.iter().filter(|(_, name, _)| ["output", "remote-name"].contains(name));
+    let mut transfers = VecDeque::new();
+    for typed in urls {
+        let Some(url) = Url::parse(&typed) else {
+            return refuse("curl: (3) URL using bad/illegal format or missing URL\n", 3);
+        };
+        // Each URL takes the next place that its content may go to.
+        let output = match outputs.next() {
+            Some((_, "output", path)) if path != "-" => Some(path.clone()),
+            Some((_, "remote-name", _)) => Some(url.file_name().to_owned()),
+            Some(_) | None => None,
+        };
+        transfers.push_back((url, typed, output));
+    }
+    let Some((url, typed, output)) = transfers.pop_front() else { return refuse(HINT, 2) };
+    let mut options = CurlOptions::new(url, &typed);
+    (options.output, options.more) = (output, transfers);
     for (word, name, argument) in &given {
         if let Err(text) = set(&mut options, name, argument) {
             return refuse(format!("curl: option {word}: {text}\n{HINT}"), 2);
         }
     }
     if is_get && let Some(data) = options.data.take() {
-        url.path += if url.path.contains('?') { "&" } else { "?" };
-        url.path += &data;
-        options.url = url;
+        let more = options.more.iter_mut().map(|(url, ..)| url);
+        for url in std::iter::once(&mut options.url).chain(more) {
+            url.path += if url.path.contains('?') { "&" } else { "?" };
+            url.path += &data;
+        }
     }
     if options.cookie.as_ref().is_some_and(|cookie| !cookie.contains('=')) {
         let (text, status) = not_simulated("curl", "-b with a file");
@@ -179,6 +186,7 @@ fn set(options: &mut CurlOptions, name: &str, argument: &str) -> Result<(), &'st
         "no-progress-meter" => (options.silent, options.show_error) = (true, true),
         "verbose" => options.verbose = true,
         "include" => options.include = true,
+        "insecure" => options.insecure = true,
         "head" => options.head = true,
         "fail" => options.fail = true,
         "fail-with-body" => options.fail_with_body = true,
@@ -195,8 +203,8 @@ fn set(options: &mut CurlOptions, name: &str, argument: &str) -> Result<(), &'st
         "retry-all-errors" => options.retry.always = true,
         "location" => options.follow = true,
         "http1.0" => options.http10 = true,
-        "output" => options.output = (argument != "-").then(|| argument.to_owned()),
-        "remote-name" => options.output = Some(options.url.file_name().to_owned()),
+        "progress-bar" => options.bar = true,
+        "range" => options.range = Some(argument.to_owned()),
         "write-out" => options.write_out = Some(argument.to_owned()),
         "max-time" => options.max_time = Some(seconds(argument).ok_or(NOT_A_NUMBER)?),
         "connect-timeout" => options.connect_timeout = Some(seconds(argument).ok_or(NOT_A_NUMBER)?),

@@ -39,6 +39,7 @@ pub(super) fn nc(program: &str, words: &[String]) -> Command {
             'n' => options.numeric = true,
             'N' => options.shuts_down = true,
             'd' => options.no_input = true,
+            'b' if edition != Edition::Busybox => options.broadcast = true,
             'p' => port = ports(argument, &options).and_then(|ports| ports.first().copied()),
             's' => options.source = argument.parse().ok(),
             'q' => options.quit_after = argument.parse().ok(),

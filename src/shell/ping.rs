@@ -90,6 +90,7 @@ fn set(options: &mut PingOptions, letter: char, argument: &str, out: &mut Out) -
         'A' => options.adaptive = true,
         'B' => options.strict_source = true,
         'b' => options.broadcast = true,
+        'L' => options.unheard = true,
         'c' => options.count = Some(number(argument, 1, i64::MAX)?.unsigned_abs()),
         'D' => options.timestamps = true,
         'f' => options.flood = true,

@@ -49,6 +49,11 @@ pub struct Credentials {
 const SELF_SIGNED_TTL: i64 = 365 * 86_400;
 
 impl Identity {
+    /// Its own certificate, in DER.
+    pub fn certificate(&self) -> &[u8] {
+        self.chain.first().map_or(&[], |certificate| certificate)
+    }
+
     /// A server of this name with a certificate that nobody but itself has signed, as programs make one where they are
     /// given none. The same seed makes the same key.
     pub fn self_signed(host: &str, seed: u64, since: SimTime) -> Result<Self, String> {
@@ -110,7 +115,7 @@ impl Authority {
 impl Credentials {
     /// The workload's own certificate, in DER.
     pub fn certificate(&self) -> &[u8] {
-        self.identity.chain.first().map_or(&[], |certificate| certificate)
+        self.identity.certificate()
     }
 
     /// The same certificate with another root to trust, as of a mesh beside this one.

@@ -3,16 +3,21 @@
 //! from a machine comes from the simulation: chance, time and keys (`surroundings`), and the algorithms in plain Rust
 //! (`provider`).
 
+mod about;
 mod authority;
 mod provider;
 mod session;
 mod surroundings;
 mod verify;
 
+pub use about::About;
 pub use authority::{Authority, Credentials, Identity};
 pub use session::{Failure, Party, Session};
 
 use sha2::{Digest, Sha256};
+
+/// The suite of every connection, by its name (RFC 8446 appendix B.4).
+pub const SUITE: &str = "TLS_AES_128_GCM_SHA256";
 
 /// The SHA-256 hash of a certificate, by which people tell them apart.
 pub fn fingerprint(certificate: &[u8]) -> String {

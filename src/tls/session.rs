@@ -3,7 +3,7 @@
 use super::authority::{Credentials, Identity};
 use super::provider::provider;
 use super::surroundings::{Around, Surroundings};
-use super::verify::{AnyServer, ClientVerifier, MeshVerifier, spiffe_of};
+use super::verify::{ClientVerifier, ServerVerifier, spiffe_of};
 use crate::base::SimTime;
 use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::{CertificateDer, IpAddr, Ipv4Addr, ServerName};
@@ -34,6 +34,8 @@ pub enum Party {
     MeshServer(Arc<Credentials>),
     /// A client of HTTP that shows no certificate and takes every one (`InsecureSkipVerify`).
     Trusting,
+    /// A client of HTTP that shows no certificate and knows the public authorities alone.
+    Public,
     /// A server of HTTP that asks its clients for no certificate.
     Server(Arc<Identity>),
 }
@@ -46,7 +48,7 @@ impl Party {
     /// Whether this is the end that begins.
     fn is_client(&self) -> bool {
         match self {
-            Self::MeshClient(_) | Self::Trusting => true,
+            Self::MeshClient(_) | Self::Trusting | Self::Public => true,
             Self::MeshServer(_) | Self::Server(_) => false,
         }
     }
@@ -288,17 +290,16 @@ impl Conn {
         match party {
             Party::MeshClient(credentials) => {
                 let roots = roots(credentials)?;
-                let verifier = MeshVerifier { roots, trust_domain: trust_domain(&credentials.spiffe) };
+                let trust_domain = trust_domain(&credentials.spiffe);
+                let verifier = ServerVerifier::Mesh { roots, trust_domain };
                 let config = client()?
                     .dangerous()
                     .with_custom_certificate_verifier(Arc::new(verifier))
                     .with_client_cert_resolver(shown(&credentials.identity));
                 Self::client(config, &[ALPN])
             }
-            Party::Trusting => {
-                let checks = client()?.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer));
-                Self::client(checks.with_no_client_auth(), &ALPN_HTTP)
-            }
+            Party::Trusting => Self::client_of_http(ServerVerifier::Any),
+            Party::Public => Self::client_of_http(ServerVerifier::Public),
             Party::MeshServer(credentials) => {
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots(credentials)?, provider())
                     .build()
@@ -312,6 +313,11 @@ impl Conn {
                 Self::server(server()?.with_no_client_auth().with_cert_resolver(shown(identity)), ALPN_SERVER)
             }
         }
+    }
+
+    fn client_of_http(verifier: ServerVerifier) -> Result<Self, Error> {
+        let checks = client()?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+        Self::client(checks.with_no_client_auth(), &ALPN_HTTP)
     }
 
     fn client(mut config: ClientConfig, protocols: &[&[u8]]) -> Result<Self, Error> {

@@ -14,15 +14,23 @@ use rustls::{
 use std::sync::Arc;
 use webpki::EndEntityCert;
 
-/// Checks a server's certificate.
+/// What a client asks of a server's certificate. That the server holds its key, every one of them asks.
 #[derive(Debug)]
-pub(super) struct MeshVerifier {
-    pub(super) roots: Arc<RootCertStore>,
-    /// The beginning that the server's name has to have: `spiffe://cluster.local/`.
-    pub(super) trust_domain: String,
+pub(super) enum ServerVerifier {
+    /// A chain to one of these authorities, and a name with this beginning: `spiffe://cluster.local/`.
+    Mesh {
+        /// The authorities.
+        roots: Arc<RootCertStore>,
+        /// The beginning.
+        trust_domain: String,
+    },
+    /// Nothing: Go's `InsecureSkipVerify`.
+    Any,
+    /// An authority that nobody here was signed by: those that a system comes with.
+    Public,
 }
 
-impl ServerCertVerifier for MeshVerifier {
+impl ServerCertVerifier for ServerVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -31,51 +39,18 @@ impl ServerCertVerifier for MeshVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let parsed = ParsedCertificate::try_from(end_entity)?;
-        verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, ALGORITHMS.all)
-            .map_err(issuer_unknown)?;
-        if !spiffe_of(end_entity).is_some_and(|name| name.starts_with(&self.trust_domain)) {
-            return Err(CertificateError::NotValidForName.into());
+        match self {
+            Self::Mesh { roots, trust_domain } => {
+                let parsed = ParsedCertificate::try_from(end_entity)?;
+                verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, ALGORITHMS.all)
+                    .map_err(issuer_unknown)?;
+                if !spiffe_of(end_entity).is_some_and(|name| name.starts_with(trust_domain)) {
+                    return Err(CertificateError::NotValidForName.into());
+                }
+            }
+            Self::Any => {}
+            Self::Public => return Err(CertificateError::UnknownIssuer.into()),
         }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(only_tls13())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &ALGORITHMS)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ALGORITHMS.supported_schemes()
-    }
-}
-
-/// Takes every server's certificate, and asks only that the server holds its key: Go's `InsecureSkipVerify`.
-#[derive(Debug)]
-pub(super) struct AnyServer;
-
-impl ServerCertVerifier for AnyServer {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
         Ok(ServerCertVerified::assertion())
     }
 

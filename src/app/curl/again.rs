@@ -87,7 +87,7 @@ impl Curl {
         for timer in [TIMER_METER, TIMER_TOTAL, TIMER_CONNECT] {
             os.cancel_timer(timer);
         }
-        os.close(self.socket);
+        os.close(self.side.socket);
         os.set_timer(TIMER_AGAIN, Duration::from_secs(pause));
         true
     }
@@ -95,8 +95,9 @@ impl Curl {
     /// The next try begins as the first did, but without the meter's head.
     pub(super) fn try_again(&mut self, os: &mut dyn Os) {
         let options = self.options.clone();
-        let (tries, line) = (self.tries, std::mem::take(&mut self.line));
-        *self = Self { line, tries, ..Self::new(options) };
+        let (tries, line, opened) = (self.tries, std::mem::take(&mut self.line), self.opened);
+        let kept = std::mem::take(&mut self.kept);
+        *self = Self { line, opened, kept, tries, ..Self::new(options) };
         self.figures = Figures::default();
         self.begin(os);
     }

@@ -14,7 +14,7 @@ impl Curl {
                 Ok(_) => {
                     // An interface's name binds to the device.
                     let device = SocketOption::BindToDevice(wanted.clone());
-                    if os.set_option(self.socket, device).is_ok() && self.options.local_port.is_none() {
+                    if os.set_option(self.side.socket, device).is_ok() && self.options.local_port.is_none() {
                         return Ok(());
                     }
                 }
@@ -32,7 +32,7 @@ impl Curl {
         let (first, count) = self.options.local_port.unwrap_or((0, 1));
         let mut port = first;
         loop {
-            match os.bind(self.socket, SocketAddrV4::new(address, port)) {
+            match os.bind(self.side.socket, SocketAddrV4::new(address, port)) {
                 Ok(()) => {
                     self.info(os, &format!("Local port: {port}"));
                     return Ok(());

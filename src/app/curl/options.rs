@@ -2,6 +2,7 @@
 
 use crate::app::http::Url;
 use crate::base::Duration;
+use std::collections::VecDeque;
 
 /// What the options of the command line ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,14 @@ pub struct CurlOptions {
     pub verbose: bool,
     /// `-i`.
     pub include: bool,
+    /// `-k`.
+    pub insecure: bool,
+    /// `-#`.
+    pub bar: bool,
+    /// `-r`: the bytes that are wanted, as `0-99`.
+    pub range: Option<String>,
+    /// The transfers that follow: each one's URL, how it was typed, and where its content goes.
+    pub more: VecDeque<(Url, String, Option<String>)>,
     /// `-I`.
     pub head: bool,
     /// `-f`.
@@ -103,6 +112,10 @@ impl CurlOptions {
             show_error: false,
             verbose: false,
             include: false,
+            insecure: false,
+            bar: false,
+            range: None,
+            more: VecDeque::new(),
             head: false,
             fail: false,
             follow: false,
@@ -162,6 +175,9 @@ impl CurlOptions {
             use base64::Engine as _;
             let coded = base64::engine::general_purpose::STANDARD.encode(user);
             lines.push(format!("Authorization: Basic {coded}"));
+        }
+        if let Some(range) = self.range.as_ref().filter(|_| !self.replaces("Range")) {
+            lines.push(format!("Range: bytes={range}"));
         }
         if !self.replaces("User-Agent") {
             match self.user_agent.as_deref() {

@@ -1,9 +1,13 @@
 //! The variables of `curl -w`.
 
-use super::{Curl, text};
+use super::{Curl, Url, text};
 use crate::app::Os;
 use crate::base::{Duration, SimTime};
 use std::net::SocketAddrV4;
+
+fn whole(url: &Url) -> String {
+    format!("{}://{}{}", url.scheme, url.authority(), url.path)
+}
 
 impl Curl {
     /// A variable of `-w`.
@@ -27,9 +31,15 @@ impl Curl {
             "local_ip" => self.local.map_or(String::new(), |addr| addr.ip().to_string()),
             "local_port" => port(self.local),
             "time_total" => text::seconds(took),
-            "time_connect" | "time_pretransfer" => since(self.moments.connected),
+            "time_connect" => since(self.moments.connected),
+            "time_pretransfer" => since(self.moments.secured.or(self.moments.connected)),
+            "time_appconnect" => since(self.moments.secured),
+            // OpenSSL's number for a certificate that its holder signed (`X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT`).
+            "ssl_verify_result" => {
+                if self.url.scheme == "https" && is_connected { "18" } else { "0" }.to_owned()
+            }
             "time_starttransfer" => since(self.moments.first_byte),
-            "time_namelookup" | "time_appconnect" | "time_redirect" => text::seconds(Duration::ZERO),
+            "time_namelookup" | "time_redirect" => text::seconds(Duration::ZERO),
             "size_download" => self.figures.received.to_string(),
             "size_upload" => self.figures.sent.to_string(),
             "size_header" => self.header_bytes.to_string(),
@@ -39,11 +49,8 @@ impl Curl {
             "num_redirects" => self.redirects.to_string(),
             "num_headers" => self.head.fields.len().to_string(),
             "url" => self.options.typed.clone(),
-            "url_effective" => format!("http://{}{}", self.url.authority(), self.url.path),
-            "redirect_url" => self
-                .redirect
-                .as_ref()
-                .map_or(String::new(), |url| format!("http://{}{}", url.authority(), url.path)),
+            "url_effective" => whole(&self.url),
+            "redirect_url" => self.redirect.as_ref().map_or(String::new(), whole),
             "content_type" => self.head.get("Content-Type").unwrap_or("").to_owned(),
             "method" => self.options.method().to_owned(),
             "scheme" => self.url.scheme.to_ascii_uppercase(),

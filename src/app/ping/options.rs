@@ -45,6 +45,8 @@ pub struct PingOptions {
     pub flood: bool,
     /// `-b`.
     pub broadcast: bool,
+    /// `-L`: what goes to a group does not come back.
+    pub unheard: bool,
     /// `-a`.
     pub audible: bool,
     /// `-A`: as fast as answers come.
@@ -82,6 +84,7 @@ impl PingOptions {
             numeric: false,
             flood: false,
             broadcast: false,
+            unheard: false,
             audible: false,
             adaptive: false,
             strict_source: false,

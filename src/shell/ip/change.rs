@@ -418,12 +418,14 @@ pub(super) fn neigh_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Re
     let (Some(device), Some(addr)) = (device, addr) else {
         return Err(("Device and destination are required arguments.\n".to_owned(), 255));
     };
-    let mac = lladdr.map(mac).transpose()?;
     let link = ip.device(device)?;
+    let known = ip.state.neighbors.get(&(link.ifindex, addr));
+    // What is there keeps its address where none is given (`neigh_update`).
+    let mac = lladdr.map(mac).transpose()?.or(known.and_then(|entry| entry.row.mac));
     if mac.is_none() && matches!(state, Nud::Permanent | Nud::Reachable | Nud::Stale | Nud::Delay) {
         return Err(kernel("No link layer address given."));
     }
-    let exists = ip.state.neighbors.contains_key(&(link.ifindex, addr));
+    let exists = known.is_some();
     match existing {
         Existing::Refused if exists => return Err(answers("File exists")),
         Existing::Required if !exists => return Err(answers("No such file or directory")),

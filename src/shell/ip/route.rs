@@ -4,6 +4,7 @@ use super::addr::{prefix, scope, scope_name};
 use super::{Ip, Stop, change, command_named, done, next, nexthop, route_get};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net};
 use crate::shell::Command;
+use crate::shell::change::KernelChange;
 use crate::shell::out::{answer, not_simulated, refuse};
 use crate::shell::print::{Color, Printer};
 use crate::trace::{RouteKind, RouteMetrics, RouteProtocol, RouteRow, Scope, rows_text};
@@ -64,8 +65,9 @@ pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
         "prepend" => change::route_add(ip, rest, change::Existing::Prepended),
         "delete" => change::route_del(ip, rest),
         "flush" => match rest.first().map(String::as_str) {
-            // There is no cache of routes any more; the program has nothing to do.
-            Some("cache") => Ok(answer("")),
+            // Of the cache of routes what was learnt about destinations is left.
+            Some("cache") if ip.state.exceptions.is_empty() => Ok(answer("")),
+            Some("cache") => Ok(change::change(vec![KernelChange::FlushExceptions])),
             None => Ok(refuse("\"ip route flush\" requires arguments.\n", 1)),
             Some(_) => Ok(change::route_flush(ip, matching(ip, rest)?)),
         },

@@ -229,9 +229,14 @@ fn learnt<'a>(ip: &Ip<'a>, dst: Ipv4Addr) -> Option<&'a ExceptionRow> {
 
 fn decide(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Result<RouteRow, Stop> {
     let own = |addr: Ipv4Addr| ip.state.addrs.iter().any(|row| row.addr.addr() == addr) || addr.is_loopback();
-    let spoofed = question.from.is_some_and(|from| question.iif.is_some() && own(from));
-    if spoofed {
-        return Err(answers("Invalid argument"));
+    if let Some(iif) = question.iif {
+        if let Some(answer) = for_many(dst, question, iif, || attached(ip, dst, IfIndex(1))) {
+            return answer;
+        }
+        let spoofed = own(question.from.unwrap_or(Ipv4Addr::UNSPECIFIED));
+        if spoofed || dst.is_loopback() && !routes_localnet(ip, iif) {
+            return Err(answers("Invalid argument"));
+        }
     }
     if question.iif.is_none() && question.from.is_some_and(|from| !own(from)) {
         return Err(answers("Network is unreachable"));
@@ -273,6 +278,36 @@ fn decide(ip: &Ip<'_>, dst: Ipv4Addr, question: &Question) -> Result<RouteRow, S
             RouteKind::Prohibit => Err(answers("Permission denied")),
         },
     }
+}
+
+/// What the kernel says of a packet that comes in for many, or with an address that no packet may have
+/// (`ip_route_input_rcu`, `ip_route_input_slow`).
+fn for_many(
+    dst: Ipv4Addr,
+    question: &Question,
+    iif: IfIndex,
+    to_self: impl Fn() -> RouteRow,
+) -> Option<Result<RouteRow, Stop>> {
+    let from = question.from.unwrap_or(Ipv4Addr::UNSPECIFIED);
+    let all_hosts = dst.octets() == [224, 0, 0, 1] && iif != IfIndex(1);
+    if from.is_multicast() || from.is_broadcast() || dst.is_multicast() && !all_hosts {
+        return Some(Err(answers("Invalid argument")));
+    }
+    if dst.is_multicast() {
+        return Some(Ok(to_self()));
+    }
+    if dst.is_broadcast() || from.is_unspecified() && dst.is_unspecified() {
+        return Some(Ok(RouteRow { kind: RouteKind::Broadcast, ..to_self() }));
+    }
+    (from.is_unspecified() || dst.is_unspecified()).then(|| Err(answers("Invalid argument")))
+}
+
+/// `route_localnet`.
+fn routes_localnet(ip: &Ip<'_>, iif: IfIndex) -> bool {
+    ["all".to_owned(), ip.ifname(iif)].iter().any(|name| {
+        let key = format!("net.ipv4.conf.{name}.route_localnet");
+        ip.state.sysctls.get(key.as_str()).is_some_and(|value| &**value == "1")
+    })
 }
 
 fn attached(ip: &Ip<'_>, dst: Ipv4Addr, oif: IfIndex) -> RouteRow {
@@ -325,6 +360,8 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, dst: Ipv4Addr, question: &Question,
     }
     let dev = match row.kind {
         RouteKind::Local => Some("lo".to_owned()),
+        // What came in is handed up.
+        RouteKind::Broadcast if question.iif.is_some() => Some("lo".to_owned()),
         RouteKind::Unicast
         | RouteKind::Broadcast
         | RouteKind::Blackhole
