@@ -36,7 +36,7 @@ fn a_container_that_fails_starts_again_after_a_back_off_that_doubles() {
     let events = says(&mut lab, "node/node1 kubectl get events");
     assert!(
         events.contains(
-            "Warning   BackOff   pod/p    Back-off restarting failed container c in pod p_default("
+            "Warning   BackOff          pod/p        Back-off restarting failed container c in pod p_default("
         ),
         "{events}"
     );

@@ -147,6 +147,11 @@ fn schedules_start_jobs_and_quotas_refuse_what_is_too_much() {
 }
 
 #[test]
+fn claims_are_bound_to_volumes() {
+    check("claims.txt");
+}
+
+#[test]
 fn every_kind_has_its_columns_and_cells() {
     check("kinds.txt");
     check("defaults.txt");

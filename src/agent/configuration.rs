@@ -97,7 +97,11 @@ impl ControlPlane {
                 filled.push((volume["name"].as_str().unwrap_or("").to_owned(), files));
             }
         }
+        let kept = self.kept_volumes(world, key);
         let Some(entry) = self.store.pods.get_mut(key) else { return };
+        for (name, dir) in kept {
+            entry.shared.mount(name, dir);
+        }
         for (name, files) in filled {
             let dir = entry.shared.volume(world, &name);
             world.empty_dir(dir);

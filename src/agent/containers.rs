@@ -80,6 +80,11 @@ impl Shared {
     pub(super) fn volume(&mut self, world: &mut dyn World, name: &str) -> DirId {
         *self.volumes.entry(name.to_owned()).or_insert_with(|| world.new_dir())
     }
+
+    /// A volume lies in this directory, which outlives the Pod.
+    pub(super) fn mount(&mut self, name: String, dir: DirId) {
+        self.volumes.insert(name, dir);
+    }
 }
 
 impl PodEntry {

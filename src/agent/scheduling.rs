@@ -5,7 +5,7 @@ use super::controllers::Kind;
 use super::kubelet::{self, Stage};
 use super::store::PodKey;
 use super::world::{Patience, Wakeup, World};
-use crate::api::Pod;
+use crate::api::{NodeSpec, Pod};
 use crate::base::{Duration, ObjectKey, SimTime};
 use crate::cluster::scheduler::{self, Candidate, Surroundings, Unfit};
 use crate::trace::{ObjectRow, PodPhase, Steps, started_at};
@@ -60,27 +60,11 @@ impl Surroundings for ControlPlane {
     }
 
     fn claims(&self, pod: &Pod) -> Option<String> {
-        let named = pod
-            .spec
-            .volumes
-            .iter()
-            .filter_map(|volume| volume["persistentVolumeClaim"]["claimName"].as_str());
-        for name in named {
-            let Some(claim) = self.object("PersistentVolumeClaim", &pod.metadata.namespace, name) else {
-                return Some(format!("persistentvolumeclaim \"{name}\" not found"));
-            };
-            let bound = claim.text(&["status", "phase"]) == Some("Bound")
-                || claim.text(&["spec", "volumeName"]).is_some();
-            let class = claim.text(&["spec", "storageClassName"]);
-            let waits = class.and_then(|class| self.object("StorageClass", "", class)).is_some_and(|class| {
-                class.at(&["volumeBindingMode"]).and_then(Value::as_str) == Some("WaitForFirstConsumer")
-                    || class.at(&["provisioner"]).is_some()
-            });
-            if !bound && !waits {
-                return Some("pod has unbound immediate PersistentVolumeClaims".to_owned());
-            }
-        }
-        None
+        self.claims_refuse(pod)
+    }
+
+    fn volumes(&self, pod: &Pod, node: &NodeSpec) -> Option<&'static str> {
+        self.volumes_refuse(pod, node)
     }
 }
 
@@ -102,7 +86,10 @@ impl ControlPlane {
         }
         let pod = entry.pod.clone();
         match self.choose_node(&pod) {
-            Ok(node) => self.bind(world, key, &node),
+            Ok(node) => {
+                self.provide_claims(world, &pod, &node);
+                self.bind(world, key, &node);
+            }
             Err(unfit) => {
                 let reason = self.preempt(world, key, &pod, unfit);
                 self.unschedulable(world, key, reason);

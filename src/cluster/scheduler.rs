@@ -34,6 +34,8 @@ pub trait Surroundings {
     fn has_anti_affinity(&self) -> bool;
     /// Why the claims that a Pod mounts hold it back.
     fn claims(&self, pod: &Pod) -> Option<String>;
+    /// Why the volumes of a Pod's claims cannot be had on a node (`VolumeBinding.Filter`).
+    fn volumes(&self, pod: &Pod, node: &NodeSpec) -> Option<&'static str>;
     /// The Pods for which others are taken away from a node.
     fn nominated(&self, node: &str) -> Vec<&Pod>;
     /// `status.startTime` of a Pod in seconds since 1970; `None` for one that its kubelet has not taken yet.
@@ -139,7 +141,16 @@ fn why_not(pod: &Pod, node: &NodeSpec, around: &dyn Surroundings) -> Option<Reas
         return Some(Reasons::resolvable("node(s) didn't have free ports for the requested pod ports"));
     }
     let lacking = resources::insufficient(pod, node, around);
-    (!lacking.is_empty()).then_some(Reasons { texts: lacking, resolvable: true })
+    if !lacking.is_empty() {
+        return Some(Reasons { texts: lacking, resolvable: true });
+    }
+    around.volumes(pod, node).map(Reasons::fixed)
+}
+
+/// Whether a node has what a volume's `nodeAffinity` asks for.
+pub fn volume_fits(affinity: &Value, node: &NodeSpec) -> bool {
+    let terms = affinity["required"]["nodeSelectorTerms"].as_array();
+    terms.is_none_or(|terms| terms.iter().any(|term| affinity::term_fits(term, node)))
 }
 
 /// A port of a node that a Pod takes: protocol, address, number.

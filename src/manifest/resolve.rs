@@ -15,6 +15,13 @@ use std::net::IpAddr;
 
 /// Annotation of a Node with its further addresses, separated by commas.
 const EXTRA_ADDRESSES: &str = "vethscope.dev/extra-addresses";
+/// Labels that every kubelet gives its node (`pkg/kubelet/kubelet_node_status.go`).
+const OF_KUBELETS: [(&str, &str); 4] = [
+    ("beta.kubernetes.io/arch", "amd64"),
+    ("beta.kubernetes.io/os", "linux"),
+    ("kubernetes.io/arch", "amd64"),
+    ("kubernetes.io/os", "linux"),
+];
 /// Prefix length of a host's network where none is written.
 const HOST_PREFIX_LEN: u8 = 24;
 /// Prefix length of a node's Pod range where none is written, as kube-controller-manager allots them
@@ -346,6 +353,9 @@ fn resolve_node(
     let (address, prefix_len) = address(written, node).unwrap_or_else(|| (free.address(), HOST_PREFIX_LEN));
     let mut labels = written.labels.clone();
     labels.entry("kubernetes.io/hostname".to_owned()).or_insert_with(|| written.name.clone());
+    for (label, value) in OF_KUBELETS {
+        labels.entry(label.to_owned()).or_insert_with(|| value.to_owned());
+    }
     labels.extend(node.map(|node| node.metadata.labels.clone()).unwrap_or_default());
     let annotations = node.map(|node| node.metadata.annotations.clone()).unwrap_or_default();
     let extra = further_addresses(node, annotations.get(EXTRA_ADDRESSES).map_or("", String::as_str));

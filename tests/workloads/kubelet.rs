@@ -106,10 +106,8 @@ fn events_of_a_start() {
     );
     // The node has the image now.
     apply(&mut lab, &[pod_on("p", "node1"), pod_on("q", "node1")].join("---\n"));
-    assert!(
-        events(&mut lab, "Pod/q")
-            .contains(&"Normal Pulled Container image \"nginx:1.27\" already present on machine".to_owned())
-    );
+    let present = "Normal Pulled Container image \"nginx:1.27\" already present on machine and can be accessed by the pod";
+    assert!(events(&mut lab, "Pod/q").contains(&present.to_owned()));
 }
 
 fn pod_on(name: &str, node: &str) -> String {

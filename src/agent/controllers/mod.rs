@@ -14,6 +14,7 @@ mod quota;
 mod replicaset;
 mod revision;
 mod statefulset;
+mod volumes;
 
 pub(in crate::agent) use deployment::Progress;
 pub(in crate::agent) use garbage::finalizers;
@@ -22,7 +23,7 @@ use super::control::ControlPlane;
 use super::store::PodKey;
 use super::world::{Patience, Wakeup, World};
 use crate::api::{Condition, Workload};
-use crate::base::{Duration, ObjectKey, SimTime};
+use crate::base::{DirId, Duration, ObjectKey, SimTime};
 use crate::trace::{KubeEventRow, ObjectRow, TableChange};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +32,7 @@ use std::sync::Arc;
 /// How long controllers take to look after a change: as a watch event and a work queue need.
 const LOOK: Duration = Duration::from_ms(5);
 /// Kinds that have a controller here.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 11] = [
     "Deployment",
     "ReplicaSet",
     "StatefulSet",
@@ -41,6 +42,8 @@ const KINDS: [&str; 9] = [
     "ResourceQuota",
     "PodDisruptionBudget",
     "HorizontalPodAutoscaler",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
 ];
 
 /// What controllers have to look at.
@@ -59,6 +62,10 @@ pub(in crate::agent) struct Queue {
     scaling: BTreeMap<Arc<str>, SimTime>,
     /// Quotas, by their identity, whose status was written here and not pasted.
     quotas: BTreeSet<Arc<str>>,
+    /// Volumes and claims, by their identity, that were bound here.
+    bound: BTreeSet<Arc<str>>,
+    /// Where the files of claims lie, by the claim's identity.
+    disks: BTreeMap<Arc<str>, DirId>,
 }
 
 /// A kind of Event.
@@ -176,6 +183,8 @@ impl ControlPlane {
                 "ResourceQuota" => self.sync_quota(world, &key),
                 "PodDisruptionBudget" => self.sync_budget(world, &key),
                 "HorizontalPodAutoscaler" => self.sync_autoscaler(world, &key),
+                "PersistentVolume" => self.sync_volume(world, &key),
+                "PersistentVolumeClaim" => self.sync_claim(world, &key),
                 "Namespace" => self.sync_namespace(world, &key),
                 _ => {}
             }
@@ -222,6 +231,7 @@ impl ControlPlane {
         }
         self.quotas_watch(world, row);
         self.budgets_watch(world, row);
+        self.claims_watch(world, row);
         if &*row.key.kind == "Node" {
             let sets: Vec<ObjectKey> = self.objects_of("DaemonSet").map(|row| row.key.clone()).collect();
             for set in sets {

@@ -202,8 +202,8 @@ impl ControlPlane {
         }
     }
 
-    /// Claims of a Pod's own, which it mounts under the names of their templates. They are there at once and bound:
-    /// storage is *stored*, not simulated.
+    /// Claims of a Pod's own, which it mounts under the names of their templates. *Simplified*: one that names no class has
+    /// a volume all the same.
     fn make_claims(&mut self, world: &mut dyn World, sync: &Sync, (pod, template): (&str, &mut Value)) {
         for claim in &sync.set.spec.volume_claim_templates {
             let volume = claim["metadata"]["name"].as_str().unwrap_or("");
@@ -213,12 +213,13 @@ impl ControlPlane {
             value["kind"] = json!("PersistentVolumeClaim");
             value["metadata"]["name"] = json!(name);
             value["metadata"]["namespace"] = json!(&*sync.row.key.namespace);
-            value["status"] = json!({ "phase": "Bound" });
             let written = own("PersistentVolumeClaim", "v1", &sync.row.key.namespace, &name, value);
-            if self.objects.get(&written.key).is_none() {
+            let key = written.key.clone();
+            if self.objects.get(&key).is_none() {
                 let set = &sync.row.key.name;
                 let message = format!("create Claim {name} Pod {pod} in StatefulSet {set} success");
                 self.write(world, written);
+                self.serve_claim(world, &key);
                 Self::event(world, &sync.row.key, Kind::Normal, ("SuccessfulCreate", COMPONENT), message);
             }
             let mounted = json!({ "name": volume, "persistentVolumeClaim": { "claimName": name } });

@@ -22,7 +22,7 @@ pub(super) fn node_fits(pod: &Pod, node: &NodeSpec) -> bool {
 }
 
 /// Whether a node selector term fits: all its expressions do, and there is at least one.
-fn term_fits(term: &Value, node: &NodeSpec) -> bool {
+pub(super) fn term_fits(term: &Value, node: &NodeSpec) -> bool {
     let (expressions, fields) = (items(&term["matchExpressions"]), items(&term["matchFields"]));
     let fits = |requirement: &Value, value: Option<&str>| {
         expression_fits(requirement["operator"].as_str().unwrap_or(""), items(&requirement["values"]), value)

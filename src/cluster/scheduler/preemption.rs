@@ -94,6 +94,10 @@ impl Surroundings for Seen<'_> {
         self.all().claims(pod)
     }
 
+    fn volumes(&self, pod: &Pod, node: &NodeSpec) -> Option<&'static str> {
+        self.all().volumes(pod, node)
+    }
+
     fn nominated(&self, node: &str) -> Vec<&Pod> {
         self.all().nominated(node)
     }
