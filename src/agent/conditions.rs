@@ -37,7 +37,7 @@ impl PodEntry {
         };
         let inits: Vec<(bool, State)> =
             self.containers.iter().filter(|row| row.init).map(|row| (row.sidecar, state(row))).collect();
-        let mains: Vec<State> = self.containers.iter().filter(|row| !row.init).map(state).collect();
+        let mains: Vec<State> = self.containers.iter().filter(|row| row.is_main()).map(state).collect();
         let policy = self.pod.spec.restart_policy.unwrap_or(RestartPolicy::Always);
         match phase::phase(policy, &inits, &mains, self.ended) {
             Phase::Pending => PodPhase::Pending,
@@ -49,7 +49,7 @@ impl PodEntry {
 
     /// Whether all containers that count are ready.
     pub(super) fn containers_ready(&self) -> bool {
-        let mut counting = self.containers.iter().filter(|row| !row.init || row.sidecar);
+        let mut counting = self.containers.iter().filter(|row| row.counts());
         self.phase == PodPhase::Running && counting.all(|row| row.ready)
     }
 
@@ -124,7 +124,7 @@ impl PodEntry {
             _ => (false, "ContainersNotInitialized", named("incomplete", &undone)),
         };
         let unready: Vec<&ContainerRow> =
-            self.containers.iter().filter(|row| (!row.init || row.sidecar) && !row.ready).collect();
+            self.containers.iter().filter(|row| row.counts() && !row.ready).collect();
         let containers = match ended {
             Some(reason) => (false, reason, String::new()),
             None if unready.is_empty() && self.phase == PodPhase::Running => fine(),

@@ -7,6 +7,7 @@ use super::hooks::Hook;
 use super::images::{self, Pull};
 use super::kubelet::{self, Stage};
 use super::launch::{self, Console, Environment, Exit, Launch, Mounts, StandIn};
+use super::pods::container_rows;
 use super::probes::Counted;
 use super::stand_ins::{listener, listeners_of};
 use super::store::{PodEntry, PodKey};
@@ -88,10 +89,14 @@ impl Shared {
 }
 
 impl PodEntry {
-    /// A container of the spec by its place: init containers come first.
+    /// A container of the spec by its place: init containers come first, ephemeral ones last.
     pub(super) fn spec_of(&self, index: usize) -> Option<&Container> {
-        let inits = &self.pod.spec.init_containers;
-        inits.get(index).or_else(|| self.pod.spec.containers.get(index - inits.len()))
+        self.pod.spec.all_containers().nth(index)
+    }
+
+    /// How many containers it has besides those that came to look into it, which stand behind the others.
+    pub(super) fn regular(&self) -> usize {
+        self.pod.spec.init_containers.len() + self.pod.spec.containers.len()
     }
 
     pub(super) fn runtime(&mut self, index: usize) -> &mut Runtime {
@@ -183,7 +188,7 @@ pub(super) fn begun(control: &mut ControlPlane, world: &mut dyn World, key: &Pod
     if runtime.process.is_none() {
         return;
     }
-    let others_wait = entry.stage == Stage::ContainersStarted && entry.begun < entry.containers.len();
+    let others_wait = entry.stage == Stage::ContainersStarted && entry.begun < entry.regular();
     entry.set_containers(|at, _| at == index, &ContainerState::Running(started));
     if !others_wait {
         control.begin_probes(world, key, index);
@@ -204,7 +209,7 @@ pub(super) fn passed(control: &mut ControlPlane, world: &mut dyn World, key: &Po
 pub(super) fn start_next(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
     let Some(entry) = control.store.pods.get_mut(key).filter(|entry| !entry.is_going()) else { return };
     let index = entry.begun;
-    if index < entry.containers.len() {
+    if index < entry.regular() {
         entry.begun += 1;
         return start(control, world, key, index);
     }
@@ -218,6 +223,23 @@ pub(super) fn start_next(control: &mut ControlPlane, world: &mut dyn World, key:
     if !last_runs && !earlier.is_empty() {
         kubelet::report_later(control, world, key);
     }
+}
+
+/// Containers that came into a running Pod to look into it begin.
+pub(super) fn looked_into(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey) {
+    let Some(entry) = control.store.pods.get_mut(key) else { return };
+    let known = entry.containers.len();
+    let rows = container_rows(&entry.pod);
+    let new: Vec<usize> = (known..rows.len()).collect();
+    entry.containers.extend(rows.into_iter().skip(known));
+    if entry.netns.is_none() || entry.is_going() {
+        return;
+    }
+    entry.set_containers(|at, _| at >= known, &ContainerState::Waiting("ContainerCreating".into()));
+    for index in new {
+        start(control, world, key, index);
+    }
+    control.record_pod(world, key);
 }
 
 /// What the runtime tells of a container that it makes. Its identity follows from the sandbox's, its name and its life.
@@ -250,9 +272,13 @@ fn launch(
         container: row.name.clone(),
         restarts: row.restarts,
     };
-    let (is_init, is_sidecar) = (row.init, row.sidecar);
+    let (is_init, is_sidecar, is_ephemeral) = (row.init, row.sidecar, row.ephemeral);
+    let target = spec.target_container_name.as_deref().filter(|name| !name.is_empty());
+    let target = target.and_then(|name| entry.containers.iter().position(|row| *row.name == *name));
+    let target = target.and_then(|index| entry.environment(index)).map(|environment| environment.pidns);
     let pidns = match entry.pod.spec.share_process_namespace {
         Some(true) => shared_pidns(entry, world, netns),
+        Some(false) | None if target.is_some() => target.unwrap_or_else(|| world.new_pidns(1)),
         Some(false) | None => world.new_pidns(1),
     };
     let known =
@@ -262,6 +288,7 @@ fn launch(
     let serves = processes::of_container(&entry.pod.metadata.annotations, &spec.name);
     let stand_in = match (image_facts::known(&image), is_init && !is_sidecar) {
         (Some(_), _) => StandIn::Refused,
+        (None, _) if is_ephemeral => StandIn::Ends,
         (None, true) => StandIn::Ends,
         (None, false) => StandIn::Serves(listeners_of(&image, &spec)),
     };
@@ -426,7 +453,7 @@ fn mains_done(entry: &PodEntry) -> bool {
         .containers
         .iter()
         .enumerate()
-        .filter(|(_, row)| !row.init)
+        .filter(|(_, row)| row.is_main())
         .all(|(index, row)| matches!(row.state, ContainerState::Terminated(..)) && !restarts_in(entry, index))
 }
 
@@ -439,7 +466,7 @@ pub(super) fn restarts_in(entry: &PodEntry, index: usize) -> bool {
     let Some(row) = entry.containers.get(index) else { return false };
     let failed = !matches!(row.state, ContainerState::Terminated(0, _));
     match entry.pod.spec.restart_policy.unwrap_or_default() {
-        _ if entry.ended => false,
+        _ if entry.ended || row.ephemeral => false,
         _ if row.sidecar => !mains_done(entry),
         RestartPolicy::Always | RestartPolicy::OnFailure if row.init => failed,
         RestartPolicy::Always => true,

@@ -57,7 +57,7 @@ pub(super) fn hook_failed(
 /// A Pod's object was written anew: containers of another image begin anew, whatever the policy says.
 pub(super) fn redefined(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, old: &Pod) {
     let Some(entry) = control.store.pods.get_mut(key) else { return };
-    let count = entry.containers.len();
+    let count = entry.regular();
     let before: Vec<Option<String>> = old
         .spec
         .init_containers
@@ -85,6 +85,7 @@ pub(super) fn redefined(control: &mut ControlPlane, world: &mut dyn World, key: 
             containers::start(control, world, key, index);
         }
     }
+    containers::looked_into(control, world, key);
 }
 
 /// Whether an ordinary container besides this one runs on or is still to begin.
@@ -97,7 +98,7 @@ fn others_stay(entry: &PodEntry, index: usize, is_ending: &dyn Fn(&ProcessId) ->
             ContainerState::Terminated(..) => containers::restarts_in(entry, at),
         }
     };
-    (0..entry.containers.len()).any(|at| at != index && !entry.containers[at].init && stays(at))
+    (0..entry.containers.len()).any(|at| at != index && entry.containers[at].is_main() && stays(at))
 }
 
 /// What is said of a container that ends. Of a sidecar it is not said that it begins anew, though it always does.

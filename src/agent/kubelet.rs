@@ -441,7 +441,7 @@ pub(super) fn container_started(
         // The next init container waits for a sidecar to have started.
         Stage::Init(at) if at == index && row.sidecar && row.started => Some((stage, CONTAINER_START)),
         // The first report comes when all have had their turn.
-        Stage::ContainersStarted if entry.begun < entry.containers.len() => None,
+        Stage::ContainersStarted if entry.begun < entry.regular() => None,
         Stage::ContainersStarted => Some((stage, CONTAINER_START + STATUS)),
         Stage::Init(_)
         | Stage::Unscheduled

@@ -286,8 +286,8 @@ fn spec_of(value: &Value) -> Value {
     value["spec"].take()
 }
 
-fn container_rows(pod: &Pod) -> Vec<ContainerRow> {
-    let row = |container: &Container, init: bool| ContainerRow {
+pub(super) fn container_rows(pod: &Pod) -> Vec<ContainerRow> {
+    let row = |container: &Container, (init, ephemeral): (bool, bool)| ContainerRow {
         name: container.name.as_str().into(),
         image: container.image.as_deref().unwrap_or("").into(),
         ports: container
@@ -304,6 +304,7 @@ fn container_rows(pod: &Pod) -> Vec<ContainerRow> {
             .collect(),
         init,
         sidecar: init && container.restart_policy == Some(RestartPolicy::Always),
+        ephemeral,
         state: ContainerState::Waiting("".into()),
         restarts: 0,
         last: None,
@@ -314,6 +315,8 @@ fn container_rows(pod: &Pod) -> Vec<ContainerRow> {
         message: None,
     };
     // No status yet: the kubelet writes the first one when it takes the Pod up.
-    let inits = pod.spec.init_containers.iter().map(|container| row(container, true));
-    inits.chain(pod.spec.containers.iter().map(|container| row(container, false))).collect()
+    let inits = pod.spec.init_containers.iter().map(|container| row(container, (true, false)));
+    let mains = pod.spec.containers.iter().map(|container| row(container, (false, false)));
+    let further = pod.spec.ephemeral_containers.iter().map(|container| row(container, (false, true)));
+    inits.chain(mains).chain(further).collect()
 }

@@ -69,6 +69,7 @@ impl ControlPlane {
                 self.delete_by_request(world, key, &asked)
             }
             ApiRequest::Bind { pod, node } => self.bind_by_request(world, pod, node),
+            ApiRequest::Debug { pod, container } => self.look_into(world, pod, container),
             ApiRequest::Evict { pod, grace_seconds } => self.evict_by_request(world, pod, *grace_seconds),
         }
     }
@@ -94,6 +95,30 @@ impl ControlPlane {
             _ => {}
         }
         value
+    }
+
+    /// A container comes into a Pod that is there (`pods/NAME/ephemeralcontainers`).
+    fn look_into(
+        &mut self,
+        world: &mut dyn World,
+        key: &ObjectKey,
+        container: &Value,
+    ) -> Result<Value, ApiError> {
+        let row = self.read(key)?.clone();
+        let mut whole = self.whole(&row);
+        match whole["spec"]["ephemeralContainers"].as_array_mut() {
+            Some(all) => all.push(container.clone()),
+            None => whole["spec"]["ephemeralContainers"] = json!([container]),
+        }
+        Written::checked(&whole)?;
+        let mut value = (*row.value).clone();
+        value["spec"]["ephemeralContainers"] = whole["spec"]["ephemeralContainers"].take();
+        let mut pod: crate::api::Pod = serde_json::from_value(value.clone())
+            .map_err(|error| ApiError::bad_request(error.to_string()))?;
+        // An object is kept as it was written, which may be without a namespace.
+        pod.metadata.namespace = key.namespace.to_string();
+        self.write_pod(world, Arc::new(pod), Arc::new(value));
+        self.read(key).map(|row| self.whole(row))
     }
 
     fn delete_by_request(
@@ -191,7 +216,12 @@ impl ControlPlane {
             }
         }
         let value = &own;
-        let mut written = Written::checked(value)?;
+        let mut named = value.clone();
+        if value["spec"]["ephemeralContainers"].is_array() && old.is_some() {
+            // A Pod that is there already may have them, which its identity shows.
+            named["metadata"]["uid"] = json!(old.map(|old| old.uid.to_string()));
+        }
+        let mut written = Written::checked(&named)?;
         let key = written.key.clone();
         let old = self.read(&key)?;
         let given = value["metadata"]["resourceVersion"].as_str().filter(|version| !version.is_empty());

@@ -113,9 +113,19 @@ pub struct PodSpec {
     pub init_containers: Vec<Container>,
     /// Containers.
     pub containers: Vec<Container>,
+    /// Containers that came into the running Pod to look into it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ephemeral_containers: Vec<Container>,
     /// Volumes, as written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Value>,
+}
+
+impl PodSpec {
+    /// All containers in the order in which the kubelet numbers them here: init containers, containers, ephemeral ones.
+    pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
+        self.init_containers.iter().chain(&self.containers).chain(&self.ephemeral_containers)
+    }
 }
 
 /// A taint that a Pod tolerates.

@@ -110,6 +110,13 @@ pub enum ApiRequest {
         /// Name of the node.
         node: String,
     },
+    /// Puts a container into a running Pod to look into it (`pods/NAME/ephemeralcontainers`).
+    Debug {
+        /// The Pod.
+        pod: ObjectKey,
+        /// The container (`v1.EphemeralContainer`).
+        container: Value,
+    },
     /// Evicts a Pod (`pods/NAME/eviction`): deletes it, unless a budget says that it is needed.
     Evict {
         /// The Pod.

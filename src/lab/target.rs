@@ -127,7 +127,7 @@ impl Lab {
                         StartError::NoSuchContainer(wanted.clone(), name.clone(), names.collect())
                     })?,
                 };
-                let chosen = pod.spec.init_containers.iter().chain(&pod.spec.containers).nth(index);
+                let chosen = pod.spec.all_containers().nth(index);
                 let chosen = chosen.map_or("", |container| container.name.as_str());
                 let environment = control.environment(namespace, name, index);
                 match environment.filter(|_| control.container_runs(namespace, name, index)) {
@@ -141,5 +141,5 @@ impl Lab {
 
 /// The place of a container among the init containers and the containers of a Pod.
 fn place_of(pod: &crate::api::Pod, name: &str) -> Option<usize> {
-    pod.spec.init_containers.iter().chain(&pod.spec.containers).position(|at| at.name == name)
+    pod.spec.all_containers().position(|at| at.name == name)
 }

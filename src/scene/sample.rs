@@ -223,6 +223,7 @@ pub(crate) fn pod(
         ports: ports.iter().map(|port| (*port).into()).collect(),
         init: false,
         sidecar: false,
+        ephemeral: false,
         state: ContainerState::Running(SimTime::ZERO),
         restarts: 0,
         last: None,

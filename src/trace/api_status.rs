@@ -4,6 +4,9 @@ use super::{ConditionRow, ContainerRow, ContainerState, LastState, PodRow};
 use crate::base::SimTime;
 use serde_json::{Value, json};
 
+/// Chooses containers.
+type Chooses = fn(&ContainerRow) -> bool;
+
 const NULL: &Value = &Value::Null;
 /// The moment of a Go runtime's zero in nanoseconds.
 const EPOCH: &str = "1970-01-01T00:00:00Z";
@@ -88,8 +91,13 @@ fn live_status(row: &PodRow, value: &Value) -> Value {
         return status;
     }
     status["startTime"] = json!(started_at(&row.conditions).unwrap_or(row.created).rfc3339());
-    for (field, init) in [("initContainerStatuses", true), ("containerStatuses", false)] {
-        let rows = row.containers.iter().filter(|container| container.init == init);
+    let of: [(&str, Chooses); 3] = [
+        ("initContainerStatuses", |row| row.init),
+        ("containerStatuses", ContainerRow::is_main),
+        ("ephemeralContainerStatuses", |row| row.ephemeral),
+    ];
+    for (field, is_one) in of {
+        let rows = row.containers.iter().filter(|container| is_one(container));
         let statuses: Vec<Value> = rows.map(container_status).collect();
         if !statuses.is_empty() {
             status[field] = Value::Array(statuses);
@@ -149,6 +157,11 @@ fn container_status(row: &ContainerRow) -> Value {
         "state": state,
         "lastState": last.as_ref().map_or(json!({}), ended),
     });
+    // Nobody asks one that only looks into the Pod whether it is ready.
+    if let Some(fields) = status.as_object_mut().filter(|_| row.ephemeral) {
+        fields.insert("ready".to_owned(), json!(false));
+        fields.remove("started");
+    }
     if let Some(made) = &row.made {
         status["containerID"] = json!(container_id(&made.id));
     }

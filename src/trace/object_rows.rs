@@ -115,6 +115,8 @@ pub struct ContainerRow {
     pub init: bool,
     /// Whether it is an init container that stays (`restartPolicy: Always`).
     pub sidecar: bool,
+    /// Whether it came into the running Pod to look into it (`ephemeralContainers`).
+    pub ephemeral: bool,
     /// State.
     pub state: ContainerState,
     /// Restarts.
@@ -134,6 +136,16 @@ pub struct ContainerRow {
 }
 
 impl ContainerRow {
+    /// Whether it is one of the Pod's own, for which the Pod is there.
+    pub fn is_main(&self) -> bool {
+        !self.init && !self.ephemeral
+    }
+
+    /// Whether its readiness counts for the Pod's.
+    pub fn counts(&self) -> bool {
+        self.is_main() || self.sidecar
+    }
+
     /// It ended with this exit code, for this reason, and with what is said besides; it had started then, or not at
     /// all. How it ended before is kept.
     pub fn has_ended(

@@ -207,13 +207,14 @@ fn facts(pod: &PodRow) -> Facts {
     let holds = |kind: &str| condition(kind).is_some_and(|row| row.holds);
     // Before a node has taken the Pod, no status of its containers is reported.
     let reported = |init: bool| -> Vec<Container> {
-        let rows = pod.containers.iter().filter(|row| pod.host_ip.is_some() && row.init == init);
+        let rows =
+            pod.containers.iter().filter(|row| pod.host_ip.is_some() && row.init == init && !row.ephemeral);
         rows.map(container).collect()
     };
     Facts {
         phase: pod.phase.word().to_owned(),
         reason: pod.reason.as_deref().unwrap_or("").to_owned(),
-        total: pod.containers.iter().filter(|row| !row.init || row.sidecar).count(),
+        total: pod.containers.iter().filter(|row| row.counts()).count(),
         init_total: pod.containers.iter().filter(|row| row.init).count(),
         init: reported(true),
         containers: reported(false),

@@ -273,7 +273,11 @@ impl ControlPlane {
         let host = entry.and_then(|entry| entry.node.clone()).unwrap_or_else(|| "".into());
         let container = container.and_then(|index| entry?.containers.get(index));
         let path = container.map_or_else(String::new, |row| {
-            let list = if row.init { "initContainers" } else { "containers" };
+            let list = match (row.init, row.ephemeral) {
+                (true, _) => "initContainers",
+                (false, true) => "ephemeralContainers",
+                (false, false) => "containers",
+            };
             format!("spec.{list}{{{}}}", row.name)
         });
         Self::event_of(world, (&key.object(), &path), kind, (reason, "kubelet", &host), message);

@@ -46,6 +46,9 @@ pub struct Container {
     /// Requests and limits, as written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Value>,
+    /// The container whose processes an ephemeral one sees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_container_name: Option<String>,
     /// `Always` on an init container makes it a sidecar.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart_policy: Option<RestartPolicy>,

@@ -47,7 +47,11 @@ pub(super) fn object(kind: Kind, raw: &Value, report: &mut Report<'_>) {
     let root = Cursor::root(raw);
     meta::validate(kind, &root.get("metadata"), report);
     match kind.name {
-        "Pod" => pod::validate(&root.get("spec"), pod::Owner::Pod, &[], report),
+        "Pod" => {
+            let stands = root.get("metadata").get("uid").is_set();
+            let owner = if stands { pod::Owner::Standing } else { pod::Owner::Pod };
+            pod::validate(&root.get("spec"), owner, &[], report);
+        }
         "Node" => node::validate(&root, report),
         "Cluster" => cluster::validate(&root.get("spec"), report),
         "Service" => service::validate(&root, report),

@@ -28,10 +28,22 @@ const GRACE_SECS: i64 = 30;
 /// Whose specification it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// A Pod's own.
+    /// A new Pod's own.
     Pod,
+    /// That of a Pod which is there already, as its identity says.
+    Standing,
     /// That of a controller, by which it makes Pods.
     Template,
+}
+
+impl Owner {
+    /// Whether it is no template.
+    pub(super) fn is_pod(self) -> bool {
+        match self {
+            Self::Pod | Self::Standing => true,
+            Self::Template => false,
+        }
+    }
 }
 
 /// Validates a specification; `others` are volumes that come from elsewhere, as from a `StatefulSet`'s claims.
@@ -67,19 +79,20 @@ pub(super) fn validate(spec: &Cursor<'_>, owner: Owner, others: &[&str], report:
     }
     spec.get("preemptionPolicy").one_of(report, &["PreemptLowerPriority", "Never"]);
     operating_system(spec, report);
-    if owner == Owner::Pod {
+    if owner.is_pod() {
         container::images(spec, report);
     }
     let given = spec.get("ephemeralContainers");
-    if given.len() > 0 {
-        let why = match owner {
-            Owner::Pod => "cannot be set on create",
-            Owner::Template => "ephemeral containers not allowed in pod template",
-        };
+    let why = match owner {
+        Owner::Pod => Some("cannot be set on create"),
+        Owner::Standing => None,
+        Owner::Template => Some("ephemeral containers not allowed in pod template"),
+    };
+    if let Some(why) = why.filter(|_| given.len() > 0) {
         given.forbidden(report, why);
     }
     let node = spec.get("nodeName");
-    if owner == Owner::Pod && spec.get("schedulingGates").len() > 0 && !node.text().is_empty() {
+    if owner.is_pod() && spec.get("schedulingGates").len() > 0 && !node.text().is_empty() {
         node.forbidden(report, "cannot be set until all schedulingGates have been cleared");
     }
 }

@@ -19,6 +19,14 @@ pub(super) const RECORDED: &str = "All commands and output from this session wil
 pub(super) const NO_TERMINAL: &str =
     "Unable to use a TTY - input is not a terminal or the right kind of file\n";
 
+/// What is said when a session with an ephemeral container ends.
+pub(super) fn reattach(pod: &str, container: &str) -> String {
+    format!(
+        "Session ended, the ephemeral container will not be restarted but may be reattached using 'kubectl attach {pod} -c \
+         {container} -i -t' if it is still running\n"
+    )
+}
+
 /// What a client says when the container has ended and is going to be started again.
 pub(super) fn resume(pod: &str, container: &str) -> String {
     format!(
@@ -117,7 +125,8 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
 
 /// The container that is meant (`FindOrDefaultContainerByName`).
 fn chosen<'p>(pod: &'p Value, wanted: Option<&str>, quiet: bool, out: &mut Out) -> Result<&'p Value, String> {
-    let all = || list(pod, "spec.containers").iter().chain(list(pod, "spec.initContainers"));
+    let own = || list(pod, "spec.containers").iter().chain(list(pod, "spec.initContainers"));
+    let all = || own().chain(list(pod, "spec.ephemeralContainers"));
     let called = |name: &str| all().find(|one| text(one, "name") == name);
     let pod_name = text(pod, "metadata.name");
     if let Some(wanted) = wanted {

@@ -1,5 +1,4 @@
-//! `kubectl debug` of nodes, and of copies of Pods (`pkg/cmd/debug`). Containers that come into a running Pod are not
-//! simulated.
+//! `kubectl debug` of nodes, of Pods by a container that comes into them, and of copies of Pods (`pkg/cmd/debug`).
 
 use super::change::{Next, client, debugged, fail, refusal, say};
 use super::flags::{self, Flag, Words, switch, value};
@@ -11,7 +10,8 @@ use crate::shell::out::{not_simulated, refuse};
 use crate::shell::{Command, Context};
 use serde_json::{Value, json};
 
-const FLAGS: [Flag; 15] = [
+const FLAGS: [Flag; 16] = [
+    value("target", ' '),
     value("image", ' '),
     value("container", 'c'),
     value("copy-to", ' '),
@@ -28,7 +28,7 @@ const FLAGS: [Flag; 15] = [
     switch("share-processes", ' '),
     switch("replace", ' '),
 ];
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 8] = [
     "custom",
     "filename",
     "keep-annotations",
@@ -37,7 +37,6 @@ const OTHERS: [&str; 9] = [
     "keep-liveness",
     "keep-readiness",
     "keep-startup",
-    "target",
 ];
 const LEGACY: &str = "--profile=legacy is deprecated and will be removed in the future. It is recommended to explicitly specify a \
     profile, for example \"--profile=general\".\n";
@@ -78,6 +77,9 @@ fn objection(words: &Words) -> Result<(), &'static str> {
     if words.operands.is_empty() {
         return Err("NAME or filename is required for debug");
     }
+    if has("target") && has("copy-to") {
+        return Err("--target is incompatible with --copy-to. Use --share-processes instead.");
+    }
     if has("tty") && !has("stdin") {
         return Err("-i/--stdin is required for containers with -t/--tty=true");
     }
@@ -88,7 +90,9 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
     let words = flags::read("debug", &FLAGS, &OTHERS, words)?;
     objection(&words).map_err(|why| format!("error: {why}\n"))?;
     let profile = words.value("profile").unwrap_or("legacy").to_owned();
-    if !matches!(profile.as_str(), "legacy" | "general" | "sysadmin") {
+    let into = !words.operands[0].starts_with("node") && words.value("copy-to").is_none();
+    let known = ["legacy", "general", "sysadmin", "baseline", "netadmin", "restricted"];
+    if !known.contains(&profile.as_str()) || (!into && !known[..3].contains(&profile.as_str())) {
         return Err(not_simulated("kubectl debug", &format!("--profile={profile}")).0);
     }
     let warning = if profile == "legacy" { LEGACY } else { "" };
@@ -103,10 +107,12 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
             && (!resource.namespaced || text(one, "metadata.namespace") == namespace)
     });
     let found = found.ok_or_else(|| get::not_found(resource, name))?;
+    if resource.kind == "Pod" && words.value("copy-to").is_none() {
+        return looked_into(context, &words, found, (&profile, warning));
+    }
     let (said, mut pod, container) = match resource.kind {
         "Node" => of_node(context, &words, (name, &profile)),
-        "Pod" if words.value("copy-to").is_some() => copied(context, &words, &found, &profile)?,
-        "Pod" => return Err(not_simulated("kubectl debug", "containers in a running Pod").0),
+        "Pod" => copied(context, &words, &found, &profile)?,
         other => {
             let version = resource.api_version;
             // The core group has no name.
@@ -118,7 +124,7 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
     let said = if words.is_set("quiet") { String::new() } else { said };
     let attaches = words.is_set(if words.value("attach").is_some() { "attach" } else { "stdin" });
     if attaches && !container.is_empty() {
-        return debugged(context, pod, (&container, &words), (said, warning));
+        return debugged(context, (pod, None), (&container, &words), (said, warning));
     }
     let replaced = words.is_set("replace").then(|| of_kind("Pod")).flatten();
     let replaced = replaced.map(|pods| super::change::key(pods, namespace, name));
@@ -135,6 +141,63 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
             }
         }
         Next::Done(0)
+    }))
+}
+
+/// A container that comes into a running Pod (`debugByEphemeralContainer`).
+fn looked_into(
+    context: &Context<'_>,
+    words: &Words,
+    pod: Value,
+    (profile, warning): (&str, &str),
+) -> Result<Command, String> {
+    let mut said = String::new();
+    let mut name = words.value("container").unwrap_or("").to_owned();
+    let mut container = json!({ "terminationMessagePolicy": "File", "resources": {} });
+    if let Some(target) = words.value("target").filter(|target| !target.is_empty()) {
+        container["targetContainerName"] = json!(target);
+        said = format!(
+            "Targeting container \"{target}\". If you don't see processes from this container it may be because the \
+             container runtime doesn't support this feature.\n"
+        );
+    }
+    if name.is_empty() {
+        name = format!("debugger-{}", suffix(context, text(&pod, "metadata.name")));
+        said = format!("{said}Defaulting debug container name to {name}.\n");
+    }
+    container["name"] = json!(name);
+    adorn(&mut container, words);
+    let context_of = match profile {
+        "general" => json!({ "capabilities": { "add": ["SYS_PTRACE"] } }),
+        "netadmin" => json!({ "capabilities": { "add": ["NET_ADMIN", "NET_RAW"] } }),
+        "sysadmin" => json!({ "privileged": true }),
+        "restricted" => json!({
+            "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] }, "runAsNonRoot": true,
+            "seccompProfile": { "type": "RuntimeDefault" },
+        }),
+        _ => Value::Null,
+    };
+    if context_of.is_object() {
+        container["securityContext"] = context_of;
+    }
+    let key = super::change::key(
+        of_kind("Pod").ok_or_else(String::new)?,
+        text(&pod, "metadata.namespace"),
+        text(&pod, "metadata.name"),
+    );
+    let request = ApiRequest::Debug { pod: key, container };
+    let said = if words.is_set("quiet") { String::new() } else { said };
+    if words.is_set(if words.value("attach").is_some() { "attach" } else { "stdin" }) {
+        return debugged(context, (pod, Some(request)), (&name, words), (said, warning));
+    }
+    let warning = warning.to_owned();
+    Ok(client(move |os| {
+        fail(os, &warning);
+        say(os, &said);
+        match os.api(&request) {
+            Ok(_) => Next::Done(0),
+            Err(error) => Next::Done(fail(os, &refusal(&error, ""))),
+        }
     }))
 }
 

@@ -71,7 +71,11 @@ pub(super) fn place(
     }
     let names = containers(pod);
     let container = match wanted {
-        Some(wanted) if !names.iter().any(|known| known.trim_end_matches(" (init)") == wanted) => {
+        Some(wanted)
+            if !names
+                .iter()
+                .any(|known| known.trim_end_matches(" (init)").trim_end_matches(" (ephem)") == wanted) =>
+        {
             return Err(format!(
                 "error: container {wanted} is not valid for pod {name} out of: {}\n",
                 names.join(", ")
@@ -92,7 +96,9 @@ pub(super) fn place(
         let found = list(pod, path).iter().find(|one| text(one, "name") == chosen);
         found.is_some_and(|one| one["state"]["running"].is_object())
     };
-    if !runs("status.containerStatuses") && !runs("status.initContainerStatuses") {
+    let lists =
+        ["status.containerStatuses", "status.initContainerStatuses", "status.ephemeralContainerStatuses"];
+    if !lists.into_iter().any(runs) {
         out.err(format!(
             "error: Internal error occurred: unable to upgrade connection: container not found (\"{chosen}\")\n"
         ));
@@ -105,7 +111,9 @@ pub(super) fn place(
 pub(super) fn containers(pod: &Value) -> Vec<String> {
     let own = list(pod, "spec.containers").iter().map(|one| text(one, "name").to_owned());
     let init = list(pod, "spec.initContainers").iter().map(|one| format!("{} (init)", text(one, "name")));
-    own.chain(init).collect()
+    let further = list(pod, "spec.ephemeralContainers").iter();
+    let further = further.map(|one| format!("{} (ephem)", text(one, "name")));
+    own.chain(further).chain(init).collect()
 }
 
 /// The Pod that a target means: itself, or the first one behind a controller or a Service.

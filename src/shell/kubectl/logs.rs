@@ -193,7 +193,9 @@ fn containers<'p>(pod: &'p PodRow, words: &Words, out: &mut Out) -> Result<Vec<&
         return Ok(inits().chain(ordinary).collect());
     }
     let names = || {
-        let own = ordinary.iter().map(|one| one.name.to_string());
+        let own = ordinary
+            .iter()
+            .map(|one| if one.ephemeral { format!("{} (ephem)", one.name) } else { one.name.to_string() });
         own.chain(inits().map(|one| format!("{} (init)", one.name))).collect::<Vec<_>>().join(", ")
     };
     let asked = words.value("container").or(words.operands.get(1).map(String::as_str));

@@ -161,7 +161,7 @@ pub(super) fn host_ports<'v>(
     let is_init = list.name() == "initContainers";
     for (index, port) in container.get("ports").items().enumerate() {
         let (host, inside) = (port.get("hostPort"), port.get("containerPort"));
-        let is_of_host = around.spec.get("hostNetwork").is_true() && around.owner == Owner::Pod;
+        let is_of_host = around.spec.get("hostNetwork").is_true() && around.owner.is_pod();
         let place = if host.number() == 0 && is_of_host { &inside } else { &host };
         let key = (port.get("protocol").text_or("TCP"), port.get("hostIP").text(), place.number());
         if place.number() != 0 && !seen.insert(key) {

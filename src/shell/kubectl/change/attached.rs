@@ -5,7 +5,7 @@ use crate::api::ApiRequest;
 use crate::app::Os;
 use crate::base::{Duration, ObjectKey, SimTime};
 use crate::manifest;
-use crate::shell::kubectl::attach::{NO_TERMINAL, RECORDED, resume};
+use crate::shell::kubectl::attach::{NO_TERMINAL, RECORDED, reattach, resume};
 use crate::shell::kubectl::flags::Words;
 use crate::shell::kubectl::json::{list, text};
 use crate::shell::kubectl::resources::of_kind;
@@ -55,14 +55,14 @@ impl Run {
 pub(super) fn command(context: &Context<'_>, pod: Value, words: &Words) -> Result<Command, String> {
     let first = list(&pod, "spec.containers").first();
     let container = first.map_or_else(String::new, |one| text(one, "name").to_owned());
-    followed(context, pod, (container, words), None)
+    followed(context, (pod, None), (container, words), None)
 }
 
-/// The command that makes this Pod to look into something, and attaches to this container of it, after it has said
-/// something on standard output and warned (`kubectl debug`).
+/// The command that makes this Pod to look into something, or asks for a container in it, and attaches to this container
+/// of it, after it has said something on standard output and warned (`kubectl debug`).
 pub(in crate::shell::kubectl) fn debugged(
     context: &Context<'_>,
-    pod: Value,
+    pod: (Value, Option<ApiRequest>),
     (container, words): (&str, &Words),
     (said, warning): (String, &str),
 ) -> Result<Command, String> {
@@ -73,7 +73,7 @@ pub(in crate::shell::kubectl) fn debugged(
 /// `output` is what is said first where the Pod is one to look into something.
 fn followed(
     context: &Context<'_>,
-    mut pod: Value,
+    (mut pod, request): (Value, Option<ApiRequest>),
     (container, words): (String, &Words),
     output: Option<Vec<(Stream, String)>>,
 ) -> Result<Command, String> {
@@ -87,6 +87,8 @@ fn followed(
     let mut flags: Vec<&'static str> =
         ["rm", "quiet", "tty"].into_iter().filter(|flag| words.is_set(flag)).collect();
     flags.extend(output.as_ref().map(|_| "debug"));
+    flags.extend(request.as_ref().map(|_| "ephemeral"));
+    let request = request.unwrap_or_else(|| ApiRequest::Create(pod.clone()));
     let restart = text(&pod, "spec.restartPolicy").to_owned();
     let key = key(pods, namespace, &name);
     let has_no_terminal = words.is_set("tty") && context.input.is_some();
@@ -97,7 +99,7 @@ fn followed(
     };
     let run = Rc::new(Run { key, container: container.clone(), restart, notice, flags });
     let then = run.clone();
-    let before = program(move |os| match os.api(&ApiRequest::Create(pod.clone())) {
+    let before = program(move |os| match os.api(&request) {
         Ok(_) => {
             let until = os.now() + limit;
             begins(os, &then, until)
@@ -142,12 +144,14 @@ fn begins(os: &mut dyn Os, run: &Rc<Run>, until: SimTime) -> Next {
         text(one, "name") == run.container
             && (one["state"]["terminated"].is_object() || one["lastState"]["terminated"].is_object())
     };
-    let statuses = list(&pod, "status.containerStatuses");
+    let statuses = list(&pod, "status.containerStatuses").iter();
+    let statuses: Vec<&Value> = statuses.chain(list(&pod, "status.ephemeralContainerStatuses")).collect();
     let runs = |one: &Value| text(one, "name") == run.container && one["state"]["running"].is_object();
-    let has_ended = statuses.iter().any(ended) || (run.is_set("debug") && statuses.iter().any(runs));
+    let has_ended = statuses.iter().any(|one| ended(one) || (run.is_set("debug") && runs(one)));
+    let is_ready = || list(&pod, "status.conditions").iter().any(ready) && !run.is_set("ephemeral");
     match text(&pod, "status.phase") {
         "Succeeded" | "Failed" => Next::Done(0),
-        "Running" if has_ended || list(&pod, "status.conditions").iter().any(ready) => {
+        "Running" if has_ended || is_ready() => {
             fail(os, &run.notice);
             Next::Done(0)
         }
@@ -162,7 +166,10 @@ fn begins(os: &mut dyn Os, run: &Rc<Run>, until: SimTime) -> Next {
 /// Tells how the Pod ended.
 fn ends(os: &mut dyn Os, run: &Rc<Run>) -> Next {
     if run.restart == "Always" || run.is_set("debug") {
-        if run.restart == "Always" && run.is_set("tty") && !run.is_set("quiet") {
+        let says = run.is_set("tty") && !run.is_set("quiet");
+        if says && run.is_set("ephemeral") {
+            say(os, &reattach(&run.key.name, &run.container));
+        } else if says && run.restart == "Always" {
             say(os, &resume(&run.key.name, &run.container));
         }
         run.remove(os);

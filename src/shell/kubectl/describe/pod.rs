@@ -65,6 +65,10 @@ pub(super) fn pod(pod: &Value, out: &mut String) {
         );
     }
     containers("Containers", list(pod, "spec.containers"), list(pod, "status.containerStatuses"), "", out);
+    if !list(pod, "spec.ephemeralContainers").is_empty() {
+        let statuses = list(pod, "status.ephemeralContainerStatuses");
+        containers("Ephemeral Containers", list(pod, "spec.ephemeralContainers"), statuses, "", out);
+    }
     conditions(pod, out);
     volumes(list(pod, "spec.volumes"), "", out);
     line(out, &format!("QoS Class:\t{}", own("status.qosClass")));
