@@ -1,12 +1,14 @@
 //! `wget`: GNU 1.21.3 and busybox 1.35, each in its own words.
 
 mod busybox;
+mod secure;
 mod text;
 
 pub use busybox::BusyboxWget;
 
-use super::dial::{self, Read};
+use super::dial;
 use super::http::{Head, Length, Url};
+use super::side::{Broken, Side};
 use super::{Errno, Os, Process, Wake};
 use crate::base::{Duration, Ipv4Addr, SimTime, SocketId};
 use crate::trace::Stream;
@@ -44,6 +46,8 @@ pub struct WgetOptions {
     pub headers: Vec<String>,
     /// `--post-data`.
     pub post: Option<String>,
+    /// `--no-check-certificate`.
+    pub insecure: bool,
 }
 
 impl WgetOptions {
@@ -61,6 +65,7 @@ impl WgetOptions {
             spider: false,
             headers: Vec::new(),
             post: None,
+            insecure: false,
         }
     }
 }
@@ -68,6 +73,8 @@ impl WgetOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
     Connecting,
+    /// TLS is being agreed on.
+    Securing,
     Asked,
     Body(Length),
     Over,
@@ -79,9 +86,8 @@ pub struct Wget {
     options: WgetOptions,
     url: Url,
     address: Ipv4Addr,
-    socket: SocketId,
+    side: Side,
     phase: Phase,
-    input: Vec<u8>,
     head: Head,
     content: String,
     received: u64,
@@ -98,9 +104,8 @@ impl Wget {
             url: options.url.clone(),
             options,
             address: Ipv4Addr::UNSPECIFIED,
-            socket: SocketId::NONE,
+            side: Side::plain(SocketId::NONE),
             phase: Phase::Over,
-            input: Vec::new(),
             head: Head::default(),
             content: String::new(),
             received: 0,
@@ -118,13 +123,18 @@ impl Process for Wget {
             Wake::Start => self.open(os),
             Wake::Timer(TIMER_RETRY) => self.begin(os),
             Wake::Timer(_) => self.timed_out(os),
-            Wake::Writable(_) if self.phase == Phase::Connecting => match os.take_error(self.socket) {
+            Wake::Writable(_) if self.phase == Phase::Connecting => match os.take_error(self.side.socket) {
                 None => self.connected(os),
                 Some(errno) => self.not_connected(os, errno),
             },
             Wake::Readable(_) => self.receive(os),
             Wake::Interrupt => os.exit(130),
             Wake::Terminate => os.exit(143),
+            Wake::Writable(_) if self.phase != Phase::Over => {
+                if self.side.flush(os).is_err() {
+                    self.retry(os);
+                }
+            }
             Wake::Writable(_) | Wake::Input => {}
         }
     }
@@ -195,7 +205,7 @@ impl Wget {
             os.set_timer(TIMER_LIMIT, limit);
         }
         match dial::connect(os, SocketAddrV4::new(address, port)) {
-            Ok(socket) => self.socket = socket,
+            Ok(socket) => self.side = Side::plain(socket),
             Err(errno) => self.not_connected(os, errno),
         }
     }
@@ -204,7 +214,7 @@ impl Wget {
         if self.redirects == 0 {
             return self.options.typed.clone();
         }
-        format!("http://{}{}", self.url.authority(), self.url.path)
+        format!("{}://{}{}", self.url.scheme, self.url.authority(), self.url.path)
     }
 
     /// `retryable_socket_connect_error` tells what is worth another try.
@@ -212,7 +222,7 @@ impl Wget {
         os.cancel_timer(TIMER_LIMIT);
         self.phase = Phase::Over;
         self.log(os, &format!("failed: {}.\n", errno.text()));
-        os.close(self.socket);
+        os.close(self.side.socket);
         let lasting = [Errno::Econnrefused, Errno::Enetunreach, Errno::Ehostunreach, Errno::Einval];
         if lasting.contains(&errno) { self.end(os, 4) } else { self.retry(os) }
     }
@@ -220,7 +230,7 @@ impl Wget {
     fn retry(&mut self, os: &mut dyn Os) {
         os.cancel_timer(TIMER_LIMIT);
         self.phase = Phase::Over;
-        os.close(self.socket);
+        os.close(self.side.socket);
         if self.options.tries != 0 && self.attempt >= self.options.tries {
             self.log(os, "Giving up.\n\n");
             return self.end(os, 4);
@@ -237,7 +247,7 @@ impl Wget {
                 self.log(os, "failed: Connection timed out.\n");
                 self.retry(os);
             }
-            Phase::Asked | Phase::Body(_) => {
+            Phase::Securing | Phase::Asked | Phase::Body(_) => {
                 self.log(os, "Read error (Connection timed out) in headers.\n");
                 self.retry(os);
             }
@@ -246,6 +256,13 @@ impl Wget {
 
     fn connected(&mut self, os: &mut dyn Os) {
         self.log(os, "connected.\n");
+        if self.url.scheme == "https" {
+            return self.secure(os);
+        }
+        self.ask(os);
+    }
+
+    fn ask(&mut self, os: &mut dyn Os) {
         let verb = match (&self.options.post, self.options.spider) {
             (Some(_), _) => "POST",
             (None, true) => "HEAD",
@@ -265,48 +282,52 @@ impl Wget {
             lines.push("Content-Type: application/x-www-form-urlencoded".to_owned());
             lines.push(format!("Content-Length: {}", body.len()));
         }
-        let mut request = (lines.join("\r\n") + "\r\n\r\n").into_bytes();
-        let sent = dial::write(os, self.socket, &mut request);
-        let mut body = body.into_bytes();
-        if sent.and_then(|()| dial::write(os, self.socket, &mut body)).is_err() {
+        let request = lines.join("\r\n") + "\r\n\r\n";
+        let sent = self.side.send(os, request.as_bytes());
+        if sent.and_then(|()| self.side.send(os, body.as_bytes())).is_err() {
             return self.retry(os);
         }
         self.log(os, "HTTP request sent, awaiting response... ");
         self.phase = Phase::Asked;
-        self.input.clear();
     }
 
     fn receive(&mut self, os: &mut dyn Os) {
         if matches!(self.phase, Phase::Over | Phase::Connecting) {
             return;
         }
-        let mut input = std::mem::take(&mut self.input);
-        let read = dial::read(os, self.socket, &mut input);
-        self.input = input;
+        let read = self.side.read(os);
+        if self.phase == Phase::Securing && !self.secured(os, &read) {
+            return;
+        }
         if let Some(limit) = self.options.timeout {
             os.set_timer(TIMER_LIMIT, limit);
         }
         while self.phase == Phase::Asked {
-            let Some((head, len)) = Head::read(&self.input) else { break };
-            let raw: Vec<u8> = self.input.drain(..len).collect();
+            let Some((head, len)) = Head::read(&self.side.input) else { break };
+            let raw: Vec<u8> = self.side.input.drain(..len).collect();
             self.take_head(os, head, &raw);
         }
         if let Phase::Body(length) = &mut self.phase {
-            let data = length.take(&mut self.input);
-            let over = length.is_over() || (read == Read::End && *length == Length::UntilClose);
+            let data = length.take(&mut self.side.input);
+            let over = length.is_over() || (self.side.ended && *length == Length::UntilClose);
             self.take_content(os, &data);
             if over {
                 return self.finish(os);
             }
         }
         match (read, &self.phase) {
-            (Read::More, _) | (_, Phase::Over | Phase::Connecting) => {}
-            (Read::End, Phase::Asked) => {
+            (_, Phase::Over | Phase::Connecting | Phase::Securing) => {}
+            (Ok(()), _) if !self.side.ended => {}
+            (Ok(()), Phase::Asked) => {
                 self.log(os, "No data received.\n");
                 self.retry(os);
             }
-            (Read::Failed(errno), Phase::Asked) => {
-                self.log(os, &format!("Read error ({}) in headers.\n", errno.text()));
+            (Err(broken), Phase::Asked) => {
+                let why = match broken {
+                    Broken::Tcp(errno) => errno.text().to_owned(),
+                    Broken::Tls(failure) => failure.text(),
+                };
+                self.log(os, &format!("Read error ({why}) in headers.\n"));
                 self.retry(os);
             }
             (_, Phase::Body(_)) => {
@@ -333,7 +354,7 @@ impl Wget {
         if let Some(location) = location {
             self.log(os, &format!("Location: {location} [following]\n"));
             if let Some(next) = self.url.join(&location).filter(|_| self.redirects < 20) {
-                os.close(self.socket);
+                os.close(self.side.socket);
                 self.redirects += 1;
                 (self.url, self.attempt, self.phase) = (next, 0, Phase::Over);
                 return self.begin(os);
@@ -441,7 +462,7 @@ impl Wget {
 
     fn end(&mut self, os: &mut dyn Os, status: u8) {
         self.phase = Phase::Over;
-        os.close(self.socket);
+        os.close(self.side.socket);
         os.exit(status);
     }
 }

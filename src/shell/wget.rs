@@ -49,6 +49,11 @@ pub(super) fn wget(words: &[String]) -> Command {
 /// `wget` of busybox.
 pub(super) fn busybox(words: &[String]) -> Command {
     match read(words) {
+        // Its TLS knows versions that nobody here speaks.
+        Ok(Some(options)) if options.url.scheme != "http" => {
+            let (text, status) = not_simulated("wget", &options.url.scheme);
+            refuse(text, status)
+        }
         Ok(Some(options)) => Command::process(BusyboxWget::new(options), Out::default()),
         Ok(None) => refuse("Usage: wget [-cqS] [--spider] [-O FILE] [-o LOGFILE] URL...\n", 1),
         Err(Wrong::Option(word)) => {
@@ -115,7 +120,7 @@ fn read(words: &[String]) -> Result<Option<WgetOptions>, Wrong> {
         [_, second, ..] => return Err(refused(&format!("a second URL, {second}"))),
     };
     let url = Url::parse(&typed).ok_or_else(|| Wrong::Url(typed.clone()))?;
-    if url.scheme != "http" {
+    if !matches!(url.scheme.as_str(), "http" | "https") {
         return Err(refused(&url.scheme));
     }
     let typed = if typed.ends_with(&url.authority()) { typed + "/" } else { typed };
@@ -133,6 +138,7 @@ fn read(words: &[String]) -> Result<Option<WgetOptions>, Wrong> {
             "spider" => options.spider = true,
             "header" => options.headers.push(value),
             "post-data" => options.post = Some(value),
+            "no-check-certificate" => options.insecure = true,
             // What is left changes nothing here.
             _ => {}
         }
