@@ -1,4 +1,4 @@
-//! TLS as GNU `wget` with GnuTLS tells of it.
+//! TLS as GNU `wget` with `GnuTLS` tells of it.
 
 use super::{Phase, Wget};
 use crate::app::Os;
