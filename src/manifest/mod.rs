@@ -2,6 +2,7 @@
 //! [`Diagnostic`], and what is right is there all the same.
 
 mod assist;
+mod characters;
 mod decode;
 mod kube_proxy;
 pub mod limits;

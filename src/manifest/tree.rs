@@ -3,10 +3,11 @@
 //! Documents are split first, as the API server's reader does it (a line that begins with `---`), and each is parsed
 //! apart: one that cannot be read does not take the others with it.
 
+use super::characters::Characters;
 use super::scalar::{self, Scalar};
 use crate::base::{Diagnostic, Severity, Span};
 use indexmap::IndexMap;
-use saphyr_parser::{BufferedInput, Event, Input, Marker, Parser, ScalarStyle, ScanError, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 use serde_json::Value;
 use std::ops::Range;
 use std::sync::Arc;
@@ -205,38 +206,24 @@ pub(super) fn documents(text: &str) -> Vec<Range<usize>> {
 
 /// Reads one document, which begins at `start` of the whole: what stands in it, or why it cannot be read.
 pub(super) fn read_document(start: usize, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
-    let mut builder = Builder::new(start, text.into());
-    builder.go_on(&mut Parser::new_from_str(text), usize::MAX)?;
+    let text: Arc<str> = text.into();
+    let mut parser = Parser::new(Characters::new(text.clone()));
+    let mut builder = Builder::new(start, text);
+    builder.go_on(&mut parser, usize::MAX)?;
     Ok(builder.roots)
-}
-
-/// The characters of a text that is held on to.
-struct Characters {
-    text: Arc<str>,
-    at: usize,
-}
-
-impl Iterator for Characters {
-    type Item = char;
-
-    fn next(&mut self) -> Option<char> {
-        let next = self.text[self.at..].chars().next()?;
-        self.at += next.len_utf8();
-        Some(next)
-    }
 }
 
 /// A document that is being read in pieces.
 pub(super) struct Unread {
     builder: Builder,
-    parser: Parser<'static, BufferedInput<Characters>>,
+    parser: Parser<'static, Characters>,
 }
 
 impl Unread {
     /// A document that begins at `start` of the whole.
     pub(super) fn new(start: usize, text: &str) -> Self {
         let text: Arc<str> = text.into();
-        let parser = Parser::new_from_iter(Characters { text: text.clone(), at: 0 });
+        let parser = Parser::new(Characters::new(text.clone()));
         Self { builder: Builder::new(start, text), parser }
     }
 
@@ -283,9 +270,9 @@ impl Builder {
     }
 
     /// Takes at most `n_events` events of the parser. Returns whether the document ended.
-    fn go_on<T: Input>(
+    fn go_on(
         &mut self,
-        parser: &mut Parser<'_, T>,
+        parser: &mut Parser<'_, Characters>,
         n_events: usize,
     ) -> Result<bool, Box<Diagnostic>> {
         for _ in 0..n_events {
