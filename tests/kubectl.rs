@@ -172,6 +172,7 @@ fn describe_lays_out_what_there_is() {
     check("describe.txt");
     check("describe-administration.txt");
     check("describe-storage.txt");
+    check("describe-nodes.txt");
 }
 
 #[test]

@@ -257,6 +257,7 @@ impl ControlPlane {
             connected: false,
             ready: true,
             created: world.now(),
+            transitioned: world.now(),
             images: BTreeSet::new(),
             kubelet: None,
             pods,

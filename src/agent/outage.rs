@@ -6,13 +6,12 @@ use super::control::ControlPlane;
 use super::controllers::Kind;
 use super::store::PodKey;
 use super::world::{Patience, Power, Wakeup, World};
+use crate::api::NODE_MONITOR_GRACE as GRACE;
 use crate::base::Duration;
 use crate::trace::{KubeEventRow, TableChange};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How long a node may be silent (`--node-monitor-grace-period`, 50 s since Kubernetes 1.32).
-const GRACE: Duration = Duration::from_secs(50);
 /// How often a kubelet reports (`nodeStatusUpdateFrequency`).
 const REPORT: Duration = Duration::from_secs(10);
 
@@ -102,6 +101,7 @@ impl ControlPlane {
         let ready = silent.is_none();
         let Some(node) = self.store.nodes.get_mut(name).filter(|node| node.ready != ready) else { return };
         node.ready = ready;
+        node.transitioned = world.now();
         let row = node.row();
         world.record(TableChange::Node(row));
         let word = if ready { "NodeReady" } else { "NodeNotReady" };

@@ -94,6 +94,8 @@ pub(super) struct NodeEntry {
     /// Condition Ready.
     pub(super) ready: bool,
     pub(super) created: SimTime,
+    /// When condition Ready last changed.
+    pub(super) transitioned: SimTime,
     /// Images that it holds.
     pub(super) images: BTreeSet<Arc<str>>,
     /// What its kubelet's probes see.
@@ -168,6 +170,7 @@ impl NodeEntry {
             unschedulable: self.spec.unschedulable,
             labels: self.spec.labels.clone(),
             created: self.created,
+            transitioned: self.transitioned,
         }
     }
 }

@@ -30,8 +30,8 @@ pub use cluster::{
 pub use kube_proxy::{KubeProxySpec, LocalTraffic, NodePortAddresses, ProxyMode};
 pub use meta::{NamespacedName, ObjectMeta, OwnerReference};
 pub use node::{
-    Node, NodeAddress, NodeAddressType, NodeCondition, NodeResourceSpec, NodeStatus, NodeSystemInfo, Taint,
-    TaintEffect,
+    NODE_MONITOR_GRACE, Node, NodeAddress, NodeAddressType, NodeCondition, NodeResourceSpec, NodeStatus,
+    NodeSystemInfo, Taint, TaintEffect,
 };
 pub use object::{Object, Unsimulated};
 pub use pod::{

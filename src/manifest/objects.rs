@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Kinds that are part of the simulation, or that mean nothing beyond their name.
-const SIMULATED: [&str; 33] = [
+const SIMULATED: [&str; 34] = [
     "AdminNetworkPolicy",
     "AuthorizationPolicy",
     "BaselineAdminNetworkPolicy",
@@ -39,6 +39,7 @@ const SIMULATED: [&str; 33] = [
     "ClusterRole",
     "ClusterRoleBinding",
     "CronJob",
+    "HorizontalPodAutoscaler",
     "LimitRange",
     "PersistentVolumeClaim",
     "PodDisruptionBudget",

@@ -72,7 +72,7 @@ pub fn decimal(thousandths: i128) -> String {
 }
 
 /// An amount in thousandths as the API writes it with binary suffixes: `1536Mi`, `1Gi`.
-fn binary(thousandths: i128) -> String {
+pub fn binary(thousandths: i128) -> String {
     if thousandths % 1_000 != 0 {
         return format!("{thousandths}m");
     }

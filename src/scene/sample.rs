@@ -163,6 +163,7 @@ pub(crate) fn node(s: &mut Scribe, netns_id: NetnsId, n: u8, switch_port: IfInde
         unschedulable: false,
         labels: BTreeMap::new(),
         created: SimTime::ZERO,
+        transitioned: SimTime::ZERO,
     };
     s.change(netns_id, TableChange::Node(row));
     let card = LinkKind::Physical { peer_netns: SWITCH, peer: switch_port };

@@ -5,6 +5,7 @@ use super::filters::texts;
 use super::getopt::getopt;
 use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context, programs};
+use crate::trace::KERNEL_RELEASE;
 use std::cmp::Ordering;
 
 /// What a program says of files that are not there.
@@ -270,6 +271,9 @@ pub(super) fn tr(context: &Context<'_>, words: &[String]) -> Command {
     answer(out)
 }
 
+/// What `uname -v` says of a kernel that was built once, on the day that simulated time begins at.
+const KERNEL_VERSION: &str = "#1 SMP PREEMPT_DYNAMIC Thu Jan  1 00:00:00 UTC 2026";
+
 /// `whoami`, `id` and `uname`: everybody is root on Linux.
 pub(super) fn identity(context: &Context<'_>, program: &str, words: &[String]) -> Command {
     let word = words.first().map_or("", String::as_str);
@@ -277,14 +281,50 @@ pub(super) fn identity(context: &Context<'_>, program: &str, words: &[String]) -
         ("id", "") => answer("uid=0(root) gid=0(root) groups=0(root)\n"),
         ("id", "-u" | "-g" | "-G") => answer("0\n"),
         ("whoami", "") | ("id", "-un" | "-gn") => answer("root\n"),
-        ("uname", "" | "-s") => answer("Linux\n"),
-        ("uname", "-n") => answer(format!("{}\n", context.hostname)),
-        ("uname", "-m") => answer("x86_64\n"),
+        ("uname", _) => uname(context, words),
         _ => {
             let (text, status) = not_simulated(program, word);
             refuse(text, status)
         }
     }
+}
+
+/// `uname` (GNU coreutils and busybox): what is asked for stands in the order of `-a`, which leaves out what is unknown.
+fn uname(context: &Context<'_>, words: &[String]) -> Command {
+    let mut asked = String::new();
+    for word in words {
+        asked += match word.as_str() {
+            "--all" => "a",
+            "--kernel-name" => "s",
+            "--nodename" => "n",
+            "--kernel-release" => "r",
+            "--kernel-version" => "v",
+            "--machine" => "m",
+            "--operating-system" => "o",
+            short if short.starts_with('-') && !short[1..].is_empty() => &short[1..],
+            _ => "?",
+        };
+    }
+    if let Some(other) = asked.chars().find(|letter| !"asnrvmpio".contains(*letter)) {
+        let (text, status) =
+            not_simulated("uname", &words.iter().find(|word| word.contains(other)).unwrap_or(&words[0]));
+        return refuse(text, status);
+    }
+    let all = asked.contains('a');
+    let parts = [
+        ('s', "Linux"),
+        ('n', context.hostname),
+        ('r', KERNEL_RELEASE),
+        ('v', KERNEL_VERSION),
+        ('m', "x86_64"),
+        ('p', "unknown"),
+        ('i', "unknown"),
+        ('o', "GNU/Linux"),
+    ];
+    let is_shown = |letter: char| if all { !matches!(letter, 'p' | 'i') } else { asked.contains(letter) };
+    let shown: Vec<&str> =
+        parts.iter().filter(|(letter, _)| is_shown(*letter)).map(|(_, text)| *text).collect();
+    answer(if shown.is_empty() { "Linux\n".to_owned() } else { shown.join(" ") + "\n" })
 }
 
 /// `which`: where programs lie; what is not there is passed over, and makes the status 1.

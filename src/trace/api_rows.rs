@@ -1,6 +1,5 @@
 //! API objects of every kind, as the store holds them.
 
-use super::NodeRow;
 use crate::base::{ObjectKey, SimTime};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -97,29 +96,6 @@ impl ObjectRow {
     pub fn strings(&self, path: &[&str]) -> BTreeMap<String, String> {
         let entries = self.at(path).and_then(Value::as_object).into_iter().flatten();
         entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
-    }
-}
-
-impl NodeRow {
-    /// Writes into a Node object what became of it.
-    pub fn overlay(&self, value: &mut Value) {
-        let (status, reason, message) = if self.ready {
-            ("True", "KubeletReady", "kubelet is posting ready status")
-        } else {
-            ("Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
-        };
-        let mut own = value["status"].take();
-        if !own.is_object() {
-            own = json!({});
-        }
-        own["conditions"] =
-            json!([{ "type": "Ready", "status": status, "reason": reason, "message": message }]);
-        own["addresses"] = json!([
-
-            { "type": "InternalIP", "address": self.address.to_string() },
-            { "type": "Hostname", "address": &*self.name },
-        ]);
-        value["status"] = own;
     }
 }
 

@@ -24,6 +24,7 @@ mod names_rows;
 mod netfilter;
 mod netfilter_words;
 mod nft;
+mod node_status;
 mod object_rows;
 mod pcapng;
 pub mod pod_status;
@@ -65,6 +66,7 @@ pub use netfilter::{
     RuleState, SetMember, SetRow, TcpTracking, Tuple,
 };
 pub use nft::{NftChain, NftChainRow, NftChange, NftElementRow, NftRuleRow, NftSet, NftSetRow, NftTable};
+pub use node_status::{KERNEL_RELEASE, KUBERNETES};
 pub use object_rows::{
     ConditionRow, ContainerRow, ContainerState, KubeEventRow, LastState, Made, NodeRow, PodPhase, PodRow,
     StepRow, Steps,

@@ -23,6 +23,8 @@ pub struct NodeRow {
     pub labels: BTreeMap<String, String>,
     /// `metadata.creationTimestamp`.
     pub created: SimTime,
+    /// `lastTransitionTime` of condition Ready.
+    pub transitioned: SimTime,
 }
 
 /// Phase of a Pod (`status.phase`).

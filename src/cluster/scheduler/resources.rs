@@ -16,24 +16,32 @@ pub(super) struct Shortage {
     pub(super) capacity: i128,
 }
 
-type Amounts = BTreeMap<String, i128>;
+/// Amounts of resources, in thousandths.
+pub type Amounts = BTreeMap<String, i128>;
 
-/// What a container asks for, in thousandths; limits stand in for requests that are not written.
-fn of_container(container: &Container) -> Amounts {
-    let listed = |field: &str| {
-        let resources = container.resources.as_ref().and_then(|resources| resources.get(field));
-        let entries = resources.and_then(Value::as_object).into_iter().flatten();
-        entries
-            .filter_map(|(name, value)| Some((name.clone(), quantity::of_json(value)?)))
-            .collect::<Amounts>()
-    };
-    let mut amounts = listed("limits");
-    amounts.extend(listed("requests"));
-    amounts
+/// What stands in a field of a container's resources.
+fn listed(container: &Container, field: &str) -> Amounts {
+    let resources = container.resources.as_ref().and_then(|resources| resources.get(field));
+    let entries = resources.and_then(Value::as_object).into_iter().flatten();
+    entries.filter_map(|(name, value)| Some((name.clone(), quantity::of_json(value)?))).collect()
 }
 
-/// What a Pod asks for (`PodRequests`): its containers and sidecars together, or the largest init container.
-fn of_pod(pod: &Pod) -> Amounts {
+/// What a Pod asks for (`PodRequests`); limits stand in for requests that are not written.
+pub fn requests(pod: &Pod) -> Amounts {
+    of_pod(pod, |container| {
+        let mut amounts = listed(container, "limits");
+        amounts.extend(listed(container, "requests"));
+        amounts
+    })
+}
+
+/// What a Pod may use at most, as far as it is written (`PodLimits`).
+pub fn limits(pod: &Pod) -> Amounts {
+    of_pod(pod, |container| listed(container, "limits"))
+}
+
+/// The containers and sidecars of a Pod together, or its largest init container.
+fn of_pod(pod: &Pod, of_container: impl Fn(&Container) -> Amounts) -> Amounts {
     let mut sum = Amounts::new();
     for container in &pod.spec.containers {
         for (name, amount) in of_container(container) {
@@ -77,13 +85,13 @@ pub(super) fn shortages(pod: &Pod, node: &NodeSpec, around: &dyn Surroundings) -
             found.push(Shortage { resource: "pods".to_owned(), requested: 1, used, capacity });
         }
     }
-    let wanted = of_pod(pod);
+    let wanted = requests(pod);
     if wanted.values().all(|amount| *amount == 0) {
         return found;
     }
     let mut used = Amounts::new();
     for other in placed {
-        for (name, amount) in of_pod(other) {
+        for (name, amount) in requests(other) {
             *used.entry(name).or_default() += amount;
         }
     }

@@ -7,8 +7,7 @@ use crate::trace::{Inventory, NodeRow, ServiceRow};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The release whose behaviour is simulated.
-pub(super) const VERSION: &str = "v1.35.0";
+pub(super) use crate::trace::KUBERNETES as VERSION;
 
 /// All objects of a type, in the order of namespace and name.
 pub(super) fn objects(inventory: &Inventory, resource: &Resource) -> Vec<Value> {
@@ -26,7 +25,7 @@ pub(super) fn objects(inventory: &Inventory, resource: &Resource) -> Vec<Value> 
             for (name, row) in &inventory.nodes {
                 let key = (String::new(), name.to_string());
                 let entry = found.entry(key).or_insert_with(|| bare("v1", "Node", "", name, row.created));
-                node(row, entry);
+                node(row, inventory.now, entry);
             }
         }
         "Service" => {
@@ -62,7 +61,7 @@ fn pods(inventory: &Inventory, found: &mut BTreeMap<(String, String), Value>) {
     }
 }
 
-fn node(row: &NodeRow, value: &mut Value) {
+fn node(row: &NodeRow, now: SimTime, value: &mut Value) {
     if at(value, "spec.podCIDR").is_null() {
         value["spec"]["podCIDR"] = json!(row.pod_cidr.to_string());
         value["spec"]["podCIDRs"] = json!([row.pod_cidr.to_string()]);
@@ -75,25 +74,11 @@ fn node(row: &NodeRow, value: &mut Value) {
             value["metadata"]["labels"][key] = json!(label);
         }
     }
-    let status = &mut value["status"];
-    if list(status, "addresses").is_empty() {
-        status["addresses"] = json!([
-            { "type": "InternalIP", "address": row.address.to_string() },
-            { "type": "Hostname", "address": &*row.name },
-        ]);
-    }
-    // Conditions that came with the text hold as long as the node is well here.
-    if !row.ready || at(status, "conditions").is_null() {
-        status["conditions"] = json!([{
-            "type": "Ready",
-            "status": if row.ready { "True" } else { "Unknown" },
-            "reason": if row.ready { "KubeletReady" } else { "NodeStatusUnknown" },
-            "message": if row.ready { "kubelet is posting ready status" } else { "Kubelet stopped posting node status." },
-            "lastTransitionTime": row.created.rfc3339(),
-        }]);
-    }
-    if at(status, "nodeInfo.kubeletVersion").is_null() {
-        status["nodeInfo"]["kubeletVersion"] = json!(VERSION);
+    row.overlay(value);
+    for condition in value["status"]["conditions"].as_array_mut().into_iter().flatten() {
+        if condition["lastHeartbeatTime"].is_null() {
+            condition["lastHeartbeatTime"] = json!(row.reported(now).rfc3339());
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod autoscaler;
 mod ingress;
 mod network;
 mod node;
+mod node_resources;
 mod pod;
 mod storage;
 mod tabs;

@@ -1,12 +1,23 @@
 //! Nodes.
 
+use super::node_resources::resources;
 use super::{Look, annotations, labels, line, moment};
-use crate::shell::kubectl::age::since;
 use crate::shell::kubectl::json::{at, entries, list, or, plain, text};
 use crate::shell::kubectl::print;
-use crate::shell::kubectl::resources::of_kind;
-use crate::shell::kubectl::view;
 use serde_json::Value;
+
+/// Titles of `status.nodeInfo`.
+const SYSTEM: [(&str, &str); 9] = [
+    ("Machine ID", "machineID"),
+    ("System UUID", "systemUUID"),
+    ("Boot ID", "bootID"),
+    ("Kernel Version", "kernelVersion"),
+    ("OS Image", "osImage"),
+    ("Operating System", "operatingSystem"),
+    ("Architecture", "architecture"),
+    ("Container Runtime Version", "containerRuntimeVersion"),
+    ("Kubelet Version", "kubeletVersion"),
+];
 
 pub(super) fn node(node: &Value, look: &Look<'_>, out: &mut String) {
     let name = text(node, "metadata.name");
@@ -27,6 +38,7 @@ pub(super) fn node(node: &Value, look: &Look<'_>, out: &mut String) {
         line(out, &format!("{title}\t{}{value}:{}", text(taint, "key"), text(taint, "effect")));
     }
     line(out, &format!("Unschedulable:\t{}", *at(node, "spec.unschedulable") == true));
+    lease(name, look, out);
     conditions(node, out);
     line(out, "Addresses:");
     for one in list(node, "status.addresses") {
@@ -42,31 +54,30 @@ pub(super) fn node(node: &Value, look: &Look<'_>, out: &mut String) {
         }
     }
     line(out, "System Info:");
-    line(out, &format!("  Kubelet Version:\t{}", text(node, "status.nodeInfo.kubeletVersion")));
+    for (title, field) in SYSTEM {
+        line(out, &format!("  {title}:\t{}", text(node, &format!("status.nodeInfo.{field}"))));
+    }
     let range = text(node, "spec.podCIDR");
     if !range.is_empty() {
         line(out, &format!("PodCIDR:\t{range}"));
         let ranges: Vec<String> = list(node, "spec.podCIDRs").iter().map(plain).collect();
         line(out, &format!("PodCIDRs:\t{}", or(&ranges.join(","), range)));
     }
-    let pods = of_kind("Pod").map(|one| view::objects(look.inventory, one)).unwrap_or_default();
-    let here: Vec<&Value> = pods
-        .iter()
-        .filter(|pod| {
-            text(pod, "spec.nodeName") == name && !matches!(text(pod, "status.phase"), "Succeeded" | "Failed")
-        })
-        .collect();
-    line(out, &format!("Non-terminated Pods:\t({} in total)", here.len()));
-    if !here.is_empty() {
-        line(out, "  Namespace\tName\t\tAge\n  ---------\t----\t\t---");
-        for pod in here {
-            let age = since(look.now, text(pod, "metadata.creationTimestamp"));
-            line(
-                out,
-                &format!("  {}\t{}\t\t{age}", text(pod, "metadata.namespace"), text(pod, "metadata.name")),
-            );
-        }
+    let provider = text(node, "spec.providerID");
+    if !provider.is_empty() {
+        line(out, &format!("ProviderID:\t{provider}"));
     }
+    resources(node, look, out);
+}
+
+/// The kubelet's Lease in `kube-node-lease`.
+fn lease(name: &str, look: &Look<'_>, out: &mut String) {
+    let Some(row) = look.inventory.nodes.get(name) else { return };
+    let renewed = moment(&row.renewed(look.now).rfc3339());
+    line(
+        out,
+        &format!("Lease:\n  HolderIdentity:\t{name}\n  AcquireTime:\t<unset>\n  RenewTime:\t{renewed}"),
+    );
 }
 
 fn conditions(node: &Value, out: &mut String) {
