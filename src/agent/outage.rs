@@ -6,9 +6,8 @@ use super::control::ControlPlane;
 use super::controllers::Kind;
 use super::store::PodKey;
 use super::world::{Patience, Power, Wakeup, World};
-use crate::api::NODE_MONITOR_GRACE as GRACE;
 use crate::base::Duration;
-use crate::trace::{KubeEventRow, TableChange};
+use crate::trace::{KubeEventRow, NODE_MONITOR_GRACE as GRACE, TableChange};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

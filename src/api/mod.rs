@@ -30,8 +30,8 @@ pub use cluster::{
 pub use kube_proxy::{KubeProxySpec, LocalTraffic, NodePortAddresses, ProxyMode};
 pub use meta::{NamespacedName, ObjectMeta, OwnerReference};
 pub use node::{
-    NODE_MONITOR_GRACE, Node, NodeAddress, NodeAddressType, NodeCondition, NodeResourceSpec, NodeStatus,
-    NodeSystemInfo, Taint, TaintEffect,
+    Node, NodeAddress, NodeAddressType, NodeCondition, NodeResourceSpec, NodeStatus, NodeSystemInfo, Taint,
+    TaintEffect,
 };
 pub use object::{Object, Unsimulated};
 pub use pod::{

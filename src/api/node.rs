@@ -1,12 +1,8 @@
 //! `Node`.
 
 use super::ObjectMeta;
-use crate::base::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// How long a node may be silent before it counts as lost (`--node-monitor-grace-period`, 50 s since Kubernetes 1.32).
-pub const NODE_MONITOR_GRACE: Duration = Duration::from_secs(50);
 
 /// A machine of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -66,7 +66,7 @@ pub use netfilter::{
     RuleState, SetMember, SetRow, TcpTracking, Tuple,
 };
 pub use nft::{NftChain, NftChainRow, NftChange, NftElementRow, NftRuleRow, NftSet, NftSetRow, NftTable};
-pub use node_status::{KERNEL_RELEASE, KUBERNETES};
+pub use node_status::{KERNEL_RELEASE, KUBERNETES, NODE_MONITOR_GRACE};
 pub use object_rows::{
     ConditionRow, ContainerRow, ContainerState, KubeEventRow, LastState, Made, NodeRow, PodPhase, PodRow,
     StepRow, Steps,

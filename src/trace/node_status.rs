@@ -1,7 +1,6 @@
 //! The status that a Node has from its kubelet and from the node controller.
 
 use super::NodeRow;
-use crate::api::NODE_MONITOR_GRACE;
 use crate::base::{Duration, SimTime};
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
@@ -9,6 +8,9 @@ use sha2::{Digest as _, Sha256};
 
 /// The release of Kubernetes whose behaviour is simulated.
 pub const KUBERNETES: &str = "v1.35.0";
+
+/// How long a node may be silent before it counts as lost (`--node-monitor-grace-period`, 50 s since Kubernetes 1.32).
+pub const NODE_MONITOR_GRACE: Duration = Duration::from_secs(50);
 
 /// The release of Linux whose behaviour is simulated.
 pub const KERNEL_RELEASE: &str = "6.18.0";
