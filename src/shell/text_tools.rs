@@ -307,7 +307,7 @@ fn uname(context: &Context<'_>, words: &[String]) -> Command {
     }
     if let Some(other) = asked.chars().find(|letter| !"asnrvmpio".contains(*letter)) {
         let (text, status) =
-            not_simulated("uname", &words.iter().find(|word| word.contains(other)).unwrap_or(&words[0]));
+            not_simulated("uname", words.iter().find(|word| word.contains(other)).unwrap_or(&words[0]));
         return refuse(text, status);
     }
     let all = asked.contains('a');

@@ -80,7 +80,7 @@ fn placed(node: &str, look: &Look<'_>) -> Vec<Placed> {
 
 fn sum(pods: &[Placed], of: impl Fn(&Placed) -> &Amounts) -> Amounts {
     let mut sum: Amounts = BTreeMap::new();
-    for (name, amount) in pods.iter().flat_map(|pod| of(pod)) {
+    for (name, amount) in pods.iter().flat_map(&of) {
         *sum.entry(name.clone()).or_default() += amount;
     }
     sum
