@@ -273,6 +273,13 @@ pub(super) fn not_found(resource: &Resource, name: &str) -> String {
     format!("Error from server (NotFound): {} \"{name}\" not found\n", resource.plural_with_group())
 }
 
+/// What the API server warns of whoever asks for these types (`APILifecycleDeprecated`); kubectl says it once.
+pub(super) fn deprecation<'w>(mut wanted: impl Iterator<Item = &'w Resource>) -> &'static str {
+    const ENDPOINTS: &str =
+        "Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice\n";
+    if wanted.any(|resource| resource.kind == "Endpoints") { ENDPOINTS } else { "" }
+}
+
 fn answer(inventory: &Inventory, query: &Query) -> Command {
     let mut missing = Out::default();
     let mut status = 0;
@@ -309,6 +316,7 @@ fn answer(inventory: &Inventory, query: &Query) -> Command {
     }
     let nothing = found.iter().all(|(_, objects)| objects.is_empty());
     let mut out = Out::default();
+    out.err(deprecation(found.iter().map(|(resource, _)| *resource)));
     if !(nothing && status != 0) {
         status |= print(query, inventory, &found, &mut out);
     }

@@ -14,7 +14,7 @@ mod workload;
 
 use super::age::{since, unix_secs};
 use super::flags::{Flag, read, switch, value};
-use super::get::{not_found, wanted};
+use super::get::{deprecation, not_found, wanted};
 use super::json::{at, entries, list, or, plain, text};
 use super::resources::Resource;
 use super::{labels, view};
@@ -57,6 +57,7 @@ fn described(inventory: &Inventory, namespace: &str, words: &[String]) -> Result
     let with_events = words.value("show-events") != Some("false");
     let look = Look { inventory, now: inventory.now };
     let mut out = Out::default();
+    out.err(deprecation(wanted.iter().map(|(resource, _)| *resource)));
     let mut missing = Out::default();
     let (mut status, mut count) = (0, 0);
     for (resource, names) in &wanted {
