@@ -216,12 +216,13 @@ impl ControlPlane {
             }
         }
         let value = &own;
-        let mut named = value.clone();
-        if value["spec"]["ephemeralContainers"].is_array() && old.is_some() {
-            // A Pod that is there already may have them, which its identity shows.
-            named["metadata"]["uid"] = json!(old.map(|old| old.uid.to_string()));
-        }
-        let mut written = Written::checked(&named)?;
+        // A Pod that is there already may have them, which its identity shows.
+        let named = old.filter(|_| value["spec"]["ephemeralContainers"].is_array()).map(|old| {
+            let mut named = value.clone();
+            named["metadata"]["uid"] = json!(&*old.uid);
+            named
+        });
+        let mut written = Written::checked(named.as_ref().unwrap_or(value))?;
         let key = written.key.clone();
         let old = self.read(&key)?;
         let given = value["metadata"]["resourceVersion"].as_str().filter(|version| !version.is_empty());

@@ -56,6 +56,11 @@ fn is_for(volume: &ObjectRow, claim: &ObjectRow) -> bool {
     })
 }
 
+/// Whether a class binds its claims only when a Pod asks for them.
+fn is_delayed(class: &ObjectRow) -> bool {
+    class.text(&["volumeBindingMode"]) == Some("WaitForFirstConsumer")
+}
+
 fn amount(row: &ObjectRow, path: &[&str]) -> i128 {
     row.at(path).and_then(quantity::of_json).unwrap_or(0)
 }
@@ -222,9 +227,7 @@ impl ControlPlane {
             return self.bind_named(world, &row, name);
         }
         let class = self.object("StorageClass", "", class_of(&row)).cloned();
-        let is_delayed = class
-            .as_ref()
-            .is_some_and(|class| class.text(&["volumeBindingMode"]) == Some("WaitForFirstConsumer"));
+        let is_delayed = class.as_deref().is_some_and(is_delayed);
         if let Some(volume) = self.fitting_volume(&row, (is_delayed, None)) {
             return self.bind_volume(world, &row, &volume);
         }
@@ -463,13 +466,9 @@ impl ControlPlane {
                     claim.text(&["spec", "volumeName"]).unwrap_or("")
                 ));
             }
-            let class = self.object("StorageClass", "", class_of(claim));
-            let is_delayed =
-                class.is_some_and(|class| class.text(&["volumeBindingMode"]) == Some("WaitForFirstConsumer"));
-            if is_bound(claim) {
-                continue;
-            }
-            if !is_delayed {
+            if !is_bound(claim)
+                && !self.object("StorageClass", "", class_of(claim)).is_some_and(|class| is_delayed(class))
+            {
                 return Some("pod has unbound immediate PersistentVolumeClaims".to_owned());
             }
         }

@@ -122,8 +122,7 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
     };
     pod["metadata"]["namespace"] = json!(namespace);
     let said = if words.is_set("quiet") { String::new() } else { said };
-    let attaches = words.is_set(if words.value("attach").is_some() { "attach" } else { "stdin" });
-    if attaches && !container.is_empty() {
+    if attaches(&words) && !container.is_empty() {
         return debugged(context, (pod, None), (&container, &words), (said, warning));
     }
     let replaced = words.is_set("replace").then(|| of_kind("Pod")).flatten();
@@ -142,6 +141,11 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
         }
         Next::Done(0)
     }))
+}
+
+/// Whether the client attaches to the container: where nothing is said of that, it does if it passes on its input.
+fn attaches(words: &Words) -> bool {
+    words.is_set(if words.value("attach").is_some() { "attach" } else { "stdin" })
 }
 
 /// A container that comes into a running Pod (`debugByEphemeralContainer`).
@@ -187,7 +191,7 @@ fn looked_into(
     );
     let request = ApiRequest::Debug { pod: key, container };
     let said = if words.is_set("quiet") { String::new() } else { said };
-    if words.is_set(if words.value("attach").is_some() { "attach" } else { "stdin" }) {
+    if attaches(words) {
         return debugged(context, (pod, Some(request)), (&name, words), (said, warning));
     }
     let warning = warning.to_owned();
