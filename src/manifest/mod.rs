@@ -9,6 +9,7 @@ pub mod limits;
 mod objects;
 mod output;
 mod path;
+mod plain;
 mod prune;
 pub mod quantity;
 pub mod quotas;

@@ -4,11 +4,13 @@
 //! apart: one that cannot be read does not take the others with it.
 
 use super::characters::Characters;
+use super::plain;
 use super::scalar::{self, Scalar};
 use crate::base::{Diagnostic, Severity, Span};
 use indexmap::IndexMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,7 +20,7 @@ const DEPTH_LIMIT: usize = 64;
 const ALIAS_LIMIT: usize = 20_000;
 
 /// A value with its place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node {
     /// Where it stands.
     pub(super) span: Span,
@@ -29,7 +31,7 @@ pub(super) struct Node {
 }
 
 /// What a node is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum NodeValue {
     /// A scalar, with its meaning.
     Scalar(Scalar),
@@ -40,7 +42,7 @@ pub(super) enum NodeValue {
 }
 
 /// A key with its value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
     /// The key.
     pub(super) key: String,
@@ -207,6 +209,21 @@ pub(super) fn documents(text: &str) -> Vec<Range<usize>> {
 /// Reads one document, which begins at `start` of the whole: what stands in it, or why it cannot be read.
 pub(super) fn read_document(start: usize, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
     let text: Arc<str> = text.into();
+    match read_plain(start, &text) {
+        Some(roots) => Ok(roots),
+        None => read_any(start, text),
+    }
+}
+
+/// Reads a document that is plain enough for the quicker reader.
+pub(super) fn read_plain(start: usize, text: &Arc<str>) -> Option<Vec<Node>> {
+    let mut builder = Builder::new(start, text.clone());
+    plain::read(start, text, &mut builder)?;
+    Some(builder.roots)
+}
+
+/// Reads a document in which any part of YAML may stand.
+pub(super) fn read_any(start: usize, text: Arc<str>) -> Result<Vec<Node>, Box<Diagnostic>> {
     let mut parser = Parser::new(Characters::new(text.clone()));
     let mut builder = Builder::new(start, text);
     builder.go_on(&mut parser, usize::MAX)?;
@@ -241,7 +258,8 @@ struct Open {
     key: Option<(String, Span)>,
 }
 
-struct Builder {
+/// A tree that is being built from its scalars and from where its collections begin and end.
+pub(super) struct Builder {
     start: usize,
     text: Arc<str>,
     /// Byte offset of each character; empty where the text is ASCII and both are the same.
@@ -302,21 +320,10 @@ impl Builder {
     fn take(&mut self, event: Event<'_>, span: saphyr_parser::Span) -> Step {
         let span = self.span(span);
         match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                let letter = style == ScalarStyle::Plain && scalar::is_letter(&text);
-                let meant = meaning(&text, style, tag.as_deref());
-                let source = (meant.is_some() || letter).then(|| Box::from(&*text));
-                let value = meant.unwrap_or_else(|| Scalar::Text(text.into_owned()));
-                self.finish(Node { span, value: NodeValue::Scalar(value), source }, anchor)
-            }
+            Event::Scalar(text, style, anchor, tag) => self.scalar(text, style, tag.as_deref(), span, anchor),
             Event::SequenceStart(anchor, _) => self.begin(span, NodeValue::Sequence(Vec::new()), anchor),
             Event::MappingStart(anchor, _) => self.begin(span, NodeValue::Mapping(Vec::new()), anchor),
-            Event::SequenceEnd | Event::MappingEnd => {
-                let Some(mut open) = self.open.pop() else { return Ok(()) };
-                open.node.span.end = open.node.span.end.max(span.start);
-                merge(&mut open.node);
-                self.finish(open.node, open.anchor)
-            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(span.start),
             Event::Alias(anchor) => self.alias(anchor, span),
             Event::Nothing
             | Event::StreamStart
@@ -326,7 +333,32 @@ impl Builder {
         }
     }
 
-    fn begin(&mut self, span: Span, value: NodeValue, anchor: usize) -> Step {
+    /// A scalar as it was written.
+    pub(super) fn scalar(
+        &mut self,
+        text: Cow<'_, str>,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        span: Span,
+        anchor: usize,
+    ) -> Step {
+        let letter = style == ScalarStyle::Plain && scalar::is_letter(&text);
+        let meant = meaning(&text, style, tag);
+        let source = (meant.is_some() || letter).then(|| Box::from(&*text));
+        let value = meant.unwrap_or_else(|| Scalar::Text(text.into_owned()));
+        self.finish(Node { span, value: NodeValue::Scalar(value), source }, anchor)
+    }
+
+    /// The innermost collection ends where `at` stands.
+    pub(super) fn end(&mut self, at: usize) -> Step {
+        let Some(mut open) = self.open.pop() else { return Ok(()) };
+        open.node.span.end = open.node.span.end.max(at);
+        merge(&mut open.node);
+        self.finish(open.node, open.anchor)
+    }
+
+    /// A collection begins; `value` is an empty one.
+    pub(super) fn begin(&mut self, span: Span, value: NodeValue, anchor: usize) -> Step {
         if self.open.len() >= DEPTH_LIMIT {
             return Err(Box::new(problem(
                 span,
