@@ -333,3 +333,8 @@ fn stateful_sets_and_daemon_sets_go_back_to_revisions() {
 fn curl_speaks_tls_and_makes_several_transfers() {
     check("transfers.txt");
 }
+
+#[test]
+fn what_pods_ask_for_is_summed_up_in_one_way() {
+    check("amounts.txt");
+}

@@ -8,8 +8,9 @@ use super::launch::{Exit, Launch};
 use super::probes::{command, executable_missing, of_machine, of_request, request};
 use super::store::PodKey;
 use super::world::{Patience, Wakeup, World};
-use crate::app::probe::{Asks, NOT_HTTPS, Purpose, Request};
+use crate::app::probe::{NOT_HTTPS, Purpose, Request};
 use crate::base::{Duration, ProcessId};
+use crate::cluster::probe::Asks;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -93,8 +94,8 @@ impl ControlPlane {
         let Some(mut request) = running.request.clone().filter(|_| said.ends_with(NOT_HTTPS)) else {
             return false;
         };
-        if let Asks::Http { scheme, headers, .. } = &mut request.asks {
-            "http".clone_into(scheme);
+        if let Asks::Http { is_https, headers, .. } = &mut request.asks {
+            *is_https = false;
             headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Authorization"));
         }
         let node = self.store.pods.get(&running.key).and_then(|entry| entry.node.clone());

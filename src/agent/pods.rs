@@ -64,6 +64,10 @@ impl ControlPlane {
         if entry.pod != pod {
             let old = std::mem::replace(&mut entry.pod, pod.clone());
             self.store.relabel(&key, &old.metadata.labels, &pod.metadata.labels);
+            // What is new may let a Pod be placed that nothing was done for, or that fitted nowhere.
+            if old.spec != pod.spec {
+                world.wake_in(SCHEDULING, Patience::Prompt, Wakeup::Schedule(key.clone()));
+            }
             killing::redefined(self, world, &key, &old);
             self.record_pod(world, &key);
         }

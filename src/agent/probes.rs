@@ -8,8 +8,9 @@ use super::launch::{Environment, Exit, Launch, Mounts, not_found};
 use super::store::{PodEntry, PodKey};
 use super::world::{Patience, ProbeKind, Wakeup, World};
 use crate::api::Container;
-use crate::app::probe::{Asks, Purpose, Request};
+use crate::app::probe::{Purpose, Request};
 use crate::base::{Duration, Ipv4Addr, NetnsId, ProcessId};
+use crate::cluster::probe::Asks;
 use crate::kernel::User;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -93,7 +94,7 @@ pub(super) fn request(
             to: SocketAddrV4::new(host(http), port(container, &http["port"])?),
             asks: Asks::Http {
                 path: if path.starts_with('/') { path.to_owned() } else { format!("/{path}") },
-                scheme: http["scheme"].as_str().unwrap_or("HTTP").to_lowercase(),
+                is_https: http["scheme"] == "HTTPS",
                 headers: headers.map(|field| (text(&field["name"]), text(&field["value"]))).collect(),
             },
             timeout,

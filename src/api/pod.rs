@@ -116,6 +116,12 @@ pub struct PodSpec {
     /// Containers that came into the running Pod to look into it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ephemeral_containers: Vec<Container>,
+    /// What the Pod as a whole asks for and may use, as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Value>,
+    /// What its runtime takes beside its containers, as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overhead: Option<Value>,
     /// Volumes, as written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Value>,

@@ -7,31 +7,11 @@ use super::http::Head;
 use super::side::{Broken, Side};
 use super::{Errno, Os, Process, SocketOption, Transport, Wake, dial};
 use crate::base::{Duration, SocketId};
+use crate::cluster::probe::Asks;
 use crate::tls::{Failure, Party};
 use crate::trace::Stream;
 use grpc::GrpcProbe;
 use std::net::SocketAddrV4;
-
-/// What is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asks {
-    /// That the port takes connections.
-    Connection,
-    /// That `GET` of this path is answered with a status from 200 to 399.
-    Http {
-        /// Path with its query.
-        path: String,
-        /// `http`, or `https`: whose certificate it is, is not asked (`InsecureSkipVerify`).
-        scheme: String,
-        /// Header fields, name and value.
-        headers: Vec<(String, String)>,
-    },
-    /// That a service serves (`grpc.health.v1.Health/Check`).
-    Grpc {
-        /// Its name, often empty: the server as a whole.
-        service: String,
-    },
-}
 
 /// What it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +73,10 @@ impl Probe {
     fn url(&self) -> String {
         match &self.request.asks {
             Asks::Connection | Asks::Grpc { .. } => self.request.to.to_string(),
-            Asks::Http { path, scheme, .. } => format!("{scheme}://{}{path}", self.request.to),
+            Asks::Http { path, is_https, .. } => {
+                let scheme = if *is_https { "https" } else { "http" };
+                format!("{scheme}://{}{path}", self.request.to)
+            }
         }
     }
 
@@ -126,11 +109,10 @@ impl Probe {
 
     /// The connection is there.
     fn connected(&mut self, os: &mut dyn Os, socket: SocketId) {
-        let Asks::Http { scheme, .. } = &self.request.asks else {
+        let Asks::Http { is_https, .. } = &self.request.asks else {
             return os.exit(0);
         };
-        let side =
-            if scheme == "https" { Side::secured(os, socket, Party::Trusting) } else { Side::plain(socket) };
+        let side = if *is_https { Side::secured(os, socket, Party::Trusting) } else { Side::plain(socket) };
         self.go_on(os, side);
     }
 

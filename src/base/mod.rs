@@ -8,6 +8,7 @@ mod id;
 pub mod idn;
 mod mac;
 mod object_key;
+pub mod quantity;
 pub mod rdata;
 mod time;
 mod utf16;

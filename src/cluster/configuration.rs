@@ -2,7 +2,7 @@
 //! (`pkg/kubelet/envvars`, `makeEnvironmentVariables`), and the files of volumes that are made of them.
 
 use crate::api::{Container, Pod, Protocol, Service};
-use crate::cluster::quantity;
+use crate::base::quantity;
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;

@@ -8,7 +8,7 @@ mod authorization;
 mod probes;
 
 pub use authorization::{Asked, Facts, Policies};
-pub use probes::{Asks, Prober, STATUS_PORT, VARIABLE};
+pub use probes::{Prober, STATUS_PORT, VARIABLE};
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

@@ -12,6 +12,7 @@ pub mod names;
 pub mod patch;
 pub mod phase;
 pub mod policy;
+pub mod probe;
 pub mod proxy;
 pub mod pull;
 pub mod reference;
@@ -21,5 +22,3 @@ pub mod schedule;
 pub mod scheduler;
 pub mod services;
 pub mod topology;
-
-pub use crate::manifest::quantity;

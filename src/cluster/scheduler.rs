@@ -9,7 +9,6 @@ mod preemption;
 mod resources;
 
 pub use preemption::{Budget, Preemption, preempt};
-pub use resources::{Amounts, limits, requests};
 
 use crate::api::{NodeSpec, Pod, Taint, TaintEffect, Toleration};
 use preemption::Seen;

@@ -1,6 +1,7 @@
 //! Limit ranges: what the API server fills in of a new Pod, and what it refuses (`plugin/pkg/admission/limitranger`).
 
-use super::quantity;
+use super::pod_amounts::{self, Sources};
+use crate::base::quantity;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -26,29 +27,19 @@ impl Needs {
         Self { requests: of("requests"), limits: of("limits") }
     }
 
-    /// Those of a Pod: the sum of what all its containers say, or what one container of the start needs more
-    /// (`PodRequests`).
+    /// Those of a Pod as a whole (`podRequests`, `podLimits`), to which the overhead does not belong here.
     fn of_pod(spec: &Value) -> Self {
-        let each = |list: &str| spec[list].as_array().into_iter().flatten().map(Self::of).collect::<Vec<_>>();
-        let (own, first) = (each("containers"), each("initContainers"));
-        let total = |pick: &dyn Fn(&Self) -> &Amounts| {
-            let mut sum = Amounts::new();
-            for name in own.iter().flat_map(|one| pick(one).keys()) {
-                let said: Option<Vec<i128>> =
-                    own.iter().map(|one| pick(one).get(name).and_then(quantity::of_json)).collect();
-                if let Some(said) = said {
-                    sum.insert(name.clone(), json!(quantity::decimal(said.iter().sum())));
-                }
-            }
-            for (name, amount) in first.iter().flat_map(pick) {
-                let least = sum.get(name).and_then(quantity::of_json);
-                if quantity::of_json(amount) > least {
-                    sum.insert(name.clone(), amount.clone());
-                }
-            }
-            sum
+        let sources = Sources::of(spec);
+        let written = |amounts: pod_amounts::Amounts| {
+            amounts
+                .into_iter()
+                .map(|(name, amount)| {
+                    let text = quantity::usual(&name, amount);
+                    (name, json!(text))
+                })
+                .collect()
         };
-        Self { requests: total(&|one| &one.requests), limits: total(&|one| &one.limits) }
+        Self { requests: written(sources.requests_alone()), limits: written(sources.limits_alone()) }
     }
 
     /// What of these goes beyond an item of a limit range.

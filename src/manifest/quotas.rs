@@ -1,13 +1,13 @@
 //! Resource quotas: what of a new object they count, and why they refuse it (`plugin/pkg/admission/resourcequota`).
 
-use super::quantity;
+use super::pod_amounts::Sources;
+use crate::base::quantity;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Amounts of resources, in thousandths.
-pub type Amounts = BTreeMap<String, i128>;
+pub use super::pod_amounts::Amounts;
 
-/// Resources of containers that a quota may name, with the field they stand in and their name there. A bare name is a
+/// Resources of containers of which each has to say something where a quota names them, with the field they stand in and their name there. A bare name is a
 /// request.
 const COMPUTE: [(&str, &str, &str); 6] = [
     ("cpu", "requests", "cpu"),
@@ -45,48 +45,69 @@ pub fn usage(kind: &str, value: &Value) -> Amounts {
     used.extend(counted(kind).map(|name| (name.to_owned(), 1_000)));
     let spec = &value["spec"];
     match kind {
-        "Service" => {
-            let kind = spec["type"].as_str().unwrap_or("ClusterIP");
-            let ports = spec["ports"].as_array().map_or(0, Vec::len);
-            if kind == "LoadBalancer" {
-                used.insert("services.loadbalancers".to_owned(), 1_000);
-            }
-            if matches!(kind, "LoadBalancer" | "NodePort") {
-                used.insert("services.nodeports".to_owned(), 1_000 * i128::try_from(ports).unwrap_or(0));
-            }
-        }
-        "Pod" => {
-            for (resource, field, name) in COMPUTE {
-                let of = |list: &str| {
-                    let containers = spec[list].as_array().into_iter().flatten();
-                    containers.filter_map(|one| amount(one, field, name)).collect::<Vec<_>>()
-                };
-                let own: i128 = of("containers").iter().sum();
-                let first = of("initContainers").into_iter().max().unwrap_or(0);
-                if own.max(first) > 0 {
-                    used.insert(resource.to_owned(), own.max(first));
-                }
-            }
-        }
+        "Service" => used.extend(of_service(spec)),
+        "PersistentVolumeClaim" => used.extend(of_claim(value)),
+        "Pod" => used.extend(of_pod(spec)),
         _ => {}
     }
     used
 }
 
-/// An amount as the API writes it: whole, in thousandths, or, of memory, with the largest suffix that divides it.
-pub fn shown(resource: &str, amount: i128) -> String {
-    if amount % 1_000 != 0 {
-        return format!("{amount}m");
+/// Doors at nodes (`serviceEvaluator.Usage`): a load balancer that is to have none has only those that are written.
+fn of_service(spec: &Value) -> Amounts {
+    let mut used = Amounts::new();
+    let ports = spec["ports"].as_array().map_or(&[][..], Vec::as_slice);
+    let kind = spec["type"].as_str().unwrap_or("ClusterIP");
+    if kind == "LoadBalancer" {
+        used.insert("services.loadbalancers".to_owned(), 1_000);
     }
-    let whole = amount / 1_000;
-    if resource.ends_with("memory") && whole != 0 {
-        for (suffix, bits) in [("Ei", 60), ("Pi", 50), ("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)] {
-            if whole % (1_i128 << bits) == 0 {
-                return format!("{}{suffix}", whole >> bits);
-            }
+    if matches!(kind, "LoadBalancer" | "NodePort") {
+        let only_written = kind == "LoadBalancer" && spec["allocateLoadBalancerNodePorts"] == false;
+        let is_written = |port: &&Value| port["nodePort"].as_u64().is_some_and(|number| number != 0);
+        let n_ports = ports.iter().filter(|port| !only_written || is_written(port)).count();
+        used.insert("services.nodeports".to_owned(), 1_000 * n_ports as i128);
+    }
+    used
+}
+
+/// Storage, as such and of its class (`pvcEvaluator.Usage`).
+fn of_claim(value: &Value) -> Amounts {
+    let mut used = Amounts::new();
+    let annotation = value["metadata"]["annotations"]["volume.beta.kubernetes.io/storage-class"].as_str();
+    let class = annotation.or_else(|| value["spec"]["storageClassName"].as_str()).unwrap_or("");
+    let of_class = |name: &str| format!("{class}.storageclass.storage.k8s.io/{name}");
+    if !class.is_empty() {
+        used.insert(of_class("persistentvolumeclaims"), 1_000);
+    }
+    let storage = quantity::of_json(&value["spec"]["resources"]["requests"]["storage"]);
+    if let Some(amount) = storage {
+        used.insert("requests.storage".to_owned(), amount);
+        if !class.is_empty() {
+            used.insert(of_class("requests.storage"), amount);
         }
     }
-    whole.to_string()
+    used
+}
+
+/// What a Pod asks for and may use (`podComputeUsageHelper`).
+fn of_pod(spec: &Value) -> Amounts {
+    let sources = Sources::of(spec);
+    let mut used = Amounts::new();
+    for (name, amount) in sources.requests() {
+        let is_compute = matches!(name.as_str(), "cpu" | "memory" | "ephemeral-storage");
+        if is_compute || name.starts_with("hugepages-") {
+            used.insert(name.clone(), amount);
+        }
+        if is_compute || name.starts_with("hugepages-") || name.contains('/') {
+            used.insert(format!("requests.{name}"), amount);
+        }
+    }
+    for (name, amount) in sources.limits() {
+        if matches!(name.as_str(), "cpu" | "memory" | "ephemeral-storage") {
+            used.insert(format!("limits.{name}"), amount);
+        }
+    }
+    used
 }
 
 /// `cpu=1,pods=2`.
@@ -100,11 +121,11 @@ pub fn hard(quota: &Value) -> BTreeMap<String, Value> {
     fields.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Whether no container of a Pod says anything of processors or memory.
+/// Whether neither a Pod nor one of its containers says anything of processors or memory.
 fn is_best_effort(spec: &Value) -> bool {
     let lists = ["containers", "initContainers"].map(|list| spec[list].as_array());
-    let mut containers = lists.into_iter().flatten().flatten();
-    containers.all(|one| {
+    let mut said = lists.into_iter().flatten().flatten().chain([spec]);
+    said.all(|one| {
         COMPUTE.iter().all(|(_, field, name)| amount(one, field, name).is_none_or(|amount| amount == 0))
     })
 }
@@ -182,7 +203,8 @@ pub fn unused(quota: &Value) -> Amounts {
 
 /// Why a quota of which this much is used refuses a new object that it is about.
 pub fn objection(quota: &Value, used: &Amounts, (kind, value): (&str, &Value)) -> Option<String> {
-    if kind == "Pod" {
+    // Where the Pod as a whole says something its containers need not.
+    if kind == "Pod" && !Sources::of(&value["spec"]).has_whole() {
         let unsaid = unsaid(value, &hard(quota));
         if !unsaid.is_empty() {
             let name = quota["metadata"]["name"].as_str().unwrap_or_default();
@@ -221,11 +243,11 @@ fn excess(quota: &Value, used: &Amounts, wanted: &Amounts) -> Option<String> {
     if over.is_empty() {
         return None;
     }
-    let of = |amounts: &Amounts, name: &str| shown(name, *amounts.get(name).unwrap_or(&0));
+    let of = |amounts: &Amounts, name: &str| quantity::usual(name, *amounts.get(name).unwrap_or(&0));
     Some(format!(
         "exceeded quota: {name}, requested: {}, used: {}, limited: {}",
         joined(&over, |name| of(wanted, name)),
         joined(&over, |name| of(used, name)),
-        joined(&over, |name| shown(name, limit(name)))
+        joined(&over, |name| quantity::usual(name, limit(name)))
     ))
 }

@@ -1,7 +1,7 @@
 //! The status of a Pod object, from the row of the Pod (`kubelet` `generateAPIPodStatus`).
 
 use super::{ConditionRow, ContainerRow, ContainerState, LastState, PodRow};
-use crate::base::SimTime;
+use crate::base::{SimTime, quantity};
 use serde_json::{Value, json};
 
 /// Chooses containers.
@@ -193,28 +193,33 @@ fn ended(last: &LastState) -> Value {
     json!({ "terminated": ended })
 }
 
-/// `Guaranteed`, `Burstable` or `BestEffort` (`ComputePodQOS`).
+/// `Guaranteed`, `Burstable` or `BestEffort` (`ComputePodQOS`): by what the Pod says of itself as a whole, else by its
+/// containers.
 fn qos_class(pod: &Value) -> &'static str {
-    let containers = || list(pod, "spec.containers").iter().chain(list(pod, "spec.initContainers"));
-    let asked = |container: &Value, list: &str, name: &str| {
-        at(container, &format!("resources.{list}.{name}")).clone()
+    let whole = at(pod, "spec.resources");
+    let all: Vec<&Value> = if whole.is_null() {
+        let containers = list(pod, "spec.containers").iter().chain(list(pod, "spec.initContainers"));
+        containers.map(|one| at(one, "resources")).collect()
+    } else {
+        vec![whole]
+    };
+    // Limits stand in for requests that are not written, and nothing is not asked for.
+    let amount = |resources: &Value, field: &str, name: &str| {
+        let of = |field: &str| quantity::of_json(at(at(resources, field), name));
+        of(field).or_else(|| of("limits")).filter(|amount| *amount > 0)
     };
     let names = ["cpu", "memory"];
-    let any = containers().any(|container| {
-        names
-            .iter()
-            .any(|name| ["requests", "limits"].iter().any(|list| !asked(container, list, name).is_null()))
-    });
-    let guaranteed = containers().all(|container| {
-        names.iter().all(|name| {
-            let (limit, request) = (asked(container, "limits", name), asked(container, "requests", name));
-            !limit.is_null() && (request.is_null() || request == limit)
-        })
-    });
-    match (any, guaranteed) {
-        (true, true) => "Guaranteed",
-        (true, false) => "Burstable",
-        (false, _) => "BestEffort",
+    let each = || all.iter().flat_map(|one| names.map(|name| (*one, name)));
+    let is_bare = each()
+        .all(|(one, name)| amount(one, "requests", name).is_none() && amount(one, "limits", name).is_none());
+    let is_limited = each().all(|(one, name)| amount(one, "limits", name).is_some());
+    let sum = |field: &str, name: &str| all.iter().filter_map(|one| amount(one, field, name)).sum::<i128>();
+    if is_bare {
+        "BestEffort"
+    } else if is_limited && names.iter().all(|name| sum("requests", name) == sum("limits", name)) {
+        "Guaranteed"
+    } else {
+        "Burstable"
     }
 }
 

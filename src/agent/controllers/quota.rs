@@ -6,9 +6,8 @@ use crate::agent::serve::resource;
 use crate::agent::world::World;
 use crate::api::ApiError;
 use crate::base::ObjectKey;
-use crate::manifest::quotas::{
-    Amounts, add_usage, hard, is_about, objection, objection_to_change, shown, unused,
-};
+use crate::base::quantity;
+use crate::manifest::quotas::{Amounts, add_usage, hard, is_about, objection, objection_to_change, unused};
 use crate::trace::{ObjectRow, PodPhase};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -89,7 +88,7 @@ impl ControlPlane {
         let hard = hard(&row.value);
         let used = self.used_in(&row);
         let used: BTreeMap<String, String> =
-            used.into_iter().map(|(name, amount)| (name.clone(), shown(&name, amount))).collect();
+            used.into_iter().map(|(name, amount)| (name.clone(), quantity::usual(&name, amount))).collect();
         let status = json!({ "hard": hard, "used": used });
         if row.at(&["status"]) != Some(&status) && !hard.is_empty() {
             self.edit(world, key, |value| value["status"] = status);

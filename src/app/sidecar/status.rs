@@ -9,7 +9,8 @@ use crate::app::http::{Head, Length, date, status_name};
 use crate::app::side::Side;
 use crate::app::{Errno, Os, Transport};
 use crate::base::SocketId;
-use crate::cluster::mesh::{Asks, Prober, STATUS_PORT, VARIABLE};
+use crate::cluster::mesh::{Prober, STATUS_PORT, VARIABLE};
+use crate::cluster::probe::Asks;
 use crate::tls::Party;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -186,10 +187,10 @@ impl Question {
         self.up = Some(Side::plain(dial::start(os, socket, to)?));
         self.asks = match &prober.asks {
             Asks::Connection => Asked::Connection,
-            Asks::Http { path, is_https } => {
+            Asks::Http { path, is_https, .. } => {
                 Asked::Http { request: Some(request(head, path, to).into_bytes()), is_https: *is_https }
             }
-            Asks::Grpc(service) => {
+            Asks::Grpc { service } => {
                 let (client, words) = Client::new();
                 let up = self.up.get_or_insert_with(|| Side::plain(socket));
                 // They go out once the connection is there.

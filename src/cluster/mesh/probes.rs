@@ -3,6 +3,7 @@
 
 use super::PROXY;
 use crate::base::Duration;
+use crate::cluster::probe::Asks;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -82,22 +83,6 @@ fn lead(probe: &mut Value, path: &str) {
     }
 }
 
-/// What the proxy asks at the workload's port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asks {
-    /// That it takes connections.
-    Connection,
-    /// That `GET` of this path is answered, with TLS or without.
-    Http {
-        /// The path.
-        path: String,
-        /// Whether `scheme` is `HTTPS`.
-        is_https: bool,
-    },
-    /// That this service serves (`grpc.health.v1.Health/Check`).
-    Grpc(String),
-}
-
 /// What the proxy asks the workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prober {
@@ -117,8 +102,13 @@ impl Prober {
         let (http, grpc) = (&prober["httpGet"], &prober["grpc"]);
         let port = [http, grpc, &prober["tcpSocket"]].iter().find_map(|action| action["port"].as_u64())?;
         let asks = match http["path"].as_str() {
-            Some(path) => Asks::Http { path: path.to_owned(), is_https: http["scheme"] == "HTTPS" },
-            None if grpc.is_object() => Asks::Grpc(grpc["service"].as_str().unwrap_or("").to_owned()),
+            // Header fields come with what the kubelet asks.
+            Some(path) => {
+                Asks::Http { path: path.to_owned(), is_https: http["scheme"] == "HTTPS", headers: Vec::new() }
+            }
+            None if grpc.is_object() => {
+                Asks::Grpc { service: grpc["service"].as_str().unwrap_or("").to_owned() }
+            }
             None => Asks::Connection,
         };
         let seconds = prober["timeoutSeconds"].as_u64().unwrap_or(1);
@@ -150,7 +140,7 @@ mod tests {
         );
         assert_eq!(container["startupProbe"], json!({ "exec": { "command": ["true"] } }));
         let found = |path| Prober::find(&variable, path).map(|found| (found.port, found.asks, found.timeout));
-        let ok = Asks::Http { path: "/ok".to_owned(), is_https: true };
+        let ok = Asks::Http { path: "/ok".to_owned(), is_https: true, headers: Vec::new() };
         assert_eq!(found("/app-health/web/readyz"), Some((8080, ok, Duration::from_secs(1))));
         let connection = Asks::Connection;
         assert_eq!(found("/app-health/web/livez"), Some((9000, connection, Duration::from_secs(4))));

@@ -3,9 +3,9 @@
 
 use super::Surroundings;
 use crate::api::{Container, NodeSpec, Pod, RestartPolicy};
-use crate::cluster::quantity;
+use crate::base::quantity;
+use crate::manifest::pod_amounts::{Amounts, Sources};
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// A resource of which a node has too little, in the units of the kubelet's messages: thousandths of a processor, and
 /// whole units of everything else.
@@ -16,59 +16,28 @@ pub(super) struct Shortage {
     pub(super) capacity: i128,
 }
 
-/// Amounts of resources, in thousandths.
-pub type Amounts = BTreeMap<String, i128>;
-
-/// What stands in a field of a container's resources.
-fn listed(container: &Container, field: &str) -> Amounts {
-    let resources = container.resources.as_ref().and_then(|resources| resources.get(field));
-    let entries = resources.and_then(Value::as_object).into_iter().flatten();
-    entries.filter_map(|(name, value)| Some((name.clone(), quantity::of_json(value)?))).collect()
+/// The parts of a Pod from which its amounts follow.
+fn sources(pod: &Pod) -> Sources<'_> {
+    fn of(value: Option<&Value>) -> &Value {
+        value.unwrap_or(&Value::Null)
+    }
+    let stays = |one: &Container| one.restart_policy == Some(RestartPolicy::Always);
+    let spec = &pod.spec;
+    Sources {
+        containers: spec.containers.iter().map(|one| of(one.resources.as_ref())).collect(),
+        init_containers: spec
+            .init_containers
+            .iter()
+            .map(|one| (of(one.resources.as_ref()), stays(one)))
+            .collect(),
+        whole: of(spec.resources.as_ref()),
+        overhead: of(spec.overhead.as_ref()),
+    }
 }
 
-/// What a Pod asks for (`PodRequests`); limits stand in for requests that are not written.
-pub fn requests(pod: &Pod) -> Amounts {
-    of_pod(pod, |container| {
-        let mut amounts = listed(container, "limits");
-        amounts.extend(listed(container, "requests"));
-        amounts
-    })
-}
-
-/// What a Pod may use at most, as far as it is written (`PodLimits`).
-pub fn limits(pod: &Pod) -> Amounts {
-    of_pod(pod, |container| listed(container, "limits"))
-}
-
-/// The containers and sidecars of a Pod together, or its largest init container.
-fn of_pod(pod: &Pod, of_container: impl Fn(&Container) -> Amounts) -> Amounts {
-    let mut sum = Amounts::new();
-    for container in &pod.spec.containers {
-        for (name, amount) in of_container(container) {
-            *sum.entry(name).or_default() += amount;
-        }
-    }
-    let mut sidecars = Amounts::new();
-    let mut most = Amounts::new();
-    for container in &pod.spec.init_containers {
-        let own = of_container(container);
-        let stays = container.restart_policy == Some(RestartPolicy::Always);
-        for (name, amount) in own {
-            let beside = sidecars.entry(name.clone()).or_default();
-            let now = *beside + amount;
-            let peak = most.entry(name.clone()).or_default();
-            *peak = (*peak).max(now);
-            if stays {
-                *beside += amount;
-                *sum.entry(name).or_default() += amount;
-            }
-        }
-    }
-    for (name, amount) in most {
-        let wanted = sum.entry(name).or_default();
-        *wanted = (*wanted).max(amount);
-    }
-    sum
+/// What a Pod asks for.
+fn requests(pod: &Pod) -> Amounts {
+    sources(pod).requests()
 }
 
 /// The resources of which a node has too little for a Pod.

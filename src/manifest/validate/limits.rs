@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, quoted};
 use super::{names, resource};
-use crate::manifest::quantity;
+use crate::base::quantity;
 use crate::manifest::report::Report;
 use serde_json::Value;
 use std::collections::BTreeSet;

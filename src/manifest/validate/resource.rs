@@ -3,7 +3,7 @@
 
 use super::cursor::{Cursor, quoted};
 use super::names;
-use crate::manifest::quantity;
+use crate::base::quantity;
 use crate::manifest::report::Report;
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 
 use super::cursor::{Cursor, quoted};
 use super::{meta, names, pod, resource, selector, volume_source};
-use crate::manifest::quantity;
+use crate::base::quantity;
 use crate::manifest::report::Report;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::{internal, storage};
-use crate::manifest::quantity;
+use crate::base::quantity;
 use crate::manifest::report::Report;
 use crate::manifest::schema::Kind;
 use serde_json::Value;
@@ -189,6 +189,10 @@ fn pod(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
     if deadline.is_set() && before.is_set() && deadline.number() > before.number() {
         return deadline.because(report, "must be less than or equal to previous value");
     }
+    if !deadline.is_set() && before.is_set() {
+        let why = "must not update from a positive integer to nil value";
+        deadline.because_of(report, "null", why);
+    }
     let images = ["containers", "initContainers"].iter().all(|list| {
         old.get(list).items().zip(new.get(list).items()).all(|(old, new)| alike_but(&old, &new, &["image"]))
     });
@@ -200,7 +204,9 @@ fn pod(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
             return new.get("tolerations").forbidden(report, why);
         }
     }
-    let mut free = vec!["containers", "initContainers", "activeDeadlineSeconds", "tolerations"];
+    gates(&old.get("schedulingGates"), &new.get("schedulingGates"), report);
+    let mut free =
+        vec!["containers", "initContainers", "activeDeadlineSeconds", "tolerations", "schedulingGates"];
     let grace = (old.get("terminationGracePeriodSeconds"), new.get("terminationGracePeriodSeconds"));
     if grace.0.number() < 0 && grace.1.number() == 1 {
         free.push("terminationGracePeriodSeconds");
@@ -213,6 +219,16 @@ fn pod(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
     }
     if !images || !alike_but(old, new, &free) {
         new.forbidden(report, POD);
+    }
+}
+
+/// `validateOnlyDeletedSchedulingGates`.
+fn gates(old: &Cursor<'_>, new: &Cursor<'_>, report: &mut Report<'_>) {
+    let known: BTreeSet<&str> = old.items().map(|gate| gate.get("name").text()).collect();
+    for gate in new.items().filter(|gate| !known.contains(gate.get("name").text())) {
+        let name = gate.get("name");
+        let why = format!("only deletion is allowed, but found new scheduling gate '{}'", name.text());
+        name.forbidden(report, &why);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Environment variables (`ValidateEnv`, `ValidateEnvFrom`).
 
-use crate::manifest::quantity;
+use crate::base::quantity;
 use crate::manifest::report::Report;
 use crate::manifest::validate::cursor::{Cursor, quoted};
 use crate::manifest::validate::names;

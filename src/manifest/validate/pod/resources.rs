@@ -53,7 +53,7 @@ fn within_limit(
     } else {
         return;
     };
-    let most = crate::manifest::quantity::canonical(limit);
+    let most = crate::base::quantity::canonical(limit);
     let why = format!("{relation} {name} limit of {most}");
     // The API server names all requests as the place.
     request.because_at(report, &requests.path(), (&resource::shown(request.value), &why));
@@ -64,7 +64,7 @@ fn huge_pages_fit(amount: &Cursor<'_>, name: &str, report: &mut Report<'_>) {
     let Some(size) = name.strip_prefix("hugepages-").and_then(quantity::nanos) else { return };
     let Some(wanted) = amount_of(amount.value) else { return };
     if size > 0 && (wanted <= 0 || wanted % size != 0) {
-        let text = crate::manifest::quantity::canonical(amount.value);
+        let text = crate::base::quantity::canonical(amount.value);
         let why = format!("{text} is not positive integer multiple of {name}");
         amount.because_of(report, &quoted(&text), &why);
     }

@@ -3,7 +3,7 @@
 use super::{Next, client, dry_run, fail, key, one, read, refusal, report};
 use crate::api::ApiRequest;
 use crate::app::Os;
-use crate::manifest::quantity;
+use crate::base::quantity;
 use crate::shell::Command;
 use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
 use crate::shell::out::refuse;

@@ -1,7 +1,7 @@
 //! Objects that `kubectl create TYPE NAME` makes of flags, besides workloads, configuration, Services and Ingresses.
 
 use super::generate_ingress::ingress;
-use crate::cluster::quantity;
+use crate::base::quantity;
 use crate::shell::kubectl::flags::{Flag, Words, switch, value};
 use crate::shell::kubectl::labels;
 use crate::shell::kubectl::resources::named;

@@ -4,7 +4,7 @@ use super::{NO_RESOURCE, Next, client, dry_run, fail, key, list, read, refusal, 
 use crate::api::ApiRequest;
 use crate::app::Os;
 use crate::base::ObjectKey;
-use crate::manifest::quantity;
+use crate::base::quantity;
 use crate::shell::Command;
 use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
 use crate::shell::kubectl::get::wanted;

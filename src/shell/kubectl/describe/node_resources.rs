@@ -1,14 +1,12 @@
 //! What the Pods of a Node ask of it (`describeNodeResource`).
 
 use super::{Look, line};
-use crate::api::Pod;
-use crate::cluster::scheduler::{Amounts, limits, requests};
-use crate::manifest::quantity;
+use crate::base::quantity;
+use crate::manifest::pod_amounts::{Amounts, Sources};
 use crate::shell::kubectl::age::since;
 use crate::shell::kubectl::json::{entries, text};
 use crate::shell::kubectl::resources::of_kind;
 use crate::shell::kubectl::view;
-use serde::Deserialize as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -71,8 +69,8 @@ fn placed(node: &str, look: &Look<'_>) -> Vec<Placed> {
     };
     let here = pods.into_iter().filter(is_here);
     here.map(|pod| {
-        let (requests, limits) =
-            Pod::deserialize(&pod).map(|pod| (requests(&pod), limits(&pod))).unwrap_or_default();
+        let sources = Sources::of(&pod["spec"]);
+        let (requests, limits) = (sources.requests(), sources.limits());
         Placed { pod, requests, limits }
     })
     .collect()
@@ -94,9 +92,6 @@ fn share(amounts: &Amounts, name: &str, has: &Amounts) -> String {
     format!("{} ({percent}%)", shown(amounts, name))
 }
 
-/// An amount as it is usually written: memory and storage in powers of two, where they are whole.
 fn shown(amounts: &Amounts, name: &str) -> String {
-    let amount = amounts.get(name).copied().unwrap_or(0);
-    let is_bytes = ["memory", "storage", "hugepages-"].iter().any(|word| name.contains(word));
-    if is_bytes && amount % 1_024_000 == 0 { quantity::binary(amount) } else { quantity::decimal(amount) }
+    quantity::usual(name, amounts.get(name).copied().unwrap_or(0))
 }

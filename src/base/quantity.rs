@@ -87,6 +87,13 @@ pub fn binary(thousandths: i128) -> String {
     format!("{whole}{suffix}")
 }
 
+/// An amount of a resource as it is usually written, where it is not known how its parts were: bytes in powers of two if
+/// they are whole ones.
+pub fn usual(resource: &str, thousandths: i128) -> String {
+    let is_bytes = ["memory", "storage", "hugepages-"].iter().any(|word| resource.contains(word));
+    if is_bytes && thousandths % 1_024_000 == 0 { binary(thousandths) } else { decimal(thousandths) }
+}
+
 /// A quantity as the API writes it back (`Quantity.String`): in the largest suffix of the written kind in which it is whole.
 pub fn canonical(value: &serde_json::Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
