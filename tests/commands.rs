@@ -172,6 +172,7 @@ impl Builder {
             protocol: RouteProtocol::Kernel,
             onlink: false,
             metrics: vethscope::trace::RouteMetrics::default(),
+            nhid: 0,
             leg: None,
         };
         self.state.routes.push((ChangeId::default(), row));

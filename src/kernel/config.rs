@@ -297,6 +297,7 @@ impl Netns {
         self.linkwatch(ctx, ifindex);
         self.br_stp_disable_bridge(ctx, ifindex);
         self.follow_lower(ctx, ifindex);
+        self.nexthop_flush_dev(ctx, ifindex);
         // The addresses stay this machine's own: their local routes are kept.
         self.fib_sync_down_dev(ctx, ifindex, |route| {
             route.oif == Some(ifindex) && route.kind != RouteKind::Local
@@ -322,6 +323,7 @@ impl Netns {
         self.record_link(ctx, ifindex);
         if !carrier {
             self.neigh_carrier_down(ctx, ifindex);
+            self.nexthop_flush_dev(ctx, ifindex);
         }
         self.follow_lower(ctx, ifindex);
         self.schedule_linkwatch(ctx, ifindex);
@@ -377,6 +379,9 @@ impl Netns {
             link.carrier = carrier;
             link.extra.operstate_unknown = false;
             self.record_link(ctx, ifindex);
+            if !carrier {
+                self.nexthop_flush_dev(ctx, ifindex);
+            }
             self.follow_lower(ctx, ifindex);
         }
     }

@@ -198,7 +198,7 @@ impl Fib {
         self.rivals(route).first().copied()
     }
 
-    fn rivals(&self, route: &RouteRow) -> &[FibResult] {
+    pub(super) fn rivals(&self, route: &RouteRow) -> &[FibResult] {
         self.table(route.table).map(|table| table.rivals(route)).unwrap_or_default()
     }
 
@@ -217,12 +217,12 @@ impl Fib {
         &rivals[from..rivals.len().min(from + usize::from(leg.of))]
     }
 
-    /// Says of the next hops by a device that they are dead, or not; returns those of which it was not said yet.
+    /// Says of the next hops by a device that they are dead, or not, but for those that stand by themselves; returns those of which it was not said yet.
     pub(super) fn mark_legs(&mut self, oif: IfIndex, dead: bool) -> Vec<RouteRow> {
         let mut marked = Vec::new();
         let tables = [&mut self.local, &mut self.main].into_iter().chain(self.others.values_mut());
         for route in tables.flat_map(|table| &mut table.list).map(|entry| &mut entry.route) {
-            let by_it = route.oif == Some(oif);
+            let by_it = route.oif == Some(oif) && route.nhid == 0;
             if let Some(leg) = route.leg.as_mut().filter(|leg| by_it && leg.dead != dead) {
                 leg.dead = dead;
                 marked.push(*route);

@@ -34,6 +34,7 @@ mod multipath;
 mod neighbor;
 mod netfilter;
 mod new_link;
+mod nexthop;
 mod output;
 mod ping;
 mod probe;
@@ -84,6 +85,7 @@ use fib::Fib;
 use fragment::Reassembly;
 use icmp::Limits;
 use neighbor::Neighbor;
+use nexthop::Nexthops;
 use ping::PingSock;
 use raw::RawSock;
 use rule::Rules;
@@ -110,6 +112,7 @@ pub struct Netns {
     /// Addresses of IPv6. Only rules ask for them: nothing is sent or taken in over IPv6 yet.
     addrs6: BTreeSet<Ipv6Addr>,
     fib: Fib,
+    nexthops: Nexthops,
     rules: Rules,
     neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
     pings: BTreeMap<SocketId, PingSock>,
@@ -152,6 +155,7 @@ impl Netns {
             addr_check_at: None,
             addrs6: BTreeSet::from([Ipv6Addr::LOCALHOST]),
             fib: Fib::default(),
+            nexthops: Nexthops::default(),
             rules: Rules::new(id),
             neighbors: BTreeMap::new(),
             pings: BTreeMap::new(),

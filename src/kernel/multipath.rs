@@ -35,7 +35,8 @@ impl Netns {
 
     fn next_hop(&self, row: &RouteRow) -> NextHop {
         let entry = row.oif.zip(row.gateway).and_then(|at| self.neighbors.get(&at));
-        let state = entry.filter(|_| self.sysctl.fib_multipath_use_neigh).map(|entry| entry.row.state);
+        let asked = self.sysctl.fib_multipath_use_neigh || row.nhid != 0;
+        let state = entry.filter(|_| asked).map(|entry| entry.row.state);
         let source = row.oif.and_then(|oif| self.inet_select_addr(oif, row.gateway, row.scope));
         NextHop::of(row, (state, self.avoids(row)), source)
     }
@@ -57,7 +58,8 @@ impl Netns {
     }
 
     /// A device went down or has lost its last address: the next hops by it are dead, a route with several goes with the last
-    /// of them, and of the others those go that `goes` says (`fib_sync_down_dev`).
+    /// of them, and of the others those go that `goes` says (`fib_sync_down_dev`). Routes by next hops that stand by
+    /// themselves go with those.
     pub(super) fn fib_sync_down_dev(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -65,11 +67,11 @@ impl Netns {
         goes: impl Fn(&RouteRow) -> bool,
     ) {
         self.mark_legs(ctx, ifindex, true);
-        let legs = || self.fib.routes().filter_map(|route| route.leg);
-        let alive: BTreeSet<u32> = legs().filter(|leg| !leg.dead).map(|leg| leg.route).collect();
+        let legs = self.fib.routes().filter_map(|route| route.leg);
+        let alive: BTreeSet<u32> = legs.filter(|leg| !leg.dead).map(|leg| leg.route).collect();
         self.drop_routes(ctx, ifindex, |route| match route.leg {
             Some(leg) => !alive.contains(&leg.route),
-            None => goes(route),
+            None => route.nhid == 0 && goes(route),
         });
     }
 
@@ -79,7 +81,7 @@ impl Netns {
         let gone: BTreeSet<u32> = by_it.filter_map(|route| route.leg).map(|leg| leg.route).collect();
         self.drop_routes(ctx, ifindex, |route| match route.leg {
             Some(leg) => gone.contains(&leg.route),
-            None => route.oif == Some(ifindex),
+            None => route.oif == Some(ifindex) && route.nhid == 0,
         });
     }
 

@@ -48,7 +48,7 @@ impl Netns {
     }
 
     /// The rows of a route keep their order, wherever it goes; those of several next hops get its number.
-    fn put_rows(&mut self, ctx: &mut Ctx<'_>, rows: &[RouteRow], place: Place) {
+    pub(super) fn put_rows(&mut self, ctx: &mut Ctx<'_>, rows: &[RouteRow], place: Place) {
         let Some(first) = rows.first() else { return };
         let place = if self.fib.same(first).is_none() { Place::Last } else { place };
         self.fib.numbered += u32::from(first.leg.is_some());
@@ -101,6 +101,7 @@ impl Netns {
             protocol: RouteProtocol::Boot,
             onlink: false,
             metrics: RouteMetrics::default(),
+            nhid: 0,
             leg: None,
         }
     }

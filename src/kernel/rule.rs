@@ -267,6 +267,7 @@ fn refusal(rule: &FibRuleRow, kind: RouteKind) -> RouteRow {
         protocol: RouteProtocol::Kernel,
         onlink: false,
         metrics: crate::trace::RouteMetrics::default(),
+        nhid: 0,
         leg: None,
     }
 }

@@ -191,6 +191,8 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         KernelChange::AppendRoute(rows) => netns.append_rows(ctx, &rows),
         KernelChange::PrependRoute(rows) => netns.prepend_rows(ctx, &rows),
         KernelChange::ReplaceRoute(rows) => netns.replace_rows(ctx, &rows),
+        KernelChange::SetNexthop(row) => netns.set_nexthop(ctx, *row),
+        KernelChange::DelNexthop(id) => netns.del_nexthop(ctx, id),
         KernelChange::AddRule(row) => netns.add_rule(ctx, *row),
         KernelChange::DelRule(row) => netns.del_rule(ctx, &row),
         KernelChange::AddNeigh(row) => netns.set_neighbor(ctx, row),

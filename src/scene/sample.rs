@@ -131,6 +131,7 @@ fn route(s: &mut Scribe, netns: NetnsId, dst: &str, via: Option<&str>, oif: IfIn
         protocol: RouteProtocol::Boot,
         onlink: oif == FLANNEL,
         metrics: RouteMetrics::default(),
+        nhid: 0,
         leg: None,
     };
     s.change(netns, TableChange::Route(row))

@@ -4,7 +4,8 @@
 use crate::base::{IfIndex, Ipv4Addr, MacAddr};
 use crate::kernel::{BridgeOption, LinkFlag, LinkSpec, NetfilterOp, PortOption};
 use crate::trace::{
-    AddrRow, FibRuleRow, IpcChange, Mirror, NeighRow, Netem, RouteRow, VlanRow, XfrmPolicyRow, XfrmStateRow,
+    AddrRow, FibRuleRow, IpcChange, Mirror, NeighRow, Netem, NexthopRow, RouteRow, VlanRow, XfrmPolicyRow,
+    XfrmStateRow,
 };
 use std::sync::Arc;
 
@@ -65,6 +66,10 @@ pub enum KernelChange {
     PrependRoute(Vec<RouteRow>),
     /// `ip route replace`: the first route of the same destination and metric goes, this one comes in its place.
     ReplaceRoute(Vec<RouteRow>),
+    /// `ip nexthop add` and `replace`; number 0 for any that is free.
+    SetNexthop(Box<NexthopRow>),
+    /// `ip nexthop del`.
+    DelNexthop(u32),
     /// `ip rule add`.
     AddRule(Box<FibRuleRow>),
     /// `ip rule del`: a row that exists.

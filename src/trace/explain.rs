@@ -490,6 +490,10 @@ impl Teller<'_> {
             TableChange::RouteGone(row) => ("route_gone", vec![of(row.netns), self.route(row)]),
             TableChange::FibRule(row) => ("fib_rule", vec![of(row.netns), row.to_string()]),
             TableChange::FibRuleGone(row) => ("fib_rule_gone", vec![of(row.netns), row.to_string()]),
+            TableChange::Nexthop(change) => {
+                let name = |ifindex| self.around.ifname(change.netns(), ifindex).to_string();
+                ("nexthop", vec![of(change.netns()), change.text(name)])
+            }
             TableChange::Neigh(row) => {
                 let name = |ifindex| self.around.ifname(row.netns, ifindex);
                 let line = rows_text::neigh(row, &name, "").trim_end().to_string();

@@ -328,6 +328,10 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         TableChange::RouteGone(row) => format!("route gone {}", route_line(around, row)),
         TableChange::FibRule(row) => format!("rule {row}"),
         TableChange::FibRuleGone(row) => format!("rule gone {row}"),
+        TableChange::Nexthop(change) => {
+            let name = |ifindex| around.ifname(change.netns(), ifindex).to_string();
+            format!("nexthop {}", change.text(name))
+        }
         TableChange::Neigh(row) => {
             let name = |ifindex| around.ifname(row.netns, ifindex);
             format!("neighbor {}", rows_text::neigh(row, &name, "").trim_end())

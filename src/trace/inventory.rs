@@ -5,9 +5,9 @@ use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::sharing::{Shared, SharedLog};
 use super::{
     AddrRow, BpfRow, CiliumChange, CtRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FaultRow,
-    FdbRow, FibRuleRow, Hook, Ipc, KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, NetnsRow, NodeRow,
-    ObjectRow, PodRow, PolicyRow, ProcessRow, RouteRow, ServiceRow, SliceRow, SocketRow, StepRow, Table,
-    TableChange, Trace, VlanRow, Xfrm, XfrmChange,
+    FdbRow, FibRuleRow, Hook, Ipc, KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, NetnsRow, Nexthops,
+    NodeRow, ObjectRow, PodRow, PolicyRow, ProcessRow, RouteRow, ServiceRow, SliceRow, SocketRow, StepRow,
+    Table, TableChange, Trace, VlanRow, Xfrm, XfrmChange,
 };
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::Body;
@@ -65,6 +65,8 @@ pub struct NetnsState {
     pub routes: Vec<(ChangeId, RouteRow)>,
     /// Numbers of the routing tables that there are: a table stays when its last route goes.
     pub tables: BTreeSet<u32>,
+    /// Next hops that stand by themselves.
+    pub nexthops: Nexthops,
     /// Rules of the routing, in the order in which they are asked.
     pub rules: Vec<(ChangeId, FibRuleRow)>,
     /// Whether one was ever added or removed: until then the tables local and main are looked up as one.
@@ -129,6 +131,7 @@ impl NetnsState {
             qdiscs: BTreeMap::new(),
             addrs: Vec::new(),
             routes: Vec::new(),
+            nexthops: Nexthops::new(),
             neighbors: BTreeMap::new(),
             fdb: Vec::new(),
             vlans: BTreeMap::new(),
@@ -470,6 +473,7 @@ impl Inventory {
             TableChange::RouteBefore(row) => self.with(row.netns, |state| state.add_route_before(id, *row)),
             TableChange::FibRule(row) => self.with(row.netns, |state| state.add_rule(id, row)),
             TableChange::FibRuleGone(row) => self.with(row.netns, |state| state.remove_rule(row)),
+            TableChange::Nexthop(change) => self.with(change.netns(), |state| state.change_nexthop(change)),
             TableChange::RouteLeg(row) => self.with(row.netns, |state| state.set_leg(row)),
             TableChange::RouteGone(row) => self.with(row.netns, |state| state.remove_route(row)),
             TableChange::Neigh(row) => self.with(row.netns, |state| state.set_neighbor(id, row, now)),

@@ -23,6 +23,7 @@ mod multipath;
 mod names_rows;
 mod netfilter;
 mod netfilter_words;
+mod nexthop_rows;
 mod nft;
 mod node_status;
 mod object_rows;
@@ -65,6 +66,7 @@ pub use netfilter::{
     Chain, ChainRow, Clash, Connection, ConntrackRow, ConntrackStats, Netfilter, NetfilterChange, RuleRow,
     RuleState, SetMember, SetRow, TcpTracking, Tuple,
 };
+pub use nexthop_rows::{NexthopChange, NexthopRow, NexthopWay, Nexthops, group_text};
 pub use nft::{NftChain, NftChainRow, NftChange, NftElementRow, NftRuleRow, NftSet, NftSetRow, NftTable};
 pub use node_status::{KERNEL_RELEASE, KUBERNETES, NODE_MONITOR_GRACE};
 pub use object_rows::{

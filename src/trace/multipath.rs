@@ -119,13 +119,14 @@ pub struct NextHop {
 
 impl NextHop {
     /// The next hop of a row, by its neighbour's state where that counts, and with the source address of its packets; dead
-    /// also where its device has no carrier and that counts (`fib_rebalance`).
+    /// also where its device has no carrier and that counts (`fib_rebalance`). Of a group that stands by itself no member is
+    /// dead, and the source of packets does not count (`nexthop_select_path_hthr`).
     pub fn of(row: &RouteRow, (neighbour, avoided): (Option<Nud>, bool), source: Option<Ipv4Addr>) -> Self {
         Self {
             weight: row.leg.map_or(1, |leg| leg.weight),
-            dead: avoided || row.leg.is_some_and(|leg| leg.dead),
+            dead: row.nhid == 0 && (avoided || row.leg.is_some_and(|leg| leg.dead)),
             silent: matches!(neighbour, Some(Nud::Incomplete | Nud::Failed)),
-            source,
+            source: source.filter(|_| row.nhid == 0),
         }
     }
 }

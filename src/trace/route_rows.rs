@@ -30,6 +30,8 @@ pub struct RouteRow {
     pub onlink: bool,
     /// What it says about packets and connections that take it.
     pub metrics: RouteMetrics,
+    /// Number of the next hop that it leads by, where that stands by itself (`ip nexthop`); 0 where it has its own.
+    pub nhid: u32,
     /// Which one of several next hops of its route it is.
     pub leg: Option<Leg>,
 }

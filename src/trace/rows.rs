@@ -4,8 +4,8 @@
 use super::object_rows::{KubeEventRow, NodeRow, PodRow, StepRow};
 use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
 use super::{
-    AddrRow, CiliumChange, FaultRow, FibRuleRow, IpcChange, NamesRow, NetfilterChange, ObjectRow, ProcessRow,
-    RouteRow, ServiceChange, SocketRow, TlsRow, XfrmChange,
+    AddrRow, CiliumChange, FaultRow, FibRuleRow, IpcChange, NamesRow, NetfilterChange, NexthopChange,
+    ObjectRow, ProcessRow, RouteRow, ServiceChange, SocketRow, TlsRow, XfrmChange,
 };
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::VlanProtocol;
@@ -39,6 +39,8 @@ pub enum TableChange {
     FibRule(Box<FibRuleRow>),
     /// A rule of the routing went.
     FibRuleGone(Box<FibRuleRow>),
+    /// A next hop that stands by itself came, leads elsewhere or went.
+    Nexthop(NexthopChange),
     /// A neighbour entry came or changed.
     Neigh(NeighRow),
     /// A neighbour entry went.

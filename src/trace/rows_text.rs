@@ -30,6 +30,9 @@ pub fn route(row: &RouteRow, ifname: IfName<'_>, style: RouteStyle) -> String {
         words.push(route_kind(row.kind).to_string());
     }
     words.push(destination(row.dst));
+    if row.nhid != 0 {
+        words.push(format!("nhid {}", row.nhid));
+    }
     let mut hop: Vec<String> = row.gateway.map(|gateway| format!("via {gateway}")).into_iter().collect();
     hop.extend(row.oif.map(|oif| format!("dev {}", ifname(oif))));
     if row.leg.is_none() {
@@ -251,6 +254,7 @@ mod tests {
             protocol: RouteProtocol::Boot,
             onlink: false,
             metrics: crate::trace::RouteMetrics::default(),
+            nhid: 0,
             leg: None,
         }
     }

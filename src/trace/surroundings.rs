@@ -77,6 +77,7 @@ impl Surroundings {
             | TableChange::VlanGone(..)
             | TableChange::FibRule(_)
             | TableChange::FibRuleGone(_)
+            | TableChange::Nexthop(_)
             | TableChange::Exception(_)
             | TableChange::Sysctl(_)
             | TableChange::Socket(_)

@@ -111,6 +111,7 @@ fn route(netns: NetnsId, dst: &str, gateway: Option<&str>, oif: IfIndex) -> Rout
         protocol: RouteProtocol::Boot,
         onlink: false,
         metrics: vethscope::trace::RouteMetrics::default(),
+        nhid: 0,
         leg: None,
     }
 }

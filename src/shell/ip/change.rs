@@ -4,7 +4,7 @@ use super::addr::{prefix, scope};
 use super::neigh::{nud, read_filter};
 use super::nexthop::{self, Hop};
 use super::route::{LOCAL, MAIN, kind, protocol, table};
-use super::{Ip, Stop, next};
+use super::{Ip, Stop, next, nexthop_objects};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr};
 use crate::shell::change::KernelChange;
 use crate::shell::{Command, out};
@@ -62,8 +62,7 @@ const MTU_MAX: u32 = 65_520;
 const ADVMSS_MAX: u32 = 65_495;
 
 /// Words and types of routes that the real `ip route add` knows besides those that are simulated.
-const ROUTE_WORDS: [&str; 27] = [
-    "nhid",
+const ROUTE_WORDS: [&str; 26] = [
     "lock",
     "rtt",
     "rttvar",
@@ -194,6 +193,8 @@ struct Wanted {
     table: Option<u32>,
     onlink: bool,
     metrics: RouteMetrics,
+    /// Number of a next hop that stands by itself.
+    nhid: Option<u32>,
     /// Those that are given by `nexthop`.
     hops: Vec<Hop>,
 }
@@ -217,6 +218,12 @@ fn read_route(ip: &Ip<'_>, words: &[String]) -> Result<Wanted, Stop> {
             "proto" | "protocol" => wanted.protocol = Some(protocol(next(&mut words)?)?),
             "table" => wanted.table = Some(table(next(&mut words)?)?),
             "onlink" => wanted.onlink = true,
+            "nhid" => {
+                let value = next(&mut words)?;
+                let wrong =
+                    || (format!("Error: argument \"{value}\" is wrong: \"id\" value is invalid\n\n"), 255);
+                wanted.nhid = Some(super::route::number(value).ok_or_else(wrong)?).filter(|id| *id != 0);
+            }
             "nexthop" => {
                 wanted.hops = nexthop::read(ip, words.as_slice())?;
                 break;
@@ -251,6 +258,10 @@ fn read_route(ip: &Ip<'_>, words: &[String]) -> Result<Wanted, Stop> {
             },
         }
     }
+    let named = wanted.gateway.is_some() || wanted.oif.is_some() || !wanted.hops.is_empty();
+    if named && wanted.nhid.is_some() {
+        return Err(kernel("Nexthop specification and nexthop id are mutually exclusive."));
+    }
     Ok(wanted)
 }
 
@@ -267,7 +278,7 @@ fn metric(name: &str, value: &str) -> Result<u32, Stop> {
 
 /// `ip route add`, `change`, `replace`: the checks of `fib_create_info` in their order.
 pub(super) fn route_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Result<Command, Stop> {
-    let wanted = read_route(ip, words)?;
+    let mut wanted = read_route(ip, words)?;
     let dst = wanted.dst.unwrap_or_default();
     let kind = wanted.kind.unwrap_or(RouteKind::Unicast);
     if dst.addr() != dst.network() {
@@ -289,7 +300,10 @@ pub(super) fn route_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Re
         | RouteKind::Throw => Scope::Global,
     };
     let scope = wanted.scope.unwrap_or_else(|| {
-        let is_attached = kind == RouteKind::Unicast && own.gateway.is_none() && wanted.hops.is_empty();
+        let is_attached = kind == RouteKind::Unicast
+            && own.gateway.is_none()
+            && wanted.hops.is_empty()
+            && wanted.nhid.is_none();
         if is_attached { Scope::Link } else { widest }
     });
     if scope < widest {
@@ -298,30 +312,44 @@ pub(super) fn route_add(ip: &Ip<'_>, words: &[String], existing: Existing) -> Re
     if scope == Scope::Host && wanted.hops.len() > 1 {
         return Err(kernel("Route with host scope can not have multiple nexthops."));
     }
-    let mut hops = if wanted.hops.is_empty() { vec![own] } else { wanted.hops };
-    for hop in hops.iter_mut().filter(|_| forwards) {
+    if kind != RouteKind::Unicast && wanted.nhid.is_some() {
+        return Err(out::not_simulated("ip route", "nhid"));
+    }
+    let mut hops = if wanted.hops.is_empty() { vec![own] } else { std::mem::take(&mut wanted.hops) };
+    for hop in hops.iter_mut().filter(|_| forwards && wanted.nhid.is_none()) {
         hop.check(ip, wanted.table.unwrap_or(MAIN), scope)?;
     }
     if wanted.prefsrc.is_some_and(|source| ip.state.addrs.iter().all(|row| row.addr.addr() != source)) {
         return Err(kernel("Invalid prefsrc address."));
     }
-    let route = RouteRow {
-        netns: ip.state.row.netns,
-        table: wanted.table.unwrap_or_else(|| table_of(kind)),
-        dst,
-        kind,
-        gateway: None,
-        oif: None,
-        prefsrc: wanted.prefsrc,
-        metric: wanted.metric.unwrap_or(0),
-        scope,
-        protocol: wanted.protocol.unwrap_or(RouteProtocol::Boot),
-        onlink: false,
-        metrics: wanted.metrics,
-        leg: None,
+    let route = wanted.route(ip, (dst, kind, scope));
+    let rows = match wanted.nhid {
+        Some(id) => nexthop_objects::route_rows(ip, route, id)?,
+        None => hops.iter().enumerate().map(|(at, hop)| hop.row(route, at, hops.len())).collect(),
     };
-    let rows = hops.iter().enumerate().map(|(at, hop)| hop.row(route, at, hops.len())).collect();
     insert(ip, rows, existing).map(change)
+}
+
+impl Wanted {
+    /// The route without its next hops.
+    fn route(&self, ip: &Ip<'_>, (dst, kind, scope): (Ipv4Net, RouteKind, Scope)) -> RouteRow {
+        RouteRow {
+            netns: ip.state.row.netns,
+            table: self.table.unwrap_or_else(|| table_of(kind)),
+            dst,
+            kind,
+            gateway: None,
+            oif: None,
+            prefsrc: self.prefsrc,
+            metric: self.metric.unwrap_or(0),
+            scope,
+            protocol: self.protocol.unwrap_or(RouteProtocol::Boot),
+            onlink: false,
+            metrics: self.metrics,
+            nhid: 0,
+            leg: None,
+        }
+    }
 }
 
 /// The table of a kind of route where none is said (`iproute_modify`).
@@ -354,8 +382,15 @@ pub(super) fn route_del(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> 
     let wanted = read_route(ip, words)?;
     let dst = wanted.dst.unwrap_or_default();
     let table = wanted.table.unwrap_or_else(|| wanted.kind.map_or(MAIN, table_of));
+    if wanted.nhid.is_some_and(|id| !ip.state.nexthops.contains_key(&id)) {
+        return Err(kernel("Nexthop id does not exist."));
+    }
+    let has_way = wanted.gateway.is_some() || wanted.oif.is_some() || !wanted.hops.is_empty();
     let fits = |row: &&RouteRow| {
         row.is_head()
+            && wanted.nhid.is_none_or(|id| row.nhid == id)
+            // Of a next hop that stands by itself only the number is asked (`fib_nh_match`).
+            && (row.nhid == 0 || !has_way)
             && row.table == table
             && row.dst == dst
             && wanted.kind.is_none_or(|kind| row.kind == kind)
@@ -394,7 +429,7 @@ pub(super) fn route_flush(ip: &Ip<'_>, rows: Vec<&RouteRow>) -> Command {
 }
 
 /// `get_addr`, whose message differs from that of `get_prefix`.
-fn address(word: &str) -> Result<Ipv4Addr, Stop> {
+pub(super) fn address(word: &str) -> Result<Ipv4Addr, Stop> {
     let wrong = |_| (format!("Error: any valid address is expected rather than \"{word}\".\n"), 1);
     prefix(word).map(|net| net.addr()).map_err(wrong)
 }

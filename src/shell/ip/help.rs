@@ -1,5 +1,8 @@
 //! What the objects of `ip` say of themselves.
 
+/// What `ip nexthop` says of itself.
+pub(super) const NEXTHOP: &str = include_str!("../usage/ip-nexthop.txt");
+
 /// The usage text of an object, where its first words ask for it.
 pub(super) fn of(object: &str, words: &[String]) -> Option<&'static str> {
     let (word, object) = match (object, words) {
@@ -20,6 +23,7 @@ pub(super) fn of(object: &str, words: &[String]) -> Option<&'static str> {
         "rule" => include_str!("../usage/ip-rule.txt"),
         "neighbor" => include_str!("../usage/ip-neighbor.txt"),
         "tunnel" => include_str!("../usage/ip-tunnel.txt"),
+        "nexthop" => NEXTHOP,
         "netns" => include_str!("../usage/ip-netns.txt"),
         "?maddress" => include_str!("../usage/ip-maddress.txt"),
         "xfrm" => include_str!("../usage/ip-xfrm.txt"),

@@ -10,6 +10,7 @@ mod link;
 mod link_set;
 mod neigh;
 mod nexthop;
+mod nexthop_objects;
 mod options;
 mod other;
 mod route;
@@ -65,6 +66,7 @@ pub(super) fn ip(context: &mut Context<'_>, words: &[String]) -> Command {
         Some("tunnel") => tunnel::run(&mut ip, rest),
         Some("neighbor") => neigh::run(&ip, rest),
         Some("route") => route::run(&ip, rest),
+        Some("nexthop") => nexthop_objects::run(&ip, rest),
         Some("xfrm") => xfrm::run(&ip, rest),
         Some("rule") => rule::run(&ip, rest),
         // No namespace has a name, as in a Pod.
@@ -109,7 +111,7 @@ fn object_named(word: &str) -> Option<&'static str> {
         ("netconf", "?netconf"),
         ("vrf", "?vrf"),
         ("sr", "?sr"),
-        ("nexthop", "?nexthop"),
+        ("nexthop", "nexthop"),
         ("mptcp", "?mptcp"),
         ("ioam", "?ioam"),
         ("stats", "?stats"),

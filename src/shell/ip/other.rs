@@ -40,7 +40,7 @@ pub(super) fn run(ip: &Ip<'_>, name: &str, words: &[String]) -> Result<Command, 
         return Err(not_simulated(&format!("ip {name}"), &words[0]));
     }
     Ok(match name {
-        "tuntap" | "mroute" | "nexthop" => nothing(&ip.options),
+        "tuntap" | "mroute" => nothing(&ip.options),
         "mptcp" | "ioam" => return Err(not_simulated("ip", name)),
         "mrule" => answer("32767:\tfrom all lookup default\n"),
         "vrf" => answer(format!("Name              Table\n{}\nNo VRF has been configured\n", "-".repeat(23))),

@@ -1,7 +1,7 @@
 //! `ip route show`, and the words that all sub-commands of `ip route` share.
 
 use super::addr::{prefix, scope, scope_name};
-use super::{Ip, Stop, change, command_named, done, next, nexthop, route_get};
+use super::{Ip, Stop, change, command_named, done, next, nexthop, nexthop_objects, route_get};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net};
 use crate::shell::Command;
 use crate::shell::change::KernelChange;
@@ -151,7 +151,7 @@ fn read_filter(ip: &Ip<'_>, words: &[String]) -> Result<Filter, Stop> {
             "root" => filter.root = Some(prefix(next(&mut words)?)?),
             "match" => filter.covering = Some(prefix(next(&mut words)?)?),
             "cached" | "cloned" | "tos" | "dsfield" | "realms" | "metric" | "priority" | "preference"
-            | "from" | "nhid" | "vrf" | "mark" | "iif" => return Err(not_simulated("ip route", word)),
+            | "from" | "vrf" | "mark" | "iif" => return Err(not_simulated("ip route", word)),
             "exact" | "to" => filter.exact = Some(prefix(next(&mut words)?)?.trunc()),
             word => filter.exact = Some(prefix(word)?.trunc()),
         }
@@ -232,6 +232,9 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow, filter: &Filter) {
     let dst = destination(row.dst);
     let color = if row.dst.prefix_len() == 0 { Color::Plain } else { Color::Inet };
     printer.colored(color, "dst", dst.as_str(), format!("{dst} "));
+    if row.nhid != 0 {
+        printer.any("nhid", row.nhid, format!("nhid {} ", row.nhid));
+    }
     if row.leg.is_none() {
         let gateway = row.gateway.filter(|_| filter.via.is_none());
         nexthop::print_way(ip, printer, (gateway, row.oif.filter(|_| filter.dev.is_none())));
@@ -262,6 +265,9 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow, filter: &Filter) {
         nexthop::print_flags(ip, printer, row);
     }
     print_metrics(printer, row.metrics);
+    if details {
+        nexthop_objects::print_info(ip, printer, row.nhid);
+    }
     if row.leg.is_some() {
         nexthop::print(ip, printer, row);
     }

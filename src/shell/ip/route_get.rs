@@ -194,7 +194,7 @@ fn choose(ip: &Ip<'_>, row: RouteRow, dst: Ipv4Addr, question: &Question) -> Rou
     let legs: Vec<&RouteRow> = ip.state.legs(&row).collect();
     let hops = legs.iter().map(|row| {
         let entry = row.oif.zip(row.gateway).and_then(|at| ip.state.neighbors.get(&at));
-        let state = entry.filter(|_| asks_neighbours).map(|entry| entry.row.state);
+        let state = entry.filter(|_| asks_neighbours || row.nhid != 0).map(|entry| entry.row.state);
         let avoided = nexthop::avoids(ip, row);
         NextHop::of(row, (state, avoided), source(ip, &RouteRow { prefsrc: None, ..**row }, dst))
     });
@@ -324,6 +324,7 @@ fn attached(ip: &Ip<'_>, dst: Ipv4Addr, oif: IfIndex) -> RouteRow {
         protocol: crate::trace::RouteProtocol::Boot,
         onlink: false,
         metrics: RouteMetrics::default(),
+        nhid: 0,
         leg: None,
     }
 }
