@@ -172,6 +172,7 @@ impl Builder {
             protocol: RouteProtocol::Kernel,
             onlink: false,
             metrics: vethscope::trace::RouteMetrics::default(),
+            tos: 0,
             nhid: 0,
             leg: None,
         };

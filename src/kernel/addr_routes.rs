@@ -186,6 +186,7 @@ fn magic(source: &AddrRow, kind: RouteKind, dst: Ipv4Net) -> RouteRow {
         protocol: RouteProtocol::Kernel,
         onlink: false,
         metrics: RouteMetrics::default(),
+        tos: 0,
         nhid: 0,
         leg: None,
     }

@@ -1,4 +1,4 @@
-//! The routing tables (`net/ipv4/fib_trie.c`), each by longest prefix, then lowest metric. Which of them is asked is the
+//! The routing tables (`net/ipv4/fib_trie.c`), each by longest prefix, then type of service, then lowest metric. Which of them is asked is the
 //! rules' matter.
 
 use crate::base::{ChangeId, IfIndex, Ipv4Addr};
@@ -40,7 +40,7 @@ pub(super) struct Fib {
     pub(super) numbered: u32,
 }
 
-/// One table: its routes, longer prefixes first, then by network, then by metric; among equals by [`Place`].
+/// One table: its routes, longer prefixes first, then by network, then by rank; among equals by [`Place`].
 #[derive(Clone, Debug, Default)]
 struct Routes {
     list: Vec<FibResult>,
@@ -50,8 +50,8 @@ struct Routes {
     lengths: Vec<(u8, usize)>,
 }
 
-fn key(route: &RouteRow) -> (u8, u32, u32) {
-    (32 - route.dst.prefix_len(), u32::from(route.dst.network()), route.metric)
+fn key(route: &RouteRow) -> (u8, u32, (u8, u32)) {
+    (32 - route.dst.prefix_len(), u32::from(route.dst.network()), route.rank())
 }
 
 impl Routes {
@@ -176,7 +176,8 @@ impl Fib {
 
     /// What the table local says about an address (`inet_addr_type`).
     pub(super) fn lookup_local(&self, addr: Ipv4Addr) -> Option<RouteKind> {
-        self.local.lookup(addr).map(|found| found.route.kind)
+        let found = self.local.lookup(addr).filter(|found| found.route.tos == 0);
+        found.or_else(|| self.local.lookup_among(addr, |route| route.tos == 0)).map(|found| found.route.kind)
     }
 
     /// The same as [`Self::lookup`] among the routes that count.

@@ -101,6 +101,7 @@ impl Netns {
             protocol: RouteProtocol::Boot,
             onlink: false,
             metrics: RouteMetrics::default(),
+            tos: 0,
             nhid: 0,
             leg: None,
         }

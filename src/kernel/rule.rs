@@ -182,7 +182,7 @@ impl Netns {
     /// machine itself, whose addresses are routes by the devices that have them.
     fn counts(&self, route: &RouteRow, key: &FibKey) -> bool {
         let by_it = |oif| route.oif == Some(oif) && route.leg.is_none_or(|leg| !leg.dead);
-        key.oif.is_none_or(by_it) && !self.avoids(route)
+        key.oif.is_none_or(by_it) && route.is_for_tos(key.traits.tos) && !self.avoids(route)
     }
 
     fn fib_rules_lookup(&self, key: &FibKey) -> Option<FibResult> {
@@ -267,6 +267,7 @@ fn refusal(rule: &FibRuleRow, kind: RouteKind) -> RouteRow {
         protocol: RouteProtocol::Kernel,
         onlink: false,
         metrics: crate::trace::RouteMetrics::default(),
+        tos: 0,
         nhid: 0,
         leg: None,
     }

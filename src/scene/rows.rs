@@ -37,6 +37,8 @@ pub fn route(inventory: &Inventory, row: &RouteRow) -> RowText {
         _ => row.dst.to_string(),
     };
     let mut tail = Vec::new();
+    tail.extend((row.nhid > 0).then(|| format!("nhid {}", row.nhid)));
+    tail.extend((row.tos > 0).then(|| format!("tos {}", rows_text::dsfield(row.tos))));
     tail.extend(row.gateway.map(|gateway| format!("via {gateway}")));
     tail.extend(row.oif.map(|oif| format!("dev {}", ifname(inventory, row.netns, oif))));
     tail.extend((row.gateway.is_none()).then_some(row.prefsrc).flatten().map(|src| format!("src {src}")));

@@ -131,6 +131,7 @@ fn route(s: &mut Scribe, netns: NetnsId, dst: &str, via: Option<&str>, oif: IfIn
         protocol: RouteProtocol::Boot,
         onlink: oif == FLANNEL,
         metrics: RouteMetrics::default(),
+        tos: 0,
         nhid: 0,
         leg: None,
     };

@@ -378,6 +378,7 @@ fn route_entries(state: &NetnsState) -> Vec<Entry> {
         let kind = rows_text::route_kind(row.kind);
         let dst = rows_text::destination(row.dst);
         let dst = if kind == "unicast" { dst } else { format!("{kind} {dst}") };
+        let dst = if row.tos == 0 { dst } else { format!("{dst} tos {}", rows_text::dsfield(row.tos)) };
         let at = row.leg.map(|leg| (leg.route, leg.at));
         let table = match row.table {
             254 => "main".to_string(),

@@ -94,7 +94,9 @@ fn chosen<'a>(state: &'a NetnsState, name: Option<&str>, target: Ipv4Addr) -> Re
         return state.link_named(name).ok_or_else(|| error(&format!("Device {name} not available.")));
     }
     let rows = state.routes.iter().map(|(_, row)| row).filter(|row| row.dst.contains(&target));
-    let best = rows.filter(|row| row.table == 254).min_by_key(|row| (32 - row.dst.prefix_len(), row.metric));
+    let best = rows
+        .filter(|row| row.table == 254 && row.tos == 0)
+        .min_by_key(|row| (32 - row.dst.prefix_len(), row.metric));
     let link = best.and_then(|row| state.links.get(&row.oif?));
     link.ok_or_else(|| refuse("arping: NETLINK_ROUTE unexpected iov element\n", 1))
 }

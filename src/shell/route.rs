@@ -127,7 +127,7 @@ pub(super) fn main_table(state: &NetnsState) -> Vec<&RouteRow> {
     let rows = state.routes.iter().map(|(_, row)| row);
     let mut rows: Vec<&RouteRow> =
         rows.filter(|row| row.table == 254 && row.is_head() && row.kind != RouteKind::Broadcast).collect();
-    rows.sort_by_key(|row| (row.dst.network(), 32 - row.dst.prefix_len(), row.metric));
+    rows.sort_by_key(|row| (row.dst.network(), 32 - row.dst.prefix_len(), row.rank()));
     rows
 }
 

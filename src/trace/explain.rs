@@ -296,7 +296,8 @@ impl Teller<'_> {
         let dst = self.frame().and_then(Frame::ipv4).map(|packet| packet.dst);
         let fits = dst.filter(|dst| row.dst.contains(dst));
         let dst = fits.unwrap_or(row.dst.addr());
-        let rivals = self.around.fitting_routes(row.netns, dst);
+        let tos = self.frame().and_then(Frame::ipv4).map_or(row.tos, |packet| packet.tos);
+        let rivals = self.around.fitting_routes(row.netns, dst, tos);
         let rivals = rivals.iter().filter(|rival| rival.table == row.table).collect::<Vec<_>>();
         let rivals = rivals.into_iter().filter(|rival| rival.is_head()).collect::<Vec<_>>();
         let ties = rivals.iter().filter(|rival| rival.dst == row.dst).count();

@@ -289,7 +289,8 @@ fn bpf_line(around: &Surroundings, row: &BpfRow) -> String {
 /// Why a route won: the longest prefix of those that fit.
 fn rank(around: &Surroundings, event: &Event, frame: Option<&Frame>, row: &RouteRow) -> String {
     let dst = frame.and_then(Frame::ipv4).map(|packet| packet.dst).filter(|dst| row.dst.contains(dst));
-    let fitting = around.fitting_routes(event.netns, dst.unwrap_or(row.dst.addr()));
+    let tos = frame.and_then(Frame::ipv4).map_or(row.tos, |packet| packet.tos);
+    let fitting = around.fitting_routes(event.netns, dst.unwrap_or(row.dst.addr()), tos);
     let rivals = fitting.iter().filter(|rival| rival.table == row.table && rival.is_head()).count();
     let among = row.leg.map_or_else(String::new, |leg| {
         format!(" (next hop {} of {} by the flow's hash)", leg.at + 1, leg.of)

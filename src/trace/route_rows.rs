@@ -1,5 +1,6 @@
 //! Routes (`ip route`), and what becomes of a namespace's list of them.
 
+use super::rule_rows::TOS_BITS;
 use super::{Leg, NetnsState, RouteKind, RouteProtocol, Scope, TableChange};
 use crate::base::{ChangeId, IfIndex, Ipv4Addr, Ipv4Net, NetnsId};
 
@@ -20,6 +21,8 @@ pub struct RouteRow {
     pub oif: Option<IfIndex>,
     /// Preferred source address.
     pub prefsrc: Option<Ipv4Addr>,
+    /// Type of service of the packets that it is for; 0 for all, where no other of its destination is for theirs.
+    pub tos: u8,
     /// Metric, 0 unless set; the lower wins.
     pub metric: u32,
     /// Scope of the destination.
@@ -83,10 +86,22 @@ impl RouteMetrics {
 }
 
 impl RouteRow {
-    /// Whether two routes lie one behind the other, so that only the first of them is taken: table, destination and
-    /// metric are the same (`fib_table_insert`).
+    /// Its place among routes of its table and destination: those for a type of service come first, the highest before the
+    /// others, then the lowest metric (`fib_find_alias`).
+    pub fn rank(&self) -> (u8, u32) {
+        (u8::MAX - self.tos, self.metric)
+    }
+
+    /// Whether it is for packets of this type of service, of which the bits count that RFC 1349 gives a meaning
+    /// (`fib_dscp_masked_match`).
+    pub fn is_for_tos(&self, tos: u8) -> bool {
+        self.tos == 0 || self.tos == tos & TOS_BITS
+    }
+
+    /// Whether two routes lie one behind the other, so that only the first of them is taken: table, destination, type of
+    /// service and metric are the same (`fib_table_insert`).
     pub fn is_rival(&self, other: &Self) -> bool {
-        (self.table, self.dst, self.metric) == (other.table, other.dst, other.metric)
+        (self.table, self.dst, self.rank()) == (other.table, other.dst, other.rank())
     }
 
     /// Where it goes among others, of which some may be its rivals: before those, or at the end.

@@ -7,6 +7,7 @@ use super::{
     Scope, SocketRow, Transport, VlanRow,
 };
 use crate::base::{IfIndex, Ipv4Net};
+use crate::xtables::dscp_name;
 use std::sync::Arc;
 
 /// Gives an interface's name.
@@ -32,6 +33,9 @@ pub fn route(row: &RouteRow, ifname: IfName<'_>, style: RouteStyle) -> String {
     words.push(destination(row.dst));
     if row.nhid != 0 {
         words.push(format!("nhid {}", row.nhid));
+    }
+    if row.tos != 0 {
+        words.push(format!("tos {}", dsfield(row.tos)));
     }
     let mut hop: Vec<String> = row.gateway.map(|gateway| format!("via {gateway}")).into_iter().collect();
     hop.extend(row.oif.map(|oif| format!("dev {}", ifname(oif))));
@@ -197,6 +201,14 @@ pub fn route_protocol(protocol: RouteProtocol) -> &'static str {
     }
 }
 
+/// A field of differentiated services (`/etc/iproute2/rt_dsfield`).
+pub fn dsfield(tos: u8) -> String {
+    match dscp_name(tos >> 2).filter(|_| tos & 3 == 0) {
+        Some(name) => name.to_owned(),
+        None => format!("0x{tos:02x}"),
+    }
+}
+
 /// Name of a scope (`/etc/iproute2/rt_scopes`).
 pub fn scope(scope: Scope) -> &'static str {
     match scope {
@@ -254,6 +266,7 @@ mod tests {
             protocol: RouteProtocol::Boot,
             onlink: false,
             metrics: crate::trace::RouteMetrics::default(),
+            tos: 0,
             nhid: 0,
             leg: None,
         }

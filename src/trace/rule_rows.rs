@@ -7,7 +7,7 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use std::sync::Arc;
 
 /// Bits of the type of service that a rule looks at (`IPTOS_TOS_MASK` without the congestion bits).
-const TOS_BITS: u8 = 0x1c;
+pub(super) const TOS_BITS: u8 = 0x1c;
 
 /// A rule.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -142,12 +142,13 @@ impl Surroundings {
         legs.map(|leg| u32::from(leg.weight)).sum()
     }
 
-    /// The routes of a namespace that fit an address, longest prefix first, then lowest metric.
-    pub fn fitting_routes(&self, netns: NetnsId, dst: Ipv4Addr) -> Vec<RouteRow> {
+    /// The routes of a namespace that fit an address and a type of service, longest prefix first, then by rank.
+    pub fn fitting_routes(&self, netns: NetnsId, dst: Ipv4Addr, tos: u8) -> Vec<RouteRow> {
         let routes = self.routes.get(&netns).map(Vec::as_slice).unwrap_or_default();
-        let mut fitting: Vec<_> = routes.iter().filter(|row| row.dst.contains(&dst)).copied().collect();
+        let mut fitting: Vec<_> =
+            routes.iter().filter(|row| row.dst.contains(&dst) && row.is_for_tos(tos)).copied().collect();
         // The local table is asked first (`ip rule` 0), whatever the prefix.
-        fitting.sort_by_key(|row| (row.table != 255, 32 - row.dst.prefix_len(), row.metric));
+        fitting.sort_by_key(|row| (row.table != 255, 32 - row.dst.prefix_len(), row.rank()));
         fitting
     }
 }

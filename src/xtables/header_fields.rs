@@ -130,6 +130,11 @@ pub fn dscp_class(name: &str) -> Option<u8> {
     DSCP_CLASSES.iter().find(|(class, _)| *class == name).map(|(_, value)| *value)
 }
 
+/// The class that has a value, which is not 0.
+pub fn dscp_name(value: u8) -> Option<&'static str> {
+    DSCP_CLASSES.iter().find(|(_, own)| *own == value).map(|(class, _)| *class)
+}
+
 /// The number of an option, which lies within bounds.
 fn byte(extension: &str, option: &Given, (min, max): (u8, u8)) -> Result<u8, Problem> {
     let value = number(option.text()).and_then(|value| u8::try_from(value).ok());

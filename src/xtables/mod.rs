@@ -18,7 +18,7 @@ pub use extensions::{
     Audit, Connlimit, CountingMatch, Ecn, Hashlimit, HashlimitMode, Iprange, Nflog, PacketMatch, PktType,
     Rate, Search, SideTarget, StringMatch, Tee, TimeMatch, U32Test,
 };
-pub use header_fields::{TtlOp, TtlTest, dscp_class};
+pub use header_fields::{TtlOp, TtlTest, dscp_class, dscp_name};
 pub use list::{Names, list_target, list_words};
 pub use matches::{
     Addrtype, Conntrack, Icmp, Iface, Match, Multiport, Not, Owner, Physdev, PortRange, PortSide, Recent,

@@ -111,6 +111,7 @@ fn route(netns: NetnsId, dst: &str, gateway: Option<&str>, oif: IfIndex) -> Rout
         protocol: RouteProtocol::Boot,
         onlink: false,
         metrics: vethscope::trace::RouteMetrics::default(),
+        tos: 0,
         nhid: 0,
         leg: None,
     }

@@ -4,6 +4,7 @@ use super::addr::{prefix, scope};
 use super::neigh::{nud, read_filter};
 use super::nexthop::{self, Hop};
 use super::route::{LOCAL, MAIN, kind, protocol, table};
+use super::rule::dsfield;
 use super::{Ip, Stop, next, nexthop_objects};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr};
 use crate::shell::change::KernelChange;
@@ -62,7 +63,7 @@ const MTU_MAX: u32 = 65_520;
 const ADVMSS_MAX: u32 = 65_495;
 
 /// Words and types of routes that the real `ip route add` knows besides those that are simulated.
-const ROUTE_WORDS: [&str; 26] = [
+const ROUTE_WORDS: [&str; 24] = [
     "lock",
     "rtt",
     "rttvar",
@@ -76,8 +77,6 @@ const ROUTE_WORDS: [&str; 26] = [
     "rto_min",
     "reordering",
     "realms",
-    "tos",
-    "dsfield",
     "encap",
     "as",
     "pref",
@@ -187,6 +186,7 @@ struct Wanted {
     gateway: Option<Ipv4Addr>,
     oif: Option<IfIndex>,
     prefsrc: Option<Ipv4Addr>,
+    tos: u8,
     metric: Option<u32>,
     scope: Option<Scope>,
     protocol: Option<RouteProtocol>,
@@ -218,6 +218,12 @@ fn read_route(ip: &Ip<'_>, words: &[String]) -> Result<Wanted, Stop> {
             "proto" | "protocol" => wanted.protocol = Some(protocol(next(&mut words)?)?),
             "table" => wanted.table = Some(table(next(&mut words)?)?),
             "onlink" => wanted.onlink = true,
+            "tos" | "dsfield" => {
+                let value = next(&mut words)?;
+                let wrong =
+                    || (format!("Error: argument \"{value}\" is wrong: \"tos\" value is invalid\n\n"), 255);
+                wanted.tos = dsfield(value).ok_or_else(wrong)?;
+            }
             "nhid" => {
                 let value = next(&mut words)?;
                 let wrong =
@@ -257,6 +263,9 @@ fn read_route(ip: &Ip<'_>, words: &[String]) -> Result<Wanted, Stop> {
                 _ => wanted.dst = Some(prefix(word)?),
             },
         }
+    }
+    if wanted.tos & 3 != 0 {
+        return Err(kernel("Invalid dsfield (tos): ECN bits must be 0."));
     }
     let named = wanted.gateway.is_some() || wanted.oif.is_some() || !wanted.hops.is_empty();
     if named && wanted.nhid.is_some() {
@@ -341,6 +350,7 @@ impl Wanted {
             gateway: None,
             oif: None,
             prefsrc: self.prefsrc,
+            tos: self.tos,
             metric: self.metric.unwrap_or(0),
             scope,
             protocol: self.protocol.unwrap_or(RouteProtocol::Boot),
@@ -393,6 +403,7 @@ pub(super) fn route_del(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> 
             && (row.nhid == 0 || !has_way)
             && row.table == table
             && row.dst == dst
+            && row.tos == wanted.tos
             && wanted.kind.is_none_or(|kind| row.kind == kind)
             && wanted.gateway.is_none_or(|gateway| row.gateway == Some(gateway))
             && wanted.oif.is_none_or(|oif| row.oif == Some(oif))

@@ -1,6 +1,7 @@
 //! `ip route show`, and the words that all sub-commands of `ip route` share.
 
 use super::addr::{prefix, scope, scope_name};
+use super::rule::dsfield;
 use super::{Ip, Stop, change, command_named, done, next, nexthop, nexthop_objects, route_get};
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net};
 use crate::shell::Command;
@@ -25,6 +26,7 @@ struct Filter {
     scope: Option<Scope>,
     kind: Option<RouteKind>,
     source: Option<Ipv4Addr>,
+    tos: Option<u8>,
     exact: Option<Ipv4Net>,
     root: Option<Ipv4Net>,
     covering: Option<Ipv4Net>,
@@ -42,6 +44,7 @@ impl Filter {
             && self.scope.is_none_or(|scope| row.scope == scope)
             && self.kind.is_none_or(|kind| row.kind == kind)
             && self.source.is_none_or(|source| row.prefsrc == Some(source))
+            && self.tos.is_none_or(|tos| row.tos == tos)
             && self.exact.is_none_or(|exact| row.dst == exact)
             && self.root.is_none_or(|root| root.contains(&row.dst))
             && self.covering.is_none_or(|inner| row.dst.contains(&inner))
@@ -90,7 +93,7 @@ fn select<'a>(ip: &Ip<'a>, filter: &Filter) -> Vec<&'a RouteRow> {
         .map(|(_, row)| row)
         .filter(|row| row.is_head() && filter.accepts(row))
         .collect();
-    rows.sort_by_key(|row| (row.table & 0xff, row.dst.network(), 32 - row.dst.prefix_len(), row.metric));
+    rows.sort_by_key(|row| (row.table & 0xff, row.dst.network(), 32 - row.dst.prefix_len(), row.rank()));
     rows
 }
 
@@ -148,10 +151,16 @@ fn read_filter(ip: &Ip<'_>, words: &[String]) -> Result<Filter, Stop> {
                 filter.kind = Some(kind(name).ok_or_else(wrong)?);
             }
             "cache" => filter.cache = true,
+            "tos" | "dsfield" => {
+                let word = next(&mut words)?;
+                let wrong =
+                    || (format!("Error: argument \"{word}\" is wrong: TOS value is invalid\n\n"), 255);
+                filter.tos = Some(dsfield(word).ok_or_else(wrong)?);
+            }
             "root" => filter.root = Some(prefix(next(&mut words)?)?),
             "match" => filter.covering = Some(prefix(next(&mut words)?)?),
-            "cached" | "cloned" | "tos" | "dsfield" | "realms" | "metric" | "priority" | "preference"
-            | "from" | "vrf" | "mark" | "iif" => return Err(not_simulated("ip route", word)),
+            "cached" | "cloned" | "realms" | "metric" | "priority" | "preference" | "from" | "vrf"
+            | "mark" | "iif" => return Err(not_simulated("ip route", word)),
             "exact" | "to" => filter.exact = Some(prefix(next(&mut words)?)?.trunc()),
             word => filter.exact = Some(prefix(word)?.trunc()),
         }
@@ -235,6 +244,7 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow, filter: &Filter) {
     if row.nhid != 0 {
         printer.any("nhid", row.nhid, format!("nhid {} ", row.nhid));
     }
+    print_tos(ip, printer, if filter.tos.is_none() { row.tos } else { 0 });
     if row.leg.is_none() {
         let gateway = row.gateway.filter(|_| filter.via.is_none());
         nexthop::print_way(ip, printer, (gateway, row.oif.filter(|_| filter.dev.is_none())));
@@ -272,6 +282,14 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, row: &RouteRow, filter: &Filter) {
         nexthop::print(ip, printer, row);
     }
     printer.plain("\n");
+}
+
+/// The type of service of a route, where it is for one alone.
+pub(super) fn print_tos(ip: &Ip<'_>, printer: &mut Printer, tos: u8) {
+    if tos > 0 {
+        let name = if ip.options.numeric { format!("0x{tos:02x}") } else { rows_text::dsfield(tos) };
+        printer.any("tos", name.as_str(), format!("tos {name} "));
+    }
 }
 
 /// What a route says about packets and connections.

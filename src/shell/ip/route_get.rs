@@ -1,7 +1,7 @@
 //! `ip route get`: the routing decision of the kernel for one destination, as its tables stand.
 
 use super::addr::prefix;
-use super::route::{LOCAL, MAIN, number, print_metrics, print_plain};
+use super::route::{LOCAL, MAIN, number, print_metrics, print_plain, print_tos};
 use super::rule::dsfield;
 use super::{Ip, Stop, done, next, nexthop};
 use crate::base::{IfIndex, Ipv4Addr};
@@ -126,9 +126,11 @@ fn best(ip: &Ip<'_>, tables: &[u32], dst: Ipv4Addr, question: &Question) -> Opti
             let avoided = question.scope.is_none() && nexthop::avoids(ip, row);
             let alive = row.leg.is_none_or(|leg| !leg.dead) && !avoided;
             // An address is the machine's own also while its device is down (`fib_check_nh`).
-            alive && (row.kind == RouteKind::Local || link.is_none_or(|link| link.up))
+            row.is_for_tos(question.tos)
+                && alive
+                && (row.kind == RouteKind::Local || link.is_none_or(|link| link.up))
         })
-        .min_by_key(|row| (32 - row.dst.prefix_len(), row.table != LOCAL, row.metric))
+        .min_by_key(|row| (32 - row.dst.prefix_len(), row.table != LOCAL, row.rank()))
         .filter(|row| row.kind != RouteKind::Throw)
         .copied()
 }
@@ -324,6 +326,7 @@ fn attached(ip: &Ip<'_>, dst: Ipv4Addr, oif: IfIndex) -> RouteRow {
         protocol: crate::trace::RouteProtocol::Boot,
         onlink: false,
         metrics: RouteMetrics::default(),
+        tos: 0,
         nhid: 0,
         leg: None,
     }
@@ -354,6 +357,7 @@ fn print(ip: &Ip<'_>, printer: &mut Printer, dst: Ipv4Addr, question: &Question,
         printer.plain("from ");
         printer.colored(Color::Inet, "from", from.as_str(), format!("{from} "));
     }
+    print_tos(ip, printer, row.tos);
     if let Some(gateway) = row.gateway {
         let gateway = gateway.to_string();
         printer.plain("via ");
