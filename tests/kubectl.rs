@@ -338,3 +338,8 @@ fn curl_speaks_tls_and_makes_several_transfers() {
 fn what_pods_ask_for_is_summed_up_in_one_way() {
     check("amounts.txt");
 }
+
+#[test]
+fn servers_answer_for_parts_of_files() {
+    check("ranges.txt");
+}

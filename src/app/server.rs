@@ -6,7 +6,9 @@
 
 mod health;
 mod netexec;
+mod pages;
 mod persona;
+mod ranges;
 mod service;
 mod site;
 

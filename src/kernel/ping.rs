@@ -4,7 +4,7 @@
 use super::fib::LOCAL;
 use super::icmp::Quoted;
 use super::rule::Traits;
-use super::sock::IcmpReport;
+use super::sock::{AddrType, IcmpReport};
 use super::{Ctx, Errno, Netns, PathMtuDiscovery, PingMessage, PingSocket, Sender, Skb, User};
 use crate::base::{IfIndex, Ipv4Addr, MacAddr, ProcessId, SimTime, SocketId};
 use crate::trace::{Disposition, DropReason, EventKind, Relation};
@@ -37,7 +37,7 @@ impl Netns {
         if options.ttl == Some(0) {
             return Err(Errno::Einval);
         }
-        if options.source.is_some_and(|source| !self.has_addr(source) && !source.is_loopback()) {
+        if options.source.is_some_and(|source| self.inet_addr_type(source) != AddrType::Own) {
             return Err(Errno::Eaddrnotavail);
         }
         let mut ident = self.rng.u16(1..);

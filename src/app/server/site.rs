@@ -1,5 +1,7 @@
 //! What HTTP servers answer, each in its own words and order of header fields.
 
+use super::pages::{NGINX_INDEX, apache_reason, python_listing, python_page, python_reason};
+use super::ranges::{self, Part};
 use super::{Serving, health, netexec};
 use crate::app::Os;
 use crate::app::http::{self, Head, Url};
@@ -74,6 +76,10 @@ pub(super) struct Found {
     pub(super) is_file: bool,
     /// Value of `Location`.
     pub(super) location: Option<String>,
+    /// Value of `Content-Range`, of a part of a file or where there is no such part.
+    pub(super) range: Option<String>,
+    /// Bytes of the whole file, where it is one.
+    pub(super) whole: usize,
 }
 
 impl Found {
@@ -83,7 +89,7 @@ impl Found {
     }
 
     fn page(status: u16, body: String) -> Self {
-        Self { status, kind: "text/html", body, is_file: false, location: None }
+        Self { status, kind: "text/html", body, is_file: false, location: None, range: None, whole: 0 }
     }
 }
 
@@ -199,7 +205,29 @@ impl Site {
         match (text, refused) {
             (None, None | Some(405)) => Found::page(404, self.error_page(404, asked)),
             (_, Some(status)) => Found::page(status, self.error_page(status, asked)),
-            (Some(body), None) => Found { kind: kind_of(&name), is_file: true, ..Found::page(200, body) },
+            (Some(body), None) => self.part(asked, kind_of(&name), body),
+        }
+    }
+
+    /// A file, or the part of it that is asked for.
+    fn part(&self, asked: &Asked<'_>, kind: &'static str, body: String) -> Found {
+        let whole = body.len();
+        let is_same = |state: &str| state == etag(whole) || state == modified();
+        let is_busybox = self.flavor == Flavor::Busybox;
+        match ranges::asked(&self.flavor, asked.head, whole, is_same) {
+            Part::Whole => Found { kind, is_file: true, whole, ..Found::page(200, body) },
+            Part::Bytes(first, last) => Found {
+                // busybox looks the type up for whole files only.
+                kind: if is_busybox { "text/html" } else { kind },
+                is_file: true,
+                range: Some(format!("bytes {first}-{last}/{whole}")),
+                whole,
+                ..Found::page(206, String::from_utf8_lossy(&body.as_bytes()[first..=last]).into_owned())
+            },
+            Part::Nothing => {
+                let page = Found::page(416, self.error_page(416, asked));
+                Found { range: Some(format!("bytes */{whole}")), ..page }
+            }
         }
     }
 
@@ -275,7 +303,13 @@ impl Site {
         let head = if lines.is_empty() { String::new() } else { lines.join("\r\n") + "\r\n\r\n" };
         // busybox sends the body even to HEAD.
         let bodiless = is_head && self.flavor != Flavor::Busybox;
-        let body = if bodiless { String::new() } else { found.body };
+        let body = match (&self.flavor, found.status) {
+            _ if bodiless => String::new(),
+            (Flavor::Apache(_), 416) if !closes => {
+                format!("{:x}\r\n{}\r\n0\r\n\r\n", found.body.len(), found.body)
+            }
+            _ => found.body,
+        };
         Answer { head, body, in_two, closes, exits: None, tells: None }
     }
 
@@ -294,6 +328,7 @@ impl Site {
             }
             Flavor::Apache(_) => {
                 let date = http::log_date(os.now());
+                let len = if len == 0 { "-".to_owned() } else { len.to_string() };
                 os.write(Stream::Stdout, &format!("{ip} - - [{date}] \"{line}\" {status} {len}\n"));
             }
             Flavor::Python => {
@@ -368,8 +403,12 @@ fn nginx_head(version: &str, now: &str, found: &Found, closes: bool) -> Vec<Stri
     }
     lines.push(format!("Connection: {}", if closes { "close" } else { "keep-alive" }));
     if found.is_file {
-        lines.push(format!("ETag: {}", etag(found.body.len())));
-        lines.push("Accept-Ranges: bytes".to_owned());
+        lines.push(format!("ETag: {}", etag(found.whole)));
+    }
+    match &found.range {
+        Some(range) => lines.push(format!("Content-Range: {range}")),
+        None if found.is_file => lines.push("Accept-Ranges: bytes".to_owned()),
+        None => {}
     }
     lines
 }
@@ -383,10 +422,18 @@ fn apache_head(version: &str, now: &str, found: &Found, closes: bool) -> Vec<Str
     ];
     if found.is_file {
         lines.push(format!("Last-Modified: {}", modified()));
-        lines.push(format!("ETag: {}", etag(found.body.len())));
+        lines.push(format!("ETag: {}", etag(found.whole)));
         lines.push("Accept-Ranges: bytes".to_owned());
     }
-    lines.push(format!("Content-Length: {}", found.body.len()));
+    // The page that takes a part's place is made when the head is out.
+    match (found.status, closes) {
+        (416, true) => {}
+        (416, false) => lines.push("Transfer-Encoding: chunked".to_owned()),
+        _ => lines.push(format!("Content-Length: {}", found.body.len())),
+    }
+    lines.extend(
+        found.range.as_ref().filter(|_| found.is_file).map(|range| format!("Content-Range: {range}")),
+    );
     if closes {
         lines.push("Connection: close".to_owned());
     }
@@ -434,10 +481,11 @@ fn busybox_head(now: &str, found: &Found) -> Vec<String> {
         "Connection: close".to_owned(),
         format!("Content-type: {}", found.kind),
     ];
+    lines.extend(found.range.as_ref().map(|range| format!("Content-Range: {range}")));
     if found.is_file {
         lines.push("Accept-Ranges: bytes".to_owned());
         lines.push(format!("Last-Modified: {}", modified()));
-        lines.push(format!("ETag: {}", etag(found.body.len())));
+        lines.push(format!("ETag: {}", etag(found.whole)));
         lines.push(format!("Content-Length: {}", found.body.len()));
     }
     lines
@@ -486,45 +534,12 @@ fn kind_of(path: &str) -> &'static str {
     }
 }
 
-fn apache_reason(status: u16) -> &'static str {
-    match status {
-        404 => "<p>The requested URL was not found on this server.</p>\n",
-        405 => "<p>The requested method is not allowed for this URL.</p>\n",
-        _ => "<p>Your browser sent a request that this server could not understand.<br />\n</p>\n",
-    }
-}
-
 fn python_message(status: u16, asked: &Asked<'_>) -> String {
     match status {
         404 => "File not found".to_owned(),
         501 => format!("Unsupported method ('{}')", asked.method),
         _ => format!("Bad request syntax ('{}')", asked.line),
     }
-}
-
-fn python_reason(status: u16) -> &'static str {
-    match status {
-        404 => "Nothing matches the given URI",
-        501 => "Server does not support this operation",
-        _ => "Bad request syntax or unsupported method",
-    }
-}
-
-fn python_page(status: u16, message: &str, reason: &str) -> String {
-    format!(
-        "<!DOCTYPE HTML>\n<html lang=\"en\">\n    <head>\n        <meta charset=\"utf-8\">\n        \
-         <title>Error response</title>\n    </head>\n    <body>\n        <h1>Error response</h1>\n        \
-         <p>Error code: {status}</p>\n        <p>Message: {message}.</p>\n        \
-         <p>Error code explanation: {status} - {reason}.</p>\n    </body>\n</html>\n"
-    )
-}
-
-/// The list that `http.server` shows of an empty directory.
-fn python_listing(path: &str) -> String {
-    format!(
-        "<!DOCTYPE HTML>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Directory listing for {path}</title>\n\
-         </head>\n<body>\n<h1>Directory listing for {path}</h1>\n<hr>\n<ul>\n</ul>\n<hr>\n</body>\n</html>\n"
-    )
 }
 
 /// A moment as Go's `time.Time` prints it.
@@ -542,38 +557,12 @@ fn go_log_date(at: SimTime) -> String {
     format!("{}/{:02}/{:02} {:02}:{:02}:{:02}", c.year, c.month, c.day, c.hour, c.minute, c.second)
 }
 
-const NGINX_INDEX: &str = r#"<!DOCTYPE html>
-<html>
-<head>
-<title>Welcome to nginx!</title>
-<style>
-html { color-scheme: light dark; }
-body { width: 35em; margin: 0 auto;
-font-family: Tahoma, Verdana, Arial, sans-serif; }
-</style>
-</head>
-<body>
-<h1>Welcome to nginx!</h1>
-<p>If you see this page, the nginx web server is successfully installed and
-working. Further configuration is required.</p>
-
-<p>For online documentation and support please refer to
-<a href="http://nginx.org/">nginx.org</a>.<br/>
-Commercial support is available at
-<a href="http://nginx.com/">nginx.com</a>.</p>
-
-<p><em>Thank you for using nginx.</em></p>
-</body>
-</html>
-"#;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_welcome_page_is_as_long_as_the_real_one() {
-        assert_eq!(NGINX_INDEX.len(), 615);
+    fn files_are_as_old_as_their_date_says() {
         assert_eq!(IMAGE_MADE_SECS, 1_764_633_600, "the date of modified()");
     }
 }

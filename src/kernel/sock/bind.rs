@@ -125,7 +125,8 @@ impl Netns {
         }
     }
 
-    fn inet_addr_type(&self, addr: Ipv4Addr) -> AddrType {
+    /// What an address is: one that is this machine's own and a broadcast address as well is what it was first.
+    pub(in crate::kernel) fn inet_addr_type(&self, addr: Ipv4Addr) -> AddrType {
         if addr.is_broadcast() || addr.is_multicast() {
             return AddrType::Many;
         }
@@ -146,9 +147,11 @@ impl Netns {
 
 /// What an address is to this namespace (`inet_addr_type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AddrType {
+pub(in crate::kernel) enum AddrType {
+    /// One of this machine's own.
     Own,
     /// Broadcast or multicast.
     Many,
+    /// Neither.
     Foreign,
 }

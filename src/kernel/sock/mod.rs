@@ -15,6 +15,7 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 pub use balance::SocketServices;
+pub(super) use bind::AddrType;
 pub(super) use lookup::Ends;
 pub(super) use udp::{IcmpReport, UdpSock};
 
