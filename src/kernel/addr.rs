@@ -87,6 +87,7 @@ impl Netns {
             // `fib_disable_ip`: without an address the interface speaks no IP, and knows nobody.
             self.fib_sync_down_dev(ctx, ifindex, |route| route.oif == Some(ifindex));
             self.flush_neighbors(ctx, ifindex);
+            self.pneigh_ifdown(ctx, ifindex, false);
         }
     }
 

@@ -98,7 +98,7 @@ impl Netns {
         }
         let elsewhere = route.oif != Some(ifindex);
         let proxies = if elsewhere {
-            self.conf_or(ifindex, |conf| conf.proxy_arp)
+            self.conf_or(ifindex, |conf| conf.proxy_arp) || self.is_proxied(arp.target_ip, ifindex)
         } else {
             arp.sender_ip != arp.target_ip && self.link(ifindex).is_some_and(|link| link.conf.proxy_arp_pvlan)
         };

@@ -303,6 +303,7 @@ impl Netns {
             route.oif == Some(ifindex) && route.kind != RouteKind::Local
         });
         self.flush_neighbors(ctx, ifindex);
+        self.pneigh_ifdown(ctx, ifindex, false);
         self.flush_masquerade(ctx, ifindex, None);
         if let Some(peer) = peer {
             ctx.effects.carrier.push((peer.netns, peer.ifindex, false));
@@ -323,6 +324,7 @@ impl Netns {
         self.record_link(ctx, ifindex);
         if !carrier {
             self.neigh_carrier_down(ctx, ifindex);
+            self.pneigh_ifdown(ctx, ifindex, true);
             self.nexthop_flush_dev(ctx, ifindex);
         }
         self.follow_lower(ctx, ifindex);

@@ -37,6 +37,7 @@ mod new_link;
 mod nexthop;
 mod output;
 mod ping;
+mod pneigh;
 mod probe;
 mod qdisc;
 mod raw;
@@ -78,7 +79,7 @@ pub use sysctl::Sysctl;
 pub use tcp::TcpTimer;
 
 use crate::base::{IfIndex, Ipv4Addr, NetnsId, Rng, SimTime, SocketId};
-use crate::trace::{AddrRow, FdbRow, NeighRow, RouteRow, Snmp};
+use crate::trace::{AddrRow, FdbRow, NeighRow, ProxyRow, RouteRow, Snmp};
 use bpf::BpfMaps;
 use exception::Exception;
 use fib::Fib;
@@ -115,6 +116,8 @@ pub struct Netns {
     nexthops: Nexthops,
     rules: Rules,
     neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
+    /// Addresses of others that ARP is answered for, in the kernel's order.
+    proxies: Vec<ProxyRow>,
     pings: BTreeMap<SocketId, PingSock>,
     raws: BTreeMap<SocketId, RawSock>,
     next_socket: u32,
@@ -158,6 +161,7 @@ impl Netns {
             nexthops: Nexthops::default(),
             rules: Rules::new(id),
             neighbors: BTreeMap::new(),
+            proxies: Vec::new(),
             pings: BTreeMap::new(),
             raws: BTreeMap::new(),
             next_socket: 0,

@@ -195,6 +195,8 @@ fn apply_change(netns: &mut Netns, ctx: &mut Ctx<'_>, change: KernelChange) {
         KernelChange::DelNexthop(id) => netns.del_nexthop(ctx, id),
         KernelChange::AddRule(row) => netns.add_rule(ctx, *row),
         KernelChange::DelRule(row) => netns.del_rule(ctx, &row),
+        KernelChange::AddProxy(row) => netns.set_proxy(ctx, row),
+        KernelChange::DelProxy(addr, ifindex) => netns.del_proxy(ctx, addr, ifindex),
         KernelChange::AddNeigh(row) => netns.set_neighbor(ctx, row),
         KernelChange::DelNeigh(ifindex, addr) => netns.del_neighbor(ctx, ifindex, addr),
         KernelChange::FlushExceptions => netns.flush_exceptions(ctx),

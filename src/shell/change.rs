@@ -4,8 +4,8 @@
 use crate::base::{IfIndex, Ipv4Addr, MacAddr};
 use crate::kernel::{BridgeOption, LinkFlag, LinkSpec, NetfilterOp, PortOption};
 use crate::trace::{
-    AddrRow, FibRuleRow, IpcChange, Mirror, NeighRow, Netem, NexthopRow, RouteRow, VlanRow, XfrmPolicyRow,
-    XfrmStateRow,
+    AddrRow, FibRuleRow, IpcChange, Mirror, NeighRow, Netem, NexthopRow, ProxyRow, RouteRow, VlanRow,
+    XfrmPolicyRow, XfrmStateRow,
 };
 use std::sync::Arc;
 
@@ -74,6 +74,10 @@ pub enum KernelChange {
     AddRule(Box<FibRuleRow>),
     /// `ip rule del`: a row that exists.
     DelRule(Box<FibRuleRow>),
+    /// `ip neigh add proxy`.
+    AddProxy(ProxyRow),
+    /// `ip neigh del proxy`.
+    DelProxy(Ipv4Addr, Option<IfIndex>),
     /// `ip neigh add`, `replace` or `change`.
     AddNeigh(NeighRow),
     /// `ip neigh del`.

@@ -294,12 +294,11 @@ impl Teller<'_> {
     fn fib(&self, row: &RouteRow) -> String {
         // A lookup for the outer packet of a tunnel may be recorded with the inner packet still.
         let dst = self.frame().and_then(Frame::ipv4).map(|packet| packet.dst);
-        let fits = dst.filter(|dst| row.dst.contains(dst));
-        let dst = fits.unwrap_or(row.dst.addr());
+        let dst = dst.filter(|dst| row.dst.contains(dst)).unwrap_or(row.dst.addr());
         let tos = self.frame().and_then(Frame::ipv4).map_or(row.tos, |packet| packet.tos);
         let rivals = self.around.fitting_routes(row.netns, dst, tos);
-        let rivals = rivals.iter().filter(|rival| rival.table == row.table).collect::<Vec<_>>();
-        let rivals = rivals.into_iter().filter(|rival| rival.is_head()).collect::<Vec<_>>();
+        let rivals: Vec<_> =
+            rivals.iter().filter(|rival| rival.table == row.table && rival.is_head()).collect();
         let ties = rivals.iter().filter(|rival| rival.dst == row.dst).count();
         let key = match row.kind {
             RouteKind::Local => "why.fib.local",
@@ -492,8 +491,10 @@ impl Teller<'_> {
             TableChange::FibRule(row) => ("fib_rule", vec![of(row.netns), row.to_string()]),
             TableChange::FibRuleGone(row) => ("fib_rule_gone", vec![of(row.netns), row.to_string()]),
             TableChange::Nexthop(change) => {
-                let name = |ifindex| self.around.ifname(change.netns(), ifindex).to_string();
-                ("nexthop", vec![of(change.netns()), change.text(name)])
+                ("nexthop", vec![of(change.netns()), change.text(|at| self.ifname(change.netns(), at))])
+            }
+            TableChange::Proxy(change) => {
+                ("proxy", vec![of(change.row().netns), change.text(|at| self.ifname(change.row().netns, at))])
             }
             TableChange::Neigh(row) => {
                 let name = |ifindex| self.around.ifname(row.netns, ifindex);

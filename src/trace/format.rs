@@ -329,6 +329,10 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         TableChange::RouteGone(row) => format!("route gone {}", route_line(around, row)),
         TableChange::FibRule(row) => format!("rule {row}"),
         TableChange::FibRuleGone(row) => format!("rule gone {row}"),
+        TableChange::Proxy(change) => {
+            let name = |ifindex| around.ifname(change.row().netns, ifindex).to_string();
+            format!("neighbor {}", change.text(name))
+        }
         TableChange::Nexthop(change) => {
             let name = |ifindex| around.ifname(change.netns(), ifindex).to_string();
             format!("nexthop {}", change.text(name))

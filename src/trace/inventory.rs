@@ -5,9 +5,9 @@ use super::netfilter::{Netfilter, NetfilterChange, netns_of};
 use super::sharing::{Shared, SharedLog};
 use super::{
     AddrRow, BpfRow, CiliumChange, CtRow, Disposition, DropReason, Event, EventKind, ExceptionRow, FaultRow,
-    FdbRow, FibRuleRow, Hook, Ipc, KubeEventRow, LinkKind, LinkRow, NamesRow, NeighRow, NetnsRow, Nexthops,
-    NodeRow, ObjectRow, PodRow, PolicyRow, ProcessRow, RouteRow, ServiceRow, SliceRow, SocketRow, StepRow,
-    Table, TableChange, Trace, VlanRow, Xfrm, XfrmChange,
+    Fdb, FibRuleRow, Hook, Ipc, KubeEventRow, LinkKind, LinkRow, NamesRow, Neighbor, NetnsRow, Nexthops,
+    NodeRow, ObjectRow, PodRow, PolicyRow, ProcessRow, ProxyRow, RouteRow, ServiceRow, SliceRow, SocketRow,
+    StepRow, Table, TableChange, Trace, VlanRow, Xfrm, XfrmChange,
 };
 use crate::base::{ChangeId, EventId, IfIndex, Ipv4Addr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::Body;
@@ -71,6 +71,8 @@ pub struct NetnsState {
     pub rules: Vec<(ChangeId, FibRuleRow)>,
     /// Whether one was ever added or removed: until then the tables local and main are looked up as one.
     pub has_custom_rules: bool,
+    /// Addresses of others that ARP is answered for, in the kernel's order.
+    pub proxies: Vec<ProxyRow>,
     /// Neighbour entries.
     pub neighbors: BTreeMap<(IfIndex, Ipv4Addr), Neighbor>,
     /// Forwarding databases, in the order in which entries were added.
@@ -97,28 +99,6 @@ pub struct NetnsState {
     pub xfrm: Xfrm,
 }
 
-/// A neighbour entry with when it was last used.
-#[derive(Clone, Debug)]
-pub struct Neighbor {
-    /// The change that gave the row its present form.
-    pub change: ChangeId,
-    /// The row.
-    pub row: NeighRow,
-    /// When a packet last asked for it.
-    pub used: SimTime,
-}
-
-/// A forwarding database entry with when it was last used.
-#[derive(Clone, Debug)]
-pub struct Fdb {
-    /// The change that gave the row its present form.
-    pub change: ChangeId,
-    /// The row.
-    pub row: FdbRow,
-    /// When a frame was last sent by it.
-    pub used: SimTime,
-}
-
 impl NetnsState {
     fn new(row: NetnsRow) -> Self {
         Self {
@@ -133,6 +113,7 @@ impl NetnsState {
             routes: Vec::new(),
             nexthops: Nexthops::new(),
             neighbors: BTreeMap::new(),
+            proxies: Vec::new(),
             fdb: Vec::new(),
             vlans: BTreeMap::new(),
             exceptions: BTreeMap::new(),
@@ -474,6 +455,7 @@ impl Inventory {
             TableChange::FibRule(row) => self.with(row.netns, |state| state.add_rule(id, row)),
             TableChange::FibRuleGone(row) => self.with(row.netns, |state| state.remove_rule(row)),
             TableChange::Nexthop(change) => self.with(change.netns(), |state| state.change_nexthop(change)),
+            TableChange::Proxy(change) => self.with(change.row().netns, |state| state.change_proxy(change)),
             TableChange::RouteLeg(row) => self.with(row.netns, |state| state.set_leg(row)),
             TableChange::RouteGone(row) => self.with(row.netns, |state| state.remove_route(row)),
             TableChange::Neigh(row) => self.with(row.netns, |state| state.set_neighbor(id, row, now)),
@@ -567,32 +549,6 @@ impl NetnsState {
         match self.bpf.iter_mut().find(|(_, old)| (old.map, old.key) == (row.map, row.key)) {
             Some(entry) => *entry = (change, *row),
             None => self.bpf.push((change, *row)),
-        }
-    }
-
-    fn set_neighbor(&mut self, change: ChangeId, row: &NeighRow, now: SimTime) {
-        let entry = self.neighbors.entry((row.ifindex, row.addr));
-        let used = match &entry {
-            std::collections::btree_map::Entry::Occupied(old) => old.get().used,
-            std::collections::btree_map::Entry::Vacant(_) => now,
-        };
-        entry.insert_entry(Neighbor { change, row: *row, used });
-    }
-
-    /// A bridge's database has one entry an address, whichever port it is at; a device's own has one an address too.
-    fn fdb_entry(&mut self, row: &FdbRow) -> Option<&mut Fdb> {
-        self.fdb.iter_mut().find(|entry| {
-            entry.row.mac == row.mac
-                && entry.row.vlan == row.vlan
-                && entry.row.master == row.master
-                && (row.master.is_some() || entry.row.ifindex == row.ifindex)
-        })
-    }
-
-    fn set_fdb(&mut self, change: ChangeId, row: &FdbRow, now: SimTime) {
-        match self.fdb_entry(row) {
-            Some(entry) => (entry.change, entry.row) = (change, *row),
-            None => self.fdb.push(Fdb { change, row: *row, used: now }),
         }
     }
 }

@@ -30,6 +30,7 @@ mod object_rows;
 mod pcapng;
 pub mod pod_status;
 mod process_rows;
+mod proxy_rows;
 mod route_rows;
 mod rows;
 mod rows_link;
@@ -42,6 +43,7 @@ mod snmp;
 mod socket_rows;
 mod surroundings;
 mod tls_rows;
+mod used_rows;
 mod xfrm_rows;
 
 pub use addr_rows::{AddrLifetime, AddrRow, FOREVER};
@@ -53,7 +55,7 @@ pub use drop_reason::DropReason;
 pub use event::{Disposition, Event, EventKind, Hook, JourneyInfo, PacketType, Relation, Stream, Table};
 pub use fault::{Fault, FaultRow, Netem, Place};
 pub use format::{Selection, json, text};
-pub use inventory::{Fdb, Inventory, Neighbor, NetnsState};
+pub use inventory::{Inventory, NetnsState};
 pub use ipc_rows::{Ipc, IpcChange, IpcKind, IpcRow, Path, UnixRow, UseRow, WAYS, Way};
 pub use ipvs::{
     Ipvs, IpvsChange, IpvsConnection, IpvsConnectionRow, IpvsState, RealServer, ServerKey, VirtualServerRow,
@@ -75,6 +77,7 @@ pub use object_rows::{
 };
 pub use pcapng::{pcapng, pcapng_of};
 pub use process_rows::{ContainerRef, ProcessRow};
+pub use proxy_rows::{ProxyChange, ProxyRow};
 pub use route_rows::{RouteMetrics, RouteRow};
 pub use rows::{
     BpfMap, BpfRow, ExceptionRow, FdbRow, LinkKind, LinkRow, NeighRow, NetnsRole, NetnsRow, Nud, PortRow,
@@ -91,6 +94,7 @@ pub use snmp::{Mib, Snmp, SnmpGroup, SnmpTables};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
 pub use surroundings::Surroundings;
 pub use tls_rows::{TlsEvent, TlsRow};
+pub use used_rows::{Fdb, Neighbor};
 pub use xfrm_rows::{
     Xfrm, XfrmChange, XfrmDirection, XfrmPolicyRow, XfrmStateRow, XfrmStateSeen, XfrmTemplate, esp_sa,
 };

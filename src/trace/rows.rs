@@ -5,7 +5,7 @@ use super::object_rows::{KubeEventRow, NodeRow, PodRow, StepRow};
 use super::rows_link::{IpvlanMode, LinkExtra, MacvlanMode, PortExtra, TunnelRow, VlanRow};
 use super::{
     AddrRow, CiliumChange, FaultRow, FibRuleRow, IpcChange, NamesRow, NetfilterChange, NexthopChange,
-    ObjectRow, ProcessRow, RouteRow, ServiceChange, SocketRow, TlsRow, XfrmChange,
+    ObjectRow, ProcessRow, ProxyChange, RouteRow, ServiceChange, SocketRow, TlsRow, XfrmChange,
 };
 use crate::base::{IfIndex, Ipv4Addr, Ipv4Net, MacAddr, NetnsId, ObjectKey, ProcessId, SimTime, SocketId};
 use crate::wire::VlanProtocol;
@@ -45,6 +45,8 @@ pub enum TableChange {
     Neigh(NeighRow),
     /// A neighbour entry went.
     NeighGone(NetnsId, IfIndex, Ipv4Addr),
+    /// An address that ARP is answered for on somebody's behalf came, changed or went.
+    Proxy(ProxyChange),
     /// An entry of a bridge's or a VXLAN device's forwarding database came or changed.
     Fdb(FdbRow),
     /// An entry of a forwarding database went.

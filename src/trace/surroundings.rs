@@ -78,6 +78,7 @@ impl Surroundings {
             | TableChange::FibRule(_)
             | TableChange::FibRuleGone(_)
             | TableChange::Nexthop(_)
+            | TableChange::Proxy(_)
             | TableChange::Exception(_)
             | TableChange::Sysctl(_)
             | TableChange::Socket(_)

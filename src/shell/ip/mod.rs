@@ -13,6 +13,7 @@ mod nexthop;
 mod nexthop_objects;
 mod options;
 mod other;
+mod proxy;
 mod route;
 mod route_get;
 mod rule;

@@ -1,7 +1,7 @@
 //! `ip neigh`.
 
 use super::addr::prefix;
-use super::{Ip, Stop, change, command_named, done, next};
+use super::{Ip, Stop, change, command_named, done, next, proxy};
 use crate::base::{Duration, IfIndex, Ipv4Net};
 use crate::shell::Command;
 use crate::shell::out::not_simulated;
@@ -32,7 +32,13 @@ impl Filter {
 pub(super) fn run(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     let Some((word, rest)) = words.split_first() else { return show(ip, &[]) };
     let names = ["add", "change", "chg", "replace", "delete", "get", "show", "lst", "list", "flush", "help"];
-    match command_named("neigh", word, &names)? {
+    let command = command_named("neigh", word, &names)?;
+    match command {
+        "add" | "change" | "chg" | "replace" if proxy::is_meant(rest) => proxy::add(ip, rest),
+        "delete" if proxy::is_meant(rest) => proxy::delete(ip, rest),
+        "get" if proxy::is_meant(rest) => proxy::get(ip, rest),
+        "show" | "lst" | "list" if proxy::is_meant(rest) => proxy::show(ip, rest),
+        "flush" if proxy::is_meant(rest) => proxy::flush(ip, rest),
         "add" => change::neigh_add(ip, rest, change::Existing::Refused),
         "change" | "chg" => change::neigh_add(ip, rest, change::Existing::Required),
         "replace" => change::neigh_add(ip, rest, change::Existing::Replaced),
@@ -57,8 +63,9 @@ pub(super) fn read_filter(ip: &Ip<'_>, words: &[String]) -> Result<Filter, Stop>
             }
             "to" => filter.to = Some(prefix(next(&mut words)?)?),
             "all" | "any" => {}
-            "proxy" | "unused" | "master" | "nomaster" | "vrf" | "router" | "extern_learn" | "managed"
-            | "protocol" => return Err(not_simulated("ip neigh", word)),
+            "unused" | "master" | "nomaster" | "vrf" | "router" | "extern_learn" | "managed" | "protocol" => {
+                return Err(not_simulated("ip neigh", word));
+            }
             word => filter.to = Some(prefix(word)?),
         }
     }
@@ -111,7 +118,8 @@ fn get(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     };
     let missing = || ("Error: Neighbour entry not found.\n".to_owned(), 2);
     let entry = ip.state.neighbors.get(&(ifindex, to.addr())).ok_or_else(missing)?;
-    let mut printer = ip.options.printer();
+    // A single entry is shown as text, whatever was asked for.
+    let mut printer = Printer::text(ip.options.color);
     print(ip, &mut printer, entry, true);
     Ok(done(printer.finish()))
 }
