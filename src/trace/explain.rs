@@ -474,6 +474,7 @@ impl Teller<'_> {
     fn changed(&self, change: &TableChange) -> String {
         let of = |netns: NetnsId| self.around.netns(netns).to_string();
         let at = |netns, ifindex| self.place_of(netns, ifindex);
+        let name = |netns| move |ifindex| self.ifname(netns, ifindex);
         let (key, args) = match change {
             TableChange::Netns(row) => ("netns", vec![row.name.to_string()]),
             TableChange::NetnsGone(netns) => ("netns_gone", vec![of(*netns)]),
@@ -490,12 +491,8 @@ impl Teller<'_> {
             TableChange::RouteGone(row) => ("route_gone", vec![of(row.netns), self.route(row)]),
             TableChange::FibRule(row) => ("fib_rule", vec![of(row.netns), row.to_string()]),
             TableChange::FibRuleGone(row) => ("fib_rule_gone", vec![of(row.netns), row.to_string()]),
-            TableChange::Nexthop(change) => {
-                ("nexthop", vec![of(change.netns()), change.text(|at| self.ifname(change.netns(), at))])
-            }
-            TableChange::Proxy(change) => {
-                ("proxy", vec![of(change.row().netns), change.text(|at| self.ifname(change.row().netns, at))])
-            }
+            TableChange::Nexthop(hop) => ("nexthop", vec![of(hop.netns()), hop.text(name(hop.netns()))]),
+            TableChange::Proxy(row) => ("proxy", vec![of(row.netns()), row.text(name(row.netns()))]),
             TableChange::Neigh(row) => {
                 let name = |ifindex| self.around.ifname(row.netns, ifindex);
                 let line = rows_text::neigh(row, &name, "").trim_end().to_string();

@@ -15,7 +15,7 @@ use super::{
     TableChange, Trace,
 };
 use crate::base::words::{self, Lang};
-use crate::base::{ChangeId, EventId, JourneyId, NetnsId, ProcessId, SimTime};
+use crate::base::{ChangeId, EventId, IfIndex, JourneyId, NetnsId, ProcessId, SimTime};
 use crate::wire::{Frame, Inner, Ipv4};
 use std::fmt::Write;
 use std::ops::Range;
@@ -319,6 +319,11 @@ fn link_line(row: &LinkRow) -> String {
     format!("link {} {state} mtu {}{port}{cut}{qdisc}", row.name, row.mtu)
 }
 
+/// Gives the names of a namespace's interfaces.
+fn names_in(around: &Surroundings, netns: NetnsId) -> impl Fn(IfIndex) -> String {
+    move |ifindex| around.ifname(netns, ifindex).to_string()
+}
+
 /// A row of a network table as the real tool prints it, with the table's name before it; `None` for other rows.
 pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<String> {
     Some(match change {
@@ -329,14 +334,8 @@ pub(super) fn row_text(around: &Surroundings, change: &TableChange) -> Option<St
         TableChange::RouteGone(row) => format!("route gone {}", route_line(around, row)),
         TableChange::FibRule(row) => format!("rule {row}"),
         TableChange::FibRuleGone(row) => format!("rule gone {row}"),
-        TableChange::Proxy(change) => {
-            let name = |ifindex| around.ifname(change.row().netns, ifindex).to_string();
-            format!("neighbor {}", change.text(name))
-        }
-        TableChange::Nexthop(change) => {
-            let name = |ifindex| around.ifname(change.netns(), ifindex).to_string();
-            format!("nexthop {}", change.text(name))
-        }
+        TableChange::Proxy(change) => format!("neighbor {}", change.text(names_in(around, change.netns()))),
+        TableChange::Nexthop(change) => format!("nexthop {}", change.text(names_in(around, change.netns()))),
         TableChange::Neigh(row) => {
             let name = |ifindex| around.ifname(row.netns, ifindex);
             format!("neighbor {}", rows_text::neigh(row, &name, "").trim_end())

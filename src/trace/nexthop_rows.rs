@@ -3,6 +3,7 @@
 use super::{Leg, NetnsState, RouteKind, RouteProtocol, RouteRow, Scope, rows_text};
 use crate::base::{IfIndex, Ipv4Addr, NetnsId};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// A next hop, or a group of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ impl NexthopRow {
             }
             NexthopWay::Hop { gateway, oif, scope, .. } => {
                 text += &gateway.map_or_else(String::new, |gateway| format!(" via {gateway}"));
-                text += &format!(" dev {} scope {}", ifname(*oif), rows_text::scope(*scope));
+                let _ = write!(text, " dev {} scope {}", ifname(*oif), rows_text::scope(*scope));
             }
         }
         if let Some(protocol) = self.protocol {

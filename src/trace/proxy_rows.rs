@@ -73,6 +73,11 @@ impl ProxyChange {
         row
     }
 
+    /// The namespace.
+    pub fn netns(&self) -> NetnsId {
+        self.row().netns
+    }
+
     /// What came or went, in words of the trace.
     pub fn text(&self, ifname: impl Fn(IfIndex) -> String) -> String {
         let gone = if matches!(self, Self::Gone(_)) { "gone " } else { "" };

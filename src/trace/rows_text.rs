@@ -203,7 +203,7 @@ pub fn route_protocol(protocol: RouteProtocol) -> &'static str {
 
 /// A field of differentiated services (`/etc/iproute2/rt_dsfield`).
 pub fn dsfield(tos: u8) -> String {
-    match dscp_name(tos >> 2).filter(|_| tos & 3 == 0) {
+    match dscp_name(tos >> 2).filter(|_| tos.is_multiple_of(4)) {
         Some(name) => name.to_owned(),
         None => format!("0x{tos:02x}"),
     }

@@ -218,18 +218,8 @@ fn read_route(ip: &Ip<'_>, words: &[String]) -> Result<Wanted, Stop> {
             "proto" | "protocol" => wanted.protocol = Some(protocol(next(&mut words)?)?),
             "table" => wanted.table = Some(table(next(&mut words)?)?),
             "onlink" => wanted.onlink = true,
-            "tos" | "dsfield" => {
-                let value = next(&mut words)?;
-                let wrong =
-                    || (format!("Error: argument \"{value}\" is wrong: \"tos\" value is invalid\n\n"), 255);
-                wanted.tos = dsfield(value).ok_or_else(wrong)?;
-            }
-            "nhid" => {
-                let value = next(&mut words)?;
-                let wrong =
-                    || (format!("Error: argument \"{value}\" is wrong: \"id\" value is invalid\n\n"), 255);
-                wanted.nhid = Some(super::route::number(value).ok_or_else(wrong)?).filter(|id| *id != 0);
-            }
+            "tos" | "dsfield" => wanted.tos = tos(next(&mut words)?)?,
+            "nhid" => wanted.nhid = Some(nhid(next(&mut words)?)?).filter(|id| *id != 0),
             "nexthop" => {
                 wanted.hops = nexthop::read(ip, words.as_slice())?;
                 break;
@@ -272,6 +262,17 @@ fn read_route(ip: &Ip<'_>, words: &[String]) -> Result<Wanted, Stop> {
         return Err(kernel("Nexthop specification and nexthop id are mutually exclusive."));
     }
     Ok(wanted)
+}
+
+fn tos(value: &str) -> Result<u8, Stop> {
+    let wrong = || (format!("Error: argument \"{value}\" is wrong: \"tos\" value is invalid\n\n"), 255);
+    dsfield(value).ok_or_else(wrong)
+}
+
+/// The number of a next hop that stands by itself.
+fn nhid(value: &str) -> Result<u32, Stop> {
+    let wrong = || (format!("Error: argument \"{value}\" is wrong: \"id\" value is invalid\n\n"), 255);
+    super::route::number(value).ok_or_else(wrong)
 }
 
 /// A metric's value (`get_unsigned`); the kernel cuts what is too much (`ip_metrics_convert`).

@@ -131,7 +131,7 @@ fn list(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
         Ok(filter) => select(ip, &filter),
         Err(id) => vec![find(ip, id)?],
     };
-    show(ip, &rows)
+    Ok(show(ip, &rows))
 }
 
 fn get(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
@@ -147,7 +147,7 @@ fn get(ip: &Ip<'_>, words: &[String]) -> Result<Command, Stop> {
     if id == 0 {
         return Ok(refuse(super::help::NEXTHOP, 255));
     }
-    show(ip, &[find(ip, id)?])
+    Ok(show(ip, &[find(ip, id)?]))
 }
 
 fn find<'a>(ip: &Ip<'a>, id: u32) -> Result<&'a NexthopRow, Stop> {
@@ -157,7 +157,7 @@ fn find<'a>(ip: &Ip<'a>, id: u32) -> Result<&'a NexthopRow, Stop> {
     ip.state.nexthops.get(&id).ok_or_else(|| answers("No such file or directory"))
 }
 
-fn show(ip: &Ip<'_>, rows: &[&NexthopRow]) -> Result<Command, Stop> {
+fn show(ip: &Ip<'_>, rows: &[&NexthopRow]) -> Command {
     let mut printer = ip.options.printer();
     for row in rows {
         printer.object("");
@@ -165,7 +165,7 @@ fn show(ip: &Ip<'_>, rows: &[&NexthopRow]) -> Result<Command, Stop> {
         printer.plain("\n");
         printer.close();
     }
-    Ok(done(printer.finish()))
+    done(printer.finish())
 }
 
 /// `print_nexthop`, without the end of its line.
@@ -260,7 +260,9 @@ fn forget(left: &mut Nexthops, id: u32) {
             empty.extend(members.is_empty().then_some(row.id));
         }
     }
-    empty.into_iter().for_each(|group| forget(left, group));
+    for group in empty {
+        forget(left, group);
+    }
 }
 
 fn modify(ip: &Ip<'_>, words: &[String], verb: Verb) -> Result<Command, Stop> {
