@@ -1,7 +1,7 @@
 //! The spanning tree of a bridge (IEEE 802.1D-1998 as `net/bridge/br_stp.c`, `br_stp_if.c`, `br_stp_timer.c` and
 //! `br_stp_bpdu.c` do it). Functions carry the kernel's names, after which the conditions can be checked one by one.
 
-use super::stp_timer::{BridgeTimer, PortTimer};
+use super::stp_timer::{Armed, BridgeTimer, PortTimer};
 use super::{Ctx, Kind, Link, Netns, Skb};
 use crate::base::{Duration, EventId, IfIndex, MacAddr, ProcessId, SimTime};
 use crate::trace::{Designated, Disposition, DropReason, EventKind, PortState, Relation};
@@ -31,9 +31,9 @@ pub struct Stp {
     /// Times in force, from the root.
     pub times: StpTimes,
     /// Deadlines of its timers.
-    pub(super) timers: BTreeMap<BridgeTimer, SimTime>,
+    pub(super) timers: BTreeMap<BridgeTimer, Armed>,
     /// Deadlines of its ports' timers.
-    pub(super) port_timers: BTreeMap<(IfIndex, PortTimer), SimTime>,
+    pub(super) port_timers: BTreeMap<(IfIndex, PortTimer), Armed>,
     /// When the information of each port was fresh at the root (`designated_age`).
     pub(super) designated_age: BTreeMap<IfIndex, SimTime>,
 }

@@ -1,9 +1,9 @@
 //! Timers of a bridge's spanning tree. Like the kernel's they go off on the timer wheel, those of hello and hold
 //! rounded to whole seconds so that they go off together (`round_jiffies`).
 
-use super::{Ctx, Netns, Timer, Urgency, Work, timer};
+use super::{Ctx, Kind, Netns, Timer, Urgency, Work, timer};
 use crate::base::{Duration, IfIndex, SimTime};
-use crate::trace::PortState;
+use crate::trace::{PortState, StpClock, StpTimers};
 
 /// A timer of a bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +36,26 @@ pub enum StpTimer {
     Port(IfIndex, IfIndex, PortTimer),
 }
 
+/// When a timer that runs goes off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Armed {
+    /// By the timer wheel.
+    pub(super) deadline: SimTime,
+    /// The jiffy that it was set to.
+    expires: u64,
+}
+
+impl Armed {
+    fn new(now: SimTime, after: Duration, deadline: SimTime) -> Self {
+        Self { deadline, expires: now.0 / JIFFY_NS + after.0.div_ceil(JIFFY_NS) }
+    }
+
+    /// What it has left, in hundredths of a second (`br_timer_value`).
+    fn left(self, now: SimTime) -> u64 {
+        self.expires.saturating_sub(now.0 / JIFFY_NS) * JIFFY_NS / 10_000_000
+    }
+}
+
 /// The jiffy of 250 Hz.
 const JIFFY_NS: u64 = 4_000_000;
 const JIFFIES_PER_SEC: u64 = 250;
@@ -50,6 +70,34 @@ fn round_jiffies(now: SimTime, after: Duration) -> Duration {
 }
 
 impl Netns {
+    /// What the timers of all spanning trees have left.
+    pub fn stp_timers(&self, now: SimTime) -> StpTimers {
+        let mut all = StpTimers::default();
+        for link in self.all_links() {
+            let Kind::Bridge(bridge) = &link.kind else { continue };
+            let times = bridge.stp.times;
+            let times = [times.forward_delay, times.hello_time, times.max_age];
+            all.times.insert(link.ifindex, times.map(|time| (time.0 / 10_000_000) as u32));
+            for (which, armed) in &bridge.stp.timers {
+                let clock = match which {
+                    BridgeTimer::Hello => StpClock::Hello,
+                    BridgeTimer::Tcn => StpClock::Tcn,
+                    BridgeTimer::TopologyChange => StpClock::TopologyChange,
+                };
+                all.left.insert((link.ifindex, clock), armed.left(now));
+            }
+            for ((port, which), armed) in &bridge.stp.port_timers {
+                let clock = match which {
+                    PortTimer::MessageAge => StpClock::MessageAge,
+                    PortTimer::ForwardDelay => StpClock::ForwardDelay,
+                    PortTimer::Hold => StpClock::Hold,
+                };
+                all.left.insert((*port, clock), armed.left(now));
+            }
+        }
+        all
+    }
+
     pub(super) fn arm_bridge(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -60,7 +108,7 @@ impl Netns {
         let after = if which == BridgeTimer::Hello { round_jiffies(ctx.now, after) } else { after };
         let deadline = timer::expiry(ctx.now, after);
         let Some(state) = self.bridge_mut(bridge) else { return };
-        state.stp.timers.insert(which, deadline);
+        state.stp.timers.insert(which, Armed::new(ctx.now, after, deadline));
         let work = Work::Timer(Timer::Stp(StpTimer::Bridge(bridge, which), deadline));
         ctx.later(deadline.since(ctx.now), Urgency::Background, work);
     }
@@ -75,7 +123,7 @@ impl Netns {
         let after = if which == PortTimer::Hold { round_jiffies(ctx.now, after) } else { after };
         let deadline = timer::expiry(ctx.now, after);
         let Some(state) = self.bridge_mut(bridge) else { return };
-        state.stp.port_timers.insert((at, which), deadline);
+        state.stp.port_timers.insert((at, which), Armed::new(ctx.now, after, deadline));
         // Somebody waits for a port that is about to forward; the rest is upkeep.
         let urgency = if which == PortTimer::ForwardDelay { Urgency::Soon } else { Urgency::Background };
         let work = Work::Timer(Timer::Stp(StpTimer::Port(bridge, at, which), deadline));
@@ -93,7 +141,7 @@ impl Netns {
         match which {
             StpTimer::Bridge(bridge, which) => {
                 let Some(state) = self.bridge_mut(bridge) else { return };
-                if state.stp.timers.get(&which) != Some(&deadline) {
+                if state.stp.timers.get(&which).is_none_or(|armed| armed.deadline != deadline) {
                     return;
                 }
                 state.stp.timers.remove(&which);
@@ -105,7 +153,7 @@ impl Netns {
             }
             StpTimer::Port(bridge, at, which) => {
                 let Some(state) = self.bridge_mut(bridge) else { return };
-                if state.stp.port_timers.get(&(at, which)) != Some(&deadline) {
+                if state.stp.port_timers.get(&(at, which)).is_none_or(|armed| armed.deadline != deadline) {
                     return;
                 }
                 state.stp.port_timers.remove(&(at, which));
@@ -182,7 +230,11 @@ impl Netns {
     }
 
     fn hold_timer_expired(&mut self, ctx: &mut Ctx<'_>, bridge: IfIndex, at: IfIndex) {
-        if self.port(at).is_some_and(|port| port.extra.config_pending) {
+        // The kernel runs timers of one tick last set first; whichever comes first, one message leaves, and none waits
+        // for its turn after the tick. Here it is the hello timer's.
+        let hello = self.bridge(bridge).and_then(|state| state.stp.timers.get(&BridgeTimer::Hello));
+        let hello_is_due = hello.is_some_and(|armed| armed.deadline == ctx.now);
+        if !hello_is_due && self.port(at).is_some_and(|port| port.extra.config_pending) {
             self.br_transmit_config(ctx, bridge, at);
         }
     }

@@ -29,6 +29,7 @@ impl Lab {
         self.live.advance(trace, trace.len());
         self.live.now = self.sim.now();
         self.live.snmp = self.sim.netns(netns).map(|own| (netns, own.snmp()));
+        self.live.stp_timers = self.sim.netns(netns).map(|own| (netns, own.stp_timers(self.live.now)));
         let sim = &self.sim;
         let dialect =
             self.scripts.get(&process).map_or_else(Dialect::default, |script| script.dialect.clone());
@@ -67,6 +68,7 @@ impl Lab {
         self.live.advance(trace, trace.len());
         self.live.now = self.sim.now();
         self.live.snmp = self.sim.netns(netns).map(|own| (netns, own.snmp()));
+        self.live.stp_timers = self.sim.netns(netns).map(|own| (netns, own.stp_timers(self.live.now)));
         let of_kernel = shell::kernel_file(&self.live, netns, path).map(String::into_bytes);
         of_kernel.or_else(|| self.sim.bytes_of(netns, mounts, path).map(<[u8]>::to_vec))
     }

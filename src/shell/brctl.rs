@@ -3,7 +3,7 @@
 use super::out::{Out, answer, not_simulated, refuse};
 use super::{Command, Context, bridge, ip};
 use crate::base::SimTime;
-use crate::trace::{BridgeRow, LinkKind, LinkRow, NetnsState};
+use crate::trace::{BridgeRow, Designated, Inventory, LinkKind, LinkRow, NetnsState, StpClock};
 use crate::wire::{BridgeId, port_id};
 use std::fmt::Write as _;
 
@@ -36,7 +36,7 @@ pub(super) fn brctl(context: &mut Context<'_>, words: &[String]) -> Command {
     let outcome = match (name.as_str(), operands.as_slice()) {
         ("show", names) => Ok(show(state, names)),
         ("showmacs", [name, ..]) => show_macs(state, name, context.inventory.now),
-        ("showstp", [name, ..]) => show_stp(state, name, context.inventory.now),
+        ("showstp", [name, ..]) => show_stp(context.inventory, state, name),
         ("addbr", [name, ..]) => {
             add_bridge(state, name).map(|()| ask(context, &["link", "add", "name", name, "type", "bridge"]))
         }
@@ -163,20 +163,21 @@ fn show_macs(state: &NetnsState, name: &str, now: SimTime) -> Result<Command, St
     Ok(answer(text))
 }
 
-/// The state of a bridge and its ports (`br_dump_info`). What the timers of a running spanning tree have left is not recorded.
-fn show_stp(state: &NetnsState, name: &str, now: SimTime) -> Result<Command, Stop> {
+/// The state of a bridge and its ports (`br_dump_info`).
+fn show_stp(inventory: &Inventory, state: &NetnsState, name: &str) -> Result<Command, Stop> {
     let bridge = bridge_named(state, name)?;
     let (Some(row), LinkKind::Bridge { ageing_secs, .. }) = (&bridge.extra.bridge, &bridge.kind) else {
         return Ok(answer(""));
     };
-    if row.stp {
-        return Err(not_simulated("brctl showstp", "a bridge whose spanning tree protocol runs").0);
-    }
+    let row = &inventory.with_times_in_force(bridge.netns, bridge.ifindex, *row);
     let (max_age, hello, delay) =
         (seconds(row.max_age.into()), seconds(row.hello_time.into()), seconds(row.forward_delay.into()));
     // The collector comes by only at a bridge that is up.
-    let gc = seconds(if bridge.up { ip::gc_timer(now, *ageing_secs) } else { 0 });
-    let (idle, ageing) = (seconds(0), seconds(u64::from(*ageing_secs) * 100));
+    let gc = seconds(if bridge.up { ip::gc_timer(inventory.now, *ageing_secs) } else { 0 });
+    let ageing = seconds(row.ageing(*ageing_secs).into());
+    let left = |clock| seconds(inventory.stp_left(bridge.netns, bridge.ifindex, clock));
+    let (hello_left, tcn) = (left(StpClock::Hello), left(StpClock::Tcn));
+    let change = left(StpClock::TopologyChange);
     let (own, root) = (dense_id(row.id), dense_id(row.root));
     let (port, cost) = (row.root_port, row.root_path_cost);
     let mut text = format!(
@@ -185,32 +186,36 @@ fn show_stp(state: &NetnsState, name: &str, now: SimTime) -> Result<Command, Sto
          hello time\t\t{hello}\t\t\tbridge hello time\t{hello}\n \
          forward delay\t\t{delay}\t\t\tbridge forward delay\t{delay}\n \
          ageing time\t\t{ageing}\n \
-         hello timer\t\t{idle}\t\t\ttcn timer\t\t{idle}\n \
-         topology change timer\t{idle}\t\t\tgc timer\t\t{gc}\n \
+         hello timer\t\t{hello_left}\t\t\ttcn timer\t\t{tcn}\n \
+         topology change timer\t{change}\t\t\tgc timer\t\t{gc}\n \
          flags\t\t\t{}{}\n\n\n",
         if row.topology_change { "TOPOLOGY_CHANGE " } else { "" },
         if row.topology_change_detected { "TOPOLOGY_CHANGE_DETECTED " } else { "" },
     );
     for port in ports(state, bridge) {
-        port_stp(&mut text, row, port);
+        port_stp(&mut text, inventory, (row, port));
     }
     Ok(answer(text))
 }
 
 /// The part of a port (`dump_port_info`).
-fn port_stp(text: &mut String, bridge: &BridgeRow, link: &LinkRow) {
+fn port_stp(text: &mut String, inventory: &Inventory, (bridge, link): (&BridgeRow, &LinkRow)) {
     let Some(port) = &link.port else { return };
-    let (id, number, cost, idle) =
-        (port_id(port.extra.priority, port.number), port.number, port.extra.cost, seconds(0));
-    // Without the protocol a bridge hears of no other one: it is the designated one at each of its ports.
-    let (root, own, root_cost) = (dense_id(bridge.root), dense_id(bridge.id), bridge.root_path_cost);
+    let (id, number, cost) = (port_id(port.extra.priority, port.number), port.number, port.extra.cost);
+    // Where no other bridge was heard of, this one is the designated one at the port.
+    let own = Designated { root: bridge.root, cost: bridge.root_path_cost, bridge: bridge.id, port: id };
+    let known = port.extra.designated.filter(|known| known.bridge.mac != bridge.id.mac).unwrap_or(own);
+    let (root, designated) = (dense_id(known.root), dense_id(known.bridge));
+    let (root_cost, far) = (known.cost, known.port);
+    let left = |clock| seconds(inventory.stp_left(link.netns, link.ifindex, clock));
+    let (age, delay, hold) = (left(StpClock::MessageAge), left(StpClock::ForwardDelay), left(StpClock::Hold));
     let _ = write!(
         text,
         "{} ({number})\n port id\t\t{id:04x}\t\t\tstate\t\t{:>15}\n \
          designated root\t{root}\tpath cost\t\t{cost:4}\n \
-         designated bridge\t{own}\tmessage age timer\t{idle}\n \
-         designated port\t{id:04x}\t\t\tforward delay timer\t{idle}\n \
-         designated cost\t{root_cost:4}\t\t\thold timer\t\t{idle}\n \
+         designated bridge\t{designated}\tmessage age timer\t{age}\n \
+         designated port\t{far:04x}\t\t\tforward delay timer\t{delay}\n \
+         designated cost\t{root_cost:4}\t\t\thold timer\t\t{hold}\n \
          flags\t\t\t{}{}\n{}\n",
         link.name,
         ip::port_state_name(port.state),

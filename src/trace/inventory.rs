@@ -46,6 +46,8 @@ pub struct Inventory {
     /// The protocols' counters of the namespace in which a command runs; they are not folded from events, so no other
     /// moment has them.
     pub snmp: Option<(NetnsId, super::Snmp)>,
+    /// The timers of spanning trees of the same namespace.
+    pub stp_timers: Option<(NetnsId, super::StpTimers)>,
 }
 
 /// The tables of one network namespace. Each row comes with the change that gave it its present form.

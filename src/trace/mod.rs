@@ -41,6 +41,7 @@ mod service_rows;
 mod sharing;
 mod snmp;
 mod socket_rows;
+mod stp_timers;
 mod surroundings;
 mod tls_rows;
 mod used_rows;
@@ -92,6 +93,7 @@ pub use service_rows::{EndpointRow, ServiceChange, ServicePortRow, ServiceRow, S
 pub use sharing::{Shared, SharedLog};
 pub use snmp::{Mib, Snmp, SnmpGroup, SnmpTables};
 pub use socket_rows::{SocketRow, SocketState, SocketTimer, SocketTimerKind, TcpInfo, Transport};
+pub use stp_timers::{StpClock, StpTimers};
 pub use surroundings::Surroundings;
 pub use tls_rows::{TlsEvent, TlsRow};
 pub use used_rows::{Fdb, Neighbor};

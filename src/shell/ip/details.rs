@@ -4,7 +4,7 @@ use super::Ip;
 use super::link::{Shown, kind_name};
 use crate::base::SimTime;
 use crate::shell::print::Printer;
-use crate::trace::{Designated, LinkKind, LinkRow, PortRow};
+use crate::trace::{Designated, LinkKind, LinkRow, PortRow, StpClock};
 use crate::wire::{BridgeId, port_id};
 use serde_json::Value;
 
@@ -43,10 +43,11 @@ fn on_off(printer: &mut Printer, name: &str, on: bool) {
     printer.any(name, on, format!("{name} {} ", if on { "on" } else { "off" }));
 }
 
-fn timer(printer: &mut Printer, name: &str) {
-    // The program prints hundredths of seconds; JSON has the number with both decimals.
-    let value = serde_json::from_str::<Value>("0.00").unwrap_or_default();
-    printer.any(name, value, format!("{name}    0.00 "));
+/// A timer with what it has left, in hundredths of a second; JSON has the number with both decimals.
+fn timer(printer: &mut Printer, name: &str, left: u64) {
+    let left = format!("{}.{:02}", left / 100, left % 100);
+    let value = serde_json::from_str::<Value>(&left).unwrap_or_default();
+    printer.any(name, value, format!("{name} {left:>7} "));
 }
 
 /// Prints everything that `-d` adds.
@@ -86,7 +87,7 @@ pub(super) fn print(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, shown: S
         if let Some(port) = link.port {
             printer.plain(ip.options.separator());
             printer.any("info_slave_kind", "bridge", "    bridge_slave ");
-            bridge_port(ip, printer, port);
+            bridge_port(ip, printer, link, port);
         }
         printer.close();
     }
@@ -117,12 +118,13 @@ fn own_id(link: &LinkRow) -> BridgeId {
 fn bridge(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, ageing_secs: u32) {
     printer.object("info_data");
     let row = link.extra.bridge;
+    let row = row.map(|row| ip.inventory.with_times_in_force(link.netns, link.ifindex, row));
     let times = row.map_or((1500, 200, 2000), |row| (row.forward_delay, row.hello_time, row.max_age));
     for (name, value) in [
         ("forward_delay", times.0),
         ("hello_time", times.1),
         ("max_age", times.2),
-        ("ageing_time", ageing_secs * 100),
+        ("ageing_time", row.map_or(ageing_secs * 100, |row| row.ageing(ageing_secs))),
         ("stp_state", row.map_or(0, |row| u32::from(row.stp))),
         ("priority", row.map_or(32768, |row| u32::from(row.id.priority))),
         ("vlan_filtering", row.map_or(0, |row| u32::from(row.vlan_filtering))),
@@ -134,8 +136,8 @@ fn bridge(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, ageing_secs: u32) 
         printer.any("vlan_protocol", protocol, format!("vlan_protocol {protocol} "));
     }
     let id = row.map_or_else(|| own_id(link), |row| row.id);
-    let root = row.map_or(id, |row| row.root);
-    for (key, name, id) in [("bridge_id", "bridge_id", id), ("root_id", "designated_root", root)] {
+    // The program prints the bridge's own identifier in the root's place as well.
+    for (key, name) in [("bridge_id", "bridge_id"), ("root_id", "designated_root")] {
         let id = bridge_id(id);
         printer.any(key, id.as_str(), format!("{name} {id} "));
     }
@@ -147,13 +149,15 @@ fn bridge(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, ageing_secs: u32) 
     ] {
         number(printer, name, name, value);
     }
-    for name in ["hello_timer", "tcn_timer", "topology_change_timer"] {
-        timer(printer, name);
+    let clocks = [
+        ("hello_timer", StpClock::Hello),
+        ("tcn_timer", StpClock::Tcn),
+        ("topology_change_timer", StpClock::TopologyChange),
+    ];
+    for (name, clock) in clocks {
+        timer(printer, name, ip.inventory.stp_left(link.netns, link.ifindex, clock));
     }
-    let left = gc_timer(ip.now, ageing_secs);
-    let left = format!("{}.{:02}", left / 100, left % 100);
-    let value = serde_json::from_str::<Value>(&left).unwrap_or_default();
-    printer.any("gc_timer", value, format!("gc_timer {left:>7} "));
+    timer(printer, "gc_timer", gc_timer(ip.now, ageing_secs));
     printer.any("group_fwd_mask", "0", "group_fwd_mask 0 ");
     printer.any("group_addr", "01:80:c2:00:00:00", "group_address 01:80:c2:00:00:00 ");
     for (name, key, value) in BRIDGE_MULTICAST {
@@ -189,7 +193,7 @@ fn vxlan(ip: &Ip<'_>, printer: &mut Printer, kind: &LinkKind) {
     printer.close();
 }
 
-fn bridge_port(ip: &Ip<'_>, printer: &mut Printer, port: PortRow) {
+fn bridge_port(ip: &Ip<'_>, printer: &mut Printer, link: &LinkRow, port: PortRow) {
     printer.object("info_slave_data");
     let state = state_name(port.state);
     printer.any("state", state, format!("state {state} "));
@@ -214,8 +218,13 @@ fn bridge_port(ip: &Ip<'_>, printer: &mut Printer, port: PortRow) {
         let root = bridge_id(designated.root);
         printer.any("root_id", root.as_str(), format!("designated_root {root} "));
     }
-    for name in ["hold_timer", "message_age_timer", "forward_delay_timer"] {
-        timer(printer, name);
+    let clocks = [
+        ("hold_timer", StpClock::Hold),
+        ("message_age_timer", StpClock::MessageAge),
+        ("forward_delay_timer", StpClock::ForwardDelay),
+    ];
+    for (name, clock) in clocks {
+        timer(printer, name, ip.inventory.stp_left(link.netns, link.ifindex, clock));
     }
     let acknowledges = u32::from(port.extra.topology_change_ack);
     number(printer, "topology_change_ack", "topology_change_ack", acknowledges);

@@ -24,7 +24,7 @@ mod xfrm;
 use super::out::{Out, answer, refuse};
 use super::{Command, Context};
 use crate::base::IfIndex;
-use crate::trace::{LinkRow, NetnsState};
+use crate::trace::{Inventory, LinkRow, NetnsState};
 pub(super) use details::{gc_timer, state_name as port_state_name};
 pub(super) use link::{flags as link_flags, hardware, peer, state as operstate};
 use options::{Family, Options};
@@ -38,6 +38,7 @@ type Stop = (String, u8);
 struct Ip<'a> {
     options: Options,
     state: &'a NetnsState,
+    inventory: &'a Inventory,
     now: crate::base::SimTime,
     rng: crate::base::Rng,
 }
@@ -57,7 +58,8 @@ pub(super) fn ip(context: &mut Context<'_>, words: &[String]) -> Command {
     let Some((object, rest)) = rest.split_first() else { return refuse(USAGE, 255) };
     // Every command has a generator of its own, so a copy gives no number twice.
     let rng = context.rng.clone();
-    let mut ip = Ip { options, state, now: context.inventory.now, rng };
+    let inventory = context.inventory;
+    let mut ip = Ip { options, state, inventory, now: inventory.now, rng };
     if let Some(text) = object_named(object).and_then(|object| help::of(object, rest)) {
         return refuse(text, 255);
     }
