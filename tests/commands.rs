@@ -377,6 +377,7 @@ fn command_at(columns: Option<usize>, netns: NetnsId, inventory: &Inventory, wor
         netns,
         files: &|_| None,
         bytes: &|_| None,
+        below: &|_| Vec::new(),
         is_fifo: &|_| false,
         hostname: "a",
         image: None,

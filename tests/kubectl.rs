@@ -343,3 +343,8 @@ fn what_pods_ask_for_is_summed_up_in_one_way() {
 fn servers_answer_for_parts_of_files() {
     check("ranges.txt");
 }
+
+#[test]
+fn credentials_are_made_and_rights_listed() {
+    check("credentials.txt");
+}

@@ -125,6 +125,7 @@ fn run(line: &str, fate: Box<Fate>, interrupt: Option<SimTime>) -> String {
         netns: NetnsId(0),
         files: &|_| None,
         bytes: &|_| None,
+        below: &|_| Vec::new(),
         is_fifo: &|_| false,
         hostname: "a",
         image: None,

@@ -43,6 +43,7 @@ mod services;
 mod stand_ins;
 mod store;
 mod teardown;
+mod tokens;
 mod watching;
 mod world;
 

@@ -70,6 +70,7 @@ impl ControlPlane {
             }
             ApiRequest::Bind { pod, node } => self.bind_by_request(world, pod, node),
             ApiRequest::Debug { pod, container } => self.look_into(world, pod, container),
+            ApiRequest::Token { account, request } => self.token(world, account, request),
             ApiRequest::Evict { pod, grace_seconds } => self.evict_by_request(world, pod, *grace_seconds),
         }
     }

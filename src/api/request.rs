@@ -117,6 +117,13 @@ pub enum ApiRequest {
         /// The container (`v1.EphemeralContainer`).
         container: Value,
     },
+    /// Makes a token for an account (`serviceaccounts/NAME/token`).
+    Token {
+        /// The account.
+        account: ObjectKey,
+        /// What is asked for (`authentication.k8s.io/v1` `TokenRequest`).
+        request: Value,
+    },
     /// Evicts a Pod (`pods/NAME/eviction`): deletes it, unless a budget says that it is needed.
     Evict {
         /// The Pod.

@@ -45,6 +45,7 @@ impl Lab {
             bytes: &|path| {
                 sim.bytes_of(netns, &environment.mounts, &sim.absolute(process, path)).map(<[u8]>::to_vec)
             },
+            below: &|path| sim.files_below(&environment.mounts, &sim.absolute(process, path)),
             is_fifo: &|path| sim.is_fifo(netns, &environment.mounts, &sim.absolute(process, path)),
             hostname,
             image: environment.image.as_deref(),

@@ -139,7 +139,7 @@ impl Lab {
         }
     }
 
-    /// Copies a file as `tar` in the container would take or write it. The status.
+    /// Copies files as `tar` in the container would take or write them. The status.
     pub(super) fn copy(&mut self, process: ProcessId, copying: &Copying) -> u8 {
         for (stream, text) in &copying.output {
             self.sim.write(process, *stream, text);
@@ -160,9 +160,9 @@ impl Lab {
             return 1;
         }
         let failed = match &copying.way {
-            Way::Into(bytes) => self.unpack(&there, copying, bytes, tools),
+            Way::Into(files) => self.unpack(&there, copying, files, tools),
             Way::From => match self.pack((process, tools), &there, copying) {
-                Ok(bytes) => return self.put_here(process, &copying.local, bytes),
+                Ok(files) => return self.put_here(process, &copying.local, files),
                 Err(failed) => Some(failed),
             },
         };
@@ -180,81 +180,133 @@ impl Lab {
         &mut self,
         (netns, environment): &(NetnsId, Environment),
         copying: &Copying,
-        bytes: &[u8],
+        files: &[(String, Vec<u8>)],
         tools: Tools,
     ) -> Option<String> {
+        let mounts = &environment.mounts;
         let base = copying.local.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
         let mut path = absolute(&copying.remote);
-        if copying.remote.ends_with('/') || self.sim.holds_files(&environment.mounts, &path) {
+        if copying.remote.ends_with('/') || self.sim.holds_files(mounts, &path) {
             path = format!("{}/{base}", path.trim_end_matches('/'));
         }
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", &path));
-        let directory = if directory.is_empty() { "/" } else { directory };
-        let is_there = self.bytes_of(*netns, &environment.mounts, &path).is_some();
-        let errno = self.sim.put_file(*netns, &environment.mounts, &path, bytes.to_vec()).err()?;
-        Some(match (tools, errno) {
-            (Tools::Busybox, Errno::Enoent) => {
-                format!("tar: can't change directory to '{directory}': {}\n", errno.text())
+        let shown = if directory.is_empty() { "/" } else { directory };
+        if !self.sim.is_directory(mounts, directory) {
+            let why = Errno::Enoent.text();
+            return Some(match tools {
+                Tools::Busybox => format!("tar: can't change directory to '{shown}': {why}\n"),
+                Tools::Full | Tools::Nothing => {
+                    format!("tar: {shown}: Cannot open: {why}\ntar: Error is not recoverable: exiting now\n")
+                }
+            });
+        }
+        let mut failures = Vec::new();
+        for (below, bytes) in files {
+            let slash = if below.is_empty() { "" } else { "/" };
+            let member = format!("{name}{slash}{below}");
+            let whole = format!("{directory}/{member}");
+            let is_there = self.bytes_of(*netns, mounts, &whole).is_some();
+            if let Err(errno) = self.sim.make_file(*netns, mounts, &whole, bytes.clone()) {
+                let top = member.rsplit_once('/').map(|(top, _)| top);
+                let missing = top.filter(|top| !self.sim.holds_files(mounts, &format!("{directory}/{top}")));
+                failures.push(not_unpacked(tools, errno, (&member, is_there, missing)));
             }
-            (Tools::Busybox, _) if is_there => {
-                format!("tar: can't remove old file {name}: {}\n", errno.text())
+        }
+        match tools {
+            Tools::Busybox => failures.into_iter().next(),
+            Tools::Full | Tools::Nothing if failures.is_empty() => None,
+            Tools::Full | Tools::Nothing => {
+                Some(failures.concat() + "tar: Exiting with failure status due to previous errors\n")
             }
-            (Tools::Busybox, _) => format!("tar: can't open '{name}': {}\n", errno.text()),
-            (_, Errno::Enoent) => format!(
-                "tar: {directory}: Cannot open: {}\ntar: Error is not recoverable: exiting now\n",
-                errno.text()
-            ),
-            _ => format!(
-                "tar: {name}: Cannot open: {}\ntar: Exiting with failure status due to previous errors\n",
-                if is_there { "File exists" } else { errno.text() }
-            ),
-        })
+        }
     }
 
-    /// `tar cf - PATH`: the file, or what it says where it fails.
+    /// `tar cf - PATH`: the files, or what it says where it fails.
     fn pack(
         &mut self,
         (process, tools): (ProcessId, Tools),
         (netns, environment): &(NetnsId, Environment),
         copying: &Copying,
-    ) -> Result<Vec<u8>, String> {
+    ) -> Result<Vec<(String, Vec<u8>)>, String> {
         let path = &copying.remote;
-        let found = self.bytes_of(*netns, &environment.mounts, &absolute(path));
+        let top = absolute(path);
+        let mut found: Vec<(String, Vec<u8>)> = Vec::new();
+        match self.bytes_of(*netns, &environment.mounts, &top) {
+            Some(bytes) => found.push((String::new(), bytes)),
+            None => {
+                for name in self.sim.files_below(&environment.mounts, &top) {
+                    let whole = format!("{}/{name}", top.trim_end_matches('/'));
+                    let bytes = self.bytes_of(*netns, &environment.mounts, &whole);
+                    found.extend(bytes.map(|bytes| (name, bytes)));
+                }
+            }
+        }
         let removing = match (path.starts_with('/'), tools) {
             (false, _) => "",
             (true, Tools::Busybox) => "tar: removing leading '/' from member names\n",
             (true, _) => "tar: Removing leading `/' from member names\n",
         };
-        let why = match tools {
-            Tools::Busybox => {
-                format!(
-                    "tar: {path}: No such file or directory\ntar: error exit delayed from previous errors\n"
-                )
-            }
-            Tools::Full | Tools::Nothing => format!(
-                "{removing}tar: {path}: Cannot stat: No such file or directory\ntar: Exiting with failure status due to previous errors\n"
-            ),
-        };
-        let bytes = found.ok_or(why)?;
+        if found.is_empty() {
+            return Err(match tools {
+                Tools::Busybox => {
+                    format!(
+                        "tar: {path}: No such file or directory\ntar: error exit delayed from previous errors\n"
+                    )
+                }
+                Tools::Full | Tools::Nothing => format!(
+                    "{removing}tar: {path}: Cannot stat: No such file or directory\ntar: Exiting with failure status due to previous errors\n"
+                ),
+            });
+        }
         self.sim.write(process, Stream::Stdout, removing);
-        Ok(bytes)
+        Ok(found)
     }
 
-    /// Writes a file at the client's machine. The status.
-    fn put_here(&mut self, process: ProcessId, path: &str, bytes: Vec<u8>) -> u8 {
+    /// Writes files at the client's machine, and the directories that they lie in (`untarAll`). The status.
+    fn put_here(&mut self, process: ProcessId, path: &str, files: Vec<(String, Vec<u8>)>) -> u8 {
         let Some(script) = self.scripts.get(&process) else { return 1 };
         let mounts = script.environment.mounts.clone();
         let netns = self.sim.netns_of(process);
-        let why = if matches!(path, "." | "..") || self.sim.holds_files(&mounts, path) {
-            "is a directory".to_owned()
-        } else {
-            match self.sim.put_file(netns, &mounts, path.strip_prefix("./").unwrap_or(path), bytes) {
-                Ok(()) => return 0,
-                Err(errno) => errno.text().to_lowercase(),
-            }
-        };
-        self.sim.write(process, Stream::Stderr, &format!("error: open {path}: {why}\n"));
-        1
+        for (below, bytes) in files {
+            let slash = if below.is_empty() { "" } else { "/" };
+            let written = format!("{}{slash}{below}", path.trim_end_matches('/'));
+            let whole = self.sim.absolute(process, &written);
+            let why = if self.sim.holds_files(&mounts, &whole) {
+                "is a directory".to_owned()
+            } else {
+                match self.sim.make_file(netns, &mounts, &whole, bytes) {
+                    Ok(()) => continue,
+                    Err(errno) => errno.text().to_lowercase(),
+                }
+            };
+            self.sim.write(process, Stream::Stderr, &format!("error: open {written}: {why}\n"));
+            return 1;
+        }
+        0
+    }
+}
+
+/// What `tar` says of a member that it cannot write: whether a file of that name is there, and the directory that is not.
+fn not_unpacked(
+    tools: Tools,
+    errno: Errno,
+    (member, is_there, missing): (&str, bool, Option<&str>),
+) -> String {
+    let why = errno.text();
+    let top = missing.map(|directory| directory.split('/').next().unwrap_or(directory));
+    let nowhere = Errno::Enoent.text();
+    match (tools, top) {
+        (Tools::Busybox, Some(top)) => {
+            format!("tar: can't create directory '{top}': {why}\ntar: can't open '{member}': {nowhere}\n")
+        }
+        (Tools::Busybox, None) if is_there => format!("tar: can't remove old file {member}: {why}\n"),
+        (Tools::Busybox, None) => format!("tar: can't open '{member}': {why}\n"),
+        (_, Some(top)) => {
+            format!("tar: {top}: Cannot mkdir: {why}\ntar: {member}: Cannot open: {nowhere}\n")
+        }
+        (_, None) => {
+            format!("tar: {member}: Cannot open: {}\n", if is_there { "File exists" } else { why })
+        }
     }
 }
 

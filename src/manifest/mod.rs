@@ -203,6 +203,16 @@ pub fn duration(text: &str) -> Option<Duration> {
     values::duration(text)
 }
 
+/// What is wrong with a key of data, in the API server's words (`IsConfigMapKey`).
+pub fn is_config_key(key: &str) -> Vec<String> {
+    validate::config_key(key)
+}
+
+/// Whether a text is a name of the DNS (`IsDNS1123Subdomain`).
+pub fn is_subdomain(text: &str) -> bool {
+    validate::is_subdomain(text)
+}
+
 /// The errors of a text in the API server's words, each with the path of its field, and none of them twice.
 pub fn api_errors(parsed: &Parsed) -> Vec<String> {
     let errors = parsed.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);

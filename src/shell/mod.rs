@@ -88,6 +88,8 @@ pub struct Context<'a> {
     pub files: &'a dyn Fn(&str) -> Option<String>,
     /// Contents of files that need not be text.
     pub bytes: &'a dyn Fn(&str) -> Option<Vec<u8>>,
+    /// The files below a directory, by their paths from there.
+    pub below: &'a dyn Fn(&str) -> Vec<String>,
     /// Whether a path is a named pipe.
     pub is_fifo: &'a dyn Fn(&str) -> bool,
     /// Host name.

@@ -49,16 +49,16 @@ pub struct Follow {
     pub followed: Followed,
 }
 
-/// Whereto a file is copied.
+/// Whereto files are copied.
 #[derive(Clone, Debug)]
 pub enum Way {
-    /// To the container, with this content.
-    Into(Vec<u8>),
+    /// To the container: each by its path below what is copied, which is empty where that is a file itself, with its content.
+    Into(Vec<(String, Vec<u8>)>),
     /// From it.
     From,
 }
 
-/// A command that copies a file between the client's machine and a container (`kubectl cp`).
+/// A command that copies a file or a directory between the client's machine and a container (`kubectl cp`).
 #[derive(Clone, Debug)]
 pub struct Copying {
     /// Output before anything else, and whether it is standard output in any case.

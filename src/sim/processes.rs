@@ -13,7 +13,7 @@ use crate::cluster::images;
 use crate::kernel::{Errno, Urgency, User};
 use crate::trace::{ContainerRef, EventKind, Output, ProcessRow, Stream, TableChange};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// A run waits for what a main process does in this time after its start: as long as it may need to come up or to fail.
@@ -506,6 +506,20 @@ impl<A: Actor> Simulation<A> {
         if !self.is_directory(mounts, directory) {
             return Err(Errno::Enoent);
         }
+        self.make_file(netns, mounts, path, bytes)
+    }
+
+    /// Writes a file for a process, where it may, and makes the directories that it lies in.
+    pub fn make_file(
+        &mut self,
+        netns: NetnsId,
+        mounts: &Mounts,
+        path: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), Errno> {
+        if mounts.is_read_only(path) {
+            return Err(Errno::Erofs);
+        }
         // What several containers see may be meant for another of them.
         if let Some(way) = mounts.way(path) {
             let others = self.mounting(netns, mounts, path);
@@ -518,6 +532,27 @@ impl<A: Actor> Simulation<A> {
             self.files.insert((netns, path.to_owned()), text);
         }
         Ok(())
+    }
+
+    /// The files that lie below a directory as a process sees it, by their paths from there, in order.
+    pub fn files_below(&self, mounts: &Mounts, path: &str) -> Vec<String> {
+        let inside = format!("{}/", path.trim_end_matches('/'));
+        let mut found = BTreeSet::new();
+        // A volume that is mounted further below hides what lies there.
+        let mounted = mounts.volumes.iter().filter(|mount| mount.path.starts_with(&inside));
+        let tops = std::iter::once(inside.clone()).chain(mounted.map(|mount| format!("{}/", mount.path)));
+        for top in tops {
+            let Some((dir, begin)) = mounts.find(&top) else { continue };
+            let from = self.trees.range((dir, begin.clone())..);
+            let below = from.take_while(|(place, _)| place.0 == dir && place.1.starts_with(&begin));
+            for (place, _) in below {
+                let whole = format!("{top}{}", &place.1[begin.len()..]);
+                if mounts.find(&whole).as_ref() == Some(place) {
+                    found.insert(whole[inside.len()..].to_owned());
+                }
+            }
+        }
+        found.into_iter().collect()
     }
 
     /// Whether a path is certain to be a directory: a volume, one that holds something, or one at the root.

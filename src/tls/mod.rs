@@ -5,6 +5,7 @@
 
 mod about;
 mod authority;
+mod pair;
 mod provider;
 mod session;
 mod surroundings;
@@ -12,6 +13,7 @@ mod verify;
 
 pub use about::About;
 pub use authority::{Authority, Credentials, Identity};
+pub use pair::pair;
 pub use session::{Failure, Party, Session};
 
 use sha2::{Digest, Sha256};

@@ -82,3 +82,19 @@ pub(super) fn object(kind: Kind, raw: &Value, report: &mut Report<'_>) {
         _ => {}
     }
 }
+
+/// What is wrong with a key of data (`IsConfigMapKey`).
+pub(in crate::manifest) fn config_key(key: &str) -> Vec<String> {
+    let shown = cursor::quoted(key);
+    let told = |(message, args): names::Fault| {
+        let args: Vec<String> = std::iter::once(shown.clone()).chain(args).collect();
+        let text = crate::base::words::text(crate::base::words::Lang::En, message, &args);
+        text.strip_prefix(&format!("Invalid value: {shown}: ")).map_or_else(|| text.clone(), str::to_owned)
+    };
+    names::config_key(key).into_iter().map(told).collect()
+}
+
+/// Whether a text is a name of the DNS (`IsDNS1123Subdomain`).
+pub(in crate::manifest) fn is_subdomain(text: &str) -> bool {
+    names::dns_subdomain(text).is_empty()
+}

@@ -1,18 +1,18 @@
-//! Verbs about the cluster as a whole and the client's own settings: `cluster-info`, `config`, `auth`, `top`.
+//! Verbs about the cluster as a whole and the client's own settings: `cluster-info`, `config`, `top`.
 
 use super::flags::{read, switch, value};
 use super::json::{entries, list, number, text};
-use super::rbac::{self, Who};
-use super::resources::{named, of_kind};
+use super::rbac::ADMINISTRATOR;
+use super::resources::of_kind;
 use super::table::layout;
 use super::view;
-use crate::shell::out::{Out, answer, not_simulated, refuse};
-use crate::shell::{Command, Context};
+use crate::shell::Command;
+use crate::shell::out::{answer, not_simulated, refuse};
 use crate::trace::Inventory;
 
 /// Names as kubeadm's `admin.conf` has them.
 const CLUSTER: &str = "kubernetes";
-const USER: &str = "kubernetes-admin";
+const USER: &str = ADMINISTRATOR;
 const CONTEXT: &str = "kubernetes-admin@kubernetes";
 
 /// Where the API server is reached.
@@ -112,67 +112,6 @@ fn view_of(server: &str) -> String {
          contexts:\n- context:\n    cluster: {CLUSTER}\n    user: {USER}\n  name: {CONTEXT}\ncurrent-context: {CONTEXT}\nkind: Config\n\
          users:\n- name: {USER}\n  user:\n    client-certificate-data: DATA+OMITTED\n    client-key-data: DATA+OMITTED\n"
     )
-}
-
-/// `kubectl auth`: who asks here may do everything, as kubeadm's administrator may, unless in somebody else's name.
-pub(super) fn auth(context: &Context<'_>, who: Option<&Who>, words: &[String]) -> Command {
-    let Some((verb, rest)) = words.split_first() else {
-        return refuse("error: required auth subcommand not specified, such as \"can-i\"\n", 1);
-    };
-    let known = [
-        switch("quiet", 'q'),
-        switch("all-namespaces", 'A'),
-        value("output", 'o'),
-        value("subresource", ' '),
-    ];
-    let others = ["list", "no-headers", "filename"];
-    let words = match read(&format!("auth {verb}"), &known, &others, rest) {
-        Ok(words) => words,
-        Err(text) => return refuse(text, 1),
-    };
-    match (verb.as_str(), words.operands.as_slice()) {
-        ("can-i", [verb, what, ..]) => {
-            let mut out = Out::default();
-            let kind = what.split(['/', '.']).next().unwrap_or(what);
-            match named(kind).first() {
-                None if !what.starts_with('/') && *what != "*" => {
-                    out.err(format!("Warning: the server doesn't have a resource type '{kind}'\n\n"));
-                }
-                Some(resource) if !resource.namespaced => {
-                    let name = resource.plural;
-                    out.err(format!("Warning: resource '{name}' is not namespace scoped\n\n"));
-                }
-                None | Some(_) => {}
-            }
-            let all = words.is_set("all-namespaces");
-            let namespace = if all { "" } else { words.namespace(context.kube_namespace) };
-            let place = (namespace, words.value("subresource").unwrap_or(""));
-            let may = who.is_none_or(|who| rbac::can_i(context.inventory, who, (verb, what), place));
-            if !words.is_set("quiet") {
-                out.out(if may { "yes\n" } else { "no\n" });
-            }
-            out.done(u8::from(!may))
-        }
-        ("can-i", _) => refuse(
-            "error: you must specify two arguments: verb resource or verb resource/resourceName.\nSee 'kubectl auth can-i -h' for help and examples.\n",
-            1,
-        ),
-        ("whoami", []) => {
-            let row = |name: &str, value: &str| vec![name.to_owned(), value.to_owned()];
-            answer(layout(&[
-                row("ATTRIBUTE", "VALUE"),
-                row("Username", who.map_or(USER, |who| &who.user)),
-                row(
-                    "Groups",
-                    &who.map_or("[kubeadm:cluster-admins system:authenticated]".to_owned(), rbac::groups),
-                ),
-            ]))
-        }
-        (other, _) => {
-            let (text, status) = not_simulated("kubectl auth", other);
-            refuse(text, status)
-        }
-    }
 }
 
 /// `kubectl top`: no cluster has metrics of itself.

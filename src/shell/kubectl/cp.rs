@@ -1,4 +1,4 @@
-//! `kubectl cp`: a file from or to a container.
+//! `kubectl cp`: a file, or a directory, from or to a container.
 
 use super::exec::place;
 use super::flags::{read, switch, value};
@@ -38,6 +38,16 @@ pub(super) fn cp(context: &Context<'_>, words: &[String]) -> Command {
     }
 }
 
+/// A file of the client's machine, or those below a directory.
+fn files_at(context: &Context<'_>, path: &str) -> Vec<(String, Vec<u8>)> {
+    if let Some(bytes) = (context.bytes)(path) {
+        return vec![(String::new(), bytes)];
+    }
+    let top = path.trim_end_matches('/');
+    let below = (context.below)(path).into_iter();
+    below.filter_map(|name| Some((name.clone(), (context.bytes)(&format!("{top}/{name}"))?))).collect()
+}
+
 fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> {
     let known = [value("container", 'c'), switch("no-preserve", ' '), value("retries", ' ')];
     let words = read("cp", &known, &[], words)?;
@@ -54,10 +64,11 @@ fn prepared(context: &Context<'_>, words: &[String]) -> Result<Command, String> 
     let (pod, local, remote, way) = match (from.pod, to.pod) {
         (Some(pod), _) => (pod, to.path, from.path, Way::From),
         (None, Some(pod)) => {
-            let Some(bytes) = (context.bytes)(&from.path) else {
+            let files = files_at(context, &from.path);
+            if files.is_empty() {
                 return Err(format!("error: {} doesn't exist in local filesystem\n", from.path));
-            };
-            (pod, from.path, to.path, Way::Into(bytes))
+            }
+            (pod, from.path, to.path, Way::Into(files))
         }
         (None, None) => {
             return Err("error: one of src or dest must be a remote file specification\n".to_owned());

@@ -4,6 +4,7 @@
 //! requests to the API server, as a controller does.
 
 mod about;
+mod access;
 mod age;
 mod attach;
 mod change;
@@ -27,10 +28,12 @@ mod print;
 mod raw;
 mod rbac;
 mod resources;
+mod rules;
 mod scale;
 mod select;
 mod status;
 mod table;
+mod usual_roles;
 mod view;
 mod watch;
 mod yaml;
@@ -79,7 +82,7 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
         "version" => about::version(rest),
         "cluster-info" => cluster::info(inventory, rest),
         "config" => cluster::config(inventory, rest),
-        "auth" => cluster::auth(context, who.as_ref(), rest),
+        "auth" => access::auth(context, who.as_ref(), rest),
         "top" => cluster::top(rest),
         "edit" => edit::edit(context, rest),
         "autoscale" => autoscale::autoscale(namespace, rest),
@@ -87,7 +90,7 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
         "diff" => diff::diff(namespace, rest),
         "replace" => apply::files("replace", namespace, rest),
         "create" if names_file => apply::files("create", namespace, rest),
-        "create" => create::create(namespace, rest),
+        "create" => create::create(context, rest),
         "run" => run::run(context, rest),
         "attach" => attach::attach(context, rest),
         "cp" => cp::cp(context, rest),

@@ -1,12 +1,11 @@
 //! Asking in somebody else's name (`--as`): who may do what by the Roles and their bindings
 //! (`plugin/pkg/auth/authorizer/rbac`).
 //!
-//! *Simplified*: the client is judged by what its command does first and most; of the cluster roles that every cluster has
-//! only `cluster-admin`, `admin`, `edit` and `view` are known.
+//! *Simplified*: the client is judged by what its command does first and most.
 
 use super::json::{list, text};
 use super::resources::{Resource, named, of_kind};
-use super::view;
+use super::{usual_roles, view};
 use crate::shell::out::not_simulated;
 use crate::trace::Inventory;
 use serde_json::Value;
@@ -19,6 +18,17 @@ pub(super) struct Who {
     /// Groups, those included that follow from the name.
     pub(super) groups: Vec<String>,
 }
+
+impl Who {
+    /// Who asks where nobody else is named: kubeadm's administrator.
+    pub(super) fn administrator() -> Self {
+        let groups = ["kubeadm:cluster-admins", "system:authenticated"];
+        Self { user: ADMINISTRATOR.to_owned(), groups: groups.map(str::to_owned).into() }
+    }
+}
+
+/// Kubeadm's administrator (`admin.conf`).
+pub(super) const ADMINISTRATOR: &str = "kubernetes-admin";
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -61,27 +71,41 @@ pub(super) fn impersonated(words: &mut Vec<String>) -> Option<Who> {
     Some(Who { user, groups })
 }
 
-/// Whether somebody may do something.
-pub(super) fn allowed(inventory: &Inventory, who: &Who, ask: Ask<'_>) -> bool {
-    if who.user == "kubernetes-admin" || who.groups.iter().any(|group| group == "system:masters") {
-        return true;
-    }
-    let bindings = |kind: &str| of_kind(kind).map(|kind| view::objects(inventory, kind)).unwrap_or_default();
-    let everywhere = bindings("ClusterRoleBinding").into_iter();
-    let here = bindings("RoleBinding")
+/// The rules by which somebody may do something in a namespace; in none, those that hold everywhere (`VisitRulesFor`).
+pub(super) fn rules_for(inventory: &Inventory, who: &Who, namespace: &str) -> Vec<Value> {
+    let objects = |kind: &str| of_kind(kind).map(|kind| view::objects(inventory, kind)).unwrap_or_default();
+    let everywhere = objects("ClusterRoleBinding").into_iter();
+    let here = objects("RoleBinding")
         .into_iter()
-        .filter(|one| !ask.namespace.is_empty() && text(one, "metadata.namespace") == ask.namespace);
-    everywhere.chain(here).filter(|binding| is_about(binding, who)).any(|binding| {
+        .filter(|one| !namespace.is_empty() && text(one, "metadata.namespace") == namespace);
+    let by_bindings = everywhere.chain(here).filter(|binding| is_about(binding, who)).flat_map(|binding| {
         let (kind, name) = (text(&binding, "roleRef.kind"), text(&binding, "roleRef.name"));
         let place = if kind == "Role" { text(&binding, "metadata.namespace") } else { "" };
-        let roles = bindings(kind);
+        let roles = objects(kind);
         let role = roles
             .iter()
             .find(|role| text(role, "metadata.name") == name && text(role, "metadata.namespace") == place);
         match role {
-            Some(role) => list(role, "rules").iter().any(|rule| covers(rule, ask)),
-            None => kind == "ClusterRole" && usual(name, ask),
+            Some(role) => list(role, "rules").to_vec(),
+            None if kind == "ClusterRole" => usual_roles::rules(name),
+            None => Vec::new(),
         }
+    });
+    who.groups.iter().flat_map(|group| usual_roles::bound_to(group)).chain(by_bindings).collect()
+}
+
+/// Whether somebody may do something.
+pub(super) fn allowed(inventory: &Inventory, who: &Who, ask: Ask<'_>) -> bool {
+    rules_for(inventory, who, ask.namespace).iter().any(|rule| covers(rule, ask))
+}
+
+/// Whether somebody may do something at a path that is no resource (`NonResourceURLMatches`).
+pub(super) fn may_reach(inventory: &Inventory, who: &Who, (verb, path): (&str, &str)) -> bool {
+    rules_for(inventory, who, "").iter().any(|rule| {
+        let names = |field: &str| list(rule, field).iter().filter_map(Value::as_str);
+        names("verbs").any(|one| one == "*" || one == verb)
+            && names("nonResourceURLs")
+                .any(|one| one == path || one.strip_suffix('*').is_some_and(|begin| path.starts_with(begin)))
     })
 }
 
@@ -110,136 +134,6 @@ fn covers(rule: &Value, ask: Ask<'_>) -> bool {
     let names = list(rule, "resourceNames");
     let named = names.is_empty() || names.iter().any(|one| one == ask.name);
     has("verbs", ask.verb) && has("apiGroups", ask.group) && resource && named
-}
-
-/// Resources of a group.
-type Those = (&'static str, &'static [&'static str]);
-
-/// What `view` reads (`system:aggregate-to-view`).
-const VIEWED: [Those; 7] = [
-    (
-        "",
-        &[
-            "bindings",
-            "configmaps",
-            "endpoints",
-            "events",
-            "limitranges",
-            "namespaces",
-            "namespaces/status",
-            "persistentvolumeclaims",
-            "persistentvolumeclaims/status",
-            "pods",
-            "pods/log",
-            "pods/status",
-            "replicationcontrollers",
-            "replicationcontrollers/scale",
-            "replicationcontrollers/status",
-            "resourcequotas",
-            "resourcequotas/status",
-            "serviceaccounts",
-            "services",
-            "services/status",
-        ],
-    ),
-    ("discovery.k8s.io", &["endpointslices"]),
-    (
-        "apps",
-        &[
-            "controllerrevisions",
-            "daemonsets",
-            "daemonsets/status",
-            "deployments",
-            "deployments/scale",
-            "deployments/status",
-            "replicasets",
-            "replicasets/scale",
-            "replicasets/status",
-            "statefulsets",
-            "statefulsets/scale",
-            "statefulsets/status",
-        ],
-    ),
-    ("autoscaling", &["horizontalpodautoscalers", "horizontalpodautoscalers/status"]),
-    ("batch", &["cronjobs", "cronjobs/status", "jobs", "jobs/status"]),
-    ("policy", &["poddisruptionbudgets", "poddisruptionbudgets/status"]),
-    ("networking.k8s.io", &["ingresses", "ingresses/status", "networkpolicies"]),
-];
-
-/// What `edit` reads besides (`system:aggregate-to-edit`).
-const READ_BY_EDITORS: [Those; 2] = [
-    ("", &["pods/attach", "pods/exec", "pods/portforward", "pods/proxy", "secrets", "services/proxy"]),
-    ("coordination.k8s.io", &["leases"]),
-];
-
-/// What `edit` writes.
-const EDITED: [Those; 7] = [
-    (
-        "",
-        &[
-            "configmaps",
-            "events",
-            "persistentvolumeclaims",
-            "pods",
-            "pods/attach",
-            "pods/exec",
-            "pods/portforward",
-            "pods/proxy",
-            "replicationcontrollers",
-            "replicationcontrollers/scale",
-            "secrets",
-            "serviceaccounts",
-            "services",
-            "services/proxy",
-        ],
-    ),
-    (
-        "apps",
-        &[
-            "daemonsets",
-            "deployments",
-            "deployments/rollback",
-            "deployments/scale",
-            "replicasets",
-            "replicasets/scale",
-            "statefulsets",
-            "statefulsets/scale",
-        ],
-    ),
-    ("autoscaling", &["horizontalpodautoscalers"]),
-    ("batch", &["cronjobs", "jobs"]),
-    ("policy", &["poddisruptionbudgets"]),
-    ("networking.k8s.io", &["ingresses", "networkpolicies"]),
-    ("coordination.k8s.io", &["leases"]),
-];
-
-/// What `admin` reads and writes besides (`system:aggregate-to-admin`).
-const OF_ADMINS: [Those; 1] = [("rbac.authorization.k8s.io", &["roles", "rolebindings"])];
-
-/// What the roles allow that every cluster has.
-fn usual(role: &str, ask: Ask<'_>) -> bool {
-    let among = |those: &[Those]| {
-        those.iter().any(|(group, those)| *group == ask.group && those.contains(&ask.resource))
-    };
-    let reads = ["get", "list", "watch"].contains(&ask.verb);
-    let writes = ["create", "delete", "deletecollection", "patch", "update"].contains(&ask.verb);
-    let core = |verb: &str, resource: &str| (ask.verb, ask.group, ask.resource) == (verb, "", resource);
-    let views = reads && among(&VIEWED);
-    let edits = views
-        || (reads && among(&READ_BY_EDITORS))
-        || (writes && among(&EDITED))
-        || core("create", "pods/eviction")
-        || core("create", "serviceaccounts/token")
-        || core("impersonate", "serviceaccounts");
-    let reviews = ("create", "authorization.k8s.io", "localsubjectaccessreviews")
-        == (ask.verb, ask.group, ask.resource);
-    match role {
-        "cluster-admin" => true,
-        "admin" => edits || ((reads || writes) && among(&OF_ADMINS)) || reviews,
-        "edit" => edits,
-        "view" => views,
-        _ => false,
-    }
 }
 
 /// What the API server says to somebody who may not.
@@ -409,11 +303,6 @@ pub(super) fn can_i(
     allowed(inventory, who, Ask { verb, group, resource: &full, name, namespace: place })
 }
 
-/// The groups of somebody as `auth whoami` shows them.
-pub(super) fn groups(who: &Who) -> String {
-    format!("[{}]", who.groups.join(" "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -426,9 +315,7 @@ mod tests {
                 .into();
         let who = impersonated(&mut words).unwrap();
         assert_eq!(words, ["get", "pods", "--", "--as"]);
-        assert_eq!(
-            groups(&who),
-            "[x system:serviceaccounts system:serviceaccounts:dev system:authenticated]"
-        );
+        let groups = ["x", "system:serviceaccounts", "system:serviceaccounts:dev", "system:authenticated"];
+        assert_eq!(who.groups, groups);
     }
 }

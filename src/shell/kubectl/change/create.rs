@@ -1,19 +1,19 @@
 //! `kubectl create TYPE`, `kubectl expose`: objects made from a command line.
 
 use super::{
-    Next, client, create_job, dry_run, fail, generate, key, one, read, refusal, report, shown, shown_only,
-    type_of,
+    Next, client, create_data, create_job, create_token, dry_run, fail, generate, key, one, read, refusal,
+    report, shown, shown_only, type_of,
 };
 use crate::api::ApiRequest;
 use crate::app::Os;
-use crate::shell::Command;
+use crate::manifest;
 use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
 use crate::shell::kubectl::json::{at, list, number, text};
-use crate::shell::out::{not_simulated, refuse};
-use data_encoding::BASE64;
+use crate::shell::out::refuse;
+use crate::shell::{Command, Context};
 use serde_json::{Value, json};
 
-const FLAGS: [Flag; 17] = [
+const FLAGS: [Flag; 15] = [
     value("from", ' '),
     value("image", ' '),
     value("replicas", 'r'),
@@ -22,8 +22,6 @@ const FLAGS: [Flag; 17] = [
     value("clusterip", ' '),
     value("node-port", ' '),
     value("external-name", ' '),
-    value("from-literal", ' '),
-    value("type", ' '),
     value("schedule", ' '),
     value("restart", ' '),
     value("output", 'o'),
@@ -32,21 +30,25 @@ const FLAGS: [Flag; 17] = [
     value("field-manager", ' '),
     optional("validate", "strict"),
 ];
-const OTHERS: [&str; 5] = ["from-file", "from-env-file", "append-hash", "edit", "filename"];
+const OTHERS: [&str; 4] = ["from-env-file", "append-hash", "edit", "filename"];
 
 /// `kubectl create` with these words after it, where no file is named.
-pub(in crate::shell::kubectl) fn create(namespace: &str, words: &[String]) -> Command {
+pub(in crate::shell::kubectl) fn create(context: &Context<'_>, words: &[String]) -> Command {
     let Some((what, rest)) = words.split_first() else {
         return refuse("error: must specify one of -f and -k\n", 1);
     };
-    match made(what, namespace, rest) {
+    match made(context, what, rest) {
         Ok(command) => command,
         Err(text) => refuse(text, 1),
     }
 }
 
-fn made(what: &str, namespace: &str, words: &[String]) -> Result<Command, String> {
-    let known = [&FLAGS[..], &generate::FLAGS].concat();
+fn made(context: &Context<'_>, what: &str, words: &[String]) -> Result<Command, String> {
+    if what == "token" {
+        return create_token::command(context, words);
+    }
+    let namespace = context.kube_namespace;
+    let known = [&FLAGS[..], &generate::FLAGS, &create_data::FLAGS].concat();
     let words = flags::read(&format!("create {what}"), &known, &OTHERS, words)?;
     let mut names = words.operands.iter();
     let mut next = || names.next().cloned();
@@ -62,47 +64,27 @@ fn made(what: &str, namespace: &str, words: &[String]) -> Result<Command, String
         return create_job::of_cron_job(name, namespace, &words, names.next().is_some());
     }
     let (object, failure) = match kind.as_str() {
-        "deployment" | "deploy" => (deployment(name, &words)?, "failed to create deployment"),
+        "deployment" | "deploy" => (deployment(name, &words)?, "failed to create deployment: "),
         "namespace" | "ns" => {
             (json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }), "")
         }
         "serviceaccount" | "sa" => (
             json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": name } }),
-            "failed to create serviceaccount",
+            "failed to create serviceaccount: ",
         ),
         "configmap" | "cm" => {
-            let data = literals(&words)?;
-            (
-                json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": data }),
-                "failed to create configmap",
-            )
+            (create_data::config_map(context, name, &words)?, "failed to create configmap: ")
         }
-        "secret generic" => {
-            let data = literals(&words)?;
-            let data: Value = data
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(key, value)| {
-                    (key.clone(), json!(BASE64.encode(value.as_str().unwrap_or("").as_bytes())))
-                })
-                .collect::<serde_json::Map<_, _>>()
-                .into();
-            let mut secret =
-                json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "data": data });
-            if let Some(kind) = words.value("type") {
-                secret["type"] = json!(kind);
-            }
-            (secret, "failed to create secret")
+        "secret generic" => (create_data::generic(context, name, &words)?, "failed to create secret: "),
+        "secret tls" => (create_data::tls(context, name, &words)?, "failed to create secret: "),
+        // The colon is left out there.
+        "secret docker-registry" => {
+            (create_data::docker(context, name, &words)?, "failed to create secret ")
         }
-        "job" => (job(name, &words, names.as_slice())?, "failed to create job"),
-        "cronjob" | "cj" => (cron_job(name, &words)?, "failed to create cronjob"),
+        "job" => (job(name, &words, names.as_slice())?, "failed to create job: "),
+        "cronjob" | "cj" => (cron_job(name, &words)?, "failed to create cronjob: "),
         service if service.starts_with("service ") || service.starts_with("svc ") => {
-            let kind = service.rsplit(' ').next().unwrap_or("");
-            (create_service(kind, name, &words)?, "failed to create service")
-        }
-        other @ ("token" | "secret tls" | "secret docker-registry") => {
-            return Err(not_simulated("kubectl create", other).0);
+            create_service(service.rsplit(' ').next().unwrap_or(""), name, &words)?
         }
         other => generate::object(other, name, &words)?.ok_or_else(|| {
             let all = words.operands.iter().map(String::as_str);
@@ -160,10 +142,8 @@ pub(super) fn make(
             report(os, output, &made, &line);
             Next::Done(0)
         }
-        Err(error) if failure.is_empty() || error.reason == "Invalid" => {
-            Next::Done(fail(os, &refusal(&error, "")))
-        }
-        Err(error) => Next::Done(fail(os, &format!("error: {failure}: {}\n", error.message))),
+        Err(error) if failure.is_empty() => Next::Done(fail(os, &refusal(&error, ""))),
+        Err(error) => Next::Done(fail(os, &format!("error: {failure}{}\n", error.message))),
     }
 }
 
@@ -214,21 +194,6 @@ fn deployment(name: &str, words: &Words) -> Result<Value, String> {
     }))
 }
 
-fn literals(words: &Words) -> Result<Value, String> {
-    let mut data = json!({});
-    for pair in words.all("from-literal") {
-        let wrong = || format!("error: invalid literal source {pair}, expected key=value\n");
-        let (key, value) = pair.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(wrong)?;
-        if !data[key].is_null() {
-            return Err(format!(
-                "error: cannot add key \"{key}\", another key by that name already exists in Data\n"
-            ));
-        }
-        data[key] = json!(value);
-    }
-    Ok(data)
-}
-
 fn job(name: &str, words: &Words, command: &[String]) -> Result<Value, String> {
     let image = required(words, "image")?;
     let command = words.rest.clone().unwrap_or_else(|| command.to_vec());
@@ -257,33 +222,55 @@ fn cron_job(name: &str, words: &Words) -> Result<Value, String> {
     }))
 }
 
-fn create_service(kind: &str, name: &str, words: &Words) -> Result<Value, String> {
-    let type_name = match kind {
-        "clusterip" => "ClusterIP",
-        "nodeport" => "NodePort",
-        "loadbalancer" => "LoadBalancer",
-        "externalname" => "ExternalName",
+/// `PORT[:TARGET]` (`parsePorts`).
+fn service_port(pair: &str) -> Result<(u16, Value), String> {
+    let (port, target) = pair
+        .split_once(':')
+        .map_or((pair, None), |(port, rest)| (port, Some(rest.split(':').next().unwrap_or(rest))));
+    let number: u16 = port.parse().map_err(|_| {
+        let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        let why = if is_number { "value out of range" } else { "invalid syntax" };
+        format!("error: strconv.ParseUint: parsing \"{port}\": {why}\n")
+    })?;
+    let target = match target {
+        None => json!(number),
+        Some(text) => match text.parse::<i64>() {
+            Ok(number @ 1..=65_535) => json!(number),
+            Ok(_) => return Err("error: must be between 1 and 65535, inclusive\n".to_owned()),
+            Err(_) => json!(text),
+        },
+    };
+    Ok((number, target))
+}
+
+/// A Service, and what a refusal begins with (`ServiceOptions`).
+fn create_service(kind: &str, name: &str, words: &Words) -> Result<(Value, &'static str), String> {
+    let (type_name, failure) = match kind {
+        "clusterip" => ("ClusterIP", "failed to create ClusterIP service: "),
+        "nodeport" => ("NodePort", "failed to create NodePort service: "),
+        "loadbalancer" => ("LoadBalancer", "failed to create LoadBalancer service: "),
+        "externalname" => ("ExternalName", "failed to create ExternalName service: "),
         other => return Err(format!("error: unknown command \"{other} {name}\"\n")),
     };
+    let mut spec = json!({ "type": type_name, "selector": { "app": name } });
+    if type_name == "ExternalName" {
+        let external = required(words, "external-name")?;
+        if !manifest::is_subdomain(external) {
+            return Err(format!("error: invalid service external name {external}\n"));
+        }
+        spec["externalName"] = json!(external);
+    } else if words.values("tcp").is_empty() && words.value("clusterip") != Some("None") {
+        return Err("error: at least one tcp port specifier must be provided\n".to_owned());
+    }
     let mut ports: Vec<Value> = Vec::new();
     for pair in words.values("tcp") {
-        let (port, target) = pair.split_once(':').unwrap_or((pair, pair));
-        let wrong = |text: &str| format!("error: invalid port format {text:?}, expected number or name\n");
-        let number: u16 = port.parse().map_err(|_| wrong(port))?;
-        let target = target.parse::<u16>().map_or_else(|_| json!(target), |number| json!(number));
-        let mut one = json!({ "name": pair.replace(':', "-"), "port": number, "protocol": "TCP", "targetPort": target });
+        let (port, target) = service_port(pair)?;
+        let mut one =
+            json!({ "name": pair.replace(':', "-"), "port": port, "protocol": "TCP", "targetPort": target });
         if let Some(node_port) = integer(words, "node-port")? {
             one["nodePort"] = json!(node_port);
         }
         ports.push(one);
-    }
-    let mut spec = json!({ "type": type_name, "selector": { "app": name } });
-    match type_name {
-        "ExternalName" => spec["externalName"] = json!(required(words, "external-name")?),
-        _ if ports.is_empty() && words.value("clusterip") != Some("None") => {
-            return Err("error: at least one tcp port specifier must be provided\n".to_owned());
-        }
-        _ => {}
     }
     if !ports.is_empty() {
         spec["ports"] = json!(ports);
@@ -291,9 +278,8 @@ fn create_service(kind: &str, name: &str, words: &Words) -> Result<Value, String
     if let Some(ip) = words.value("clusterip") {
         spec["clusterIP"] = json!(ip);
     }
-    Ok(
-        json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": name, "labels": { "app": name } }, "spec": spec }),
-    )
+    let metadata = json!({ "name": name, "labels": { "app": name } });
+    Ok((json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec }), failure))
 }
 
 const EXPOSE: [Flag; 12] = [

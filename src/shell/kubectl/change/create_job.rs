@@ -43,7 +43,7 @@ pub(super) fn of_cron_job(name: &str, namespace: &str, words: &Words, more: bool
             ));
         }
         let job = instance(&found, &name, &namespace);
-        make(os, &job, (only, dry, enforced), ("failed to create job", output.as_deref()))
+        make(os, &job, (only, dry, enforced), ("failed to create job: ", output.as_deref()))
     }))
 }
 

@@ -47,16 +47,16 @@ pub(super) fn object(kind: &str, name: &str, words: &Words) -> Result<Option<(Va
         other => other,
     };
     let (made, failure) = match kind {
-        "quota" => (quota(name, words), "failed to create quota"),
-        "poddisruptionbudget" => (budget(name, words), "failed to create poddisruptionbudgets"),
-        "priorityclass" => (priority(name, words), "failed to create priorityclass"),
+        "quota" => (quota(name, words), "failed to create quota: "),
+        "poddisruptionbudget" => (budget(name, words), "failed to create poddisruptionbudgets: "),
+        "priorityclass" => (priority(name, words), "failed to create priorityclass: "),
         "role" => (role("Role", name, words), ""),
         "clusterrole" => (role("ClusterRole", name, words), ""),
-        "rolebinding" => (binding("RoleBinding", name, words), "failed to create rolebinding"),
+        "rolebinding" => (binding("RoleBinding", name, words), "failed to create rolebinding: "),
         "clusterrolebinding" => {
-            (binding("ClusterRoleBinding", name, words), "failed to create clusterrolebinding")
+            (binding("ClusterRoleBinding", name, words), "failed to create clusterrolebinding: ")
         }
-        "ingress" => (ingress(name, words), "failed to create ingress"),
+        "ingress" => (ingress(name, words), "failed to create ingress: "),
         _ => return Ok(None),
     };
     let count = words.operands.len();

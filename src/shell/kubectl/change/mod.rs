@@ -4,7 +4,9 @@ pub(super) mod apply;
 mod attached;
 pub(super) mod autoscale;
 pub(super) mod create;
+mod create_data;
 mod create_job;
+mod create_token;
 pub(super) mod delete;
 pub(super) mod diff;
 pub(super) mod drain;
@@ -19,6 +21,7 @@ pub(super) mod rollout;
 pub(super) mod run;
 pub(super) mod set;
 mod set_env;
+mod set_subject;
 pub(super) mod wait;
 mod yaml_words;
 

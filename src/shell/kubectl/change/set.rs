@@ -1,6 +1,8 @@
-//! `kubectl set`: images, amounts, accounts and selectors (`pkg/cmd/set`).
+//! `kubectl set`: images, amounts, accounts, selectors and subjects (`pkg/cmd/set`).
 
-use super::{NO_RESOURCE, Next, client, dry_run, fail, key, list, read, refusal, report, set_env, shown};
+use super::{
+    NO_RESOURCE, Next, client, dry_run, fail, key, list, read, refusal, report, set_env, set_subject, shown,
+};
 use crate::api::ApiRequest;
 use crate::app::Os;
 use crate::base::ObjectKey;
@@ -37,6 +39,7 @@ pub(in crate::shell::kubectl) fn set(namespace: &str, words: &[String]) -> Comma
         "resources" => resources(namespace, rest),
         "serviceaccount" | "sa" => account(namespace, rest),
         "selector" => selector(namespace, rest),
+        "subject" => set_subject::command(namespace, rest),
         other => {
             let (text, status) = not_simulated("kubectl set", other);
             return refuse(text, status);
@@ -66,14 +69,19 @@ pub(super) fn put_back(os: &mut dyn Os, live: Value, only: bool, output: Option<
 }
 
 /// The objects that the operands and flags of a command choose.
-struct Chosen {
+pub(super) struct Chosen {
     wanted: Vec<(&'static Resource, Vec<String>)>,
     labels: labels::Labels,
     namespace: String,
 }
 
 impl Chosen {
-    fn read(verb: &str, namespace: &str, words: &Words, operands: &[String]) -> Result<Self, String> {
+    pub(super) fn read(
+        verb: &str,
+        namespace: &str,
+        words: &Words,
+        operands: &[String],
+    ) -> Result<Self, String> {
         if operands.is_empty() {
             return Err(NO_RESOURCE.to_owned());
         }
@@ -87,6 +95,11 @@ impl Chosen {
             return Err(NO_RESOURCE.to_owned());
         }
         Ok(Self { wanted, labels, namespace: words.namespace(namespace).to_owned() })
+    }
+
+    /// Whether objects of this kind are among them.
+    pub(super) fn is_of(&self, kind: &str) -> bool {
+        self.wanted.iter().any(|(resource, _)| resource.kind == kind)
     }
 
     fn keys(&self, os: &mut dyn Os) -> Vec<(&'static Resource, ObjectKey)> {
@@ -105,10 +118,15 @@ impl Chosen {
 }
 
 /// A change of an object: whether anything changed, or what is wrong.
-type Change = dyn Fn(&Resource, &mut Value) -> Result<bool, String>;
+pub(super) type Change = dyn Fn(&Resource, &mut Value) -> Result<bool, String>;
 
 /// Changes each object that is chosen, and reports it in the words `done`.
-fn each(chosen: Chosen, words: Words, done: &'static str, change: Box<Change>) -> Result<Command, String> {
+pub(super) fn each(
+    chosen: Chosen,
+    words: Words,
+    done: &'static str,
+    change: Box<Change>,
+) -> Result<Command, String> {
     let (only, dry) = dry_run(words.value("dry-run"))?;
     Ok(client(move |os| {
         let mut status = 0;

@@ -6,7 +6,7 @@ use crate::shell::kubectl::json::{
     at, entries, labels as format_labels, list, number, or, plain, selector, text,
 };
 use crate::shell::kubectl::resources::of_kind;
-use crate::shell::kubectl::view;
+use crate::shell::kubectl::{rules, view};
 use base64::Engine as _;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,11 +18,6 @@ fn named(object: &Value, out: &mut String) {
 fn placed(object: &Value, out: &mut String) {
     named(object, out);
     line(out, &format!("Namespace:\t{}", text(object, "metadata.namespace")));
-}
-
-/// A list as Go's `%v` has it.
-fn bracketed(items: &[String]) -> String {
-    format!("[{}]", items.join(" "))
 }
 
 fn strings(value: &Value, path: &str) -> Vec<String> {
@@ -58,89 +53,14 @@ pub(super) fn service_account(account: &Value, out: &mut String) {
     }
 }
 
-/// What a rule of a role allows, for one resource or one path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Allowed {
-    groups: Vec<String>,
-    resources: Vec<String>,
-    names: Vec<String>,
-    paths: Vec<String>,
-    verbs: Vec<String>,
-}
-
-/// The rules taken apart, those for one resource put together, in the order of their Go text (`BreakdownRule`,
-/// `CompactRules`, `SortableRuleSlice`).
-fn allowed(role: &Value) -> Vec<Allowed> {
-    let mut found: Vec<Allowed> = Vec::new();
-    for rule in list(role, "rules") {
-        let of = |path: &str| strings(rule, path);
-        let (names, verbs) = (of("resourceNames"), of("verbs"));
-        let names: Vec<Vec<String>> = if names.is_empty() {
-            vec![Vec::new()]
-        } else {
-            names.into_iter().map(|name| vec![name]).collect()
-        };
-        let groups = of("apiGroups");
-        let places = groups
-            .iter()
-            .flat_map(|group| of("resources").into_iter().map(move |resource| (group, resource)));
-        for (group, resource) in places {
-            for names in &names {
-                let (groups, resources) = (vec![group.clone()], vec![resource.clone()]);
-                let same = |known: &&mut Allowed| {
-                    known.groups == groups && known.resources == resources && known.names == *names
-                };
-                if let Some(known) = found.iter_mut().find(same) {
-                    known.verbs.extend(verbs.iter().cloned());
-                    continue;
-                }
-                let (names, verbs) = (names.clone(), verbs.clone());
-                found.push(Allowed { groups, resources, names, paths: Vec::new(), verbs });
-            }
-        }
-        for path in of("nonResourceURLs") {
-            for verb in &verbs {
-                let (groups, resources, names) = (Vec::new(), Vec::new(), Vec::new());
-                found.push(Allowed {
-                    groups,
-                    resources,
-                    names,
-                    paths: vec![path.clone()],
-                    verbs: vec![verb.clone()],
-                });
-            }
-        }
-    }
-    found.sort_by_cached_key(|one| {
-        let [verbs, groups, resources, names, paths] =
-            [&one.verbs, &one.groups, &one.resources, &one.names, &one.paths].map(|items| bracketed(items));
-        format!(
-            "&PolicyRule{{Verbs:{verbs},APIGroups:{groups},Resources:{resources},ResourceNames:{names},NonResourceURLs:{paths},}}"
-        )
-    });
-    found
-}
-
-/// `deployments.apps`, `pods/log` (`CombineResourceGroup`).
-fn resource_of(rule: &Allowed) -> String {
-    let Some(resource) = rule.resources.first() else { return String::new() };
-    let (name, below) =
-        resource.split_once('/').map_or((resource.as_str(), None), |(name, below)| (name, Some(below)));
-    let group = rule.groups.first().filter(|group| !group.is_empty());
-    let group = group.map_or(String::new(), |group| format!(".{group}"));
-    let below = below.map_or(String::new(), |below| format!("/{below}"));
-    format!("{name}{group}{below}")
-}
-
 /// `RoleDescriber`, `ClusterRoleDescriber`.
 pub(super) fn role(role: &Value, out: &mut String) {
     head(role, false, out);
     line(out, "PolicyRule:");
     line(out, "  Resources\tNon-Resource URLs\tResource Names\tVerbs");
     line(out, "  ---------\t-----------------\t--------------\t-----");
-    for rule in allowed(role) {
-        let [paths, names, verbs] = [&rule.paths, &rule.names, &rule.verbs].map(|items| bracketed(items));
-        line(out, &format!("  {}\t{paths}\t{names}\t{verbs}", resource_of(&rule)));
+    for rule in rules::compact(list(role, "rules")) {
+        line(out, &format!("  {}", rule.cells().join("\t")));
     }
 }
 
