@@ -348,3 +348,8 @@ fn servers_answer_for_parts_of_files() {
 fn credentials_are_made_and_rights_listed() {
     check("credentials.txt");
 }
+
+#[test]
+fn services_have_the_families_that_there_are_and_autoscalers_an_older_version() {
+    check("families.txt");
+}

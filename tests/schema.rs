@@ -186,6 +186,7 @@ fn generate() -> String {
     all.kind::<rbac::v1::ClusterRole>();
     all.kind::<rbac::v1::ClusterRoleBinding>();
     all.kind::<autoscaling::v2::HorizontalPodAutoscaler>();
+    all.kind::<autoscaling::v1::HorizontalPodAutoscaler>();
     all.kind::<policy::v1::PodDisruptionBudget>();
     let definitions = all.generator.definitions().iter();
     let definitions = definitions

@@ -6,12 +6,13 @@
 //! ends there; and it knows at once which nodes have endpoints, in place of asking their `healthCheckNodePort`.
 
 use super::control::ControlPlane;
+use super::controllers::finalizers;
 use super::fabric::ETH0;
 use super::rules::replace;
 use super::world::{Patience, Wakeup, World, with};
 use crate::api::{EndpointSlice, LoadBalancerIngress, Protocol, Service, ServiceType, TrafficPolicy};
 use crate::base::{Duration, Ipv4Addr, Ipv4Net, NetnsId, ObjectKey};
-use crate::trace::{KubeEventRow, Scope, TableChange};
+use crate::trace::{KubeEventRow, ObjectRow, Scope, TableChange};
 use crate::xtables::Table;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 
 /// How long the provider takes to make a load balancer.
 const PROVISIONING: Duration = Duration::from_secs(2);
+/// What holds a Service as long as it has a load balancer (`LoadBalancerCleanupFinalizer`).
+const FINALIZER: &str = "service.kubernetes.io/load-balancer-cleanup";
 /// Name of the machine.
 const NAME: &str = "balancer";
 
@@ -36,27 +39,62 @@ fn balanced_ips(service: &Service) -> impl Iterator<Item = Ipv4Addr> + '_ {
     ingress.filter_map(|way| if let Some(IpAddr::V4(ip)) = way.ip { Some(ip) } else { None })
 }
 
+fn object_key(service: &Service) -> ObjectKey {
+    ObjectKey::new("Service", &service.metadata.namespace, &service.metadata.name)
+}
+
+/// Whether the load balancer of a Service is to go (`needsCleanup`).
+fn needs_cleanup(row: &ObjectRow) -> bool {
+    finalizers(&row.value).contains(&FINALIZER)
+        && (row.deleted.is_some() || row.text(&["spec", "type"]) != Some("LoadBalancer"))
+}
+
 impl ControlPlane {
-    /// Plans a look at the Services that wait for an address.
+    /// The service controller looks at the Services that wait for an address or want none any more.
     pub(super) fn balancers_changed(&mut self, world: &mut dyn World) {
-        let waiting = self.services.all().any(|service| waits(service));
-        if waiting && !std::mem::replace(&mut self.services.balancing, true) {
+        let waiting: Vec<Arc<Service>> =
+            self.services.all().filter(|service| waits(service)).cloned().collect();
+        let mut is_busy = false;
+        for service in waiting {
+            let key = object_key(&service);
+            let Some(row) = self.objects.get(&key).filter(|row| row.deleted.is_none()) else { continue };
+            is_busy = true;
+            if !finalizers(&row.value).contains(&FINALIZER) {
+                Self::service_event(world, &key, false, "EnsuringLoadBalancer", "Ensuring load balancer");
+                self.edit(world, &key, |value| match value["metadata"]["finalizers"].as_array_mut() {
+                    Some(all) => all.push(json!(FINALIZER)),
+                    None => value["metadata"]["finalizers"] = json!([FINALIZER]),
+                });
+            }
+        }
+        let leaving: Vec<Arc<ObjectRow>> =
+            self.objects_of("Service").filter(|row| needs_cleanup(row)).cloned().collect();
+        for row in leaving {
+            is_busy = true;
+            if self.services.leaving.insert(row.uid.clone()) {
+                Self::service_event(world, &row.key, false, "DeletingLoadBalancer", "Deleting load balancer");
+            }
+        }
+        if is_busy && !std::mem::replace(&mut self.services.balancing, true) {
             world.wake_in(PROVISIONING, Patience::Prompt, Wakeup::Balancers);
         }
     }
 
-    /// The provider gives addresses to those that wait, as long as there are any.
+    /// The provider gives addresses to those that wait, as long as there are any, and takes away what nobody wants.
     pub(super) fn provide_balancers(&mut self, world: &mut dyn World) {
         self.services.balancing = false;
         let waiting: Vec<Arc<Service>> =
             self.services.all().filter(|service| waits(service)).cloned().collect();
         for service in waiting {
+            let key = object_key(&service);
+            if self.objects.get(&key).is_some_and(|row| row.deleted.is_some()) {
+                continue;
+            }
             let Some(ip) = self.free_balancer_ip(&service) else {
                 let text = "Error syncing load balancer: failed to ensure load balancer: the pool has no free address";
-                Self::service_event(world, &service, true, "SyncLoadBalancerFailed", text);
+                Self::service_event(world, &key, true, "SyncLoadBalancerFailed", text);
                 continue;
             };
-            Self::service_event(world, &service, false, "EnsuringLoadBalancer", "Ensuring load balancer");
             let mut given = (*service).clone();
             given.status.load_balancer.ingress = vec![LoadBalancerIngress {
                 ip: Some(IpAddr::V4(ip)),
@@ -64,12 +102,61 @@ impl ControlPlane {
                 hostname: None,
             }];
             self.give_ingress(world, &Arc::new(given), ip);
-            Self::service_event(world, &service, false, "EnsuredLoadBalancer", "Ensured load balancer");
+            Self::service_event(world, &key, false, "EnsuredLoadBalancer", "Ensured load balancer");
+        }
+        for uid in std::mem::take(&mut self.services.leaving) {
+            let Some(row) = self.objects.by_uid(&uid).filter(|row| needs_cleanup(row)).cloned() else {
+                continue;
+            };
+            self.take_balancer(world, &row.key);
+        }
+    }
+
+    /// The load balancer of a Service is gone: nothing holds its object for that any more.
+    fn take_balancer(&mut self, world: &mut dyn World, key: &ObjectKey) {
+        self.edit(world, key, |value| {
+            if let Some(all) = value["metadata"]["finalizers"].as_array_mut() {
+                all.retain(|one| one != FINALIZER);
+            }
+            if value["metadata"]["finalizers"].as_array().is_some_and(Vec::is_empty)
+                && let Some(metadata) = value["metadata"].as_object_mut()
+            {
+                metadata.remove("finalizers");
+            }
+            if value["status"].is_object() {
+                value["status"]["loadBalancer"] = json!({});
+            }
+        });
+        let known = self.services.get(&(key.namespace.to_string(), key.name.to_string())).cloned();
+        if let Some(service) = known.filter(|service| !service.status.load_balancer.ingress.is_empty()) {
+            let mut bare = (*service).clone();
+            bare.status.load_balancer.ingress.clear();
+            self.put_service(world, &Arc::new(bare));
+        }
+        Self::service_event(world, key, false, "DeletedLoadBalancer", "Deleted load balancer");
+        self.go_on_deleting(world, key);
+    }
+
+    /// A Service came, changed or went.
+    pub(super) fn balancers_watch(
+        &mut self,
+        world: &mut dyn World,
+        (old, new): (Option<&Arc<ObjectRow>>, Option<&Arc<ObjectRow>>),
+    ) {
+        let Some(new) = new.filter(|row| &*row.key.kind == "Service") else { return };
+        let kind = |row: &ObjectRow| row.text(&["spec", "type"]).unwrap_or("ClusterIP").to_owned();
+        let kinds = old.map(|old| [kind(old), kind(new)]);
+        let is_balanced = |kind: &String| kind == "LoadBalancer";
+        if let Some([was, is]) = kinds.filter(|[was, is]| is_balanced(was) != is_balanced(is)) {
+            Self::service_event(world, &new.key, false, "Type", &format!("{was} -> {is}"));
+        }
+        if new.deleted.is_some() {
+            self.balancers_changed(world);
         }
     }
 
     fn give_ingress(&mut self, world: &mut dyn World, service: &Arc<Service>, ip: Ipv4Addr) {
-        let key = ObjectKey::new("Service", &service.metadata.namespace, &service.metadata.name);
+        let key = object_key(service);
         self.put_service(world, service);
         if let Some(row) = self.objects.get(&key).cloned() {
             let mut value = (*row.value).clone();
@@ -97,11 +184,11 @@ impl ControlPlane {
         }
     }
 
-    fn service_event(world: &mut dyn World, service: &Service, warning: bool, reason: &str, message: &str) {
+    fn service_event(world: &mut dyn World, key: &ObjectKey, warning: bool, reason: &str, message: &str) {
         world.record(TableChange::KubeEvent(Box::new(KubeEventRow {
             kind: "Service".into(),
-            namespace: service.metadata.namespace.as_str().into(),
-            name: service.metadata.name.as_str().into(),
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
             warning,
             reason: reason.into(),
             message: message.to_owned(),

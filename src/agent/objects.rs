@@ -68,10 +68,15 @@ impl Written {
             Object::Node(_) | Object::Other(_) => Typed::Other,
         };
         let metadata = object.metadata();
+        let kept = manifest::conversion::kept_as(object.api_version(), object.kind());
+        let mut value = located.raw.clone();
+        if kept.is_some() {
+            manifest::conversion::keep(Arc::make_mut(&mut value));
+        }
         Some(Self {
             key: ObjectKey::new(object.kind(), &metadata.namespace, &metadata.name),
-            api_version: object.api_version().into(),
-            value: located.raw.clone(),
+            api_version: kept.unwrap_or_else(|| object.api_version()).into(),
+            value,
             typed,
         })
     }

@@ -167,6 +167,7 @@ impl ControlPlane {
             metadata.as_object_mut().map(|fields| fields.remove(field));
         }
         let namespace = value["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+        self.settle_families(&mut value, None)?;
         if value["kind"] == json!("Pod") && self.object("Namespace", "", &namespace).is_some() {
             self.limit_pod(&namespace, &mut value)?;
         }
@@ -213,7 +214,9 @@ impl ControlPlane {
             fields.remove("status");
             fields.extend(kept.map(|status| ("status".to_owned(), status)));
             if kind == "Service" {
-                drop_type_dependent_fields(&mut own, &self.whole(old));
+                let old = self.whole(old);
+                drop_type_dependent_fields(&mut own, &old);
+                self.settle_families(&mut own, Some(&old))?;
             }
         }
         let value = &own;
@@ -231,6 +234,7 @@ impl ControlPlane {
             return Err(ApiError::conflict(&resource(&key.kind), &key.name));
         }
         let mut filled = value.clone();
+        manifest::conversion::keep(&mut filled);
         api_defaults::fill(&mut filled);
         let errors = manifest::update_errors(&self.whole(old), &filled);
         if !errors.is_empty() {
@@ -247,6 +251,7 @@ impl ControlPlane {
         // What the server keeps itself is not stored a second time, where it would grow old.
         let pasted = old.value["metadata"]["uid"].is_string();
         let mut kept = own.clone();
+        manifest::conversion::keep(&mut kept);
         if let Some(metadata) = kept["metadata"].as_object_mut() {
             metadata.retain(|field, _| !SERVERS_OWN.contains(&field.as_str()) || (pasted && field == "uid"));
         }

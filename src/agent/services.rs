@@ -50,6 +50,8 @@ pub(super) struct Services {
     at_sockets: BTreeMap<Arc<str>, Arc<SocketServices>>,
     /// Whether the provider of load balancers is about to look.
     pub(super) balancing: bool,
+    /// Identities of the Services whose load balancers are about to go.
+    pub(super) leaving: BTreeSet<Arc<str>>,
     /// The machine that balances.
     pub(super) balancer: Option<NetnsId>,
     /// Servers for health checks.

@@ -193,6 +193,11 @@ impl ApiError {
         Self { code: 500, reason: "", message }
     }
 
+    /// 500 for what went wrong within the server.
+    pub fn internal(why: &str) -> Self {
+        Self { code: 500, reason: "InternalError", message: format!("Internal error occurred: {why}") }
+    }
+
     /// 400.
     pub fn bad_request(message: String) -> Self {
         Self { code: 400, reason: "BadRequest", message }

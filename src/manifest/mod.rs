@@ -3,7 +3,9 @@
 
 mod assist;
 mod characters;
+pub mod conversion;
 mod decode;
+pub mod families;
 mod kube_proxy;
 pub mod limits;
 mod objects;

@@ -259,9 +259,19 @@ fn service(object: &mut Value) {
             }
             Some(_) | None => vec!["IPv4"],
         };
-        let policy = if families.len() > 1 { "RequireDualStack" } else { "SingleStack" };
-        set(spec, "ipFamilies", json!(families));
+        // Without an address and a selector it may have endpoints of both (`initIPFamilyFields`).
+        let has_none = spec["clusterIP"] == "None" || spec["clusterIPs"][0] == "None";
+        let is_free = has_none && spec["selector"].as_object().is_none_or(Map::is_empty);
+        let policy = if is_free || families.len() > 1 { "RequireDualStack" } else { "SingleStack" };
         set(spec, "ipFamilyPolicy", policy);
+        let other = if spec["ipFamilies"][0] == "IPv6" { "IPv4" } else { "IPv6" };
+        set(spec, "ipFamilies", json!(families));
+        if is_free
+            && spec["ipFamilyPolicy"] != "SingleStack"
+            && let Some(all) = spec["ipFamilies"].as_array_mut().filter(|all| all.len() == 1)
+        {
+            all.push(json!(other));
+        }
     }
     let outside = spec["externalIPs"].as_array().is_some_and(|ips| !ips.is_empty());
     if matches!(kind.as_str(), "NodePort" | "LoadBalancer") || (outside && kind == "ClusterIP") {

@@ -232,6 +232,7 @@ impl ControlPlane {
         self.quotas_watch(world, row);
         self.budgets_watch(world, row);
         self.claims_watch(world, row);
+        self.balancers_watch(world, (old, new));
         if &*row.key.kind == "Node" {
             let sets: Vec<ObjectKey> = self.objects_of("DaemonSet").map(|row| row.key.clone()).collect();
             for set in sets {

@@ -37,6 +37,7 @@ mod workload;
 pub(super) use across::Across;
 pub(super) use update::update;
 
+use super::conversion;
 use super::report::Report;
 use super::schema::Kind;
 use cursor::Cursor;
@@ -67,6 +68,12 @@ pub(super) fn object(kind: Kind, raw: &Value, report: &mut Report<'_>) {
         "AuthorizationPolicy" => mesh::authorization_policy(&root.get("spec"), report),
         "PeerAuthentication" => mesh::peer_authentication(&root.get("spec"), report),
         "CronJob" => job::cron_job(&root, report),
+        "HorizontalPodAutoscaler" if conversion::kept_as(kind.api_version, kind.name).is_some() => {
+            // What is wrong is told of the form in which it is kept.
+            let mut kept = raw.clone();
+            conversion::keep(&mut kept);
+            autoscaler::validate(&Cursor::root(&kept).get("spec"), report);
+        }
         "HorizontalPodAutoscaler" => autoscaler::validate(&root.get("spec"), report),
         "PodDisruptionBudget" => workload::disruption_budget(&root.get("spec"), report),
         "Ingress" => ingress::validate(&root, report),

@@ -5,6 +5,7 @@ use super::{Next, client, dry_run, fail, key, read, refusal, replace, report, sh
 use crate::api::ApiRequest;
 use crate::app::Os;
 use crate::cluster::patch;
+use crate::manifest;
 use crate::shell::Command;
 use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
 use crate::shell::kubectl::resources::Resource;
@@ -103,7 +104,9 @@ fn write(os: &mut dyn Os, verb: &str, object: &Value, (source, words): (&str, &W
     let live = read(os, &key).ok().filter(|_| verb != "create");
     let (request, what) = match (verb, live) {
         ("replace", _) => (ApiRequest::Replace(own), "replaced"),
-        ("apply", Some(live)) => {
+        ("apply", Some(mut live)) => {
+            // The client reads and writes in the version of the file.
+            manifest::conversion::show(&mut live, own["apiVersion"].as_str().unwrap_or_default());
             let before = live["metadata"]["annotations"][LAST].as_str();
             if before.is_none() {
                 let warning = missing(&shown_plural(resource.plural, &name));

@@ -237,7 +237,10 @@ fn objects(
     };
     let mut end = usize::MAX;
     let mut wrong: BTreeMap<&str, Vec<&Diagnostic>> = BTreeMap::new();
-    for diagnostic in errors().filter(|found| !found.message.starts_with("across.")) {
+    // What objects are to each other is for the server to say, one after the other.
+    let is_own =
+        |found: &&Diagnostic| !["across.", "allocated."].iter().any(|begin| found.message.starts_with(begin));
+    for diagnostic in errors().filter(is_own) {
         let at = diagnostic.span.map_or(0, |span| span.start);
         match unread(diagnostic, (source, text), validation) {
             Some((object, goes_on)) => {
