@@ -6,6 +6,7 @@ mod dns;
 mod environment;
 mod ephemeral;
 mod mounts;
+mod os;
 mod probe;
 mod projected;
 mod resources;
@@ -58,6 +59,7 @@ pub(super) fn validate(spec: &Cursor<'_>, owner: Owner, others: &[&str], report:
     dns::validate(spec, report);
     scheduling::gates(spec, report);
     spread::validate(spec, report);
+    os::host_processes(spec, report);
     security::host_users(spec, report);
     for field in ["serviceAccountName", "nodeName"] {
         named(&spec.get(field), report);
@@ -78,7 +80,7 @@ pub(super) fn validate(spec: &Cursor<'_>, owner: Owner, others: &[&str], report:
         named(&spec.get(field), report);
     }
     spec.get("preemptionPolicy").one_of(report, &["PreemptLowerPriority", "Never"]);
-    operating_system(spec, report);
+    os::validate(spec, report);
     if owner.is_pod() {
         container::images(spec, report);
     }
@@ -163,18 +165,5 @@ fn host_aliases(spec: &Cursor<'_>, report: &mut Report<'_>) {
         for name in alias.get("hostnames").items() {
             name.invalid(report, names::dns_subdomain(name.text()));
         }
-    }
-}
-
-/// `validateOS`, which names the field above as the place of a wrong name.
-fn operating_system(spec: &Cursor<'_>, report: &mut Report<'_>) {
-    let system = spec.get("os");
-    let name = system.get("name");
-    if system.is_set() && name.text().is_empty() {
-        name.required_because(report, "cannot be empty");
-    } else if system.is_set() && !matches!(name.text(), "linux" | "windows") {
-        let args = [&*name.shown(), "\"linux\", \"windows\""];
-        let places = (&*name.path(), &*system.path());
-        report.error_near(places, "invalid.unsupported", "invalid.unsupported.hint", &args);
     }
 }

@@ -1,5 +1,6 @@
 //! Security settings (`validatePodSpecSecurityContext`, `ValidateSecurityContext`) and the node's namespaces.
 
+use super::os;
 use crate::manifest::report::Report;
 use crate::manifest::validate::cursor::Cursor;
 use crate::manifest::validate::{internal, names};
@@ -28,6 +29,7 @@ pub(super) fn pod(spec: &Cursor<'_>, report: &mut Report<'_>) {
     sysctls(spec, &context.get("sysctls"), report);
     context.get("fsGroupChangePolicy").one_of(report, &["Always", "OnRootMismatch"]);
     seccomp(&context.get("seccompProfile"), report);
+    os::options(&context.get("windowsOptions"), report);
     app_armor(&context.get("appArmorProfile"), report);
     context.get("supplementalGroupsPolicy").one_of(report, &["Merge", "Strict"]);
 }
@@ -74,6 +76,7 @@ pub(super) fn container(context: &Cursor<'_>, has_host_users: bool, report: &mut
             context.because_of(report, &internal::security_context(context), why);
         }
     }
+    os::options(&context.get("windowsOptions"), report);
     app_armor(&context.get("appArmorProfile"), report);
 }
 
