@@ -92,6 +92,22 @@ fn mismatch(volume: &ObjectRow, claim: &ObjectRow) -> Option<&'static str> {
     }
 }
 
+/// Why the controller cannot delete a volume that was made by hand (`findDeletablePlugin`, `newDeleter`): what a provisioner
+/// made, that takes away.
+fn undeletable(volume: &ObjectRow) -> Option<String> {
+    if annotation(volume, PROVISIONED_BY).is_some() {
+        return None;
+    }
+    if let Some(path) = volume.text(&["spec", "hostPath", "path"]) {
+        let is_temporary = path.strip_prefix("/tmp/").is_some_and(|rest| !rest.is_empty());
+        return (!is_temporary)
+            .then(|| format!("host_path deleter only supports /tmp/.+ but received provided {path}"));
+    }
+    let is_known = ["nfs", "local"].iter().any(|kind| volume.at(&["spec", kind]).is_some());
+    let why = if is_known { "no deletable volume plugin matched" } else { "no volume plugin matched" };
+    Some(format!("error getting deleter volume plugin for volume \"{}\": {why}", volume.key.name))
+}
+
 impl ControlPlane {
     /// The claims that no volume is bound to.
     fn unbound_claims(&self) -> Vec<ObjectKey> {
@@ -194,8 +210,16 @@ impl ControlPlane {
         }
         self.put_phase(world, key, "Released");
         let policy = row.text(&["spec", "persistentVolumeReclaimPolicy"]).unwrap_or("Retain");
-        if policy == "Delete" && annotation(&row, PROVISIONED_BY).is_some() {
-            self.delete(world, key, None, None);
+        match undeletable(&row).filter(|_| policy == "Delete") {
+            Some(why) => {
+                self.edit(world, key, |value| {
+                    value["status"]["phase"] = json!("Failed");
+                    value["status"]["message"] = json!(why);
+                });
+                Self::event(world, key, Kind::Warning, ("VolumeFailedDelete", COMPONENT), why);
+            }
+            None if policy == "Delete" => self.delete(world, key, None, None),
+            None => {}
         }
     }
 
