@@ -217,7 +217,17 @@ impl ControlPlane {
         if is_balanced && spec.allocate_load_balancer_node_ports == Some(false) {
             return;
         }
+        // A new Service has one for each of its ports, whatever protocols it has there (`initNodePorts`).
+        let is_new = old.is_none();
+        let mut given: BTreeMap<u16, u16> = BTreeMap::new();
+        for port in spec.ports.iter().rev().filter(|port| is_new && port.node_port != 0) {
+            given.insert(port.port, port.node_port);
+        }
         for port in spec.ports.iter_mut().filter(|port| port.node_port == 0) {
+            if let Some(number) = given.get(&port.port) {
+                port.node_port = *number;
+                continue;
+            }
             let had = old
                 .into_iter()
                 .flat_map(|old| &old.spec.ports)
@@ -225,6 +235,9 @@ impl ControlPlane {
             let fresh = |rng| services::allocate_node_port(&taken, rng);
             port.node_port = had.map_or_else(|| fresh(world.rng()), |had| Some(had.node_port)).unwrap_or(0);
             taken.insert(port.node_port);
+            if is_new {
+                given.insert(port.port, port.node_port);
+            }
         }
     }
 
