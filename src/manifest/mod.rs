@@ -197,7 +197,7 @@ pub fn value_of(text: &str) -> Option<Value> {
     roots.first().filter(|_| diagnostics.is_empty()).map(tree::Node::to_json)
 }
 
-pub use prune::{lenient, prune};
+pub use prune::{lenient, prune, version_at};
 pub use schema::nearest;
 
 /// The length that a duration in Go's form means, as `1m30s`.

@@ -1,8 +1,9 @@
 //! Reading a text although it has fields that nobody knows (`fieldValidation: Warn` and `Ignore` of the API server).
 
-use super::{parse, tree};
+use super::{objects, parse, tree};
 use crate::base::words::Lang;
 use serde_json::Value;
+use std::collections::VecDeque;
 
 /// Takes out of an object the fields that its kind does not have; what a server would say of each.
 pub fn prune(value: &mut Value) -> Vec<String> {
@@ -13,6 +14,14 @@ pub fn prune(value: &mut Value) -> Vec<String> {
         said.push(found.message_in(Lang::En));
     }
     said
+}
+
+/// The version that the object at a place of a text says it has.
+pub fn version_at(text: &str, at: usize) -> Option<String> {
+    let mut found = VecDeque::new();
+    tree::read(0, text).0.into_iter().for_each(|root| objects::within(root, &mut found));
+    let object = found.iter().find(|object| (object.span.start..=object.span.end).contains(&at))?;
+    object.get("apiVersion")?.as_str().map(str::to_owned)
 }
 
 /// A text without its unknown and doubled fields, as JSON documents, and what a server would say of each. `None` where it

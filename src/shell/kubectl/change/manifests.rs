@@ -262,7 +262,7 @@ fn objects(
             Some(resource) if doing == "apply" && nameless => {
                 super::apply::nameless(resource, &place.0, source)
             }
-            Some(_) | None => complaint(source, label, &list, doing),
+            Some(_) | None => complaint((source, text), label, &list, doing),
         };
         add(at, Err(Wrong::Refused(message)));
     }
@@ -317,7 +317,7 @@ fn undecodable(found: &Diagnostic, value: &Value) -> String {
 }
 
 /// What the API server would say of an object, as the client prints it.
-fn complaint(source: &str, label: &str, found: &[&Diagnostic], doing: &str) -> String {
+fn complaint((source, text): (&str, &str), label: &str, found: &[&Diagnostic], doing: &str) -> String {
     let mut parts = label.split('/');
     let kind = parts.next().unwrap_or("");
     let name = parts.next_back().unwrap_or("");
@@ -328,8 +328,9 @@ fn complaint(source: &str, label: &str, found: &[&Diagnostic], doing: &str) -> S
         .map(|one| one.message_in(Lang::En))
         .collect();
     if !decoding.is_empty() {
-        let version = manifest::resource(kind).map_or("v1", |one| one.api_version);
-        let version = version.rsplit('/').next().unwrap_or(version);
+        let at = found.iter().find_map(|one| one.span).map_or(0, |span| span.start);
+        let version = manifest::version_at(text, at).unwrap_or_else(|| "v1".to_owned());
+        let version = version.rsplit('/').next().unwrap_or(&version);
         let strict = found.iter().all(|one| {
             matches!(one.message, "decode.unknown" | "decode.duplicate")
                 || !one.message.starts_with("decode.")
