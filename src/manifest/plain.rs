@@ -121,7 +121,7 @@ impl Reader<'_, '_> {
             self.at += 1;
             self.spaces();
             let inner = self.at - self.line;
-            if self.is_entry() || self.key_end(b" \n").is_some() {
+            if self.is_entry() || self.key_end(Some(b" \n")).is_some() {
                 // The line at hand is indented as far as its entry as soon as the entry is what is read.
                 self.indent = Some(inner);
                 self.collection(inner)?;
@@ -139,7 +139,7 @@ impl Reader<'_, '_> {
     fn mapping(&mut self, column: usize) -> Plain {
         self.begin(0..0, true)?;
         while self.indent == Some(column) {
-            self.key(b" \n")?;
+            self.key(Some(b" \n"))?;
             self.value(column)?;
             if self.indent.is_some_and(|indent| indent > column) {
                 return None;
@@ -186,7 +186,8 @@ impl Reader<'_, '_> {
         self.spaces();
         while self.byte()? != close {
             if is_mapping {
-                self.key(b" ")?;
+                // As in JSON, a value may follow the colon of a quoted key at once.
+                self.key(if matches!(self.byte()?, b'"' | b'\'') { None } else { Some(b" ") })?;
                 self.spaces();
             }
             match self.byte()? {
@@ -211,8 +212,9 @@ impl Reader<'_, '_> {
         Some(())
     }
 
-    /// Where the key that begins here ends, if it has its colon, and behind that one of `next` or the end of the text.
-    fn key_end(&self, next: &[u8]) -> Option<usize> {
+    /// Where the key that begins here ends, if it has its colon, and behind that one of `next` or the end of the text; with
+    /// `None` anything.
+    fn key_end(&self, next: Option<&[u8]>) -> Option<usize> {
         let rest = &self.text.as_bytes()[self.at..];
         let length = match rest.first()? {
             quote @ (b'"' | b'\'') => quoted_length(rest, *quote)?,
@@ -223,12 +225,12 @@ impl Reader<'_, '_> {
             _ => return None,
         };
         let has_colon = rest.get(length) == Some(&b':');
-        let is_apart = rest.get(length + 1).is_none_or(|byte| next.contains(byte));
+        let is_apart = next.is_none_or(|next| rest.get(length + 1).is_none_or(|byte| next.contains(byte)));
         (has_colon && is_apart && length <= KEY_LIMIT).then_some(self.at + length)
     }
 
     /// A key with its colon.
-    fn key(&mut self, next: &[u8]) -> Plain {
+    fn key(&mut self, next: Option<&[u8]>) -> Plain {
         let end = self.key_end(next)?;
         if matches!(self.byte(), Some(b'"' | b'\'')) {
             self.quoted()?;
@@ -316,7 +318,7 @@ mod tests {
     use proptest::sample::Index;
 
     /// Documents that are plain.
-    const PLAIN: [&str; 14] = [
+    const PLAIN: [&str; 15] = [
         "a: b\n",
         "a: b",
         "---\na:\n  b: c\n  d:\n  - e\n  - f: g\n    h: i\n\n# over\nj: k # behind\n",
@@ -324,6 +326,7 @@ mod tests {
         "a:\n- b\n- c\nd:\n    e:\n    - {f: g, h: [i, j ], k: {}}\n",
         "a: 'b'\n\"c\": \"d e\"\ng: http://h:80/i#j\n",
         "{\"a\": 1, \"b\": [true, null, \"c\"], \"d\": {}}",
+        "{\"a\":1,\"b\":[{'c':-2}],\"d\":\"e\",\"f\":null}",
         "a:\n",
         "a:   \n  # nothing\nb:\n",
         "a:\n  b:\n\n\n  # c\n",
