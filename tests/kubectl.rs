@@ -196,6 +196,7 @@ fn rollouts_go_step_by_step() {
     check("rollouts.txt");
     check("autoscaling.txt");
     check("settings.txt");
+    check("configured.txt");
     check("debugging.txt");
     check("waiting.txt");
 }
@@ -297,6 +298,7 @@ fn what_goes_wrong_with_pods_is_told_by_events() {
 #[test]
 fn objects_are_shown_in_every_form_and_compared() {
     check("forms.txt");
+    check("compared.txt");
 }
 
 #[test]

@@ -28,9 +28,13 @@ impl Sources for OfPod<'_> {
         if name == "kube-root-ca.crt" {
             return Some(BTreeMap::from([("ca.crt".to_owned(), String::new())]));
         }
-        let row = self.control.object("ConfigMap", &self.key.namespace, name)?;
-        let mut entries = texts(row, "data");
-        let decoded = texts(row, "binaryData").into_iter();
+        Some(texts(self.control.object("ConfigMap", &self.key.namespace, name)?, "data"))
+    }
+
+    fn config_files(&self, name: &str) -> Option<BTreeMap<String, String>> {
+        let mut entries = self.config_map(name)?;
+        let binary = self.control.object("ConfigMap", &self.key.namespace, name);
+        let decoded = binary.map(|row| texts(row, "binaryData")).into_iter().flatten();
         entries.extend(decoded.map(|(key, value)| (key, configuration::base64(&value).unwrap_or_default())));
         Some(entries)
     }

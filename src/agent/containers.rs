@@ -146,6 +146,10 @@ fn create(control: &mut ControlPlane, world: &mut dyn World, key: &PodKey, index
             return passed(control, world, key, index);
         }
     };
+    if control.store.pods.get(key).is_some_and(|entry| entry.containers[index].restarts > 0) {
+        // Each time the kubelet looks after a Pod, its volumes are written anew (`ReprocessPod`).
+        control.fill_volumes(world, key);
+    }
     let Some(entry) = control.store.pods.get_mut(key) else { return };
     let Some(launch) = launch(entry, world, key, (index, variables)) else { return };
     entry.containers[index].message = None;

@@ -282,12 +282,19 @@ pub(super) fn mounts(
     let own = world.new_dir();
     let mut volumes = Vec::new();
     for mount in &spec.volume_mounts {
-        let dir = entry.shared.volume(world, &mount.name);
+        let mut dir = entry.shared.volume(world, &mount.name);
+        let sub_path = mount.sub_path.clone().unwrap_or_default();
+        let written_by_kubelet = is_written_by_kubelet(&entry.pod.spec, &mount.name);
+        if written_by_kubelet && !sub_path.is_empty() {
+            // What is mounted lies in the directory that the kubelet puts another one in place of when it writes the
+            // volume anew (`AtomicWriter`): the container goes on seeing what there was when it began.
+            dir = world.copy_dir(dir);
+        }
         volumes.push(Mount {
             path: mount.mount_path.clone(),
             dir,
-            sub_path: mount.sub_path.clone().unwrap_or_default(),
-            read_only: mount.read_only == Some(true) || is_written_by_kubelet(&entry.pod.spec, &mount.name),
+            sub_path,
+            read_only: mount.read_only == Some(true) || written_by_kubelet,
             way: way_of(&entry.pod.spec, &mount.name),
         });
     }

@@ -51,6 +51,8 @@ pub trait World {
     fn new_pidns(&mut self, first: u32) -> PidNsId;
     /// An empty directory tree.
     fn new_dir(&mut self) -> DirId;
+    /// A directory tree with the files that another one has now.
+    fn copy_dir(&mut self, dir: DirId) -> DirId;
     /// What a process wrote last, as far back as one looks for a probe's answer.
     fn last_words(&self, process: ProcessId) -> String;
     /// Whether an image has this program, or it is a shell.

@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 
 /// What the API server knows of the objects that a Pod names.
 pub trait Sources {
-    /// Keys and values of a `ConfigMap` of the Pod's namespace.
+    /// Keys and values of a `ConfigMap`'s `data`, the only ones that become variables.
     fn config_map(&self, name: &str) -> Option<BTreeMap<String, String>>;
+    /// Keys and values of a `ConfigMap`, those of `binaryData` too, which become files.
+    fn config_files(&self, name: &str) -> Option<BTreeMap<String, String>>;
     /// Keys and values of a Secret of the Pod's namespace.
     fn secret(&self, name: &str) -> Option<BTreeMap<String, String>>;
     /// A field of the Pod, as `status.podIP`.
@@ -206,7 +208,7 @@ pub fn files(volume: &Value, sources: &dyn Sources) -> Option<Result<BTreeMap<St
         };
         let reference = &source[field];
         let name = reference[key].as_str()?;
-        let found = if config_map { sources.config_map(name) } else { sources.secret(name) };
+        let found = if config_map { sources.config_files(name) } else { sources.secret(name) };
         Some(match found {
             Some(entries) => chosen(entries, reference, kind),
             None if is_optional(reference) => Ok(BTreeMap::new()),

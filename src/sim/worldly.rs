@@ -6,10 +6,16 @@ use crate::base::{DirId, Duration, EventId, IfIndex, NetnsId, PidNsId, ProcessId
 use crate::kernel::{Ctx, Delays, Kind, Link, Netns, NewLink, Peer, Urgency};
 use crate::shell::has_executable;
 use crate::trace::{LinkKind, NetnsRole, NetnsRow, TableChange};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// How many pieces of output are looked through for what a probe said.
 const LAST_WORDS: usize = 500;
+
+/// The places of all files in a directory tree.
+fn within(dir: DirId) -> Range<(DirId, String)> {
+    (dir, String::new())..(DirId(dir.0 + 1), String::new())
+}
 
 impl<A: Actor> Simulation<A> {
     pub(super) fn change(&mut self, netns: NetnsId, change: TableChange) {
@@ -146,8 +152,7 @@ impl<A: Actor> World for Simulation<A> {
     }
 
     fn empty_dir(&mut self, dir: DirId) {
-        let own = (dir, String::new())..(DirId(dir.0 + 1), String::new());
-        let paths: Vec<_> = self.trees.range(own).map(|(path, _)| path.clone()).collect();
+        let paths: Vec<_> = self.trees.range(within(dir)).map(|(path, _)| path.clone()).collect();
         for path in paths {
             self.trees.remove(&path);
         }
@@ -159,6 +164,14 @@ impl<A: Actor> World for Simulation<A> {
 
     fn new_dir(&mut self) -> DirId {
         self.add_dir()
+    }
+
+    fn copy_dir(&mut self, dir: DirId) -> DirId {
+        let copy = self.add_dir();
+        let files: Vec<_> =
+            self.trees.range(within(dir)).map(|(at, file)| (at.1.clone(), file.clone())).collect();
+        self.trees.extend(files.into_iter().map(|(path, file)| ((copy, path), file)));
+        copy
     }
 
     fn last_words(&self, process: ProcessId) -> String {

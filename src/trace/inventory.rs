@@ -410,6 +410,16 @@ impl Inventory {
         }
     }
 
+    /// An Event reaches the API server, which makes no new one in a namespace that is going (`NamespaceLifecycle`); one
+    /// that is there is counted on.
+    fn hear(&mut self, now: SimTime, row: &KubeEventRow) {
+        let namespace = self.objects.get(&ObjectKey::new("Namespace", "", &row.namespace));
+        let goes = namespace.is_some_and(|namespace| namespace.deleted.is_some());
+        if !goes || self.kube_events.iter().any(|(_, known)| known == row) {
+            self.kube_events.push((now, row.clone()));
+        }
+    }
+
     #[expect(clippy::too_many_lines, reason = "one arm for each kind of change")]
     fn apply(&mut self, trace: &Trace, event: EventId, id: ChangeId) {
         let now = self.now;
@@ -433,8 +443,13 @@ impl Inventory {
                 self.pods.remove(&(namespace.clone(), name.clone()));
             }
             TableChange::Object(row) => drop(self.objects.insert(row.key.clone(), row.clone())),
-            TableChange::ObjectGone(key) => drop(self.objects.remove(key)),
-            TableChange::KubeEvent(row) => self.kube_events.push((now, (**row).clone())),
+            TableChange::ObjectGone(key) => {
+                self.objects.remove(key);
+                if &*key.kind == "Namespace" {
+                    self.kube_events.retain(|(_, row)| row.namespace != key.name);
+                }
+            }
+            TableChange::KubeEvent(row) => self.hear(now, row),
             TableChange::Step(row) => self.steps.push((event, (**row).clone())),
             TableChange::Names(row) => self.names.push((event, (**row).clone())),
             TableChange::Ipc(change) => self.with(change.netns(), |state| state.ipc.apply(change)),

@@ -30,7 +30,7 @@ impl<T: Clone> DerefMut for Shared<T> {
 /// Entries of a part of a [`SharedLog`].
 const PART: usize = 256;
 
-/// A list that only grows: a copy shares all of it but its last part.
+/// A list that grows and is seldom thinned out: a copy shares all of it but its last part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedLog<T> {
     whole: Vec<Arc<[T]>>,
@@ -49,6 +49,18 @@ impl<T> SharedLog<T> {
         if self.last.len() == PART {
             self.whole.push(std::mem::take(&mut self.last).into());
         }
+    }
+
+    /// Keeps the entries that are `wanted`. Nothing is shared with copies afterwards, unless all are.
+    pub(super) fn retain(&mut self, mut wanted: impl FnMut(&T) -> bool)
+    where
+        T: Clone,
+    {
+        if self.iter().all(&mut wanted) {
+            return;
+        }
+        let old = std::mem::take(self);
+        old.iter().filter(|entry| wanted(entry)).cloned().for_each(|entry| self.push(entry));
     }
 
     /// Number of entries.
@@ -89,6 +101,9 @@ mod tests {
         assert_eq!(log.iter().copied().collect::<Vec<_>>(), (0..PART * 2 + 4).collect::<Vec<_>>());
         assert_eq!((copy.len(), log.len()), (PART * 2 + 3, PART * 2 + 4));
         assert_eq!(copy.iter().next_back(), Some(&(PART * 2 + 2)));
+        log.retain(|at| at % 2 == 0);
+        assert_eq!(log.iter().copied().collect::<Vec<_>>(), (0..PART * 2 + 4).step_by(2).collect::<Vec<_>>());
+        assert_eq!(copy.len(), PART * 2 + 3);
     }
 
     #[test]

@@ -137,29 +137,39 @@ fn scalar(value: &Value, depth: usize) -> String {
         let lines = text.trim_end_matches('\n').split('\n').map(|line| format!("\n{indent}{line}"));
         return format!("|{tail}{}", lines.collect::<Vec<_>>().concat());
     }
-    if is_plain(text) { text.clone() } else { Value::from(text.as_str()).to_string() }
+    // What would be read as something else stands in double quotes, what only has letters that mean something in single
+    // ones (`stringv` and `yaml_emitter_select_scalar_style` of go-yaml).
+    if resolves(text) || text.bytes().any(|byte| byte < b' ') {
+        Value::from(text.as_str()).to_string()
+    } else if has_indicators(text) {
+        format!("'{}'", text.replace('\'', "''"))
+    } else {
+        text.clone()
+    }
 }
 
-/// Whether a text may stand without quotes and still be read as text.
-fn is_plain(text: &str) -> bool {
-    let looks_like_other = text.is_empty()
+/// Whether a text would be read as something other than text without quotes.
+fn resolves(text: &str) -> bool {
+    // A time stamp is read as one.
+    let like_time = text.len() >= 10
+        && text.as_bytes()[4] == b'-'
+        && text.as_bytes()[7] == b'-'
+        && text[..4].parse::<u32>().is_ok();
+    like_time
+        || text.is_empty()
         || matches!(
             text.to_ascii_lowercase().as_str(),
             "true" | "false" | "null" | "~" | "yes" | "no" | "on" | "off" | "y" | "n"
         )
         || text.parse::<f64>().is_ok()
-        || text.starts_with(|first: char| {
-            "-?:,[]{}#&*!|>'\"%@` ".contains(first)
-                && !(first == '-' && text.len() > 1 && !text.starts_with("- "))
-        })
-        || text.ends_with([' ', ':'])
+}
+
+/// Whether a text has letters that would mean something without quotes.
+fn has_indicators(text: &str) -> bool {
+    text.starts_with(|first: char| {
+        "-?:,[]{}#&*!|>'\"%@` ".contains(first)
+            && !(first == '-' && text.len() > 1 && !text.starts_with("- "))
+    }) || text.ends_with([' ', ':'])
         || text.contains(": ")
         || text.contains(" #")
-        || text.bytes().any(|byte| byte < b' ');
-    // A time stamp is read as one unless quoted.
-    let like_time = text.len() >= 10
-        && text.as_bytes()[4] == b'-'
-        && text.as_bytes()[7] == b'-'
-        && text[..4].parse::<u32>().is_ok();
-    !looks_like_other && !like_time
 }

@@ -122,23 +122,22 @@ fn target(port: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) ->
     let protocol = port.get("protocol").text_or("TCP");
     let target = port.get("targetPort");
     let place = if target.is_set() { &target } else { &port.get("port") };
-    let all: Vec<Port<'_>> = selected
+    let (all, others): (Vec<Port<'_>>, Vec<Port<'_>>) = selected
         .iter()
         .flat_map(|pods| pods.containers())
         .flat_map(|container| ports_of(&container))
-        .filter(|one| one.protocol == protocol)
-        .collect();
+        .partition(|one| one.protocol == protocol);
     if let Some(name) = target.value.as_str().filter(|name| !name.is_empty()) {
         if all.iter().any(|one| one.name == name) {
             return false;
         }
+        let namesake: Vec<&Port<'_>> = others.iter().filter(|one| one.name == name).collect();
+        if !namesake.is_empty() {
+            return other_protocol((name, protocol), &namesake, place, report);
+        }
         let names: Vec<&str> = all.iter().map(|one| one.name).filter(|name| !name.is_empty()).collect();
-        report.warning(
-            &place.path(),
-            "lint.target-name",
-            Some("lint.target-name.hint"),
-            &[name, &names.join(", ")],
-        );
+        let hint = if names.is_empty() { "lint.target-unnamed.hint" } else { "lint.target-name.hint" };
+        report.warning(&place.path(), "lint.target-name", Some(hint), &[name, &names.join(", ")]);
         let only =
             if names.len() == 1 { names.first().copied() } else { nearest(name, names.iter().copied()) };
         if let Some(meant) = only {
@@ -152,6 +151,11 @@ fn target(port: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) ->
     if !known || all.iter().any(|one| one.number == number) {
         return false;
     }
+    let namesake: Vec<&Port<'_>> =
+        others.iter().filter(|one| all.is_empty() || one.number == number).collect();
+    if !namesake.is_empty() {
+        return other_protocol((&number.to_string(), protocol), &namesake, place, report);
+    }
     let mut numbers: Vec<String> = all.iter().map(|one| one.number.to_string()).collect();
     numbers.dedup();
     let args = [&*number.to_string(), &*numbers.join(", ")];
@@ -161,6 +165,20 @@ fn target(port: &Cursor<'_>, selected: &[&Pods<'_>], report: &mut Report<'_>) ->
     {
         report.fix_value(&place.path(), "lint.target.fix", only);
     }
+    true
+}
+
+/// The containers have such a port, but of another protocol. It is true that something was found.
+fn other_protocol(
+    (wanted, protocol): (&str, &str),
+    there: &[&Port<'_>],
+    place: &Cursor<'_>,
+    report: &mut Report<'_>,
+) -> bool {
+    let mut shown: Vec<String> = there.iter().map(|one| format!("{}/{}", one.number, one.protocol)).collect();
+    shown.dedup();
+    let args = [wanted, protocol, &*shown.join(", ")];
+    report.warning(&place.path(), "lint.target-protocol", Some("lint.target-protocol.hint"), &args);
     true
 }
 
@@ -225,7 +243,9 @@ fn governing(view: &View<'_>, namespace: &str, (set, service): (&str, &Cursor<'_
             && root.get("metadata").get("name").text() == name
     });
     match &found {
-        None => report.warning(&service.path(), "lint.no-service", Some("lint.no-service.hint"), &[name]),
+        None => {
+            report.warning(&service.path(), "lint.no-service", Some("lint.no-service.hint"), &[name, set]);
+        }
         Some((_, root)) if root.get("spec").get("clusterIP").text() != "None" => {
             report.warning(&service.path(), "lint.not-headless", Some("lint.not-headless.hint"), &[name]);
         }

@@ -187,8 +187,8 @@ fn yaml_equal(one: &Value, other: &Value) -> bool {
     sorted(one) == sorted(other)
 }
 
-/// The object as `apply` writes it down, with a line end behind it.
-fn remembered(object: &Value) -> String {
+/// The object as `apply` compares it: with annotations, but not its own, and without a status (`GetModifiedConfiguration`).
+pub(super) fn plain(object: &Value) -> Value {
     let mut plain = object.clone();
     if !plain["metadata"]["annotations"].is_object() {
         plain["metadata"]["annotations"] = json!({});
@@ -197,7 +197,12 @@ fn remembered(object: &Value) -> String {
         fields.remove(LAST);
     }
     plain.as_object_mut().map(|fields| fields.remove("status"));
-    format!("{}\n", crate::shell::kubectl::yaml::sorted(&plain))
+    plain
+}
+
+/// The object as `apply` writes it down, with a line end behind it.
+fn remembered(object: &Value) -> String {
+    format!("{}\n", crate::shell::kubectl::yaml::sorted(&plain(object)))
 }
 
 fn missing(object: &str) -> String {

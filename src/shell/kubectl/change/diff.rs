@@ -5,6 +5,7 @@ use super::{Next, client, fail, key, read, refusal, say, type_of};
 use crate::api::ApiRequest;
 use crate::app::Os;
 use crate::cluster::patch;
+use crate::manifest;
 use crate::shell::Command;
 use crate::shell::kubectl::flags::{self, Flag, switch, value};
 use crate::shell::kubectl::json::text;
@@ -12,6 +13,7 @@ use crate::shell::kubectl::yaml;
 use crate::shell::out::refuse;
 use crate::trace::api_defaults;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 const FLAGS: [Flag; 3] =
@@ -31,15 +33,20 @@ const OTHERS: [&str; 10] = [
 /// Lines shown around a change.
 const CONTEXT: usize = 3;
 
+/// Status of a client that fails, for 1 says that something differs (`CheckDiffErr`).
+const FAILED: u8 = 2;
+/// What stands for a Secret's values (`sensitiveMaskDefault` and its like).
+const MASK: &str = "***";
+
 /// `kubectl diff` with these words after it. Its status is 1 where something differs.
 pub(in crate::shell::kubectl) fn diff(namespace: &str, words: &[String]) -> Command {
     let words = match flags::read("diff", &FLAGS, &OTHERS, words) {
         Ok(words) => words,
-        Err(text) => return refuse(text, 1),
+        Err(text) => return refuse(text, FAILED),
     };
     let sources: Vec<String> = words.values("filename").into_iter().map(str::to_owned).collect();
     if sources.is_empty() {
-        return refuse("error: must specify one of -f and -k\n", 1);
+        return refuse("error: must specify one of -f and -k\n", FAILED);
     }
     let place = (words.namespace(namespace).to_owned(), words.value("namespace").is_some());
     let step = with(
@@ -48,36 +55,52 @@ pub(in crate::shell::kubectl) fn diff(namespace: &str, words: &[String]) -> Comm
         ("diff", Validation::Strict),
         Rc::new(|os: &mut dyn Os, found: Vec<Read>| {
             let folders = [format!("/tmp/LIVE-{}", os.random()), format!("/tmp/MERGED-{}", os.random())];
-            let mut differs = false;
+            // `diff` runs when all files are written, and goes through them by their names.
+            let mut texts = BTreeMap::new();
             for one in found {
                 let object = one.object.map_err(|wrong| wrong.text().to_owned());
                 match object.and_then(|object| compared(os, &object, &folders)) {
-                    Ok(text) => {
-                        differs |= !text.is_empty();
-                        say(os, &text);
+                    Ok(found) => texts.extend(found),
+                    Err(message) => {
+                        fail(os, &message);
+                        return Next::Done(FAILED);
                     }
-                    Err(message) => return Next::Done(fail(os, &message)),
                 }
             }
-            Next::Done(u8::from(differs))
+            for text in texts.values() {
+                say(os, text);
+            }
+            Next::Done(u8::from(!texts.is_empty()))
         }),
     );
     client(move |os| step(os))
 }
 
-/// What differs between an object as it is and as it would be.
-fn compared(os: &mut dyn Os, object: &Value, folders: &[String; 2]) -> Result<String, String> {
-    let Some(resource) = type_of(object) else { return Ok(String::new()) };
+/// What differs between an object as it is and as it would be, by the name of its files; nothing where it is the same.
+fn compared(
+    os: &mut dyn Os,
+    object: &Value,
+    folders: &[String; 2],
+) -> Result<Option<(String, String)>, String> {
+    let Some(resource) = type_of(object) else { return Ok(None) };
     let (namespace, name) = (text(object, "metadata.namespace"), text(object, "metadata.name"));
     let key = key(resource, namespace, name);
-    let live = read(os, &key).ok();
-    let merged = match &live {
+    let mut live = read(os, &key).ok();
+    // The client reads and writes in the version of the file.
+    let api_version = text(object, "apiVersion");
+    if let Some(live) = &mut live {
+        manifest::conversion::show(live, api_version);
+    }
+    let mut merged = match &live {
         Some(live) => merged(object, live),
         None => os.api(&ApiRequest::Check(object.clone())).map_err(|error| refusal(&error, ""))?,
     };
+    if resource.kind == "Secret" {
+        mask(live.as_mut(), &mut merged);
+    }
     let document = |value: &Value| yaml::yaml(&yaml::sorted(value));
     let (old, new) = (live.as_ref().map_or_else(String::new, document), document(&merged));
-    let version = resource.api_version.rsplit('/').next().unwrap_or("v1");
+    let version = api_version.rsplit('/').next().unwrap_or("v1");
     let group = match resource.group() {
         "" => String::new(),
         group => format!("{group}."),
@@ -87,22 +110,43 @@ fn compared(os: &mut dyn Os, object: &Value, folders: &[String; 2]) -> Result<St
     let stamp = os.now().rfc3339().replace('T', " ").replace('Z', ".000000000 +0000");
     let hunks = unified(&old, &new);
     if hunks.is_empty() {
-        return Ok(String::new());
+        return Ok(None);
     }
     let [from, to] = paths;
-    Ok(format!("diff -u -N {from} {to}\n--- {from}\t{stamp}\n+++ {to}\t{stamp}\n{hunks}"))
+    let text = format!("diff -u -N {from} {to}\n--- {from}\t{stamp}\n+++ {to}\t{stamp}\n{hunks}");
+    Ok(Some((file, text)))
+}
+
+/// Hides the values of a Secret, so that one still sees which of them differ (`Masker`).
+fn mask(live: Option<&mut Value>, merged: &mut Value) {
+    let mut nothing = json!({});
+    let old = live.unwrap_or(&mut nothing);
+    let before = old["data"].as_object().cloned().unwrap_or_default();
+    for (key, value) in merged["data"].as_object_mut().into_iter().flatten() {
+        let changed = before.get(key).is_some_and(|old| old != value);
+        *value = json!(if changed { format!("{MASK} (after)") } else { MASK.to_owned() });
+    }
+    let after = &merged["data"];
+    for (key, value) in old.get_mut("data").and_then(Value::as_object_mut).into_iter().flatten() {
+        let changed = after[key.as_str()].as_str().is_some_and(|new| new != MASK);
+        *value = json!(if changed { format!("{MASK} (before)") } else { MASK.to_owned() });
+    }
 }
 
 /// An object after a manifest was applied to it.
 fn merged(object: &Value, live: &Value) -> Value {
     let before = live["metadata"]["annotations"][super::apply::LAST].as_str();
     let before = before.and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let mut merged = patch::three_way(before.as_ref(), object, live);
+    let mut merged = patch::three_way(before.as_ref(), &super::apply::plain(object), live);
     if let Some(fields) = merged.as_object_mut() {
         fields.remove("status");
         fields.extend(live.get("status").map(|status| ("status".to_owned(), status.clone())));
     }
     api_defaults::fill(&mut merged);
+    // The server shows no map that is empty.
+    if let Some(metadata) = merged["metadata"].as_object_mut() {
+        metadata.retain(|_, value| value.as_object().is_none_or(|map| !map.is_empty()));
+    }
     let generation = live["metadata"]["generation"].as_i64();
     if let Some(generation) =
         generation.filter(|_| yaml::sorted(&merged["spec"]) != yaml::sorted(&live["spec"]))
