@@ -355,3 +355,8 @@ fn credentials_are_made_and_rights_listed() {
 fn services_have_the_families_that_there_are_and_autoscalers_an_older_version() {
     check("families.txt");
 }
+
+#[test]
+fn what_has_ended_can_be_changed_and_a_rollout_waited_for_so_long() {
+    check("changes.txt");
+}

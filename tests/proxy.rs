@@ -12,7 +12,7 @@ mod nft;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
-use vethscope::base::{Severity, SimTime};
+use vethscope::base::{ObjectKey, Severity, SimTime};
 use vethscope::lab::flow::{Destination, FlowAnswer, Verdict};
 use vethscope::lab::{Lab, Target};
 use vethscope::trace::service_path::{self, ServiceFact, ServiceStep};
@@ -358,6 +358,20 @@ fn traffic_keeps_to_its_zone_or_node_where_the_service_asks_for_it() {
         let answer = ask(&lab, from, "10.244.9.9 > 10.96.0.80:80/TCP");
         assert_eq!(answer.endpoints.len(), wanted, "{distribution} from {from}: {answer:#?}");
     }
+}
+
+#[test]
+fn a_service_that_gets_another_type_keeps_nothing_of_the_old_one() {
+    let lb = "clusterIP: 10.96.0.80, type: LoadBalancer, ports: [{port: 80}]";
+    let mut lab = settled(&(pods(&TWO) + &service(lb)));
+    let object =
+        |lab: &mut Lab| lab.live().objects[&ObjectKey::new("Service", "default", "web")].value.clone();
+    assert!(object(&mut lab)["spec"]["ports"][0]["nodePort"].is_i64(), "{}", object(&mut lab));
+    assert!(object(&mut lab)["status"]["loadBalancer"]["ingress"].is_array(), "{}", object(&mut lab));
+    lab.apply(&(pods(&TWO) + &service("clusterIP: 10.96.0.80, ports: [{port: 80}]")));
+    lab.settle(SETTLE);
+    assert!(object(&mut lab)["spec"]["ports"][0]["nodePort"].is_null(), "{}", object(&mut lab));
+    assert!(object(&mut lab)["status"]["loadBalancer"]["ingress"].is_null(), "{}", object(&mut lab));
 }
 
 #[test]

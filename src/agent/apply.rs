@@ -3,6 +3,7 @@
 
 use super::control::ControlPlane;
 use super::objects::{Typed, Written};
+use super::service_update::drop_type_dependent_fields;
 use super::world::{Patience, Wakeup, World};
 use crate::api::{NodeSpec, Pod};
 use crate::base::{Duration, ObjectKey};
@@ -118,7 +119,10 @@ impl ControlPlane {
         let value = match live {
             Some(_) if before == Some(&written.value) => return,
             Some(row) => {
-                let merged = patch::three_way(before.map(|before| &**before), &written.value, &row.value);
+                let mut merged = patch::three_way(before.map(|before| &**before), &written.value, &row.value);
+                if &*written.key.kind == "Service" {
+                    drop_type_dependent_fields(&mut merged, &self.whole(&row));
+                }
                 if merged == *written.value { written.value.clone() } else { Arc::new(merged) }
             }
             None => self.completed(written),

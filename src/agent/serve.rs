@@ -220,8 +220,12 @@ impl ControlPlane {
             }
         }
         let value = &own;
-        // A Pod that is there already may have them, which its identity shows.
-        let named = old.filter(|_| value["spec"]["ephemeralContainers"].is_array()).map(|old| {
+        // What is there already, which its identity shows, may have what a new one may not: ephemeral containers, the
+        // selector that a Job was given.
+        let has_given = |spec: &Value| {
+            spec["ephemeralContainers"].is_array() || (kind == "Job" && spec["selector"].is_object())
+        };
+        let named = old.filter(|_| has_given(&value["spec"])).map(|old| {
             let mut named = value.clone();
             named["metadata"]["uid"] = json!(&*old.uid);
             named

@@ -1,7 +1,7 @@
 //! What an update of a Service drops that its new type does not have, as long as nobody changed it
 //! (`dropTypeDependentFields`, `pkg/registry/core/service/strategy.go`).
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 fn kind(spec: &Value) -> &str {
@@ -52,6 +52,10 @@ const FIELDS: [(&str, Has); 6] = [
 pub(super) fn drop_type_dependent_fields(new: &mut Value, old: &Value) {
     let (was, is) = (&old["spec"], new["spec"].clone());
     let lost = |has: Has| has(was) && !has(&is);
+    // Only what is balanced has a balancer's addresses.
+    if !is_balanced(&is) && new["status"]["loadBalancer"]["ingress"].is_array() {
+        new["status"]["loadBalancer"] = json!({});
+    }
     let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut) else { return };
     for (field, has) in FIELDS {
         if lost(has) && is.get(field) == was.get(field) {

@@ -140,7 +140,10 @@ pub struct Condition {
     /// Why, in a sentence.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// When it was last looked at with another reason, RFC 3339.
+    /// When it was last looked at (of a Job), RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_probe_time: Option<String>,
+    /// When it was last looked at with another reason (of a Deployment), RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_update_time: Option<String>,
     /// When its status last changed, RFC 3339.

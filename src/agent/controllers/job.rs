@@ -33,6 +33,20 @@ struct Counts {
     last_failure: Option<SimTime>,
 }
 
+/// Sets a condition of a Job, which has the time of its last probe where those of others have that of their last update
+/// (`newCondition`, `pkg/controller/job`).
+fn set_job_condition(
+    conditions: &mut Vec<Condition>,
+    now: SimTime,
+    state: (&str, &str),
+    why: (&str, String),
+) {
+    set_condition(conditions, now, state, why);
+    for condition in conditions {
+        condition.last_probe_time = condition.last_update_time.take().or(condition.last_probe_time.take());
+    }
+}
+
 impl ControlPlane {
     pub(super) fn sync_job(&mut self, world: &mut dyn World, key: &ObjectKey) {
         self.give_selector(world, key);
@@ -51,19 +65,19 @@ impl ControlPlane {
         let was_suspended = conditions.iter().any(|at| at.r#type == "Suspended" && at.status == "True");
         if let Some((reason, message)) = self.failure(world, &row, (&job, &counts)) {
             self.end_active(world, &row, &counts);
-            set_condition(&mut conditions, now, ("FailureTarget", "True"), (reason, message.to_owned()));
-            set_condition(&mut conditions, now, ("Failed", "True"), (reason, message.to_owned()));
+            set_job_condition(&mut conditions, now, ("FailureTarget", "True"), (reason, message.to_owned()));
+            set_job_condition(&mut conditions, now, ("Failed", "True"), (reason, message.to_owned()));
             Self::event(world, key, Kind::Warning, (reason, COMPONENT), message.to_owned());
         } else if is_complete(&job, &counts) {
             self.end_active(world, &row, &counts);
             let text = "Reached expected number of succeeded pods".to_owned();
             let why = ("CompletionsReached", text);
-            set_condition(&mut conditions, now, ("SuccessCriteriaMet", "True"), (why.0, why.1.clone()));
-            set_condition(&mut conditions, now, ("Complete", "True"), why);
+            set_job_condition(&mut conditions, now, ("SuccessCriteriaMet", "True"), (why.0, why.1.clone()));
+            set_job_condition(&mut conditions, now, ("Complete", "True"), why);
             Self::event(world, key, Kind::Normal, ("Completed", COMPONENT), "Job completed".to_owned());
         } else if job.spec.suspend {
             self.end_active(world, &row, &counts);
-            set_condition(
+            set_job_condition(
                 &mut conditions,
                 now,
                 ("Suspended", "True"),
@@ -74,7 +88,7 @@ impl ControlPlane {
             }
         } else {
             if was_suspended {
-                set_condition(
+                set_job_condition(
                     &mut conditions,
                     now,
                     ("Suspended", "False"),

@@ -116,6 +116,7 @@ fn set_condition(
         status: status.to_owned(),
         reason: reason.to_owned(),
         message,
+        last_probe_time: None,
         last_update_time: Some(now.rfc3339()),
         last_transition_time: Some(kept.unwrap_or_else(|| now.rfc3339())),
     };

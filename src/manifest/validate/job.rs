@@ -79,11 +79,26 @@ fn time_zone(zone: &Cursor<'_>, report: &mut Report<'_>) {
 /// The names of the IANA time zone database, version 2025b, links among them.
 const ZONES: &str = include_str!("zones.txt");
 
+/// Whether a selector asks for nothing but what the server puts on the Pods of a Job that stands
+/// (`ValidateGeneratedSelector`).
+fn is_generated(selector: &Cursor<'_>, root: &Cursor<'_>) -> bool {
+    let metadata = root.get("metadata");
+    let (uid, name) = (metadata.get("uid"), metadata.get("name"));
+    let expected = |label: &str| match label {
+        "controller-uid" | "batch.kubernetes.io/controller-uid" => Some(uid.text()),
+        "job-name" | "batch.kubernetes.io/job-name" => Some(name.text()),
+        _ => None,
+    };
+    uid.is_set()
+        && selector.get("matchExpressions").len() == 0
+        && selector.get("matchLabels").entries().all(|(label, value)| expected(label) == Some(value.text()))
+}
+
 /// `ValidateJob`.
 pub(super) fn validate(root: &Cursor<'_>, report: &mut Report<'_>) {
     let spec = root.get("spec");
     let selector = spec.get("selector");
-    if selector.is_set() && !spec.get("manualSelector").is_true() {
+    if selector.is_set() && !spec.get("manualSelector").is_true() && !is_generated(&selector, root) {
         selector.because(report, "`selector` not auto-generated");
     }
     specification(&spec, report);

@@ -204,7 +204,7 @@ fn propagation(words: &Words) -> Result<Option<Propagation>, String> {
     })
 }
 
-fn wrong_limit(text: &str) -> String {
+pub(super) fn wrong_limit(text: &str) -> String {
     format!("error: invalid argument {text:?} for \"--timeout\" flag: time: invalid duration {text:?}\n")
 }
 

@@ -1,8 +1,10 @@
 //! `kubectl rollout`.
 
+use super::delete::wrong_limit;
 use super::{Next, POLL, client, dry_run, fail, key, list, merge, one, read, refusal, say, shown};
 use crate::app::Os;
-use crate::base::ObjectKey;
+use crate::base::{Duration, ObjectKey, SimTime};
+use crate::manifest;
 use crate::shell::Command;
 use crate::shell::kubectl::flags::{self, Flag, Words, optional, switch, value};
 use crate::shell::kubectl::json::{at, list as items, number, plain, text};
@@ -59,9 +61,11 @@ pub(in crate::shell::kubectl) fn rollout(namespace: &str, words: &[String]) -> C
             });
         }
         let dry = dry_run(words.value("dry-run"))?;
-        Ok((words, resource, name, dry))
+        let limit = words.value("timeout").unwrap_or("0s");
+        let limit = manifest::duration(limit).ok_or_else(|| wrong_limit(limit))?;
+        Ok((words, resource, name, (dry, limit)))
     };
-    let (words, resource, name, dry) = match read_words() {
+    let (words, resource, name, (dry, limit)) = match read_words() {
         Ok(found) => found,
         Err(text) => return refuse(text, 1),
     };
@@ -72,7 +76,11 @@ pub(in crate::shell::kubectl) fn rollout(namespace: &str, words: &[String]) -> C
             Err(error) => return Next::Done(fail(os, &refusal(&error, ""))),
         };
         match verb.as_str() {
-            "status" => status(os, &key, words.value("watch").is_none_or(|watch| watch != "false")),
+            "status" => {
+                let watch = words.value("watch").is_none_or(|watch| watch != "false");
+                let until = (limit != Duration::ZERO).then(|| os.now() + limit);
+                waiting(os, &key, (watch, until), "")
+            }
             "history" => Next::Done(history(os, resource, &live, &words)),
             "undo" => Next::Done(undo(os, (resource, &key), &live, (&words, dry))),
             verb => Next::Done(change(os, verb, (resource, &key), &live)),
@@ -116,12 +124,8 @@ fn change(os: &mut dyn Os, verb: &str, (resource, key): (&Resource, &ObjectKey),
     }
 }
 
-/// Prints how far it is, and goes on until it is done (`DeploymentStatusViewer` and its like).
-fn status(os: &mut dyn Os, key: &ObjectKey, watch: bool) -> Next {
-    waiting(os, key, watch, "")
-}
-
-fn waiting(os: &mut dyn Os, key: &ObjectKey, watch: bool, said: &str) -> Next {
+/// Prints how far it is, and goes on until it is done (`DeploymentStatusViewer` and its like) or the time is up.
+fn waiting(os: &mut dyn Os, key: &ObjectKey, (watch, until): (bool, Option<SimTime>), said: &str) -> Next {
     let live = match read(os, key) {
         Ok(live) => live,
         Err(error) => return Next::Done(fail(os, &refusal(&error, ""))),
@@ -135,8 +139,11 @@ fn waiting(os: &mut dyn Os, key: &ObjectKey, watch: bool, said: &str) -> Next {
             if done || !watch {
                 return Next::Done(0);
             }
+            if until.is_some_and(|until| os.now() >= until) {
+                return Next::Done(fail(os, "error: timed out waiting for the condition\n"));
+            }
             let key = key.clone();
-            Next::Later(POLL, Rc::new(move |os: &mut dyn Os| waiting(os, &key, watch, &text)))
+            Next::Later(POLL, Rc::new(move |os: &mut dyn Os| waiting(os, &key, (watch, until), &text)))
         }
     }
 }
