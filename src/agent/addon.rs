@@ -20,8 +20,12 @@ const IMAGE: &str = "registry.k8s.io/coredns/coredns:v1.12.1";
 
 const NODE_CACHE_IMAGE: &str = "registry.k8s.io/dns/k8s-dns-node-cache:1.26.4";
 
-/// The three objects; `{ip}` and `{corefile}` are filled in.
+/// The four objects; `{ip}` and `{corefile}` are filled in.
 const OBJECTS: &str = "apiVersion: v1
+kind: ServiceAccount
+metadata: {name: coredns, namespace: kube-system}
+---
+apiVersion: v1
 kind: ConfigMap
 metadata: {name: coredns, namespace: kube-system}
 data:
@@ -89,6 +93,10 @@ spec:
   ports:
   - {name: dns, port: 53, protocol: UDP, targetPort: 53}
   - {name: dns-tcp, port: 53, protocol: TCP, targetPort: 53}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: node-local-dns, namespace: kube-system}
 ---
 apiVersion: v1
 kind: ConfigMap

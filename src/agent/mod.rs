@@ -35,6 +35,7 @@ mod outage;
 mod pods;
 mod policy;
 mod probes;
+mod references;
 mod rules;
 mod scheduling;
 mod serve;

@@ -180,6 +180,9 @@ impl ControlPlane {
         if let Typed::Service(service) = &written.typed {
             self.check_allocation(service)?;
         }
+        if matches!(written.typed, Typed::Pod(_)) {
+            self.check_references(&key, &written.value)?;
+        }
         self.check_quota(&key, &written.value)?;
         Ok(written)
     }

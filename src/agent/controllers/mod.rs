@@ -56,6 +56,8 @@ pub(in crate::agent) struct Queue {
     garbage: BTreeSet<ObjectKey>,
     /// Wake-ups that are under way, so that one moment is not waited for twice.
     planned: BTreeSet<(SimTime, ObjectKey)>,
+    /// How often in a row a controller has failed at an object.
+    failures: BTreeMap<ObjectKey, u32>,
     /// When a `CronJob`, by its identity, was last due and started a Job.
     cron_starts: BTreeMap<Arc<str>, SimTime>,
     /// When an autoscaler, by its identity, is looked at next.
@@ -156,6 +158,15 @@ impl ControlPlane {
     fn enqueue_at(&mut self, world: &mut dyn World, at: SimTime, patience: Patience, key: &ObjectKey) {
         let after = at.since(world.now());
         self.enqueue_in(world, after, patience, key);
+    }
+
+    /// Looks at an object again after a failure: after 5 ms, and each time in a row after twice as long, up to 1,000 s
+    /// (`ItemExponentialFailureRateLimiter`).
+    fn enqueue_after_failure(&mut self, world: &mut dyn World, key: &ObjectKey) {
+        let failures = self.queue.failures.entry(key.clone()).or_default();
+        let ms = 5u64.checked_shl(*failures).unwrap_or(u64::MAX).min(1_000_000);
+        *failures = failures.saturating_add(1).min(60);
+        self.enqueue_in(world, Duration::from_ms(ms), Patience::Patient, key);
     }
 
     /// The time for which an object was to be looked at again.

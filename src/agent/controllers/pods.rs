@@ -139,6 +139,7 @@ impl ControlPlane {
             return Err(ApiError::already_exists("pods", &name));
         }
         self.limit_pod(&key.namespace, &mut value)?;
+        self.check_references(&key, &value)?;
         self.check_quota(&key, &value)?;
         let decoded = serde_json::from_value::<Pod>(value.clone());
         let mut pod = decoded.map_err(|error| ApiError::bad_request(error.to_string()))?;
@@ -154,18 +155,18 @@ impl ControlPlane {
         owner: &ObjectRow,
         template: &Value,
         component: &str,
-    ) -> bool {
+    ) -> Result<(), ApiError> {
         let prefix = format!("{}-", owner.key.name);
         match self.make_pod(world, owner, template, Name::Generated(&prefix)) {
             Ok(name) => {
                 let message = format!("Created pod: {name}");
                 Self::event(world, &owner.key, Kind::Normal, ("SuccessfulCreate", component), message);
-                true
+                Ok(())
             }
             Err(error) => {
                 let message = format!("Error creating: {error}");
                 Self::event(world, &owner.key, Kind::Warning, ("FailedCreate", component), message);
-                false
+                Err(error)
             }
         }
     }

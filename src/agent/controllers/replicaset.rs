@@ -22,12 +22,12 @@ impl ControlPlane {
         let claimed = self.claim_pods(world, &row, &set);
         let active = |control: &Self, pod: &PodKey| control.pod_entry(pod).is_some_and(PodEntry::is_active);
         let pods: Vec<PodKey> = claimed.into_iter().filter(|pod| active(self, pod)).collect();
-        let mut failed = false;
+        let mut failure = None;
         if row.deleted.is_none() {
             let (present, wanted) = (pods.len(), usize::try_from(set.replicas()).unwrap_or(0));
             for _ in present..wanted {
-                if !self.make_named_by_chance(world, &row, &set.spec.template, COMPONENT) {
-                    failed = true;
+                failure = self.make_named_by_chance(world, &row, &set.spec.template, COMPONENT).err();
+                if failure.is_some() {
                     break;
                 }
             }
@@ -59,11 +59,18 @@ impl ControlPlane {
             "availableReplicas": count(available),
             "observedGeneration": row.generation,
         });
-        if failed {
-            status["conditions"] = json!([{
-                "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate",
-                "lastTransitionTime": world.now().rfc3339(),
-            }]);
+        if let Some(error) = failure {
+            // The condition stays as it was first said.
+            let old = row.at(&["status", "conditions"]).filter(|old| old.is_array()).cloned();
+            status["conditions"] = old.unwrap_or_else(|| {
+                json!([{
+                    "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate",
+                    "message": error.to_string(), "lastTransitionTime": world.now().rfc3339(),
+                }])
+            });
+            self.enqueue_after_failure(world, key);
+        } else {
+            self.queue.failures.remove(key);
         }
         self.put_status(world, key, status);
     }

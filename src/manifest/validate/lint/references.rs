@@ -25,12 +25,13 @@ pub(super) fn lint(view: &View<'_>, found: &mut Vec<Diagnostic>) {
             if kind == "ConfigMap" && name.text() == "kube-root-ca.crt" {
                 continue;
             }
-            report.warning(
-                &name.path(),
-                "lint.missing",
-                Some("lint.missing.hint"),
-                &[kind, name.text(), pods.namespace],
-            );
+            let is_account = kind == "ServiceAccount";
+            if is_account && name.text() == "default" {
+                continue;
+            }
+            let message = if is_account { "lint.missing.account" } else { "lint.missing" };
+            let args = [kind, name.text(), pods.namespace];
+            report.warning(&name.path(), message, Some("lint.missing.hint"), &args);
             let namespace = pods.namespace;
             report.demo(
                 DemoPlace::Node,
@@ -52,6 +53,7 @@ fn references<'a>(pods: &Pods<'a>) -> Vec<(&'static str, (Cursor<'a>, bool))> {
             all.push((kind, (source.get(field), source.get("optional").is_true())));
         }
     };
+    add("ServiceAccount", &pods.spec, "serviceAccountName");
     for volume in pods.spec.get("volumes").items() {
         add("ConfigMap", &volume.get("configMap"), "name");
         add("Secret", &volume.get("secret"), "secretName");
