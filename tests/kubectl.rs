@@ -218,6 +218,7 @@ fn pods_of_lower_priority_make_room() {
 #[test]
 fn pods_that_have_ended_leave_their_object_alone_behind() {
     check("ended.txt");
+    check("orphaned.txt");
 }
 
 #[test]

@@ -155,6 +155,10 @@ impl PodEntry {
             let text = "default-scheduler: preempting to accommodate a higher priority pod".to_owned();
             all.push(("DisruptionTarget", (true, "PreemptionByScheduler", text)));
         }
+        if self.collected {
+            let text = "PodGC: node no longer exists".to_owned();
+            all.push(("DisruptionTarget", (true, "DeletionByPodGC", text)));
+        }
         all
     }
 

@@ -128,6 +128,7 @@ impl Actor for ControlPlane {
             Wakeup::Schedule(key) => self.schedule(world, &key),
             Wakeup::ScheduleAgain => self.schedule_again(world),
             Wakeup::Evict(key, at) => self.evict(world, &key, at),
+            Wakeup::CollectPod(key) => self.collect_pod(world, &key),
             Wakeup::Reconcile => self.reconcile(world),
             Wakeup::Requeue(key) => self.requeued(world, key),
             Wakeup::Kubelet(key, turn) => kubelet::go_on(self, world, &key, turn),

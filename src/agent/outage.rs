@@ -56,6 +56,7 @@ impl ControlPlane {
             | Wakeup::Reconcile
             | Wakeup::Requeue(_)
             | Wakeup::Evict(..)
+            | Wakeup::CollectPod(_)
             | Wakeup::ProbeLate(_)
             | Wakeup::Refresh(_)
             | Wakeup::Endpoints

@@ -94,6 +94,7 @@ impl ControlPlane {
             unschedulable: None,
             nominated: None,
             preempted: false,
+            collected: false,
             deleting: false,
             evict_at: None,
             stage: Stage::Unscheduled,

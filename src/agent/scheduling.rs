@@ -205,7 +205,7 @@ impl ControlPlane {
         self.store.bind(key, node);
         self.record_pod(world, key);
         if !exists {
-            return;
+            return Self::quarantine(world, key);
         }
         if ended {
             return kubelet::leave_ended(self, world, key);

@@ -41,6 +41,8 @@ pub(super) struct PodEntry {
     pub(super) nominated: Option<Arc<str>>,
     /// Whether it goes for another one's sake.
     pub(super) preempted: bool,
+    /// Whether the garbage collector deletes it, for its node is not there.
+    pub(super) collected: bool,
     pub(super) deleting: bool,
     /// When it is deleted because of its node's taints.
     pub(super) evict_at: Option<SimTime>,

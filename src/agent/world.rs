@@ -120,6 +120,8 @@ pub enum Wakeup {
     ScheduleAgain,
     /// A Pod's tolerations of its node's taints have run out, unless they were put off.
     Evict(PodKey, SimTime),
+    /// The garbage collector of Pods comes to one whose node was not there before its quarantine.
+    CollectPod(PodKey),
     /// Controllers look at what waits in their queue.
     Reconcile,
     /// A controller looks at this object again.

@@ -9,6 +9,7 @@ mod disruption;
 mod garbage;
 mod job;
 mod namespace;
+mod pod_garbage;
 mod pods;
 mod quota;
 mod replicaset;
