@@ -149,9 +149,10 @@ pub(super) fn go_on(
             let runtime = entry.runtime(index);
             runtime.image_back_off = Some(next);
             runtime.pull = Pull::BackOff(next, false);
+            let asked = reference::full(&image);
             let why = format!(
-                "rpc error: code = NotFound desc = failed to pull and unpack image \"{image}\": failed to resolve reference \
-                 \"{image}\": {image}: not found"
+                "rpc error: code = NotFound desc = failed to pull and unpack image \"{asked}\": failed to resolve reference \
+                 \"{asked}\": {asked}: not found"
             );
             let message = format!("Failed to pull image \"{image}\": {why}");
             waits(control, key, index, ("ErrImagePull", &why));

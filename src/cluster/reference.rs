@@ -54,6 +54,19 @@ fn split(image: &str) -> (String, String) {
     (domain.to_owned(), format!("{library}{rest}"))
 }
 
+/// The name under which the runtime asks for an image: with its registry, and with its digest or else its tag
+/// (`ParseDockerRef`).
+pub fn full(image: &str) -> String {
+    let (domain, rest) = split(image);
+    match rest.split_once('@') {
+        Some((named, digest)) => {
+            format!("{domain}/{}@{digest}", named.split_once(':').map_or(named, |(path, _)| path))
+        }
+        None if rest.contains(':') => format!("{domain}/{rest}"),
+        None => format!("{domain}/{rest}:latest"),
+    }
+}
+
 /// What the runtime says of an image that it holds: its name, and its name with the digest of its manifest
 /// (`ContainerStatus`, containerd's `container_status.go`: the first of its tags, else its identity; the first of its
 /// digests).
@@ -177,5 +190,18 @@ mod tests {
             assert_eq!(told.id.rsplit_once(':').map(|(_, hex)| hex.len()), Some(64), "{image}");
         }
         assert_eq!(told("nginx").id, told("docker.io/library/nginx:latest").id);
+    }
+
+    #[test]
+    fn the_runtime_asks_for_full_names() {
+        for (image, asked) in [
+            ("nginx", "docker.io/library/nginx:latest"),
+            ("nginx:nope", "docker.io/library/nginx:nope"),
+            ("me/app", "docker.io/me/app:latest"),
+            ("r.example:5000/x:1", "r.example:5000/x:1"),
+            ("nginx:1@sha256:0", "docker.io/library/nginx@sha256:0"),
+        ] {
+            assert_eq!(full(image), asked, "{image}");
+        }
     }
 }

@@ -194,7 +194,7 @@ pub(in crate::shell::kubectl) fn scale(namespace: &str, words: &[String]) -> Com
     };
     let namespace = words.namespace(namespace).to_owned();
     client(move |os| {
-        let mut status = 0;
+        let (mut status, mut n_found) = (0, 0);
         for (resource, names) in &wanted {
             let names: Vec<String> = if names.is_empty() {
                 list(os, resource, &namespace)
@@ -202,8 +202,14 @@ pub(in crate::shell::kubectl) fn scale(namespace: &str, words: &[String]) -> Com
                     .map(|one| text(one, "metadata.name").to_owned())
                     .collect()
             } else {
-                names.clone()
+                // One that is not there is passed over.
+                names
+                    .iter()
+                    .filter(|name| read(os, &key(resource, &namespace, name)).is_ok())
+                    .cloned()
+                    .collect()
             };
+            n_found += names.len();
             for name in &names {
                 match scale_one(
                     os,
@@ -222,6 +228,9 @@ pub(in crate::shell::kubectl) fn scale(namespace: &str, words: &[String]) -> Com
                     Err(text) => status = fail(os, &text),
                 }
             }
+        }
+        if n_found == 0 {
+            status = fail(os, "error: no objects passed to scale\n");
         }
         Next::Done(status)
     })
