@@ -7,7 +7,7 @@ use vethscope::trace::{EventKind, TableChange, Trace};
 use vethscope::wire::Payload;
 
 /// The number itself is held, so that the same test on wasm32 holds that both platforms agree.
-const SAMPLE_HASH: u64 = 0x0800_2e13_3646_a27a;
+const SAMPLE_HASH: u64 = 0x6bc4_36a1_9c6c_373d;
 
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
 #[cfg_attr(not(target_arch = "wasm32"), test)]
