@@ -56,6 +56,13 @@ pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
     let before = before.min(own.iter().take_while(|word| word.starts_with('-')).count());
     if before > 0 {
         let takes = matches!(words.first().map(String::as_str), Some("-n" | "--namespace"));
+        if takes && own.len() == before {
+            let flag = if own[0] == "-n" { "'n' in -n" } else { "--namespace" };
+            return refuse(
+                format!("error: flag needs an argument: {flag}\nSee 'kubectl --help' for usage.\n"),
+                1,
+            );
+        }
         let count = (before + usize::from(takes)).min(own.len());
         let flags: Vec<String> = own.drain(..count).collect();
         let end = own.iter().position(|word| word == "--").unwrap_or(own.len());

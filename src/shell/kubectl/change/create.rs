@@ -43,7 +43,25 @@ pub(in crate::shell::kubectl) fn create(context: &Context<'_>, words: &[String])
     }
 }
 
+/// The name of a command that has aliases.
+fn full_name(what: &str) -> &str {
+    match what {
+        "deploy" => "deployment",
+        "ns" => "namespace",
+        "sa" => "serviceaccount",
+        "cm" => "configmap",
+        "cj" => "cronjob",
+        "svc" => "service",
+        "ing" => "ingress",
+        "pdb" => "poddisruptionbudget",
+        "pc" => "priorityclass",
+        "resourcequota" => "quota",
+        other => other,
+    }
+}
+
 fn made(context: &Context<'_>, what: &str, words: &[String]) -> Result<Command, String> {
+    let what = full_name(what);
     if what == "token" {
         return create_token::command(context, words);
     }
@@ -53,26 +71,27 @@ fn made(context: &Context<'_>, what: &str, words: &[String]) -> Result<Command, 
     let mut names = words.operands.iter();
     let mut next = || names.next().cloned();
     let mut kind = what.to_owned();
-    if matches!(what, "secret" | "service" | "svc") {
+    if matches!(what, "secret" | "service") {
         kind = format!("{what} {}", next().unwrap_or_default());
     }
     let name = next().ok_or_else(|| {
-        format!("error: exactly one NAME is required, got 0\nSee 'kubectl create {what} -h' for help and examples\n")
+        let command = kind.trim_end();
+        format!("error: exactly one NAME is required, got 0\nSee 'kubectl create {command} -h' for help and examples\n")
     })?;
     let name = name.as_str();
     if kind == "job" && words.value("from").is_some() {
         return create_job::of_cron_job(name, namespace, &words, names.next().is_some());
     }
     let (object, failure) = match kind.as_str() {
-        "deployment" | "deploy" => (deployment(name, &words)?, "failed to create deployment: "),
-        "namespace" | "ns" => {
+        "deployment" => (deployment(name, &words)?, "failed to create deployment: "),
+        "namespace" => {
             (json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }), "")
         }
-        "serviceaccount" | "sa" => (
+        "serviceaccount" => (
             json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": name } }),
             "failed to create serviceaccount: ",
         ),
-        "configmap" | "cm" => {
+        "configmap" => {
             (create_data::config_map(context, name, &words)?, "failed to create configmap: ")
         }
         "secret generic" => (create_data::generic(context, name, &words)?, "failed to create secret: "),
@@ -82,8 +101,8 @@ fn made(context: &Context<'_>, what: &str, words: &[String]) -> Result<Command, 
             (create_data::docker(context, name, &words)?, "failed to create secret ")
         }
         "job" => (job(name, &words, names.as_slice())?, "failed to create job: "),
-        "cronjob" | "cj" => (cron_job(name, &words)?, "failed to create cronjob: "),
-        service if service.starts_with("service ") || service.starts_with("svc ") => {
+        "cronjob" => (cron_job(name, &words)?, "failed to create cronjob: "),
+        service if service.starts_with("service ") => {
             create_service(service.rsplit(' ').next().unwrap_or(""), name, &words)?
         }
         other => generate::object(other, name, &words)?.ok_or_else(|| {

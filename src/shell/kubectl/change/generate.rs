@@ -39,13 +39,6 @@ pub(super) const FLAGS: [Flag; 25] = [
 
 /// An object of this type with this name, and what a refusal begins with; `None` for a type that is not made here.
 pub(super) fn object(kind: &str, name: &str, words: &Words) -> Result<Option<(Value, &'static str)>, String> {
-    let kind = match kind {
-        "resourcequota" => "quota",
-        "pdb" => "poddisruptionbudget",
-        "pc" => "priorityclass",
-        "ing" => "ingress",
-        other => other,
-    };
     let (made, failure) = match kind {
         "quota" => (quota(name, words), "failed to create quota: "),
         "poddisruptionbudget" => (budget(name, words), "failed to create poddisruptionbudgets: "),
