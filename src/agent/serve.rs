@@ -407,7 +407,7 @@ fn apply_patch(value: &mut Value, kind: PatchKind, change: &Value) -> Result<(),
     match kind {
         PatchKind::Merge => patch::merge(value, change),
         PatchKind::Strategic => patch::strategic(value, change),
-        PatchKind::Json => patch::operations(value, change).map_err(ApiError::bad_request)?,
+        PatchKind::Json => patch::operations(value, change).map_err(|_| ApiError::unprocessable())?,
     }
     Ok(())
 }

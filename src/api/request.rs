@@ -179,6 +179,13 @@ impl ApiError {
         Self { code: 403, reason: "Forbidden", message }
     }
 
+    /// 422 for a request that cannot be carried out, as JSON Patch operations that do not fit; why is not told
+    /// (`NewGenericServerResponse`).
+    pub fn unprocessable() -> Self {
+        let message = "the server rejected our request due to an error in our request".to_owned();
+        Self { code: 422, reason: "Invalid", message }
+    }
+
     /// 422 with the errors of the fields, as `spec.replicas: Invalid value: …`.
     pub fn invalid(kind: &str, name: &str, errors: &[String]) -> Self {
         let errors = match errors {

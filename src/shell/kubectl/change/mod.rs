@@ -104,9 +104,10 @@ pub(super) fn fail(os: &mut dyn Os, text: &str) -> u8 {
 /// What the client says of a refusal; `doing` stands before the message where a file is named (`checkErr`).
 pub(super) fn refusal(error: &ApiError, doing: &str) -> String {
     let ApiError { reason, message, .. } = error;
-    if *reason == "Invalid"
-        && let Some((head, causes)) = message.split_once(" is invalid: ")
-    {
+    if *reason == "Invalid" {
+        let Some((head, causes)) = message.split_once(" is invalid: ") else {
+            return format!("The request is invalid: {message}\n");
+        };
         // The client names the kind without its group.
         let (kind, name) = head.split_once(' ').unwrap_or((head, ""));
         let kind = kind.split('.').next().unwrap_or(kind);
