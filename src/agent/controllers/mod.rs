@@ -57,8 +57,8 @@ pub(in crate::agent) struct Queue {
     garbage: BTreeSet<ObjectKey>,
     /// Wake-ups that are under way, so that one moment is not waited for twice.
     planned: BTreeSet<(SimTime, ObjectKey)>,
-    /// How often in a row a controller has failed at an object.
-    failures: BTreeMap<ObjectKey, u32>,
+    /// How often in a row a controller has failed at an object, and when it tries again.
+    failures: BTreeMap<ObjectKey, (u32, SimTime)>,
     /// When a `CronJob`, by its identity, was last due and started a Job.
     cron_starts: BTreeMap<Arc<str>, SimTime>,
     /// When an autoscaler, by its identity, is looked at next.
@@ -164,10 +164,15 @@ impl ControlPlane {
     /// Looks at an object again after a failure: after 5 ms, and each time in a row after twice as long, up to 1,000 s
     /// (`ItemExponentialFailureRateLimiter`).
     fn enqueue_after_failure(&mut self, world: &mut dyn World, key: &ObjectKey) {
-        let failures = self.queue.failures.entry(key.clone()).or_default();
-        let ms = 5u64.checked_shl(*failures).unwrap_or(u64::MAX).min(1_000_000);
-        *failures = failures.saturating_add(1).min(60);
-        self.enqueue_in(world, Duration::from_ms(ms), Patience::Patient, key);
+        let now = world.now();
+        let (count, due) = self.queue.failures.get(key).copied().unwrap_or((0, now));
+        // Several failures of one look count once.
+        if due > now {
+            return;
+        }
+        let after = Duration::from_ms((5u64 << count.min(18)).min(1_000_000));
+        self.queue.failures.insert(key.clone(), (count + 1, now + after));
+        self.enqueue_in(world, after, Patience::Patient, key);
     }
 
     /// The time for which an object was to be looked at again.
@@ -186,6 +191,9 @@ impl ControlPlane {
             self.collect_garbage(world, &key);
         }
         for key in std::mem::take(&mut self.queue.keys) {
+            if self.objects.get(&key).is_none() {
+                self.queue.failures.remove(&key);
+            }
             match &*key.kind {
                 "Deployment" => self.sync_deployment(world, &key),
                 "ReplicaSet" => self.sync_replica_set(world, &key),

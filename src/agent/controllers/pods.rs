@@ -103,8 +103,25 @@ impl ControlPlane {
         self.put(world, &row.key, &row.api_version, Arc::new(value));
     }
 
-    /// Makes a Pod of a template for its owner (`GetPodFromTemplate`).
+    /// Makes a Pod of a template for its owner, which tries again where the server refuses it.
     pub(super) fn make_pod(
+        &mut self,
+        world: &mut dyn World,
+        owner: &ObjectRow,
+        template: &Value,
+        name: Name<'_>,
+    ) -> Result<String, ApiError> {
+        let made = self.ask_for_pod(world, owner, template, name);
+        match &made {
+            Ok(_) => drop(self.queue.failures.remove(&owner.key)),
+            Err(error) if error.reason == "AlreadyExists" => {}
+            Err(_) => self.enqueue_after_failure(world, &owner.key),
+        }
+        made
+    }
+
+    /// Asks the server for a Pod of a template (`GetPodFromTemplate`).
+    fn ask_for_pod(
         &mut self,
         world: &mut dyn World,
         owner: &ObjectRow,

@@ -68,9 +68,6 @@ impl ControlPlane {
                     "message": error.to_string(), "lastTransitionTime": world.now().rfc3339(),
                 }])
             });
-            self.enqueue_after_failure(world, key);
-        } else {
-            self.queue.failures.remove(key);
         }
         self.put_status(world, key, status);
     }

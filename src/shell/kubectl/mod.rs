@@ -47,27 +47,33 @@ use change::{apply, autoscale, create, delete, diff, drain, edit, fields, node, 
 /// Verbs of the real client that are not simulated.
 const OTHERS: [&str; 7] = ["alpha", "certificate", "completion", "kustomize", "options", "plugin", "proxy"];
 
-/// Runs `kubectl` with these words after its name.
-pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
-    // Global flags may stand before the verb.
-    let before = words.iter().take_while(|word| word.starts_with('-')).count();
-    let mut own: Vec<String> = words.to_vec();
-    let who = rbac::impersonated(&mut own);
+/// Puts global flags that stand before the verb behind it, and takes out in whose name the request is made.
+fn put_behind_verb(own: &mut Vec<String>) -> Result<Option<rbac::Who>, String> {
+    let before = own.iter().take_while(|word| word.starts_with('-')).count();
+    let first = own.first().cloned();
+    let who = rbac::impersonated(own);
     let before = before.min(own.iter().take_while(|word| word.starts_with('-')).count());
     if before > 0 {
-        let takes = matches!(words.first().map(String::as_str), Some("-n" | "--namespace"));
+        let takes = matches!(first.as_deref(), Some("-n" | "--namespace"));
         if takes && own.len() == before {
             let flag = if own[0] == "-n" { "'n' in -n" } else { "--namespace" };
-            return refuse(
-                format!("error: flag needs an argument: {flag}\nSee 'kubectl --help' for usage.\n"),
-                1,
-            );
+            return Err(format!("error: flag needs an argument: {flag}\nSee 'kubectl --help' for usage.\n"));
         }
         let count = (before + usize::from(takes)).min(own.len());
         let flags: Vec<String> = own.drain(..count).collect();
         let end = own.iter().position(|word| word == "--").unwrap_or(own.len());
         own.splice(end..end, flags);
     }
+    Ok(who)
+}
+
+/// Runs `kubectl` with these words after its name.
+pub(super) fn kubectl(context: &Context<'_>, words: &[String]) -> Command {
+    let mut own: Vec<String> = words.to_vec();
+    let who = match put_behind_verb(&mut own) {
+        Ok(who) => who,
+        Err(text) => return refuse(text, 1),
+    };
     let Some((verb, rest)) = own.split_first() else {
         return refuse("error: a command such as \"get\" is required\n", 1);
     };

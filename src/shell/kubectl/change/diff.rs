@@ -121,12 +121,12 @@ fn compared(
 fn mask(live: Option<&mut Value>, merged: &mut Value) {
     let mut nothing = json!({});
     let old = live.unwrap_or(&mut nothing);
-    let before = old["data"].as_object().cloned().unwrap_or_default();
-    for (key, value) in merged["data"].as_object_mut().into_iter().flatten() {
+    let before = old.get("data").and_then(Value::as_object).cloned().unwrap_or_default();
+    for (key, value) in merged.get_mut("data").and_then(Value::as_object_mut).into_iter().flatten() {
         let changed = before.get(key).is_some_and(|old| old != value);
         *value = json!(if changed { format!("{MASK} (after)") } else { MASK.to_owned() });
     }
-    let after = &merged["data"];
+    let after = merged.get("data").cloned().unwrap_or_default();
     for (key, value) in old.get_mut("data").and_then(Value::as_object_mut).into_iter().flatten() {
         let changed = after[key.as_str()].as_str().is_some_and(|new| new != MASK);
         *value = json!(if changed { format!("{MASK} (before)") } else { MASK.to_owned() });
