@@ -32,11 +32,15 @@ pub(super) fn lint(view: &View<'_>, found: &mut Vec<Diagnostic>) {
             let message = if is_account { "lint.missing.account" } else { "lint.missing" };
             let args = [kind, name.text(), pods.namespace];
             report.warning(&name.path(), message, Some("lint.missing.hint"), &args);
-            let namespace = pods.namespace;
-            report.demo(
-                DemoPlace::Node,
-                format!("sh -c 'kubectl get pods -n {namespace}; kubectl get events -n {namespace}'"),
-            );
+            let (namespace, missing) = (pods.namespace, name.text());
+            // A Pod of the text itself comes all the same, so the refusal is shown with one of a request.
+            let demo = if is_account {
+                let account = format!("{{\"spec\":{{\"serviceAccountName\":\"{missing}\"}}}}");
+                format!("kubectl run trial -n {namespace} --image=busybox --overrides='{account}'")
+            } else {
+                format!("sh -c 'kubectl get pods -n {namespace}; kubectl get events -n {namespace}'")
+            };
+            report.demo(DemoPlace::Node, demo);
             if let Some(meant) = nearest(name.text(), known.iter().copied()) {
                 report.fix_value(&name.path(), "lint.missing.fix", meant);
             }
