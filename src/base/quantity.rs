@@ -57,32 +57,26 @@ pub fn of_json(value: &serde_json::Value) -> Option<i128> {
 
 /// An amount in thousandths as the API writes it with decimal suffixes: `100m`, `1500`, `2k`.
 pub fn decimal(thousandths: i128) -> String {
-    if thousandths % 1_000 != 0 {
-        return format!("{thousandths}m");
-    }
-    let mut whole = thousandths / 1_000;
-    let mut suffix = "";
-    for larger in ["k", "M", "G", "T", "P", "E"] {
-        if whole == 0 || whole % 1_000 != 0 {
-            break;
-        }
-        (whole, suffix) = (whole / 1_000, larger);
-    }
-    format!("{whole}{suffix}")
+    suffixed(thousandths, 1_000, &["k", "M", "G", "T", "P", "E"])
 }
 
 /// An amount in thousandths as the API writes it with binary suffixes: `1536Mi`, `1Gi`.
 pub fn binary(thousandths: i128) -> String {
+    suffixed(thousandths, 1_024, &["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"])
+}
+
+/// An amount in thousandths with the largest suffix that leaves it whole; each stands for `step` of the one before.
+fn suffixed(thousandths: i128, step: i128, suffixes: &[&str]) -> String {
     if thousandths % 1_000 != 0 {
         return format!("{thousandths}m");
     }
     let mut whole = thousandths / 1_000;
     let mut suffix = "";
-    for larger in ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"] {
-        if whole == 0 || whole % 1_024 != 0 {
+    for larger in suffixes {
+        if whole == 0 || whole % step != 0 {
             break;
         }
-        (whole, suffix) = (whole / 1_024, larger);
+        (whole, suffix) = (whole / step, larger);
     }
     format!("{whole}{suffix}")
 }

@@ -499,11 +499,9 @@ impl<A: Actor> Simulation<A> {
         path: &str,
         bytes: Vec<u8>,
     ) -> Result<(), Errno> {
-        if mounts.is_read_only(path) {
-            return Err(Errno::Erofs);
-        }
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        if !self.is_directory(mounts, directory) {
+        // A file system that is read-only is told of first.
+        if !mounts.is_read_only(path) && !self.is_directory(mounts, directory) {
             return Err(Errno::Enoent);
         }
         self.make_file(netns, mounts, path, bytes)
